@@ -1,0 +1,3 @@
+//! All benches, one binary.
+
+fn main() {}

@@ -1,0 +1,371 @@
+//! Sizes of axes: integers and polynomials in named symbols, kept in a normal form so that equality is exact.
+//!
+//! In: numbers, symbol names and arithmetic on them. Out: a [`Dim`] whose equality, order and text do not depend on
+//! how it was built. A `Dim` is signed, because paddings and slice bounds are dims too; that an axis is not negative
+//! is checked when its symbols are bound.
+
+use std::{
+    cmp::Reverse,
+    collections::BTreeMap,
+    fmt,
+    iter::Product,
+    ops::{Add, Mul, Neg, Sub},
+    sync::Arc,
+};
+
+use smallvec::SmallVec;
+
+/// Named sizes fed to a program: symbol → value.
+pub type Bindings = BTreeMap<Arc<str>, i64>;
+
+/// The size of an axis: an integer, or a polynomial with integer coefficients in named symbols.
+///
+/// Polynomials are kept sorted with like terms merged, so `2 * batch` and `batch + batch` are equal, hash alike and
+/// print alike. Coefficients saturate instead of overflowing.
+///
+/// # Example
+/// ```
+/// use pullback::Dim;
+/// let batch = Dim::symbol("batch");
+/// assert_eq!(2 * batch.clone(), batch.clone() + batch.clone());
+/// assert_eq!((batch.clone() * 7 * 7 + 1).to_string(), "49*batch + 1");
+/// assert_eq!((batch.clone() + 1) * (batch.clone() - 1), batch.clone() * batch - 1);
+/// ```
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Dim(Repr);
+
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+enum Repr {
+    Number(i64),
+    /// At least one term holds a symbol; terms descend by monomial; no coefficient is zero.
+    Polynomial(Arc<[Term]>),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+struct Term {
+    monomial: Monomial,
+    coefficient: i64,
+}
+
+/// Powers of symbols, sorted by name; ordered by degree, then by name.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+struct Monomial(SmallVec<[(Arc<str>, u32); 2]>);
+
+impl PartialOrd for Monomial {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Monomial {
+    /// Graded lexicographic: a monomial order, which the long division below relies on.
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.degree().cmp(&other.degree()).then_with(|| {
+            for ((name, power), (other_name, other_power)) in self.0.iter().zip(&other.0) {
+                let order = other_name.cmp(name).then(power.cmp(other_power));
+                if order.is_ne() {
+                    return order;
+                }
+            }
+            self.0.len().cmp(&other.0.len())
+        })
+    }
+}
+
+impl Monomial {
+    fn degree(&self) -> u32 {
+        self.0.iter().map(|(_, power)| power).sum()
+    }
+
+    fn times(&self, other: &Monomial) -> Monomial {
+        let mut powers: BTreeMap<Arc<str>, u32> = self.0.iter().cloned().collect();
+        for (name, power) in &other.0 {
+            *powers.entry(name.clone()).or_default() += power;
+        }
+        Monomial(powers.into_iter().collect())
+    }
+
+    fn divided_by(&self, other: &Monomial) -> Option<Monomial> {
+        let mut powers: BTreeMap<Arc<str>, u32> = self.0.iter().cloned().collect();
+        for (name, power) in &other.0 {
+            let left = powers.get_mut(name)?;
+            *left = left.checked_sub(*power)?;
+        }
+        Some(Monomial(powers.into_iter().filter(|(_, power)| *power > 0).collect()))
+    }
+}
+
+impl Dim {
+    /// A named size, bound when arrays are fed.
+    pub fn symbol(name: impl Into<Arc<str>>) -> Dim {
+        let monomial = Monomial(SmallVec::from_iter([(name.into(), 1)]));
+        Dim(Repr::Polynomial(Arc::from([Term { monomial, coefficient: 1 }])))
+    }
+
+    /// The number, if no symbol is in it.
+    pub fn as_number(&self) -> Option<i64> {
+        match self.0 {
+            Repr::Number(number) => Some(number),
+            Repr::Polynomial(_) => None,
+        }
+    }
+
+    /// Whether this is the number `number`; a dim with symbols is not.
+    pub fn is(&self, number: i64) -> bool {
+        self.as_number() == Some(number)
+    }
+
+    /// The symbols in it, each once, sorted by name.
+    pub fn symbols(&self) -> Vec<Arc<str>> {
+        let mut names: Vec<_> =
+            self.terms().iter().flat_map(|term| term.monomial.0.iter().map(|(name, _)| name.clone())).collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    /// The value once its symbols are bound, or the name of a symbol that is not.
+    pub fn evaluate(&self, bindings: &Bindings) -> Result<i64, Arc<str>> {
+        let terms = match &self.0 {
+            Repr::Number(number) => return Ok(*number),
+            Repr::Polynomial(terms) => terms,
+        };
+        let mut sum = 0i64;
+        for term in terms.iter() {
+            let mut product = term.coefficient;
+            for (name, power) in &term.monomial.0 {
+                let value = bindings.get(name).ok_or_else(|| name.clone())?;
+                product = product.saturating_mul(value.saturating_pow(*power));
+            }
+            sum = sum.saturating_add(product);
+        }
+        Ok(sum)
+    }
+
+    /// The value of the one symbol in `bindings`' complement that makes this dim equal `size`: `2*batch = 64` gives
+    /// `batch = 32`. `None` if more than one symbol is free, if it is not linear, or if no integer solves it.
+    pub fn solve(&self, size: i64, bindings: &Bindings) -> Option<(Arc<str>, i64)> {
+        let free: Vec<_> = self.symbols().into_iter().filter(|name| !bindings.contains_key(name)).collect();
+        let [symbol] = free.as_slice() else { return None };
+        let at = |value: i64| {
+            let mut trial = bindings.clone();
+            trial.insert(symbol.clone(), value);
+            self.evaluate(&trial).ok()
+        };
+        let (offset, slope) = (at(0)?, at(1)?.checked_sub(at(0)?)?);
+        let rest = size.checked_sub(offset)?;
+        let value = rest.checked_div(slope)?;
+        (at(value)? == size).then(|| (symbol.clone(), value))
+    }
+
+    /// The quotient, if `divisor` divides this polynomial without a remainder.
+    pub fn divided_by(&self, divisor: &Dim) -> Option<Dim> {
+        let divisor_terms = divisor.terms();
+        let leading = divisor_terms.first()?.clone();
+        let (mut rest, mut quotient) = (self.clone(), Dim::from(0));
+        while let Some(term) = rest.terms().first().cloned() {
+            let monomial = term.monomial.divided_by(&leading.monomial)?;
+            if term.coefficient % leading.coefficient != 0 {
+                return None;
+            }
+            let factor = Dim::from_terms([Term { monomial, coefficient: term.coefficient / leading.coefficient }]);
+            rest = rest - factor.clone() * divisor.clone();
+            quotient = quotient + factor;
+        }
+        Some(quotient)
+    }
+
+    /// ⌊self / divisor⌋, known if `divisor` divides every coefficient but the constant one.
+    pub fn floor_div(&self, divisor: i64) -> Option<Dim> {
+        let terms = self.terms();
+        let constant: i64 = terms.iter().filter(|term| term.monomial.degree() == 0).map(|term| term.coefficient).sum();
+        let whole = (self.clone() - constant).divided_by(&Dim::from(divisor))?;
+        Some(whole + constant.checked_div_euclid(divisor)?)
+    }
+
+    fn terms(&self) -> SmallVec<[Term; 2]> {
+        match &self.0 {
+            Repr::Number(0) => SmallVec::new(),
+            Repr::Number(number) => SmallVec::from_iter([Term { monomial: Monomial::default(), coefficient: *number }]),
+            Repr::Polynomial(terms) => terms.iter().cloned().collect(),
+        }
+    }
+
+    fn from_terms(terms: impl IntoIterator<Item = Term>) -> Dim {
+        let mut merged: BTreeMap<Reverse<Monomial>, i64> = BTreeMap::new();
+        for term in terms {
+            let coefficient = merged.entry(Reverse(term.monomial)).or_default();
+            *coefficient = coefficient.saturating_add(term.coefficient);
+        }
+        merged.retain(|_, coefficient| *coefficient != 0);
+        if merged.keys().all(|Reverse(monomial)| monomial.degree() == 0) {
+            return Dim(Repr::Number(merged.into_values().next().unwrap_or(0)));
+        }
+        let terms = merged.into_iter().map(|(Reverse(monomial), coefficient)| Term { monomial, coefficient });
+        Dim(Repr::Polynomial(terms.collect()))
+    }
+}
+
+impl<D: Into<Dim>> Add<D> for Dim {
+    type Output = Dim;
+    fn add(self, other: D) -> Dim {
+        let other = other.into();
+        match (&self.0, &other.0) {
+            (Repr::Number(left), Repr::Number(right)) => Dim(Repr::Number(left.saturating_add(*right))),
+            _ => Dim::from_terms(self.terms().into_iter().chain(other.terms())),
+        }
+    }
+}
+
+impl<D: Into<Dim>> Sub<D> for Dim {
+    type Output = Dim;
+    fn sub(self, other: D) -> Dim {
+        self + -other.into()
+    }
+}
+
+impl Neg for Dim {
+    type Output = Dim;
+    fn neg(self) -> Dim {
+        self * -1
+    }
+}
+
+impl<D: Into<Dim>> Mul<D> for Dim {
+    type Output = Dim;
+    fn mul(self, other: D) -> Dim {
+        let other = other.into();
+        if let (Repr::Number(left), Repr::Number(right)) = (&self.0, &other.0) {
+            return Dim(Repr::Number(left.saturating_mul(*right)));
+        }
+        let (left, right) = (self.terms(), other.terms());
+        Dim::from_terms(left.iter().flat_map(|a| {
+            right.iter().map(|b| Term {
+                monomial: a.monomial.times(&b.monomial),
+                coefficient: a.coefficient.saturating_mul(b.coefficient),
+            })
+        }))
+    }
+}
+
+impl Mul<Dim> for i64 {
+    type Output = Dim;
+    fn mul(self, dim: Dim) -> Dim {
+        dim * self
+    }
+}
+
+impl Product for Dim {
+    fn product<I: Iterator<Item = Dim>>(dims: I) -> Dim {
+        dims.fold(Dim::from(1), |product, dim| product * dim)
+    }
+}
+
+impl From<i64> for Dim {
+    fn from(number: i64) -> Dim {
+        Dim(Repr::Number(number))
+    }
+}
+
+impl From<i32> for Dim {
+    fn from(number: i32) -> Dim {
+        Dim::from(i64::from(number))
+    }
+}
+
+impl From<usize> for Dim {
+    fn from(number: usize) -> Dim {
+        Dim::from(i64::try_from(number).unwrap_or(i64::MAX))
+    }
+}
+
+impl From<&str> for Dim {
+    fn from(symbol: &str) -> Dim {
+        Dim::symbol(symbol)
+    }
+}
+
+impl From<&Dim> for Dim {
+    fn from(dim: &Dim) -> Dim {
+        dim.clone()
+    }
+}
+
+impl fmt::Display for Dim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let terms = match &self.0 {
+            Repr::Number(number) => return write!(f, "{number}"),
+            Repr::Polynomial(terms) => terms,
+        };
+        for (position, term) in terms.iter().enumerate() {
+            let sign = match (position, term.coefficient < 0) {
+                (0, false) => "",
+                (0, true) => "-",
+                (_, false) => " + ",
+                (_, true) => " - ",
+            };
+            f.write_str(sign)?;
+            let magnitude = term.coefficient.unsigned_abs();
+            let mut factors: Vec<String> = Vec::new();
+            if magnitude != 1 || term.monomial.degree() == 0 {
+                factors.push(magnitude.to_string());
+            }
+            for (name, power) in &term.monomial.0 {
+                factors.push(if *power == 1 { name.to_string() } else { format!("{name}^{power}") });
+            }
+            f.write_str(&factors.join("*"))?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Dim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batch() -> Dim {
+        Dim::symbol("batch")
+    }
+
+    #[test]
+    fn normal_form_is_one_per_polynomial() {
+        let time = Dim::symbol("time");
+        let left = (batch() + time.clone()) * (batch() - time.clone());
+        let right = batch() * batch() - time.clone() * time;
+        assert_eq!(left, right);
+        assert_eq!(left.to_string(), "batch^2 - time^2");
+        assert_eq!(batch() - batch(), Dim::from(0));
+    }
+
+    #[test]
+    fn division_is_exact_or_refused() {
+        let n = batch();
+        let square_less_one = n.clone() * n.clone() - 1;
+        assert_eq!(square_less_one.divided_by(&(n.clone() + 1)), Some(n.clone() - 1));
+        assert_eq!((n.clone() * 3).divided_by(&Dim::from(2)), None);
+        assert_eq!(n.divided_by(&Dim::from(0)), None);
+    }
+
+    #[test]
+    fn floor_division_needs_divisible_symbols() {
+        assert_eq!((batch() * 4 + 3).floor_div(2), Some(batch() * 2 + 1));
+        assert_eq!((batch() * 4 - 1).floor_div(2), Some(batch() * 2 - 1));
+        assert_eq!(batch().floor_div(2), None);
+        assert_eq!(Dim::from(7).floor_div(2), Some(Dim::from(3)));
+        assert_eq!(Dim::from(7).floor_div(0), None);
+    }
+
+    #[test]
+    fn solving_binds_one_symbol() {
+        let bindings = Bindings::new();
+        assert_eq!((batch() * 2).solve(64, &bindings), Some(("batch".into(), 32)));
+        assert_eq!((batch() * 2).solve(63, &bindings), None);
+        assert_eq!((batch() * batch()).solve(9, &bindings), None);
+    }
+}

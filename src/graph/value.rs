@@ -1,0 +1,229 @@
+//! Arrays at the border. In: ndarray arrays and views of any rank. Out: [`Value`] and [`ValueView`], whose dtype is
+//! known at run time. No arithmetic here.
+
+use std::fmt;
+
+use ndarray::{Array, ArrayBase, ArrayD, ArrayView, ArrayViewD, Data, Dimension, IxDyn};
+
+use super::{dtype::DType, shape::Type};
+
+/// An owned array of one of the four dtypes.
+///
+/// `R` stands for `f64` wherever a user meets it; the checks evaluate graphs over dual numbers in its place.
+///
+/// # Example
+/// ```
+/// use ndarray::array;
+/// use pullback::Value;
+/// let value = Value::from(array![1.0f32, 2.0]);
+/// assert_eq!(value.shape(), [2]);
+/// assert_eq!(value.array::<f32>().unwrap()[[1]], 2.0);
+/// assert!(value.array::<f64>().is_none());
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value<R = f64> {
+    /// 32-bit floats.
+    F32(ArrayD<f32>),
+    /// 64-bit floats.
+    F64(ArrayD<R>),
+    /// 64-bit integers.
+    I64(ArrayD<i64>),
+    /// Truth values.
+    Bool(ArrayD<bool>),
+}
+
+/// A borrowed array of one of the four dtypes, of any strides.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ValueView<'a> {
+    /// 32-bit floats.
+    F32(ArrayViewD<'a, f32>),
+    /// 64-bit floats.
+    F64(ArrayViewD<'a, f64>),
+    /// 64-bit integers.
+    I64(ArrayViewD<'a, i64>),
+    /// Truth values.
+    Bool(ArrayViewD<'a, bool>),
+}
+
+/// Runs `$body` with `$array` bound to whichever array is inside.
+macro_rules! each_dtype {
+    ($kind:ident, $value:expr, $array:ident => $body:expr) => {
+        match $value {
+            $kind::F32($array) => $body,
+            $kind::F64($array) => $body,
+            $kind::I64($array) => $body,
+            $kind::Bool($array) => $body,
+        }
+    };
+}
+
+impl<R> Value<R> {
+    /// The type of the elements.
+    pub fn dtype(&self) -> DType {
+        match self {
+            Value::F32(_) => DType::F32,
+            Value::F64(_) => DType::F64,
+            Value::I64(_) => DType::I64,
+            Value::Bool(_) => DType::Bool,
+        }
+    }
+
+    /// The sizes of the axes.
+    pub fn shape(&self) -> &[usize] {
+        each_dtype!(Value, self, array => array.shape())
+    }
+
+    /// The number of elements.
+    pub fn len(&self) -> usize {
+        each_dtype!(Value, self, array => array.len())
+    }
+
+    /// Whether there is no element.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The dtype and the sizes together.
+    pub fn ty(&self) -> Type {
+        Type::new(self.dtype(), self.shape())
+    }
+}
+
+impl Value {
+    /// The array inside, if its elements are `T`.
+    pub fn array<T: Element>(&self) -> Option<&ArrayD<T>> {
+        T::unwrap(self)
+    }
+
+    /// The one element, if this is a `T` with exactly one.
+    pub fn scalar<T: Element>(&self) -> Option<T> {
+        let array = self.array::<T>()?;
+        let mut elements = array.iter();
+        elements.next().copied().filter(|_| elements.next().is_none())
+    }
+
+    /// A view of the whole.
+    pub fn view(&self) -> ValueView<'_> {
+        match self {
+            Value::F32(array) => ValueView::F32(array.view()),
+            Value::F64(array) => ValueView::F64(array.view()),
+            Value::I64(array) => ValueView::I64(array.view()),
+            Value::Bool(array) => ValueView::Bool(array.view()),
+        }
+    }
+}
+
+impl ValueView<'_> {
+    /// The type of the elements.
+    pub fn dtype(&self) -> DType {
+        match self {
+            ValueView::F32(_) => DType::F32,
+            ValueView::F64(_) => DType::F64,
+            ValueView::I64(_) => DType::I64,
+            ValueView::Bool(_) => DType::Bool,
+        }
+    }
+
+    /// The sizes of the axes.
+    pub fn shape(&self) -> &[usize] {
+        each_dtype!(ValueView, self, array => array.shape())
+    }
+
+    /// The dtype and the sizes together.
+    pub fn ty(&self) -> Type {
+        Type::new(self.dtype(), self.shape())
+    }
+
+    /// An owned copy in standard layout.
+    pub fn to_value(&self) -> Value {
+        match self {
+            ValueView::F32(array) => Value::F32(array.as_standard_layout().into_owned()),
+            ValueView::F64(array) => Value::F64(array.as_standard_layout().into_owned()),
+            ValueView::I64(array) => Value::I64(array.as_standard_layout().into_owned()),
+            ValueView::Bool(array) => Value::Bool(array.as_standard_layout().into_owned()),
+        }
+    }
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for f32 {}
+    impl Sealed for f64 {}
+    impl Sealed for i64 {}
+    impl Sealed for bool {}
+}
+
+/// A Rust type that arrays can hold: `f32`, `f64`, `i64` or `bool`.
+pub trait Element: sealed::Sealed + Copy + PartialEq + fmt::Debug + Send + Sync + 'static {
+    /// Its dtype.
+    const DTYPE: DType;
+
+    /// The array inside `value`, if its elements are of this type.
+    fn unwrap(value: &Value) -> Option<&ArrayD<Self>>;
+
+    /// `array` with its dtype known at run time.
+    fn wrap(array: ArrayD<Self>) -> Value;
+
+    /// `view` with its dtype known at run time.
+    fn wrap_view(view: ArrayViewD<'_, Self>) -> ValueView<'_>;
+}
+
+macro_rules! element {
+    ($type:ty, $variant:ident) => {
+        impl Element for $type {
+            const DTYPE: DType = DType::$variant;
+
+            fn unwrap(value: &Value) -> Option<&ArrayD<$type>> {
+                if let Value::$variant(array) = value { Some(array) } else { None }
+            }
+
+            fn wrap(array: ArrayD<$type>) -> Value {
+                Value::$variant(array)
+            }
+
+            fn wrap_view(view: ArrayViewD<'_, $type>) -> ValueView<'_> {
+                ValueView::$variant(view)
+            }
+        }
+
+        impl From<$type> for Value {
+            fn from(scalar: $type) -> Value {
+                Value::$variant(ArrayD::from_elem(IxDyn(&[]), scalar))
+            }
+        }
+    };
+}
+element!(f32, F32);
+element!(f64, F64);
+element!(i64, I64);
+element!(bool, Bool);
+
+impl<T: Element, D: Dimension> From<Array<T, D>> for Value {
+    fn from(array: Array<T, D>) -> Value {
+        T::wrap(array.into_dyn())
+    }
+}
+
+impl<'a, T: Element, D: Dimension> From<ArrayView<'a, T, D>> for ValueView<'a> {
+    fn from(view: ArrayView<'a, T, D>) -> ValueView<'a> {
+        T::wrap_view(view.into_dyn())
+    }
+}
+
+impl<'a, T: Element, S: Data<Elem = T>, D: Dimension> From<&'a ArrayBase<S, D>> for ValueView<'a> {
+    fn from(array: &'a ArrayBase<S, D>) -> ValueView<'a> {
+        T::wrap_view(array.view().into_dyn())
+    }
+}
+
+impl<'a, T: Element> From<&'a T> for ValueView<'a> {
+    fn from(scalar: &'a T) -> ValueView<'a> {
+        T::wrap_view(ndarray::aview0(scalar).into_dyn())
+    }
+}
+
+impl<'a> From<&'a Value> for ValueView<'a> {
+    fn from(value: &'a Value) -> ValueView<'a> {
+        value.view()
+    }
+}

@@ -1,0 +1,5 @@
+//! Symbolic automatic differentiation on a static compute graph.
+
+pub mod graph;
+
+pub use graph::{Bindings, DType, Dim, Element, Initializer, Shape, Site, Type, Value, ValueView};

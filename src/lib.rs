@@ -1,5 +1,9 @@
 //! Symbolic automatic differentiation on a static compute graph.
 
 pub mod graph;
+pub mod ops;
 
-pub use graph::{Bindings, DType, Dim, Element, Initializer, Shape, Site, Type, Value, ValueView};
+pub use graph::{
+    Bindings, DType, Diagnostics, Dim, Element, Expr, Graph, Initializer, Mistake, Shape, Site, Type, Value, ValueView,
+};
+pub use ops::{AllAxes, Index};

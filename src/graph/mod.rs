@@ -1,15 +1,31 @@
-//! What is computed.
+//! What is computed: nodes, their types, and where the user wrote them.
+//!
+//! In: calls of the builder. Out: a [`Graph`]. Nothing here knows what a primitive means (that is `ops/`) or how
+//! anything runs.
 
+pub(crate) mod attribute;
+pub(crate) mod cursor;
+mod diagnostic;
 mod dim;
 mod dtype;
+mod expr;
 mod initializer;
+mod op;
 mod shape;
 mod site;
+mod storage;
 mod value;
 
+pub use cursor::{ParseError, Problem};
+pub use diagnostic::{Diagnostic, Diagnostics, EinsumProblem, Mistake, OperandNote};
 pub use dim::{Bindings, Dim};
 pub use dtype::DType;
+pub use expr::Expr;
 pub use initializer::Initializer;
+pub use op::*;
+pub(crate) use op::{collect_operations, each_operation};
 pub use shape::{Axes, Shape, Type};
 pub use site::Site;
+pub(crate) use storage::FrameGuard;
+pub use storage::{Graph, Node, NodeId, Operands, Scope};
 pub use value::{Element, Value, ValueView};

@@ -1,0 +1,415 @@
+//! Mistakes in a graph, told once each with the user's file and line. In: what is wrong. Out: a report in the manner of
+//! a compiler. Nothing here stops the building of the graph.
+
+use std::{error::Error, fmt};
+
+use thiserror::Error;
+
+use super::{
+    dim::Dim,
+    dtype::DType,
+    shape::{Axes, Shape, Type},
+    site::Site,
+};
+
+/// What is wrong with an operation.
+#[derive(Debug, Clone, PartialEq, Error)]
+#[non_exhaustive]
+pub enum Mistake {
+    /// Shapes that differ where neither is 1.
+    #[error("shapes {left} and {right} do not broadcast together")]
+    NotBroadcastable {
+        /// Shape of the left operand.
+        left: Shape,
+        /// Shape of the right operand.
+        right: Shape,
+    },
+    /// A shape that cannot be stretched to another.
+    #[error("shape {from} does not broadcast to {to}")]
+    NotBroadcastableTo {
+        /// The operand's shape.
+        from: Shape,
+        /// The shape asked for.
+        to: Shape,
+    },
+    /// Operands that must have the same shape and do not.
+    #[error("expected operands of one shape, found {left} and {right}")]
+    ShapesDiffer {
+        /// Shape of one operand.
+        left: Shape,
+        /// Shape of another.
+        right: Shape,
+    },
+    /// Operands of two dtypes.
+    #[error("operands have different dtypes, {left} and {right}")]
+    DTypesDiffer {
+        /// Dtype of one operand.
+        left: DType,
+        /// Dtype of another.
+        right: DType,
+    },
+    /// An operation that is not defined for this dtype.
+    #[error("expected {expected}, found {found}")]
+    UnsupportedDType {
+        /// What the operation is defined for.
+        expected: &'static str,
+        /// The operand's dtype.
+        found: DType,
+    },
+    /// An operation with another number of operands than it takes.
+    #[error("expected {expected} operands, found {found}")]
+    OperandCount {
+        /// How many it takes.
+        expected: usize,
+        /// How many it was given.
+        found: usize,
+    },
+    /// An operand of another number of axes than it must have.
+    #[error("expected {expected} axes, found {found}")]
+    Rank {
+        /// What is expected, in words or a number.
+        expected: String,
+        /// The shape found.
+        found: Shape,
+    },
+    /// An axis that the operand does not have.
+    #[error("axis {axis} is out of range for {rank} axes")]
+    AxisOutOfRange {
+        /// The axis as written, negative from the end.
+        axis: i64,
+        /// How many axes there are.
+        rank: usize,
+    },
+    /// Axes that are not distinct, or not in the order required.
+    #[error("axes {axes:?} are not distinct and ascending within {rank} axes")]
+    BadAxes {
+        /// The axes.
+        axes: Axes,
+        /// How many axes there are.
+        rank: usize,
+    },
+    /// An order of axes that is not a permutation.
+    #[error("{permutation:?} is not a permutation of {rank} axes")]
+    NotAPermutation {
+        /// The order as written.
+        permutation: Axes,
+        /// How many axes there are.
+        rank: usize,
+    },
+    /// A reshape that would change the number of elements.
+    #[error("{from} has {} elements, {to} has {}", .from.size(), .to.size())]
+    ElementsDiffer {
+        /// The operand's shape.
+        from: Shape,
+        /// The shape asked for.
+        to: Shape,
+    },
+    /// The free axis of a reshape has no whole size.
+    #[error("no size of the free axis in {to} keeps the {} elements of {from}", .from.size())]
+    FreeAxis {
+        /// The operand's shape.
+        from: Shape,
+        /// The shape asked for, without the free axis.
+        to: Shape,
+    },
+    /// Two axes that must be of one size.
+    #[error("axis {left_axis} of the left operand has size {left}, axis {right_axis} of the right has {right}")]
+    SizesDiffer {
+        /// Axis of the left operand.
+        left_axis: usize,
+        /// Its size.
+        left: Dim,
+        /// Axis of the right operand.
+        right_axis: usize,
+        /// Its size.
+        right: Dim,
+    },
+    /// A slice outside its axis.
+    #[error("slice {start}..{stop} is out of range for axis {axis} of size {size}")]
+    SliceOutOfRange {
+        /// The axis.
+        axis: usize,
+        /// First element.
+        start: Dim,
+        /// Bound above.
+        stop: Dim,
+        /// Size of the axis.
+        size: Dim,
+    },
+    /// A number that must be positive.
+    #[error("{what} must be at least 1, found {found}")]
+    NotPositive {
+        /// What the number is.
+        what: &'static str,
+        /// The number.
+        found: Dim,
+    },
+    /// A size that would be negative.
+    #[error("axis {axis} would have the negative size {size}")]
+    NegativeSize {
+        /// The axis.
+        axis: usize,
+        /// The size.
+        size: Dim,
+    },
+    /// A count of attributes that is not the number of axes.
+    #[error("{what} has {found} entries for {expected} axes")]
+    AttributeCount {
+        /// Which attribute.
+        what: &'static str,
+        /// One for each of these axes.
+        expected: usize,
+        /// How many there are.
+        found: usize,
+    },
+    /// A symbolic size that a stride does not divide.
+    #[error("a stride of {stride} over size {size} has no size that is a polynomial")]
+    SymbolicStride {
+        /// The stride.
+        stride: usize,
+        /// The size it goes over.
+        size: Dim,
+    },
+    /// A size that must be a number.
+    #[error("{what} must be a number, found {found}")]
+    Symbolic {
+        /// What it is.
+        what: &'static str,
+        /// The size found.
+        found: Dim,
+    },
+    /// The greatest or least of no elements.
+    #[error("`{operation}` over axis {axis} of size 0 has no value")]
+    EmptyReduction {
+        /// The operation.
+        operation: &'static str,
+        /// The empty axis.
+        axis: usize,
+    },
+    /// Padding that leaves a window without an element.
+    #[error("padding {padding} on axis {axis} can leave a window of {window} without an element")]
+    PaddingTooWide {
+        /// The axis.
+        axis: usize,
+        /// The padding.
+        padding: usize,
+        /// The extent of the window.
+        window: usize,
+    },
+    /// Channels that the groups do not divide, or kernels for another number of channels.
+    #[error(
+        "{channels} input and {kernels} output channels do not fit a kernel for {kernel_channels} in {groups} groups"
+    )]
+    Channels {
+        /// Input channels.
+        channels: Dim,
+        /// Output channels.
+        kernels: Dim,
+        /// Input channels of a kernel.
+        kernel_channels: Dim,
+        /// Groups.
+        groups: usize,
+    },
+    /// Text that is not an einsum for these operands.
+    #[error("einsum {specification:?}: {problem}")]
+    Einsum {
+        /// The string as written.
+        specification: String,
+        /// What is wrong with it.
+        problem: EinsumProblem,
+    },
+    /// Two inputs or parameters of one name.
+    #[error("the name {name:?} is taken")]
+    DuplicateName {
+        /// The name, scopes included.
+        name: String,
+        /// Where it was taken.
+        first: Site,
+    },
+    /// A name that is empty or has a character that the text form does not allow.
+    #[error("{name:?} is not a name: use letters, digits, `_` and `.`, starting with a letter or `_`")]
+    BadName {
+        /// The name as written.
+        name: String,
+    },
+    /// A literal that the other operand's dtype cannot hold.
+    #[error("the literal {literal} is no {dtype}")]
+    Literal {
+        /// The literal as written.
+        literal: f64,
+        /// The dtype of the other operand.
+        dtype: DType,
+    },
+    /// Operands from two graphs.
+    #[error("the operands belong to different graphs")]
+    ForeignGraph,
+    /// A gradient of something that is not a scalar.
+    #[error("a gradient is of a scalar, found {found}")]
+    GradientOfArray {
+        /// The type found.
+        found: Type,
+    },
+    /// A derivative of or with respect to integers or truth values.
+    #[error("{found} has no derivative: only floats have")]
+    NoDerivative {
+        /// The type found.
+        found: Type,
+    },
+    /// Parameters have fixed sizes.
+    #[error("the shape {shape} of a parameter has a symbol in it")]
+    SymbolicParameter {
+        /// The shape.
+        shape: Shape,
+    },
+    /// An array of more elements than memory can have.
+    #[error("an array of shape {shape} has too many elements")]
+    TooLarge {
+        /// The shape.
+        shape: Shape,
+    },
+    /// A value outside the range that an operation takes.
+    #[error("{what} must be {expected}, found {found}")]
+    OutOfRange {
+        /// What the value is.
+        what: &'static str,
+        /// The range.
+        expected: &'static str,
+        /// The value.
+        found: String,
+    },
+}
+
+/// What is wrong with an einsum string.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum EinsumProblem {
+    /// A character that is no letter.
+    #[error("{0:?} is not a letter")]
+    NotALetter(char),
+    /// No `->`.
+    #[error("`->` is missing")]
+    NoArrow,
+    /// Another number of operands than the string names.
+    #[error("it names {named} operands, {found} were given")]
+    OperandCount {
+        /// As many as the string names.
+        named: usize,
+        /// As many as were given.
+        found: usize,
+    },
+    /// An operand with another number of axes than letters.
+    #[error("operand {operand} has {rank} axes for {letters} letters")]
+    Rank {
+        /// Which operand, from 0.
+        operand: usize,
+        /// Its axes.
+        rank: usize,
+        /// Its letters.
+        letters: usize,
+    },
+    /// One letter for two sizes.
+    #[error("{letter:?} is {left} in one place and {right} in another")]
+    SizesDiffer {
+        /// The letter.
+        letter: char,
+        /// One size.
+        left: Dim,
+        /// The other.
+        right: Dim,
+    },
+    /// A letter after the arrow that is not before it.
+    #[error("{0:?} is not on the left of `->`")]
+    UnknownOutput(char),
+    /// A letter twice after the arrow.
+    #[error("{0:?} is twice on the right of `->`")]
+    RepeatedOutput(char),
+}
+
+impl Mistake {
+    /// What to do about it, where that is known from the mistake alone.
+    fn help(&self) -> Option<String> {
+        match self {
+            Mistake::NotBroadcastable { left, right } if left.rank() == right.rank() => {
+                Some("sizes must be equal or 1, axis by axis; `reshape`, `expand` or `transpose` one operand".into())
+            }
+            Mistake::NotBroadcastable { .. } => {
+                Some("axes are aligned at the end; add axes of size 1 with `expand` where they belong".into())
+            }
+            Mistake::DTypesDiffer { left, right } => Some(format!(
+                "convert one operand: `.cast({0:?})` on the {1} operand or `.cast({1:?})` on the {0} one",
+                left, right
+            )),
+            Mistake::UnsupportedDType { found, .. } if !found.is_float() => {
+                Some("convert it first, as with `.cast(DType::F32)`".into())
+            }
+            Mistake::AxisOutOfRange { rank: 0, .. } => Some("a scalar has no axes".into()),
+            Mistake::AxisOutOfRange { rank, .. } => Some(format!("axes are 0 to {}, or −{rank} to −1", rank - 1)),
+            Mistake::GradientOfArray { .. } => {
+                Some("reduce it with `sum` or `mean`, or use `vjp` with a cotangent of its shape".into())
+            }
+            Mistake::DuplicateName { first, .. } => {
+                Some(format!("it was taken at {first}; open a scope with `graph.scope(…)` or choose another name"))
+            }
+            Mistake::SymbolicStride { .. } => Some("give the axis a fixed size, or use a stride of 1".into()),
+            Mistake::Literal { .. } => Some("cast the operand to a float, or write an integer".into()),
+            Mistake::SymbolicParameter { .. } => Some("only inputs may have symbolic sizes".into()),
+            Mistake::EmptyReduction { .. } => Some("`sum` and `prod` of nothing are 0 and 1".into()),
+            _ => None,
+        }
+    }
+}
+
+/// An operand of a mistaken operation: what it is and where it was made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OperandNote {
+    /// Its type.
+    pub ty: Type,
+    /// What made it: `input "x"`, or the name of an operation.
+    pub made_by: String,
+    /// Where that was written.
+    pub site: Site,
+}
+
+/// One mistake, where it was made, with what.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Diagnostic {
+    /// What is wrong.
+    pub mistake: Mistake,
+    /// The operation as the user called it.
+    pub operation: &'static str,
+    /// Where it was called.
+    pub site: Site,
+    /// What it was called with.
+    pub operands: Vec<OperandNote>,
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "error in `{}`: {}", self.operation, self.mistake)?;
+        write!(f, "  --> {}", self.site)?;
+        let width = self.operands.iter().map(|note| note.ty.to_string().chars().count()).max().unwrap_or(0);
+        for (position, note) in self.operands.iter().enumerate() {
+            let ty = note.ty.to_string();
+            write!(f, "\n   | operand {position}: {ty:width$}  {} at {}", note.made_by, note.site)?;
+        }
+        if let Some(help) = self.mistake.help() {
+            write!(f, "\n   = help: {help}")?;
+        }
+        Ok(())
+    }
+}
+
+/// All the mistakes of a graph, in the order in which they were made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Diagnostics(pub Vec<Diagnostic>);
+
+impl fmt::Display for Diagnostics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (position, diagnostic) in self.0.iter().enumerate() {
+            let separator = if position == 0 { "" } else { "\n\n" };
+            write!(f, "{separator}{diagnostic}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Error for Diagnostics {}

@@ -1,0 +1,281 @@
+//! The graph itself: an append-only list of nodes with the edges between them, and what is recorded beside it.
+//!
+//! In: operations whose type is known. Out: node ids whose order is a topological order. Nothing else in the crate
+//! touches petgraph.
+
+use std::{
+    cell::{Cell, Ref, RefCell},
+    fmt,
+    sync::Arc,
+};
+
+use indexmap::IndexMap;
+use petgraph::{Direction::Incoming, graph::DiGraph, graph::NodeIndex, visit::EdgeRef};
+use smallvec::SmallVec;
+
+use super::{
+    diagnostic::{Diagnostic, Diagnostics, Mistake, OperandNote},
+    expr::Expr,
+    op::{Name, Op, Poison},
+    shape::Type,
+    site::Site,
+};
+
+/// The position of a node: operands always come before their users.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NodeId(pub(super) NodeIndex);
+
+impl NodeId {
+    /// The position as a number, from 0.
+    pub fn index(self) -> usize {
+        self.0.index()
+    }
+}
+
+/// Operands of a node, in order.
+pub type Operands = SmallVec<[NodeId; 3]>;
+
+/// What a node computes, of which type, and where that was written.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Node {
+    /// The primitive with its attributes.
+    pub op: Op,
+    /// The type of its value.
+    pub ty: Type,
+    /// Where the user wrote it.
+    pub site: Site,
+}
+
+/// A static graph of array operations, built through [`Expr`] handles.
+///
+/// Building never fails: a mistake is recorded with the caller's file and line, and [`Graph::check`] or compilation
+/// returns all of them together. The graph only grows; passes read it and append to it or make a new one.
+///
+/// # Example
+/// ```
+/// use pullback::Graph;
+/// let g = Graph::new();
+/// let x = g.input("x", ("batch", 3));
+/// let y = (x * x).sum();
+/// assert_eq!(y.ty().to_string(), "f32[]");
+/// assert!(g.check().is_ok());
+/// ```
+#[derive(Default)]
+pub struct Graph {
+    inner: RefCell<Inner>,
+    frame: Cell<Option<Frame>>,
+}
+
+#[derive(Default)]
+struct Inner {
+    nodes: DiGraph<Node, u32>,
+    names: IndexMap<Name, NodeId>,
+    scopes: Vec<String>,
+    diagnostics: Vec<Diagnostic>,
+}
+
+/// The call that the user wrote and that further calls inside it are made for.
+#[derive(Debug, Clone, Copy)]
+struct Frame {
+    site: Site,
+    operation: &'static str,
+}
+
+/// While it lives, nodes and mistakes belong to the frame that it opened.
+pub(crate) struct FrameGuard<'g> {
+    graph: &'g Graph,
+    previous: Option<Frame>,
+}
+
+impl Drop for FrameGuard<'_> {
+    fn drop(&mut self) {
+        self.graph.frame.set(self.previous);
+    }
+}
+
+/// While it lives, names of inputs and parameters are prefixed; made by [`Graph::scope`].
+#[must_use = "the scope ends when this is dropped"]
+pub struct Scope<'g> {
+    graph: &'g Graph,
+    depth: usize,
+}
+
+impl Drop for Scope<'_> {
+    fn drop(&mut self) {
+        self.graph.inner.borrow_mut().scopes.truncate(self.depth);
+    }
+}
+
+impl Graph {
+    /// An empty graph.
+    pub fn new() -> Graph {
+        Graph::default()
+    }
+
+    /// Prefixes the names of inputs and parameters with `name` and a dot until the guard is dropped.
+    ///
+    /// # Example
+    /// ```
+    /// use pullback::{Graph, Initializer};
+    /// let g = Graph::new();
+    /// {
+    ///     let _encoder = g.scope("encoder");
+    ///     g.parameter("weight", (2, 3), Initializer::Zeros);
+    /// }
+    /// assert_eq!(g.parameters()[0].name().unwrap(), "encoder.weight");
+    /// ```
+    pub fn scope(&self, name: impl Into<String>) -> Scope<'_> {
+        let mut inner = self.inner.borrow_mut();
+        let depth = inner.scopes.len();
+        inner.scopes.push(name.into());
+        Scope { graph: self, depth }
+    }
+
+    /// `name` with the open scopes before it.
+    pub(crate) fn scoped(&self, name: &str) -> Name {
+        let inner = self.inner.borrow();
+        let parts: Vec<&str> = inner.scopes.iter().map(String::as_str).chain([name]).collect();
+        Name(Arc::from(parts.join(".")))
+    }
+
+    /// The number of nodes.
+    pub fn len(&self) -> usize {
+        self.inner.borrow().nodes.node_count()
+    }
+
+    /// Whether there is no node.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The ids of all nodes, operands before their users.
+    pub fn ids(&self) -> impl DoubleEndedIterator<Item = NodeId> + ExactSizeIterator + use<> {
+        (0..self.len()).map(|index| NodeId(NodeIndex::new(index)))
+    }
+
+    /// The node of that id.
+    pub fn node(&self, id: NodeId) -> Ref<'_, Node> {
+        Ref::map(self.inner.borrow(), |inner| &inner.nodes[id.0])
+    }
+
+    /// The operands of a node, in order.
+    pub fn operands(&self, id: NodeId) -> Operands {
+        let inner = self.inner.borrow();
+        let mut edges: SmallVec<[(u32, NodeId); 3]> =
+            inner.nodes.edges_directed(id.0, Incoming).map(|edge| (*edge.weight(), NodeId(edge.source()))).collect();
+        edges.sort_unstable_by_key(|(position, _)| *position);
+        edges.into_iter().map(|(_, operand)| operand).collect()
+    }
+
+    /// The handle of a node.
+    pub fn expr(&self, id: NodeId) -> Expr<'_> {
+        Expr::new(self, id)
+    }
+
+    /// The inputs, in the order of declaration.
+    pub fn inputs(&self) -> Vec<Expr<'_>> {
+        self.leaves(|op| matches!(op, Op::Input(_)))
+    }
+
+    /// The parameters, in the order of declaration.
+    pub fn parameters(&self) -> Vec<Expr<'_>> {
+        self.leaves(|op| matches!(op, Op::Parameter(_)))
+    }
+
+    fn leaves(&self, accept: impl Fn(&Op) -> bool) -> Vec<Expr<'_>> {
+        let ids: Vec<NodeId> = self.inner.borrow().names.values().copied().collect();
+        ids.into_iter().filter(|id| accept(&self.node(*id).op)).map(|id| self.expr(id)).collect()
+    }
+
+    /// The input or parameter of that name, scopes included.
+    pub fn named(&self, name: &str) -> Option<Expr<'_>> {
+        let id = self.inner.borrow().names.get(&Name(name.into())).copied();
+        id.map(|id| self.expr(id))
+    }
+
+    /// All mistakes so far.
+    ///
+    /// # Errors
+    /// One report for each independent mistake; what is built on a mistake adds none.
+    ///
+    /// # Example
+    /// ```
+    /// use pullback::Graph;
+    /// let g = Graph::new();
+    /// let x = g.input("x", (2, 3));
+    /// let y = g.input("y", (4, 5));
+    /// let z = (x + y).tanh().sum();
+    /// let report = g.check().unwrap_err().to_string();
+    /// assert!(report.contains("shapes [2, 3] and [4, 5] do not broadcast together"));
+    /// ```
+    pub fn check(&self) -> Result<(), Diagnostics> {
+        let inner = self.inner.borrow();
+        if inner.diagnostics.is_empty() { Ok(()) } else { Err(Diagnostics(inner.diagnostics.clone())) }
+    }
+
+    /// Appends a node whose type has been inferred.
+    pub(crate) fn insert(&self, op: Op, ty: Type, operands: &[NodeId]) -> NodeId {
+        let site = self.site();
+        let mut inner = self.inner.borrow_mut();
+        let id = NodeId(inner.nodes.add_node(Node { op, ty, site }));
+        for (position, operand) in (0u32..).zip(operands) {
+            assert!(*operand < id, "invariant: operands come before their users");
+            inner.nodes.add_edge(operand.0, id.0, position);
+        }
+        if let Some(name) = inner.nodes[id.0].op.leaf_name().cloned() {
+            inner.names.insert(name, id);
+        }
+        id
+    }
+
+    /// Records a mistake of the current call and returns the poison that stands in its place.
+    pub(crate) fn report(&self, mistake: Mistake, operands: &[Expr<'_>]) -> Expr<'_> {
+        let frame = self.frame.get().expect("invariant: every builder opens a frame");
+        let operands = operands.iter().map(Expr::note).collect();
+        let diagnostic = Diagnostic { mistake, operation: frame.operation, site: frame.site, operands };
+        self.inner.borrow_mut().diagnostics.push(diagnostic);
+        self.poison()
+    }
+
+    /// A node that stands for a mistake reported already.
+    pub(crate) fn poison(&self) -> Expr<'_> {
+        let ty = Type::new(super::dtype::DType::F32, ());
+        self.expr(self.insert(Op::Poison(Poison {}), ty, &[]))
+    }
+
+    /// Opens the frame of a call, unless one is open: what a composite builds belongs to the user's call of it.
+    pub(crate) fn enter(&self, operation: &'static str, site: Site) -> FrameGuard<'_> {
+        let previous = self.frame.get();
+        self.frame.set(previous.or(Some(Frame { site, operation })));
+        FrameGuard { graph: self, previous }
+    }
+
+    /// Opens the frame of a pass that works for a node made before.
+    pub(crate) fn enter_for(&self, operation: &'static str, id: NodeId) -> FrameGuard<'_> {
+        let previous = self.frame.get();
+        let site = self.node(id).site;
+        self.frame.set(Some(Frame { site, operation }));
+        FrameGuard { graph: self, previous }
+    }
+
+    fn site(&self) -> Site {
+        self.frame.get().expect("invariant: every builder opens a frame").site
+    }
+}
+
+impl fmt::Debug for Graph {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Graph({} nodes)", self.len())
+    }
+}
+
+impl Expr<'_> {
+    fn note(&self) -> OperandNote {
+        let node = self.graph().node(self.id());
+        let made_by = match node.op.leaf_name() {
+            Some(Name(name)) => format!("{} {name:?}", node.op.name()),
+            None => format!("`{}`", node.op.name()),
+        };
+        OperandNote { ty: node.ty.clone(), made_by, site: node.site }
+    }
+}

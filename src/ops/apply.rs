@@ -1,0 +1,179 @@
+//! Building: from a call with operands to a node. In: a primitive and handles. Out: the handle of a new node, or of
+//! poison beside a recorded mistake. Literals and broadcasting are settled here, so that primitives see equal types.
+
+use crate::graph::{
+    Broadcast, Constant, DType, Dim, Expr, FrameGuard, Graph, Literal, Mistake, Op, Shape, Site, Type, each_operation,
+};
+
+use super::rule::Rule;
+
+/// An array of more elements than this is a mistake wherever it is asked for.
+const MOST_ELEMENTS: i64 = 1 << 46;
+
+/// The right-hand side of an operation: a handle, or a Rust number that takes the dtype and shape of the other side.
+pub trait Operand<'g> {
+    /// The handle; `other` is the operand on the other side.
+    fn into_expr(self, other: Expr<'g>) -> Expr<'g>;
+}
+
+impl<'g> Operand<'g> for Expr<'g> {
+    fn into_expr(self, _: Expr<'g>) -> Expr<'g> {
+        self
+    }
+}
+
+macro_rules! literal_operand {
+    ($($type:ty),*) => {$(
+        impl<'g> Operand<'g> for $type {
+            fn into_expr(self, other: Expr<'g>) -> Expr<'g> {
+                other.filled(f64::from(self))
+            }
+        }
+    )*};
+}
+literal_operand!(f64, f32, i32, bool);
+
+impl<'g> Operand<'g> for i64 {
+    fn into_expr(self, other: Expr<'g>) -> Expr<'g> {
+        match other.dtype() {
+            DType::I64 if !other.is_poisoned() => other.graph().splat(Literal::Integer(self), other.ty()),
+            _ => other.filled(self as f64),
+        }
+    }
+}
+
+impl Graph {
+    /// Appends a primitive: infers its type or records the mistake; silent where an operand is poison.
+    pub(crate) fn apply<'g>(&'g self, op: impl Into<Op>, operands: &[Expr<'g>]) -> Expr<'g> {
+        if let Some(poison) = operands.iter().find(|operand| operand.is_poisoned()) {
+            return *poison;
+        }
+        if operands.iter().any(|operand| !std::ptr::eq(operand.graph(), self)) {
+            return self.report(Mistake::ForeignGraph, operands);
+        }
+        let op = op.into();
+        let types: smallvec::SmallVec<[Type; 3]> = operands.iter().map(Expr::ty).collect();
+        match infer(&op, &types) {
+            Ok(ty) => {
+                let ids: smallvec::SmallVec<[_; 3]> = operands.iter().map(Expr::id).collect();
+                self.expr(self.insert(op, ty, &ids))
+            }
+            Err(mistake) => self.report(mistake, operands),
+        }
+    }
+
+    /// A constant all of whose elements are one literal.
+    pub(crate) fn splat(&self, value: Literal, ty: Type) -> Expr<'_> {
+        self.apply(Constant { value, dtype: ty.dtype, shape: ty.shape }, &[])
+    }
+}
+
+/// The type that a primitive gives for operands of these types.
+pub(crate) fn infer(op: &Op, operands: &[Type]) -> Result<Type, Mistake> {
+    let ty = each_operation!(op, rule => rule.infer(operands))?;
+    if ty.shape.size().as_number().is_some_and(|size| size > MOST_ELEMENTS) {
+        return Err(Mistake::TooLarge { shape: ty.shape });
+    }
+    Ok(ty)
+}
+
+impl<'g> Expr<'g> {
+    /// Opens the frame of a call: what is built or mistaken until the guard drops belongs to the caller's line.
+    #[track_caller]
+    pub(crate) fn enter(&self, operation: &'static str) -> FrameGuard<'g> {
+        self.graph().enter(operation, Site::caller())
+    }
+
+    /// A constant of this dtype and shape, every element `number`; a mistake if the dtype cannot hold it.
+    pub(crate) fn filled(self, number: f64) -> Expr<'g> {
+        if self.is_poisoned() {
+            return self;
+        }
+        let ty = self.ty();
+        let literal = match ty.dtype {
+            DType::F32 | DType::F64 => Some(Literal::Number(number)),
+            DType::I64 => {
+                (number.fract() == 0.0 && number.abs() < 2f64.powi(63)).then_some(Literal::Integer(number as i64))
+            }
+            DType::Bool => (number == 0.0 || number == 1.0).then_some(Literal::Number(number)),
+        };
+        match literal {
+            Some(literal) => self.graph().splat(literal, ty),
+            None => self.graph().report(Mistake::Literal { literal: number, dtype: ty.dtype }, &[self]),
+        }
+    }
+
+    /// Both operands with one shape, or the poison in their place.
+    pub(crate) fn broadcast_with(self, other: Expr<'g>) -> Result<(Expr<'g>, Expr<'g>), Expr<'g>> {
+        if self.is_poisoned() || other.is_poisoned() || !std::ptr::eq(self.graph(), other.graph()) {
+            return Ok((self, other));
+        }
+        let (left, right) = (self.shape(), other.shape());
+        if left == right {
+            return Ok((self, other));
+        }
+        match broadcast_shapes(&left, &right) {
+            Some(shape) => Ok((self.stretch(&shape), other.stretch(&shape))),
+            None => Err(self.graph().report(Mistake::NotBroadcastable { left, right }, &[self, other])),
+        }
+    }
+
+    /// This value in a shape that it broadcasts to.
+    fn stretch(self, shape: &Shape) -> Expr<'g> {
+        let own = self.shape();
+        if own == *shape {
+            return self;
+        }
+        if let Op::Constant(Constant { value: value @ (Literal::Number(_) | Literal::Integer(_)), dtype, .. }) =
+            self.op()
+        {
+            return self.graph().splat(value, Type::new(dtype, shape));
+        }
+        let added = shape.rank() - own.rank();
+        self.graph().apply(Broadcast { axes: (added..shape.rank()).collect(), shape: shape.clone() }, &[self])
+    }
+
+    /// Repeats the array so that it has `shape`, as NumPy's `broadcast_to`: axes are aligned at the end, axes of size 1
+    /// stretch, missing ones are added in front.
+    ///
+    /// # Shapes
+    /// `[1, n]` or `[n]` → `[m, n]`.
+    ///
+    /// # Example
+    /// ```
+    /// # use pullback::Graph;
+    /// let g = Graph::new();
+    /// let row = g.input("row", (3,));
+    /// assert_eq!(row.broadcast_to((2, 3)).shape().to_string(), "[2, 3]");
+    /// ```
+    #[track_caller]
+    pub fn broadcast_to(self, shape: impl Into<Shape>) -> Expr<'g> {
+        let _frame = self.enter("broadcast_to");
+        let (shape, own) = (shape.into(), self.shape());
+        if self.is_poisoned() {
+            return self;
+        }
+        match broadcast_shapes(&own, &shape) {
+            Some(common) if common == shape => self.stretch(&shape),
+            _ => self.graph().report(Mistake::NotBroadcastableTo { from: own, to: shape }, &[self]),
+        }
+    }
+}
+
+/// NumPy's rule: aligned at the end, sizes are equal or 1.
+pub(crate) fn broadcast_shapes(left: &Shape, right: &Shape) -> Option<Shape> {
+    let rank = left.rank().max(right.rank());
+    let one = Dim::from(1);
+    let at = |shape: &Shape, axis: usize| -> Dim {
+        let missing = rank - shape.rank();
+        if axis < missing { one.clone() } else { shape[axis - missing].clone() }
+    };
+    (0..rank)
+        .map(|axis| match (at(left, axis), at(right, axis)) {
+            (left, right) if left == right => Some(left),
+            (left, right) if left == one => Some(right),
+            (left, right) if right == one => Some(left),
+            _ => None,
+        })
+        .collect()
+}

@@ -1,0 +1,79 @@
+//! Which axes a user means. In: numbers, negative ones from the end. Out: positions, or the mistake.
+
+use crate::graph::{Axes, Expr, Mistake};
+
+/// Axes of an operation: one, several, or all.
+///
+/// # Example
+/// ```
+/// # use pullback::{AllAxes, Graph};
+/// let g = Graph::new();
+/// let x = g.input("x", (2, 3, 4));
+/// assert_eq!(x.sum_over(-1).shape().to_string(), "[2, 3]");
+/// assert_eq!(x.sum_over([0, 2]).shape().to_string(), "[3]");
+/// assert_eq!(x.sum_over(AllAxes).shape().to_string(), "[]");
+/// ```
+pub trait IntoAxes {
+    /// The positions, ascending, or the first axis that is out of range or twice there.
+    fn positions(&self, rank: usize) -> Result<Axes, Mistake>;
+}
+
+/// Every axis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AllAxes;
+
+impl IntoAxes for AllAxes {
+    fn positions(&self, rank: usize) -> Result<Axes, Mistake> {
+        Ok((0..rank).collect())
+    }
+}
+
+impl IntoAxes for i64 {
+    fn positions(&self, rank: usize) -> Result<Axes, Mistake> {
+        Ok(Axes::from_iter([normalize(*self, rank)?]))
+    }
+}
+
+impl IntoAxes for i32 {
+    fn positions(&self, rank: usize) -> Result<Axes, Mistake> {
+        i64::from(*self).positions(rank)
+    }
+}
+
+impl<A: Copy + Into<i64>, const N: usize> IntoAxes for [A; N] {
+    fn positions(&self, rank: usize) -> Result<Axes, Mistake> {
+        self.as_slice().positions(rank)
+    }
+}
+
+impl<A: Copy + Into<i64>> IntoAxes for &[A] {
+    fn positions(&self, rank: usize) -> Result<Axes, Mistake> {
+        let mut axes = self.iter().map(|axis| normalize((*axis).into(), rank)).collect::<Result<Axes, Mistake>>()?;
+        axes.sort_unstable();
+        if axes.windows(2).any(|pair| pair[0] == pair[1]) {
+            return Err(Mistake::BadAxes { axes, rank });
+        }
+        Ok(axes)
+    }
+}
+
+/// The position of an axis that may be counted from the end.
+pub(crate) fn normalize(axis: i64, rank: usize) -> Result<usize, Mistake> {
+    let from_start = if axis < 0 { axis + rank as i64 } else { axis };
+    usize::try_from(from_start).ok().filter(|axis| *axis < rank).ok_or(Mistake::AxisOutOfRange { axis, rank })
+}
+
+impl<'g> Expr<'g> {
+    /// The positions meant, or the poison in their place; silent on poison.
+    pub(super) fn axes(self, axes: impl IntoAxes) -> Result<Axes, Expr<'g>> {
+        if self.is_poisoned() {
+            return Err(self);
+        }
+        axes.positions(self.rank()).map_err(|mistake| self.graph().report(mistake, &[self]))
+    }
+
+    /// The position of one axis, or the poison in its place; silent on poison.
+    pub(super) fn axis(self, axis: i64) -> Result<usize, Expr<'g>> {
+        Ok(self.axes(axis)?[0])
+    }
+}

@@ -1,0 +1,113 @@
+//! The same values in another dtype, and the same values without a derivative.
+
+use ndarray::ArrayD;
+
+use super::{
+    real::{Number, Real},
+    rule::{Application, Evaluation, Fault, LinearMap, Linearization, Rule, expect_float, expect_operands},
+    sample::{Sample, listed, reals},
+};
+use crate::graph::{Cast, DType, Dim, Expr, Mistake, StopGradient, Type, Value};
+
+impl Rule for Cast {
+    fn infer(&self, operands: &[Type]) -> Result<Type, Mistake> {
+        let [x] = expect_operands(operands)?;
+        Ok(Type { dtype: self.dtype, shape: x.shape.clone() })
+    }
+
+    /// Linear between floats; the sweeps never ask where either side is no float.
+    fn linearization(&self) -> Linearization<'_> {
+        Linearization::Linear(self)
+    }
+
+    fn evaluate<R: Real>(&self, at: &Evaluation<'_, R>) -> Result<Value<R>, Fault> {
+        Ok(match at.operands[0] {
+            Value::F32(x) => self.of_numbers(x),
+            Value::F64(x) if self.dtype == DType::F64 => Value::F64(x.clone()),
+            Value::F64(x) => self.of_numbers(x),
+            Value::I64(x) => self.of_numbers(x),
+            Value::Bool(x) => self.of_numbers(&x.mapv(i64::from)),
+        })
+    }
+
+    fn flops(&self, _: &[Type], _: &Type) -> Dim {
+        Dim::from(0)
+    }
+
+    fn samples() -> Vec<Sample> {
+        let mut samples = vec![Sample::smooth(Cast { dtype: DType::F64 }, [reals(&[3], -2.0, 2.0)])];
+        for dtype in [DType::F32, DType::I64, DType::Bool] {
+            samples.push(Sample::kink(Cast { dtype }, [listed(&[4], &[0.0, -1.5, 1e300, f64::NAN])]));
+        }
+        samples.extend(DType::ALL.map(|dtype| Sample::kink(Cast { dtype }, [listed(&[2], &[false, true])])));
+        samples.extend(DType::ALL.map(|dtype| Sample::kink(Cast { dtype }, [listed(&[2], &[0i64, -7])])));
+        samples
+    }
+}
+
+impl Cast {
+    fn of_numbers<T: Number, R: Real>(&self, x: &ArrayD<T>) -> Value<R> {
+        match self.dtype {
+            DType::F32 => Value::F32(x.mapv(|x| f32::from_f64(x.to_f64()))),
+            DType::F64 => Value::F64(x.mapv(|x| R::from_f64(x.to_f64()))),
+            DType::I64 => Value::I64(x.mapv(T::to_i64)),
+            DType::Bool => Value::Bool(x.mapv(|x| x != T::ZERO)),
+        }
+    }
+}
+
+impl LinearMap for Cast {
+    fn transpose<'g>(&self, _: usize, cotangent: Expr<'g>, at: &Application<'g>) -> Expr<'g> {
+        cotangent.cast(at.operands[0].dtype())
+    }
+}
+
+impl Rule for StopGradient {
+    fn infer(&self, operands: &[Type]) -> Result<Type, Mistake> {
+        let [x] = expect_operands(operands)?;
+        expect_float(x)?;
+        Ok(x.clone())
+    }
+
+    fn linearization(&self) -> Linearization<'_> {
+        Linearization::Constant
+    }
+
+    fn evaluate<R: Real>(&self, at: &Evaluation<'_, R>) -> Result<Value<R>, Fault> {
+        Ok(at.operands[0].clone())
+    }
+
+    fn flops(&self, _: &[Type], _: &Type) -> Dim {
+        Dim::from(0)
+    }
+
+    /// Its derivative is 0 by definition and not by its values.
+    fn samples() -> Vec<Sample> {
+        vec![Sample::kink(StopGradient {}, [reals(&[3], -2.0, 2.0)])]
+    }
+}
+
+impl<'g> Expr<'g> {
+    /// The same values as `dtype`: float to integer truncates towards 0 and saturates, NaN gives 0; anything to bool is
+    /// x ≠ 0. The derivative passes between floats and stops at integers and truth values.
+    ///
+    /// # Example
+    /// ```
+    /// # use pullback::{DType, Graph};
+    /// let g = Graph::new();
+    /// let count = g.input_of::<i64>("count", ());
+    /// assert_eq!(count.cast(DType::F64).ty().to_string(), "f64[]");
+    /// ```
+    #[track_caller]
+    pub fn cast(self, dtype: DType) -> Expr<'g> {
+        let _frame = self.enter("cast");
+        if self.dtype() == dtype { self } else { self.graph().apply(Cast { dtype }, &[self]) }
+    }
+
+    /// The same value, whose derivative is taken as 0.
+    #[track_caller]
+    pub fn stop_gradient(self) -> Expr<'g> {
+        let _frame = self.enter("stop_gradient");
+        self.graph().apply(StopGradient {}, &[self])
+    }
+}

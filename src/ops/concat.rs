@@ -1,0 +1,167 @@
+//! Arrays one after another, and the elements of one in reverse.
+
+use ndarray::{ArrayD, Axis, concatenate};
+
+use super::{
+    axes::{IntoAxes, normalize},
+    real::Real,
+    rule::{Application, Evaluation, Fault, LinearMap, Linearization, Rule, expect_ascending, expect_operands},
+    sample::{Sample, reals},
+};
+use crate::graph::{Axes, Concat, Dim, Dims, Expr, Mistake, Reverse, Slice, Type, Value};
+
+impl Rule for Concat {
+    fn infer(&self, operands: &[Type]) -> Result<Type, Mistake> {
+        let first = operands.first().ok_or(Mistake::OperandCount { expected: 1, found: 0 })?;
+        if self.axis >= first.rank() {
+            return Err(Mistake::AxisOutOfRange { axis: self.axis as i64, rank: first.rank() });
+        }
+        let mut whole = Dim::from(0);
+        for operand in operands {
+            if operand.dtype != first.dtype {
+                return Err(Mistake::DTypesDiffer { left: first.dtype, right: operand.dtype });
+            }
+            if operand.rank() != first.rank()
+                || operand.shape.without(&[self.axis]) != first.shape.without(&[self.axis])
+            {
+                return Err(Mistake::ShapesDiffer { left: first.shape.clone(), right: operand.shape.clone() });
+            }
+            whole = whole + &operand.shape[self.axis];
+        }
+        let mut dims = first.shape.to_vec();
+        dims[self.axis] = whole;
+        Ok(Type::new(first.dtype, dims))
+    }
+
+    fn linearization(&self) -> Linearization<'_> {
+        Linearization::Linear(self)
+    }
+
+    fn evaluate<R: Real>(&self, at: &Evaluation<'_, R>) -> Result<Value<R>, Fault> {
+        macro_rules! join {
+            ($variant:ident) => {{
+                let views: Vec<_> = at
+                    .operands
+                    .iter()
+                    .map(|operand| match operand {
+                        Value::$variant(x) => x.view(),
+                        _ => unreachable!("invariant: inference refuses two dtypes"),
+                    })
+                    .collect();
+                Value::$variant(concatenate(Axis(self.axis), &views).expect("invariant: inference compared the shapes"))
+            }};
+        }
+        Ok(match at.operands[0] {
+            Value::F32(_) => join!(F32),
+            Value::F64(_) => join!(F64),
+            Value::I64(_) => join!(I64),
+            Value::Bool(_) => join!(Bool),
+        })
+    }
+
+    fn flops(&self, _: &[Type], _: &Type) -> Dim {
+        Dim::from(0)
+    }
+
+    fn samples() -> Vec<Sample> {
+        let part = |shape: &[usize]| reals(shape, -1.0, 1.0);
+        vec![
+            Sample::smooth(Concat { axis: 1 }, [part(&[2, 3]), part(&[2, 1]), part(&[2, 0])]),
+            Sample::smooth(Concat { axis: 0 }, [part(&[4])]),
+        ]
+    }
+}
+
+impl LinearMap for Concat {
+    fn transpose<'g>(&self, operand: usize, cotangent: Expr<'g>, at: &Application<'g>) -> Expr<'g> {
+        let before: Dim = at.operands[..operand].iter().fold(Dim::from(0), |sum, part| sum + &part.shape()[self.axis]);
+        let part = at.operands[operand].shape();
+        let mut start: Dims = part.iter().map(|_| Dim::from(0)).collect();
+        let mut stop: Dims = part.iter().cloned().collect();
+        stop[self.axis] = before.clone() + &part[self.axis];
+        start[self.axis] = before;
+        let slice = Slice { start, stop, step: Axes::from_elem(1, part.rank()) };
+        cotangent.graph().apply(slice, &[cotangent])
+    }
+}
+
+impl Rule for Reverse {
+    fn infer(&self, operands: &[Type]) -> Result<Type, Mistake> {
+        let [x] = expect_operands(operands)?;
+        expect_ascending(&self.axes, x.rank())?;
+        Ok(x.clone())
+    }
+
+    fn linearization(&self) -> Linearization<'_> {
+        Linearization::Linear(self)
+    }
+
+    fn evaluate<R: Real>(&self, at: &Evaluation<'_, R>) -> Result<Value<R>, Fault> {
+        Ok(match at.operands[0] {
+            Value::F32(x) => Value::F32(self.flip(x)),
+            Value::F64(x) => Value::F64(self.flip(x)),
+            Value::I64(x) => Value::I64(self.flip(x)),
+            Value::Bool(x) => Value::Bool(self.flip(x)),
+        })
+    }
+
+    fn flops(&self, _: &[Type], _: &Type) -> Dim {
+        Dim::from(0)
+    }
+
+    fn samples() -> Vec<Sample> {
+        let along = |axes: &[usize]| Sample::smooth(Reverse { axes: axes.into() }, [reals(&[2, 3], -1.0, 1.0)]);
+        vec![along(&[0]), along(&[0, 1]), along(&[])]
+    }
+}
+
+impl Reverse {
+    fn flip<T: Clone>(&self, x: &ArrayD<T>) -> ArrayD<T> {
+        let mut view = x.view();
+        for axis in &self.axes {
+            view.invert_axis(Axis(*axis));
+        }
+        view.as_standard_layout().into_owned()
+    }
+}
+
+impl LinearMap for Reverse {
+    fn transpose<'g>(&self, _: usize, cotangent: Expr<'g>, _: &Application<'g>) -> Expr<'g> {
+        cotangent.graph().apply(self.clone(), &[cotangent])
+    }
+}
+
+impl<'g> Expr<'g> {
+    /// This array and then the others, along `axis`; negative axes count from the end.
+    ///
+    /// # Shapes
+    /// `[a, n]` and `[b, n]` along 0 → `[a + b, n]`.
+    ///
+    /// # Example
+    /// ```
+    /// # use pullback::Graph;
+    /// let g = Graph::new();
+    /// let (x, y) = (g.input("x", ("n", 3)), g.input("y", (2, 3)));
+    /// assert_eq!(x.concat([y], 0).shape().to_string(), "[n + 2, 3]");
+    /// ```
+    #[track_caller]
+    pub fn concat(self, others: impl IntoIterator<Item = Expr<'g>>, axis: i64) -> Expr<'g> {
+        let _frame = self.enter("concat");
+        let operands: Vec<Expr<'g>> = std::iter::once(self).chain(others).collect();
+        match normalize(axis, self.rank()) {
+            _ if self.is_poisoned() => self,
+            Ok(axis) => self.graph().apply(Concat { axis }, &operands),
+            Err(mistake) => self.graph().report(mistake, &operands),
+        }
+    }
+
+    /// The elements in reverse order along axes.
+    #[track_caller]
+    pub fn reverse(self, axes: impl IntoAxes) -> Expr<'g> {
+        let _frame = self.enter("reverse");
+        match self.axes(axes) {
+            Ok(axes) => self.graph().apply(Reverse { axes }, &[self]),
+            Err(poison) => poison,
+        }
+    }
+}

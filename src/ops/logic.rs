@@ -1,0 +1,205 @@
+//! Comparisons, connectives and questions: everything elementwise that gives truth values. None has a derivative.
+
+use ndarray::Zip;
+
+use super::{
+    apply::Operand,
+    real::{Number, Real},
+    rule::{Evaluation, Fault, Linearization, Rule, expect_float, expect_number, expect_operands, same_type},
+    sample::{Sample, listed},
+};
+use crate::graph::{Comparison, Connective, DType, Dim, Expr, Mistake, Op, Predicate, Type, Value};
+
+impl Rule for Comparison {
+    fn infer(&self, operands: &[Type]) -> Result<Type, Mistake> {
+        expect_operands::<2>(operands)?;
+        let ty = same_type(operands)?;
+        expect_number(&ty)?;
+        Ok(Type { dtype: DType::Bool, ..ty })
+    }
+
+    fn linearization(&self) -> Linearization<'_> {
+        Linearization::Constant
+    }
+
+    fn evaluate<R: Real>(&self, at: &Evaluation<'_, R>) -> Result<Value<R>, Fault> {
+        Ok(Value::Bool(match (at.operands[0], at.operands[1]) {
+            (Value::F32(a), Value::F32(b)) => Zip::from(a).and(b).map_collect(|a, b| self.holds(*a, *b)),
+            (Value::F64(a), Value::F64(b)) => Zip::from(a).and(b).map_collect(|a, b| self.holds(*a, *b)),
+            (Value::I64(a), Value::I64(b)) => Zip::from(a).and(b).map_collect(|a, b| self.holds(*a, *b)),
+            _ => unreachable!("invariant: inference refuses other dtypes"),
+        }))
+    }
+
+    fn flops(&self, _: &[Type], output: &Type) -> Dim {
+        output.shape.size()
+    }
+
+    fn samples() -> Vec<Sample> {
+        let (a, b) = ([1.0, 2.0, 0.0, f64::NAN], [1.0, 1.0, -0.0, 0.0]);
+        Comparison::ALL
+            .iter()
+            .map(|op| Sample::kink(Op::Comparison(*op), [listed(&[4], &a), listed(&[4], &b)]))
+            .collect()
+    }
+}
+
+impl Comparison {
+    fn holds<T: Number>(self, a: T, b: T) -> bool {
+        match self {
+            Comparison::Equal => a == b,
+            Comparison::NotEqual => a != b,
+            Comparison::Less => a < b,
+            Comparison::LessEqual => a <= b,
+            Comparison::Greater => a > b,
+            Comparison::GreaterEqual => a >= b,
+        }
+    }
+}
+
+impl Rule for Connective {
+    fn infer(&self, operands: &[Type]) -> Result<Type, Mistake> {
+        expect_operands::<2>(operands)?;
+        let ty = same_type(operands)?;
+        expect_bool(&ty)?;
+        Ok(ty)
+    }
+
+    fn linearization(&self) -> Linearization<'_> {
+        Linearization::Constant
+    }
+
+    fn evaluate<R: Real>(&self, at: &Evaluation<'_, R>) -> Result<Value<R>, Fault> {
+        let (Value::Bool(a), Value::Bool(b)) = (at.operands[0], at.operands[1]) else {
+            unreachable!("invariant: inference refuses other dtypes")
+        };
+        Ok(Value::Bool(Zip::from(a).and(b).map_collect(|a, b| match self {
+            Connective::And => *a && *b,
+            Connective::Or => *a || *b,
+            Connective::Xor => a != b,
+        })))
+    }
+
+    fn flops(&self, _: &[Type], _: &Type) -> Dim {
+        Dim::from(0)
+    }
+
+    fn samples() -> Vec<Sample> {
+        let (a, b) = ([false, false, true, true], [false, true, false, true]);
+        Connective::ALL
+            .iter()
+            .map(|op| Sample::kink(Op::Connective(*op), [listed(&[4], &a), listed(&[4], &b)]))
+            .collect()
+    }
+}
+
+impl Rule for Predicate {
+    fn infer(&self, operands: &[Type]) -> Result<Type, Mistake> {
+        let [x] = expect_operands(operands)?;
+        match self {
+            Predicate::Not => expect_bool(x)?,
+            Predicate::IsFinite | Predicate::IsNan => expect_float(x)?,
+        }
+        Ok(Type { dtype: DType::Bool, ..x.clone() })
+    }
+
+    fn linearization(&self) -> Linearization<'_> {
+        Linearization::Constant
+    }
+
+    fn evaluate<R: Real>(&self, at: &Evaluation<'_, R>) -> Result<Value<R>, Fault> {
+        Ok(Value::Bool(match at.operands[0] {
+            Value::F32(x) => x.mapv(|x| self.holds(x)),
+            Value::F64(x) => x.mapv(|x| self.holds(x)),
+            Value::Bool(x) => x.mapv(|x| !x),
+            Value::I64(_) => unreachable!("invariant: inference refuses integers"),
+        }))
+    }
+
+    fn flops(&self, _: &[Type], _: &Type) -> Dim {
+        Dim::from(0)
+    }
+
+    fn samples() -> Vec<Sample> {
+        let floats = || listed(&[3], &[1.0, f64::INFINITY, f64::NAN]);
+        vec![
+            Sample::kink(Op::Predicate(Predicate::Not), [listed(&[2], &[false, true])]),
+            Sample::kink(Op::Predicate(Predicate::IsFinite), [floats()]),
+            Sample::kink(Op::Predicate(Predicate::IsNan), [floats()]),
+        ]
+    }
+}
+
+impl Predicate {
+    fn holds<T: Real>(self, x: T) -> bool {
+        match self {
+            Predicate::IsFinite => x.is_finite(),
+            Predicate::IsNan => x.is_nan(),
+            Predicate::Not => unreachable!("invariant: inference refuses floats"),
+        }
+    }
+}
+
+fn expect_bool(ty: &Type) -> Result<(), Mistake> {
+    if ty.dtype == DType::Bool { Ok(()) } else { Err(Mistake::UnsupportedDType { expected: "bool", found: ty.dtype }) }
+}
+
+macro_rules! logic_methods {
+    ($($(#[$doc:meta])* $method:ident => $kind:ident :: $variant:ident;)*) => {
+        impl<'g> Expr<'g> {
+            $(
+                $(#[$doc])*
+                #[track_caller]
+                pub fn $method(self, other: impl Operand<'g>) -> Expr<'g> {
+                    let _frame = self.enter($kind::$variant.name());
+                    self.pairwise(Op::$kind($kind::$variant), other)
+                }
+            )*
+        }
+    };
+}
+
+logic_methods! {
+    /// Where self = other, elementwise, as `bool`.
+    equal => Comparison::Equal;
+    /// Where self ≠ other, elementwise, as `bool`.
+    not_equal => Comparison::NotEqual;
+    /// Where self < other, elementwise, as `bool`.
+    less => Comparison::Less;
+    /// Where self ≤ other, elementwise, as `bool`.
+    less_equal => Comparison::LessEqual;
+    /// Where self > other, elementwise, as `bool`.
+    greater => Comparison::Greater;
+    /// Where self ≥ other, elementwise, as `bool`.
+    greater_equal => Comparison::GreaterEqual;
+    /// Where both are true, elementwise.
+    and => Connective::And;
+    /// Where either is true, elementwise.
+    or => Connective::Or;
+    /// Where exactly one is true, elementwise.
+    xor => Connective::Xor;
+}
+
+macro_rules! predicate_methods {
+    ($($(#[$doc:meta])* $method:ident => $variant:ident;)*) => {
+        impl<'g> Expr<'g> {
+            $(
+                $(#[$doc])*
+                #[track_caller]
+                pub fn $method(self) -> Expr<'g> {
+                    let _frame = self.enter(Predicate::$variant.name());
+                    self.graph().apply(Op::Predicate(Predicate::$variant), &[self])
+                }
+            )*
+        }
+    };
+}
+
+predicate_methods! {
+    /// Where a truth value is false, elementwise.
+    logical_not => Not;
+    /// Where a float is neither infinite nor NaN, elementwise, as `bool`.
+    is_finite => IsFinite;
+    /// Where a float is NaN, elementwise, as `bool`.
+    is_nan => IsNan;
+}

@@ -1,0 +1,76 @@
+//! The primitives: for each its shape rule, its linearization, its reference kernel, its cost and its samples.
+//!
+//! In: operands. Out: nodes ([`Expr`](crate::graph::Expr) methods), types, derivatives and values. Nothing here knows a
+//! sweep, a plan or a thread. A primitive is a row of `graph/op.rs` and a [`Rule`] here; a missing rule does not compile.
+
+mod apply;
+mod axes;
+mod binary;
+mod broadcast;
+mod cast;
+mod concat;
+mod leaf;
+mod logic;
+mod power;
+mod real;
+mod reduce;
+mod reshape;
+mod rule;
+mod sample;
+mod select;
+mod slice;
+mod unary;
+
+pub use apply::Operand;
+pub(crate) use apply::infer;
+pub use axes::{AllAxes, IntoAxes};
+pub(crate) use real::{Number, Real};
+pub use rule::Fault;
+pub(crate) use rule::{Application, Evaluation, Linearization, Partial, Rule};
+pub use sample::{Sample, Smoothness};
+pub use select::Choice;
+pub use slice::{Index, IntoIndices};
+
+use crate::graph::{Dim, Op, Type, Value, collect_operations, each_operation};
+
+/// The derivative of a primitive.
+pub(crate) fn linearization(op: &Op) -> Linearization<'_> {
+    each_operation!(op, rule => rule.linearization())
+}
+
+/// The value of a primitive by its reference kernel.
+pub(crate) fn evaluate<R: Real>(op: &Op, at: &Evaluation<'_, R>) -> Result<Value<R>, Fault> {
+    each_operation!(op, rule => rule.evaluate(at))
+}
+
+/// How many floating-point operations a primitive takes.
+pub(crate) fn flops(op: &Op, operands: &[Type], output: &Type) -> Dim {
+    each_operation!(op, rule => rule.flops(operands, output))
+}
+
+/// Operands at which every primitive is proved.
+pub fn samples() -> Vec<Sample> {
+    collect_operations!(samples)
+}
+
+macro_rules! pending {
+    ($($op:ident),*) => {$(
+        impl Rule for crate::graph::$op {
+            fn infer(&self, _: &[Type]) -> Result<Type, crate::graph::Mistake> { unimplemented!() }
+            fn linearization(&self) -> Linearization<'_> { unimplemented!() }
+            fn evaluate<R: Real>(&self, _: &Evaluation<'_, R>) -> Result<Value<R>, Fault> { unimplemented!() }
+            fn flops(&self, _: &[Type], _: &Type) -> Dim { unimplemented!() }
+            fn samples() -> Vec<Sample> { Vec::new() }
+        }
+    )*};
+}
+pending!(RandomBits);
+pending!(Gather);
+pending!(ScatterAdd);
+pending!(Rank);
+pending!(CumulativeSum);
+pending!(DotGeneral);
+pending!(Convolution);
+pending!(Window);
+pending!(Cholesky);
+pending!(TriangularSolve);

@@ -1,0 +1,65 @@
+//! Integer powers known beforehand: they take negative bases, and their derivative is a power again.
+
+use super::{
+    real::Real,
+    rule::{Application, Evaluation, Fault, Linearization, Partial, Partials, Rule, expect_float, expect_operands},
+    sample::{Sample, listed, reals},
+};
+use crate::graph::{Dim, Expr, IntegerPower, Mistake, Type, Value};
+
+impl Rule for IntegerPower {
+    fn infer(&self, operands: &[Type]) -> Result<Type, Mistake> {
+        let [x] = expect_operands(operands)?;
+        expect_float(x)?;
+        Ok(x.clone())
+    }
+
+    fn linearization(&self) -> Linearization<'_> {
+        Linearization::Partials(self)
+    }
+
+    fn evaluate<R: Real>(&self, at: &Evaluation<'_, R>) -> Result<Value<R>, Fault> {
+        Ok(match at.operands[0] {
+            Value::F32(x) => Value::F32(x.mapv(|x| Real::integer_power(x, self.exponent))),
+            Value::F64(x) => Value::F64(x.mapv(|x| x.integer_power(self.exponent))),
+            _ => unreachable!("invariant: inference asks for floats"),
+        })
+    }
+
+    fn flops(&self, _: &[Type], output: &Type) -> Dim {
+        output.shape.size()
+    }
+
+    fn samples() -> Vec<Sample> {
+        let of = |exponent| IntegerPower { exponent };
+        let mut samples = vec![Sample::smooth(of(-2), [reals(&[4], 0.4, 2.0)])];
+        samples.extend([0, 1, 2, 3, 5].map(|exponent| Sample::smooth(of(exponent), [reals(&[4], -2.0, 2.0)])));
+        samples.extend([0, 1, 2].map(|exponent| Sample::smooth(of(exponent), [listed(&[2], &[0.0, -0.0])])));
+        samples
+    }
+}
+
+impl Partials for IntegerPower {
+    fn partial<'g>(&self, _: usize, at: &Application<'g>) -> Partial<'g> {
+        match self.exponent {
+            0 => Partial::Zero,
+            1 => Partial::One,
+            n => Partial::Factor(n as f64 * at.operands[0].powi(n.saturating_sub(1))),
+        }
+    }
+}
+
+impl<'g> Expr<'g> {
+    /// xⁿ, elementwise, for an integer n known beforehand; derivative n·xⁿ⁻¹, and 0 for n = 0.
+    #[track_caller]
+    pub fn powi(self, n: i64) -> Expr<'g> {
+        let _frame = self.enter("powi");
+        self.graph().apply(IntegerPower { exponent: n }, &[self])
+    }
+
+    /// x², elementwise.
+    #[track_caller]
+    pub fn square(self) -> Expr<'g> {
+        self.powi(2)
+    }
+}

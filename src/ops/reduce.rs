@@ -1,0 +1,236 @@
+//! Sums, products and extremes over axes.
+
+use ndarray::{ArrayD, Axis};
+
+use super::{
+    axes::{AllAxes, IntoAxes},
+    real::{Number, Real},
+    rule::{
+        Application, Custom, Evaluation, Fault, LinearMap, Linearization, Rule, expect_ascending, expect_number,
+        expect_operands,
+    },
+    sample::{Sample, listed, reals},
+};
+use crate::graph::{Axes, Broadcast, Comparison, DType, Dim, Expr, Mistake, Op, Reduce, Reduction, Shape, Type, Value};
+
+impl Rule for Reduce {
+    fn infer(&self, operands: &[Type]) -> Result<Type, Mistake> {
+        let [x] = expect_operands(operands)?;
+        expect_number(x)?;
+        expect_ascending(&self.axes, x.rank())?;
+        let empty = self.axes.iter().find(|axis| x.shape[**axis].is(0));
+        match (self.kind, empty) {
+            (Reduction::Max | Reduction::Min, Some(axis)) => {
+                Err(Mistake::EmptyReduction { operation: self.kind.name(), axis: *axis })
+            }
+            _ => Ok(Type::new(x.dtype, x.shape.without(&self.axes))),
+        }
+    }
+
+    fn linearization(&self) -> Linearization<'_> {
+        match self.kind {
+            Reduction::Sum => Linearization::Linear(self),
+            Reduction::Product | Reduction::Max | Reduction::Min => Linearization::Custom(self),
+        }
+    }
+
+    fn evaluate<R: Real>(&self, at: &Evaluation<'_, R>) -> Result<Value<R>, Fault> {
+        Ok(match at.operands[0] {
+            Value::F32(x) => Value::F32(self.reduce(x)?),
+            Value::F64(x) => Value::F64(self.reduce(x)?),
+            Value::I64(x) => Value::I64(self.reduce(x)?),
+            Value::Bool(_) => unreachable!("invariant: inference asks for numbers"),
+        })
+    }
+
+    fn flops(&self, operands: &[Type], output: &Type) -> Dim {
+        operands[0].shape.size() - output.shape.size()
+    }
+
+    fn samples() -> Vec<Sample> {
+        let mut samples = Vec::new();
+        for kind in Reduction::ALL {
+            let over = |axes: &[usize]| Reduce { kind: *kind, axes: axes.into() };
+            for axes in [&[][..], &[0], &[1], &[0, 2], &[0, 1, 2]] {
+                samples.push(Sample::smooth(over(axes), [reals(&[2, 3, 2], -2.0, 2.0)]));
+            }
+            samples.push(Sample::smooth(over(&[1]), [reals(&[0, 3], -1.0, 1.0)]));
+            samples.push(Sample::smooth(over(&[0]), [reals(&[1], 0.5, 1.0)]));
+            match kind {
+                Reduction::Sum => samples.push(Sample::smooth(over(&[0]), [reals(&[0, 2], -1.0, 1.0)])),
+                Reduction::Product => {
+                    samples.push(Sample::smooth(over(&[0]), [reals(&[0, 2], -1.0, 1.0)]));
+                    samples.push(Sample::smooth(over(&[1]), [listed(&[2, 3], &[0.0, 1.5, -2.0, 0.0, 0.0, 2.0])]));
+                    samples.push(Sample::smooth(over(&[0]), [reals(&[7], -2.0, 2.0)]));
+                }
+                Reduction::Max | Reduction::Min => {
+                    samples.push(Sample::kink(over(&[1]), [listed(&[2, 3], &[1.0, 2.0, 2.0, 0.0, -0.0, 0.0])]));
+                }
+            }
+        }
+        samples
+    }
+}
+
+impl Reduce {
+    fn reduce<T: Number>(&self, x: &ArrayD<T>) -> Result<ArrayD<T>, Fault> {
+        let (start, combine): (_, fn(T, T) -> T) = match self.kind {
+            Reduction::Sum => (Some(T::ZERO), T::add),
+            Reduction::Product => (Some(T::ONE), T::mul),
+            Reduction::Max => (None, T::maximum),
+            Reduction::Min => (None, T::minimum),
+        };
+        let mut reduced = x.clone();
+        for axis in self.axes.iter().rev() {
+            let length = reduced.len_of(Axis(*axis));
+            if length == 0 && start.is_none() {
+                return Err(Fault::Empty { axis: *axis });
+            }
+            reduced = reduced.map_axis(Axis(*axis), |lane| match start {
+                Some(start) => lane.iter().copied().fold(start, combine),
+                None => lane.iter().skip(1).copied().fold(lane[0], combine),
+            });
+        }
+        Ok(reduced)
+    }
+
+    /// The reduced value repeated over the axes that were removed.
+    fn spread<'g>(&self, reduced: Expr<'g>, shape: &Shape) -> Expr<'g> {
+        let axes: Axes = (0..shape.rank()).filter(|axis| !self.axes.contains(axis)).collect();
+        if axes.len() == shape.rank() {
+            return reduced;
+        }
+        reduced.graph().apply(Broadcast { axes, shape: shape.clone() }, &[reduced])
+    }
+
+    /// ∂output/∂x, in the shape of x.
+    fn weights<'g>(&self, at: &Application<'g>) -> Expr<'g> {
+        let x = at.operands[0];
+        if self.kind == Reduction::Product {
+            return self.products_of_others(x);
+        }
+        let extreme = self.spread(at.output, &x.shape());
+        let tied = x.graph().apply(Op::Comparison(Comparison::Equal), &[x, extreme]).cast(x.dtype());
+        let count = self.spread(tied.sum_axes(&self.axes), &x.shape());
+        tied / count
+    }
+
+    /// For each element the product of the others, right whatever zeros are among them and however often it is
+    /// differentiated: a division by x would be neither.
+    ///
+    /// The reduced axes are merged into one of n elements, each paired with all of them, and its own replaced by 1:
+    /// O(n²) work and memory.
+    fn products_of_others<'g>(&self, x: Expr<'g>) -> Expr<'g> {
+        let (g, shape) = (x.graph(), x.shape());
+        let kept: Axes = (0..shape.rank()).filter(|axis| !self.axes.contains(axis)).collect();
+        let order: Axes = kept.iter().chain(&self.axes).copied().collect();
+        let outer: Dim = kept.iter().map(|axis| shape[*axis].clone()).product();
+        let n: Dim = self.axes.iter().map(|axis| shape[*axis].clone()).product();
+        let rows = x.permute(&order).reshape((outer.clone(), n.clone()));
+        let pairs = rows.reshape((outer.clone(), 1, n.clone())).broadcast_to((outer, n.clone(), n.clone()));
+        let is_own = g.iota(DType::I64, (n.clone(), n.clone()), 0).equal(g.iota(DType::I64, (n.clone(), n), 1));
+        let others = is_own.select(1.0, pairs);
+        let products = g.apply(Reduce { kind: Reduction::Product, axes: Axes::from_elem(2, 1) }, &[others]);
+        let permuted: Shape = order.iter().map(|axis| shape[*axis].clone()).collect();
+        let mut inverse = Axes::from_elem(0, order.len());
+        for (position, axis) in order.iter().enumerate() {
+            inverse[*axis] = position;
+        }
+        products.reshape(permuted).permute(&inverse)
+    }
+}
+
+impl LinearMap for Reduce {
+    fn transpose<'g>(&self, _: usize, cotangent: Expr<'g>, at: &Application<'g>) -> Expr<'g> {
+        self.spread(cotangent, &at.operands[0].shape())
+    }
+}
+
+impl Custom for Reduce {
+    fn vjp<'g>(&self, _: usize, cotangent: Expr<'g>, at: &Application<'g>) -> Expr<'g> {
+        self.spread(cotangent, &at.operands[0].shape()) * self.weights(at)
+    }
+
+    fn jvp<'g>(&self, _: usize, tangent: Expr<'g>, at: &Application<'g>) -> Expr<'g> {
+        (tangent * self.weights(at)).sum_axes(&self.axes)
+    }
+}
+
+impl<'g> Expr<'g> {
+    /// Sums over axes known to be in range; nothing is built for no axes.
+    pub(crate) fn sum_axes(self, axes: &[usize]) -> Expr<'g> {
+        if axes.is_empty() {
+            return self;
+        }
+        self.graph().apply(Reduce { kind: Reduction::Sum, axes: axes.into() }, &[self])
+    }
+
+    fn reduce(self, kind: Reduction, axes: impl IntoAxes) -> Expr<'g> {
+        match self.axes(axes) {
+            Ok(axes) => self.graph().apply(Reduce { kind, axes }, &[self]),
+            Err(poison) => poison,
+        }
+    }
+
+    /// The reduced axes again, with size 1, so that the result broadcasts against this array.
+    ///
+    /// # Shapes
+    /// x: `[m, n]`, `x.keep_axes(-1, |x| x.max_over(-1))` → `[m, 1]`.
+    ///
+    /// # Example
+    /// ```
+    /// # use pullback::Graph;
+    /// let g = Graph::new();
+    /// let x = g.input("x", ("batch", 10));
+    /// let centred = x - x.keep_axes(-1, |x| x.max_over(-1));
+    /// assert_eq!(centred.shape(), x.shape());
+    /// ```
+    #[track_caller]
+    pub fn keep_axes(self, axes: impl IntoAxes, reduce: impl FnOnce(Expr<'g>) -> Expr<'g>) -> Expr<'g> {
+        let _frame = self.enter("keep_axes");
+        let reduced = reduce(self);
+        match self.axes(axes) {
+            Ok(axes) if !reduced.is_poisoned() => reduced.reshape(self.shape().with_ones(&axes)),
+            _ => reduced,
+        }
+    }
+}
+
+macro_rules! reduction_methods {
+    ($($(#[$doc:meta])* $all:ident, $over:ident => $kind:ident;)*) => {
+        impl<'g> Expr<'g> {
+            $(
+                $(#[$doc])*
+                ///
+                /// Over all axes, to a scalar.
+                #[track_caller]
+                pub fn $all(self) -> Expr<'g> {
+                    let _frame = self.enter(Reduction::$kind.name());
+                    self.reduce(Reduction::$kind, AllAxes)
+                }
+
+                $(#[$doc])*
+                ///
+                /// Over the axes given, which are removed; negative ones count from the end. [`Expr::keep_axes`] keeps
+                /// them with size 1.
+                #[track_caller]
+                pub fn $over(self, axes: impl IntoAxes) -> Expr<'g> {
+                    let _frame = self.enter(Reduction::$kind.name());
+                    self.reduce(Reduction::$kind, axes)
+                }
+            )*
+        }
+    };
+}
+
+reduction_methods! {
+    /// The sum of the elements; 0 of nothing.
+    sum, sum_over => Sum;
+    /// The product of the elements; 1 of nothing. The derivative is right whatever zeros are among them; it takes
+    /// O(n²) work and memory for n elements a product.
+    prod, prod_over => Product;
+    /// The greatest element; NaN if any is. The derivative is split evenly among the tied.
+    max, max_over => Max;
+    /// The least element; NaN if any is. The derivative is split evenly among the tied.
+    min, min_over => Min;
+}

@@ -1,0 +1,217 @@
+//! The same elements in another shape, and in another order of axes.
+
+use ndarray::{ArrayD, IxDyn};
+
+use super::{
+    axes::IntoAxes,
+    real::Real,
+    rule::{Application, Evaluation, Fault, LinearMap, Linearization, Rule, expect_operands},
+    sample::{Sample, reals},
+};
+use crate::graph::{Axes, Dim, Expr, Mistake, Reshape, Shape, Transpose, Type, Value};
+
+impl Rule for Reshape {
+    fn infer(&self, operands: &[Type]) -> Result<Type, Mistake> {
+        let [x] = expect_operands(operands)?;
+        if x.shape.size() != self.shape.size() || self.shape.iter().any(|size| size.as_number().is_some_and(|n| n < 0))
+        {
+            return Err(Mistake::ElementsDiffer { from: x.shape.clone(), to: self.shape.clone() });
+        }
+        Ok(Type::new(x.dtype, &self.shape))
+    }
+
+    fn linearization(&self) -> Linearization<'_> {
+        Linearization::Linear(self)
+    }
+
+    fn evaluate<R: Real>(&self, at: &Evaluation<'_, R>) -> Result<Value<R>, Fault> {
+        fn reshape<T: Clone>(x: &ArrayD<T>, shape: &[usize]) -> ArrayD<T> {
+            x.to_shape(IxDyn(shape)).expect("invariant: inference compared the sizes").to_owned()
+        }
+        let shape = at.shape()?;
+        Ok(match at.operands[0] {
+            Value::F32(x) => Value::F32(reshape(x, &shape)),
+            Value::F64(x) => Value::F64(reshape(x, &shape)),
+            Value::I64(x) => Value::I64(reshape(x, &shape)),
+            Value::Bool(x) => Value::Bool(reshape(x, &shape)),
+        })
+    }
+
+    fn flops(&self, _: &[Type], _: &Type) -> Dim {
+        Dim::from(0)
+    }
+
+    fn samples() -> Vec<Sample> {
+        let to = |shape: &[usize], operand: &[usize]| {
+            Sample::smooth(Reshape { shape: Shape::from(shape) }, [reals(operand, -1.0, 1.0)])
+        };
+        vec![to(&[6], &[2, 3]), to(&[3, 1, 2], &[2, 3]), to(&[], &[1, 1]), to(&[0, 5], &[3, 0])]
+    }
+}
+
+impl LinearMap for Reshape {
+    fn transpose<'g>(&self, _: usize, cotangent: Expr<'g>, at: &Application<'g>) -> Expr<'g> {
+        cotangent.reshape(at.operands[0].shape())
+    }
+}
+
+impl Rule for Transpose {
+    fn infer(&self, operands: &[Type]) -> Result<Type, Mistake> {
+        let [x] = expect_operands(operands)?;
+        let mut sorted = self.permutation.clone();
+        sorted.sort_unstable();
+        if !sorted.iter().copied().eq(0..x.rank()) {
+            return Err(Mistake::NotAPermutation { permutation: self.permutation.clone(), rank: x.rank() });
+        }
+        let shape: Shape = self.permutation.iter().map(|axis| x.shape[*axis].clone()).collect();
+        Ok(Type::new(x.dtype, shape))
+    }
+
+    fn linearization(&self) -> Linearization<'_> {
+        Linearization::Linear(self)
+    }
+
+    fn evaluate<R: Real>(&self, at: &Evaluation<'_, R>) -> Result<Value<R>, Fault> {
+        let order = IxDyn(&self.permutation);
+        Ok(match at.operands[0] {
+            Value::F32(x) => Value::F32(x.view().permuted_axes(order).as_standard_layout().into_owned()),
+            Value::F64(x) => Value::F64(x.view().permuted_axes(order).as_standard_layout().into_owned()),
+            Value::I64(x) => Value::I64(x.view().permuted_axes(order).as_standard_layout().into_owned()),
+            Value::Bool(x) => Value::Bool(x.view().permuted_axes(order).as_standard_layout().into_owned()),
+        })
+    }
+
+    fn flops(&self, _: &[Type], _: &Type) -> Dim {
+        Dim::from(0)
+    }
+
+    fn samples() -> Vec<Sample> {
+        let by = |permutation: &[usize], operand: &[usize]| {
+            Sample::smooth(Transpose { permutation: permutation.into() }, [reals(operand, -1.0, 1.0)])
+        };
+        vec![by(&[1, 0], &[2, 3]), by(&[2, 0, 1], &[2, 3, 4]), by(&[], &[]), by(&[1, 0], &[0, 3])]
+    }
+}
+
+impl LinearMap for Transpose {
+    fn transpose<'g>(&self, _: usize, cotangent: Expr<'g>, _: &Application<'g>) -> Expr<'g> {
+        let mut inverse = Axes::from_elem(0, self.permutation.len());
+        for (position, axis) in self.permutation.iter().enumerate() {
+            inverse[*axis] = position;
+        }
+        cotangent.permute(&inverse)
+    }
+}
+
+impl<'g> Expr<'g> {
+    /// The same elements in row-major order in another shape of as many elements.
+    ///
+    /// # Errors
+    /// A mistake is recorded if the numbers of elements are not equal as polynomials.
+    ///
+    /// # Example
+    /// ```
+    /// # use pullback::{Dim, Graph};
+    /// let g = Graph::new();
+    /// let x = g.input("x", ("batch", 8, 8));
+    /// assert_eq!(x.reshape(("batch", 64)).shape().to_string(), "[batch, 64]");
+    /// ```
+    #[track_caller]
+    pub fn reshape(self, shape: impl Into<Shape>) -> Expr<'g> {
+        let _frame = self.enter("reshape");
+        let shape = shape.into();
+        if !self.is_poisoned() && self.shape() == shape { self } else { self.graph().apply(Reshape { shape }, &[self]) }
+    }
+
+    /// Merges the axes from `axis` on into one.
+    ///
+    /// # Shapes
+    /// `[batch, 8, 8]` flattened from 1 → `[batch, 64]`.
+    #[track_caller]
+    pub fn flatten_from(self, axis: usize) -> Expr<'g> {
+        let _frame = self.enter("flatten_from");
+        let shape = self.shape();
+        if self.is_poisoned() {
+            return self;
+        }
+        if axis > shape.rank() {
+            return self.graph().report(Mistake::AxisOutOfRange { axis: axis as i64, rank: shape.rank() }, &[self]);
+        }
+        let merged: Dim = shape[axis..].iter().cloned().product();
+        self.reshape(shape[..axis].iter().cloned().chain([merged]).collect::<Shape>())
+    }
+
+    /// Adds an axis of size 1 at `axis` of the result; negative axes count from its end.
+    ///
+    /// # Shapes
+    /// `[n]` expanded at −1 → `[n, 1]`.
+    #[track_caller]
+    pub fn expand(self, axis: i64) -> Expr<'g> {
+        let _frame = self.enter("expand");
+        if self.is_poisoned() {
+            return self;
+        }
+        let mut dims: Vec<Dim> = self.shape().to_vec();
+        match super::axes::normalize(axis, dims.len() + 1) {
+            Ok(axis) => {
+                dims.insert(axis, Dim::from(1));
+                self.reshape(dims)
+            }
+            Err(mistake) => self.graph().report(mistake, &[self]),
+        }
+    }
+
+    /// Removes axes of size 1.
+    #[track_caller]
+    pub fn squeeze(self, axes: impl IntoAxes) -> Expr<'g> {
+        let _frame = self.enter("squeeze");
+        match self.axes(axes) {
+            Ok(axes) => self.reshape(self.shape().without(&axes)),
+            Err(poison) => poison,
+        }
+    }
+
+    /// Reorders the axes: axis i of the result is axis `order[i]`; negative ones count from the end.
+    ///
+    /// # Shapes
+    /// `[a, b, c]` by `[2, 0, 1]` → `[c, a, b]`.
+    #[track_caller]
+    pub fn transpose<const N: usize>(self, order: [i64; N]) -> Expr<'g> {
+        let _frame = self.enter("transpose");
+        if self.is_poisoned() {
+            return self;
+        }
+        let permutation = order.into_iter().map(|axis| super::axes::normalize(axis, self.rank())).collect();
+        match permutation {
+            Ok(permutation) => self.graph().apply(Transpose { permutation }, &[self]),
+            Err(mistake) => self.graph().report(mistake, &[self]),
+        }
+    }
+
+    /// Swaps the last two axes: the transpose of a matrix, or of each in a batch.
+    ///
+    /// # Shapes
+    /// `[…, m, n]` → `[…, n, m]`.
+    #[track_caller]
+    pub fn t(self) -> Expr<'g> {
+        let _frame = self.enter("t");
+        if self.is_poisoned() {
+            return self;
+        }
+        let rank = self.rank();
+        if rank < 2 {
+            return self.graph().report(Mistake::Rank { expected: "at least 2".into(), found: self.shape() }, &[self]);
+        }
+        let mut order: Axes = (0..rank).collect();
+        order.swap(rank - 2, rank - 1);
+        self.permute(&order)
+    }
+
+    /// [`Expr::transpose`] for axes known to be a permutation; nothing is built for the identity.
+    pub(crate) fn permute(self, order: &[usize]) -> Expr<'g> {
+        if order.iter().copied().eq(0..order.len()) {
+            return self;
+        }
+        self.graph().apply(Transpose { permutation: order.into() }, &[self])
+    }
+}

@@ -1,0 +1,189 @@
+//! What a primitive must tell: its row in the table. In: operands. Out: the output's type, derivative, value and cost.
+//!
+//! [`Rule`] has no default methods, so a primitive with a missing rule does not compile. Both modes of differentiation
+//! follow from the one [`Linearization`].
+
+use smallvec::SmallVec;
+use thiserror::Error;
+
+use super::{real::Real, sample::Sample};
+use crate::graph::{Bindings, Dim, Expr, Mistake, Type, Value};
+
+/// Everything that the other stages ask of a primitive.
+pub(crate) trait Rule: Sized {
+    /// The output's type, or why these operands have none.
+    fn infer(&self, operands: &[Type]) -> Result<Type, Mistake>;
+
+    /// The derivative.
+    fn linearization(&self) -> Linearization<'_>;
+
+    /// The output's value by the plainest means: the reference that everything faster is compared with.
+    fn evaluate<R: Real>(&self, at: &Evaluation<'_, R>) -> Result<Value<R>, Fault>;
+
+    /// How many floating-point operations it takes, as a polynomial in the symbols. A function of one number counts as
+    /// one, a multiply-add as two, moving data as none.
+    fn flops(&self, operands: &[Type], output: &Type) -> Dim;
+
+    /// Instances with operands at which the rule is proved: corners among them.
+    fn samples() -> Vec<Sample>;
+}
+
+/// The derivative of a primitive, in the form that gives both modes.
+///
+/// With y = f(x₁, …) and Jᵢ = ∂y/∂xᵢ, forward mode needs ẏ = Σᵢ Jᵢẋᵢ and reverse mode x̄ᵢ = Jᵢᵀȳ.
+pub(crate) enum Linearization<'r> {
+    /// The derivative is 0 or there is none: integers, truth values, steps.
+    Constant,
+    /// Elementwise: Jᵢ is diagonal.
+    Partials(&'r dyn Partials),
+    /// Linear in all float operands together: forward mode applies the primitive to the tangents.
+    Linear(&'r dyn LinearMap),
+    /// Linear in each float operand while the others stay: forward mode applies it with one tangent at a time.
+    Multilinear(&'r dyn LinearMap),
+    /// Both modes are written out.
+    Custom(&'r dyn Custom),
+}
+
+/// An elementwise derivative.
+pub(crate) trait Partials {
+    /// ∂output/∂operand.
+    fn partial<'g>(&self, operand: usize, at: &Application<'g>) -> Partial<'g>;
+}
+
+/// One entry of a diagonal Jacobian, as an expression of the output's shape.
+pub(crate) enum Partial<'g> {
+    /// 0.
+    Zero,
+    /// 1.
+    One,
+    /// −1.
+    MinusOne,
+    /// A number.
+    Factor(Expr<'g>),
+    /// 1 where true, 0 elsewhere.
+    Where(Expr<'g>),
+    /// 0 where true, 1 elsewhere.
+    Unless(Expr<'g>),
+    /// 1 where it wins, ½ where it ties, 0 elsewhere.
+    Contest {
+        /// Where this operand is the output.
+        wins: Expr<'g>,
+        /// Where both operands are.
+        ties: Expr<'g>,
+    },
+}
+
+/// The transpose of a linear map.
+pub(crate) trait LinearMap {
+    /// The cotangent of one operand.
+    fn transpose<'g>(&self, operand: usize, cotangent: Expr<'g>, at: &Application<'g>) -> Expr<'g>;
+}
+
+/// A derivative of which both modes are written out.
+pub(crate) trait Custom {
+    /// x̄ᵢ = Jᵢᵀȳ.
+    fn vjp<'g>(&self, operand: usize, cotangent: Expr<'g>, at: &Application<'g>) -> Expr<'g>;
+
+    /// Jᵢẋᵢ, this operand's part of ẏ.
+    fn jvp<'g>(&self, operand: usize, tangent: Expr<'g>, at: &Application<'g>) -> Expr<'g>;
+}
+
+/// One use of a primitive in a graph.
+pub(crate) struct Application<'g> {
+    pub(crate) operands: SmallVec<[Expr<'g>; 3]>,
+    pub(crate) output: Expr<'g>,
+}
+
+/// One use of a primitive on numbers.
+pub(crate) struct Evaluation<'a, R> {
+    pub(crate) operands: &'a [&'a Value<R>],
+    /// The output's type as inferred; its symbols are in `bindings`.
+    pub(crate) ty: &'a Type,
+    pub(crate) bindings: &'a Bindings,
+}
+
+impl<R> Evaluation<'_, R> {
+    /// The output's shape in numbers.
+    pub(crate) fn shape(&self) -> Result<Vec<usize>, Fault> {
+        self.ty.shape.evaluate(self.bindings).map_err(Fault::Size)
+    }
+
+    /// An attribute in numbers.
+    pub(crate) fn number(&self, dim: &Dim) -> Result<i64, Fault> {
+        dim.evaluate(self.bindings).map_err(|symbol| Fault::Size(Dim::symbol(symbol)))
+    }
+}
+
+/// Why a primitive has no value for these numbers.
+#[derive(Debug, Clone, PartialEq, Error)]
+pub enum Fault {
+    /// A size that is unbound, negative or too large.
+    #[error("the size {0} is unbound, negative or too large")]
+    Size(Dim),
+    /// An index outside its axis.
+    #[error("index {index} is out of range for axis {axis} of size {size}")]
+    Index {
+        /// The index.
+        index: i64,
+        /// The axis it selects from.
+        axis: usize,
+        /// The size of that axis.
+        size: usize,
+    },
+    /// A slice outside its axis, once symbols are bound.
+    #[error("slice {start}..{stop} is out of range for axis {axis} of size {size}")]
+    Slice {
+        /// The axis.
+        axis: usize,
+        /// First element.
+        start: i64,
+        /// Bound above.
+        stop: i64,
+        /// The size of the axis.
+        size: usize,
+    },
+    /// The greatest or least of no elements.
+    #[error("axis {axis} has size 0, and nothing has no greatest or least")]
+    Empty {
+        /// The axis.
+        axis: usize,
+    },
+}
+
+/// The one type of all operands, for elementwise primitives.
+pub(crate) fn same_type(operands: &[Type]) -> Result<Type, Mistake> {
+    let first = operands.first().ok_or(Mistake::OperandCount { expected: 1, found: 0 })?;
+    for other in &operands[1..] {
+        if first.dtype != other.dtype {
+            return Err(Mistake::DTypesDiffer { left: first.dtype, right: other.dtype });
+        }
+        if first.shape != other.shape {
+            return Err(Mistake::ShapesDiffer { left: first.shape.clone(), right: other.shape.clone() });
+        }
+    }
+    Ok(first.clone())
+}
+
+/// Exactly `N` operands.
+pub(crate) fn expect_operands<const N: usize>(operands: &[Type]) -> Result<&[Type; N], Mistake> {
+    operands.try_into().map_err(|_| Mistake::OperandCount { expected: N, found: operands.len() })
+}
+
+/// That a dtype is a float.
+pub(crate) fn expect_float(ty: &Type) -> Result<(), Mistake> {
+    if ty.dtype.is_float() { Ok(()) } else { Err(Mistake::UnsupportedDType { expected: "a float", found: ty.dtype }) }
+}
+
+/// That a dtype has arithmetic.
+pub(crate) fn expect_number(ty: &Type) -> Result<(), Mistake> {
+    if ty.dtype.is_number() { Ok(()) } else { Err(Mistake::UnsupportedDType { expected: "a number", found: ty.dtype }) }
+}
+
+/// That axes are within the rank, distinct and ascending.
+pub(crate) fn expect_ascending(axes: &[usize], rank: usize) -> Result<(), Mistake> {
+    let is_ascending = axes.windows(2).all(|pair| pair[0] < pair[1]);
+    if is_ascending && axes.last().is_none_or(|last| *last < rank) {
+        return Ok(());
+    }
+    Err(Mistake::BadAxes { axes: axes.into(), rank })
+}

@@ -1,0 +1,376 @@
+//! Parts of an array and zeros around one: slicing and padding, each the other's transpose.
+
+use std::ops::{Range, RangeFrom, RangeFull, RangeInclusive, RangeTo};
+
+use ndarray::{ArrayD, Axis, IxDyn, Slice as Cut};
+
+use super::{
+    axes::normalize,
+    real::{Number, Real},
+    rule::{Application, Evaluation, Fault, LinearMap, Linearization, Rule, expect_number, expect_operands},
+    sample::{Sample, reals},
+};
+use crate::graph::{Axes, Dim, Dims, Expr, Mistake, Pad, Shape, Slice, Type, Value};
+
+impl Rule for Slice {
+    fn infer(&self, operands: &[Type]) -> Result<Type, Mistake> {
+        let [x] = expect_operands(operands)?;
+        expect_count("start", self.start.len(), x.rank())?;
+        expect_count("stop", self.stop.len(), x.rank())?;
+        expect_count("step", self.step.len(), x.rank())?;
+        let shape: Result<Shape, Mistake> = (0..x.rank()).map(|axis| self.size(axis, &x.shape[axis])).collect();
+        Ok(Type::new(x.dtype, shape?))
+    }
+
+    fn linearization(&self) -> Linearization<'_> {
+        Linearization::Linear(self)
+    }
+
+    fn evaluate<R: Real>(&self, at: &Evaluation<'_, R>) -> Result<Value<R>, Fault> {
+        let cuts = self.cuts(at)?;
+        Ok(match at.operands[0] {
+            Value::F32(x) => Value::F32(cut(x, &cuts)),
+            Value::F64(x) => Value::F64(cut(x, &cuts)),
+            Value::I64(x) => Value::I64(cut(x, &cuts)),
+            Value::Bool(x) => Value::Bool(cut(x, &cuts)),
+        })
+    }
+
+    fn flops(&self, _: &[Type], _: &Type) -> Dim {
+        Dim::from(0)
+    }
+
+    fn samples() -> Vec<Sample> {
+        let of = |start: &[i64], stop: &[i64], step: &[usize], operand: &[usize]| {
+            Sample::smooth(
+                Slice { start: dims(start), stop: dims(stop), step: step.into() },
+                [reals(operand, -1.0, 1.0)],
+            )
+        };
+        vec![
+            of(&[1, 0], &[3, 4], &[1, 1], &[3, 4]),
+            of(&[0, 1], &[3, 4], &[2, 2], &[3, 4]),
+            of(&[2], &[7], &[3], &[8]),
+            of(&[1], &[1], &[1], &[3]),
+            of(&[], &[], &[], &[]),
+        ]
+    }
+}
+
+pub(super) fn dims(numbers: &[i64]) -> Dims {
+    numbers.iter().copied().map(Dim::from).collect()
+}
+
+fn expect_count(what: &'static str, found: usize, expected: usize) -> Result<(), Mistake> {
+    if found == expected { Ok(()) } else { Err(Mistake::AttributeCount { what, expected, found }) }
+}
+
+impl Slice {
+    /// ⌈(stop − start) / step⌉, if the bounds are within the axis as far as that is known.
+    fn size(&self, axis: usize, size: &Dim) -> Result<Dim, Mistake> {
+        let (start, stop, step) = (&self.start[axis], &self.stop[axis], self.step[axis]);
+        if step == 0 {
+            return Err(Mistake::NotPositive { what: "the step of a slice", found: Dim::from(0) });
+        }
+        let length = stop.clone() - start;
+        let is_negative = |dim: &Dim| dim.as_number().is_some_and(|number| number < 0);
+        if is_negative(start) || is_negative(&length) || is_negative(&(size.clone() - stop)) {
+            let (start, stop, size) = (start.clone(), stop.clone(), size.clone());
+            return Err(Mistake::SliceOutOfRange { axis, start, stop, size });
+        }
+        let rounded_up = length.clone() + (step as i64 - 1);
+        rounded_up.floor_div(step as i64).ok_or(Mistake::SymbolicStride { stride: step, size: length })
+    }
+
+    /// First, bound and step along each axis, in numbers and within the operand.
+    fn cuts<R>(&self, at: &Evaluation<'_, R>) -> Result<Vec<(usize, usize, usize)>, Fault> {
+        let sizes = at.operands[0].shape();
+        let one = |(axis, size): (usize, &usize)| {
+            let (start, stop) = (at.number(&self.start[axis])?, at.number(&self.stop[axis])?);
+            match (usize::try_from(start), usize::try_from(stop)) {
+                (Ok(first), Ok(bound)) if first <= bound && bound <= *size => Ok((first, bound, self.step[axis])),
+                _ => Err(Fault::Slice { axis, start, stop, size: *size }),
+            }
+        };
+        sizes.iter().enumerate().map(one).collect()
+    }
+}
+
+fn cut<T: Clone>(x: &ArrayD<T>, cuts: &[(usize, usize, usize)]) -> ArrayD<T> {
+    let mut view = x.view();
+    for (axis, (start, stop, step)) in cuts.iter().enumerate() {
+        view.slice_axis_inplace(Axis(axis), Cut::new(*start as isize, Some(*stop as isize), *step as isize));
+    }
+    view.as_standard_layout().into_owned()
+}
+
+impl LinearMap for Slice {
+    fn transpose<'g>(&self, _: usize, cotangent: Expr<'g>, at: &Application<'g>) -> Expr<'g> {
+        let (whole, part) = (at.operands[0].shape(), at.output.shape());
+        let interior: Axes = self.step.iter().map(|step| step - 1).collect();
+        let high = (0..whole.rank()).map(|axis| {
+            let reached = self.start[axis].clone() + spread(&part[axis], interior[axis]);
+            // An empty part reaches nothing: all of the axis is padding.
+            if part[axis].is(0) { whole[axis].clone() - &self.start[axis] } else { whole[axis].clone() - reached }
+        });
+        let pad = Pad { low: self.start.clone(), high: high.collect(), interior };
+        cotangent.graph().apply(pad, &[cotangent])
+    }
+}
+
+/// The extent of `size` elements with `interior` zeros between neighbours.
+fn spread(size: &Dim, interior: usize) -> Dim {
+    if size.is(0) { Dim::from(0) } else { size.clone() + (size.clone() - 1) * interior as i64 }
+}
+
+impl Rule for Pad {
+    fn infer(&self, operands: &[Type]) -> Result<Type, Mistake> {
+        let [x] = expect_operands(operands)?;
+        expect_number(x)?;
+        expect_count("low", self.low.len(), x.rank())?;
+        expect_count("high", self.high.len(), x.rank())?;
+        expect_count("interior", self.interior.len(), x.rank())?;
+        let size =
+            |axis: usize| self.low[axis].clone() + spread(&x.shape[axis], self.interior[axis]) + &self.high[axis];
+        if let Some(axis) = (0..x.rank()).find(|axis| {
+            [&self.low[*axis], &self.high[*axis]].iter().any(|dim| dim.as_number().is_some_and(|number| number < 0))
+        }) {
+            return Err(Mistake::NegativeSize { axis, size: size(axis) });
+        }
+        Ok(Type::new(x.dtype, (0..x.rank()).map(size).collect::<Shape>()))
+    }
+
+    fn linearization(&self) -> Linearization<'_> {
+        Linearization::Linear(self)
+    }
+
+    fn evaluate<R: Real>(&self, at: &Evaluation<'_, R>) -> Result<Value<R>, Fault> {
+        let low: Result<Vec<i64>, Fault> = self.low.iter().map(|dim| at.number(dim)).collect();
+        let (low, shape) = (low?, at.shape()?);
+        Ok(match at.operands[0] {
+            Value::F32(x) => Value::F32(self.surround(x, &low, &shape)),
+            Value::F64(x) => Value::F64(self.surround(x, &low, &shape)),
+            Value::I64(x) => Value::I64(self.surround(x, &low, &shape)),
+            Value::Bool(_) => unreachable!("invariant: inference asks for numbers"),
+        })
+    }
+
+    fn flops(&self, _: &[Type], _: &Type) -> Dim {
+        Dim::from(0)
+    }
+
+    fn samples() -> Vec<Sample> {
+        let of = |low: &[i64], high: &[i64], interior: &[usize], operand: &[usize]| {
+            Sample::smooth(
+                Pad { low: dims(low), high: dims(high), interior: interior.into() },
+                [reals(operand, -1.0, 1.0)],
+            )
+        };
+        vec![
+            of(&[1, 0], &[0, 2], &[0, 0], &[2, 3]),
+            of(&[0, 1], &[1, 0], &[2, 1], &[2, 3]),
+            of(&[2], &[1], &[1], &[0]),
+            of(&[2], &[1], &[3], &[1]),
+        ]
+    }
+}
+
+impl Pad {
+    fn surround<T: Number>(&self, x: &ArrayD<T>, low: &[i64], shape: &[usize]) -> ArrayD<T> {
+        let mut padded = ArrayD::from_elem(IxDyn(shape), T::ZERO);
+        for (index, element) in x.indexed_iter() {
+            let place: Vec<usize> =
+                (0..shape.len()).map(|axis| low[axis] as usize + index[axis] * (self.interior[axis] + 1)).collect();
+            padded[IxDyn(&place)] = *element;
+        }
+        padded
+    }
+}
+
+impl LinearMap for Pad {
+    fn transpose<'g>(&self, _: usize, cotangent: Expr<'g>, at: &Application<'g>) -> Expr<'g> {
+        let operand = at.operands[0].shape();
+        let stop = (0..operand.rank()).map(|axis| self.low[axis].clone() + spread(&operand[axis], self.interior[axis]));
+        let slice = Slice {
+            start: self.low.clone(),
+            stop: stop.collect(),
+            step: self.interior.iter().map(|interior| interior + 1).collect(),
+        };
+        cotangent.graph().apply(slice, &[cotangent])
+    }
+}
+
+/// What is taken along one axis: a range, or one position, whose axis is then removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Index {
+    /// Elements `start`, `start + step`, … below `stop`; negative bounds count from the end.
+    Range {
+        /// First element; 0 if absent.
+        start: i64,
+        /// Bound above, not reached; the end if absent.
+        stop: Option<i64>,
+        /// Stride, at least 1.
+        step: usize,
+    },
+    /// One element, the axis removed; negative counts from the end.
+    At(i64),
+}
+
+impl Index {
+    /// The same range with another stride.
+    ///
+    /// # Example
+    /// ```
+    /// # use pullback::{Graph, Index};
+    /// let g = Graph::new();
+    /// let x = g.input("x", (10,));
+    /// assert_eq!(x.slice(Index::from(1..).step(2)).shape().to_string(), "[5]");
+    /// ```
+    #[must_use]
+    pub fn step(self, step: usize) -> Index {
+        match self {
+            Index::Range { start, stop, .. } => Index::Range { start, stop, step },
+            Index::At(position) => Index::At(position),
+        }
+    }
+}
+
+macro_rules! index_from {
+    ($($range:ty, $pattern:pat => $start:expr, $stop:expr;)*) => {$(
+        impl From<$range> for Index {
+            fn from($pattern: $range) -> Index {
+                Index::Range { start: $start.into(), stop: $stop, step: 1 }
+            }
+        }
+    )*};
+}
+index_from! {
+    Range<i32>, range => range.start, Some(range.end.into());
+    Range<i64>, range => range.start, Some(range.end);
+    RangeInclusive<i32>, range => *range.start(), if *range.end() == -1 { None } else { Some(i64::from(*range.end()) + 1) };
+    RangeFrom<i32>, range => range.start, None;
+    RangeFrom<i64>, range => range.start, None;
+    RangeTo<i32>, range => 0, Some(range.end.into());
+    RangeTo<i64>, range => 0, Some(range.end);
+    RangeFull, _ => 0, None;
+}
+
+impl From<i32> for Index {
+    fn from(position: i32) -> Index {
+        Index::At(position.into())
+    }
+}
+
+impl From<i64> for Index {
+    fn from(position: i64) -> Index {
+        Index::At(position)
+    }
+}
+
+/// Indices of the leading axes: one, a tuple, or an array of them. Axes that are not mentioned are taken whole.
+pub trait IntoIndices {
+    /// One index for each leading axis.
+    fn indices(self) -> Vec<Index>;
+}
+
+impl<I: Into<Index>> IntoIndices for I {
+    fn indices(self) -> Vec<Index> {
+        vec![self.into()]
+    }
+}
+
+impl<const N: usize> IntoIndices for [Index; N] {
+    fn indices(self) -> Vec<Index> {
+        self.into()
+    }
+}
+
+impl IntoIndices for Vec<Index> {
+    fn indices(self) -> Vec<Index> {
+        self
+    }
+}
+
+macro_rules! indices_from_tuple {
+    ($($index:ident),+) => {
+        impl<$($index: Into<Index>),+> IntoIndices for ($($index,)+) {
+            #[allow(non_snake_case, reason = "the type parameters name the tuple's fields")]
+            fn indices(self) -> Vec<Index> {
+                let ($($index,)+) = self;
+                vec![$($index.into()),+]
+            }
+        }
+    };
+}
+indices_from_tuple!(A);
+indices_from_tuple!(A, B);
+indices_from_tuple!(A, B, C);
+indices_from_tuple!(A, B, C, D);
+
+impl<'g> Expr<'g> {
+    /// Part of the array, as NumPy's basic indexing: ranges keep their axis, numbers remove it, negative ones count from
+    /// the end, axes not mentioned are taken whole. Unlike NumPy, a bound outside the axis is a mistake.
+    ///
+    /// # Example
+    /// ```
+    /// # use pullback::Graph;
+    /// let g = Graph::new();
+    /// let x = g.input("x", ("batch", 5, 8));
+    /// assert_eq!(x.slice((.., 1..-1)).shape().to_string(), "[batch, 3, 8]");
+    /// assert_eq!(x.slice((.., -1, ..4)).shape().to_string(), "[batch, 4]");
+    /// assert_eq!(x.slice(1..).shape().to_string(), "[batch - 1, 5, 8]");
+    /// ```
+    #[track_caller]
+    pub fn slice(self, indices: impl IntoIndices) -> Expr<'g> {
+        let _frame = self.enter("slice");
+        if self.is_poisoned() {
+            return self;
+        }
+        let (indices, shape) = (indices.indices(), self.shape());
+        if indices.len() > shape.rank() {
+            let expected = format!("at least {}", indices.len());
+            return self.graph().report(Mistake::Rank { expected, found: shape }, &[self]);
+        }
+        match resolve(&indices, &shape) {
+            Ok((slice, removed)) => {
+                let part = self.graph().apply(slice, &[self]);
+                if part.is_poisoned() { part } else { part.reshape(part.shape().without(&removed)) }
+            }
+            Err(mistake) => self.graph().report(mistake, &[self]),
+        }
+    }
+}
+
+/// The slice meant and the axes that it then removes.
+fn resolve(indices: &[Index], shape: &Shape) -> Result<(Slice, Axes), Mistake> {
+    let mut slice = Slice {
+        start: dims(&vec![0; shape.rank()]),
+        stop: shape.iter().cloned().collect(),
+        step: Axes::from_elem(1, shape.rank()),
+    };
+    let mut removed = Axes::new();
+    for (axis, index) in indices.iter().enumerate() {
+        let from_end = |bound: i64| if bound < 0 { shape[axis].clone() + bound } else { Dim::from(bound) };
+        match *index {
+            Index::Range { start, stop, step } => {
+                slice.start[axis] = from_end(start);
+                slice.stop[axis] = stop.map_or(shape[axis].clone(), from_end);
+                slice.step[axis] = step;
+            }
+            Index::At(position) => {
+                if let Some(size) = shape[axis].as_number() {
+                    normalize(position, size as usize).map_err(|_| Mistake::SliceOutOfRange {
+                        axis,
+                        start: Dim::from(position),
+                        stop: Dim::from(position.saturating_add(1)),
+                        size: Dim::from(size),
+                    })?;
+                }
+                slice.start[axis] = from_end(position);
+                slice.stop[axis] = from_end(position) + 1;
+                removed.push(axis);
+            }
+        }
+    }
+    Ok((slice, removed))
+}

@@ -1,6 +1,7 @@
 //! Symbolic automatic differentiation on a static compute graph.
 
 pub mod graph;
+pub mod optim;
 pub mod parameters;
 
 pub use graph::{Bindings, DType, Dim, Element, Initializer, Shape, Site, Type, Value, ValueView};

@@ -1,5 +1,6 @@
 //! Symbolic automatic differentiation on a static compute graph.
 
+pub mod data;
 pub mod graph;
 pub mod optim;
 pub mod parameters;

@@ -1,0 +1,86 @@
+//! Handwritten digits. In: gzipped lines of 64 pixels and a label, one copy of which is embedded. Out: a [`Dataset`].
+//! It does not split or shuffle.
+
+use std::io::Read;
+
+use csv::{ByteRecord, ReaderBuilder};
+use flate2::read::GzDecoder;
+use ndarray::{Array1, Array2};
+
+use super::{DataError, Dataset};
+
+static EMBEDDED: &[u8] = include_bytes!("digits.csv.gz");
+
+const N_PIXELS: usize = 64;
+const N_FIELDS: usize = N_PIXELS + 1;
+const MAX_PIXEL: i64 = 16;
+const MAX_LABEL: i64 = 9;
+
+/// 1,797 handwritten digits of 8×8 pixels, embedded in the library.
+///
+/// # Shapes
+/// `x: [1797, 64]`, rows of pixels from the top; `y: [1797]`
+///
+/// # Units
+/// A pixel is the inked fraction of its area, a multiple of 1/16 from 0 (blank) to 1. A label is the digit, 0 to 9.
+///
+/// # Source
+/// Alpaydin and Kaynak, *Optical Recognition of Handwritten Digits*, UCI Machine Learning Repository, 1998,
+/// doi 10.24432/C50P49, its test part. Licence: CC BY 4.0.
+///
+/// # Example
+/// ```
+/// let digits = pullback::data::digits();
+/// assert_eq!(digits.x().dim(), (1797, 64));
+/// assert_eq!(digits.y()[3], 3);
+/// ```
+pub fn digits() -> Dataset {
+    read_digits(EMBEDDED).expect("invariant: the embedded digits are well formed")
+}
+
+/// Reads digits in the format of the embedded ones: gzip; on each line 64 pixels, integers from 0 to 16, and a label
+/// from 0 to 9, separated by commas; no header.
+///
+/// Pixels are divided by 16. Blank lines are skipped.
+///
+/// # Errors
+/// The bytes cannot be read or decompressed, a line has not 65 fields, a field is no integer or out of its range.
+///
+/// # Example
+/// ```
+/// use pullback::data::{DataError, read_digits};
+/// let plain_text = "0,0,5,13,9,1,0,0".as_bytes();
+/// assert!(matches!(read_digits(plain_text), Err(DataError::Read { line: 0, .. })));
+/// ```
+pub fn read_digits(gzipped: impl Read) -> Result<Dataset, DataError> {
+    let mut lines = ReaderBuilder::new().has_headers(false).flexible(true).from_reader(GzDecoder::new(gzipped));
+    let (mut pixels, mut labels) = (Vec::new(), Vec::new());
+    let mut record = ByteRecord::new();
+    let mut line = 0;
+    while lines.read_byte_record(&mut record).map_err(|source| DataError::Read { line, source })? {
+        line = record.position().map_or(line + 1, csv::Position::line);
+        labels.push(read_line(&record, line, &mut pixels)?);
+    }
+    let x = Array2::from_shape_vec((labels.len(), N_PIXELS), pixels).expect("invariant: 64 pixels for each label");
+    Dataset::new(x, Array1::from(labels))
+}
+
+/// Appends the pixels of one line and returns its label.
+fn read_line(record: &ByteRecord, line: u64, pixels: &mut Vec<f32>) -> Result<i64, DataError> {
+    if record.len() != N_FIELDS {
+        return Err(DataError::Fields { line, expected: N_FIELDS, found: record.len() });
+    }
+    for position in 0..N_PIXELS {
+        let pixel = read_integer(record, line, position, MAX_PIXEL)?;
+        pixels.push(pixel as f32 / MAX_PIXEL as f32);
+    }
+    read_integer(record, line, N_PIXELS, MAX_LABEL)
+}
+
+/// The integer at `position`, from 0 to `max`.
+fn read_integer(record: &ByteRecord, line: u64, position: usize, max: i64) -> Result<i64, DataError> {
+    let text = String::from_utf8_lossy(&record[position]);
+    let field = position + 1;
+    let value: i64 = text.parse().map_err(|_| DataError::NotInteger { line, field, text: text.to_string() })?;
+    if (0..=max).contains(&value) { Ok(value) } else { Err(DataError::OutOfRange { line, field, value, max }) }
+}

@@ -1,0 +1,52 @@
+//! Update rules. In: parameters and their gradients. Out: the parameters, updated in place. No rule sees a graph, and
+//! none loops, measures or stops: that is training's.
+
+mod adam;
+mod error;
+mod heavy_ball;
+mod schedule;
+mod sgd;
+mod state;
+#[cfg(test)]
+mod tests;
+
+use crate::parameters::{Gradients, Parameters};
+
+pub use adam::Adam;
+pub use error::OptimizerError;
+pub use heavy_ball::HeavyBall;
+pub use schedule::Schedule;
+pub use sgd::Sgd;
+
+/// A rule that moves parameters against their gradients.
+///
+/// The arithmetic is done in each parameter's own dtype, element by element in memory order, so that a step is the same
+/// bit for bit wherever it runs. NaN in a gradient becomes NaN in its parameter.
+///
+/// # Example
+/// ```
+/// use pullback::{DType, Gradients, Parameters, optim::{Adam, HeavyBall, Optimizer, Sgd}, parameters::Layout};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let layout = Layout::new([("w", DType::F64, vec![2])])?;
+/// let rules: [Box<dyn Optimizer>; 3] =
+///     [Box::new(Sgd::new(0.1)), Box::new(HeavyBall::new(0.1, 0.9)), Box::new(Adam::new(0.1))];
+/// for mut rule in rules {
+///     let mut parameters = Parameters::zeros(layout.clone());
+///     let mut gradients = Gradients::zeros(parameters.layout().clone());
+///     gradients.flat_mut::<f64>().fill(1.0);
+///     rule.step(&mut parameters, &gradients)?;
+///     assert!(parameters.flat::<f64>().iter().all(|w| (w + 0.1).abs() < 1e-8));
+/// }
+/// # Ok(())
+/// # }
+/// ```
+pub trait Optimizer {
+    /// Takes one step.
+    ///
+    /// The first step makes the rule's state, in the layout of `parameters`; later steps allocate nothing.
+    ///
+    /// # Errors
+    /// `gradients` or the state has another layout than `parameters`, or a hyperparameter is out of its range. Nothing
+    /// is changed then, neither parameters nor state nor step count.
+    fn step(&mut self, parameters: &mut Parameters, gradients: &Gradients) -> Result<(), OptimizerError>;
+}

@@ -1,0 +1,59 @@
+//! Gradient descent. In: parameters and gradients. Out: parameters moved against the gradient. It remembers the step
+//! count and nothing else.
+
+use super::{
+    Optimizer, OptimizerError, Schedule,
+    error::{check_layouts, check_rate},
+};
+use crate::parameters::{Gradients, Parameters, Real};
+
+/// Stochastic gradient descent: θ ← θ − γₜ g.
+///
+/// # Source
+/// Robbins and Monro, *A stochastic approximation method*, 1951.
+///
+/// # Example
+/// ```
+/// use pullback::{DType, Gradients, Parameters, optim::{Optimizer, Sgd}, parameters::Layout};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut parameters = Parameters::zeros(Layout::new([("w", DType::F64, vec![1])])?);
+/// let mut gradients = Gradients::zeros(parameters.layout().clone());
+/// let mut sgd = Sgd::new(0.25);
+/// for _ in 0..50 {
+///     let w = parameters.flat::<f64>()[0];
+///     gradients.flat_mut::<f64>()[0] = 2.0 * (w - 3.0); // of (w − 3)²
+///     sgd.step(&mut parameters, &gradients)?;
+/// }
+/// assert!((parameters.flat::<f64>()[0] - 3.0).abs() < 1e-12);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Sgd {
+    rate: Schedule,
+    step: u64,
+}
+
+impl Sgd {
+    /// Descent at `rate`, a number or a [`Schedule`].
+    pub fn new(rate: impl Into<Schedule>) -> Sgd {
+        Sgd { rate: rate.into(), step: 0 }
+    }
+}
+
+impl Optimizer for Sgd {
+    fn step(&mut self, parameters: &mut Parameters, gradients: &Gradients) -> Result<(), OptimizerError> {
+        check_layouts(parameters, gradients)?;
+        let rate = check_rate(&self.rate, self.step)?;
+        update::<f32>(rate, parameters, gradients);
+        update::<f64>(rate, parameters, gradients);
+        self.step += 1;
+        Ok(())
+    }
+}
+
+fn update<T: Real>(rate: f64, parameters: &mut Parameters, gradients: &Gradients) {
+    let rate = T::from_f64(rate);
+    let descend = |(theta, &g): (&mut T, &T)| *theta -= rate * g;
+    parameters.flat_mut::<T>().iter_mut().zip(gradients.flat::<T>()).for_each(descend);
+}

@@ -1,0 +1,180 @@
+//! Every rule against arithmetic done by hand, and every refusal with nothing changed.
+
+use ndarray::array;
+
+use super::*;
+use crate::{graph::DType, parameters::Layout};
+
+/// Two parameters, one of each dtype, started at 1 and −2 in either.
+fn start() -> Parameters {
+    let layout = Layout::new([("a", DType::F64, vec![2]), ("b", DType::F32, vec![2])]).unwrap();
+    let mut parameters = Parameters::zeros(layout);
+    parameters.set("a", &array![1.0, -2.0]).unwrap();
+    parameters.set("b", &array![1.0f32, -2.0]).unwrap();
+    parameters
+}
+
+/// The gradients of step 0, 1 and 2, in either dtype.
+const GRADIENTS: [[f64; 2]; 3] = [[0.5, -1.5], [0.25, 2.0], [-3.0, 0.0]];
+
+fn gradients_of(parameters: &Parameters, numbers: [f64; 2]) -> Gradients {
+    let mut gradients = Gradients::zeros(parameters.layout().clone());
+    gradients.flat_mut::<f64>().copy_from_slice(&numbers);
+    gradients.flat_mut::<f32>().copy_from_slice(&numbers.map(|number| number as f32));
+    gradients
+}
+
+/// Takes the three steps and compares the last parameters with `want`.
+///
+/// Rounding is a few units in the last place of numbers near 1: far below 1e-12 in f64, below 1e-6 in f32.
+fn assert_trajectory(mut optimizer: impl Optimizer, want: [f64; 2]) {
+    let mut parameters = start();
+    for numbers in GRADIENTS {
+        let gradients = gradients_of(&parameters, numbers);
+        optimizer.step(&mut parameters, &gradients).unwrap();
+    }
+    for (element, want) in want.into_iter().enumerate() {
+        let got = (parameters.flat::<f64>()[element], f64::from(parameters.flat::<f32>()[element]));
+        assert!((got.0 - want).abs() <= 1e-12, "f64 element {element}: {} is not {want}", got.0);
+        assert!((got.1 - want).abs() <= 1e-6, "f32 element {element}: {} is not {want}", got.1);
+    }
+}
+
+#[test]
+fn sgd_by_hand() {
+    let first = 1.0 - 0.1 * 0.5 - 0.1 * 0.25 - 0.1 * -3.0;
+    let second = -2.0 - 0.1 * -1.5 - 0.1 * 2.0 - 0.1 * 0.0;
+    assert_trajectory(Sgd::new(0.1), [first, second]);
+}
+
+#[test]
+fn a_schedule_is_asked_at_every_step_from_0() {
+    let rate = |step| [0.1, 0.01, 0.001][step as usize];
+    let first = 1.0 - 0.1 * 0.5 - 0.01 * 0.25 - 0.001 * -3.0;
+    let second = -2.0 - 0.1 * -1.5 - 0.01 * 2.0 - 0.001 * 0.0;
+    assert_trajectory(Sgd::new(Schedule::function(rate)), [first, second]);
+    assert_trajectory(HeavyBall::new(Schedule::function(rate), 0.0), [first, second]);
+}
+
+#[test]
+fn heavy_ball_by_hand() {
+    let (m0, m1, m2) = (0.5, 0.9 * 0.5 + 0.25, 0.9 * (0.9 * 0.5 + 0.25) - 3.0);
+    let first = 1.0 - 0.1 * m0 - 0.1 * m1 - 0.1 * m2;
+    let (m0, m1, m2) = (-1.5, 0.9 * -1.5 + 2.0, 0.9 * (0.9 * -1.5 + 2.0) + 0.0);
+    let second = -2.0 - 0.1 * m0 - 0.1 * m1 - 0.1 * m2;
+    assert_trajectory(HeavyBall::new(0.1, 0.9), [first, second]);
+}
+
+#[test]
+fn adam_by_hand() {
+    // β₁ = 0.8, β₂ = 0.9, ε = 0.001, γ = 0.1; the corrections are 1 − β, 1 − β², 1 − β³.
+    let first = {
+        let (m0, v0) = (0.2 * 0.5, 0.1 * 0.25);
+        let (m1, v1) = (0.8 * m0 + 0.2 * 0.25, 0.9 * v0 + 0.1 * 0.0625);
+        let (m2, v2) = (0.8 * m1 + 0.2 * -3.0, 0.9 * v1 + 0.1 * 9.0);
+        let theta1 = 1.0 - 0.1 * (m0 / 0.2) / ((v0 / 0.1_f64).sqrt() + 0.001);
+        let theta2 = theta1 - 0.1 * (m1 / 0.36) / ((v1 / 0.19_f64).sqrt() + 0.001);
+        theta2 - 0.1 * (m2 / 0.488) / ((v2 / 0.271_f64).sqrt() + 0.001)
+    };
+    let second = {
+        let (m0, v0) = (0.2 * -1.5, 0.1 * 2.25);
+        let (m1, v1) = (0.8 * m0 + 0.2 * 2.0, 0.9 * v0 + 0.1 * 4.0);
+        let (m2, v2) = (0.8 * m1, 0.9 * v1);
+        let theta1 = -2.0 - 0.1 * (m0 / 0.2) / ((v0 / 0.1_f64).sqrt() + 0.001);
+        let theta2 = theta1 - 0.1 * (m1 / 0.36) / ((v1 / 0.19_f64).sqrt() + 0.001);
+        theta2 - 0.1 * (m2 / 0.488) / ((v2 / 0.271_f64).sqrt() + 0.001)
+    };
+    assert_trajectory(Adam::new(0.1).beta1(0.8).beta2(0.9).epsilon(1e-3), [first, second]);
+}
+
+#[test]
+fn adam_leaves_a_parameter_without_gradient_where_it_is() {
+    let mut parameters = start();
+    let gradients = gradients_of(&parameters, [0.0, 0.0]);
+    Adam::new(0.1).step(&mut parameters, &gradients).unwrap();
+    assert_eq!(parameters, start());
+}
+
+fn every_rule() -> [Box<dyn Optimizer>; 3] {
+    [Box::new(Sgd::new(0.1)), Box::new(HeavyBall::new(0.1, 0.9)), Box::new(Adam::new(0.1))]
+}
+
+#[test]
+fn gradients_of_other_parameters_are_refused() {
+    let others = [
+        (vec![("a", DType::F64, vec![2])], "expected `b` f32[2], found nothing"),
+        (vec![("a", DType::F64, vec![2, 1]), ("b", DType::F32, vec![2])], "expected `a` f64[2], found `a` f64[2, 1]"),
+        (vec![("b", DType::F32, vec![2]), ("a", DType::F64, vec![2])], "expected `a` f64[2], found `b` f32[2]"),
+    ];
+    for mut rule in every_rule() {
+        for (arrays, difference) in &others {
+            let mut parameters = start();
+            let gradients = Gradients::zeros(Layout::new(arrays.clone()).unwrap());
+            let error = rule.step(&mut parameters, &gradients).unwrap_err();
+            assert_eq!(error.to_string(), format!("the gradients are of other parameters: {difference}"));
+            assert_eq!(parameters, start());
+        }
+    }
+}
+
+#[test]
+fn an_equal_layout_at_another_address_is_the_same() {
+    for mut rule in every_rule() {
+        let mut parameters = start();
+        let gradients = gradients_of(&start(), [1.0, 1.0]);
+        assert_eq!(rule.step(&mut parameters, &gradients), Ok(()));
+        assert_eq!(rule.step(&mut start(), &gradients), Ok(()));
+    }
+}
+
+#[test]
+fn state_stays_with_its_parameters() {
+    let step = |rule: &mut HeavyBall, parameters: &mut Parameters| {
+        let gradients = gradients_of(parameters, [1.0, 1.0]);
+        rule.step(parameters, &gradients)
+    };
+    let mut undisturbed = (HeavyBall::new(0.1, 0.5), start());
+    let mut disturbed = undisturbed.clone();
+    step(&mut undisturbed.0, &mut undisturbed.1).unwrap();
+    step(&mut disturbed.0, &mut disturbed.1).unwrap();
+    let layout = Layout::new([("c", DType::F64, vec![2]), ("d", DType::F32, vec![2])]).unwrap();
+    let error = step(&mut disturbed.0, &mut Parameters::zeros(layout)).unwrap_err();
+    assert!(matches!(error, OptimizerError::State { .. }), "{error}");
+    step(&mut undisturbed.0, &mut undisturbed.1).unwrap();
+    step(&mut disturbed.0, &mut disturbed.1).unwrap();
+    assert_eq!(undisturbed.1, disturbed.1);
+}
+
+#[test]
+fn hyperparameters_out_of_range_are_named_and_change_nothing() {
+    let cases: [(Box<dyn Optimizer>, &str); 8] = [
+        (Box::new(Sgd::new(-0.1)), "the rate is -0.1 at step 0"),
+        (Box::new(Sgd::new(f64::NAN)), "the rate is NaN at step 0"),
+        (Box::new(Adam::new(f64::INFINITY)), "the rate is inf at step 0"),
+        (Box::new(HeavyBall::new(0.1, 1.0)), "momentum is 1, but must be in [0, 1)"),
+        (Box::new(HeavyBall::new(0.1, f64::NAN)), "momentum is NaN"),
+        (Box::new(Adam::new(0.1).beta1(-0.1)), "beta1 is -0.1"),
+        (Box::new(Adam::new(0.1).beta2(1.5)), "beta2 is 1.5"),
+        (Box::new(Adam::new(0.1).epsilon(0.0)), "epsilon is 0e0, but must be finite and not less than 1.1754944e-38"),
+    ];
+    for (mut rule, expected) in cases {
+        let mut parameters = start();
+        let gradients = gradients_of(&parameters, [1.0, 1.0]);
+        let error = rule.step(&mut parameters, &gradients).unwrap_err();
+        assert!(error.to_string().starts_with(expected), "{error}");
+        assert_eq!(parameters, start());
+    }
+}
+
+#[test]
+fn a_refused_step_does_not_count() {
+    let rate = |step| if step == 1 { f64::NAN } else { 0.1 };
+    let mut sgd = Sgd::new(Schedule::function(rate));
+    let mut parameters = start();
+    let gradients = gradients_of(&parameters, [1.0, 1.0]);
+    assert_eq!(sgd.step(&mut parameters, &gradients), Ok(()));
+    for _ in 0..2 {
+        let error = sgd.step(&mut parameters, &gradients).unwrap_err();
+        assert!(matches!(error, OptimizerError::Rate { step: 1, .. }), "{error}");
+    }
+}

@@ -1,0 +1,251 @@
+//! Where each array lives. In: names, dtypes and shapes. Out: a [`Layout`], the table of offsets into one buffer per
+//! dtype. Nothing here holds numbers.
+
+use std::{fmt, ops::Range};
+
+use indexmap::{IndexMap, map};
+
+use crate::graph::{DType, Type};
+
+/// Bytes that the start of each buffer is a multiple of: a cache line, and the widest vector register.
+pub const ALIGNMENT: usize = 64;
+
+/// More bytes than this no allocation can have, once rounded up to [`ALIGNMENT`].
+const MAX_BYTES: usize = isize::MAX as usize - (ALIGNMENT - 1);
+
+/// An ordered map from name to [`Slot`].
+///
+/// Slots of one dtype follow each other without gaps, in order, so the flat buffer has exactly the arrays' elements.
+/// Two layouts are equal if they have the same names, dtypes and shapes in the same order.
+///
+/// # Example
+/// ```
+/// use pullback::{DType, parameters::Layout};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let layout = Layout::new([
+///     ("weight", DType::F32, vec![3, 2]),
+///     ("scale", DType::F64, vec![]),
+///     ("bias", DType::F32, vec![2]),
+/// ])?;
+/// assert_eq!(layout.get("bias").map(|slot| slot.range.clone()), Some(6..8));
+/// assert_eq!(layout.n_elements(), 9);
+/// assert_eq!(layout.n_elements_of(DType::F32), 8);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Default)]
+pub struct Layout {
+    slots: IndexMap<String, Slot>,
+}
+
+/// The place of one array: its type, and its elements in the buffer of its dtype, in row-major order.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Slot {
+    /// [`DType::F32`] or [`DType::F64`].
+    pub dtype: DType,
+    /// Sizes of the axes.
+    pub shape: Vec<usize>,
+    /// Positions in the buffer, counted in elements.
+    pub range: Range<usize>,
+}
+
+/// What a layout has at a position, if it is that long.
+pub(crate) type Entry<'a> = Option<(&'a String, &'a Slot)>;
+
+/// Why there is no such layout.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LayoutError {
+    /// Two arrays have one name.
+    #[error("two parameters are named `{name}`")]
+    Duplicate {
+        /// The name.
+        name: String,
+    },
+    /// The dtype cannot carry a derivative.
+    #[error("parameter `{name}` is {dtype}, but parameters are f32 or f64")]
+    NotFloat {
+        /// The name.
+        name: String,
+        /// The dtype that is not a float.
+        dtype: DType,
+    },
+    /// With this array, the buffer of its dtype is larger than memory can be addressed.
+    #[error("parameter `{name}` of shape {shape:?} does not fit in addressable memory")]
+    TooLarge {
+        /// The name.
+        name: String,
+        /// The shape.
+        shape: Vec<usize>,
+    },
+}
+
+impl Layout {
+    /// The layout of these arrays, in this order.
+    ///
+    /// # Errors
+    /// A name that occurs twice, a dtype that is not a float, a buffer larger than memory can be addressed.
+    pub fn new<N: Into<String>>(
+        arrays: impl IntoIterator<Item = (N, DType, Vec<usize>)>,
+    ) -> Result<Layout, LayoutError> {
+        let mut layout = Layout::default();
+        for (name, dtype, shape) in arrays {
+            layout.append(name.into(), dtype, shape)?;
+        }
+        Ok(layout)
+    }
+
+    /// The slot of that name.
+    pub fn get(&self, name: &str) -> Option<&Slot> {
+        self.slots.get(name)
+    }
+
+    /// Names and slots, in order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Slot)> {
+        self.slots.iter().map(|(name, slot)| (name.as_str(), slot))
+    }
+
+    /// Names, in order.
+    pub fn names(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.slots.keys().map(String::as_str)
+    }
+
+    /// The number of arrays.
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Whether there is no array.
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    /// The number of elements of all arrays together.
+    pub fn n_elements(&self) -> usize {
+        self.slots.values().map(|slot| slot.range.len()).sum()
+    }
+
+    /// The number of elements in the buffer of `dtype`.
+    pub fn n_elements_of(&self, dtype: DType) -> usize {
+        // Slots have no gaps between them, so the last one ends where the buffer does.
+        self.slots.values().rfind(|slot| slot.dtype == dtype).map_or(0, |slot| slot.range.end)
+    }
+
+    /// The first position at which two layouts differ, with what each has there.
+    pub(crate) fn first_difference<'a>(&'a self, other: &'a Layout) -> Option<(Entry<'a>, Entry<'a>)> {
+        let n_positions = self.len().max(other.len());
+        let at = |position| (self.slots.get_index(position), other.slots.get_index(position));
+        (0..n_positions).map(at).find(|(ours, theirs)| ours != theirs)
+    }
+
+    fn append(&mut self, name: String, dtype: DType, shape: Vec<usize>) -> Result<(), LayoutError> {
+        if !dtype.is_float() {
+            return Err(LayoutError::NotFloat { name, dtype });
+        }
+        let start = self.n_elements_of(dtype);
+        let Some(end) = end_of_slot(start, dtype, &shape) else {
+            return Err(LayoutError::TooLarge { name, shape });
+        };
+        match self.slots.entry(name) {
+            map::Entry::Occupied(entry) => Err(LayoutError::Duplicate { name: entry.key().clone() }),
+            map::Entry::Vacant(entry) => {
+                entry.insert(Slot { dtype, shape, range: start..end });
+                Ok(())
+            }
+        }
+    }
+}
+
+/// The end of a slot that begins at `start`, if memory can hold it.
+///
+/// Axes of size 0 are left out of the product that is checked, because ndarray refuses `[0, usize::MAX, 2]` too.
+fn end_of_slot(start: usize, dtype: DType, shape: &[usize]) -> Option<usize> {
+    let bytes_each = if dtype == DType::F32 { size_of::<f32>() } else { size_of::<f64>() };
+    let fits = |n_elements: usize| n_elements.checked_mul(bytes_each).is_some_and(|bytes| bytes <= MAX_BYTES);
+    let nonzero = shape.iter().filter(|&&size| size != 0);
+    let n_addressed = nonzero.copied().try_fold(1usize, usize::checked_mul)?;
+    let end = start.checked_add(if shape.contains(&0) { 0 } else { n_addressed })?;
+    (fits(n_addressed) && fits(end)).then_some(end)
+}
+
+impl PartialEq for Layout {
+    fn eq(&self, other: &Layout) -> bool {
+        // The map's own equality ignores order.
+        self.slots.as_slice() == other.slots.as_slice()
+    }
+}
+
+impl Eq for Layout {}
+
+impl fmt::Debug for Layout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
+    }
+}
+
+impl Slot {
+    /// The dtype and the sizes together.
+    pub fn ty(&self) -> Type {
+        Type::new(self.dtype, self.shape.as_slice())
+    }
+}
+
+impl fmt::Debug for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at {}..{}", self.ty(), self.range.start, self.range.end)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slots_of_one_dtype_follow_each_other() {
+        let arrays = [
+            ("a", DType::F32, vec![2, 3]),
+            ("b", DType::F64, vec![4]),
+            ("c", DType::F32, vec![]),
+            ("d", DType::F32, vec![0, 5]),
+            ("e", DType::F64, vec![1]),
+        ];
+        let layout = Layout::new(arrays).unwrap();
+        let ranges: Vec<_> = layout.iter().map(|(_, slot)| slot.range.clone()).collect();
+        assert_eq!(ranges, [0..6, 0..4, 6..7, 7..7, 4..5]);
+        assert_eq!(layout.names().collect::<String>(), "abcde");
+        assert_eq!((layout.n_elements_of(DType::F32), layout.n_elements_of(DType::F64)), (7, 5));
+        assert_eq!((layout.n_elements(), layout.n_elements_of(DType::I64)), (12, 0));
+    }
+
+    #[test]
+    fn equality_minds_the_order() {
+        let (a, b) = (("a", DType::F32, vec![1]), ("b", DType::F64, vec![1]));
+        let layout = Layout::new([a.clone(), b.clone()]).unwrap();
+        let reversed = Layout::new([b, a]).unwrap();
+        assert_eq!(layout, layout.clone());
+        assert_ne!(layout, reversed);
+        assert!(layout.first_difference(&layout).is_none());
+        assert!(layout.first_difference(&reversed).is_some());
+    }
+
+    #[test]
+    fn impossible_layouts_are_errors() {
+        let huge = usize::MAX / 2;
+        let error = |arrays: Vec<(&str, DType, Vec<usize>)>| Layout::new(arrays).unwrap_err();
+        let name = || "a".to_owned();
+        let twice = vec![("a", DType::F32, vec![1]), ("a", DType::F64, vec![1])];
+        assert_eq!(error(twice), LayoutError::Duplicate { name: name() });
+        assert_eq!(
+            error(vec![("a", DType::Bool, vec![1])]),
+            LayoutError::NotFloat { name: name(), dtype: DType::Bool }
+        );
+        for shape in [vec![huge], vec![huge, huge], vec![0, huge, huge], vec![0, huge / 2]] {
+            let expected = LayoutError::TooLarge { name: name(), shape: shape.clone() };
+            assert_eq!(error(vec![("a", DType::F32, shape)]), expected);
+        }
+        let half = isize::MAX as usize / 8 - 100;
+        let together =
+            vec![("b", DType::F32, vec![half]), ("c", DType::F32, vec![half]), ("a", DType::F32, vec![half])];
+        assert_eq!(error(together), LayoutError::TooLarge { name: name(), shape: vec![half] });
+    }
+}

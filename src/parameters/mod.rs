@@ -1,0 +1,125 @@
+//! What is trained. In: names, dtypes, shapes and initializers. Out: [`Parameters`] and [`Gradients`], maps from name
+//! to array over one flat buffer per dtype. No derivative and no update rule here, and no file format.
+
+mod buffers;
+mod error;
+mod initialize;
+mod layout;
+mod orthogonal;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    ops::{Deref, DerefMut},
+    sync::Arc,
+};
+
+pub use buffers::{Buffers, Real};
+pub use error::ParameterError;
+pub use initialize::{InitializerError, ParameterSpec};
+pub use layout::{ALIGNMENT, Layout, LayoutError, Slot};
+
+/// The arrays that training changes, by name. The methods are those of [`Buffers`].
+///
+/// # Example
+/// ```
+/// use ndarray::array;
+/// use pullback::{DType, parameters::{Layout, Parameters}};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let layout = Layout::new([("weight", DType::F32, vec![2, 2]), ("bias", DType::F32, vec![2])])?;
+/// let mut parameters = Parameters::zeros(layout);
+/// parameters.set("bias", &array![1.0f32, -1.0])?;
+/// assert_eq!(parameters.array::<f32>("bias")?[1], -1.0);
+/// assert_eq!(parameters.flat::<f32>(), [0.0, 0.0, 0.0, 0.0, 1.0, -1.0]);
+/// let mistake = parameters.array::<f32>("biass").unwrap_err();
+/// assert_eq!(mistake.to_string(), "nothing is named `biass`; the nearest name is `bias`");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Parameters(Buffers);
+
+/// The derivative of a loss by each of the [`Parameters`], in the same layout. The methods are those of [`Buffers`].
+///
+/// # Example
+/// ```
+/// use pullback::{DType, parameters::{Gradients, Layout, Parameters}};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let parameters = Parameters::zeros(Layout::new([("weight", DType::F64, vec![3])])?);
+/// let mut gradients = Gradients::zeros(parameters.layout().clone());
+/// gradients.flat_mut::<f64>()[2] = 0.5;
+/// assert_eq!(gradients.array::<f64>("weight")?[2], 0.5);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Gradients(Buffers);
+
+impl Parameters {
+    /// All zero, in `layout`.
+    pub fn zeros(layout: impl Into<Arc<Layout>>) -> Parameters {
+        Parameters(Buffers::zeros(layout))
+    }
+
+    /// One array per spec, in their order, drawn from its initializer.
+    ///
+    /// Each parameter has a stream of ChaCha8 of its own, chosen by its name: adding, removing or reordering parameters
+    /// changes no other's numbers. Numbers are drawn in f64 and rounded to the dtype.
+    ///
+    /// # Errors
+    /// A layout that cannot be ([`LayoutError`]), or an initializer that does not fit its parameter
+    /// ([`InitializerError`]).
+    ///
+    /// # Example
+    /// ```
+    /// use pullback::{DType, Initializer, parameters::{ParameterSpec, Parameters}};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let spec = |name: &str| ParameterSpec {
+    ///     name: name.to_owned(),
+    ///     dtype: DType::F32,
+    ///     shape: vec![64, 128],
+    ///     initializer: Initializer::GlorotUniform,
+    /// };
+    /// let one = Parameters::initialize([spec("a")], 7)?;
+    /// let two = Parameters::initialize([spec("b"), spec("a")], 7)?;
+    /// assert_eq!(one.view("a"), two.view("a"));
+    /// assert_ne!(two.view("a"), two.view("b"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn initialize(specs: impl IntoIterator<Item = ParameterSpec>, seed: u64) -> Result<Parameters, ParameterError> {
+        let specs: Vec<ParameterSpec> = specs.into_iter().collect();
+        let layout = Layout::new(specs.iter().map(|spec| (spec.name.as_str(), spec.dtype, spec.shape.clone())))?;
+        let mut buffers = Buffers::zeros(layout);
+        for spec in &specs {
+            initialize::fill(&mut buffers, spec, seed)?;
+        }
+        Ok(Parameters(buffers))
+    }
+}
+
+impl Gradients {
+    /// All zero, in `layout`.
+    pub fn zeros(layout: impl Into<Arc<Layout>>) -> Gradients {
+        Gradients(Buffers::zeros(layout))
+    }
+}
+
+macro_rules! deref_to_buffers {
+    ($type:ty) => {
+        impl Deref for $type {
+            type Target = Buffers;
+            fn deref(&self) -> &Buffers {
+                &self.0
+            }
+        }
+
+        impl DerefMut for $type {
+            fn deref_mut(&mut self) -> &mut Buffers {
+                &mut self.0
+            }
+        }
+    };
+}
+deref_to_buffers!(Parameters);
+deref_to_buffers!(Gradients);

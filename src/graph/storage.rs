@@ -167,6 +167,25 @@ impl Graph {
         edges.into_iter().map(|(_, operand)| operand).collect()
     }
 
+    /// The nodes that `results` are computed from, themselves included, operands before their users.
+    ///
+    /// # Complexity
+    /// Linear in the number of nodes up to the last result.
+    pub fn ancestors(&self, results: &[NodeId]) -> Vec<NodeId> {
+        let end = results.iter().map(|id| id.index() + 1).max().unwrap_or(0);
+        let mut is_needed = vec![false; end];
+        for result in results {
+            is_needed[result.index()] = true;
+        }
+        let ids: Vec<NodeId> = self.ids().take(end).collect();
+        for id in ids.iter().rev() {
+            if is_needed[id.index()] {
+                self.operands(*id).iter().for_each(|operand| is_needed[operand.index()] = true);
+            }
+        }
+        ids.into_iter().filter(|id| is_needed[id.index()]).collect()
+    }
+
     /// The handle of a node.
     pub fn expr(&self, id: NodeId) -> Expr<'_> {
         Expr::new(self, id)

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use ndarray::{Array, ArrayBase, ArrayD, ArrayView, ArrayViewD, Data, Dimension, IxDyn};
+use ndarray::{Array, ArrayBase, ArrayD, ArrayView, ArrayViewD, ArrayViewMutD, Data, DataMut, Dimension, IxDyn};
 
 use super::{dtype::DType, shape::Type};
 
@@ -43,6 +43,19 @@ pub enum ValueView<'a> {
     I64(ArrayViewD<'a, i64>),
     /// Truth values.
     Bool(ArrayViewD<'a, bool>),
+}
+
+/// An array of one of the four dtypes, of any strides, to be written.
+#[derive(Debug, PartialEq)]
+pub enum ValueViewMut<'a> {
+    /// 32-bit floats.
+    F32(ArrayViewMutD<'a, f32>),
+    /// 64-bit floats.
+    F64(ArrayViewMutD<'a, f64>),
+    /// 64-bit integers.
+    I64(ArrayViewMutD<'a, i64>),
+    /// Truth values.
+    Bool(ArrayViewMutD<'a, bool>),
 }
 
 /// Runs `$body` with `$array` bound to whichever array is inside.
@@ -90,6 +103,17 @@ impl<R> Value<R> {
 }
 
 impl Value {
+    /// Zeros, or `false`.
+    pub fn zeros(dtype: DType, shape: &[usize]) -> Value {
+        let shape = IxDyn(shape);
+        match dtype {
+            DType::F32 => Value::F32(ArrayD::zeros(shape)),
+            DType::F64 => Value::F64(ArrayD::zeros(shape)),
+            DType::I64 => Value::I64(ArrayD::zeros(shape)),
+            DType::Bool => Value::Bool(ArrayD::from_elem(shape, false)),
+        }
+    }
+
     /// The array inside, if its elements are `T`.
     pub fn array<T: Element>(&self) -> Option<&ArrayD<T>> {
         T::unwrap(self)
@@ -110,6 +134,35 @@ impl Value {
             Value::I64(array) => ValueView::I64(array.view()),
             Value::Bool(array) => ValueView::Bool(array.view()),
         }
+    }
+}
+
+impl Value {
+    /// A view of the whole, to write.
+    pub fn view_mut(&mut self) -> ValueViewMut<'_> {
+        match self {
+            Value::F32(array) => ValueViewMut::F32(array.view_mut()),
+            Value::F64(array) => ValueViewMut::F64(array.view_mut()),
+            Value::I64(array) => ValueViewMut::I64(array.view_mut()),
+            Value::Bool(array) => ValueViewMut::Bool(array.view_mut()),
+        }
+    }
+}
+
+impl ValueViewMut<'_> {
+    /// The type of the elements.
+    pub fn dtype(&self) -> DType {
+        match self {
+            ValueViewMut::F32(_) => DType::F32,
+            ValueViewMut::F64(_) => DType::F64,
+            ValueViewMut::I64(_) => DType::I64,
+            ValueViewMut::Bool(_) => DType::Bool,
+        }
+    }
+
+    /// The sizes of the axes.
+    pub fn shape(&self) -> &[usize] {
+        each_dtype!(ValueViewMut, self, array => array.shape())
     }
 }
 
@@ -166,6 +219,9 @@ pub trait Element: sealed::Sealed + Copy + PartialEq + fmt::Debug + Send + Sync 
 
     /// `view` with its dtype known at run time.
     fn wrap_view(view: ArrayViewD<'_, Self>) -> ValueView<'_>;
+
+    /// `view` with its dtype known at run time.
+    fn wrap_view_mut(view: ArrayViewMutD<'_, Self>) -> ValueViewMut<'_>;
 }
 
 macro_rules! element {
@@ -183,6 +239,10 @@ macro_rules! element {
 
             fn wrap_view(view: ArrayViewD<'_, $type>) -> ValueView<'_> {
                 ValueView::$variant(view)
+            }
+
+            fn wrap_view_mut(view: ArrayViewMutD<'_, $type>) -> ValueViewMut<'_> {
+                ValueViewMut::$variant(view)
             }
         }
 
@@ -225,5 +285,24 @@ impl<'a, T: Element> From<&'a T> for ValueView<'a> {
 impl<'a> From<&'a Value> for ValueView<'a> {
     fn from(value: &'a Value) -> ValueView<'a> {
         value.view()
+    }
+}
+
+impl<'a, T: Element, S: DataMut<Elem = T>, D: Dimension> From<&'a mut ArrayBase<S, D>> for ValueViewMut<'a> {
+    fn from(array: &'a mut ArrayBase<S, D>) -> ValueViewMut<'a> {
+        T::wrap_view_mut(array.view_mut().into_dyn())
+    }
+}
+
+impl<'a, T: Element> From<&'a mut T> for ValueViewMut<'a> {
+    fn from(scalar: &'a mut T) -> ValueViewMut<'a> {
+        let view = ArrayViewMutD::from_shape(IxDyn(&[]), std::slice::from_mut(scalar));
+        T::wrap_view_mut(view.expect("invariant: a scalar has one element"))
+    }
+}
+
+impl<'a> From<&'a mut Value> for ValueViewMut<'a> {
+    fn from(value: &'a mut Value) -> ValueViewMut<'a> {
+        value.view_mut()
     }
 }

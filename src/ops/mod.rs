@@ -27,6 +27,7 @@ pub use axes::{AllAxes, IntoAxes};
 pub(crate) use real::{Number, Real};
 pub use rule::Fault;
 pub(crate) use rule::{Application, Evaluation, Linearization, Partial, Rule};
+pub(crate) use sample::reals;
 pub use sample::{Sample, Smoothness};
 pub use select::Choice;
 pub use slice::{Index, IntoIndices};

@@ -10,7 +10,7 @@ use super::{
     error::ParameterError,
     layout::{ALIGNMENT, Layout, Slot},
 };
-use crate::graph::{DType, Element, ValueView};
+use crate::graph::{DType, Element, ValueView, ValueViewMut};
 
 type Aligned<T> = AVec<T, ConstAlign<ALIGNMENT>>;
 
@@ -101,6 +101,20 @@ impl Buffers {
         T::stored_mut(self)
     }
 
+    /// All arrays at once, in the order of the layout, to write.
+    pub fn views_mut(&mut self) -> Vec<ValueViewMut<'_>> {
+        let (mut f32s, mut f64s) = (&mut self.f32s[..], &mut self.f64s[..]);
+        let mut views = Vec::with_capacity(self.layout.len());
+        for (_, slot) in self.layout.iter() {
+            views.push(match slot.dtype {
+                DType::F32 => ValueViewMut::F32(split_first(&mut f32s, slot)),
+                DType::F64 => ValueViewMut::F64(split_first(&mut f64s, slot)),
+                DType::I64 | DType::Bool => unreachable!("invariant: a layout holds floats only"),
+            });
+        }
+        views
+    }
+
     /// The array of that name, whatever its dtype.
     pub fn view(&self, name: &str) -> Option<ValueView<'_>> {
         self.layout.get(name).map(|slot| self.view_of(slot))
@@ -179,6 +193,14 @@ impl Buffers {
         ArrayViewD::from_shape(slot.shape.as_slice(), elements)
             .expect("invariant: a slot has its shape's number of elements")
     }
+}
+
+/// Takes the array of the next slot off the front of `rest`: slots are dense and in order.
+fn split_first<'a, T>(rest: &mut &'a mut [T], slot: &Slot) -> ArrayViewMutD<'a, T> {
+    let (first, others) = std::mem::take(rest).split_at_mut(slot.range.len());
+    *rest = others;
+    ArrayViewMutD::from_shape(slot.shape.as_slice(), first)
+        .expect("invariant: a slot has its shape's number of elements")
 }
 
 fn zeros<T: Real>(n_elements: usize) -> Aligned<T> {

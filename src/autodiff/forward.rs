@@ -1,0 +1,80 @@
+//! Forward mode: one sweep from the inputs up. In: y and pairs (x, ẋ). Out: ẏ.
+//!
+//! Absent tangents are structurally zero. The sweep is a loop over ids, so its depth does not grow with the graph's.
+
+use smallvec::SmallVec;
+
+use super::{dependents, scale::scale};
+use crate::{
+    graph::{Expr, Op},
+    ops::{self, Application, Linearization},
+};
+
+/// ẏ = Σ (∂y/∂x)·ẋ over the pairs; zeros where y depends on none.
+pub(super) fn sweep<'g>(y: Expr<'g>, tangents: &[(Expr<'g>, Expr<'g>)]) -> Expr<'g> {
+    let graph = y.graph();
+    let last = y.id().index();
+    let xs: Vec<Expr<'g>> = tangents.iter().map(|(x, _)| *x).collect();
+    let depends = dependents(graph, &xs, last);
+    let mut found: Vec<Option<Expr<'g>>> = vec![None; last + 1];
+    for (x, tangent) in tangents.iter().filter(|(x, _)| x.id().index() <= last) {
+        let sum = &mut found[x.id().index()];
+        *sum = Some(sum.map_or(*tangent, |so_far| so_far + *tangent));
+    }
+    for id in graph.ancestors(&[y.id()]).into_iter().filter(|id| depends[id.index()]) {
+        let _frame = graph.enter_for("jvp", id);
+        let at = Application {
+            operands: graph.operands(id).iter().map(|operand| graph.expr(*operand)).collect(),
+            output: graph.expr(id),
+        };
+        let own: Operands<'g> = at.operands.iter().map(|operand| found[operand.id().index()]).collect();
+        if own.iter().any(Option::is_some) {
+            let pushed = push_forward(&at, &own);
+            let sum = &mut found[id.index()];
+            *sum = sum.map_or(pushed, |seed| Some(pushed.map_or(seed, |pushed| seed + pushed)));
+        }
+    }
+    found[last].unwrap_or_else(|| y.zeros_like())
+}
+
+/// The tangent of each operand, where it is not structurally zero.
+type Operands<'g> = SmallVec<[Option<Expr<'g>>; 3]>;
+
+/// Σᵢ Jᵢẋᵢ, or nothing where it is structurally zero.
+fn push_forward<'g>(at: &Application<'g>, tangents: &Operands<'g>) -> Option<Expr<'g>> {
+    let op = at.output.op();
+    let part = |operand: usize, tangent: Expr<'g>| match ops::linearization(&op) {
+        Linearization::Constant => None,
+        Linearization::Partials(rule) => scale(tangent, rule.partial(operand, at)),
+        Linearization::Multilinear(_) => Some(replaced(&op, at, operand, tangent)),
+        Linearization::Custom(rule) => Some(rule.jvp(operand, tangent, at)),
+        Linearization::Linear(_) => unreachable!("invariant: a linear primitive takes all tangents at once"),
+    };
+    if let Linearization::Linear(_) = ops::linearization(&op) {
+        return Some(applied(&op, at, tangents));
+    }
+    let parts = tangents.iter().enumerate().filter_map(|(operand, tangent)| part(operand, (*tangent)?));
+    parts.reduce(|sum, part| sum + part)
+}
+
+/// The primitive applied to the tangents: integers and truth values stay, absent tangents are zeros.
+fn applied<'g>(op: &Op, at: &Application<'g>, tangents: &Operands<'g>) -> Expr<'g> {
+    let operands: Vec<Expr<'g>> = at
+        .operands
+        .iter()
+        .zip(tangents)
+        .map(|(operand, tangent)| match tangent {
+            Some(tangent) => *tangent,
+            None if operand.dtype().is_float() => operand.zeros_like(),
+            None => *operand,
+        })
+        .collect();
+    at.output.graph().apply(op.clone(), &operands)
+}
+
+/// The primitive applied with a tangent in place of one operand.
+fn replaced<'g>(op: &Op, at: &Application<'g>, operand: usize, tangent: Expr<'g>) -> Expr<'g> {
+    let mut operands = at.operands.clone();
+    operands[operand] = tangent;
+    at.output.graph().apply(op.clone(), &operands)
+}

@@ -1,0 +1,174 @@
+//! Derivatives: graph in, graph out.
+//!
+//! In: an expression and what to differentiate it with respect to. Out: expressions of the same graph, which can be
+//! printed, differentiated again or added to a loss. Both modes follow from the one linearization of each primitive;
+//! nothing here knows a primitive or looks at a number.
+
+mod forward;
+mod reverse;
+mod scale;
+
+use crate::graph::{Expr, Graph, Mistake, Site};
+
+impl Graph {
+    /// The gradient of a scalar: ∂f/∂x in the shape of x, by reverse mode.
+    ///
+    /// `x` may be any float node, not only a parameter; where `of` does not depend on it the gradient is zero. The result
+    /// is an expression, so it can be differentiated again.
+    ///
+    /// # Shapes
+    /// f: `[]`, x: any → the shape of x.
+    ///
+    /// # Errors
+    /// A mistake is recorded if f is no scalar, or if f or x is no float.
+    ///
+    /// # Complexity
+    /// One sweep over the nodes between x and f; evaluating the gradient of all inputs costs a small multiple of
+    /// evaluating f, however many inputs there are.
+    ///
+    /// # Source
+    /// Griewank and Walther, *Evaluating Derivatives*, 2nd edition, 2008, chapter 3.
+    ///
+    /// # Example
+    /// ```
+    /// use pullback::{Graph, Parameters};
+    /// let g = Graph::new();
+    /// let x = g.input_of::<f64>("x", ());
+    /// let slope = g.gradient(x.powi(3), x);
+    /// let curvature = g.gradient(slope, x);
+    /// let mut program = g.compile([("slope", slope), ("curvature", curvature)])?;
+    /// let out = program.run(&Parameters::default(), [("x", (&2.0f64).into())])?;
+    /// assert_eq!(out.scalar::<f64>("slope"), Some(12.0));
+    /// assert_eq!(out.scalar::<f64>("curvature"), Some(12.0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[track_caller]
+    pub fn gradient<'g>(&'g self, of: Expr<'g>, x: Expr<'g>) -> Expr<'g> {
+        let _frame = self.enter("gradient", Site::caller());
+        self.gradients(of, &[x])[0]
+    }
+
+    /// The gradients of a scalar with respect to several nodes, in one sweep.
+    ///
+    /// # Errors
+    /// As for [`Graph::gradient`]; all results then stand for the mistake.
+    #[track_caller]
+    pub fn gradients<'g>(&'g self, of: Expr<'g>, xs: &[Expr<'g>]) -> Vec<Expr<'g>> {
+        let _frame = self.enter("gradients", Site::caller());
+        if !of.is_poisoned() && of.rank() != 0 {
+            let poison = self.report(Mistake::GradientOfArray { found: of.ty() }, &[of]);
+            return vec![poison; xs.len()];
+        }
+        match self.differentiable(of, xs) {
+            Ok(()) => reverse::sweep(of, of.ones_like(), xs),
+            Err(poison) => vec![poison; xs.len()],
+        }
+    }
+
+    /// Vector–Jacobian products: Jᵀȳ with J = ∂y/∂x, for each x, by reverse mode.
+    ///
+    /// # Shapes
+    /// y and ȳ: any, equal; each result has the shape of its x.
+    ///
+    /// # Errors
+    /// A mistake is recorded if ȳ is not of the type of y, or if anything is no float.
+    ///
+    /// # Complexity
+    /// One sweep over the nodes between the xs and y.
+    #[track_caller]
+    pub fn vjp<'g>(&'g self, y: Expr<'g>, cotangent: Expr<'g>, xs: &[Expr<'g>]) -> Vec<Expr<'g>> {
+        let _frame = self.enter("vjp", Site::caller());
+        match self.differentiable(y, xs).and_then(|()| self.same_type(y, cotangent)) {
+            Ok(()) => reverse::sweep(y, cotangent, xs),
+            Err(poison) => vec![poison; xs.len()],
+        }
+    }
+
+    /// A Jacobian–vector product: ẏ = Σ (∂y/∂x)·ẋ over the pairs (x, ẋ), by forward mode.
+    ///
+    /// # Shapes
+    /// Each ẋ has the shape of its x; the result has the shape of y.
+    ///
+    /// # Errors
+    /// A mistake is recorded if an ẋ is not of the type of its x, or if anything is no float.
+    ///
+    /// # Complexity
+    /// One sweep over the nodes between the xs and y; evaluating costs a small multiple of evaluating y, for one
+    /// direction.
+    ///
+    /// # Example
+    /// A Hessian–vector product is the directional derivative of a gradient:
+    /// ```
+    /// use pullback::{Graph, Parameters};
+    /// let g = Graph::new();
+    /// let (x, v) = (g.input_of::<f64>("x", (2,)), g.input_of::<f64>("v", (2,)));
+    /// let f = (x.powi(2) * x).sum();
+    /// let hv = g.jvp(g.gradient(f, x), &[(x, v)]);
+    /// let mut program = g.compile(hv)?;
+    /// let (at, along) = (ndarray::arr1(&[1.0, 2.0]), ndarray::arr1(&[1.0, 10.0]));
+    /// let out = program.run(&Parameters::default(), [("x", (&at).into()), ("v", (&along).into())])?;
+    /// assert_eq!(out.values()[0], ndarray::arr1(&[6.0, 120.0]).into());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[track_caller]
+    pub fn jvp<'g>(&'g self, y: Expr<'g>, tangents: &[(Expr<'g>, Expr<'g>)]) -> Expr<'g> {
+        let _frame = self.enter("jvp", Site::caller());
+        let xs: Vec<Expr<'g>> = tangents.iter().map(|(x, _)| *x).collect();
+        let checked = self.differentiable(y, &xs);
+        let checked =
+            tangents.iter().fold(checked, |so_far, (x, tangent)| so_far.and_then(|()| self.same_type(*x, *tangent)));
+        match checked {
+            Ok(()) => forward::sweep(y, tangents),
+            Err(poison) => poison,
+        }
+    }
+
+    /// That a derivative of `y` with respect to `xs` makes sense, or the poison in its place.
+    fn differentiable<'g>(&'g self, y: Expr<'g>, xs: &[Expr<'g>]) -> Result<(), Expr<'g>> {
+        for expr in std::iter::once(&y).chain(xs) {
+            if expr.is_poisoned() {
+                return Err(*expr);
+            }
+            if !std::ptr::eq(expr.graph(), self) {
+                return Err(self.report(Mistake::ForeignGraph, &[y, *expr]));
+            }
+            if !expr.dtype().is_float() {
+                return Err(self.report(Mistake::NoDerivative { found: expr.ty() }, &[*expr]));
+            }
+        }
+        Ok(())
+    }
+
+    fn same_type<'g>(&'g self, x: Expr<'g>, direction: Expr<'g>) -> Result<(), Expr<'g>> {
+        if direction.is_poisoned() {
+            return Err(direction);
+        }
+        let (own, other) = (x.ty(), direction.ty());
+        let mistake = if !std::ptr::eq(direction.graph(), self) {
+            Mistake::ForeignGraph
+        } else if own.dtype != other.dtype {
+            Mistake::DTypesDiffer { left: own.dtype, right: other.dtype }
+        } else if own.shape != other.shape {
+            Mistake::ShapesDiffer { left: own.shape, right: other.shape }
+        } else {
+            return Ok(());
+        };
+        Err(self.report(mistake, &[x, direction]))
+    }
+}
+
+/// For each node up to `last`, whether its value moves when one of `xs` does: floats only, and not through a primitive
+/// that has no derivative.
+fn dependents(graph: &Graph, xs: &[Expr<'_>], last: usize) -> Vec<bool> {
+    let mut depends = vec![false; last + 1];
+    let first = xs.iter().map(|x| x.id().index()).min().unwrap_or(last + 1);
+    for x in xs.iter().filter(|x| x.id().index() <= last) {
+        depends[x.id().index()] = true;
+    }
+    for id in graph.ids().take(last + 1).skip(first) {
+        depends[id.index()] |= graph.node(id).ty.dtype.is_float()
+            && graph.operands(id).iter().any(|operand| depends[operand.index()])
+            && !matches!(crate::ops::linearization(&graph.node(id).op), crate::ops::Linearization::Constant);
+    }
+    depends
+}

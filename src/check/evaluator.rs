@@ -1,0 +1,135 @@
+//! The reference evaluator: one operation after another, by the kernels of `ops/`.
+//!
+//! In: a graph and its results. Out: an engine. It plans nothing and reuses no memory beyond dropping a value after its
+//! last use; whatever is faster is compared with it.
+
+use ndarray::ArrayD;
+
+use crate::{
+    graph::{Bindings, Graph, NodeId, Op, Site, Type, Value, ValueView, ValueViewMut},
+    ops::{self, Evaluation, Real},
+    program::{Engine, RunError},
+};
+
+/// An op-by-op evaluator of part of a graph.
+#[derive(Debug)]
+pub(crate) struct Evaluator {
+    steps: Vec<Step>,
+    /// Position of the step that gives each result.
+    results: Vec<usize>,
+}
+
+/// One operation: which, of which type, from which earlier steps.
+#[derive(Debug)]
+struct Step {
+    op: Op,
+    ty: Type,
+    site: Site,
+    node: usize,
+    operands: Vec<usize>,
+    /// The operands that no later step reads.
+    last_uses: Vec<usize>,
+    /// The leaf that it is, in the order in which they are fed.
+    leaf: Option<usize>,
+}
+
+impl Evaluator {
+    /// The part of `graph` that `results` need; `leaves` are fed, in this order.
+    pub(crate) fn new(graph: &Graph, leaves: &[NodeId], results: &[NodeId]) -> Evaluator {
+        let ids = graph.ancestors(results);
+        let mut position_of = vec![usize::MAX; ids.last().map_or(0, |id| id.index() + 1)];
+        let mut steps = Vec::with_capacity(ids.len());
+        for (position, id) in ids.into_iter().enumerate() {
+            position_of[id.index()] = position;
+            let node = graph.node(id);
+            steps.push(Step {
+                op: node.op.clone(),
+                ty: node.ty.clone(),
+                site: node.site,
+                node: id.index(),
+                operands: graph.operands(id).iter().map(|operand| position_of[operand.index()]).collect(),
+                last_uses: Vec::new(),
+                leaf: node.op.leaf_name().and_then(|_| leaves.iter().position(|leaf| *leaf == id)),
+            });
+        }
+        let results = results.iter().map(|result| position_of[result.index()]).collect();
+        let mut evaluator = Evaluator { steps, results };
+        evaluator.find_last_uses();
+        evaluator
+    }
+
+    fn find_last_uses(&mut self) {
+        let mut is_read_later = vec![false; self.steps.len()];
+        self.results.iter().for_each(|result| is_read_later[*result] = true);
+        for step in self.steps.iter_mut().rev() {
+            for operand in &step.operands {
+                if !std::mem::replace(&mut is_read_later[*operand], true) {
+                    step.last_uses.push(*operand);
+                }
+            }
+        }
+    }
+
+    /// The value of every result, over any numbers in place of `f64`.
+    pub(crate) fn evaluate<R: Real>(
+        &self,
+        leaves: &[Value<R>],
+        bindings: &Bindings,
+    ) -> Result<Vec<Value<R>>, RunError> {
+        let mut values: Vec<Option<Value<R>>> = vec![None; self.steps.len()];
+        for (position, step) in self.steps.iter().enumerate() {
+            let value = match step.leaf {
+                Some(leaf) => leaves[leaf].clone(),
+                None => step.evaluate(&values, bindings)?,
+            };
+            values[position] = Some(value);
+            step.last_uses.iter().for_each(|operand| values[*operand] = None);
+        }
+        let result = |position: &usize| values[*position].clone().expect("invariant: results are kept to the end");
+        Ok(self.results.iter().map(result).collect())
+    }
+}
+
+impl Step {
+    fn evaluate<R: Real>(&self, values: &[Option<Value<R>>], bindings: &Bindings) -> Result<Value<R>, RunError> {
+        let value =
+            |operand: &usize| values[*operand].as_ref().expect("invariant: operands are kept to their last use");
+        let operands: Vec<&Value<R>> = self.operands.iter().map(value).collect();
+        let at = Evaluation { operands: &operands, ty: &self.ty, bindings };
+        ops::evaluate(&self.op, &at).map_err(|fault| RunError::Node {
+            operation: self.op.name(),
+            node: self.node,
+            site: self.site,
+            fault,
+        })
+    }
+}
+
+impl Engine for Evaluator {
+    fn run(
+        &mut self,
+        leaves: &[ValueView<'_>],
+        bindings: &Bindings,
+        results: &mut [ValueViewMut<'_>],
+    ) -> Result<(), RunError> {
+        let leaves: Vec<Value> = leaves.iter().map(ValueView::to_value).collect();
+        let values = self.evaluate(&leaves, bindings)?;
+        for (value, result) in values.iter().zip(results) {
+            write(value, result);
+        }
+        Ok(())
+    }
+}
+
+fn write(value: &Value, result: &mut ValueViewMut<'_>) {
+    fn assign<T: Clone>(value: &ArrayD<T>, result: &mut ndarray::ArrayViewMutD<'_, T>) {
+        result.assign(value);
+    }
+    match (value, result) {
+        (Value::F32(value), ValueViewMut::F32(result)) => assign(value, result),
+        (Value::F64(value), ValueViewMut::F64(result)) => assign(value, result),
+        (Value::I64(value), ValueViewMut::I64(result)) => assign(value, result),
+        (Value::Bool(value), ValueViewMut::Bool(result)) => assign(value, result),
+        _ => unreachable!("invariant: results have the types of the outputs"),
+    }
+}

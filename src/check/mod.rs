@@ -1,0 +1,11 @@
+//! Independent truth: what the library computes, computed again by the plainest means.
+//!
+//! In: a graph. Out: its values op by op, its derivatives by dual numbers and by differences, and whether a rule holds.
+//! Slow, obvious, and imported by no stage of the road.
+
+mod dual;
+mod evaluator;
+mod prove;
+
+pub(crate) use evaluator::Evaluator;
+pub use prove::{Disproof, prove};

@@ -1,0 +1,298 @@
+//! The proof of a rule, the same for every primitive. In: a [`Sample`]. Out: nothing, or the property that fails.
+//!
+//! With y = f(x), fixed ū, v and w, and H the Hessian of ⟨ū, f⟩:
+//! - the shape rule gives what the kernel returns, and the kernel in f32 agrees with the kernel in f64;
+//! - ⟨Jᵀū, v⟩ = ⟨ū, Jv⟩, reverse against forward mode; vᵀHw by reverse over reverse and by forward over reverse;
+//! - Jᵀū and Hv agree with central differences, coordinate by coordinate;
+//! - ⟨ū, Jv⟩ and vᵀHw agree with dual numbers and duals of duals, which do not use the rules.
+
+use thiserror::Error;
+
+use super::{dual::Dual, evaluator::Evaluator};
+use crate::{
+    graph::{Bindings, DType, Diagnostics, Expr, Graph, NodeId, Site, Value},
+    ops::{Number, Real, Sample, Smoothness, infer, reals},
+    program::RunError,
+};
+
+/// Central differences in f64: truncation h²f‴/6 and rounding ε·f/h are both near 1e-10.
+const STEP: f64 = 6e-6;
+const DIFFERENCE_TOLERANCE: f64 = 1e-6;
+/// Two orders of summation of the same few products.
+const EXACT_TOLERANCE: f64 = 1e-12;
+/// Rounding of a handful of f32 operations.
+const SINGLE_TOLERANCE: f64 = 2e-5;
+
+/// A property that a rule does not have.
+#[derive(Debug, Clone, PartialEq, Error)]
+pub enum Disproof {
+    /// The sample itself is no valid use of the primitive.
+    #[error(transparent)]
+    Mistake(#[from] Diagnostics),
+    /// The kernel gives no value.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// The kernel's output is not of the inferred type.
+    #[error("the shape rule gives {inferred}, the kernel {found}")]
+    Type {
+        /// By the shape rule.
+        inferred: String,
+        /// By the kernel.
+        found: String,
+    },
+    /// Two ways to one number differ.
+    #[error("{property} {position}: {found} against {expected}")]
+    Differs {
+        /// Which two ways.
+        property: &'static str,
+        /// The coordinate, where there is one.
+        position: usize,
+        /// By the rule.
+        found: f64,
+        /// By the independent way.
+        expected: f64,
+    },
+}
+
+/// Proves shape rule, kernel and linearization of a primitive at a sample, at first and second order.
+///
+/// # Errors
+/// The first property that fails.
+///
+/// # Example
+/// ```
+/// for sample in pullback::ops::samples() {
+///     pullback::check::prove(&sample).expect("every rule holds");
+/// }
+/// ```
+pub fn prove(sample: &Sample) -> Result<(), Disproof> {
+    let graph = Graph::new();
+    let _frame = graph.enter("prove", Site::caller());
+    let operands: Vec<Expr<'_>> = (sample.operands.iter().enumerate())
+        .map(|(position, value)| declare(&graph, &format!("operand{position}"), value))
+        .collect();
+    let output = graph.apply(sample.op.clone(), &operands);
+    graph.check()?;
+    let is_float = |operand: &usize| operands[*operand].dtype().is_float();
+    let moving: Vec<usize> = (0..operands.len()).filter(is_float).collect();
+    let proof = Proof {
+        sample,
+        graph: &graph,
+        xs: moving.iter().map(|operand| operands[*operand]).collect(),
+        operands,
+        moving,
+        output,
+    };
+    proof.type_and_single_precision()?;
+    if output.dtype().is_float() && !proof.xs.is_empty() {
+        proof.derivatives()?;
+    }
+    Ok(())
+}
+
+fn declare<'g>(graph: &'g Graph, name: &str, value: &Value) -> Expr<'g> {
+    match value {
+        Value::F32(array) => graph.input_of::<f32>(name, array.shape()),
+        Value::F64(array) => graph.input_of::<f64>(name, array.shape()),
+        Value::I64(array) => graph.input_of::<i64>(name, array.shape()),
+        Value::Bool(array) => graph.input_of::<bool>(name, array.shape()),
+    }
+}
+
+struct Proof<'p, 'g> {
+    sample: &'p Sample,
+    graph: &'g Graph,
+    operands: Vec<Expr<'g>>,
+    /// Positions of the float operands.
+    moving: Vec<usize>,
+    /// The float operands.
+    xs: Vec<Expr<'g>>,
+    output: Expr<'g>,
+}
+
+impl<'g> Proof<'_, 'g> {
+    fn type_and_single_precision(&self) -> Result<(), Disproof> {
+        let value = self.evaluate(&[self.output], &self.sample.operands)?.remove(0);
+        let inferred = self.output.ty();
+        if value.ty() != inferred {
+            return Err(Disproof::Type { inferred: inferred.to_string(), found: value.ty().to_string() });
+        }
+        let single: Vec<Value> = self.sample.operands.iter().map(to_single).collect();
+        let types: Vec<_> = single.iter().map(Value::ty).collect();
+        let has_double = self.sample.operands.iter().any(|operand| operand.dtype() == DType::F64);
+        // A rule may be for f64 only by its attributes; then there is nothing to compare.
+        let Ok(ty) = infer(&self.sample.op, &types) else { return Ok(()) };
+        if !has_double || !ty.dtype.is_float() || self.sample.smoothness == Smoothness::Kink {
+            return Ok(());
+        }
+        let graph = Graph::new();
+        let _frame = graph.enter("prove", Site::caller());
+        let operands: Vec<Expr<'_>> = (single.iter().enumerate())
+            .map(|(position, value)| declare(&graph, &format!("operand{position}"), value))
+            .collect();
+        let output = graph.apply(self.sample.op.clone(), &operands);
+        graph.check()?;
+        let found = evaluate(&graph, &operands, &[output], &single)?.remove(0);
+        let pairs = numbers(&found).into_iter().zip(numbers(&value)).enumerate();
+        for (position, (found, expected)) in pairs {
+            close("f32 against f64 at", position, [found, expected], SINGLE_TOLERANCE)?;
+        }
+        Ok(())
+    }
+
+    fn derivatives(&self) -> Result<(), Disproof> {
+        let g = self.graph;
+        let weights = g.constant(reals(&self.shape_of(self.output), -1.0, 1.5));
+        let v = self.directions(0.7);
+        let w = self.directions(-1.3);
+        let f = (self.output.cast(DType::F64) * weights).sum();
+        let gradients = g.gradients(f, &self.xs);
+        let tangent = g.jvp(self.output, &self.along(&v)).cast(DType::F64);
+        let along_v = self.inner(&gradients, &v);
+        let forward = (tangent * weights).sum();
+        let hessian_v = g.gradients(along_v, &self.xs);
+        let reverse_twice = self.inner(&hessian_v, &w);
+        let gradients_along_w: Vec<Expr<'g>> =
+            gradients.iter().map(|gradient| g.jvp(*gradient, &self.along(&w))).collect();
+        let forward_over_reverse = self.inner(&gradients_along_w, &v);
+        g.check()?;
+
+        let scalars = [along_v, forward, reverse_twice, forward_over_reverse, f];
+        // A result in f32 rounds every sum that it enters.
+        let exact = if self.output.dtype() == DType::F32 { SINGLE_TOLERANCE } else { EXACT_TOLERANCE };
+        let found = self.evaluate(&scalars, &self.sample.operands)?;
+        let [along_v_value, forward_value, reverse_twice_value, forward_over_reverse_value, f_value] =
+            [0, 1, 2, 3, 4].map(|position: usize| numbers(&found[position])[0]);
+        close("reverse against forward mode", 0, [along_v_value, forward_value], exact)?;
+        close(
+            "second order, reverse against forward mode",
+            0,
+            [reverse_twice_value, forward_over_reverse_value],
+            exact,
+        )?;
+        if self.sample.smoothness == Smoothness::Kink {
+            return Ok(());
+        }
+        self.differences("gradient against differences at", f, &gradients)?;
+        self.differences("Hessian-vector product against differences at", along_v, &hessian_v)?;
+        let [value, first, second] = self.by_duals(f, [&v, &w])?;
+        close("value by dual numbers", 0, [value, f_value], EXACT_TOLERANCE)?;
+        close("forward mode against dual numbers", 0, [forward_value, first], EXACT_TOLERANCE)?;
+        close("second order against duals of duals", 0, [reverse_twice_value, second], EXACT_TOLERANCE * 100.0)
+    }
+
+    /// Compares each coordinate of the gradients with the central difference of `f`.
+    fn differences(&self, property: &'static str, f: Expr<'g>, gradients: &[Expr<'g>]) -> Result<(), Disproof> {
+        let found = self.evaluate(gradients, &self.sample.operands)?;
+        for (operand, gradient) in self.moving.iter().zip(&found) {
+            for (position, found) in numbers(gradient).into_iter().enumerate() {
+                let x = numbers(&self.sample.operands[*operand])[position];
+                let h = STEP * x.abs().max(1.0);
+                let at = |x: f64| -> Result<f64, Disproof> {
+                    let mut moved = self.sample.operands.clone();
+                    set(&mut moved[*operand], position, x);
+                    Ok(numbers(&self.evaluate(&[f], &moved)?[0])[0])
+                };
+                let expected = (at(x + h)? - at(x - h)?) / ((x + h) - (x - h));
+                close(property, position, [found, expected], DIFFERENCE_TOLERANCE)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// f, its derivative along v, and its second derivative along v and w, by evaluating over duals of duals.
+    fn by_duals(&self, f: Expr<'g>, [v, w]: [&[Value]; 2]) -> Result<[f64; 3], Disproof> {
+        let lift = |(position, value): (usize, &Value)| match value {
+            Value::F64(x) => {
+                let moving = self.moving.iter().position(|operand| *operand == position);
+                let direction =
+                    |directions: &[Value], element: usize| moving.map_or(0.0, |x| numbers(&directions[x])[element]);
+                let mut element = 0;
+                Value::F64(x.map(|x| {
+                    let dual = Dual {
+                        value: Dual { value: *x, tangent: direction(w, element) },
+                        tangent: Dual { value: direction(v, element), tangent: 0.0 },
+                    };
+                    element += 1;
+                    dual
+                }))
+            }
+            Value::F32(x) => Value::F32(x.clone()),
+            Value::I64(x) => Value::I64(x.clone()),
+            Value::Bool(x) => Value::Bool(x.clone()),
+        };
+        let leaves: Vec<Value<Dual<Dual<f64>>>> = self.sample.operands.iter().enumerate().map(lift).collect();
+        let value = evaluate(self.graph, &self.operands, &[f], &leaves)?.remove(0);
+        let Value::F64(value) = value else { unreachable!("invariant: f is f64") };
+        let dual = value.first().expect("invariant: f is a scalar");
+        Ok([dual.value.value, dual.tangent.value, dual.tangent.tangent])
+    }
+
+    /// A direction for each x.
+    fn directions(&self, scale: f64) -> Vec<Value> {
+        self.xs.iter().map(|x| reals(&self.shape_of(*x), -scale, 0.4 * scale)).collect()
+    }
+
+    fn along(&self, directions: &[Value]) -> Vec<(Expr<'g>, Expr<'g>)> {
+        let constant = |direction: &Value, x: &Expr<'g>| self.graph.constant(direction.clone()).cast(x.dtype());
+        self.xs.iter().zip(directions).map(|(x, direction)| (*x, constant(direction, x))).collect()
+    }
+
+    /// Σ ⟨xᵢ, directionᵢ⟩.
+    fn inner(&self, xs: &[Expr<'g>], directions: &[Value]) -> Expr<'g> {
+        let products = xs
+            .iter()
+            .zip(directions)
+            .map(|(x, direction)| (x.cast(DType::F64) * self.graph.constant(direction.clone())).sum());
+        products.reduce(|sum, product| sum + product).expect("invariant: there is an x")
+    }
+
+    fn shape_of(&self, expr: Expr<'g>) -> Vec<usize> {
+        expr.shape().as_numbers().expect("invariant: samples have no symbols")
+    }
+
+    fn evaluate(&self, results: &[Expr<'g>], operands: &[Value]) -> Result<Vec<Value>, RunError> {
+        evaluate(self.graph, &self.operands, results, operands)
+    }
+}
+
+fn evaluate<R: Real>(
+    graph: &Graph,
+    leaves: &[Expr<'_>],
+    results: &[Expr<'_>],
+    values: &[Value<R>],
+) -> Result<Vec<Value<R>>, RunError> {
+    let ids = |exprs: &[Expr<'_>]| -> Vec<NodeId> { exprs.iter().map(Expr::id).collect() };
+    Evaluator::new(graph, &ids(leaves), &ids(results)).evaluate(values, &Bindings::new())
+}
+
+fn close(property: &'static str, position: usize, [found, expected]: [f64; 2], tolerance: f64) -> Result<(), Disproof> {
+    let is_close = (found - expected).abs() <= tolerance * expected.abs().max(1.0)
+        || (found.is_nan() && expected.is_nan())
+        || found == expected;
+    if is_close { Ok(()) } else { Err(Disproof::Differs { property, position, found, expected }) }
+}
+
+fn numbers(value: &Value) -> Vec<f64> {
+    match value {
+        Value::F32(array) => array.iter().map(|x| f64::from(*x)).collect(),
+        Value::F64(array) => array.iter().copied().collect(),
+        Value::I64(array) => array.iter().map(|x| x.to_f64()).collect(),
+        Value::Bool(array) => array.iter().map(|x| f64::from(*x)).collect(),
+    }
+}
+
+fn set(value: &mut Value, position: usize, x: f64) {
+    if let Value::F64(array) = value
+        && let Some(element) = array.iter_mut().nth(position)
+    {
+        *element = x;
+    }
+}
+
+fn to_single(value: &Value) -> Value {
+    match value {
+        Value::F64(array) => Value::F32(array.mapv(|x| x as f32)),
+        other => other.clone(),
+    }
+}

@@ -1,0 +1,160 @@
+//! The pipeline: graph → checks → derivative → engine → program. What a newcomer reads after `lib.rs`.
+//!
+//! In: a graph and named results. Out: a [`Program`] or a [`TrainingStep`], or all mistakes together.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use crate::{
+    check::Evaluator,
+    graph::{Expr, Graph, IntoResults, NodeId, Op, Site},
+    parameters::{Layout, ParameterSpec, Parameters},
+    program::{CompileError, Declaration, Engine, Program, Signature, TrainingStep},
+};
+
+impl Graph {
+    /// Makes named results ready to run: one expression (then named `result`), or pairs of a name and an expression.
+    ///
+    /// # Errors
+    /// [`CompileError`] with every mistake of the graph, or if two outputs have one name, or if a size can be told by no
+    /// input.
+    ///
+    /// # Complexity
+    /// Linear in the number of nodes.
+    ///
+    /// # Example
+    /// ```
+    /// use pullback::{Graph, Parameters};
+    /// let g = Graph::new();
+    /// let (x, y) = (g.input_of::<f64>("x", ()), g.input_of::<f64>("y", ()));
+    /// let mut program = g.compile([("sum", x + y), ("product", x * y)])?;
+    /// let out = program.run(&Parameters::default(), [("x", (&3.0).into()), ("y", (&4.0).into())])?;
+    /// assert_eq!((out.scalar("sum"), out.scalar("product")), (Some(7.0), Some(12.0)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn compile<'g>(&'g self, results: impl IntoResults<'g>) -> Result<Program, CompileError> {
+        let (signature, engine) = self.engine(&results.into_results())?;
+        Ok(Program::new(signature, engine))
+    }
+
+    /// Makes a loss and its gradient with respect to every parameter of the graph ready to run.
+    ///
+    /// # Errors
+    /// As for [`Graph::compile`]; also if the loss is no float scalar.
+    ///
+    /// # Example
+    /// See the crate's first page.
+    #[track_caller]
+    pub fn compile_training(&self, loss: Expr<'_>) -> Result<TrainingStep, CompileError> {
+        let none: [(&str, Expr<'_>); 0] = [];
+        self.compile_training_with(loss, none)
+    }
+
+    /// [`Graph::compile_training`] with further named outputs, computed in the same step: metrics, predictions.
+    ///
+    /// # Errors
+    /// As for [`Graph::compile_training`].
+    #[track_caller]
+    pub fn compile_training_with<'g>(
+        &'g self,
+        loss: Expr<'g>,
+        others: impl IntoResults<'g>,
+    ) -> Result<TrainingStep, CompileError> {
+        let _frame = self.enter("compile_training", Site::caller());
+        let parameters = self.parameters();
+        let gradients = self.gradients(loss, &parameters);
+        let named = parameters
+            .iter()
+            .zip(&gradients)
+            .map(|(parameter, gradient)| (format!("gradient of {}", parameter.name().unwrap_or_default()), *gradient));
+        let mut results: Vec<(String, Expr<'g>)> = std::iter::once(("loss".into(), loss)).chain(named).collect();
+        results.extend(others.into_results());
+        let (signature, engine) = self.engine(&results)?;
+        let layout = Arc::new(
+            Layout::new(self.parameter_specs().map(|spec| (spec.name, spec.dtype, spec.shape)))
+                .map_err(crate::parameters::ParameterError::from)?,
+        );
+        Ok(TrainingStep { signature, engine, layout })
+    }
+
+    /// Draws the first values of all parameters by their initializers: the same seed gives the same numbers, and adding
+    /// a parameter does not change the others'.
+    ///
+    /// # Errors
+    /// [`CompileError`] with every mistake of the graph, or if an initializer does not fit its parameter.
+    pub fn initialize(&self, seed: u64) -> Result<Parameters, CompileError> {
+        self.check()?;
+        Ok(Parameters::initialize(self.parameter_specs(), seed)?)
+    }
+
+    fn parameter_specs(&self) -> impl Iterator<Item = ParameterSpec> {
+        self.parameters().into_iter().filter_map(|parameter| match parameter.op() {
+            Op::Parameter(op) => Some(ParameterSpec {
+                name: op.name.0.to_string(),
+                dtype: op.dtype,
+                shape: op.shape.as_numbers()?,
+                initializer: op.initializer,
+            }),
+            _ => None,
+        })
+    }
+
+    fn engine(&self, results: &[(String, Expr<'_>)]) -> Result<(Signature, Box<dyn Engine>), CompileError> {
+        self.check()?;
+        let signature = self.signature(results)?;
+        let leaf = |declaration: &Declaration| self.named(&declaration.name).map(|leaf| leaf.id());
+        let needed = signature.inputs.iter().filter(|input| input.is_needed).chain(&signature.parameters);
+        let leaves: Vec<NodeId> = needed.filter_map(leaf).collect();
+        let ids: Vec<NodeId> = results.iter().map(|(_, result)| result.id()).collect();
+        Ok((signature, Box::new(Evaluator::new(self, &leaves, &ids))))
+    }
+
+    fn signature(&self, results: &[(String, Expr<'_>)]) -> Result<Signature, CompileError> {
+        for (position, (name, result)) in results.iter().enumerate() {
+            if !std::ptr::eq(result.graph(), self) {
+                return Err(CompileError::ForeignOutput { name: name.clone() });
+            }
+            if results[..position].iter().any(|(other, _)| other == name) {
+                return Err(CompileError::DuplicateOutput { name: name.clone() });
+            }
+        }
+        let ids: Vec<NodeId> = results.iter().map(|(_, result)| result.id()).collect();
+        let needed = self.ancestors(&ids);
+        let declare = |leaf: Expr<'_>| {
+            let is_needed = needed.binary_search(&leaf.id()).is_ok();
+            Declaration { name: leaf.name().unwrap_or_default(), ty: leaf.ty(), site: leaf.site(), is_needed }
+        };
+        let inputs: Vec<Declaration> = self.inputs().into_iter().map(declare).collect();
+        let parameters = self.parameters().into_iter().map(declare).filter(|parameter| parameter.is_needed).collect();
+        let output = |(name, result): &(String, Expr<'_>)| Declaration {
+            name: name.clone(),
+            ty: result.ty(),
+            site: result.site(),
+            is_needed: true,
+        };
+        let symbols = self.symbols(&needed, &inputs)?;
+        Ok(Signature { inputs, parameters, outputs: results.iter().map(output).collect(), symbols })
+    }
+
+    /// The symbols in the types of `needed`, if an input can tell each.
+    fn symbols(&self, needed: &[NodeId], inputs: &[Declaration]) -> Result<Vec<Arc<str>>, CompileError> {
+        let mut first_use: BTreeMap<Arc<str>, Site> = BTreeMap::new();
+        for id in needed {
+            let node = self.node(*id);
+            for symbol in node.ty.shape.iter().flat_map(|dim| dim.symbols()) {
+                first_use.entry(symbol).or_insert(node.site);
+            }
+            if let Op::DimSize(size) = &node.op {
+                size.dim.symbols().into_iter().for_each(|symbol| {
+                    first_use.entry(symbol).or_insert(node.site);
+                });
+            }
+        }
+        let is_told = |symbol: &Arc<str>| {
+            inputs.iter().any(|input| input.ty.shape.iter().any(|dim| dim.symbols().contains(symbol)))
+        };
+        match first_use.iter().find(|(symbol, _)| !is_told(symbol)) {
+            Some((symbol, site)) => Err(CompileError::FreeSymbol { symbol: symbol.clone(), site: *site }),
+            None => Ok(first_use.into_keys().collect()),
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! From the arrays of a call to what an engine reads. In: parameters and named inputs. Out: one view for each leaf and
+//! the values of all symbols, or the error that names the input.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use super::{Declaration, RunError, Signature};
+use crate::{
+    graph::{Bindings, Dim, ValueView},
+    names,
+    parameters::{ParameterError, Parameters},
+};
+
+/// What an engine reads: a view for each leaf, inputs before parameters, and the sizes.
+pub(super) struct Bound<'a> {
+    pub(super) leaves: Vec<ValueView<'a>>,
+    pub(super) bindings: Bindings,
+}
+
+impl Signature {
+    /// Matches what is fed with what was declared.
+    pub(super) fn bind<'a, 'n>(
+        &self,
+        parameters: &'a Parameters,
+        inputs: impl IntoIterator<Item = (&'n str, ValueView<'a>)>,
+    ) -> Result<Bound<'a>, RunError> {
+        let mut fed: Vec<Option<ValueView<'a>>> = vec![None; self.inputs.len()];
+        for (name, view) in inputs {
+            let position = self.inputs.iter().position(|input| input.name == name).ok_or_else(|| self.unknown(name))?;
+            self.inputs[position].expect(&view)?;
+            if fed[position].replace(view).is_some() {
+                return Err(RunError::DuplicateInput { name: name.to_owned() });
+            }
+        }
+        let bindings = self.sizes(&fed)?;
+        let mut leaves = Vec::with_capacity(self.inputs.len() + self.parameters.len());
+        for (input, view) in self.inputs.iter().zip(fed).filter(|(input, _)| input.is_needed) {
+            leaves.push(view.ok_or_else(|| input.missing())?);
+        }
+        for parameter in &self.parameters {
+            let nearest = || names::nearest(&parameter.name, parameters.names());
+            let unknown = || ParameterError::Unknown { name: parameter.name.clone(), nearest: nearest() };
+            let view = parameters.view(&parameter.name).ok_or_else(unknown)?;
+            parameter.expect(&view)?;
+            leaves.push(view);
+        }
+        Ok(Bound { leaves, bindings })
+    }
+
+    fn unknown(&self, name: &str) -> RunError {
+        let nearest = names::nearest(name, self.inputs.iter().map(|input| input.name.as_str()));
+        RunError::UnknownInput { name: name.to_owned(), nearest }
+    }
+
+    /// Solves the declared sizes for their symbols and checks that all agree.
+    fn sizes(&self, fed: &[Option<ValueView<'_>>]) -> Result<Bindings, RunError> {
+        let mut solver = Solver::default();
+        let mut pending: Vec<Size<'_>> = Vec::new();
+        for (input, view) in self.inputs.iter().zip(fed) {
+            let Some(view) = view else { continue };
+            let axes = input.ty.shape.iter().zip(view.shape()).enumerate();
+            let sizes = axes.map(|(axis, (dim, size))| Size { input, axis, dim, size: *size });
+            pending.extend(sizes.filter(|size| size.dim.as_number().is_none()));
+        }
+        while !pending.is_empty() {
+            let before = pending.len();
+            let mut unsolved = Vec::new();
+            for size in pending {
+                if !solver.settle(&size)? {
+                    unsolved.push(size);
+                }
+            }
+            if let Some(stuck) = unsolved.first().filter(|_| unsolved.len() == before) {
+                return Err(stuck.unsolvable());
+            }
+            pending = unsolved;
+        }
+        match self.symbols.iter().find(|symbol| !solver.bindings.contains_key(*symbol)) {
+            Some(symbol) => Err(self.unbound(symbol)),
+            None => Ok(solver.bindings),
+        }
+    }
+
+    fn unbound(&self, symbol: &Arc<str>) -> RunError {
+        let has_it = |input: &&Declaration| input.ty.shape.iter().any(|dim| dim.symbols().contains(symbol));
+        let candidates: Vec<String> =
+            self.inputs.iter().filter(has_it).map(|input| format!("{:?}", input.name)).collect();
+        RunError::UnboundSymbol { symbol: symbol.clone(), candidates: candidates.join(" or ") }
+    }
+}
+
+/// One equation: a declared dim and the size that was fed.
+struct Size<'s> {
+    input: &'s Declaration,
+    axis: usize,
+    dim: &'s Dim,
+    size: usize,
+}
+
+impl Size<'_> {
+    fn unsolvable(&self) -> RunError {
+        let (name, site) = (self.input.name.clone(), self.input.site);
+        RunError::Unsolvable { name, axis: self.axis, dim: self.dim.clone(), size: self.size, site }
+    }
+}
+
+#[derive(Default)]
+struct Solver {
+    bindings: Bindings,
+    /// Which input and axis gave each symbol.
+    origins: BTreeMap<Arc<str>, (String, usize)>,
+}
+
+impl Solver {
+    /// Checks or solves one equation; false if more than one symbol is still free in it.
+    fn settle(&mut self, size: &Size<'_>) -> Result<bool, RunError> {
+        let wanted = i64::try_from(size.size).unwrap_or(i64::MAX);
+        match size.dim.evaluate(&self.bindings) {
+            Ok(value) if value == wanted => Ok(true),
+            Ok(_) => Err(self.conflict(size)),
+            Err(_) => {
+                let free = size.dim.symbols().into_iter().filter(|symbol| !self.bindings.contains_key(symbol)).count();
+                if free > 1 {
+                    return Ok(false);
+                }
+                let solution = size.dim.solve(wanted, &self.bindings).filter(|(_, value)| *value >= 0);
+                let (symbol, value) = solution.ok_or_else(|| size.unsolvable())?;
+                self.bindings.insert(symbol.clone(), value);
+                self.origins.insert(symbol, (size.input.name.clone(), size.axis));
+                Ok(true)
+            }
+        }
+    }
+
+    fn conflict(&self, size: &Size<'_>) -> RunError {
+        let symbols = size.dim.symbols();
+        let origin = symbols.iter().find_map(|symbol| Some((symbol, self.origins.get(symbol)?)));
+        let (symbol, (first, first_axis)) = origin.expect("invariant: a bound symbol has an origin");
+        RunError::SymbolConflict {
+            symbol: symbol.clone(),
+            first_value: self.bindings[symbol],
+            first: first.clone(),
+            first_axis: *first_axis,
+            name: size.input.name.clone(),
+            axis: size.axis,
+            dim: size.dim.clone(),
+            size: size.size,
+        }
+    }
+}
+
+impl Declaration {
+    /// That a view has the dtype, the rank and the numeric sizes declared.
+    pub(super) fn expect(&self, view: &ValueView<'_>) -> Result<(), RunError> {
+        if view.dtype() != self.ty.dtype {
+            let (name, site) = (self.name.clone(), self.site);
+            return Err(RunError::WrongDType { name, expected: self.ty.dtype, found: view.dtype(), site });
+        }
+        let fits =
+            |(dim, size): (&Dim, &usize)| dim.as_number().is_none_or(|number| usize::try_from(number) == Ok(*size));
+        if view.shape().len() != self.ty.rank() || !self.ty.shape.iter().zip(view.shape()).all(fits) {
+            return Err(self.wrong_shape(view.shape().to_vec()));
+        }
+        Ok(())
+    }
+
+    fn wrong_shape(&self, found: Vec<usize>) -> RunError {
+        RunError::WrongShape { name: self.name.clone(), expected: self.ty.shape.clone(), found, site: self.site }
+    }
+
+    fn missing(&self) -> RunError {
+        let (name, ty) = (self.name.clone(), self.ty.clone());
+        RunError::MissingInput { name, dtype: ty.dtype, shape: ty.shape, site: self.site }
+    }
+}

@@ -1,0 +1,187 @@
+//! What can go wrong when a program is made or run. In: the mistake. Out: an error that names input, shapes and line.
+
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use crate::{
+    graph::{DType, Diagnostics, Dim, Shape, Site},
+    names,
+    ops::Fault,
+    parameters::ParameterError,
+};
+
+/// Why a graph does not compile.
+#[derive(Debug, Clone, PartialEq, Error)]
+#[non_exhaustive]
+pub enum CompileError {
+    /// Mistakes in the graph, all of them.
+    #[error(transparent)]
+    Mistakes(#[from] Diagnostics),
+    /// Two outputs of one name.
+    #[error("two outputs are named {name:?}")]
+    DuplicateOutput {
+        /// The name.
+        name: String,
+    },
+    /// An output of another graph.
+    #[error("the output {name:?} belongs to another graph")]
+    ForeignOutput {
+        /// The name.
+        name: String,
+    },
+    /// A size that no input can tell.
+    #[error("the size `{symbol}` is used at {site}, but no input has it")]
+    FreeSymbol {
+        /// The symbol.
+        symbol: Arc<str>,
+        /// A place that needs it.
+        site: Site,
+    },
+    /// Parameters that cannot be initialized.
+    #[error(transparent)]
+    Parameters(#[from] ParameterError),
+}
+
+/// Why a program did not run. Nothing was changed.
+#[derive(Debug, Clone, PartialEq, Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// An input was not fed.
+    #[error("input {name:?} ({dtype}{shape}, declared at {site}) is missing")]
+    MissingInput {
+        /// Its name.
+        name: String,
+        /// Its dtype.
+        dtype: DType,
+        /// Its shape.
+        shape: Shape,
+        /// Where it was declared.
+        site: Site,
+    },
+    /// Something was fed that is no input.
+    #[error("no input is named {name:?}{}", names::suggestion(nearest.as_deref()))]
+    UnknownInput {
+        /// The name as fed.
+        name: String,
+        /// The input most like it.
+        nearest: Option<String>,
+    },
+    /// An input was fed twice.
+    #[error("input {name:?} is fed twice")]
+    DuplicateInput {
+        /// Its name.
+        name: String,
+    },
+    /// An array of another dtype than declared.
+    #[error("{name:?} is {expected} (declared at {site}), found {found}")]
+    WrongDType {
+        /// Name of the input, parameter or output.
+        name: String,
+        /// The dtype declared.
+        expected: DType,
+        /// The dtype of the array.
+        found: DType,
+        /// Where it was declared.
+        site: Site,
+    },
+    /// An array of another shape than declared.
+    #[error("{name:?} has shape {expected} (declared at {site}), found {found:?}")]
+    WrongShape {
+        /// Name of the input, parameter or output.
+        name: String,
+        /// The shape declared.
+        expected: Shape,
+        /// The shape of the array.
+        found: Vec<usize>,
+        /// Where it was declared.
+        site: Site,
+    },
+    /// One symbol with two values.
+    #[error(
+        "`{symbol}` is {first_value} by axis {first_axis} of input {first:?}, but axis {axis} of input {name:?} \
+         ({dim}) has size {size}"
+    )]
+    SymbolConflict {
+        /// The symbol.
+        symbol: Arc<str>,
+        /// Its value.
+        first_value: i64,
+        /// The input that gave it.
+        first: String,
+        /// The axis that gave it.
+        first_axis: usize,
+        /// The input that disagrees.
+        name: String,
+        /// The axis that disagrees.
+        axis: usize,
+        /// The size declared there.
+        dim: Dim,
+        /// The size found there.
+        size: usize,
+    },
+    /// A size that no value of its symbol gives.
+    #[error("axis {axis} of input {name:?} is {dim} (declared at {site}), which is never {size}")]
+    Unsolvable {
+        /// The input.
+        name: String,
+        /// The axis.
+        axis: usize,
+        /// The size declared there.
+        dim: Dim,
+        /// The size found there.
+        size: usize,
+        /// Where the input was declared.
+        site: Site,
+    },
+    /// A symbol that the inputs fed do not tell.
+    #[error("the size `{symbol}` is not known from the inputs that are fed; feed {candidates}")]
+    UnboundSymbol {
+        /// The symbol.
+        symbol: Arc<str>,
+        /// The inputs that would tell it.
+        candidates: String,
+    },
+    /// A parameter that is missing or of another type.
+    #[error(transparent)]
+    Parameter(#[from] ParameterError),
+    /// An output that the program does not have.
+    #[error("no output is named {name:?}{}", names::suggestion(nearest.as_deref()))]
+    UnknownOutput {
+        /// The name as asked for.
+        name: String,
+        /// The output most like it.
+        nearest: Option<String>,
+    },
+    /// Gradients in another layout than the graph's parameters.
+    #[error("the gradients are not in the layout of the graph's parameters")]
+    GradientLayout,
+    /// An output that no array was given for.
+    #[error("no array is given for the output {name:?}")]
+    MissingOutput {
+        /// Its name.
+        name: String,
+    },
+    /// A size that is negative or too large for the symbols fed.
+    #[error("{name:?} (written at {site}) has the size {dim}, which is negative or too large here")]
+    BadSize {
+        /// The output.
+        name: String,
+        /// The size.
+        dim: Dim,
+        /// Where it was written.
+        site: Site,
+    },
+    /// An operation that has no value for these numbers.
+    #[error("`{operation}` (node %{node}) at {site}: {fault}")]
+    Node {
+        /// The operation.
+        operation: &'static str,
+        /// The node's number in the graph.
+        node: usize,
+        /// Where it was written.
+        site: Site,
+        /// What is wrong.
+        fault: Fault,
+    },
+}

@@ -9,6 +9,7 @@ mod binary;
 mod broadcast;
 mod cast;
 mod concat;
+mod cost;
 mod leaf;
 mod logic;
 mod power;

@@ -9,6 +9,7 @@ mod binary;
 mod broadcast;
 mod cast;
 mod concat;
+mod gather;
 mod leaf;
 mod logic;
 mod power;
@@ -19,6 +20,8 @@ mod rule;
 mod sample;
 mod select;
 mod slice;
+#[cfg(test)]
+mod testing;
 mod unary;
 
 pub use apply::Operand;
@@ -65,8 +68,6 @@ macro_rules! pending {
     )*};
 }
 pending!(RandomBits);
-pending!(Gather);
-pending!(ScatterAdd);
 pending!(Rank);
 pending!(CumulativeSum);
 pending!(DotGeneral);

@@ -13,6 +13,7 @@ mod gather;
 mod leaf;
 mod logic;
 mod power;
+mod rank;
 mod real;
 mod reduce;
 mod reshape;
@@ -68,7 +69,6 @@ macro_rules! pending {
     )*};
 }
 pending!(RandomBits);
-pending!(Rank);
 pending!(CumulativeSum);
 pending!(DotGeneral);
 pending!(Convolution);

@@ -9,6 +9,7 @@ mod binary;
 mod broadcast;
 mod cast;
 mod concat;
+mod cumulative_sum;
 mod gather;
 mod leaf;
 mod logic;
@@ -69,7 +70,6 @@ macro_rules! pending {
     )*};
 }
 pending!(RandomBits);
-pending!(CumulativeSum);
 pending!(DotGeneral);
 pending!(Convolution);
 pending!(Window);

@@ -10,9 +10,12 @@ mod broadcast;
 mod cast;
 mod concat;
 mod cumulative_sum;
+mod dot;
 mod gather;
+mod labelled;
 mod leaf;
 mod logic;
+mod matmul;
 mod power;
 mod rank;
 mod real;
@@ -70,7 +73,6 @@ macro_rules! pending {
     )*};
 }
 pending!(RandomBits);
-pending!(DotGeneral);
 pending!(Convolution);
 pending!(Window);
 pending!(Cholesky);

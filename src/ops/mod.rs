@@ -11,6 +11,7 @@ mod cast;
 mod concat;
 mod cumulative_sum;
 mod dot;
+mod einsum;
 mod gather;
 mod labelled;
 mod leaf;

@@ -18,6 +18,7 @@ mod leaf;
 mod logic;
 mod matmul;
 mod power;
+mod random;
 mod rank;
 mod real;
 mod reduce;
@@ -73,7 +74,6 @@ macro_rules! pending {
         }
     )*};
 }
-pending!(RandomBits);
 pending!(Convolution);
 pending!(Window);
 pending!(Cholesky);

@@ -96,15 +96,11 @@ fn independence_is_a_gradient_of_zeros() {
 #[test]
 fn vjp_and_jvp_of_a_vector_are_rows_and_columns_of_its_jacobian() {
     let g = Graph::new();
-    let (x, u, v) =
-        (g.input_of::<f64>("x", (2,)), g.input_of::<f64>("u", (3,)), g.input_of::<f64>("v", (2,)));
+    let (x, u, v) = (g.input_of::<f64>("x", (2,)), g.input_of::<f64>("u", (3,)), g.input_of::<f64>("v", (2,)));
     let matrix = g.constant(array![[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]);
     let y = matrix.dot(x).powi(2);
-    let fed = [
-        ("x", Value::from(arr1(&[1.0, -1.0]))),
-        ("u", arr1(&[1.0, 0.0, 2.0]).into()),
-        ("v", arr1(&[0.0, 1.0]).into()),
-    ];
+    let fed =
+        [("x", Value::from(arr1(&[1.0, -1.0]))), ("u", arr1(&[1.0, 0.0, 2.0]).into()), ("v", arr1(&[0.0, 1.0]).into())];
     // J = 2·diag(Ax)·A with Ax = (−1, −1, −1).
     assert_eq!(evaluate(g.vjp(y, u, &[x])[0], &fed), arr1(&[-22.0, -28.0]).into());
     assert_eq!(evaluate(g.jvp(y, &[(x, v)]), &fed), arr1(&[-4.0, -8.0, -12.0]).into());

@@ -9,6 +9,8 @@ mod binary;
 mod broadcast;
 mod cast;
 mod concat;
+mod convolution;
+mod convolve;
 mod leaf;
 mod logic;
 mod power;
@@ -19,17 +21,20 @@ mod rule;
 mod sample;
 mod select;
 mod slice;
+mod spatial;
 mod unary;
 
 pub use apply::Operand;
 pub(crate) use apply::infer;
 pub use axes::{AllAxes, IntoAxes};
+pub use convolve::Convolve;
 pub(crate) use real::{Number, Real};
 pub use rule::Fault;
 pub(crate) use rule::{Application, Evaluation, Linearization, Partial, Rule};
 pub use sample::{Sample, Smoothness};
 pub use select::Choice;
 pub use slice::{Index, IntoIndices};
+pub use spatial::{Padding, PerAxis};
 
 use crate::graph::{Dim, Op, Type, Value, collect_operations, each_operation};
 
@@ -70,7 +75,6 @@ pending!(ScatterAdd);
 pending!(Rank);
 pending!(CumulativeSum);
 pending!(DotGeneral);
-pending!(Convolution);
 pending!(Window);
 pending!(Cholesky);
 pending!(TriangularSolve);

@@ -9,5 +9,5 @@ pub mod parameters;
 pub use graph::{
     Bindings, DType, Diagnostics, Dim, Element, Expr, Graph, Initializer, Mistake, Shape, Site, Type, Value, ValueView,
 };
-pub use ops::{AllAxes, Convolve, Index, Padding, PerAxis};
+pub use ops::{AllAxes, Convolve, Index, Padding, PerAxis, Pool};
 pub use parameters::{Gradients, Parameters};

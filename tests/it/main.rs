@@ -3,3 +3,4 @@
 mod autodiff;
 mod layers;
 mod primitives;
+mod training;

@@ -20,6 +20,7 @@ mod sample;
 mod select;
 mod slice;
 mod unary;
+mod verify;
 
 pub use apply::Operand;
 pub(crate) use apply::infer;
@@ -30,6 +31,7 @@ pub(crate) use rule::{Application, Evaluation, Linearization, Partial, Rule};
 pub use sample::{Sample, Smoothness};
 pub use select::Choice;
 pub use slice::{Index, IntoIndices};
+pub use verify::{Flaw, Inconsistency, verify};
 
 use crate::graph::{Dim, Op, Type, Value, collect_operations, each_operation};
 

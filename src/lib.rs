@@ -10,11 +10,13 @@ pub mod ops;
 pub mod optim;
 pub mod parameters;
 pub mod program;
+pub mod text;
 
 pub use graph::{
-    Bindings, DType, Diagnostics, Dim, Element, Expr, Graph, Initializer, Mistake, Orientation, Shape, Site, Triangle,
-    Type, Value, ValueView,
+    Bindings, DType, Diagnostics, Dim, Element, Expr, Graph, Initializer, Mistake, Orientation, ParseError, Shape,
+    Site, Triangle, Type, Value, ValueView, ValueViewMut,
 };
 pub use ops::{AllAxes, Convolve, Index, Padding, PerAxis, Pool};
 pub use parameters::{Gradients, Parameters};
 pub use program::{CompileError, Outputs, Program, RunError, TrainingOutput, TrainingStep};
+pub use text::Parsed;

@@ -3,4 +3,5 @@
 mod autodiff;
 mod layers;
 mod primitives;
+mod text;
 mod training;

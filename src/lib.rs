@@ -1,4 +1,5 @@
-//! Symbolic automatic differentiation on a static compute graph.
+#![doc = include_str!("../README.md")]
+#![deny(clippy::print_stdout)]
 
 mod autodiff;
 pub mod check;
@@ -6,6 +7,7 @@ mod compile;
 pub mod data;
 pub mod graph;
 mod names;
+pub mod nn;
 pub mod ops;
 pub mod optim;
 pub mod parameters;
@@ -16,6 +18,7 @@ pub use graph::{
     Bindings, DType, Diagnostics, Dim, Element, Expr, Graph, Initializer, Mistake, Orientation, ParseError, Shape,
     Site, Triangle, Type, Value, ValueView, ValueViewMut,
 };
+pub use nn::Correction;
 pub use ops::{AllAxes, Convolve, Index, Padding, PerAxis, Pool};
 pub use parameters::{Gradients, Parameters};
 pub use program::{CompileError, Outputs, Program, RunError, TrainingOutput, TrainingStep};

@@ -40,6 +40,16 @@ pub enum Mistake {
         /// Shape of another.
         right: Shape,
     },
+    /// An operand of another shape than the others ask for.
+    #[error("{what} must have shape {expected}, found {found}")]
+    WrongShape {
+        /// What the operand is.
+        what: &'static str,
+        /// The shape that it must have.
+        expected: Shape,
+        /// The shape that it has.
+        found: Shape,
+    },
     /// Operands of two dtypes.
     #[error("operands have different dtypes, {left} and {right}")]
     DTypesDiffer {

@@ -61,7 +61,7 @@ impl Graph {
 
     /// The poison that stands in place of anything built on these operands: one is poison, or of another graph. A
     /// builder that looks at more than one operand before it applies a primitive asks this first.
-    pub(super) fn refuse<'g>(&'g self, operands: &[Expr<'g>]) -> Option<Expr<'g>> {
+    pub(crate) fn refuse<'g>(&'g self, operands: &[Expr<'g>]) -> Option<Expr<'g>> {
         if let Some(poison) = operands.iter().find(|operand| operand.is_poisoned()) {
             return Some(*poison);
         }

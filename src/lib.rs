@@ -1,3 +1,5 @@
+//! The names that a user needs, and the folders behind them. The rest of this page is the README.
+//!
 #![doc = include_str!("../README.md")]
 #![deny(clippy::print_stdout)]
 

@@ -11,6 +11,7 @@ mod autodiff;
 mod diagnostics;
 mod gradients;
 mod layers;
+mod nn;
 mod primitives;
 mod runs;
 mod text;

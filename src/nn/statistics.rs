@@ -142,10 +142,10 @@ impl<'g> Expr<'g> {
     /// let x = g.input_of::<f64>("x", (2, 2));
     /// let length = x.norm_over(-1);
     /// let mut program = g.compile([("length", length), ("slope", g.gradient(length.sum(), x))])?;
-    /// let x = array![[3.0, 4.0], [0.0, 0.0]];
+    /// let x = array![[0.0, 2.0], [0.0, 0.0]];
     /// let out = program.run(&Parameters::default(), [("x", (&x).into())])?;
-    /// assert_eq!(out["length"], array![5.0, 0.0].into());
-    /// assert_eq!(out["slope"], array![[0.6, 0.8], [0.0, 0.0]].into());
+    /// assert_eq!(out["length"], array![2.0, 0.0].into());
+    /// assert_eq!(out["slope"], array![[0.0, 1.0], [0.0, 0.0]].into());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[track_caller]

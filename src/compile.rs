@@ -2,7 +2,10 @@
 //!
 //! In: a graph and named results. Out: a [`Program`] or a [`TrainingStep`], or all mistakes together.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+};
 
 use crate::{
     check::Evaluator,
@@ -109,11 +112,12 @@ impl Graph {
     }
 
     fn signature(&self, results: &[(String, Expr<'_>)]) -> Result<Signature, CompileError> {
-        for (position, (name, result)) in results.iter().enumerate() {
+        let mut names = HashSet::new();
+        for (name, result) in results {
             if !std::ptr::eq(result.graph(), self) {
                 return Err(CompileError::ForeignOutput { name: name.clone() });
             }
-            if results[..position].iter().any(|(other, _)| other == name) {
+            if !names.insert(name) {
                 return Err(CompileError::DuplicateOutput { name: name.clone() });
             }
         }

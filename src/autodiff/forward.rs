@@ -4,7 +4,10 @@
 
 use smallvec::SmallVec;
 
-use super::{dependents, scale::scale};
+use super::{
+    dependents,
+    scale::{add, scale},
+};
 use crate::{
     graph::{Expr, Op},
     ops::{self, Application, Linearization},
@@ -19,7 +22,7 @@ pub(super) fn sweep<'g>(y: Expr<'g>, tangents: &[(Expr<'g>, Expr<'g>)]) -> Expr<
     let mut found: Vec<Option<Expr<'g>>> = vec![None; last + 1];
     for (x, tangent) in tangents.iter().filter(|(x, _)| x.id().index() <= last) {
         let sum = &mut found[x.id().index()];
-        *sum = Some(sum.map_or(*tangent, |so_far| so_far + *tangent));
+        *sum = Some(sum.map_or(*tangent, |so_far| add(so_far, *tangent)));
     }
     for id in graph.ancestors(&[y.id()]).into_iter().filter(|id| depends[id.index()]) {
         let _frame = graph.enter_for("jvp", id);
@@ -31,7 +34,7 @@ pub(super) fn sweep<'g>(y: Expr<'g>, tangents: &[(Expr<'g>, Expr<'g>)]) -> Expr<
         if own.iter().any(Option::is_some) {
             let pushed = push_forward(&at, &own);
             let sum = &mut found[id.index()];
-            *sum = sum.map_or(pushed, |seed| Some(pushed.map_or(seed, |pushed| seed + pushed)));
+            *sum = sum.map_or(pushed, |seed| Some(pushed.map_or(seed, |pushed| add(seed, pushed))));
         }
     }
     found[last].unwrap_or_else(|| y.zeros_like())
@@ -54,7 +57,7 @@ fn push_forward<'g>(at: &Application<'g>, tangents: &Operands<'g>) -> Option<Exp
         return Some(applied(&op, at, tangents));
     }
     let parts = tangents.iter().enumerate().filter_map(|(operand, tangent)| part(operand, (*tangent)?));
-    parts.reduce(|sum, part| sum + part)
+    parts.reduce(add)
 }
 
 /// The primitive applied to the tangents: integers and truth values stay, absent tangents are zeros.

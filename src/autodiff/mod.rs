@@ -23,8 +23,9 @@ impl Graph {
     /// A mistake is recorded if f is no scalar, or if f or x is no float.
     ///
     /// # Complexity
-    /// One sweep over the nodes between x and f; evaluating the gradient of all inputs costs a small multiple of
-    /// evaluating f, however many inputs there are.
+    /// One sweep over the ids up to f. Evaluating the gradient of all inputs costs a small multiple of evaluating f,
+    /// however many inputs there are, where f uses arrays whole; the cotangent of a slice or a gather is an array of
+    /// the whole, so T slices of an array of T cost O(T²).
     ///
     /// # Source
     /// Griewank and Walther, *Evaluating Derivatives*, 2nd edition, 2008, chapter 3.

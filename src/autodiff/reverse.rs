@@ -2,7 +2,10 @@
 //!
 //! Absent cotangents are structurally zero. The sweep is a loop over ids, so its depth does not grow with the graph's.
 
-use super::{dependents, scale::scale};
+use super::{
+    dependents,
+    scale::{add, scale},
+};
 use crate::{
     graph::{Expr, NodeId},
     ops::{self, Application, Linearization},
@@ -31,7 +34,7 @@ pub(super) fn sweep<'g>(y: Expr<'g>, cotangent: Expr<'g>, xs: &[Expr<'g>]) -> Ve
             }
             if let Some(part) = pull_back(&ops::linearization(&op), position, cotangent, &at) {
                 let sum = &mut cotangents[operand.id().index()];
-                *sum = Some(sum.map_or(part, |so_far| so_far + part));
+                *sum = Some(sum.map_or(part, |so_far| add(so_far, part)));
             }
         }
     }

@@ -15,7 +15,19 @@ pub(super) fn scale<'g>(direction: Expr<'g>, partial: Partial<'g>) -> Option<Exp
         Partial::Factor(factor) => Some(under_mask(direction, |unmasked| unmasked * factor)),
         Partial::Where(condition) => Some(mask(direction, condition)),
         Partial::Unless(condition) => Some(mask(direction, condition.logical_not())),
-        Partial::Contest { wins, ties } => Some(wins.select(direction, ties.select(0.5 * direction, 0.0))),
+        Partial::Contest { wins, ties } => {
+            let shared = under_mask(direction, |unmasked| ties.select(0.5 * unmasked, unmasked));
+            Some(mask(shared, wins.or(ties)))
+        }
+    }
+}
+
+/// `a + b`; where both are masked the sum is masked too, so that what neither lets pass stays out of later products.
+pub(super) fn add<'g>(a: Expr<'g>, b: Expr<'g>) -> Expr<'g> {
+    match (as_masked(a), as_masked(b)) {
+        (Some((one, a)), Some((other, b))) if one.is_same(other) => one.select(a + b, 0.0),
+        (Some((one, _)), Some((other, _))) => one.or(other).select(a + b, 0.0),
+        _ => a + b,
     }
 }
 

@@ -38,6 +38,10 @@ impl Evaluator {
     pub(crate) fn new(graph: &Graph, leaves: &[NodeId], results: &[NodeId]) -> Evaluator {
         let ids = graph.ancestors(results);
         let mut position_of = vec![usize::MAX; ids.last().map_or(0, |id| id.index() + 1)];
+        let mut leaf_of = vec![None; graph.len()];
+        for (position, leaf) in leaves.iter().enumerate() {
+            leaf_of[leaf.index()] = Some(position);
+        }
         let mut steps = Vec::with_capacity(ids.len());
         for (position, id) in ids.into_iter().enumerate() {
             position_of[id.index()] = position;
@@ -49,7 +53,7 @@ impl Evaluator {
                 node: id.index(),
                 operands: graph.operands(id).iter().map(|operand| position_of[operand.index()]).collect(),
                 last_uses: Vec::new(),
-                leaf: node.op.leaf_name().and_then(|_| leaves.iter().position(|leaf| *leaf == id)),
+                leaf: leaf_of[id.index()],
             });
         }
         let results = results.iter().map(|result| position_of[result.index()]).collect();

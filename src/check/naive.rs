@@ -29,16 +29,16 @@ use crate::graph::{Expr, Graph, NodeId, Site};
 pub fn naive_gradients<'g>(loss: Expr<'g>, parameters: &[Expr<'g>]) -> Vec<Expr<'g>> {
     let graph = loss.graph();
     let _frame = graph.enter("naive_gradients", Site::caller());
-    let derive = |parameter: &Expr<'g>| graph.gradient(copy(graph, loss), *parameter);
+    let derive = |parameter: &Expr<'g>| graph.gradient(copy(graph, loss, *parameter), *parameter);
     parameters.iter().map(derive).collect()
 }
 
-/// The same function written out again: only inputs and parameters are the old nodes.
-fn copy<'g>(graph: &'g Graph, result: Expr<'g>) -> Expr<'g> {
+/// The same function written out again: only inputs, parameters and `kept` are the old nodes.
+fn copy<'g>(graph: &'g Graph, result: Expr<'g>, kept: Expr<'g>) -> Expr<'g> {
     let mut copies: Vec<NodeId> = graph.ids().take(result.id().index() + 1).collect();
     for id in graph.ancestors(&[result.id()]) {
         let expr = graph.expr(id);
-        if expr.name().is_none() {
+        if expr.name().is_none() && !expr.is_same(kept) {
             let operands: Vec<Expr<'g>> =
                 graph.operands(id).iter().map(|operand| graph.expr(copies[operand.index()])).collect();
             copies[id.index()] = graph.apply(expr.op(), &operands).id();

@@ -38,6 +38,14 @@ pub enum Disproof {
         /// The shape.
         shape: Shape,
     },
+    /// A leaf without a value that it can be proved at.
+    #[error("{leaf} {problem}")]
+    Leaf {
+        /// The leaf.
+        leaf: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
     /// The kernel's output is not of the inferred type.
     #[error("the shape rule gives {inferred}, the kernel {found}")]
     Type {
@@ -111,6 +119,7 @@ pub fn prove_expression(
             return Err(Disproof::Symbolic { shape: expr.shape() });
         }
     }
+    expect_leaves(output, leaves)?;
     let (operands, values): (Vec<Expr<'_>>, Vec<Value>) = leaves.iter().cloned().unzip();
     let moving: Vec<usize> = (0..operands.len()).filter(|leaf| operands[*leaf].dtype().is_float()).collect();
     let xs = moving.iter().map(|leaf| operands[*leaf]).collect();
@@ -120,6 +129,29 @@ pub fn prove_expression(
         proof.derivatives()?;
     }
     Ok(())
+}
+
+/// That every leaf is given, with a value of its type, and that none is `f32`, whose differences are all rounding.
+fn expect_leaves(output: Expr<'_>, leaves: &[(Expr<'_>, Value)]) -> Result<(), Disproof> {
+    let graph = output.graph();
+    let describe = |leaf: Expr<'_>| format!("{leaf:?}");
+    for (leaf, value) in leaves {
+        if value.ty() != leaf.ty() {
+            return Err(Disproof::Leaf { leaf: describe(*leaf), problem: "has a value of another type" });
+        }
+        if leaf.dtype() == DType::F32 {
+            return Err(Disproof::Leaf {
+                leaf: describe(*leaf),
+                problem: "must be f64 for differences to mean anything",
+            });
+        }
+    }
+    let is_given = |leaf: Expr<'_>| leaves.iter().any(|(given, _)| given.is_same(leaf));
+    let ancestors = graph.ancestors(&[output.id()]).into_iter().map(|id| graph.expr(id));
+    match ancestors.filter(|expr| expr.name().is_some()).find(|leaf| !is_given(*leaf)) {
+        Some(leaf) => Err(Disproof::Leaf { leaf: describe(leaf), problem: "has no value" }),
+        None => Ok(()),
+    }
 }
 
 /// The primitive of a sample, applied to inputs of the types of `values`.

@@ -409,7 +409,7 @@ impl fmt::Display for Diagnostic {
 }
 
 /// All the mistakes of a graph, in the order in which they were made.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Diagnostics(pub Vec<Diagnostic>);
 
 impl fmt::Display for Diagnostics {
@@ -419,6 +419,13 @@ impl fmt::Display for Diagnostics {
             write!(f, "{separator}{diagnostic}")?;
         }
         Ok(())
+    }
+}
+
+/// The same text, because that is what a `main` that returns an error prints.
+impl fmt::Debug for Diagnostics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} in the graph\n\n{self}", if self.0.len() == 1 { "a mistake" } else { "mistakes" })
     }
 }
 

@@ -153,6 +153,9 @@ impl Dim {
             self.evaluate(&trial).ok()
         };
         let (offset, slope) = (at(0)?, at(1)?.checked_sub(at(0)?)?);
+        if at(2)? != offset.checked_add(slope.checked_mul(2)?)? {
+            return None;
+        }
         let rest = size.checked_sub(offset)?;
         let value = rest.checked_div(slope)?;
         (at(value)? == size).then(|| (symbol.clone(), value))
@@ -165,7 +168,7 @@ impl Dim {
         let (mut rest, mut quotient) = (self.clone(), Dim::from(0));
         while let Some(term) = rest.terms().first().cloned() {
             let monomial = term.monomial.divided_by(&leading.monomial)?;
-            if term.coefficient % leading.coefficient != 0 {
+            if term.coefficient.checked_rem(leading.coefficient)? != 0 {
                 return None;
             }
             let factor = Dim::from_terms([Term { monomial, coefficient: term.coefficient / leading.coefficient }]);

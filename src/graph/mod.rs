@@ -26,6 +26,7 @@ pub use initializer::Initializer;
 pub use op::*;
 pub(crate) use op::{collect_operations, each_operation};
 pub use results::IntoResults;
+pub(crate) use shape::has_too_many_elements;
 pub use shape::{Axes, Shape, Type};
 pub use site::Site;
 pub(crate) use storage::FrameGuard;

@@ -49,7 +49,9 @@ impl Shape {
             let number = dim.evaluate(bindings).ok()?;
             usize::try_from(number).ok()
         };
-        self.0.iter().map(|dim| size(dim).ok_or_else(|| dim.clone())).collect()
+        let sizes: Vec<usize> =
+            self.0.iter().map(|dim| size(dim).ok_or_else(|| dim.clone())).collect::<Result<_, _>>()?;
+        if has_too_many_elements(&sizes) { Err(self.size()) } else { Ok(sizes) }
     }
 
     /// This shape without the axes `axes`.
@@ -62,6 +64,15 @@ impl Shape {
         let kept = |(axis, dim): (usize, &Dim)| if axes.contains(&axis) { Dim::from(1) } else { dim.clone() };
         self.0.iter().enumerate().map(kept).collect()
     }
+}
+
+/// An array of more elements than this is refused wherever it is asked for.
+const MOST_ELEMENTS: u64 = 1 << 46;
+
+/// Whether memory cannot hold such an array; an empty one has no element however large its other sizes are.
+pub(crate) fn has_too_many_elements(sizes: &[usize]) -> bool {
+    let product = sizes.iter().try_fold(1u64, |product, size| product.checked_mul(*size as u64));
+    !sizes.contains(&0) && product.is_none_or(|product| product > MOST_ELEMENTS)
 }
 
 impl Deref for Shape {

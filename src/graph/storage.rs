@@ -154,7 +154,7 @@ impl Graph {
     }
 
     /// The node of that id.
-    pub fn node(&self, id: NodeId) -> Ref<'_, Node> {
+    pub(crate) fn node(&self, id: NodeId) -> Ref<'_, Node> {
         Ref::map(self.inner.borrow(), |inner| &inner.nodes[id.0])
     }
 
@@ -186,7 +186,10 @@ impl Graph {
         ids.into_iter().filter(|id| is_needed[id.index()]).collect()
     }
 
-    /// The handle of a node.
+    /// The handle of a node of this graph.
+    ///
+    /// # Panics
+    /// What asks the handle of an id of another, larger graph for its type.
     pub fn expr(&self, id: NodeId) -> Expr<'_> {
         Expr::new(self, id)
     }

@@ -7,9 +7,6 @@ use crate::graph::{
 
 use super::{leaf::check_sizes, rule::Rule};
 
-/// An array of more elements than this is a mistake wherever it is asked for.
-const MOST_ELEMENTS: u64 = 1 << 46;
-
 /// The right-hand side of an operation: a handle, or a Rust number that takes the dtype and shape of the other side.
 pub trait Operand<'g> {
     /// The handle; `other` is the operand on the other side.
@@ -104,15 +101,9 @@ pub(crate) fn infer(op: &Op, operands: &[Type]) -> Result<Type, Mistake> {
     let ty = each_operation!(op, rule => rule.infer(operands))?;
     check_sizes(&ty.shape)?;
     match ty.shape.as_numbers() {
-        Some(sizes) if has_too_many_elements(&sizes) => Err(Mistake::TooLarge { shape: ty.shape }),
+        Some(sizes) if crate::graph::has_too_many_elements(&sizes) => Err(Mistake::TooLarge { shape: ty.shape }),
         _ => Ok(ty),
     }
-}
-
-/// An empty array has no element however large its other sizes are.
-fn has_too_many_elements(sizes: &[usize]) -> bool {
-    let product = sizes.iter().try_fold(1u64, |product, size| product.checked_mul(*size as u64));
-    !sizes.contains(&0) && product.is_none_or(|product| product > MOST_ELEMENTS)
 }
 
 impl<'g> Expr<'g> {

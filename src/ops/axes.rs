@@ -74,7 +74,8 @@ pub(crate) fn inverse_permutation(order: &[usize]) -> Axes {
 
 /// That there is such an axis.
 pub(crate) fn expect_axis(axis: usize, rank: usize) -> Result<(), Mistake> {
-    normalize(axis as i64, rank).map(|_| ())
+    let as_written = i64::try_from(axis).unwrap_or(i64::MAX);
+    if axis < rank { Ok(()) } else { Err(Mistake::AxisOutOfRange { axis: as_written, rank }) }
 }
 
 impl<'g> Expr<'g> {

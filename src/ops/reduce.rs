@@ -185,9 +185,12 @@ impl<'g> Expr<'g> {
     pub fn keep_axes(self, axes: impl IntoAxes, reduce: impl FnOnce(Expr<'g>) -> Expr<'g>) -> Expr<'g> {
         let _frame = self.enter("keep_axes");
         let reduced = reduce(self);
+        if reduced.is_poisoned() {
+            return reduced;
+        }
         match self.axes(axes) {
-            Ok(axes) if !reduced.is_poisoned() => reduced.reshape(self.shape().with_ones(&axes)),
-            _ => reduced,
+            Ok(axes) => reduced.reshape(self.shape().with_ones(&axes)),
+            Err(poison) => poison,
         }
     }
 }

@@ -80,6 +80,11 @@ impl<'g> Expr<'g> {
     #[track_caller]
     pub fn select(self, if_true: impl Choice<'g>, if_false: impl Choice<'g>) -> Expr<'g> {
         let _frame = self.enter("select");
+        let handles: smallvec::SmallVec<[Expr<'g>; 3]> =
+            [Some(self), if_true.handle(), if_false.handle()].into_iter().flatten().collect();
+        if let Some(poison) = self.graph().refuse(&handles) {
+            return poison;
+        }
         let like = if_true.handle().or(if_false.handle()).unwrap_or_else(|| self.cast(DType::F32));
         let (if_true, if_false) = (if_true.into_expr(like), if_false.into_expr(like));
         let all = [self, if_true, if_false];

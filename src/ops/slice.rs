@@ -88,6 +88,10 @@ impl Slice {
         let sizes = at.operands[0].shape();
         let one = |(axis, size): (usize, &usize)| {
             let (start, stop) = (at.number(&self.start[axis])?, at.number(&self.stop[axis])?);
+            // A bound below the start by less than a step is how a symbolic size of 0 comes out: nothing is taken.
+            if stop < start && start.abs_diff(stop) < self.step[axis] as u64 {
+                return Ok((0, 0, self.step[axis]));
+            }
             match (usize::try_from(start), usize::try_from(stop)) {
                 (Ok(first), Ok(bound)) if first <= bound && bound <= *size => Ok((first, bound, self.step[axis])),
                 _ => Err(Fault::Slice { axis, start, stop, size: *size }),

@@ -69,14 +69,25 @@ impl Signature {
                     unsolved.push(size);
                 }
             }
-            if let Some(stuck) = unsolved.first().filter(|_| unsolved.len() == before) {
-                return Err(stuck.unsolvable());
+            if unsolved.len() == before {
+                return Err(self.stuck(&unsolved, &solver.bindings));
             }
             pending = unsolved;
         }
         match self.symbols.iter().find(|symbol| !solver.bindings.contains_key(*symbol)) {
             Some(symbol) => Err(self.unbound(symbol)),
             None => Ok(solver.bindings),
+        }
+    }
+
+    /// Why the equations that are left tell nothing: one that no value solves, else a symbol that nothing tells.
+    fn stuck(&self, unsolved: &[Size<'_>], bindings: &Bindings) -> RunError {
+        let free = |size: &Size<'_>| -> Vec<Arc<str>> {
+            size.dim.symbols().into_iter().filter(|symbol| !bindings.contains_key(symbol)).collect()
+        };
+        match unsolved.iter().find(|size| free(size).len() == 1) {
+            Some(size) => size.unsolvable(),
+            None => self.unbound(&free(&unsolved[0])[0]),
         }
     }
 
@@ -111,7 +122,7 @@ struct Solver {
 }
 
 impl Solver {
-    /// Checks or solves one equation; false if more than one symbol is still free in it.
+    /// Checks or solves one equation; false if it alone does not tell a symbol that is still free.
     fn settle(&mut self, size: &Size<'_>) -> Result<bool, RunError> {
         let wanted = i64::try_from(size.size).unwrap_or(i64::MAX);
         match size.dim.evaluate(&self.bindings) {
@@ -123,7 +134,7 @@ impl Solver {
                     return Ok(false);
                 }
                 let solution = size.dim.solve(wanted, &self.bindings).filter(|(_, value)| *value >= 0);
-                let (symbol, value) = solution.ok_or_else(|| size.unsolvable())?;
+                let Some((symbol, value)) = solution else { return Ok(false) };
                 self.bindings.insert(symbol.clone(), value);
                 self.origins.insert(symbol, (size.input.name.clone(), size.axis));
                 Ok(true)

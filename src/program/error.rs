@@ -1,6 +1,6 @@
 //! What can go wrong when a program is made or run. In: the mistake. Out: an error that names input, shapes and line.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use thiserror::Error;
 
@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Why a graph does not compile.
-#[derive(Debug, Clone, PartialEq, Error)]
+#[derive(Clone, PartialEq, Error)]
 #[non_exhaustive]
 pub enum CompileError {
     /// Mistakes in the graph, all of them.
@@ -44,7 +44,7 @@ pub enum CompileError {
 }
 
 /// Why a program did not run. Nothing was changed.
-#[derive(Debug, Clone, PartialEq, Error)]
+#[derive(Clone, PartialEq, Error)]
 #[non_exhaustive]
 pub enum RunError {
     /// An input was not fed.
@@ -156,6 +156,12 @@ pub enum RunError {
     /// Gradients in another layout than the graph's parameters.
     #[error("the gradients are not in the layout of the graph's parameters")]
     GradientLayout,
+    /// Two arrays for one output.
+    #[error("two arrays are given for the output {name:?}")]
+    DuplicateOutput {
+        /// Its name.
+        name: String,
+    },
     /// An output that no array was given for.
     #[error("no array is given for the output {name:?}")]
     MissingOutput {
@@ -184,4 +190,21 @@ pub enum RunError {
         /// What is wrong.
         fault: Fault,
     },
+}
+
+/// The text for people, because that is what a `main` that returns an error prints.
+impl fmt::Debug for CompileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CompileError::Mistakes(diagnostics) => fmt::Debug::fmt(diagnostics, f),
+            other => fmt::Display::fmt(other, f),
+        }
+    }
+}
+
+/// The text for people, because that is what a `main` that returns an error prints.
+impl fmt::Debug for RunError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }

@@ -141,7 +141,10 @@ impl Program {
         let mut views: Vec<Option<ValueViewMut<'r>>> = declared.iter().map(|_| None).collect();
         for (name, view) in outputs {
             let position = declared.iter().position(|output| output.name == name);
-            views[position.ok_or_else(|| self.signature.unknown_output(name))?] = Some(view);
+            let position = position.ok_or_else(|| self.signature.unknown_output(name))?;
+            if views[position].replace(view).is_some() {
+                return Err(RunError::DuplicateOutput { name: name.to_owned() });
+            }
         }
         let mut results = Vec::with_capacity(declared.len());
         for (output, view) in declared.iter().zip(views) {

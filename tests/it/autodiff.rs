@@ -151,3 +151,31 @@ fn a_chain_of_a_hundred_thousand_nodes() {
     let found = evaluate(gradient, &[("x", arr0(1.0).into())]).scalar::<f64>().expect("a scalar");
     assert!((found - 2.2).abs() < 1e-9, "{found}");
 }
+
+/// Masks survive fan-in and contests.
+#[test]
+fn a_mask_survives_fan_in_and_maximum() {
+    let g = Graph::new();
+    let x = g.input_of::<f64>("x", (2,));
+    let l = x.log();
+    let positive = x.greater(0.0);
+    let fed = [("x", Value::from(arr1(&[0.0, 1.0])))];
+    for masked in [positive.select(l * l, 0.0), positive.select(l.maximum(-5.0), 0.0)] {
+        let slope = evaluate(g.gradient(masked.sum(), x), &fed);
+        assert!(slope.array::<f64>().expect("f64").iter().all(|slope| slope.is_finite()), "{slope:?}");
+    }
+    let forward = g.jvp(positive.select(l * l, 0.0), &[(x, x.ones_like())]);
+    assert_eq!(evaluate(forward, &fed), arr1(&[0.0, 0.0]).into());
+}
+
+/// The derivative of a strided slice of a symbolic axis runs for an empty batch, at second order too.
+#[test]
+fn an_empty_batch_at_second_order() {
+    let g = Graph::new();
+    let x = g.input_of::<f64>("x", (2 * pullback::Dim::symbol("n"),));
+    let y = x.slice(pullback::Index::from(..).step(2));
+    let gradient = g.gradient(y.square().sum(), x);
+    let second = g.gradient(gradient.square().sum(), x);
+    assert_eq!(evaluate(second, &[("x", arr1::<f64>(&[]).into())]), arr1::<f64>(&[]).into());
+    assert_eq!(evaluate(second, &[("x", arr1(&[1.0, 2.0]).into())]), arr1(&[8.0, 0.0]).into());
+}

@@ -201,7 +201,7 @@ fn a_derivative_has_the_line_of_what_it_came_from() {
     let line = line!() - 1;
     let before = g.len();
     g.gradient(y, x);
-    let sites: Vec<u32> = g.ids().skip(before + 1).map(|id| g.node(id).site.line).collect();
+    let sites: Vec<u32> = g.ids().skip(before + 1).map(|id| g.expr(id).site().line).collect();
     assert!(!sites.is_empty() && sites.iter().all(|found| *found == line), "{sites:?}");
 }
 
@@ -209,5 +209,12 @@ fn a_derivative_has_the_line_of_what_it_came_from() {
 fn operands_of_two_graphs() {
     let (g, other) = (Graph::new(), Graph::new());
     let _ = g.input("x", ()) + other.input("y", ());
+    assert!(g.check().expect_err("one mistake").to_string().contains("the operands belong to different graphs"));
+}
+
+#[test]
+fn a_select_across_graphs_with_a_literal() {
+    let (g, other) = (Graph::new(), Graph::new());
+    g.input_of::<bool>("c", ()).select(other.input("x", ()), 0.0);
     assert!(g.check().expect_err("one mistake").to_string().contains("the operands belong to different graphs"));
 }

@@ -94,3 +94,21 @@ fn sizes_that_no_symbol_gives() {
     let refused = run(7).unwrap_err().to_string();
     assert_eq!(normal(&refused), r#"axis 0 of input "pairs" is 2*n (declared at runs.rs:L:C), which is never 7"#);
 }
+
+#[test]
+fn sizes_are_solved_in_any_order_or_refused() {
+    let n = || pullback::Dim::symbol("n");
+    let g = Graph::new();
+    let (square, side) = (g.input_of::<f64>("square", (n() * n(),)), g.input_of::<f64>("side", (n(),)));
+    let mut program = g.compile([("y", square.sum() + side.sum())]).expect("no mistake");
+    let (nine, three) = (Array1::<f64>::ones(9), Array1::<f64>::ones(3));
+    let out = program.run(&Parameters::default(), [("square", (&nine).into()), ("side", (&three).into())]);
+    assert_eq!(out.expect("9 is 3²").scalar::<f64>("y"), Some(12.0));
+
+    let huge = Graph::new();
+    let x = huge.input_of::<f64>("x", ("n",));
+    let mut program = huge.compile(x.broadcast_to(("n", "n", "n", "n"))).expect("no mistake");
+    let many = Array1::<f64>::ones(70_000);
+    let refused = program.run(&Parameters::default(), [("x", (&many).into())]).unwrap_err().to_string();
+    assert!(refused.contains("which is negative or too large here"), "{refused}");
+}

@@ -45,11 +45,8 @@ impl<'g> Operand<'g> for i64 {
 impl Graph {
     /// Appends a primitive: infers its type or records the mistake; silent where an operand is poison.
     pub(crate) fn apply<'g>(&'g self, op: impl Into<Op>, operands: &[Expr<'g>]) -> Expr<'g> {
-        if let Some(poison) = operands.iter().find(|operand| operand.is_poisoned()) {
-            return *poison;
-        }
-        if operands.iter().any(|operand| !std::ptr::eq(operand.graph(), self)) {
-            return self.report(Mistake::ForeignGraph, operands);
+        if let Some(poison) = self.refuse(operands) {
+            return poison;
         }
         let op = op.into();
         let types: smallvec::SmallVec<[Type; 3]> = operands.iter().map(Expr::ty).collect();
@@ -60,6 +57,16 @@ impl Graph {
             }
             Err(mistake) => self.report(mistake, operands),
         }
+    }
+
+    /// The poison that stands in place of anything built on these operands: one is poison, or of another graph. A
+    /// builder that looks at more than one operand before it applies a primitive asks this first.
+    pub(super) fn refuse<'g>(&'g self, operands: &[Expr<'g>]) -> Option<Expr<'g>> {
+        if let Some(poison) = operands.iter().find(|operand| operand.is_poisoned()) {
+            return Some(*poison);
+        }
+        let is_foreign = operands.iter().any(|operand| !std::ptr::eq(operand.graph(), self));
+        is_foreign.then(|| self.report(Mistake::ForeignGraph, operands))
     }
 
     /// A constant all of whose elements are one literal.

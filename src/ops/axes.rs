@@ -63,6 +63,20 @@ pub(crate) fn normalize(axis: i64, rank: usize) -> Result<usize, Mistake> {
     usize::try_from(from_start).ok().filter(|axis| *axis < rank).ok_or(Mistake::AxisOutOfRange { axis, rank })
 }
 
+/// The permutation that undoes another: `inverse[order[i]] = i`.
+pub(crate) fn inverse_permutation(order: &[usize]) -> Axes {
+    let mut inverse = Axes::from_elem(0, order.len());
+    for (position, axis) in order.iter().enumerate() {
+        inverse[*axis] = position;
+    }
+    inverse
+}
+
+/// That there is such an axis.
+pub(crate) fn expect_axis(axis: usize, rank: usize) -> Result<(), Mistake> {
+    normalize(axis as i64, rank).map(|_| ())
+}
+
 impl<'g> Expr<'g> {
     /// The positions meant, or the poison in their place; silent on poison.
     pub(super) fn axes(self, axes: impl IntoAxes) -> Result<Axes, Expr<'g>> {

@@ -76,7 +76,8 @@ fn check_name(Name(name): &Name) -> Result<(), Mistake> {
     if is_name { Ok(()) } else { Err(Mistake::BadName { name: name.to_string() }) }
 }
 
-fn check_sizes(shape: &Shape) -> Result<(), Mistake> {
+/// That no size is a negative number and every symbol is a word.
+pub(super) fn check_sizes(shape: &Shape) -> Result<(), Mistake> {
     for (axis, size) in shape.iter().enumerate() {
         if size.as_number().is_some_and(|size| size < 0) {
             return Err(Mistake::NegativeSize { axis, size: size.clone() });

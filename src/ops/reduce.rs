@@ -3,7 +3,7 @@
 use ndarray::{ArrayD, Axis};
 
 use super::{
-    axes::{AllAxes, IntoAxes},
+    axes::{AllAxes, IntoAxes, inverse_permutation},
     real::{Number, Real},
     rule::{
         Application, Custom, Evaluation, Fault, LinearMap, Linearization, Rule, expect_ascending, expect_number,
@@ -132,11 +132,7 @@ impl Reduce {
         let others = is_own.select(1.0, pairs);
         let products = g.apply(Reduce { kind: Reduction::Product, axes: Axes::from_elem(2, 1) }, &[others]);
         let permuted: Shape = order.iter().map(|axis| shape[*axis].clone()).collect();
-        let mut inverse = Axes::from_elem(0, order.len());
-        for (position, axis) in order.iter().enumerate() {
-            inverse[*axis] = position;
-        }
-        products.reshape(permuted).permute(&inverse)
+        products.reshape(permuted).permute(&inverse_permutation(&order))
     }
 }
 

@@ -3,7 +3,7 @@
 use ndarray::{ArrayD, IxDyn};
 
 use super::{
-    axes::IntoAxes,
+    axes::{IntoAxes, inverse_permutation},
     real::Real,
     rule::{Application, Evaluation, Fault, LinearMap, Linearization, Rule, expect_operands},
     sample::{Sample, reals},
@@ -95,11 +95,7 @@ impl Rule for Transpose {
 
 impl LinearMap for Transpose {
     fn transpose<'g>(&self, _: usize, cotangent: Expr<'g>, _: &Application<'g>) -> Expr<'g> {
-        let mut inverse = Axes::from_elem(0, self.permutation.len());
-        for (position, axis) in self.permutation.iter().enumerate() {
-            inverse[*axis] = position;
-        }
-        cotangent.permute(&inverse)
+        cotangent.permute(&inverse_permutation(&self.permutation))
     }
 }
 

@@ -61,7 +61,8 @@ pub(super) fn dims(numbers: &[i64]) -> Dims {
     numbers.iter().copied().map(Dim::from).collect()
 }
 
-fn expect_count(what: &'static str, found: usize, expected: usize) -> Result<(), Mistake> {
+/// That an attribute has as many entries as it must.
+pub(super) fn expect_count(what: &'static str, found: usize, expected: usize) -> Result<(), Mistake> {
     if found == expected { Ok(()) } else { Err(Mistake::AttributeCount { what, expected, found }) }
 }
 

@@ -12,8 +12,9 @@ pub mod parameters;
 pub mod program;
 
 pub use graph::{
-    Bindings, DType, Diagnostics, Dim, Element, Expr, Graph, Initializer, Mistake, Shape, Site, Type, Value, ValueView,
+    Bindings, DType, Diagnostics, Dim, Element, Expr, Graph, Initializer, Mistake, Orientation, Shape, Site, Triangle,
+    Type, Value, ValueView,
 };
-pub use ops::{AllAxes, Index};
+pub use ops::{AllAxes, Convolve, Index, Padding, PerAxis, Pool};
 pub use parameters::{Gradients, Parameters};
 pub use program::{CompileError, Outputs, Program, RunError, TrainingOutput, TrainingStep};

@@ -5,7 +5,11 @@
 
 mod dual;
 mod evaluator;
+mod naive;
 mod prove;
+mod random;
 
 pub(crate) use evaluator::Evaluator;
-pub use prove::{Disproof, prove};
+pub use naive::naive_gradients;
+pub use prove::{Disproof, prove, prove_expression};
+pub use random::{RandomGraph, random_graph};

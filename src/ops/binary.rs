@@ -161,7 +161,8 @@ macro_rules! operator {
             }
         }
 
-        operator!($trait, $method, f64, f32, i32, i64);
+        // One float and one integer type only, so that the type of a literal on the left is inferred.
+        operator!($trait, $method, f64, i64);
     };
     ($trait:ident, $method:ident, $($literal:ty),*) => {$(
         impl<'g> std::ops::$trait<Expr<'g>> for $literal {

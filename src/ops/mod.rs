@@ -8,7 +8,11 @@ mod axes;
 mod binary;
 mod broadcast;
 mod cast;
+mod cholesky;
 mod concat;
+mod convolution;
+mod convolve;
+mod cost;
 mod cumulative_sum;
 mod dot;
 mod einsum;
@@ -17,6 +21,7 @@ mod labelled;
 mod leaf;
 mod logic;
 mod matmul;
+mod pool;
 mod power;
 mod random;
 mod rank;
@@ -27,13 +32,18 @@ mod rule;
 mod sample;
 mod select;
 mod slice;
+mod spatial;
 #[cfg(test)]
 mod testing;
+mod triangular_solve;
 mod unary;
+mod window;
 
 pub use apply::Operand;
 pub(crate) use apply::infer;
 pub use axes::{AllAxes, IntoAxes};
+pub use convolve::Convolve;
+pub use pool::Pool;
 pub(crate) use real::{Number, Real};
 pub use rule::Fault;
 pub(crate) use rule::{Application, Evaluation, Linearization, Partial, Rule};
@@ -41,6 +51,7 @@ pub(crate) use sample::reals;
 pub use sample::{Sample, Smoothness};
 pub use select::Choice;
 pub use slice::{Index, IntoIndices};
+pub use spatial::{Padding, PerAxis};
 
 use crate::graph::{Dim, Op, Type, Value, collect_operations, each_operation};
 
@@ -63,19 +74,3 @@ pub(crate) fn flops(op: &Op, operands: &[Type], output: &Type) -> Dim {
 pub fn samples() -> Vec<Sample> {
     collect_operations!(samples)
 }
-
-macro_rules! pending {
-    ($($op:ident),*) => {$(
-        impl Rule for crate::graph::$op {
-            fn infer(&self, _: &[Type]) -> Result<Type, crate::graph::Mistake> { unimplemented!() }
-            fn linearization(&self) -> Linearization<'_> { unimplemented!() }
-            fn evaluate<R: Real>(&self, _: &Evaluation<'_, R>) -> Result<Value<R>, Fault> { unimplemented!() }
-            fn flops(&self, _: &[Type], _: &Type) -> Dim { unimplemented!() }
-            fn samples() -> Vec<Sample> { Vec::new() }
-        }
-    )*};
-}
-pending!(Convolution);
-pending!(Window);
-pending!(Cholesky);
-pending!(TriangularSolve);

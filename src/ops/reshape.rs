@@ -172,12 +172,12 @@ impl<'g> Expr<'g> {
     /// # Shapes
     /// `[a, b, c]` by `[2, 0, 1]` → `[c, a, b]`.
     #[track_caller]
-    pub fn transpose<const N: usize>(self, order: [i64; N]) -> Expr<'g> {
+    pub fn transpose(self, order: impl AsRef<[i64]>) -> Expr<'g> {
         let _frame = self.enter("transpose");
         if self.is_poisoned() {
             return self;
         }
-        let permutation = order.into_iter().map(|axis| super::axes::normalize(axis, self.rank())).collect();
+        let permutation = order.as_ref().iter().map(|axis| super::axes::normalize(*axis, self.rank())).collect();
         match permutation {
             Ok(permutation) => self.graph().apply(Transpose { permutation }, &[self]),
             Err(mistake) => self.graph().report(mistake, &[self]),

@@ -1,3 +1,5 @@
 //! All integration tests, one binary.
 
+mod autodiff;
+mod layers;
 mod primitives;

@@ -1,0 +1,362 @@
+//! Convolution over any number of spatial axes. Both of its transposes are convolutions, so it is differentiated as
+//! often as one likes without leaving the vocabulary.
+
+use ndarray::{ArrayD, Dimension, IxDyn, indices};
+
+use super::{
+    real::Real,
+    rule::{Application, Evaluation, Fault, LinearMap, Linearization, Rule, expect_float, expect_operands},
+    sample::{Sample, reals},
+    slice::dims,
+    spatial::{Span, expect_count, expect_positive, extent},
+};
+use crate::graph::{Axes, Convolution, Dim, Dims, Expr, Mistake, Reverse, Shape, Type, Value};
+
+impl Rule for Convolution {
+    fn infer(&self, operands: &[Type]) -> Result<Type, Mistake> {
+        let [x, kernel] = expect_operands(operands)?;
+        expect_float(x)?;
+        if x.dtype != kernel.dtype {
+            return Err(Mistake::DTypesDiffer { left: x.dtype, right: kernel.dtype });
+        }
+        expect_ranks(&x.shape, &kernel.shape)?;
+        self.expect_attributes(x.rank() - 2)?;
+        self.expect_channels(&x.shape, &kernel.shape)?;
+        let spatial: Result<Vec<Dim>, Mistake> =
+            (2..x.rank()).map(|axis| self.size(axis, &x.shape[axis], &kernel.shape[axis])).collect();
+        let outer = [x.shape[0].clone(), kernel.shape[0].clone()];
+        Ok(Type::new(x.dtype, outer.into_iter().chain(spatial?).collect::<Shape>()))
+    }
+
+    fn linearization(&self) -> Linearization<'_> {
+        Linearization::Multilinear(self)
+    }
+
+    fn evaluate<R: Real>(&self, at: &Evaluation<'_, R>) -> Result<Value<R>, Fault> {
+        let low: Result<Vec<i64>, Fault> = self.low.iter().map(|dim| at.number(dim)).collect();
+        let (low, shape) = (low?, at.shape()?);
+        Ok(match (at.operands[0], at.operands[1]) {
+            (Value::F32(x), Value::F32(kernel)) => Value::F32(self.correlate(x, kernel, &low, &shape)),
+            (Value::F64(x), Value::F64(kernel)) => Value::F64(self.correlate(x, kernel, &low, &shape)),
+            _ => unreachable!("invariant: inference refuses other dtypes"),
+        })
+    }
+
+    /// 2 · batch · out · places · (in / groups) · kernel size; what falls on padding counts too.
+    fn flops(&self, operands: &[Type], output: &Type) -> Dim {
+        output.shape.size() * operands[1].shape.without(&[0]).size() * 2
+    }
+
+    fn samples() -> Vec<Sample> {
+        let of = |convolution: Convolution, x: &[usize], kernel: &[usize]| {
+            Sample::smooth(convolution, [reals(x, -1.0, 1.0), reals(kernel, -0.8, 1.1)])
+        };
+        let line = |stride: usize, (low, high): (i64, i64), input_dilation: usize, kernel_dilation: usize, groups| {
+            Convolution {
+                stride: Axes::from_elem(stride, 1),
+                low: dims(&[low]),
+                high: dims(&[high]),
+                input_dilation: Axes::from_elem(input_dilation, 1),
+                kernel_dilation: Axes::from_elem(kernel_dilation, 1),
+                groups,
+            }
+        };
+        let plane = Convolution {
+            stride: Axes::from_slice(&[1, 2]),
+            low: dims(&[1, 0]),
+            high: dims(&[0, 2]),
+            input_dilation: Axes::from_slice(&[1, 2]),
+            kernel_dilation: Axes::from_slice(&[2, 1]),
+            groups: 1,
+        };
+        vec![
+            of(line(1, (0, 0), 1, 1, 1), &[2, 3, 5], &[2, 3, 3]),
+            of(line(2, (1, 1), 1, 1, 1), &[1, 2, 6], &[1, 2, 3]),
+            of(line(3, (2, 0), 2, 1, 1), &[1, 1, 4], &[2, 1, 2]),
+            of(line(1, (1, 3), 1, 2, 1), &[2, 1, 5], &[1, 1, 3]),
+            of(line(2, (0, 1), 1, 1, 2), &[2, 4, 4], &[6, 2, 2]),
+            of(line(1, (1, 0), 3, 2, 3), &[1, 3, 2], &[3, 1, 2]),
+            of(line(2, (-1, -2), 1, 1, 1), &[1, 1, 8], &[1, 1, 2]),
+            of(line(1, (3, -1), 2, 1, 1), &[1, 1, 3], &[1, 1, 2]),
+            of(line(1, (0, 0), 1, 1, 1), &[0, 2, 3], &[1, 2, 2]),
+            of(line(1, (0, 0), 1, 1, 2), &[0, 2, 3], &[2, 1, 2]),
+            of(line(1, (0, 0), 1, 1, 1), &[1, 1, 1], &[1, 1, 1]),
+            of(plane.clone(), &[2, 2, 3, 3], &[3, 2, 2, 3]),
+            of(Convolution { groups: 2, ..plane }, &[1, 2, 3, 4], &[2, 1, 2, 2]),
+        ]
+    }
+}
+
+/// That the kernel has as many axes as the input, and both a batch, channels and a spatial axis.
+pub(super) fn expect_ranks(x: &Shape, kernel: &Shape) -> Result<(), Mistake> {
+    if x.rank() < 3 {
+        return Err(Mistake::Rank { expected: "at least 3".into(), found: x.clone() });
+    }
+    if kernel.rank() != x.rank() {
+        return Err(Mistake::Rank { expected: x.rank().to_string(), found: kernel.clone() });
+    }
+    Ok(())
+}
+
+impl Convolution {
+    fn expect_attributes(&self, n_spatial: usize) -> Result<(), Mistake> {
+        let steps = [
+            ("stride", &self.stride),
+            ("input_dilation", &self.input_dilation),
+            ("kernel_dilation", &self.kernel_dilation),
+        ];
+        for (what, numbers) in steps {
+            expect_count(what, numbers.len(), n_spatial)?;
+            expect_positive(what, numbers)?;
+        }
+        expect_count("low", self.low.len(), n_spatial)?;
+        expect_count("high", self.high.len(), n_spatial)?;
+        expect_positive("groups", &[self.groups])
+    }
+
+    /// That channels = groups · (channels of a kernel), and that each group has as many kernels. Both are compared as
+    /// polynomials: in the transpose of the kernel, the batch stands among the channels.
+    fn expect_channels(&self, x: &Shape, kernel: &Shape) -> Result<(), Mistake> {
+        let groups = Dim::from(self.groups);
+        if x[1] == kernel[1].clone() * &groups && kernel[0].divided_by(&groups).is_some() {
+            return Ok(());
+        }
+        Err(Mistake::Channels {
+            channels: x[1].clone(),
+            kernels: kernel[0].clone(),
+            kernel_channels: kernel[1].clone(),
+            groups: self.groups,
+        })
+    }
+
+    /// The size of one spatial axis of the output, at least 1 as far as that is known.
+    fn size(&self, axis: usize, size: &Dim, kernel_size: &Dim) -> Result<Dim, Mistake> {
+        let spatial = axis - 2;
+        expect_some("a spatial size of the input", size)?;
+        expect_some("a spatial size of the kernel", kernel_size)?;
+        let places = Span {
+            whole: extent(size, self.input_dilation[spatial]) + &self.low[spatial] + &self.high[spatial],
+            window: extent(kernel_size, self.kernel_dilation[spatial]),
+            stride: self.stride[spatial],
+        }
+        .places()?;
+        if places.as_number().is_some_and(|number| number < 0) {
+            return Err(Mistake::NegativeSize { axis, size: places });
+        }
+        expect_some("a spatial size of the output", &places)?;
+        Ok(places)
+    }
+
+    fn correlate<T: Real>(&self, x: &ArrayD<T>, kernel: &ArrayD<T>, low: &[i64], shape: &[usize]) -> ArrayD<T> {
+        let (channels, kernels_of_group) = (kernel.shape()[1], shape[1] / self.groups);
+        ArrayD::from_shape_fn(IxDyn(shape), |place| {
+            let first_channel = place[1] / kernels_of_group * channels;
+            let mut sum = T::ZERO;
+            for tap in indices(&kernel.shape()[1..]) {
+                let mut source = vec![place[0], first_channel + tap[0]];
+                source.extend((0..low.len()).map_while(|axis| {
+                    let position = place[axis + 2] * self.stride[axis] + tap[axis + 1] * self.kernel_dilation[axis];
+                    self.element_at(axis, position as i64 - low[axis], x.shape()[axis + 2])
+                }));
+                if source.len() < x.ndim() {
+                    continue;
+                }
+                let mut weight = vec![place[1]];
+                weight.extend(tap.slice());
+                sum = sum.add(x[source.as_slice()].mul(kernel[weight.as_slice()]));
+            }
+            sum
+        })
+    }
+
+    /// The element at a position of the spread input, if one is there and no zero.
+    fn element_at(&self, axis: usize, position: i64, size: usize) -> Option<usize> {
+        let (position, dilation) = (usize::try_from(position).ok()?, self.input_dilation[axis]);
+        (position % dilation == 0 && position / dilation < size).then_some(position / dilation)
+    }
+
+    /// x̄: ȳ, spread by the stride, convolved with the flipped kernel.
+    ///
+    /// With i·id + low = p·s + k·kd wherever x\[i\] meets kernel\[k\] in y\[p\], and k' = K − 1 − k counting from the
+    /// other end, p·s + low' = i·id + k'·kd for low' = (K − 1)·kd − low. `high` is what makes the output as long as x.
+    fn input_cotangent<'g>(&self, cotangent: Expr<'g>, x: &Shape, kernel: Expr<'g>) -> Expr<'g> {
+        let (kernel_shape, places) = (kernel.shape(), cotangent.shape());
+        let spread = |axis: usize| extent(&kernel_shape[axis + 2], self.kernel_dilation[axis]);
+        let low: Dims = (0..self.low.len()).map(|axis| spread(axis) - 1 - &self.low[axis]).collect();
+        let high = (0..self.low.len()).map(|axis| {
+            let needed = extent(&x[axis + 2], self.input_dilation[axis]) - 1 + spread(axis);
+            needed - extent(&places[axis + 2], self.stride[axis]) - &low[axis]
+        });
+        let transposed = Convolution {
+            stride: self.input_dilation.clone(),
+            high: high.collect(),
+            low,
+            input_dilation: self.stride.clone(),
+            kernel_dilation: self.kernel_dilation.clone(),
+            groups: self.groups,
+        };
+        let flipped = kernel.graph().apply(Reverse { axes: (2..x.rank()).collect() }, &[kernel]);
+        kernel.graph().apply(transposed, &[cotangent, self.swap_channels(flipped)])
+    }
+
+    /// Swaps input and output channels within each group: `[O, C/g, K…]` → `[C, O/g, K…]`.
+    fn swap_channels<'g>(&self, kernel: Expr<'g>) -> Expr<'g> {
+        let shape = kernel.shape();
+        let (channels, groups) = (shape[1].clone(), Dim::from(self.groups));
+        if self.groups == 1 {
+            return kernel.permute(&swapped(&[1, 0], shape.rank()));
+        }
+        let kernels = shape[0].divided_by(&groups).expect("invariant: inference asked for whole groups");
+        let with = |outer: &[Dim]| outer.iter().chain(&shape[2..]).cloned().collect::<Shape>();
+        kernel
+            .reshape(with(&[groups.clone(), kernels.clone(), channels.clone()]))
+            .permute(&swapped(&[0, 2, 1], shape.rank() + 1))
+            .reshape(with(&[groups * channels, kernels]))
+    }
+
+    /// The kernel's cotangent: x convolved with ȳ, the sum over the batch in place of the sum over channels.
+    ///
+    /// w̄\[k\] = Σₚ ȳ\[p\]·x̂\[k·kd + p·s\] is a convolution with ȳ as a kernel that is spread by s and goes by steps of
+    /// kd; `high` is what makes the output as long as the kernel.
+    fn kernel_cotangent<'g>(&self, cotangent: Expr<'g>, x: Expr<'g>, kernel: &Shape) -> Expr<'g> {
+        let (shape, places) = (x.shape(), cotangent.shape());
+        let high = (0..self.low.len()).map(|axis| {
+            let needed = extent(&kernel[axis + 2], self.kernel_dilation[axis]) - 1
+                + extent(&places[axis + 2], self.stride[axis]);
+            needed - extent(&shape[axis + 2], self.input_dilation[axis]) - &self.low[axis]
+        });
+        let transposed = Convolution {
+            stride: self.kernel_dilation.clone(),
+            low: self.low.clone(),
+            high: high.collect(),
+            input_dilation: self.input_dilation.clone(),
+            kernel_dilation: self.stride.clone(),
+            groups: self.groups,
+        };
+        let order = swapped(&[1, 0], shape.rank());
+        let operands = [self.batch_as_channels(x, &kernel[1]), cotangent.permute(&order)];
+        x.graph().apply(transposed, &operands).permute(&order)
+    }
+
+    /// Puts the batch in place of the channels of each group: `[N, C, S…]` → `[C/g, g·N, S…]`.
+    fn batch_as_channels<'g>(&self, x: Expr<'g>, channels: &Dim) -> Expr<'g> {
+        let shape = x.shape();
+        let (batch, groups) = (shape[0].clone(), Dim::from(self.groups));
+        if self.groups == 1 {
+            return x.permute(&swapped(&[1, 0], shape.rank()));
+        }
+        let with = |outer: &[Dim]| outer.iter().chain(&shape[2..]).cloned().collect::<Shape>();
+        x.reshape(with(&[batch.clone(), groups.clone(), channels.clone()]))
+            .permute(&swapped(&[2, 1, 0], shape.rank() + 1))
+            .reshape(with(&[channels.clone(), groups * batch]))
+    }
+}
+
+/// That a size is at least 1, as far as that is known.
+fn expect_some(what: &'static str, size: &Dim) -> Result<(), Mistake> {
+    if size.is(0) { Err(Mistake::NotPositive { what, found: size.clone() }) } else { Ok(()) }
+}
+
+/// The order that begins with `first` and leaves the rest of `rank` axes where they are.
+fn swapped(first: &[usize], rank: usize) -> Axes {
+    first.iter().copied().chain(first.len()..rank).collect()
+}
+
+impl LinearMap for Convolution {
+    fn transpose<'g>(&self, operand: usize, cotangent: Expr<'g>, at: &Application<'g>) -> Expr<'g> {
+        let (x, kernel) = (at.operands[0], at.operands[1]);
+        match operand {
+            0 => self.input_cotangent(cotangent, &x.shape(), kernel),
+            _ => self.kernel_cotangent(cotangent, x, &kernel.shape()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::{DType, Op};
+
+    /// The definition, input by input: each element of x is scattered to the outputs that see it.
+    fn scattered(convolution: &Convolution, x: &ArrayD<f64>, kernel: &ArrayD<f64>, shape: &[usize]) -> ArrayD<f64> {
+        let mut sums = ArrayD::from_elem(IxDyn(shape), 0.0);
+        let (channels, kernels) = (kernel.shape()[1], kernel.shape()[0] / convolution.groups);
+        for (source, element) in x.indexed_iter() {
+            for (weight, factor) in kernel.indexed_iter() {
+                if source[1] / channels != weight[0] / kernels || source[1] % channels != weight[1] {
+                    continue;
+                }
+                let place = (0..convolution.low.len()).map(|axis| {
+                    let low = convolution.low[axis].as_number().unwrap();
+                    let position = (source[axis + 2] * convolution.input_dilation[axis]) as i64 + low
+                        - (weight[axis + 2] * convolution.kernel_dilation[axis]) as i64;
+                    let place = usize::try_from(position).ok()?;
+                    let step = convolution.stride[axis];
+                    (place % step == 0 && place / step < shape[axis + 2]).then_some(place / step)
+                });
+                if let Some(place) = place.collect::<Option<Vec<usize>>>() {
+                    let index: Vec<usize> = [source[0], weight[0]].into_iter().chain(place).collect();
+                    sums[index.as_slice()] += element * factor;
+                }
+            }
+        }
+        sums
+    }
+
+    #[test]
+    fn gathering_equals_scattering() {
+        for sample in Convolution::samples() {
+            let Op::Convolution(convolution) = &sample.op else { unreachable!() };
+            let [Value::F64(x), Value::F64(kernel)] = sample.operands.as_slice() else { unreachable!() };
+            let ty = convolution.infer(&[sample.operands[0].ty(), sample.operands[1].ty()]).unwrap();
+            let shape = ty.shape.as_numbers().unwrap();
+            let low: Vec<i64> = convolution.low.iter().map(|dim| dim.as_number().unwrap()).collect();
+            let difference = convolution.correlate(x, kernel, &low, &shape) - scattered(convolution, x, kernel, &shape);
+            // At most 18 products below 2, summed in another order.
+            assert!(difference.iter().all(|error| error.abs() < 1e-14), "{convolution:?}");
+        }
+    }
+
+    #[test]
+    fn sizes_and_channels_may_be_symbols() {
+        let mut convolution = Convolution {
+            stride: Axes::from_elem(1, 1),
+            low: dims(&[1]),
+            high: dims(&[1]),
+            input_dilation: Axes::from_elem(1, 1),
+            kernel_dilation: Axes::from_elem(1, 1),
+            groups: 2,
+        };
+        let of = |shape: (Dim, Dim, Dim)| Type::new(DType::F32, shape);
+        let (n, time) = (Dim::symbol("n"), Dim::symbol("time"));
+        let x = of((n.clone(), n.clone() * 2, time.clone()));
+        let kernel = of((Dim::from(4), n.clone(), Dim::from(3)));
+        let output = convolution.infer(&[x.clone(), kernel.clone()]).unwrap();
+        assert_eq!(output.shape, Shape::from((n, 4, time)));
+        convolution.groups = 3;
+        assert!(matches!(convolution.infer(&[x.clone(), kernel.clone()]), Err(Mistake::Channels { .. })));
+        convolution.groups = 2;
+        convolution.stride[0] = 2;
+        assert!(matches!(convolution.infer(&[x, kernel]), Err(Mistake::SymbolicStride { .. })));
+    }
+
+    #[test]
+    fn a_kernel_that_fits_nowhere_is_a_mistake() {
+        let infer = |low: i64, x: i64, kernel: i64| {
+            let convolution = Convolution {
+                stride: Axes::from_elem(1, 1),
+                low: dims(&[low]),
+                high: dims(&[0]),
+                input_dilation: Axes::from_elem(1, 1),
+                kernel_dilation: Axes::from_elem(1, 1),
+                groups: 1,
+            };
+            convolution.infer(&[Type::new(DType::F64, [1, 1, x]), Type::new(DType::F64, [1, 1, kernel])])
+        };
+        let names = |what| move |found: Result<Type, Mistake>| matches!(found, Err(Mistake::NotPositive { what: named, .. }) if named == what);
+        assert!(names("a spatial size of the output")(infer(0, 2, 3)));
+        assert!(names("a spatial size of the input")(infer(3, 0, 3)));
+        assert!(names("a spatial size of the kernel")(infer(0, 2, 0)));
+        assert!(matches!(infer(0, 2, 5), Err(Mistake::NegativeSize { axis: 2, .. })));
+    }
+}

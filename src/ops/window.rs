@@ -1,0 +1,298 @@
+//! Sums and extremes over windows.
+
+use ndarray::{ArrayD, IxDyn, indices};
+
+use super::{
+    real::{Number, Real},
+    rule::{Application, Custom, Evaluation, Fault, LinearMap, Linearization, Rule, expect_number, expect_operands},
+    sample::{Sample, listed, reals},
+    spatial::{Span, expect_count, expect_positive, extent},
+};
+use crate::graph::{
+    Axes, DType, Dim, Dims, Expr, Gather, Literal, Mistake, Pad, ScatterAdd, Shape, Type, Value, Window,
+    WindowReduction,
+};
+
+impl Rule for Window {
+    fn infer(&self, operands: &[Type]) -> Result<Type, Mistake> {
+        let [x] = expect_operands(operands)?;
+        expect_number(x)?;
+        self.expect_attributes(x.rank())?;
+        let shape: Result<Shape, Mistake> = (0..x.rank()).map(|axis| self.size(axis, &x.shape[axis])).collect();
+        let dtype = if self.kind == WindowReduction::ArgMax { DType::I64 } else { x.dtype };
+        Ok(Type::new(dtype, shape?))
+    }
+
+    fn linearization(&self) -> Linearization<'_> {
+        match self.kind {
+            WindowReduction::Sum => Linearization::Linear(self),
+            WindowReduction::Max => Linearization::Custom(self),
+            WindowReduction::ArgMax => Linearization::Constant,
+        }
+    }
+
+    fn evaluate<R: Real>(&self, at: &Evaluation<'_, R>) -> Result<Value<R>, Fault> {
+        let shape = at.shape()?;
+        if self.kind == WindowReduction::ArgMax {
+            return Ok(Value::I64(match at.operands[0] {
+                Value::F32(x) => self.positions(x, &shape)?,
+                Value::F64(x) => self.positions(x, &shape)?,
+                Value::I64(x) => self.positions(x, &shape)?,
+                Value::Bool(_) => unreachable!("invariant: inference asks for numbers"),
+            }));
+        }
+        Ok(match at.operands[0] {
+            Value::F32(x) => Value::F32(self.reduce(x, &shape)?),
+            Value::F64(x) => Value::F64(self.reduce(x, &shape)?),
+            Value::I64(x) => Value::I64(self.reduce(x, &shape)?),
+            Value::Bool(_) => unreachable!("invariant: inference asks for numbers"),
+        })
+    }
+
+    /// One less than the size of the window for each output; what falls on padding counts too.
+    fn flops(&self, _: &[Type], output: &Type) -> Dim {
+        let elements: Dim = self.size.iter().copied().map(Dim::from).product();
+        output.shape.size() * (elements - 1)
+    }
+
+    fn samples() -> Vec<Sample> {
+        let mut samples = Vec::new();
+        for kind in WindowReduction::ALL {
+            let line = |size: usize, stride, dilation, (low, high): (usize, usize)| Window {
+                kind: *kind,
+                size: Axes::from_elem(size, 1),
+                stride: Axes::from_elem(stride, 1),
+                dilation: Axes::from_elem(dilation, 1),
+                low: Axes::from_elem(low, 1),
+                high: Axes::from_elem(high, 1),
+            };
+            let plane = Window {
+                kind: *kind,
+                size: Axes::from_slice(&[1, 2, 3]),
+                stride: Axes::from_slice(&[1, 2, 1]),
+                dilation: Axes::from_slice(&[1, 1, 2]),
+                low: Axes::from_slice(&[0, 1, 3]),
+                high: Axes::from_slice(&[0, 0, 4]),
+            };
+            let of = |window: Window, x: &[usize]| Sample::smooth(window, [reals(x, -1.0, 1.0)]);
+            samples.extend([
+                of(line(2, 2, 1, (0, 0)), &[6]),
+                of(line(3, 2, 1, (1, 1)), &[6]),
+                of(line(3, 1, 2, (4, 2)), &[5]),
+                of(line(2, 3, 1, (0, 0)), &[7]),
+                of(line(1, 2, 1, (0, 0)), &[5]),
+                of(line(1, 1, 1, (0, 0)), &[0]),
+                of(line(3, 1, 1, (0, 0)), &[2]),
+                of(line(1, 1, 1, (0, 0)), &[1]),
+                of(plane.clone(), &[2, 3, 4]),
+                of(plane, &[0, 3, 4]),
+                Sample::kink(line(3, 1, 1, (1, 1)), [listed(&[6], &[1.0, 2.0, 2.0, 0.0, -0.0, 0.0])]),
+            ]);
+        }
+        samples
+    }
+}
+
+impl Window {
+    fn expect_attributes(&self, rank: usize) -> Result<(), Mistake> {
+        let steps = [("size", &self.size), ("stride", &self.stride), ("dilation", &self.dilation)];
+        for (what, numbers) in steps {
+            expect_count(what, numbers.len(), rank)?;
+            expect_positive(what, numbers)?;
+        }
+        expect_count("low", self.low.len(), rank)?;
+        expect_count("high", self.high.len(), rank)?;
+        for axis in 0..rank {
+            let padding = self.low[axis].max(self.high[axis]);
+            if padding >= self.extent(axis) {
+                return Err(self.too_wide(axis, padding));
+            }
+        }
+        Ok(())
+    }
+
+    fn too_wide(&self, axis: usize, padding: usize) -> Mistake {
+        Mistake::PaddingTooWide { axis, padding, window: self.extent(axis) }
+    }
+
+    /// From the first element of the window to the last.
+    fn extent(&self, axis: usize) -> usize {
+        (self.size[axis] - 1).saturating_mul(self.dilation[axis]).saturating_add(1)
+    }
+
+    /// ⌊(size + low + high − extent) / stride⌋ + 1, which may be 0; an extreme needs an element in each window.
+    fn size(&self, axis: usize, size: &Dim) -> Result<Dim, Mistake> {
+        let places = Span {
+            whole: size.clone() + self.low[axis] + self.high[axis],
+            window: Dim::from(self.extent(axis)),
+            stride: self.stride[axis],
+        }
+        .places()?;
+        match (size.as_number(), places.as_number()) {
+            (_, Some(number)) if number < 0 => Err(Mistake::NegativeSize { axis, size: places }),
+            (Some(size), Some(number)) if self.has_empty_window(axis, size as usize, number as usize) => {
+                Err(self.too_wide(axis, self.low[axis].max(self.high[axis])))
+            }
+            _ => Ok(places),
+        }
+    }
+
+    /// Whether an extreme is asked of a window without an element: spread windows can step over a short axis.
+    fn has_empty_window(&self, axis: usize, size: usize, places: usize) -> bool {
+        self.kind != WindowReduction::Sum
+            && size < self.dilation[axis]
+            && (0..places)
+                .any(|place| (0..self.size[axis]).all(|tap| self.element_at(axis, place, tap, size).is_none()))
+    }
+
+    /// The element under a tap of the window at a place, if it is not padding.
+    fn element_at(&self, axis: usize, place: usize, tap: usize, size: usize) -> Option<usize> {
+        let position = (place * self.stride[axis] + tap * self.dilation[axis]).checked_sub(self.low[axis])?;
+        (position < size).then_some(position)
+    }
+
+    /// Where the elements of the window at a place are, in row-major order.
+    fn elements(&self, place: &IxDyn, sizes: &[usize]) -> impl Iterator<Item = Vec<usize>> {
+        indices(self.size.as_slice()).into_iter().filter_map(move |tap| {
+            (0..sizes.len()).map(|axis| self.element_at(axis, place[axis], tap[axis], sizes[axis])).collect()
+        })
+    }
+
+    /// Where the greatest of each window is in the flattened operand: the first of ties, the first NaN if there is one.
+    fn positions<T: Number>(&self, x: &ArrayD<T>, shape: &[usize]) -> Result<ArrayD<i64>, Fault> {
+        let mut positions = ArrayD::from_elem(IxDyn(shape), 0);
+        for (place, position) in positions.indexed_iter_mut() {
+            let mut best: Option<(T, Vec<usize>)> = None;
+            for index in self.elements(&place, x.shape()) {
+                let element = x[index.as_slice()];
+                let wins = |best: T| !best.is_nan() && (element.is_nan() || element > best);
+                if best.as_ref().is_none_or(|(best, _)| wins(*best)) {
+                    best = Some((element, index));
+                }
+            }
+            let (_, index) = best.ok_or(Fault::Empty { axis: self.emptied_axis() })?;
+            *position = index.iter().zip(x.shape()).fold(0, |flat, (index, size)| flat * *size as i64 + *index as i64);
+        }
+        Ok(positions)
+    }
+
+    /// An axis along which a window can be without an element: one that is spread or padded.
+    fn emptied_axis(&self) -> usize {
+        (0..self.size.len()).find(|axis| self.low[*axis].max(self.high[*axis]) > 0).unwrap_or(0)
+    }
+
+    fn reduce<T: Number>(&self, x: &ArrayD<T>, shape: &[usize]) -> Result<ArrayD<T>, Fault> {
+        if self.kind == WindowReduction::Max {
+            let flat: Vec<T> = x.iter().copied().collect();
+            return Ok(self.positions(x, shape)?.mapv(|position| flat[position as usize]));
+        }
+        Ok(ArrayD::from_shape_fn(IxDyn(shape), |place| {
+            let elements = self.elements(&place, x.shape());
+            elements.map(|index| x[index.as_slice()]).fold(T::ZERO, T::add)
+        }))
+    }
+
+    /// Positions of the greatest of each window in the flattened x.
+    fn winners<'g>(&self, x: Expr<'g>) -> Expr<'g> {
+        x.graph().apply(Window { kind: WindowReduction::ArgMax, ..self.clone() }, &[x])
+    }
+}
+
+impl LinearMap for Window {
+    /// x̄: ȳ spread by the stride and padded, then summed over the same window by steps of 1.
+    ///
+    /// x\[i\] is under tap j of the window at p if p·s + j·d − low = i. With j' = k − 1 − j counting from the other end,
+    /// p·s + low' = i + j'·d for low' = (k − 1)·d − low: a window sum over ȳ with s − 1 zeros between its elements and
+    /// low' before them. `high` is what makes its output as long as x. Neither is negative, because the padding is
+    /// within the window: low' ≥ 0 at once, and high' ≥ (k − 1)·d − high as no place reaches beyond the padding.
+    fn transpose<'g>(&self, _: usize, cotangent: Expr<'g>, at: &Application<'g>) -> Expr<'g> {
+        let (x, places) = (at.operands[0].shape(), cotangent.shape());
+        let axes = 0..x.rank();
+        let low: Dims = axes.clone().map(|axis| Dim::from(self.extent(axis) - 1 - self.low[axis])).collect();
+        let high = axes.map(|axis| {
+            let needed = x[axis].clone() + (self.extent(axis) - 1);
+            needed - extent(&places[axis], self.stride[axis]) - &low[axis]
+        });
+        let interior = self.stride.iter().map(|stride| stride - 1).collect();
+        let padded = cotangent.graph().apply(Pad { high: high.collect(), low, interior }, &[cotangent]);
+        let none = Axes::from_elem(0, x.rank());
+        let sum = Window { stride: Axes::from_elem(1, x.rank()), low: none.clone(), high: none, ..self.clone() };
+        padded.graph().apply(sum, &[padded])
+    }
+}
+
+impl Custom for Window {
+    /// All of ȳ goes to the winner of its window.
+    fn vjp<'g>(&self, _: usize, cotangent: Expr<'g>, at: &Application<'g>) -> Expr<'g> {
+        let x = at.operands[0];
+        let flat = x.graph().splat(Literal::Number(0.0), Type::new(x.dtype(), [x.shape().size()]));
+        let scatter = ScatterAdd { axis: 0, batch: 0 };
+        x.graph().apply(scatter, &[flat, self.winners(x), cotangent]).reshape(x.shape())
+    }
+
+    fn jvp<'g>(&self, _: usize, tangent: Expr<'g>, at: &Application<'g>) -> Expr<'g> {
+        let x = at.operands[0];
+        x.graph().apply(Gather { axis: 0, batch: 0 }, &[tangent.reshape([x.shape().size()]), self.winners(x)])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::array;
+
+    use super::*;
+
+    fn window(kind: WindowReduction, size: [usize; 2], stride: [usize; 2], padding: [usize; 2]) -> Window {
+        Window {
+            kind,
+            size: Axes::from_slice(&size),
+            stride: Axes::from_slice(&stride),
+            dilation: Axes::from_elem(1, 2),
+            low: Axes::from_slice(&padding),
+            high: Axes::from_slice(&padding),
+        }
+    }
+
+    #[test]
+    fn windows_worked_by_hand() {
+        let x = array![[1.0, 5.0, 2.0], [4.0, 5.0, 6.0]].into_dyn();
+        let sum = window(WindowReduction::Sum, [2, 2], [1, 1], [0, 0]);
+        assert_eq!(sum.reduce(&x, &[1, 2]).unwrap(), array![[15.0, 18.0]].into_dyn());
+        let padded = window(WindowReduction::Sum, [2, 2], [2, 2], [1, 1]);
+        assert_eq!(padded.reduce(&x, &[2, 2]).unwrap(), array![[1.0, 7.0], [4.0, 11.0]].into_dyn());
+        let max = window(WindowReduction::Max, [2, 2], [2, 2], [1, 1]);
+        assert_eq!(max.reduce(&x, &[2, 2]).unwrap(), array![[1.0, 5.0], [4.0, 6.0]].into_dyn());
+        assert_eq!(max.positions(&x, &[2, 2]).unwrap(), array![[0, 1], [3, 5]].into_dyn());
+    }
+
+    #[test]
+    fn the_first_of_ties_wins_and_nan_wins_over_all() {
+        let max = window(WindowReduction::Max, [2, 3], [1, 1], [0, 0]);
+        let first = |x: ArrayD<f64>| max.positions(&x, &[1, 1]).unwrap()[[0, 0]];
+        assert_eq!(first(array![[0.0, 2.0, 1.0], [2.0, 2.0, 0.0]].into_dyn()), 1);
+        assert_eq!(first(array![[-0.0, 0.0, -1.0], [0.0, -1.0, 0.0]].into_dyn()), 0);
+        assert_eq!(first(array![[0.0, 2.0, f64::NAN], [9.0, f64::NAN, 0.0]].into_dyn()), 2);
+        assert_eq!(first(ArrayD::from_elem(IxDyn(&[2, 3]), f64::NEG_INFINITY)), 0);
+    }
+
+    #[test]
+    fn an_extreme_of_nothing_is_a_mistake_and_a_sum_is_not() {
+        let infer = |kind, (low, high): (usize, usize), dilation: usize, size: i64| {
+            let window = Window {
+                kind,
+                size: Axes::from_elem(2, 1),
+                stride: Axes::from_elem(1, 1),
+                dilation: Axes::from_elem(dilation, 1),
+                low: Axes::from_elem(low, 1),
+                high: Axes::from_elem(high, 1),
+            };
+            window.infer(&[Type::new(DType::F64, [size])])
+        };
+        // The only window has its taps at −2 and 1, of an axis that has only 0.
+        assert!(matches!(infer(WindowReduction::Max, (2, 1), 3, 1), Err(Mistake::PaddingTooWide { .. })));
+        assert_eq!(infer(WindowReduction::Sum, (2, 1), 3, 1).unwrap().shape, Shape::from([1]));
+        let too_wide = infer(WindowReduction::Sum, (2, 0), 1, 5);
+        assert_eq!(too_wide, Err(Mistake::PaddingTooWide { axis: 0, padding: 2, window: 2 }));
+        assert!(matches!(infer(WindowReduction::Sum, (0, 0), 3, 1), Err(Mistake::NegativeSize { .. })));
+    }
+}

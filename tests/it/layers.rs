@@ -1,0 +1,113 @@
+//! Imports point left or up the road of the data: the list of edges between folders that are allowed, and no other.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// For each folder (or file of the root) of src, what it may import.
+const ALLOWED: &[(&str, &[&str])] = &[
+    ("graph", &[]),
+    ("names", &[]),
+    ("ops", &["graph"]),
+    ("text", &["graph", "ops"]),
+    ("autodiff", &["graph", "ops"]),
+    ("nn", &["graph", "ops"]),
+    ("parameters", &["graph", "names"]),
+    ("optim", &["graph", "parameters"]),
+    ("data", &[]),
+    ("program", &["graph", "names", "ops", "parameters"]),
+    ("check", &["graph", "ops", "program"]),
+    ("compile", &["check", "graph", "parameters", "program"]),
+];
+
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).expect("src is there").map(|entry| entry.expect("src is readable").path());
+    let (folders, files): (Vec<PathBuf>, Vec<PathBuf>) = entries.partition(|path| path.is_dir());
+    let below = folders.iter().flat_map(|folder| sources(folder));
+    files.into_iter().filter(|file| file.extension().is_some_and(|extension| extension == "rs")).chain(below).collect()
+}
+
+/// The names after each `crate::`, those in braces among them; comments and doc tests do not count.
+fn imports(source: &str) -> BTreeSet<String> {
+    let code: String =
+        source.lines().filter(|line| !line.trim_start().starts_with("//")).map(|line| format!("{line}\n")).collect();
+    let mut names = BTreeSet::new();
+    for (start, _) in code.match_indices("crate::").filter(|(start, _)| !code[..*start].ends_with("pullback::")) {
+        let rest = &code[start + "crate::".len()..];
+        match rest.strip_prefix('{') {
+            None => names.extend(word(rest)),
+            Some(group) => {
+                let mut depth = 0;
+                let mut is_start = true;
+                for (position, c) in group.char_indices() {
+                    match c {
+                        '{' => depth += 1,
+                        '}' if depth == 0 => break,
+                        '}' => depth -= 1,
+                        ',' if depth == 0 => is_start = true,
+                        c if depth == 0 && is_start && c.is_alphabetic() => {
+                            names.extend(word(&group[position..]));
+                            is_start = false;
+                        }
+                        _ => {}
+                    }
+                }
+            }
+        }
+    }
+    names
+}
+
+fn word(text: &str) -> Option<String> {
+    let word: String = text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+    word.starts_with(|c: char| c.is_lowercase()).then_some(word)
+}
+
+#[test]
+fn folders_import_only_what_they_may() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut broken = Vec::new();
+    for file in sources(&src) {
+        let inside = file.strip_prefix(&src).expect("below src");
+        let place = inside.iter().next().expect("a name").to_string_lossy().trim_end_matches(".rs").to_owned();
+        if place == "lib" {
+            continue;
+        }
+        let (_, allowed) =
+            ALLOWED.iter().find(|(folder, _)| *folder == place).unwrap_or_else(|| panic!("{place} is not listed"));
+        for import in imports(&fs::read_to_string(&file).expect("readable")) {
+            if import != place && !allowed.contains(&import.as_str()) {
+                broken.push(format!("{} imports {import}", inside.display()));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "edges that are not allowed:\n{}", broken.join("\n"));
+}
+
+/// The test itself finds what it looks for.
+#[test]
+fn imports_are_found() {
+    let source = "use crate::{graph::{Expr, Graph}, ops};\n// crate::plan\nlet x = crate::names::nearest();";
+    let found: Vec<String> = imports(source).into_iter().collect();
+    assert_eq!(found, ["graph", "names", "ops"]);
+}
+
+#[test]
+fn petgraph_is_known_to_one_file() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let knows = |file: &PathBuf| fs::read_to_string(file).expect("readable").contains("use petgraph");
+    let files: Vec<PathBuf> = sources(&src).into_iter().filter(knows).collect();
+    assert_eq!(files, [src.join("graph/storage.rs")]);
+}
+
+#[test]
+fn every_file_says_what_it_does() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let silent: Vec<PathBuf> = sources(&src)
+        .into_iter()
+        .filter(|file| !fs::read_to_string(file).expect("readable").starts_with("//!"))
+        .collect();
+    assert!(silent.is_empty(), "files that do not open with //!: {silent:?}");
+}

@@ -1,4 +1,7 @@
-//! Symbolic automatic differentiation on a static compute graph.
+//! The names that a user needs, and the folders behind them. The rest of this page is the README.
+//!
+#![doc = include_str!("../README.md")]
+#![deny(clippy::print_stdout)]
 
 mod autodiff;
 pub mod check;
@@ -6,15 +9,19 @@ mod compile;
 pub mod data;
 pub mod graph;
 mod names;
+pub mod nn;
 pub mod ops;
 pub mod optim;
 pub mod parameters;
 pub mod program;
+pub mod text;
 
 pub use graph::{
-    Bindings, DType, Diagnostics, Dim, Element, Expr, Graph, Initializer, Mistake, Orientation, Shape, Site, Triangle,
-    Type, Value, ValueView,
+    Bindings, DType, Diagnostics, Dim, Element, Expr, Graph, Initializer, Mistake, Orientation, ParseError, Shape,
+    Site, Triangle, Type, Value, ValueView, ValueViewMut,
 };
+pub use nn::Correction;
 pub use ops::{AllAxes, Convolve, Index, Padding, PerAxis, Pool};
 pub use parameters::{Gradients, Parameters};
 pub use program::{CompileError, Outputs, Program, RunError, TrainingOutput, TrainingStep};
+pub use text::Parsed;

@@ -4,7 +4,7 @@
 /// The first of the known names at the least edit distance, if that is at most a third of the letters (and at least one).
 pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
     let farthest = (name.chars().count() / 3).max(1);
-    let distances = known.into_iter().map(|known| (strsim::levenshtein(name, known), known));
+    let distances = known.into_iter().map(|known| (strsim::damerau_levenshtein(name, known), known));
     let alike = distances.filter(|(distance, _)| *distance <= farthest);
     alike.min_by_key(|(distance, _)| *distance).map(|(_, known)| known.to_owned())
 }

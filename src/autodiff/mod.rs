@@ -107,7 +107,7 @@ impl Graph {
     /// let mut program = g.compile(hv)?;
     /// let (at, along) = (ndarray::arr1(&[1.0, 2.0]), ndarray::arr1(&[1.0, 10.0]));
     /// let out = program.run(&Parameters::default(), [("x", (&at).into()), ("v", (&along).into())])?;
-    /// assert_eq!(out.values()[0], ndarray::arr1(&[6.0, 120.0]).into());
+    /// assert_eq!(out["result"], ndarray::arr1(&[6.0, 120.0]).into());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[track_caller]

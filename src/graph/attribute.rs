@@ -1,12 +1,13 @@
 //! Attributes of primitives as text, both ways. In: one value or its text. Out: the other. One line here is all that a
 //! new kind of attribute needs to be printed and read back.
 
-use std::{fmt::Write, sync::Arc};
+use std::{fmt::Write, str::FromStr, sync::Arc};
 
 use ndarray::{ArrayD, IxDyn};
 
 use super::{
     cursor::{Cursor, ParseError, Problem},
+    diagnostic::Mistake,
     dim::Dim,
     dtype::DType,
     initializer::Initializer,
@@ -27,14 +28,17 @@ pub(crate) enum Detail {
 /// How many elements of a constant the abbreviated form shows.
 const SHOWN_ELEMENTS: usize = 6;
 
-/// Collects the attributes of one node, each after a space.
+/// Collects the text of a graph.
 pub(crate) struct Writer {
     pub(crate) text: String,
     pub(crate) detail: Detail,
+    /// The dtype of the node whose attributes are written.
+    pub(crate) dtype: DType,
 }
 
 impl Writer {
-    fn word(&mut self, word: impl std::fmt::Display) {
+    /// Writes a word after a space.
+    pub(crate) fn word(&mut self, word: impl std::fmt::Display) {
         write!(self.text, " {word}").expect("invariant: writing to a string does not fail");
     }
 
@@ -59,7 +63,9 @@ pub(crate) trait Attribute: Sized {
 }
 
 fn key(key: &str, cursor: &mut Cursor<'_>) -> Result<(), ParseError> {
-    if cursor.take(key) && cursor.take("=") { Ok(()) } else { cursor.expected(format_args!("`{key}=`")) }
+    let start = cursor.clone();
+    let found = cursor.word().is_ok_and(|word| word == key) && cursor.take("=");
+    if found { Ok(()) } else { start.expected(format_args!("`{key}=`")) }
 }
 
 /// The output's shape: stands in the node's type.
@@ -81,7 +87,7 @@ impl Attribute for DType {
 }
 
 macro_rules! number_attribute {
-    ($($type:ty),*) => {$(
+    ($($type:ty = $read:ident),*) => {$(
         impl Attribute for $type {
             fn write(&self, key: &str, writer: &mut Writer) {
                 writer.field(key, self);
@@ -89,12 +95,12 @@ macro_rules! number_attribute {
 
             fn read(name: &str, _: &Declared<'_>, cursor: &mut Cursor<'_>) -> Result<Self, ParseError> {
                 key(name, cursor)?;
-                cursor.number()
+                cursor.$read()
             }
         }
     )*};
 }
-number_attribute!(usize, i64);
+number_attribute!(usize = count, i64 = number);
 
 impl Attribute for Dim {
     fn write(&self, key: &str, writer: &mut Writer) {
@@ -114,7 +120,7 @@ impl Attribute for Axes {
 
     fn read(name: &str, _: &Declared<'_>, cursor: &mut Cursor<'_>) -> Result<Self, ParseError> {
         key(name, cursor)?;
-        Ok(cursor.list(Cursor::number)?.into())
+        Ok(cursor.list(Cursor::count)?.into())
     }
 }
 
@@ -219,7 +225,11 @@ impl Attribute for Initializer {
 impl Attribute for Literal {
     fn write(&self, _: &str, writer: &mut Writer) {
         match self {
-            Literal::Number(number) => writer.word(number),
+            Literal::Number(number) if writer.dtype == DType::Bool => writer.word(*number != 0.0),
+            Literal::Number(number) if writer.dtype == DType::F32 && writer.detail == Detail::Abbreviated => {
+                writer.word(format_args!("{:?}", *number as f32));
+            }
+            Literal::Number(number) => writer.word(format_args!("{number:?}")),
             Literal::Integer(integer) => writer.word(integer),
             Literal::Array(value) => {
                 let shown = if writer.detail == Detail::Exact { usize::MAX } else { SHOWN_ELEMENTS };
@@ -229,22 +239,20 @@ impl Attribute for Literal {
     }
 
     fn read(_: &str, declared: &Declared<'_>, cursor: &mut Cursor<'_>) -> Result<Self, ParseError> {
-        if !cursor.take("[") {
-            return match declared.ty.dtype {
-                DType::I64 => Ok(Literal::Integer(cursor.number()?)),
-                _ => Ok(Literal::Number(cursor.number()?)),
-            };
+        if !cursor.is_at("[") {
+            return Ok(match declared.ty.dtype {
+                DType::I64 => Literal::Integer(cursor.number()?),
+                DType::Bool => Literal::Number(f64::from(cursor.number::<bool>()?)),
+                DType::F32 | DType::F64 => Literal::Number(cursor.number()?),
+            });
         }
-        let Some(shape) = declared.ty.shape.as_numbers() else {
-            return cursor.expected("a constant's shape without symbols");
-        };
-        let value = match declared.ty.dtype {
-            DType::F32 => Value::F32(read_elements(&shape, cursor)?),
-            DType::F64 => Value::F64(read_elements(&shape, cursor)?),
-            DType::I64 => Value::I64(read_elements(&shape, cursor)?),
-            DType::Bool => Value::Bool(read_elements(&shape, cursor)?),
-        };
-        Ok(Literal::Array(Arc::new(value)))
+        let shape = &declared.ty.shape;
+        Ok(Literal::Array(Arc::new(match declared.ty.dtype {
+            DType::F32 => Value::F32(read_elements(shape, cursor)?),
+            DType::F64 => Value::F64(read_elements(shape, cursor)?),
+            DType::I64 => Value::I64(read_elements(shape, cursor)?),
+            DType::Bool => Value::Bool(read_elements(shape, cursor)?),
+        })))
     }
 }
 
@@ -264,20 +272,18 @@ fn elements_text(value: &Value, shown: usize) -> String {
     }
 }
 
-/// The elements after the opening bracket, up to the closing one.
-fn read_elements<T: std::str::FromStr>(shape: &[usize], cursor: &mut Cursor<'_>) -> Result<ArrayD<T>, ParseError> {
+/// The elements in brackets, in row-major order, as many as `shape` has.
+fn read_elements<T: FromStr>(shape: &Shape, cursor: &mut Cursor<'_>) -> Result<ArrayD<T>, ParseError> {
     let start = cursor.clone();
-    let mut elements = Vec::new();
-    while !cursor.take("]") {
-        if !elements.is_empty() {
-            cursor.expect(",")?;
-        }
-        if cursor.take("…") {
-            return Err(cursor.error(Problem::Abbreviated));
-        }
-        elements.push(cursor.number()?);
-    }
+    let elements = cursor
+        .list(|cursor| if cursor.is_at("…") { Err(cursor.error(Problem::Abbreviated)) } else { cursor.number() })?;
+    let Some(sizes) = shape.as_numbers() else {
+        return start.expected("one number for all elements of an array with symbols in its shape");
+    };
     let found = elements.len();
-    let expected = shape.iter().try_fold(1usize, |size, dim| size.checked_mul(*dim)).unwrap_or(usize::MAX);
-    ArrayD::from_shape_vec(IxDyn(shape), elements).map_err(|_| start.error(Problem::Elements { expected, found }))
+    match sizes.iter().try_fold(1usize, |size, dim| size.checked_mul(*dim)) {
+        Some(expected) if expected != found => Err(start.error(Problem::Elements { expected, found })),
+        _ => ArrayD::from_shape_vec(IxDyn(&sizes), elements)
+            .map_err(|_| start.error(Problem::Mistake(Mistake::TooLarge { shape: shape.clone() }))),
+    }
 }

@@ -1,7 +1,7 @@
-//! Reading text token by token. In: a string. Out: tokens, or a [`ParseError`] with line and column. Knows no grammar
-//! beyond names, numbers, strings and punctuation.
+//! Reading text token by token. In: the lines of a string. Out: tokens, or a [`ParseError`] with line and column. Knows
+//! no grammar beyond names, numbers, strings, sizes and types.
 
-use std::fmt;
+use std::{fmt, ops::Mul, str::FromStr};
 
 use thiserror::Error;
 
@@ -21,7 +21,7 @@ pub struct ParseError {
     /// Column in characters, from 1.
     pub column: u32,
     /// What is wrong there.
-    pub problem: Problem,
+    pub problem: Box<Problem>,
 }
 
 /// What is wrong with a text.
@@ -74,44 +74,80 @@ pub enum Problem {
     /// The abbreviated form cannot be read back.
     #[error("this array is abbreviated; print the graph in its exact form to read it back")]
     Abbreviated,
+    /// A mistake was made when the graph was built.
+    #[error("`poison` stands for a mistake in the graph that was printed; it cannot be read back")]
+    Poison,
+    /// A size that would take too long to compute with.
+    #[error(
+        "this size is too large a polynomial: a term has at most {MOST_FACTORS} symbols, and a shape at most \
+         {MOST_TERMS} terms when it is multiplied out"
+    )]
+    LargePolynomial,
     /// Two results or two leaves of one name.
     #[error("the name {0:?} is taken above")]
     DuplicateName(String),
 }
 
-/// A place in a text.
+/// The most symbols in one term of a size, repeated ones counted.
+const MOST_FACTORS: u32 = 64;
+
+/// The most terms of a shape's number of elements: sums multiply, so without a bound a line of text could ask for
+/// exponentially many.
+const MOST_TERMS: usize = 1024;
+
+/// Whether `text` is a letter or `_`, then letters, digits and `_`.
+fn is_in_word(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
+}
+
+fn starts_word(c: char) -> bool {
+    c.is_alphabetic() || c == '_'
+}
+
+/// Whether `name` can be written without quotes: words joined by dots, of which the first does not start with a digit.
+pub(crate) fn is_path(name: &str) -> bool {
+    name.starts_with(starts_word) && name.split('.').all(|part| !part.is_empty() && part.chars().all(is_in_word))
+}
+
+/// A place in one line of a text.
 #[derive(Debug, Clone)]
 pub(crate) struct Cursor<'t> {
     text: &'t str,
     offset: usize,
+    line: u32,
 }
 
 impl<'t> Cursor<'t> {
-    pub(crate) fn new(text: &'t str) -> Cursor<'t> {
-        Cursor { text, offset: 0 }
+    /// The start of each line.
+    pub(crate) fn lines(text: &'t str) -> impl Iterator<Item = Cursor<'t>> {
+        let line = |position: usize| u32::try_from(position + 1).unwrap_or(u32::MAX);
+        text.split('\n').enumerate().map(move |(position, text)| Cursor { text, offset: 0, line: line(position) })
     }
 
-    /// Line and column, from 1.
+    /// Line and column of the token here, from 1.
     pub(crate) fn position(&self) -> (u32, u32) {
-        let before = &self.text[..self.offset];
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        (count(before.matches('\n').count() + 1), count(before[line_start..].chars().count() + 1))
+        let mut here = self.clone();
+        here.skip_spaces();
+        let column = here.text[..here.offset].chars().count() + 1;
+        (self.line, u32::try_from(column).unwrap_or(u32::MAX))
     }
 
+    /// The problem with the token here.
     pub(crate) fn error(&self, problem: Problem) -> ParseError {
         let (line, column) = self.position();
-        ParseError { line, column, problem }
+        ParseError { line, column, problem: Box::new(problem) }
     }
 
+    /// The error that another token stands here.
     pub(crate) fn expected<T>(&self, expected: impl fmt::Display) -> Result<T, ParseError> {
-        let found = match self.rest().chars().next() {
-            None => "the end".to_string(),
-            Some('\n') => "the end of the line".to_string(),
-            Some(_) => {
-                let word: String = self.rest().chars().take_while(|c| !c.is_whitespace()).take(20).collect();
-                format!("`{word}`")
+        let mut here = self.clone();
+        here.skip_spaces();
+        let found = match here.rest().chars().next() {
+            None | Some('#') => "the end of the line".to_string(),
+            Some(first) if is_in_word(first) => {
+                format!("`{}`", here.take_while(is_in_word).chars().take(20).collect::<String>())
             }
+            Some(first) => format!("`{first}`"),
         };
         Err(self.error(Problem::Expected { expected: expected.to_string(), found }))
     }
@@ -132,19 +168,16 @@ impl<'t> Cursor<'t> {
         self.take_while(|c| c == ' ' || c == '\t' || c == '\r');
     }
 
-    /// Spaces, line ends and `#` comments.
-    pub(crate) fn skip_blank(&mut self) {
-        loop {
-            self.take_while(char::is_whitespace);
-            if !self.rest().starts_with('#') {
-                return;
-            }
-            self.take_while(|c| c != '\n');
-        }
+    /// Whether nothing but spaces and a comment is left.
+    pub(crate) fn is_blank(&self) -> bool {
+        let mut here = self.clone();
+        here.skip_spaces();
+        matches!(here.rest().chars().next(), None | Some('#'))
     }
 
-    pub(crate) fn is_at_end(&self) -> bool {
-        self.rest().is_empty()
+    /// Whether `token` stands here.
+    pub(crate) fn is_at(&self, token: &str) -> bool {
+        self.clone().take(token)
     }
 
     /// Takes `token` if it stands here.
@@ -161,22 +194,48 @@ impl<'t> Cursor<'t> {
         if self.take(token) { Ok(()) } else { self.expected(format_args!("`{token}`")) }
     }
 
-    /// Nothing but spaces up to the end of the line.
-    pub(crate) fn end_of_line(&mut self) -> Result<(), ParseError> {
-        self.skip_spaces();
-        match self.rest().chars().next() {
-            None | Some('\n' | '#') => Ok(()),
-            Some(_) => self.expected("the end of the line"),
-        }
+    /// Nothing but spaces and a comment up to the end of the line.
+    pub(crate) fn end_of_line(&self) -> Result<(), ParseError> {
+        if self.is_blank() { Ok(()) } else { self.expected("the end of the line") }
     }
 
     /// A name: a letter or `_`, then letters, digits and `_`.
     pub(crate) fn word(&mut self) -> Result<&'t str, ParseError> {
         self.skip_spaces();
-        if !self.rest().starts_with(|c: char| c.is_alphabetic() || c == '_') {
+        if !self.rest().starts_with(starts_word) {
             return self.expected("a name");
         }
-        Ok(self.take_while(|c| c.is_alphanumeric() || c == '_'))
+        Ok(self.take_while(is_in_word))
+    }
+
+    /// Words joined by dots, or a quoted string.
+    pub(crate) fn path(&mut self) -> Result<String, ParseError> {
+        if self.is_at("\"") {
+            return self.string();
+        }
+        let start = self.clone();
+        self.skip_spaces();
+        let name = self.take_while(|c| is_in_word(c) || c == '.');
+        if is_path(name) { Ok(name.to_string()) } else { start.expected("a name") }
+    }
+
+    /// The number of a node: `%` and digits.
+    pub(crate) fn node_number(&mut self) -> Result<usize, ParseError> {
+        let start = self.clone();
+        self.expect("%").or_else(|_| start.expected("the number of a node"))?;
+        let Some(digits) = self.digits() else { return start.expected("the number of a node") };
+        digits.parse().map_err(|_| start.error(Problem::Number(digits.to_string())))
+    }
+
+    /// Digits without a sign, if there are any.
+    fn digits(&mut self) -> Option<&'t str> {
+        self.skip_spaces();
+        Some(self.take_while(|c| c.is_ascii_digit())).filter(|digits| !digits.is_empty())
+    }
+
+    /// A count, size or axis, below 2^32: no array has more, and shape rules may multiply two without overflow.
+    pub(crate) fn count(&mut self) -> Result<usize, ParseError> {
+        self.number::<u32>().map(|number| number as usize)
     }
 
     /// A quoted string with Rust's escapes `\"`, `\\`, `\n`, `\t`, `\r`, `\0`, `\'` and `\u{…}`.
@@ -184,7 +243,7 @@ impl<'t> Cursor<'t> {
         self.expect("\"")?;
         let mut string = String::new();
         loop {
-            string.push_str(self.take_while(|c| c != '"' && c != '\\' && c != '\n'));
+            string.push_str(self.take_while(|c| c != '"' && c != '\\'));
             if self.rest().starts_with('"') {
                 self.offset += 1;
                 return Ok(string);
@@ -220,7 +279,7 @@ impl<'t> Cursor<'t> {
     }
 
     /// A number of any kind, `inf` and `NaN` among them.
-    pub(crate) fn number<T: std::str::FromStr>(&mut self) -> Result<T, ParseError> {
+    pub(crate) fn number<T: FromStr>(&mut self) -> Result<T, ParseError> {
         self.skip_spaces();
         let start = self.clone();
         let mut is_first = true;
@@ -257,57 +316,82 @@ impl<'t> Cursor<'t> {
             if self.take("]") {
                 return Ok(items);
             }
-            self.expect(",")?;
+            self.expect(",").or_else(|_| self.expected("`,` or `]`"))?;
         }
     }
 
     /// A dim: terms of numbers, symbols and powers, as `2*batch^2 - 1`.
     pub(crate) fn dim(&mut self) -> Result<Dim, ParseError> {
-        let mut sum = if self.take("-") { -self.product()? } else { self.product()? };
+        self.polynomial(&mut 1)
+    }
+
+    /// A dim, whose number of terms multiplies into `terms`.
+    fn polynomial(&mut self, terms: &mut usize) -> Result<Dim, ParseError> {
+        let start = self.clone();
+        let mut sum = Dim::from(0);
+        let mut own_terms = 0;
+        let mut sign = if self.take("-") { "-" } else { "" };
         loop {
-            if self.take("+") {
-                sum = sum + self.product()?;
-            } else if self.take("-") {
-                sum = sum - self.product()?;
+            sum = sum + self.product(sign)?;
+            own_terms += 1;
+            if own_terms * *terms > MOST_TERMS {
+                return Err(start.error(Problem::LargePolynomial));
+            }
+            sign = match (self.take("+"), self.take("-")) {
+                (true, _) => "",
+                (false, true) => "-",
+                (false, false) => break,
+            };
+        }
+        *terms *= own_terms;
+        Ok(sum)
+    }
+
+    /// Factors with a sign, which goes into the first number: the least integer has no positive counterpart.
+    fn product(&mut self, mut sign: &str) -> Result<Dim, ParseError> {
+        let start = self.clone();
+        let mut product = Dim::from(1);
+        let mut symbols = 0;
+        loop {
+            if let Some(digits) = self.digits() {
+                let number: Result<i64, _> = format!("{sign}{digits}").parse();
+                product = product * number.map_err(|_| start.error(Problem::Number(digits.to_string())))?;
+                sign = "";
             } else {
-                return Ok(sum);
+                let (symbol, power) = self.power()?;
+                symbols += power;
+                if symbols > MOST_FACTORS {
+                    return Err(start.error(Problem::LargePolynomial));
+                }
+                product = std::iter::repeat_n(symbol, power as usize).fold(product, Dim::mul);
+            }
+            if !self.take("*") {
+                return Ok(if sign == "-" { -product } else { product });
             }
         }
     }
 
-    fn product(&mut self) -> Result<Dim, ParseError> {
-        let mut product = self.factor()?;
-        while self.take("*") {
-            product = product * self.factor()?;
-        }
-        Ok(product)
-    }
-
-    fn factor(&mut self) -> Result<Dim, ParseError> {
-        self.skip_spaces();
-        if self.rest().starts_with(|c: char| c.is_ascii_digit()) {
-            let start = self.clone();
-            let digits = self.take_while(|c| c.is_ascii_digit());
-            return digits.parse::<i64>().map(Dim::from).map_err(|_| start.error(Problem::Number(digits.to_string())));
-        }
-        let symbol = Dim::symbol(self.word()?);
+    fn power(&mut self) -> Result<(Dim, u32), ParseError> {
+        let start = self.clone();
+        let symbol = Dim::symbol(self.word().or_else(|_| start.expected("a size"))?);
         if !self.take("^") {
-            return Ok(symbol);
+            return Ok((symbol, 1));
         }
         let start = self.clone();
-        let power: u32 = self.number()?;
-        if power > 64 {
-            return Err(start.error(Problem::Number(power.to_string())));
+        let Some(digits) = self.digits() else { return start.expected("an exponent") };
+        match digits.parse() {
+            Ok(power) if power <= MOST_FACTORS => Ok((symbol, power)),
+            _ => Err(start.error(Problem::LargePolynomial)),
         }
-        Ok(std::iter::repeat_n(symbol, power as usize).product())
     }
 
     /// A type: `f32[batch, 64]`.
     pub(crate) fn ty(&mut self) -> Result<Type, ParseError> {
-        self.skip_spaces();
         let start = self.clone();
-        let Some(dtype) = DType::from_name(self.word()?) else { return start.expected("a dtype") };
-        let shape: Shape = self.list(Cursor::dim)?.into_iter().collect();
+        let dtype = self.word().ok().and_then(DType::from_name);
+        let Some(dtype) = dtype else { return start.expected("a dtype") };
+        let mut terms = 1;
+        let shape: Shape = self.list(|cursor| cursor.polynomial(&mut terms))?.into_iter().collect();
         Ok(Type::new(dtype, shape))
     }
 }

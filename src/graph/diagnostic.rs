@@ -40,6 +40,16 @@ pub enum Mistake {
         /// Shape of another.
         right: Shape,
     },
+    /// An operand of another shape than the others ask for.
+    #[error("{what} must have shape {expected}, found {found}")]
+    WrongShape {
+        /// What the operand is.
+        what: &'static str,
+        /// The shape that it must have.
+        expected: Shape,
+        /// The shape that it has.
+        found: Shape,
+    },
     /// Operands of two dtypes.
     #[error("operands have different dtypes, {left} and {right}")]
     DTypesDiffer {
@@ -335,7 +345,7 @@ impl Mistake {
                 Some("axes are aligned at the end; add axes of size 1 with `expand` where they belong".into())
             }
             Mistake::DTypesDiffer { left, right } => Some(format!(
-                "convert one operand: `.cast({0:?})` on the {1} operand or `.cast({1:?})` on the {0} one",
+                "convert one operand: `.cast(DType::{0:?})` on the {1} operand or `.cast(DType::{1:?})` on the {0} one",
                 left, right
             )),
             Mistake::UnsupportedDType { found, .. } if !found.is_float() => {

@@ -14,13 +14,11 @@ impl<'g> IntoResults<'g> for Expr<'g> {
     }
 }
 
-impl<'g, N: Into<String>, const LENGTH: usize> IntoResults<'g> for [(N, Expr<'g>); LENGTH] {
-    fn into_results(self) -> Vec<(String, Expr<'g>)> {
-        self.into_iter().map(|(name, result)| (name.into(), result)).collect()
-    }
-}
-
-impl<'g, N: Into<String>> IntoResults<'g> for Vec<(N, Expr<'g>)> {
+impl<'g, I, N> IntoResults<'g> for I
+where
+    I: IntoIterator<Item = (N, Expr<'g>)>,
+    N: Into<String>,
+{
     fn into_results(self) -> Vec<(String, Expr<'g>)> {
         self.into_iter().map(|(name, result)| (name.into(), result)).collect()
     }

@@ -166,6 +166,21 @@ impl ValueViewMut<'_> {
     }
 }
 
+impl<'a> ValueView<'a> {
+    /// The same view for a shorter time: ndarray's views do not shorten by themselves.
+    pub(crate) fn reborrow<'b>(self) -> ValueView<'b>
+    where
+        'a: 'b,
+    {
+        match self {
+            ValueView::F32(array) => ValueView::F32(array.reborrow()),
+            ValueView::F64(array) => ValueView::F64(array.reborrow()),
+            ValueView::I64(array) => ValueView::I64(array.reborrow()),
+            ValueView::Bool(array) => ValueView::Bool(array.reborrow()),
+        }
+    }
+}
+
 impl ValueView<'_> {
     /// The type of the elements.
     pub fn dtype(&self) -> DType {

@@ -5,10 +5,10 @@ use crate::graph::{
     Broadcast, Constant, DType, Dim, Expr, FrameGuard, Graph, Literal, Mistake, Op, Shape, Site, Type, each_operation,
 };
 
-use super::rule::Rule;
+use super::{leaf::check_sizes, rule::Rule};
 
 /// An array of more elements than this is a mistake wherever it is asked for.
-const MOST_ELEMENTS: i64 = 1 << 46;
+const MOST_ELEMENTS: u64 = 1 << 46;
 
 /// The right-hand side of an operation: a handle, or a Rust number that takes the dtype and shape of the other side.
 pub trait Operand<'g> {
@@ -61,12 +61,36 @@ impl Graph {
 
     /// The poison that stands in place of anything built on these operands: one is poison, or of another graph. A
     /// builder that looks at more than one operand before it applies a primitive asks this first.
-    pub(super) fn refuse<'g>(&'g self, operands: &[Expr<'g>]) -> Option<Expr<'g>> {
+    pub(crate) fn refuse<'g>(&'g self, operands: &[Expr<'g>]) -> Option<Expr<'g>> {
         if let Some(poison) = operands.iter().find(|operand| operand.is_poisoned()) {
             return Some(*poison);
         }
         let is_foreign = operands.iter().any(|operand| !std::ptr::eq(operand.graph(), self));
         is_foreign.then(|| self.report(Mistake::ForeignGraph, operands))
+    }
+
+    /// Appends a primitive given as data, operands exactly as its shape rule wants them: nothing is broadcast or cast.
+    /// For those who make graphs from graphs; everybody else has the methods of [`Expr`].
+    ///
+    /// # Example
+    /// ```
+    /// use pullback::{Graph, graph::{Op, Unary}};
+    /// let g = Graph::new();
+    /// let x = g.input("x", (3,));
+    /// assert_eq!(g.apply_op(Op::Unary(Unary::Exp), &[x]).ty(), x.ty());
+    /// assert!(g.apply_op(Op::Unary(Unary::Exp), &[]).is_poisoned());
+    /// ```
+    #[track_caller]
+    pub fn apply_op<'g>(&'g self, op: Op, operands: &[Expr<'g>]) -> Expr<'g> {
+        let _frame = self.enter("apply_op", Site::caller());
+        if let Op::Poison(_) = op {
+            let (what, expected) = ("the operation", "one that has a value");
+            return self.report(Mistake::OutOfRange { what, expected, found: "`poison`".to_string() }, operands);
+        }
+        match self.taken_name(&op) {
+            Some(mistake) => self.report(mistake, operands),
+            None => self.apply(op, operands),
+        }
     }
 
     /// A constant all of whose elements are one literal.
@@ -78,10 +102,17 @@ impl Graph {
 /// The type that a primitive gives for operands of these types.
 pub(crate) fn infer(op: &Op, operands: &[Type]) -> Result<Type, Mistake> {
     let ty = each_operation!(op, rule => rule.infer(operands))?;
-    if ty.shape.size().as_number().is_some_and(|size| size > MOST_ELEMENTS) {
-        return Err(Mistake::TooLarge { shape: ty.shape });
+    check_sizes(&ty.shape)?;
+    match ty.shape.as_numbers() {
+        Some(sizes) if has_too_many_elements(&sizes) => Err(Mistake::TooLarge { shape: ty.shape }),
+        _ => Ok(ty),
     }
-    Ok(ty)
+}
+
+/// An empty array has no element however large its other sizes are.
+fn has_too_many_elements(sizes: &[usize]) -> bool {
+    let product = sizes.iter().try_fold(1u64, |product, size| product.checked_mul(*size as u64));
+    !sizes.contains(&0) && product.is_none_or(|product| product > MOST_ELEMENTS)
 }
 
 impl<'g> Expr<'g> {

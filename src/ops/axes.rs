@@ -79,7 +79,7 @@ pub(crate) fn expect_axis(axis: usize, rank: usize) -> Result<(), Mistake> {
 
 impl<'g> Expr<'g> {
     /// The positions meant, or the poison in their place; silent on poison.
-    pub(super) fn axes(self, axes: impl IntoAxes) -> Result<Axes, Expr<'g>> {
+    pub(crate) fn axes(self, axes: impl IntoAxes) -> Result<Axes, Expr<'g>> {
         if self.is_poisoned() {
             return Err(self);
         }
@@ -87,7 +87,7 @@ impl<'g> Expr<'g> {
     }
 
     /// The position of one axis, or the poison in its place; silent on poison.
-    pub(super) fn axis(self, axis: i64) -> Result<usize, Expr<'g>> {
+    pub(crate) fn axis(self, axis: i64) -> Result<usize, Expr<'g>> {
         Ok(self.axes(axis)?[0])
     }
 }

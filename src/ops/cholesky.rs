@@ -31,7 +31,7 @@ impl Rule for Cholesky {
     }
 
     /// n(n + 1)(2n + 1)/6 of the decomposition and n(n + 1) of the symmetrization. Where n is a symbol the first has no
-    /// integer coefficients, and n³, which is as much or more from 2 on, stands in its place.
+    /// integer coefficients, and n³, which is never less, stands in its place.
     fn flops(&self, operands: &[Type], _: &Type) -> Dim {
         let shape = &operands[0].shape;
         let n = shape[shape.rank() - 1].clone();
@@ -89,12 +89,13 @@ fn decompose<T: Real>(a: ArrayView2<'_, T>, mut factor: ArrayViewMut2<'_, T>) ->
         for row in column..a.nrows() {
             let products = (0..column).map(|k| factor[[row, k]].mul(factor[[column, k]]));
             let rest = products.fold(a[[row, column]].add(a[[column, row]]).mul(half), T::sub);
-            let is_positive = rest > T::ZERO;
-            factor[[row, column]] = match row == column {
-                true if is_positive => rest.sqrt(),
-                true => return None,
-                false => rest.div(factor[[column, column]]),
-            };
+            if row > column {
+                factor[[row, column]] = rest.div(factor[[column, column]]);
+            } else if rest > T::ZERO {
+                factor[[row, column]] = rest.sqrt();
+            } else {
+                return None;
+            }
         }
     }
     Some(())
@@ -149,8 +150,8 @@ impl<'g> Expr<'g> {
     /// # use pullback::Graph;
     /// let g = Graph::new();
     /// let covariance = g.input("covariance", ("batch", 3, 3));
-    /// let half_log_det = covariance.cholesky();
-    /// assert_eq!(half_log_det.shape(), covariance.shape());
+    /// let factor = covariance.cholesky();
+    /// assert_eq!(factor.shape(), covariance.shape());
     /// ```
     #[track_caller]
     pub fn cholesky(self) -> Expr<'g> {

@@ -303,11 +303,17 @@ impl Graph {
 
     fn declare(&self, op: impl Into<Op>) -> Expr<'_> {
         let op = op.into();
-        let taken = op.leaf_name().and_then(|name| Some((name.0.to_string(), self.named(&name.0)?.site())));
-        match taken {
-            Some((name, first)) => self.report(Mistake::DuplicateName { name, first }, &[]),
+        match self.taken_name(&op) {
+            Some(mistake) => self.report(mistake, &[]),
             None => self.apply(op, &[]),
         }
+    }
+
+    /// The mistake, if `op` is a leaf whose name another one has.
+    pub(super) fn taken_name(&self, op: &Op) -> Option<Mistake> {
+        let Name(name) = op.leaf_name()?;
+        let first = self.named(name)?.site();
+        Some(Mistake::DuplicateName { name: name.to_string(), first })
     }
 
     /// An array known beforehand, of any rank and dtype.

@@ -37,6 +37,7 @@ mod spatial;
 mod testing;
 mod triangular_solve;
 mod unary;
+mod verify;
 mod window;
 
 pub use apply::Operand;
@@ -52,6 +53,7 @@ pub use sample::{Sample, Smoothness};
 pub use select::Choice;
 pub use slice::{Index, IntoIndices};
 pub use spatial::{Padding, PerAxis};
+pub use verify::{Flaw, Inconsistency, verify};
 
 use crate::graph::{Dim, Op, Type, Value, collect_operations, each_operation};
 

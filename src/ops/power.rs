@@ -44,6 +44,7 @@ impl Partials for IntegerPower {
         match self.exponent {
             0 => Partial::Zero,
             1 => Partial::One,
+            2 => Partial::Factor(2.0 * at.operands[0]),
             n => Partial::Factor(n as f64 * at.operands[0].powi(n.saturating_sub(1))),
         }
     }

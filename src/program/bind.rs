@@ -18,16 +18,16 @@ pub(super) struct Bound<'a> {
 
 impl Signature {
     /// Matches what is fed with what was declared.
-    pub(super) fn bind<'a, 'n>(
+    pub(super) fn bind<'a, 'n, 'i: 'a>(
         &self,
         parameters: &'a Parameters,
-        inputs: impl IntoIterator<Item = (&'n str, ValueView<'a>)>,
+        inputs: impl IntoIterator<Item = (&'n str, ValueView<'i>)>,
     ) -> Result<Bound<'a>, RunError> {
         let mut fed: Vec<Option<ValueView<'a>>> = vec![None; self.inputs.len()];
         for (name, view) in inputs {
             let position = self.inputs.iter().position(|input| input.name == name).ok_or_else(|| self.unknown(name))?;
             self.inputs[position].expect(&view)?;
-            if fed[position].replace(view).is_some() {
+            if fed[position].replace(view.reborrow()).is_some() {
                 return Err(RunError::DuplicateInput { name: name.to_owned() });
             }
         }

@@ -97,10 +97,10 @@ impl Program {
     /// # Errors
     /// [`RunError`] if an input is missing, unknown, or of another type than declared, if two inputs disagree on a
     /// symbol, or if an operation has no value (an index out of range). The program can be run again.
-    pub fn run<'a, 'n>(
+    pub fn run<'a, 'n, 'i: 'a>(
         &mut self,
         parameters: &'a Parameters,
-        inputs: impl IntoIterator<Item = (&'n str, ValueView<'a>)>,
+        inputs: impl IntoIterator<Item = (&'n str, ValueView<'i>)>,
     ) -> Result<Outputs, RunError> {
         let bound = self.signature.bind(parameters, inputs)?;
         let mut values = Vec::with_capacity(self.signature.outputs.len());
@@ -130,10 +130,10 @@ impl Program {
     /// assert_eq!(y, 1f64.exp());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn run_into<'a, 'n, 'r>(
+    pub fn run_into<'a, 'n, 'i: 'a, 'r>(
         &mut self,
         parameters: &'a Parameters,
-        inputs: impl IntoIterator<Item = (&'n str, ValueView<'a>)>,
+        inputs: impl IntoIterator<Item = (&'n str, ValueView<'i>)>,
         outputs: impl IntoIterator<Item = (&'n str, ValueViewMut<'r>)>,
     ) -> Result<(), RunError> {
         let bound = self.signature.bind(parameters, inputs)?;

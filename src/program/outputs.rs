@@ -29,11 +29,6 @@ impl Outputs {
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Value)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value))
     }
-
-    /// The arrays, in the order of the outputs.
-    pub fn values(&self) -> Vec<&Value> {
-        self.0.values().collect()
-    }
 }
 
 impl Index<&str> for Outputs {

@@ -34,10 +34,10 @@ impl TrainingStep {
     ///
     /// # Errors
     /// As for [`Program::run`](super::Program::run).
-    pub fn run<'a, 'n>(
+    pub fn run<'a, 'n, 'i: 'a>(
         &mut self,
         parameters: &'a Parameters,
-        inputs: impl IntoIterator<Item = (&'n str, ValueView<'a>)>,
+        inputs: impl IntoIterator<Item = (&'n str, ValueView<'i>)>,
     ) -> Result<TrainingOutput, RunError> {
         let mut gradients = Gradients::zeros(self.layout_for(parameters));
         let (loss, outputs) = self.run_into(parameters, inputs, &mut gradients)?;
@@ -49,10 +49,10 @@ impl TrainingStep {
     /// # Errors
     /// As for [`Program::run`](super::Program::run); also if `gradients` is not in the layout of this graph's
     /// parameters.
-    pub fn run_into<'a, 'n>(
+    pub fn run_into<'a, 'n, 'i: 'a>(
         &mut self,
         parameters: &'a Parameters,
-        inputs: impl IntoIterator<Item = (&'n str, ValueView<'a>)>,
+        inputs: impl IntoIterator<Item = (&'n str, ValueView<'i>)>,
         gradients: &mut Gradients,
     ) -> Result<(f64, Outputs), RunError> {
         if **gradients.layout() != *self.layout {

@@ -1,5 +1,18 @@
 //! All integration tests, one binary.
 
+/// What follows `line:column`.
+fn after_place(text: &str) -> &str {
+    let is_digit = |c: char| c.is_ascii_digit();
+    let column = text.trim_start_matches(is_digit).trim_start_matches(':');
+    column.trim_start_matches(is_digit)
+}
+
 mod autodiff;
+mod diagnostics;
+mod gradients;
 mod layers;
+mod nn;
 mod primitives;
+mod runs;
+mod text;
+mod training;

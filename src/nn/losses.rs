@@ -1,0 +1,138 @@
+//! What is minimized: for each row or element the loss of a prediction. In: predictions and targets of equal shapes,
+//! which are never broadcast. Out: one loss each; `.mean()` or `.sum()` makes a scalar of them.
+
+use super::expect::either;
+use crate::graph::{Expr, Mistake, Shape};
+
+/// The negative log-likelihood of one class for each row: −ln softmax(logits)[label].
+///
+/// It is computed from the logarithm of softmax, so it is finite with the derivative softmax(logits) − onehot(label) for
+/// logits as large as the dtype holds. A row with −∞ at its label has the loss +∞.
+///
+/// # Shapes
+/// logits: `[…, classes]`, labels: `i64[…]` → `[…]`.
+///
+/// # Errors
+/// A mistake is recorded if the logits are no floats or have no axis, or if the labels are not `i64` or of another
+/// shape. A label below 0 or not below the number of classes is an error of the run that names this line.
+///
+/// # Source
+/// Goodfellow, Bengio and Courville, *Deep Learning*, 2016, section 6.2.2.3.
+///
+/// # Example
+/// ```
+/// use ndarray::array;
+/// use pullback::{Graph, Parameters, nn::cross_entropy};
+/// let g = Graph::new();
+/// let logits = g.input_of::<f64>("logits", ("batch", 2));
+/// let labels = g.input_of::<i64>("labels", ("batch",));
+/// let mut program = g.compile(cross_entropy(logits, labels))?;
+/// let (logits, labels) = (array![[0.0, 0.0], [0.0, -1e9]], array![1i64, 1]);
+/// let out = program.run(&Parameters::default(), [("logits", (&logits).into()), ("labels", (&labels).into())])?;
+/// assert_eq!(out["result"], array![2f64.ln(), 1e9].into());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[track_caller]
+pub fn cross_entropy<'g>(logits: Expr<'g>, labels: Expr<'g>) -> Expr<'g> {
+    let _frame = logits.enter("cross_entropy");
+    either(expect_labels(logits, labels).map(|()| {
+        let own = logits.log_softmax(-1).take_along(labels.expand(-1), -1);
+        -own.squeeze(-1)
+    }))
+}
+
+fn expect_labels<'g>(logits: Expr<'g>, labels: Expr<'g>) -> Result<(), Expr<'g>> {
+    let g = logits.graph();
+    if let Some(poison) = g.refuse(&[logits, labels]) {
+        return Err(poison);
+    }
+    logits.expect_last_axis()?;
+    labels.expect_integer("i64 labels")?;
+    let (shape, found) = (logits.shape(), labels.shape());
+    let expected = Shape::from(&shape[..shape.rank() - 1]);
+    if found != expected {
+        return Err(g.report(Mistake::WrongShape { what: "the labels", expected, found }, &[logits, labels]));
+    }
+    Ok(())
+}
+
+/// The cross-entropy of each row to a distribution over the classes: −Σⱼ pⱼ·ln softmax(logits)ⱼ.
+///
+/// The probabilities may be learned or smoothed; that they sum to 1 is not checked. A class of probability 0 counts as 0
+/// even where its logit is −∞.
+///
+/// # Shapes
+/// logits and probabilities: `[…, classes]` → `[…]`.
+///
+/// # Errors
+/// A mistake is recorded if the logits are no floats or have no axis, or if the probabilities are of another type.
+///
+/// # Source
+/// Goodfellow, Bengio and Courville, *Deep Learning*, 2016, section 3.13.
+#[track_caller]
+pub fn cross_entropy_with_probabilities<'g>(logits: Expr<'g>, probabilities: Expr<'g>) -> Expr<'g> {
+    let _frame = logits.enter("cross_entropy_with_probabilities");
+    let checked = logits.expect_alike(probabilities, "the probabilities").and_then(|()| logits.expect_last_axis());
+    either(checked.map(|_| {
+        let logarithms = logits.log_softmax(-1);
+        let counts = probabilities.not_equal(0.0).or(logarithms.is_finite());
+        -counts.select(probabilities * logarithms, 0.0).sum_over(-1)
+    }))
+}
+
+/// The square of the error, elementwise: (prediction − target)².
+///
+/// # Shapes
+/// prediction and target: any, equal; they are not broadcast, because `[n]` against `[n, 1]` would be n² errors.
+///
+/// # Errors
+/// A mistake is recorded if the prediction is no float, or if the target is of another type.
+///
+/// # Example
+/// ```
+/// # use pullback::{Graph, nn::squared_error};
+/// let g = Graph::new();
+/// let (prediction, target) = (g.input("prediction", ("batch", 1)), g.input("target", ("batch",)));
+/// squared_error(prediction, target);
+/// let report = g.check().unwrap_err().to_string();
+/// assert!(report.contains("the target must have shape [batch, 1], found [batch]"));
+/// ```
+#[track_caller]
+pub fn squared_error<'g>(prediction: Expr<'g>, target: Expr<'g>) -> Expr<'g> {
+    let _frame = prediction.enter("squared_error");
+    either(prediction.expect_alike(target, "the target").map(|()| (prediction - target).powi(2)))
+}
+
+/// The logistic loss of a score for two classes, elementwise: ln(1 + e^(−y·f)) with the label y = −1 or 1. It is the
+/// cross-entropy of the logits (0, f), finite with the right derivative for every finite score.
+///
+/// # Shapes
+/// scores and labels: any, equal; they are not broadcast.
+///
+/// # Errors
+/// A mistake is recorded if the scores are no floats, or if the labels are of another type: they are floats too.
+///
+/// # Source
+/// Hastie, Tibshirani and Friedman, *The Elements of Statistical Learning*, 2nd edition, 2009, section 10.6.
+#[track_caller]
+pub fn logistic_loss<'g>(scores: Expr<'g>, labels: Expr<'g>) -> Expr<'g> {
+    let _frame = scores.enter("logistic_loss");
+    either(scores.expect_alike(labels, "the labels").map(|()| (-(labels * scores)).softplus()))
+}
+
+/// The hinge loss of a score for two classes, elementwise: max(1 − y·f, 0) with the label y = −1 or 1; derivative 0 at the
+/// kink y·f = 1.
+///
+/// # Shapes
+/// scores and labels: any, equal; they are not broadcast.
+///
+/// # Errors
+/// As for [`logistic_loss`].
+///
+/// # Source
+/// Hastie, Tibshirani and Friedman, *The Elements of Statistical Learning*, 2nd edition, 2009, section 12.3.2.
+#[track_caller]
+pub fn hinge_loss<'g>(scores: Expr<'g>, labels: Expr<'g>) -> Expr<'g> {
+    let _frame = scores.enter("hinge_loss");
+    either(scores.expect_alike(labels, "the labels").map(|()| (1.0 - labels * scores).relu()))
+}

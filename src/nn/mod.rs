@@ -1,0 +1,16 @@
+//! Activations, statistics, losses and layers: everything that is composed of primitives.
+//!
+//! In: expressions. Out: expressions; a layer declares its parameters too. Nothing here holds an array or has a
+//! derivative of its own: derivatives are those of the primitives, and where that would be wrong at a kink, the
+//! composition is chosen so that it is not. A wrong operand is one mistake, under the name of the function called and
+//! on the user's line.
+
+mod activations;
+mod expect;
+mod layers;
+mod losses;
+mod statistics;
+
+pub use layers::{layer_norm, layer_norm_with, linear, linear_with};
+pub use losses::{cross_entropy, cross_entropy_with_probabilities, hinge_loss, logistic_loss, squared_error};
+pub use statistics::Correction;

@@ -1,0 +1,180 @@
+//! Parsing. In: a text. Out: a new graph with its named results, or the first thing that is wrong and where. A text from
+//! anywhere is an answer or an error, never a panic, and takes memory in proportion to its length.
+
+use indexmap::IndexMap;
+use smallvec::SmallVec;
+
+use crate::{
+    graph::{Expr, Graph, NodeId, Op, Operands, ParseError, Problem, Site, Type, attribute::Declared, cursor::Cursor},
+    ops,
+};
+
+/// A graph that was read from text, with its results.
+#[derive(Debug)]
+pub struct Parsed {
+    /// The graph.
+    pub graph: Graph,
+    /// What the text returns, in order.
+    pub results: IndexMap<String, NodeId>,
+}
+
+impl Parsed {
+    /// The result of that name.
+    pub fn result(&self, name: &str) -> Option<Expr<'_>> {
+        self.results.get(name).map(|id| self.graph.expr(*id))
+    }
+
+    /// The exact text of the results: the text that was read, but for comments, spaces and nodes that no result needs.
+    pub fn to_text(&self) -> String {
+        self.graph.to_text(self.results.iter().map(|(name, id)| (name, self.graph.expr(*id))))
+    }
+}
+
+impl Graph {
+    /// Reads the exact text form of a graph; [`text`](crate::text) has the grammar.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with line and column: the grammar, an operation, its operands or a type that does
+    /// not follow from them.
+    ///
+    /// # Example
+    /// ```
+    /// use pullback::Graph;
+    /// let parsed = Graph::parse(
+    ///     r#"
+    ///     %0: f32[batch] = input "x"
+    ///     %1: f32[batch] = mul %0, %0      # squares
+    ///     return square = %1
+    ///     "#,
+    /// )?;
+    /// assert_eq!(parsed.result("square").unwrap().ty().to_string(), "f32[batch]");
+    ///
+    /// let error = Graph::parse("%0: f32[2] = input \"x\"\nreturn y = %1").unwrap_err();
+    /// assert_eq!(error.to_string(), "2:12: %1 is not defined above");
+    /// # Ok::<(), pullback::ParseError>(())
+    /// ```
+    pub fn parse(text: &str) -> Result<Parsed, ParseError> {
+        let mut reading = Reading { graph: Graph::new(), nodes: Vec::new() };
+        let mut results = None;
+        let mut end = (1, 1);
+        for mut cursor in Cursor::lines(text) {
+            end = cursor.position();
+            if cursor.is_blank() {
+                continue;
+            }
+            if results.is_some() {
+                return cursor.expected("nothing after `return`");
+            }
+            if cursor.is_at("%") {
+                reading.node(&mut cursor)?;
+            } else {
+                results = Some(reading.results(&mut cursor)?);
+            }
+            end = cursor.position();
+        }
+        let (line, column) = end;
+        let problem = Problem::Expected { expected: "`return`".to_string(), found: "the end".to_string() };
+        let results = results.ok_or(ParseError { line, column, problem: Box::new(problem) })?;
+        Ok(Parsed { graph: reading.graph, results })
+    }
+}
+
+/// What the lines so far define.
+struct Reading {
+    graph: Graph,
+    /// The node of each number.
+    nodes: Vec<NodeId>,
+}
+
+impl Reading {
+    fn node(&mut self, cursor: &mut Cursor<'_>) -> Result<(), ParseError> {
+        let at_line = cursor.clone();
+        let (expected, found) = (self.nodes.len(), cursor.node_number()?);
+        if found != expected {
+            return Err(at_line.error(Problem::OutOfOrder { expected, found }));
+        }
+        cursor.expect(":")?;
+        let at_type = cursor.clone();
+        let ty = cursor.ty()?;
+        cursor.expect("=")?;
+        let at_operation = cursor.clone();
+        let operation = cursor.word().or_else(|_| at_operation.expected("an operation"))?;
+        let operands = self.operands(cursor)?;
+        let op = self.attributes(&Declared { operation, ty: ty.clone() }, &at_operation, cursor)?;
+
+        let types: SmallVec<[Type; 3]> = operands.iter().map(|id| self.graph.node(*id).ty.clone()).collect();
+        let inferred = ops::infer(&op, &types).map_err(|mistake| at_operation.error(Problem::Mistake(mistake)))?;
+        if inferred != ty {
+            return Err(at_type.error(Problem::WrongType { declared: ty, inferred }));
+        }
+        let (line, column) = at_line.position();
+        let _frame = self.graph.enter("parse", Site { file: "graph text", line, column });
+        self.nodes.push(self.graph.insert(op, inferred, &operands));
+        Ok(())
+    }
+
+    fn operands(&self, cursor: &mut Cursor<'_>) -> Result<Operands, ParseError> {
+        let mut operands = Operands::new();
+        if !cursor.is_at("%") {
+            return Ok(operands);
+        }
+        loop {
+            operands.push(self.operand(cursor)?);
+            if !cursor.take(",") {
+                return Ok(operands);
+            }
+        }
+    }
+
+    fn operand(&self, cursor: &mut Cursor<'_>) -> Result<NodeId, ParseError> {
+        let start = cursor.clone();
+        let number = cursor.node_number()?;
+        self.nodes.get(number).copied().ok_or_else(|| start.error(Problem::UnknownNode(number)))
+    }
+
+    /// The operation with its attributes, up to the end of the line.
+    fn attributes(
+        &self,
+        declared: &Declared<'_>,
+        at_operation: &Cursor<'_>,
+        cursor: &mut Cursor<'_>,
+    ) -> Result<Op, ParseError> {
+        let start = cursor.clone();
+        let op = Op::read(declared, cursor).map_err(|error| match *error.problem {
+            problem @ Problem::UnknownOperation(_) => at_operation.error(problem),
+            problem => ParseError { problem: Box::new(problem), ..error },
+        })?;
+        cursor.end_of_line()?;
+        match op.leaf_name() {
+            _ if matches!(op, Op::Poison(_)) => Err(at_operation.error(Problem::Poison)),
+            Some(name) if self.graph.named(&name.0).is_some() => {
+                Err(start.error(Problem::DuplicateName(name.0.to_string())))
+            }
+            _ => Ok(op),
+        }
+    }
+
+    /// The line that ends a text.
+    fn results(&self, cursor: &mut Cursor<'_>) -> Result<IndexMap<String, NodeId>, ParseError> {
+        let start = cursor.clone();
+        if !cursor.word().is_ok_and(|word| word == "return") {
+            return start.expected("a node or `return`");
+        }
+        let mut results = IndexMap::new();
+        if cursor.is_blank() {
+            return Ok(results);
+        }
+        loop {
+            let start = cursor.clone();
+            let name = cursor.path()?;
+            if results.contains_key(&name) {
+                return Err(start.error(Problem::DuplicateName(name)));
+            }
+            cursor.expect("=")?;
+            results.insert(name, self.operand(cursor)?);
+            if !cursor.take(",") {
+                return cursor.end_of_line().map(|()| results);
+            }
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Printing. In: a graph and the nodes that are asked for. Out: a line for each node that they are computed from.
+
+use std::fmt::Write;
+
+use crate::graph::{
+    DType, Expr, Graph, IntoResults, NodeId,
+    attribute::{Detail, Writer},
+    cursor::is_path,
+};
+
+impl Graph {
+    /// The nodes that `results` are computed from, for people: of a large constant only the first elements, and `f32`
+    /// constants as short as they are told apart. [`text`](crate::text) has the grammar.
+    ///
+    /// A handle of another graph is shown as `poison`.
+    ///
+    /// # Complexity
+    /// Linear in the nodes of the graph.
+    ///
+    /// # Example
+    /// ```
+    /// use pullback::Graph;
+    /// let g = Graph::new();
+    /// let x = g.input("x", ("batch",));
+    /// let loss = (x * x).sum();
+    /// assert_eq!(
+    ///     g.show([("loss", loss)]),
+    ///     "%0: f32[batch] = input \"x\"\n\
+    ///      %1: f32[batch] = mul %0, %0\n\
+    ///      %2: f32[] = sum %1 axes=[0]\n\
+    ///      return loss = %2\n"
+    /// );
+    /// ```
+    pub fn show<'g>(&'g self, results: impl IntoResults<'g>) -> String {
+        print(self, &results.into_results(), Detail::Abbreviated)
+    }
+
+    /// The nodes that `results` are computed from, exactly: [`Graph::parse`] reads the text back if the names of the
+    /// results are distinct and no mistake was made.
+    ///
+    /// # Complexity
+    /// Linear in the nodes of the graph and the elements of its constants.
+    ///
+    /// # Example
+    /// ```
+    /// use pullback::Graph;
+    /// let g = Graph::new();
+    /// let x = g.input("x", (3,));
+    /// let text = g.to_text((x * 0.5).tanh());
+    /// let parsed = Graph::parse(&text)?;
+    /// assert_eq!(parsed.to_text(), text);
+    /// # Ok::<(), pullback::ParseError>(())
+    /// ```
+    pub fn to_text<'g>(&'g self, results: impl IntoResults<'g>) -> String {
+        print(self, &results.into_results(), Detail::Exact)
+    }
+}
+
+fn print(graph: &Graph, results: &[(String, Expr<'_>)], detail: Detail) -> String {
+    let numbers = numbers_of_ancestors(graph, results);
+    let mut writer = Writer { text: String::new(), detail, dtype: DType::F32 };
+    for (id, number) in graph.ids().zip(&numbers) {
+        if let Some(number) = number {
+            write_node(graph, id, *number, &numbers, &mut writer);
+        }
+    }
+    write_return(graph, results, &numbers, &mut writer.text);
+    writer.text
+}
+
+/// For each node of the graph, its number in the listing if it has one.
+fn numbers_of_ancestors(graph: &Graph, results: &[(String, Expr<'_>)]) -> Vec<Option<usize>> {
+    let own = results.iter().filter(|(_, expr)| std::ptr::eq(expr.graph(), graph));
+    let ids: Vec<NodeId> = own.map(|(_, expr)| expr.id()).collect();
+    let mut numbers = vec![None; graph.len()];
+    for (number, id) in graph.ancestors(&ids).into_iter().enumerate() {
+        numbers[id.index()] = Some(number);
+    }
+    numbers
+}
+
+fn write_node(graph: &Graph, id: NodeId, number: usize, numbers: &[Option<usize>], writer: &mut Writer) {
+    let node = graph.node(id);
+    append(&mut writer.text, format_args!("%{number}: {} = {}", node.ty, node.op.name()));
+    for (position, operand) in graph.operands(id).into_iter().enumerate() {
+        let separator = if position == 0 { "" } else { "," };
+        let operand = numbers[operand.index()].expect("invariant: operands of a listed node are listed");
+        append(&mut writer.text, format_args!("{separator} %{operand}"));
+    }
+    writer.dtype = node.ty.dtype;
+    node.op.write_attributes(writer);
+    writer.text.push('\n');
+}
+
+fn write_return(graph: &Graph, results: &[(String, Expr<'_>)], numbers: &[Option<usize>], text: &mut String) {
+    text.push_str("return");
+    for (position, (name, expr)) in results.iter().enumerate() {
+        let separator = if position == 0 { " " } else { ", " };
+        let name = if is_path(name) { name.clone() } else { format!("{name:?}") };
+        append(text, format_args!("{separator}{name} = "));
+        match numbers.get(expr.id().index()) {
+            Some(Some(number)) if std::ptr::eq(expr.graph(), graph) => append(text, format_args!("%{number}")),
+            _ => text.push_str("poison"),
+        }
+    }
+    text.push('\n');
+}
+
+fn append(text: &mut String, words: std::fmt::Arguments<'_>) {
+    text.write_fmt(words).expect("invariant: writing to a string does not fail");
+}

@@ -1,0 +1,213 @@
+//! What a user is told about a mistake. Each text was read before it was accepted.
+
+use pullback::{
+    AllAxes, DType, Expr, Graph, Index, Initializer, Pool,
+    graph::Mistake,
+    nn::{cross_entropy, linear},
+};
+
+use super::after_place;
+
+/// All reports of a graph; lines and columns are replaced, so that an edit of this file changes no snapshot.
+fn reports(build: impl Fn(&Graph)) -> String {
+    let g = Graph::new();
+    build(&g);
+    let text = g.check().expect_err("there is a mistake").to_string();
+    let mut parts = text.split("tests/it/diagnostics.rs:");
+    let mut normal = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        normal += "diagnostics.rs:L:C";
+        normal += after_place(part);
+    }
+    normal
+}
+
+fn matrix<'g>(g: &'g Graph, name: &str) -> Expr<'g> {
+    g.input(name, ("batch", 3))
+}
+
+type Build = fn(&Graph);
+
+/// One of each kind that a user is likely to make.
+const MISTAKES: &[(&str, Build)] = &[
+    ("broadcast", |g| {
+        let _ = matrix(g, "x") + g.parameter("bias", (4,), Initializer::Zeros);
+    }),
+    ("broadcast of another rank", |g| {
+        let _ = g.input("image", (8, 8, 3)) * g.input("mask", (8, 8));
+    }),
+    ("broadcast_to", |g| {
+        g.input("x", (2, 3)).broadcast_to((2, 4));
+    }),
+    ("matrix product", |g| {
+        matrix(g, "x").dot(g.parameter("weight", (4, 10), Initializer::HeNormal));
+    }),
+    ("two dtypes", |g| {
+        let _ = matrix(g, "x") + g.input_of::<f64>("y", ("batch", 3));
+    }),
+    ("function of an integer", |g| {
+        g.input_of::<i64>("count", (3,)).exp();
+    }),
+    ("fraction with an integer", |g| {
+        let _ = g.input_of::<i64>("count", (3,)) * 0.5;
+    }),
+    ("axis", |g| {
+        matrix(g, "x").sum_over(2);
+    }),
+    ("axis twice", |g| {
+        matrix(g, "x").sum_over([0, -2]);
+    }),
+    ("axis of a scalar", |g| {
+        matrix(g, "x").sum().max_over(0);
+    }),
+    ("reshape", |g| {
+        matrix(g, "x").reshape(("batch", 4));
+    }),
+    ("transpose", |g| {
+        matrix(g, "x").transpose([0, 0]);
+    }),
+    ("slice", |g| {
+        g.input("x", (4, 4)).slice((.., 2..5));
+    }),
+    ("slice at a position", |g| {
+        g.input("x", (4, 4)).slice(-5);
+    }),
+    ("stride over a symbol", |g| {
+        matrix(g, "x").slice(Index::from(..).step(2));
+    }),
+    ("concat", |g| {
+        matrix(g, "x").concat([g.input("y", ("batch", 4))], 0);
+    }),
+    ("greatest of nothing", |g| {
+        g.input("x", (0, 3)).max_over(AllAxes);
+    }),
+    ("name taken", |g| {
+        matrix(g, "x");
+        matrix(g, "x");
+    }),
+    ("no name", |g| {
+        matrix(g, "two words");
+    }),
+    ("symbolic parameter", |g| {
+        g.parameter("weight", ("batch", 3), Initializer::Zeros);
+    }),
+    ("gradient of an array", |g| {
+        let x = matrix(g, "x");
+        g.gradient(x.tanh(), x);
+    }),
+    ("gradient by an integer", |g| {
+        let index = g.input_of::<i64>("index", ());
+        g.gradient(index.cast(DType::F32), index);
+    }),
+    ("cotangent of another shape", |g| {
+        let x = matrix(g, "x");
+        g.vjp(x.tanh(), x.sum(), &[x]);
+    }),
+    ("einsum sizes", |g| {
+        g.einsum("bi,ij->bj", &[matrix(g, "x"), g.input("w", (4, 5))]);
+    }),
+    ("einsum operands", |g| {
+        g.einsum("bi,ij->bj", &[matrix(g, "x")]);
+    }),
+    ("pooling", |g| {
+        g.input("image", ("batch", 1, 8, 8)).max_pool(Pool::size(2).padding(2));
+    }),
+    ("condition", |g| {
+        matrix(g, "x").select(1.0, matrix(g, "y"));
+    }),
+    ("inside softmax", |g| {
+        matrix(g, "x").softmax(2);
+    }),
+    ("labels of a float", |g| {
+        cross_entropy(matrix(g, "logits"), g.input("labels", ("batch",)));
+    }),
+    ("labels of another shape", |g| {
+        cross_entropy(matrix(g, "logits"), g.input_of::<i64>("labels", ("batch", 1)));
+    }),
+    ("layer on a symbol", |g| {
+        linear(g.input("x", (3, "features")), "hidden", 8);
+    }),
+];
+
+#[test]
+fn every_kind_of_mistake_reads_well() {
+    let all: Vec<String> = MISTAKES.iter().map(|(name, build)| format!("## {name}\n{}", reports(build))).collect();
+    insta::assert_snapshot!("mistakes", all.join("\n\n"));
+}
+
+#[test]
+fn every_mistake_is_reported_once() {
+    for (name, build) in MISTAKES {
+        let g = Graph::new();
+        build(&g);
+        let found = g.check().expect_err("there is a mistake").0.len();
+        assert_eq!(found, 1, "{name}");
+    }
+}
+
+#[test]
+fn two_independent_mistakes_give_two_reports() {
+    let g = Graph::new();
+    let (x, y) = (g.input("x", (2, 3)), g.input("y", (4, 5)));
+    let (sum, product) = (x + y, x.dot(y));
+    let _ = (sum.tanh() * product).sum();
+    let found = g.check().expect_err("two mistakes").0;
+    assert_eq!(found.len(), 2);
+    assert!(matches!(found[0].mistake, Mistake::NotBroadcastable { .. }));
+    assert!(matches!(found[1].mistake, Mistake::SizesDiffer { .. }));
+}
+
+#[test]
+fn one_mistake_used_by_ten_operations_gives_one_report() {
+    let g = Graph::new();
+    let x = g.input("x", (2, 3));
+    let wrong = x + g.input("y", (4, 5));
+    let uses = [
+        wrong.tanh(),
+        wrong * 2.0,
+        1.0 - wrong,
+        wrong.dot(wrong),
+        wrong.sum_over(5),
+        wrong.reshape((7,)),
+        wrong.slice((.., 9)),
+        wrong.softmax(-1),
+        g.gradient(wrong, x),
+        cross_entropy(wrong, wrong),
+        linear(wrong, "layer", 3),
+        x.greater(0.0).select(wrong, x),
+        g.einsum("ab,bc->ac", &[wrong, x]),
+    ];
+    assert!(uses.iter().all(Expr::is_poisoned));
+    assert_eq!(g.check().expect_err("one mistake").0.len(), 1);
+}
+
+#[test]
+fn the_line_is_the_users() {
+    let g = Graph::new();
+    let x = g.input("x", (2, 3));
+    let declared = line!() - 1;
+    let _ = x.softmax(4);
+    let called = line!() - 1;
+    let found = g.check().expect_err("one mistake").0;
+    assert_eq!((found[0].site.line, found[0].operands[0].site.line), (called, declared));
+    assert_eq!(found[0].site.file, "tests/it/diagnostics.rs");
+}
+
+#[test]
+fn a_derivative_has_the_line_of_what_it_came_from() {
+    let g = Graph::new();
+    let x = g.input("x", ());
+    let y = x.tanh();
+    let line = line!() - 1;
+    let before = g.len();
+    g.gradient(y, x);
+    let sites: Vec<u32> = g.ids().skip(before + 1).map(|id| g.node(id).site.line).collect();
+    assert!(!sites.is_empty() && sites.iter().all(|found| *found == line), "{sites:?}");
+}
+
+#[test]
+fn operands_of_two_graphs() {
+    let (g, other) = (Graph::new(), Graph::new());
+    let _ = g.input("x", ()) + other.input("y", ());
+    assert!(g.check().expect_err("one mistake").to_string().contains("the operands belong to different graphs"));
+}

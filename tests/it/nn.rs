@@ -1,0 +1,198 @@
+//! Composites: their derivatives by differences and dual numbers, their values against hand-worked ones, and what they do
+//! at kinks and extremes.
+
+use ndarray::{Array1, ArrayD, array};
+use pullback::{
+    Correction, DType, Expr, Graph, Parameters, Pool, Value,
+    check::prove_expression,
+    nn::{
+        cross_entropy, cross_entropy_with_probabilities, hinge_loss, layer_norm, linear, logistic_loss, squared_error,
+    },
+    ops::Smoothness,
+};
+
+type Composite = for<'g> fn(Expr<'g>) -> Expr<'g>;
+
+/// Every composite of one f64 matrix at a point where it is smooth.
+const SMOOTH: &[(&str, Composite)] = &[
+    ("softmax", |x| x.softmax(-1)),
+    ("softmax over the first axis", |x| x.softmax(0)),
+    ("log_softmax", |x| x.log_softmax(-1)),
+    ("logsumexp", |x| x.logsumexp([0, 1])),
+    ("log_sigmoid", |x| x.log_sigmoid()),
+    ("gelu", |x| x.gelu()),
+    ("gelu_tanh", |x| x.gelu_tanh()),
+    ("silu", |x| x.silu()),
+    ("leaky_relu", |x| x.leaky_relu(0.1)),
+    ("elu", |x| x.elu(1.5)),
+    ("clamp", |x| x.clamp(-0.5, 0.7)),
+    ("relu6", |x| (x * 5.0).relu6()),
+    ("hard_tanh", |x| x.hard_tanh()),
+    ("mean", |x| x.mean()),
+    ("mean_over", |x| x.mean_over(0)),
+    ("variance", |x| x.variance_over(-1, Correction::None)),
+    ("standard deviation", |x| x.standard_deviation_over(-1, Correction::Bessel)),
+    ("norm", |x| x.norm()),
+    ("norm_over", |x| x.norm_over(0)),
+    ("norm_l1", |x| x.norm_l1()),
+    ("layer_norm", |x| x.layer_norm(x.mean_over(0), x.max_over(0), 1e-5)),
+    ("sorted", |x| x.sort(-1) * x),
+    ("top_k", |x| x.top_k(2, -1).0.square()),
+    ("max_pool", |x| x.reshape((1, 1, 2, 3)).max_pool(Pool::size(2).stride(1))),
+    ("avg_pool", |x| x.reshape((1, 1, 2, 3)).avg_pool(Pool::size(2).stride(1).padding(1)).square()),
+    ("cross_entropy", |x| cross_entropy(x, x.graph().constant(array![2i64, 0]))),
+    ("cross_entropy_with_probabilities", |x| cross_entropy_with_probabilities(x, (x * 0.5).softmax(-1))),
+    ("squared_error", |x| squared_error(x, x.sin())),
+    ("logistic_loss", |x| logistic_loss(x, x.cos().sign())),
+    ("hinge_loss", |x| hinge_loss(x, x.cos().sign())),
+    ("where_safe", |x| x.greater(0.0).where_safe(x, 1.0, |x| x.log(), 0.0)),
+];
+
+#[test]
+fn composites_have_the_derivatives_of_their_values() {
+    for (name, composite) in SMOOTH {
+        let g = Graph::new();
+        let x = g.input_of::<f64>("x", (2, 3));
+        let at = Value::from(array![[0.3, -1.2, 0.9], [1.7, -0.4, 0.05]]);
+        let proof = prove_expression(composite(x), &[(x, at)], Smoothness::Smooth);
+        assert!(proof.is_ok(), "{name}: {}", proof.unwrap_err());
+    }
+}
+
+/// f at x, and df/dx of its sum.
+fn value_and_slope(composite: Composite, x: ArrayD<f64>) -> (Vec<f64>, Vec<f64>) {
+    let g = Graph::new();
+    let input = g.input_of::<f64>("x", x.shape());
+    let y = composite(input);
+    let mut program = g.compile([("y", y), ("slope", g.gradient(y.sum(), input))]).expect("no mistake");
+    let out = program.run(&Parameters::default(), [("x", (&x).into())]).expect("fits");
+    let numbers = |name: &str| out[name].array::<f64>().expect("f64").iter().copied().collect();
+    (numbers("y"), numbers("slope"))
+}
+
+fn at(x: &[f64]) -> ArrayD<f64> {
+    Array1::from(x.to_vec()).into_dyn()
+}
+
+const MAX: f64 = f64::MAX;
+
+/// Function, points, values, slopes; exact but for the last place of transcendental functions.
+#[test]
+fn conventions_at_kinks_and_extremes() {
+    let cases: &[(&str, Composite, &[f64], &[f64], &[f64])] = &[
+        ("relu", |x| x.relu(), &[0.0, -0.0, 2.0, -2.0], &[0.0, 0.0, 2.0, 0.0], &[0.0, 0.0, 1.0, 0.0]),
+        ("relu6", |x| x.relu6(), &[0.0, 6.0, 3.0, 7.0], &[0.0, 6.0, 3.0, 6.0], &[0.0, 0.0, 1.0, 0.0]),
+        ("hard_tanh", |x| x.hard_tanh(), &[-1.0, 1.0, 0.5], &[-1.0, 1.0, 0.5], &[1.0, 1.0, 1.0]),
+        ("clamp", |x| x.clamp(-1.0, 2.0), &[-1.0, 2.0, 2.5], &[-1.0, 2.0, 2.0], &[1.0, 1.0, 0.0]),
+        ("abs", |x| x.abs(), &[0.0, -3.0], &[0.0, 3.0], &[0.0, -1.0]),
+        ("maximum", |x| x.maximum(1.0), &[1.0, 2.0, 0.0], &[1.0, 2.0, 1.0], &[0.5, 1.0, 0.0]),
+        ("max", |x| x.max(), &[1.0, 3.0, 3.0], &[3.0], &[0.0, 0.5, 0.5]),
+        ("norm", |x| x.norm(), &[0.0, 0.0], &[0.0], &[0.0, 0.0]),
+        ("standard deviation", |x| x.standard_deviation_over(0, Correction::None), &[2.0, 2.0], &[0.0], &[0.0, 0.0]),
+        ("prod", |x| x.prod(), &[0.0, 3.0, 4.0], &[0.0], &[12.0, 0.0, 0.0]),
+        ("prod of two zeros", |x| x.prod(), &[0.0, 0.0, 4.0], &[0.0], &[0.0, 0.0, 0.0]),
+        ("pow", |x| x.pow(1.5), &[0.0, 4.0], &[0.0, 8.0], &[0.0, 3.0]),
+        ("sigmoid", |x| x.sigmoid(), &[-MAX, -1e4, 1e4, MAX], &[0.0, 0.0, 1.0, 1.0], &[0.0; 4]),
+        ("softplus", |x| x.softplus(), &[-MAX, -1e4, 1e4, MAX], &[0.0, 0.0, 1e4, MAX], &[0.0, 0.0, 1.0, 1.0]),
+        ("log_sigmoid", |x| x.log_sigmoid(), &[-MAX, -1e4, 1e4, MAX], &[-MAX, -1e4, 0.0, 0.0], &[1.0, 1.0, 0.0, 0.0]),
+        ("logsumexp", |x| x.logsumexp(0), &[1e4, -1e4], &[1e4], &[1.0, 0.0]),
+        ("logsumexp of −∞", |x| x.logsumexp(0), &[f64::NEG_INFINITY; 2], &[f64::NEG_INFINITY], &[]),
+        (
+            "cross_entropy",
+            |x| cross_entropy(x, x.graph().constant(1i64)),
+            &[1e300, -1e300, 0.0],
+            &[2e300],
+            &[1.0, -1.0, 0.0],
+        ),
+        ("where_safe", |x| x.greater(0.0).where_safe(x, 1.0, |x| x.log(), 0.0), &[0.0, 1.0], &[0.0, 0.0], &[0.0, 1.0]),
+        ("elu", |x| x.elu(1.0), &[1e4, -1e4], &[1e4, -1.0], &[1.0, 0.0]),
+    ];
+    for (name, composite, x, values, slopes) in cases {
+        let (found, found_slopes) = value_and_slope(*composite, at(x));
+        assert_eq!(found, *values, "value of {name}");
+        if !slopes.is_empty() {
+            assert_eq!(found_slopes, *slopes, "slope of {name}");
+        }
+    }
+}
+
+#[test]
+fn nan_is_not_hidden() {
+    let functions: &[Composite] =
+        &[|x| x.relu(), |x| x.maximum(0.0), |x| x.max(), |x| x.clamp(-1.0, 1.0), |x| x.sign()];
+    for function in functions {
+        assert!(value_and_slope(*function, at(&[f64::NAN])).0[0].is_nan());
+    }
+}
+
+/// The lecture's worked example: f = (0.1, −0.8, 1.4, 1.1), 2.95 for class 2 and 0.75 for class 3, classes from 1.
+#[test]
+fn the_lectures_cross_entropy() {
+    let f: [f64; 4] = [0.1, -0.8, 1.4, 1.1];
+    let total: f64 = f.iter().map(|f| f.exp()).sum();
+    for (class, printed) in [(2i64, 2.95), (3, 0.75)] {
+        let g = Graph::new();
+        let loss = cross_entropy(g.constant(at(&f)), g.constant(class - 1));
+        let mut program = g.compile(loss).expect("no mistake");
+        let found = program.run(&Parameters::default(), []).expect("runs").scalar::<f64>("result").expect("a scalar");
+        let exact = total.ln() - f[class as usize - 1];
+        assert!((found - exact).abs() < 1e-12 && (found - printed).abs() < 5e-3, "class {class}: {found}");
+    }
+}
+
+#[test]
+fn cross_entropy_of_two_classes_is_the_logistic_loss() {
+    for score in [-30.0, -1.5, 0.0, 0.7, 40.0] {
+        for (label, sign) in [(0i64, -1.0), (1, 1.0)] {
+            let g = Graph::new();
+            let f = g.input_of::<f64>("f", ());
+            let logits = (f * 0.0).expand(0).concat([f.expand(0)], 0);
+            let two = cross_entropy(logits, g.constant(label));
+            let one = logistic_loss(f, g.constant(sign));
+            let results = [("two", two), ("one", one), ("d_two", g.gradient(two, f)), ("d_one", g.gradient(one, f))];
+            let mut program = g.compile(results).expect("no mistake");
+            let out = program.run(&Parameters::default(), [("f", (&score).into())]).expect("fits");
+            let number = |name: &str| out.scalar::<f64>(name).expect("a scalar");
+            assert!((number("two") - number("one")).abs() < 1e-14, "{score} {label}");
+            assert!((number("d_two") - number("d_one")).abs() < 1e-15, "{score} {label}");
+        }
+    }
+}
+
+#[test]
+fn a_batch_of_none_and_of_any_size() {
+    let g = Graph::new();
+    let x = g.input("x", ("batch", 4));
+    let label = g.input_of::<i64>("label", ("batch",));
+    let logits = linear(layer_norm(x, "norm").gelu(), "out", 3);
+    let loss = cross_entropy(logits, label).sum();
+    let mut step = g.compile_training(loss).expect("no mistake");
+    let parameters = g.initialize(0).expect("no mistake");
+    for rows in [0usize, 1, 5] {
+        let x = ndarray::Array2::from_shape_fn((rows, 4), |(row, column)| (row + 2 * column) as f32 * 0.3);
+        let label = Array1::from_elem(rows, 1i64);
+        let out = step.run(&parameters, [("x", (&x).into()), ("label", (&label).into())]).expect("fits");
+        assert!(out.loss.is_finite() && (rows > 0) == (out.loss > 0.0));
+        assert_eq!(out.gradients.flat::<f32>().iter().all(|gradient| *gradient == 0.0), rows == 0);
+    }
+}
+
+#[test]
+fn one_hot_and_statistics_by_hand() {
+    let g = Graph::new();
+    let x = g.constant(array![1.0, 2.0, 4.0, 9.0]);
+    let results = [
+        ("one_hot", g.constant(array![2i64, 0]).one_hot(3, DType::F64)),
+        ("mean", x.mean()),
+        ("variance", x.variance_over(0, Correction::Bessel)),
+        ("norm", x.norm()),
+        ("l1", (-x).norm_l1()),
+    ];
+    let out = g.compile(results).expect("no mistake").run(&Parameters::default(), []).expect("runs");
+    assert_eq!(out["one_hot"], array![[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]].into());
+    assert_eq!(out.scalar::<f64>("mean"), Some(4.0));
+    let variance = out.scalar::<f64>("variance").expect("a scalar");
+    assert!((variance - 38.0 / 3.0).abs() < 1e-14, "{variance}");
+    assert_eq!(out.scalar::<f64>("norm"), Some(102f64.sqrt()));
+    assert_eq!(out.scalar::<f64>("l1"), Some(16.0));
+}

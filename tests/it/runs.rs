@@ -1,0 +1,96 @@
+//! What a user is told when a program is fed wrongly. Each text was read before it was accepted.
+
+use ndarray::{Array1, Array2};
+use pullback::{Graph, Initializer, Parameters, Program, RunError, ValueView, nn::cross_entropy};
+
+use super::after_place;
+
+fn classifier() -> (Program, Parameters) {
+    let g = Graph::new();
+    let x = g.input("x", ("batch", 2));
+    let weight = g.parameter("weight", (2, 3), Initializer::Zeros);
+    let label = g.input_of::<i64>("label", ("batch",));
+    let program = g.compile(cross_entropy(x.dot(weight), label).mean()).expect("no mistake");
+    (program, g.initialize(0).expect("no mistake"))
+}
+
+fn refusal<'a>(inputs: impl IntoIterator<Item = (&'a str, ValueView<'a>)>) -> String {
+    let (mut program, parameters) = classifier();
+    program.run(&parameters, inputs).expect_err("it is fed wrongly").to_string()
+}
+
+/// Lines and columns are replaced, so that an edit of this file changes no text below.
+fn normal(text: &str) -> String {
+    let mut parts = text.split("tests/it/runs.rs:");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |normal, part| normal + "runs.rs:L:C" + after_place(part))
+}
+
+#[test]
+fn every_wrong_feed_is_named() {
+    let (x, label) = (Array2::<f32>::zeros((4, 2)), Array1::<i64>::zeros(4));
+    let (wide, double, long) = (Array2::<f32>::zeros((4, 3)), Array2::<f64>::zeros((4, 2)), Array1::<i64>::zeros(5));
+    let flat = Array1::<f32>::zeros(8);
+    let cases = [
+        (refusal([("x", (&x).into())]), r#"input "label" (i64[batch], declared at runs.rs:L:C) is missing"#),
+        (
+            refusal([("x", (&x).into()), ("lable", (&label).into())]),
+            r#"no input is named "lable"; the nearest name is `label`"#,
+        ),
+        (refusal([("x", (&x).into()), ("x", (&x).into())]), r#"input "x" is fed twice"#),
+        (
+            refusal([("x", (&double).into()), ("label", (&label).into())]),
+            r#""x" is f32 (declared at runs.rs:L:C), found f64"#,
+        ),
+        (
+            refusal([("x", (&wide).into()), ("label", (&label).into())]),
+            r#""x" has shape [batch, 2] (declared at runs.rs:L:C), found [4, 3]"#,
+        ),
+        (
+            refusal([("x", (&flat).into()), ("label", (&label).into())]),
+            r#""x" has shape [batch, 2] (declared at runs.rs:L:C), found [8]"#,
+        ),
+        (
+            refusal([("x", (&x).into()), ("label", (&long).into())]),
+            r#"`batch` is 4 by axis 0 of input "x", but axis 0 of input "label" (batch) has size 5"#,
+        ),
+    ];
+    for (found, expected) in cases {
+        assert_eq!(normal(&found), expected);
+    }
+}
+
+#[test]
+fn a_label_out_of_range_names_the_operation_and_its_line() {
+    let (mut program, parameters) = classifier();
+    let (x, label) = (Array2::<f32>::zeros((2, 2)), ndarray::arr1(&[0i64, 3]));
+    let error = program.run(&parameters, [("x", (&x).into()), ("label", (&label).into())]).unwrap_err();
+    assert!(matches!(error, RunError::Node { operation: "gather", .. }), "{error}");
+    let text = normal(&error.to_string());
+    assert!(text.ends_with("at runs.rs:L:C: index 3 is out of range for axis 1 of size 3"), "{text}");
+    // The program is as good as before.
+    let label = ndarray::arr1(&[0i64, 2]);
+    assert!(program.run(&parameters, [("x", (&x).into()), ("label", (&label).into())]).is_ok());
+}
+
+#[test]
+fn a_missing_parameter_is_named() {
+    let (mut program, _) = classifier();
+    let (x, label) = (Array2::<f32>::zeros((2, 2)), Array1::<i64>::zeros(2));
+    let error = program.run(&Parameters::default(), [("x", (&x).into()), ("label", (&label).into())]).unwrap_err();
+    assert_eq!(error.to_string(), "nothing is named `weight`");
+}
+
+#[test]
+fn sizes_that_no_symbol_gives() {
+    let g = Graph::new();
+    let pairs = g.input_of::<f64>("pairs", (2 * pullback::Dim::symbol("n"),));
+    let mut program = g.compile(pairs.sum()).expect("no mistake");
+    let mut run = |n: usize| {
+        let pairs = Array1::<f64>::ones(n);
+        program.run(&Parameters::default(), [("pairs", (&pairs).into())]).map(|out| out.scalar::<f64>("result"))
+    };
+    assert_eq!(run(6), Ok(Some(6.0)));
+    let refused = run(7).unwrap_err().to_string();
+    assert_eq!(normal(&refused), r#"axis 0 of input "pairs" is 2*n (declared at runs.rs:L:C), which is never 7"#);
+}

@@ -4,7 +4,7 @@
 use super::expect::either;
 use crate::graph::{Expr, Mistake, Shape};
 
-/// The negative log-likelihood of one class for each row: −ln softmax(logits)[label].
+/// The negative log-likelihood of one class for each row: −ln pᵧ with p = softmax(logits) and y its label.
 ///
 /// It is computed from the logarithm of softmax, so it is finite with the derivative softmax(logits) − onehot(label) for
 /// logits as large as the dtype holds. A row with −∞ at its label has the loss +∞.

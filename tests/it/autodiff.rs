@@ -4,7 +4,7 @@ use ndarray::{ArrayD, arr0, arr1, array};
 use pullback::{
     Expr, Graph, Initializer, Parameters, Value,
     check::{naive_gradients, prove_expression, random_graph},
-    ops::Smoothness,
+    ops::{Smoothness, verify},
 };
 
 fn evaluate(result: Expr<'_>, inputs: &[(&str, Value)]) -> Value {
@@ -21,6 +21,7 @@ fn random_graphs_have_the_derivatives_of_their_functions() {
         let leaves: Vec<(Expr<'_>, Value)> = inputs.zip(random.values.clone()).collect();
         let proof = prove_expression(random.graph.expr(random.result), &leaves, Smoothness::Smooth);
         assert!(proof.is_ok(), "seed {seed}: {}", proof.unwrap_err());
+        assert_eq!(verify(&random.graph), Ok(()), "seed {seed}");
     }
 }
 

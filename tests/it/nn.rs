@@ -76,10 +76,12 @@ fn at(x: &[f64]) -> ArrayD<f64> {
 
 const MAX: f64 = f64::MAX;
 
-/// Function, points, values, slopes; exact but for the last place of transcendental functions.
+/// A name, a function, points, values and slopes.
+type Case = (&'static str, Composite, &'static [f64], &'static [f64], &'static [f64]);
+
 #[test]
 fn conventions_at_kinks_and_extremes() {
-    let cases: &[(&str, Composite, &[f64], &[f64], &[f64])] = &[
+    let cases: &[Case] = &[
         ("relu", |x| x.relu(), &[0.0, -0.0, 2.0, -2.0], &[0.0, 0.0, 2.0, 0.0], &[0.0, 0.0, 1.0, 0.0]),
         ("relu6", |x| x.relu6(), &[0.0, 6.0, 3.0, 7.0], &[0.0, 6.0, 3.0, 6.0], &[0.0, 0.0, 1.0, 0.0]),
         ("hard_tanh", |x| x.hard_tanh(), &[-1.0, 1.0, 0.5], &[-1.0, 1.0, 0.5], &[1.0, 1.0, 1.0]),

@@ -80,7 +80,7 @@ impl<'g> Expr<'g> {
     }
 
     /// The logarithm of [`Expr::softmax`]: yᵢ = xᵢ − ln Σⱼ e^xⱼ, without the loss of small probabilities. Where all x are
-    /// −∞, so are all y, and the derivative of the sum is 0; +∞ and NaN give NaN.
+    /// −∞, so are all y, and the derivative is that of y = x; +∞ and NaN give NaN.
     ///
     /// # Shapes
     /// `[…, n, …]` → the same.

@@ -201,11 +201,13 @@ fn one_hot_and_statistics_by_hand() {
 
 type Loss = for<'g> fn(Expr<'g>, Expr<'g>) -> Expr<'g>;
 
+type SingleCase = (&'static str, Composite, [f32; 2], [f32; 2], [f32; 2]);
+
 /// In `f32`, where the largest number is reached sooner: function, x, value, slope.
 #[test]
 fn extremes_of_single_precision() {
     const MAX: f32 = f32::MAX;
-    let cases: &[(&str, Composite, [f32; 2], [f32; 2], [f32; 2])] = &[
+    let cases: &[SingleCase] = &[
         ("sigmoid", |x| x.sigmoid(), [-MAX, MAX], [0.0, 1.0], [0.0, 0.0]),
         ("softplus", |x| x.softplus(), [-MAX, MAX], [0.0, MAX], [0.0, 1.0]),
         ("log_sigmoid", |x| x.log_sigmoid(), [-MAX, MAX], [-MAX, 0.0], [1.0, 0.0]),
@@ -232,7 +234,7 @@ fn extremes_of_single_precision() {
 #[test]
 fn rows_of_minus_infinity() {
     const NONE: f64 = f64::NEG_INFINITY;
-    let cases: &[(&str, Composite, &[f64], &[f64], &[f64])] = &[
+    let cases: &[Case] = &[
         ("softmax", |x| x.softmax(0), &[NONE, NONE], &[0.0, 0.0], &[0.0, 0.0]),
         ("softmax, partly", |x| x.softmax(0), &[NONE, 3.0], &[0.0, 1.0], &[0.0, 0.0]),
         ("log_softmax", |x| x.log_softmax(0), &[NONE, NONE], &[NONE, NONE], &[1.0, 1.0]),

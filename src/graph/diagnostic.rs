@@ -75,7 +75,7 @@ pub enum Mistake {
         found: usize,
     },
     /// An operand of another number of axes than it must have.
-    #[error("expected {expected} axes, found {found}")]
+    #[error("expected {expected} axes, found shape {found}")]
     Rank {
         /// What is expected, in words or a number.
         expected: String,
@@ -348,9 +348,21 @@ impl Mistake {
                 "convert one operand: `.cast(DType::{0:?})` on the {1} operand or `.cast(DType::{1:?})` on the {0} one",
                 left, right
             )),
-            Mistake::UnsupportedDType { found, .. } if !found.is_float() => {
-                Some("convert it first, as with `.cast(DType::F32)`".into())
+            Mistake::NotBroadcastableTo { .. } => Some(
+                "axes are aligned at the end; only axes of size 1 stretch, and missing ones are added in front".into(),
+            ),
+            Mistake::UnsupportedDType { expected, found } => help_with_dtype(expected, *found).map(Into::into),
+            Mistake::BadAxes { axes, .. } if has_repetition(axes) => {
+                Some("name each axis once; negative axes count from the end".into())
             }
+            Mistake::NotAPermutation { rank, .. } => Some(format!("name each of the {rank} axes once")),
+            Mistake::SizesDiffer { .. } => Some(
+                "these axes go together, so their sizes must be equal; `transpose` or `reshape` one operand".into(),
+            ),
+            Mistake::NoDerivative { .. } => {
+                Some("differentiate with respect to a float; a cast from an integer passes no derivative back".into())
+            }
+            Mistake::Symbolic { .. } => Some("give the axis a fixed size where it is declared".into()),
             Mistake::AxisOutOfRange { rank: 0, .. } => Some("a scalar has no axes".into()),
             Mistake::AxisOutOfRange { rank, .. } => Some(format!("axes are 0 to {}, or −{rank} to −1", rank - 1)),
             Mistake::GradientOfArray { .. } => {
@@ -366,6 +378,23 @@ impl Mistake {
             _ => None,
         }
     }
+}
+
+/// How to come by what an operation expects, in the words of [`Mistake::UnsupportedDType`].
+fn help_with_dtype(expected: &str, found: DType) -> Option<&'static str> {
+    if expected == "i64 labels" && found.is_float() {
+        return Some("`.cast(DType::I64)` if these are classes; for probabilities `cross_entropy_with_probabilities`");
+    }
+    match expected {
+        _ if expected.contains("i64") => Some("convert it first, as with `.cast(DType::I64)`"),
+        _ if expected.contains("bool") => Some("compare it with something, as with `.not_equal(0)`"),
+        _ if !found.is_float() => Some("convert it first, as with `.cast(DType::F32)`"),
+        _ => None,
+    }
+}
+
+fn has_repetition(axes: &[usize]) -> bool {
+    (1..axes.len()).any(|position| axes[..position].contains(&axes[position]))
 }
 
 /// An operand of a mistaken operation: what it is and where it was made.

@@ -5,7 +5,7 @@ use std::f64::consts::{FRAC_1_SQRT_2, PI};
 
 use super::expect::either;
 use crate::{
-    graph::{Axes, Expr, Mistake, Reduce, Reduction},
+    graph::{Axes, Dim, Expr, Mistake, Reduce, Reduction},
     ops::{Choice, IntoAxes},
 };
 
@@ -40,8 +40,9 @@ impl<'g> Expr<'g> {
     fn exponentials(self, axes: impl IntoAxes) -> Result<(Exponentials<'g>, Axes), Expr<'g>> {
         self.expect_float()?;
         let axes = self.axes(axes)?;
-        if let Some(axis) = axes.iter().copied().find(|axis| self.shape()[*axis].is(0)) {
-            return Err(self.graph().report(Mistake::EmptyReduction { operation: "max", axis }, &[self]));
+        if axes.iter().any(|axis| self.shape()[*axis].is(0)) {
+            let mistake = Mistake::NotPositive { what: "the size of the axis", found: Dim::from(0) };
+            return Err(self.graph().report(mistake, &[self]));
         }
         Ok((Exponentials::over(self, &axes), axes))
     }
@@ -79,7 +80,7 @@ impl<'g> Expr<'g> {
     }
 
     /// The logarithm of [`Expr::softmax`]: yᵢ = xᵢ − ln Σⱼ e^xⱼ, without the loss of small probabilities. Where all x are
-    /// −∞, so are all y, and the derivative of the sum is 0; +∞ and NaN give NaN.
+    /// −∞, so are all y, and the derivative is that of y = x; +∞ and NaN give NaN.
     ///
     /// # Shapes
     /// `[…, n, …]` → the same.

@@ -7,7 +7,7 @@ use super::{Declaration, RunError, Signature};
 use crate::{
     graph::{Bindings, Dim, ValueView},
     names,
-    parameters::{ParameterError, Parameters},
+    parameters::Parameters,
 };
 
 /// What an engine reads: a view for each leaf, inputs before parameters, and the sizes.
@@ -37,9 +37,7 @@ impl Signature {
             leaves.push(view.ok_or_else(|| input.missing())?);
         }
         for parameter in &self.parameters {
-            let nearest = || names::nearest(&parameter.name, parameters.names());
-            let unknown = || ParameterError::Unknown { name: parameter.name.clone(), nearest: nearest() };
-            let view = parameters.view(&parameter.name).ok_or_else(unknown)?;
+            let view = parameters.view(&parameter.name).ok_or_else(|| parameter.missing_among(parameters))?;
             parameter.expect(&view)?;
             leaves.push(view);
         }
@@ -181,5 +179,11 @@ impl Declaration {
     fn missing(&self) -> RunError {
         let (name, ty) = (self.name.clone(), self.ty.clone());
         RunError::MissingInput { name, dtype: ty.dtype, shape: ty.shape, site: self.site }
+    }
+
+    fn missing_among(&self, parameters: &Parameters) -> RunError {
+        let (name, ty) = (self.name.clone(), self.ty.clone());
+        let nearest = names::nearest(&name, parameters.names());
+        RunError::MissingParameter { name, dtype: ty.dtype, shape: ty.shape, site: self.site, nearest }
     }
 }

@@ -142,9 +142,23 @@ pub enum RunError {
         /// The inputs that would tell it.
         candidates: String,
     },
-    /// A parameter that is missing or of another type.
-    #[error(transparent)]
-    Parameter(#[from] ParameterError),
+    /// A parameter of the graph that the parameters do not have.
+    #[error(
+        "parameter {name:?} ({dtype}{shape}, declared at {site}) is not among those given{}",
+        names::suggestion(nearest.as_deref())
+    )]
+    MissingParameter {
+        /// Its name.
+        name: String,
+        /// Its dtype.
+        dtype: DType,
+        /// Its shape.
+        shape: Shape,
+        /// Where it was declared.
+        site: Site,
+        /// The parameter given whose name is most like it.
+        nearest: Option<String>,
+    },
     /// An output that the program does not have.
     #[error("no output is named {name:?}{}", names::suggestion(nearest.as_deref()))]
     UnknownOutput {

@@ -3,7 +3,7 @@
 use pullback::{
     AllAxes, DType, Expr, Graph, Index, Initializer, Pool,
     graph::Mistake,
-    nn::{cross_entropy, linear},
+    nn::{cross_entropy, linear, squared_error},
 };
 
 use super::after_place;
@@ -124,6 +124,28 @@ const MISTAKES: &[(&str, Build)] = &[
     ("labels of another shape", |g| {
         cross_entropy(matrix(g, "logits"), g.input_of::<i64>("labels", ("batch", 1)));
     }),
+    ("target that would broadcast", |g| {
+        squared_error(g.input("prediction", ("batch", 1)), g.input("target", ("batch",)));
+    }),
+    ("gain of another size", |g| {
+        matrix(g, "x").layer_norm(g.input("gain", (4,)), g.input("bias", (3,)), 1e-5);
+    }),
+    ("bounds in the wrong order", |g| {
+        matrix(g, "x").clamp(1.0, -1.0);
+    }),
+    ("activation of an integer", |g| {
+        g.input_of::<i64>("count", (3,)).gelu();
+    }),
+    ("softmax of nothing", |g| {
+        g.input("x", (3, 0)).softmax(-1);
+    }),
+    ("two layers of one name", |g| {
+        let x = matrix(g, "x");
+        let _ = linear(x, "hidden", 3) + linear(x, "hidden", 3);
+    }),
+    ("layer of a scalar", |g| {
+        linear(g.input("x", ()), "hidden", 8);
+    }),
     ("layer on a symbol", |g| {
         linear(g.input("x", (3, "features")), "hidden", 8);
     }),
@@ -191,6 +213,25 @@ fn the_line_is_the_users() {
     let found = g.check().expect_err("one mistake").0;
     assert_eq!((found[0].site.line, found[0].operands[0].site.line), (called, declared));
     assert_eq!(found[0].site.file, "tests/it/diagnostics.rs");
+}
+
+/// The composite's own nodes have the line of its call; what a closure builds has its own.
+#[test]
+fn a_closure_keeps_its_lines() {
+    const OF_LOG: u32 = line!() + 2;
+    fn logarithm(x: Expr<'_>) -> Expr<'_> {
+        x.log()
+    }
+    let g = Graph::new();
+    let x = g.input("x", (2, 3));
+    let y = x.greater(0.0).where_safe(x, 1.0, logarithm, 0.0);
+    let called = line!() - 1;
+    let lines = |name: &str| -> Vec<u32> {
+        let named = g.ids().filter(|id| g.node(*id).op.name() == name);
+        named.map(|id| g.node(id).site.line).collect()
+    };
+    assert_eq!((lines("select"), lines("log")), (vec![called, called], vec![OF_LOG]));
+    assert!(!y.is_poisoned());
 }
 
 #[test]

@@ -198,3 +198,147 @@ fn one_hot_and_statistics_by_hand() {
     assert_eq!(out.scalar::<f64>("norm"), Some(102f64.sqrt()));
     assert_eq!(out.scalar::<f64>("l1"), Some(16.0));
 }
+
+type Loss = for<'g> fn(Expr<'g>, Expr<'g>) -> Expr<'g>;
+
+type SingleCase = (&'static str, Composite, [f32; 2], [f32; 2], [f32; 2]);
+
+/// In `f32`, where the largest number is reached sooner: function, x, value, slope.
+#[test]
+fn extremes_of_single_precision() {
+    const MAX: f32 = f32::MAX;
+    let cases: &[SingleCase] = &[
+        ("sigmoid", |x| x.sigmoid(), [-MAX, MAX], [0.0, 1.0], [0.0, 0.0]),
+        ("softplus", |x| x.softplus(), [-MAX, MAX], [0.0, MAX], [0.0, 1.0]),
+        ("log_sigmoid", |x| x.log_sigmoid(), [-MAX, MAX], [-MAX, 0.0], [1.0, 0.0]),
+        ("silu", |x| x.silu(), [-MAX, MAX], [0.0, MAX], [0.0, 1.0]),
+        ("gelu", |x| x.gelu(), [-MAX, MAX / 4.0], [0.0, MAX / 4.0], [0.0, 1.0]),
+        ("elu", |x| x.elu(1.0), [-MAX, MAX], [-1.0, MAX], [0.0, 1.0]),
+        ("softmax of equals", |x| x.softmax(0), [MAX, MAX], [0.5, 0.5], [0.0, 0.0]),
+        ("softmax", |x| x.softmax(0), [-MAX, MAX], [0.0, 1.0], [0.0, 0.0]),
+        ("logistic_loss", |x| logistic_loss(x, x.zeros_like() - 1.0), [-MAX, MAX], [0.0, MAX], [0.0, 1.0]),
+        ("hinge_loss", |x| hinge_loss(x, x.ones_like()), [-MAX, MAX], [MAX, 0.0], [-1.0, 0.0]),
+    ];
+    for (name, composite, x, values, slopes) in cases {
+        let g = Graph::new();
+        let input = g.input("x", (2,));
+        let y = composite(input);
+        let mut program = g.compile([("y", y), ("slope", g.gradient(y.sum(), input))]).expect("no mistake");
+        let out = program.run(&Parameters::default(), [("x", (&Array1::from(x.to_vec())).into())]).expect("fits");
+        assert_eq!(out["y"], Array1::from(values.to_vec()).into(), "value of {name}");
+        assert_eq!(out["slope"], Array1::from(slopes.to_vec()).into(), "slope of {name}");
+    }
+}
+
+/// A row in which everything is masked: zero probabilities, no NaN, and no derivative.
+#[test]
+fn rows_of_minus_infinity() {
+    const NONE: f64 = f64::NEG_INFINITY;
+    let cases: &[Case] = &[
+        ("softmax", |x| x.softmax(0), &[NONE, NONE], &[0.0, 0.0], &[0.0, 0.0]),
+        ("softmax, partly", |x| x.softmax(0), &[NONE, 3.0], &[0.0, 1.0], &[0.0, 0.0]),
+        ("log_softmax", |x| x.log_softmax(0), &[NONE, NONE], &[NONE, NONE], &[1.0, 1.0]),
+        ("log_softmax, partly", |x| x.log_softmax(0), &[NONE, 3.0], &[NONE, 0.0], &[1.0, -1.0]),
+        ("logsumexp", |x| x.logsumexp(0), &[NONE, NONE], &[NONE], &[0.0, 0.0]),
+        ("logsumexp, partly", |x| x.logsumexp(0), &[NONE, 3.0], &[3.0], &[0.0, 1.0]),
+        (
+            "cross_entropy to a masked class",
+            |x| cross_entropy_with_probabilities(x, x.graph().constant(array![0.0, 1.0])),
+            &[NONE, 3.0],
+            &[0.0],
+            &[0.0, 0.0],
+        ),
+    ];
+    for (name, composite, x, values, slopes) in cases {
+        assert_eq!(value_and_slope(*composite, at(x)), (values.to_vec(), slopes.to_vec()), "{name}");
+    }
+    let infinite = value_and_slope(|x| x.logsumexp(0), at(&[f64::INFINITY, 1.0])).0;
+    assert_eq!(infinite, [f64::INFINITY]);
+}
+
+#[test]
+fn conventions_of_further_kinks() {
+    let cases: &[(&str, Composite, &[f64], &[f64])] = &[
+        ("leaky_relu", |x| x.leaky_relu(0.1), &[0.0, -0.0, 1.0], &[0.1, 0.1, 1.0]),
+        ("elu", |x| x.elu(1.5), &[0.0, 1.0], &[1.5, 1.0]),
+        ("norm_l1", |x| x.norm_l1(), &[0.0, -2.0], &[0.0, -1.0]),
+        ("hinge_loss", |x| hinge_loss(x, x.ones_like()), &[1.0, 0.5, 2.0], &[0.0, -1.0, 0.0]),
+    ];
+    for (name, composite, x, slopes) in cases {
+        assert_eq!(value_and_slope(*composite, at(x)).1, *slopes, "slope of {name}");
+    }
+}
+
+#[test]
+fn nan_passes_through_every_composite() {
+    for (name, composite) in SMOOTH.iter().filter(|(name, _)| !["where_safe", "sorted", "top_k"].contains(name)) {
+        let all = ArrayD::from_elem(vec![2, 3], f64::NAN);
+        assert!(value_and_slope(*composite, all).0.iter().all(|value| value.is_nan()), "{name}");
+    }
+}
+
+/// By the tail of the normal distribution, independent of erf: Φ(x) by Simpson's rule.
+#[test]
+fn gelu_is_x_times_the_normal_distribution() {
+    let density = |t: f64| (-0.5 * t * t).exp() / (2.0 * std::f64::consts::PI).sqrt();
+    for x in [-3.0f64, -0.7, 0.2, 2.5] {
+        let n = 2000;
+        let step = x / f64::from(n);
+        let weight = |i: i32| if i == 0 || i == n { 1.0 } else { 2.0 + 2.0 * f64::from(i % 2) };
+        let area: f64 = (0..=n).map(|i| weight(i) * density(f64::from(i) * step)).sum::<f64>() * step / 3.0;
+        let (exact, approximate) =
+            (value_and_slope(|x| x.gelu(), at(&[x])).0, value_and_slope(|x| x.gelu_tanh(), at(&[x])).0);
+        // Simpson's error is step⁴·x/180 times the fourth derivative, below 10⁻¹².
+        assert!((exact[0] - x * (0.5 + area)).abs() < 1e-12, "{x}: {exact:?}");
+        assert!((exact[0] - approximate[0]).abs() < 5e-4, "{x}: {approximate:?}");
+    }
+}
+
+/// A mean of equal numbers is that number, and a mean of none is NaN without a NaN in any derivative.
+#[test]
+fn statistics_over_a_batch_of_any_size() {
+    let g = Graph::new();
+    let (x, shift) = (g.input_of::<f64>("x", ("batch", 2)), g.input_of::<f64>("shift", (2,)));
+    let loss = (x + shift).powi(2).mean();
+    let results = [
+        ("mean", x.mean_over(0)),
+        ("variance", x.variance_over(0, Correction::Bessel)),
+        ("deviation", x.standard_deviation_over(0, Correction::None)),
+        ("slope", g.gradient(loss, shift)),
+    ];
+    let mut program = g.compile(results).expect("no mistake");
+    let shift = array![0.5, 0.5];
+    for rows in [0usize, 1, 2, 49] {
+        let x = ndarray::Array2::from_elem((rows, 2), 0.1);
+        let out = program.run(&Parameters::default(), [("x", (&x).into()), ("shift", (&shift).into())]).expect("fits");
+        let first = |name: &str| out[name].array::<f64>().expect("f64")[[0]];
+        if rows == 0 {
+            assert!(first("mean").is_nan() && first("variance").is_nan());
+            assert_eq!(out["slope"], array![0.0, 0.0].into());
+            continue;
+        }
+        // The sum of up to 49 terms is rounded 48 times.
+        assert!((first("mean") - 0.1).abs() < 1e-15 && first("deviation").abs() < 1e-15, "{rows}");
+        assert_eq!(first("variance").is_nan(), rows == 1);
+        assert!((first("slope") - 0.6).abs() < 1e-14, "{rows}: {}", first("slope"));
+    }
+}
+
+#[test]
+fn losses_by_hand() {
+    let cases: &[(Loss, f64, f64, f64)] = &[
+        (|f, y| squared_error(f, y), 3.0, 1.0, 4.0),
+        (|f, y| hinge_loss(f, y), 0.25, 1.0, 0.75),
+        (|f, y| hinge_loss(f, y), 0.25, -1.0, 1.25),
+        (|f, y| logistic_loss(f, y), 0.0, 1.0, std::f64::consts::LN_2),
+        (|f, y| logistic_loss(f, y), 3f64.ln(), -1.0, 4f64.ln()),
+    ];
+    for (position, (loss, f, y, expected)) in cases.iter().enumerate() {
+        let g = Graph::new();
+        let result = loss(g.constant(*f), g.constant(*y));
+        let out = g.compile(result).expect("no mistake").run(&Parameters::default(), []).expect("runs");
+        let found = out.scalar::<f64>("result").expect("a scalar");
+        // One place of each of a few functions.
+        assert!((found - expected).abs() < 1e-15, "case {position}: {found}");
+    }
+}

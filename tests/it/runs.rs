@@ -78,7 +78,8 @@ fn a_missing_parameter_is_named() {
     let (mut program, _) = classifier();
     let (x, label) = (Array2::<f32>::zeros((2, 2)), Array1::<i64>::zeros(2));
     let error = program.run(&Parameters::default(), [("x", (&x).into()), ("label", (&label).into())]).unwrap_err();
-    assert_eq!(error.to_string(), "nothing is named `weight`");
+    let expected = r#"parameter "weight" (f32[2, 3], declared at runs.rs:L:C) is not among those given"#;
+    assert_eq!(normal(&error.to_string()), expected);
 }
 
 #[test]

@@ -30,5 +30,5 @@ pub(crate) use shape::has_too_many_elements;
 pub use shape::{Axes, Shape, Type};
 pub use site::Site;
 pub(crate) use storage::FrameGuard;
-pub use storage::{Graph, Node, NodeId, Operands, Scope};
+pub use storage::{Graph, NodeId, Operands, Scope};
 pub use value::{Element, Value, ValueView, ValueViewMut};

@@ -37,7 +37,7 @@ pub type Operands = SmallVec<[NodeId; 3]>;
 
 /// What a node computes, of which type, and where that was written.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Node {
+pub(crate) struct Node {
     /// The primitive with its attributes.
     pub op: Op,
     /// The type of its value.

@@ -227,8 +227,8 @@ fn a_closure_keeps_its_lines() {
     let y = x.greater(0.0).where_safe(x, 1.0, logarithm, 0.0);
     let called = line!() - 1;
     let lines = |name: &str| -> Vec<u32> {
-        let named = g.ids().filter(|id| g.node(*id).op.name() == name);
-        named.map(|id| g.node(id).site.line).collect()
+        let named = g.ids().filter(|id| g.expr(*id).op().name() == name);
+        named.map(|id| g.expr(id).site().line).collect()
     };
     assert_eq!((lines("select"), lines("log")), (vec![called, called], vec![OF_LOG]));
     assert!(!y.is_poisoned());

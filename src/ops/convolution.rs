@@ -7,8 +7,8 @@ use super::{
     real::Real,
     rule::{Application, Evaluation, Fault, LinearMap, Linearization, Rule, expect_float, expect_operands},
     sample::{Sample, reals},
-    slice::dims,
-    spatial::{Span, expect_count, expect_positive, extent},
+    slice::{dims, expect_count},
+    spatial::{Span, expect_positive, extent},
 };
 use crate::graph::{Axes, Convolution, Dim, Dims, Expr, Mistake, Reverse, Shape, Type, Value};
 

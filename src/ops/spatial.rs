@@ -2,6 +2,7 @@
 //! or of each. Out: one number per axis, and the number of places. Convolution and pooling share it; nothing is built
 //! here.
 
+use super::slice::expect_count;
 use crate::graph::{Axes, Dim, Mistake};
 
 /// One number for all the axes that a window goes over, or one for each.
@@ -151,11 +152,6 @@ impl Span {
 /// (size − 1)·dilation + 1: the extent of elements that are `dilation` apart; 0 for none.
 pub(super) fn extent(size: &Dim, dilation: usize) -> Dim {
     if size.is(0) { Dim::from(0) } else { (size.clone() - 1) * dilation as i64 + 1 }
-}
-
-/// That there is one entry for each axis.
-pub(super) fn expect_count(what: &'static str, found: usize, expected: usize) -> Result<(), Mistake> {
-    if found == expected { Ok(()) } else { Err(Mistake::AttributeCount { what, expected, found }) }
 }
 
 /// That no entry is 0.

@@ -6,7 +6,8 @@ use super::{
     real::{Number, Real},
     rule::{Application, Custom, Evaluation, Fault, LinearMap, Linearization, Rule, expect_number, expect_operands},
     sample::{Sample, listed, reals},
-    spatial::{Span, expect_count, expect_positive, extent},
+    slice::expect_count,
+    spatial::{Span, expect_positive, extent},
 };
 use crate::graph::{
     Axes, DType, Dim, Dims, Expr, Gather, Literal, Mistake, Pad, ScatterAdd, Shape, Type, Value, Window,

@@ -11,8 +11,44 @@ use crate::{
     check::Evaluator,
     graph::{Expr, Graph, IntoResults, NodeId, Op, Site},
     parameters::{Layout, ParameterSpec, Parameters},
-    program::{CompileError, Declaration, Engine, Program, Signature, TrainingStep},
+    program::{CompileError, Declaration, Engine, Program, Runner, Signature, TrainingStep},
+    runtime::{Machine, available_threads},
 };
+
+/// How a graph is compiled.
+///
+/// # Example
+/// ```
+/// use pullback::{Graph, Options};
+/// let g = Graph::new();
+/// let x = g.input("x", ("n",));
+/// let options = Options { threads: 1, ..Options::default() };
+/// let program = g.compile_with([("y", x.tanh())], &options)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct Options {
+    /// How many threads a run may use, the caller's among them. The results do not depend on it, to the last bit.
+    pub threads: usize,
+    /// What computes the numbers.
+    pub evaluation: Evaluation,
+}
+
+/// What computes the numbers of a program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Evaluation {
+    /// Steps that are fused and planned beforehand.
+    Compiled,
+    /// One operation after another by the plainest means: slow, and the truth that everything faster is compared with.
+    Reference,
+}
+
+impl Default for Options {
+    /// All threads that the machine runs at once, compiled.
+    fn default() -> Options {
+        Options { threads: available_threads(), evaluation: Evaluation::Compiled }
+    }
+}
 
 impl Graph {
     /// Makes named results ready to run: one expression (then named `result`), or pairs of a name and an expression.
@@ -35,8 +71,19 @@ impl Graph {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn compile<'g>(&'g self, results: impl IntoResults<'g>) -> Result<Program, CompileError> {
-        let (signature, engine) = self.engine(&results.into_results())?;
-        Ok(Program::new(signature, engine))
+        self.compile_with(results, &Options::default())
+    }
+
+    /// [`Graph::compile`] with options.
+    ///
+    /// # Errors
+    /// As for [`Graph::compile`].
+    pub fn compile_with<'g>(
+        &'g self,
+        results: impl IntoResults<'g>,
+        options: &Options,
+    ) -> Result<Program, CompileError> {
+        Ok(Program::new(self.runner(&results.into_results(), options)?))
     }
 
     /// Makes a loss and its gradient with respect to every parameter of the graph ready to run.
@@ -49,10 +96,11 @@ impl Graph {
     #[track_caller]
     pub fn compile_training(&self, loss: Expr<'_>) -> Result<TrainingStep, CompileError> {
         let none: [(&str, Expr<'_>); 0] = [];
-        self.compile_training_with(loss, none)
+        self.compile_training_with(loss, none, &Options::default())
     }
 
-    /// [`Graph::compile_training`] with further named outputs, computed in the same step: metrics, predictions.
+    /// [`Graph::compile_training`] with options, and with further named outputs that are computed in the same step:
+    /// metrics, predictions.
     ///
     /// # Errors
     /// As for [`Graph::compile_training`].
@@ -61,6 +109,7 @@ impl Graph {
         &'g self,
         loss: Expr<'g>,
         others: impl IntoResults<'g>,
+        options: &Options,
     ) -> Result<TrainingStep, CompileError> {
         let _frame = self.enter("compile_training", Site::caller());
         let parameters = self.parameters();
@@ -71,12 +120,12 @@ impl Graph {
             .map(|(parameter, gradient)| (format!("gradient of {}", parameter.name().unwrap_or_default()), *gradient));
         let mut results: Vec<(String, Expr<'g>)> = std::iter::once(("loss".into(), loss)).chain(named).collect();
         results.extend(others.into_results());
-        let (signature, engine) = self.engine(&results)?;
+        let runner = self.runner(&results, options)?;
         let layout = Arc::new(
             Layout::new(self.parameter_specs().map(|spec| (spec.name, spec.dtype, spec.shape)))
                 .map_err(crate::parameters::ParameterError::from)?,
         );
-        Ok(TrainingStep { signature, engine, layout })
+        Ok(TrainingStep { runner, layout })
     }
 
     /// Draws the first values of all parameters by their initializers: the same seed gives the same numbers, and adding
@@ -101,14 +150,30 @@ impl Graph {
         })
     }
 
-    fn engine(&self, results: &[(String, Expr<'_>)]) -> Result<(Signature, Box<dyn Engine>), CompileError> {
+    fn runner(&self, results: &[(String, Expr<'_>)], options: &Options) -> Result<Runner, CompileError> {
         self.check()?;
         let signature = self.signature(results)?;
         let leaf = |declaration: &Declaration| self.named(&declaration.name).map(|leaf| leaf.id());
         let needed = signature.inputs.iter().filter(|input| input.is_needed).chain(&signature.parameters);
         let leaves: Vec<NodeId> = needed.filter_map(leaf).collect();
         let ids: Vec<NodeId> = results.iter().map(|(_, result)| result.id()).collect();
-        Ok((signature, Box::new(Evaluator::new(self, &leaves, &ids))))
+        let engine: Box<dyn Engine> = match options.evaluation {
+            Evaluation::Reference => Box::new(Evaluator::new(self, &leaves, &ids)),
+            Evaluation::Compiled => {
+                let copy = Graph::new();
+                let mut map = std::collections::HashMap::new();
+                for id in self.ancestors(&ids) {
+                    let node = self.node(id);
+                    let _f = copy.enter("copy", node.site);
+                    let ops: Vec<NodeId> = self.operands(id).iter().map(|o| map[o]).collect();
+                    map.insert(id, copy.insert(node.op.clone(), node.ty.clone(), &ops));
+                }
+                let leaves = leaves.iter().map(|leaf| map.get(leaf).copied()).collect();
+                let ids = ids.iter().map(|id| map[id]).collect();
+                Box::new(Machine::new(copy, leaves, ids, options.threads))
+            }
+        };
+        Ok(Runner::new(signature, engine))
     }
 
     fn signature(&self, results: &[(String, Expr<'_>)]) -> Result<Signature, CompileError> {

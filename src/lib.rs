@@ -13,9 +13,12 @@ pub mod nn;
 pub mod ops;
 pub mod optim;
 pub mod parameters;
+mod plan;
 pub mod program;
+mod runtime;
 pub mod text;
 
+pub use compile::{Evaluation, Options};
 pub use graph::{
     Bindings, DType, Diagnostics, Dim, Element, Expr, Graph, Initializer, Mistake, Orientation, ParseError, Shape,
     Site, Triangle, Type, Value, ValueView, ValueViewMut,
@@ -23,5 +26,5 @@ pub use graph::{
 pub use nn::Correction;
 pub use ops::{AllAxes, Convolve, Index, Padding, PerAxis, Pool};
 pub use parameters::{Gradients, Parameters};
-pub use program::{CompileError, Outputs, Program, RunError, TrainingOutput, TrainingStep};
+pub use program::{CompileError, Outputs, Profile, Program, RunError, StepProfile, TrainingOutput, TrainingStep};
 pub use text::Parsed;

@@ -3,12 +3,14 @@
 //! In: a graph and its results. Out: an engine. It plans nothing and reuses no memory beyond dropping a value after its
 //! last use; whatever is faster is compared with it.
 
+use std::time::{Duration, Instant};
+
 use ndarray::ArrayD;
 
 use crate::{
     graph::{Bindings, Graph, NodeId, Op, Site, Type, Value, ValueView, ValueViewMut},
     ops::{self, Evaluation, Real},
-    program::{Engine, RunError},
+    program::{Engine, Profile, RunError, StepProfile},
 };
 
 /// An op-by-op evaluator of part of a graph.
@@ -122,6 +124,30 @@ impl Engine for Evaluator {
             write(value, result);
         }
         Ok(())
+    }
+
+    /// One step for the whole: nobody tunes the reference.
+    fn profile(
+        &mut self,
+        leaves: &[ValueView<'_>],
+        bindings: &Bindings,
+        results: &mut [ValueViewMut<'_>],
+        n_runs: usize,
+    ) -> Result<Profile, RunError> {
+        let mut time = Duration::MAX;
+        for _ in 0..n_runs.max(1) {
+            let start = Instant::now();
+            self.run(leaves, bindings, results)?;
+            time = time.min(start.elapsed());
+        }
+        let Some(last) = self.steps.last() else { return Ok(Profile { steps: Vec::new() }) };
+        let description = format!("{} operations, one after another", self.steps.len());
+        Ok(Profile { steps: vec![StepProfile { description, site: last.site, time, flops: 0, bytes: 0 }] })
+    }
+
+    fn show(&mut self, _: &Bindings) -> Result<String, RunError> {
+        let lines = self.steps.iter().map(|step| format!("{} → {}  {}\n", step.op.name(), step.ty, step.site));
+        Ok(lines.collect())
     }
 }
 

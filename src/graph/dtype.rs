@@ -32,6 +32,15 @@ impl DType {
         self != DType::Bool
     }
 
+    /// Bytes of one element.
+    pub fn size(self) -> usize {
+        match self {
+            DType::F32 => 4,
+            DType::F64 | DType::I64 => 8,
+            DType::Bool => 1,
+        }
+    }
+
     /// The name in the text form: `f32`, `f64`, `i64` or `bool`.
     pub fn name(self) -> &'static str {
         match self {

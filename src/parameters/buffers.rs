@@ -102,22 +102,23 @@ impl Buffers {
     }
 
     /// All arrays at once, in the order of the layout, to write.
-    pub fn views_mut(&mut self) -> Vec<ValueViewMut<'_>> {
+    pub fn views_mut(&mut self) -> impl Iterator<Item = ValueViewMut<'_>> {
         let (mut f32s, mut f64s) = (&mut self.f32s[..], &mut self.f64s[..]);
-        let mut views = Vec::with_capacity(self.layout.len());
-        for (_, slot) in self.layout.iter() {
-            views.push(match slot.dtype {
-                DType::F32 => ValueViewMut::F32(split_first(&mut f32s, slot)),
-                DType::F64 => ValueViewMut::F64(split_first(&mut f64s, slot)),
-                DType::I64 | DType::Bool => unreachable!("invariant: a layout holds floats only"),
-            });
-        }
-        views
+        self.layout.iter().map(move |(_, slot)| match slot.dtype {
+            DType::F32 => ValueViewMut::F32(split_first(&mut f32s, slot)),
+            DType::F64 => ValueViewMut::F64(split_first(&mut f64s, slot)),
+            DType::I64 | DType::Bool => unreachable!("invariant: a layout holds floats only"),
+        })
     }
 
     /// The array of that name, whatever its dtype.
     pub fn view(&self, name: &str) -> Option<ValueView<'_>> {
         self.layout.get(name).map(|slot| self.view_of(slot))
+    }
+
+    /// The array at a position of the layout.
+    pub(crate) fn view_at(&self, position: usize) -> ValueView<'_> {
+        self.view_of(self.layout.slot_at(position))
     }
 
     /// The array of that name.

@@ -100,6 +100,16 @@ impl Layout {
         self.slots.get(name)
     }
 
+    /// The position of the slot of that name.
+    pub(crate) fn position(&self, name: &str) -> Option<usize> {
+        self.slots.get_index_of(name)
+    }
+
+    /// The slot at a position below [`Layout::len`].
+    pub(crate) fn slot_at(&self, position: usize) -> &Slot {
+        &self.slots[position]
+    }
+
     /// Names and slots, in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Slot)> {
         self.slots.iter().map(|(name, slot)| (name.as_str(), slot))

@@ -1,6 +1,6 @@
 //! What one instruction of a tile program computes. In: a primitive. Out: the elementwise function that it is, if any.
 
-use crate::graph::{Binary, Comparison, Connective, DType, Predicate, Unary};
+use crate::graph::{Binary, Comparison, Connective, DType, Op, Predicate, Unary};
 
 /// A function of at most three operands, elementwise.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -21,4 +21,47 @@ pub(crate) enum Function {
     Select,
     /// The same value in another dtype.
     Cast(DType),
+}
+
+impl Function {
+    /// The function that a primitive is, if it is elementwise.
+    pub(crate) fn of(op: &Op) -> Option<Function> {
+        match op {
+            Op::Unary(function) => Some(Function::Unary(*function)),
+            Op::Binary(function) => Some(Function::Binary(*function)),
+            Op::Comparison(function) => Some(Function::Comparison(*function)),
+            Op::Connective(function) => Some(Function::Connective(*function)),
+            Op::Predicate(function) => Some(Function::Predicate(*function)),
+            Op::IntegerPower(power) => Some(Function::IntegerPower(power.exponent)),
+            Op::Select(_) => Some(Function::Select),
+            Op::Cast(cast) => Some(Function::Cast(cast.dtype)),
+            _ => None,
+        }
+    }
+
+    /// The name, as in the text of a graph.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Function::Unary(function) => function.name(),
+            Function::Binary(function) => function.name(),
+            Function::Comparison(function) => function.name(),
+            Function::Connective(function) => function.name(),
+            Function::Predicate(function) => function.name(),
+            Function::IntegerPower(_) => "integer_power",
+            Function::Select => "select",
+            Function::Cast(_) => "cast",
+        }
+    }
+
+    /// How much longer it takes than an addition, roughly: what tasks are cut by.
+    pub(crate) fn weight(self) -> usize {
+        match self {
+            Function::Unary(Unary::Negate | Unary::Abs | Unary::Sign | Unary::Relu) => 1,
+            Function::Unary(Unary::Floor | Unary::Ceil | Unary::Round) => 1,
+            Function::Unary(Unary::Sqrt | Unary::Rsqrt) | Function::Binary(Binary::Div) => 4,
+            Function::Unary(_) => 8,
+            Function::Binary(Binary::Pow | Binary::Atan2) => 30,
+            _ => 1,
+        }
+    }
 }

@@ -1,4 +1,211 @@
-//! Graph with sizes → plan. In: a graph and numbers for its symbols. Out: steps, buffers and an independent check of
-//! them. Nothing here runs anything.
+//! Graph with sizes → plan. In: a graph, its results and a number for each symbol. Out: a [`Plan`]: steps in order, and
+//! where every value lies. Nothing here runs anything, and nothing is left for the runtime to decide.
+//!
+//! [`network`] puts the graph into numbers and movements of data into strides; [`cluster`] decides what is computed
+//! together; [`order`] puts clusters in a row; [`tile`] writes the program of each fused one; [`memory`] places what is
+//! kept; [`check`] proves the places right without having made them.
 
+mod access;
+pub(crate) mod check;
+mod cluster;
 mod function;
+pub(crate) mod memory;
+mod network;
+mod order;
+mod product;
+mod show;
+mod tile;
+
+pub(crate) use access::{Access, Axis, Sizes, count};
+pub(crate) use function::Function;
+pub(crate) use network::{Along, Kind, Network, Number, Origin, PlanError, Vertex};
+pub(crate) use product::{Batch, Contraction};
+pub(crate) use tile::{Action, Extent, Instruction, Memory, Padding, Place, TileProgram};
+
+use self::{cluster::Clusters, memory::Lifetime};
+use crate::{
+    graph::{Bindings, Graph, NodeId, Op, Type},
+    ops,
+};
+
+/// What a program does, for one set of sizes.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) network: Network,
+    pub(crate) steps: Vec<Step>,
+    /// Where the value of each vertex lies.
+    pub(crate) places: Vec<Storage>,
+    /// Bytes of the arena.
+    pub(crate) arena_bytes: usize,
+    /// The least that any layout of these steps in this order needs.
+    pub(crate) lower_bound: usize,
+}
+
+/// Where a value lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Storage {
+    /// Nowhere: no step but its own reads it, or it is one number.
+    Nowhere,
+    /// An input or parameter.
+    Leaf(usize),
+    /// An array that the program owns.
+    Constant,
+    /// The arena, from this byte.
+    Arena(usize),
+    /// A result.
+    Output(usize),
+}
+
+/// One step.
+#[derive(Debug)]
+pub(crate) struct Step {
+    pub(crate) work: Work,
+    /// Vertices whose memory it reads.
+    pub(crate) reads: Vec<usize>,
+    /// Vertices whose memory it writes.
+    pub(crate) writes: Vec<usize>,
+    /// First byte of what the step alone uses of the arena, and how many.
+    pub(crate) partials: (usize, usize),
+    /// The node that a report names: the last of those that it computes.
+    pub(crate) origin: Origin,
+    /// Operations on floats, a multiply-add as two.
+    pub(crate) flops: usize,
+    /// Bytes read and written, each value once.
+    pub(crate) bytes: usize,
+}
+
+/// What a step does.
+#[derive(Debug)]
+pub(crate) enum Work {
+    /// Fused functions and reductions.
+    Tile(TileProgram),
+    /// A product of matrices.
+    Contraction(usize, Contraction),
+    /// Any other primitive.
+    Primitive(usize, Op),
+}
+
+impl Plan {
+    /// The plan of the part of `graph` that `results` need; `leaves` are fed, in this order.
+    pub(crate) fn new(
+        graph: &Graph,
+        leaves: &[Option<NodeId>],
+        results: &[NodeId],
+        bindings: &Bindings,
+    ) -> Result<Plan, PlanError> {
+        let network = Network::new(graph, leaves, results, bindings)?;
+        let clusters = Clusters::new(&network);
+        let order = order::order(&network, &clusters);
+        let is_stored = stored(&network, &clusters);
+        let mut steps: Vec<Step> =
+            order.iter().map(|cluster| step(&network, &clusters.clusters[*cluster], &is_stored)).collect();
+        let (places, layout) = place(&network, &mut steps, &is_stored);
+        let plan = Plan { network, steps, places, arena_bytes: layout.bytes, lower_bound: layout.lower_bound };
+        debug_assert_eq!(check::check(&plan), Ok(()));
+        Ok(plan)
+    }
+}
+
+/// Which vertices are read outside of their cluster, or are results.
+fn stored(network: &Network, clusters: &Clusters) -> Vec<bool> {
+    let mut is_stored = vec![false; network.vertices.len()];
+    for (vertex, of) in network.vertices.iter().enumerate() {
+        for operand in &of.operands {
+            is_stored[operand.vertex] |= clusters.of[operand.vertex] != clusters.of[vertex];
+        }
+    }
+    network.results.iter().for_each(|result| is_stored[*result] = true);
+    is_stored
+}
+
+fn step(network: &Network, cluster: &cluster::Cluster, is_stored: &[bool]) -> Step {
+    let last = *cluster.members.last().expect("invariant: a cluster has members");
+    let work = match (&network.vertices[last].kind, cluster.domain) {
+        (Kind::Contraction(contraction), None) => Work::Contraction(last, contraction.clone()),
+        (Kind::Primitive(op), None) => Work::Primitive(last, op.clone()),
+        _ => Work::Tile(TileProgram::new(network, cluster, &|vertex| is_stored[vertex])),
+    };
+    let operands = cluster.members.iter().flat_map(|member| &network.vertices[*member].operands);
+    let has_memory = |vertex: &usize| !matches!(network.vertices[*vertex].kind, Kind::Splat(_));
+    let mut reads: Vec<usize> = operands
+        .map(|operand| operand.vertex)
+        .filter(|vertex| cluster.members.binary_search(vertex).is_err())
+        .filter(has_memory)
+        .collect();
+    reads.sort_unstable();
+    reads.dedup();
+    let writes: Vec<usize> = cluster.members.iter().copied().filter(|member| is_stored[*member]).collect();
+    let touched = reads.iter().chain(&writes).map(|vertex| network.vertices[*vertex].bytes());
+    let bytes = touched.sum();
+    let flops = cluster.members.iter().map(|member| network.flops(*member)).sum();
+    Step { work, reads, writes, partials: (0, 0), origin: network.vertices[last].origin, flops, bytes }
+}
+
+impl Vertex {
+    /// Bytes of its value.
+    pub(crate) fn bytes(&self) -> usize {
+        count(&self.sizes) * self.dtype.size()
+    }
+}
+
+impl Network {
+    /// Operations on floats of one vertex.
+    fn flops(&self, vertex: usize) -> usize {
+        let of = &self.vertices[vertex];
+        match &of.kind {
+            Kind::Map(_) => count(&of.sizes),
+            Kind::Reduce(reduce) => reduce.rows * reduce.columns,
+            Kind::Contraction(contraction) => 2 * count(&of.sizes) * contraction.k,
+            Kind::Primitive(op) => {
+                let ty = |vertex: &Vertex| Type::new(vertex.dtype, vertex.sizes.as_slice());
+                let operands: Vec<Type> =
+                    of.operands.iter().map(|operand| ty(&self.vertices[operand.vertex])).collect();
+                ops::flops(op, &operands, &ty(of)).as_number().map_or(0, |flops| flops.max(0) as usize)
+            }
+            _ => 0,
+        }
+    }
+}
+
+/// Places every value that is kept, and what each step needs for itself.
+fn place(network: &Network, steps: &mut [Step], is_stored: &[bool]) -> (Vec<Storage>, memory::Layout) {
+    let mut places = vec![Storage::Nowhere; network.vertices.len()];
+    for (vertex, of) in network.vertices.iter().enumerate() {
+        match &of.kind {
+            Kind::Leaf(position) => places[vertex] = Storage::Leaf(*position),
+            Kind::Constant(_) => places[vertex] = Storage::Constant,
+            _ => {}
+        }
+    }
+    network.results.iter().enumerate().for_each(|(position, result)| places[*result] = Storage::Output(position));
+    let mut last_read = vec![0; network.vertices.len()];
+    for (position, step) in steps.iter().enumerate() {
+        step.reads.iter().chain(&step.writes).for_each(|vertex| last_read[*vertex] = position);
+    }
+    let (mut owners, mut lifetimes) = (Vec::new(), Vec::new());
+    for (position, step) in steps.iter().enumerate() {
+        for vertex in step.writes.iter().filter(|vertex| is_stored[**vertex] && places[**vertex] == Storage::Nowhere) {
+            owners.push(Owner::Vertex(*vertex));
+            let bytes = network.vertices[*vertex].bytes();
+            lifetimes.push(Lifetime { first: position, last: last_read[*vertex], bytes });
+        }
+        if let Work::Tile(program) = &step.work {
+            owners.push(Owner::Step(position));
+            lifetimes.push(Lifetime { first: position, last: position, bytes: program.partial_bytes() });
+        }
+    }
+    let layout = memory::lay_out(&lifetimes);
+    for ((owner, lifetime), offset) in owners.into_iter().zip(&lifetimes).zip(&layout.offsets) {
+        match owner {
+            Owner::Vertex(vertex) => places[vertex] = Storage::Arena(*offset),
+            Owner::Step(step) => steps[step].partials = (*offset, lifetime.bytes),
+        }
+    }
+    (places, layout)
+}
+
+/// What a buffer of the arena is for.
+enum Owner {
+    Vertex(usize),
+    Step(usize),
+}

@@ -3,47 +3,103 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{Declaration, RunError, Signature};
+use super::{Declaration, RunError, Signature, recycle::recycled};
 use crate::{
     graph::{Bindings, Dim, ValueView},
     names,
-    parameters::Parameters,
+    parameters::{Layout, Parameters},
 };
 
-/// What an engine reads: a view for each leaf, inputs before parameters, and the sizes.
-pub(super) struct Bound<'a> {
-    pub(super) leaves: Vec<ValueView<'a>>,
+/// What a call leaves for the next, so that one like it is bound without allocating, hashing or solving anything.
+#[derive(Debug, Default)]
+pub(super) struct Binder {
+    fed: Vec<Option<ValueView<'static>>>,
+    /// The shapes of the inputs of the last call, one after another; a rank and then sizes, or [`NOT_FED`].
+    shapes: Vec<usize>,
+    /// What they told.
     pub(super) bindings: Bindings,
+    /// The layout of the parameters of the last call, and where each parameter of the program is in it.
+    layout: Option<Arc<Layout>>,
+    positions: Vec<usize>,
 }
 
-impl Signature {
-    /// Matches what is fed with what was declared.
+/// Stands in place of the rank of an input that is not fed.
+const NOT_FED: usize = usize::MAX;
+
+impl Binder {
+    /// Matches what is fed with what was declared, and appends a view of each leaf to `leaves`, inputs before parameters.
     pub(super) fn bind<'a, 'n, 'i: 'a>(
-        &self,
+        &mut self,
+        signature: &Signature,
         parameters: &'a Parameters,
         inputs: impl IntoIterator<Item = (&'n str, ValueView<'i>)>,
-    ) -> Result<Bound<'a>, RunError> {
-        let mut fed: Vec<Option<ValueView<'a>>> = vec![None; self.inputs.len()];
+        leaves: &mut Vec<ValueView<'a>>,
+    ) -> Result<(), RunError> {
+        let mut fed: Vec<Option<ValueView<'a>>> = recycled(std::mem::take(&mut self.fed));
+        fed.resize(signature.inputs.len(), None);
         for (name, view) in inputs {
-            let position = self.inputs.iter().position(|input| input.name == name).ok_or_else(|| self.unknown(name))?;
-            self.inputs[position].expect(&view)?;
+            let found = signature.inputs.iter().position(|input| input.name == name);
+            let position = found.ok_or_else(|| signature.unknown(name))?;
+            signature.inputs[position].expect(&view)?;
             if fed[position].replace(view.reborrow()).is_some() {
                 return Err(RunError::DuplicateInput { name: name.to_owned() });
             }
         }
-        let bindings = self.sizes(&fed)?;
-        let mut leaves = Vec::with_capacity(self.inputs.len() + self.parameters.len());
-        for (input, view) in self.inputs.iter().zip(fed).filter(|(input, _)| input.is_needed) {
+        if !self.has_seen(&fed) {
+            self.shapes.clear();
+            self.bindings = signature.sizes(&fed)?;
+            self.remember(&fed);
+        }
+        for (input, view) in signature.inputs.iter().zip(fed.drain(..)).filter(|(input, _)| input.is_needed) {
             leaves.push(view.ok_or_else(|| input.missing())?);
         }
-        for parameter in &self.parameters {
-            let view = parameters.view(&parameter.name).ok_or_else(|| parameter.missing_among(parameters))?;
-            parameter.expect(&view)?;
-            leaves.push(view);
-        }
-        Ok(Bound { leaves, bindings })
+        self.fed = recycled(fed);
+        self.locate(signature, parameters)?;
+        leaves.extend(self.positions.iter().map(|position| parameters.view_at(*position)));
+        Ok(())
     }
 
+    /// Finds the parameters, unless they are laid out as the last ones were.
+    fn locate(&mut self, signature: &Signature, parameters: &Parameters) -> Result<(), RunError> {
+        if self.layout.as_ref().is_some_and(|layout| Arc::ptr_eq(layout, parameters.layout())) {
+            return Ok(());
+        }
+        self.layout = None;
+        self.positions.clear();
+        for parameter in &signature.parameters {
+            let position = parameters.layout().position(&parameter.name);
+            let position = position.ok_or_else(|| parameter.missing_among(parameters))?;
+            parameter.expect(&parameters.view_at(position))?;
+            self.positions.push(position);
+        }
+        self.layout = Some(parameters.layout().clone());
+        Ok(())
+    }
+
+    /// Whether the last call was fed arrays of these shapes.
+    fn has_seen(&self, fed: &[Option<ValueView<'_>>]) -> bool {
+        let mut rest = self.shapes.as_slice();
+        for view in fed {
+            let shape = view.as_ref().map(ValueView::shape);
+            let rank = shape.map_or(NOT_FED, <[usize]>::len);
+            let Some(left) = rest.strip_prefix(&[rank]).and_then(|rest| rest.strip_prefix(shape.unwrap_or(&[]))) else {
+                return false;
+            };
+            rest = left;
+        }
+        rest.is_empty()
+    }
+
+    fn remember(&mut self, fed: &[Option<ValueView<'_>>]) {
+        for view in fed {
+            let shape = view.as_ref().map(ValueView::shape);
+            self.shapes.push(shape.map_or(NOT_FED, <[usize]>::len));
+            self.shapes.extend_from_slice(shape.unwrap_or(&[]));
+        }
+    }
+}
+
+impl Signature {
     fn unknown(&self, name: &str) -> RunError {
         let nearest = names::nearest(name, self.inputs.iter().map(|input| input.name.as_str()));
         RunError::UnknownInput { name: name.to_owned(), nearest }
@@ -89,7 +145,7 @@ impl Signature {
         }
     }
 
-    fn unbound(&self, symbol: &Arc<str>) -> RunError {
+    pub(super) fn unbound(&self, symbol: &Arc<str>) -> RunError {
         let has_it = |input: &&Declaration| input.ty.shape.iter().any(|dim| dim.symbols().contains(symbol));
         let candidates: Vec<String> =
             self.inputs.iter().filter(has_it).map(|input| format!("{:?}", input.name)).collect();

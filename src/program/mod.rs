@@ -6,17 +6,21 @@
 mod bind;
 mod error;
 mod outputs;
+mod profile;
+mod recycle;
+mod runner;
 mod training;
 
 use std::{fmt, sync::Arc};
 
 pub use error::{CompileError, RunError};
 pub use outputs::Outputs;
+pub use profile::{Profile, StepProfile};
+pub(crate) use runner::Runner;
 pub use training::{TrainingOutput, TrainingStep};
 
 use crate::{
     graph::{Bindings, Site, Type, Value, ValueView, ValueViewMut},
-    names,
     parameters::Parameters,
 };
 
@@ -29,6 +33,18 @@ pub(crate) trait Engine: Send + fmt::Debug {
         bindings: &Bindings,
         results: &mut [ValueViewMut<'_>],
     ) -> Result<(), RunError>;
+
+    /// Runs `n_runs` times and gives the shortest time of each step.
+    fn profile(
+        &mut self,
+        leaves: &[ValueView<'_>],
+        bindings: &Bindings,
+        results: &mut [ValueViewMut<'_>],
+        n_runs: usize,
+    ) -> Result<Profile, RunError>;
+
+    /// What it does for these sizes, as text for people.
+    fn show(&mut self, bindings: &Bindings) -> Result<String, RunError>;
 }
 
 /// What a program is fed and what it gives.
@@ -71,23 +87,22 @@ pub(crate) struct Declaration {
 /// ```
 #[derive(Debug)]
 pub struct Program {
-    signature: Signature,
-    engine: Box<dyn Engine>,
+    runner: Runner,
 }
 
 impl Program {
-    pub(crate) fn new(signature: Signature, engine: Box<dyn Engine>) -> Program {
-        Program { signature, engine }
+    pub(crate) fn new(runner: Runner) -> Program {
+        Program { runner }
     }
 
     /// Names and types of the inputs that must be fed, in the order of declaration.
     pub fn inputs(&self) -> impl Iterator<Item = (&str, &Type)> {
-        self.signature.inputs.iter().filter(|input| input.is_needed).map(|input| (input.name.as_str(), &input.ty))
+        self.runner.signature.inputs.iter().filter(|input| input.is_needed).map(|input| (input.name.as_str(), &input.ty))
     }
 
     /// Names and types of the outputs.
     pub fn outputs(&self) -> impl Iterator<Item = (&str, &Type)> {
-        self.signature.outputs.iter().map(|output| (output.name.as_str(), &output.ty))
+        self.runner.signature.outputs.iter().map(|output| (output.name.as_str(), &output.ty))
     }
 
     /// Computes the outputs.
@@ -102,18 +117,15 @@ impl Program {
         parameters: &'a Parameters,
         inputs: impl IntoIterator<Item = (&'n str, ValueView<'i>)>,
     ) -> Result<Outputs, RunError> {
-        let bound = self.signature.bind(parameters, inputs)?;
-        let mut values = Vec::with_capacity(self.signature.outputs.len());
-        for output in &self.signature.outputs {
-            values.push(Value::zeros(output.ty.dtype, &output.sizes(&bound.bindings)?));
-        }
+        let mut leaves = Vec::new();
+        self.runner.bind(parameters, inputs, &mut leaves)?;
+        let mut values = self.runner.zeros(0)?;
         let mut views: Vec<ValueViewMut<'_>> = values.iter_mut().map(Value::view_mut).collect();
-        self.engine.run(&bound.leaves, &bound.bindings, &mut views)?;
-        let names = self.signature.outputs.iter().map(|output| output.name.clone());
-        Ok(Outputs::new(names.zip(values)))
+        self.runner.run(&leaves, &mut views)?;
+        Ok(Outputs::new(self.runner.names(0).zip(values)))
     }
 
-    /// Computes outputs into arrays of the caller's.
+    /// Computes outputs into arrays of the caller's. A second call with arrays of the same shapes allocates nothing.
     ///
     /// # Errors
     /// As for [`Program::run`]; also if an array named is no output, if one is missing, or if it has another type than
@@ -136,53 +148,57 @@ impl Program {
         inputs: impl IntoIterator<Item = (&'n str, ValueView<'i>)>,
         outputs: impl IntoIterator<Item = (&'n str, ValueViewMut<'r>)>,
     ) -> Result<(), RunError> {
-        let bound = self.signature.bind(parameters, inputs)?;
-        let declared = &self.signature.outputs;
-        let mut views: Vec<Option<ValueViewMut<'r>>> = declared.iter().map(|_| None).collect();
-        for (name, view) in outputs {
-            let position = declared.iter().position(|output| output.name == name);
-            let position = position.ok_or_else(|| self.signature.unknown_output(name))?;
-            if views[position].replace(view).is_some() {
-                return Err(RunError::DuplicateOutput { name: name.to_owned() });
-            }
-        }
-        let mut results = Vec::with_capacity(declared.len());
-        for (output, view) in declared.iter().zip(views) {
-            let view = view.ok_or_else(|| RunError::MissingOutput { name: output.name.clone() })?;
-            output.expect_result(&view, &bound.bindings)?;
-            results.push(view);
-        }
-        self.engine.run(&bound.leaves, &bound.bindings, &mut results)
-    }
-}
-
-impl Signature {
-    fn unknown_output(&self, name: &str) -> RunError {
-        let nearest = names::nearest(name, self.outputs.iter().map(|output| output.name.as_str()));
-        RunError::UnknownOutput { name: name.to_owned(), nearest }
-    }
-}
-
-impl Declaration {
-    /// The shape in numbers.
-    fn sizes(&self, bindings: &Bindings) -> Result<Vec<usize>, RunError> {
-        self.ty.shape.evaluate(bindings).map_err(|dim| RunError::BadSize {
-            name: self.name.clone(),
-            dim,
-            site: self.site,
-        })
+        let mut leaves = self.runner.take_leaves();
+        self.runner.bind(parameters, inputs, &mut leaves)?;
+        let mut results = self.runner.take_results();
+        self.runner.order(outputs, &mut results)?;
+        let done = self.runner.run(&leaves, &mut results);
+        self.runner.give_back(leaves, results);
+        done
     }
 
-    /// That an array to be written has the type of the output.
-    fn expect_result(&self, view: &ValueViewMut<'_>, bindings: &Bindings) -> Result<(), RunError> {
-        let (name, site) = (self.name.clone(), self.site);
-        if view.dtype() != self.ty.dtype {
-            return Err(RunError::WrongDType { name, expected: self.ty.dtype, found: view.dtype(), site });
-        }
-        let sizes = self.sizes(bindings)?;
-        if view.shape() != sizes {
-            return Err(RunError::WrongShape { name, expected: sizes.into(), found: view.shape().to_vec(), site });
-        }
-        Ok(())
+    /// Runs `n_runs` times and gives the shortest time of each step, with the user's line that it comes from.
+    ///
+    /// # Errors
+    /// As for [`Program::run`].
+    ///
+    /// # Example
+    /// ```
+    /// use pullback::{Graph, Parameters};
+    /// let g = Graph::new();
+    /// let x = g.input("x", (1000,));
+    /// let mut program = g.compile([("y", x.tanh().sum())])?;
+    /// let profile = program.profile(&Parameters::default(), [("x", (&ndarray::arr1(&[0.5f32; 1000])).into())], 10)?;
+    /// assert_eq!(profile.steps.iter().map(|step| step.flops).sum::<usize>(), 2000);
+    /// println!("{profile}");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn profile<'n, 'i>(
+        &mut self,
+        parameters: &Parameters,
+        inputs: impl IntoIterator<Item = (&'n str, ValueView<'i>)>,
+        n_runs: usize,
+    ) -> Result<Profile, RunError> {
+        self.runner.profile(parameters, inputs, n_runs)
+    }
+
+    /// The plan for these values of the symbols, as text: steps with what they compute and cost, the bodies of fused
+    /// ones, and a map of the memory.
+    ///
+    /// # Errors
+    /// [`RunError`] if a symbol has no value, or if there is no plan for these sizes.
+    ///
+    /// # Example
+    /// ```
+    /// use pullback::Graph;
+    /// let g = Graph::new();
+    /// let x = g.input("x", ("batch", 8));
+    /// let mut program = g.compile([("y", x.softmax(-1))])?;
+    /// let plan = program.show([("batch", 32)])?;
+    /// assert!(plan.starts_with("1 steps"), "{plan}");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn show<'n>(&mut self, sizes: impl IntoIterator<Item = (&'n str, i64)>) -> Result<String, RunError> {
+        self.runner.show(sizes)
     }
 }

@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
-use super::{Engine, Outputs, RunError, Signature};
+use super::{Outputs, Profile, RunError, Runner};
 use crate::{
-    graph::{Value, ValueView},
+    graph::{DType, Value, ValueView, ValueViewMut},
     parameters::{Gradients, Layout, Parameters},
 };
 
@@ -13,8 +13,7 @@ use crate::{
 #[derive(Debug)]
 pub struct TrainingStep {
     /// Its outputs are the loss, the gradients in the order of the layout, and then what else was asked for.
-    pub(crate) signature: Signature,
-    pub(crate) engine: Box<dyn Engine>,
+    pub(crate) runner: Runner,
     pub(crate) layout: Arc<Layout>,
 }
 
@@ -44,7 +43,8 @@ impl TrainingStep {
         Ok(TrainingOutput { loss, gradients, outputs })
     }
 
-    /// The same, with the gradients written into memory that is there already.
+    /// The same, with the gradients written into memory that is there already: a second call with arrays of the same
+    /// shapes allocates nothing, unless there are further outputs.
     ///
     /// # Errors
     /// As for [`Program::run`](super::Program::run); also if `gradients` is not in the layout of this graph's
@@ -58,25 +58,71 @@ impl TrainingStep {
         if **gradients.layout() != *self.layout {
             return Err(RunError::GradientLayout);
         }
-        let bound = self.signature.bind(parameters, inputs)?;
-        let (loss_and_gradients, others) = self.signature.outputs.split_at(1 + self.layout.len());
-        let mut loss = Value::zeros(loss_and_gradients[0].ty.dtype, &[]);
-        let mut values = Vec::with_capacity(others.len());
-        for output in others {
-            values.push(Value::zeros(output.ty.dtype, &output.sizes(&bound.bindings)?));
-        }
-        let mut views = vec![loss.view_mut()];
+        let mut leaves = self.runner.take_leaves();
+        self.runner.bind(parameters, inputs, &mut leaves)?;
+        let n_others = 1 + self.layout.len();
+        let mut loss = Loss::new(self.runner.signature.outputs[0].ty.dtype);
+        let mut values = self.runner.zeros(n_others)?;
+        let mut views = self.runner.take_results();
+        views.push(loss.view_mut());
         views.extend(gradients.views_mut());
         views.extend(values.iter_mut().map(Value::view_mut));
-        self.engine.run(&bound.leaves, &bound.bindings, &mut views)?;
-        let loss = loss.scalar::<f64>().or(loss.scalar::<f32>().map(f64::from));
-        let loss = loss.expect("invariant: a loss is a float scalar");
-        Ok((loss, Outputs::new(others.iter().map(|output| output.name.clone()).zip(values))))
+        let done = self.runner.run(&leaves, &mut views);
+        self.runner.give_back(leaves, views);
+        done?;
+        Ok((loss.number(), Outputs::new(self.runner.names(n_others).zip(values))))
+    }
+
+    /// Runs `n_runs` times and gives the shortest time of each step.
+    ///
+    /// # Errors
+    /// As for [`TrainingStep::run`].
+    pub fn profile<'n, 'i>(
+        &mut self,
+        parameters: &Parameters,
+        inputs: impl IntoIterator<Item = (&'n str, ValueView<'i>)>,
+        n_runs: usize,
+    ) -> Result<Profile, RunError> {
+        self.runner.profile(parameters, inputs, n_runs)
+    }
+
+    /// The plan for these values of the symbols, as text; see [`Program::show`](super::Program::show).
+    ///
+    /// # Errors
+    /// [`RunError`] if a symbol has no value, or if there is no plan for these sizes.
+    pub fn show<'n>(&mut self, sizes: impl IntoIterator<Item = (&'n str, i64)>) -> Result<String, RunError> {
+        self.runner.show(sizes)
     }
 
     /// The parameters' own layout where it is equal, so that later comparisons are of pointers.
     fn layout_for(&self, parameters: &Parameters) -> Arc<Layout> {
         let own = parameters.layout();
         if **own == *self.layout { own.clone() } else { self.layout.clone() }
+    }
+}
+
+/// The loss while it is computed.
+enum Loss {
+    F32(f32),
+    F64(f64),
+}
+
+impl Loss {
+    fn new(dtype: DType) -> Loss {
+        if dtype == DType::F32 { Loss::F32(0.0) } else { Loss::F64(0.0) }
+    }
+
+    fn view_mut(&mut self) -> ValueViewMut<'_> {
+        match self {
+            Loss::F32(loss) => loss.into(),
+            Loss::F64(loss) => loss.into(),
+        }
+    }
+
+    fn number(&self) -> f64 {
+        match self {
+            Loss::F32(loss) => f64::from(*loss),
+            Loss::F64(loss) => *loss,
+        }
     }
 }

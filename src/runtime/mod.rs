@@ -2,3 +2,17 @@
 //! that the plan could have decided.
 
 mod instruction_set;
+mod machine;
+mod matmul;
+mod movement;
+mod plain;
+mod plain_step;
+mod pool;
+mod product;
+mod scalar;
+mod tape;
+mod tile;
+mod vector;
+
+pub(crate) use machine::Machine;
+pub(crate) use pool::available_threads;

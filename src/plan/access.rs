@@ -1,0 +1,218 @@
+//! How the elements of an array lie in memory. In: shapes and movements of data. Out: an [`Access`], sizes with strides,
+//! so that a movement of data costs nothing. It does not say whose memory it is.
+
+use smallvec::SmallVec;
+
+/// Sizes of axes in numbers.
+pub(crate) type Sizes = SmallVec<[usize; 4]>;
+
+/// One axis: how many elements, and how far apart they are, in elements.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Axis {
+    pub(crate) size: usize,
+    pub(crate) stride: isize,
+}
+
+/// The place of every element: that of index i is `offset + Σ iₐ·strideₐ`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Access {
+    pub(crate) offset: isize,
+    pub(crate) axes: SmallVec<[Axis; 4]>,
+}
+
+/// The number of elements of an array.
+pub(crate) fn count(sizes: &[usize]) -> usize {
+    sizes.iter().product()
+}
+
+impl Access {
+    /// Row-major order without gaps.
+    pub(crate) fn contiguous(sizes: &[usize]) -> Access {
+        let mut stride = 1isize;
+        let mut axes: SmallVec<[Axis; 4]> = SmallVec::with_capacity(sizes.len());
+        for size in sizes.iter().rev() {
+            axes.push(Axis { size: *size, stride });
+            stride *= (*size).max(1) as isize;
+        }
+        axes.reverse();
+        Access { offset: 0, axes }
+    }
+
+    /// The number of elements.
+    pub(crate) fn count(&self) -> usize {
+        self.axes.iter().map(|axis| axis.size).product()
+    }
+
+    /// The sizes of the axes.
+    pub(crate) fn sizes(&self) -> Sizes {
+        self.axes.iter().map(|axis| axis.size).collect()
+    }
+
+    /// Whether the elements lie in row-major order without gaps, from the start.
+    pub(crate) fn is_contiguous(&self) -> bool {
+        if self.count() == 0 {
+            return true;
+        }
+        let mut expected = 1isize;
+        for axis in self.axes.iter().rev().filter(|axis| axis.size != 1) {
+            if axis.stride != expected {
+                return false;
+            }
+            expected *= axis.size as isize;
+        }
+        self.offset == 0
+    }
+
+    /// Axis i of the result is axis `permutation[i]` of this.
+    pub(crate) fn transposed(&self, permutation: &[usize]) -> Access {
+        Access { offset: self.offset, axes: permutation.iter().map(|axis| self.axes[*axis]).collect() }
+    }
+
+    /// Axis i of this becomes axis `places[i]` of an array of `sizes`; axes of size 1 stretch, others are added.
+    pub(crate) fn broadcast(&self, places: &[usize], sizes: &[usize]) -> Access {
+        let mut axes: SmallVec<[Axis; 4]> = sizes.iter().map(|size| Axis { size: *size, stride: 0 }).collect();
+        for (axis, place) in self.axes.iter().zip(places) {
+            if axis.size != 1 {
+                axes[*place].stride = axis.stride;
+            }
+        }
+        Access { offset: self.offset, axes }
+    }
+
+    /// Every `steps[i]`-th element from `starts[i]`, `sizes[i]` of them.
+    pub(crate) fn sliced(&self, starts: &[usize], steps: &[usize], sizes: &[usize]) -> Access {
+        let mut sliced = self.clone();
+        if count(sizes) == 0 {
+            return Access::contiguous(sizes);
+        }
+        for (position, axis) in sliced.axes.iter_mut().enumerate() {
+            sliced.offset += axis.stride * starts[position] as isize;
+            *axis = Axis { size: sizes[position], stride: axis.stride * steps[position] as isize };
+        }
+        sliced
+    }
+
+    /// The elements in reverse order along `axes`.
+    pub(crate) fn reversed(&self, axes: &[usize]) -> Access {
+        let mut reversed = self.clone();
+        for position in axes.iter().filter(|position| self.axes[**position].size > 0) {
+            let axis = &mut reversed.axes[*position];
+            reversed.offset += axis.stride * (axis.size as isize - 1);
+            axis.stride = -axis.stride;
+        }
+        reversed
+    }
+
+    /// The same order of elements with as few axes as possible; axes of size 1 are gone.
+    pub(crate) fn collapsed(&self) -> Access {
+        let mut axes: SmallVec<[Axis; 4]> = SmallVec::new();
+        for axis in self.axes.iter().filter(|axis| axis.size != 1) {
+            match axes.last_mut() {
+                Some(last) if last.stride == axis.stride * axis.size as isize => {
+                    *last = Axis { size: last.size * axis.size, stride: axis.stride };
+                }
+                _ => axes.push(*axis),
+            }
+        }
+        Access { offset: self.offset, axes }
+    }
+
+    /// The same row-major order of elements in other sizes, if strides can say so.
+    pub(crate) fn reshaped(&self, sizes: &[usize]) -> Option<Access> {
+        if self.count() == 0 {
+            return Some(Access::contiguous(sizes));
+        }
+        let collapsed = self.collapsed();
+        let mut rest: SmallVec<[Axis; 4]> = collapsed.axes.clone();
+        let mut axes: SmallVec<[Axis; 4]> = SmallVec::with_capacity(sizes.len());
+        // From the innermost axis outwards, each new axis is cut off the innermost axis that is left.
+        for size in sizes.iter().rev() {
+            if *size == 1 {
+                axes.push(Axis { size: 1, stride: 0 });
+                continue;
+            }
+            let last = rest.last_mut()?;
+            if last.size % size != 0 {
+                return None;
+            }
+            axes.push(Axis { size: *size, stride: last.stride });
+            *last = Axis { size: last.size / size, stride: last.stride * *size as isize };
+            if last.size == 1 {
+                rest.pop();
+            }
+        }
+        axes.reverse();
+        Some(Access { offset: self.offset, axes })
+    }
+
+    /// The one axis that `axes` of this make together, if strides can say so.
+    pub(crate) fn merged(&self, axes: &[usize]) -> Option<Axis> {
+        let collapsed = self.transposed(axes).collapsed();
+        match collapsed.axes.as_slice() {
+            [] => Some(Axis { size: 1, stride: 0 }),
+            [axis] => Some(*axis),
+            _ => None,
+        }
+    }
+}
+
+/// How one array is read by another of the same or a larger domain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Relation {
+    /// Element i is read by element i, in row-major order.
+    Same,
+    /// Element r is read by all of `r·columns .. (r + 1)·columns`.
+    Expanded {
+        /// How often each element is read.
+        columns: usize,
+    },
+    /// In any other way.
+    Other,
+}
+
+impl Access {
+    /// How the elements of an array of `n_elements` in row-major order are read through this.
+    pub(crate) fn relation(&self, n_elements: usize) -> Relation {
+        let collapsed = self.collapsed();
+        if collapsed.offset != 0 {
+            return Relation::Other;
+        }
+        match collapsed.axes.as_slice() {
+            [] if n_elements == 1 => Relation::Same,
+            [axis] if axis.stride == 1 && axis.size == n_elements => Relation::Same,
+            [axis] if axis.stride == 0 && n_elements == 1 => Relation::Expanded { columns: axis.size },
+            [rows, columns] if rows.stride == 1 && rows.size == n_elements && columns.stride == 0 => {
+                Relation::Expanded { columns: columns.size }
+            }
+            _ => Relation::Other,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn movements_compose_into_strides() {
+        let x = Access::contiguous(&[2, 3, 4]);
+        let t = x.transposed(&[2, 0, 1]);
+        assert_eq!(t.sizes().as_slice(), [4, 2, 3]);
+        assert_eq!(t.collapsed().axes.as_slice(), [Axis { size: 4, stride: 1 }, Axis { size: 6, stride: 4 }]);
+        assert_eq!(t.reshaped(&[4, 6]).map(|access| access.axes[1].stride), Some(4));
+        assert_eq!(t.reshaped(&[8, 3]), None);
+        let r = x.reversed(&[2]);
+        assert_eq!((r.offset, r.axes[2].stride), (3, -1));
+        let s = x.sliced(&[1, 0, 1], &[1, 2, 2], &[1, 2, 2]);
+        assert_eq!((s.offset, s.axes[1].stride, s.axes[2].stride), (13, 8, 2));
+    }
+
+    #[test]
+    fn relations_are_told_from_strides() {
+        let rows = Access::contiguous(&[5]).reshaped(&[5, 1]).expect("axes of size 1 are free");
+        assert_eq!(rows.broadcast(&[0, 1], &[5, 7]).relation(5), Relation::Expanded { columns: 7 });
+        assert_eq!(Access::contiguous(&[5, 7]).relation(35), Relation::Same);
+        assert_eq!(Access::contiguous(&[7]).broadcast(&[1], &[5, 7]).relation(7), Relation::Other);
+        assert_eq!(Access::contiguous(&[]).broadcast(&[], &[9]).relation(1), Relation::Expanded { columns: 9 });
+    }
+}

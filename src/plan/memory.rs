@@ -1,0 +1,185 @@
+//! Where values lie in the arena. In: for each buffer its bytes, and the steps that make it and last read it. Out: an
+//! offset for each, so that no two that live at once overlap, and how close that comes to the least there can be.
+
+use std::collections::BTreeSet;
+
+/// Every buffer begins at a multiple of so many bytes.
+pub(crate) const ALIGNMENT: usize = 64;
+
+/// With more buffers than this, only the order of time is tried: the others compare each with each.
+const MOST_COMPARED: usize = 2048;
+
+/// A buffer: `first` writes it, `last` is the last step that reads it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Lifetime {
+    pub(crate) first: usize,
+    pub(crate) last: usize,
+    pub(crate) bytes: usize,
+}
+
+/// Offsets of buffers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Layout {
+    pub(crate) offsets: Vec<usize>,
+    pub(crate) bytes: usize,
+    /// What lives at the fullest step: no layout needs less.
+    pub(crate) lower_bound: usize,
+}
+
+impl Lifetime {
+    fn overlaps(&self, other: &Lifetime) -> bool {
+        self.first <= other.last && other.first <= self.last
+    }
+}
+
+/// The smallest of three layouts: best fit by falling size, by falling length of life, and by time.
+///
+/// # Source
+/// Pisarchyk and Lee, *Efficient memory management for deep neural net inference*, 2020, for the first.
+pub(crate) fn lay_out(lifetimes: &[Lifetime]) -> Layout {
+    let rounded: Vec<Lifetime> = lifetimes
+        .iter()
+        .map(|lifetime| Lifetime { bytes: lifetime.bytes.next_multiple_of(ALIGNMENT), ..*lifetime })
+        .collect();
+    let lower_bound = fullest(&rounded);
+    let mut best = by_time(&rounded);
+    if rounded.len() <= MOST_COMPARED {
+        let mut order: Vec<usize> = (0..rounded.len()).collect();
+        order.sort_by_key(|buffer| (std::cmp::Reverse(rounded[*buffer].bytes), *buffer));
+        let by_size = best_fit(&rounded, &order);
+        order.sort_by_key(|buffer| (std::cmp::Reverse(rounded[*buffer].last - rounded[*buffer].first), *buffer));
+        let by_life = best_fit(&rounded, &order);
+        for layout in [by_size, by_life] {
+            if layout.1 < best.1 {
+                best = layout;
+            }
+        }
+    }
+    Layout { offsets: best.0, bytes: best.1, lower_bound }
+}
+
+fn fullest(lifetimes: &[Lifetime]) -> usize {
+    let mut changes: Vec<(usize, isize)> = Vec::with_capacity(2 * lifetimes.len());
+    for lifetime in lifetimes {
+        changes.push((lifetime.first, lifetime.bytes as isize));
+        changes.push((lifetime.last + 1, -(lifetime.bytes as isize)));
+    }
+    changes.sort_unstable();
+    let mut live = 0;
+    let sums = changes.into_iter().map(|(_, change)| {
+        live += change;
+        live
+    });
+    sums.max().unwrap_or(0).max(0) as usize
+}
+
+/// Each buffer in the smallest gap that holds it between those placed before that live at the same time.
+fn best_fit(lifetimes: &[Lifetime], order: &[usize]) -> (Vec<usize>, usize) {
+    let mut offsets = vec![0usize; lifetimes.len()];
+    let mut placed: Vec<usize> = Vec::with_capacity(order.len());
+    let mut end = 0;
+    for buffer in order.iter().copied() {
+        let lifetime = &lifetimes[buffer];
+        let (mut offset, mut gap, mut start) = (None, usize::MAX, 0);
+        for other in placed.iter().filter(|other| lifetimes[**other].overlaps(lifetime)) {
+            let room = offsets[*other].saturating_sub(start);
+            if room >= lifetime.bytes && room < gap {
+                (offset, gap) = (Some(start), room);
+            }
+            start = start.max(offsets[*other] + lifetimes[*other].bytes);
+        }
+        offsets[buffer] = offset.unwrap_or(start);
+        end = end.max(offsets[buffer] + lifetime.bytes);
+        let position = placed.partition_point(|other| offsets[*other] <= offsets[buffer]);
+        placed.insert(position, buffer);
+    }
+    (offsets, end)
+}
+
+/// Buffers in the order of time, each in the smallest hole that is free by then.
+fn by_time(lifetimes: &[Lifetime]) -> (Vec<usize>, usize) {
+    let mut order: Vec<usize> = (0..lifetimes.len()).collect();
+    order.sort_by_key(|buffer| (lifetimes[*buffer].first, *buffer));
+    let mut ends: BTreeSet<(usize, usize)> = BTreeSet::new();
+    let mut holes: BTreeSet<(usize, usize)> = BTreeSet::new();
+    let (mut offsets, mut end) = (vec![0usize; lifetimes.len()], 0usize);
+    for buffer in order {
+        let lifetime = &lifetimes[buffer];
+        while let Some((last, over)) = ends.first().copied().filter(|(last, _)| *last < lifetime.first) {
+            ends.remove(&(last, over));
+            give_back(&mut holes, offsets[over], lifetimes[over].bytes);
+        }
+        let hole = holes.iter().copied().filter(|(_, bytes)| *bytes >= lifetime.bytes).min_by_key(|hole| (hole.1, hole.0));
+        offsets[buffer] = match hole {
+            Some((offset, bytes)) => {
+                holes.remove(&(offset, bytes));
+                give_back(&mut holes, offset + lifetime.bytes, bytes - lifetime.bytes);
+                offset
+            }
+            None => {
+                // The hole at the end grows.
+                let last = holes.last().copied().filter(|(offset, bytes)| offset + bytes == end);
+                let offset = last.map_or(end, |(offset, _)| offset);
+                last.iter().for_each(|hole| _ = holes.remove(hole));
+                end = offset + lifetime.bytes;
+                offset
+            }
+        };
+        ends.insert((lifetime.last, buffer));
+    }
+    (offsets, end)
+}
+
+/// Adds a hole, as one with its neighbours.
+fn give_back(holes: &mut BTreeSet<(usize, usize)>, mut offset: usize, mut bytes: usize) {
+    if bytes == 0 {
+        return;
+    }
+    if let Some(before) = holes.range(..(offset, 0)).next_back().copied().filter(|hole| hole.0 + hole.1 == offset) {
+        holes.remove(&before);
+        (offset, bytes) = (before.0, before.1 + bytes);
+    }
+    if let Some(after) = holes.range((offset, 0)..).next().copied().filter(|hole| hole.0 == offset + bytes) {
+        holes.remove(&after);
+        bytes += after.1;
+    }
+    holes.insert((offset, bytes));
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::{RngExt, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+
+    use super::*;
+
+    #[test]
+    fn buffers_that_live_at_once_do_not_overlap() {
+        let mut rng = ChaCha8Rng::seed_from_u64(0);
+        for n_buffers in [0usize, 1, 5, 60, 3000] {
+            let lifetimes: Vec<Lifetime> = (0..n_buffers)
+                .map(|_| {
+                    let first = rng.random_range(0..40);
+                    Lifetime { first, last: first + rng.random_range(0..9), bytes: rng.random_range(0..5000) }
+                })
+                .collect();
+            let layout = lay_out(&lifetimes);
+            assert!(layout.bytes >= layout.lower_bound);
+            for (one, a) in lifetimes.iter().enumerate() {
+                for (other, b) in lifetimes.iter().enumerate().skip(one + 1) {
+                    let (start, second) = (layout.offsets[one], layout.offsets[other]);
+                    let is_apart = start + a.bytes <= second || second + b.bytes <= start;
+                    assert!(!a.overlaps(b) || is_apart, "{a:?} at {start} and {b:?} at {second}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_chain_needs_two_buffers() {
+        let chain: Vec<Lifetime> =
+            (0..100).map(|step| Lifetime { first: step, last: step + 1, bytes: 1000 }).collect();
+        let layout = lay_out(&chain);
+        assert_eq!((layout.bytes, layout.lower_bound), (2048, 2048));
+    }
+}

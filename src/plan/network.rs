@@ -1,0 +1,376 @@
+//! The graph in numbers. In: a graph, its results and a number for each symbol. Out: a [`Network`] of vertices that
+//! compute something, each operand with the way it is read. Movements of data are gone: they are strides.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use super::{
+    access::{Access, Sizes, count},
+    function::Function,
+    product::{Contraction, Groups, Side},
+};
+use crate::{
+    graph::{Bindings, Constant, DType, Dim, Graph, Literal, NodeId, Op, Reduction, Site, Value},
+    ops::Fault,
+};
+
+/// Everything that a plan is made of: vertices, operands before their users, and what the program gives.
+#[derive(Debug)]
+pub(crate) struct Network {
+    pub(crate) vertices: Vec<Vertex>,
+    /// The vertex that gives each result: each computes it, in row-major order, and for this result alone.
+    pub(crate) results: Vec<usize>,
+}
+
+/// One operation that computes or holds an array, in row-major order without gaps.
+#[derive(Debug, Clone)]
+pub(crate) struct Vertex {
+    pub(crate) kind: Kind,
+    pub(crate) dtype: DType,
+    pub(crate) sizes: Sizes,
+    pub(crate) operands: SmallVec<[Operand; 3]>,
+    pub(crate) origin: Origin,
+}
+
+/// Which node of the graph something came from.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Origin {
+    pub(crate) operation: &'static str,
+    pub(crate) node: usize,
+    pub(crate) site: Site,
+}
+
+/// An array that is read, and how.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Operand {
+    /// Position of the vertex that holds it.
+    pub(crate) vertex: usize,
+    pub(crate) access: Access,
+}
+
+/// What a vertex is.
+#[derive(Debug, Clone)]
+pub(crate) enum Kind {
+    /// An input or parameter, by its position among them.
+    Leaf(usize),
+    /// An array known beforehand.
+    Constant(Arc<Value>),
+    /// One number repeated.
+    Splat(Number),
+    /// An elementwise function.
+    Map(Function),
+    /// The elements of the operand in row-major order: a movement of data that strides cannot say.
+    Copy,
+    /// The operand at a place of an array of zeros.
+    Pad(Window),
+    /// A reduction of the operand, seen as a matrix.
+    Reduce(Reduce),
+    /// A sum of products.
+    Contraction(Contraction),
+    /// Any other primitive, with operands in row-major order.
+    Primitive(Op),
+}
+
+/// One number, as the bits of its dtype.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Number {
+    pub(crate) dtype: DType,
+    pub(crate) bits: [u8; 8],
+}
+
+/// Where the operand of a padding begins, along each axis.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Window {
+    pub(crate) low: Sizes,
+}
+
+/// What is left of a matrix of `rows` and `columns`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Reduce {
+    pub(crate) kind: Reduction,
+    pub(crate) along: Along,
+    pub(crate) rows: usize,
+    pub(crate) columns: usize,
+}
+
+/// Which elements of a matrix make one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Along {
+    /// Those of a row.
+    Rows,
+    /// Those of a column.
+    Columns,
+}
+
+/// Why there is no plan for these sizes.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct PlanError {
+    pub(crate) origin: Origin,
+    pub(crate) fault: Fault,
+}
+
+impl Number {
+    /// `number` in `dtype`, as a constant of it would be.
+    pub(crate) fn new(dtype: DType, number: f64) -> Number {
+        let mut bits = [0; 8];
+        match dtype {
+            DType::F32 => bits[..4].copy_from_slice(&(number as f32).to_ne_bytes()),
+            DType::F64 => bits = number.to_ne_bytes(),
+            DType::I64 => bits = (number as i64).to_ne_bytes(),
+            DType::Bool => bits[0] = u8::from(number != 0.0),
+        }
+        Number { dtype, bits }
+    }
+
+    /// The first four bytes.
+    pub(super) fn first(self) -> [u8; 4] {
+        [self.bits[0], self.bits[1], self.bits[2], self.bits[3]]
+    }
+
+    /// An integer in `dtype`.
+    pub(crate) fn integer(dtype: DType, integer: i64) -> Number {
+        match dtype {
+            DType::I64 => Number { dtype, bits: integer.to_ne_bytes() },
+            _ => Number::new(dtype, integer as f64),
+        }
+    }
+}
+
+impl Operand {
+    fn whole(vertex: usize, sizes: &[usize]) -> Operand {
+        Operand { vertex, access: Access::contiguous(sizes) }
+    }
+}
+
+impl Network {
+    /// The part of `graph` that `results` need; `leaves` are fed, in this order.
+    pub(crate) fn new(
+        graph: &Graph,
+        leaves: &[Option<NodeId>],
+        results: &[NodeId],
+        bindings: &Bindings,
+    ) -> Result<Network, PlanError> {
+        let ids = graph.ancestors(results);
+        let mut builder = Builder { vertices: Vec::with_capacity(ids.len()), bindings };
+        let mut leaf_of = vec![None; graph.len()];
+        for (position, leaf) in leaves.iter().enumerate() {
+            leaf.iter().for_each(|leaf| leaf_of[leaf.index()] = Some(position));
+        }
+        let mut operand_of: Vec<Option<Operand>> = vec![None; graph.len()];
+        for id in ids {
+            let operands: SmallVec<[Operand; 3]> = graph
+                .operands(id)
+                .iter()
+                .map(|id| operand_of[id.index()].clone().expect("invariant: operands come before their users"))
+                .collect();
+            let node = graph.node(id);
+            let origin = Origin { operation: node.op.name(), node: id.index(), site: node.site };
+            let sizes = node.ty.shape.evaluate(bindings).map_err(Fault::Size);
+            let sizes = sizes.map_err(|fault| PlanError { origin, fault })?;
+            let at = At { sizes: sizes.into(), dtype: node.ty.dtype, origin };
+            let made = builder.lower(&node.op, leaf_of[id.index()], operands, at);
+            operand_of[id.index()] = Some(made.map_err(|fault| PlanError { origin, fault })?);
+        }
+        let mut computed = Vec::with_capacity(results.len());
+        for id in results {
+            let operand = operand_of[id.index()].clone().expect("invariant: results are ancestors");
+            computed.push(builder.own(operand, &computed));
+        }
+        Ok(Network { vertices: builder.vertices, results: computed })
+    }
+}
+
+/// What is known of the node that is lowered.
+struct At {
+    sizes: Sizes,
+    dtype: DType,
+    origin: Origin,
+}
+
+struct Builder<'b> {
+    vertices: Vec<Vertex>,
+    bindings: &'b Bindings,
+}
+
+impl Builder<'_> {
+    fn lower(
+        &mut self,
+        op: &Op,
+        leaf: Option<usize>,
+        mut operands: SmallVec<[Operand; 3]>,
+        at: At,
+    ) -> Result<Operand, Fault> {
+        if let Some(leaf) = leaf {
+            return Ok(self.push(Kind::Leaf(leaf), operands, at));
+        }
+        if let Some(function) = Function::of(op) {
+            return Ok(self.push(Kind::Map(function), operands, at));
+        }
+        match op {
+            Op::Constant(constant) => Ok(self.constant(constant, at)),
+            Op::DimSize(size) => {
+                let number = Number::integer(at.dtype, self.number(&size.dim)?);
+                Ok(self.push(Kind::Splat(number), operands, at))
+            }
+            Op::Pad(pad) if pad.interior.iter().all(|zeros| *zeros == 0) => {
+                let low = pad.low.iter().map(|dim| self.size(dim)).collect::<Result<_, _>>()?;
+                if self.is_splat(&operands[0]) {
+                    self.straighten(&mut operands[0], at.origin);
+                }
+                Ok(self.push(Kind::Pad(Window { low }), operands, at))
+            }
+            Op::Reduce(reduce) => self.reduce(reduce, operands, at),
+            Op::DotGeneral(dot) if at.dtype.is_float() => self.contraction(dot, operands, at),
+            _ => self.moved(op, operands, at),
+        }
+    }
+
+    /// A movement of data as strides, where strides can say it; any other primitive as it is.
+    fn moved(&mut self, op: &Op, mut operands: SmallVec<[Operand; 3]>, at: At) -> Result<Operand, Fault> {
+        let access = |operands: &SmallVec<[Operand; 3]>| operands[0].access.clone();
+        let moved = match op {
+            Op::StopGradient(_) => access(&operands),
+            Op::Transpose(transpose) => access(&operands).transposed(&transpose.permutation),
+            Op::Broadcast(broadcast) => access(&operands).broadcast(&broadcast.axes, &at.sizes),
+            Op::Reverse(reverse) => access(&operands).reversed(&reverse.axes),
+            Op::Slice(slice) => {
+                let starts = self.cut(slice, &operands[0].access.sizes())?;
+                access(&operands).sliced(&starts, &slice.step, &at.sizes)
+            }
+            Op::Reshape(_) => match access(&operands).reshaped(&at.sizes) {
+                Some(reshaped) => reshaped,
+                None => return Ok(self.push(Kind::Copy, operands, at)),
+            },
+            _ => {
+                operands.iter_mut().for_each(|operand| self.straighten(operand, at.origin));
+                return Ok(self.push(Kind::Primitive(op.clone()), operands, at));
+            }
+        };
+        Ok(Operand { vertex: operands[0].vertex, access: moved })
+    }
+
+    /// Puts the elements in row-major order in memory, if they are not.
+    fn straighten(&mut self, operand: &mut Operand, origin: Origin) {
+        let n_elements = count(&self.vertices[operand.vertex].sizes);
+        let is_whole = operand.access.is_contiguous() && operand.access.count() == n_elements;
+        if is_whole && !self.is_splat(operand) {
+            return;
+        }
+        let dtype = self.vertices[operand.vertex].dtype;
+        let at = At { sizes: operand.access.sizes(), dtype, origin };
+        let made = self.push(Kind::Copy, SmallVec::from_iter([operand.clone()]), at);
+        *operand = made;
+    }
+
+    /// The vertex that computes a result: a copy, if it is held elsewhere or in another order.
+    fn own(&mut self, mut operand: Operand, taken: &[usize]) -> usize {
+        let vertex = &self.vertices[operand.vertex];
+        let origin = vertex.origin;
+        self.straighten(&mut operand, origin);
+        let is_computed = !matches!(self.vertices[operand.vertex].kind, Kind::Leaf(_) | Kind::Constant(_));
+        if is_computed && !taken.contains(&operand.vertex) {
+            return operand.vertex;
+        }
+        let at = At { sizes: operand.access.sizes(), dtype: self.vertices[operand.vertex].dtype, origin };
+        self.push(Kind::Copy, SmallVec::from_iter([operand]), at).vertex
+    }
+
+    /// Whether the array is one number, which lies nowhere.
+    fn is_splat(&self, operand: &Operand) -> bool {
+        matches!(self.vertices[operand.vertex].kind, Kind::Splat(_))
+    }
+
+    fn constant(&mut self, constant: &Constant, at: At) -> Operand {
+        let kind = match &constant.value {
+            Literal::Number(number) => Kind::Splat(Number::new(at.dtype, *number)),
+            Literal::Integer(integer) => Kind::Splat(Number::integer(at.dtype, *integer)),
+            Literal::Array(value) => Kind::Constant(value.clone()),
+        };
+        self.push(kind, SmallVec::new(), at)
+    }
+
+    /// A reduction over any axes: along columns if the first axes go, else along rows, with the axes that go put last.
+    fn reduce(
+        &mut self,
+        reduce: &crate::graph::Reduce,
+        mut operands: SmallVec<[Operand; 3]>,
+        at: At,
+    ) -> Result<Operand, Fault> {
+        let operand = &mut operands[0];
+        let sizes = operand.access.sizes();
+        if let Some(axis) = reduce.axes.iter().find(|axis| sizes[**axis] == 0).copied() {
+            if matches!(reduce.kind, Reduction::Max | Reduction::Min) && count(&at.sizes) > 0 {
+                return Err(Fault::Empty { axis });
+            }
+        }
+        let is_long = |axis: &usize| sizes[*axis] != 1;
+        let kept: Sizes = (0..sizes.len()).filter(|axis| !reduce.axes.contains(axis)).collect();
+        let first_kept = kept.iter().copied().find(is_long);
+        let last_reduced = reduce.axes.iter().copied().rfind(is_long);
+        let n_kept = count(&at.sizes);
+        let n_reduced: usize = reduce.axes.iter().map(|axis| sizes[*axis]).product();
+        let goes_first = first_kept.zip(last_reduced).is_some_and(|(kept, reduced)| reduced < kept);
+        let kind = if goes_first {
+            Reduce { kind: reduce.kind, along: Along::Columns, rows: n_reduced, columns: n_kept }
+        } else {
+            let order: Sizes = kept.iter().chain(&reduce.axes).copied().collect();
+            operand.access = operand.access.transposed(&order);
+            Reduce { kind: reduce.kind, along: Along::Rows, rows: n_kept, columns: n_reduced }
+        };
+        Ok(self.push(Kind::Reduce(kind), operands, at))
+    }
+
+    fn contraction(
+        &mut self,
+        dot: &crate::graph::DotGeneral,
+        mut operands: SmallVec<[Operand; 3]>,
+        at: At,
+    ) -> Result<Operand, Fault> {
+        let groups = Groups::new(dot, [operands[0].access.axes.len(), operands[1].access.axes.len()]);
+        groups.order(&mut operands[0].access, Side::Left);
+        groups.order(&mut operands[1].access, Side::Right);
+        for side in [Side::Left, Side::Right] {
+            let operand = &mut operands[side as usize];
+            if groups.contracted(&operand.access, side).is_none() || self.is_splat(operand) {
+                self.straighten(operand, at.origin);
+            }
+        }
+        let contraction = groups.contraction(&operands[0].access, &operands[1].access);
+        Ok(self.push(Kind::Contraction(contraction), operands, at))
+    }
+
+    /// The first element along each axis, if the slice lies within the operand.
+    fn cut(&self, slice: &crate::graph::Slice, sizes: &[usize]) -> Result<Sizes, Fault> {
+        let mut starts = Sizes::new();
+        for (axis, size) in sizes.iter().copied().enumerate() {
+            let (start, stop) = (self.number(&slice.start[axis])?, self.number(&slice.stop[axis])?);
+            // A bound below the start by less than a step is how a symbolic size of 0 comes out: nothing is taken.
+            if stop < start && start.abs_diff(stop) < slice.step[axis] as u64 {
+                starts.push(0);
+                continue;
+            }
+            let is_inside = 0 <= start && start <= stop && usize::try_from(stop).is_ok_and(|stop| stop <= size);
+            if !is_inside {
+                return Err(Fault::Slice { axis, start, stop, size });
+            }
+            starts.push(start as usize);
+        }
+        Ok(starts)
+    }
+
+    fn number(&self, dim: &Dim) -> Result<i64, Fault> {
+        dim.evaluate(self.bindings).map_err(|symbol| Fault::Size(Dim::symbol(symbol)))
+    }
+
+    fn size(&self, dim: &Dim) -> Result<usize, Fault> {
+        usize::try_from(self.number(dim)?).map_err(|_| Fault::Size(dim.clone()))
+    }
+
+    fn push(&mut self, kind: Kind, operands: SmallVec<[Operand; 3]>, at: At) -> Operand {
+        let At { sizes, dtype, origin } = at;
+        let made = Operand::whole(self.vertices.len(), &sizes);
+        self.vertices.push(Vertex { kind, dtype, sizes, operands, origin });
+        made
+    }
+}

@@ -1,0 +1,122 @@
+//! Sums of products as products of matrices. In: the axes of a `dot` and how its operands lie. Out: a [`Contraction`] of
+//! sizes and strides: a batch of matrix products. How a product is computed is the runtime's.
+
+use smallvec::SmallVec;
+
+use super::access::{Access, Axis};
+use crate::graph::{Axes, DotGeneral};
+
+/// For each b of the batch C[b] = A[b]·B[b], with A of m × k and B of k × n, all by strides in elements.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Contraction {
+    pub(crate) batch: SmallVec<[Batch; 2]>,
+    pub(crate) m: usize,
+    pub(crate) n: usize,
+    pub(crate) k: usize,
+    /// Strides of rows and columns.
+    pub(crate) a: [isize; 2],
+    /// Strides of rows and columns.
+    pub(crate) b: [isize; 2],
+    /// Strides of rows and columns.
+    pub(crate) c: [isize; 2],
+}
+
+/// One axis of the batch, and its strides in A, B and C.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Batch {
+    pub(crate) size: usize,
+    pub(crate) strides: [isize; 3],
+}
+
+/// One of the two factors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// A.
+    Left = 0,
+    /// B.
+    Right = 1,
+}
+
+/// The axes of both factors by what happens to them; both are put in the order batch, free, contracted.
+pub(super) struct Groups {
+    orders: [Axes; 2],
+    n_batch: usize,
+    n_contracted: usize,
+}
+
+impl Groups {
+    pub(super) fn new(dot: &DotGeneral, ranks: [usize; 2]) -> Groups {
+        let order = |rank: usize, batch: &Axes, contract: &Axes| -> Axes {
+            let free = (0..rank).filter(|axis| !batch.contains(axis) && !contract.contains(axis));
+            batch.iter().copied().chain(free).chain(contract.iter().copied()).collect()
+        };
+        Groups {
+            orders: [
+                order(ranks[0], &dot.left_batch, &dot.left_contract),
+                order(ranks[1], &dot.right_batch, &dot.right_contract),
+            ],
+            n_batch: dot.left_batch.len(),
+            n_contracted: dot.left_contract.len(),
+        }
+    }
+
+    /// Puts the axes of one factor in the order of the groups.
+    pub(super) fn order(&self, access: &mut Access, side: Side) {
+        *access = access.transposed(&self.orders[side as usize]);
+    }
+
+    /// The contracted axes of one ordered factor as one axis, if its strides can say so.
+    pub(super) fn contracted(&self, access: &Access, side: Side) -> Option<Axis> {
+        let rank = self.orders[side as usize].len();
+        access.merged(&(rank - self.n_contracted..rank).collect::<Axes>())
+    }
+
+    /// Free axes that do not merge into one join the batch, where the other factor stands still.
+    pub(super) fn contraction(&self, left: &Access, right: &Access) -> Contraction {
+        let free = |access: &Access| -> SmallVec<[Axis; 4]> {
+            let last = access.axes.len() - self.n_contracted;
+            let axes = access.axes[self.n_batch..last].iter().copied().collect();
+            Access { offset: 0, axes }.collapsed().axes
+        };
+        let (rows, columns) = (free(left), free(right));
+        let n: usize = columns.iter().map(|axis| axis.size).product();
+        let m: usize = rows.iter().map(|axis| axis.size).product();
+        let mut batch = SmallVec::new();
+        let mut stride = (m * n) as isize;
+        for axis in (0..self.n_batch).rev() {
+            let size = left.axes[axis].size;
+            batch.insert(0, Batch { size, strides: [left.axes[axis].stride, right.axes[axis].stride, stride] });
+            stride *= size as isize;
+        }
+        let (row, row_stride) = peel(&rows, n as isize, &mut batch, Side::Left);
+        let (column, column_stride) = peel(&columns, 1, &mut batch, Side::Right);
+        let along = |access, side| self.contracted(access, side).expect("invariant: contracted axes merge");
+        let (left_along, right_along) = (along(left, Side::Left), along(right, Side::Right));
+        Contraction {
+            batch,
+            m: row.size,
+            n: column.size,
+            k: left_along.size,
+            a: [row.stride, left_along.stride],
+            b: [right_along.stride, column.stride],
+            c: [row_stride, column_stride],
+        }
+    }
+}
+
+/// The innermost of some free axes with its stride in C; the others go to the batch. `innermost` is the stride in C of
+/// the innermost one.
+fn peel(free: &[Axis], innermost: isize, batch: &mut SmallVec<[Batch; 2]>, side: Side) -> (Axis, isize) {
+    let Some((last, others)) = free.split_last() else { return (Axis { size: 1, stride: 0 }, innermost) };
+    let mut stride = innermost * last.size as isize;
+    let position = batch.len();
+    for axis in others.iter().rev() {
+        let strides = match side {
+            Side::Left => [axis.stride, 0, stride],
+            Side::Right => [0, axis.stride, stride],
+        };
+        batch.insert(position, Batch { size: axis.size, strides });
+        stride *= axis.size as isize;
+    }
+    (*last, innermost)
+}

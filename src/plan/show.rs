@@ -1,0 +1,127 @@
+//! Plans as text for people. In: a plan. Out: its steps, the bodies of fused ones, its buffers and what it costs.
+
+use std::fmt::{self, Write};
+
+use super::{Action, Along, Extent, Instruction, Kind, Place, Plan, Step, Storage, TileProgram, Work};
+use crate::graph::DType;
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let flops: usize = self.steps.iter().map(|step| step.flops).sum();
+        let bytes: usize = self.steps.iter().map(|step| step.bytes).sum();
+        writeln!(
+            f,
+            "{} steps, {} FLOP, {} bytes moved; arena {} bytes, at least {}",
+            self.steps.len(),
+            flops,
+            bytes,
+            self.arena_bytes,
+            self.lower_bound
+        )?;
+        for (position, step) in self.steps.iter().enumerate() {
+            let description = self.describe(step);
+            writeln!(f, "{position:>4}  {description}  {} FLOP, {} bytes  {}", step.flops, step.bytes, step.origin.site)?;
+            if let Work::Tile(program) = &step.work {
+                for instruction in &program.instructions {
+                    writeln!(f, "        {}", self.instruction(program, instruction))?;
+                }
+            }
+        }
+        writeln!(f, "memory, by the byte where each value begins, with the steps that make it and last read it")?;
+        f.write_str(&self.memory_map())
+    }
+}
+
+impl Plan {
+    /// What a step does, in a line.
+    pub(crate) fn describe(&self, step: &Step) -> String {
+        let ty = |vertex: &usize| {
+            let of = &self.network.vertices[*vertex];
+            format!("{}{:?}", of.dtype, of.sizes)
+        };
+        let made: Vec<String> = step.writes.iter().map(ty).collect();
+        let made = made.join(", ");
+        match &step.work {
+            Work::Contraction(_, product) => {
+                let batch: usize = product.batch.iter().map(|batch| batch.size).product();
+                let batch = if batch == 1 { String::new() } else { format!("{batch} × ") };
+                format!("dot {batch}({} × {} × {}) → {made}", product.m, product.k, product.n)
+            }
+            Work::Primitive(_, op) => format!("{} → {made}", op.name()),
+            Work::Tile(program) => {
+                let (rows, columns) = (program.rows, program.columns);
+                let (n, tasks) = (program.instructions.len(), program.n_tasks);
+                format!("fused {n} over {rows} × {columns} in {tasks} tasks → {made}")
+            }
+        }
+    }
+
+    /// The arena: a line for each value in it, by where it lies.
+    pub(crate) fn memory_map(&self) -> String {
+        let mut rows: Vec<(usize, usize, usize, usize, usize)> = Vec::new();
+        for (vertex, place) in self.places.iter().enumerate() {
+            let Storage::Arena(start) = *place else { continue };
+            let uses = |step: &Step| step.reads.contains(&vertex) || step.writes.contains(&vertex);
+            let first = self.steps.iter().position(uses).unwrap_or(0);
+            let last = self.steps.iter().rposition(uses).unwrap_or(0);
+            rows.push((start, self.network.vertices[vertex].bytes(), first, last, vertex));
+        }
+        rows.sort_unstable();
+        let mut text = String::new();
+        for (start, bytes, first, last, vertex) in rows {
+            let of = &self.network.vertices[vertex];
+            let (name, dtype, sizes, site) = (of.origin.operation, of.dtype, &of.sizes, of.origin.site);
+            let end = start + bytes;
+            writeln!(text, "{start:>12}..{end:<12} {first:>5} – {last:<5} {name} {dtype}{sizes:?}  {site}")
+                .expect("invariant: writing to a string does not fail");
+        }
+        text
+    }
+
+    fn instruction(&self, program: &TileProgram, instruction: &Instruction) -> String {
+        let place = |place: Place| self.place(program, place);
+        let operands: Vec<String> = instruction.operands.iter().map(|operand| place(*operand)).collect();
+        let name = match &instruction.action {
+            Action::Apply(function) => function.name().to_owned(),
+            Action::Load(access) => {
+                let axes = access.axes.iter().map(|axis| format!("{}:{}", axis.size, axis.stride));
+                format!("load[{}]", axes.collect::<Vec<_>>().join(", "))
+            }
+            Action::LoadPadded(..) => "load_padded".to_owned(),
+            Action::Expand => "expand".to_owned(),
+            Action::ReduceRows(kind) => format!("{}_of_rows", kind.name()),
+            Action::Accumulate(kind, Along::Columns) => format!("{}_of_columns", kind.name()),
+            Action::Accumulate(kind, Along::Rows) => format!("{}_of_all", kind.name()),
+        };
+        let extent = if instruction.extent == Extent::Row { " by row" } else { "" };
+        format!("{} = {name} {}{extent}", place(instruction.output), operands.join(" "))
+    }
+
+    fn place(&self, program: &TileProgram, place: Place) -> String {
+        let memory = |position: usize| {
+            let memory = program.memory[position];
+            let offset = if memory.offset == 0 { String::new() } else { format!("+{}", memory.offset) };
+            let holder = match (self.places[memory.vertex], &self.network.vertices[memory.vertex].kind) {
+                (Storage::Leaf(leaf), _) => format!("leaf{leaf}"),
+                (Storage::Output(output), _) => format!("out{output}"),
+                (_, Kind::Constant(_)) => format!("constant{}", memory.vertex),
+                _ => format!("v{}", memory.vertex),
+            };
+            format!("{holder}{offset}")
+        };
+        match place {
+            Place::Register(register) => format!("r{register}"),
+            Place::Memory(position) => memory(position),
+            Place::Element(position) => format!("{}[0]", memory(position)),
+            Place::Number(position) => {
+                let number = program.numbers[position];
+                match number.dtype {
+                    DType::F32 => f32::from_ne_bytes(number.first()).to_string(),
+                    DType::F64 => f64::from_ne_bytes(number.bits).to_string(),
+                    DType::I64 => i64::from_ne_bytes(number.bits).to_string(),
+                    DType::Bool => (number.bits[0] != 0).to_string(),
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,514 @@
+//! Tile programs. In: a fused cluster. Out: a [`TileProgram`]: instructions on registers of a few thousand elements, what
+//! they read and write in memory, and how the whole is cut into tiles and tasks, by shape alone.
+
+use std::collections::HashMap;
+
+use smallvec::SmallVec;
+
+use super::{
+    access::{Access, Relation, count},
+    cluster::{Cluster, Domain, LONGEST_ROW_BYTES, is_terminal},
+    function::Function,
+    network::{Along, Kind, Network, Number, Operand, Window},
+};
+use crate::graph::{DType, Reduction};
+
+/// Bytes of a register, unless one row needs more: a dozen of them lie in the first-level cache.
+const REGISTER_BYTES: usize = 4096;
+
+/// Additions that a task is worth.
+const TASK_WEIGHT: usize = 1 << 16;
+
+/// Tasks that a step is cut into at most.
+const MOST_TASKS: usize = 32;
+
+/// A fused step: every instruction goes through all elements, tile by tile.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct TileProgram {
+    pub(crate) rows: usize,
+    pub(crate) columns: usize,
+    pub(crate) instructions: Vec<Instruction>,
+    /// Those at the start that give the same for every tile of a task.
+    pub(crate) n_invariant: usize,
+    /// Memory that is read or written: the vertex that holds it, and the first element.
+    pub(crate) memory: Vec<Memory>,
+    pub(crate) numbers: Vec<Number>,
+    pub(crate) n_registers: usize,
+    pub(crate) register_bytes: usize,
+    /// Rows and columns of a tile; fewer columns than a row has only where nothing holds a row.
+    pub(crate) tile: [usize; 2],
+    pub(crate) n_tasks: usize,
+}
+
+/// An array in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Memory {
+    pub(crate) vertex: usize,
+    pub(crate) offset: isize,
+    pub(crate) dtype: DType,
+}
+
+/// One operation on a tile.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Instruction {
+    pub(crate) action: Action,
+    pub(crate) output: Place,
+    pub(crate) operands: SmallVec<[Place; 3]>,
+    /// The dtype of the operands.
+    pub(crate) dtype: DType,
+    pub(crate) extent: Extent,
+    /// Which vertex it computes, for whoever reads a plan.
+    pub(crate) vertex: usize,
+}
+
+/// What an instruction does.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Action {
+    /// An elementwise function.
+    Apply(Function),
+    /// Gathers elements from memory, in row-major order of the access.
+    Load(Access),
+    /// The same, with zeros outside of the window; the access is that of the window.
+    LoadPadded(Access, Padding),
+    /// Repeats each element along a row.
+    Expand,
+    /// Reduces each row to one element.
+    ReduceRows(Reduction),
+    /// Adds the tile to one element for each column, or to one for all.
+    Accumulate(Reduction, Along),
+}
+
+/// Zeros around an array.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Padding {
+    pub(crate) window: Window,
+    pub(crate) sizes: super::access::Sizes,
+}
+
+/// Where an operand or a result is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Place {
+    /// A register of the worker.
+    Register(usize),
+    /// Memory, element by element.
+    Memory(usize),
+    /// One element of memory.
+    Element(usize),
+    /// A number of the program.
+    Number(usize),
+}
+
+/// How many elements an instruction goes through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Extent {
+    /// Every element of the tile.
+    Full,
+    /// One for each row.
+    Row,
+}
+
+impl Place {
+    /// Whether one element stands for all.
+    pub(crate) fn is_splat(self) -> bool {
+        matches!(self, Place::Element(_) | Place::Number(_))
+    }
+}
+
+impl TileProgram {
+    /// The program of a fused cluster; `is_stored` tells whose values others read.
+    pub(crate) fn new(network: &Network, cluster: &Cluster, is_stored: &dyn Fn(usize) -> bool) -> TileProgram {
+        let domain = cluster.domain.expect("invariant: a fused cluster has a domain");
+        let mut builder = Builder::new(network, cluster, domain);
+        cluster.members.iter().for_each(|member| builder.member(*member, is_stored(*member)));
+        builder.finish()
+    }
+
+    /// Tiles along rows and along columns.
+    pub(crate) fn n_tiles(&self) -> [usize; 2] {
+        [self.rows.div_ceil(self.tile[0]), self.columns.div_ceil(self.tile[1])]
+    }
+
+    /// Whether rows are cut, so that a reduction along rows goes on from tile to tile.
+    pub(crate) fn cuts_rows(&self) -> bool {
+        self.tile[1] < self.columns
+    }
+
+    /// The reductions that every task does for itself, and that are put together at the end: the instruction, and how
+    /// many elements it leaves.
+    pub(crate) fn accumulators(&self) -> impl Iterator<Item = (&Instruction, usize)> {
+        self.instructions.iter().filter_map(|instruction| match instruction.action {
+            Action::Accumulate(_, Along::Columns) => Some((instruction, self.columns)),
+            Action::Accumulate(_, Along::Rows) => Some((instruction, 1)),
+            _ => None,
+        })
+    }
+
+    /// Bytes of the partial results of all tasks but the first, which writes where the result goes.
+    pub(crate) fn partial_bytes(&self) -> usize {
+        let width = self.accumulators().map(|(instruction, n)| (n * instruction.dtype.size()).next_multiple_of(64));
+        width.sum::<usize>() * (self.n_tasks - 1)
+    }
+}
+
+struct Builder<'n> {
+    network: &'n Network,
+    domain: Domain,
+    rows: usize,
+    columns: usize,
+    instructions: Vec<Instruction>,
+    memory: Vec<Memory>,
+    numbers: Vec<Number>,
+    /// Where the value of a member is.
+    place_of: HashMap<usize, Place>,
+    loaded: HashMap<(Memory, Access, Extent), Place>,
+    expanded: HashMap<Place, Place>,
+    n_virtual: usize,
+}
+
+impl<'n> Builder<'n> {
+    fn new(network: &'n Network, cluster: &Cluster, domain: Domain) -> Builder<'n> {
+        let (rows, columns) = match domain {
+            Domain::Matrix { rows, columns } => (rows, columns),
+            Domain::Line(n) => {
+                let columns = period(network, cluster, n).unwrap_or(n);
+                (if columns == 0 { 1 } else { n / columns }, columns)
+            }
+        };
+        Builder {
+            network,
+            domain,
+            rows,
+            columns,
+            instructions: Vec::new(),
+            memory: Vec::new(),
+            numbers: Vec::new(),
+            place_of: HashMap::new(),
+            loaded: HashMap::new(),
+            expanded: HashMap::new(),
+            n_virtual: 0,
+        }
+    }
+
+    fn member(&mut self, vertex: usize, is_stored: bool) {
+        let network = self.network;
+        let of = &network.vertices[vertex];
+        let extent = self.extent(match &of.kind {
+            Kind::Reduce(reduce) if is_terminal(reduce) => count(&of.operands[0].access.sizes()),
+            _ => count(&of.sizes),
+        });
+        let (action, operands, dtype): (Action, SmallVec<[Place; 3]>, DType) = match &of.kind {
+            Kind::Map(function) => {
+                let mut operands: SmallVec<[Place; 3]> =
+                    of.operands.iter().map(|operand| self.operand(operand, extent, vertex)).collect();
+                let dtype = network.vertices[of.operands[of.operands.len().min(2) - 1].vertex].dtype;
+                if let Function::IntegerPower(exponent) = function {
+                    operands.push(self.number(Number::integer(DType::I64, *exponent)));
+                }
+                self.avoid_splats_alone(&mut operands, extent, vertex);
+                (Action::Apply(*function), operands, dtype)
+            }
+            Kind::Copy => {
+                let operand = &of.operands[0];
+                let (place, access) = match network.vertices[operand.vertex].kind {
+                    Kind::Splat(number) => (self.number(number), Access { offset: 0, axes: SmallVec::new() }),
+                    _ => (self.memory(operand, 0, of.dtype), operand.access.collapsed()),
+                };
+                (Action::Load(access), SmallVec::from_iter([place]), of.dtype)
+            }
+            Kind::Pad(window) => {
+                let memory = self.memory(&of.operands[0], 0, of.dtype);
+                let padding = Padding { window: window.clone(), sizes: of.sizes.clone() };
+                let action = Action::LoadPadded(of.operands[0].access.clone(), padding);
+                (action, SmallVec::from_iter([memory]), of.dtype)
+            }
+            Kind::Reduce(reduce) if is_terminal(reduce) => {
+                let operand = self.operand(&of.operands[0], extent, vertex);
+                let operand = self.unsplat(operand, extent, of.dtype, vertex);
+                (Action::Accumulate(reduce.kind, reduce.along), SmallVec::from_iter([operand]), of.dtype)
+            }
+            Kind::Reduce(reduce) => {
+                let operand = self.operand(&of.operands[0], Extent::Full, vertex);
+                let operand = self.unsplat(operand, Extent::Full, of.dtype, vertex);
+                (Action::ReduceRows(reduce.kind), SmallVec::from_iter([operand]), of.dtype)
+            }
+            _ => unreachable!("invariant: only these are fused"),
+        };
+        let output = if is_stored {
+            self.remember(Memory { vertex, offset: 0, dtype: of.dtype }, Place::Memory)
+        } else {
+            self.register()
+        };
+        self.place_of.insert(vertex, output);
+        self.instructions.push(Instruction { action, output, operands, dtype, extent, vertex });
+    }
+
+    /// Which elements an array of so many has.
+    fn extent(&self, n_elements: usize) -> Extent {
+        match self.domain {
+            Domain::Matrix { rows, columns } if columns != 1 && n_elements == rows && rows * columns != rows => Extent::Row,
+            _ => Extent::Full,
+        }
+    }
+
+    /// Where an operand can be read element by element, after a load or an expansion where that takes one.
+    fn operand(&mut self, operand: &Operand, extent: Extent, vertex: usize) -> Place {
+        let holder = &self.network.vertices[operand.vertex];
+        if let Some(place) = self.place_of.get(&operand.vertex).copied() {
+            return match operand.access.relation(count(&holder.sizes)) {
+                Relation::Expanded { .. } => self.expand(place, holder.dtype, vertex),
+                _ => place,
+            };
+        }
+        if let Kind::Splat(number) = holder.kind {
+            return self.number(number);
+        }
+        let collapsed = operand.access.collapsed();
+        if operand.access.count() == 1 {
+            return self.memory(operand, collapsed.offset, holder.dtype);
+        }
+        if collapsed.axes.iter().all(|axis| axis.stride == 0) {
+            let Place::Memory(position) = self.memory(operand, collapsed.offset, holder.dtype) else { unreachable!() };
+            return Place::Element(position);
+        }
+        let n_elements = operand.access.count();
+        if matches!(collapsed.axes.as_slice(), [axis] if axis.stride == 1 && axis.size == n_elements) {
+            return self.memory(operand, collapsed.offset, holder.dtype);
+        }
+        self.load(operand, collapsed, extent, vertex)
+    }
+
+    fn load(&mut self, operand: &Operand, collapsed: Access, extent: Extent, vertex: usize) -> Place {
+        let dtype = self.network.vertices[operand.vertex].dtype;
+        let key = (Memory { vertex: operand.vertex, offset: 0, dtype }, collapsed.clone(), extent);
+        if let Some(place) = self.loaded.get(&key) {
+            return *place;
+        }
+        let memory = self.memory(operand, 0, dtype);
+        let output = self.register();
+        let operands = SmallVec::from_iter([memory]);
+        self.instructions.push(Instruction { action: Action::Load(collapsed), output, operands, dtype, extent, vertex });
+        self.loaded.insert(key, output);
+        output
+    }
+
+    fn expand(&mut self, place: Place, dtype: DType, vertex: usize) -> Place {
+        if let Some(expanded) = self.expanded.get(&place) {
+            return *expanded;
+        }
+        let output = self.register();
+        let operands = SmallVec::from_iter([place]);
+        let extent = Extent::Full;
+        self.instructions.push(Instruction { action: Action::Expand, output, operands, dtype, extent, vertex });
+        self.expanded.insert(place, output);
+        output
+    }
+
+    /// Kernels with one operand, and those whose operands are all splats, want elements.
+    fn avoid_splats_alone(&mut self, operands: &mut SmallVec<[Place; 3]>, extent: Extent, vertex: usize) {
+        if operands.iter().all(|operand| operand.is_splat()) {
+            let of = &self.network.vertices[vertex];
+            let dtype = self.network.vertices[of.operands[0].vertex].dtype;
+            operands[0] = self.unsplat(operands[0], extent, dtype, vertex);
+        }
+    }
+
+    /// A register full of a splat; any other place as it is.
+    fn unsplat(&mut self, place: Place, extent: Extent, dtype: DType, vertex: usize) -> Place {
+        if !place.is_splat() {
+            return place;
+        }
+        let output = self.register();
+        let action = Action::Load(Access { offset: 0, axes: SmallVec::new() });
+        let operands = SmallVec::from_iter([place]);
+        self.instructions.push(Instruction { action, output, operands, dtype, extent, vertex });
+        output
+    }
+
+    fn memory(&mut self, operand: &Operand, offset: isize, dtype: DType) -> Place {
+        self.remember(Memory { vertex: operand.vertex, offset, dtype }, Place::Memory)
+    }
+
+    fn remember(&mut self, memory: Memory, place: impl Fn(usize) -> Place) -> Place {
+        let known = self.memory.iter().rposition(|known| *known == memory);
+        place(known.unwrap_or_else(|| {
+            self.memory.push(memory);
+            self.memory.len() - 1
+        }))
+    }
+
+    fn number(&mut self, number: Number) -> Place {
+        let known = self.numbers.iter().position(|known| *known == number);
+        Place::Number(known.unwrap_or_else(|| {
+            self.numbers.push(number);
+            self.numbers.len() - 1
+        }))
+    }
+
+    fn register(&mut self) -> Place {
+        self.n_virtual += 1;
+        Place::Register(self.n_virtual - 1)
+    }
+
+    fn finish(mut self) -> TileProgram {
+        let n_invariant = self.move_invariant_loads_first();
+        let n_registers = assign_registers(&mut self.instructions, n_invariant);
+        let widest = self.memory.iter().map(|memory| memory.dtype.size()).chain([1]);
+        let widest = widest.chain(self.instructions.iter().map(|instruction| instruction.dtype.size())).max();
+        let widest = widest.unwrap_or(1);
+        let holds_rows = self.holds_rows();
+        let budget = (REGISTER_BYTES / widest).max(1);
+        let tile = if holds_rows || self.columns <= budget {
+            let rows = (budget / self.columns.max(1)).clamp(1, self.rows.max(1));
+            [rows, self.columns.max(1)]
+        } else {
+            [1, budget]
+        };
+        debug_assert!(tile[1] * widest <= LONGEST_ROW_BYTES.max(REGISTER_BYTES) * 2);
+        let mut program = TileProgram {
+            rows: self.rows,
+            columns: self.columns,
+            instructions: self.instructions,
+            n_invariant,
+            memory: self.memory,
+            numbers: self.numbers,
+            n_registers,
+            register_bytes: (tile[0] * tile[1] * widest).next_multiple_of(64),
+            tile,
+            n_tasks: 1,
+        };
+        program.n_tasks = program.count_tasks();
+        program
+    }
+
+    /// Whether a value of a row is read by elements of the row, or computed further.
+    fn holds_rows(&self) -> bool {
+        let is_row = |instruction: &Instruction| {
+            instruction.extent == Extent::Row && !matches!(instruction.action, Action::ReduceRows(_))
+        };
+        self.instructions.iter().any(|instruction| is_row(instruction) || instruction.action == Action::Expand)
+    }
+
+    /// Loads that depend on the column alone are done once a task. That holds only if tiles are of whole rows.
+    fn move_invariant_loads_first(&mut self) -> usize {
+        let (rows, columns) = (self.rows, self.columns);
+        let is_invariant = |instruction: &Instruction| match &instruction.action {
+            Action::Load(access) => {
+                instruction.extent == Extent::Full && repeats_by_row(access, rows, columns) && instruction.output.is_register()
+            }
+            _ => false,
+        };
+        let is_cut = columns * 8 > REGISTER_BYTES && !self.holds_rows();
+        if is_cut {
+            return 0;
+        }
+        let (first, rest): (Vec<_>, Vec<_>) = std::mem::take(&mut self.instructions).into_iter().partition(is_invariant);
+        let n_invariant = first.len();
+        self.instructions = first;
+        self.instructions.extend(rest);
+        n_invariant
+    }
+}
+
+impl Place {
+    fn is_register(self) -> bool {
+        matches!(self, Place::Register(_))
+    }
+}
+
+/// Whether all rows of a matrix are read from the same elements.
+fn repeats_by_row(access: &Access, rows: usize, columns: usize) -> bool {
+    if access.axes.is_empty() {
+        return true;
+    }
+    access.reshaped(&[rows, columns]).map_or_else(
+        || {
+            let mut inner = 1;
+            let mut axes = access.axes.iter().rev();
+            while inner < columns {
+                let Some(axis) = axes.next() else { return false };
+                inner *= axis.size;
+            }
+            inner == columns && axes.all(|axis| axis.stride == 0)
+        },
+        |matrix| rows == 1 || matrix.axes[0].stride == 0,
+    )
+}
+
+/// The period of the operands that repeat along a line, as a bias does along the rows of a batch.
+fn period(network: &Network, cluster: &Cluster, n: usize) -> Option<usize> {
+    let operands = cluster.members.iter().flat_map(|member| &network.vertices[*member].operands);
+    let repeats = |operand: &Operand| {
+        let collapsed = operand.access.collapsed();
+        let (first, rest) = collapsed.axes.split_first()?;
+        let inner: usize = rest.iter().map(|axis| axis.size).product();
+        (first.stride == 0 && inner > 1 && inner * first.size == n && inner * 8 <= REGISTER_BYTES * 2).then_some(inner)
+    };
+    operands.filter_map(repeats).max()
+}
+
+/// Gives every value a register from its first to its last use; no instruction writes a register that it reads.
+fn assign_registers(instructions: &mut [Instruction], n_invariant: usize) -> usize {
+    let mut last_use: HashMap<usize, usize> = HashMap::new();
+    for (position, instruction) in instructions.iter().enumerate() {
+        for place in instruction.operands.iter().chain([&instruction.output]) {
+            if let Place::Register(register) = place {
+                last_use.insert(*register, position);
+            }
+        }
+    }
+    for instruction in &instructions[..n_invariant] {
+        if let Place::Register(register) = instruction.output {
+            last_use.insert(register, usize::MAX);
+        }
+    }
+    let mut free: Vec<usize> = Vec::new();
+    let mut assigned: HashMap<usize, usize> = HashMap::new();
+    let mut n_registers = 0;
+    for (position, instruction) in instructions.iter_mut().enumerate() {
+        let mut ends: SmallVec<[usize; 4]> = SmallVec::new();
+        for place in &mut instruction.operands {
+            if let Place::Register(register) = place {
+                let of = *register;
+                *register = assigned[&of];
+                if last_use[&of] == position && !ends.contains(register) {
+                    ends.push(*register);
+                }
+            }
+        }
+        if let Place::Register(register) = &mut instruction.output {
+            let of = *register;
+            *register = free.pop().unwrap_or_else(|| {
+                n_registers += 1;
+                n_registers - 1
+            });
+            assigned.insert(of, *register);
+            if last_use[&of] == position {
+                ends.push(*register);
+            }
+        }
+        free.extend(ends);
+    }
+    n_registers
+}
+
+impl TileProgram {
+    /// Tasks by the work there is; one where a row that is cut must not be torn apart.
+    fn count_tasks(&self) -> usize {
+        let weight = |instruction: &Instruction| {
+            let each = match &instruction.action {
+                Action::Apply(function) => function.weight(),
+                _ => 2,
+            };
+            match instruction.extent {
+                Extent::Full => each * self.rows * self.columns,
+                Extent::Row => each * self.rows,
+            }
+        };
+        let work: usize = self.instructions.iter().map(weight).sum();
+        let [down, across] = self.n_tiles();
+        let reduces_rows =
+            self.instructions.iter().any(|instruction| matches!(instruction.action, Action::ReduceRows(_)));
+        let n_units = if self.cuts_rows() && reduces_rows { down } else { down * across };
+        (work / TASK_WEIGHT).clamp(1, MOST_TASKS).min(n_units.max(1))
+    }
+}

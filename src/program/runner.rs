@@ -1,0 +1,155 @@
+//! One call of a program: what programs and training steps share. In: a signature, an engine, and the arrays of a call.
+//! Out: results written. It keeps the memory of a call for the next one.
+
+use super::{Declaration, Engine, Profile, RunError, Signature, bind::Binder, recycle::recycled};
+use crate::{
+    graph::{Bindings, Value, ValueView, ValueViewMut},
+    names,
+    parameters::Parameters,
+};
+
+/// An engine with the signature that it is fed by.
+#[derive(Debug)]
+pub(crate) struct Runner {
+    pub(crate) signature: Signature,
+    engine: Box<dyn Engine>,
+    binder: Binder,
+    leaves: Vec<ValueView<'static>>,
+    results: Vec<ValueViewMut<'static>>,
+    ordered: Vec<Option<ValueViewMut<'static>>>,
+}
+
+impl Runner {
+    pub(crate) fn new(signature: Signature, engine: Box<dyn Engine>) -> Runner {
+        let (binder, leaves, results, ordered) = (Binder::default(), Vec::new(), Vec::new(), Vec::new());
+        Runner { signature, engine, binder, leaves, results, ordered }
+    }
+
+    /// Memory for the leaves of a call; [`Runner::give_back`] keeps it for the next.
+    pub(super) fn take_leaves<'a>(&mut self) -> Vec<ValueView<'a>> {
+        recycled(std::mem::take(&mut self.leaves))
+    }
+
+    /// Memory for the results of a call.
+    pub(super) fn take_results<'r>(&mut self) -> Vec<ValueViewMut<'r>> {
+        recycled(std::mem::take(&mut self.results))
+    }
+
+    pub(super) fn give_back(&mut self, leaves: Vec<ValueView<'_>>, results: Vec<ValueViewMut<'_>>) {
+        self.leaves = recycled(leaves);
+        self.results = recycled(results);
+    }
+
+    /// Matches what is fed with what was declared, and solves for the sizes.
+    pub(super) fn bind<'a, 'n, 'i: 'a>(
+        &mut self,
+        parameters: &'a Parameters,
+        inputs: impl IntoIterator<Item = (&'n str, ValueView<'i>)>,
+        leaves: &mut Vec<ValueView<'a>>,
+    ) -> Result<(), RunError> {
+        self.binder.bind(&self.signature, parameters, inputs, leaves)
+    }
+
+    /// Puts named arrays of the caller's in the order of the outputs, if they are of the right types.
+    pub(super) fn order<'n, 'r>(
+        &mut self,
+        outputs: impl IntoIterator<Item = (&'n str, ValueViewMut<'r>)>,
+        results: &mut Vec<ValueViewMut<'r>>,
+    ) -> Result<(), RunError> {
+        let declared = &self.signature.outputs;
+        let mut views: Vec<Option<ValueViewMut<'r>>> = recycled(std::mem::take(&mut self.ordered));
+        views.resize_with(declared.len(), || None);
+        for (name, view) in outputs {
+            let position = declared.iter().position(|output| output.name == name);
+            let position = position.ok_or_else(|| self.signature.unknown_output(name))?;
+            if views[position].replace(view).is_some() {
+                return Err(RunError::DuplicateOutput { name: name.to_owned() });
+            }
+        }
+        for (output, view) in declared.iter().zip(views.drain(..)) {
+            let view = view.ok_or_else(|| RunError::MissingOutput { name: output.name.clone() })?;
+            output.expect_result(&view, &self.binder.bindings)?;
+            results.push(view);
+        }
+        self.ordered = recycled(views);
+        Ok(())
+    }
+
+    /// Zeros for the outputs from `first` on.
+    pub(super) fn zeros(&self, first: usize) -> Result<Vec<Value>, RunError> {
+        let zeros = |output: &Declaration| Ok(Value::zeros(output.ty.dtype, &output.sizes(&self.binder.bindings)?));
+        self.signature.outputs[first..].iter().map(zeros).collect()
+    }
+
+    /// Names of the outputs from `first` on.
+    pub(super) fn names(&self, first: usize) -> impl Iterator<Item = String> {
+        self.signature.outputs[first..].iter().map(|output| output.name.clone())
+    }
+
+    /// Computes every result and writes it.
+    pub(super) fn run(
+        &mut self,
+        leaves: &[ValueView<'_>],
+        results: &mut [ValueViewMut<'_>],
+    ) -> Result<(), RunError> {
+        self.engine.run(leaves, &self.binder.bindings, results)
+    }
+
+    /// Runs `n_runs` times on arrays of its own and gives the shortest time of each step.
+    pub(super) fn profile<'n, 'i>(
+        &mut self,
+        parameters: &Parameters,
+        inputs: impl IntoIterator<Item = (&'n str, ValueView<'i>)>,
+        n_runs: usize,
+    ) -> Result<Profile, RunError> {
+        let mut leaves = Vec::new();
+        self.bind(parameters, inputs, &mut leaves)?;
+        let mut values = self.zeros(0)?;
+        let mut results: Vec<ValueViewMut<'_>> = values.iter_mut().map(Value::view_mut).collect();
+        self.engine.profile(&leaves, &self.binder.bindings, &mut results, n_runs)
+    }
+
+    /// What the engine does for these sizes.
+    pub(super) fn show<'n>(&mut self, sizes: impl IntoIterator<Item = (&'n str, i64)>) -> Result<String, RunError> {
+        let bindings: Bindings = sizes.into_iter().map(|(symbol, size)| (symbol.into(), size)).collect();
+        match self.signature.symbols.iter().find(|symbol| !bindings.contains_key(*symbol)) {
+            Some(symbol) => Err(self.signature.unbound(symbol)),
+            None => self.engine.show(&bindings),
+        }
+    }
+}
+
+impl Signature {
+    fn unknown_output(&self, name: &str) -> RunError {
+        let nearest = names::nearest(name, self.outputs.iter().map(|output| output.name.as_str()));
+        RunError::UnknownOutput { name: name.to_owned(), nearest }
+    }
+}
+
+impl Declaration {
+    /// The shape in numbers.
+    fn sizes(&self, bindings: &Bindings) -> Result<Vec<usize>, RunError> {
+        self.ty.shape.evaluate(bindings).map_err(|dim| RunError::BadSize {
+            name: self.name.clone(),
+            dim,
+            site: self.site,
+        })
+    }
+
+    /// That an array to be written has the type of the output.
+    fn expect_result(&self, view: &ValueViewMut<'_>, bindings: &Bindings) -> Result<(), RunError> {
+        let (name, site) = (self.name.clone(), self.site);
+        if view.dtype() != self.ty.dtype {
+            return Err(RunError::WrongDType { name, expected: self.ty.dtype, found: view.dtype(), site });
+        }
+        let fits = view.shape().len() == self.ty.rank()
+            && self.ty.shape.iter().zip(view.shape()).all(|(dim, size)| {
+                dim.evaluate(bindings).is_ok_and(|number| usize::try_from(number) == Ok(*size))
+            });
+        if !fits {
+            let sizes = self.sizes(bindings)?;
+            return Err(RunError::WrongShape { name, expected: sizes.into(), found: view.shape().to_vec(), site });
+        }
+        Ok(())
+    }
+}

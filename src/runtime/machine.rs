@@ -1,0 +1,92 @@
+//! The engine of compiled programs. In: a graph and its results. Out: results for what is fed. It keeps a tape for each
+//! set of sizes that it has met, so a second run of a size costs no planning.
+
+use super::{
+    pool::Team,
+    tape::{Arrays, Tape},
+};
+use crate::{
+    graph::{Bindings, Graph, NodeId, ValueView, ValueViewMut},
+    plan::{Origin, Plan, PlanError},
+    program::{Engine, Profile, RunError, StepProfile},
+};
+
+/// Tapes that are kept; the one that was not used for longest goes first.
+const MOST_TAPES: usize = 16;
+
+/// Runs plans of one graph.
+#[derive(Debug)]
+pub(crate) struct Machine {
+    graph: Graph,
+    leaves: Vec<Option<NodeId>>,
+    results: Vec<NodeId>,
+    n_threads: usize,
+    /// The last used first.
+    tapes: Vec<(Bindings, Tape)>,
+}
+
+impl Machine {
+    /// The part of `graph` that `results` need; `leaves` are fed, in this order, and may be missing from it.
+    pub(crate) fn new(graph: Graph, leaves: Vec<Option<NodeId>>, results: Vec<NodeId>, n_threads: usize) -> Machine {
+        Machine { graph, leaves, results, n_threads, tapes: Vec::new() }
+    }
+
+    fn tape(&mut self, bindings: &Bindings) -> Result<&mut Tape, RunError> {
+        match self.tapes.iter().position(|(sizes, _)| sizes == bindings) {
+            Some(0) => {}
+            Some(position) => self.tapes[..=position].rotate_right(1),
+            None => {
+                let tape = Plan::new(&self.graph, &self.leaves, &self.results, bindings)
+                    .and_then(|plan| Tape::new(plan, bindings, self.n_threads))
+                    .map_err(RunError::from)?;
+                self.tapes.truncate(MOST_TAPES - 1);
+                self.tapes.insert(0, (bindings.clone(), tape));
+            }
+        }
+        Ok(&mut self.tapes[0].1)
+    }
+}
+
+impl From<PlanError> for RunError {
+    fn from(error: PlanError) -> RunError {
+        let Origin { operation, node, site } = error.origin;
+        RunError::Node { operation, node, site, fault: error.fault }
+    }
+}
+
+impl Engine for Machine {
+    fn run(
+        &mut self,
+        leaves: &[ValueView<'_>],
+        bindings: &Bindings,
+        results: &mut [ValueViewMut<'_>],
+    ) -> Result<(), RunError> {
+        let n_threads = self.n_threads;
+        let tape = self.tape(bindings)?;
+        tape.run(Arrays { leaves, results }, &Team::gather(n_threads))
+    }
+
+    fn profile(
+        &mut self,
+        leaves: &[ValueView<'_>],
+        bindings: &Bindings,
+        results: &mut [ValueViewMut<'_>],
+        n_runs: usize,
+    ) -> Result<Profile, RunError> {
+        let n_threads = self.n_threads;
+        let tape = self.tape(bindings)?;
+        let times = tape.time(Arrays { leaves, results }, &Team::gather(n_threads), n_runs.max(1))?;
+        let steps = tape.plan.steps.iter().zip(times).map(|(step, time)| StepProfile {
+            description: tape.plan.describe(step),
+            site: step.origin.site,
+            time,
+            flops: step.flops,
+            bytes: step.bytes,
+        });
+        Ok(Profile { steps: steps.collect() })
+    }
+
+    fn show(&mut self, bindings: &Bindings) -> Result<String, RunError> {
+        Ok(self.tape(bindings)?.plan.to_string())
+    }
+}

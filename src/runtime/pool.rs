@@ -1,0 +1,266 @@
+//! The threads that programs share. In: a number of tasks and what to do with each. Out: all of them done. Which thread
+//! does which task is left to chance, so nothing may depend on it.
+//!
+//! One pool serves the process. The caller takes part, so that a step costs no wake-up where the workers are late; workers
+//! spin for a while before they sleep, because the next step comes within microseconds. A program that finds the pool in
+//! use runs on its own thread: the numbers are the same. Why this is not rayon is in `docs/decisions/0006-pool.md`.
+
+#![allow(unsafe_code, reason = "a task borrows from the caller's stack, which waits until all tasks are done")]
+
+use std::{
+    hint,
+    sync::{
+        Mutex, OnceLock,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
+    thread::{self, Thread},
+    time::{Duration, Instant},
+};
+
+/// How long a worker looks for work before it sleeps.
+const PATIENCE: Duration = Duration::from_micros(100);
+
+/// Threads that a program can use at most.
+pub(crate) const MOST_THREADS: usize = 255;
+
+/// A thread's part in a run: the pool, if it is this program's for now.
+pub(crate) struct Team {
+    pool: Option<&'static Pool>,
+    n_threads: usize,
+}
+
+struct Pool {
+    /// The job at hand: its number, how many threads may take part, how many tasks it has, and the next one.
+    state: AtomicU64,
+    call: AtomicUsize,
+    data: AtomicUsize,
+    n_finished: AtomicUsize,
+    is_taken: AtomicBool,
+    n_sleeping: AtomicUsize,
+    workers: Mutex<Vec<Thread>>,
+}
+
+/// What a worker knows of the job at hand, as one word, so that taking a task and checking the job are one step.
+#[derive(Clone, Copy)]
+struct State(u64);
+
+impl State {
+    const TASK_BITS: u32 = 18;
+    const LIMIT_BITS: u32 = 8;
+
+    fn new(job: u64, limit: usize, n_tasks: usize) -> State {
+        State((((job << Self::LIMIT_BITS) | limit as u64) << Self::TASK_BITS | n_tasks as u64) << Self::TASK_BITS)
+    }
+
+    fn next(self) -> usize {
+        (self.0 & ((1 << Self::TASK_BITS) - 1)) as usize
+    }
+
+    fn n_tasks(self) -> usize {
+        ((self.0 >> Self::TASK_BITS) & ((1 << Self::TASK_BITS) - 1)) as usize
+    }
+
+    fn limit(self) -> usize {
+        ((self.0 >> (2 * Self::TASK_BITS)) & ((1 << Self::LIMIT_BITS) - 1)) as usize
+    }
+
+    fn job(self) -> u64 {
+        self.0 >> (2 * Self::TASK_BITS + Self::LIMIT_BITS)
+    }
+}
+
+/// What is done with one task by one thread of the team.
+type Call = unsafe fn(data: *const (), task: usize, worker: usize);
+
+static POOL: Pool = Pool {
+    state: AtomicU64::new(0),
+    call: AtomicUsize::new(0),
+    data: AtomicUsize::new(0),
+    n_finished: AtomicUsize::new(0),
+    is_taken: AtomicBool::new(false),
+    n_sleeping: AtomicUsize::new(0),
+    workers: Mutex::new(Vec::new()),
+};
+
+/// The number of threads that the machine runs at once.
+pub(crate) fn available_threads() -> usize {
+    static AVAILABLE: OnceLock<usize> = OnceLock::new();
+    *AVAILABLE.get_or_init(|| thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS))
+}
+
+impl Team {
+    /// A team of at most so many threads, the caller among them; the caller alone if the pool is in use.
+    pub(crate) fn gather(n_threads: usize) -> Team {
+        let n_threads = n_threads.clamp(1, MOST_THREADS);
+        if n_threads == 1 || POOL.is_taken.swap(true, Ordering::Acquire) {
+            return Team { pool: None, n_threads: 1 };
+        }
+        POOL.grow(n_threads - 1);
+        Team { pool: Some(&POOL), n_threads }
+    }
+
+    /// Does `work(task, worker)` for every task below `n_tasks`; `worker` is below the number of threads, and no two
+    /// tasks with one worker run at once.
+    pub(crate) fn run<F: Fn(usize, usize) + Sync>(&self, n_tasks: usize, work: &F) {
+        match self.pool {
+            Some(pool) if n_tasks > 1 => pool.run(n_tasks, self.n_threads, work),
+            _ => (0..n_tasks).for_each(|task| work(task, 0)),
+        }
+    }
+}
+
+impl Drop for Team {
+    fn drop(&mut self) {
+        if let Some(pool) = self.pool {
+            pool.is_taken.store(false, Ordering::Release);
+        }
+    }
+}
+
+/// Ends the process when a task panics: other threads still use what its owner's stack holds, so unwinding is not safe.
+struct AbortOnPanic;
+
+impl Drop for AbortOnPanic {
+    fn drop(&mut self) {
+        std::process::abort();
+    }
+}
+
+impl Pool {
+    /// Starts workers until there are so many.
+    fn grow(&'static self, n_workers: usize) {
+        let mut workers = self.workers.lock().expect("invariant: no worker panics while it holds the lock");
+        while workers.len() < n_workers {
+            let worker = workers.len() + 1;
+            let spawned = thread::Builder::new().name(format!("pullback-{worker}")).spawn(move || self.serve(worker));
+            match spawned {
+                Ok(handle) => workers.push(handle.thread().clone()),
+                // The caller does what too few workers leave.
+                Err(_) => return,
+            }
+        }
+    }
+
+    fn run<F: Fn(usize, usize) + Sync>(&self, n_tasks: usize, limit: usize, work: &F) {
+        /// # Safety
+        /// `data` points to an `F` that lives until the task is done.
+        unsafe fn call<F: Fn(usize, usize) + Sync>(data: *const (), task: usize, worker: usize) {
+            // SAFETY: by this function's contract.
+            unsafe { (*data.cast::<F>())(task, worker) }
+        }
+        let most = (1 << State::TASK_BITS) - 1;
+        assert!(n_tasks <= most, "invariant: plans cut fewer tasks");
+        self.call.store(call::<F> as Call as usize, Ordering::Relaxed);
+        self.data.store(std::ptr::from_ref(work) as usize, Ordering::Relaxed);
+        self.n_finished.store(0, Ordering::Relaxed);
+        let job = State(self.state.load(Ordering::Relaxed)).job().wrapping_add(1);
+        self.state.store(State::new(job, limit, n_tasks).0, Ordering::SeqCst);
+        if self.n_sleeping.load(Ordering::SeqCst) > 0 {
+            self.wake(limit.min(n_tasks) - 1);
+        }
+        let abort = AbortOnPanic;
+        while let Some(task) = self.claim(0) {
+            work(task, 0);
+            self.n_finished.fetch_add(1, Ordering::Relaxed);
+        }
+        let mut n_spins = 0u32;
+        while self.n_finished.load(Ordering::Acquire) < n_tasks {
+            n_spins += 1;
+            if n_spins.is_multiple_of(4096) { thread::yield_now() } else { hint::spin_loop() }
+        }
+        std::mem::forget(abort);
+    }
+
+    /// Takes the next task of the job at hand, if there is one and the worker may take part.
+    fn claim(&self, worker: usize) -> Option<usize> {
+        let mut state = State(self.state.load(Ordering::Acquire));
+        while state.next() < state.n_tasks() && worker < state.limit() {
+            match self.state.compare_exchange_weak(state.0, state.0 + 1, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => return Some(state.next()),
+                Err(found) => state = State(found),
+            }
+        }
+        None
+    }
+
+    fn serve(&self, worker: usize) {
+        let _abort = AbortOnPanic;
+        loop {
+            while let Some(task) = self.claim(worker) {
+                let (call, data) = (self.call.load(Ordering::Relaxed), self.data.load(Ordering::Relaxed));
+                // SAFETY: `call` was stored from a `Call` before the state that `claim` acquired, and is not stored again
+                // until this task is counted as finished.
+                let call = unsafe { std::mem::transmute::<usize, Call>(call) };
+                // SAFETY: `data` points to the work of the job that the task belongs to; its owner waits in `run` until
+                // all claimed tasks are finished.
+                unsafe { call(data as *const (), task, worker) };
+                self.n_finished.fetch_add(1, Ordering::Release);
+            }
+            self.rest(worker);
+        }
+    }
+
+    /// Waits for a job: awake for a while, then asleep.
+    fn rest(&self, worker: usize) {
+        let since = Instant::now();
+        let has_work = || {
+            let state = State(self.state.load(Ordering::SeqCst));
+            state.next() < state.n_tasks() && worker < state.limit()
+        };
+        loop {
+            for _ in 0..64 {
+                if has_work() {
+                    return;
+                }
+                hint::spin_loop();
+            }
+            if since.elapsed() > PATIENCE {
+                break;
+            }
+        }
+        self.n_sleeping.fetch_add(1, Ordering::SeqCst);
+        while !has_work() {
+            thread::park();
+        }
+        self.n_sleeping.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    fn wake(&self, n_workers: usize) {
+        let workers = self.workers.lock().expect("invariant: no worker panics while it holds the lock");
+        workers.iter().take(n_workers).for_each(Thread::unpark);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn every_task_is_done_once_on_any_number_of_threads() {
+        for n_threads in [1, 2, 3, 8] {
+            let team = Team::gather(n_threads);
+            for n_tasks in [0, 1, 2, 7, 1000] {
+                let counts: Vec<AtomicUsize> = (0..n_tasks).map(|_| AtomicUsize::new(0)).collect();
+                team.run(n_tasks, &|task, worker| {
+                    assert!(worker < n_threads);
+                    counts[task].fetch_add(1, Ordering::Relaxed);
+                });
+                assert!(counts.iter().all(|count| count.load(Ordering::Relaxed) == 1));
+            }
+        }
+    }
+
+    #[test]
+    fn a_second_team_works_alone() {
+        let first = Team::gather(2);
+        let second = Team::gather(2);
+        let sum = AtomicUsize::new(0);
+        second.run(10, &|task, worker| {
+            assert!(worker == 0 || first.pool.is_none());
+            sum.fetch_add(task, Ordering::Relaxed);
+        });
+        assert_eq!(sum.load(Ordering::Relaxed), 45);
+    }
+}

@@ -1,0 +1,356 @@
+//! A plan that is ready to run. In: a plan. Out: a [`Tape`]: steps with their kernels and addresses, and all memory they
+//! need. A run fills in the addresses of what is fed and goes through the steps; it allocates, hashes and locks nothing.
+
+#![allow(unsafe_code, reason = "steps read and write memory by address")]
+
+use std::time::{Duration, Instant};
+
+use aligned_vec::{AVec, ConstAlign};
+
+use super::{
+    instruction_set::InstructionSet,
+    plain_step::PlainStep,
+    pool::Team,
+    product::ProductStep,
+    scalar::ScalarStep,
+    tile::{Task, TileStep},
+};
+use crate::{
+    graph::{Bindings, Value, ValueView, ValueViewMut},
+    ops::Fault,
+    plan::{Kind, Origin, Plan, PlanError, Storage, Work, memory::ALIGNMENT},
+    program::RunError,
+};
+
+type Aligned = AVec<u8, ConstAlign<ALIGNMENT>>;
+
+/// A plan with its kernels, addresses and memory.
+#[derive(Debug)]
+pub(super) struct Tape {
+    pub(super) plan: Plan,
+    steps: Vec<Ready>,
+    /// Where the memory of each step begins, one step after another.
+    addresses: Vec<*mut u8>,
+    /// Addresses that change from run to run: position, whose it is, and how many bytes behind its start.
+    patches: Vec<(usize, Fed, isize)>,
+    arena: Aligned,
+    /// The workers' own memory, one piece each.
+    scratch: Aligned,
+    scratch_bytes: usize,
+    /// Copies in row-major order of what is fed or asked for in another, made at the first need.
+    staged_leaves: Vec<Aligned>,
+    staged_outputs: Vec<Aligned>,
+}
+
+// SAFETY: the addresses are those of memory that the tape owns, or are overwritten at the start of each run.
+unsafe impl Send for Tape {}
+
+/// Memory of the caller's.
+#[derive(Debug, Clone, Copy)]
+enum Fed {
+    Leaf(usize),
+    Output(usize),
+}
+
+/// A step with its part of the addresses.
+#[derive(Debug)]
+struct Ready {
+    work: ReadyWork,
+    first: usize,
+    n_addresses: usize,
+    partials: usize,
+    origin: Origin,
+}
+
+#[derive(Debug)]
+enum ReadyWork {
+    Tile(TileStep),
+    Scalar(ScalarStep),
+    Product(ProductStep),
+    Plain(PlainStep),
+}
+
+/// The arrays of one run.
+pub(super) struct Arrays<'a, 'v, 'r> {
+    pub(super) leaves: &'a [ValueView<'v>],
+    pub(super) results: &'a mut [ValueViewMut<'r>],
+}
+
+impl Tape {
+    pub(super) fn new(plan: Plan, bindings: &Bindings, n_threads: usize) -> Result<Tape, PlanError> {
+        let set = InstructionSet::detect();
+        let mut arena = Aligned::with_capacity(ALIGNMENT, plan.arena_bytes);
+        // Touched now, so that no run meets memory for the first time.
+        arena.resize(plan.arena_bytes, 0);
+        let mut tape = Tape {
+            steps: Vec::with_capacity(plan.steps.len()),
+            addresses: Vec::new(),
+            patches: Vec::new(),
+            arena,
+            scratch: Aligned::new(ALIGNMENT),
+            scratch_bytes: 0,
+            staged_leaves: Vec::new(),
+            staged_outputs: plan.network.results.iter().map(|_| Aligned::new(ALIGNMENT)).collect(),
+            plan,
+        };
+        for step in 0..tape.plan.steps.len() {
+            tape.prepare(step, bindings, set)?;
+        }
+        tape.scratch_bytes = tape.scratch_bytes.next_multiple_of(ALIGNMENT);
+        tape.scratch.resize(tape.scratch_bytes * n_threads, 0);
+        Ok(tape)
+    }
+
+    fn prepare(&mut self, position: usize, bindings: &Bindings, set: InstructionSet) -> Result<(), PlanError> {
+        let first = self.addresses.len();
+        let step = &self.plan.steps[position];
+        let (origin, partials) = (step.origin, step.partials.0);
+        let (work, memory, scratch): (ReadyWork, Vec<(usize, isize)>, usize) = match &step.work {
+            Work::Tile(program) => {
+                let memory = program.memory.iter();
+                let memory = memory.map(|memory| (memory.vertex, memory.offset * memory.dtype.size() as isize));
+                match ScalarStep::new(program) {
+                    Some(ready) => (ReadyWork::Scalar(ready), memory.collect(), 0),
+                    None => {
+                        let ready = TileStep::new(program, set);
+                        let scratch = ready.scratch_bytes(program.memory.len());
+                        (ReadyWork::Tile(ready), memory.collect(), scratch)
+                    }
+                }
+            }
+            Work::Contraction(vertex, contraction) => {
+                let of = &self.plan.network.vertices[*vertex];
+                let ready = ProductStep::new(contraction, of.dtype, set);
+                let size = of.dtype.size() as isize;
+                let operands = of.operands.iter().map(|operand| (operand.vertex, operand.access.offset * size));
+                let memory = operands.chain([(*vertex, 0)]).collect();
+                let scratch = ready.scratch_bytes();
+                (ReadyWork::Product(ready), memory, scratch)
+            }
+            Work::Primitive(vertex, op) => {
+                let of = &self.plan.network.vertices[*vertex];
+                let ready = PlainStep::new(op, *vertex, &self.plan.network, bindings, set);
+                let ready = ready.map_err(|fault| PlanError { origin, fault })?;
+                let memory = of.operands.iter().map(|operand| (operand.vertex, 0)).chain([(*vertex, 0)]).collect();
+                (ReadyWork::Plain(ready), memory, 0)
+            }
+        };
+        let n_addresses = memory.len();
+        for (vertex, offset) in memory {
+            let address = self.address(vertex, offset);
+            self.addresses.push(address);
+        }
+        self.scratch_bytes = self.scratch_bytes.max(scratch);
+        self.steps.push(Ready { work, first, n_addresses, partials, origin });
+        Ok(())
+    }
+
+    /// The address of a vertex's memory, or a patch for when it is known.
+    fn address(&mut self, vertex: usize, offset: isize) -> *mut u8 {
+        let position = self.addresses.len();
+        match self.plan.places[vertex] {
+            Storage::Arena(start) => self.arena.as_mut_ptr().wrapping_add(start).wrapping_offset(offset),
+            Storage::Constant => constant_address(&self.plan, vertex).wrapping_offset(offset),
+            Storage::Leaf(leaf) => {
+                self.patches.push((position, Fed::Leaf(leaf), offset));
+                std::ptr::null_mut()
+            }
+            Storage::Output(output) => {
+                self.patches.push((position, Fed::Output(output), offset));
+                std::ptr::null_mut()
+            }
+            Storage::Nowhere => unreachable!("invariant: a step uses only what is kept"),
+        }
+    }
+
+    /// Runs all steps.
+    pub(super) fn run(&mut self, mut arrays: Arrays<'_, '_, '_>, team: &Team) -> Result<(), RunError> {
+        self.bind(&mut arrays);
+        for step in 0..self.steps.len() {
+            self.step(step, team)?;
+        }
+        self.deliver(arrays.results);
+        Ok(())
+    }
+
+    /// Runs all steps `n_runs` times and gives the shortest time of each.
+    pub(super) fn time(
+        &mut self,
+        mut arrays: Arrays<'_, '_, '_>,
+        team: &Team,
+        n_runs: usize,
+    ) -> Result<Vec<Duration>, RunError> {
+        let mut shortest = vec![Duration::MAX; self.steps.len()];
+        self.bind(&mut arrays);
+        for _ in 0..n_runs {
+            for (step, shortest) in shortest.iter_mut().enumerate() {
+                let start = Instant::now();
+                self.step(step, team)?;
+                *shortest = start.elapsed().min(*shortest);
+            }
+        }
+        self.deliver(arrays.results);
+        Ok(shortest)
+    }
+
+    fn step(&mut self, step: usize, team: &Team) -> Result<(), RunError> {
+        let ready = &mut self.steps[step];
+        let memory = &self.addresses[ready.first..ready.first + ready.n_addresses];
+        let call = StepCall {
+            memory,
+            partials: self.arena.as_ptr().cast_mut().wrapping_add(ready.partials),
+            scratch: self.scratch.as_ptr().cast_mut(),
+            scratch_bytes: self.scratch_bytes,
+        };
+        // SAFETY: the plan's check proved that steps overlap nothing that is alive; the addresses are those of this run.
+        let done = unsafe { ready.run(&call, team) };
+        done.map_err(|fault| {
+            let Origin { operation, node, site } = ready.origin;
+            RunError::Node { operation, node, site, fault }
+        })
+    }
+
+    /// Fills in the addresses of what is fed and asked for.
+    fn bind(&mut self, arrays: &mut Arrays<'_, '_, '_>) {
+        while self.staged_leaves.len() < arrays.leaves.len() {
+            self.staged_leaves.push(Aligned::new(ALIGNMENT));
+        }
+        for patch in 0..self.patches.len() {
+            let (position, fed, offset) = self.patches[patch];
+            let start = match fed {
+                Fed::Leaf(leaf) => leaf_address(&arrays.leaves[leaf]),
+                Fed::Output(output) => output_address(&mut arrays.results[output]),
+            };
+            let start = start.unwrap_or_else(|| match fed {
+                Fed::Leaf(leaf) => stage(&mut self.staged_leaves[leaf], &arrays.leaves[leaf]),
+                Fed::Output(output) => {
+                    let bytes = self.plan.network.vertices[self.plan.network.results[output]].bytes();
+                    self.staged_outputs[output].resize(bytes.max(1), 0);
+                    self.staged_outputs[output].as_mut_ptr()
+                }
+            });
+            self.addresses[position] = start.wrapping_offset(offset);
+        }
+    }
+
+    /// Copies results to where they are wanted in another order than row-major.
+    fn deliver(&self, results: &mut [ValueViewMut<'_>]) {
+        for (result, staged) in results.iter_mut().zip(&self.staged_outputs) {
+            if output_address(result).is_none() {
+                unstage(staged, result);
+            }
+        }
+    }
+}
+
+/// The addresses of one step in one run.
+struct StepCall<'a> {
+    memory: &'a [*mut u8],
+    partials: *mut u8,
+    scratch: *mut u8,
+    scratch_bytes: usize,
+}
+
+// SAFETY: tasks write apart from each other, by the plan; that is what sharing the addresses needs.
+unsafe impl Sync for StepCall<'_> {}
+
+impl StepCall<'_> {
+    fn memory(&self) -> &[*mut u8] {
+        self.memory
+    }
+
+    fn partials(&self) -> *mut u8 {
+        self.partials
+    }
+
+    fn scratch(&self, worker: usize) -> *mut u8 {
+        self.scratch.wrapping_add(worker * self.scratch_bytes)
+    }
+}
+
+impl Ready {
+    /// # Safety
+    /// The addresses are those of arrays as the plan describes them.
+    unsafe fn run(&mut self, call: &StepCall<'_>, team: &Team) -> Result<(), Fault> {
+        match &mut self.work {
+            ReadyWork::Tile(step) => {
+                team.run(step.n_tasks, &|number, worker| {
+                    let (memory, scratch, partials) = (call.memory(), call.scratch(worker), call.partials());
+                    let task = Task { number, memory, scratch, partials };
+                    // SAFETY: by this function's contract; the scratch of a worker is its own.
+                    unsafe { step.run(&task) }
+                });
+                // SAFETY: all tasks are done.
+                unsafe { step.finish(call.memory, call.partials) };
+                Ok(())
+            }
+            ReadyWork::Scalar(step) => {
+                // SAFETY: by this function's contract.
+                unsafe { step.run(call.memory) };
+                Ok(())
+            }
+            ReadyWork::Product(step) => {
+                team.run(step.n_tasks(), &|task, worker| {
+                    // SAFETY: as above.
+                    unsafe { step.run(task, call.memory(), call.scratch(worker)) }
+                });
+                Ok(())
+            }
+            // SAFETY: as above.
+            ReadyWork::Plain(step) => unsafe { step.run(call.memory, team) },
+        }
+    }
+}
+
+/// Runs `$body` with `$view` bound to the array inside, whatever its dtype.
+macro_rules! each_view {
+    ($kind:ident, $value:expr, $view:ident => $body:expr) => {
+        match $value {
+            $kind::F32($view) => $body,
+            $kind::F64($view) => $body,
+            $kind::I64($view) => $body,
+            $kind::Bool($view) => $body,
+        }
+    };
+}
+
+fn constant_address(plan: &Plan, vertex: usize) -> *mut u8 {
+    let Kind::Constant(value) = &plan.network.vertices[vertex].kind else {
+        unreachable!("invariant: only a constant lies among the constants")
+    };
+    each_view!(Value, &**value, array => array.as_ptr().cast_mut().cast())
+}
+
+/// The address of the first element, if the elements lie in row-major order without gaps.
+fn leaf_address(view: &ValueView<'_>) -> Option<*mut u8> {
+    each_view!(ValueView, view, array => array.is_standard_layout().then(|| array.as_ptr().cast_mut().cast()))
+}
+
+fn output_address(view: &mut ValueViewMut<'_>) -> Option<*mut u8> {
+    each_view!(ValueViewMut, view, array => array.is_standard_layout().then(|| array.as_mut_ptr().cast()))
+}
+
+/// Copies an array into memory in row-major order; gives its address.
+fn stage(staged: &mut Aligned, view: &ValueView<'_>) -> *mut u8 {
+    fn copy<T: Copy>(staged: &mut Aligned, array: &ndarray::ArrayViewD<'_, T>) {
+        staged.resize((array.len() * size_of::<T>()).max(1), 0);
+        let start = staged.as_mut_ptr().cast::<T>();
+        for (position, element) in array.iter().enumerate() {
+            // SAFETY: the memory was resized to hold every element, and is aligned to any of them.
+            unsafe { start.add(position).write(*element) };
+        }
+    }
+    each_view!(ValueView, view, array => copy(staged, array));
+    staged.as_mut_ptr()
+}
+
+fn unstage(staged: &Aligned, result: &mut ValueViewMut<'_>) {
+    fn copy<T: Copy>(staged: &Aligned, array: &mut ndarray::ArrayViewMutD<'_, T>) {
+        let start = staged.as_ptr().cast::<T>();
+        for (position, element) in array.iter_mut().enumerate() {
+            // SAFETY: a step wrote as many elements of this type as the result has.
+            *element = unsafe { start.add(position).read() };
+        }
+    }
+    each_view!(ValueViewMut, result, array => copy(staged, array));
+}

@@ -1,0 +1,397 @@
+//! The interpreter of tile programs. In: a program with its kernels, the addresses of a call, and a task. Out: the tiles
+//! of that task. Every register is written by one instruction and read by later ones of the same tile, so it stays in the
+//! first-level cache.
+
+#![allow(unsafe_code, reason = "kernels take addresses")]
+
+use smallvec::SmallVec;
+
+use super::{
+    instruction_set::InstructionSet,
+    movement::{self, Run},
+    vector::{self, Kernel, RowReduce, Splats},
+};
+use crate::{
+    graph::{DType, Reduction},
+    plan::{Access, Action, Along, Extent, Function, Instruction, Number, Padding, Place, TileProgram},
+};
+
+/// A tile program that is ready to run.
+#[derive(Debug)]
+pub(super) struct TileStep {
+    calls: Vec<Call>,
+    n_invariant: usize,
+    numbers: Vec<u64>,
+    rows: usize,
+    columns: usize,
+    tile: [usize; 2],
+    n_tiles: [usize; 2],
+    /// Whether a task takes whole bands of rows, because a reduction goes on along them.
+    by_rows: bool,
+    pub(super) n_tasks: usize,
+    n_registers_bytes: usize,
+    accumulators: Vec<Accumulator>,
+}
+
+/// A reduction that every task does for itself.
+#[derive(Debug, Clone, Copy)]
+struct Accumulator {
+    kind: Reduction,
+    dtype: DType,
+    accumulate: vector::Accumulate,
+    /// Which memory the result is.
+    memory: usize,
+    width: usize,
+    /// First byte among the partial results of a task, and how many all accumulators of a task take.
+    partial: usize,
+    stride: usize,
+}
+
+/// One instruction with its kernel.
+#[derive(Debug)]
+struct Call {
+    action: Resolved,
+    extent: Extent,
+    output: Address,
+    operands: [Address; 3],
+}
+
+#[derive(Debug)]
+enum Resolved {
+    Kernel(Kernel),
+    Load(Access, usize),
+    LoadPadded(Access, Padding, usize),
+    Fill(usize),
+    Expand(usize),
+    ReduceRows(RowReduce, vector::Accumulate, usize),
+    /// By row, into one element for each column: position among the accumulators, bytes of an element.
+    AccumulateColumns(usize, usize),
+    /// All elements into one.
+    AccumulateAll(usize, RowReduce),
+}
+
+/// An address: that of an entry of the table, with so many bytes for each element and each row of the tile's start.
+#[derive(Debug, Clone, Copy, Default)]
+struct Address {
+    entry: u32,
+    offset: u32,
+    per_element: u32,
+    per_row: u32,
+}
+
+/// Entries of the table before those of the program's memory.
+const REGISTERS: usize = 0;
+const NUMBERS: usize = 1;
+const N_FIXED: usize = 2;
+
+/// What a task needs beside the program.
+#[derive(Clone, Copy)]
+pub(super) struct Task<'a> {
+    pub(super) number: usize,
+    /// The first element of each memory of the program.
+    pub(super) memory: &'a [*mut u8],
+    /// The worker's own memory, of at least [`TileStep::scratch_bytes`].
+    pub(super) scratch: *mut u8,
+    /// The partial results of the step.
+    pub(super) partials: *mut u8,
+}
+
+/// Part of the matrix.
+#[derive(Clone, Copy)]
+struct Tile {
+    row: usize,
+    rows: usize,
+    column: usize,
+    columns: usize,
+    /// Position of the first element.
+    start: usize,
+}
+
+impl TileStep {
+    pub(super) fn new(program: &TileProgram, set: InstructionSet) -> TileStep {
+        let widths = program.accumulators().map(|(instruction, n)| (n * instruction.dtype.size()).next_multiple_of(64));
+        let stride: usize = widths.sum();
+        let mut accumulators: Vec<Accumulator> = Vec::new();
+        for (instruction, width) in program.accumulators() {
+            let (Action::Accumulate(kind, _), Place::Memory(memory)) = (&instruction.action, instruction.output) else {
+                unreachable!("invariant: an accumulator is stored")
+            };
+            let partial = accumulators.last().map_or(0, |last: &Accumulator| {
+                last.partial + (last.width * last.dtype.size()).next_multiple_of(64)
+            });
+            accumulators.push(Accumulator {
+                kind: *kind,
+                dtype: instruction.dtype,
+                accumulate: accumulate(*kind, instruction.dtype, set),
+                memory,
+                width,
+                partial,
+                stride,
+            });
+        }
+        let mut n_accumulators = 0;
+        let resolver = Resolver { program, set };
+        let calls = program.instructions.iter().map(|instruction| resolver.call(instruction, &mut n_accumulators));
+        let calls: Vec<Call> = calls.collect();
+        let reduces_rows = calls.iter().any(|call| matches!(call.action, Resolved::ReduceRows(..)));
+        TileStep {
+            calls,
+            n_invariant: program.n_invariant,
+            numbers: program.numbers.iter().map(|number| u64::from_ne_bytes(number.bits)).collect(),
+            rows: program.rows,
+            columns: program.columns,
+            tile: program.tile,
+            n_tiles: program.n_tiles(),
+            by_rows: program.cuts_rows() && reduces_rows,
+            n_tasks: program.n_tasks,
+            n_registers_bytes: program.n_registers * program.register_bytes,
+            accumulators,
+        }
+    }
+
+    /// Memory that each worker needs: registers, the table of addresses, and one element.
+    pub(super) fn scratch_bytes(&self, n_memory: usize) -> usize {
+        self.n_registers_bytes + (N_FIXED + n_memory) * size_of::<*mut u8>() + 64
+    }
+
+    /// Goes through the tiles of one task.
+    ///
+    /// # Safety
+    /// The task's memory points to arrays as the plan describes them, of which no other task writes what this one
+    /// reads or writes; scratch and partials are as large as was asked for.
+    pub(super) unsafe fn run(&self, task: &Task<'_>) {
+        let table = task.scratch.wrapping_add(self.n_registers_bytes).cast::<*mut u8>();
+        // SAFETY: the scratch has room for the table behind the registers, aligned since registers are.
+        let table = unsafe {
+            table.write(task.scratch);
+            table.add(NUMBERS).write(self.numbers.as_ptr().cast_mut().cast());
+            for (position, memory) in task.memory.iter().enumerate() {
+                table.add(N_FIXED + position).write(*memory);
+            }
+            std::slice::from_raw_parts(table, N_FIXED + task.memory.len())
+        };
+        let machine = Interpreter { step: self, task, table };
+        // SAFETY: by this function's contract.
+        unsafe { machine.run() };
+    }
+
+    /// Puts the partial results of all tasks together, in the order of the tasks.
+    ///
+    /// # Safety
+    /// All tasks are done; memory and partials as in [`TileStep::run`].
+    pub(super) unsafe fn finish(&self, memory: &[*mut u8], partials: *const u8) {
+        for accumulator in &self.accumulators {
+            for task in 1..self.n_tasks {
+                let partial = partials.wrapping_add((task - 1) * accumulator.stride + accumulator.partial);
+                // SAFETY: both are `width` elements by the plan, and the partials lie apart from all results.
+                unsafe { (accumulator.accumulate)(memory[accumulator.memory], partial, accumulator.width) };
+            }
+        }
+    }
+}
+
+fn accumulate(kind: Reduction, dtype: DType, set: InstructionSet) -> vector::Accumulate {
+    vector::accumulate(kind, dtype, set).expect("invariant: numbers are reduced")
+}
+
+fn row_reduce(kind: Reduction, dtype: DType, set: InstructionSet) -> RowReduce {
+    vector::row_reduce(kind, dtype, set).expect("invariant: numbers are reduced")
+}
+
+/// Finds kernels and addresses.
+struct Resolver<'p> {
+    program: &'p TileProgram,
+    set: InstructionSet,
+}
+
+impl Resolver<'_> {
+    fn call(&self, instruction: &Instruction, n_accumulators: &mut usize) -> Call {
+        let size = instruction.dtype.size();
+        let mut inputs = instruction.extent;
+        let mut output = instruction.extent;
+        let action = match &instruction.action {
+            Action::Apply(function) => Resolved::Kernel(self.kernel(*function, instruction)),
+            Action::Load(_) if instruction.operands[0].is_splat() => Resolved::Fill(size),
+            Action::Load(access) => Resolved::Load(access.clone(), size),
+            Action::LoadPadded(access, padding) => Resolved::LoadPadded(access.clone(), padding.clone(), size),
+            Action::Expand => {
+                inputs = Extent::Row;
+                Resolved::Expand(size)
+            }
+            Action::ReduceRows(kind) => {
+                (inputs, output) = (Extent::Full, Extent::Row);
+                let reduce = row_reduce(*kind, instruction.dtype, self.set);
+                Resolved::ReduceRows(reduce, accumulate(*kind, instruction.dtype, self.set), size)
+            }
+            Action::Accumulate(kind, along) => {
+                *n_accumulators += 1;
+                match along {
+                    Along::Columns => Resolved::AccumulateColumns(*n_accumulators - 1, size),
+                    Along::Rows => {
+                        let reduce = row_reduce(*kind, instruction.dtype, self.set);
+                        Resolved::AccumulateAll(*n_accumulators - 1, reduce)
+                    }
+                }
+            }
+        };
+        let streams = !matches!(action, Resolved::Load(..) | Resolved::LoadPadded(..));
+        let mut operands = [Address::default(); 3];
+        for (address, place) in operands.iter_mut().zip(&instruction.operands) {
+            *address = self.address(*place, inputs);
+            if !streams {
+                (address.per_element, address.per_row) = (0, 0);
+            }
+        }
+        Call { action, extent: instruction.extent, output: self.address(instruction.output, output), operands }
+    }
+
+    fn kernel(&self, function: Function, instruction: &Instruction) -> Kernel {
+        let mut splats = Splats::NONE;
+        let is_power = matches!(function, Function::IntegerPower(_));
+        for (position, place) in instruction.operands.iter().enumerate() {
+            if place.is_splat() && !(is_power && position == 1) {
+                splats = splats.with(position);
+            }
+        }
+        let kernel = vector::kernel(function, instruction.dtype, splats, self.set);
+        kernel.unwrap_or_else(|| unreachable!("invariant: {} has a kernel for {}", function.name(), instruction.dtype))
+    }
+
+    fn address(&self, place: Place, extent: Extent) -> Address {
+        let entry = |entry: usize, offset: usize| Address { entry: entry as u32, offset: offset as u32, ..Address::default() };
+        match place {
+            Place::Register(register) => entry(REGISTERS, register * self.program.register_bytes),
+            Place::Number(number) => entry(NUMBERS, number * size_of::<u64>()),
+            Place::Element(memory) => entry(N_FIXED + memory, 0),
+            Place::Memory(memory) => {
+                let size = self.program.memory[memory].dtype.size() as u32;
+                let (per_element, per_row) = if extent == Extent::Full { (size, 0) } else { (0, size) };
+                Address { per_element, per_row, ..entry(N_FIXED + memory, 0) }
+            }
+        }
+    }
+}
+
+/// One task at work.
+struct Interpreter<'t> {
+    step: &'t TileStep,
+    task: &'t Task<'t>,
+    table: &'t [*mut u8],
+}
+
+impl Interpreter<'_> {
+    /// # Safety
+    /// As for [`TileStep::run`].
+    unsafe fn run(&self) {
+        let step = self.step;
+        let [down, across] = step.n_tiles;
+        let accumulators: SmallVec<[*mut u8; 4]> =
+            step.accumulators.iter().map(|accumulator| self.accumulator(accumulator)).collect();
+        for (accumulator, address) in step.accumulators.iter().zip(&accumulators) {
+            // SAFETY: a task's accumulators are `width` elements that only it writes.
+            unsafe { start(*address, accumulator) };
+        }
+        let n_units = if step.by_rows { down } else { down * across };
+        let share = |task: usize| n_units * task / step.n_tasks;
+        let mut is_first = true;
+        for unit in share(self.task.number)..share(self.task.number + 1) {
+            let tiles = if step.by_rows { unit * across..(unit + 1) * across } else { unit..unit + 1 };
+            for tile in tiles.map(|tile| self.tile(tile)) {
+                let calls = if is_first { &step.calls[..] } else { &step.calls[step.n_invariant..] };
+                // SAFETY: by this function's contract; the tile lies within the matrix.
+                calls.iter().for_each(|call| unsafe { self.call(call, &tile, &accumulators) });
+                is_first = false;
+            }
+        }
+    }
+
+    fn tile(&self, tile: usize) -> Tile {
+        let step = self.step;
+        let (down, across) = (tile / step.n_tiles[1], tile % step.n_tiles[1]);
+        let (row, column) = (down * step.tile[0], across * step.tile[1]);
+        let rows = step.tile[0].min(step.rows - row);
+        Tile { row, rows, column, columns: step.tile[1].min(step.columns - column), start: row * step.columns + column }
+    }
+
+    fn accumulator(&self, accumulator: &Accumulator) -> *mut u8 {
+        match self.task.number {
+            0 => self.task.memory[accumulator.memory],
+            number => self.task.partials.wrapping_add((number - 1) * accumulator.stride + accumulator.partial),
+        }
+    }
+
+    fn at(&self, address: Address, tile: &Tile) -> *mut u8 {
+        let offset = address.offset as usize
+            + address.per_element as usize * tile.start
+            + address.per_row as usize * tile.row;
+        self.table[address.entry as usize].wrapping_add(offset)
+    }
+
+    /// # Safety
+    /// As for [`TileStep::run`].
+    unsafe fn call(&self, call: &Call, tile: &Tile, accumulators: &[*mut u8]) {
+        let n_full = tile.rows * tile.columns;
+        let (start, n) = match call.extent {
+            Extent::Full => (tile.start, n_full),
+            Extent::Row => (tile.row, tile.rows),
+        };
+        let out = self.at(call.output, tile);
+        let source = self.at(call.operands[0], tile).cast_const();
+        // SAFETY: the plan gives each place the elements that its extent asks for, never the output's as an operand.
+        unsafe {
+            match &call.action {
+                Resolved::Kernel(kernel) => {
+                    let operands = [
+                        source,
+                        self.at(call.operands[1], tile).cast_const(),
+                        self.at(call.operands[2], tile).cast_const(),
+                    ];
+                    kernel(out, &operands, n);
+                }
+                Resolved::Load(access, size) => movement::gather(Run { out, source, start, n }, access, *size),
+                Resolved::LoadPadded(access, padding, size) => {
+                    movement::gather_padded(Run { out, source, start, n }, access, padding, *size);
+                }
+                Resolved::Fill(size) => movement::expand(out, source, [1, n], *size),
+                Resolved::Expand(size) => movement::expand(out, source, [tile.rows, tile.columns], *size),
+                Resolved::ReduceRows(reduce, accumulate, _) if tile.column > 0 => {
+                    let mut part = [0u64; 1];
+                    reduce(part.as_mut_ptr().cast(), source, 1, tile.columns);
+                    accumulate(out, part.as_ptr().cast(), 1);
+                }
+                Resolved::ReduceRows(reduce, ..) => reduce(out, source, tile.rows, tile.columns),
+                Resolved::AccumulateColumns(position, size) => {
+                    let accumulate = self.step.accumulators[*position].accumulate;
+                    let into = accumulators[*position].wrapping_add(tile.column * size);
+                    for row in 0..tile.rows {
+                        accumulate(into, source.add(row * tile.columns * size), tile.columns);
+                    }
+                }
+                Resolved::AccumulateAll(position, reduce) => {
+                    let mut part = [0u64; 1];
+                    reduce(part.as_mut_ptr().cast(), source, 1, n);
+                    (self.step.accumulators[*position].accumulate)(accumulators[*position], part.as_ptr().cast(), 1);
+                }
+            }
+        }
+    }
+}
+
+/// Fills an accumulator with what changes nothing.
+///
+/// # Safety
+/// `address` points to the elements of the accumulator, which nothing else uses.
+unsafe fn start(address: *mut u8, accumulator: &Accumulator) {
+    let number = match (accumulator.kind, accumulator.dtype) {
+        (Reduction::Sum, dtype) => Number::new(dtype, 0.0),
+        (Reduction::Product, dtype) => Number::integer(dtype, 1),
+        (Reduction::Max, DType::I64) => Number::integer(DType::I64, i64::MIN),
+        (Reduction::Min, DType::I64) => Number::integer(DType::I64, i64::MAX),
+        (Reduction::Max, dtype) => Number::new(dtype, f64::NEG_INFINITY),
+        (Reduction::Min, dtype) => Number::new(dtype, f64::INFINITY),
+    };
+    let bits = u64::from_ne_bytes(number.bits);
+    let source = std::ptr::from_ref(&bits).cast();
+    // SAFETY: by this function's contract; a number is as wide as the widest element.
+    unsafe { movement::expand(address, source, [1, accumulator.width], accumulator.dtype.size()) };
+}

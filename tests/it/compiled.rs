@@ -1,0 +1,249 @@
+//! Compiled programs against the reference evaluator: every primitive, random graphs, their gradients, any number of
+//! threads, any strides.
+
+use ndarray::{ArrayD, IxDyn, array};
+use pullback::{
+    Evaluation, Expr, Graph, Initializer, Options, Outputs, Parameters, RunError, Value,
+    check::random_graph,
+    nn::{cross_entropy, layer_norm, linear},
+    ops::samples,
+};
+
+fn options(evaluation: Evaluation, threads: usize) -> Options {
+    Options { evaluation, threads, ..Options::default() }
+}
+
+fn run(results: &[(String, Expr<'_>)], fed: &[(String, Value)], options: &Options) -> Result<Outputs, RunError> {
+    let g = results[0].1.graph();
+    let named = results.iter().map(|(name, result)| (name.clone(), *result)).collect::<Vec<_>>();
+    let mut program = g.compile_with(named, options).expect("the graph has no mistake");
+    program.run(&Parameters::default(), fed.iter().map(|(name, value)| (name.as_str(), value.into())))
+}
+
+/// The largest difference relative to the larger of 1 and the numbers; infinite where kinds of numbers differ.
+fn distance(got: &Value, want: &Value) -> f64 {
+    fn of<T: Copy + PartialEq + Into<f64>>(got: &ArrayD<T>, want: &ArrayD<T>) -> f64 {
+        if got.shape() != want.shape() {
+            return f64::INFINITY;
+        }
+        let one = |(got, want): (&T, &T)| {
+            let (got, want): (f64, f64) = ((*got).into(), (*want).into());
+            if got == want || (got.is_nan() && want.is_nan()) {
+                0.0
+            } else if got.is_finite() && want.is_finite() {
+                (got - want).abs() / want.abs().max(1.0)
+            } else {
+                f64::INFINITY
+            }
+        };
+        got.iter().zip(want).map(one).fold(0.0, f64::max)
+    }
+    match (got, want) {
+        (Value::F32(got), Value::F32(want)) => of(got, want),
+        (Value::F64(got), Value::F64(want)) => of(got, want),
+        (got, want) => {
+            if got == want {
+                0.0
+            } else {
+                f64::INFINITY
+            }
+        }
+    }
+}
+
+fn assert_like_reference(label: &str, results: &[(String, Expr<'_>)], fed: &[(String, Value)], tolerance: f64) {
+    let want = run(results, fed, &options(Evaluation::Reference, 1)).expect("the reference runs");
+    let got = run(results, fed, &options(Evaluation::Compiled, 1)).expect("the program runs");
+    for (name, want) in want.iter() {
+        let distance = distance(&got[name], want);
+        assert!(distance <= tolerance, "{label}: {name} is off by {distance:e}: {:?}, not {want:?}", got[name]);
+    }
+    for threads in [2, 3, 8] {
+        let same = run(results, fed, &options(Evaluation::Compiled, threads)).expect("the program runs");
+        assert!(bits(&same) == bits(&got), "{label}: {threads} threads give other bits than one");
+    }
+}
+
+fn bits(outputs: &Outputs) -> Vec<Vec<u64>> {
+    let of = |value: &Value| match value {
+        Value::F32(array) => array.iter().map(|x| u64::from(x.to_bits())).collect(),
+        Value::F64(array) => array.iter().map(|x| x.to_bits()).collect(),
+        Value::I64(array) => array.iter().map(|x| *x as u64).collect(),
+        Value::Bool(array) => array.iter().map(|x| u64::from(*x)).collect(),
+    };
+    outputs.iter().map(|(_, value)| of(value)).collect()
+}
+
+/// Every primitive at its samples, in f64 and (where all floats may be f32) in f32.
+#[test]
+fn every_primitive_computes_what_its_reference_does() {
+    for sample in samples() {
+        let label = format!("{:?} of {:?}", sample.op, sample.operands);
+        let to_f32 = |value: &Value| match value {
+            Value::F64(array) => Value::F32(array.mapv(|x| x as f32)),
+            other => other.clone(),
+        };
+        let narrow: Vec<Value> = sample.operands.iter().map(to_f32).collect();
+        for (operands, tolerance) in [(sample.operands.clone(), 1e-13), (narrow, 2e-6)] {
+            let g = Graph::new();
+            let declare = |(position, value): (usize, &Value)| {
+                let name = format!("x{position}");
+                let shape = value.shape();
+                match value {
+                    Value::F32(_) => g.input_of::<f32>(&name, shape),
+                    Value::F64(_) => g.input_of::<f64>(&name, shape),
+                    Value::I64(_) => g.input_of::<i64>(&name, shape),
+                    Value::Bool(_) => g.input_of::<bool>(&name, shape),
+                }
+            };
+            let exprs: Vec<Expr<'_>> = operands.iter().enumerate().map(declare).collect();
+            let result = g.apply_op(sample.op.clone(), &exprs);
+            if g.check().is_err() {
+                continue;
+            }
+            let fed: Vec<(String, Value)> =
+                operands.iter().enumerate().map(|(position, value)| (format!("x{position}"), value.clone())).collect();
+            assert_like_reference(&label, &[("y".into(), result)], &fed, tolerance);
+        }
+    }
+}
+
+#[test]
+fn random_graphs_and_their_gradients_compute_what_the_reference_does() {
+    for seed in 0..150 {
+        let random = random_graph(seed, 4 + (seed as usize) % 24);
+        let g = &random.graph;
+        let inputs: Vec<Expr<'_>> = random.inputs.iter().map(|input| g.expr(*input)).collect();
+        let name = |input: &Expr<'_>| input.name().expect("an input has a name");
+        let fed: Vec<(String, Value)> = inputs.iter().map(name).zip(random.values.clone()).collect();
+        let loss = g.expr(random.result);
+        let mut results = vec![("loss".to_string(), loss)];
+        for (input, gradient) in inputs.iter().zip(g.gradients(loss, &inputs)) {
+            results.push((format!("gradient of {}", name(input)), gradient));
+            let second = g.gradient(gradient.sum(), *input);
+            results.push((format!("second derivative by {}", name(input)), second));
+        }
+        assert_like_reference(&format!("seed {seed}"), &results, &fed, 1e-10);
+    }
+}
+
+/// A network with everything that training needs, large enough for several tasks a step.
+#[test]
+fn a_network_of_many_tasks_is_the_same_on_any_number_of_threads() {
+    let (rows, features) = (300, 70);
+    let g = Graph::new();
+    let x = g.input_of::<f64>("x", ("batch", features));
+    let labels = g.input_of::<i64>("labels", ("batch",));
+    let hidden = layer_norm(linear(x, "first", 130).tanh(), "norm");
+    let logits = linear((hidden * hidden.sigmoid()).softmax(-1) + hidden, "second", 11);
+    let loss = cross_entropy(logits, labels).mean();
+    let parameters = g.initialize(3).expect("no mistake");
+    let xs = ArrayD::from_shape_fn(IxDyn(&[rows, features]), |at| ((at[0] * 31 + at[1] * 17) % 101) as f64 / 50.0 - 1.0);
+    let ys = ArrayD::from_shape_fn(IxDyn(&[rows]), |at| (at[0] * 7 % 11) as i64);
+    let train = |options: &Options| {
+        let none: [(&str, Expr<'_>); 0] = [];
+        let mut step = g.compile_training_with(loss, none, options).expect("no mistake");
+        step.run(&parameters, [("x", (&xs).into()), ("labels", (&ys).into())]).expect("fed as declared")
+    };
+    let want = train(&options(Evaluation::Reference, 1));
+    let got = train(&options(Evaluation::Compiled, 1));
+    assert!((got.loss - want.loss).abs() < 1e-12, "{} {}", got.loss, want.loss);
+    for (name, gradient) in want.gradients.iter() {
+        let got = got.gradients.view(name).expect("the same layout").to_value();
+        let distance = distance(&got, &gradient.to_value());
+        assert!(distance < 1e-12, "{name} is off by {distance:e}");
+    }
+    for threads in [2, 3, 8] {
+        let same = train(&options(Evaluation::Compiled, threads));
+        assert_eq!((same.loss.to_bits(), &same.gradients), (got.loss.to_bits(), &got.gradients), "{threads} threads");
+    }
+}
+
+/// Rows that no register holds: reductions along them go on from tile to tile.
+#[test]
+fn long_rows_are_reduced_piece_by_piece() {
+    let g = Graph::new();
+    let x = g.input("x", (3, 40_000));
+    let spread = x.max_over(-1).expand(-1);
+    let results = [
+        ("sum".to_string(), (x * x).sum_over(-1)),
+        ("max".to_string(), (2.0 * x).max_over(-1)),
+        ("columns".to_string(), x.exp().sum_over(0)),
+        ("softmax".to_string(), x.softmax(-1)),
+        ("shifted".to_string(), (x - spread).sum()),
+    ];
+    let xs = ArrayD::from_shape_fn(IxDyn(&[3, 40_000]), |at| ((at[0] * 37 + at[1] * 101) % 997) as f32 / 500.0 - 1.0);
+    assert_like_reference("long rows", &results, &[("x".into(), Value::F32(xs))], 1e-4);
+}
+
+#[test]
+fn inputs_and_outputs_of_any_strides_are_the_same_numbers() {
+    let g = Graph::new();
+    let x = g.input_of::<f64>("x", (2, 3));
+    let mut program = g.compile([("y", 2.0 * x + x.t().t())]).expect("no mistake");
+    let transposed = array![[1.0, 4.0], [2.0, 5.0], [3.0, 6.0]];
+    let mut y = array![[0.0, 0.0], [0.0, 0.0], [0.0, 0.0]];
+    let fed = [("x", transposed.t().into())];
+    let mut view = y.view_mut().reversed_axes();
+    program.run_into(&Parameters::default(), fed, [("y", (&mut view).into())]).expect("of the right shapes");
+    assert_eq!(y, array![[3.0, 12.0], [6.0, 15.0], [9.0, 18.0]]);
+}
+
+#[test]
+fn results_may_be_inputs_constants_views_and_each_other() {
+    let g = Graph::new();
+    let x = g.input_of::<f64>("x", (2, 3));
+    let sum = x.sum_over(0);
+    let results = [
+        ("input".to_string(), x),
+        ("again".to_string(), x),
+        ("view".to_string(), x.t()),
+        ("literal".to_string(), x.ones_like()),
+        ("constant".to_string(), g.constant(array![1.0, 2.0])),
+        ("sum".to_string(), sum),
+        ("same sum".to_string(), sum),
+        ("part".to_string(), sum.slice(1..)),
+    ];
+    let xs = Value::from(array![[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]);
+    assert_like_reference("results", &results, &[("x".into(), xs)], 0.0);
+}
+
+#[test]
+fn a_symbolic_batch_is_planned_once_for_each_size() {
+    let g = Graph::new();
+    let x = g.input("x", ("batch", 4));
+    let w = g.parameter("w", (4, 2), Initializer::Constant(0.5));
+    let mut program = g.compile([("y", x.dot(w).tanh().mean_over(0))]).expect("no mistake");
+    let parameters = g.initialize(0).expect("no mistake");
+    for batch in [3, 5, 3, 1, 0, 5] {
+        let xs = ndarray::Array2::<f32>::from_elem((batch, 4), 0.25);
+        let out = program.run(&parameters, [("x", (&xs).into())]).expect("any batch fits");
+        let y = out["y"].array::<f32>().expect("an f32");
+        let want = if batch == 0 { f32::NAN } else { 0.5f32.tanh() };
+        assert!(y.iter().all(|y| (y - want).abs() < 1e-6 || (y.is_nan() && want.is_nan())), "{batch}: {y}");
+    }
+}
+
+/// Programs in several threads at once: the one that finds the pool in use runs alone, with the same numbers.
+#[test]
+fn programs_run_at_once_in_one_process() {
+    let g = Graph::new();
+    let x = g.input_of::<f64>("x", (400, 100));
+    let w = g.constant(ArrayD::from_elem(IxDyn(&[100, 90]), 0.01));
+    let y = x.dot(w).tanh().softmax(-1).sum_over(0);
+    let xs = ArrayD::from_shape_fn(IxDyn(&[400, 100]), |at| ((at[0] + 3 * at[1]) % 13) as f64 / 7.0);
+    let mut first = g.compile_with([("y", y)], &options(Evaluation::Compiled, 2)).expect("no mistake");
+    let want = first.run(&Parameters::default(), [("x", (&xs).into())]).expect("fits");
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            let mut program = g.compile_with([("y", y)], &options(Evaluation::Compiled, 3)).expect("no mistake");
+            let (xs, want) = (&xs, &want);
+            scope.spawn(move || {
+                for _ in 0..50 {
+                    let out = program.run(&Parameters::default(), [("x", xs.into())]).expect("fits");
+                    assert_eq!(bits(&out), bits(want));
+                }
+            });
+        }
+    });
+}

@@ -1,0 +1,148 @@
+//! The primitives that are neither elementwise nor products, sums or convolutions of the fast kind: gathers and their
+//! transposes, orders, running sums, random bits, triangular matrices, windows, counters, padding, joining, and a
+//! reduction of any kind over any axes.
+//!
+//! In: a primitive with numeric shapes, once, and then contiguous row-major slices at each run. Out: the output, whole
+//! or part by part, equal to the reference kernels'. Nothing is allocated per run, and no thread is known: work is cut
+//! by shape alone into parts that write disjoint ranges of the output, and the caller decides who runs them.
+
+mod cumulative_sum;
+mod cut;
+mod data;
+mod gather;
+mod join;
+mod lanes;
+mod leaf;
+mod pad;
+mod plane;
+mod random;
+mod rank;
+mod reduce;
+mod scatter;
+#[cfg(test)]
+mod tests;
+mod triangular;
+mod window;
+
+use std::ops::Range;
+
+use crate::{
+    graph::{Bindings, DType, Op},
+    ops::Fault,
+};
+
+use cut::Cut;
+pub(crate) use data::{Data, DataMut};
+
+/// A primitive with all its sizes as numbers, resolved when the plan is made.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Plain {
+    kernel: Kernel,
+    cut: Cut,
+}
+
+/// Where a primitive is used: the numeric types of its operands and its output, and the values of symbols.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place<'a> {
+    pub(crate) operands: &'a [(DType, &'a [usize])],
+    pub(crate) output: (DType, &'a [usize]),
+    pub(crate) bindings: &'a Bindings,
+}
+
+/// What each primitive of this folder can do.
+trait Run {
+    /// How the output may be cut.
+    fn cut(&self) -> Cut;
+
+    /// Computes some units of the output; `out` is their elements and no others.
+    ///
+    /// What is wrong with the operands is found by the run of the first units at the latest, whichever else find it.
+    fn run(&self, units: Range<usize>, operands: &[Data<'_>], out: DataMut<'_>) -> Result<(), Fault>;
+}
+
+macro_rules! kernels {
+    ($($kernel:ident($body:path)),* $(,)?) => {
+        #[derive(Debug, Clone, PartialEq)]
+        enum Kernel { $($kernel($body)),* }
+
+        impl Kernel {
+            fn as_run(&self) -> &dyn Run {
+                match self { $(Kernel::$kernel(body) => body),* }
+            }
+        }
+
+        $(impl From<$body> for Kernel {
+            fn from(body: $body) -> Kernel {
+                Kernel::$kernel(body)
+            }
+        })*
+    };
+}
+kernels! {
+    Gather(gather::Gather),
+    ScatterAdd(scatter::ScatterAdd),
+    Rank(rank::Rank),
+    CumulativeSum(cumulative_sum::CumulativeSum),
+    RandomBits(random::RandomBits),
+    Cholesky(triangular::Cholesky),
+    TriangularSolve(triangular::TriangularSolve),
+    PlaneWindow(plane::PlaneWindow),
+    Window(window::Window),
+    Iota(leaf::Iota),
+    Pad(pad::Pad),
+    Concat(join::Concat),
+    Reduce(reduce::Reduce),
+}
+
+impl Plain {
+    /// The primitive as a kernel of this folder; `None` if it is none of these.
+    ///
+    /// # Errors
+    /// What is known from shapes alone to be impossible: an extreme of nothing, or a size that is unbound or negative.
+    pub(crate) fn resolve(op: &Op, place: Place<'_>) -> Option<Result<Plain, Fault>> {
+        let kernel: Result<Kernel, Fault> = match op {
+            Op::Gather(gather) => Ok(gather::Gather::resolve(gather, place).into()),
+            Op::ScatterAdd(scatter) => Ok(scatter::ScatterAdd::resolve(scatter, place).into()),
+            Op::Rank(rank) => rank::Rank::resolve(rank, place).map(Kernel::from),
+            Op::CumulativeSum(sum) => Ok(cumulative_sum::CumulativeSum::resolve(sum, place).into()),
+            Op::RandomBits(bits) => Ok(random::RandomBits::resolve(bits, place).into()),
+            Op::Cholesky(_) => Ok(triangular::Cholesky::resolve(place).into()),
+            Op::TriangularSolve(solve) => Ok(triangular::TriangularSolve::resolve(solve, place).into()),
+            Op::Window(window) => window::Window::resolve(window, place)
+                .map(|window| plane::PlaneWindow::new(&window).map_or_else(|| window.into(), Kernel::from)),
+            Op::Iota(iota) => Ok(leaf::Iota::resolve(iota, place).into()),
+            Op::Pad(pad) => pad::Pad::resolve(pad, place).map(Kernel::from),
+            Op::Concat(concat) => Ok(join::Concat::resolve(concat, place).into()),
+            Op::Reduce(reduce) => reduce::Reduce::resolve(reduce, place).map(Kernel::from),
+            _ => return None,
+        };
+        Some(kernel.map(|kernel| Plain { cut: kernel.as_run().cut(), kernel }))
+    }
+
+    /// How many parts the work is cut into, at least 1; by shape alone.
+    pub(crate) fn n_parts(&self) -> usize {
+        self.cut.n_parts()
+    }
+
+    /// Which elements of the output a part writes; together the parts write each element once.
+    pub(crate) fn part_range(&self, part: usize) -> Range<usize> {
+        self.cut.elements(part)
+    }
+
+    /// Computes one part into `out`, the output's elements in [`Plain::part_range`]; all of them are written.
+    ///
+    /// # Errors
+    /// A position outside its axis. If any part fails then part 0 does, and with the first such position in index
+    /// order: its fault is the one to report.
+    pub(crate) fn run_part(&self, part: usize, operands: &[Data<'_>], out: DataMut<'_>) -> Result<(), Fault> {
+        self.kernel.as_run().run(self.cut.units(part), operands, out)
+    }
+
+    /// Computes the whole output on this thread.
+    ///
+    /// # Errors
+    /// As [`Plain::run_part`].
+    pub(crate) fn run(&self, operands: &[Data<'_>], mut out: DataMut<'_>) -> Result<(), Fault> {
+        (0..self.n_parts()).try_for_each(|part| self.run_part(part, operands, out.range(self.part_range(part))))
+    }
+}

@@ -1,0 +1,72 @@
+//! Random bits by Philox-4x32-10 (Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC11,
+//! section 3.3). In: a key and a counter. Out: `i64` numbers, of which each depends on key, counter and place alone.
+
+use std::ops::Range;
+
+use super::{
+    Place, Run,
+    cut::Cut,
+    data::{Data, DataMut, Stored},
+};
+use crate::{graph::RandomBits as Op, ops::Fault};
+
+const MULTIPLIERS: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
+
+/// What is added to the key after a round: the golden ratio and √3 − 1.
+const WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
+
+const N_ROUNDS: usize = 10;
+
+/// How many counters go through the rounds together, so that the products are made in vectors.
+const N_LANES: usize = 8;
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct RandomBits {
+    mask: u64,
+    n_elements: usize,
+}
+
+impl RandomBits {
+    pub(super) fn resolve(op: &Op, place: Place<'_>) -> RandomBits {
+        RandomBits { mask: (1 << op.width) - 1, n_elements: place.output.1.iter().product() }
+    }
+}
+
+impl Run for RandomBits {
+    fn cut(&self) -> Cut {
+        Cut::new(self.n_elements, 1, 8)
+    }
+
+    fn run(&self, units: Range<usize>, operands: &[Data<'_>], out: DataMut<'_>) -> Result<(), Fault> {
+        let DataMut::I64(out) = out else { unreachable!("invariant: random bits are i64") };
+        let scalar = |operand: usize| halves(i64::of(&operands[operand])[0] as u64);
+        let (key, counter) = (scalar(0), scalar(1));
+        for (chunk, first) in out.chunks_mut(N_LANES).zip((units.start..).step_by(N_LANES)) {
+            let bits = philox(key, counter, first as u64);
+            chunk.iter_mut().zip(bits).for_each(|(out, bits)| *out = (bits & self.mask) as i64);
+        }
+        Ok(())
+    }
+}
+
+/// The low and the high half.
+fn halves(number: u64) -> [u32; 2] {
+    [number as u32, (number >> 32) as u32]
+}
+
+/// The first two words, the first of them low, for the counters (`first`, `counter`), (`first` + 1, `counter`), ….
+fn philox(mut key: [u32; 2], counter: [u32; 2], first: u64) -> [u64; N_LANES] {
+    let places: [[u32; 2]; N_LANES] = std::array::from_fn(|lane| halves(first + lane as u64));
+    let [mut a, mut b] = [places.map(|place| place[0]), places.map(|place| place[1])];
+    let [mut c, mut d] = counter.map(|word| [word; N_LANES]);
+    for _ in 0..N_ROUNDS {
+        for lane in 0..N_LANES {
+            let left = halves(u64::from(MULTIPLIERS[0]) * u64::from(a[lane]));
+            let right = halves(u64::from(MULTIPLIERS[1]) * u64::from(c[lane]));
+            (a[lane], c[lane]) = (right[1] ^ b[lane] ^ key[0], left[1] ^ d[lane] ^ key[1]);
+            (b[lane], d[lane]) = (right[0], left[0]);
+        }
+        key = [key[0].wrapping_add(WEYL[0]), key[1].wrapping_add(WEYL[1])];
+    }
+    std::array::from_fn(|lane| u64::from(a[lane]) | u64::from(b[lane]) << 32)
+}

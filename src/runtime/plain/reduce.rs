@@ -1,0 +1,140 @@
+//! Any reduction over any axes: slow where the axes are not the first, and right. In: numbers. Out: one for each place
+//! that is left, combined in the order of the reference, the last axis first.
+
+use std::ops::Range;
+
+use super::{
+    Place, Run,
+    cut::Cut,
+    data::{Data, DataMut, Stored, each_number},
+};
+use crate::{
+    graph::{Reduce as Op, Reduction},
+    ops::{Fault, Number},
+};
+
+/// How many neighbouring results are made together.
+const N_LANES: usize = 8;
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Reduce {
+    kind: Reduction,
+    /// What is kept, outermost first, neighbours merged.
+    kept: Vec<Axis>,
+    /// What is removed, outermost first.
+    removed: Vec<Axis>,
+    n_elements: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Axis {
+    size: usize,
+    /// From one element to the next in x.
+    stride: usize,
+}
+
+impl Reduce {
+    pub(super) fn resolve(op: &Op, place: Place<'_>) -> Result<Reduce, Fault> {
+        let x = place.operands[0].1;
+        let is_extreme = matches!(op.kind, Reduction::Max | Reduction::Min);
+        if let Some(axis) = op.axes.iter().rev().find(|axis| is_extreme && x[**axis] == 0) {
+            return Err(Fault::Empty { axis: *axis });
+        }
+        let (mut kept, mut removed): (Vec<Axis>, Vec<Axis>) = (Vec::new(), Vec::new());
+        let mut stride = 1;
+        for (axis, size) in x.iter().copied().enumerate().rev() {
+            let now = Axis { size, stride };
+            match kept.last_mut().filter(|inner| inner.stride * inner.size == stride) {
+                _ if op.axes.contains(&axis) => removed.push(now),
+                Some(inner) => inner.size *= size,
+                None => kept.push(now),
+            }
+            stride *= size;
+        }
+        kept.reverse();
+        removed.reverse();
+        Ok(Reduce { kind: op.kind, kept, removed, n_elements: place.output.1.iter().product() })
+    }
+
+    fn reduce<T: Number>(&self, places: Range<usize>, x: &[T], out: &mut [T]) {
+        match self.kind {
+            Reduction::Sum => self.fold_all(places, x, out, Fold { start: Some(T::ZERO), combine: T::add }),
+            Reduction::Product => self.fold_all(places, x, out, Fold { start: Some(T::ONE), combine: T::mul }),
+            Reduction::Max => self.fold_all(places, x, out, Fold { start: None, combine: T::maximum }),
+            Reduction::Min => self.fold_all(places, x, out, Fold { start: None, combine: T::minimum }),
+        }
+    }
+
+    fn fold_all<T: Number>(&self, places: Range<usize>, x: &[T], out: &mut [T], fold: Fold<T, impl Fn(T, T) -> T>) {
+        let mut place = places.start;
+        while place < places.end {
+            let (offset, n_neighbours) = self.locate(place);
+            let done = place - places.start;
+            if n_neighbours.min(places.end - place) >= N_LANES {
+                out[done..][..N_LANES]
+                    .copy_from_slice(&fold.of::<N_LANES>(&self.removed, x.get(offset..).unwrap_or_default()));
+                place += N_LANES;
+            } else {
+                [out[done]] = fold.of(&self.removed, x.get(offset..).unwrap_or_default());
+                place += 1;
+            }
+        }
+    }
+
+    /// Where in x the elements of a result start, and how many results follow each other in x from there.
+    fn locate(&self, place: usize) -> (usize, usize) {
+        let (mut offset, mut rest, mut n_neighbours) = (0, place, 1);
+        for axis in self.kept.iter().rev() {
+            if axis.stride == 1 {
+                n_neighbours = axis.size - rest % axis.size;
+            }
+            offset += rest % axis.size * axis.stride;
+            rest /= axis.size;
+        }
+        (offset, n_neighbours)
+    }
+}
+
+/// How two are made one, and what there is before the first.
+struct Fold<T, F> {
+    start: Option<T>,
+    combine: F,
+}
+
+impl<T: Number, F: Fn(T, T) -> T> Fold<T, F> {
+    /// `N` neighbours; the recursion is as deep as there are axes.
+    fn of<const N: usize>(&self, removed: &[Axis], x: &[T]) -> [T; N] {
+        match removed {
+            [] => row(x),
+            [axis] => self.along(axis, |place| row(&x[place * axis.stride..])),
+            [axis, inner @ ..] => {
+                self.along(axis, |place| self.of::<N>(inner, x.get(place * axis.stride..).unwrap_or_default()))
+            }
+        }
+    }
+
+    fn along<const N: usize>(&self, axis: &Axis, row: impl Fn(usize) -> [T; N]) -> [T; N] {
+        let combine = |one: [T; N], other: [T; N]| std::array::from_fn(|lane| (self.combine)(one[lane], other[lane]));
+        match self.start {
+            Some(start) => (0..axis.size).map(row).fold([start; N], combine),
+            None => (1..axis.size).map(&row).fold(row(0), combine),
+        }
+    }
+}
+
+fn row<T: Number, const N: usize>(x: &[T]) -> [T; N] {
+    let row = &x[..N];
+    std::array::from_fn(|lane| row[lane])
+}
+
+impl Run for Reduce {
+    fn cut(&self) -> Cut {
+        let each: usize = self.removed.iter().map(|axis| axis.size).product();
+        Cut::new(self.n_elements, 1, each)
+    }
+
+    fn run(&self, units: Range<usize>, operands: &[Data<'_>], out: DataMut<'_>) -> Result<(), Fault> {
+        each_number!(out, out => self.reduce(units, Stored::of(&operands[0]), out));
+        Ok(())
+    }
+}

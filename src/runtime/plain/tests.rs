@@ -1,0 +1,530 @@
+//! Every kernel against the reference kernel of its primitive: at the samples of all primitives, at larger shapes with
+//! ties, zeros of either sign and NaN among the numbers, whole and in parts; and the faults.
+
+use std::collections::BTreeSet;
+
+use ndarray::{ArrayD, IxDyn};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::*;
+use crate::{
+    graph::{
+        Axes, Cholesky, Concat, CumulativeSum, Dim, Dims, Direction, Gather, Iota, Orientation, Pad, RandomBits, Rank,
+        Ranking, Reduce, Reduction, ScatterAdd, Shape, Triangle, TriangularSolve, Type, Value, Window, WindowReduction,
+    },
+    ops::{self, Evaluation},
+};
+
+fn data(value: &Value) -> Data<'_> {
+    const LAYOUT: &str = "test arrays are in standard layout";
+    match value {
+        Value::F32(array) => Data::F32(array.as_slice().expect(LAYOUT)),
+        Value::F64(array) => Data::F64(array.as_slice().expect(LAYOUT)),
+        Value::I64(array) => Data::I64(array.as_slice().expect(LAYOUT)),
+        Value::Bool(array) => Data::Bool(array.as_slice().expect(LAYOUT)),
+    }
+}
+
+fn data_mut(value: &mut Value) -> DataMut<'_> {
+    match value {
+        Value::F32(array) => DataMut::F32(array.as_slice_mut().unwrap()),
+        Value::F64(array) => DataMut::F64(array.as_slice_mut().unwrap()),
+        Value::I64(array) => DataMut::I64(array.as_slice_mut().unwrap()),
+        Value::Bool(array) => DataMut::Bool(array.as_slice_mut().unwrap()),
+    }
+}
+
+/// An output in which an element that is not written shows.
+fn unwritten(ty: &Type) -> Value {
+    let shape = IxDyn(&ty.shape.as_numbers().unwrap());
+    match ty.dtype {
+        DType::F32 => Value::F32(ArrayD::from_elem(shape, -7.25e7)),
+        DType::F64 => Value::F64(ArrayD::from_elem(shape, -7.25e7)),
+        DType::I64 => Value::I64(ArrayD::from_elem(shape, -72_500_000)),
+        DType::Bool => Value::Bool(ArrayD::from_elem(shape, true)),
+    }
+}
+
+/// One use of a primitive on numbers.
+struct Case {
+    op: Op,
+    operands: Vec<Value>,
+    ty: Type,
+}
+
+impl Case {
+    /// `None` if the primitive does not take such operands.
+    fn new(op: &Op, operands: Vec<Value>) -> Option<Case> {
+        let types: Vec<Type> = operands.iter().map(Value::ty).collect();
+        let ty = ops::infer(op, &types).ok()?;
+        Some(Case { op: op.clone(), operands, ty })
+    }
+
+    fn reference(&self) -> Result<Value, Fault> {
+        let (operands, bindings) = (self.operands.iter().collect::<Vec<_>>(), Bindings::new());
+        ops::evaluate(&self.op, &Evaluation { operands: &operands, ty: &self.ty, bindings: &bindings })
+    }
+
+    fn resolve(&self) -> Option<Result<Plain, Fault>> {
+        let operands: Vec<(DType, &[usize])> =
+            self.operands.iter().map(|operand| (operand.dtype(), operand.shape())).collect();
+        let shape = self.ty.shape.as_numbers().unwrap();
+        let bindings = Bindings::new();
+        let place = Place { operands: &operands, output: (self.ty.dtype, &shape), bindings: &bindings };
+        Plain::resolve(&self.op, place)
+    }
+
+    /// The output made part by part in the order of `parts`; the fault of the first part that has one.
+    fn run(&self, plain: &Plain, parts: impl Iterator<Item = usize>) -> Result<Value, Fault> {
+        let operands: Vec<Data<'_>> = self.operands.iter().map(data).collect();
+        let mut out = unwritten(&self.ty);
+        for part in parts {
+            plain.run_part(part, &operands, data_mut(&mut out).range(plain.part_range(part)))?;
+        }
+        Ok(out)
+    }
+
+    /// That whole, in parts from the last, and in the finest parts from the last, the output is the reference's.
+    fn assert_agrees(&self) -> Kernel {
+        let expected = self.reference().unwrap();
+        let plain = self.resolve().expect("a primitive of this folder").unwrap();
+        let operands: Vec<Data<'_>> = self.operands.iter().map(data).collect();
+        let mut whole = unwritten(&self.ty);
+        plain.run(&operands, data_mut(&mut whole)).unwrap();
+        let types: Vec<String> = self.operands.iter().map(|operand| operand.ty().to_string()).collect();
+        let name = format!("{:?} of {types:?}", self.op);
+        assert_same(&whole, &expected, self.tolerance(), &name);
+        let finest = Plain { cut: plain.cut.finest(), kernel: plain.kernel.clone() };
+        for plain in [&plain, &finest] {
+            let in_parts = self.run(plain, (0..plain.n_parts()).rev()).unwrap();
+            assert_same(&in_parts, &whole, 0.0, &format!("{name} in {} parts", plain.n_parts()));
+        }
+        plain.kernel
+    }
+
+    /// Everything is the same bit for bit but systems that are solved from the last row: the reference subtracts what is
+    /// known in ascending order, and the kernel as it becomes known, which is descending. The solutions are of the size
+    /// of 1, the matrices well conditioned and the sums of at most 40 terms: 1e-12 is some thousand roundings of f64.
+    fn tolerance(&self) -> f64 {
+        match &self.op {
+            Op::TriangularSolve(solve) => {
+                let is_lower = (solve.triangle == Triangle::Lower) == (solve.orientation == Orientation::Plain);
+                match (is_lower, self.ty.dtype) {
+                    (true, _) => 0.0,
+                    (false, DType::F32) => 5e-4,
+                    (false, _) => 1e-12,
+                }
+            }
+            _ => 0.0,
+        }
+    }
+}
+
+/// Equal within a tolerance relative to numbers above 1; to the sign of zero if it is 0. One NaN is as good as another:
+/// which of two NaN a sum keeps is not defined.
+fn assert_same(found: &Value, expected: &Value, tolerance: f64, name: &str) {
+    assert_eq!(found.ty(), expected.ty(), "{name}");
+    let is_same = |found: f64, expected: f64| {
+        let is_close = (found - expected).abs() <= tolerance * expected.abs().max(1.0) && tolerance > 0.0;
+        found.to_bits() == expected.to_bits() || is_close || found.is_nan() && expected.is_nan()
+    };
+    let all = match (found, expected) {
+        (Value::F32(found), Value::F32(expected)) => {
+            found.iter().zip(expected).all(|(found, expected)| is_same((*found).into(), (*expected).into()))
+        }
+        (Value::F64(found), Value::F64(expected)) => found.iter().zip(expected).all(|(f, e)| is_same(*f, *e)),
+        _ => found == expected,
+    };
+    assert!(all, "{name}:\n{found:?}\nis not\n{expected:?}");
+}
+
+/// Floats in another dtype; whatever else as it is.
+fn cast(value: &Value, dtype: DType) -> Value {
+    match (value, dtype) {
+        (Value::F64(array), DType::F32) => Value::F32(array.mapv(|number| number as f32)),
+        (Value::F64(array), DType::I64) => Value::I64(array.mapv(|number| (10.0 * number) as i64)),
+        (Value::F64(array), DType::Bool) => Value::Bool(array.mapv(|number| number > 0.0)),
+        _ => value.clone(),
+    }
+}
+
+/// The case in each dtype that the primitive takes.
+fn in_every_dtype(op: &Op, operands: &[Value]) -> Vec<Case> {
+    let of = |dtype| Case::new(op, operands.iter().map(|operand| cast(operand, dtype)).collect());
+    [DType::F64, DType::F32, DType::I64, DType::Bool].into_iter().filter_map(of).collect()
+}
+
+fn kernel_name(kernel: &Kernel) -> String {
+    format!("{kernel:?}").split('(').next().unwrap().to_string()
+}
+
+#[test]
+fn all_samples_agree_with_the_reference() {
+    let mut kernels = BTreeSet::new();
+    for sample in ops::samples() {
+        for case in in_every_dtype(&sample.op, &sample.operands) {
+            if case.resolve().is_some() {
+                kernels.insert(kernel_name(&case.assert_agrees()));
+            }
+        }
+    }
+    let expected = [
+        "Cholesky",
+        "Concat",
+        "CumulativeSum",
+        "Gather",
+        "Iota",
+        "Pad",
+        "PlaneWindow",
+        "RandomBits",
+        "Rank",
+        "Reduce",
+        "ScatterAdd",
+        "TriangularSolve",
+    ];
+    assert_eq!(kernels.iter().map(String::as_str).collect::<Vec<_>>(), expected);
+}
+
+struct Numbers(ChaCha8Rng);
+
+impl Numbers {
+    fn new(seed: u64) -> Numbers {
+        Numbers(ChaCha8Rng::seed_from_u64(seed))
+    }
+
+    fn reals(&mut self, shape: &[usize]) -> Value {
+        Value::F64(ArrayD::from_shape_simple_fn(IxDyn(shape), || self.0.random_range(-1.0..1.0)))
+    }
+
+    /// Few different numbers, so that there are ties; zeros of either sign, infinities and NaN among them.
+    fn corners(&mut self, shape: &[usize]) -> Value {
+        const CORNERS: [f64; 9] = [0.0, -0.0, 1.0, -1.0, 2.5, f64::INFINITY, f64::NEG_INFINITY, f64::NAN, 0.5];
+        let among = |rng: &mut ChaCha8Rng| match rng.random_range(0..40usize) {
+            place @ 0..9 => CORNERS[place],
+            other => (other % 7) as f64 - 3.0,
+        };
+        Value::F64(ArrayD::from_shape_simple_fn(IxDyn(shape), || among(&mut self.0)))
+    }
+
+    fn index(&mut self, shape: &[usize], size: usize) -> Value {
+        Value::I64(ArrayD::from_shape_simple_fn(IxDyn(shape), || self.0.random_range(0..size as i64)))
+    }
+
+    /// Some number of `low..high`, as a size.
+    fn size(&mut self, low: usize, high: usize) -> usize {
+        self.0.random_range(low..high)
+    }
+
+    /// M·Mᵀ/n + I for each matrix M, so that it is positive definite and well conditioned.
+    fn positive_definite(&mut self, n_matrices: usize, n: usize) -> Value {
+        let Value::F64(roots) = self.reals(&[n_matrices, n, n]) else { unreachable!("reals are f64") };
+        Value::F64(ArrayD::from_shape_fn(IxDyn(&[n_matrices, n, n]), |at| {
+            let products = (0..n).map(|k| roots[[at[0], at[1], k]] * roots[[at[0], at[2], k]]);
+            products.sum::<f64>() / n as f64 + if at[1] == at[2] { 1.0 } else { 0.0 }
+        }))
+    }
+}
+
+/// That the case agrees in every dtype, and that there is at least one.
+fn assert_agrees(op: impl Into<Op>, operands: &[Value]) {
+    let op = op.into();
+    let cases = in_every_dtype(&op, operands);
+    assert!(!cases.is_empty(), "{op:?}");
+    cases.iter().for_each(|case| drop(case.assert_agrees()));
+}
+
+#[test]
+fn larger_gathers_and_scatters() {
+    let mut numbers = Numbers::new(1);
+    // Axis, batch, x and index: embeddings, wide ones, scores of labels, lanes, and none of these.
+    let places: [(usize, usize, &[usize], &[usize]); 8] = [
+        (0, 0, &[40, 64], &[300, 3]),
+        (0, 0, &[700, 33], &[900]),
+        (1, 1, &[500, 10], &[500]),
+        (1, 1, &[500, 10], &[500, 1]),
+        (1, 0, &[20, 30, 4], &[50]),
+        (2, 1, &[6, 5, 9, 1], &[6, 7]),
+        (2, 1, &[6, 5, 9, 3], &[6, 7, 2]),
+        (0, 0, &[40_000], &[70_000]),
+    ];
+    for (axis, batch, x, index) in places {
+        let index = numbers.index(index, x[axis]);
+        let gather = Op::from(Gather { axis, batch });
+        let x = numbers.corners(x);
+        assert_agrees(gather.clone(), &[x.clone(), index.clone()]);
+        let output = Case::new(&gather, vec![x.clone(), index.clone()]).unwrap().ty.shape.as_numbers().unwrap();
+        let (base, updates) = (numbers.reals(x.shape()), numbers.reals(&output));
+        assert_agrees(ScatterAdd { axis, batch }, &[base, index, updates]);
+    }
+}
+
+#[test]
+fn larger_orders_and_running_sums() {
+    let mut numbers = Numbers::new(2);
+    for shape in [[300, 17, 1], [5, 40, 37], [1, 9, 16], [2, 1, 3], [1, 3000, 1], [70, 50, 20]] {
+        let (corners, reals) = (numbers.corners(&shape), numbers.reals(&shape));
+        for kind in Ranking::ALL {
+            assert_agrees(Rank { kind: *kind, axis: 1 }, std::slice::from_ref(&corners));
+        }
+        for direction in Direction::ALL {
+            assert_agrees(CumulativeSum { axis: 1, direction: *direction }, std::slice::from_ref(&reals));
+        }
+    }
+}
+
+#[test]
+fn larger_matrices() {
+    let mut numbers = Numbers::new(3);
+    for (n_matrices, n, n_right) in [(3, 40, 1), (200, 8, 3), (2, 17, 17), (40, 1, 1), (1, 33, 5)] {
+        let a = numbers.positive_definite(n_matrices, n);
+        assert_agrees(Cholesky {}, std::slice::from_ref(&a));
+        let b = numbers.reals(&[n_matrices, n, n_right]);
+        for triangle in Triangle::ALL {
+            for orientation in Orientation::ALL {
+                let solve = TriangularSolve { triangle: *triangle, orientation: *orientation };
+                assert_agrees(solve, &[a.clone(), b.clone()]);
+            }
+        }
+    }
+}
+
+#[test]
+fn only_the_matrix_that_is_not_positive_definite_is_nan() {
+    let matrices = [1.0, 2.0, 2.0, 1.0, 4.0, 2.0, 2.0, 9.0, f64::NAN, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0];
+    let matrices = Value::F64(ArrayD::from_shape_vec(IxDyn(&[4, 2, 2]), matrices.to_vec()).unwrap());
+    assert_agrees(Cholesky {}, &[matrices]);
+}
+
+/// A window of one size, stride, dilation and padding along each axis.
+fn window(kind: WindowReduction, axes: &[[usize; 5]]) -> Window {
+    let each = |attribute: usize| -> Axes { axes.iter().map(|axis| axis[attribute]).collect() };
+    Window { kind, size: each(0), stride: each(1), dilation: each(2), low: each(3), high: each(4) }
+}
+
+#[test]
+fn pooling_of_images() {
+    let mut numbers = Numbers::new(4);
+    let whole = [1, 1, 1, 0, 0];
+    let kernels: [[usize; 5]; 7] = [
+        [2, 2, 1, 0, 0],
+        [3, 1, 1, 1, 1],
+        [3, 2, 1, 1, 1],
+        [2, 1, 1, 1, 0],
+        [2, 3, 1, 0, 1],
+        [2, 1, 2, 2, 1],
+        [5, 4, 1, 2, 2],
+    ];
+    for kind in WindowReduction::ALL {
+        for kernel in kernels {
+            for shape in [[3, 4, 28, 28], [2, 3, 13, 9], [1, 2, 6, 5]] {
+                let x = [numbers.corners(&shape)];
+                assert_agrees(window(*kind, &[whole, whole, kernel, kernel]), &x);
+                assert_agrees(window(*kind, &[whole, kernel, kernel, whole]), &[numbers.corners(&[2, 7, 8, 11])]);
+                assert_agrees(window(*kind, &[whole, whole, whole, kernel]), &x);
+                assert_agrees(window(*kind, &[whole, whole, kernel, whole]), &x);
+                assert_agrees(window(*kind, &[kernel, whole, whole, kernel]), &[numbers.corners(&[6, 2, 3, 7])]);
+            }
+        }
+    }
+}
+
+#[test]
+fn windows_of_any_kind() {
+    let mut numbers = Numbers::new(5);
+    let mut kernels = BTreeSet::new();
+    let mut n_cases = 0;
+    for _ in 0..400 {
+        let rank = numbers.size(1, 5);
+        let axes: Vec<[usize; 5]> = (0..rank)
+            .map(|_| {
+                let (size, dilation) = (numbers.size(1, 4), numbers.size(1, 3));
+                let extent = (size - 1) * dilation + 1;
+                [size, numbers.size(1, 6), dilation, numbers.size(0, extent), numbers.size(0, extent)]
+            })
+            .collect();
+        let shape: Vec<usize> = (0..rank).map(|_| numbers.size(1, 12)).collect();
+        for kind in WindowReduction::ALL {
+            for case in in_every_dtype(&Op::from(window(*kind, &axes)), &[numbers.corners(&shape)]) {
+                kernels.insert(kernel_name(&case.assert_agrees()));
+                n_cases += 1;
+            }
+        }
+    }
+    assert!(n_cases > 1000, "{n_cases} cases are few");
+    assert_eq!(kernels.into_iter().collect::<Vec<_>>(), ["PlaneWindow", "Window"]);
+}
+
+#[test]
+fn larger_random_bits_and_counters() {
+    let scalar = |number: i64| Value::from(number);
+    for (width, shape, key, counter) in
+        [(62, [300, 7], i64::MIN, -1), (1, [5000, 3], 3, 5), (24, [13, 1], i64::MAX, 1 << 40)]
+    {
+        let bits = RandomBits { width, shape: Shape::from(&shape[..]) };
+        assert_agrees(bits, &[scalar(key), scalar(counter)]);
+    }
+    for axis in 0..3 {
+        for dtype in [DType::F32, DType::F64, DType::I64] {
+            assert_agrees(Iota { axis, dtype, shape: Shape::from((300, 20, 30)) }, &[]);
+        }
+    }
+}
+
+#[test]
+fn padding_of_any_kind() {
+    let mut numbers = Numbers::new(6);
+    for _ in 0..300 {
+        let rank = numbers.size(0, 5);
+        let mut each = |low, high| (0..rank).map(|_| numbers.size(low, high)).collect::<Axes>();
+        // Half of the axes are left as they are, so that neighbours are merged.
+        let is_padded = each(0, 2);
+        let masked =
+            |axes: Axes| axes.iter().zip(&is_padded).map(|(size, is_padded)| size * is_padded).collect::<Axes>();
+        let (shape, low, high, interior) = (each(0, 7), masked(each(0, 4)), masked(each(0, 4)), masked(each(0, 3)));
+        let dims = |axes: Axes| axes.iter().map(|size| Dim::from(*size)).collect::<Dims>();
+        let x = numbers.corners(&shape);
+        assert_agrees(Pad { low: dims(low), high: dims(high), interior }, &[x]);
+    }
+    let one = || Dims::from_vec(vec![Dim::from(0), Dim::from(0), Dim::from(1), Dim::from(1)]);
+    let x = numbers.corners(&[16, 8, 28, 28]);
+    assert_agrees(Pad { low: one(), high: one(), interior: Axes::from_elem(0, 4) }, &[x]);
+}
+
+#[test]
+fn joining_along_any_axis() {
+    let mut numbers = Numbers::new(7);
+    for axis in 0..3 {
+        let part = |size: usize, numbers: &mut Numbers| {
+            let mut shape = [30, 40, 9];
+            shape[axis] = size;
+            numbers.corners(&shape)
+        };
+        let operands = [part(3, &mut numbers), part(0, &mut numbers), part(70, &mut numbers), part(1, &mut numbers)];
+        assert_agrees(Concat { axis }, &operands);
+    }
+}
+
+#[test]
+fn reductions_of_any_kind() {
+    let mut numbers = Numbers::new(8);
+    for round in 0..200 {
+        let rank = numbers.size(0, 5);
+        let low = if round % 10 == 0 { 0 } else { 1 };
+        let shape: Vec<usize> = (0..rank).map(|_| numbers.size(low, 13)).collect();
+        let axes: Axes = (0..rank).filter(|_| numbers.size(0, 2) == 1).collect();
+        for kind in Reduction::ALL {
+            let is_extreme = matches!(kind, Reduction::Max | Reduction::Min);
+            if !(is_extreme && axes.iter().any(|axis| shape[*axis] == 0)) {
+                let operands = [numbers.corners(&shape), numbers.reals(&shape)];
+                for operand in operands {
+                    assert_agrees(Reduce { kind: *kind, axes: axes.clone() }, &[operand]);
+                }
+            }
+        }
+    }
+    let x = [numbers.reals(&[64, 8, 14, 14])];
+    assert_agrees(Reduce { kind: Reduction::Sum, axes: Axes::from_slice(&[0, 2, 3]) }, &x);
+}
+
+#[test]
+fn a_position_outside_its_axis_is_the_fault_of_part_0() {
+    let mut numbers = Numbers::new(9);
+    for bad in [-1, 3, i64::MIN, i64::MAX] {
+        let Value::I64(mut index) = numbers.index(&[20], 3) else { unreachable!("an index is i64") };
+        (index[[11]], index[[15]]) = (bad, -7);
+        let index = Value::I64(index);
+        let gather = Gather { axis: 1, batch: 0 }.into();
+        let scatter = ScatterAdd { axis: 1, batch: 0 }.into();
+        let (x, read) = (numbers.reals(&[2, 3, 2]), numbers.reals(&[2, 20, 2]));
+        for case in [
+            Case::new(&gather, vec![x.clone(), index.clone()]).unwrap(),
+            Case::new(&scatter, vec![x.clone(), index.clone(), read.clone()]).unwrap(),
+        ] {
+            let plain = case.resolve().unwrap().unwrap();
+            let finest = Plain { cut: plain.cut.finest(), kernel: plain.kernel.clone() };
+            let expected = case.reference();
+            assert_eq!(expected, Err(Fault::Index { index: bad, axis: 1, size: 3 }));
+            assert_eq!(case.run(&plain, 0..1), expected);
+            assert_eq!(case.run(&finest, 0..1), expected);
+        }
+        // Whoever reads there finds it too, and does not read beyond the array.
+        let case = Case::new(&gather, vec![x, index]).unwrap();
+        let plain = case.resolve().unwrap().unwrap();
+        let finest = Plain { cut: plain.cut.finest(), kernel: plain.kernel };
+        let expected = Err(Fault::Index { index: bad, axis: 1, size: 3 });
+        assert_eq!(case.run(&finest, std::iter::once(11)), expected);
+        assert!(case.run(&finest, std::iter::once(12)).is_ok());
+    }
+}
+
+#[test]
+fn positions_are_checked_even_if_nothing_is_read_there() {
+    let index = Value::I64(ArrayD::from_elem(IxDyn(&[2]), 5));
+    let empty = Value::F64(ArrayD::zeros(IxDyn(&[4, 0])));
+    let case = Case::new(&Gather { axis: 0, batch: 0 }.into(), vec![empty, index]).unwrap();
+    let plain = case.resolve().unwrap().unwrap();
+    assert_eq!(case.run(&plain, 0..1), Err(Fault::Index { index: 5, axis: 0, size: 4 }));
+    assert_eq!(case.run(&plain, 0..1), case.reference());
+}
+
+/// Resolves over sizes that only bound symbols can have: with numbers, inference refuses them.
+fn resolve_bound(op: &Op, x: &[usize], output: &[usize], bindings: &Bindings) -> Result<Plain, Fault> {
+    let operands = [(DType::F64, x)];
+    Plain::resolve(op, Place { operands: &operands, output: (DType::F64, output), bindings }).unwrap()
+}
+
+#[test]
+fn an_extreme_of_nothing_is_a_fault() {
+    let none = Bindings::new();
+    let rank = Rank { kind: Ranking::ArgMin, axis: 1 }.into();
+    assert_eq!(resolve_bound(&rank, &[2, 0], &[2], &none), Err(Fault::Empty { axis: 1 }));
+    let reduce = Reduce { kind: Reduction::Max, axes: Axes::from_slice(&[0, 1]) }.into();
+    assert_eq!(resolve_bound(&reduce, &[0, 0, 3], &[3], &none), Err(Fault::Empty { axis: 1 }));
+    // The only window has its taps at −2 and 1, of an axis that has only 0.
+    let spread = |kind| Op::from(window(kind, &[[1, 1, 1, 0, 0], [2, 1, 3, 2, 1]]));
+    let resolve = |kind| resolve_bound(&spread(kind), &[1, 1], &[1, 1], &none);
+    assert_eq!(resolve(WindowReduction::Max), Err(Fault::Empty { axis: 1 }));
+    assert_eq!(resolve(WindowReduction::ArgMax), Err(Fault::Empty { axis: 1 }));
+    let (plain, mut out) = (resolve(WindowReduction::Sum).unwrap(), [5.0]);
+    assert_eq!(plain.run(&[Data::F64(&[3.0])], DataMut::F64(&mut out)), Ok(()));
+    assert_eq!(out, [0.0]);
+}
+
+#[test]
+fn symbols_in_paddings_are_bound() {
+    let pad = Op::from(Pad {
+        low: Dims::from_elem(Dim::symbol("n"), 1),
+        high: Dims::from_elem(Dim::from(1) - Dim::symbol("n"), 1),
+        interior: Axes::from_elem(0, 1),
+    });
+    let bound = |n: i64| Bindings::from_iter([("n".into(), n)]);
+    let (plain, mut out) = (resolve_bound(&pad, &[2], &[3], &bound(1)).unwrap(), [5.0; 3]);
+    assert_eq!(plain.run(&[Data::F64(&[1.0, 2.0])], DataMut::F64(&mut out)), Ok(()));
+    assert_eq!(out, [0.0, 1.0, 2.0]);
+    let unbound = resolve_bound(&pad, &[2], &[3], &Bindings::new());
+    assert_eq!(unbound, Err(Fault::Size(Dim::symbol("n"))));
+    let negative = resolve_bound(&pad, &[2], &[3], &bound(-1));
+    assert_eq!(negative, Err(Fault::Size(Dim::symbol("n"))));
+    let cropping = resolve_bound(&pad, &[2], &[3], &bound(2));
+    assert_eq!(cropping, Err(Fault::Size(Dim::from(1) - Dim::symbol("n"))));
+}
+
+#[test]
+fn large_work_has_parts_and_small_work_has_one() {
+    let n_parts = |op: Op, operands: &[&[usize]], output: &[usize]| {
+        let operands: Vec<(DType, &[usize])> = operands.iter().map(|shape| (DType::F64, *shape)).collect();
+        let place = Place { operands: &operands, output: (DType::F64, output), bindings: &Bindings::new() };
+        Plain::resolve(&op, place).unwrap().unwrap().n_parts()
+    };
+    let pool = |n: usize| {
+        let whole = [1, 1, 1, 0, 0];
+        let pool = window(WindowReduction::Max, &[whole, [2, 2, 1, 0, 0], [2, 2, 1, 0, 0]]);
+        n_parts(pool.into(), &[&[n, 28, 28]], &[n, 14, 14])
+    };
+    assert_eq!(pool(1), 1);
+    assert!((10..=64).contains(&pool(2048)), "{}", pool(2048));
+    let gather = Op::from(Gather { axis: 0, batch: 0 });
+    assert_eq!(n_parts(gather.clone(), &[&[1000, 64], &[32]], &[32, 64]), 1);
+    assert!(n_parts(gather, &[&[1000, 64], &[1 << 20]], &[1 << 20, 64]) > 1);
+}

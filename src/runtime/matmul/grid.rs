@@ -1,0 +1,115 @@
+//! How a product is cut into tasks. In: its sizes and what work costs. Out: a grid of blocks, by shape alone: the same
+//! on any number of threads.
+
+use std::ops::Range;
+
+use super::product::Block;
+
+/// Work of one task, in nanoseconds, that is worth handing to a thread.
+const TASK_NANOSECONDS: f64 = 30_000.0;
+/// What takes no longer is not cut.
+const WHOLE_NANOSECONDS: f64 = 60_000.0;
+/// The most tasks of a product.
+const MOST_TASKS: usize = 64;
+
+/// What is to be cut.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::runtime) struct Cut {
+    pub(in crate::runtime) batches: usize,
+    pub(in crate::runtime) m: usize,
+    pub(in crate::runtime) n: usize,
+    /// Rows and columns that belong together: blocks are multiples of them.
+    pub(in crate::runtime) unit: [usize; 2],
+    /// The time of the whole, in nanoseconds.
+    pub(in crate::runtime) nanoseconds: f64,
+    /// The time it takes to pack the A of a row and the B of a column, relative to that of a row times a column.
+    pub(in crate::runtime) packing: [f64; 2],
+}
+
+/// Parts along batch, rows and columns. Tasks count with columns running fastest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::runtime) struct Grid {
+    batches: Axis,
+    rows: Axis,
+    columns: Axis,
+}
+
+/// An axis in equal parts of whole units.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Axis {
+    size: usize,
+    unit: usize,
+    parts: usize,
+}
+
+impl Axis {
+    fn new(size: usize, unit: usize, parts: usize) -> Axis {
+        Axis { size, unit, parts: parts.clamp(1, size.div_ceil(unit).max(1)) }
+    }
+
+    fn range(self, part: usize) -> Range<usize> {
+        if self.parts == 1 {
+            return 0..self.size;
+        }
+        let units = self.size.div_ceil(self.unit);
+        let start = |part: usize| (units * part / self.parts * self.unit).min(self.size);
+        start(part)..start(part + 1)
+    }
+
+    fn largest(self) -> usize {
+        (self.size.div_ceil(self.unit).div_ceil(self.parts) * self.unit).min(self.size)
+    }
+}
+
+impl Grid {
+    /// Cuts the batch first, since its parts share nothing; then, where there are not enough tasks, each product so that
+    /// the largest block and what is packed more than once cost least.
+    pub(in crate::runtime) fn new(cut: &Cut) -> Grid {
+        let wanted = wanted_tasks(cut.nanoseconds);
+        let batches = Axis::new(cut.batches, 1, wanted);
+        let (rows, columns) = cut_product(cut, wanted.div_ceil(batches.parts));
+        Grid { batches, rows, columns }
+    }
+
+    pub(in crate::runtime) fn n_tasks(&self) -> usize {
+        if self.batches.size * self.rows.size * self.columns.size == 0 {
+            return 0;
+        }
+        self.batches.parts * self.rows.parts * self.columns.parts
+    }
+
+    pub(in crate::runtime) fn block(&self, task: usize) -> Block {
+        if self.batches.parts * self.rows.parts * self.columns.parts == 1 {
+            return Block { batches: 0..self.batches.size, rows: 0..self.rows.size, columns: 0..self.columns.size };
+        }
+        let (rest, column) = (task / self.columns.parts, task % self.columns.parts);
+        let (batch, row) = (rest / self.rows.parts, rest % self.rows.parts);
+        Block { batches: self.batches.range(batch), rows: self.rows.range(row), columns: self.columns.range(column) }
+    }
+
+    /// No block has more rows and columns than these.
+    pub(in crate::runtime) fn largest(&self) -> [usize; 2] {
+        [self.rows.largest(), self.columns.largest()]
+    }
+}
+
+fn wanted_tasks(nanoseconds: f64) -> usize {
+    if nanoseconds < WHOLE_NANOSECONDS { 1 } else { ((nanoseconds / TASK_NANOSECONDS) as usize).min(MOST_TASKS) }
+}
+
+fn cut_product(cut: &Cut, wanted: usize) -> (Axis, Axis) {
+    let mut best = (f64::INFINITY, Axis::new(cut.m, cut.unit[0], 1), Axis::new(cut.n, cut.unit[1], 1));
+    for parts in 1..=wanted {
+        let rows = Axis::new(cut.m, cut.unit[0], parts);
+        let columns = Axis::new(cut.n, cut.unit[1], wanted.div_ceil(parts));
+        let (m, n) = (rows.largest() as f64, columns.largest() as f64);
+        // Two threads wait for an odd task at the end: too few tasks cost as much as large ones.
+        let n_tasks = rows.parts * columns.parts;
+        let block = m * n + m * cut.packing[0] + n * cut.packing[1];
+        let cost = block * n_tasks.max(wanted) as f64;
+        if cost < best.0 {
+            best = (cost, rows, columns);
+        }
+    }
+    (best.1, best.2)
+}

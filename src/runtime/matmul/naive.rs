@@ -1,0 +1,38 @@
+//! The product as it is defined, for integers, for tiny matrices and for results that no vector can write. In: a block
+//! with any strides. Out: that block of C.
+
+use super::{
+    product::{Accumulation, Product},
+    vector::Number,
+};
+
+/// Where a block's operands begin.
+#[derive(Clone, Copy)]
+pub(super) struct Pointers<T> {
+    pub(super) a: *const T,
+    pub(super) b: *const T,
+    pub(super) c: *mut T,
+}
+
+/// An `m` by `n` block of the product.
+///
+/// # Safety
+/// The pointers are valid for the block and the product's strides.
+#[inline(always)]
+pub(super) unsafe fn multiply_plainly<T: Number>(product: &Product, m: usize, n: usize, at: Pointers<T>) {
+    let of = |strides: [isize; 2], row: usize, column: usize| row as isize * strides[0] + column as isize * strides[1];
+    for row in 0..m {
+        for column in 0..n {
+            // SAFETY: the row and the column are inside the block, steps are below k.
+            unsafe {
+                let mut sum = T::ZERO;
+                for step in 0..product.k {
+                    let a = *at.a.offset(of(product.a, row, step));
+                    sum = sum.plus(a.times(*at.b.offset(of(product.b, step, column))));
+                }
+                let c = at.c.offset(of(product.c, row, column));
+                *c = if product.output == Accumulation::Add { (*c).plus(sum) } else { sum };
+            }
+        }
+    }
+}

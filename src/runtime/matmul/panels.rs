@@ -1,0 +1,226 @@
+//! The general product: blocks of k and of columns, B packed where it is not read as it lies, tiles over all of it.
+//! In: one block of one product, C with contiguous rows. Out: that block of C. It allocates nothing: packed panels go
+//! into scratch memory. The scheme is that of BLIS (Van Zee and van de Geijn, 2015).
+
+use super::{
+    naive::Pointers,
+    pack::{Source, pack_columns, pack_rows},
+    product::Accumulation,
+    tile::Tile,
+    vector::Vector,
+};
+
+/// The most steps of k that are packed at once: a panel of B, two vectors wide, then fits the first cache.
+pub(in crate::runtime) const BLOCK_K: usize = 256;
+/// Rows of A in one visit of a packed block of B: BLOCK_K · BLOCK_M elements fit half of a second cache of 512 KiB.
+pub(super) const BLOCK_M: usize = 168;
+/// Bytes of a packed block of B, half of such a second cache.
+const PACKED_BYTES: usize = 256 * 1024;
+
+/// How an operand reaches the tiles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Packing {
+    /// Read where it lies.
+    InPlace,
+    /// Copied to panels.
+    Packed,
+}
+
+/// One block of a product, with everything that is the same for each block of a plan. Strides are in elements.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Panels {
+    pub(super) m: usize,
+    pub(super) n: usize,
+    pub(super) k: usize,
+    pub(super) a: [isize; 2],
+    pub(super) b: [isize; 2],
+    pub(super) c_row: isize,
+    pub(super) pack_a: Packing,
+    pub(super) pack_b: Packing,
+    pub(super) output: Accumulation,
+}
+
+/// A block of B as tiles read it: panels of two vectors, the last of one or two.
+#[derive(Clone, Copy)]
+pub(in crate::runtime) struct Strips<T> {
+    pub(in crate::runtime) k: usize,
+    pub(in crate::runtime) n: usize,
+    /// The panels, one behind the other, where they are packed.
+    pub(in crate::runtime) packed: *const T,
+    /// The block itself and the stride of its rows, where all panels but one that is not full are read in place.
+    pub(in crate::runtime) in_place: Option<(*const T, isize)>,
+}
+
+/// A block of A with the block of C that it makes. A panel of A is packed where `packed` says so.
+#[derive(Clone, Copy)]
+pub(in crate::runtime) struct Rows<T> {
+    pub(in crate::runtime) m: usize,
+    pub(in crate::runtime) a: *const T,
+    pub(in crate::runtime) strides: [isize; 2],
+    pub(in crate::runtime) packed: Option<*const T>,
+    pub(in crate::runtime) c: *mut T,
+    pub(in crate::runtime) c_row: isize,
+    pub(in crate::runtime) output: Accumulation,
+}
+
+/// Columns that are packed at once.
+fn block_columns(element_bytes: usize) -> usize {
+    PACKED_BYTES / (BLOCK_K * element_bytes)
+}
+
+/// Elements of scratch memory that [`multiply`] asks for, for vectors of `lanes` lanes.
+pub(super) fn scratch_elements(panels: &Panels, lanes: usize, element_bytes: usize) -> usize {
+    let rows = match panels.pack_a {
+        Packing::Packed => panels.m.min(BLOCK_M),
+        Packing::InPlace => 0,
+    };
+    panels.k.min(BLOCK_K) * (packed_columns(panels, panels.n.min(block_columns(element_bytes)), lanes) + rows)
+}
+
+/// Columns of a packed block of B: all, or in place only those of a panel that is not of whole vectors.
+fn packed_columns(panels: &Panels, n: usize, lanes: usize) -> usize {
+    match panels.pack_b {
+        Packing::Packed => n.next_multiple_of(lanes),
+        Packing::InPlace => 2 * lanes,
+    }
+}
+
+/// # Safety
+/// The machine has the vector's set; the pointers are valid for the block and its strides; `scratch` has room for
+/// [`scratch_elements`].
+#[inline(always)]
+pub(super) unsafe fn multiply<V: Vector>(panels: &Panels, at: Pointers<V::Element>, scratch: *mut V::Element) {
+    let n_blocks = panels.k.div_ceil(BLOCK_K);
+    let width = block_columns(size_of::<V::Element>());
+    for block in 0..n_blocks {
+        // The blocks of k are equal within one step, so none is too short to hide the cost of writing C.
+        let (from, to) = (panels.k * block / n_blocks, panels.k * (block + 1) / n_blocks);
+        let output = if block == 0 { panels.output } else { Accumulation::Add };
+        for column in (0..panels.n).step_by(width) {
+            let part = Panels { n: width.min(panels.n - column), k: to - from, output, ..*panels };
+            // SAFETY: the part's steps and columns lie inside the block that the caller vouches for.
+            unsafe {
+                let a = at.a.wrapping_offset(from as isize * panels.a[1]);
+                let b = at.b.wrapping_offset(from as isize * panels.b[0] + column as isize * panels.b[1]);
+                multiply_part::<V>(&part, Pointers { a, b, c: at.c.add(column) }, scratch);
+            }
+        }
+    }
+}
+
+/// # Safety
+/// As for [`multiply`], with k and n no more than are packed at once.
+#[inline(always)]
+unsafe fn multiply_part<V: Vector>(part: &Panels, at: Pointers<V::Element>, scratch: *mut V::Element) {
+    // SAFETY: the pointers are the caller's; the scratch memory holds the columns first, the rows behind them, as
+    // `scratch_elements` counts them.
+    unsafe {
+        let strips = pack_strips::<V>(part, at.b, scratch);
+        let columns = packed_columns(part, part.n, V::LANES);
+        let packed_rows = scratch.add(part.k * columns);
+        for row in (0..part.m).step_by(BLOCK_M) {
+            let m = BLOCK_M.min(part.m - row);
+            let a = at.a.wrapping_offset(row as isize * part.a[0]);
+            let packed = match part.pack_a {
+                Packing::InPlace => None,
+                Packing::Packed => {
+                    pack_block_rows::<V>(part, m, a, packed_rows);
+                    Some(packed_rows.cast_const())
+                }
+            };
+            let c = at.c.offset(row as isize * part.c_row);
+            let rows = Rows { m, a, strides: part.a, packed, c, c_row: part.c_row, output: part.output };
+            multiply_strips::<V>(&rows, &strips);
+        }
+    }
+}
+
+/// Packs what is to be packed of a block of B.
+///
+/// # Safety
+/// As for [`multiply_part`].
+#[inline(always)]
+unsafe fn pack_strips<V: Vector>(part: &Panels, b: *const V::Element, scratch: *mut V::Element) -> Strips<V::Element> {
+    let in_place = part.pack_b == Packing::InPlace;
+    let (mut column, mut to) = (0, scratch);
+    while column < part.n {
+        let width = (part.n - column).min(2 * V::LANES);
+        if !(in_place && width.is_multiple_of(V::LANES)) {
+            let source = Source {
+                from: b.wrapping_offset(column as isize * part.b[1]),
+                length: part.k,
+                width,
+                step: part.b[0],
+                across: part.b[1],
+            };
+            let vectors = width.div_ceil(V::LANES);
+            // SAFETY: the columns are inside the block, and the scratch memory counts each panel in whole vectors.
+            unsafe {
+                pack_columns::<V>(source, vectors, to);
+                to = to.add(part.k * vectors * V::LANES);
+            }
+        }
+        column += width;
+    }
+    Strips { k: part.k, n: part.n, packed: scratch, in_place: in_place.then_some((b, part.b[0])) }
+}
+
+/// Packs a block of A as the panels that [`multiply_strips`] cuts it into.
+///
+/// # Safety
+/// `a` is valid for `m` rows, and `to` has room for them.
+#[inline(always)]
+unsafe fn pack_block_rows<V: Vector>(part: &Panels, m: usize, a: *const V::Element, to: *mut V::Element) {
+    let n_panels = m.div_ceil(V::TILES.len());
+    for panel in 0..n_panels {
+        let (first, end) = (m * panel / n_panels, m * (panel + 1) / n_panels);
+        let source = Source {
+            from: a.wrapping_offset(first as isize * part.a[0]),
+            length: part.k,
+            width: end - first,
+            step: part.a[1],
+            across: part.a[0],
+        };
+        // SAFETY: rows `first..end` are inside the block, and packed panels follow each other without gaps.
+        unsafe { pack_rows::<V>(source, to.add(first * part.k)) };
+    }
+}
+
+/// All tiles of some rows and some columns: each panel of B stays in the first cache while all panels of A pass it.
+///
+/// # Safety
+/// The machine has the vector's set; rows and strips are as large as they say; C is valid for `m` rows of `n` elements.
+#[inline(always)]
+pub(in crate::runtime) unsafe fn multiply_strips<V: Vector>(rows: &Rows<V::Element>, strips: &Strips<V::Element>) {
+    let n_panels = rows.m.div_ceil(V::TILES.len());
+    let (mut column, mut packed) = (0, strips.packed);
+    while column < strips.n {
+        let width = (strips.n - column).min(2 * V::LANES);
+        let vectors = width.div_ceil(V::LANES);
+        let (b, b_step) = match strips.in_place {
+            Some((b, step)) if width.is_multiple_of(V::LANES) => (b.wrapping_add(column), step),
+            _ => {
+                let panel = packed;
+                packed = packed.wrapping_add(strips.k * vectors * V::LANES);
+                (panel, (vectors * V::LANES) as isize)
+            }
+        };
+        let last_lanes = width - (vectors - 1) * V::LANES;
+        let mut first = 0;
+        for panel in 0..n_panels {
+            let end = rows.m * (panel + 1) / n_panels;
+            let (a, a_row, a_step) = match rows.packed {
+                Some(packed) => (packed.wrapping_add(first * strips.k), 1, (end - first) as isize),
+                None => (rows.a.wrapping_offset(first as isize * rows.strides[0]), rows.strides[0], rows.strides[1]),
+            };
+            let c = rows.c.wrapping_offset(first as isize * rows.c_row + column as isize);
+            let (c_row, output) = (rows.c_row, rows.output);
+            let tile = Tile { k: strips.k, a, a_row, a_step, b, b_step, c, c_row, last_lanes, output };
+            // SAFETY: the panels of A and B and the tile of C are inside what the caller vouches for; panels have at
+            // least one row and at most as many as the table.
+            unsafe { V::TILES.get_unchecked(end - first - 1)[vectors - 1](&tile) };
+            first = end;
+        }
+        column += width;
+    }
+}

@@ -1,0 +1,373 @@
+//! Products against the triple loop, on every instruction set of the machine. Elements are small whole numbers, so each
+//! result is exact in every dtype and order, and is compared without a tolerance.
+
+use smallvec::SmallVec;
+
+use super::{Accumulation, Batch, Operands, Product, ProductPlan, vector::Number};
+use crate::{graph::DType, runtime::instruction_set::InstructionSet};
+
+const GUARD: u8 = 0xA5;
+
+trait Whole: Number {
+    const DTYPE: DType;
+    fn whole(number: i64) -> Self;
+}
+
+impl Whole for f32 {
+    const DTYPE: DType = DType::F32;
+    fn whole(number: i64) -> f32 {
+        number as f32
+    }
+}
+
+impl Whole for f64 {
+    const DTYPE: DType = DType::F64;
+    fn whole(number: i64) -> f64 {
+        number as f64
+    }
+}
+
+impl Whole for i64 {
+    const DTYPE: DType = DType::I64;
+    fn whole(number: i64) -> i64 {
+        number
+    }
+}
+
+/// How a matrix lies in memory.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Layout {
+    Rows,
+    Columns,
+    PaddedRows,
+    PaddedColumns,
+    NegativeRows,
+    NegativeColumns,
+    /// All rows are the same row.
+    OneRow,
+    OneColumn,
+    Spread,
+}
+
+const READ: [Layout; 9] = [
+    Layout::Rows,
+    Layout::Columns,
+    Layout::PaddedRows,
+    Layout::PaddedColumns,
+    Layout::NegativeRows,
+    Layout::NegativeColumns,
+    Layout::OneRow,
+    Layout::OneColumn,
+    Layout::Spread,
+];
+const WRITTEN: [Layout; 6] =
+    [Layout::Rows, Layout::Columns, Layout::PaddedRows, Layout::PaddedColumns, Layout::NegativeRows, Layout::Spread];
+
+/// A matrix, or a batch of them, in a buffer of its own.
+struct Matrix<T> {
+    elements: Vec<T>,
+    first: usize,
+    strides: [isize; 2],
+    batch: isize,
+}
+
+fn strides(layout: Layout, rows: usize, columns: usize) -> [isize; 2] {
+    let (rows, columns) = (rows.max(1) as isize, columns.max(1) as isize);
+    match layout {
+        Layout::Rows => [columns, 1],
+        Layout::Columns => [1, rows],
+        Layout::PaddedRows => [columns + 3, 1],
+        Layout::PaddedColumns => [1, rows + 5],
+        Layout::NegativeRows => [-columns, 1],
+        Layout::NegativeColumns => [columns, -1],
+        Layout::OneRow => [0, 1],
+        Layout::OneColumn => [1, 0],
+        Layout::Spread => [2 * columns + 1, 2],
+    }
+}
+
+fn matrix<T: Whole>(layout: Layout, batches: usize, [rows, columns]: [usize; 2], seed: i64) -> Matrix<T> {
+    let strides = strides(layout, rows, columns);
+    let (rows, columns) = (rows.max(1), columns.max(1));
+    let reach = |size: usize, stride: isize| (size as isize - 1) * stride;
+    let low = reach(rows, strides[0]).min(0) + reach(columns, strides[1]).min(0);
+    let high = reach(rows, strides[0]).max(0) + reach(columns, strides[1]).max(0);
+    let batch = high - low + 2;
+    let length = batch as usize * batches.max(1);
+    let elements = (0..length as i64).map(|index| T::whole((index * 7 + seed + index / 11) % 9 - 4)).collect();
+    Matrix { elements, first: (-low) as usize, strides, batch }
+}
+
+impl<T: Whole> Matrix<T> {
+    fn place(&self, batch: usize, row: usize, column: usize) -> usize {
+        let [down, right] = self.strides;
+        let offset = batch as isize * self.batch + row as isize * down + column as isize * right;
+        (self.first as isize + offset) as usize
+    }
+}
+
+/// One product to check.
+#[derive(Debug, Clone, Copy)]
+struct Case {
+    shape: [usize; 3],
+    layouts: [Layout; 3],
+    batches: usize,
+    output: Accumulation,
+}
+
+fn sets() -> Vec<InstructionSet> {
+    match InstructionSet::detect() {
+        InstructionSet::Portable => vec![InstructionSet::Portable],
+        InstructionSet::Avx2 => vec![InstructionSet::Portable, InstructionSet::Avx2],
+        InstructionSet::Avx512 => vec![InstructionSet::Portable, InstructionSet::Avx2, InstructionSet::Avx512],
+    }
+}
+
+/// Scratch memory, aligned, with a guard behind it.
+struct Scratch {
+    bytes: Vec<u8>,
+    start: usize,
+    size: usize,
+}
+
+impl Scratch {
+    fn new(size: usize) -> Scratch {
+        let bytes = vec![GUARD; size + 128];
+        let start = bytes.as_ptr().align_offset(64);
+        Scratch { bytes, start, size }
+    }
+
+    fn pointer(&mut self) -> *mut u8 {
+        self.bytes[self.start..].as_mut_ptr()
+    }
+
+    fn is_intact(&self) -> bool {
+        let after = self.start + self.size;
+        self.bytes[..self.start].iter().chain(&self.bytes[after..]).all(|byte| *byte == GUARD)
+    }
+}
+
+fn check<T: Whole>(case: Case, set: InstructionSet) {
+    let ([m, k, n], [a, b, c]) = (case.shape, case.layouts);
+    let (a, b) = (matrix::<T>(a, case.batches, [m, k], 1), matrix::<T>(b, case.batches, [k, n], 5));
+    let before = matrix::<T>(c, case.batches, [m, n], 3);
+    let batch = Batch { size: case.batches, a: a.batch, b: b.batch, c: before.batch };
+    let batch = if case.batches == 1 { SmallVec::new() } else { SmallVec::from_slice(&[batch]) };
+    let (output, dtype) = (case.output, T::DTYPE);
+    let product = Product { batch, m, n, k, a: a.strides, b: b.strides, c: before.strides, output, dtype };
+    let plan = ProductPlan::new(&product, set);
+    assert_eq!(plan.flops(), (2 * case.batches * m * n * k) as u64);
+
+    let mut expected = before.elements.clone();
+    for batch in 0..case.batches {
+        for (row, column) in (0..m).flat_map(|row| (0..n).map(move |column| (row, column))) {
+            let sum = (0..k).fold(T::ZERO, |sum, step| {
+                sum.plus(a.elements[a.place(batch, row, step)].times(b.elements[b.place(batch, step, column)]))
+            });
+            let c = &mut expected[before.place(batch, row, column)];
+            *c = if output == Accumulation::Add { c.plus(sum) } else { sum };
+        }
+    }
+
+    let forward: Vec<usize> = (0..plan.n_tasks()).collect();
+    let backward: Vec<usize> = forward.iter().rev().copied().collect();
+    for order in [forward, backward] {
+        let mut found = before.elements.clone();
+        let mut scratch = Scratch::new(plan.scratch_bytes());
+        for task in order {
+            let operands = Operands {
+                a: a.elements[a.first..].as_ptr().cast(),
+                b: b.elements[b.first..].as_ptr().cast(),
+                c: found.as_mut_ptr().wrapping_add(before.first).cast(),
+            };
+            // SAFETY: the buffers are made for the strides, and the scratch memory for the plan.
+            unsafe { plan.run_task(task, operands, scratch.pointer()) };
+        }
+        // What lies between the elements of C is compared too: it must be as it was.
+        assert!(found == expected, "{case:?} {set:?} {dtype:?}");
+        assert!(scratch.is_intact(), "{case:?} {set:?} {dtype:?}");
+    }
+    check_blocks(&plan, case);
+}
+
+/// Each element of C is in one block.
+fn check_blocks(plan: &ProductPlan, case: Case) {
+    let [m, _, n] = case.shape;
+    let mut counts = vec![0; case.batches * m * n];
+    for block in (0..plan.n_tasks()).map(|task| plan.block(task)) {
+        for batch in block.batches {
+            for row in block.rows.clone() {
+                block.columns.clone().for_each(|column| counts[(batch * m + row) * n + column] += 1);
+            }
+        }
+    }
+    assert!(counts.iter().all(|count| *count == 1), "{case:?}");
+}
+
+fn check_everywhere(case: Case) {
+    for set in sets() {
+        check::<f32>(case, set);
+        check::<f64>(case, set);
+    }
+    check::<i64>(case, InstructionSet::Portable);
+}
+
+const ADD: Accumulation = Accumulation::Add;
+const OVERWRITE: Accumulation = Accumulation::Overwrite;
+const ROWS: [Layout; 3] = [Layout::Rows; 3];
+
+#[test]
+fn every_shape() {
+    let sizes = [0, 1, 2, 3, 5, 10, 16, 17, 33, 64];
+    for m in sizes {
+        for k in sizes {
+            for n in sizes {
+                check_everywhere(Case { shape: [m, k, n], layouts: ROWS, batches: 1, output: OVERWRITE });
+            }
+        }
+    }
+}
+
+#[test]
+fn every_layout() {
+    for shape in [[3, 2, 4], [1, 37, 1], [1, 19, 41], [35, 23, 1], [37, 1, 45], [31, 19, 43], [5, 300, 130]] {
+        for a in READ {
+            for b in READ {
+                for c in WRITTEN {
+                    check_everywhere(Case { shape, layouts: [a, b, c], batches: 1, output: ADD });
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn blocks_of_k_and_of_columns() {
+    for layouts in [ROWS, [Layout::Columns, Layout::Rows, Layout::Rows], [Layout::Rows, Layout::Columns, Layout::Rows]]
+    {
+        for shape in [[180, 520, 20], [30, 257, 530], [97, 101, 300], [128, 256, 160]] {
+            for output in [ADD, OVERWRITE] {
+                check_everywhere(Case { shape, layouts, batches: 1, output });
+            }
+        }
+    }
+}
+
+#[test]
+fn batches() {
+    for shape in [[2, 3, 2], [9, 1, 1], [1, 9, 20], [1, 1, 9], [9, 1, 20], [33, 20, 35], [0, 2, 2], [2, 0, 2]] {
+        for batches in [0, 2, 7, 300] {
+            for output in [ADD, OVERWRITE] {
+                check_everywhere(Case { shape, layouts: ROWS, batches, output });
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_cut_into_tasks() {
+    let cases = [
+        (ROWS, [230, 300, 270]),
+        ([Layout::Columns, Layout::Columns, Layout::Columns], [230, 300, 270]),
+        ([Layout::Spread, Layout::Rows, Layout::Rows], [1300, 1024, 10]),
+        (ROWS, [600, 1700, 1]),
+        ([Layout::Columns; 3], [600, 1700, 1]),
+        (ROWS, [1, 1700, 600]),
+        (ROWS, [1100, 1, 1000]),
+        (ROWS, [1, 400_000, 1]),
+    ];
+    for (layouts, shape) in cases {
+        let case = Case { shape, layouts, batches: 1, output: OVERWRITE };
+        for set in sets() {
+            check::<f32>(case, set);
+        }
+        check::<f64>(case, InstructionSet::detect());
+    }
+    let plan = |shape: [usize; 3]| {
+        let [m, k, n] = shape;
+        let product = Product {
+            batch: SmallVec::new(),
+            m,
+            n,
+            k,
+            a: [k as isize, 1],
+            b: [n as isize, 1],
+            c: [n as isize, 1],
+            output: OVERWRITE,
+            dtype: DType::F32,
+        };
+        ProductPlan::new(&product, InstructionSet::Portable)
+    };
+    assert_eq!(plan([32, 64, 128]).n_tasks(), 1);
+    assert!(plan([230, 300, 270]).n_tasks() >= 4);
+}
+
+#[test]
+fn two_batch_axes() {
+    let (a, b) = (matrix::<f64>(Layout::Rows, 1, [6, 50], 1), matrix::<f64>(Layout::Rows, 1, [50, 8], 2));
+    // Both operands are cut along k into five parts, A into two groups of rows besides; C holds [5, 2, 3, 8].
+    let batch = [Batch { size: 5, a: 10, b: 80, c: 48 }, Batch { size: 2, a: 150, b: 0, c: 24 }];
+    let product = Product {
+        batch: SmallVec::from_slice(&batch),
+        m: 3,
+        n: 8,
+        k: 10,
+        a: [50, 1],
+        b: [8, 1],
+        c: [8, 1],
+        output: OVERWRITE,
+        dtype: DType::F64,
+    };
+    for set in sets() {
+        let plan = ProductPlan::new(&product, set);
+        let (mut found, mut scratch) = (vec![0.0; 240], Scratch::new(plan.scratch_bytes()));
+        for task in 0..plan.n_tasks() {
+            let c = found.as_mut_ptr().cast();
+            let operands = Operands { a: a.elements.as_ptr().cast(), b: b.elements.as_ptr().cast(), c };
+            // SAFETY: the strides stay inside the three buffers.
+            unsafe { plan.run_task(task, operands, scratch.pointer()) };
+        }
+        for (index, found) in found.iter().enumerate() {
+            let (part, row, column) = (index / 48, index / 8 % 6, index % 8);
+            let products = (part * 10..part * 10 + 10).map(|k| a.elements[row * 50 + k] * b.elements[k * 8 + column]);
+            assert_eq!(*found, products.sum::<f64>());
+        }
+    }
+}
+
+#[test]
+fn fractions_are_rounded_little() {
+    let (m, n, k) = (20, 20, 5000);
+    let of = |index: usize| ((index * 7919 + 13) % 1000) as f32 / 1000.0 - 0.3;
+    let (a, b): (Vec<f32>, Vec<f32>) = ((0..m * k).map(of).collect(), (0..k * n).map(of).collect());
+    for (m, n) in [(m, n), (1, 1), (m, 1), (1, n)] {
+        let product = Product {
+            batch: SmallVec::new(),
+            m,
+            n,
+            k,
+            a: [k as isize, 1],
+            b: [n as isize, 1],
+            c: [n as isize, 1],
+            output: OVERWRITE,
+            dtype: DType::F32,
+        };
+        for set in sets() {
+            let plan = ProductPlan::new(&product, set);
+            let (mut c, mut scratch) = (vec![0_f32; m * n], Scratch::new(plan.scratch_bytes()));
+            for task in 0..plan.n_tasks() {
+                let operands = Operands { a: a.as_ptr().cast(), b: b.as_ptr().cast(), c: c.as_mut_ptr().cast() };
+                // SAFETY: the buffers are as large as the product says.
+                unsafe { plan.run_task(task, operands, scratch.pointer()) };
+            }
+            for (index, found) in c.iter().enumerate() {
+                let terms = (0..k).map(|p| f64::from(a[index / n * k + p]) * f64::from(b[p * n + index % n]));
+                let (sum, size) = terms.fold((0.0, 0.0), |(sum, size), term| (sum + term, size + term.abs()));
+                // A sum of k terms in any order is off by at most k·ε times the sum of their sizes; chains of random
+                // signs by about √k·ε, which leaves a factor of 10.
+                let bound = 10.0 * (k as f64).sqrt() * f64::from(f32::EPSILON) * size;
+                assert!((f64::from(*found) - sum).abs() <= bound, "{set:?} {m} {n}: {found} {sum}");
+            }
+        }
+    }
+}

@@ -14,6 +14,7 @@ pub mod ops;
 pub mod optim;
 pub mod parameters;
 pub mod program;
+pub mod simplify;
 pub mod text;
 
 pub use graph::{
@@ -24,4 +25,5 @@ pub use nn::Correction;
 pub use ops::{AllAxes, Convolve, Index, Padding, PerAxis, Pool};
 pub use parameters::{Gradients, Parameters};
 pub use program::{CompileError, Outputs, Program, RunError, TrainingOutput, TrainingStep};
+pub use simplify::{Rewrites, Simplification};
 pub use text::Parsed;

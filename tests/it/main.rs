@@ -14,5 +14,6 @@ mod layers;
 mod nn;
 mod primitives;
 mod runs;
+mod simplify;
 mod text;
 mod training;

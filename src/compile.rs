@@ -13,6 +13,7 @@ use crate::{
     parameters::{Layout, ParameterSpec, Parameters},
     program::{CompileError, Declaration, Engine, Program, Runner, Signature, TrainingStep},
     runtime::{Machine, available_threads},
+    simplify::{Rewrites, simplify},
 };
 
 /// How a graph is compiled.
@@ -30,6 +31,8 @@ use crate::{
 pub struct Options {
     /// How many threads a run may use, the caller's among them. The results do not depend on it, to the last bit.
     pub threads: usize,
+    /// Which rewrites may be applied before planning.
+    pub rewrites: Rewrites,
     /// What computes the numbers.
     pub evaluation: Evaluation,
 }
@@ -44,9 +47,9 @@ pub enum Evaluation {
 }
 
 impl Default for Options {
-    /// All threads that the machine runs at once, compiled.
+    /// All threads that the machine runs at once, all rewrites but fast-math, compiled.
     fn default() -> Options {
-        Options { threads: available_threads(), evaluation: Evaluation::Compiled }
+        Options { threads: available_threads(), rewrites: Rewrites::default(), evaluation: Evaluation::Compiled }
     }
 }
 
@@ -153,24 +156,18 @@ impl Graph {
     fn runner(&self, results: &[(String, Expr<'_>)], options: &Options) -> Result<Runner, CompileError> {
         self.check()?;
         let signature = self.signature(results)?;
-        let leaf = |declaration: &Declaration| self.named(&declaration.name).map(|leaf| leaf.id());
-        let needed = signature.inputs.iter().filter(|input| input.is_needed).chain(&signature.parameters);
-        let leaves: Vec<NodeId> = needed.filter_map(leaf).collect();
         let ids: Vec<NodeId> = results.iter().map(|(_, result)| result.id()).collect();
         let engine: Box<dyn Engine> = match options.evaluation {
-            Evaluation::Reference => Box::new(Evaluator::new(self, &leaves, &ids)),
+            Evaluation::Reference => {
+                let leaf = |declaration: &Declaration| self.named(&declaration.name).map(|leaf| leaf.id());
+                let leaves: Vec<NodeId> = signature.fed().filter_map(leaf).collect();
+                Box::new(Evaluator::new(self, &leaves, &ids))
+            }
             Evaluation::Compiled => {
-                let copy = Graph::new();
-                let mut map = std::collections::HashMap::new();
-                for id in self.ancestors(&ids) {
-                    let node = self.node(id);
-                    let _f = copy.enter("copy", node.site);
-                    let ops: Vec<NodeId> = self.operands(id).iter().map(|o| map[o]).collect();
-                    map.insert(id, copy.insert(node.op.clone(), node.ty.clone(), &ops));
-                }
-                let leaves = leaves.iter().map(|leaf| map.get(leaf).copied()).collect();
-                let ids = ids.iter().map(|id| map[id]).collect();
-                Box::new(Machine::new(copy, leaves, ids, options.threads))
+                let simplified = simplify(self, &ids, &options.rewrites);
+                let leaf = |declaration: &Declaration| simplified.graph.named(&declaration.name).map(|leaf| leaf.id());
+                let leaves = signature.fed().map(leaf).collect();
+                Box::new(Machine::new(simplified.graph, leaves, simplified.results, options.threads))
             }
         };
         Ok(Runner::new(signature, engine))

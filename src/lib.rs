@@ -16,6 +16,7 @@ pub mod parameters;
 mod plan;
 pub mod program;
 mod runtime;
+pub mod simplify;
 pub mod text;
 
 pub use compile::{Evaluation, Options};
@@ -27,4 +28,5 @@ pub use nn::Correction;
 pub use ops::{AllAxes, Convolve, Index, Padding, PerAxis, Pool};
 pub use parameters::{Gradients, Parameters};
 pub use program::{CompileError, Outputs, Profile, Program, RunError, StepProfile, TrainingOutput, TrainingStep};
+pub use simplify::{Rewrites, Simplification};
 pub use text::Parsed;

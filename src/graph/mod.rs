@@ -29,6 +29,6 @@ pub use results::IntoResults;
 pub(crate) use shape::has_too_many_elements;
 pub use shape::{Axes, Shape, Type};
 pub use site::Site;
-pub(crate) use storage::FrameGuard;
+pub(crate) use storage::{FrameGuard, Node};
 pub use storage::{Graph, NodeId, Operands, Scope};
 pub use value::{Element, Value, ValueView, ValueViewMut};

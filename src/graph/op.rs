@@ -577,7 +577,8 @@ operations! {
 }
 
 impl Op {
-    fn elementwise_from_name(name: &str) -> Option<Op> {
+    /// The elementwise primitive of that name that has no attributes but its kind.
+    pub(crate) fn elementwise_from_name(name: &str) -> Option<Op> {
         None.or_else(|| Unary::from_name(name).map(Op::Unary))
             .or_else(|| Binary::from_name(name).map(Op::Binary))
             .or_else(|| Comparison::from_name(name).map(Op::Comparison))

@@ -274,8 +274,12 @@ impl Graph {
 
     /// Opens the frame of a pass that works for a node made before.
     pub(crate) fn enter_for(&self, operation: &'static str, id: NodeId) -> FrameGuard<'_> {
+        self.enter_at(operation, self.node(id).site)
+    }
+
+    /// Opens the frame of a pass that makes this graph from another one, for a node of that one.
+    pub(crate) fn enter_at(&self, operation: &'static str, site: Site) -> FrameGuard<'_> {
         let previous = self.frame.get();
-        let site = self.node(id).site;
         self.frame.set(Some(Frame { site, operation }));
         FrameGuard { graph: self, previous }
     }

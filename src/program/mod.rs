@@ -60,6 +60,13 @@ pub(crate) struct Signature {
     pub(crate) symbols: Vec<Arc<str>>,
 }
 
+impl Signature {
+    /// What the engine is fed, in this order: the inputs that are needed, then the parameters.
+    pub(crate) fn fed(&self) -> impl Iterator<Item = &Declaration> {
+        self.inputs.iter().filter(|input| input.is_needed).chain(&self.parameters)
+    }
+}
+
 /// A named array with its type and where it was written.
 #[derive(Debug, Clone)]
 pub(crate) struct Declaration {

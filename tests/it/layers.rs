@@ -13,6 +13,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("ops", &["graph"]),
     ("text", &["graph", "ops"]),
     ("autodiff", &["graph", "ops"]),
+    ("simplify", &["graph", "ops"]),
     ("nn", &["graph", "ops"]),
     ("parameters", &["graph", "names"]),
     ("optim", &["graph", "parameters"]),

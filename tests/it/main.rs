@@ -15,5 +15,6 @@ mod layers;
 mod nn;
 mod primitives;
 mod runs;
+mod simplify;
 mod text;
 mod training;

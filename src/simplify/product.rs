@@ -1,0 +1,86 @@
+//! Products of matrices: transposes become the axes that a product goes over, and scales go where there are fewer
+//! elements. In: a product, or a transpose of one. Out: a product that moves less.
+
+use super::{
+    movement::is_ascending,
+    reduction::{is_smaller, scaled},
+    rewriter::Rewriter,
+    term::Term,
+};
+use crate::graph::{Axes, DotGeneral, NodeId, Op, Unary};
+
+/// Where the axes that neither go together nor are contracted keep their order.
+pub(super) fn of_transpose(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
+    let Op::DotGeneral(dot) = &term.op else { return None };
+    (0..2).find_map(|side| {
+        let Op::Transpose(transpose) = rewriter.op(term.operands[side]) else { return None };
+        let before = |axes: &[usize]| -> Axes { axes.iter().map(|axis| transpose.permutation[*axis]).collect() };
+        let free = free_axes(dot, side, transpose.permutation.len());
+        if !is_ascending(&before(&free)) {
+            return None;
+        }
+        let (mut dot, mut operands) = (dot.clone(), term.operands.clone());
+        let [batch, contract] = match side {
+            0 => [&mut dot.left_batch, &mut dot.left_contract],
+            _ => [&mut dot.right_batch, &mut dot.right_contract],
+        };
+        *batch = before(batch);
+        *contract = before(contract);
+        operands[side] = rewriter.operand(operands[side]);
+        Some(rewriter.build(dot, &operands))
+    })
+}
+
+fn free_axes(dot: &DotGeneral, side: usize, rank: usize) -> Axes {
+    let (batch, contract) =
+        if side == 0 { (&dot.left_batch, &dot.left_contract) } else { (&dot.right_batch, &dot.right_contract) };
+    (0..rank).filter(|axis| !batch.contains(axis) && !contract.contains(axis)).collect()
+}
+
+/// A transpose that puts the right operand's axes before the left one's swaps the operands.
+pub(super) fn transposed(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
+    let (Op::Transpose(transpose), product) = (&term.op, term.operands[0]) else { return None };
+    let Op::DotGeneral(dot) = rewriter.op(product) else { return None };
+    let operands = rewriter.operands(product);
+    let rows = free_axes(&dot, 0, rewriter.shape(operands[0]).rank()).len();
+    let (batch, rank) = (dot.left_batch.len(), term.ty.rank());
+    let swapped = (0..batch).chain(batch + rows..rank).chain(batch..batch + rows);
+    if !transpose.permutation.iter().copied().eq(swapped) || !rewriter.is_read_once(product) {
+        return None;
+    }
+    let swapped = DotGeneral {
+        left_batch: dot.right_batch,
+        right_batch: dot.left_batch,
+        left_contract: dot.right_contract,
+        right_contract: dot.left_contract,
+    };
+    Some(rewriter.build(swapped, &[operands[1], operands[0]]))
+}
+
+pub(super) fn of_scaled(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
+    let side = (0..2).find(|side| scaled(rewriter, term.operands[*side]).is_some())?;
+    let (function, number, x) = scaled(rewriter, term.operands[side])?;
+    if !is_smaller(&term.ty.shape, &rewriter.shape(x)) {
+        return None;
+    }
+    let mut operands = term.operands.clone();
+    operands[side] = x;
+    let product = rewriter.build(term.op.clone(), &operands);
+    let factor = rewriter.fill(number, &term.ty);
+    Some(rewriter.build(Op::Binary(function), &[product, factor]))
+}
+
+pub(super) fn of_negated(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
+    let is_negated = |side: &usize| {
+        let operand = term.operands[*side];
+        rewriter.node(operand).op == Op::Unary(Unary::Negate) && rewriter.is_read_once(operand)
+    };
+    let side = (0..2).find(is_negated)?;
+    let mut operands = term.operands.clone();
+    operands[side] = rewriter.operand(operands[side]);
+    if !is_smaller(&term.ty.shape, &rewriter.shape(operands[side])) {
+        return None;
+    }
+    let product = rewriter.build(term.op.clone(), &operands);
+    Some(rewriter.build(Op::Unary(Unary::Negate), &[product]))
+}

@@ -1,0 +1,211 @@
+//! Reductions of what was moved, repeated, scaled or reduced before. In: a reduction that is about to be made. Out: one
+//! over fewer elements, or none.
+
+use super::{
+    guard::{estimate, is_normal},
+    movement::{added_unit_axes, is_ascending},
+    rewriter::Rewriter,
+    term::Term,
+};
+use crate::graph::{
+    Axes, Binary, Broadcast, Dim, DimSize, NodeId, Op, Reduce, Reduction, Reshape, ScatterAdd, Shape, Type, Unary,
+};
+
+pub(super) const ALL: &[&str] = &["sum", "prod", "max", "min"];
+pub(super) const BUT_SUM: &[&str] = &["prod", "max", "min"];
+pub(super) const EXTREMES: &[&str] = &["max", "min"];
+
+/// The reduction of a term, and its operand.
+fn reduction(term: &Term) -> Option<(&Reduce, NodeId)> {
+    match &term.op {
+        Op::Reduce(reduce) => Some((reduce, term.operands[0])),
+        _ => None,
+    }
+}
+
+pub(super) fn over_no_axes(_: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
+    reduction(term).filter(|(reduce, _)| reduce.axes.is_empty()).map(|(_, x)| x)
+}
+
+/// Axes of size 1 are dropped and the others reduced.
+pub(super) fn of_unit_axes(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
+    let (reduce, x) = reduction(term)?;
+    let shape = rewriter.shape(x);
+    let units: Axes = reduce.axes.iter().copied().filter(|axis| shape[*axis].is(1)).collect();
+    if units.is_empty() {
+        return None;
+    }
+    let place = |axis: usize| axis - units.iter().filter(|unit| **unit < axis).count();
+    let axes: Axes = reduce.axes.iter().filter(|axis| !units.contains(axis)).map(|axis| place(*axis)).collect();
+    let rest = rewriter.build(Reshape { shape: shape.without(&units) }, &[x]);
+    Some(if axes.is_empty() { rest } else { rewriter.build(Reduce { kind: reduce.kind, axes }, &[rest]) })
+}
+
+/// What was given axes of size 1 is reduced without them.
+pub(super) fn after_unit_axes(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
+    let (reduce, reshaped) = reduction(term)?;
+    let (x, places) = added_unit_axes(rewriter, reshaped)?;
+    let axes: Axes = (0..places.len()).filter(|axis| reduce.axes.contains(&places[*axis])).collect();
+    let reduced = rewriter.build(Reduce { kind: reduce.kind, axes }, &[x]);
+    Some(rewriter.build(Reshape { shape: term.ty.shape.clone() }, &[reduced]))
+}
+
+/// A reduction over axes along which a broadcast repeats, and over others perhaps.
+pub(super) fn of_broadcast(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
+    let (reduce, repeated) = reduction(term)?;
+    let Op::Broadcast(broadcast) = rewriter.op(repeated) else { return None };
+    let x = rewriter.operand(repeated);
+    let shape = rewriter.shape(x);
+    let own = |axis: usize| broadcast.axes.iter().position(|place| *place == axis);
+    let is_repeated = |axis: &usize| own(*axis).is_none_or(|own| shape[own].is(1));
+    let count: Dim =
+        reduce.axes.iter().filter(|axis| is_repeated(axis)).map(|axis| broadcast.shape[*axis].clone()).product();
+    // Of nothing a sum is 0 even where x is infinite, and an extreme is an error: that there is something must be known.
+    let count = count.as_number().filter(|count| *count > 0)?;
+    if !reduce.axes.iter().any(|axis| is_repeated(axis)) || count == 2 && !rewriter.is_read_once(repeated) {
+        return None;
+    }
+    let axes: Axes = (0..shape.rank()).filter(|axis| reduce.axes.contains(&broadcast.axes[*axis])).collect();
+    let kept: Vec<usize> = broadcast.axes.iter().copied().filter(|axis| !reduce.axes.contains(axis)).collect();
+    let place = |axis: &usize| axis - reduce.axes.iter().filter(|reduced| *reduced < axis).count();
+    let mut value = rewriter.build(Reduce { kind: reduce.kind, axes }, &[x]);
+    if reduce.kind == Reduction::Sum {
+        value = times(rewriter, value, count as f64);
+    }
+    Some(rewriter.build(Broadcast { axes: kept.iter().map(place).collect(), shape: term.ty.shape.clone() }, &[value]))
+}
+
+fn times(rewriter: &mut Rewriter<'_>, x: NodeId, number: f64) -> NodeId {
+    let ty = rewriter.ty(x);
+    let factor = rewriter.fill(number, &ty);
+    rewriter.build(Op::Binary(Binary::Mul), &[factor, x])
+}
+
+/// c·n, with n read from the arrays where it is not known.
+pub(super) fn of_literal(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
+    let (reduce, x) = reduction(term)?;
+    let dtype = term.ty.dtype;
+    let literal = rewriter.float(x).filter(|literal| is_normal(*literal, dtype))?;
+    let shape = rewriter.shape(x);
+    let count: Dim = reduce.axes.iter().map(|axis| shape[*axis].clone()).product();
+    if let Some(number) = count.as_number() {
+        let sum = literal * number as f64;
+        return is_normal(sum, dtype).then(|| rewriter.fill(sum, &term.ty));
+    }
+    let scalar = Type::new(dtype, ());
+    let size = rewriter.build(DimSize { dim: count, dtype }, &[]);
+    let factor = rewriter.fill(literal, &scalar);
+    let sum = rewriter.build(Op::Binary(Binary::Mul), &[factor, size]);
+    Some(rewriter.build(Broadcast { axes: Axes::new(), shape: term.ty.shape.clone() }, &[sum]))
+}
+
+/// Where the axes that are reduced keep their order, and those that stay too.
+pub(super) fn of_transpose(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
+    let (reduce, moved) = reduction(term)?;
+    let Op::Transpose(transpose) = rewriter.op(moved) else { return None };
+    let before = |reduced: bool| -> Axes {
+        let axes = (0..transpose.permutation.len()).filter(|axis| reduce.axes.contains(axis) == reduced);
+        axes.map(|axis| transpose.permutation[axis]).collect()
+    };
+    let (axes, kept) = (before(true), before(false));
+    let x = rewriter.operand(moved);
+    (is_ascending(&axes) && is_ascending(&kept)).then(|| rewriter.build(Reduce { kind: reduce.kind, axes }, &[x]))
+}
+
+/// One reduction over the axes of both, where the first is not needed otherwise.
+pub(super) fn of_reduction(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
+    let (outer, reduced) = reduction(term)?;
+    let Op::Reduce(inner) = rewriter.op(reduced) else { return None };
+    if inner.kind != outer.kind || !rewriter.is_read_once(reduced) {
+        return None;
+    }
+    let x = rewriter.operand(reduced);
+    let left: Axes = (0..rewriter.shape(x).rank()).filter(|axis| !inner.axes.contains(axis)).collect();
+    let mut axes: Axes = inner.axes.iter().copied().chain(outer.axes.iter().map(|axis| left[*axis])).collect();
+    axes.sort_unstable();
+    Some(rewriter.build(Reduce { kind: outer.kind, axes }, &[x]))
+}
+
+/// The scale of an operand that is not needed unscaled: the primitive, the literal, and what it scales.
+pub(super) fn scaled(rewriter: &Rewriter<'_>, id: NodeId) -> Option<(Binary, f64, NodeId)> {
+    let Op::Binary(function @ (Binary::Mul | Binary::Div)) = rewriter.node(id).op else { return None };
+    let operands = rewriter.operands(id);
+    let dtype = rewriter.node(id).ty.dtype;
+    let literal = |position: usize| rewriter.float(operands[position]).filter(|number| is_normal(*number, dtype));
+    let (number, x) = match (function, literal(0), literal(1)) {
+        (_, _, Some(number)) => (number, operands[0]),
+        (Binary::Mul, Some(number), _) => (number, operands[1]),
+        _ => return None,
+    };
+    rewriter.is_read_once(id).then_some((function, number, x))
+}
+
+/// The scale after the sum, on fewer elements.
+pub(super) fn of_scaled(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
+    let (_, product) = reduction(term)?;
+    let (function, number, x) = scaled(rewriter, product)?;
+    if !is_smaller(&term.ty.shape, &rewriter.shape(product)) {
+        return None;
+    }
+    let sum = rewriter.build(term.op.clone(), &[x]);
+    let factor = rewriter.fill(number, &term.ty);
+    Some(rewriter.build(Op::Binary(function), &[sum, factor]))
+}
+
+/// The sign after the sum, on fewer elements.
+pub(super) fn of_negated(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
+    let (_, negated) = reduction(term)?;
+    let is_negated = rewriter.node(negated).op == Op::Unary(Unary::Negate) && rewriter.is_read_once(negated);
+    if !is_negated || !is_smaller(&term.ty.shape, &rewriter.shape(negated)) {
+        return None;
+    }
+    let x = rewriter.operand(negated);
+    let sum = rewriter.build(term.op.clone(), &[x]);
+    Some(rewriter.build(Op::Unary(Unary::Negate), &[sum]))
+}
+
+/// Wherever the updates go along the axis, they are summed.
+pub(super) fn of_scatter(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
+    let (reduce, scattered) = reduction(term)?;
+    let Op::ScatterAdd(ScatterAdd { axis, batch }) = rewriter.op(scattered) else { return None };
+    let operands = rewriter.operands(scattered);
+    let (base, index, updates) = (operands[0], operands[1], operands[2]);
+    // An index out of range is an error: what stays must report it.
+    let stays = rewriter.has_other_readers(scattered);
+    if reduce.axes.as_slice() != [axis] || rewriter.float(base) != Some(0.0) || !stays {
+        return None;
+    }
+    // The axes of the updates: those before the axis, those of the index that are not shared, those after the axis.
+    let axes: Axes = (axis..axis + rewriter.shape(index).rank() - batch).collect();
+    let is_no_more = estimate(&rewriter.shape(updates).size()) <= estimate(&rewriter.shape(scattered).size());
+    is_no_more.then(|| rewriter.build(Reduce { kind: Reduction::Sum, axes }, &[updates]))
+}
+
+/// The scale after the sum, where the scale is the same along all that is summed.
+pub(super) fn of_row_scaled(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
+    let (reduce, product) = reduction(term)?;
+    if rewriter.node(product).op != Op::Binary(Binary::Mul) || !rewriter.is_read_once(product) {
+        return None;
+    }
+    let operands = rewriter.operands(product);
+    let scale = |position: usize| {
+        let Op::Broadcast(broadcast) = rewriter.op(operands[position]) else { return None };
+        let is_outside = broadcast.axes.iter().all(|axis| !reduce.axes.contains(axis));
+        is_outside.then_some((broadcast, operands[position], operands[1 - position]))
+    };
+    let (broadcast, repeated, y) = scale(0).or_else(|| scale(1))?;
+    if !is_smaller(&term.ty.shape, &rewriter.shape(product)) {
+        return None;
+    }
+    let place = |axis: &usize| axis - reduce.axes.iter().filter(|reduced| *reduced < axis).count();
+    let axes = broadcast.axes.iter().map(place).collect();
+    let x = rewriter.operand(repeated);
+    let factor = rewriter.build(Broadcast { axes, shape: term.ty.shape.clone() }, &[x]);
+    let sum = rewriter.build(term.op.clone(), &[y]);
+    Some(rewriter.build(Op::Binary(Binary::Mul), &[factor, sum]))
+}
+
+/// Whether work on the one is less than work on the other, with room for a movement.
+pub(super) fn is_smaller(small: &Shape, large: &Shape) -> bool {
+    2 * estimate(&small.size()) <= estimate(&large.size())
+}

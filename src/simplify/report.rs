@@ -1,0 +1,89 @@
+//! What a simplification did. In: one call for each firing. Out: a table by rule and by the user's line, in the order of
+//! names and places, so that one program always gives one text.
+
+use std::{collections::BTreeMap, fmt};
+
+use super::rule::Class;
+use crate::graph::{Dim, Graph, NodeId, Site};
+
+/// One rule that fired for one line of the user's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Firing {
+    /// The rule's name.
+    pub rule: &'static str,
+    /// What it promises.
+    pub class: Class,
+    /// The line whose nodes were rewritten.
+    pub site: Site,
+    /// How often.
+    pub count: usize,
+}
+
+/// What a simplification did: nodes and floating-point operations before and after, and every rule that fired.
+///
+/// `Display` is a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// The nodes that the results needed.
+    pub nodes_before: usize,
+    /// The nodes that they need now.
+    pub nodes_after: usize,
+    /// As [`Graph::flops`] before.
+    pub flops_before: Dim,
+    /// As [`Graph::flops`] now.
+    pub flops_after: Dim,
+    firings: BTreeMap<(&'static str, &'static str, u32, u32), (Class, usize)>,
+}
+
+impl Report {
+    pub(super) fn of(graph: &Graph, results: &[NodeId]) -> Report {
+        let (nodes, flops) = (graph.ancestors(results).len(), flops(graph, results));
+        Report {
+            nodes_before: nodes,
+            nodes_after: nodes,
+            flops_before: flops.clone(),
+            flops_after: flops,
+            firings: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn close(&mut self, graph: &Graph, results: &[NodeId]) {
+        self.nodes_after = graph.ancestors(results).len();
+        self.flops_after = flops(graph, results);
+    }
+
+    pub(super) fn add(&mut self, rule: &'static str, class: Class, site: Site) {
+        self.firings.entry((rule, site.file, site.line, site.column)).or_insert((class, 0)).1 += 1;
+    }
+
+    /// Every rule that fired, by name and then by place.
+    pub fn firings(&self) -> impl Iterator<Item = Firing> {
+        self.firings.iter().map(|(&(rule, file, line, column), &(class, count))| Firing {
+            rule,
+            class,
+            site: Site { file, line, column },
+            count,
+        })
+    }
+
+    /// How often a rule fired, over all lines.
+    pub fn count(&self, rule: &str) -> usize {
+        self.firings().filter(|firing| firing.rule == rule).map(|firing| firing.count).sum()
+    }
+}
+
+fn flops(graph: &Graph, results: &[NodeId]) -> Dim {
+    graph.flops(results.iter().map(|id| (String::new(), graph.expr(*id))))
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "nodes: {} -> {}", self.nodes_before, self.nodes_after)?;
+        writeln!(f, "flops: {} -> {}", self.flops_before, self.flops_after)?;
+        let width = self.firings().map(|firing| firing.rule.len()).max().unwrap_or(0);
+        for firing in self.firings() {
+            writeln!(f, "{:width$}  {:9}  {:5} x  {}", firing.rule, firing.class.name(), firing.count, firing.site)?;
+        }
+        Ok(())
+    }
+}

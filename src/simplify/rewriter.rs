@@ -1,0 +1,226 @@
+//! Makes nodes of the new graph: each is rewritten before it is made, and none is made twice.
+//!
+//! In: terms, operands first. Out: nodes. A rule that fires builds its replacement through here too, so a node is followed
+//! to where no rule fires, within a budget; what is left over is for the next sweep.
+
+use std::{cell::Ref, collections::HashMap};
+
+use smallvec::SmallVec;
+
+use super::{
+    Rewrites,
+    report::Report,
+    rule::{Class, rules_at},
+    term::Term,
+};
+use crate::{
+    graph::{Constant, DType, Graph, Literal, Node, NodeId, Op, Operands, Shape, Site, Type},
+    ops,
+};
+
+/// Replacements inside replacements.
+const MOST_NESTED: usize = 12;
+/// Rules fired for one node of the old graph.
+const MOST_FIRINGS: usize = 48;
+
+/// The new graph while it is made.
+pub(super) struct Rewriter<'o> {
+    graph: Graph,
+    options: &'o Rewrites,
+    report: &'o mut Report,
+    made: HashMap<u64, SmallVec<[NodeId; 1]>>,
+    /// For each node, how often the old graph reads what became it.
+    expected_uses: Vec<u32>,
+    /// For each node, how often the new graph reads it so far.
+    uses: Vec<u32>,
+    /// The line of the node that is being copied.
+    site: Option<Site>,
+    nested: usize,
+    firings_left: usize,
+    has_fired: bool,
+}
+
+impl<'o> Rewriter<'o> {
+    pub(super) fn new(options: &'o Rewrites, report: &'o mut Report) -> Rewriter<'o> {
+        Rewriter {
+            graph: Graph::new(),
+            options,
+            report,
+            made: HashMap::new(),
+            expected_uses: Vec::new(),
+            uses: Vec::new(),
+            site: None,
+            nested: 0,
+            firings_left: 0,
+            has_fired: false,
+        }
+    }
+
+    /// The new graph, and whether anything in it was rewritten.
+    pub(super) fn finish(self) -> (Graph, bool) {
+        (self.graph, self.has_fired)
+    }
+
+    /// What stands for a node of the old graph, which is read `uses` times there.
+    pub(super) fn copy(&mut self, node: &Node, operands: Operands, uses: u32) -> NodeId {
+        self.site = Some(node.site);
+        self.firings_left = MOST_FIRINGS;
+        let term = Term { op: node.op.clone(), ty: node.ty.clone(), operands };
+        let id = match self.find(&term) {
+            Some(id) if self.options.exact && self.expected_uses[id.index()] > 0 => {
+                self.record(COMMON_SUBEXPRESSION, Class::Exact);
+                id
+            }
+            Some(id) if self.options.exact => id,
+            _ => self.place(term),
+        };
+        self.expected_uses[id.index()] += uses;
+        id
+    }
+
+    /// The node of a primitive with these operands, or what it is rewritten to.
+    pub(super) fn build(&mut self, op: impl Into<Op>, operands: &[NodeId]) -> NodeId {
+        let op = op.into();
+        let types: SmallVec<[Type; 3]> = operands.iter().map(|operand| self.ty(*operand)).collect();
+        let ty = ops::infer(&op, &types).expect("invariant: a rewrite builds what has a type");
+        let term = Term { op, ty, operands: operands.into() };
+        self.find(&term).unwrap_or_else(|| self.place(term))
+    }
+
+    /// A constant of one literal.
+    pub(super) fn constant(&mut self, value: Literal, ty: &Type) -> NodeId {
+        self.build(Constant { value, dtype: ty.dtype, shape: ty.shape.clone() }, &[])
+    }
+
+    /// A constant of one number, which the dtype can hold.
+    pub(super) fn fill(&mut self, number: f64, ty: &Type) -> NodeId {
+        let literal = if ty.dtype == DType::I64 { Literal::Integer(number as i64) } else { Literal::Number(number) };
+        self.constant(literal, ty)
+    }
+
+    fn place(&mut self, term: Term) -> NodeId {
+        self.rewrite(&term).unwrap_or_else(|| self.insert(term))
+    }
+
+    fn rewrite(&mut self, term: &Term) -> Option<NodeId> {
+        if self.nested == MOST_NESTED || self.firings_left == 0 {
+            return None;
+        }
+        self.nested += 1;
+        let options = self.options;
+        let mut allowed = rules_at(term.op.name()).iter().filter(|rule| options.allows(rule.class));
+        let fired = allowed.find_map(|rule| rule.apply(self, term).map(|id| (rule, id)));
+        self.nested -= 1;
+        let (rule, id) = fired?;
+        assert!(self.node(id).ty == term.ty, "invariant: {} keeps the type", rule.name);
+        self.record(rule.name, rule.class);
+        Some(id)
+    }
+
+    fn record(&mut self, rule: &'static str, class: Class) {
+        self.has_fired = true;
+        self.firings_left = self.firings_left.saturating_sub(1);
+        self.report.add(rule, class, self.site.expect("invariant: a node is being copied"));
+    }
+
+    fn find(&self, term: &Term) -> Option<NodeId> {
+        let candidates = self.made.get(&term.fingerprint())?;
+        let is_same = |id: &&NodeId| term.is_computed_by(&self.node(**id)) && self.operands(**id) == term.operands;
+        candidates.iter().find(is_same).copied()
+    }
+
+    fn insert(&mut self, term: Term) -> NodeId {
+        let fingerprint = term.fingerprint();
+        let site = self.site.expect("invariant: a node is being copied");
+        let frame = self.graph.enter_at("simplify", site);
+        let id = self.graph.insert(term.op, term.ty, &term.operands);
+        drop(frame);
+        term.operands.iter().for_each(|operand| self.uses[operand.index()] += 1);
+        self.uses.push(0);
+        self.expected_uses.push(0);
+        self.made.entry(fingerprint).or_default().push(id);
+        id
+    }
+}
+
+/// The name under which shared nodes are reported.
+pub(super) const COMMON_SUBEXPRESSION: &str = "common-subexpression";
+
+/// What rules ask of the nodes made so far.
+impl Rewriter<'_> {
+    pub(super) fn node(&self, id: NodeId) -> Ref<'_, Node> {
+        self.graph.node(id)
+    }
+
+    pub(super) fn op(&self, id: NodeId) -> Op {
+        self.graph.node(id).op.clone()
+    }
+
+    pub(super) fn operands(&self, id: NodeId) -> Operands {
+        self.graph.operands(id)
+    }
+
+    /// The one operand of a primitive that has one.
+    pub(super) fn operand(&self, id: NodeId) -> NodeId {
+        self.graph.operands(id)[0]
+    }
+
+    pub(super) fn ty(&self, id: NodeId) -> Type {
+        self.graph.node(id).ty.clone()
+    }
+
+    pub(super) fn shape(&self, id: NodeId) -> Shape {
+        self.graph.node(id).ty.shape.clone()
+    }
+
+    /// Whether the node is read once, by what is being rewritten, and so is not needed if that goes. A node that this
+    /// sweep came upon by itself may be read by anything: then the answer is no.
+    pub(super) fn is_read_once(&self, id: NodeId) -> bool {
+        self.expected_uses[id.index()] == 1 && self.uses[id.index()] == 0
+    }
+
+    /// Whether the node is needed even if what is being rewritten does not read it any more. Where that is not known, no.
+    pub(super) fn has_other_readers(&self, id: NodeId) -> bool {
+        self.expected_uses[id.index()] > 1
+    }
+
+    /// Whether one node reads this one, made already, and nothing else does.
+    pub(super) fn has_one_reader(&self, id: NodeId) -> bool {
+        self.expected_uses[id.index()] == 1 && self.uses[id.index()] <= 1
+    }
+
+    /// The literal of a constant whose elements are all the same.
+    pub(super) fn splat(&self, id: NodeId) -> Option<Literal> {
+        match &self.node(id).op {
+            Op::Constant(Constant { value: value @ (Literal::Number(_) | Literal::Integer(_)), .. }) => {
+                Some(value.clone())
+            }
+            _ => None,
+        }
+    }
+
+    /// The number of a splat of floats, as rounded to its dtype.
+    pub(super) fn float(&self, id: NodeId) -> Option<f64> {
+        let dtype = self.node(id).ty.dtype;
+        match self.splat(id)? {
+            Literal::Number(number) if dtype == DType::F32 => Some(f64::from(number as f32)),
+            Literal::Number(number) if dtype == DType::F64 => Some(number),
+            _ => None,
+        }
+    }
+
+    /// Whether every element is known to be this number, the sign of a zero included.
+    pub(super) fn is_number(&self, id: NodeId, number: f64) -> bool {
+        match self.splat(id) {
+            None => false,
+            Some(Literal::Integer(integer)) => {
+                // −0 stands for the float only.
+                integer == number as i64 && number.fract() == 0.0 && !(number == 0.0 && number.is_sign_negative())
+            }
+            Some(Literal::Number(found)) if self.node(id).ty.dtype == DType::Bool => {
+                (found != 0.0) == (number != 0.0) && (number == 0.0 || number == 1.0)
+            }
+            Some(_) => self.float(id).is_some_and(|found| found.to_bits() == number.to_bits()),
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! What a rewrite is, as data. In: lines of `table.rs`. Out: for each primitive the rules that may fire at it, with their
+//! patterns read once.
+
+use std::{collections::HashMap, sync::LazyLock};
+
+use super::{
+    guard::Guard,
+    pattern::{Match, Pattern},
+    rewriter::Rewriter,
+    table::RULES,
+    term::Term,
+};
+use crate::graph::{NodeId, Op};
+
+/// What a rewrite promises.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Class {
+    /// The same bits, signs of zeros included; NaN where there was NaN, whatever its payload.
+    Exact,
+    /// Rounding may differ, and the sign of a zero; NaN and infinity stay where they are, unless a sum or product comes
+    /// within its rounding of the largest float or among the subnormals.
+    Ulp,
+    /// A NaN, an infinity or a loss of digits that the exact value does not have may become the exact value.
+    Stabilize,
+    /// Right for ordinary numbers; NaN, infinity and cancellation are not kept.
+    FastMath,
+}
+
+impl Class {
+    /// Every class, the strictest first.
+    pub const ALL: [Class; 4] = [Class::Exact, Class::Ulp, Class::Stabilize, Class::FastMath];
+
+    /// The name in reports and in `docs/rewrites.md`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Class::Exact => "exact",
+            Class::Ulp => "ulp",
+            Class::Stabilize => "stabilize",
+            Class::FastMath => "fast-math",
+        }
+    }
+}
+
+/// A line of the table of rules, for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleSummary {
+    /// The name in reports.
+    pub name: &'static str,
+    /// What it promises.
+    pub class: Class,
+    /// What becomes of what.
+    pub identity: String,
+}
+
+/// Looks at a term and gives what stands in its place.
+pub(super) type Rewrite = fn(&mut Rewriter<'_>, &Term) -> Option<NodeId>;
+
+/// One line of the table.
+pub(super) struct Rule {
+    pub(super) name: &'static str,
+    pub(super) class: Class,
+    pub(super) body: Body,
+}
+
+pub(super) enum Body {
+    /// A pattern, what stands in its place, and when.
+    Algebra { pattern: &'static str, replacement: &'static str, guard: Guard },
+    /// A function, the primitives at which it is asked, and its identity in words.
+    Structure { roots: Roots, identity: &'static str, rewrite: Rewrite },
+}
+
+pub(super) enum Roots {
+    Named(&'static [&'static str]),
+    /// Every primitive that maps elements to elements.
+    Elementwise,
+    /// Every primitive.
+    Any,
+}
+
+impl Rule {
+    /// The identity, for people.
+    pub(super) fn summary(&self) -> RuleSummary {
+        let identity = match self.body {
+            Body::Algebra { pattern, replacement, guard } => {
+                format!("{pattern} → {replacement}{}{}", if guard.says.is_empty() { "" } else { ", " }, guard.says)
+            }
+            Body::Structure { identity, .. } => identity.to_owned(),
+        };
+        RuleSummary { name: self.name, class: self.class, identity }
+    }
+}
+
+/// A rule ready to be tried at one primitive.
+pub(super) struct Ready {
+    pub(super) name: &'static str,
+    pub(super) class: Class,
+    action: Action,
+}
+
+enum Action {
+    Replace { pattern: Pattern, replacement: Pattern, guard: Guard },
+    Call(Rewrite),
+}
+
+impl Ready {
+    /// What stands in place of the term, if the rule fires.
+    pub(super) fn apply(&self, rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
+        match &self.action {
+            Action::Call(rewrite) => rewrite(rewriter, term),
+            Action::Replace { pattern, replacement, guard } => {
+                let found = Match::find(pattern, term, rewriter)?;
+                (guard.holds)(rewriter, &found).then(|| found.build(replacement, &term.ty, rewriter))
+            }
+        }
+    }
+}
+
+/// The rules that may fire at the primitive of that name, in the order of the table.
+pub(super) fn rules_at(name: &str) -> &'static [Ready] {
+    static READY: LazyLock<HashMap<&'static str, Vec<Ready>>> =
+        LazyLock::new(|| Op::names().into_iter().map(|name| (name, ready_at(name))).collect());
+    READY.get(name).map_or(&[], Vec::as_slice)
+}
+
+fn ready_at(name: &str) -> Vec<Ready> {
+    let mut ready = Vec::new();
+    for rule in RULES {
+        let (name_of_rule, class) = (rule.name, rule.class);
+        match rule.body {
+            Body::Algebra { pattern, replacement, guard } => {
+                for pattern in Pattern::read(pattern).commuted().into_iter().filter(|pattern| pattern.starts_at(name)) {
+                    let action = Action::Replace { pattern, replacement: Pattern::read(replacement), guard };
+                    ready.push(Ready { name: name_of_rule, class, action });
+                }
+            }
+            Body::Structure { ref roots, rewrite, .. } if roots.contain(name) => {
+                ready.push(Ready { name: name_of_rule, class, action: Action::Call(rewrite) });
+            }
+            Body::Structure { .. } => {}
+        }
+    }
+    ready
+}
+
+impl Roots {
+    fn contain(&self, name: &str) -> bool {
+        match self {
+            Roots::Named(names) => names.contains(&name),
+            Roots::Any => true,
+            Roots::Elementwise => {
+                Op::elementwise_from_name(name).is_some() || ["select", "cast", "integer_power"].contains(&name)
+            }
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Elementwise primitives and movements change places: the work is done on the operands of the movements, and what was
+//! moved apart is moved together once. Every element is computed as before, so every bit stays.
+
+use super::{fold::reshaped_splat, guard::estimate, movement::embedding, rewriter::Rewriter, term::Term};
+use crate::graph::{NodeId, Op, Shape};
+
+/// On fewer elements.
+pub(super) fn broadcast(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
+    let moved = Moved::alike(rewriter, term, |op| matches!(op, Op::Broadcast(_)))?;
+    // With what is not read otherwise the broadcasts go too; else the smaller operation must make up for one more.
+    let goes = moved.ids.iter().any(|id| rewriter.is_read_once(*id));
+    let (large, small) = (estimate(&term.ty.shape.size()), estimate(&moved.shape.size()));
+    let is_free = matches!(term.op, Op::Connective(_) | Op::Predicate(_) | Op::Cast(_));
+    if small > large || !goes && (is_free || large < 2 * small) {
+        return None;
+    }
+    moved.swap(rewriter, term)
+}
+
+/// Past axes of size 1, so that movements meet and a broadcast or a reduction takes them up.
+pub(super) fn unit_axes(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
+    let moved = Moved::alike(rewriter, term, |op| matches!(op, Op::Reshape(_)))?;
+    let (inside, outside) = (&moved.shape, &term.ty.shape);
+    embedding(inside, outside).or_else(|| embedding(outside, inside))?;
+    moved.swap(rewriter, term)
+}
+
+/// Towards a product or another transpose, which take it up.
+pub(super) fn transpose(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
+    let moved = Moved::alike(rewriter, term, |op| matches!(op, Op::Transpose(_)))?;
+    moved.ids.iter().all(|id| rewriter.is_read_once(*id)).then(|| moved.swap(rewriter, term))?
+}
+
+/// The operands of a term that are one and the same movement of arrays of one shape; the others are splats.
+struct Moved {
+    movement: Op,
+    shape: Shape,
+    ids: Vec<NodeId>,
+}
+
+impl Moved {
+    fn alike(rewriter: &Rewriter<'_>, term: &Term, accept: fn(&Op) -> bool) -> Option<Moved> {
+        let mut moved: Option<Moved> = None;
+        for id in &term.operands {
+            if rewriter.splat(*id).is_some() {
+                continue;
+            }
+            if !accept(&rewriter.node(*id).op) {
+                return None;
+            }
+            let shape = rewriter.shape(rewriter.operand(*id));
+            match &mut moved {
+                None => moved = Some(Moved { movement: rewriter.op(*id), shape, ids: vec![*id] }),
+                Some(first) if first.shape == shape && first.movement == rewriter.node(*id).op => first.ids.push(*id),
+                Some(_) => return None,
+            }
+        }
+        moved
+    }
+
+    /// The movement of the primitive of what was moved.
+    fn swap(self, rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
+        let inside = |id: &NodeId| match self.ids.contains(id) {
+            true => Some(rewriter.operand(*id)),
+            false => reshaped_splat(rewriter, *id, &self.shape),
+        };
+        let operands: Vec<NodeId> = term.operands.iter().map(inside).collect::<Option<_>>()?;
+        let small = rewriter.build(term.op.clone(), &operands);
+        Some(rewriter.build(self.movement, &[small]))
+    }
+}

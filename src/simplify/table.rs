@@ -1,0 +1,205 @@
+//! The rewrites: a line for each, with its class and the identity it uses. In each class the order is that in which they
+//! are tried. After the form of egg's rule lists (`tests/math.rs` of egraphs-good/egg).
+//!
+//! Never to be added, because each was a bug elsewhere: exp a·exp b → exp(a + b), log(exp x) → x, √(x²) → |x|,
+//! a/√b → a·rsqrt b, and x·0 → 0 outside of fast-math.
+
+use super::{
+    fold,
+    guard::{
+        ALWAYS, FIRST_GOES, FIRST_GOES_OF_INTEGERS, Guard, NORMAL_PRODUCT, OF_INTEGERS, ORDINARY, POWER_OF_TWO,
+        SAME_SIDE_OF_ONE, SHIFTED_SOFTMAX,
+    },
+    movement, product, reduction,
+    rewriter::COMMON_SUBEXPRESSION,
+    rule::{
+        Body,
+        Class::{self, Exact, FastMath, Stabilize, Ulp},
+        Rewrite, Roots, Rule, RuleSummary,
+    },
+    sink, stable,
+};
+use Roots::{Any, Elementwise, Named};
+
+/// Every rule, with common subexpressions, in the order of the table.
+pub fn rules() -> Vec<RuleSummary> {
+    let shared = RuleSummary {
+        name: COMMON_SUBEXPRESSION,
+        class: Exact,
+        identity: "equal primitives of equal operands are one node".to_owned(),
+    };
+    std::iter::once(shared).chain(RULES.iter().map(Rule::summary)).collect()
+}
+
+const fn algebra(name: &'static str, class: Class, pattern: &'static str, replacement: &'static str) -> Rule {
+    Rule { name, class, body: Body::Algebra { pattern, replacement, guard: ALWAYS } }
+}
+
+const fn guarded(name: &'static str, class: Class, identity: [&'static str; 2], guard: Guard) -> Rule {
+    Rule { name, class, body: Body::Algebra { pattern: identity[0], replacement: identity[1], guard } }
+}
+
+const fn structure(name: &'static str, class: Class, roots: Roots, rewrite: Rewrite, identity: &'static str) -> Rule {
+    Rule { name, class, body: Body::Structure { roots, identity, rewrite } }
+}
+
+/// In the order in which they are tried.
+#[rustfmt::skip]
+pub(super) const RULES: &[Rule] = &[
+    // Constants.
+    structure("uniform-constant",       Exact, Named(&["constant"]), fold::uniform_constant, "[k, k, …] → k"),
+    structure("fold-dim-size",          Exact, Named(&["dim_size"]), fold::dim_size,         "dim_size of a number → the number"),
+    structure("fold-literals",          Exact, Elementwise,          fold::literals,         "f(c, d) → the literal f(c, d)"),
+    structure("fold-moved-literal",     Exact, Named(fold::MOVES),   fold::moved_literal,    "broadcast, reshape, transpose, slice, reverse, pad by 0, concat of c → c"),
+    structure("fold-reduced-literal",   Exact, Named(&["max", "min", "sum"]), fold::reduced_literal, "max(c), min(c) of something → c; sum(0) → 0"),
+    structure("fold-small-constants",   Exact, Any,                  fold::small_constants,  "f(constants) → constant, up to 64 elements"),
+
+    // Signs.
+    algebra("neg-neg",                  Exact, "neg(neg(x))",            "x"),
+    algebra("add-neg",                  Exact, "add(x, neg(y))",         "sub(x, y)"),
+    algebra("sub-neg",                  Exact, "sub(x, neg(y))",         "add(x, y)"),
+    algebra("mul-neg-neg",              Exact, "mul(neg(x), neg(y))",    "mul(x, y)"),
+    algebra("div-neg-neg",              Exact, "div(neg(x), neg(y))",    "div(x, y)"),
+    algebra("mul-minus-one",            Exact, "mul(x, -1)",             "neg(x)"),
+    algebra("div-minus-one",            Exact, "div(x, -1)",             "neg(x)"),
+    algebra("minus-zero-sub",           Exact, "sub(-0.0, x)",           "neg(x)"),
+    algebra("neg-of-mul-literal",       Exact, "neg(mul(c, x))",         "mul(x, neg(c))"),
+    algebra("neg-of-div-literal",       Exact, "neg(div(c, x))",         "div(neg(c), x)"),
+    algebra("neg-of-div-by-literal",    Exact, "neg(div(x, c))",         "div(x, neg(c))"),
+    algebra("mul-literal-of-neg",       Exact, "mul(c, neg(x))",         "mul(x, neg(c))"),
+    algebra("div-literal-of-neg",       Exact, "div(c, neg(x))",         "div(neg(c), x)"),
+    algebra("div-of-neg-by-literal",    Exact, "div(neg(x), c)",         "div(x, neg(c))"),
+    algebra("abs-neg",                  Exact, "abs(neg(x))",            "abs(x)"),
+
+    // Neutral and repeated operands.
+    algebra("mul-one",                  Exact, "mul(x, 1)",              "x"),
+    algebra("div-one",                  Exact, "div(x, 1)",              "x"),
+    algebra("sub-zero",                 Exact, "sub(x, 0)",              "x"),
+    algebra("add-minus-zero",           Exact, "add(x, -0.0)",           "x"),
+    guarded("add-zero-integer",         Exact, ["add(x, 0)",             "x"], OF_INTEGERS),
+    guarded("sub-self-integer",         Exact, ["sub(x, x)",             "0"], OF_INTEGERS),
+    guarded("mul-zero-integer",         Exact, ["mul(x, 0)",             "0"], OF_INTEGERS),
+    guarded("div-power-of-two",         Exact, ["div(x, c)",             "mul(x, div(1, c))"], POWER_OF_TWO),
+    algebra("pow-zero",                 Exact, "pow(x, 0)",              "1"),
+    algebra("pow-one",                  Exact, "pow(x, 1)",              "x"),
+    structure("integer-power",          Exact, Named(&["integer_power"]), fold::integer_power, "x⁰ → 1, x¹ → x, x² → x·x, x⁻¹ → 1/x"),
+    algebra("maximum-self",             Exact, "maximum(x, x)",          "x"),
+    algebra("minimum-self",             Exact, "minimum(x, x)",          "x"),
+    algebra("maximum-least",            Exact, "maximum(x, -inf)",       "x"),
+    algebra("minimum-greatest",         Exact, "minimum(x, inf)",        "x"),
+    algebra("abs-abs",                  Exact, "abs(abs(x))",            "abs(x)"),
+    algebra("relu-relu",                Exact, "relu(relu(x))",          "relu(x)"),
+    algebra("relu-abs",                 Exact, "relu(abs(x))",           "abs(x)"),
+    algebra("abs-relu",                 Exact, "abs(relu(x))",           "relu(x)"),
+    algebra("relu-exp",                 Exact, "relu(exp(x))",           "exp(x)"),
+    algebra("relu-sigmoid",             Exact, "relu(sigmoid(x))",       "sigmoid(x)"),
+    algebra("sign-sign",                Exact, "sign(sign(x))",          "sign(x)"),
+    algebra("floor-floor",              Exact, "floor(floor(x))",        "floor(x)"),
+    algebra("ceil-ceil",                Exact, "ceil(ceil(x))",          "ceil(x)"),
+    algebra("round-round",              Exact, "round(round(x))",        "round(x)"),
+    algebra("stop-gradient",            Exact, "stop_gradient(x)",       "x"),
+    structure("cast-to-same",           Exact, Named(&["cast"]), movement::cast_to_same, "cast of x to its own dtype → x"),
+
+    // Truth values.
+    algebra("select-same",              Exact, "select(p, x, x)",            "x"),
+    algebra("select-true",              Exact, "select(1, x, y)",            "x"),
+    algebra("select-false",             Exact, "select(0, x, y)",            "y"),
+    algebra("select-not",               Exact, "select(not(p), x, y)",       "select(p, y, x)"),
+    algebra("select-select-true",       Exact, "select(p, select(p, x, y), z)", "select(p, x, z)"),
+    algebra("select-select-false",      Exact, "select(p, x, select(p, y, z))", "select(p, x, z)"),
+    algebra("not-not",                  Exact, "not(not(p))",                "p"),
+    guarded("not-equal",                Exact, ["not(equal(x, y))",          "not_equal(x, y)"], FIRST_GOES),
+    guarded("not-not-equal",            Exact, ["not(not_equal(x, y))",      "equal(x, y)"], FIRST_GOES),
+    guarded("not-less-integer",         Exact, ["not(less(x, y))",           "greater_equal(x, y)"], FIRST_GOES_OF_INTEGERS),
+    guarded("not-less-equal-integer",   Exact, ["not(less_equal(x, y))",     "greater(x, y)"], FIRST_GOES_OF_INTEGERS),
+    guarded("not-greater-integer",      Exact, ["not(greater(x, y))",        "less_equal(x, y)"], FIRST_GOES_OF_INTEGERS),
+    guarded("not-greater-equal-integer", Exact, ["not(greater_equal(x, y))", "less(x, y)"], FIRST_GOES_OF_INTEGERS),
+    algebra("and-true",                 Exact, "and(p, 1)",                  "p"),
+    algebra("and-false",                Exact, "and(p, 0)",                  "0"),
+    algebra("or-true",                  Exact, "or(p, 1)",                   "1"),
+    algebra("or-false",                 Exact, "or(p, 0)",                   "p"),
+    algebra("xor-true",                 Exact, "xor(p, 1)",                  "not(p)"),
+    algebra("xor-false",                Exact, "xor(p, 0)",                  "p"),
+    algebra("and-self",                 Exact, "and(p, p)",                  "p"),
+    algebra("or-self",                  Exact, "or(p, p)",                   "p"),
+    algebra("xor-self",                 Exact, "xor(p, p)",                  "0"),
+    algebra("and-absorbs",              Exact, "and(p, or(p, q))",           "p"),
+    algebra("or-absorbs",               Exact, "or(p, and(p, q))",           "p"),
+    algebra("and-and",                  Exact, "and(p, and(p, q))",          "and(p, q)"),
+    algebra("or-or",                    Exact, "or(p, or(p, q))",            "or(p, q)"),
+    algebra("and-contradiction",        Exact, "and(p, not(p))",             "0"),
+    algebra("or-excluded-middle",       Exact, "or(p, not(p))",              "1"),
+
+    // Movements of data.
+    structure("same-shape",             Exact, Named(&["reshape", "broadcast"]), movement::same_shape, "reshape, broadcast to the shape of x → x"),
+    structure("broadcast-as-reshape",   Exact, Named(&["broadcast"]), movement::broadcast_as_reshape,  "a broadcast that only adds axes of size 1 → reshape"),
+    structure("broadcast-of-broadcast", Exact, Named(&["broadcast"]), movement::broadcast_of_broadcast, "broadcast(broadcast(x)) → broadcast(x)"),
+    structure("broadcast-of-unit-axes", Exact, Named(&["broadcast"]), movement::broadcast_of_unit_axes, "broadcast(x with axes of size 1 added) → broadcast(x)"),
+    structure("reshape-of-reshape",     Exact, Named(&["reshape"]),   movement::reshape_of_reshape,     "reshape(reshape(x)) → reshape(x)"),
+    structure("transpose-of-transpose", Exact, Named(&["transpose"]), movement::transpose_of_transpose, "transpose(transpose(x)) → transpose(x)"),
+    structure("transpose-by-identity",  Exact, Named(&["transpose"]), movement::transpose_by_identity,  "transpose by 0, 1, … → x"),
+    structure("transpose-as-reshape",   Exact, Named(&["transpose"]), movement::transpose_as_reshape,   "a transpose that only moves axes of size 1 → reshape"),
+    structure("slice-of-whole",         Exact, Named(&["slice"]),     movement::slice_of_whole,         "x[0..n] → x"),
+    structure("slice-of-slice",         Exact, Named(&["slice"]),     movement::slice_of_slice,         "x[a..b][c..d] → x[a+c..a+d]"),
+    structure("slice-of-pad",           Exact, Named(&["slice"]),     movement::slice_of_pad,           "a slice inside what was padded → slice(x)"),
+    structure("slice-of-concat",        Exact, Named(&["slice"]),     movement::slice_of_concat,        "a slice inside one part → slice of the part"),
+    structure("pad-by-nothing",         Exact, Named(&["pad"]),       movement::pad_by_nothing,         "pad by 0 → x"),
+    structure("reverse-of-reverse",     Exact, Named(&["reverse"]),   movement::reverse_of_reverse,     "reverse(reverse(x)) → reverse(x) along the axes of one only"),
+    structure("reverse-of-nothing",     Exact, Named(&["reverse"]),   movement::reverse_of_nothing,     "reverse along no axis or axes of size 1 → x"),
+    structure("concat-of-one",          Exact, Named(&["concat"]),    movement::concat_of_one,          "concat(x) → x"),
+
+    // Elementwise work where there are fewer elements, and movements after it.
+    structure("sink-broadcast",         Exact, Elementwise, sink::broadcast, "f(broadcast(x), broadcast(y), c) → broadcast(f(x, y, c))"),
+    structure("sink-unit-axes",         Exact, Elementwise, sink::unit_axes, "f(x with axes of size 1 added or removed, …) → the same of f(x, …)"),
+    structure("sink-transpose",         Exact, Elementwise, sink::transpose, "f(transpose(x), transpose(y), c) → transpose(f(x, y, c)), where nothing else reads the transposes"),
+
+    // Reductions.
+    structure("reduce-no-axes",         Exact, Named(reduction::ALL),      reduction::over_no_axes,      "a reduction over no axes → x"),
+    structure("extreme-of-unit-axes",   Exact, Named(reduction::BUT_SUM),  reduction::of_unit_axes,      "max, min, prod over axes of size 1 → reshape(x)"),
+    structure("sum-of-unit-axes",       Ulp,   Named(&["sum"]),            reduction::of_unit_axes,      "sum over axes of size 1 → reshape(x); −0 was 0"),
+    structure("extreme-after-unit-axes", Exact, Named(reduction::BUT_SUM), reduction::after_unit_axes,   "max, min, prod(x with axes of size 1 added) → the same of x"),
+    structure("sum-after-unit-axes",    Ulp,   Named(&["sum"]),            reduction::after_unit_axes,   "sum(x with axes of size 1 added) → sum(x); −0 was 0"),
+    structure("extreme-of-broadcast",   Exact, Named(reduction::EXTREMES), reduction::of_broadcast,      "max, min over what was broadcast → x"),
+    structure("sum-of-broadcast",       Ulp,   Named(&["sum"]),            reduction::of_broadcast,      "sum over n repetitions → n·x, n a number"),
+    structure("sum-of-literal",         Ulp,   Named(&["sum"]),            reduction::of_literal,        "sum of n times c → n·c"),
+    structure("reduce-of-transpose",    Exact, Named(reduction::ALL),      reduction::of_transpose,      "reduce(transpose(x)) → reduce(x), where the order of axes stays"),
+    structure("extreme-of-extreme",     Ulp,   Named(reduction::EXTREMES), reduction::of_reduction,      "max(max(x)), min(min(x)) → max(x), min(x); which zero of two may differ"),
+    structure("sum-of-sum",             Ulp,   Named(&["sum"]),            reduction::of_reduction,      "sum(sum(x)) → sum(x)"),
+    structure("sum-of-scaled",          Ulp,   Named(&["sum"]),            reduction::of_scaled,         "sum(c·x) → c·sum(x), sum(x/c) → sum(x)/c, c finite and not 0"),
+    structure("sum-of-scatter",         Ulp,   Named(&["sum"]),            reduction::of_scatter,        "sum over the axis of a scatter_add into 0 → sum of the updates, where the scatter stays and checks the indices"),
+    structure("sum-of-row-scaled",      FastMath, Named(&["sum"]),         reduction::of_row_scaled,     "sum(broadcast(x)·y) → x·sum(y) over what was broadcast"),
+    structure("sum-of-neg",             Ulp,   Named(&["sum"]),            reduction::of_negated,        "sum(−x) → −sum(x)"),
+
+    // Products.
+    structure("dot-of-transpose",       Exact, Named(&["dot"]),            product::of_transpose,        "dot(transpose(x), y) → dot(x, y) over the axes they were"),
+    structure("transpose-of-dot",       Ulp,   Named(&["transpose"]),      product::transposed,          "transpose(dot(x, y)) → dot(y, x)"),
+    structure("dot-of-scaled",          Ulp,   Named(&["dot"]),            product::of_scaled,           "dot(c·x, y) → c·dot(x, y), where the product is smaller than x"),
+    structure("dot-of-neg",             Ulp,   Named(&["dot"]),            product::of_negated,          "dot(−x, y) → −dot(x, y), where the product is smaller than x"),
+
+    // Rounding.
+    algebra("add-zero",                 Ulp,   "add(x, 0)",                  "x"),
+    algebra("zero-sub",                 Ulp,   "sub(0, x)",                  "neg(x)"),
+    algebra("pow-two",                  Ulp,   "pow(x, 2)",                  "mul(x, x)"),
+    guarded("mul-literals",             Ulp,   ["mul(c, mul(d, x))",         "mul(x, mul(c, d))"], SAME_SIDE_OF_ONE),
+
+    // Digits and infinities that the exact value does not have.
+    guarded("mul-any-literals",         Stabilize, ["mul(c, mul(d, x))",     "mul(x, mul(c, d))"], NORMAL_PRODUCT),
+    algebra("softplus-of-log",          Stabilize, "log(add(1, exp(x)))",    "softplus(x)"),
+    algebra("softplus-of-log1p",        Stabilize, "log1p(exp(x))",          "softplus(x)"),
+    algebra("log1p",                    Stabilize, "log(add(1, x))",         "log1p(x)"),
+    algebra("expm1",                    Stabilize, "sub(exp(x), 1)",         "expm1(x)"),
+    algebra("expm1-of-add",             Stabilize, "add(exp(x), -1)",        "expm1(x)"),
+    algebra("sigmoid",                  Stabilize, "div(1, add(1, exp(neg(x))))", "sigmoid(x)"),
+    structure("sigmoid-of-neg",         Stabilize, Named(&["div"]),          stable::sigmoid_of_neg,    "1/(1 + exp(x)) → sigmoid(−x), where nothing else reads the exponential"),
+    structure("one-minus-sigmoid",      Stabilize, Named(&["sub"]),          stable::one_minus_sigmoid, "1 − sigmoid(x) → sigmoid(−x), where nothing else reads the sigmoid"),
+    structure("log-sigmoid",            Stabilize, Named(&["log"]),          stable::log_sigmoid,       "log(sigmoid(x)) → −softplus(−x), where nothing else reads the sigmoid"),
+    guarded("log-softmax",              Stabilize, ["log(div(exp(s), b))",   "sub(s, log(b))"], SHIFTED_SOFTMAX),
+    structure("logsumexp",              Stabilize, Named(&["log"]),          stable::logsumexp,         "log(sum(exp(x))) → log(sum(exp(x − m))) + m, m = max(x) where finite, where nothing else reads the exponentials"),
+
+    // Ordinary numbers only.
+    algebra("mul-zero",                 FastMath, "mul(x, 0)",               "0"),
+    algebra("sub-self",                 FastMath, "sub(x, x)",               "0"),
+    algebra("div-self",                 FastMath, "div(x, x)",               "1"),
+    guarded("div-by-literal",           FastMath, ["div(x, c)",              "mul(x, div(1, c))"], ORDINARY),
+    algebra("add-literals",             FastMath, "add(c, add(d, x))",       "add(x, add(c, d))"),
+];

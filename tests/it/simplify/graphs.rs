@@ -1,0 +1,177 @@
+//! Whole graphs: random ones and their gradients, a long chain, symbolic sizes, sites.
+
+use std::collections::BTreeMap;
+
+use pullback::{
+    Dim, Expr, Graph, Initializer, Rewrites, Value,
+    check::random_graph,
+    graph::Op,
+    nn::{cross_entropy, linear},
+    ops::verify,
+};
+
+use super::{evaluate, numbers};
+
+fn all() -> Rewrites {
+    Rewrites { fast_math: true, ..Rewrites::default() }
+}
+
+/// A random graph with its gradients, and what to feed it.
+struct Sample {
+    graph: Graph,
+    results: Vec<pullback::graph::NodeId>,
+    feed: BTreeMap<String, Value>,
+}
+
+impl Sample {
+    fn of(seed: u64) -> Sample {
+        let random = random_graph(seed, 3 + seed as usize % 17);
+        let inputs: Vec<Expr<'_>> = random.inputs.iter().map(|input| random.graph.expr(*input)).collect();
+        let loss = random.graph.expr(random.result);
+        let gradients = random.graph.gradients(loss, &inputs);
+        let results = std::iter::once(loss).chain(gradients).map(|result| result.id()).collect();
+        let names = inputs.iter().map(|input| input.name().expect("an input has a name"));
+        let feed = names.zip(random.values.clone()).collect();
+        Sample { graph: random.graph, results, feed }
+    }
+
+    fn results(&self) -> Vec<(String, Expr<'_>)> {
+        self.results.iter().enumerate().map(|(at, id)| (format!("r{at}"), self.graph.expr(*id))).collect()
+    }
+}
+
+/// Operations and elements moved; a reshape and a leaf move nothing.
+fn cost(graph: &Graph, results: &[(String, Expr<'_>)]) -> Dim {
+    let ids: Vec<_> = results.iter().map(|(_, result)| result.id()).collect();
+    let moved = graph
+        .ancestors(&ids)
+        .into_iter()
+        .map(|id| graph.expr(id))
+        .filter(|node| !node.operands().is_empty() && !matches!(node.op(), Op::Reshape(_) | Op::StopGradient(_)));
+    moved.fold(graph.flops(results.to_vec()), |sum, node| sum + node.shape().size())
+}
+
+#[test]
+fn random_graphs_keep_their_values_and_never_cost_more() {
+    for seed in 0..300 {
+        let sample = Sample::of(seed);
+        let results = sample.results();
+        let before = evaluate(&sample.graph, &results, &sample.feed);
+        for options in [Rewrites::none(), Rewrites { exact: true, ..Rewrites::none() }, Rewrites::default(), all()] {
+            let simplified = sample.graph.simplify(sample.results(), &options).expect("no mistake");
+            let after = evaluate(&simplified.graph, &simplified.results(), &sample.feed);
+            // Rounding of some hundred operations on numbers near 1.
+            let tolerance = if options.ulp { 1e-11 } else { 0.0 };
+            for (before, after) in before.iter().zip(&after) {
+                for (before, after) in numbers(before).into_iter().zip(numbers(after)) {
+                    let off = (before - after).abs();
+                    assert!(off <= tolerance * before.abs().max(1.0), "seed {seed}: {before} became {after}");
+                }
+            }
+            assert_eq!(verify(&simplified.graph), Ok(()), "seed {seed}");
+            let (was, is) = (cost(&sample.graph, &results), cost(&simplified.graph, &simplified.results()));
+            assert!(is.as_number() <= was.as_number(), "seed {seed}: {was} became {is}\n{}", simplified.report);
+        }
+    }
+}
+
+#[test]
+fn simplifying_again_changes_nothing() {
+    for seed in 0..300 {
+        let sample = Sample::of(seed);
+        let once = sample.graph.simplify(sample.results(), &Rewrites::default()).expect("no mistake");
+        let twice = once.graph.simplify(once.results(), &Rewrites::default()).expect("no mistake");
+        assert_eq!(once.to_text(), twice.to_text(), "seed {seed}: {}", twice.report);
+        assert_eq!(twice.report.firings().count(), 0, "seed {seed}");
+    }
+}
+
+#[test]
+fn the_same_program_gives_the_same_graph() {
+    for seed in 0..40 {
+        let text = || {
+            let sample = Sample::of(seed);
+            let simplified = sample.graph.simplify(sample.results(), &Rewrites::default()).expect("no mistake");
+            simplified.to_text() + &simplified.report.to_string()
+        };
+        assert_eq!(text(), text(), "seed {seed}");
+    }
+}
+
+/// Nothing recurses, and no step is done twice: the chain is rewritten link by link.
+#[test]
+fn a_chain_of_a_hundred_thousand_operations() {
+    let g = Graph::new();
+    let x = g.input_of::<f64>("x", (2,));
+    let chain = (0..50_000).fold(x, |chain, _| -(-chain.tanh()));
+    let simplified = g.simplify(chain, &Rewrites::default()).expect("no mistake");
+    assert_eq!(simplified.graph.len(), 50_001);
+    assert_eq!(simplified.report.count("neg-neg"), 50_000);
+    // Every link goes through the hash table and no bucket grows: one node each.
+    let same = (0..100_000).fold(x, |sum, _| sum + x.tanh());
+    assert_eq!(g.simplify(same, &Rewrites::default()).expect("no mistake").graph.len(), 100_002);
+}
+
+#[test]
+fn nothing_but_what_the_results_need_is_left() {
+    let g = Graph::new();
+    let (x, _) = (g.input("x", (2,)), g.input("unused", (3,)));
+    let _dead = x.exp().sum();
+    let y = x.tanh();
+    let simplified = g.simplify([("y", y), ("again", y)], &Rewrites::none()).expect("no mistake");
+    assert_eq!(simplified.graph.len(), 2);
+    assert!(simplified.graph.named("unused").is_none());
+    assert_eq!(simplified.results[0].1, simplified.results[1].1);
+}
+
+#[test]
+fn nodes_keep_the_line_they_came_from() {
+    let g = Graph::new();
+    let x = g.input("x", (3,));
+    let y = (x.exp() + 1.0).log();
+    let simplified = g.simplify(y, &Rewrites::default()).expect("no mistake");
+    let firing = simplified.report.firings().find(|firing| firing.rule == "softplus-of-log").expect("it fires");
+    assert_eq!(simplified.results()[0].1.site(), y.site());
+    assert_eq!((firing.site, firing.count), (y.site(), 1));
+    assert!(
+        simplified.report.to_string().contains("softplus-of-log  stabilize      1 x  tests/it/simplify/graphs.rs:")
+    );
+}
+
+#[test]
+fn mistakes_are_returned() {
+    let (g, other) = (Graph::new(), Graph::new());
+    let (x, foreign) = (g.input("x", (2,)), other.input("x", (2,)));
+    assert!(g.simplify(foreign, &Rewrites::default()).is_err());
+    let h = Graph::new();
+    let wrong = h.input("x", (2,)) + h.input("y", (3,));
+    assert!(h.simplify(wrong, &Rewrites::default()).is_err());
+    assert_eq!(x.rank(), 1);
+}
+
+/// The gradient of a classifier, as text. It was read before it was accepted.
+#[test]
+fn a_classifier_and_its_gradient() {
+    let g = Graph::new();
+    let (x, label) = (g.input("x", ("batch", 64)), g.input_of::<i64>("label", ("batch",)));
+    let hidden = linear(x, "hidden", 16).relu();
+    let loss = cross_entropy(linear(hidden, "out", 10), label).mean();
+    let parameters = g.parameters();
+    let gradients = g.gradients(loss, &parameters);
+    let names = parameters.iter().map(|parameter| format!("d_{}", parameter.name().expect("a parameter has a name")));
+    let results: Vec<(String, Expr<'_>)> =
+        std::iter::once(("loss".to_owned(), loss)).chain(names.zip(gradients)).collect();
+    let simplified = g.simplify(results, &Rewrites::default()).expect("no mistake");
+    insta::assert_snapshot!(simplified.graph.show(simplified.results()));
+}
+
+/// f = (1 − w₂w₁)² and its gradient.
+#[test]
+fn the_lectures_saddle() {
+    let g = Graph::new();
+    let [w1, w2] = ["w1", "w2"].map(|name| g.parameter(name, (), Initializer::Constant(0.5)));
+    let f = (1.0 - w2 * w1).powi(2);
+    let (d1, d2) = (g.gradient(f, w1), g.gradient(f, w2));
+    let simplified = g.simplify([("f", f), ("d1", d1), ("d2", d2)], &Rewrites::default()).expect("no mistake");
+    insta::assert_snapshot!(simplified.graph.show(simplified.results()));
+}

@@ -1,0 +1,27 @@
+//! Simplified graphs against the graphs they came from: rule by rule, and on whole graphs.
+
+use std::collections::BTreeMap;
+
+use pullback::{Expr, Graph, Parameters, Value};
+
+mod graphs;
+mod rules;
+
+/// The values of named results; what the graph does not ask for is not fed.
+fn evaluate<'g>(graph: &'g Graph, results: &[(String, Expr<'g>)], feed: &BTreeMap<String, Value>) -> Vec<Value> {
+    let mut program = graph.compile(results.iter().map(|(name, result)| (name.as_str(), *result))).expect("no mistake");
+    let fed = feed.iter().filter(|(name, _)| graph.named(name).is_some());
+    let out = program.run(&Parameters::default(), fed.map(|(name, value)| (name.as_str(), value.into())));
+    let out = out.expect("the inputs fit");
+    results.iter().map(|(name, _)| out[name.as_str()].clone()).collect()
+}
+
+/// The elements as `f64`, truth values as 0 and 1.
+fn numbers(value: &Value) -> Vec<f64> {
+    match value {
+        Value::F32(array) => array.iter().copied().map(f64::from).collect(),
+        Value::F64(array) => array.iter().copied().collect(),
+        Value::I64(array) => array.iter().map(|integer| *integer as f64).collect(),
+        Value::Bool(array) => array.iter().map(|truth| f64::from(u8::from(*truth))).collect(),
+    }
+}

@@ -16,3 +16,4 @@ mod primitives;
 mod runs;
 mod text;
 mod training;
+mod workloads;

@@ -1,7 +1,9 @@
-//! A chain of n additions, f64: building, deriving, printing and evaluating it take time linear in n.
+//! A chain of n additions, f64: building, deriving, compiling, printing and running it take time linear in n.
 
 use criterion::{BenchmarkId, Criterion, Throughput};
 use pullback::{Expr, Graph, Parameters};
+
+use super::workloads::Compiler;
 
 fn chain(g: &Graph, length: usize) -> (Expr<'_>, Expr<'_>) {
     let x = g.input_of::<f64>("x", ());
@@ -9,9 +11,10 @@ fn chain(g: &Graph, length: usize) -> (Expr<'_>, Expr<'_>) {
 }
 
 pub(crate) fn bench(criterion: &mut Criterion) {
+    let compiler = Compiler { threads: 1 };
     let mut group = criterion.benchmark_group("chain");
     group.sample_size(10);
-    for length in [1_000, 10_000, 100_000] {
+    for length in [100, 1_000, 10_000, 100_000] {
         group.throughput(Throughput::Elements(length as u64));
         group.bench_function(BenchmarkId::new("build", length), |bencher| {
             bencher.iter(|| chain(&Graph::new(), length).1.id());
@@ -26,9 +29,14 @@ pub(crate) fn bench(criterion: &mut Criterion) {
         let g = Graph::new();
         let (_, y) = chain(&g, length);
         group.bench_function(BenchmarkId::new("print", length), |bencher| bencher.iter(|| g.show(y).len()));
-        let mut program = g.compile(y).expect("the chain has no mistake");
+        let compile = || compiler.program(&g, vec![("y", y)]).expect("the chain has no mistake");
+        group.bench_function(BenchmarkId::new("compile", length), |bencher| bencher.iter(compile));
+        let (mut program, parameters, mut end) = (compile(), Parameters::default(), 0.0f64);
         group.bench_function(BenchmarkId::new("evaluate", length), |bencher| {
-            bencher.iter(|| program.run(&Parameters::default(), [("x", (&1.0).into())]).expect("the input fits"));
+            bencher.iter(|| {
+                let inputs = [("x", (&1.0).into())];
+                program.run_into(&parameters, inputs, [("y", (&mut end).into())]).expect("the input fits");
+            });
         });
     }
     group.finish();

@@ -1,10 +1,24 @@
-//! All benches, one binary: `cargo bench` runs all, `cargo bench -- derivatives` one group.
+//! All benches, one binary: `cargo bench` runs all, `cargo bench -- derivatives` one group. `benches/compare` sets the
+//! workloads beside other libraries.
 
 mod chain;
 mod derivatives;
 mod network;
+mod scaling;
+mod steps;
+#[allow(dead_code, reason = "the runner and the tests verify what the workloads compute")]
+mod workloads;
 
 use criterion::{criterion_group, criterion_main};
 
-criterion_group!(benches, derivatives::bench, chain::bench);
+criterion_group!(
+    benches,
+    derivatives::bench,
+    chain::bench,
+    steps::bench,
+    steps::bench_compile,
+    scaling::bench_call,
+    scaling::bench_batch,
+    scaling::bench_threads
+);
 criterion_main!(benches);

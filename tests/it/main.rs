@@ -18,3 +18,4 @@ mod runs;
 mod simplify;
 mod text;
 mod training;
+mod workloads;

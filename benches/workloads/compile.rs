@@ -1,0 +1,25 @@
+//! How the workloads are compiled: the one place that knows the compiler's options. In: a graph and what is wanted of it.
+//! Out: what runs.
+
+use pullback::{CompileError, Expr, Graph, Program, TrainingStep};
+
+use super::Results;
+
+/// The options that all workloads are compiled with.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Compiler {
+    /// How many threads may run a step. Everything runs on the caller's thread so far, whatever this says.
+    pub(crate) threads: usize,
+}
+
+impl Compiler {
+    /// A loss with its gradient by all parameters.
+    pub(crate) fn training_step(&self, g: &Graph, loss: Expr<'_>) -> Result<TrainingStep, CompileError> {
+        g.compile_training(loss)
+    }
+
+    /// Named results.
+    pub(crate) fn program<'g>(&self, g: &'g Graph, results: Results<'g>) -> Result<Program, CompileError> {
+        g.compile(results)
+    }
+}

@@ -1,0 +1,107 @@
+//! W6 to W9: functions of inputs, without parameters. In: a graph. Out: a value with its gradient, or a product with the
+//! Hessian.
+
+use ndarray::array;
+use pullback::{Expr, Graph, Value};
+
+use super::{
+    GraphOf, Inputs, Results, Workload,
+    data::{fill, fill_double, uniform},
+    task::Check,
+};
+
+/// Σ tanh(x)·σ(x) + ½x² − e^(−x²) with its gradient, 65,536 numbers in `f32`.
+pub(super) const W6: Workload = Workload {
+    name: "W6",
+    inputs: || vec![("x", fill(100, &[65_536], 2.0))],
+    graph: GraphOf::Results { results: |g| transcendental(g, 65_536), check: Check::ValueAndNorm },
+    expected: &[26171.87, 457.8545],
+};
+
+/// W6 with ten million numbers.
+pub(super) const W6L: Workload = Workload {
+    name: "W6L",
+    inputs: || vec![("x", fill(100, &[10_000_000], 2.0))],
+    graph: GraphOf::Results { results: |g| transcendental(g, 10_000_000), check: Check::ValueAndNorm },
+    expected: &[3997622.0, 5657.697],
+};
+
+/// The Hessian of Rosenbrock's function of 1,000 numbers times a vector, `f64`.
+pub(super) const W7: Workload = Workload {
+    name: "W7",
+    inputs: || vec![("x", fill_double(100, &[1_000], 1.0)), ("v", fill_double(101, &[1_000], 1.0))],
+    graph: GraphOf::Results { results: rosenbrock, check: Check::Norm },
+    expected: &[15510.11],
+};
+
+/// (1 − w₂w₁)², the lecture's saddle, with its gradient, `f64`.
+pub(super) const W8A: Workload = Workload {
+    name: "W8a",
+    inputs: || vec![("x", array![0.5, 0.7].into())],
+    graph: GraphOf::Results { results: saddle, check: Check::Elements },
+    expected: &[0.4225, -0.91, -0.65],
+};
+
+/// A function of five numbers, 30 operations, with its gradient, `f64`.
+pub(super) const W8B: Workload = Workload {
+    name: "W8b",
+    inputs: || vec![("x", array![0.5, 0.7, -0.3, 0.9, 0.2].into())],
+    graph: GraphOf::Results { results: thirty_operations, check: Check::Elements },
+    expected: &[0.8981462, 1.510052, 1.091113, 0.501052, -0.4048605, -0.5821489],
+};
+
+/// The mean logistic loss of 10,000 examples of 100 features with its gradient, `f64`.
+pub(super) const W9: Workload = Workload {
+    name: "W9",
+    inputs: logistic_inputs,
+    graph: GraphOf::Results { results: logistic, check: Check::ValueAndNorm },
+    expected: &[0.9685658, 0.1643273],
+};
+
+/// x + 1 of one number: what a call costs that computes nothing.
+pub(crate) fn next(g: &Graph) -> Results<'_> {
+    vec![("y", g.input_of::<f64>("x", ()) + 1.0)]
+}
+
+fn with_gradient<'g>(value: Expr<'g>, x: Expr<'g>) -> Results<'g> {
+    vec![("value", value), ("gradient", value.graph().gradient(value, x))]
+}
+
+fn transcendental(g: &Graph, size: usize) -> Results<'_> {
+    let x = g.input("x", (size,));
+    with_gradient((x.tanh() * x.sigmoid() + 0.5 * x * x - (-x * x).exp()).sum(), x)
+}
+
+fn rosenbrock(g: &Graph) -> Results<'_> {
+    let (x, v) = (g.input_of::<f64>("x", (1_000,)), g.input_of::<f64>("v", (1_000,)));
+    let (left, right) = (x.slice(..-1), x.slice(1..));
+    let f = (100.0 * (right - left.square()).square() + (1.0 - left).square()).sum();
+    vec![("product", g.jvp(g.gradient(f, x), &[(x, v)]))]
+}
+
+fn saddle(g: &Graph) -> Results<'_> {
+    let w = g.input_of::<f64>("x", (2,));
+    with_gradient((1.0 - w.slice(1) * w.slice(0)).square(), w)
+}
+
+fn thirty_operations(g: &Graph) -> Results<'_> {
+    let x = g.input_of::<f64>("x", (5,));
+    let [a, b, c, d, e] = [0, 1, 2, 3, 4].map(|position| x.slice(position));
+    let early = ((a * b).sin() + c) * (d * 0.1).exp();
+    let middle = (early - e).tanh() * a + (b * b + 1.0).log();
+    let last = middle * (c * d).cos() / (e * e + 2.0).sqrt() + a;
+    let square = last * last;
+    let exponent = (square + b * c).sin() * e + d;
+    with_gradient((-exponent).exp() + square, x)
+}
+
+fn logistic(g: &Graph) -> Results<'_> {
+    let (x, y) = (g.input_of::<f64>("x", ("n", 100)), g.input_of::<f64>("y", ("n",)));
+    let b = g.input_of::<f64>("b", (100,));
+    with_gradient((-y * x.dot(b)).exp().log1p().mean(), b)
+}
+
+fn logistic_inputs() -> Inputs {
+    let sign = uniform(101, &[10_000], 1.0).mapv(|x| if x > 0.0 { 1.0 } else { -1.0 });
+    vec![("x", fill_double(100, &[10_000, 100], 1.0)), ("y", Value::from(sign)), ("b", fill_double(1, &[100], 0.5))]
+}

@@ -1,0 +1,154 @@
+//! A workload at work. In: what was compiled, and arrays. Out: steps that write into memory that is there already, and the
+//! numbers by which libraries are compared.
+
+use std::error::Error;
+
+use pullback::{Gradients, Parameters, Program, TrainingStep, Value, ValueView, ValueViewMut, optim::Optimizer};
+
+use super::Inputs;
+
+const LOSSES: usize = 3;
+
+/// Which numbers of a function's results are compared.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Check {
+    /// The first result, and the Euclidean norm of all others.
+    ValueAndNorm,
+    /// The Euclidean norm of all results.
+    Norm,
+    /// All elements of all results.
+    Elements,
+}
+
+/// What can take a step.
+pub(crate) enum Task {
+    /// Loss and gradient, and an update where there is a rule.
+    Training(Box<Training>),
+    /// The results of a program.
+    Function(Box<Function>),
+}
+
+/// A training step with all that it reads and writes.
+pub(crate) struct Training {
+    step: TrainingStep,
+    parameters: Parameters,
+    gradients: Gradients,
+    inputs: Inputs,
+    rule: Option<Box<dyn Optimizer>>,
+    /// Those of the first steps.
+    losses: Vec<f64>,
+}
+
+/// A program with all that it reads and writes.
+pub(crate) struct Function {
+    program: Program,
+    parameters: Parameters,
+    inputs: Inputs,
+    outputs: Vec<(String, Value)>,
+    check: Check,
+}
+
+impl Task {
+    pub(super) fn training(
+        step: TrainingStep,
+        parameters: Parameters,
+        inputs: Inputs,
+        rule: Option<Box<dyn Optimizer>>,
+    ) -> Task {
+        let gradients = Gradients::zeros(parameters.layout().clone());
+        let losses = Vec::with_capacity(LOSSES);
+        Task::Training(Box::new(Training { step, parameters, gradients, inputs, rule, losses }))
+    }
+
+    pub(super) fn function(program: Program, inputs: Inputs, check: Check) -> Task {
+        let outputs = results_of(&program);
+        Task::Function(Box::new(Function { program, parameters: Parameters::default(), inputs, outputs, check }))
+    }
+
+    /// One step.
+    pub(crate) fn step(&mut self) -> Result<(), Box<dyn Error>> {
+        match self {
+            Task::Training(training) => training.step(),
+            Task::Function(function) => function.step(),
+        }
+    }
+
+    /// The losses of the first three steps where there is a rule; the loss and the norm of its whole gradient where there
+    /// is none; else what the function's [`Check`] says. Steps are taken as needed.
+    pub(crate) fn check(&mut self) -> Result<Vec<f64>, Box<dyn Error>> {
+        match self {
+            Task::Training(training) => training.check(),
+            Task::Function(function) => function.check(),
+        }
+    }
+}
+
+impl Training {
+    fn step(&mut self) -> Result<(), Box<dyn Error>> {
+        let (loss, _) = self.step.run_into(&self.parameters, views(&self.inputs), &mut self.gradients)?;
+        if self.losses.len() < LOSSES {
+            self.losses.push(loss);
+        }
+        if let Some(rule) = &mut self.rule {
+            rule.step(&mut self.parameters, &self.gradients)?;
+        }
+        Ok(())
+    }
+
+    fn check(&mut self) -> Result<Vec<f64>, Box<dyn Error>> {
+        let needed = if self.rule.is_some() { LOSSES } else { 1 };
+        while self.losses.len() < needed {
+            self.step()?;
+        }
+        match self.rule {
+            Some(_) => Ok(self.losses.clone()),
+            None => Ok(vec![self.losses[0], norm(self.gradients.iter().flat_map(|(_, view)| elements(view)))]),
+        }
+    }
+}
+
+impl Function {
+    fn step(&mut self) -> Result<(), Box<dyn Error>> {
+        let outputs = self.outputs.iter_mut().map(|(name, value)| (name.as_str(), ValueViewMut::from(value)));
+        Ok(self.program.run_into(&self.parameters, views(&self.inputs), outputs)?)
+    }
+
+    fn check(&mut self) -> Result<Vec<f64>, Box<dyn Error>> {
+        self.step()?;
+        let mut numbers = self.outputs.iter().flat_map(|(_, value)| elements(value.view()));
+        Ok(match self.check {
+            Check::Norm => vec![norm(numbers)],
+            Check::Elements => numbers.collect(),
+            Check::ValueAndNorm => {
+                let value = numbers.next().ok_or("there is no result")?;
+                vec![value, norm(numbers)]
+            }
+        })
+    }
+}
+
+/// Arrays for the results of a program whose sizes are numbers.
+fn results_of(program: &Program) -> Vec<(String, Value)> {
+    let zeros = |(name, ty): (&str, &pullback::Type)| {
+        let sizes = ty.shape.as_numbers().expect("invariant: no workload has a result whose size is a symbol");
+        (name.to_owned(), Value::zeros(ty.dtype, &sizes))
+    };
+    program.outputs().map(zeros).collect()
+}
+
+fn views(inputs: &Inputs) -> impl Iterator<Item = (&str, ValueView<'_>)> {
+    inputs.iter().map(|(name, value)| (*name, value.view()))
+}
+
+/// The floats of an array.
+fn elements(view: ValueView<'_>) -> Vec<f64> {
+    match view {
+        ValueView::F32(array) => array.iter().map(|x| f64::from(*x)).collect(),
+        ValueView::F64(array) => array.iter().copied().collect(),
+        ValueView::I64(_) | ValueView::Bool(_) => Vec::new(),
+    }
+}
+
+fn norm(numbers: impl Iterator<Item = f64>) -> f64 {
+    numbers.map(|x| x * x).sum::<f64>().sqrt()
+}

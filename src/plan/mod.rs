@@ -2,3 +2,5 @@
 //! them. Nothing here runs anything.
 
 mod function;
+
+pub(crate) use function::Function;

@@ -2,3 +2,4 @@
 //! that the plan could have decided.
 
 mod instruction_set;
+mod vector;

@@ -1,25 +1,30 @@
 //! How the workloads are compiled: the one place that knows the compiler's options. In: a graph and what is wanted of it.
 //! Out: what runs.
 
-use pullback::{CompileError, Expr, Graph, Program, TrainingStep};
+use pullback::{CompileError, Expr, Graph, Options, Program, TrainingStep};
 
 use super::Results;
 
 /// The options that all workloads are compiled with.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Compiler {
-    /// How many threads may run a step. Everything runs on the caller's thread so far, whatever this says.
+    /// How many threads may run a step.
     pub(crate) threads: usize,
 }
 
 impl Compiler {
     /// A loss with its gradient by all parameters.
-    pub(crate) fn training_step(&self, g: &Graph, loss: Expr<'_>) -> Result<TrainingStep, CompileError> {
-        g.compile_training(loss)
+    pub(crate) fn training_step(self, g: &Graph, loss: Expr<'_>) -> Result<TrainingStep, CompileError> {
+        let none: [(&str, Expr<'_>); 0] = [];
+        g.compile_training_with(loss, none, &self.options())
     }
 
     /// Named results.
-    pub(crate) fn program<'g>(&self, g: &'g Graph, results: Results<'g>) -> Result<Program, CompileError> {
-        g.compile(results)
+    pub(crate) fn program<'g>(self, g: &'g Graph, results: Results<'g>) -> Result<Program, CompileError> {
+        g.compile_with(results, &self.options())
+    }
+
+    fn options(self) -> Options {
+        Options { threads: self.threads, ..Options::default() }
     }
 }

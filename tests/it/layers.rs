@@ -20,7 +20,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("data", &[]),
     ("program", &["graph", "names", "ops", "parameters"]),
     ("check", &["graph", "ops", "program"]),
-    ("compile", &["check", "graph", "parameters", "program"]),
+    ("plan", &["graph", "ops"]),
+    ("runtime", &["graph", "ops", "plan", "program"]),
+    ("compile", &["check", "graph", "parameters", "program", "runtime", "simplify"]),
 ];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {

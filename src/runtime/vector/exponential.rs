@@ -1,0 +1,96 @@
+//! Functions made of eˣ, for both floats. In: one number. Out: eˣ, eˣ − 1, tanh, the logistic function. The only branches
+//! are selections between two numbers, so that loops over these functions become vector code.
+//!
+//! x = n·ln 2 + r with |r| ≤ ½ ln 2 (Cody and Waite, "Software Manual for the Elementary Functions", 1980), a polynomial
+//! for eʳ, and a scaling by 2ⁿ. The constants of the reduction are such that it is exact without fused multiply-add.
+
+use super::{
+    arithmetic::{Arithmetic, fast_two_sum},
+    number::Float,
+};
+
+/// eˣ.
+#[inline(always)]
+pub(super) fn exp<A: Arithmetic, T: Float>(x: T) -> T {
+    let (rounded, one_less) = exp_parts::<A, T>(x);
+    scale(T::ONE + one_less, rounded)
+}
+
+/// eˣ − 1.
+#[inline(always)]
+pub(super) fn expm1<A: Arithmetic, T: Float>(x: T) -> T {
+    let (half, half_low) = half_expm1::<A, T>(x);
+    if x.magnitude() < T::TINY { x } else { T::TWO * (half + half_low) }
+}
+
+/// tanh x, from t = e^(2|x|) − 1: t/(t + 2) near 0, with what the roundings of t and t + 2 lost, else 1 − 2/(t + 2).
+#[inline(always)]
+pub(super) fn tanh<A: Arithmetic, T: Float>(x: T) -> T {
+    let magnitude = x.magnitude();
+    let (half, half_low) = half_expm1::<A, T>(magnitude + magnitude);
+    let (half, half_low) = fast_two_sum(half, half_low);
+    let half_divisor = half + T::ONE;
+    let divisor_lost = (half - (half_divisor - T::ONE)) + half_low;
+
+    let is_small = half < T::ONE;
+    let quotient = (if is_small { half } else { T::ONE }) / half_divisor;
+    // 1/(t/2 + 1) is 1 − t/(t + 2).
+    let correction = (half_low - quotient * divisor_lost) * (T::ONE - quotient);
+    let result = if is_small { quotient + correction } else { T::ONE - quotient };
+    if magnitude < T::TINY { x } else { result.copysign(x) }
+}
+
+/// 1/(1 + e⁻ˣ), as e^(−|x|) over its sum with 1 for negative x, with what the roundings of both lost: neither form
+/// overflows or cancels.
+#[inline(always)]
+pub(super) fn sigmoid<A: Arithmetic, T: Float>(x: T) -> T {
+    let (rounded, one_less) = exp_parts::<A, T>(-x.magnitude());
+    let (exponential, lost) = fast_two_sum(T::ONE, one_less);
+    let (e, e_low) = (scale(exponential, rounded), scale(lost, rounded));
+    let (divisor, divisor_lost) = fast_two_sum(T::ONE, e);
+
+    let is_negative = x < T::ZERO;
+    let quotient = (if is_negative { e } else { T::ONE }) / divisor;
+    let reciprocal = if is_negative { T::ONE - quotient } else { quotient };
+    let numerator_lost = if is_negative { e_low } else { T::ZERO };
+    quotient + (numerator_lost - quotient * (divisor_lost + e_low)) * reciprocal
+}
+
+/// (`ROUNDER` + n, eʳ − 1) with eˣ = 2ⁿ·eʳ, or of the nearest x for which that is 0 or ∞.
+#[inline(always)]
+pub(super) fn exp_parts<A: Arithmetic, T: Float>(x: T) -> (T, T) {
+    let (low, high) = T::EXP_RANGE;
+    let x = if x < low { low } else { x };
+    let x = if x > high { high } else { x };
+    let (rounded, r) = reduce::<A, T>(x);
+    (rounded, A::fma(r * r, T::exp_polynomial::<A>(r), r))
+}
+
+/// (eˣ − 1)/2 in two parts, from (2ⁿ − 1) + 2ⁿ·(eʳ − 1). It is half because 2ⁿ may be beyond the greatest number where
+/// eˣ is not.
+#[inline(always)]
+fn half_expm1<A: Arithmetic, T: Float>(x: T) -> (T, T) {
+    let x = if x < T::EXPM1_LOW { T::EXPM1_LOW } else { x };
+    let x = if x > T::EXP_RANGE.1 { T::EXP_RANGE.1 } else { x };
+    let (rounded, r) = reduce::<A, T>(x);
+    let half_power = (rounded - T::ONE).power_of_two();
+    let (sum, lost) = fast_two_sum(half_power - T::HALF, half_power * r);
+    (sum, A::fma(half_power, r * r * T::exp_polynomial::<A>(r), lost))
+}
+
+/// (`ROUNDER` + n, r).
+#[inline(always)]
+fn reduce<A: Arithmetic, T: Float>(x: T) -> (T, T) {
+    let rounded = A::fma(x, T::LOG2_E, T::ROUNDER);
+    let n = rounded - T::ROUNDER;
+    (rounded, A::fma(-n, T::LN2_LOW, A::fma(-n, T::LN2_HIGH, x)))
+}
+
+/// x·2ⁿ in two steps, of which only the last rounds: 2ⁿ itself may be subnormal or beyond the greatest number.
+#[inline(always)]
+pub(super) fn scale<T: Float>(x: T, rounded: T) -> T {
+    let n = rounded - T::ROUNDER;
+    let half_rounded = n * T::HALF + T::ROUNDER;
+    let rest = n - (half_rounded - T::ROUNDER);
+    x * half_rounded.power_of_two() * (rest + T::ROUNDER).power_of_two()
+}

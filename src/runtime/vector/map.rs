@@ -1,0 +1,223 @@
+//! Loops over elements. In: a function of one, two or three elements, as a type. Out: kernels that apply it to `n`
+//! elements, for each instruction set. What the functions compute is not here.
+#![allow(unsafe_code, reason = "kernels take untyped pointers into the arena; each block names who keeps its bounds")]
+
+use std::slice;
+
+use super::{
+    Kernel,
+    arithmetic::{Arithmetic, Fused, Separate},
+    instantiate::for_each_set,
+};
+use crate::runtime::instruction_set::InstructionSet;
+
+/// What the last elements are padded to for a long function.
+const BLOCK: usize = 16;
+
+/// From so many last elements on it is quicker to pad them to a whole block than to go one by one.
+const WORTH_PADDING: usize = 4;
+
+/// A function of one element.
+pub(super) trait Map: 'static {
+    type In: Copy;
+    type Out: Copy + Default;
+    /// Whether the function is so long that a remainder computed one by one would cost more than a padded vector.
+    const IS_LONG: bool = false;
+
+    fn of<A: Arithmetic>(x: Self::In) -> Self::Out;
+
+    /// Whether `of` is wrong here and `of_rare` is to be asked.
+    #[inline(always)]
+    fn is_rare(_: Self::In) -> bool {
+        false
+    }
+
+    fn of_rare(x: Self::In) -> Self::Out {
+        Self::of::<Separate>(x)
+    }
+}
+
+/// A function of two elements.
+pub(super) trait Zip: 'static {
+    type In: Copy;
+    type Out: Copy + Default;
+    /// As for [`Map`].
+    const IS_LONG: bool = false;
+
+    fn of<A: Arithmetic>(a: Self::In, b: Self::In) -> Self::Out;
+}
+
+/// How an operand lies in memory.
+pub(super) trait Layout: 'static {
+    /// How many elements there are for `n`.
+    fn len(n: usize) -> usize;
+    fn at<T: Copy>(elements: &[T], index: usize) -> T;
+}
+
+/// One element for each index.
+pub(super) struct Each;
+
+/// One element for all.
+pub(super) struct Splat;
+
+impl Layout for Each {
+    #[inline(always)]
+    fn len(n: usize) -> usize {
+        n
+    }
+    #[inline(always)]
+    fn at<T: Copy>(elements: &[T], index: usize) -> T {
+        elements[index]
+    }
+}
+
+impl Layout for Splat {
+    #[inline(always)]
+    fn len(_: usize) -> usize {
+        1
+    }
+    #[inline(always)]
+    fn at<T: Copy>(elements: &[T], _: usize) -> T {
+        elements[0]
+    }
+}
+
+for_each_set! {
+    /// The kernel of a function of one element.
+    pub(super) fn unary<F: Map> = unary_body: Kernel(out: *mut u8, operands: &[*const u8; 3], n: usize)
+}
+
+for_each_set! {
+    /// The kernel of a function of two elements that lie as `L` and `R`.
+    pub(super) fn binary<F: Zip, L: Layout, R: Layout> = binary_body: Kernel(out: *mut u8, operands: &[*const u8; 3], n: usize)
+}
+
+for_each_set! {
+    /// The kernel that selects between elements of type `T`, whose condition and choices lie as `C`, `L` and `R`.
+    pub(super) fn select<T: Element, C: Layout, L: Layout, R: Layout> =
+        select_body: Kernel(out: *mut u8, operands: &[*const u8; 3], n: usize)
+}
+
+/// Elements of which nothing is known but their size.
+pub(super) trait Element: Copy + 'static {}
+impl Element for u8 {}
+impl Element for u32 {}
+impl Element for u64 {}
+
+/// # Safety
+/// `out` points to `n` elements of `F::Out`, operand 0 to `n` of `F::In`, and they do not overlap.
+#[inline(always)]
+unsafe fn unary_body<F: Map, A: Arithmetic>(out: *mut u8, operands: &[*const u8; 3], n: usize) {
+    // SAFETY: the caller's contract is that of the slices.
+    let (out, x) = unsafe { (exclusive::<F::Out>(out, n), shared::<F::In>(operands[0], n)) };
+    map::<F, A>(out, x);
+    if x.iter().fold(false, |any, x| any | F::is_rare(*x)) {
+        for (out, x) in out.iter_mut().zip(x).filter(|(_, x)| F::is_rare(**x)) {
+            *out = F::of_rare(*x);
+        }
+    }
+}
+
+#[inline(always)]
+fn map<F: Map, A: Arithmetic>(out: &mut [F::Out], x: &[F::In]) {
+    let whole = x.len() - if F::IS_LONG { padded_remainder(x.len()) } else { 0 };
+    map_each::<F, A>(&mut out[..whole], &x[..whole]);
+    if whole < x.len() {
+        let mut results = [F::Out::default(); BLOCK];
+        map_each::<F, A>(&mut results, &padded(&x[whole..]));
+        out[whole..].copy_from_slice(&results[..x.len() - whole]);
+    }
+}
+
+#[inline(always)]
+fn map_each<F: Map, A: Arithmetic>(out: &mut [F::Out], x: &[F::In]) {
+    for (out, x) in out.iter_mut().zip(x) {
+        *out = F::of::<A>(*x);
+    }
+}
+
+/// # Safety
+/// `out` points to `n` elements of `F::Out`; operands 0 and 1 to as many of `F::In` as their layout says; `out` overlaps
+/// neither.
+#[inline(always)]
+unsafe fn binary_body<F: Zip, L: Layout, R: Layout, A: Arithmetic>(
+    out: *mut u8,
+    operands: &[*const u8; 3],
+    n: usize,
+) {
+    // SAFETY: the caller's contract is that of the slices.
+    let (out, a, b) = unsafe {
+        (exclusive::<F::Out>(out, n), shared::<F::In>(operands[0], L::len(n)), shared::<F::In>(operands[1], R::len(n)))
+    };
+    let whole = n - if F::IS_LONG { padded_remainder(n) } else { 0 };
+    zip_each::<F, L, R, A>(&mut out[..whole], &a[..L::len(whole)], &b[..R::len(whole)]);
+    if whole < n {
+        let mut results = [F::Out::default(); BLOCK];
+        let (a, b) = (padded(&a[a.len() - L::len(n - whole)..]), padded(&b[b.len() - R::len(n - whole)..]));
+        zip_each::<F, L, R, A>(&mut results, &a, &b);
+        out[whole..].copy_from_slice(&results[..n - whole]);
+    }
+}
+
+#[inline(always)]
+fn zip_each<F: Zip, L: Layout, R: Layout, A: Arithmetic>(out: &mut [F::Out], a: &[F::In], b: &[F::In]) {
+    let (a, b) = (&a[..L::len(out.len())], &b[..R::len(out.len())]);
+    for (index, out) in out.iter_mut().enumerate() {
+        *out = F::of::<A>(L::at(a, index), R::at(b, index));
+    }
+}
+
+/// # Safety
+/// `out` points to `n` elements of `T`; operand 0 to as many bytes, and 1 and 2 to as many elements of `T`, as their
+/// layouts say; `out` overlaps none.
+#[inline(always)]
+unsafe fn select_body<T: Element, C: Layout, L: Layout, R: Layout, A: Arithmetic>(
+    out: *mut u8,
+    operands: &[*const u8; 3],
+    n: usize,
+) {
+    // SAFETY: the caller's contract is that of the slices.
+    let (out, condition) = unsafe { (exclusive::<T>(out, n), shared::<u8>(operands[0], C::len(n))) };
+    // SAFETY: as above.
+    let (a, b) = unsafe { (shared::<T>(operands[1], L::len(n)), shared::<T>(operands[2], R::len(n))) };
+    select_each::<T, C, L, R>(out, condition, a, b);
+}
+
+#[inline(always)]
+fn select_each<T: Element, C: Layout, L: Layout, R: Layout>(out: &mut [T], condition: &[u8], a: &[T], b: &[T]) {
+    for (index, out) in out.iter_mut().enumerate() {
+        let (a, b) = (L::at(a, index), R::at(b, index));
+        *out = if C::at(condition, index) != 0 { a } else { b };
+    }
+}
+
+/// How many of the last elements are padded to a block.
+#[inline(always)]
+fn padded_remainder(n: usize) -> usize {
+    let remainder = n % BLOCK;
+    if remainder >= WORTH_PADDING { remainder } else { 0 }
+}
+
+/// At least one and at most a block of elements, the first repeated behind them.
+#[inline(always)]
+fn padded<T: Copy>(elements: &[T]) -> [T; BLOCK] {
+    let mut block = [elements[0]; BLOCK];
+    block[..elements.len()].copy_from_slice(elements);
+    block
+}
+
+/// # Safety
+/// `start` is aligned for `T` and points to `n` elements that nothing else reads or writes meanwhile.
+#[inline(always)]
+pub(super) unsafe fn exclusive<'a, T>(start: *mut u8, n: usize) -> &'a mut [T] {
+    // SAFETY: the caller's contract; the elements are plain numbers, valid whatever their bits.
+    unsafe { slice::from_raw_parts_mut(start.cast::<T>(), n) }
+}
+
+/// # Safety
+/// `start` is aligned for `T` and points to `n` elements that nothing writes meanwhile.
+#[inline(always)]
+pub(super) unsafe fn shared<'a, T>(start: *const u8, n: usize) -> &'a [T] {
+    // SAFETY: the caller's contract; the elements are plain numbers, valid whatever their bits.
+    unsafe { slice::from_raw_parts(start.cast::<T>(), n) }
+}

@@ -1,0 +1,219 @@
+//! Elementwise kernels of the tile interpreter. In: a function, the dtype of its operands, which of them are one element
+//! repeated, and an instruction set. Out: a pointer to a function that computes `n` elements. It holds no arrays, and
+//! nothing here runs more than one operation.
+//!
+//! Every function of analysis is within 2 units in the last place over its whole domain, subnormals, infinities, NaN and
+//! signed zeros included; `accuracy.rs` measures it. Conventions are those of `ops/real.rs`.
+
+mod accuracy;
+mod arithmetic;
+mod coefficients;
+mod double;
+mod exponential;
+mod functions;
+mod instantiate;
+mod integer_power;
+mod logarithm;
+mod map;
+mod number;
+mod power;
+mod reduce;
+mod select;
+mod single;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use accuracy::{error_table, error_table_of};
+pub(crate) use reduce::{accumulate, row_reduce};
+
+use functions as f;
+use map::{Each, Map, Splat, Zip, binary, unary};
+use number::{Float, Number};
+
+use crate::{
+    graph::{Binary, Comparison, Connective, DType, Predicate, Unary},
+    plan::Function,
+    runtime::instruction_set::InstructionSet,
+};
+
+/// Computes `n` elements. `operands[i]` points to `n` elements, or to one where it is a splat; a truth value is a byte, 0
+/// or 1. `out` never overlaps an operand.
+///
+/// # Safety
+/// Every pointer is aligned for its dtype and points to as many elements as said; the machine has the instruction set
+/// that the kernel was asked for.
+pub(crate) type Kernel = unsafe fn(out: *mut u8, operands: &[*const u8; 3], n: usize);
+
+/// Reduces each row of `columns` contiguous elements to one, with several partial results in a fixed order.
+///
+/// # Safety
+/// `out` points to `rows` elements and `x` to `rows · columns`, aligned and apart; the machine has the instruction set.
+/// `columns` is not 0 for extremes.
+pub(crate) type RowReduce = unsafe fn(out: *mut u8, x: *const u8, rows: usize, columns: usize);
+
+/// `acc[i]` = `acc[i]` combined with `x[i]`.
+///
+/// # Safety
+/// `acc` and `x` point to `n` elements each, aligned and apart; the machine has the instruction set.
+pub(crate) type Accumulate = unsafe fn(acc: *mut u8, x: *const u8, n: usize);
+
+/// Which operands are one element repeated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Splats(u8);
+
+impl Splats {
+    /// Every operand has its own elements.
+    pub(crate) const NONE: Splats = Splats(0);
+
+    /// The same, and operand `index`.
+    pub(crate) fn with(self, index: usize) -> Splats {
+        Splats(self.0 | 1 << index)
+    }
+
+    /// Whether operand `index` is one element.
+    pub(crate) fn has(self, index: usize) -> bool {
+        self.0 >> index & 1 == 1
+    }
+}
+
+/// The kernel, or `None` if the function has none for that dtype (eˣ of i64) or those splats.
+///
+/// `dtype` is that of the operands: for `Select` of the second and third, for `Cast` of the source. The operand of a
+/// function of one element is never a splat, and of two operands at most one: what is computed from splats alone is a
+/// splat, and one element of it is computed with [`Splats::NONE`]. `IntegerPower(n)` has kernels of one operand for
+/// n = −2 … 4; for any other n operand 1 points to one `i64`, which is n, whatever `splats` says of it.
+pub(crate) fn kernel(function: Function, dtype: DType, splats: Splats, set: InstructionSet) -> Option<Kernel> {
+    match (function, dtype) {
+        (Function::Unary(function), DType::F32) => Some(float_unary::<f32>(function, set)),
+        (Function::Unary(function), DType::F64) => Some(float_unary::<f64>(function, set)),
+        (Function::Unary(function), DType::I64) => number_unary::<i64>(function, set),
+        (Function::Binary(function), DType::F32) => float_binary::<f32>(function, splats, set),
+        (Function::Binary(function), DType::F64) => float_binary::<f64>(function, splats, set),
+        (Function::Binary(function), DType::I64) => number_binary::<i64>(function, splats, set),
+        (Function::Comparison(function), DType::F32) => comparison::<f32>(function, splats, set),
+        (Function::Comparison(function), DType::F64) => comparison::<f64>(function, splats, set),
+        (Function::Comparison(function), DType::I64) => comparison::<i64>(function, splats, set),
+        (Function::Connective(function), DType::Bool) => connective(function, splats, set),
+        (Function::Predicate(Predicate::Not), DType::Bool) => Some(unary::<f::Not>(set)),
+        (Function::Predicate(function), DType::F32) => predicate::<f32>(function, set),
+        (Function::Predicate(function), DType::F64) => predicate::<f64>(function, set),
+        (Function::IntegerPower(exponent), DType::F32) => Some(integer_power::kernel::<f32>(exponent, set)),
+        (Function::IntegerPower(exponent), DType::F64) => Some(integer_power::kernel::<f64>(exponent, set)),
+        (Function::Select, dtype) => Some(select::kernel(dtype, splats, set)),
+        (Function::Cast(target), source) => Some(cast(source, target, set)),
+        _ => None,
+    }
+}
+
+fn float_unary<T: Float>(function: Unary, set: InstructionSet) -> Kernel {
+    match function {
+        Unary::Negate => unary::<f::Negate<T>>(set),
+        Unary::Abs => unary::<f::Abs<T>>(set),
+        Unary::Sign => unary::<f::Sign<T>>(set),
+        Unary::Exp => unary::<f::Exp<T>>(set),
+        Unary::ExpM1 => unary::<f::ExpM1<T>>(set),
+        Unary::Log => unary::<f::Log<T>>(set),
+        Unary::Log1p => unary::<f::Log1p<T>>(set),
+        Unary::Sqrt => unary::<f::Sqrt<T>>(set),
+        Unary::Rsqrt => unary::<f::Rsqrt<T>>(set),
+        Unary::Tanh => unary::<f::Tanh<T>>(set),
+        Unary::Sigmoid => unary::<f::Sigmoid<T>>(set),
+        Unary::Softplus => unary::<f::Softplus<T>>(set),
+        Unary::Erf => unary::<f::Erf<T>>(set),
+        Unary::Relu => unary::<f::Relu<T>>(set),
+        Unary::Sin => unary::<f::Sin<T>>(set),
+        Unary::Cos => unary::<f::Cos<T>>(set),
+        Unary::Floor => unary::<f::Floor<T>>(set),
+        Unary::Ceil => unary::<f::Ceil<T>>(set),
+        Unary::Round => unary::<f::Round<T>>(set),
+    }
+}
+
+fn number_unary<T: Number>(function: Unary, set: InstructionSet) -> Option<Kernel> {
+    match function {
+        Unary::Negate => Some(unary::<f::Negate<T>>(set)),
+        Unary::Abs => Some(unary::<f::Abs<T>>(set)),
+        Unary::Sign => Some(unary::<f::Sign<T>>(set)),
+        _ => None,
+    }
+}
+
+fn float_binary<T: Float>(function: Binary, splats: Splats, set: InstructionSet) -> Option<Kernel> {
+    match function {
+        Binary::Div => laid_out::<f::Div<T>>(splats, set),
+        Binary::Pow => laid_out::<f::Pow<T>>(splats, set),
+        Binary::Atan2 => laid_out::<f::Atan2<T>>(splats, set),
+        _ => number_binary::<T>(function, splats, set),
+    }
+}
+
+fn number_binary<T: Number>(function: Binary, splats: Splats, set: InstructionSet) -> Option<Kernel> {
+    match function {
+        Binary::Add => laid_out::<f::Add<T>>(splats, set),
+        Binary::Sub => laid_out::<f::Sub<T>>(splats, set),
+        Binary::Mul => laid_out::<f::Mul<T>>(splats, set),
+        Binary::Maximum => laid_out::<f::Maximum<T>>(splats, set),
+        Binary::Minimum => laid_out::<f::Minimum<T>>(splats, set),
+        Binary::Div | Binary::Pow | Binary::Atan2 => None,
+    }
+}
+
+fn comparison<T: Number>(function: Comparison, splats: Splats, set: InstructionSet) -> Option<Kernel> {
+    match function {
+        Comparison::Equal => laid_out::<f::Equal<T>>(splats, set),
+        Comparison::NotEqual => laid_out::<f::NotEqual<T>>(splats, set),
+        Comparison::Less => laid_out::<f::Less<T>>(splats, set),
+        Comparison::LessEqual => laid_out::<f::LessEqual<T>>(splats, set),
+        Comparison::Greater => laid_out::<f::Greater<T>>(splats, set),
+        Comparison::GreaterEqual => laid_out::<f::GreaterEqual<T>>(splats, set),
+    }
+}
+
+fn connective(function: Connective, splats: Splats, set: InstructionSet) -> Option<Kernel> {
+    match function {
+        Connective::And => laid_out::<f::And>(splats, set),
+        Connective::Or => laid_out::<f::Or>(splats, set),
+        Connective::Xor => laid_out::<f::Xor>(splats, set),
+    }
+}
+
+fn laid_out<F: Zip>(splats: Splats, set: InstructionSet) -> Option<Kernel> {
+    match (splats.has(0), splats.has(1)) {
+        (false, false) => Some(binary::<F, Each, Each>(set)),
+        (true, false) => Some(binary::<F, Splat, Each>(set)),
+        (false, true) => Some(binary::<F, Each, Splat>(set)),
+        (true, true) => None,
+    }
+}
+
+fn predicate<T: Float>(function: Predicate, set: InstructionSet) -> Option<Kernel> {
+    match function {
+        Predicate::IsFinite => Some(unary::<f::IsFinite<T>>(set)),
+        Predicate::IsNan => Some(unary::<f::IsNan<T>>(set)),
+        Predicate::Not => None,
+    }
+}
+
+fn cast(source: DType, target: DType, set: InstructionSet) -> Kernel {
+    match source {
+        DType::F32 => cast_from::<f32>(target, set),
+        DType::F64 => cast_from::<f64>(target, set),
+        DType::I64 => cast_from::<i64>(target, set),
+        DType::Bool => cast_from::<u8>(target, set),
+    }
+}
+
+fn cast_from<T>(target: DType, set: InstructionSet) -> Kernel
+where
+    f::Cast<T, f32>: Map,
+    f::Cast<T, f64>: Map,
+    f::Cast<T, i64>: Map,
+    f::Cast<T, u8>: Map,
+{
+    match target {
+        DType::F32 => unary::<f::Cast<T, f32>>(set),
+        DType::F64 => unary::<f::Cast<T, f64>>(set),
+        DType::I64 => unary::<f::Cast<T, i64>>(set),
+        DType::Bool => unary::<f::Cast<T, u8>>(set),
+    }
+}

@@ -1,0 +1,284 @@
+//! Numbers that the kernels compute with: f32, f64 and i64. In: elements. Out: arithmetic with the library's conventions
+//! (integers wrap, NaN propagates through maximum and minimum), and the constants and bit patterns that generic
+//! algorithms need. The algorithms are not here.
+
+use std::ops::{Add, Div, Mul, Neg, Sub};
+
+use super::{
+    arithmetic::{Arithmetic, polynomial},
+    coefficients, double, single,
+};
+
+/// Numbers with arithmetic.
+pub(super) trait Number: Copy + Default + PartialOrd + 'static {
+    const ZERO: Self;
+    const ONE: Self;
+
+    fn plus(self, other: Self) -> Self;
+    fn minus(self, other: Self) -> Self;
+    fn times(self, other: Self) -> Self;
+    fn negated(self) -> Self;
+    fn magnitude(self) -> Self;
+    /// −1, 0 or 1; a float that is zero or NaN stays as it is.
+    fn sign(self) -> Self;
+    /// The greater; NaN if either is.
+    fn maximum(self, other: Self) -> Self;
+    /// The lesser; NaN if either is.
+    fn minimum(self, other: Self) -> Self;
+}
+
+/// Floats with what the algorithms of `exponential.rs` and `logarithm.rs` need, and with the functions whose algorithms
+/// differ between the two.
+pub(super) trait Float:
+    Number + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self> + Neg<Output = Self>
+{
+    const HALF: Self;
+    const TWO: Self;
+    const INFINITY: Self;
+    const NAN: Self;
+    /// 1/ln 2.
+    const LOG2_E: Self;
+    /// ln 2 with so few bits that its product with any exponent is exact.
+    const LN2_HIGH: Self;
+    /// ln 2 − `LN2_HIGH`.
+    const LN2_LOW: Self;
+    /// 1.5·2^(bits of the fraction): adding it rounds to an integer and leaves that integer in the low bits.
+    const ROUNDER: Self;
+    /// 2^(bits of the fraction): floats of at least this magnitude are integers.
+    const INTEGERS: Self;
+    /// Where eˣ is 0 below and ∞ above.
+    const EXP_RANGE: (Self, Self);
+    /// Below it eˣ − 1 is −1.
+    const EXPM1_LOW: Self;
+    /// Below this magnitude x is the correctly rounded x + O(x²).
+    const TINY: Self;
+    /// The least normal number.
+    const MIN_NORMAL: Self;
+    /// A power of two that makes subnormals normal, and its exponent.
+    const LIFT: (Self, Self);
+
+    fn fused(self, b: Self, c: Self) -> Self;
+    fn root(self) -> Self;
+    fn copysign(self, sign: Self) -> Self;
+    /// 2ⁿ for `self` = `ROUNDER` + n, n an exponent of a normal number.
+    fn power_of_two(self) -> Self;
+    /// (k, m) with x = 2ᵏ·m and m in [√½, √2), of a normal positive x.
+    fn split(self) -> (Self, Self);
+    fn exp_polynomial<A: Arithmetic>(r: Self) -> Self;
+    fn log_polynomial<A: Arithmetic>(z: Self) -> Self;
+
+    fn erf<A: Arithmetic>(self) -> Self;
+    fn sin<A: Arithmetic>(self) -> Self;
+    fn cos<A: Arithmetic>(self) -> Self;
+    /// Whether sine and cosine above are wrong because x is too great for their reduction.
+    fn is_huge_angle(self) -> bool;
+    fn sin_of_huge(self) -> Self;
+    fn cos_of_huge(self) -> Self;
+    fn atan2<A: Arithmetic>(self, x: Self) -> Self;
+    fn pow<A: Arithmetic>(self, exponent: Self) -> Self;
+    fn from_integer(integer: i64) -> Self;
+}
+
+macro_rules! float_number {
+    ($float:ident) => {
+        impl Number for $float {
+            const ZERO: Self = 0.0;
+            const ONE: Self = 1.0;
+
+            #[inline(always)]
+            fn plus(self, other: Self) -> Self {
+                self + other
+            }
+            #[inline(always)]
+            fn minus(self, other: Self) -> Self {
+                self - other
+            }
+            #[inline(always)]
+            fn times(self, other: Self) -> Self {
+                self * other
+            }
+            #[inline(always)]
+            fn negated(self) -> Self {
+                -self
+            }
+            #[inline(always)]
+            fn magnitude(self) -> Self {
+                self.abs()
+            }
+            #[inline(always)]
+            fn sign(self) -> Self {
+                let nonzero = if self > 0.0 { 1.0 } else { self };
+                if self < 0.0 { -1.0 } else { nonzero }
+            }
+            #[inline(always)]
+            fn maximum(self, other: Self) -> Self {
+                let greater = if self > other { self } else { other };
+                if self.is_nan() { self } else { greater }
+            }
+            #[inline(always)]
+            fn minimum(self, other: Self) -> Self {
+                let lesser = if self < other { self } else { other };
+                if self.is_nan() { self } else { lesser }
+            }
+        }
+    };
+}
+float_number!(f32);
+float_number!(f64);
+
+impl Number for i64 {
+    const ZERO: Self = 0;
+    const ONE: Self = 1;
+
+    #[inline(always)]
+    fn plus(self, other: Self) -> Self {
+        self.wrapping_add(other)
+    }
+    #[inline(always)]
+    fn minus(self, other: Self) -> Self {
+        self.wrapping_sub(other)
+    }
+    #[inline(always)]
+    fn times(self, other: Self) -> Self {
+        self.wrapping_mul(other)
+    }
+    #[inline(always)]
+    fn negated(self) -> Self {
+        self.wrapping_neg()
+    }
+    #[inline(always)]
+    fn magnitude(self) -> Self {
+        self.wrapping_abs()
+    }
+    #[inline(always)]
+    fn sign(self) -> Self {
+        self.signum()
+    }
+    #[inline(always)]
+    fn maximum(self, other: Self) -> Self {
+        self.max(other)
+    }
+    #[inline(always)]
+    fn minimum(self, other: Self) -> Self {
+        self.min(other)
+    }
+}
+
+/// What the two floats share but for their widths. `$bits` is the unsigned integer of the same width, `$fraction` the
+/// bits of the fraction, `$bias` the exponent's bias, `$root_half` the pattern of √½ rounded down.
+macro_rules! float_bits {
+    ($float:ident, $bits:ident, $fraction:literal, $bias:literal, $root_half:literal, $functions:ident) => {
+        const HALF: Self = 0.5;
+        const TWO: Self = 2.0;
+        const INFINITY: Self = $float::INFINITY;
+        const NAN: Self = $float::NAN;
+        const LOG2_E: Self = std::$float::consts::LOG2_E;
+        const ROUNDER: Self = 1.5 * Self::INTEGERS;
+        const INTEGERS: Self = (1u64 << $fraction) as $float;
+        const MIN_NORMAL: Self = $float::MIN_POSITIVE;
+        const LIFT: (Self, Self) = (4.0 * Self::INTEGERS, $fraction as $float + 2.0);
+
+        #[inline(always)]
+        fn fused(self, b: Self, c: Self) -> Self {
+            self.mul_add(b, c)
+        }
+        #[inline(always)]
+        fn root(self) -> Self {
+            self.sqrt()
+        }
+        #[inline(always)]
+        fn copysign(self, sign: Self) -> Self {
+            $float::copysign(self, sign)
+        }
+        #[inline(always)]
+        fn power_of_two(self) -> Self {
+            $float::from_bits((self.to_bits() << $fraction).wrapping_add($bias << $fraction))
+        }
+        /// The exponent is read as an integer in the fraction of 2^`$fraction`, because older sets cannot convert it.
+        #[inline(always)]
+        fn split(self) -> (Self, Self) {
+            let shifted = self.to_bits().wrapping_add(($bias << $fraction) - $root_half);
+            let exponent = $float::from_bits((shifted >> $fraction) | Self::INTEGERS.to_bits());
+            let fraction = (shifted & ((1 << $fraction) - 1)) + $root_half;
+            (exponent - (Self::INTEGERS + $bias as $float), $float::from_bits(fraction))
+        }
+        #[inline(always)]
+        fn erf<A: Arithmetic>(self) -> Self {
+            $functions::erf::<A>(self)
+        }
+        #[inline(always)]
+        fn sin<A: Arithmetic>(self) -> Self {
+            $functions::sin::<A>(self)
+        }
+        #[inline(always)]
+        fn cos<A: Arithmetic>(self) -> Self {
+            $functions::cos::<A>(self)
+        }
+        #[inline(always)]
+        fn is_huge_angle(self) -> bool {
+            self.abs() > $functions::HUGE_ANGLE
+        }
+        #[inline(always)]
+        fn atan2<A: Arithmetic>(self, x: Self) -> Self {
+            $functions::atan2::<A>(self, x)
+        }
+        #[inline(always)]
+        fn pow<A: Arithmetic>(self, exponent: Self) -> Self {
+            $functions::pow::<A>(self, exponent)
+        }
+        #[inline(always)]
+        fn from_integer(integer: i64) -> Self {
+            integer as $float
+        }
+    };
+}
+
+impl Float for f32 {
+    float_bits!(f32, u32, 23, 127, 0x3f35_04f3, single);
+
+    const LN2_HIGH: Self = 0.693_145_75;
+    const LN2_LOW: Self = 1.428_606_8e-6;
+    const EXP_RANGE: (Self, Self) = (-104.0, 89.0);
+    const EXPM1_LOW: Self = -20.0;
+    const TINY: Self = 1.0 / (1u64 << 25) as f32;
+
+    #[inline(always)]
+    fn exp_polynomial<A: Arithmetic>(r: Self) -> Self {
+        polynomial::<A, _, _>(r, &coefficients::EXP_F32)
+    }
+    #[inline(always)]
+    fn log_polynomial<A: Arithmetic>(z: Self) -> Self {
+        polynomial::<A, _, _>(z, &coefficients::LOG_F32)
+    }
+    fn sin_of_huge(self) -> Self {
+        libm::sinf(self)
+    }
+    fn cos_of_huge(self) -> Self {
+        libm::cosf(self)
+    }
+}
+
+impl Float for f64 {
+    float_bits!(f64, u64, 52, 1023, 0x3fe6_a09e_667f_3bcc, double);
+
+    const LN2_HIGH: Self = 6.931_471_803_691_238e-1;
+    const LN2_LOW: Self = 1.908_214_929_270_587_7e-10;
+    const EXP_RANGE: (Self, Self) = (-746.0, 710.0);
+    const EXPM1_LOW: Self = -40.0;
+    const TINY: Self = 1.0 / (1u64 << 54) as f64;
+
+    #[inline(always)]
+    fn exp_polynomial<A: Arithmetic>(r: Self) -> Self {
+        polynomial::<A, _, _>(r, &coefficients::EXP_F64)
+    }
+    #[inline(always)]
+    fn log_polynomial<A: Arithmetic>(z: Self) -> Self {
+        polynomial::<A, _, _>(z, &coefficients::LOG_F64)
+    }
+    fn sin_of_huge(self) -> Self {
+        libm::sin(self)
+    }
+    fn cos_of_huge(self) -> Self {
+        libm::cos(self)
+    }
+}

@@ -16,11 +16,11 @@ mod product;
 mod show;
 mod tile;
 
-pub(crate) use access::{Access, Axis, Sizes, count};
+pub(crate) use access::{Access, count};
 pub(crate) use function::Function;
 pub(crate) use network::{Along, Kind, Network, Number, Origin, PlanError, Vertex};
 pub(crate) use product::{Batch, Contraction};
-pub(crate) use tile::{Action, Extent, Instruction, Memory, Padding, Place, TileProgram};
+pub(crate) use tile::{Action, Extent, Instruction, Padding, Place, TileProgram};
 
 use self::{cluster::Clusters, memory::Lifetime};
 use crate::{

@@ -30,7 +30,7 @@ const THIRD_LOW: f64 = 1.850_371_707_708_594e-17;
 pub(super) fn erf<A: Arithmetic>(x: f64) -> f64 {
     let magnitude = x.abs();
     let bounded = if magnitude > 5.95 { 5.95 } else { magnitude };
-    let exponent = polynomial::<A, _, _>(bounded - 3.0, &coefficients::ERFC_LOGARITHM);
+    let exponent = polynomial::<A, _, _>(bounded - 1.0, &coefficients::ERFC_LOGARITHM);
     let great = (1.0 - exp::<A, f64>(-exponent)).copysign(x);
     let small = A::fma(x, polynomial::<A, _, _>(x * x, &coefficients::ERF_SMALL), x);
     if magnitude < 1.0 { small } else { great }
@@ -42,7 +42,7 @@ pub(super) fn sin<A: Arithmetic>(x: f64) -> f64 {
     let (quadrant, high, low) = reduce(x);
     let result = of_quadrant::<A>(quadrant, high, low);
     // The sums above would lose the sign of −0.
-    if x.abs() < 1e-9 { x } else { result }
+    if x.abs() < f64::TINY { x } else { result }
 }
 
 /// cos x for |x| ≤ [`HUGE_ANGLE`].

@@ -31,7 +31,9 @@ pub(super) fn erf<A: Arithmetic>(x: f32) -> f32 {
 #[inline(always)]
 pub(super) fn sin<A: Arithmetic>(x: f32) -> f32 {
     let (quadrant, r) = reduce::<A>(f64::from(x));
-    of_quadrant::<A>(quadrant, r) as f32
+    let result = of_quadrant::<A>(quadrant, r) as f32;
+    // The polynomial would lose the sign of −0.
+    if x.abs() < f32::TINY { x } else { result }
 }
 
 /// cos x for |x| ≤ [`HUGE_ANGLE`].

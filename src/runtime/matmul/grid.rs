@@ -6,11 +6,11 @@ use std::ops::Range;
 use super::product::Block;
 
 /// Work of one task, in nanoseconds, that is worth handing to a thread.
-const TASK_NANOSECONDS: f64 = 30_000.0;
+const TASK_NANOSECONDS: f64 = 40_000.0;
 /// What takes no longer is not cut.
 const WHOLE_NANOSECONDS: f64 = 60_000.0;
 /// The most tasks of a product.
-const MOST_TASKS: usize = 64;
+const MOST_TASKS: usize = 32;
 
 /// What is to be cut.
 #[derive(Debug, Clone, Copy)]

@@ -23,51 +23,75 @@ pub(in crate::runtime) unsafe fn pack_columns<V: Vector>(
     vectors: usize,
     to: *mut V::Element,
 ) {
-    // SAFETY: the caller's promises are those of each of the three.
-    unsafe {
-        if source.across == 1 {
-            copy_rows::<V>(source, vectors, to);
-        } else if source.step == 1 {
-            transpose_columns::<V>(source, vectors, to);
-        } else {
-            gather(source, vectors * V::LANES, to);
-        }
-    }
+    // SAFETY: the caller's promises.
+    unsafe { pack::<V>(source, vectors * V::LANES, to) }
 }
 
 /// Packs one panel of A: step after step, each with its `width` rows side by side and nothing between.
 ///
 /// # Safety
-/// The source is readable; `to` has room for `length · width` elements.
+/// The machine has the vector's set; the source is readable; `to` has room for `length · width` elements.
 #[inline(always)]
 pub(in crate::runtime) unsafe fn pack_rows<V: Vector>(source: Source<V::Element>, to: *mut V::Element) {
-    // SAFETY: the caller's promises are those of both.
-    unsafe {
-        if source.across == 1 && source.width <= V::LANES {
-            for step in 0..source.length {
-                let row = V::load_first(source.from.offset(step as isize * source.step), source.width);
-                row.store_first(to.add(step * source.width), source.width);
+    // SAFETY: the caller's promises.
+    unsafe { pack::<V>(source, source.width, to) }
+}
+
+/// Packs steps of `row` elements, zeros behind the width.
+///
+/// # Safety
+/// The machine has the vector's set; the source is readable; `to` has room for `length · row` elements.
+#[inline(always)]
+unsafe fn pack<V: Vector>(source: Source<V::Element>, row: usize, to: *mut V::Element) {
+    for first in (0..row).step_by(V::LANES) {
+        // The last vector may be partly padding.
+        let lanes = V::LANES.min(row - first);
+        let width = source.width.saturating_sub(first).min(lanes);
+        let part = Source { from: source.from.wrapping_offset(first as isize * source.across), width, ..source };
+        let place = Place { to: to.wrapping_add(first), row, lanes };
+        // SAFETY: the part's columns are inside the source and its lanes inside the row.
+        unsafe {
+            if source.across == 1 {
+                copy_rows::<V>(part, place);
+            } else if source.step == 1 {
+                transpose::<V>(part, place);
+            } else {
+                gather(part, place);
             }
-        } else {
-            gather(source, source.width, to);
+        }
+    }
+}
+
+/// Where one vector of each packed step goes: so many lanes of it, in rows of so many elements.
+#[derive(Clone, Copy)]
+struct Place<T> {
+    to: *mut T,
+    row: usize,
+    lanes: usize,
+}
+
+impl<T> Place<T> {
+    /// # Safety
+    /// The machine has the vector's set, and the step is inside the panel.
+    #[inline(always)]
+    unsafe fn write<V: Vector<Element = T>>(self, step: usize, line: V) {
+        // SAFETY: the caller's promises; only lanes inside the row are written.
+        unsafe {
+            let to = self.to.add(step * self.row);
+            if self.lanes == V::LANES { line.store(to) } else { line.store_first(to, self.lanes) }
         }
     }
 }
 
 /// # Safety
-/// As for [`pack_columns`], with columns side by side in the source.
+/// As for [`pack`], with at most one vector of columns, which lie side by side in the source.
 #[inline(always)]
-unsafe fn copy_rows<V: Vector>(source: Source<V::Element>, vectors: usize, to: *mut V::Element) {
-    // The last vector may be partly or, where the width is short by a whole vector, entirely padding.
-    for vector in 0..vectors {
-        let lanes = source.width.saturating_sub(vector * V::LANES).min(V::LANES);
-        for step in 0..source.length {
-            // SAFETY: `lanes` columns from this vector's first are inside the source, the vector inside the panel.
-            unsafe {
-                let from = source.from.offset(step as isize * source.step).wrapping_add(vector * V::LANES);
-                let row = V::load_lanes(from, lanes);
-                row.store(to.add((step * vectors + vector) * V::LANES));
-            }
+unsafe fn copy_rows<V: Vector>(source: Source<V::Element>, place: Place<V::Element>) {
+    for step in 0..source.length {
+        // SAFETY: the step and its `width` columns are inside the source.
+        unsafe {
+            let from = source.from.offset(step as isize * source.step);
+            place.write(step, V::load_lanes(from, source.width));
         }
     }
 }
@@ -75,47 +99,40 @@ unsafe fn copy_rows<V: Vector>(source: Source<V::Element>, vectors: usize, to: *
 /// Transposes squares in registers.
 ///
 /// # Safety
-/// As for [`pack_columns`], with steps side by side in the source.
+/// As for [`pack`], with at most one vector of columns, in each of which steps lie side by side.
 #[inline(always)]
-unsafe fn transpose_columns<V: Vector>(source: Source<V::Element>, vectors: usize, to: *mut V::Element) {
-    for vector in 0..vectors {
-        let columns = source.width.saturating_sub(vector * V::LANES).min(V::LANES);
-        let from = source.from.wrapping_offset((vector * V::LANES) as isize * source.across);
-        let mut step = 0;
-        while step < source.length {
-            let steps = (source.length - step).min(V::LANES);
-            // SAFETY: `columns` columns and `steps` steps from here are inside the source, and as many rows of the
-            // vector inside the panel.
-            unsafe {
-                let mut square = [V::splat(V::Element::ZERO); MOST_LANES];
-                for (column, line) in square.iter_mut().enumerate().take(V::LANES) {
-                    if column < columns {
-                        let from = from.offset(column as isize * source.across).add(step);
-                        *line = V::load_lanes(from, steps);
-                    }
-                }
-                let square = V::transpose(square);
-                for (row, line) in square.iter().enumerate().take(V::LANES) {
-                    if row < steps {
-                        line.store(to.add(((step + row) * vectors + vector) * V::LANES));
-                    }
+unsafe fn transpose<V: Vector>(source: Source<V::Element>, place: Place<V::Element>) {
+    for step in (0..source.length).step_by(V::LANES) {
+        let steps = (source.length - step).min(V::LANES);
+        // SAFETY: `width` columns of `steps` steps from here are inside the source and the panel.
+        unsafe {
+            let mut square = [V::splat(V::Element::ZERO); MOST_LANES];
+            for (column, line) in square.iter_mut().enumerate().take(V::LANES) {
+                if column < source.width {
+                    let from = source.from.offset(column as isize * source.across).add(step);
+                    *line = V::load_lanes(from, steps);
                 }
             }
-            step += steps;
+            let square = V::transpose(square);
+            for (row, line) in square.iter().enumerate().take(V::LANES) {
+                if row < steps {
+                    place.write(step + row, *line);
+                }
+            }
         }
     }
 }
 
-/// Element by element, for strides that no vector can follow; pads rows to `row` elements with zeros.
+/// Element by element, for strides that no vector can follow.
 ///
 /// # Safety
-/// The source is readable; `to` has room for `length · row` elements, and `row` is at least the width.
-unsafe fn gather<T: Number>(source: Source<T>, row: usize, to: *mut T) {
+/// As for [`pack`].
+unsafe fn gather<T: Number>(source: Source<T>, place: Place<T>) {
     for step in 0..source.length {
-        for position in 0..row {
+        for position in 0..place.lanes {
             // SAFETY: `step` and `position` are inside the block, or nothing is read; the panel has this room.
             unsafe {
-                *to.add(step * row + position) = if position < source.width {
+                *place.to.add(step * place.row + position) = if position < source.width {
                     *source.from.offset(step as isize * source.step + position as isize * source.across)
                 } else {
                     T::ZERO

@@ -10,10 +10,11 @@ use super::{
     vector::Vector,
 };
 
-/// The most steps of k that are packed at once: a panel of B, two vectors wide, then fits the first cache.
-pub(in crate::runtime) const BLOCK_K: usize = 256;
-/// Rows of A in one visit of a packed block of B: BLOCK_K · BLOCK_M elements fit half of a second cache of 512 KiB.
-pub(super) const BLOCK_M: usize = 168;
+/// Bytes of a column of B that are packed at once: two vectors of columns and a tile's rows of A then fit the first
+/// cache together.
+const BLOCK_K_BYTES: usize = 1024;
+/// Rows of A in one visit of a packed block of B: BLOCK_M · BLOCK_K_BYTES fit half of a second cache of 512 KiB.
+const BLOCK_M: usize = 168;
 /// Bytes of a packed block of B, half of such a second cache.
 const PACKED_BYTES: usize = 256 * 1024;
 
@@ -64,8 +65,11 @@ pub(in crate::runtime) struct Rows<T> {
 }
 
 /// Columns that are packed at once.
-fn block_columns(element_bytes: usize) -> usize {
-    PACKED_BYTES / (BLOCK_K * element_bytes)
+const BLOCK_COLUMNS: usize = PACKED_BYTES / BLOCK_K_BYTES;
+
+/// The most steps of k that are packed at once.
+pub(in crate::runtime) fn block_steps(element_bytes: usize) -> usize {
+    BLOCK_K_BYTES / element_bytes
 }
 
 /// Elements of scratch memory that [`multiply`] asks for, for vectors of `lanes` lanes.
@@ -74,7 +78,7 @@ pub(super) fn scratch_elements(panels: &Panels, lanes: usize, element_bytes: usi
         Packing::Packed => panels.m.min(BLOCK_M),
         Packing::InPlace => 0,
     };
-    panels.k.min(BLOCK_K) * (packed_columns(panels, panels.n.min(block_columns(element_bytes)), lanes) + rows)
+    panels.k.min(block_steps(element_bytes)) * (packed_columns(panels, panels.n.min(BLOCK_COLUMNS), lanes) + rows)
 }
 
 /// Columns of a packed block of B: all, or in place only those of a panel that is not of whole vectors.
@@ -90,14 +94,13 @@ fn packed_columns(panels: &Panels, n: usize, lanes: usize) -> usize {
 /// [`scratch_elements`].
 #[inline(always)]
 pub(super) unsafe fn multiply<V: Vector>(panels: &Panels, at: Pointers<V::Element>, scratch: *mut V::Element) {
-    let n_blocks = panels.k.div_ceil(BLOCK_K);
-    let width = block_columns(size_of::<V::Element>());
+    let n_blocks = panels.k.div_ceil(block_steps(size_of::<V::Element>()));
     for block in 0..n_blocks {
         // The blocks of k are equal within one step, so none is too short to hide the cost of writing C.
         let (from, to) = (panels.k * block / n_blocks, panels.k * (block + 1) / n_blocks);
         let output = if block == 0 { panels.output } else { Accumulation::Add };
-        for column in (0..panels.n).step_by(width) {
-            let part = Panels { n: width.min(panels.n - column), k: to - from, output, ..*panels };
+        for column in (0..panels.n).step_by(BLOCK_COLUMNS) {
+            let part = Panels { n: BLOCK_COLUMNS.min(panels.n - column), k: to - from, output, ..*panels };
             // SAFETY: the part's steps and columns lie inside the block that the caller vouches for.
             unsafe {
                 let a = at.a.wrapping_offset(from as isize * panels.a[1]);

@@ -16,7 +16,9 @@ use crate::{graph::DType, runtime::instruction_set::InstructionSet};
 const TINY: usize = 4;
 /// From so many rows in a block on, copying the rows of B into panels costs less than reading them where they lie.
 const ROWS_TO_PACK_COLUMNS: usize = 96;
-/// From so many columns in a block on, the same for A, where its steps are far apart.
+/// Lines of memory so far apart share a set of the first cache, and a strip of them does not fit.
+const SET_PERIOD: usize = 4096;
+/// From so many columns in a block on, copying A costs less than reading it where neither stride is 1 or lines collide.
 const COLUMNS_TO_PACK_ROWS: usize = 128;
 
 /// How a product is computed.
@@ -85,7 +87,7 @@ impl ProductPlan {
             product,
         };
         if let Path::Panels(..) = path {
-            plan.path = choose_packing(&plan.product, plan.grid.largest());
+            plan.path = choose_packing(&plan.product, plan.grid.largest(), kernels.element_bytes);
         }
         plan.scratch_bytes = plan.scratch_elements(kernels.lanes) * kernels.element_bytes;
         plan
@@ -185,9 +187,13 @@ fn choose_path(product: &Product) -> Path {
     }
 }
 
-fn choose_packing(product: &Product, [m, n]: [usize; 2]) -> Path {
-    let pack_b = product.b[1] != 1 || m >= ROWS_TO_PACK_COLUMNS;
-    let pack_a = product.a[1] != 1 && n >= COLUMNS_TO_PACK_ROWS;
+fn choose_packing(product: &Product, [m, n]: [usize; 2], element_bytes: usize) -> Path {
+    let collides = |strides: [isize; 2]| {
+        strides.iter().any(|stride| *stride != 0 && (stride.unsigned_abs() * element_bytes).is_multiple_of(SET_PERIOD))
+    };
+    let has_unit = |strides: [isize; 2]| strides.contains(&1);
+    let pack_b = product.b[1] != 1 || m >= ROWS_TO_PACK_COLUMNS || (m >= 32 && collides(product.b));
+    let pack_a = n >= COLUMNS_TO_PACK_ROWS && (!has_unit(product.a) || collides(product.a));
     let packing = |packed: bool| if packed { Packing::Packed } else { Packing::InPlace };
     Path::Panels(packing(pack_a), packing(pack_b))
 }

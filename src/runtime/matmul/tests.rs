@@ -230,11 +230,13 @@ fn every_shape() {
 
 #[test]
 fn every_layout() {
-    for shape in [[3, 2, 4], [1, 37, 1], [1, 19, 41], [35, 23, 1], [37, 1, 45], [31, 19, 43], [5, 300, 130]] {
+    for shape in [[3, 2, 4], [1, 37, 1], [1, 19, 41], [35, 23, 1], [37, 1, 45], [31, 19, 43], [5, 270, 130]] {
         for a in READ {
             for b in READ {
-                for c in WRITTEN {
-                    check_everywhere(Case { shape, layouts: [a, b, c], batches: 1, output: ADD });
+                // With large operands, C's layouts are tried with the plainest of A and B alone.
+                let is_plain = a == Layout::Rows && b == Layout::Rows;
+                for c in &WRITTEN[..if shape[1] < 100 || is_plain { WRITTEN.len() } else { 1 }] {
+                    check_everywhere(Case { shape, layouts: [a, b, *c], batches: 1, output: ADD });
                 }
             }
         }

@@ -75,7 +75,12 @@ pub(super) unsafe fn multiply_tile<V: Vector, const ROWS: usize, const VECTORS: 
 /// # Safety
 /// The machine has the vector's set, and `c` is valid for `lanes` elements.
 #[inline(always)]
-pub(super) unsafe fn write_vector<V: Vector>(sum: V, c: *mut V::Element, lanes: usize, output: Accumulation) {
+pub(in crate::runtime) unsafe fn write_vector<V: Vector>(
+    sum: V,
+    c: *mut V::Element,
+    lanes: usize,
+    output: Accumulation,
+) {
     // SAFETY: only the lanes that the caller vouches for are touched.
     unsafe {
         match (output, lanes == V::LANES) {

@@ -1,0 +1,186 @@
+//! The plan's numbers about space: where patches lie in spread input, how much of it is held at once, in which order
+//! taps are summed. In: a convolution. Out: offsets and sizes; it reads no operand.
+//!
+//! Spread input is a copy of a few images and channels in scratch memory, padded and dilated, with contiguous rows: there
+//! every patch is the same pattern of offsets, and nothing asks whether it is on the border.
+
+use super::descriptor::{Convolution, SpatialAxis};
+
+/// Columns (outputs) that share a copy of spread input, about.
+const CHUNK_COLUMNS: usize = 768;
+/// Bytes that spread input should not exceed, so that it stays in the second cache with the rest.
+const SPREAD_BYTES: usize = 192 * 1024;
+
+/// How the columns of a packed panel are found in spread input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Patches {
+    /// Neighbouring outputs read neighbouring elements, in long rows: rows are copied.
+    Copied,
+    /// Outputs come in short rows, but neighbouring taps read neighbouring elements: squares are transposed.
+    Transposed,
+    Gathered,
+}
+
+/// Offsets are in elements, of spread input unless said otherwise.
+#[derive(Debug, Clone)]
+pub(super) struct Geometry {
+    /// The axes, with those flipped along which w runs backwards: see [`Tap`].
+    pub(super) axes: Vec<Spread>,
+    /// For each tap, in order, where it lies relative to the place of its output.
+    pub(super) tap_offsets: Vec<isize>,
+    /// For each tap, in the same order, where its weight lies in w relative to the first.
+    pub(super) weight_offsets: Vec<isize>,
+    /// Where the first tap's weight lies in w.
+    pub(super) first_weight: isize,
+    /// Taps side by side in w with one stride between them.
+    pub(super) weight_run: usize,
+    pub(super) weight_step: isize,
+    pub(super) patches: Patches,
+    /// Channels that are spread and summed in one visit.
+    pub(super) channel_block: usize,
+    /// Taps that are summed in one visit.
+    pub(super) tap_block: usize,
+    pub(super) chunk: usize,
+    pub(super) channel_stride: isize,
+    pub(super) image_stride: isize,
+    /// The most elements of spread input that are held at once.
+    pub(super) spread_elements: usize,
+}
+
+/// One axis of spread input.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Spread {
+    pub(super) axis: SpatialAxis,
+    /// Positions that are held at once.
+    pub(super) extent: usize,
+    pub(super) stride: isize,
+}
+
+impl Geometry {
+    /// `panel`: the columns of a full panel; `steps`: the most steps of a visit.
+    pub(super) fn new(convolution: &Convolution, panel: usize, steps: usize, element_bytes: usize) -> Geometry {
+        let taps = convolution.taps();
+        let mut channel_block = (steps / taps.max(1)).clamp(1, convolution.channels.max(1));
+        let mut chunk = CHUNK_COLUMNS.next_multiple_of(panel);
+        let mut layout = Layout::new(convolution, chunk);
+        while layout.elements(channel_block) * element_bytes > SPREAD_BYTES && chunk > panel {
+            chunk = (chunk / 2).next_multiple_of(panel);
+            layout = Layout::new(convolution, chunk);
+        }
+        while layout.elements(channel_block) * element_bytes > SPREAD_BYTES && channel_block > 1 {
+            channel_block = channel_block.div_ceil(2);
+        }
+        // Blocks are made equal, so that none is too short to hide the cost of writing the output.
+        let even = |whole: usize, block: usize| whole.max(1).div_ceil(whole.max(1).div_ceil(block.max(1)));
+        let channel_block = even(convolution.channels, channel_block);
+        let offsets = TapOffsets::new(&layout.axes);
+        Geometry {
+            patches: patches(&layout.axes),
+            tap_offsets: offsets.taps,
+            weight_offsets: offsets.weights,
+            first_weight: offsets.first_weight,
+            weight_run: offsets.weight_run,
+            weight_step: offsets.weight_step,
+            channel_block,
+            tap_block: even(taps, steps),
+            chunk,
+            channel_stride: layout.channel_elements as isize,
+            image_stride: (layout.channel_elements * channel_block) as isize,
+            spread_elements: layout.elements(channel_block),
+            axes: layout.axes,
+        }
+    }
+}
+
+/// How spread input lies for chunks of some number of columns.
+struct Layout {
+    axes: Vec<Spread>,
+    channel_elements: usize,
+    images: usize,
+}
+
+impl Layout {
+    fn new(convolution: &Convolution, chunk: usize) -> Layout {
+        let places = convolution.places().max(1);
+        let mut axes: Vec<Spread> =
+            convolution.axes.iter().map(|axis| Spread { axis: *axis, extent: whole_extent(axis), stride: 1 }).collect();
+        let mut images = convolution.batch.max(1);
+        if places > chunk {
+            // A chunk is inside one image and needs just some rows of its first axis.
+            images = 1;
+            let rows = (chunk - 1).div_ceil(places / axes[0].axis.output.max(1)) + 1;
+            let axis = SpatialAxis { output: rows.min(axes[0].axis.output), ..axes[0].axis };
+            axes[0].extent = whole_extent(&axis);
+        } else {
+            images = images.min((chunk - 1).div_ceil(places) + 1);
+        }
+        let mut stride = 1;
+        for axis in axes.iter_mut().rev() {
+            axis.stride = stride as isize;
+            stride *= axis.extent;
+        }
+        Layout { axes, channel_elements: stride, images }
+    }
+
+    fn elements(&self, channels: usize) -> usize {
+        self.images * channels * self.channel_elements
+    }
+}
+
+/// Positions between the first tap of the first output and the last tap of the last one.
+fn whole_extent(axis: &SpatialAxis) -> usize {
+    axis.output.saturating_sub(1) * axis.stride + axis.kernel.saturating_sub(1) * axis.kernel_dilation + 1
+}
+
+struct TapOffsets {
+    taps: Vec<isize>,
+    weights: Vec<isize>,
+    first_weight: isize,
+    weight_run: usize,
+    weight_step: isize,
+}
+
+impl TapOffsets {
+    /// Axes along which w runs backwards are visited from their far end, so that weights are read forwards.
+    fn new(axes: &[Spread]) -> TapOffsets {
+        let (mut taps, mut weights, mut first_weight) = (vec![0], vec![0], 0);
+        for Spread { axis, stride, .. } in axes {
+            let (count, step) = (axis.kernel as isize, axis.kernel_dilation as isize * stride);
+            let is_backwards = axis.w < 0;
+            let tap = move |k: isize| if is_backwards { (count - 1 - k) * step } else { k * step };
+            let weight = axis.w.abs();
+            first_weight += if is_backwards { (count - 1) * axis.w } else { 0 };
+            taps = taps.iter().flat_map(|offset| (0..count).map(move |k| offset + tap(k))).collect();
+            weights = weights.iter().flat_map(|offset| (0..count).map(move |k| offset + k * weight)).collect();
+        }
+        let (weight_run, weight_step) = longest_run(axes);
+        TapOffsets { taps, weights, first_weight, weight_run, weight_step }
+    }
+}
+
+/// How many taps, from each multiple of that number, have weights at one stride, and that stride.
+fn longest_run(axes: &[Spread]) -> (usize, isize) {
+    let (mut run, mut step) = (1, 1);
+    for Spread { axis, .. } in axes.iter().rev().filter(|spread| spread.axis.kernel > 1) {
+        if run == 1 {
+            step = axis.w.abs();
+        } else if axis.w.abs() != step * run as isize {
+            break;
+        }
+        run *= axis.kernel;
+    }
+    (run, step)
+}
+
+/// Rows of outputs are copied where they are side by side and not much shorter than rows of taps.
+fn patches(axes: &[Spread]) -> Patches {
+    let Some(Spread { axis, .. }) = axes.last() else { return Patches::Gathered };
+    let is_tap_row = axis.kernel_dilation == 1 && axis.w >= 0;
+    if is_tap_row && axis.kernel >= 4 && (axis.stride != 1 || 2 * axis.output <= axis.kernel) {
+        Patches::Transposed
+    } else if axis.stride == 1 {
+        Patches::Copied
+    } else {
+        Patches::Gathered
+    }
+}

@@ -1,0 +1,18 @@
+//! Convolutions over any number of spatial axes. In: sizes, strides and an instruction set; then operands. Out: the
+//! outputs, in tasks that may run on any threads. Gradients are convolutions too, so nothing here knows of them.
+//!
+//! A convolution is computed as a product of weights `[o, (c, k)]` and patches `[(c, k), (n, p)]`. Patches are never in
+//! memory as a whole: a panel of them at a time is packed, from a padded copy of a few channels and images.
+#![expect(unsafe_code, reason = "kernels read and write memory that the plan has laid out")]
+
+mod descriptor;
+mod geometry;
+mod patches;
+mod plan;
+mod run;
+mod spread;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use descriptor::{Convolution, ConvolutionOperands, SpatialAxis};
+pub(crate) use plan::ConvolutionPlan;

@@ -1,0 +1,200 @@
+//! Decides once how a convolution is computed. In: a [`Convolution`] and an instruction set. Out: a plan of tasks, to be
+//! run in any order on any threads. It computes nothing itself: see `run.rs`.
+
+use super::{
+    descriptor::{Convolution, ConvolutionOperands},
+    geometry::Geometry,
+    run::run_task,
+};
+use crate::{
+    graph::DType,
+    runtime::{
+        instruction_set::InstructionSet,
+        matmul::{
+            grid::{Cut, Grid},
+            vector_portable::Portable,
+        },
+    },
+};
+
+/// Bytes of a column of patches that are summed in one visit: a panel of them fits the first cache.
+const STEP_BYTES: usize = 1280;
+
+type RunTask = unsafe fn(&ConvolutionPlan, usize, ConvolutionOperands, *mut u8);
+
+/// A convolution, cut into tasks that may run in any order and on any thread.
+#[derive(Debug, Clone)]
+pub(crate) struct ConvolutionPlan {
+    pub(super) convolution: Convolution,
+    pub(super) geometry: Geometry,
+    pub(super) weights: Weights,
+    pub(super) grid: Grid,
+    pub(super) scratch: ScratchLayout,
+    run: RunTask,
+}
+
+/// How weights reach the tiles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Weights {
+    /// Read where they lie: the steps of a visit have one stride.
+    InPlace,
+    Packed,
+}
+
+/// Where each part of the scratch memory begins, in bytes.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct ScratchLayout {
+    pub(super) panel: usize,
+    pub(super) weights: usize,
+    pub(super) tile: usize,
+    pub(super) places: usize,
+    pub(super) outputs: usize,
+    bytes: usize,
+}
+
+/// What planning asks of an instruction set and a dtype.
+#[derive(Clone, Copy)]
+struct Kernels {
+    lanes: usize,
+    element_bytes: usize,
+    /// Multiplications and additions in a nanosecond, roughly.
+    flops: f64,
+    run: RunTask,
+}
+
+impl ConvolutionPlan {
+    /// # Panics
+    /// For dtypes that are no floats, and for no spatial axis: inference refuses both.
+    pub(crate) fn new(convolution: &Convolution, set: InstructionSet) -> ConvolutionPlan {
+        assert!(!convolution.axes.is_empty(), "invariant: a convolution has a spatial axis");
+        let kernels = kernels(convolution.dtype, set);
+        let columns = 2 * kernels.lanes;
+        let geometry = Geometry::new(convolution, columns, STEP_BYTES / kernels.element_bytes, kernels.element_bytes);
+        let grid = cut(convolution, kernels);
+        let weights = choose_weights(convolution, &geometry);
+        let scratch = lay_out(&geometry, weights, grid.largest()[0], kernels);
+        ConvolutionPlan { convolution: convolution.clone(), geometry, weights, grid, scratch, run: kernels.run }
+    }
+
+    pub(crate) fn n_tasks(&self) -> usize {
+        self.grid.n_tasks()
+    }
+
+    /// Bytes of scratch memory, aligned to 64, that each running task needs.
+    pub(crate) fn scratch_bytes(&self) -> usize {
+        self.scratch.bytes
+    }
+
+    /// Multiplications and additions of the whole, those with padding among them.
+    pub(crate) fn flops(&self) -> u64 {
+        let Convolution { batch, groups, channels, kernels, .. } = self.convolution;
+        let (places, taps) = (self.convolution.places(), self.convolution.taps());
+        2 * (batch * places * groups * kernels * channels * taps) as u64
+    }
+
+    /// Computes some channels of some outputs.
+    ///
+    /// # Safety
+    /// The operands are valid for the convolution's sizes and strides, and aligned for its dtype. `out` overlaps neither x
+    /// nor w, and no task runs twice at a time. `scratch` is aligned to 64, valid for [`Self::scratch_bytes`] and used by
+    /// no other task meanwhile. The task is below [`Self::n_tasks`]. The machine has the plan's set.
+    pub(crate) unsafe fn run_task(&self, task: usize, operands: ConvolutionOperands, scratch: *mut u8) {
+        debug_assert!(task < self.n_tasks(), "invariant: tasks are counted by n_tasks");
+        // SAFETY: the caller's promises are those of the kernel that was chosen with the dtype and the set.
+        unsafe { (self.run)(self, task, operands, scratch) }
+    }
+}
+
+/// Groups are cut first; then columns, whose blocks pack nothing twice, before rows, which pack the same patches again.
+fn cut(convolution: &Convolution, kernels: Kernels) -> Grid {
+    let Convolution { groups, channels, kernels: m, .. } = *convolution;
+    let n = convolution.batch * convolution.places();
+    let steps = channels * convolution.taps();
+    // A row of patches costs some six tiles' vectors to pack, whatever the number of kernels.
+    let flops = 2.0 * (groups * n * steps) as f64 * (m as f64 + 6.0);
+    Grid::new(&Cut {
+        batches: groups,
+        m,
+        n,
+        unit: [1, 2 * kernels.lanes],
+        nanoseconds: flops / kernels.flops,
+        packing: [1.0, 6.0],
+    })
+}
+
+/// In place only where all steps of a visit are at one stride.
+fn choose_weights(convolution: &Convolution, geometry: &Geometry) -> Weights {
+    let taps = convolution.taps();
+    let is_run = geometry.weight_run == taps;
+    let channels_follow = convolution.w[1] == geometry.weight_step * taps as isize;
+    if is_run && (geometry.channel_block == 1 || channels_follow) { Weights::InPlace } else { Weights::Packed }
+}
+
+fn lay_out(geometry: &Geometry, weights: Weights, rows: usize, kernels: Kernels) -> ScratchLayout {
+    let columns = 2 * kernels.lanes;
+    let steps = geometry.channel_block * geometry.tap_block;
+    let mut end = 0;
+    let mut place = |elements: usize, element_bytes: usize| {
+        let start = end;
+        end += (elements * element_bytes).next_multiple_of(64);
+        start
+    };
+    // Spread input comes first and is followed by a vector that its last row may overhang.
+    place(geometry.spread_elements + kernels.lanes, kernels.element_bytes);
+    let panel = place(steps * columns, kernels.element_bytes);
+    let packed = if weights == Weights::Packed { rows * steps } else { 0 };
+    let weights = place(packed, kernels.element_bytes);
+    let tile = place(rows * columns, kernels.element_bytes);
+    let places = place(geometry.chunk, size_of::<isize>());
+    let outputs = place(geometry.chunk, size_of::<isize>());
+    ScratchLayout { panel, weights, tile, places, outputs, bytes: end }
+}
+
+fn kernels(dtype: DType, set: InstructionSet) -> Kernels {
+    let of = |lanes, element_bytes, flops, run| Kernels { lanes, element_bytes, flops, run };
+    match (dtype, set) {
+        #[cfg(target_arch = "x86_64")]
+        (DType::F32, InstructionSet::Avx512) => of(16, 4, 200.0, x86::run_avx512::<std::arch::x86_64::__m512>),
+        #[cfg(target_arch = "x86_64")]
+        (DType::F64, InstructionSet::Avx512) => of(8, 8, 100.0, x86::run_avx512::<std::arch::x86_64::__m512d>),
+        #[cfg(target_arch = "x86_64")]
+        (DType::F32, InstructionSet::Avx2) => of(8, 4, 80.0, x86::run_avx2::<std::arch::x86_64::__m256>),
+        #[cfg(target_arch = "x86_64")]
+        (DType::F64, InstructionSet::Avx2) => of(4, 8, 40.0, x86::run_avx2::<std::arch::x86_64::__m256d>),
+        (DType::F32, _) => of(4, 4, 15.0, run_task::<Portable<f32>>),
+        (DType::F64, _) => of(4, 8, 8.0, run_task::<Portable<f64>>),
+        (DType::I64 | DType::Bool, _) => unreachable!("invariant: convolutions are of floats"),
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use super::{ConvolutionOperands, ConvolutionPlan, run_task};
+    use crate::runtime::matmul::vector::Vector;
+
+    /// # Safety
+    /// As for [`ConvolutionPlan::run_task`], with AVX2 and FMA.
+    #[target_feature(enable = "avx2,fma")]
+    pub(super) unsafe fn run_avx2<V: Vector>(
+        plan: &ConvolutionPlan,
+        task: usize,
+        operands: ConvolutionOperands,
+        scratch: *mut u8,
+    ) {
+        // SAFETY: the caller's promises.
+        unsafe { run_task::<V>(plan, task, operands, scratch) }
+    }
+
+    /// # Safety
+    /// As for [`ConvolutionPlan::run_task`], with AVX-512 F, BW, DQ and VL.
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+    pub(super) unsafe fn run_avx512<V: Vector>(
+        plan: &ConvolutionPlan,
+        task: usize,
+        operands: ConvolutionOperands,
+        scratch: *mut u8,
+    ) {
+        // SAFETY: the caller's promises.
+        unsafe { run_task::<V>(plan, task, operands, scratch) }
+    }
+}

@@ -1,0 +1,316 @@
+//! Computes one task of a convolution: a product of weights and patches, whose patches are packed panel by panel. In: a
+//! plan, operands and scratch memory. Out: some channels of some outputs. It decides nothing and allocates nothing.
+
+use std::ops::Range;
+
+use super::{
+    descriptor::{Convolution, ConvolutionOperands},
+    patches::{Columns, Steps, pack_patches, run_end},
+    plan::{ConvolutionPlan, Weights},
+    spread::{Part, spread_input},
+};
+use crate::runtime::matmul::{
+    Accumulation,
+    pack::{Source, pack_rows},
+    panels::{Rows, Strips, multiply_strips},
+    tile::write_vector,
+    vector::{Number, Vector},
+};
+
+/// The parts of the scratch memory, and the operands at the task's group and first row.
+#[derive(Clone, Copy)]
+struct Memory<T> {
+    x: *const T,
+    w: *const T,
+    out: *mut T,
+    spread: *mut T,
+    panel: *mut T,
+    weights: *mut T,
+    tile: *mut T,
+    places: *mut isize,
+    outputs: *mut isize,
+}
+
+/// Columns that share spread input, and what of the input it holds.
+#[derive(Clone)]
+struct Chunk {
+    columns: Range<usize>,
+    images: Range<usize>,
+    first_output: usize,
+}
+
+/// # Safety
+/// As for [`ConvolutionPlan::run_task`].
+#[inline(always)]
+pub(super) unsafe fn run_task<V: Vector>(
+    plan: &ConvolutionPlan,
+    task: usize,
+    operands: ConvolutionOperands,
+    scratch: *mut u8,
+) {
+    let block = plan.grid.block(task);
+    for group in block.batches.clone() {
+        let memory = memory::<V::Element>(plan, [group, block.rows.start], operands, scratch);
+        let mut column = block.columns.start;
+        while column < block.columns.end {
+            let chunk = next_chunk(plan, column..block.columns.end);
+            column = chunk.columns.end;
+            // SAFETY: the block lies inside out, as the caller's task does; tables are as long as a chunk.
+            unsafe {
+                locate(plan, &chunk, memory);
+                let first_channel = group * plan.convolution.channels;
+                run_chunk::<V>(plan, &chunk, [first_channel, block.rows.len()], memory);
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn memory<T: Number>(
+    plan: &ConvolutionPlan,
+    [group, row]: [usize; 2],
+    operands: ConvolutionOperands,
+    scratch: *mut u8,
+) -> Memory<T> {
+    let Convolution { w, out, kernels, .. } = plan.convolution;
+    let kernel = (group * kernels + row) as isize;
+    let layout = &plan.scratch;
+    let part = |start: usize| scratch.wrapping_add(start).cast::<T>();
+    Memory {
+        x: operands.x.cast(),
+        w: operands.w.cast::<T>().wrapping_offset(kernel * w[0] + plan.geometry.first_weight),
+        out: operands.out.cast::<T>().wrapping_offset(kernel * out[1]),
+        spread: part(0),
+        panel: part(layout.panel),
+        weights: part(layout.weights),
+        tile: part(layout.tile),
+        places: scratch.wrapping_add(layout.places).cast(),
+        outputs: scratch.wrapping_add(layout.outputs).cast(),
+    }
+}
+
+/// As many columns as the geometry made room for: of several whole images, or of some rows of one.
+#[inline(always)]
+fn next_chunk(plan: &ConvolutionPlan, columns: Range<usize>) -> Chunk {
+    let (places, geometry) = (plan.convolution.places(), &plan.geometry);
+    let image = columns.start / places;
+    let mut end = columns.end.min(columns.start + geometry.chunk);
+    let mut first_output = 0;
+    if places > geometry.chunk {
+        end = end.min((image + 1) * places);
+        first_output = (columns.start - image * places) / (places / geometry.axes[0].axis.output);
+    }
+    Chunk { columns: columns.start..end, images: image..(end - 1) / places + 1, first_output }
+}
+
+/// Writes the tables of a chunk: where its outputs lie in spread input and in out.
+///
+/// # Safety
+/// The tables have room for the chunk.
+#[inline(always)]
+unsafe fn locate<T>(plan: &ConvolutionPlan, chunk: &Chunk, memory: Memory<T>) {
+    let (axes, places) = (&plan.geometry.axes, plan.convolution.places());
+    let last = &axes[axes.len() - 1];
+    let row = last.axis.output;
+    let mut column = chunk.columns.start;
+    while column < chunk.columns.end {
+        // A row of outputs is located as a whole.
+        let image = column / places;
+        let (mut rest, first) = ((column - image * places) / row, column % row);
+        let mut place = (image - chunk.images.start) as isize * plan.geometry.image_stride;
+        let mut output = image as isize * plan.convolution.out[0];
+        for spread in axes[..axes.len() - 1].iter().rev() {
+            let position = (rest % spread.axis.output) as isize;
+            rest /= spread.axis.output;
+            place += position * spread.axis.stride as isize * spread.stride;
+            output += position * spread.axis.out;
+        }
+        place -= (chunk.first_output * axes[0].axis.stride) as isize * axes[0].stride;
+        for position in first..row.min(first + chunk.columns.end - column) {
+            let index = column - chunk.columns.start + position - first;
+            // SAFETY: the index is below the number of the chunk's columns, for which the tables have room.
+            unsafe {
+                *memory.places.add(index) = place + (position * last.axis.stride) as isize;
+                *memory.outputs.add(index) = output + position as isize * last.axis.out;
+            }
+        }
+        column += row - first;
+    }
+}
+
+/// The sums of a chunk, in blocks of channels and taps, always in the same order. The first number is the group's first
+/// channel, the second that of rows.
+///
+/// # Safety
+/// As for [`ConvolutionPlan::run_task`], with tables for the chunk.
+#[inline(always)]
+unsafe fn run_chunk<V: Vector>(
+    plan: &ConvolutionPlan,
+    chunk: &Chunk,
+    [first_channel, rows]: [usize; 2],
+    memory: Memory<V::Element>,
+) {
+    let (geometry, convolution) = (&plan.geometry, &plan.convolution);
+    let n_taps = convolution.taps();
+    if convolution.channels * n_taps == 0 {
+        // SAFETY: the caller vouches for out and for the tables.
+        unsafe { write_nothing(plan, chunk, rows, memory) };
+        return;
+    }
+    for channel in (0..convolution.channels).step_by(geometry.channel_block) {
+        let channels = geometry.channel_block.min(convolution.channels - channel);
+        let start = first_channel + channel;
+        let part = Part {
+            x: memory.x,
+            images: chunk.images.clone(),
+            channels: start..start + channels,
+            first_output: chunk.first_output,
+            to: memory.spread,
+        };
+        // SAFETY: the chunk's images and channels are inside x, and the geometry counted the room that they take.
+        unsafe { spread_input::<V>(convolution, geometry, &part) };
+        for tap in (0..n_taps).step_by(geometry.tap_block) {
+            let steps = Steps { channels, taps: tap..n_taps.min(tap + geometry.tap_block) };
+            let output = if channel + tap == 0 { convolution.output } else { Accumulation::Add };
+            let w = convolution.w[1] * channel as isize;
+            let memory = Memory { w: memory.w.wrapping_offset(w), ..memory };
+            let visit = Visit { steps, rows, columns: chunk.columns.len(), output };
+            // SAFETY: the steps are inside the block that has just been spread.
+            unsafe { run_visit::<V>(plan, &visit, memory) };
+        }
+    }
+}
+
+/// An empty sum.
+///
+/// # Safety
+/// `out` is valid for the rows and the chunk, which the tables hold.
+unsafe fn write_nothing<T: Number>(plan: &ConvolutionPlan, chunk: &Chunk, rows: usize, memory: Memory<T>) {
+    if plan.convolution.output == Accumulation::Add {
+        return;
+    }
+    for row in 0..rows {
+        for column in 0..chunk.columns.len() {
+            let row = row as isize * plan.convolution.out[1];
+            // SAFETY: the caller's promise.
+            unsafe { *memory.out.offset(row + *memory.outputs.add(column)) = T::ZERO };
+        }
+    }
+}
+
+/// Some steps for all rows and columns of a chunk.
+#[derive(Clone)]
+struct Visit {
+    steps: Steps,
+    rows: usize,
+    columns: usize,
+    output: Accumulation,
+}
+
+impl Visit {
+    #[inline(always)]
+    fn n_steps(&self) -> usize {
+        self.steps.channels * self.steps.taps.len()
+    }
+}
+
+/// # Safety
+/// As for [`run_chunk`], with `memory.w` at the visit's first channel.
+#[inline(always)]
+unsafe fn run_visit<V: Vector>(plan: &ConvolutionPlan, visit: &Visit, memory: Memory<V::Element>) {
+    let first_weight = plan.geometry.weight_offsets[visit.steps.taps.start];
+    let strides = [plan.convolution.w[0], plan.geometry.weight_step];
+    // SAFETY: scratch memory has room for the weights and one panel; the tables for the columns.
+    unsafe {
+        let packed = match plan.weights {
+            Weights::InPlace => None,
+            Weights::Packed => {
+                pack_weights::<V>(plan, visit, memory);
+                Some(memory.weights.cast_const())
+            }
+        };
+        let panel = 2 * V::LANES;
+        for column in (0..visit.columns).step_by(panel) {
+            let count = panel.min(visit.columns - column);
+            let columns = Columns {
+                places: std::slice::from_raw_parts(memory.places.add(column), count),
+                outputs: std::slice::from_raw_parts(memory.outputs.add(column), count),
+            };
+            pack_patches::<V>(&plan.geometry, &columns, &visit.steps, memory.spread, memory.panel);
+            let strips = Strips { k: visit.n_steps(), n: count, packed: memory.panel.cast_const(), in_place: None };
+            let (m, a) = (visit.rows, memory.w.wrapping_offset(first_weight));
+            let (c, c_row, output) = (memory.out, plan.convolution.out[1], visit.output);
+            let rows = Rows { m, a, strides, packed, c, c_row, output };
+            multiply_panel::<V>(&rows, &strips, &columns, memory.tile);
+        }
+    }
+}
+
+/// The tiles of one panel, written to out at once where its outputs are side by side, else by way of the scratch
+/// memory.
+///
+/// # Safety
+/// As for [`multiply_strips`] with C at the columns' outputs; `tile` has room for the rows of a panel.
+#[inline(always)]
+unsafe fn multiply_panel<V: Vector>(
+    rows: &Rows<V::Element>,
+    strips: &Strips<V::Element>,
+    columns: &Columns<'_>,
+    tile: *mut V::Element,
+) {
+    // SAFETY: outputs are offsets inside out for each of the rows, which the caller vouches for.
+    unsafe {
+        if run_end(columns.outputs, 0) == columns.count() {
+            let c = rows.c.offset(columns.outputs[0]);
+            multiply_strips::<V>(&Rows { c, ..*rows }, strips);
+            return;
+        }
+        let c_row = 2 * V::LANES as isize;
+        let aside = Rows { c: tile, c_row, output: Accumulation::Overwrite, ..*rows };
+        multiply_strips::<V>(&aside, strips);
+        let mut column = 0;
+        while column < columns.count() {
+            let lanes = (run_end(columns.outputs, column) - column).min(V::LANES);
+            for row in 0..rows.m {
+                let line = V::load_lanes(tile.offset(row as isize * c_row).add(column), lanes);
+                let c = rows.c.offset(row as isize * rows.c_row + columns.outputs[column]);
+                write_vector(line, c, lanes, rows.output);
+            }
+            column += lanes;
+        }
+    }
+}
+
+/// Packs the weights of a visit as the panels that [`multiply_strips`] cuts rows into.
+///
+/// # Safety
+/// As for [`run_visit`].
+#[inline(always)]
+unsafe fn pack_weights<V: Vector>(plan: &ConvolutionPlan, visit: &Visit, memory: Memory<V::Element>) {
+    let (geometry, taps) = (&plan.geometry, &visit.steps.taps);
+    let n_panels = visit.rows.div_ceil(V::TILES.len());
+    for panel in 0..n_panels {
+        let (first, end) = (visit.rows * panel / n_panels, visit.rows * (panel + 1) / n_panels);
+        let mut to = memory.weights.wrapping_add(first * visit.n_steps());
+        for channel in 0..visit.steps.channels {
+            let mut tap = taps.start;
+            while tap < taps.end {
+                let length = (taps.end - tap).min(geometry.weight_run - tap % geometry.weight_run);
+                let at = first as isize * plan.convolution.w[0]
+                    + channel as isize * plan.convolution.w[1]
+                    + geometry.weight_offsets[tap];
+                let source = Source {
+                    from: memory.w.wrapping_offset(at),
+                    length,
+                    width: end - first,
+                    step: geometry.weight_step,
+                    across: plan.convolution.w[0],
+                };
+                // SAFETY: the taps of a run are at one stride inside w; panels follow each other without gaps.
+                unsafe { pack_rows::<V>(source, to) };
+                to = to.wrapping_add(length * (end - first));
+                tap += length;
+            }
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Copies some images and channels of x into scratch memory, padded and dilated, with contiguous rows. In: x with any
+//! strides. Out: spread input, as [`Geometry`] lays it out. It knows no kernel.
+
+use std::ops::Range;
+
+use super::{
+    descriptor::Convolution,
+    geometry::{Geometry, Spread},
+};
+use crate::runtime::matmul::vector::{Number, Vector};
+
+/// What is spread. Channels count within the operand, not within a group.
+pub(super) struct Part<T> {
+    pub(super) x: *const T,
+    pub(super) images: Range<usize>,
+    pub(super) channels: Range<usize>,
+    /// The first output along the first axis that is read.
+    pub(super) first_output: usize,
+    pub(super) to: *mut T,
+}
+
+/// # Safety
+/// The machine has the vector's set; x is valid for the convolution; `to` has room for the geometry's spread elements
+/// and one vector.
+#[inline(always)]
+pub(super) unsafe fn spread_input<V: Vector>(convolution: &Convolution, geometry: &Geometry, part: &Part<V::Element>) {
+    for (position, image) in part.images.clone().enumerate() {
+        for (place, channel) in part.channels.clone().enumerate() {
+            let offset = image as isize * convolution.x[0] + channel as isize * convolution.x[1];
+            let to = position as isize * geometry.image_stride + place as isize * geometry.channel_stride;
+            // SAFETY: the image and the channel are inside x, and the geometry counts their room.
+            unsafe { spread_channel::<V>(geometry, part, part.x.wrapping_offset(offset), part.to.offset(to)) }
+        }
+    }
+}
+
+/// Rows in ascending order: each may leave zeros of a last vector where the next begins.
+///
+/// # Safety
+/// As for [`spread_input`], with `x` and `to` at one channel.
+#[inline(always)]
+unsafe fn spread_channel<V: Vector>(
+    geometry: &Geometry,
+    part: &Part<V::Element>,
+    x: *const V::Element,
+    to: *mut V::Element,
+) {
+    let (last, outer) = geometry.axes.split_last().expect("invariant: a convolution has a spatial axis");
+    let n_rows = outer.iter().map(|spread| spread.extent).product::<usize>();
+    let origin = |axis: usize| {
+        let moved = if axis == 0 { part.first_output * geometry.axes[0].axis.stride } else { 0 };
+        moved as isize - geometry.axes[axis].axis.low
+    };
+    for row in 0..n_rows {
+        let (mut rest, mut source) = (row, Some(x));
+        for (axis, spread) in outer.iter().enumerate().rev() {
+            let (position, above) = if axis == 0 { (rest, 0) } else { (rest % spread.extent, rest / spread.extent) };
+            rest = above;
+            let index = element_at(spread, position as isize + origin(axis));
+            source = source.zip(index).map(|(source, index)| source.wrapping_offset(index * spread.axis.x));
+        }
+        // SAFETY: a source is there only where every outer position holds an element of x.
+        unsafe { spread_row::<V>(last, origin(outer.len()), source, to.add(row * last.extent)) }
+    }
+}
+
+/// The element at a position of the dilated axis, if one is there.
+#[inline(always)]
+fn element_at(spread: &Spread, position: isize) -> Option<isize> {
+    let (dilation, size) = (spread.axis.input_dilation as isize, spread.axis.input as isize);
+    if dilation == 1 {
+        return (position >= 0 && position < size).then_some(position);
+    }
+    (position >= 0 && position % dilation == 0 && position / dilation < size).then_some(position / dilation)
+}
+
+/// # Safety
+/// As for [`spread_input`], with `source` at a row of x and `to` at one of spread input.
+#[inline(always)]
+unsafe fn spread_row<V: Vector>(
+    spread: &Spread,
+    origin: isize,
+    source: Option<*const V::Element>,
+    to: *mut V::Element,
+) {
+    // SAFETY: positions below the extent are inside the row, and a vector's overhang is overwritten by the next row or
+    // falls into the vector behind the last. Elements `first..end` are inside the row of x.
+    unsafe {
+        for position in (0..spread.extent).step_by(V::LANES) {
+            V::splat(V::Element::ZERO).store(to.add(position));
+        }
+        let Some(source) = source else { return };
+        let (dilation, extent) = (spread.axis.input_dilation as isize, spread.extent as isize);
+        let first = if origin > 0 { (origin as usize).div_ceil(dilation as usize) as isize } else { 0 };
+        let end = ((extent + origin - 1).div_euclid(dilation) + 1).clamp(0, spread.axis.input as isize);
+        if dilation == 1 && spread.axis.x == 1 {
+            let mut index = first;
+            while index < end {
+                let lanes = (end - index).min(V::LANES as isize) as usize;
+                V::load_lanes(source.offset(index), lanes).store(to.offset(index - origin));
+                index += V::LANES as isize;
+            }
+        } else {
+            for index in first..end {
+                *to.offset(index * dilation - origin) = *source.offset(index * spread.axis.x);
+            }
+        }
+    }
+}

@@ -1,0 +1,346 @@
+//! Convolutions against their definition, on every instruction set of the machine. Elements are small whole numbers, so
+//! each result is exact in every dtype and order, and is compared without a tolerance.
+
+use smallvec::SmallVec;
+
+use super::{Convolution, ConvolutionOperands, ConvolutionPlan, SpatialAxis};
+use crate::{
+    graph::DType,
+    runtime::{
+        instruction_set::InstructionSet,
+        matmul::{Accumulation, vector::Number},
+    },
+};
+
+const GUARD: u8 = 0xA5;
+
+trait Whole: Number {
+    const DTYPE: DType;
+    fn whole(number: i64) -> Self;
+}
+
+impl Whole for f32 {
+    const DTYPE: DType = DType::F32;
+    fn whole(number: i64) -> f32 {
+        number as f32
+    }
+}
+
+impl Whole for f64 {
+    const DTYPE: DType = DType::F64;
+    fn whole(number: i64) -> f64 {
+        number as f64
+    }
+}
+
+/// In which order the axes of an operand lie in memory: batch (or kernels), channels, then space.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Layout {
+    Standard,
+    /// Channels before the batch.
+    Swapped,
+    ChannelsLast,
+    /// The spatial axes run backwards.
+    Reversed,
+    /// Every second element, with more room between channels.
+    Spread,
+}
+
+const LAYOUTS: [Layout; 5] =
+    [Layout::Standard, Layout::Swapped, Layout::ChannelsLast, Layout::Reversed, Layout::Spread];
+
+/// An operand: its elements, its first one, its strides.
+struct Array<T> {
+    elements: Vec<T>,
+    first: usize,
+    strides: Vec<isize>,
+}
+
+fn array<T: Whole>(layout: Layout, shape: &[usize], seed: i64) -> Array<T> {
+    let rank = shape.len();
+    let order: Vec<usize> = match layout {
+        Layout::Swapped => [1, 0].into_iter().chain(2..rank).collect(),
+        Layout::ChannelsLast => [0].into_iter().chain(2..rank).chain([1]).collect(),
+        _ => (0..rank).collect(),
+    };
+    let (mut strides, mut stride) = (vec![0; rank], if layout == Layout::Spread { 2 } else { 1 });
+    for axis in order.into_iter().rev() {
+        strides[axis] = stride as isize;
+        stride = stride * shape[axis].max(1) + usize::from(layout == Layout::Spread && axis == 2);
+    }
+    let mut first = 0;
+    if layout == Layout::Reversed {
+        for axis in 2..rank {
+            first += (shape[axis].max(1) - 1) * strides[axis] as usize;
+            strides[axis] *= -1;
+        }
+    }
+    let elements = (0..stride as i64 + 1).map(|index| T::whole((index * 7 + seed + index / 11) % 9 - 4)).collect();
+    Array { elements, first, strides }
+}
+
+impl<T: Whole> Array<T> {
+    fn place(&self, index: &[usize]) -> usize {
+        let offset: isize = index.iter().zip(&self.strides).map(|(index, stride)| *index as isize * stride).sum();
+        (self.first as isize + offset) as usize
+    }
+}
+
+/// Size, kernel, stride, low, high, input dilation and kernel dilation of one axis.
+#[derive(Debug, Clone, Copy)]
+struct Line(usize, usize, usize, isize, isize, usize, usize);
+
+impl Line {
+    fn output(self) -> usize {
+        let Line(size, kernel, stride, low, high, input_dilation, kernel_dilation) = self;
+        let extent = |size: usize, dilation: usize| if size == 0 { 0 } else { ((size - 1) * dilation + 1) as isize };
+        let room = extent(size, input_dilation) + low + high - extent(kernel, kernel_dilation);
+        if room < 0 { 0 } else { room as usize / stride + 1 }
+    }
+}
+
+/// Batch, groups, channels and kernels of a group; the axes; layouts of x, w and out.
+#[derive(Debug, Clone)]
+struct Case {
+    sizes: [usize; 4],
+    lines: Vec<Line>,
+    layouts: [Layout; 3],
+    output: Accumulation,
+}
+
+fn sets() -> Vec<InstructionSet> {
+    match InstructionSet::detect() {
+        InstructionSet::Portable => vec![InstructionSet::Portable],
+        InstructionSet::Avx2 => vec![InstructionSet::Portable, InstructionSet::Avx2],
+        InstructionSet::Avx512 => vec![InstructionSet::Portable, InstructionSet::Avx2, InstructionSet::Avx512],
+    }
+}
+
+/// All indices below a shape, the last axis fastest.
+fn indices(shape: &[usize]) -> impl Iterator<Item = Vec<usize>> {
+    let shape = shape.to_vec();
+    (0..shape.iter().product()).map(move |number| {
+        let mut rest: usize = number;
+        let mut index = vec![0; shape.len()];
+        for axis in (0..shape.len()).rev() {
+            index[axis] = rest % shape[axis];
+            rest /= shape[axis];
+        }
+        index
+    })
+}
+
+struct Operands<T> {
+    x: Array<T>,
+    w: Array<T>,
+    out: Array<T>,
+}
+
+fn operands<T: Whole>(case: &Case) -> (Convolution, Operands<T>) {
+    let [batch, groups, channels, kernels] = case.sizes;
+    let shape = |outer: [usize; 2], size: fn(&Line) -> usize| -> Vec<usize> {
+        outer.into_iter().chain(case.lines.iter().map(size)).collect()
+    };
+    let x = array::<T>(case.layouts[0], &shape([batch, groups * channels], |line| line.0), 1);
+    let w = array::<T>(case.layouts[1], &shape([groups * kernels, channels], |line| line.1), 5);
+    let out = array::<T>(case.layouts[2], &shape([batch, groups * kernels], |line| line.output()), 3);
+    let axes = case.lines.iter().enumerate().map(|(axis, line)| SpatialAxis {
+        input: line.0,
+        kernel: line.1,
+        output: line.output(),
+        stride: line.2,
+        low: line.3,
+        input_dilation: line.5,
+        kernel_dilation: line.6,
+        x: x.strides[axis + 2],
+        w: w.strides[axis + 2],
+        out: out.strides[axis + 2],
+    });
+    let axes: SmallVec<[SpatialAxis; 3]> = axes.collect();
+    let pair = |strides: &[isize]| [strides[0], strides[1]];
+    let (x_strides, w_strides, out_strides) = (pair(&x.strides), pair(&w.strides), pair(&out.strides));
+    let convolution = Convolution {
+        batch,
+        groups,
+        channels,
+        kernels,
+        x: x_strides,
+        w: w_strides,
+        out: out_strides,
+        axes,
+        output: case.output,
+        dtype: T::DTYPE,
+    };
+    (convolution, Operands { x, w, out })
+}
+
+fn expected<T: Whole>(case: &Case, of: &Operands<T>) -> Vec<T> {
+    let [batch, groups, channels, kernels] = case.sizes;
+    let mut elements = of.out.elements.clone();
+    let outer = [batch, groups * kernels];
+    let shape: Vec<usize> = outer.into_iter().chain(case.lines.iter().map(|line| line.output())).collect();
+    let taps: Vec<usize> = [channels].into_iter().chain(case.lines.iter().map(|line| line.1)).collect();
+    for place in indices(&shape) {
+        let mut sum = T::ZERO;
+        for tap in indices(&taps) {
+            let mut source = vec![place[0], place[1] / kernels * channels + tap[0]];
+            for (axis, Line(size, _, stride, low, _, input_dilation, kernel_dilation)) in case.lines.iter().enumerate()
+            {
+                let position = (place[axis + 2] * stride + tap[axis + 1] * kernel_dilation) as isize - low;
+                let dilation = *input_dilation as isize;
+                if position >= 0 && position % dilation == 0 && position / dilation < *size as isize {
+                    source.push((position / dilation) as usize);
+                }
+            }
+            if source.len() == place.len() {
+                let weight: Vec<usize> = [place[1]].into_iter().chain(tap).collect();
+                sum = sum.plus(of.x.elements[of.x.place(&source)].times(of.w.elements[of.w.place(&weight)]));
+            }
+        }
+        let out = &mut elements[of.out.place(&place)];
+        *out = if case.output == Accumulation::Add { out.plus(sum) } else { sum };
+    }
+    elements
+}
+
+fn check<T: Whole>(case: &Case, sets: &[InstructionSet]) {
+    let (convolution, of) = operands::<T>(case);
+    let expected = expected(case, &of);
+    for set in sets {
+        let plan = ConvolutionPlan::new(&convolution, *set);
+        let forward: Vec<usize> = (0..plan.n_tasks()).collect();
+        let backward: Vec<usize> = forward.iter().rev().copied().collect();
+        for order in [forward, backward] {
+            let mut found = of.out.elements.clone();
+            let mut scratch = vec![GUARD; plan.scratch_bytes() + 128];
+            let start = scratch.as_ptr().align_offset(64);
+            for task in order {
+                let operands = ConvolutionOperands {
+                    x: of.x.elements.as_ptr().wrapping_add(of.x.first).cast(),
+                    w: of.w.elements.as_ptr().wrapping_add(of.w.first).cast(),
+                    out: found.as_mut_ptr().wrapping_add(of.out.first).cast(),
+                };
+                // SAFETY: the buffers are made for the strides, and the scratch memory for the plan.
+                unsafe { plan.run_task(task, operands, scratch.as_mut_ptr().wrapping_add(start)) };
+            }
+            // What lies between the elements of out is compared too: it must be as it was.
+            assert!(found == expected, "{case:?} {set:?} {:?}", T::DTYPE);
+            let after = start + plan.scratch_bytes();
+            assert!(scratch[..start].iter().chain(&scratch[after..]).all(|byte| *byte == GUARD), "{case:?} {set:?}");
+        }
+    }
+}
+
+fn check_everywhere(case: &Case) {
+    check::<f32>(case, &sets());
+    check::<f64>(case, &sets());
+}
+
+const STANDARD: [Layout; 3] = [Layout::Standard; 3];
+const OVERWRITE: Accumulation = Accumulation::Overwrite;
+
+fn case(sizes: [usize; 4], lines: &[Line]) -> Case {
+    Case { sizes, lines: lines.to_vec(), layouts: STANDARD, output: OVERWRITE }
+}
+
+#[test]
+fn every_line() {
+    for size in [1, 2, 5, 17, 40] {
+        for kernel in [1, 2, 3, 7] {
+            for stride in [1, 2, 3] {
+                for (low, high) in [(0, 0), (1, 1), (0, 3), (4, -1), (-1, 2)] {
+                    for (input_dilation, kernel_dilation) in [(1, 1), (2, 1), (1, 2), (3, 2)] {
+                        let line = Line(size, kernel, stride, low, high, input_dilation, kernel_dilation);
+                        check::<f32>(&case([2, 1, 2, 3], &[line]), &sets());
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn planes_and_volumes() {
+    let plain = Line(6, 3, 1, 1, 1, 1, 1);
+    let strided = Line(7, 2, 2, 0, 1, 1, 2);
+    let dilated = Line(4, 3, 1, 2, 1, 2, 1);
+    let one = Line(5, 1, 1, 0, 0, 1, 1);
+    for lines in [
+        &[plain, plain][..],
+        &[plain, strided],
+        &[strided, dilated],
+        &[dilated, plain],
+        &[one, one],
+        &[plain, strided, dilated],
+        &[dilated, one, plain],
+        &[one, plain, plain, one],
+    ] {
+        for sizes in [[1, 1, 1, 1], [3, 1, 2, 5], [2, 2, 3, 2], [2, 5, 1, 1], [1, 3, 1, 4]] {
+            check_everywhere(&case(sizes, lines));
+        }
+    }
+}
+
+#[test]
+fn every_layout() {
+    for lines in [&[Line(6, 3, 1, 1, 1, 1, 1), Line(9, 3, 1, 1, 1, 1, 1)][..], &[Line(12, 9, 1, 0, 0, 1, 1)]] {
+        for x in LAYOUTS {
+            for w in LAYOUTS {
+                for out in LAYOUTS {
+                    let layouts = [x, w, out];
+                    let lines = lines.to_vec();
+                    check_everywhere(&Case { sizes: [3, 2, 3, 4], lines, layouts, output: Accumulation::Add });
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn empty_sizes() {
+    let line = Line(5, 3, 1, 1, 1, 1, 1);
+    for sizes in [[0, 1, 2, 2], [2, 1, 0, 2], [2, 1, 2, 0], [2, 0, 2, 2]] {
+        check_everywhere(&case(sizes, &[line, line]));
+        check_everywhere(&Case { output: Accumulation::Add, ..case(sizes, &[line]) });
+    }
+    check_everywhere(&case([2, 1, 2, 2], &[Line(0, 1, 1, 2, 1, 1, 1)]));
+    check_everywhere(&case([2, 1, 2, 2], &[Line(3, 0, 1, 0, 0, 1, 1)]));
+    check_everywhere(&case([2, 1, 2, 2], &[Line(2, 5, 1, 0, 0, 1, 1)]));
+}
+
+/// Several blocks of channels, of taps and of images; images larger than a chunk.
+#[test]
+fn blocks() {
+    let same = |size: usize| Line(size, 3, 1, 1, 1, 1, 1);
+    check_everywhere(&case([2, 1, 75, 20], &[same(7), same(6)]));
+    check_everywhere(&case([40, 1, 2, 3], &[same(7), same(6)]));
+    check_everywhere(&case([2, 1, 1, 3], &[same(41), same(29)]));
+    check_everywhere(&case([1, 1, 2, 2], &[Line(2000, 5, 2, 1, 1, 1, 3)]));
+    check_everywhere(&case([3, 1, 2, 17], &[Line(24, 20, 1, 1, 1, 1, 1), Line(23, 21, 1, 0, 0, 1, 1)]));
+    check_everywhere(&case([1, 1, 300, 2], &[Line(20, 1, 1, 0, 0, 1, 1), Line(30, 1, 1, 0, 0, 1, 1)]));
+}
+
+/// The shapes of gradients: kernels that run backwards with swapped channels over dilated input, and kernels as large as
+/// an image with outputs as small as a kernel.
+#[test]
+fn gradients() {
+    let spread = Line(5, 3, 1, 2, 2, 2, 1);
+    let layouts = [Layout::Standard, Layout::Reversed, Layout::Standard];
+    check_everywhere(&Case { layouts, ..case([3, 1, 35, 20], &[spread, spread]) });
+    let huge = Line(14, 14, 1, 1, 1, 1, 1);
+    let layouts = [Layout::Swapped; 3];
+    check_everywhere(&Case { layouts, ..case([6, 1, 5, 17], &[huge, huge]) });
+    let strided = Line(13, 6, 1, 1, 1, 1, 2);
+    check_everywhere(&Case { layouts, ..case([6, 1, 5, 17], &[strided, strided]) });
+}
+
+#[test]
+fn what_is_cut_into_tasks() {
+    let same = |size: usize| Line(size, 3, 1, 1, 1, 1, 1);
+    let large = case([9, 1, 12, 16], &[same(14), same(14)]);
+    check::<f32>(&large, &[InstructionSet::Portable]);
+    let (convolution, _) = operands::<f32>(&large);
+    assert!(ConvolutionPlan::new(&convolution, InstructionSet::Portable).n_tasks() >= 4);
+    check::<f32>(&case([16, 1, 32, 48], &[same(14), same(14)]), &sets());
+    check::<f64>(&case([3, 64, 1, 1], &[same(28), same(28)]), &sets());
+}

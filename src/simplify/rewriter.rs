@@ -23,10 +23,20 @@ const MOST_NESTED: usize = 12;
 /// Rules fired for one node of the old graph.
 const MOST_FIRINGS: usize = 48;
 
+/// What is known of how often a node is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Readers {
+    /// Nothing: equal nodes have not been merged yet, and each reader may count for one of them only.
+    Unknown,
+    /// The old graph's count holds.
+    Counted,
+}
+
 /// The new graph while it is made.
 pub(super) struct Rewriter<'o> {
     graph: Graph,
     options: &'o Rewrites,
+    readers: Readers,
     report: &'o mut Report,
     made: HashMap<u64, SmallVec<[NodeId; 1]>>,
     /// For each node, how often the old graph reads what became it.
@@ -41,10 +51,11 @@ pub(super) struct Rewriter<'o> {
 }
 
 impl<'o> Rewriter<'o> {
-    pub(super) fn new(options: &'o Rewrites, report: &'o mut Report) -> Rewriter<'o> {
+    pub(super) fn new(options: &'o Rewrites, readers: Readers, report: &'o mut Report) -> Rewriter<'o> {
         Rewriter {
             graph: Graph::new(),
             options,
+            readers,
             report,
             made: HashMap::new(),
             expected_uses: Vec::new(),
@@ -176,7 +187,7 @@ impl Rewriter<'_> {
     /// Whether the node is read once, by what is being rewritten, and so is not needed if that goes. A node that this
     /// sweep came upon by itself may be read by anything: then the answer is no.
     pub(super) fn is_read_once(&self, id: NodeId) -> bool {
-        self.expected_uses[id.index()] == 1 && self.uses[id.index()] == 0
+        self.readers == Readers::Counted && self.expected_uses[id.index()] == 1 && self.uses[id.index()] == 0
     }
 
     /// Whether the node is needed even if what is being rewritten does not read it any more. Where that is not known, no.
@@ -186,7 +197,7 @@ impl Rewriter<'_> {
 
     /// Whether one node reads this one, made already, and nothing else does.
     pub(super) fn has_one_reader(&self, id: NodeId) -> bool {
-        self.expected_uses[id.index()] == 1 && self.uses[id.index()] <= 1
+        self.readers == Readers::Counted && self.expected_uses[id.index()] == 1 && self.uses[id.index()] <= 1
     }
 
     /// The literal of a constant whose elements are all the same.

@@ -5,7 +5,7 @@
 //! a/√b → a·rsqrt b, and x·0 → 0 outside of fast-math.
 
 use super::{
-    fold,
+    factor, fold,
     guard::{
         ALWAYS, FIRST_GOES, FIRST_GOES_OF_INTEGERS, Guard, NORMAL_PRODUCT, OF_INTEGERS, ORDINARY, POWER_OF_TWO,
         SAME_SIDE_OF_ONE, SHIFTED_SOFTMAX,
@@ -69,6 +69,7 @@ pub(super) const RULES: &[Rule] = &[
     algebra("mul-literal-of-neg",       Exact, "mul(c, neg(x))",         "mul(x, neg(c))"),
     algebra("div-literal-of-neg",       Exact, "div(c, neg(x))",         "div(neg(c), x)"),
     algebra("div-of-neg-by-literal",    Exact, "div(neg(x), c)",         "div(x, neg(c))"),
+    structure("sign-outwards",          Exact, Named(&["mul", "div"]),   factor::sign_outwards, "(−x)·y → −(x·y), (−x)/y, x/(−y) → −(x/y), where nothing else reads −x"),
     algebra("abs-neg",                  Exact, "abs(neg(x))",            "abs(x)"),
 
     // Neutral and repeated operands.
@@ -157,8 +158,8 @@ pub(super) const RULES: &[Rule] = &[
     structure("reduce-no-axes",         Exact, Named(reduction::ALL),      reduction::over_no_axes,      "a reduction over no axes → x"),
     structure("extreme-of-unit-axes",   Exact, Named(reduction::BUT_SUM),  reduction::of_unit_axes,      "max, min, prod over axes of size 1 → reshape(x)"),
     structure("sum-of-unit-axes",       Ulp,   Named(&["sum"]),            reduction::of_unit_axes,      "sum over axes of size 1 → reshape(x); −0 was 0"),
-    structure("extreme-after-unit-axes", Exact, Named(reduction::BUT_SUM), reduction::after_unit_axes,   "max, min, prod(x with axes of size 1 added) → the same of x"),
-    structure("sum-after-unit-axes",    Ulp,   Named(&["sum"]),            reduction::after_unit_axes,   "sum(x with axes of size 1 added) → sum(x); −0 was 0"),
+    structure("extreme-after-unit-axes", Exact, Named(reduction::BUT_SUM), reduction::after_unit_axes,   "max, min, prod(x with axes of size 1 added or removed) → the same of x"),
+    structure("sum-after-unit-axes",    Ulp,   Named(&["sum"]),            reduction::after_unit_axes,   "sum(x with axes of size 1 added or removed) → sum(x); −0 was 0"),
     structure("extreme-of-broadcast",   Exact, Named(reduction::EXTREMES), reduction::of_broadcast,      "max, min over what was broadcast → x"),
     structure("sum-of-broadcast",       Ulp,   Named(&["sum"]),            reduction::of_broadcast,      "sum over n repetitions → n·x, n a number"),
     structure("sum-of-literal",         Ulp,   Named(&["sum"]),            reduction::of_literal,        "sum of n times c → n·c"),
@@ -180,6 +181,7 @@ pub(super) const RULES: &[Rule] = &[
     algebra("add-zero",                 Ulp,   "add(x, 0)",                  "x"),
     algebra("zero-sub",                 Ulp,   "sub(0, x)",                  "neg(x)"),
     algebra("pow-two",                  Ulp,   "pow(x, 2)",                  "mul(x, x)"),
+    structure("literal-into-broadcast", Ulp,   Named(&["mul"]),        factor::literal_into_broadcast, "c·(broadcast(x)·y) → broadcast(c·x)·y, 2⁻¹⁶ ≤ |c| ≤ 2¹⁶, where nothing else reads the product inside"),
     guarded("mul-literals",             Ulp,   ["mul(c, mul(d, x))",         "mul(x, mul(c, d))"], SAME_SIDE_OF_ONE),
 
     // Digits and infinities that the exact value does not have.

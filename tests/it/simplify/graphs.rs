@@ -175,3 +175,42 @@ fn the_lectures_saddle() {
     let simplified = g.simplify([("f", f), ("d1", d1), ("d2", d2)], &Rewrites::default()).expect("no mistake");
     insta::assert_snapshot!(simplified.graph.show(simplified.results()));
 }
+
+/// Where the plain form has lost the value, the stable one has it.
+#[test]
+fn lost_values_are_found_again() {
+    type Build = for<'g> fn(Expr<'g>) -> Expr<'g>;
+    let cases: [(Build, f64, f64); 9] = [
+        (|x| (1.0 + x.exp()).log(), 1e3, 1e3),
+        (|x| x.exp().log1p(), 1e3, 1e3),
+        (|x| (1.0 + x).log(), 1e-20, 1e-20),
+        (|x| x.exp() - 1.0, 1e-20, 1e-20),
+        (|x| 1.0 - x.sigmoid(), 100.0, (-100.0f64).exp()),
+        (|x| 1.0 / (1.0 + x.exp()), 710.0, (-710.0f64).exp()),
+        (|x| x.sigmoid().log(), -1e3, -1e3),
+        (|x| x.reshape((1,)).concat([x.reshape((1,))], 0).exp().sum().log(), 1e3, 1e3 + 2f64.ln()),
+        (|x| x.reshape((1,)).concat([x.reshape((1,)) - 2000.0], 0).softmax(0).log().sum(), 1.0, -2000.0),
+    ];
+    for (position, (build, at, expected)) in cases.into_iter().enumerate() {
+        let g = Graph::new();
+        let y = build(g.input_of::<f64>("x", ()));
+        let simplified = g.simplify(y, &Rewrites::default()).expect("no mistake");
+        let feed = BTreeMap::from([("x".to_owned(), Value::from(at))]);
+        let found = numbers(&evaluate(&simplified.graph, &simplified.results(), &feed)[0])[0];
+        assert!((found - expected).abs() <= 1e-15 * expected.abs(), "case {position}: {found:e} against {expected:e}");
+        let plain = numbers(&evaluate(&g, &[("y".to_owned(), y)], &feed)[0])[0];
+        assert!(plain.is_nan() || (plain - expected).abs() > 1e-3 * expected.abs(), "case {position} needs no help");
+    }
+}
+
+/// A leaf that no result needs stays where it alone tells a size.
+#[test]
+fn what_tells_a_size_stays() {
+    let g = Graph::new();
+    let (x, _) = (g.input_of::<f64>("x", ("n", 2)), g.input("y", ("m",)));
+    let count = (x.ones_like() * 3.0).sum();
+    let simplified = g.simplify(count, &Rewrites::default()).expect("no mistake");
+    assert!(simplified.graph.named("x").is_some() && simplified.graph.named("y").is_none());
+    let feed = BTreeMap::from([("x".to_owned(), Value::zeros(pullback::DType::F64, &[5, 2]))]);
+    assert_eq!(evaluate(&simplified.graph, &simplified.results(), &feed), [Value::from(30.0)]);
+}

@@ -38,7 +38,7 @@ impl Pattern {
     /// The expression with the operands of commutative primitives in every order.
     pub(super) fn commuted(self) -> Vec<Pattern> {
         let Pattern::Apply(op, operands) = self else { return vec![self] };
-        let is_commutative = COMMUTATIVE.contains(&op.name());
+        let is_commutative = is_commutative(&op);
         let mut lists: Vec<Vec<Pattern>> = vec![Vec::new()];
         for operand in operands {
             let orders = operand.commuted();
@@ -59,6 +59,12 @@ impl Pattern {
         }
         all
     }
+}
+
+/// Whether the operands may come in either order and give the same bits. Those of maximum and minimum may not, because the
+/// sign of a zero depends on it.
+pub(super) fn is_commutative(op: &Op) -> bool {
+    COMMUTATIVE.contains(&op.name())
 }
 
 /// One expression at the start of the text, and what comes after it.

@@ -188,6 +188,22 @@ pub(super) fn of_scatter(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<Nod
     is_no_more.then(|| rewriter.build(Reduce { kind: Reduction::Sum, axes }, &[updates]))
 }
 
+/// What is added to a scatter into zeros is scattered into.
+pub(super) fn added_to_scatter(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
+    let is_scatter = |side: &usize| {
+        let id = term.operands[*side];
+        matches!(rewriter.op(id), Op::ScatterAdd(_))
+            && rewriter.float(rewriter.operand(id)) == Some(0.0)
+            && rewriter.is_read_once(id)
+    };
+    let side = (0..2).find(is_scatter)?;
+    let scattered = term.operands[side];
+    let mut operands = rewriter.operands(scattered);
+    operands[0] = term.operands[1 - side];
+    let scatter = rewriter.op(scattered);
+    Some(rewriter.build(scatter, &operands))
+}
+
 /// The scale after the sum, where the scale is the same along all that is summed.
 pub(super) fn of_row_scaled(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
     let (reduce, product) = reduction(term)?;

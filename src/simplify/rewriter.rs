@@ -9,6 +9,7 @@ use smallvec::SmallVec;
 
 use super::{
     Rewrites,
+    pattern::is_commutative,
     report::Report,
     rule::{Class, rules_at},
     term::Term,
@@ -134,7 +135,20 @@ impl<'o> Rewriter<'o> {
         self.report.add(rule, class, self.site.expect("invariant: a node is being copied"));
     }
 
+    /// The node that computes a term, its operands in either order where that is all the same.
     fn find(&self, term: &Term) -> Option<NodeId> {
+        self.find_as_written(term).or_else(|| {
+            let is_swappable = is_commutative(&term.op) && term.operands[0] != term.operands[1];
+            let swapped = is_swappable.then(|| {
+                let mut swapped = term.clone();
+                swapped.operands.reverse();
+                swapped
+            })?;
+            self.find_as_written(&swapped)
+        })
+    }
+
+    fn find_as_written(&self, term: &Term) -> Option<NodeId> {
         let candidates = self.made.get(&term.fingerprint())?;
         let is_same = |id: &&NodeId| term.is_computed_by(&self.node(**id)) && self.operands(**id) == term.operands;
         candidates.iter().find(is_same).copied()

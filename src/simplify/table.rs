@@ -100,6 +100,7 @@ pub(super) const RULES: &[Rule] = &[
     algebra("round-round",              Exact, "round(round(x))",        "round(x)"),
     algebra("stop-gradient",            Exact, "stop_gradient(x)",       "x"),
     structure("cast-to-same",           Exact, Named(&["cast"]), movement::cast_to_same, "cast of x to its own dtype → x"),
+    structure("cast-of-cast",           Exact, Named(&["cast"]), movement::cast_of_cast, "cast(cast(x)) → cast(x), where the inner one loses nothing"),
 
     // Truth values.
     algebra("select-same",              Exact, "select(p, x, x)",            "x"),
@@ -151,6 +152,7 @@ pub(super) const RULES: &[Rule] = &[
 
     // Elementwise work where there are fewer elements, and movements after it.
     structure("sink-broadcast",         Exact, Elementwise, sink::broadcast, "f(broadcast(x), broadcast(y), c) → broadcast(f(x, y, c))"),
+    structure("sink-nested-broadcast",  Exact, Elementwise, sink::nested_broadcast, "f(broadcast(x), broadcast(y)) → broadcast(f(broadcast(x), y)), x repeated along more axes than y"),
     structure("sink-unit-axes",         Exact, Elementwise, sink::unit_axes, "f(x with axes of size 1 added or removed, …) → the same of f(x, …)"),
     structure("sink-transpose",         Exact, Elementwise, sink::transpose, "f(transpose(x), transpose(y), c) → transpose(f(x, y, c)), where nothing else reads the transposes"),
 
@@ -168,12 +170,14 @@ pub(super) const RULES: &[Rule] = &[
     structure("sum-of-sum",             Ulp,   Named(&["sum"]),            reduction::of_reduction,      "sum(sum(x)) → sum(x)"),
     structure("sum-of-scaled",          Ulp,   Named(&["sum"]),            reduction::of_scaled,         "sum(c·x) → c·sum(x), sum(x/c) → sum(x)/c, c finite and not 0"),
     structure("sum-of-scatter",         Ulp,   Named(&["sum"]),            reduction::of_scatter,        "sum over the axis of a scatter_add into 0 → sum of the updates, where the scatter stays and checks the indices"),
+    structure("add-to-scatter",         Ulp,   Named(&["add"]),            reduction::added_to_scatter,  "scatter_add(0, …) + x → scatter_add(x, …), where nothing else reads the scatter"),
     structure("sum-of-row-scaled",      FastMath, Named(&["sum"]),         reduction::of_row_scaled,     "sum(broadcast(x)·y) → x·sum(y) over what was broadcast"),
     structure("sum-of-neg",             Ulp,   Named(&["sum"]),            reduction::of_negated,        "sum(−x) → −sum(x)"),
 
     // Products.
     structure("dot-of-transpose",       Exact, Named(&["dot"]),            product::of_transpose,        "dot(transpose(x), y) → dot(x, y) over the axes they were"),
     structure("transpose-of-dot",       Ulp,   Named(&["transpose"]),      product::transposed,          "transpose(dot(x, y)) → dot(y, x)"),
+    structure("dot-of-literal",         Ulp,   Named(&["dot"]),            product::of_literal,          "dot(x, c) → broadcast(c·sum(x))"),
     structure("dot-of-scaled",          Ulp,   Named(&["dot"]),            product::of_scaled,           "dot(c·x, y) → c·dot(x, y), where the product is smaller than x"),
     structure("dot-of-neg",             Ulp,   Named(&["dot"]),            product::of_negated,          "dot(−x, y) → −dot(x, y), where the product is smaller than x"),
 

@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 
 use pullback::{
-    Dim, Expr, Graph, Initializer, Rewrites, Value,
+    Expr, Graph, Initializer, Rewrites, Value,
     check::random_graph,
-    graph::Op,
     nn::{cross_entropy, linear},
     ops::verify,
 };
 
-use super::{evaluate, numbers};
+use super::{cost, evaluate, numbers};
 
 fn all() -> Rewrites {
     Rewrites { fast_math: true, ..Rewrites::default() }
@@ -38,17 +37,6 @@ impl Sample {
     fn results(&self) -> Vec<(String, Expr<'_>)> {
         self.results.iter().enumerate().map(|(at, id)| (format!("r{at}"), self.graph.expr(*id))).collect()
     }
-}
-
-/// Operations and elements moved; a reshape and a leaf move nothing.
-fn cost(graph: &Graph, results: &[(String, Expr<'_>)]) -> Dim {
-    let ids: Vec<_> = results.iter().map(|(_, result)| result.id()).collect();
-    let moved = graph
-        .ancestors(&ids)
-        .into_iter()
-        .map(|id| graph.expr(id))
-        .filter(|node| !node.operands().is_empty() && !matches!(node.op(), Op::Reshape(_) | Op::StopGradient(_)));
-    moved.fold(graph.flops(results.to_vec()), |sum, node| sum + node.shape().size())
 }
 
 #[test]
@@ -213,4 +201,16 @@ fn what_tells_a_size_stays() {
     assert!(simplified.graph.named("x").is_some() && simplified.graph.named("y").is_none());
     let feed = BTreeMap::from([("x".to_owned(), Value::zeros(pullback::DType::F64, &[5, 2]))]);
     assert_eq!(evaluate(&simplified.graph, &simplified.results(), &feed), [Value::from(30.0)]);
+}
+
+/// Literals are told by bits.
+#[test]
+fn equal_literals_are_one_and_zeros_of_two_signs_are_two() {
+    let g = Graph::new();
+    let x = g.input_of::<f64>("x", (2,));
+    let results = [("nan", x.minimum(f64::NAN) * f64::NAN), ("zeros", x.maximum(0.0).atan2(-0.0))];
+    let simplified = g.simplify(results, &Rewrites { exact: true, ..Rewrites::none() }).expect("no mistake");
+    let text = simplified.to_text();
+    assert_eq!(text.matches("constant NaN").count(), 1, "{text}");
+    assert_eq!(text.matches("constant 0.0").count() + text.matches("constant -0.0").count(), 2, "{text}");
 }

@@ -6,6 +6,7 @@
 //!
 //! It comes after differentiation: `stop_gradient` is the identity here.
 
+mod factor;
 mod fold;
 mod guard;
 mod movement;
@@ -27,7 +28,7 @@ pub use table::rules;
 use std::collections::BTreeSet;
 
 use crate::graph::{Diagnostics, Dim, Expr, Graph, IntoResults, NodeId, Op, Site};
-use rewriter::Rewriter;
+use rewriter::{Readers, Rewriter};
 
 /// Which classes of rewrites may fire; see [`Class`] for what each promises.
 ///
@@ -157,15 +158,15 @@ const MOST_SWEEPS: usize = 7;
 /// The simplified graph of `results`. The graph has no mistake.
 pub(crate) fn simplify(graph: &Graph, results: &[NodeId], options: &Rewrites) -> Simplified {
     let mut report = Report::of(graph, results);
-    let mut swept = sweep(graph, results, options, &mut report);
+    let mut swept = sweep(graph, results, (options, Readers::Unknown), &mut report);
     for _ in 1..MOST_SWEEPS {
+        swept = sweep(&swept.graph, &swept.results, (options, Readers::Counted), &mut report);
         if !swept.has_fired {
             break;
         }
-        swept = sweep(&swept.graph, &swept.results, options, &mut report);
     }
     if swept.has_fired {
-        swept = sweep(&swept.graph, &swept.results, &Rewrites::none(), &mut report);
+        swept = sweep(&swept.graph, &swept.results, (&Rewrites::none(), Readers::Unknown), &mut report);
     }
     report.close(&swept.graph, &swept.results);
     Simplified { graph: swept.graph, results: swept.results, report }
@@ -178,10 +179,10 @@ struct Swept {
 }
 
 /// Copies what the results need, operands first, and rewrites each node as it is made.
-fn sweep(graph: &Graph, results: &[NodeId], options: &Rewrites, report: &mut Report) -> Swept {
+fn sweep(graph: &Graph, results: &[NodeId], (options, readers): (&Rewrites, Readers), report: &mut Report) -> Swept {
     let needed = needed(graph, results);
     let uses = count_uses(graph, &needed, results);
-    let mut rewriter = Rewriter::new(options, report);
+    let mut rewriter = Rewriter::new(options, readers, report);
     let mut image: Vec<Option<NodeId>> = vec![None; uses.len()];
     for id in needed {
         let operands = graph

@@ -2,11 +2,25 @@
 //! shorter one, or the operand. All of them keep every bit.
 
 use super::{rewriter::Rewriter, term::Term};
-use crate::graph::{Axes, Broadcast, Concat, Dim, Dims, NodeId, Op, Pad, Reshape, Reverse, Shape, Slice, Transpose};
+use crate::graph::{
+    Axes, Broadcast, Concat, DType, Dim, Dims, NodeId, Op, Pad, Reshape, Reverse, Shape, Slice, Transpose,
+};
 
 pub(super) fn cast_to_same(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
     let x = term.operands[0];
     (rewriter.node(x).ty == term.ty).then_some(x)
+}
+
+/// Only where the inner cast loses nothing.
+pub(super) fn cast_of_cast(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
+    let inner = term.operands[0];
+    if !matches!(rewriter.op(inner), Op::Cast(_)) {
+        return None;
+    }
+    let x = rewriter.operand(inner);
+    let (from, through) = (rewriter.ty(x).dtype, rewriter.ty(inner).dtype);
+    let is_lossless = from == DType::Bool || (from, through) == (DType::F32, DType::F64);
+    is_lossless.then(|| rewriter.build(term.op.clone(), &[x]))
 }
 
 pub(super) fn same_shape(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {

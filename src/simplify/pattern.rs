@@ -16,7 +16,7 @@ use crate::graph::{NodeId, Op, Select, StopGradient, Type};
 pub(super) enum Pattern {
     Variable(char),
     Number(f64),
-    Apply(Op, Vec<Pattern>),
+    Apply(Box<Op>, Vec<Pattern>),
 }
 
 const LITERALS: [char; 2] = ['c', 'd'];
@@ -38,12 +38,13 @@ impl Pattern {
     /// The expression with the operands of commutative primitives in every order.
     pub(super) fn commuted(self) -> Vec<Pattern> {
         let Pattern::Apply(op, operands) = self else { return vec![self] };
-        let is_commutative = COMMUTATIVE.contains(&op.name());
+        let is_commutative = is_commutative(&op);
         let mut lists: Vec<Vec<Pattern>> = vec![Vec::new()];
         for operand in operands {
             let orders = operand.commuted();
-            let extended =
-                lists.iter().flat_map(|list| orders.iter().map(|order| [list.as_slice(), &[order.clone()]].concat()));
+            let extended = lists
+                .iter()
+                .flat_map(|list| orders.iter().map(|order| [list.as_slice(), std::slice::from_ref(order)].concat()));
             lists = extended.collect();
         }
         let mut all: Vec<Pattern> = Vec::new();
@@ -58,6 +59,12 @@ impl Pattern {
         }
         all
     }
+}
+
+/// Whether the operands may come in either order and give the same bits. Those of maximum and minimum may not, because the
+/// sign of a zero depends on it.
+pub(super) fn is_commutative(op: &Op) -> bool {
+    COMMUTATIVE.contains(&op.name())
 }
 
 /// One expression at the start of the text, and what comes after it.
@@ -79,7 +86,7 @@ fn read(text: &'static str) -> (Pattern, &'static str) {
         rest = after;
         assert!(rest.starts_with([',', ')']), "invariant: the table's parentheses match");
     }
-    (Pattern::Apply(primitive(word), operands), &rest[1..])
+    (Pattern::Apply(Box::new(primitive(word)), operands), &rest[1..])
 }
 
 fn primitive(name: &str) -> Op {
@@ -104,7 +111,7 @@ impl Match {
         let Pattern::Apply(op, operands) = pattern else { return None };
         let mut found = Match { bound: SmallVec::new(), first: *term.operands.first()? };
         let fits =
-            *op == term.op && operands.iter().zip(&term.operands).all(|(at, id)| found.extend(at, *id, rewriter));
+            **op == term.op && operands.iter().zip(&term.operands).all(|(at, id)| found.extend(at, *id, rewriter));
         fits.then_some(found)
     }
 
@@ -120,7 +127,7 @@ impl Match {
                 }
             },
             Pattern::Apply(op, operands) => {
-                rewriter.node(id).op == *op
+                rewriter.node(id).op == **op
                     && operands.iter().zip(rewriter.operands(id)).all(|(at, id)| self.extend(at, id, rewriter))
             }
         }
@@ -148,7 +155,7 @@ impl Match {
             .map(|operand| (!matches!(operand, Pattern::Number(_))).then(|| self.build(operand, root, rewriter)))
             .collect();
         // The first operand of a select is its condition and says nothing about the branches.
-        let beside = built.iter().skip(usize::from(matches!(op, Op::Select(_)))).flatten().next();
+        let beside = built.iter().skip(usize::from(matches!(**op, Op::Select(_)))).flatten().next();
         let ty = beside.map_or_else(|| root.clone(), |id| rewriter.ty(*id));
         let filled: Vec<NodeId> = built
             .into_iter()
@@ -158,7 +165,7 @@ impl Match {
                 (built, _) => built.expect("invariant: all but numbers are built"),
             })
             .collect();
-        rewriter.build(op.clone(), &filled)
+        rewriter.build((**op).clone(), &filled)
     }
 }
 

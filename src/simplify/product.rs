@@ -2,12 +2,13 @@
 //! elements. In: a product, or a transpose of one. Out: a product that moves less.
 
 use super::{
+    guard::is_normal,
     movement::is_ascending,
     reduction::{is_smaller, scaled},
     rewriter::Rewriter,
     term::Term,
 };
-use crate::graph::{Axes, DotGeneral, NodeId, Op, Unary};
+use crate::graph::{Axes, Binary, Broadcast, DotGeneral, NodeId, Op, Reduce, Reduction, Unary};
 
 /// Where the axes that neither go together nor are contracted keep their order.
 pub(super) fn of_transpose(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
@@ -55,6 +56,33 @@ pub(super) fn transposed(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<Nod
         right_contract: dot.left_contract,
     };
     Some(rewriter.build(swapped, &[operands[1], operands[0]]))
+}
+
+/// A product with one literal everywhere is a sum.
+pub(super) fn of_literal(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
+    let Op::DotGeneral(dot) = &term.op else { return None };
+    let is_literal =
+        |side: &usize| rewriter.float(term.operands[*side]).is_some_and(|number| is_normal(number, term.ty.dtype));
+    let side = (0..2).find(is_literal)?;
+    let (x, number) = (term.operands[1 - side], rewriter.float(term.operands[side])?);
+    let (batch, contract) =
+        if side == 1 { (&dot.left_batch, &dot.left_contract) } else { (&dot.right_batch, &dot.right_contract) };
+    let mut summed = contract.clone();
+    summed.sort_unstable();
+    let rank = rewriter.shape(x).rank();
+    // The axes that are left must come as they do in the product: batch first, then the others, ascending.
+    let order: Axes = batch.iter().copied().chain(free_axes(dot, 1 - side, rank)).collect();
+    if !is_ascending(&order) {
+        return None;
+    }
+    let sum = rewriter.build(Reduce { kind: Reduction::Sum, axes: summed }, &[x]);
+    let small = rewriter.ty(sum);
+    let factor = rewriter.fill(number, &small);
+    let scaled = rewriter.build(Op::Binary(Binary::Mul), &[factor, sum]);
+    let skipped = if side == 0 { term.ty.rank() - order.len() } else { 0 };
+    let place = |axis: usize| if axis < batch.len() { axis } else { axis + skipped };
+    let axes = (0..order.len()).map(place).collect();
+    Some(rewriter.build(Broadcast { axes, shape: term.ty.shape.clone() }, &[scaled]))
 }
 
 pub(super) fn of_scaled(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {

@@ -3,7 +3,7 @@
 
 use super::{
     guard::{estimate, is_normal},
-    movement::{added_unit_axes, is_ascending},
+    movement::{embedding, is_ascending},
     rewriter::Rewriter,
     term::Term,
 };
@@ -41,11 +41,18 @@ pub(super) fn of_unit_axes(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<N
     Some(if axes.is_empty() { rest } else { rewriter.build(Reduce { kind: reduce.kind, axes }, &[rest]) })
 }
 
-/// What was given axes of size 1 is reduced without them.
+/// What was given axes of size 1, or lost some, is reduced as it was before.
 pub(super) fn after_unit_axes(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
     let (reduce, reshaped) = reduction(term)?;
-    let (x, places) = added_unit_axes(rewriter, reshaped)?;
-    let axes: Axes = (0..places.len()).filter(|axis| reduce.axes.contains(&places[*axis])).collect();
+    if !matches!(rewriter.op(reshaped), Op::Reshape(_)) {
+        return None;
+    }
+    let x = rewriter.operand(reshaped);
+    let (before, after) = (rewriter.shape(x), rewriter.shape(reshaped));
+    let axes: Axes = match embedding(&before, &after) {
+        Some(places) => (0..before.rank()).filter(|axis| reduce.axes.contains(&places[*axis])).collect(),
+        None => embedding(&after, &before).map(|places| reduce.axes.iter().map(|axis| places[*axis]).collect())?,
+    };
     let reduced = rewriter.build(Reduce { kind: reduce.kind, axes }, &[x]);
     Some(rewriter.build(Reshape { shape: term.ty.shape.clone() }, &[reduced]))
 }
@@ -62,7 +69,7 @@ pub(super) fn of_broadcast(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<N
         reduce.axes.iter().filter(|axis| is_repeated(axis)).map(|axis| broadcast.shape[*axis].clone()).product();
     // Of nothing a sum is 0 even where x is infinite, and an extreme is an error: that there is something must be known.
     let count = count.as_number().filter(|count| *count > 0)?;
-    if !reduce.axes.iter().any(|axis| is_repeated(axis)) || count == 2 && !rewriter.is_read_once(repeated) {
+    if !reduce.axes.iter().any(is_repeated) || count == 2 && !rewriter.is_read_once(repeated) {
         return None;
     }
     let axes: Axes = (0..shape.rank()).filter(|axis| reduce.axes.contains(&broadcast.axes[*axis])).collect();
@@ -179,6 +186,22 @@ pub(super) fn of_scatter(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<Nod
     let axes: Axes = (axis..axis + rewriter.shape(index).rank() - batch).collect();
     let is_no_more = estimate(&rewriter.shape(updates).size()) <= estimate(&rewriter.shape(scattered).size());
     is_no_more.then(|| rewriter.build(Reduce { kind: Reduction::Sum, axes }, &[updates]))
+}
+
+/// What is added to a scatter into zeros is scattered into.
+pub(super) fn added_to_scatter(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
+    let is_scatter = |side: &usize| {
+        let id = term.operands[*side];
+        matches!(rewriter.op(id), Op::ScatterAdd(_))
+            && rewriter.float(rewriter.operand(id)) == Some(0.0)
+            && rewriter.is_read_once(id)
+    };
+    let side = (0..2).find(is_scatter)?;
+    let scattered = term.operands[side];
+    let mut operands = rewriter.operands(scattered);
+    operands[0] = term.operands[1 - side];
+    let scatter = rewriter.op(scattered);
+    Some(rewriter.build(scatter, &operands))
 }
 
 /// The scale after the sum, where the scale is the same along all that is summed.

@@ -9,6 +9,7 @@ use smallvec::SmallVec;
 
 use super::{
     Rewrites,
+    pattern::is_commutative,
     report::Report,
     rule::{Class, rules_at},
     term::Term,
@@ -23,10 +24,20 @@ const MOST_NESTED: usize = 12;
 /// Rules fired for one node of the old graph.
 const MOST_FIRINGS: usize = 48;
 
+/// What is known of how often a node is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Readers {
+    /// Nothing: equal nodes have not been merged yet, and each reader may count for one of them only.
+    Unknown,
+    /// The old graph's count holds.
+    Counted,
+}
+
 /// The new graph while it is made.
 pub(super) struct Rewriter<'o> {
     graph: Graph,
     options: &'o Rewrites,
+    readers: Readers,
     report: &'o mut Report,
     made: HashMap<u64, SmallVec<[NodeId; 1]>>,
     /// For each node, how often the old graph reads what became it.
@@ -41,10 +52,11 @@ pub(super) struct Rewriter<'o> {
 }
 
 impl<'o> Rewriter<'o> {
-    pub(super) fn new(options: &'o Rewrites, report: &'o mut Report) -> Rewriter<'o> {
+    pub(super) fn new(options: &'o Rewrites, readers: Readers, report: &'o mut Report) -> Rewriter<'o> {
         Rewriter {
             graph: Graph::new(),
             options,
+            readers,
             report,
             made: HashMap::new(),
             expected_uses: Vec::new(),
@@ -123,7 +135,20 @@ impl<'o> Rewriter<'o> {
         self.report.add(rule, class, self.site.expect("invariant: a node is being copied"));
     }
 
+    /// The node that computes a term, its operands in either order where that is all the same.
     fn find(&self, term: &Term) -> Option<NodeId> {
+        self.find_as_written(term).or_else(|| {
+            let is_swappable = is_commutative(&term.op) && term.operands[0] != term.operands[1];
+            let swapped = is_swappable.then(|| {
+                let mut swapped = term.clone();
+                swapped.operands.reverse();
+                swapped
+            })?;
+            self.find_as_written(&swapped)
+        })
+    }
+
+    fn find_as_written(&self, term: &Term) -> Option<NodeId> {
         let candidates = self.made.get(&term.fingerprint())?;
         let is_same = |id: &&NodeId| term.is_computed_by(&self.node(**id)) && self.operands(**id) == term.operands;
         candidates.iter().find(is_same).copied()
@@ -176,7 +201,7 @@ impl Rewriter<'_> {
     /// Whether the node is read once, by what is being rewritten, and so is not needed if that goes. A node that this
     /// sweep came upon by itself may be read by anything: then the answer is no.
     pub(super) fn is_read_once(&self, id: NodeId) -> bool {
-        self.expected_uses[id.index()] == 1 && self.uses[id.index()] == 0
+        self.readers == Readers::Counted && self.expected_uses[id.index()] == 1 && self.uses[id.index()] == 0
     }
 
     /// Whether the node is needed even if what is being rewritten does not read it any more. Where that is not known, no.
@@ -186,7 +211,7 @@ impl Rewriter<'_> {
 
     /// Whether one node reads this one, made already, and nothing else does.
     pub(super) fn has_one_reader(&self, id: NodeId) -> bool {
-        self.expected_uses[id.index()] == 1 && self.uses[id.index()] <= 1
+        self.readers == Readers::Counted && self.expected_uses[id.index()] == 1 && self.uses[id.index()] <= 1
     }
 
     /// The literal of a constant whose elements are all the same.

@@ -17,8 +17,8 @@ use crate::graph::{NodeId, Op};
 pub enum Class {
     /// The same bits, signs of zeros included; NaN where there was NaN, whatever its payload.
     Exact,
-    /// Rounding may differ, and the sign of a zero; NaN and infinity stay where they are, unless a sum or product comes
-    /// within its rounding of the largest float or among the subnormals.
+    /// Rounding may differ, and the sign of a zero; NaN and infinity stay where they are, but where a partial sum or product
+    /// overflows or is subnormal in one order and not in the other.
     Ulp,
     /// A NaN, an infinity or a loss of digits that the exact value does not have may become the exact value.
     Stabilize,
@@ -97,8 +97,14 @@ pub(super) struct Ready {
     action: Action,
 }
 
+struct Replace {
+    pattern: Pattern,
+    replacement: Pattern,
+    guard: Guard,
+}
+
 enum Action {
-    Replace { pattern: Pattern, replacement: Pattern, guard: Guard },
+    Replace(Box<Replace>),
     Call(Rewrite),
 }
 
@@ -107,9 +113,9 @@ impl Ready {
     pub(super) fn apply(&self, rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
         match &self.action {
             Action::Call(rewrite) => rewrite(rewriter, term),
-            Action::Replace { pattern, replacement, guard } => {
-                let found = Match::find(pattern, term, rewriter)?;
-                (guard.holds)(rewriter, &found).then(|| found.build(replacement, &term.ty, rewriter))
+            Action::Replace(rule) => {
+                let found = Match::find(&rule.pattern, term, rewriter)?;
+                (rule.guard.holds)(rewriter, &found).then(|| found.build(&rule.replacement, &term.ty, rewriter))
             }
         }
     }
@@ -129,7 +135,8 @@ fn ready_at(name: &str) -> Vec<Ready> {
         match rule.body {
             Body::Algebra { pattern, replacement, guard } => {
                 for pattern in Pattern::read(pattern).commuted().into_iter().filter(|pattern| pattern.starts_at(name)) {
-                    let action = Action::Replace { pattern, replacement: Pattern::read(replacement), guard };
+                    let replacement = Pattern::read(replacement);
+                    let action = Action::Replace(Box::new(Replace { pattern, replacement, guard }));
                     ready.push(Ready { name: name_of_rule, class, action });
                 }
             }

@@ -2,7 +2,7 @@
 //! moved apart is moved together once. Every element is computed as before, so every bit stays.
 
 use super::{fold::reshaped_splat, guard::estimate, movement::embedding, rewriter::Rewriter, term::Term};
-use crate::graph::{NodeId, Op, Shape};
+use crate::graph::{Axes, Broadcast, NodeId, Op, Shape};
 
 /// On fewer elements.
 pub(super) fn broadcast(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
@@ -15,6 +15,49 @@ pub(super) fn broadcast(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<Node
         return None;
     }
     moved.swap(rewriter, term)
+}
+
+/// On fewer elements, where one operand is repeated along all axes along which another one is, and more: it is repeated to
+/// the other's shape first.
+pub(super) fn nested_broadcast(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
+    let is_broadcast = |id: &&NodeId| matches!(rewriter.op(**id), Op::Broadcast(_));
+    let size = |id: &&NodeId| estimate(&rewriter.shape(rewriter.operand(**id)).size());
+    let carrier = *term.operands.iter().filter(is_broadcast).max_by_key(size)?;
+    let Op::Broadcast(outer) = rewriter.op(carrier) else { return None };
+    let shape = rewriter.shape(rewriter.operand(carrier));
+    let (large, small) = (estimate(&term.ty.shape.size()), estimate(&shape.size()));
+    let is_free = matches!(term.op, Op::Connective(_) | Op::Predicate(_) | Op::Cast(_));
+    if is_free || large < 4 * small {
+        return None;
+    }
+    let inside = |id: &NodeId| {
+        let operand = *id;
+        if rewriter.splat(operand).is_some() {
+            return Some(Inside::Literal(operand));
+        }
+        let Op::Broadcast(inner) = rewriter.op(operand) else { return None };
+        let x = rewriter.operand(operand);
+        let (own, place) = (rewriter.shape(x), |axis: &usize| outer.axes.iter().position(|place| place == axis));
+        let axes: Axes = inner.axes.iter().map(place).collect::<Option<_>>()?;
+        let fits = axes.iter().zip(own.iter()).all(|(axis, size)| size.is(1) || *size == shape[*axis]);
+        fits.then_some(Inside::Repeated(x, axes))
+    };
+    let parts: Vec<Inside> = term.operands.iter().map(inside).collect::<Option<_>>()?;
+    let operands: Vec<NodeId> = parts
+        .into_iter()
+        .map(|part| match part {
+            Inside::Literal(id) => reshaped_splat(rewriter, id, &shape),
+            Inside::Repeated(x, axes) => Some(rewriter.build(Broadcast { axes, shape: shape.clone() }, &[x])),
+        })
+        .collect::<Option<_>>()?;
+    let small = rewriter.build(term.op.clone(), &operands);
+    Some(rewriter.build(outer, &[small]))
+}
+
+/// An operand in the shape of the largest one before it was repeated.
+enum Inside {
+    Literal(NodeId),
+    Repeated(NodeId, Axes),
 }
 
 /// Past axes of size 1, so that movements meet and a broadcast or a reduction takes them up.

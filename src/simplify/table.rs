@@ -5,7 +5,7 @@
 //! a/√b → a·rsqrt b, and x·0 → 0 outside of fast-math.
 
 use super::{
-    fold,
+    factor, fold,
     guard::{
         ALWAYS, FIRST_GOES, FIRST_GOES_OF_INTEGERS, Guard, NORMAL_PRODUCT, OF_INTEGERS, ORDINARY, POWER_OF_TWO,
         SAME_SIDE_OF_ONE, SHIFTED_SOFTMAX,
@@ -69,6 +69,7 @@ pub(super) const RULES: &[Rule] = &[
     algebra("mul-literal-of-neg",       Exact, "mul(c, neg(x))",         "mul(x, neg(c))"),
     algebra("div-literal-of-neg",       Exact, "div(c, neg(x))",         "div(neg(c), x)"),
     algebra("div-of-neg-by-literal",    Exact, "div(neg(x), c)",         "div(x, neg(c))"),
+    structure("sign-outwards",          Exact, Named(&["mul", "div"]),   factor::sign_outwards, "(−x)·y → −(x·y), (−x)/y, x/(−y) → −(x/y), where nothing else reads −x"),
     algebra("abs-neg",                  Exact, "abs(neg(x))",            "abs(x)"),
 
     // Neutral and repeated operands.
@@ -99,6 +100,7 @@ pub(super) const RULES: &[Rule] = &[
     algebra("round-round",              Exact, "round(round(x))",        "round(x)"),
     algebra("stop-gradient",            Exact, "stop_gradient(x)",       "x"),
     structure("cast-to-same",           Exact, Named(&["cast"]), movement::cast_to_same, "cast of x to its own dtype → x"),
+    structure("cast-of-cast",           Exact, Named(&["cast"]), movement::cast_of_cast, "cast(cast(x)) → cast(x), where the inner one loses nothing"),
 
     // Truth values.
     algebra("select-same",              Exact, "select(p, x, x)",            "x"),
@@ -150,6 +152,7 @@ pub(super) const RULES: &[Rule] = &[
 
     // Elementwise work where there are fewer elements, and movements after it.
     structure("sink-broadcast",         Exact, Elementwise, sink::broadcast, "f(broadcast(x), broadcast(y), c) → broadcast(f(x, y, c))"),
+    structure("sink-nested-broadcast",  Exact, Elementwise, sink::nested_broadcast, "f(broadcast(x), broadcast(y)) → broadcast(f(broadcast(x), y)), x repeated along more axes than y"),
     structure("sink-unit-axes",         Exact, Elementwise, sink::unit_axes, "f(x with axes of size 1 added or removed, …) → the same of f(x, …)"),
     structure("sink-transpose",         Exact, Elementwise, sink::transpose, "f(transpose(x), transpose(y), c) → transpose(f(x, y, c)), where nothing else reads the transposes"),
 
@@ -157,8 +160,8 @@ pub(super) const RULES: &[Rule] = &[
     structure("reduce-no-axes",         Exact, Named(reduction::ALL),      reduction::over_no_axes,      "a reduction over no axes → x"),
     structure("extreme-of-unit-axes",   Exact, Named(reduction::BUT_SUM),  reduction::of_unit_axes,      "max, min, prod over axes of size 1 → reshape(x)"),
     structure("sum-of-unit-axes",       Ulp,   Named(&["sum"]),            reduction::of_unit_axes,      "sum over axes of size 1 → reshape(x); −0 was 0"),
-    structure("extreme-after-unit-axes", Exact, Named(reduction::BUT_SUM), reduction::after_unit_axes,   "max, min, prod(x with axes of size 1 added) → the same of x"),
-    structure("sum-after-unit-axes",    Ulp,   Named(&["sum"]),            reduction::after_unit_axes,   "sum(x with axes of size 1 added) → sum(x); −0 was 0"),
+    structure("extreme-after-unit-axes", Exact, Named(reduction::BUT_SUM), reduction::after_unit_axes,   "max, min, prod(x with axes of size 1 added or removed) → the same of x"),
+    structure("sum-after-unit-axes",    Ulp,   Named(&["sum"]),            reduction::after_unit_axes,   "sum(x with axes of size 1 added or removed) → sum(x); −0 was 0"),
     structure("extreme-of-broadcast",   Exact, Named(reduction::EXTREMES), reduction::of_broadcast,      "max, min over what was broadcast → x"),
     structure("sum-of-broadcast",       Ulp,   Named(&["sum"]),            reduction::of_broadcast,      "sum over n repetitions → n·x, n a number"),
     structure("sum-of-literal",         Ulp,   Named(&["sum"]),            reduction::of_literal,        "sum of n times c → n·c"),
@@ -167,12 +170,14 @@ pub(super) const RULES: &[Rule] = &[
     structure("sum-of-sum",             Ulp,   Named(&["sum"]),            reduction::of_reduction,      "sum(sum(x)) → sum(x)"),
     structure("sum-of-scaled",          Ulp,   Named(&["sum"]),            reduction::of_scaled,         "sum(c·x) → c·sum(x), sum(x/c) → sum(x)/c, c finite and not 0"),
     structure("sum-of-scatter",         Ulp,   Named(&["sum"]),            reduction::of_scatter,        "sum over the axis of a scatter_add into 0 → sum of the updates, where the scatter stays and checks the indices"),
+    structure("add-to-scatter",         Ulp,   Named(&["add"]),            reduction::added_to_scatter,  "scatter_add(0, …) + x → scatter_add(x, …), where nothing else reads the scatter"),
     structure("sum-of-row-scaled",      FastMath, Named(&["sum"]),         reduction::of_row_scaled,     "sum(broadcast(x)·y) → x·sum(y) over what was broadcast"),
     structure("sum-of-neg",             Ulp,   Named(&["sum"]),            reduction::of_negated,        "sum(−x) → −sum(x)"),
 
     // Products.
     structure("dot-of-transpose",       Exact, Named(&["dot"]),            product::of_transpose,        "dot(transpose(x), y) → dot(x, y) over the axes they were"),
     structure("transpose-of-dot",       Ulp,   Named(&["transpose"]),      product::transposed,          "transpose(dot(x, y)) → dot(y, x)"),
+    structure("dot-of-literal",         Ulp,   Named(&["dot"]),            product::of_literal,          "dot(x, c) → broadcast(c·sum(x))"),
     structure("dot-of-scaled",          Ulp,   Named(&["dot"]),            product::of_scaled,           "dot(c·x, y) → c·dot(x, y), where the product is smaller than x"),
     structure("dot-of-neg",             Ulp,   Named(&["dot"]),            product::of_negated,          "dot(−x, y) → −dot(x, y), where the product is smaller than x"),
 
@@ -180,6 +185,7 @@ pub(super) const RULES: &[Rule] = &[
     algebra("add-zero",                 Ulp,   "add(x, 0)",                  "x"),
     algebra("zero-sub",                 Ulp,   "sub(0, x)",                  "neg(x)"),
     algebra("pow-two",                  Ulp,   "pow(x, 2)",                  "mul(x, x)"),
+    structure("literal-into-broadcast", Ulp,   Named(&["mul"]),        factor::literal_into_broadcast, "c·(broadcast(x)·y) → broadcast(c·x)·y, 2⁻¹⁶ ≤ |c| ≤ 2¹⁶, where nothing else reads the product inside"),
     guarded("mul-literals",             Ulp,   ["mul(c, mul(d, x))",         "mul(x, mul(c, d))"], SAME_SIDE_OF_ONE),
 
     // Digits and infinities that the exact value does not have.

@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 
 use pullback::{
-    Dim, Expr, Graph, Initializer, Rewrites, Value,
+    Expr, Graph, Initializer, Rewrites, Value,
     check::random_graph,
-    graph::Op,
     nn::{cross_entropy, linear},
     ops::verify,
 };
 
-use super::{evaluate, numbers};
+use super::{cost, evaluate, numbers};
 
 fn all() -> Rewrites {
     Rewrites { fast_math: true, ..Rewrites::default() }
@@ -38,17 +37,6 @@ impl Sample {
     fn results(&self) -> Vec<(String, Expr<'_>)> {
         self.results.iter().enumerate().map(|(at, id)| (format!("r{at}"), self.graph.expr(*id))).collect()
     }
-}
-
-/// Operations and elements moved; a reshape and a leaf move nothing.
-fn cost(graph: &Graph, results: &[(String, Expr<'_>)]) -> Dim {
-    let ids: Vec<_> = results.iter().map(|(_, result)| result.id()).collect();
-    let moved = graph
-        .ancestors(&ids)
-        .into_iter()
-        .map(|id| graph.expr(id))
-        .filter(|node| !node.operands().is_empty() && !matches!(node.op(), Op::Reshape(_) | Op::StopGradient(_)));
-    moved.fold(graph.flops(results.to_vec()), |sum, node| sum + node.shape().size())
 }
 
 #[test]
@@ -174,4 +162,55 @@ fn the_lectures_saddle() {
     let (d1, d2) = (g.gradient(f, w1), g.gradient(f, w2));
     let simplified = g.simplify([("f", f), ("d1", d1), ("d2", d2)], &Rewrites::default()).expect("no mistake");
     insta::assert_snapshot!(simplified.graph.show(simplified.results()));
+}
+
+/// Where the plain form has lost the value, the stable one has it.
+#[test]
+fn lost_values_are_found_again() {
+    type Build = for<'g> fn(Expr<'g>) -> Expr<'g>;
+    let cases: [(Build, f64, f64); 9] = [
+        (|x| (1.0 + x.exp()).log(), 1e3, 1e3),
+        (|x| x.exp().log1p(), 1e3, 1e3),
+        (|x| (1.0 + x).log(), 1e-20, 1e-20),
+        (|x| x.exp() - 1.0, 1e-20, 1e-20),
+        (|x| 1.0 - x.sigmoid(), 100.0, (-100.0f64).exp()),
+        (|x| 1.0 / (1.0 + x.exp()), 710.0, (-710.0f64).exp()),
+        (|x| x.sigmoid().log(), -1e3, -1e3),
+        (|x| x.reshape((1,)).concat([x.reshape((1,))], 0).exp().sum().log(), 1e3, 1e3 + 2f64.ln()),
+        (|x| x.reshape((1,)).concat([x.reshape((1,)) - 2000.0], 0).softmax(0).log().sum(), 1.0, -2000.0),
+    ];
+    for (position, (build, at, expected)) in cases.into_iter().enumerate() {
+        let g = Graph::new();
+        let y = build(g.input_of::<f64>("x", ()));
+        let simplified = g.simplify(y, &Rewrites::default()).expect("no mistake");
+        let feed = BTreeMap::from([("x".to_owned(), Value::from(at))]);
+        let found = numbers(&evaluate(&simplified.graph, &simplified.results(), &feed)[0])[0];
+        assert!((found - expected).abs() <= 1e-15 * expected.abs(), "case {position}: {found:e} against {expected:e}");
+        let plain = numbers(&evaluate(&g, &[("y".to_owned(), y)], &feed)[0])[0];
+        assert!(plain.is_nan() || (plain - expected).abs() > 1e-3 * expected.abs(), "case {position} needs no help");
+    }
+}
+
+/// A leaf that no result needs stays where it alone tells a size.
+#[test]
+fn what_tells_a_size_stays() {
+    let g = Graph::new();
+    let (x, _) = (g.input_of::<f64>("x", ("n", 2)), g.input("y", ("m",)));
+    let count = (x.ones_like() * 3.0).sum();
+    let simplified = g.simplify(count, &Rewrites::default()).expect("no mistake");
+    assert!(simplified.graph.named("x").is_some() && simplified.graph.named("y").is_none());
+    let feed = BTreeMap::from([("x".to_owned(), Value::zeros(pullback::DType::F64, &[5, 2]))]);
+    assert_eq!(evaluate(&simplified.graph, &simplified.results(), &feed), [Value::from(30.0)]);
+}
+
+/// Literals are told by bits.
+#[test]
+fn equal_literals_are_one_and_zeros_of_two_signs_are_two() {
+    let g = Graph::new();
+    let x = g.input_of::<f64>("x", (2,));
+    let results = [("nan", x.minimum(f64::NAN) * f64::NAN), ("zeros", x.maximum(0.0).atan2(-0.0))];
+    let simplified = g.simplify(results, &Rewrites { exact: true, ..Rewrites::none() }).expect("no mistake");
+    let text = simplified.to_text();
+    assert_eq!(text.matches("constant NaN").count(), 1, "{text}");
+    assert_eq!(text.matches("constant 0.0").count() + text.matches("constant -0.0").count(), 2, "{text}");
 }

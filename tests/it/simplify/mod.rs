@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use pullback::{Expr, Graph, Parameters, Value};
+use pullback::{Dim, Expr, Graph, Parameters, Value, graph::Op};
 
 mod graphs;
 mod rules;
@@ -24,4 +24,15 @@ fn numbers(value: &Value) -> Vec<f64> {
         Value::I64(array) => array.iter().map(|integer| *integer as f64).collect(),
         Value::Bool(array) => array.iter().map(|truth| f64::from(u8::from(*truth))).collect(),
     }
+}
+
+/// Operations and elements moved; a reshape and a leaf move nothing.
+fn cost(graph: &Graph, results: &[(String, Expr<'_>)]) -> Dim {
+    let ids: Vec<_> = results.iter().map(|(_, result)| result.id()).collect();
+    let moved = graph
+        .ancestors(&ids)
+        .into_iter()
+        .map(|id| graph.expr(id))
+        .filter(|node| !node.operands().is_empty() && !matches!(node.op(), Op::Reshape(_) | Op::StopGradient(_)));
+    moved.fold(graph.flops(results.to_vec()), |sum, node| sum + node.shape().size())
 }

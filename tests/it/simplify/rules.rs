@@ -1,6 +1,8 @@
 //! Every rule of the table: a graph where it fires, one where it must not, and the values of the first before and after,
 //! on numbers with ±0, ±∞, NaN and subnormals among them.
 
+#![allow(clippy::eq_op, clippy::erasing_op, reason = "x − x and x·0 are what the rules are about")]
+
 use std::collections::BTreeMap;
 
 use ndarray::{ArrayD, IxDyn, array};
@@ -12,7 +14,7 @@ use pullback::{
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::{evaluate, numbers};
+use super::{cost, evaluate, numbers};
 
 /// The inputs of every case.
 struct Inputs<'g> {
@@ -167,7 +169,7 @@ fn shifted(x: Expr<'_>) -> Expr<'_> {
 
 #[rustfmt::skip]
 const CASES: &[Case] = &[
-    Case { rule: "common-subexpression", fires: |v| v.x.tanh() * v.x.tanh(), stays: |v| v.x.tanh() * v.y.tanh() },
+    Case { rule: "common-subexpression", fires: |v| v.x.tanh() * v.x.tanh() + v.x * v.y - v.y * v.x, stays: |v| (v.x - v.y) * (v.y - v.x) },
     Case { rule: "uniform-constant", fires: |v| v.g.constant(array![2.0, 2.0, 2.0, 2.0]) * v.row, stays: |v| v.g.constant(array![0.0, -0.0, 0.0, 0.0]) * v.row },
     Case { rule: "fold-dim-size", fires: |v| v.g.dim_size(6, DType::F64) * v.scalar, stays: |v| v.g.dim_size("n", DType::F64) * v.batch.sum() },
     Case { rule: "fold-literals", fires: |v| v.x * (v.x.ones_like() * 3.0).exp(), stays: |v| v.x * (v.y * 3.0).exp() },
@@ -189,6 +191,7 @@ const CASES: &[Case] = &[
     Case { rule: "mul-literal-of-neg", fires: |v| 3.0 * -v.x, stays: |v| v.y * -v.x },
     Case { rule: "div-literal-of-neg", fires: |v| 3.0 / -v.x, stays: |v| v.y / -v.x },
     Case { rule: "div-of-neg-by-literal", fires: |v| -v.x / 3.0, stays: |v| -v.x / v.y },
+    Case { rule: "sign-outwards", fires: |v| -v.x * v.y - v.z / -v.x.abs(), stays: |v| { let negated = -v.x; negated * v.y + negated.sin() } },
     Case { rule: "abs-neg", fires: |v| (-v.x).abs(), stays: |v| (-v.x).sin() },
 
     Case { rule: "mul-one", fires: |v| 1.0 * v.x, stays: |v| v.x * v.scalar },
@@ -218,6 +221,7 @@ const CASES: &[Case] = &[
     Case { rule: "round-round", fires: |v| v.x.round().round(), stays: |v| v.x.round().floor() },
     Case { rule: "stop-gradient", fires: |v| v.x.stop_gradient(), stays: |v| v.x.tanh() },
     Case { rule: "cast-to-same", fires: |v| apply(pullback::graph::Cast { dtype: DType::F64 }, v.x), stays: |v| v.x.cast(DType::F32) },
+    Case { rule: "cast-of-cast", fires: |v| v.p.cast(DType::F32).cast(DType::I64), stays: |v| v.x.cast(DType::F32).cast(DType::F64) },
 
     Case { rule: "select-same", fires: |v| v.p.select(v.x, v.x), stays: |v| v.p.select(v.x, v.y) },
     Case { rule: "select-true", fires: |v| v.p.ones_like().select(v.x, v.y), stays: |v| v.p.select(v.x, v.y) },
@@ -265,7 +269,8 @@ const CASES: &[Case] = &[
     Case { rule: "reverse-of-nothing", fires: |v| apply(Reverse { axes: axes(&[1]) }, v.tall), stays: |v| v.tall.reverse(0) },
     Case { rule: "concat-of-one", fires: |v| v.x.concat([], 0), stays: |v| v.x.concat([v.x], 0) },
 
-    Case { rule: "sink-broadcast", fires: |v| (v.row.broadcast_to((3, 4)) * 2.0).exp(), stays: |v| (v.row * v.x).exp() },
+    Case { rule: "sink-broadcast", fires: |v| (v.row.broadcast_to((3, 4)) * 2.0).exp(), stays: |v| { let b = v.row.broadcast_to((3, 4)); b.cast(DType::F32).cast(DType::F64) + b * v.x } },
+    Case { rule: "sink-nested-broadcast", fires: |v| broadcast(v.row, &[2], &[5, 6, 4]) * broadcast(v.scalar, &[], &[5, 6, 4]), stays: |v| broadcast(v.row, &[2], &[5, 3, 4]) * broadcast(v.column, &[1], &[5, 3, 4]) },
     Case { rule: "sink-unit-axes", fires: |v| (v.column.expand(-1) * 2.0).exp(), stays: |v| v.column.expand(-1) + v.tall },
     Case { rule: "sink-transpose", fires: |v| v.x.t().exp(), stays: |v| { let t = v.x.t(); t.exp() + t } },
 
@@ -283,16 +288,19 @@ const CASES: &[Case] = &[
     Case { rule: "sum-of-scaled", fires: |v| (v.x * 3.0).sum_over(0) + (v.y / 5.0).sum_over(0), stays: |v| { let scaled = v.x * 3.0; scaled.sum() * scaled } },
     Case { rule: "sum-of-row-scaled", fires: |v| (v.column.expand(-1) * v.x).sum_over(1), stays: |v| (v.row * v.x).sum_over(1) },
     Case { rule: "sum-of-scatter", fires: |v| { let s = scatter(v); s.sum_over(1) * s.max_over(1) }, stays: |v| scatter(v).sum_over(1) },
+    Case { rule: "add-to-scatter", fires: |v| v.y + scatter(v), stays: |v| { let s = scatter(v); v.y + s + s.tanh() } },
     Case { rule: "sum-of-neg", fires: |v| (-v.x).sum_over(0), stays: |v| v.x.sum_over(0) },
 
     Case { rule: "dot-of-transpose", fires: |v| dot(v.x.t(), v.y, &[1], &[0]), stays: |v| dot(transpose(v.x.reshape((3, 2, 2)), &[0, 2, 1]), v.column, &[0], &[0]) },
     Case { rule: "transpose-of-dot", fires: |v| v.x.dot(v.wide).t(), stays: |v| { let product = v.x.dot(v.wide); product.t() * product } },
+    Case { rule: "dot-of-literal", fires: |v| v.x.dot(v.wide.ones_like() * 3.0) + (v.x.ones_like() * 3.0).dot(v.wide), stays: |v| v.x.dot(v.wide.zeros_like()) },
     Case { rule: "dot-of-scaled", fires: |v| (3.0 * v.x).dot(v.row), stays: |v| (3.0 * v.column).dot(v.row.reshape((1, 4)).broadcast_to((3, 4))).expand(0).dot(v.wide * v.wide) },
     Case { rule: "dot-of-neg", fires: |v| (-v.x).dot(v.row), stays: |v| { let negated = -v.x; negated.dot(v.row).sum() * negated } },
 
     Case { rule: "add-zero", fires: |v| v.x + 0.0, stays: |v| v.x + 1.0 },
     Case { rule: "zero-sub", fires: |v| 0.0 - v.x, stays: |v| 1.0 - v.x },
     Case { rule: "pow-two", fires: |v| v.x.pow(2.0), stays: |v| v.x.pow(3.0) },
+    Case { rule: "literal-into-broadcast", fires: |v| 3.0 * (v.row * v.x) + v.column.expand(-1) * (v.y * 0.1), stays: |v| { let product = v.row * v.x; 3.0 * product + product } },
     Case { rule: "mul-literals", fires: |v| 3.0 * (v.x * 5.0), stays: |v| 3.0 * (v.x * 0.1) },
 
     Case { rule: "mul-any-literals", fires: |v| 3.0 * (v.x * 0.1), stays: |v| 1e-200 * (v.x * 1e-200) },
@@ -381,10 +389,12 @@ fn ulps(a: f64, b: f64) -> u64 {
 fn agree(class: Class, expected: f64, found: f64) -> bool {
     let is_same = expected.to_bits() == found.to_bits() || expected.is_nan() && found.is_nan();
     let is_close = |scale: f64| (expected - found).abs() <= 16.0 * f64::EPSILON * scale.max(expected.abs());
+    // A factor of at most 2¹⁶ after a product that was rounded to a subnormal.
+    let subnormal = 65536.0 * f64::from_bits(1);
     match class {
         Class::Exact => is_same,
         Class::Ulp if !expected.is_finite() || !found.is_finite() => is_same,
-        Class::Ulp => ulps(expected, found) <= 4 || is_close(0.0),
+        Class::Ulp => ulps(expected, found) <= 4 || is_close(0.0) || (expected - found).abs() <= subnormal,
         Class::Stabilize => is_same || !expected.is_finite() || is_close(1.0),
         Class::FastMath => is_close(100.0),
     }
@@ -392,7 +402,7 @@ fn agree(class: Class, expected: f64, found: f64) -> bool {
 
 /// Rules whose values are sums, so that rounding is measured by the terms.
 fn is_sum(rule: &str) -> bool {
-    rule.starts_with("sum-") || rule.contains("dot")
+    rule.starts_with("sum-") || rule.contains("dot") || rule.contains("scatter")
 }
 
 fn compare(build: Build, rule: &str, n_special: usize) -> Vec<String> {
@@ -430,6 +440,24 @@ fn values_change_by_no_more_than_the_class_says() {
         };
         wrong.extend(compare(case.fires, case.rule, n_special));
         wrong.extend(compare(case.stays, case.rule, n_special));
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Stability is bought in two rules; all others make no graph cost more.
+#[test]
+fn no_rule_makes_a_graph_cost_more() {
+    let mut wrong = Vec::new();
+    for (case, build) in CASES.iter().flat_map(|case| [(case, case.fires), (case, case.stays)]) {
+        let g = Graph::new();
+        let result = vec![("y".to_owned(), build(&inputs(&g)))];
+        let simplified = g.simplify(result.clone(), &only(class_of(case.rule))).expect("no mistake");
+        let estimate = |cost: Dim| cost.evaluate(&["n", "m"].map(|symbol| (symbol.into(), 32)).into());
+        let (before, after) = (cost(&g, &result), cost(&simplified.graph, &simplified.results()));
+        let may_grow = ["log-sigmoid", "logsumexp"].contains(&case.rule);
+        if !may_grow && estimate(after.clone()) > estimate(before.clone()) {
+            wrong.push(format!("{}: {before} became {after}\n{}", case.rule, simplified.to_text()));
+        }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

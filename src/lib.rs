@@ -15,6 +15,7 @@ pub mod optim;
 pub mod parameters;
 pub mod program;
 pub mod text;
+mod vectorize;
 
 pub use graph::{
     Bindings, DType, Diagnostics, Dim, Element, Expr, Graph, Initializer, Mistake, Orientation, ParseError, Shape,

@@ -18,6 +18,7 @@ pub mod program;
 mod runtime;
 pub mod simplify;
 pub mod text;
+mod vectorize;
 
 pub use compile::{Evaluation, Options};
 pub use graph::{

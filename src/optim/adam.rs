@@ -6,7 +6,10 @@ use super::{
     error::{check_decay, check_epsilon, check_layouts, check_rate},
     state::State,
 };
-use crate::parameters::{Buffers, Gradients, Parameters, Real};
+use crate::{
+    parameters::{Buffers, Gradients, Parameters, Real},
+    vectorize::{self, Loop},
+};
 
 /// Adaptive moment estimation, at step t = 0, 1, …, with m = v = 0 at first:
 ///
@@ -84,8 +87,8 @@ impl Optimizer for Adam {
         check_layouts(parameters, gradients)?;
         let factors = self.factors()?;
         let moments = self.state.in_layout(parameters.layout())?;
-        update::<f32>(&factors, parameters, gradients, moments);
-        update::<f64>(&factors, parameters, gradients, moments);
+        descend::<f32>(&factors, parameters, gradients, moments);
+        descend::<f64>(&factors, parameters, gradients, moments);
         self.step += 1;
         Ok(())
     }
@@ -101,20 +104,79 @@ struct Factors {
     scale: f64,
 }
 
-fn update<T: Real>(
+/// One pass over the elements of one dtype.
+fn descend<T: Real>(
     factors: &Factors,
     parameters: &mut Parameters,
     gradients: &Gradients,
     [means, squares]: &mut [Buffers; 2],
 ) {
-    let (beta1, beta2) = (T::from_f64(factors.beta1), T::from_f64(factors.beta2));
-    let (rest1, rest2) = (T::from_f64(1.0 - factors.beta1), T::from_f64(1.0 - factors.beta2));
-    let (rate, scale, epsilon) = (T::from_f64(factors.rate), T::from_f64(factors.scale), T::from_f64(factors.epsilon));
-    let descend = |((theta, &g), (m, v)): ((&mut T, &T), (&mut T, &mut T))| {
-        *m = beta1 * *m + rest1 * g;
-        *v = beta2 * *v + rest2 * (g * g);
-        *theta -= rate * *m / (scale * v.sqrt() + epsilon);
-    };
-    let moments = means.flat_mut::<T>().iter_mut().zip(squares.flat_mut::<T>());
-    parameters.flat_mut::<T>().iter_mut().zip(gradients.flat::<T>()).zip(moments).for_each(descend);
+    vectorize::run(Update {
+        factors,
+        parameters: parameters.flat_mut::<T>(),
+        gradients: gradients.flat::<T>(),
+        means: means.flat_mut::<T>(),
+        squares: squares.flat_mut::<T>(),
+    });
+}
+
+/// The step of one range of the flat buffers: any cut into ranges gives the same.
+struct Update<'a, T> {
+    factors: &'a Factors,
+    parameters: &'a mut [T],
+    gradients: &'a [T],
+    means: &'a mut [T],
+    squares: &'a mut [T],
+}
+
+impl<T: Real> Loop for Update<'_, T> {
+    #[inline(always)]
+    fn run(self) {
+        let factors = self.factors;
+        let (beta1, beta2) = (T::from_f64(factors.beta1), T::from_f64(factors.beta2));
+        let (rest1, rest2) = (T::from_f64(1.0 - factors.beta1), T::from_f64(1.0 - factors.beta2));
+        let (rate, scale) = (T::from_f64(factors.rate), T::from_f64(factors.scale));
+        let epsilon = T::from_f64(factors.epsilon);
+        let moments = self.means.iter_mut().zip(self.squares);
+        for ((theta, &g), (m, v)) in self.parameters.iter_mut().zip(self.gradients).zip(moments) {
+            *m = beta1 * *m + rest1 * g;
+            *v = beta2 * *v + rest2 * (g * g);
+            *theta -= rate * *m / (scale * v.sqrt() + epsilon);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a step makes of parameters, means and squares: run as a whole in the widest vectors, or range by range in
+    /// the crate's own.
+    fn stepped(n: usize, ranges: &[usize]) -> [Vec<f32>; 3] {
+        let wave = |frequency: f32| (0..n).map(|i| (i as f32 * frequency).sin()).collect::<Vec<f32>>();
+        let (mut parameters, gradients, mut means) = (wave(0.1), wave(1.7), wave(0.3));
+        let mut squares: Vec<f32> = wave(0.9).iter().map(|x| x * x).collect();
+        let factors = Adam::new(1e-3).factors().unwrap();
+        let mut rest = (&mut parameters[..], &gradients[..], &mut means[..], &mut squares[..]);
+        for n in ranges {
+            let (parameters, later_parameters) = rest.0.split_at_mut(*n);
+            let (gradients, later_gradients) = rest.1.split_at(*n);
+            let (means, later_means) = rest.2.split_at_mut(*n);
+            let (squares, later_squares) = rest.3.split_at_mut(*n);
+            let update = Update { factors: &factors, parameters, gradients, means, squares };
+            if ranges.len() > 1 {
+                update.run()
+            } else {
+                vectorize::run(update)
+            }
+            rest = (later_parameters, later_gradients, later_means, later_squares);
+        }
+        assert!(rest.0.is_empty(), "the ranges are all elements");
+        [parameters, means, squares]
+    }
+
+    #[test]
+    fn any_cut_and_any_width_give_the_same_bits() {
+        assert_eq!(stepped(1003, &[1003]), stepped(1003, &[1, 500, 0, 37, 465]));
+    }
 }

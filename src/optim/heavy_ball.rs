@@ -6,7 +6,10 @@ use super::{
     error::{check_decay, check_layouts, check_rate},
     state::State,
 };
-use crate::parameters::{Buffers, Gradients, Parameters, Real};
+use crate::{
+    parameters::{Buffers, Gradients, Parameters, Real},
+    vectorize::{self, Loop},
+};
 
 /// The heavy ball: m ← ρ m + g, then θ ← θ − γₜ m, with m = 0 at first.
 ///
@@ -52,8 +55,8 @@ impl Optimizer for HeavyBall {
         let rate = check_rate(&self.rate, self.step)?;
         let [momenta] = self.state.in_layout(parameters.layout())?;
         let factors = Factors { rate, momentum: self.momentum };
-        update::<f32>(&factors, parameters, gradients, momenta);
-        update::<f64>(&factors, parameters, gradients, momenta);
+        descend::<f32>(&factors, parameters, gradients, momenta);
+        descend::<f64>(&factors, parameters, gradients, momenta);
         self.step += 1;
         Ok(())
     }
@@ -64,12 +67,31 @@ struct Factors {
     momentum: f64,
 }
 
-fn update<T: Real>(factors: &Factors, parameters: &mut Parameters, gradients: &Gradients, momenta: &mut Buffers) {
-    let (rate, momentum) = (T::from_f64(factors.rate), T::from_f64(factors.momentum));
-    let descend = |((theta, &g), m): ((&mut T, &T), &mut T)| {
-        *m = momentum * *m + g;
-        *theta -= rate * *m;
-    };
-    let elements = parameters.flat_mut::<T>().iter_mut().zip(gradients.flat::<T>()).zip(momenta.flat_mut::<T>());
-    elements.for_each(descend);
+/// One pass over the elements of one dtype.
+fn descend<T: Real>(factors: &Factors, parameters: &mut Parameters, gradients: &Gradients, momenta: &mut Buffers) {
+    vectorize::run(Update {
+        factors,
+        parameters: parameters.flat_mut::<T>(),
+        gradients: gradients.flat::<T>(),
+        momenta: momenta.flat_mut::<T>(),
+    });
+}
+
+/// The step of one range of the flat buffers: any cut into ranges gives the same.
+struct Update<'a, T> {
+    factors: &'a Factors,
+    parameters: &'a mut [T],
+    gradients: &'a [T],
+    momenta: &'a mut [T],
+}
+
+impl<T: Real> Loop for Update<'_, T> {
+    #[inline(always)]
+    fn run(self) {
+        let (rate, momentum) = (T::from_f64(self.factors.rate), T::from_f64(self.factors.momentum));
+        for ((theta, &g), m) in self.parameters.iter_mut().zip(self.gradients).zip(self.momenta) {
+            *m = momentum * *m + g;
+            *theta -= rate * *m;
+        }
+    }
 }

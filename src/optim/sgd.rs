@@ -5,7 +5,10 @@ use super::{
     Optimizer, OptimizerError, Schedule,
     error::{check_layouts, check_rate},
 };
-use crate::parameters::{Gradients, Parameters, Real};
+use crate::{
+    parameters::{Gradients, Parameters, Real},
+    vectorize::{self, Loop},
+};
 
 /// Stochastic gradient descent: θ ← θ − γₜ g.
 ///
@@ -45,15 +48,31 @@ impl Optimizer for Sgd {
     fn step(&mut self, parameters: &mut Parameters, gradients: &Gradients) -> Result<(), OptimizerError> {
         check_layouts(parameters, gradients)?;
         let rate = check_rate(&self.rate, self.step)?;
-        update::<f32>(rate, parameters, gradients);
-        update::<f64>(rate, parameters, gradients);
+        descend::<f32>(rate, parameters, gradients);
+        descend::<f64>(rate, parameters, gradients);
         self.step += 1;
         Ok(())
     }
 }
 
-fn update<T: Real>(rate: f64, parameters: &mut Parameters, gradients: &Gradients) {
-    let rate = T::from_f64(rate);
-    let descend = |(theta, &g): (&mut T, &T)| *theta -= rate * g;
-    parameters.flat_mut::<T>().iter_mut().zip(gradients.flat::<T>()).for_each(descend);
+/// One pass over the elements of one dtype.
+fn descend<T: Real>(rate: f64, parameters: &mut Parameters, gradients: &Gradients) {
+    let (rate, gradients) = (T::from_f64(rate), gradients.flat::<T>());
+    vectorize::run(Update { rate, parameters: parameters.flat_mut::<T>(), gradients });
+}
+
+/// The step of one range of the flat buffers: any cut into ranges gives the same.
+struct Update<'a, T> {
+    rate: T,
+    parameters: &'a mut [T],
+    gradients: &'a [T],
+}
+
+impl<T: Real> Loop for Update<'_, T> {
+    #[inline(always)]
+    fn run(self) {
+        for (theta, &g) in self.parameters.iter_mut().zip(self.gradients) {
+            *theta -= self.rate * g;
+        }
+    }
 }

@@ -38,7 +38,7 @@ impl PlaneWindow {
             _ => return None,
         };
         let size = |axes: &[Axis]| axes.iter().map(|axis| axis.size).product();
-        let spread = |axis: Axis| axis.size + axis.n_taps.saturating_mul(axis.dilation);
+        let spread = |axis: Axis| axis.size + 2 * axis.n_taps.saturating_mul(axis.dilation);
         let is_small = spread(rows).saturating_mul(spread(columns)) < i32::MAX as usize;
         let (n_planes, inner) = (size(&axes[..start]), size(&axes[end..]));
         is_small.then_some(PlaneWindow { kind: window.kind, n_planes, rows, columns, inner })
@@ -49,32 +49,75 @@ impl PlaneWindow {
         if width == 0 || x.is_empty() {
             return out.fill(K::nothing());
         }
-        let plane_size = self.rows.size * self.columns.size * self.inner;
-        for (unit, out) in units.zip(out.chunks_exact_mut(width)) {
-            let (plane, place) = (unit / self.rows.n_places, unit % self.rows.n_places);
-            let taps = self.rows.taps(place);
-            let line = self.columns.size * self.inner;
-            let first = if taps.is_empty() { 0 } else { self.rows.element(place, taps.start) };
-            let band = Band {
-                x: &x[plane * plane_size..][..plane_size],
-                n_lines: taps.len(),
-                first: first * line,
-                step: self.rows.dilation * line,
-                origin: (plane * plane_size) as i64,
+        let size = self.rows.size * self.columns.size * self.inner;
+        let padded = self.padded();
+        let mut copy = padded.as_ref().map(|_| [K::start(); LARGEST_COPY]);
+        let (mut first, mut out) = (units.start, out);
+        while !out.is_empty() {
+            let (plane, row) = (first / self.rows.n_places, first % self.rows.n_places);
+            let rows = row..(row + out.len() / width).min(self.rows.n_places);
+            let (now, later) = out.split_at_mut(rows.len() * width);
+            let x = &x[plane * size..][..size];
+            let source = match (&padded, &mut copy) {
+                (Some(padded), Some(copy)) => {
+                    self.copy(padded, x, copy);
+                    Source { x: &copy[..], of: padded, origin: (plane * size) as i64 }
+                }
+                _ => Source { x, of: self, origin: (plane * size) as i64 },
             };
-            self.reduce_band::<T, K>(&band, out);
+            first += rows.len();
+            for (row, out) in rows.zip(now.chunks_exact_mut(width)) {
+                self.reduce_row::<T, K>(&source, row, out);
+            }
+            out = later;
+        }
+    }
+
+    /// The same windows on a plane whose padding is there as elements, if it has padding and is small: large planes have
+    /// few windows at their edges.
+    fn padded(&self) -> Option<PlaneWindow> {
+        let around = |axis: Axis| {
+            let last = axis.n_places.saturating_sub(1) * axis.stride + (axis.n_taps - 1) * axis.dilation;
+            Axis { size: (axis.low + axis.size).max(last + 1), low: 0, ..axis }
+        };
+        let (rows, columns) = (around(self.rows), around(self.columns));
+        let is_small = rows.size.saturating_mul(columns.size).saturating_mul(self.inner) <= LARGEST_COPY;
+        let is_padded = self.inner == 1 && (columns.size, columns.low) != (self.columns.size, self.columns.low);
+        (is_small && is_padded).then_some(PlaneWindow { rows, columns, ..self.clone() })
+    }
+
+    /// Writes a plane into the middle of one that is padded.
+    fn copy<T: Number>(&self, padded: &PlaneWindow, x: &[T], copy: &mut [T]) {
+        let lines = copy.chunks_exact_mut(padded.columns.size).skip(self.rows.low);
+        for (line, x) in lines.zip(x.chunks_exact(self.columns.size)) {
+            line[self.columns.low..][..x.len()].copy_from_slice(x);
         }
     }
 
     /// One row of windows, by the widest blocks that fit in it.
-    fn reduce_band<T: Number, K: Kind<T>>(&self, band: &Band<'_, T>, out: &mut [K::Out]) {
-        let run = if self.inner > 1 { self.inner } else { self.columns.n_places };
-        match (if self.inner > 1 { 1 } else { self.columns.stride }, run) {
-            (1, 8..) => self.reduce_blocks::<T, K, 8, 1>(band, out),
-            (1, 4..) => self.reduce_blocks::<T, K, 4, 1>(band, out),
-            (2, 8..) => self.reduce_blocks::<T, K, 8, 2>(band, out),
-            (2, 4..) => self.reduce_blocks::<T, K, 4, 2>(band, out),
-            _ => self.reduce_blocks::<T, K, 1, 1>(band, out),
+    fn reduce_row<T: Number, K: Kind<T>>(&self, source: &Source<'_, T>, row: usize, out: &mut [K::Out]) {
+        let line = self.columns.size * self.inner;
+        let (taps, real_taps) = (source.of.rows.taps(row), self.rows.taps(row));
+        let first = |axis: &Axis, taps: &Range<usize>| if taps.is_empty() { 0 } else { axis.element(row, taps.start) };
+        let padding = if source.of.rows.low < self.rows.low { self.rows.low * line } else { 0 };
+        let band = Band {
+            x: source.x,
+            n_lines: taps.len(),
+            first: first(&source.of.rows, &taps) * source.of.columns.size * self.inner,
+            step: self.rows.dilation * source.of.columns.size * self.inner,
+            position: (first(&source.of.rows, &taps) * line) as i32 - padding as i32,
+            position_step: (self.rows.dilation * line) as i32,
+            first_position: (first(&self.rows, &real_taps) * line) as i32,
+            origin: source.origin,
+        };
+        let n_neighbours = if self.inner > 1 { self.inner } else { self.columns.n_places };
+        match (if self.inner > 1 { 1 } else { self.columns.stride }, n_neighbours) {
+            (1, 16..) if !K::IS_POSITION => self.reduce_blocks::<T, K, 16, 1>(source.of, &band, out),
+            (1, 8..) => self.reduce_blocks::<T, K, 8, 1>(source.of, &band, out),
+            (1, 4..) => self.reduce_blocks::<T, K, 4, 1>(source.of, &band, out),
+            (2, 8..) => self.reduce_blocks::<T, K, 8, 2>(source.of, &band, out),
+            (2, 4..) => self.reduce_blocks::<T, K, 4, 2>(source.of, &band, out),
+            _ => self.reduce_blocks::<T, K, 1, 1>(source.of, &band, out),
         }
     }
 
@@ -82,14 +125,22 @@ impl PlaneWindow {
     /// be shorter.
     fn reduce_blocks<T: Number, K: Kind<T>, const L: usize, const S: usize>(
         &self,
+        of: &PlaneWindow,
         band: &Band<'_, T>,
         out: &mut [K::Out],
     ) {
         if self.inner == 1 {
             for first in (0..out.len()).step_by(L) {
                 let first = first.min(out.len() - L);
-                let block = self.along_columns::<T, K, L, S>(band, first);
-                K::finish(&block, band.origin + (first * self.columns.stride) as i64, S as i64, &mut out[first..]);
+                let start = first * self.columns.stride;
+                let mut block = self.new_block::<T, K, L, S>(band, start);
+                let end = start + (L - 1) * S + (self.columns.n_taps - 1) * self.columns.dilation;
+                if start >= of.columns.low && end < of.columns.low + of.columns.size {
+                    self.take_inside::<T, K, L, S>(band, start - of.columns.low, &mut block);
+                } else {
+                    self.take_at_edge::<T, K, L, S>(band, start, &mut block);
+                }
+                K::finish(&block, band.origin + start as i64, S as i64, &mut out[first..]);
             }
             return;
         }
@@ -102,36 +153,58 @@ impl PlaneWindow {
         }
     }
 
-    /// The windows at the places from `first` on; positions are relative to the first of them, then to each.
-    fn along_columns<T: Number, K: Kind<T>, const L: usize, const S: usize>(
+    /// A block of windows that start at `start` and after; positions are relative to the start of each.
+    fn new_block<T: Number, K: Kind<T>, const L: usize, const S: usize>(
         &self,
         band: &Band<'_, T>,
-        first: usize,
+        start: usize,
     ) -> Block<T, L> {
-        let Axis { size, n_taps, stride, dilation, low, .. } = self.columns;
-        let start = first * stride;
+        let Axis { dilation, low, .. } = self.columns;
         let first_tap = |lane: usize| (low.saturating_sub(start + lane * S)).div_ceil(dilation) * dilation;
-        let position = |lane: usize| (band.first + first_tap(lane)) as i32 - low as i32;
-        let mut block = Block::<T, L>::new::<K>(position);
+        Block::new::<K>(|lane| band.first_position + first_tap(lane) as i32 - low as i32)
+    }
+
+    /// Where all elements are there, `start` the first of them in its line.
+    fn take_inside<T: Number, K: Kind<T>, const L: usize, const S: usize>(
+        &self,
+        band: &Band<'_, T>,
+        start: usize,
+        block: &mut Block<T, L>,
+    ) {
+        let Axis { n_taps, dilation, low, .. } = self.columns;
+        let mut position = band.position - low as i32;
+        for line in 0..band.n_lines {
+            let line = &band.x[band.first + line * band.step + start..][..(n_taps - 1) * dilation + (L - 1) * S + 1];
+            for shift in (0..n_taps).map(|tap| tap * dilation) {
+                let whole = &line[shift..][..(L - 1) * S + 1];
+                let elements: [T; L] = std::array::from_fn(|lane| whole[lane * S]);
+                K::take(block, elements, position + shift as i32);
+            }
+            position += band.position_step;
+        }
+    }
+
+    /// Where some elements are padding, for which something stands that changes nothing.
+    fn take_at_edge<T: Number, K: Kind<T>, const L: usize, const S: usize>(
+        &self,
+        band: &Band<'_, T>,
+        start: usize,
+        block: &mut Block<T, L>,
+    ) {
+        let Axis { size, n_taps, dilation, low, .. } = self.columns;
+        let mut position = band.position - low as i32;
         for line in 0..band.n_lines {
             let line = band.first + line * band.step;
             for shift in (0..n_taps).map(|tap| tap * dilation) {
-                let position = (line + shift) as i32 - low as i32;
                 let reached = |bound: usize| bound.saturating_sub(start + shift).div_ceil(S).min(L);
-                let (left, right) = (reached(low), reached(low + size));
-                if left == 0 && right == L {
-                    let elements = &band.x[line + start + shift - low..][..(L - 1) * S + 1];
-                    let elements: [T; L] = std::array::from_fn(|lane| elements[lane * S]);
-                    (0..L).for_each(|lane| K::take(&mut block, lane, elements[lane], position));
-                } else {
-                    for lane in left..right {
-                        let element = band.x[line + start + shift + lane * S - low];
-                        K::take(&mut block, lane, element, position);
-                    }
+                let mut elements = [K::start(); L];
+                for lane in reached(low)..reached(low + size) {
+                    elements[lane] = band.x[line + start + shift + lane * S - low];
                 }
+                K::take(block, elements, position + shift as i32);
             }
+            position += band.position_step;
         }
-        block
     }
 
     /// The windows at one place, for the inner elements from `first` on; positions are relative to the first of those.
@@ -150,20 +223,37 @@ impl PlaneWindow {
                 let position = band.first + line * band.step + offset(tap);
                 let elements = &band.x[position + first..][..L];
                 let elements: [T; L] = std::array::from_fn(|lane| elements[lane]);
-                (0..L).for_each(|lane| K::take(&mut block, lane, elements[lane], position as i32));
+                K::take(&mut block, elements, position as i32);
             }
         }
         block
     }
 }
 
+/// Planes with at most so many elements, padding included, are copied with it.
+const LARGEST_COPY: usize = 4096;
+
+/// Where the elements of one plane are: in x, or in a copy with its padding.
+struct Source<'a, T> {
+    x: &'a [T],
+    /// The windows on it.
+    of: &'a PlaneWindow,
+    /// Where the plane starts in x.
+    origin: i64,
+}
+
 /// The lines of one plane that a row of windows sees.
 struct Band<'a, T> {
     x: &'a [T],
     n_lines: usize,
-    /// Where the first line starts in the plane, and from one to the next.
+    /// Where the first line starts in its plane, and from one to the next.
     first: usize,
     step: usize,
+    /// The same as positions in x, which has no padding.
+    position: i32,
+    position_step: i32,
+    /// That of the first line that is not padding.
+    first_position: i32,
     /// Where the plane starts in x.
     origin: i64,
 }
@@ -186,11 +276,11 @@ trait Kind<T: Number> {
     type Out: Copy;
     const IS_POSITION: bool;
 
-    /// What there is before the first element.
+    /// What there is before the first element, and what changes nothing when it is taken.
     fn start() -> T;
     /// What comes of a window on an empty array, which inference allows a sum alone.
     fn nothing() -> Self::Out;
-    fn take<const L: usize>(block: &mut Block<T, L>, lane: usize, element: T, position: i32);
+    fn take<const L: usize>(block: &mut Block<T, L>, elements: [T; L], position: i32);
     /// Writes a block; positions are `origin` and `step` times the lane above those taken.
     fn finish<const L: usize>(block: &Block<T, L>, origin: i64, step: i64, out: &mut [Self::Out]);
 }
@@ -210,8 +300,8 @@ impl<T: Number> Kind<T> for Sum {
         T::ZERO
     }
     #[inline(always)]
-    fn take<const L: usize>(block: &mut Block<T, L>, lane: usize, element: T, _: i32) {
-        block.best[lane] = block.best[lane].add(element);
+    fn take<const L: usize>(block: &mut Block<T, L>, elements: [T; L], _: i32) {
+        block.best = std::array::from_fn(|lane| block.best[lane].add(elements[lane]));
     }
     fn finish<const L: usize>(block: &Block<T, L>, _: i64, _: i64, out: &mut [T]) {
         out[..L].copy_from_slice(&block.best);
@@ -240,8 +330,9 @@ impl<T: Number> Kind<T> for Max {
         least()
     }
     #[inline(always)]
-    fn take<const L: usize>(block: &mut Block<T, L>, lane: usize, element: T, _: i32) {
-        block.best[lane] = if wins(element, block.best[lane]) { element } else { block.best[lane] };
+    fn take<const L: usize>(block: &mut Block<T, L>, elements: [T; L], _: i32) {
+        let greater = |element: T, best: T| if wins(element, best) { element } else { best };
+        block.best = std::array::from_fn(|lane| greater(elements[lane], block.best[lane]));
     }
     fn finish<const L: usize>(block: &Block<T, L>, _: i64, _: i64, out: &mut [T]) {
         out[..L].copy_from_slice(&block.best);
@@ -259,10 +350,10 @@ impl<T: Number> Kind<T> for ArgMax {
         0
     }
     #[inline(always)]
-    fn take<const L: usize>(block: &mut Block<T, L>, lane: usize, element: T, position: i32) {
-        let wins = wins(element, block.best[lane]);
-        block.best[lane] = if wins { element } else { block.best[lane] };
-        block.positions[lane] = if wins { position } else { block.positions[lane] };
+    fn take<const L: usize>(block: &mut Block<T, L>, elements: [T; L], position: i32) {
+        let wins: [bool; L] = std::array::from_fn(|lane| wins(elements[lane], block.best[lane]));
+        block.best = std::array::from_fn(|lane| if wins[lane] { elements[lane] } else { block.best[lane] });
+        block.positions = std::array::from_fn(|lane| if wins[lane] { position } else { block.positions[lane] });
     }
     fn finish<const L: usize>(block: &Block<T, L>, origin: i64, step: i64, out: &mut [i64]) {
         for (lane, out) in out[..L].iter_mut().enumerate() {

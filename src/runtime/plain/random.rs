@@ -55,18 +55,29 @@ fn halves(number: u64) -> [u32; 2] {
 }
 
 /// The first two words, the first of them low, for the counters (`first`, `counter`), (`first` + 1, `counter`), ….
+///
+/// Words are held in 64 bits, which is where their products are, so that vectors need not be repacked.
 fn philox(mut key: [u32; 2], counter: [u32; 2], first: u64) -> [u64; N_LANES] {
-    let places: [[u32; 2]; N_LANES] = std::array::from_fn(|lane| halves(first + lane as u64));
-    let [mut a, mut b] = [places.map(|place| place[0]), places.map(|place| place[1])];
-    let [mut c, mut d] = counter.map(|word| [word; N_LANES]);
+    let places: [u64; N_LANES] = std::array::from_fn(|lane| first + lane as u64);
+    let (mut a, mut b) = (places.map(low), places.map(high));
+    let [mut c, mut d] = counter.map(|word| [u64::from(word); N_LANES]);
     for _ in 0..N_ROUNDS {
+        let [left_key, right_key] = key.map(u64::from);
         for lane in 0..N_LANES {
-            let left = halves(u64::from(MULTIPLIERS[0]) * u64::from(a[lane]));
-            let right = halves(u64::from(MULTIPLIERS[1]) * u64::from(c[lane]));
-            (a[lane], c[lane]) = (right[1] ^ b[lane] ^ key[0], left[1] ^ d[lane] ^ key[1]);
-            (b[lane], d[lane]) = (right[0], left[0]);
+            let left = u64::from(MULTIPLIERS[0]) * low(a[lane]);
+            let right = u64::from(MULTIPLIERS[1]) * low(c[lane]);
+            (a[lane], c[lane]) = (high(right) ^ b[lane] ^ left_key, high(left) ^ d[lane] ^ right_key);
+            (b[lane], d[lane]) = (low(right), low(left));
         }
         key = [key[0].wrapping_add(WEYL[0]), key[1].wrapping_add(WEYL[1])];
     }
-    std::array::from_fn(|lane| u64::from(a[lane]) | u64::from(b[lane]) << 32)
+    std::array::from_fn(|lane| a[lane] | b[lane] << 32)
+}
+
+fn low(number: u64) -> u64 {
+    number & u64::from(u32::MAX)
+}
+
+fn high(number: u64) -> u64 {
+    number >> 32
 }

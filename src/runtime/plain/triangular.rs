@@ -69,10 +69,7 @@ fn decompose<T: Real>(a: &[T], n: usize, factor: &mut [T]) -> Option<()> {
     }
     for k in 0..n {
         let rest = factor[k * n + k];
-        if !(rest > T::ZERO) {
-            return None;
-        }
-        let pivot = rest.sqrt();
+        let pivot = (rest > T::ZERO).then(|| rest.sqrt())?;
         factor[k * n + k] = pivot;
         let (done, left) = factor.split_at_mut((k + 1) * n);
         let column = &mut done[k * n..];

@@ -37,7 +37,7 @@ pub(super) const W7: Workload = Workload {
 /// (1 − w₂w₁)², the lecture's saddle, with its gradient, `f64`.
 pub(super) const W8A: Workload = Workload {
     name: "W8a",
-    inputs: || vec![("x", array![0.5, 0.7].into())],
+    inputs: || vec![("w", array![0.5, 0.7].into())],
     graph: GraphOf::Results { results: saddle, check: Check::Elements },
     expected: &[0.4225, -0.91, -0.65],
 };
@@ -80,7 +80,7 @@ fn rosenbrock(g: &Graph) -> Results<'_> {
 }
 
 fn saddle(g: &Graph) -> Results<'_> {
-    let w = g.input_of::<f64>("x", (2,));
+    let w = g.input_of::<f64>("w", (2,));
     with_gradient((1.0 - w.slice(1) * w.slice(0)).square(), w)
 }
 

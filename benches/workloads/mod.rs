@@ -76,7 +76,7 @@ pub(crate) fn named(name: &str) -> Option<Workload> {
 /// A graph made ready to run, without data.
 pub(crate) enum Compiled {
     /// With the graph that knows the parameters.
-    Training(TrainingStep, Graph),
+    Training(Box<(TrainingStep, Graph)>),
     /// Without parameters.
     Function(Program),
 }
@@ -88,7 +88,7 @@ impl Workload {
         Ok(match &self.graph {
             GraphOf::Loss { loss, .. } => {
                 let step = compiler.training_step(&g, loss(&g))?;
-                Compiled::Training(step, g)
+                Compiled::Training(Box::new((step, g)))
             }
             GraphOf::Results { results, .. } => Compiled::Function(compiler.program(&g, results(&g))?),
         })
@@ -98,7 +98,8 @@ impl Workload {
     pub(crate) fn feed(&self, compiled: Compiled) -> Result<Task, Box<dyn Error>> {
         let inputs = (self.inputs)();
         match (compiled, &self.graph) {
-            (Compiled::Training(step, g), GraphOf::Loss { starts, rule, .. }) => {
+            (Compiled::Training(compiled), GraphOf::Loss { starts, rule, .. }) => {
+                let (step, g) = *compiled;
                 let parameters = data::start(g.initialize(0)?, &starts())?;
                 Ok(Task::training(step, parameters, inputs, rule.map(|rule| rule())))
             }

@@ -68,7 +68,7 @@ pub(crate) enum Kind {
     Reduce(Reduce),
     /// A sum of products.
     Contraction(Contraction),
-    /// Any other primitive, with operands in row-major order.
+    /// Any other primitive, with operands in row-major order, but for those of a convolution, which may have any strides.
     Primitive(Op),
 }
 
@@ -242,6 +242,14 @@ impl Builder<'_> {
                 Some(reshaped) => reshaped,
                 None => return Ok(self.push(Kind::Copy, operands, at)),
             },
+            Op::Convolution(_) => {
+                for operand in &mut operands {
+                    if self.is_splat(operand) {
+                        self.straighten(operand, at.origin);
+                    }
+                }
+                return Ok(self.push(Kind::Primitive(op.clone()), operands, at));
+            }
             _ => {
                 operands.iter_mut().for_each(|operand| self.straighten(operand, at.origin));
                 return Ok(self.push(Kind::Primitive(op.clone()), operands, at));

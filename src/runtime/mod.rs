@@ -2,6 +2,7 @@
 //! that the plan could have decided.
 
 mod convolution;
+mod convolve;
 mod instruction_set;
 mod machine;
 mod matmul;

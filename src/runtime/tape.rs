@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use aligned_vec::{AVec, ConstAlign};
 
 use super::{
+    convolve::ConvolutionStep,
     instruction_set::InstructionSet,
     plain_step::PlainStep,
     pool::Team,
@@ -16,7 +17,7 @@ use super::{
     tile::{Task, TileStep},
 };
 use crate::{
-    graph::{Bindings, Value, ValueView, ValueViewMut},
+    graph::{Bindings, Op, Value, ValueView, ValueViewMut},
     ops::Fault,
     plan::{Kind, Origin, Plan, PlanError, Storage, Work, memory::ALIGNMENT},
     program::RunError,
@@ -67,6 +68,7 @@ enum ReadyWork {
     Tile(TileStep),
     Scalar(ScalarStep),
     Product(ProductStep),
+    Convolution(ConvolutionStep),
     Plain(PlainStep),
 }
 
@@ -126,6 +128,16 @@ impl Tape {
                 let memory = operands.chain([(*vertex, 0)]).collect();
                 let scratch = ready.scratch_bytes();
                 (ReadyWork::Product(ready), memory, scratch)
+            }
+            Work::Primitive(vertex, Op::Convolution(op)) => {
+                let of = &self.plan.network.vertices[*vertex];
+                let ready = ConvolutionStep::new(op, *vertex, &self.plan.network, bindings, set);
+                let ready = ready.map_err(|fault| PlanError { origin, fault })?;
+                let size = of.dtype.size() as isize;
+                let operands = of.operands.iter().map(|operand| (operand.vertex, operand.access.offset * size));
+                let memory = operands.chain([(*vertex, 0)]).collect();
+                let scratch = ready.scratch_bytes();
+                (ReadyWork::Convolution(ready), memory, scratch)
             }
             Work::Primitive(vertex, op) => {
                 let of = &self.plan.network.vertices[*vertex];
@@ -290,6 +302,13 @@ impl Ready {
                 Ok(())
             }
             ReadyWork::Product(step) => {
+                team.run(step.n_tasks(), &|task, worker| {
+                    // SAFETY: as above.
+                    unsafe { step.run(task, call.memory(), call.scratch(worker)) }
+                });
+                Ok(())
+            }
+            ReadyWork::Convolution(step) => {
                 team.run(step.n_tasks(), &|task, worker| {
                     // SAFETY: as above.
                     unsafe { step.run(task, call.memory(), call.scratch(worker)) }

@@ -1,0 +1,87 @@
+//! Steps that are convolutions. In: a convolution with its sizes and strides. Out: a step that computes it block by block.
+
+#![allow(unsafe_code, reason = "convolutions take addresses")]
+
+use super::{
+    convolution::{self, ConvolutionOperands, ConvolutionPlan, SpatialAxis},
+    instruction_set::InstructionSet,
+    matmul::Accumulation,
+};
+use crate::{
+    graph::{Bindings, Convolution, Dim},
+    ops::Fault,
+    plan::{Access, Network},
+};
+
+/// A convolution that is ready to run.
+#[derive(Debug)]
+pub(super) struct ConvolutionStep {
+    plan: ConvolutionPlan,
+}
+
+impl ConvolutionStep {
+    /// The step of vertex `vertex`.
+    ///
+    /// # Errors
+    /// A padding whose symbols are not bound.
+    pub(super) fn new(
+        op: &Convolution,
+        vertex: usize,
+        network: &Network,
+        bindings: &Bindings,
+        set: InstructionSet,
+    ) -> Result<ConvolutionStep, Fault> {
+        let of = &network.vertices[vertex];
+        let (x, w) = (&of.operands[0].access, &of.operands[1].access);
+        let out = Access::contiguous(&of.sizes);
+        let first_two = |access: &Access| [access.axes[0].stride, access.axes[1].stride];
+        let axis = |axis: usize| -> Result<SpatialAxis, Fault> {
+            let low = op.low[axis].evaluate(bindings).map_err(|symbol| Fault::Size(Dim::symbol(symbol)))?;
+            let (input, kernel, output) = (x.axes[axis + 2], w.axes[axis + 2], out.axes[axis + 2]);
+            Ok(SpatialAxis {
+                input: input.size,
+                kernel: kernel.size,
+                output: output.size,
+                stride: op.stride[axis],
+                low: low as isize,
+                input_dilation: op.input_dilation[axis],
+                kernel_dilation: op.kernel_dilation[axis],
+                x: input.stride,
+                w: kernel.stride,
+                out: output.stride,
+            })
+        };
+        let convolution = convolution::Convolution {
+            batch: x.axes[0].size,
+            groups: op.groups,
+            channels: w.axes[1].size,
+            kernels: w.axes[0].size / op.groups,
+            x: first_two(x),
+            w: first_two(w),
+            out: first_two(&out),
+            axes: (0..op.low.len()).map(axis).collect::<Result<_, _>>()?,
+            output: Accumulation::Overwrite,
+            dtype: of.dtype,
+        };
+        Ok(ConvolutionStep { plan: ConvolutionPlan::new(&convolution, set) })
+    }
+
+    pub(super) fn n_tasks(&self) -> usize {
+        self.plan.n_tasks()
+    }
+
+    pub(super) fn scratch_bytes(&self) -> usize {
+        self.plan.scratch_bytes()
+    }
+
+    /// Computes one block; `memory` has the input, the kernel and the output.
+    ///
+    /// # Safety
+    /// Each address is that of an array as the convolution describes it; the scratch is as large as was asked for, and
+    /// nothing else uses it or the block.
+    pub(super) unsafe fn run(&self, task: usize, memory: &[*mut u8], scratch: *mut u8) {
+        let operands = ConvolutionOperands { x: memory[0], w: memory[1], out: memory[2] };
+        // SAFETY: by this function's contract.
+        unsafe { self.plan.run_task(task, operands, scratch) };
+    }
+}

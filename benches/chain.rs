@@ -1,7 +1,7 @@
-//! A chain of n additions, f64: building, deriving, printing and evaluating it take time linear in n.
+//! A chain of n additions, f64: building, deriving, simplifying, printing and evaluating it take time linear in n.
 
 use criterion::{BenchmarkId, Criterion, Throughput};
-use pullback::{Expr, Graph, Parameters};
+use pullback::{Expr, Graph, Parameters, Rewrites};
 
 fn chain(g: &Graph, length: usize) -> (Expr<'_>, Expr<'_>) {
     let x = g.input_of::<f64>("x", ());
@@ -26,6 +26,9 @@ pub(crate) fn bench(criterion: &mut Criterion) {
         let g = Graph::new();
         let (_, y) = chain(&g, length);
         group.bench_function(BenchmarkId::new("print", length), |bencher| bencher.iter(|| g.show(y).len()));
+        group.bench_function(BenchmarkId::new("simplify", length), |bencher| {
+            bencher.iter(|| g.simplify(y, &Rewrites::default()).expect("the chain has no mistake").graph.len());
+        });
         let mut program = g.compile(y).expect("the chain has no mistake");
         group.bench_function(BenchmarkId::new("evaluate", length), |bencher| {
             bencher.iter(|| program.run(&Parameters::default(), [("x", (&1.0).into())]).expect("the input fits"));

@@ -1,13 +1,13 @@
-//! A chain of n additions, f64: building, deriving, compiling, printing and running it take time linear in n.
+//! A chain of n sines, f64: building, deriving, simplifying, compiling, printing and running it take time linear in n.
 
 use criterion::{BenchmarkId, Criterion, Throughput};
-use pullback::{Expr, Graph, Parameters};
+use pullback::{Expr, Graph, Parameters, Rewrites};
 
 use super::workloads::Compiler;
 
 fn chain(g: &Graph, length: usize) -> (Expr<'_>, Expr<'_>) {
     let x = g.input_of::<f64>("x", ());
-    (x, (0..length).fold(x, |sum, _| sum + 1e-6))
+    (x, (0..length).fold(x, |y, _| y.sin()))
 }
 
 pub(crate) fn bench(criterion: &mut Criterion) {
@@ -29,6 +29,9 @@ pub(crate) fn bench(criterion: &mut Criterion) {
         let g = Graph::new();
         let (_, y) = chain(&g, length);
         group.bench_function(BenchmarkId::new("print", length), |bencher| bencher.iter(|| g.show(y).len()));
+        group.bench_function(BenchmarkId::new("simplify", length), |bencher| {
+            bencher.iter(|| g.simplify(y, &Rewrites::default()).expect("the chain has no mistake").graph.len());
+        });
         let compile = || compiler.program(&g, vec![("y", y)]).expect("the chain has no mistake");
         group.bench_function(BenchmarkId::new("compile", length), |bencher| bencher.iter(compile));
         let (mut program, parameters, mut end) = (compile(), Parameters::default(), 0.0f64);

@@ -34,6 +34,9 @@ struct Arguments {
     /// How long to measure, in seconds, after half a second of warming up.
     #[arg(long, default_value_t = 3.0)]
     secs: f64,
+    /// Print the plan and the time of each of its steps instead.
+    #[arg(long)]
+    profile: bool,
 }
 
 /// Microseconds a step.
@@ -44,7 +47,7 @@ struct Times {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let Arguments { workload: name, threads, secs } = Arguments::parse();
+    let Arguments { workload: name, threads, secs, profile } = Arguments::parse();
     let workload = workloads::named(&name).ok_or_else(|| {
         let names = ALL.map(|workload| workload.name).join(", ");
         format!("there is no workload `{name}`, but {names}")
@@ -58,6 +61,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     task.step()?;
     let first_step = start.elapsed();
 
+    if profile {
+        println!("{}", task.profile(100)?);
+        return Ok(());
+    }
     let check = task.check()?;
     let Times { median, least, steps } = measure(&mut task, secs)?;
     println!(

@@ -73,6 +73,22 @@ impl Task {
         }
     }
 
+    /// The plan, and the time of each of its steps.
+    pub(crate) fn profile(&mut self, n_runs: usize) -> Result<String, Box<dyn Error>> {
+        let none: [(&str, i64); 0] = [];
+        let (plan, profile) = match self {
+            Task::Training(training) => {
+                let Training { step, parameters, inputs, .. } = training.as_mut();
+                (step.show(none)?, step.profile(parameters, views(inputs), n_runs)?)
+            }
+            Task::Function(function) => {
+                let Function { program, parameters, inputs, .. } = function.as_mut();
+                (program.show(none)?, program.profile(parameters, views(inputs), n_runs)?)
+            }
+        };
+        Ok(format!("{plan}\n{profile}"))
+    }
+
     /// The losses of the first three steps where there is a rule; the loss and the norm of its whole gradient where there
     /// is none; else what the function's [`Check`] says. Steps are taken as needed.
     pub(crate) fn check(&mut self) -> Result<Vec<f64>, Box<dyn Error>> {

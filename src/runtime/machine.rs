@@ -1,10 +1,7 @@
 //! The engine of compiled programs. In: a graph and its results. Out: results for what is fed. It keeps a tape for each
 //! set of sizes that it has met, so a second run of a size costs no planning.
 
-use super::{
-    pool::Team,
-    tape::{Arrays, Tape},
-};
+use super::tape::{Arrays, Tape};
 use crate::{
     graph::{Bindings, Graph, NodeId, ValueView, ValueViewMut},
     plan::{Origin, Plan, PlanError},
@@ -63,7 +60,7 @@ impl Engine for Machine {
     ) -> Result<(), RunError> {
         let n_threads = self.n_threads;
         let tape = self.tape(bindings)?;
-        tape.run(Arrays { leaves, results }, &Team::gather(n_threads))
+        tape.run(Arrays { leaves, results }, n_threads)
     }
 
     fn profile(
@@ -75,7 +72,7 @@ impl Engine for Machine {
     ) -> Result<Profile, RunError> {
         let n_threads = self.n_threads;
         let tape = self.tape(bindings)?;
-        let times = tape.time(Arrays { leaves, results }, &Team::gather(n_threads), n_runs.max(1))?;
+        let times = tape.time(Arrays { leaves, results }, n_threads, n_runs.max(1))?;
         let steps = tape.plan.steps.iter().zip(times).map(|(step, time)| StepProfile {
             description: tape.plan.describe(step),
             site: step.origin.site,

@@ -6,7 +6,6 @@
 use std::sync::Mutex;
 
 use super::{
-    instruction_set::InstructionSet,
     plain::{Data, DataMut, Place, Plain},
     pool::Team,
 };
@@ -49,7 +48,6 @@ impl PlainStep {
         vertex: usize,
         network: &Network,
         bindings: &Bindings,
-        _set: InstructionSet,
     ) -> Result<PlainStep, Fault> {
         let of = &network.vertices[vertex];
         let holders: Vec<(DType, Vec<usize>)> = of
@@ -70,6 +68,13 @@ impl PlainStep {
         };
         let operands = holders.iter().map(|(dtype, sizes)| (*dtype, count(sizes))).collect();
         Ok(PlainStep { kernel, operands, output: (of.dtype, count(&of.sizes)) })
+    }
+
+    pub(super) fn n_tasks(&self) -> usize {
+        match &self.kernel {
+            Kernel::Plain(plain) => plain.n_parts(),
+            Kernel::Reference(_) => 1,
+        }
     }
 
     /// Runs the step; `memory` has the operands and then the output.

@@ -37,6 +37,7 @@ struct Pool {
     n_finished: AtomicUsize,
     is_taken: AtomicBool,
     n_sleeping: AtomicUsize,
+    n_workers: AtomicUsize,
     workers: Mutex<Vec<Thread>>,
 }
 
@@ -79,6 +80,7 @@ static POOL: Pool = Pool {
     n_finished: AtomicUsize::new(0),
     is_taken: AtomicBool::new(false),
     n_sleeping: AtomicUsize::new(0),
+    n_workers: AtomicUsize::new(0),
     workers: Mutex::new(Vec::new()),
 };
 
@@ -95,7 +97,9 @@ impl Team {
         if n_threads == 1 || POOL.is_taken.swap(true, Ordering::Acquire) {
             return Team { pool: None, n_threads: 1 };
         }
-        POOL.grow(n_threads - 1);
+        if POOL.n_workers.load(Ordering::Relaxed) < n_threads - 1 {
+            POOL.grow(n_threads - 1);
+        }
         Team { pool: Some(&POOL), n_threads }
     }
 
@@ -136,9 +140,10 @@ impl Pool {
             match spawned {
                 Ok(handle) => workers.push(handle.thread().clone()),
                 // The caller does what too few workers leave.
-                Err(_) => return,
+                Err(_) => break,
             }
         }
+        self.n_workers.store(workers.len(), Ordering::Relaxed);
     }
 
     fn run<F: Fn(usize, usize) + Sync>(&self, n_tasks: usize, limit: usize, work: &F) {

@@ -38,6 +38,8 @@ pub(super) struct Tape {
     /// The workers' own memory, one piece each.
     scratch: Aligned,
     scratch_bytes: usize,
+    /// Whether any step has tasks for more than one thread.
+    has_tasks: bool,
     /// Copies in row-major order of what is fed or asked for in another, made at the first need.
     staged_leaves: Vec<Aligned>,
     staged_outputs: Vec<Aligned>,
@@ -91,6 +93,7 @@ impl Tape {
             arena,
             scratch: Aligned::new(ALIGNMENT),
             scratch_bytes: 0,
+            has_tasks: false,
             staged_leaves: Vec::new(),
             staged_outputs: plan.network.results.iter().map(|_| Aligned::new(ALIGNMENT)).collect(),
             plan,
@@ -141,7 +144,7 @@ impl Tape {
             }
             Work::Primitive(vertex, op) => {
                 let of = &self.plan.network.vertices[*vertex];
-                let ready = PlainStep::new(op, *vertex, &self.plan.network, bindings, set);
+                let ready = PlainStep::new(op, *vertex, &self.plan.network, bindings);
                 let ready = ready.map_err(|fault| PlanError { origin, fault })?;
                 let memory = of.operands.iter().map(|operand| (operand.vertex, 0)).chain([(*vertex, 0)]).collect();
                 (ReadyWork::Plain(ready), memory, 0)
@@ -153,6 +156,7 @@ impl Tape {
             self.addresses.push(address);
         }
         self.scratch_bytes = self.scratch_bytes.max(scratch);
+        self.has_tasks |= work.n_tasks() > 1;
         self.steps.push(Ready { work, first, n_addresses, partials, origin });
         Ok(())
     }
@@ -175,11 +179,12 @@ impl Tape {
         }
     }
 
-    /// Runs all steps.
-    pub(super) fn run(&mut self, mut arrays: Arrays<'_, '_, '_>, team: &Team) -> Result<(), RunError> {
+    /// Runs all steps on at most so many threads.
+    pub(super) fn run(&mut self, mut arrays: Arrays<'_, '_, '_>, n_threads: usize) -> Result<(), RunError> {
         self.bind(&mut arrays);
+        let team = Team::gather(if self.has_tasks { n_threads } else { 1 });
         for step in 0..self.steps.len() {
-            self.step(step, team)?;
+            self.step(step, &team)?;
         }
         self.deliver(arrays.results);
         Ok(())
@@ -189,15 +194,16 @@ impl Tape {
     pub(super) fn time(
         &mut self,
         mut arrays: Arrays<'_, '_, '_>,
-        team: &Team,
+        n_threads: usize,
         n_runs: usize,
     ) -> Result<Vec<Duration>, RunError> {
+        let team = Team::gather(n_threads);
         let mut shortest = vec![Duration::MAX; self.steps.len()];
         self.bind(&mut arrays);
         for _ in 0..n_runs {
             for (step, shortest) in shortest.iter_mut().enumerate() {
                 let start = Instant::now();
-                self.step(step, team)?;
+                self.step(step, &team)?;
                 *shortest = start.elapsed().min(*shortest);
             }
         }
@@ -277,6 +283,18 @@ impl StepCall<'_> {
 
     fn scratch(&self, worker: usize) -> *mut u8 {
         self.scratch.wrapping_add(worker * self.scratch_bytes)
+    }
+}
+
+impl ReadyWork {
+    fn n_tasks(&self) -> usize {
+        match self {
+            ReadyWork::Tile(step) => step.n_tasks,
+            ReadyWork::Scalar(_) => 1,
+            ReadyWork::Product(step) => step.n_tasks(),
+            ReadyWork::Convolution(step) => step.n_tasks(),
+            ReadyWork::Plain(step) => step.n_tasks(),
+        }
     }
 }
 

@@ -81,15 +81,22 @@ pub(super) fn slice_of_whole(rewriter: &mut Rewriter<'_>, term: &Term) -> Option
     is_whole.then_some(term.operands[0])
 }
 
-/// Only where the inner one takes neighbours: else the outer bound is not known to be within the array.
+/// Only where the inner one takes neighbours, since else the outer bound is not known to be within the array; and only
+/// where it is within the array for certain, since else it is an error that must be reported.
 pub(super) fn slice_of_slice(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
     let (Op::Slice(outer), Op::Slice(inner)) = (&term.op, rewriter.op(term.operands[0])) else { return None };
-    if inner.step.iter().any(|step| *step != 1) {
+    let x = rewriter.operand(term.operands[0]);
+    let shape = rewriter.shape(x);
+    let is_within = |axis: usize| {
+        let (start, stop, size) = (&inner.start[axis], &inner.stop[axis], &shape[axis]);
+        let distances = [start.clone(), stop.clone() - start, size.clone() - stop];
+        start.is(0) && stop == size || distances.iter().all(is_known_not_negative)
+    };
+    if inner.step.iter().any(|step| *step != 1) || !(0..shape.rank()).all(is_within) {
         return None;
     }
     let shifted = |bounds: &Dims| bounds.iter().zip(&inner.start).map(|(bound, start)| bound.clone() + start).collect();
     let slice = Slice { start: shifted(&outer.start), stop: shifted(&outer.stop), step: outer.step.clone() };
-    let x = rewriter.operand(term.operands[0]);
     Some(rewriter.build(slice, &[x]))
 }
 
@@ -99,7 +106,8 @@ pub(super) fn slice_of_pad(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<N
     let shape = rewriter.shape(x);
     let is_inside = |axis: usize| {
         let (start, stop) = (slice.start[axis].clone() - &pad.low[axis], slice.stop[axis].clone() - &pad.low[axis]);
-        pad.interior[axis] == 0 && is_known_not_negative(&start) && is_known_not_negative(&(shape[axis].clone() - stop))
+        let distances = [start, shape[axis].clone() - stop, pad.low[axis].clone(), pad.high[axis].clone()];
+        pad.interior[axis] == 0 && distances.iter().all(is_known_not_negative)
     };
     if !(0..shape.rank()).all(is_inside) {
         return None;

@@ -280,7 +280,7 @@ const CASES: &[Case] = &[
     Case { rule: "extreme-after-unit-axes", fires: |v| v.x.expand(1).min_over(2), stays: |v| v.x.reshape((2, 6)).min_over(0) },
     Case { rule: "sum-after-unit-axes", fires: |v| v.x.expand(1).sum_over(2), stays: |v| v.x.reshape((2, 6)).sum_over(0) },
     Case { rule: "extreme-of-broadcast", fires: |v| v.row.broadcast_to((3, 4)).max_over(0), stays: |v| v.row.broadcast_to((3, 4)).max_over(1) },
-    Case { rule: "sum-of-broadcast", fires: |v| v.row.broadcast_to((3, 4)).sum_over(0), stays: |v| v.row.broadcast_to(("m", 4)).sum_over(0) + v.g.input_of::<f64>("m", ("m",)).sum() },
+    Case { rule: "sum-of-broadcast", fires: |v| v.row.broadcast_to((3, 4)).sum_over(0) * v.tall.broadcast_to((2, 3, 4)).sum(), stays: |v| v.row.broadcast_to(("m", 4)).sum_over(0) + v.g.input_of::<f64>("m", ("m",)).sum() },
     Case { rule: "sum-of-literal", fires: |v| v.batch.ones_like().sum() * v.scalar, stays: |v| v.scalar * v.x.filled_with_infinity().sum() },
     Case { rule: "reduce-of-transpose", fires: |v| v.x.t().sum_over(0), stays: |v| v.x.t().sum() },
     Case { rule: "extreme-of-extreme", fires: |v| v.x.max_over(0).max(), stays: |v| v.x.max_over(0).min() },

@@ -79,11 +79,13 @@ impl Task {
         let (plan, profile) = match self {
             Task::Training(training) => {
                 let Training { step, parameters, inputs, .. } = training.as_mut();
-                (step.show(none)?, step.profile(parameters, views(inputs), n_runs)?)
+                let profile = step.profile(parameters, views(inputs), n_runs)?;
+                (step.show(none)?, profile)
             }
             Task::Function(function) => {
                 let Function { program, parameters, inputs, .. } = function.as_mut();
-                (program.show(none)?, program.profile(parameters, views(inputs), n_runs)?)
+                let profile = program.profile(parameters, views(inputs), n_runs)?;
+                (program.show(none)?, profile)
             }
         };
         Ok(format!("{plan}\n{profile}"))

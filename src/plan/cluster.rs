@@ -128,16 +128,13 @@ impl<'n> Sweep<'n> {
         let own = match &self.network.vertices[vertex].kind {
             Kind::Leaf(_) | Kind::Constant(_) | Kind::Splat(_) => return,
             Kind::Contraction(_) | Kind::Primitive(_) => None,
-            Kind::Map(_) | Kind::Copy | Kind::Pad(_) => {
-                Some(Domain::Line(count(&self.network.vertices[vertex].sizes)))
-            }
+            Kind::Map(_) | Kind::Copy | Kind::Pad(_) => Some(Domain::Line(count(&self.network.vertices[vertex].sizes))),
             Kind::Reduce(reduce) if reduce.rows == 1 => Some(Domain::Line(reduce.columns)),
             Kind::Reduce(reduce) => Some(Domain::Matrix { rows: reduce.rows, columns: reduce.columns }),
         };
         let edges: SmallVec<[(usize, usize); 8]> =
             self.users[self.starts[vertex]..self.starts[vertex + 1]].iter().copied().collect();
-        let mut around: SmallVec<[usize; 8]> =
-            edges.iter().filter_map(|(user, _)| self.cluster_of(*user)).collect();
+        let mut around: SmallVec<[usize; 8]> = edges.iter().filter_map(|(user, _)| self.cluster_of(*user)).collect();
         around.sort_unstable();
         around.dedup();
         let joined = own.and_then(|own| self.join(vertex, own, &edges, &around));
@@ -170,13 +167,7 @@ impl<'n> Sweep<'n> {
     }
 
     /// Joins as many of the clusters around as may become one with the vertex; none if it must stand alone.
-    fn join(
-        &mut self,
-        vertex: usize,
-        own: Domain,
-        edges: &[(usize, usize)],
-        around: &[usize],
-    ) -> Option<usize> {
+    fn join(&mut self, vertex: usize, own: Domain, edges: &[(usize, usize)], around: &[usize]) -> Option<usize> {
         if self.is_terminal(vertex) {
             return None;
         }
@@ -212,13 +203,7 @@ impl<'n> Sweep<'n> {
     }
 
     /// The domain of a cluster once the vertex has joined it, if each of its users there reads it element by element.
-    fn domain_with(
-        &mut self,
-        vertex: usize,
-        own: Domain,
-        cluster: usize,
-        edges: &[(usize, usize)],
-    ) -> Option<Domain> {
+    fn domain_with(&mut self, vertex: usize, own: Domain, cluster: usize, edges: &[(usize, usize)]) -> Option<Domain> {
         let mut domain = self.clusters[cluster].domain?;
         for (user, position) in edges {
             if self.cluster_of(*user) == Some(cluster) {
@@ -309,7 +294,8 @@ impl<'n> Sweep<'n> {
                 clusters.push(Cluster { members, domain: growing.domain });
             }
         }
-        let of = (0..self.of.len()).map(|vertex| self.cluster_of(vertex).and_then(|cluster| renamed[cluster])).collect();
+        let of =
+            (0..self.of.len()).map(|vertex| self.cluster_of(vertex).and_then(|cluster| renamed[cluster])).collect();
         Clusters { clusters, of }
     }
 }

@@ -109,7 +109,8 @@ fn by_time(lifetimes: &[Lifetime]) -> (Vec<usize>, usize) {
             ends.remove(&(last, over));
             give_back(&mut holes, offsets[over], lifetimes[over].bytes);
         }
-        let hole = holes.iter().copied().filter(|(_, bytes)| *bytes >= lifetime.bytes).min_by_key(|hole| (hole.1, hole.0));
+        let hole =
+            holes.iter().copied().filter(|(_, bytes)| *bytes >= lifetime.bytes).min_by_key(|hole| (hole.1, hole.0));
         offsets[buffer] = match hole {
             Some((offset, bytes)) => {
                 holes.remove(&(offset, bytes));
@@ -177,8 +178,7 @@ mod tests {
 
     #[test]
     fn a_chain_needs_two_buffers() {
-        let chain: Vec<Lifetime> =
-            (0..100).map(|step| Lifetime { first: step, last: step + 1, bytes: 1000 }).collect();
+        let chain: Vec<Lifetime> = (0..100).map(|step| Lifetime { first: step, last: step + 1, bytes: 1000 }).collect();
         let layout = lay_out(&chain);
         assert_eq!((layout.bytes, layout.lower_bound), (2048, 2048));
     }

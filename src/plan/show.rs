@@ -20,7 +20,11 @@ impl fmt::Display for Plan {
         )?;
         for (position, step) in self.steps.iter().enumerate() {
             let description = self.describe(step);
-            writeln!(f, "{position:>4}  {description}  {} FLOP, {} bytes  {}", step.flops, step.bytes, step.origin.site)?;
+            writeln!(
+                f,
+                "{position:>4}  {description}  {} FLOP, {} bytes  {}",
+                step.flops, step.bytes, step.origin.site
+            )?;
             if let Work::Tile(program) = &step.work {
                 for instruction in &program.instructions {
                     writeln!(f, "        {}", self.instruction(program, instruction))?;

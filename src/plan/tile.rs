@@ -245,7 +245,9 @@ impl<'n> Builder<'n> {
     /// Which elements an array of so many has.
     fn extent(&self, n_elements: usize) -> Extent {
         match self.domain {
-            Domain::Matrix { rows, columns } if columns != 1 && n_elements == rows && rows * columns != rows => Extent::Row,
+            Domain::Matrix { rows, columns } if columns != 1 && n_elements == rows && rows * columns != rows => {
+                Extent::Row
+            }
             _ => Extent::Full,
         }
     }
@@ -286,7 +288,14 @@ impl<'n> Builder<'n> {
         let memory = self.memory(operand, 0, dtype);
         let output = self.register();
         let operands = SmallVec::from_iter([memory]);
-        self.instructions.push(Instruction { action: Action::Load(collapsed), output, operands, dtype, extent, vertex });
+        self.instructions.push(Instruction {
+            action: Action::Load(collapsed),
+            output,
+            operands,
+            dtype,
+            extent,
+            vertex,
+        });
         self.loaded.insert(key, output);
         output
     }
@@ -393,7 +402,9 @@ impl<'n> Builder<'n> {
         let (rows, columns) = (self.rows, self.columns);
         let is_invariant = |instruction: &Instruction| match &instruction.action {
             Action::Load(access) => {
-                instruction.extent == Extent::Full && repeats_by_row(access, rows, columns) && instruction.output.is_register()
+                instruction.extent == Extent::Full
+                    && repeats_by_row(access, rows, columns)
+                    && instruction.output.is_register()
             }
             _ => false,
         };
@@ -401,7 +412,8 @@ impl<'n> Builder<'n> {
         if is_cut {
             return 0;
         }
-        let (first, rest): (Vec<_>, Vec<_>) = std::mem::take(&mut self.instructions).into_iter().partition(is_invariant);
+        let (first, rest): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.instructions).into_iter().partition(is_invariant);
         let n_invariant = first.len();
         self.instructions = first;
         self.instructions.extend(rest);

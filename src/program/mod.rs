@@ -104,7 +104,12 @@ impl Program {
 
     /// Names and types of the inputs that must be fed, in the order of declaration.
     pub fn inputs(&self) -> impl Iterator<Item = (&str, &Type)> {
-        self.runner.signature.inputs.iter().filter(|input| input.is_needed).map(|input| (input.name.as_str(), &input.ty))
+        self.runner
+            .signature
+            .inputs
+            .iter()
+            .filter(|input| input.is_needed)
+            .map(|input| (input.name.as_str(), &input.ty))
     }
 
     /// Names and types of the outputs.
@@ -189,8 +194,8 @@ impl Program {
         self.runner.profile(parameters, inputs, n_runs)
     }
 
-    /// The plan for these values of the symbols, as text: steps with what they compute and cost, the bodies of fused
-    /// ones, and a map of the memory.
+    /// The plan for these values of the symbols (those of the last call where none is given), as text: steps with what
+    /// they compute and cost, the bodies of fused ones, and a map of the memory.
     ///
     /// # Errors
     /// [`RunError`] if a symbol has no value, or if there is no plan for these sizes.

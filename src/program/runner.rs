@@ -87,11 +87,7 @@ impl Runner {
     }
 
     /// Computes every result and writes it.
-    pub(super) fn run(
-        &mut self,
-        leaves: &[ValueView<'_>],
-        results: &mut [ValueViewMut<'_>],
-    ) -> Result<(), RunError> {
+    pub(super) fn run(&mut self, leaves: &[ValueView<'_>], results: &mut [ValueViewMut<'_>]) -> Result<(), RunError> {
         self.engine.run(leaves, &self.binder.bindings, results)
     }
 
@@ -109,9 +105,10 @@ impl Runner {
         self.engine.profile(&leaves, &self.binder.bindings, &mut results, n_runs)
     }
 
-    /// What the engine does for these sizes.
+    /// What the engine does for these sizes, and for those of the last call where none is given.
     pub(super) fn show<'n>(&mut self, sizes: impl IntoIterator<Item = (&'n str, i64)>) -> Result<String, RunError> {
-        let bindings: Bindings = sizes.into_iter().map(|(symbol, size)| (symbol.into(), size)).collect();
+        let mut bindings = self.binder.bindings.clone();
+        bindings.extend(sizes.into_iter().map(|(symbol, size)| (symbol.into(), size)));
         match self.signature.symbols.iter().find(|symbol| !bindings.contains_key(*symbol)) {
             Some(symbol) => Err(self.signature.unbound(symbol)),
             None => self.engine.show(&bindings),
@@ -143,9 +140,12 @@ impl Declaration {
             return Err(RunError::WrongDType { name, expected: self.ty.dtype, found: view.dtype(), site });
         }
         let fits = view.shape().len() == self.ty.rank()
-            && self.ty.shape.iter().zip(view.shape()).all(|(dim, size)| {
-                dim.evaluate(bindings).is_ok_and(|number| usize::try_from(number) == Ok(*size))
-            });
+            && self
+                .ty
+                .shape
+                .iter()
+                .zip(view.shape())
+                .all(|(dim, size)| dim.evaluate(bindings).is_ok_and(|number| usize::try_from(number) == Ok(*size)));
         if !fits {
             let sizes = self.sizes(bindings)?;
             return Err(RunError::WrongShape { name, expected: sizes.into(), found: view.shape().to_vec(), site });

@@ -43,12 +43,7 @@ impl PlainStep {
     ///
     /// # Errors
     /// What is known from sizes alone to have no value.
-    pub(super) fn new(
-        op: &Op,
-        vertex: usize,
-        network: &Network,
-        bindings: &Bindings,
-    ) -> Result<PlainStep, Fault> {
+    pub(super) fn new(op: &Op, vertex: usize, network: &Network, bindings: &Bindings) -> Result<PlainStep, Fault> {
         let of = &network.vertices[vertex];
         let holders: Vec<(DType, Vec<usize>)> = of
             .operands

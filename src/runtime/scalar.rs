@@ -102,9 +102,8 @@ impl<T: Real> Program<T> {
                 DType::Bool => T::from_i64(i64::from(number.bits[0])),
             };
         }
-        let is_written = |memory: usize| {
-            program.instructions.iter().any(|instruction| instruction.output == Place::Memory(memory))
-        };
+        let is_written =
+            |memory: usize| program.instructions.iter().any(|instruction| instruction.output == Place::Memory(memory));
         let moves = |written: bool| -> Vec<Move> {
             (0..program.memory.len())
                 .filter(|memory| is_written(*memory) == written)
@@ -137,7 +136,11 @@ impl<T: Real> Program<T> {
         for load in &self.loads {
             // SAFETY: the memory holds an element of this type, by this function's contract.
             self.registers[load.register] = unsafe {
-                if load.is_bool { T::from_i64(i64::from(memory[load.memory].read())) } else { memory[load.memory].cast::<T>().read() }
+                if load.is_bool {
+                    T::from_i64(i64::from(memory[load.memory].read()))
+                } else {
+                    memory[load.memory].cast::<T>().read()
+                }
             };
         }
         for operation in &self.operations {

@@ -116,9 +116,9 @@ impl TileStep {
             let (Action::Accumulate(kind, _), Place::Memory(memory)) = (&instruction.action, instruction.output) else {
                 unreachable!("invariant: an accumulator is stored")
             };
-            let partial = accumulators.last().map_or(0, |last: &Accumulator| {
-                last.partial + (last.width * last.dtype.size()).next_multiple_of(64)
-            });
+            let partial = accumulators
+                .last()
+                .map_or(0, |last: &Accumulator| last.partial + (last.width * last.dtype.size()).next_multiple_of(64));
             accumulators.push(Accumulator {
                 kind: *kind,
                 dtype: instruction.dtype,
@@ -258,7 +258,8 @@ impl Resolver<'_> {
     }
 
     fn address(&self, place: Place, extent: Extent) -> Address {
-        let entry = |entry: usize, offset: usize| Address { entry: entry as u32, offset: offset as u32, ..Address::default() };
+        let entry =
+            |entry: usize, offset: usize| Address { entry: entry as u32, offset: offset as u32, ..Address::default() };
         match place {
             Place::Register(register) => entry(REGISTERS, register * self.program.register_bytes),
             Place::Number(number) => entry(NUMBERS, number * size_of::<u64>()),
@@ -321,9 +322,8 @@ impl Interpreter<'_> {
     }
 
     fn at(&self, address: Address, tile: &Tile) -> *mut u8 {
-        let offset = address.offset as usize
-            + address.per_element as usize * tile.start
-            + address.per_row as usize * tile.row;
+        let offset =
+            address.offset as usize + address.per_element as usize * tile.start + address.per_row as usize * tile.row;
         self.table[address.entry as usize].wrapping_add(offset)
     }
 

@@ -138,7 +138,8 @@ fn a_network_of_many_tasks_is_the_same_on_any_number_of_threads() {
     let logits = linear((hidden * hidden.sigmoid()).softmax(-1) + hidden, "second", 11);
     let loss = cross_entropy(logits, labels).mean();
     let parameters = g.initialize(3).expect("no mistake");
-    let xs = ArrayD::from_shape_fn(IxDyn(&[rows, features]), |at| ((at[0] * 31 + at[1] * 17) % 101) as f64 / 50.0 - 1.0);
+    let xs =
+        ArrayD::from_shape_fn(IxDyn(&[rows, features]), |at| ((at[0] * 31 + at[1] * 17) % 101) as f64 / 50.0 - 1.0);
     let ys = ArrayD::from_shape_fn(IxDyn(&[rows]), |at| (at[0] * 7 % 11) as i64);
     let train = |options: &Options| {
         let none: [(&str, Expr<'_>); 0] = [];

@@ -65,7 +65,8 @@ fn the_same_seed_gives_the_same_training() {
 fn gradients_are_written_into_memory_that_is_there() {
     let g = Graph::new();
     let loss = least_squares(&g);
-    let mut step = g.compile_training_with(loss, [("residual", loss.sqrt())], &pullback::Options::default()).expect("no mistake");
+    let mut step =
+        g.compile_training_with(loss, [("residual", loss.sqrt())], &pullback::Options::default()).expect("no mistake");
     let parameters = g.initialize(0).expect("no mistake");
     let (x, y) = data();
     let out = step.run(&parameters, [("x", (&x).into()), ("y", (&y).into())]).expect("fits");

@@ -69,7 +69,8 @@ impl Measured {
             Other::First(_) => Splats::NONE.with(0),
             Other::Second(_) => Splats::NONE.with(1),
         };
-        let kernel = kernel(self.function, DType::F32, splats, set).expect("invariant: every f32 function has a kernel");
+        let kernel =
+            kernel(self.function, DType::F32, splats, set).expect("invariant: every f32 function has a kernel");
         let mut greatest = (0.0, 0.0);
         let mut patterns = (0..=u32::MAX).step_by(stride as usize).map(f32::from_bits);
         loop {
@@ -125,7 +126,11 @@ fn measured() -> Vec<Measured> {
         one("sqrt", Unary::Sqrt, |x, _| x.sqrt()),
         one("rsqrt", Unary::Rsqrt, |x, _| 1.0 / x.sqrt()),
         one("tanh", Unary::Tanh, |x, _| x.tanh()),
-        one("sigmoid", Unary::Sigmoid, |x, _| if x < 0.0 { x.exp() / (1.0 + x.exp()) } else { 1.0 / (1.0 + (-x).exp()) }),
+        one(
+            "sigmoid",
+            Unary::Sigmoid,
+            |x, _| if x < 0.0 { x.exp() / (1.0 + x.exp()) } else { 1.0 / (1.0 + (-x).exp()) },
+        ),
         one("softplus", Unary::Softplus, |x, _| if x > 0.0 { x } else { 0.0 } + (-x.abs()).exp().ln_1p()),
         one("erf", Unary::Erf, |x, _| libm::erf(x)),
         one("sin", Unary::Sin, |x, _| x.sin()),

@@ -140,11 +140,7 @@ fn map_each<F: Map, A: Arithmetic>(out: &mut [F::Out], x: &[F::In]) {
 /// `out` points to `n` elements of `F::Out`; operands 0 and 1 to as many of `F::In` as their layout says; `out` overlaps
 /// neither.
 #[inline(always)]
-unsafe fn binary_body<F: Zip, L: Layout, R: Layout, A: Arithmetic>(
-    out: *mut u8,
-    operands: &[*const u8; 3],
-    n: usize,
-) {
+unsafe fn binary_body<F: Zip, L: Layout, R: Layout, A: Arithmetic>(out: *mut u8, operands: &[*const u8; 3], n: usize) {
     // SAFETY: the caller's contract is that of the slices.
     let (out, a, b) = unsafe {
         (exclusive::<F::Out>(out, n), shared::<F::In>(operands[0], L::len(n)), shared::<F::In>(operands[1], R::len(n)))

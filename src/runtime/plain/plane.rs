@@ -198,8 +198,9 @@ impl PlaneWindow {
             for shift in (0..n_taps).map(|tap| tap * dilation) {
                 let reached = |bound: usize| bound.saturating_sub(start + shift).div_ceil(S).min(L);
                 let mut elements = [K::start(); L];
-                for lane in reached(low)..reached(low + size) {
-                    elements[lane] = band.x[line + start + shift + lane * S - low];
+                let (left, right) = (reached(low), reached(low + size));
+                for (lane, element) in elements.iter_mut().enumerate().take(right).skip(left) {
+                    *element = band.x[line + start + shift + lane * S - low];
                 }
                 K::take(block, elements, position + shift as i32);
             }
@@ -313,10 +314,10 @@ fn least<T: Number>() -> T {
     T::from_f64(f64::NEG_INFINITY)
 }
 
-/// Whether an element replaces the best so far: the first NaN stays.
+/// Whether the best so far is not replaced by an element: the first of ties stays, and the first NaN.
 #[inline(always)]
-fn wins<T: Number>(element: T, best: T) -> bool {
-    !best.is_nan() & (element.is_nan() | (element > best))
+fn stays<T: Number>(best: T, element: T) -> bool {
+    (best >= element) | best.is_nan()
 }
 
 impl<T: Number> Kind<T> for Max {
@@ -331,8 +332,9 @@ impl<T: Number> Kind<T> for Max {
     }
     #[inline(always)]
     fn take<const L: usize>(block: &mut Block<T, L>, elements: [T; L], _: i32) {
-        let greater = |element: T, best: T| if wins(element, best) { element } else { best };
-        block.best = std::array::from_fn(|lane| greater(elements[lane], block.best[lane]));
+        for (best, element) in block.best.iter_mut().zip(elements) {
+            *best = if stays(*best, element) { *best } else { element };
+        }
     }
     fn finish<const L: usize>(block: &Block<T, L>, _: i64, _: i64, out: &mut [T]) {
         out[..L].copy_from_slice(&block.best);
@@ -351,9 +353,11 @@ impl<T: Number> Kind<T> for ArgMax {
     }
     #[inline(always)]
     fn take<const L: usize>(block: &mut Block<T, L>, elements: [T; L], position: i32) {
-        let wins: [bool; L] = std::array::from_fn(|lane| wins(elements[lane], block.best[lane]));
-        block.best = std::array::from_fn(|lane| if wins[lane] { elements[lane] } else { block.best[lane] });
-        block.positions = std::array::from_fn(|lane| if wins[lane] { position } else { block.positions[lane] });
+        for ((best, at), element) in block.best.iter_mut().zip(&mut block.positions).zip(elements) {
+            let stays = stays(*best, element);
+            *best = if stays { *best } else { element };
+            *at = if stays { *at } else { position };
+        }
     }
     fn finish<const L: usize>(block: &Block<T, L>, origin: i64, step: i64, out: &mut [i64]) {
         for (lane, out) in out[..L].iter_mut().enumerate() {

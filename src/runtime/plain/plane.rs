@@ -314,10 +314,15 @@ fn least<T: Number>() -> T {
     T::from_f64(f64::NEG_INFINITY)
 }
 
-/// Whether the best so far is not replaced by an element: the first of ties stays, and the first NaN.
+/// Replaces what elements are greater than: the first of ties stays, and the first NaN. Returns where nothing changed, as
+/// masks of all bits or none: choices by `bool` become branches, and these stay in vectors.
 #[inline(always)]
-fn stays<T: Number>(best: T, element: T) -> bool {
-    (best >= element) | best.is_nan()
+fn keep_greatest<T: Number, const L: usize>(best: &mut [T; L], elements: [T; L]) -> [i32; L] {
+    let stays = std::array::from_fn(|lane| -i32::from((best[lane] >= elements[lane]) | best[lane].is_nan()));
+    for lane in 0..L {
+        best[lane] = if stays[lane] == 0 { elements[lane] } else { best[lane] };
+    }
+    stays
 }
 
 impl<T: Number> Kind<T> for Max {
@@ -332,9 +337,7 @@ impl<T: Number> Kind<T> for Max {
     }
     #[inline(always)]
     fn take<const L: usize>(block: &mut Block<T, L>, elements: [T; L], _: i32) {
-        for (best, element) in block.best.iter_mut().zip(elements) {
-            *best = if stays(*best, element) { *best } else { element };
-        }
+        keep_greatest(&mut block.best, elements);
     }
     fn finish<const L: usize>(block: &Block<T, L>, _: i64, _: i64, out: &mut [T]) {
         out[..L].copy_from_slice(&block.best);
@@ -353,10 +356,9 @@ impl<T: Number> Kind<T> for ArgMax {
     }
     #[inline(always)]
     fn take<const L: usize>(block: &mut Block<T, L>, elements: [T; L], position: i32) {
-        for ((best, at), element) in block.best.iter_mut().zip(&mut block.positions).zip(elements) {
-            let stays = stays(*best, element);
-            *best = if stays { *best } else { element };
-            *at = if stays { *at } else { position };
+        let stays = keep_greatest(&mut block.best, elements);
+        for (at, stays) in block.positions.iter_mut().zip(stays) {
+            *at = (*at & stays) | (position & !stays);
         }
     }
     fn finish<const L: usize>(block: &Block<T, L>, origin: i64, step: i64, out: &mut [i64]) {

@@ -154,6 +154,7 @@ impl PlaneWindow {
     }
 
     /// A block of windows that start at `start` and after; positions are relative to the start of each.
+    #[inline(always)]
     fn new_block<T: Number, K: Kind<T>, const L: usize, const S: usize>(
         &self,
         band: &Band<'_, T>,
@@ -165,6 +166,7 @@ impl PlaneWindow {
     }
 
     /// Where all elements are there, `start` the first of them in its line.
+    #[inline(always)]
     fn take_inside<T: Number, K: Kind<T>, const L: usize, const S: usize>(
         &self,
         band: &Band<'_, T>,
@@ -266,6 +268,7 @@ struct Block<T, const L: usize> {
 }
 
 impl<T: Number, const L: usize> Block<T, L> {
+    #[inline(always)]
     fn new<K: Kind<T>>(position: impl Fn(usize) -> i32) -> Block<T, L> {
         let positions = if K::IS_POSITION { std::array::from_fn(position) } else { [0; L] };
         Block { best: [K::start(); L], positions }

@@ -154,6 +154,7 @@ impl PlaneWindow {
     }
 
     /// A block of windows that start at `start` and after; positions are relative to the start of each.
+    #[inline(always)]
     fn new_block<T: Number, K: Kind<T>, const L: usize, const S: usize>(
         &self,
         band: &Band<'_, T>,
@@ -165,6 +166,7 @@ impl PlaneWindow {
     }
 
     /// Where all elements are there, `start` the first of them in its line.
+    #[inline(always)]
     fn take_inside<T: Number, K: Kind<T>, const L: usize, const S: usize>(
         &self,
         band: &Band<'_, T>,
@@ -198,8 +200,9 @@ impl PlaneWindow {
             for shift in (0..n_taps).map(|tap| tap * dilation) {
                 let reached = |bound: usize| bound.saturating_sub(start + shift).div_ceil(S).min(L);
                 let mut elements = [K::start(); L];
-                for lane in reached(low)..reached(low + size) {
-                    elements[lane] = band.x[line + start + shift + lane * S - low];
+                let (left, right) = (reached(low), reached(low + size));
+                for (lane, element) in elements.iter_mut().enumerate().take(right).skip(left) {
+                    *element = band.x[line + start + shift + lane * S - low];
                 }
                 K::take(block, elements, position + shift as i32);
             }
@@ -265,6 +268,7 @@ struct Block<T, const L: usize> {
 }
 
 impl<T: Number, const L: usize> Block<T, L> {
+    #[inline(always)]
     fn new<K: Kind<T>>(position: impl Fn(usize) -> i32) -> Block<T, L> {
         let positions = if K::IS_POSITION { std::array::from_fn(position) } else { [0; L] };
         Block { best: [K::start(); L], positions }
@@ -313,10 +317,15 @@ fn least<T: Number>() -> T {
     T::from_f64(f64::NEG_INFINITY)
 }
 
-/// Whether an element replaces the best so far: the first NaN stays.
+/// Replaces what elements are greater than: the first of ties stays, and the first NaN. Returns where nothing changed, as
+/// masks of all bits or none: choices by `bool` become branches, and these stay in vectors.
 #[inline(always)]
-fn wins<T: Number>(element: T, best: T) -> bool {
-    !best.is_nan() & (element.is_nan() | (element > best))
+fn keep_greatest<T: Number, const L: usize>(best: &mut [T; L], elements: [T; L]) -> [i32; L] {
+    let stays = std::array::from_fn(|lane| -i32::from((best[lane] >= elements[lane]) | best[lane].is_nan()));
+    for lane in 0..L {
+        best[lane] = if stays[lane] == 0 { elements[lane] } else { best[lane] };
+    }
+    stays
 }
 
 impl<T: Number> Kind<T> for Max {
@@ -331,8 +340,7 @@ impl<T: Number> Kind<T> for Max {
     }
     #[inline(always)]
     fn take<const L: usize>(block: &mut Block<T, L>, elements: [T; L], _: i32) {
-        let greater = |element: T, best: T| if wins(element, best) { element } else { best };
-        block.best = std::array::from_fn(|lane| greater(elements[lane], block.best[lane]));
+        keep_greatest(&mut block.best, elements);
     }
     fn finish<const L: usize>(block: &Block<T, L>, _: i64, _: i64, out: &mut [T]) {
         out[..L].copy_from_slice(&block.best);
@@ -351,9 +359,10 @@ impl<T: Number> Kind<T> for ArgMax {
     }
     #[inline(always)]
     fn take<const L: usize>(block: &mut Block<T, L>, elements: [T; L], position: i32) {
-        let wins: [bool; L] = std::array::from_fn(|lane| wins(elements[lane], block.best[lane]));
-        block.best = std::array::from_fn(|lane| if wins[lane] { elements[lane] } else { block.best[lane] });
-        block.positions = std::array::from_fn(|lane| if wins[lane] { position } else { block.positions[lane] });
+        let stays = keep_greatest(&mut block.best, elements);
+        for (at, stays) in block.positions.iter_mut().zip(stays) {
+            *at = (*at & stays) | (position & !stays);
+        }
     }
     fn finish<const L: usize>(block: &Block<T, L>, origin: i64, step: i64, out: &mut [i64]) {
         for (lane, out) in out[..L].iter_mut().enumerate() {

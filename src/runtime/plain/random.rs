@@ -8,7 +8,11 @@ use super::{
     cut::Cut,
     data::{Data, DataMut, Stored},
 };
-use crate::{graph::RandomBits as Op, ops::Fault};
+use crate::{
+    graph::RandomBits as Op,
+    ops::Fault,
+    vectorize::{self, Loop},
+};
 
 const MULTIPLIERS: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
 
@@ -40,12 +44,27 @@ impl Run for RandomBits {
     fn run(&self, units: Range<usize>, operands: &[Data<'_>], out: DataMut<'_>) -> Result<(), Fault> {
         let DataMut::I64(out) = out else { unreachable!("invariant: random bits are i64") };
         let scalar = |operand: usize| halves(i64::of(&operands[operand])[0] as u64);
-        let (key, counter) = (scalar(0), scalar(1));
-        for (chunk, first) in out.chunks_mut(N_LANES).zip((units.start..).step_by(N_LANES)) {
-            let bits = philox(key, counter, first as u64);
+        vectorize::run(Draw { key: scalar(0), counter: scalar(1), first: units.start as u64, mask: self.mask, out });
+        Ok(())
+    }
+}
+
+/// Consecutive numbers from place `first` on.
+struct Draw<'a> {
+    key: [u32; 2],
+    counter: [u32; 2],
+    first: u64,
+    mask: u64,
+    out: &'a mut [i64],
+}
+
+impl Loop for Draw<'_> {
+    #[inline(always)]
+    fn run(self) {
+        for (chunk, first) in self.out.chunks_mut(N_LANES).zip((self.first..).step_by(N_LANES)) {
+            let bits = philox(self.key, self.counter, first);
             chunk.iter_mut().zip(bits).for_each(|(out, bits)| *out = (bits & self.mask) as i64);
         }
-        Ok(())
     }
 }
 
@@ -57,6 +76,7 @@ fn halves(number: u64) -> [u32; 2] {
 /// The first two words, the first of them low, for the counters (`first`, `counter`), (`first` + 1, `counter`), ….
 ///
 /// Words are held in 64 bits, which is where their products are, so that vectors need not be repacked.
+#[inline(always)]
 fn philox(mut key: [u32; 2], counter: [u32; 2], first: u64) -> [u64; N_LANES] {
     let places: [u64; N_LANES] = std::array::from_fn(|lane| first + lane as u64);
     let (mut a, mut b) = (places.map(low), places.map(high));
@@ -74,10 +94,12 @@ fn philox(mut key: [u32; 2], counter: [u32; 2], first: u64) -> [u64; N_LANES] {
     std::array::from_fn(|lane| a[lane] | b[lane] << 32)
 }
 
+#[inline(always)]
 fn low(number: u64) -> u64 {
     number & u64::from(u32::MAX)
 }
 
+#[inline(always)]
 fn high(number: u64) -> u64 {
     number >> 32
 }

@@ -3,13 +3,7 @@
 //! nodes, reweighted towards the least maximum by Lawson's method, in 50-digit arithmetic.
 
 /// q in eʳ = 1 + r + r²·q(r) for |r| ≤ ½ ln 2. Error 2^-28.3.
-pub(super) const EXP_F32: [f32; 5] = [
-    0.5,
-    0.1666652,
-    0.041666232,
-    0.008368775,
-    0.0013948976,
-];
+pub(super) const EXP_F32: [f32; 5] = [0.5, 0.1666652, 0.041666232, 0.008368775, 0.0013948976];
 
 /// The same, precise enough for a result that is rounded to f32. Error 2^-34.3.
 pub(super) const EXP_MIDDLE: [f64; 6] = [
@@ -36,12 +30,7 @@ pub(super) const EXP_F64: [f64; 10] = [
 ];
 
 /// q in ln((1+s)/(1−s)) = s·(2 + z·q(z)) with z = s², for (1+s)/(1−s) in [√½, √2]. Error 2^-36.6.
-pub(super) const LOG_F32: [f32; 4] = [
-    0.6666666,
-    0.40000337,
-    0.2853722,
-    0.23583391,
-];
+pub(super) const LOG_F32: [f32; 4] = [0.6666666, 0.40000337, 0.2853722, 0.23583391];
 
 /// The same, in f64. Error 2^-58.5.
 pub(super) const LOG_F64: [f64; 7] = [
@@ -66,12 +55,8 @@ pub(super) const ATANH_TAIL: [f64; 7] = [
 ];
 
 /// q in sin r = r + r·z·q(z) with z = r², for |r| ≤ π/4, precise enough for f32. Error 2^-37.6.
-pub(super) const SIN_MIDDLE: [f64; 4] = [
-    -0.16666666641436487,
-    0.008333329370541022,
-    -0.00019839331806576608,
-    2.7182955865984226e-6,
-];
+pub(super) const SIN_MIDDLE: [f64; 4] =
+    [-0.16666666641436487, 0.008333329370541022, -0.00019839331806576608, 2.7182955865984226e-6];
 
 /// The same, in f64. Error 2^-58.1.
 pub(super) const SIN_F64: [f64; 6] = [
@@ -84,11 +69,7 @@ pub(super) const SIN_F64: [f64; 6] = [
 ];
 
 /// q in cos r = 1 − z/2 + z²·q(z) with z = r², for |r| ≤ π/4, precise enough for f32. Error 2^-33.3.
-pub(super) const COS_MIDDLE: [f64; 3] = [
-    0.041666646619686394,
-    -0.001388735778721572,
-    2.443757590590357e-5,
-];
+pub(super) const COS_MIDDLE: [f64; 3] = [0.041666646619686394, -0.001388735778721572, 2.443757590590357e-5];
 
 /// The same, in f64. Error 2^-64.2.
 pub(super) const COS_F64: [f64; 6] = [

@@ -72,8 +72,7 @@ fn of_quadrant<A: Arithmetic>(n: u64, high: f64, low: f64) -> f64 {
     let sine = high + (cube_term + A::fma(-0.5 * z, low, low));
 
     let (parabola, lost) = fast_two_sum(1.0, -0.5 * z);
-    let cosine =
-        parabola + (lost + A::fma(z * z, polynomial::<A, _, _>(z, &coefficients::COS_F64), -(high * low)));
+    let cosine = parabola + (lost + A::fma(z * z, polynomial::<A, _, _>(z, &coefficients::COS_F64), -(high * low)));
 
     let value = if n & 1 == 0 { sine } else { cosine };
     f64::from_bits(value.to_bits() ^ ((n & 2) << 62))

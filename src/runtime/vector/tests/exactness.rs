@@ -15,7 +15,7 @@ const BOUND: f64 = 2.0;
 #[test]
 fn f32_functions_are_exact_over_a_scan_of_all_patterns() {
     for set in sets() {
-        for (name, error, argument) in accuracy::error_table_of(40_009, set, "") {
+        for (name, error, argument) in accuracy::error_table_of(16_381, set) {
             assert!(error <= BOUND, "{name} with {set:?} is off by {error} at {argument:e}");
         }
     }
@@ -47,13 +47,21 @@ const ONES: [One; 12] = [
     One { function: Unary::ExpM1, points: |random| random.between(-2.0, 2.0), truth: exp_m1 },
     One { function: Unary::ExpM1, points: |random| random.between(-40.0, 712.0), truth: exp_m1 },
     One { function: Unary::Log, points: |random| random.between(0.0, 3.0), truth: |x| (x.ln(), 0) },
-    One { function: Unary::Log1p, points: |random| random.between(-1.0, 3.0), truth: |x| near_zero(x, |x| (x.ln_1p(), 0)) },
+    One {
+        function: Unary::Log1p,
+        points: |random| random.between(-1.0, 3.0),
+        truth: |x| near_zero(x, |x| (x.ln_1p(), 0)),
+    },
     One { function: Unary::Rsqrt, points: |random| random.between(0.0, 3.0), truth: |x| (x.rsqrt(), 0) },
     One { function: Unary::Tanh, points: |random| random.between(-3.0, 3.0), truth: tanh },
     One { function: Unary::Sigmoid, points: |random| random.between(-40.0, 40.0), truth: sigmoid },
     One { function: Unary::Softplus, points: |random| random.between(-40.0, 40.0), truth: softplus },
     One { function: Unary::Erf, points: |random| random.between(-6.0, 6.0), truth: erf },
-    One { function: Unary::Sin, points: |random| random.between(-40.0, 40.0), truth: |x| near_zero(x, |x| (x.sin_cos().0, 0)) },
+    One {
+        function: Unary::Sin,
+        points: |random| random.between(-40.0, 40.0),
+        truth: |x| near_zero(x, |x| (x.sin_cos().0, 0)),
+    },
     One { function: Unary::Cos, points: |random| random.between(-40.0, 40.0), truth: |x| (x.sin_cos().1, 0) },
 ];
 
@@ -61,16 +69,15 @@ const ONES: [One; 12] = [
 fn f64_functions_of_one_number_are_exact() {
     for One { function, points, truth } in &ONES {
         let mut random = Random(1);
-        let mut x: Vec<f64> = (0..2000).map(|_| points(&mut random)).collect();
-        x.extend((0..1000).map(|_| points(&mut random) * f64::powf(2.0, random.between(-60.0, 0.0))));
-        x.extend((0..1000).map(|_| random.finite()).filter(|x| is_tested(*function, *x)));
+        let mut x: Vec<f64> = (0..6000).map(|_| points(&mut random)).collect();
+        x.extend((0..3000).map(|_| points(&mut random) * f64::powf(2.0, random.between(-60.0, 0.0))));
+        x.extend((0..3000).map(|_| random.finite()).filter(|x| is_tested(*function, *x)));
         let truths: Vec<Truth> = x.iter().map(|x| truth(Double::from(*x))).collect();
         for set in sets() {
             let kernel = kernel(Function::Unary(*function), DType::F64, Splats::NONE, set).unwrap();
             let results = run::<f64, f64>(kernel, [&x, &x], x.len());
             let errors = results.iter().zip(&truths).map(|(result, truth)| error_in_f64(*result, *truth));
             let (error, at) = greatest(errors);
-            eprintln!("{function:?} with {set:?} is off by {error} at {:e}", x[at]);
             assert!(error <= BOUND, "{function:?} with {set:?} is off by {error} at {:e}", x[at]);
         }
     }
@@ -90,13 +97,15 @@ fn is_tested(function: Unary, x: f64) -> bool {
 #[test]
 fn f64_functions_of_two_numbers_are_exact() {
     let mut random = Random(2);
-    let mut pairs: Vec<(f64, f64)> = (0..1500).map(|_| (random.between(0.0, 10.0), random.between(-300.0, 300.0))).collect();
-    pairs.extend((0..500).map(|_| (random.between(0.999, 1.001), random.between(-7e5, 7e5))));
-    pairs.extend((0..1000).map(|_| (random.finite().abs(), random.between(-2.0, 2.0))));
+    let mut pairs: Vec<(f64, f64)> =
+        (0..6000).map(|_| (random.between(0.0, 10.0), random.between(-300.0, 300.0))).collect();
+    pairs.extend((0..2000).map(|_| (random.between(0.999, 1.001), random.between(-7e5, 7e5))));
+    pairs.extend((0..4000).map(|_| (random.finite().abs(), random.between(-2.0, 2.0))));
     check_pairs(Binary::Pow, &pairs, |x, y| Double::from(x).ln().times(y).exp_parts_or_bound());
-    let mut pairs: Vec<(f64, f64)> = (0..2000).map(|_| (random.between(-3.0, 3.0), random.between(-3.0, 3.0))).collect();
-    pairs.extend((0..1000).map(|_| (random.between(-3.0, 3.0), random.between(-1e-5, 1e-5))));
-    pairs.extend((0..1000).map(|_| (random.between(-1e-5, 1e-5), random.between(-3.0, 3.0))));
+    let mut pairs: Vec<(f64, f64)> =
+        (0..6000).map(|_| (random.between(-3.0, 3.0), random.between(-3.0, 3.0))).collect();
+    pairs.extend((0..4000).map(|_| (random.between(-3.0, 3.0), random.between(-1e-5, 1e-5))));
+    pairs.extend((0..4000).map(|_| (random.between(-1e-5, 1e-5), random.between(-3.0, 3.0))));
     check_pairs(Binary::Atan2, &pairs, |y, x| (Double::atan2(y, x), 0));
 }
 
@@ -107,7 +116,6 @@ fn check_pairs(function: Binary, pairs: &[(f64, f64)], truth: fn(f64, f64) -> Tr
         let kernel = kernel(Function::Binary(function), DType::F64, Splats::NONE, set).unwrap();
         let results = run::<f64, f64>(kernel, [&a, &b], a.len());
         let (error, at) = greatest(results.iter().zip(&truths).map(|(result, truth)| error_in_f64(*result, *truth)));
-        eprintln!("{function:?} with {set:?} is off by {error} at {:?}", pairs[at]);
         assert!(error <= BOUND, "{function:?} with {set:?} is off by {error} at {:?}", pairs[at]);
     }
 }
@@ -184,9 +192,40 @@ fn erf(x: Double) -> Truth {
 
 /// Zeros, infinities, NaN, subnormals, and where the functions of one number over- or underflow.
 const EDGES: [f64; 34] = [
-    0.0, 1.0, 0.5, 2.0, 3.0, 0.1, 1.5, 5e-324, 3e-310, f64::MIN_POSITIVE, 1e-40, 1e-45, 1.2e-38, 1e-9, 0.35, 0.55, 20.0,
-    88.72284, 88.8, 103.9, 104.1, 709.78, 709.79, 745.13, 745.14, 1e5, 1e8, 3.4e38, 1e300, f64::MAX, f64::INFINITY,
-    f64::NAN, 9_007_199_254_740_991.0, 4_503_599_627_370_497.0,
+    0.0,
+    1.0,
+    0.5,
+    2.0,
+    3.0,
+    0.1,
+    1.5,
+    5e-324,
+    3e-310,
+    f64::MIN_POSITIVE,
+    1e-40,
+    1e-45,
+    1.2e-38,
+    1e-9,
+    0.35,
+    0.55,
+    20.0,
+    88.72284,
+    88.8,
+    103.9,
+    104.1,
+    709.78,
+    709.79,
+    745.13,
+    745.14,
+    1e5,
+    1e8,
+    3.4e38,
+    1e300,
+    f64::MAX,
+    f64::INFINITY,
+    f64::NAN,
+    9_007_199_254_740_991.0,
+    4_503_599_627_370_497.0,
 ];
 
 fn edges() -> Vec<f64> {
@@ -226,7 +265,12 @@ fn functions_of_two_numbers_are_right_at_edges() {
             let pick = |dtype| kernel(Function::Binary(function), dtype, Splats::NONE, set).unwrap();
             for (index, result) in run::<f64, f64>(pick(DType::F64), [&a, &b], a.len()).into_iter().enumerate() {
                 let error = error_at_edge(result, reference(a[index], b[index]));
-                assert!(error <= EDGE_BOUND, "{function:?} with {set:?} of {:e}, {:e} is {result:e}", a[index], b[index]);
+                assert!(
+                    error <= EDGE_BOUND,
+                    "{function:?} with {set:?} of {:e}, {:e} is {result:e}",
+                    a[index],
+                    b[index]
+                );
             }
             let results = run::<f32, f32>(pick(DType::F32), [&narrow_a, &narrow_b], a.len());
             for ((a, b), result) in narrow_a.iter().zip(&narrow_b).zip(results) {
@@ -240,7 +284,8 @@ fn functions_of_two_numbers_are_right_at_edges() {
 /// Angles beyond the vector reduction are given to the scalar function, alone or among others.
 #[test]
 fn huge_angles_are_reduced() {
-    let x: Vec<f64> = (0..40).map(|index| if index % 3 == 0 { 1e22 * f64::from(index) } else { f64::from(index) }).collect();
+    let x: Vec<f64> =
+        (0..40).map(|index| if index % 3 == 0 { 1e22 * f64::from(index) } else { f64::from(index) }).collect();
     for (function, reference) in [(Unary::Sin, f64::sin as fn(f64) -> f64), (Unary::Cos, f64::cos)] {
         for set in sets() {
             let kernel = kernel(Function::Unary(function), DType::F64, Splats::NONE, set).unwrap();

@@ -41,7 +41,8 @@ struct One {
     truth: fn(Double) -> Truth,
 }
 
-/// Measured over 10⁶ points: see each line.
+/// Measured over some 10⁵ points each: exp 0.94, expm1 1.46, log 0.77, log1p 0.88, rsqrt 1.46, tanh 1.47, sigmoid 1.32,
+/// softplus 1.39, erf 1.13, sin 0.75, cos 0.77.
 const ONES: [One; 12] = [
     One { function: Unary::Exp, points: |random| random.between(-750.0, 712.0), truth: exp },
     One { function: Unary::ExpM1, points: |random| random.between(-2.0, 2.0), truth: exp_m1 },
@@ -93,7 +94,7 @@ fn is_tested(function: Unary, x: f64) -> bool {
     }
 }
 
-/// Measured: pow 0.97, atan2 1.05.
+/// Measured over some 10⁵ points: pow 1.14, atan2 1.40.
 #[test]
 fn f64_functions_of_two_numbers_are_exact() {
     let mut random = Random(2);

@@ -33,12 +33,12 @@ enum Other {
 /// The greatest error of each f32 function on the widest set of this machine, over every `stride`-th bit pattern:
 /// its name, the error in units in the last place, and the argument.
 pub(crate) fn error_table(stride: u32) -> Vec<(&'static str, f64, f32)> {
-    error_table_of(stride, InstructionSet::detect(), "")
+    error_table_of(stride, InstructionSet::detect())
 }
 
 /// The same for a set that this machine has.
-pub(crate) fn error_table_of(stride: u32, set: InstructionSet, only: &str) -> Vec<(&'static str, f64, f32)> {
-    let rows = measured().into_iter().filter(|measured| measured.name.starts_with(only));
+pub(super) fn error_table_of(stride: u32, set: InstructionSet) -> Vec<(&'static str, f64, f32)> {
+    let rows = measured().into_iter();
     rows.map(|measured| {
         let (error, argument) = measured.greatest_error(stride, set);
         (measured.name, error, argument)
@@ -49,7 +49,7 @@ pub(crate) fn error_table_of(stride: u32, set: InstructionSet, only: &str) -> Ve
 /// The distance of a result from the true value in units of the last place of an f32 of that size; infinite where one is
 /// NaN and the other not, or where the sign of a zero is wrong.
 pub(super) fn error_in_f32(result: f32, truth: f64) -> f64 {
-    const BEYOND: f64 = 3.402_823_669_209_384_6e38;
+    const BEYOND: f64 = 3.402_823_669_209_385e38;
     if truth.is_nan() || result.is_nan() {
         return if truth.is_nan() && result.is_nan() { 0.0 } else { f64::INFINITY };
     }
@@ -149,7 +149,7 @@ fn measured_pairs() -> Vec<Measured> {
     vec![
         two("pow(x, 0.37)", Binary::Pow, Other::Second(0.37)),
         two("pow(x, -3)", Binary::Pow, Other::Second(-3.0)),
-        two("pow(x, 1e7)", Binary::Pow, Other::Second(1e7)),
+        two("pow(x, 1000)", Binary::Pow, Other::Second(1000.0)),
         two("pow(1.7, x)", Binary::Pow, Other::First(1.7)),
         two("pow(1e-40, x)", Binary::Pow, Other::First(1e-40)),
         two("atan2(x, 1)", Binary::Atan2, Other::Second(1.0)),

@@ -13,11 +13,22 @@ pub(super) trait Arithmetic: 'static {
 }
 
 /// Two roundings.
+#[cfg(not(target_arch = "aarch64"))]
 pub(super) struct Separate;
 
 /// One rounding, by an instruction that the caller has made sure of.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 pub(super) struct Fused;
 
+/// The arithmetic that every machine of the target has.
+#[cfg(not(target_arch = "aarch64"))]
+pub(super) type Baseline = Separate;
+
+/// The arithmetic that every machine of the target has.
+#[cfg(target_arch = "aarch64")]
+pub(super) type Baseline = Fused;
+
+#[cfg(not(target_arch = "aarch64"))]
 impl Arithmetic for Separate {
     #[inline(always)]
     fn fma<T: Float>(a: T, b: T, c: T) -> T {
@@ -33,6 +44,7 @@ impl Arithmetic for Separate {
     }
 }
 
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 impl Arithmetic for Fused {
     #[inline(always)]
     fn fma<T: Float>(a: T, b: T, c: T) -> T {
@@ -46,6 +58,7 @@ impl Arithmetic for Fused {
 }
 
 /// x as a sum of two numbers of 26 bits.
+#[cfg(not(target_arch = "aarch64"))]
 #[inline(always)]
 fn halves(x: f64) -> (f64, f64) {
     let scaled = x * 134_217_729.0;

@@ -87,9 +87,15 @@ pub(super) fn atan2<A: Arithmetic>(y: f64, x: f64) -> f64 {
     let quotient = least / greatest;
     let quotient = if ay == ax { if ay == 0.0 { 0.0 } else { 1.0 } } else { quotient };
     let z = quotient * quotient;
-    let angle = A::fma(quotient * z, polynomial::<A, _, _>(z, &coefficients::ATAN_F64), quotient);
-    let angle = if is_steep { FRAC_PI_2 - (angle - HALF_PI_LOW) } else { angle };
-    let angle = if x.is_sign_negative() { PI - (angle - PI_LOW) } else { angle };
+    let correction = quotient * z * polynomial::<A, _, _>(z, &coefficients::ATAN_F64);
+
+    // The angle from the positive axis is a multiple of π/2, plus or minus atan of the quotient.
+    let is_backward = x.is_sign_negative();
+    let (start, start_low) = if is_backward { (PI, PI_LOW) } else { (0.0, 0.0) };
+    let (start, start_low) = if is_steep { (FRAC_PI_2, HALF_PI_LOW) } else { (start, start_low) };
+    let sign = if is_steep == is_backward { 1.0 } else { -1.0 };
+    let (high, low) = fast_two_sum(start, sign * quotient);
+    let angle = high + (low + A::fma(sign, correction, start_low));
     if x.is_nan() | y.is_nan() { f64::NAN } else { angle.copysign(y) }
 }
 

@@ -12,7 +12,7 @@ macro_rules! for_each_set {
             /// As for the body.
             unsafe fn portable<$($parameter: $bound),*>($($argument: $type),*) {
                 // SAFETY: the caller keeps the contract of the body, which is this function's own.
-                unsafe { $body::<$($parameter,)* Separate>($($argument),*) }
+                unsafe { $body::<$($parameter,)* $crate::runtime::vector::arithmetic::Baseline>($($argument),*) }
             }
 
             /// # Safety
@@ -21,7 +21,7 @@ macro_rules! for_each_set {
             #[target_feature(enable = "avx2,fma")]
             unsafe fn avx2<$($parameter: $bound),*>($($argument: $type),*) {
                 // SAFETY: the caller keeps the contract of the body, which is this function's own.
-                unsafe { $body::<$($parameter,)* Fused>($($argument),*) }
+                unsafe { $body::<$($parameter,)* $crate::runtime::vector::arithmetic::Fused>($($argument),*) }
             }
 
             /// # Safety
@@ -30,7 +30,7 @@ macro_rules! for_each_set {
             #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
             unsafe fn avx512<$($parameter: $bound),*>($($argument: $type),*) {
                 // SAFETY: the caller keeps the contract of the body, which is this function's own.
-                unsafe { $body::<$($parameter,)* Fused>($($argument),*) }
+                unsafe { $body::<$($parameter,)* $crate::runtime::vector::arithmetic::Fused>($($argument),*) }
             }
 
             match set {

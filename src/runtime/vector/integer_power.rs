@@ -4,7 +4,7 @@
 
 use super::{
     Kernel,
-    arithmetic::{Arithmetic, Fused, Separate},
+    arithmetic::Arithmetic,
     functions as f,
     instantiate::for_each_set,
     map::{exclusive, shared, unary},

@@ -4,7 +4,11 @@
 //! x = 2ᵏ·m with m = 1 + f in [√½, √2), and ln m = 2 atanh s = f − f²/2 + s·(f²/2 + s²·q(s²)) with s = f/(2 + f). The
 //! arrangement of the sums is fdlibm's (`e_log.c`, Sun Microsystems, 1993).
 
-use super::{arithmetic::Arithmetic, exponential::exp, number::Float};
+use super::{
+    arithmetic::{Arithmetic, two_sum},
+    exponential::exp,
+    number::Float,
+};
 
 /// ln x.
 #[inline(always)]
@@ -35,15 +39,13 @@ pub(super) fn softplus<A: Arithmetic, T: Float>(x: T) -> T {
 /// ln(1 + x) of a finite x > −1: the logarithm of the rounded sum, and to first order what the rounding lost.
 #[inline(always)]
 fn of_sum_with_one<A: Arithmetic, T: Float>(x: T) -> T {
-    let one_and_x = T::ONE + x;
-    let x_part = one_and_x - T::ONE;
-    let lost = (T::ONE - (one_and_x - x_part)) + (x - x_part);
+    let (one_and_x, lost) = two_sum(T::ONE, x);
     let (exponent, m) = one_and_x.split();
-    let f = m - T::ONE;
     // Beyond the precision nothing is lost, so that the power of two need not follow the exponent further.
     let bounded = if exponent > T::LIFT.1 { T::LIFT.1 } else { exponent };
     let lost = lost * (T::ROUNDER - bounded).power_of_two();
     // lost/m, by three terms of the series of 1/(1 + f).
+    let f = m - T::ONE;
     sum::<A, T>(exponent, f, lost * A::fma(f, f - T::ONE, T::ONE))
 }
 

@@ -6,22 +6,24 @@ use std::slice;
 
 use super::{
     Kernel,
-    arithmetic::{Arithmetic, Fused, Separate},
+    arithmetic::{Arithmetic, Baseline},
     instantiate::for_each_set,
 };
 use crate::runtime::instruction_set::InstructionSet;
 
-/// What the last elements are padded to for a long function.
+/// How many elements a long function is given at once: the widest vector of f32, two of f64. The last block begins so
+/// that it ends with the array, and what it shares with the one before is computed twice, to the same bits. A shorter
+/// array is padded.
 const BLOCK: usize = 16;
 
-/// From so many last elements on it is quicker to pad them to a whole block than to go one by one.
+/// Fewer elements than this are quicker one by one than padded.
 const WORTH_PADDING: usize = 4;
 
 /// A function of one element.
 pub(super) trait Map: 'static {
     type In: Copy;
     type Out: Copy + Default;
-    /// Whether the function is so long that a remainder computed one by one would cost more than a padded vector.
+    /// Whether the function is so long that it pays to compute a remainder in a whole vector.
     const IS_LONG: bool = false;
 
     fn of<A: Arithmetic>(x: Self::In) -> Self::Out;
@@ -33,7 +35,7 @@ pub(super) trait Map: 'static {
     }
 
     fn of_rare(x: Self::In) -> Self::Out {
-        Self::of::<Separate>(x)
+        Self::of::<Baseline>(x)
     }
 }
 
@@ -52,6 +54,8 @@ pub(super) trait Layout: 'static {
     /// How many elements there are for `n`.
     fn len(n: usize) -> usize;
     fn at<T: Copy>(elements: &[T], index: usize) -> T;
+    /// The elements of the block that begins at `start`.
+    fn block<T>(elements: &[T], start: usize) -> &[T];
 }
 
 /// One element for each index.
@@ -69,6 +73,10 @@ impl Layout for Each {
     fn at<T: Copy>(elements: &[T], index: usize) -> T {
         elements[index]
     }
+    #[inline(always)]
+    fn block<T>(elements: &[T], start: usize) -> &[T] {
+        &elements[start..start + BLOCK]
+    }
 }
 
 impl Layout for Splat {
@@ -79,6 +87,10 @@ impl Layout for Splat {
     #[inline(always)]
     fn at<T: Copy>(elements: &[T], _: usize) -> T {
         elements[0]
+    }
+    #[inline(always)]
+    fn block<T>(elements: &[T], _: usize) -> &[T] {
+        elements
     }
 }
 
@@ -120,12 +132,22 @@ unsafe fn unary_body<F: Map, A: Arithmetic>(out: *mut u8, operands: &[*const u8;
 
 #[inline(always)]
 fn map<F: Map, A: Arithmetic>(out: &mut [F::Out], x: &[F::In]) {
-    let whole = x.len() - if F::IS_LONG { padded_remainder(x.len()) } else { 0 };
-    map_each::<F, A>(&mut out[..whole], &x[..whole]);
-    if whole < x.len() {
+    if !F::IS_LONG || x.len() < WORTH_PADDING {
+        map_each::<F, A>(out, x);
+    } else if x.len() < BLOCK {
         let mut results = [F::Out::default(); BLOCK];
-        map_each::<F, A>(&mut results, &padded(&x[whole..]));
-        out[whole..].copy_from_slice(&results[..x.len() - whole]);
+        map_blocks::<F, A>(&mut results, &padded(x));
+        copy(&results, out);
+    } else {
+        map_blocks::<F, A>(out, x);
+    }
+}
+
+#[inline(always)]
+fn map_blocks<F: Map, A: Arithmetic>(out: &mut [F::Out], x: &[F::In]) {
+    let n = x.len();
+    for start in (0..n).step_by(BLOCK).map(|start| start.min(n - BLOCK)) {
+        map_each::<F, A>(&mut out[start..start + BLOCK], &x[start..start + BLOCK]);
     }
 }
 
@@ -145,18 +167,33 @@ unsafe fn binary_body<F: Zip, L: Layout, R: Layout, A: Arithmetic>(out: *mut u8,
     let (out, a, b) = unsafe {
         (exclusive::<F::Out>(out, n), shared::<F::In>(operands[0], L::len(n)), shared::<F::In>(operands[1], R::len(n)))
     };
-    let whole = n - if F::IS_LONG { padded_remainder(n) } else { 0 };
-    zip_each::<F, L, R, A>(&mut out[..whole], &a[..L::len(whole)], &b[..R::len(whole)]);
-    if whole < n {
+    zip::<F, L, R, A>(out, a, b);
+}
+
+#[inline(always)]
+fn zip<F: Zip, L: Layout, R: Layout, A: Arithmetic>(out: &mut [F::Out], a: &[F::In], b: &[F::In]) {
+    if !F::IS_LONG || out.len() < WORTH_PADDING {
+        zip_each::<F, L, R, A>(out, a, b);
+    } else if out.len() < BLOCK {
         let mut results = [F::Out::default(); BLOCK];
-        let (a, b) = (padded(&a[a.len() - L::len(n - whole)..]), padded(&b[b.len() - R::len(n - whole)..]));
-        zip_each::<F, L, R, A>(&mut results, &a, &b);
-        out[whole..].copy_from_slice(&results[..n - whole]);
+        zip_blocks::<F, L, R, A>(&mut results, &padded(a), &padded(b));
+        copy(&results, out);
+    } else {
+        zip_blocks::<F, L, R, A>(out, a, b);
+    }
+}
+
+#[inline(always)]
+fn zip_blocks<F: Zip, L: Layout, R: Layout, A: Arithmetic>(out: &mut [F::Out], a: &[F::In], b: &[F::In]) {
+    let n = out.len();
+    for start in (0..n).step_by(BLOCK).map(|start| start.min(n - BLOCK)) {
+        zip_each::<F, L, R, A>(&mut out[start..start + BLOCK], L::block(a, start), R::block(b, start));
     }
 }
 
 #[inline(always)]
 fn zip_each<F: Zip, L: Layout, R: Layout, A: Arithmetic>(out: &mut [F::Out], a: &[F::In], b: &[F::In]) {
+    // Said again, so that the compiler sees it and drops the checks inside the loop.
     let (a, b) = (&a[..L::len(out.len())], &b[..R::len(out.len())]);
     for (index, out) in out.iter_mut().enumerate() {
         *out = F::of::<A>(L::at(a, index), R::at(b, index));
@@ -187,19 +224,20 @@ fn select_each<T: Element, C: Layout, L: Layout, R: Layout>(out: &mut [T], condi
     }
 }
 
-/// How many of the last elements are padded to a block.
-#[inline(always)]
-fn padded_remainder(n: usize) -> usize {
-    let remainder = n % BLOCK;
-    if remainder >= WORTH_PADDING { remainder } else { 0 }
-}
-
 /// At least one and at most a block of elements, the first repeated behind them.
 #[inline(always)]
 fn padded<T: Copy>(elements: &[T]) -> [T; BLOCK] {
     let mut block = [elements[0]; BLOCK];
-    block[..elements.len()].copy_from_slice(elements);
+    copy(elements, &mut block);
     block
+}
+
+/// Copies as many elements as both have; so few are quicker by a loop than by a call.
+#[inline(always)]
+fn copy<T: Copy>(from: &[T], to: &mut [T]) {
+    for (to, from) in to.iter_mut().zip(from) {
+        *to = *from;
+    }
 }
 
 /// # Safety

@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 
 use super::{
     Accumulate, RowReduce,
-    arithmetic::{Arithmetic, Fused, Separate},
+    arithmetic::Arithmetic,
     instantiate::for_each_set,
     map::{exclusive, shared},
     number::Number,

@@ -5,7 +5,7 @@ use super::{
     Kernel, Splats,
     map::{Each, Element, Layout, Splat, select},
 };
-use crate::{graph::DType, runtime::InstructionSet};
+use crate::{graph::DType, runtime::instruction_set::InstructionSet};
 
 /// The kernel of `Select`.
 pub(super) fn kernel(dtype: DType, splats: Splats, set: InstructionSet) -> Kernel {

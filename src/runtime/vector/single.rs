@@ -95,5 +95,5 @@ pub(super) fn pow<A: Arithmetic>(x: f32, y: f32) -> f32 {
     let rounded = power + f64::ROUNDER;
     let r = (power - (rounded - f64::ROUNDER)) * std::f64::consts::LN_2;
     let exponential = 1.0 + A::fma(r * r, polynomial::<A, _, _>(r, &coefficients::EXP_MIDDLE), r);
-    with_limits(wide_x, wide_y, exponential * rounded.power_of_two()) as f32
+    with_limits(x, y, (exponential * rounded.power_of_two()) as f32)
 }

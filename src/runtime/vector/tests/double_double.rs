@@ -2,6 +2,8 @@
 //! some 100 bits. Slow and plain: Taylor series after reductions, and nothing shared with the kernels. The arithmetic is
 //! Dekker's (1971) with the accurate sum of Hida, Li and Bailey ("Library for double-double arithmetic", 2008).
 
+use std::f64::consts;
+
 /// high + low, with |low| at most half a unit in the last place of high.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Double {
@@ -9,9 +11,9 @@ pub(super) struct Double {
     pub(super) low: f64,
 }
 
-const LN_2: [f64; 3] = [0.6931471805599453, 2.3190468138462996e-17, 5.707708438416212e-34];
-const HALF_PI: [f64; 4] = [1.5707963267948966, 6.123233995736766e-17, -1.4973849048591698e-33, 5.562271104316826e-50];
-const TWO_OVER_ROOT_PI: Double = Double { high: 1.1283791670955126, low: 1.533545961316588e-17 };
+const LN_2: [f64; 3] = [consts::LN_2, 2.3190468138462996e-17, 5.707708438416212e-34];
+const HALF_PI: [f64; 4] = [consts::FRAC_PI_2, 6.123233995736766e-17, -1.4973849048591698e-33, 5.562271104316826e-50];
+const TWO_OVER_ROOT_PI: Double = Double { high: consts::FRAC_2_SQRT_PI, low: 1.533545961316588e-17 };
 
 impl From<f64> for Double {
     fn from(high: f64) -> Double {

@@ -15,7 +15,7 @@ const BOUND: f64 = 2.0;
 #[test]
 fn f32_functions_are_exact_over_a_scan_of_all_patterns() {
     for set in sets() {
-        for (name, error, argument) in accuracy::error_table_of(40_009, set, "") {
+        for (name, error, argument) in accuracy::error_table_of(16_381, set) {
             assert!(error <= BOUND, "{name} with {set:?} is off by {error} at {argument:e}");
         }
     }
@@ -41,7 +41,8 @@ struct One {
     truth: fn(Double) -> Truth,
 }
 
-/// Measured over 10⁶ points: see each line.
+/// Measured over some 10⁵ points each: exp 0.94, expm1 1.46, log 0.77, log1p 0.88, rsqrt 1.46, tanh 1.47, sigmoid 1.32,
+/// softplus 1.39, erf 1.13, sin 0.75, cos 0.77.
 const ONES: [One; 12] = [
     One { function: Unary::Exp, points: |random| random.between(-750.0, 712.0), truth: exp },
     One { function: Unary::ExpM1, points: |random| random.between(-2.0, 2.0), truth: exp_m1 },
@@ -69,16 +70,15 @@ const ONES: [One; 12] = [
 fn f64_functions_of_one_number_are_exact() {
     for One { function, points, truth } in &ONES {
         let mut random = Random(1);
-        let mut x: Vec<f64> = (0..2000).map(|_| points(&mut random)).collect();
-        x.extend((0..1000).map(|_| points(&mut random) * f64::powf(2.0, random.between(-60.0, 0.0))));
-        x.extend((0..1000).map(|_| random.finite()).filter(|x| is_tested(*function, *x)));
+        let mut x: Vec<f64> = (0..6000).map(|_| points(&mut random)).collect();
+        x.extend((0..3000).map(|_| points(&mut random) * f64::powf(2.0, random.between(-60.0, 0.0))));
+        x.extend((0..3000).map(|_| random.finite()).filter(|x| is_tested(*function, *x)));
         let truths: Vec<Truth> = x.iter().map(|x| truth(Double::from(*x))).collect();
         for set in sets() {
             let kernel = kernel(Function::Unary(*function), DType::F64, Splats::NONE, set).unwrap();
             let results = run::<f64, f64>(kernel, [&x, &x], x.len());
             let errors = results.iter().zip(&truths).map(|(result, truth)| error_in_f64(*result, *truth));
             let (error, at) = greatest(errors);
-            eprintln!("{function:?} with {set:?} is off by {error} at {:e}", x[at]);
             assert!(error <= BOUND, "{function:?} with {set:?} is off by {error} at {:e}", x[at]);
         }
     }
@@ -94,19 +94,19 @@ fn is_tested(function: Unary, x: f64) -> bool {
     }
 }
 
-/// Measured: pow 0.97, atan2 1.05.
+/// Measured over some 10⁵ points: pow 1.14, atan2 1.40.
 #[test]
 fn f64_functions_of_two_numbers_are_exact() {
     let mut random = Random(2);
     let mut pairs: Vec<(f64, f64)> =
-        (0..1500).map(|_| (random.between(0.0, 10.0), random.between(-300.0, 300.0))).collect();
-    pairs.extend((0..500).map(|_| (random.between(0.999, 1.001), random.between(-7e5, 7e5))));
-    pairs.extend((0..1000).map(|_| (random.finite().abs(), random.between(-2.0, 2.0))));
+        (0..6000).map(|_| (random.between(0.0, 10.0), random.between(-300.0, 300.0))).collect();
+    pairs.extend((0..2000).map(|_| (random.between(0.999, 1.001), random.between(-7e5, 7e5))));
+    pairs.extend((0..4000).map(|_| (random.finite().abs(), random.between(-2.0, 2.0))));
     check_pairs(Binary::Pow, &pairs, |x, y| Double::from(x).ln().times(y).exp_parts_or_bound());
     let mut pairs: Vec<(f64, f64)> =
-        (0..2000).map(|_| (random.between(-3.0, 3.0), random.between(-3.0, 3.0))).collect();
-    pairs.extend((0..1000).map(|_| (random.between(-3.0, 3.0), random.between(-1e-5, 1e-5))));
-    pairs.extend((0..1000).map(|_| (random.between(-1e-5, 1e-5), random.between(-3.0, 3.0))));
+        (0..6000).map(|_| (random.between(-3.0, 3.0), random.between(-3.0, 3.0))).collect();
+    pairs.extend((0..4000).map(|_| (random.between(-3.0, 3.0), random.between(-1e-5, 1e-5))));
+    pairs.extend((0..4000).map(|_| (random.between(-1e-5, 1e-5), random.between(-3.0, 3.0))));
     check_pairs(Binary::Atan2, &pairs, |y, x| (Double::atan2(y, x), 0));
 }
 
@@ -117,7 +117,6 @@ fn check_pairs(function: Binary, pairs: &[(f64, f64)], truth: fn(f64, f64) -> Tr
         let kernel = kernel(Function::Binary(function), DType::F64, Splats::NONE, set).unwrap();
         let results = run::<f64, f64>(kernel, [&a, &b], a.len());
         let (error, at) = greatest(results.iter().zip(&truths).map(|(result, truth)| error_in_f64(*result, *truth)));
-        eprintln!("{function:?} with {set:?} is off by {error} at {:?}", pairs[at]);
         assert!(error <= BOUND, "{function:?} with {set:?} is off by {error} at {:?}", pairs[at]);
     }
 }

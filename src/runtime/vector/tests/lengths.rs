@@ -1,1 +1,177 @@
-//! x.
+//! Every kernel at every kind of length and layout gives, bit for bit, what it gives one element at a time.
+
+use super::{Random, sets};
+use crate::{
+    graph::{Binary, Comparison, Connective, DType, Predicate, Unary},
+    plan::Function,
+    runtime::vector::{Kernel, Splats, kernel},
+};
+
+const LENGTHS: [usize; 14] = [0, 1, 2, 7, 8, 9, 15, 16, 17, 31, 32, 33, 1000, 1024];
+
+/// Elements of any dtype, in memory that is aligned for all of them.
+struct Column {
+    words: Vec<u64>,
+    width: usize,
+}
+
+impl Column {
+    fn filled(dtype: DType, n: usize, random: &mut Random) -> Column {
+        let mut column = Column::zeroed(dtype, n);
+        for index in 0..n {
+            let x = match index % 13 {
+                3 => random.finite(),
+                5 => f64::INFINITY.copysign(random.between(-1.0, 1.0)),
+                7 => f64::NAN,
+                9 => 0.0f64.copysign(random.between(-1.0, 1.0)),
+                _ => random.between(-4.0, 4.0),
+            };
+            let bytes: &[u8] = match dtype {
+                DType::F32 => &(x as f32).to_ne_bytes(),
+                DType::F64 => &x.to_ne_bytes(),
+                DType::I64 => &((x * 3.0) as i64).to_ne_bytes(),
+                DType::Bool => &[u8::from(x > 0.0)],
+            };
+            column.write(index, bytes);
+        }
+        column
+    }
+
+    fn zeroed(dtype: DType, n: usize) -> Column {
+        let width = width(dtype);
+        Column { words: vec![0; (n * width).div_ceil(8)], width }
+    }
+
+    fn write(&mut self, index: usize, bytes: &[u8]) {
+        for (offset, byte) in bytes.iter().enumerate() {
+            let position = index * self.width + offset;
+            let mut word = self.words[position / 8].to_ne_bytes();
+            word[position % 8] = *byte;
+            self.words[position / 8] = u64::from_ne_bytes(word);
+        }
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        self.words.iter().flat_map(|word| word.to_ne_bytes()).collect()
+    }
+
+    /// Where element `index` is.
+    fn at(&self, index: usize) -> *const u8 {
+        self.words.as_ptr().cast::<u8>().wrapping_add(index * self.width)
+    }
+}
+
+fn width(dtype: DType) -> usize {
+    match dtype {
+        DType::F32 => 4,
+        DType::F64 | DType::I64 => 8,
+        DType::Bool => 1,
+    }
+}
+
+fn functions() -> Vec<Function> {
+    let mut all: Vec<Function> = Unary::ALL.iter().map(|function| Function::Unary(*function)).collect();
+    all.extend(Binary::ALL.iter().map(|function| Function::Binary(*function)));
+    all.extend(Comparison::ALL.iter().map(|function| Function::Comparison(*function)));
+    all.extend(Connective::ALL.iter().map(|function| Function::Connective(*function)));
+    all.extend(Predicate::ALL.iter().map(|function| Function::Predicate(*function)));
+    all.extend([-2, -1, 0, 1, 2, 3, 4].map(Function::IntegerPower));
+    all.push(Function::Select);
+    all.extend(DType::ALL.map(Function::Cast));
+    all
+}
+
+fn output(function: Function, dtype: DType) -> DType {
+    match function {
+        Function::Comparison(_) | Function::Connective(_) | Function::Predicate(_) => DType::Bool,
+        Function::Cast(target) => target,
+        _ => dtype,
+    }
+}
+
+/// Which operands of a function may be splats in one call.
+fn layouts(function: Function) -> Vec<Splats> {
+    let none = Splats::NONE;
+    match function {
+        Function::Binary(_) | Function::Comparison(_) | Function::Connective(_) => {
+            vec![none, none.with(0), none.with(1)]
+        }
+        Function::Select => {
+            let with = |bits: usize| (0..3).filter(|index| bits >> index & 1 == 1).fold(none, Splats::with);
+            (0..8).map(with).collect()
+        }
+        _ => vec![none],
+    }
+}
+
+#[test]
+fn every_kernel_gives_the_same_at_every_length_as_alone() {
+    let mut kernels = 0;
+    for function in functions() {
+        for dtype in DType::ALL {
+            for splats in layouts(function) {
+                for set in sets() {
+                    let Some(kernel) = kernel(function, dtype, splats, set) else { continue };
+                    kernels += 1;
+                    for n in LENGTHS {
+                        check(kernel, (function, dtype, splats), n);
+                    }
+                }
+            }
+        }
+    }
+    // 26 functions of one f32, f64; 3 of one i64; 2 predicates of two floats and one of bool; pairs in three layouts.
+    let of_one = 26 * 2 + 3 + 2 * 2 + 1 + 16;
+    let of_two = 3 * (8 * 2 + 5 + 6 * 3 + 3);
+    assert_eq!(kernels, sets().len() * (of_one + of_two + 8 * 4));
+}
+
+fn check(kernel: Kernel, (function, dtype, splats): (Function, DType, Splats), n: usize) {
+    let mut random = Random(n as u64);
+    let target = output(function, dtype);
+    let first = if function == Function::Select { DType::Bool } else { dtype };
+    let columns = [first, dtype, dtype].map(|dtype| Column::filled(dtype, n.max(1), &mut random));
+    let (mut together, mut alone) = (Column::zeroed(target, n + 1), Column::zeroed(target, n + 1));
+    // SAFETY: the columns have at least n elements of the operands' dtypes and the result n + 1 of the target's.
+    unsafe { kernel(together.words.as_mut_ptr().cast(), &[0, 1, 2].map(|operand| columns[operand].at(0)), n) };
+    for index in 0..n {
+        let at = |operand: usize| columns[operand].at(if splats.has(operand) { 0 } else { index });
+        let out = alone.words.as_mut_ptr().cast::<u8>().wrapping_add(index * alone.width);
+        // SAFETY: each operand and the result are one element inside the arrays above.
+        unsafe { kernel(out, &[at(0), at(1), at(2)], 1) };
+    }
+    let (together, alone) = (canonical(&together, target), canonical(&alone, target));
+    assert_eq!(together, alone, "{function:?} of {dtype} with {splats:?} at length {n}");
+}
+
+/// The bytes, with every NaN the same.
+fn canonical(column: &Column, dtype: DType) -> Vec<u8> {
+    let bytes = column.bytes();
+    let replace = |chunk: &[u8], is_nan: bool| if is_nan { vec![0xff; chunk.len()] } else { chunk.to_vec() };
+    match dtype {
+        DType::F32 => bytes
+            .chunks_exact(4)
+            .flat_map(|chunk| replace(chunk, f32::from_ne_bytes(chunk.try_into().unwrap()).is_nan()))
+            .collect(),
+        DType::F64 => bytes
+            .chunks_exact(8)
+            .flat_map(|chunk| replace(chunk, f64::from_ne_bytes(chunk.try_into().unwrap()).is_nan()))
+            .collect(),
+        DType::I64 | DType::Bool => bytes,
+    }
+}
+
+/// What has no kernel.
+#[test]
+fn functions_without_a_meaning_have_no_kernel() {
+    let none = Splats::NONE;
+    for set in sets() {
+        assert!(kernel(Function::Unary(Unary::Exp), DType::I64, none, set).is_none());
+        assert!(kernel(Function::Unary(Unary::Negate), DType::Bool, none, set).is_none());
+        assert!(kernel(Function::Binary(Binary::Div), DType::I64, none, set).is_none());
+        assert!(kernel(Function::Binary(Binary::Add), DType::F32, none.with(0).with(1), set).is_none());
+        assert!(kernel(Function::Comparison(Comparison::Less), DType::Bool, none, set).is_none());
+        assert!(kernel(Function::Predicate(Predicate::IsNan), DType::I64, none, set).is_none());
+        assert!(kernel(Function::IntegerPower(2), DType::I64, none, set).is_none());
+    }
+}

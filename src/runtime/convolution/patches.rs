@@ -39,7 +39,7 @@ pub(super) struct Steps {
 
 /// # Safety
 /// The machine has the vector's set; `spread` holds the channels and the columns' patches, with a vector behind them;
-/// `to` has room for as many steps of whole vectors.
+/// `to` has room for as many steps of whole vectors, and for as many more as a vector has lanes.
 #[inline(always)]
 pub(super) unsafe fn pack_patches<V: Vector>(
     geometry: &Geometry,
@@ -116,26 +116,29 @@ unsafe fn transpose_patches<V: Vector>(
     let tap_row = geometry.axes.last().map_or(1, |spread| spread.axis.kernel);
     for first in (0..packed.row).step_by(V::LANES) {
         let mut step = 0;
+        let mut lane_places = [0; MOST_LANES];
+        for (lane, place) in lane_places.iter_mut().enumerate().take(V::LANES) {
+            // Columns behind the last are never shown: any patch will do for them.
+            *place = columns.places[(first + lane).min(columns.count() - 1)];
+        }
         for channel in 0..steps.channels {
             let from = spread.wrapping_offset(channel as isize * geometry.channel_stride);
             let mut tap = steps.taps.start;
             while tap < steps.taps.end {
                 let count = V::LANES.min(steps.taps.end - tap).min(tap_row - tap % tap_row);
                 let offset = geometry.tap_offsets[tap];
-                // SAFETY: a row of taps and a vector behind it are inside spread input; rows of the panel below the
-                // number of steps are written, each within its length.
+                // SAFETY: a row of taps and a vector behind it are inside spread input. All rows of the square are
+                // written: those that are no taps are overwritten by the next square, or lie behind the panel.
                 unsafe {
                     let mut square = [V::splat(V::Element::ZERO); MOST_LANES];
-                    for (lane, line) in square.iter_mut().enumerate().take(V::LANES) {
-                        // Columns behind the last are never shown: any patch will do for them.
-                        let place = columns.places[(first + lane).min(columns.count() - 1)];
+                    for (line, place) in square.iter_mut().zip(&lane_places).take(V::LANES) {
                         *line = V::load(from.offset(place + offset));
                     }
                     let square = V::transpose(square);
-                    for (row, line) in square.iter().enumerate().take(V::LANES) {
-                        if row < count {
-                            line.store(packed.to.add((step + row) * packed.row + first));
-                        }
+                    let mut to = packed.to.add(step * packed.row + first);
+                    for line in square.iter().take(V::LANES) {
+                        line.store(to);
+                        to = to.wrapping_add(packed.row);
                     }
                 }
                 step += count;

@@ -66,7 +66,16 @@ struct Packed<T> {
     row: usize,
 }
 
-/// Copies runs of outputs that are side by side, run after run: a vector's overhang is overwritten by the next run.
+/// A run of outputs that lie side by side, inside one vector.
+#[derive(Clone, Copy, Default)]
+struct Run {
+    /// The lane where it begins.
+    lane: usize,
+    /// Where lane 0 would lie in spread input, were the run that long.
+    place: isize,
+}
+
+/// Composes each vector of the runs in it.
 ///
 /// # Safety
 /// As for [`pack_patches`].
@@ -78,25 +87,52 @@ unsafe fn copy_patches<V: Vector>(
     spread: *const V::Element,
     packed: Packed<V::Element>,
 ) {
-    let taps = &geometry.tap_offsets[steps.taps.clone()];
-    let mut column = 0;
-    while column < columns.count() {
-        let end = run_end(columns.places, column);
-        while column < end {
-            let lanes = V::LANES.min(packed.row - column);
-            let mut to = packed.to.wrapping_add(column);
-            for channel in 0..steps.channels {
-                let from = spread.wrapping_offset(channel as isize * geometry.channel_stride + columns.places[column]);
-                for tap in taps {
-                    // SAFETY: the patch and a vector behind it are inside spread input, the lanes inside the row.
-                    unsafe {
-                        let line = V::load(from.offset(*tap));
-                        if lanes == V::LANES { line.store(to) } else { line.store_first(to, lanes) }
-                    }
-                    to = to.wrapping_add(packed.row);
-                }
+    for first in (0..packed.row).step_by(V::LANES) {
+        let places = &columns.places[first..columns.count().min(first + V::LANES)];
+        let (mut runs, mut n_runs, mut lane) = ([Run::default(); MOST_LANES], 0, 0);
+        while lane < places.len() {
+            runs[n_runs] = Run { lane, place: places[lane] - lane as isize };
+            n_runs += 1;
+            lane = run_end(places, lane);
+        }
+        let packed = Packed { to: packed.to.wrapping_add(first), ..packed };
+        // SAFETY: the caller's promises. Few runs are told apart so that their loop is unrolled.
+        unsafe {
+            match n_runs {
+                1 => compose::<V>(geometry, &runs[..1], steps, spread, packed),
+                2 => compose::<V>(geometry, &runs[..2], steps, spread, packed),
+                3 => compose::<V>(geometry, &runs[..3], steps, spread, packed),
+                _ => compose::<V>(geometry, &runs[..n_runs], steps, spread, packed),
             }
-            column = end.min(column + V::LANES);
+        }
+    }
+}
+
+/// One vector of each step; each run brings all lanes from its own to the last, and the next run replaces its own.
+///
+/// # Safety
+/// As for [`pack_patches`], with `packed` at the vector.
+#[inline(always)]
+unsafe fn compose<V: Vector>(
+    geometry: &Geometry,
+    runs: &[Run],
+    steps: &Steps,
+    spread: *const V::Element,
+    packed: Packed<V::Element>,
+) {
+    let mut to = packed.to;
+    for channel in 0..steps.channels {
+        let from = spread.wrapping_offset(channel as isize * geometry.channel_stride);
+        for tap in &geometry.tap_offsets[steps.taps.clone()] {
+            // SAFETY: the patches and a vector behind them are inside spread input; the step is inside the panel.
+            unsafe {
+                let mut line = V::load(from.offset(runs[0].place + tap));
+                for run in &runs[1..] {
+                    line = line.load_behind(run.lane, from.wrapping_offset(run.place + tap));
+                }
+                line.store(to);
+            }
+            to = to.wrapping_add(packed.row);
         }
     }
 }

@@ -7,7 +7,7 @@
 use super::descriptor::{Convolution, SpatialAxis};
 
 /// Columns (outputs) that share a copy of spread input, about.
-const CHUNK_COLUMNS: usize = 768;
+const CHUNK_COLUMNS: usize = 832;
 /// Bytes that spread input should not exceed, so that it stays in the second cache with the rest.
 const SPREAD_BYTES: usize = 192 * 1024;
 
@@ -61,11 +61,12 @@ impl Geometry {
     pub(super) fn new(convolution: &Convolution, panel: usize, steps: usize, element_bytes: usize) -> Geometry {
         let taps = convolution.taps();
         let mut channel_block = (steps / taps.max(1)).clamp(1, convolution.channels.max(1));
-        let mut chunk = CHUNK_COLUMNS.next_multiple_of(panel);
-        let mut layout = Layout::new(convolution, chunk);
-        while layout.elements(channel_block) * element_bytes > SPREAD_BYTES && chunk > panel {
-            chunk = (chunk / 2).next_multiple_of(panel);
-            layout = Layout::new(convolution, chunk);
+        let unit = column_unit(convolution, panel);
+        let mut chunk = CHUNK_COLUMNS / unit * unit;
+        let mut layout = Layout::new(convolution, chunk, unit);
+        while layout.elements(channel_block) * element_bytes > SPREAD_BYTES && chunk > unit {
+            chunk = (chunk / 2).next_multiple_of(unit);
+            layout = Layout::new(convolution, chunk, unit);
         }
         while layout.elements(channel_block) * element_bytes > SPREAD_BYTES && channel_block > 1 {
             channel_block = channel_block.div_ceil(2);
@@ -92,6 +93,13 @@ impl Geometry {
     }
 }
 
+/// What columns are cut into multiples of: whole images where they are neither tiny nor large, so that no image is
+/// spread twice, else panels.
+pub(super) fn column_unit(convolution: &Convolution, panel: usize) -> usize {
+    let places = convolution.places();
+    if places >= 3 * panel && places <= CHUNK_COLUMNS { places } else { panel }
+}
+
 /// How spread input lies for chunks of some number of columns.
 struct Layout {
     axes: Vec<Spread>,
@@ -100,7 +108,7 @@ struct Layout {
 }
 
 impl Layout {
-    fn new(convolution: &Convolution, chunk: usize) -> Layout {
+    fn new(convolution: &Convolution, chunk: usize, unit: usize) -> Layout {
         let places = convolution.places().max(1);
         let mut axes: Vec<Spread> =
             convolution.axes.iter().map(|axis| Spread { axis: *axis, extent: whole_extent(axis), stride: 1 }).collect();
@@ -112,7 +120,8 @@ impl Layout {
             let axis = SpatialAxis { output: rows.min(axes[0].axis.output), ..axes[0].axis };
             axes[0].extent = whole_extent(&axis);
         } else {
-            images = images.min((chunk - 1).div_ceil(places) + 1);
+            let parts = usize::from(unit != places);
+            images = images.min((chunk - parts).div_ceil(places) + parts);
         }
         let mut stride = 1;
         for axis in axes.iter_mut().rev() {

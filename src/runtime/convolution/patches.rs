@@ -39,7 +39,7 @@ pub(super) struct Steps {
 
 /// # Safety
 /// The machine has the vector's set; `spread` holds the channels and the columns' patches, with a vector behind them;
-/// `to` has room for as many steps of whole vectors.
+/// `to` has room for as many steps of whole vectors, and for as many more as a vector has lanes.
 #[inline(always)]
 pub(super) unsafe fn pack_patches<V: Vector>(
     geometry: &Geometry,
@@ -66,7 +66,16 @@ struct Packed<T> {
     row: usize,
 }
 
-/// Copies runs of outputs that are side by side, run after run: a vector's overhang is overwritten by the next run.
+/// A run of outputs that lie side by side, inside one vector.
+#[derive(Clone, Copy, Default)]
+struct Run {
+    /// The lane where it begins.
+    lane: usize,
+    /// Where lane 0 would lie in spread input, were the run that long.
+    place: isize,
+}
+
+/// Composes each vector of the runs in it.
 ///
 /// # Safety
 /// As for [`pack_patches`].
@@ -78,25 +87,52 @@ unsafe fn copy_patches<V: Vector>(
     spread: *const V::Element,
     packed: Packed<V::Element>,
 ) {
-    let taps = &geometry.tap_offsets[steps.taps.clone()];
-    let mut column = 0;
-    while column < columns.count() {
-        let end = run_end(columns.places, column);
-        while column < end {
-            let lanes = V::LANES.min(packed.row - column);
-            let mut to = packed.to.wrapping_add(column);
-            for channel in 0..steps.channels {
-                let from = spread.wrapping_offset(channel as isize * geometry.channel_stride + columns.places[column]);
-                for tap in taps {
-                    // SAFETY: the patch and a vector behind it are inside spread input, the lanes inside the row.
-                    unsafe {
-                        let line = V::load(from.offset(*tap));
-                        if lanes == V::LANES { line.store(to) } else { line.store_first(to, lanes) }
-                    }
-                    to = to.wrapping_add(packed.row);
-                }
+    for first in (0..packed.row).step_by(V::LANES) {
+        let places = &columns.places[first..columns.count().min(first + V::LANES)];
+        let (mut runs, mut n_runs, mut lane) = ([Run::default(); MOST_LANES], 0, 0);
+        while lane < places.len() {
+            runs[n_runs] = Run { lane, place: places[lane] - lane as isize };
+            n_runs += 1;
+            lane = run_end(places, lane);
+        }
+        let packed = Packed { to: packed.to.wrapping_add(first), ..packed };
+        // SAFETY: the caller's promises. Few runs are told apart so that their loop is unrolled.
+        unsafe {
+            match n_runs {
+                1 => compose::<V>(geometry, &runs[..1], steps, spread, packed),
+                2 => compose::<V>(geometry, &runs[..2], steps, spread, packed),
+                3 => compose::<V>(geometry, &runs[..3], steps, spread, packed),
+                _ => compose::<V>(geometry, &runs[..n_runs], steps, spread, packed),
             }
-            column = end.min(column + V::LANES);
+        }
+    }
+}
+
+/// One vector of each step; each run brings all lanes from its own to the last, and the next run replaces its own.
+///
+/// # Safety
+/// As for [`pack_patches`], with `packed` at the vector.
+#[inline(always)]
+unsafe fn compose<V: Vector>(
+    geometry: &Geometry,
+    runs: &[Run],
+    steps: &Steps,
+    spread: *const V::Element,
+    packed: Packed<V::Element>,
+) {
+    let mut to = packed.to;
+    for channel in 0..steps.channels {
+        let from = spread.wrapping_offset(channel as isize * geometry.channel_stride);
+        for tap in &geometry.tap_offsets[steps.taps.clone()] {
+            // SAFETY: the patches and a vector behind them are inside spread input; the step is inside the panel.
+            unsafe {
+                let mut line = V::load(from.offset(runs[0].place + tap));
+                for run in &runs[1..] {
+                    line = line.load_behind(run.lane, from.wrapping_offset(run.place + tap));
+                }
+                line.store(to);
+            }
+            to = to.wrapping_add(packed.row);
         }
     }
 }
@@ -116,26 +152,29 @@ unsafe fn transpose_patches<V: Vector>(
     let tap_row = geometry.axes.last().map_or(1, |spread| spread.axis.kernel);
     for first in (0..packed.row).step_by(V::LANES) {
         let mut step = 0;
+        let mut lane_places = [0; MOST_LANES];
+        for (lane, place) in lane_places.iter_mut().enumerate().take(V::LANES) {
+            // Columns behind the last are never shown: any patch will do for them.
+            *place = columns.places[(first + lane).min(columns.count() - 1)];
+        }
         for channel in 0..steps.channels {
             let from = spread.wrapping_offset(channel as isize * geometry.channel_stride);
             let mut tap = steps.taps.start;
             while tap < steps.taps.end {
                 let count = V::LANES.min(steps.taps.end - tap).min(tap_row - tap % tap_row);
                 let offset = geometry.tap_offsets[tap];
-                // SAFETY: a row of taps and a vector behind it are inside spread input; rows of the panel below the
-                // number of steps are written, each within its length.
+                // SAFETY: a row of taps and a vector behind it are inside spread input. All rows of the square are
+                // written: those that are no taps are overwritten by the next square, or lie behind the panel.
                 unsafe {
                     let mut square = [V::splat(V::Element::ZERO); MOST_LANES];
-                    for (lane, line) in square.iter_mut().enumerate().take(V::LANES) {
-                        // Columns behind the last are never shown: any patch will do for them.
-                        let place = columns.places[(first + lane).min(columns.count() - 1)];
+                    for (line, place) in square.iter_mut().zip(&lane_places).take(V::LANES) {
                         *line = V::load(from.offset(place + offset));
                     }
                     let square = V::transpose(square);
-                    for (row, line) in square.iter().enumerate().take(V::LANES) {
-                        if row < count {
-                            line.store(packed.to.add((step + row) * packed.row + first));
-                        }
+                    let mut to = packed.to.add(step * packed.row + first);
+                    for line in square.iter().take(V::LANES) {
+                        line.store(to);
+                        to = to.wrapping_add(packed.row);
                     }
                 }
                 step += count;

@@ -3,7 +3,7 @@
 
 use super::{
     descriptor::{Convolution, ConvolutionOperands},
-    geometry::Geometry,
+    geometry::{Geometry, column_unit},
     run::run_task,
 };
 use crate::{
@@ -116,7 +116,7 @@ fn cut(convolution: &Convolution, kernels: Kernels) -> Grid {
         batches: groups,
         m,
         n,
-        unit: [1, 2 * kernels.lanes],
+        unit: [1, column_unit(convolution, 2 * kernels.lanes)],
         nanoseconds: flops / kernels.flops,
         packing: [1.0, 6.0],
     })
@@ -141,7 +141,8 @@ fn lay_out(geometry: &Geometry, weights: Weights, rows: usize, kernels: Kernels)
     };
     // Spread input comes first and is followed by a vector that its last row may overhang.
     place(geometry.spread_elements + kernels.lanes, kernels.element_bytes);
-    let panel = place(steps * columns, kernels.element_bytes);
+    // Squares that are transposed may overhang the panel by all their rows but one.
+    let panel = place((steps + kernels.lanes) * columns, kernels.element_bytes);
     let packed = if weights == Weights::Packed { rows * steps } else { 0 };
     let weights = place(packed, kernels.element_bytes);
     let tile = place(rows * columns, kernels.element_bytes);

@@ -83,27 +83,68 @@ unsafe fn spread_row<V: Vector>(
     source: Option<*const V::Element>,
     to: *mut V::Element,
 ) {
+    let (dilation, extent) = (spread.axis.input_dilation as isize, spread.extent as isize);
+    let first = if origin > 0 { (origin as usize).div_ceil(dilation as usize) as isize } else { 0 };
+    let end = (extent + origin - 1).div_euclid(dilation) + 1;
+    let elements = first..end.min(spread.axis.input as isize);
     // SAFETY: positions below the extent are inside the row, and a vector's overhang is overwritten by the next row or
-    // falls into the vector behind the last. Elements `first..end` are inside the row of x.
+    // falls into the vector behind the last. The elements are inside the row of x.
     unsafe {
-        for position in (0..spread.extent).step_by(V::LANES) {
-            V::splat(V::Element::ZERO).store(to.add(position));
-        }
-        let Some(source) = source else { return };
-        let (dilation, extent) = (spread.axis.input_dilation as isize, spread.extent as isize);
-        let first = if origin > 0 { (origin as usize).div_ceil(dilation as usize) as isize } else { 0 };
-        let end = ((extent + origin - 1).div_euclid(dilation) + 1).clamp(0, spread.axis.input as isize);
-        if dilation == 1 && spread.axis.x == 1 {
-            let mut index = first;
-            while index < end {
-                let lanes = (end - index).min(V::LANES as isize) as usize;
-                V::load_lanes(source.offset(index), lanes).store(to.offset(index - origin));
-                index += V::LANES as isize;
+        match source {
+            Some(source) if dilation == 1 && spread.axis.x == 1 && !elements.is_empty() => {
+                copy_elements::<V>(source, elements, origin, to, extent);
             }
-        } else {
-            for index in first..end {
-                *to.offset(index * dilation - origin) = *source.offset(index * spread.axis.x);
+            Some(source) => {
+                write_zeros::<V>(to, 0, extent);
+                for index in elements {
+                    *to.offset(index * dilation - origin) = *source.offset(index * spread.axis.x);
+                }
             }
+            None => write_zeros::<V>(to, 0, extent),
         }
+    }
+}
+
+/// A row of side by side elements, with zeros before and behind them.
+///
+/// # Safety
+/// As for [`spread_row`], with some elements inside the row of x and of spread input.
+#[inline(always)]
+unsafe fn copy_elements<V: Vector>(
+    source: *const V::Element,
+    elements: Range<isize>,
+    origin: isize,
+    to: *mut V::Element,
+    extent: isize,
+) {
+    let lanes = V::LANES as isize;
+    // SAFETY: the caller's promises; the last vector of elements brings zeros behind them.
+    unsafe {
+        // The first vector apart: a loop from the start would become a call of memset, slow for so few bytes.
+        if elements.start > origin {
+            V::splat(V::Element::ZERO).store(to);
+            write_zeros::<V>(to, lanes, elements.start - origin);
+        }
+        let mut index = elements.start;
+        while index < elements.end {
+            let count = (elements.end - index).min(lanes) as usize;
+            V::load_lanes(source.offset(index), count).store(to.offset(index - origin));
+            index += lanes;
+        }
+        write_zeros::<V>(to, index - origin, extent);
+    }
+}
+
+/// Zeros from one position to another, and up to a vector further.
+///
+/// # Safety
+/// As for [`spread_row`].
+#[inline(always)]
+unsafe fn write_zeros<V: Vector>(to: *mut V::Element, from: isize, end: isize) {
+    let mut position = from;
+    while position < end {
+        // SAFETY: the caller's promise.
+        unsafe { V::splat(V::Element::ZERO).store(to.offset(position)) };
+        position += V::LANES as isize;
     }
 }

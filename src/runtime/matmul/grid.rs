@@ -63,7 +63,7 @@ impl Axis {
 
 impl Grid {
     /// Cuts the batch first, since its parts share nothing; then, where there are not enough tasks, each product so that
-    /// the largest block and what is packed more than once cost least.
+    /// what is packed more than once, and what is left for one thread at the end, cost least.
     pub(in crate::runtime) fn new(cut: &Cut) -> Grid {
         let wanted = wanted_tasks(cut.nanoseconds);
         let batches = Axis::new(cut.batches, 1, wanted);
@@ -99,16 +99,17 @@ fn wanted_tasks(nanoseconds: f64) -> usize {
 
 fn cut_product(cut: &Cut, wanted: usize) -> (Axis, Axis) {
     let mut best = (f64::INFINITY, Axis::new(cut.m, cut.unit[0], 1), Axis::new(cut.n, cut.unit[1], 1));
-    for parts in 1..=wanted {
-        let rows = Axis::new(cut.m, cut.unit[0], parts);
-        let columns = Axis::new(cut.n, cut.unit[1], wanted.div_ceil(parts));
-        let (m, n) = (rows.largest() as f64, columns.largest() as f64);
-        // Two threads wait for an odd task at the end: too few tasks cost as much as large ones.
-        let n_tasks = rows.parts * columns.parts;
-        let block = m * n + m * cut.packing[0] + n * cut.packing[1];
-        let cost = block * n_tasks.max(wanted) as f64;
-        if cost < best.0 {
-            best = (cost, rows, columns);
+    for row_parts in 1..=wanted {
+        for column_parts in 1..=wanted / row_parts {
+            let rows = Axis::new(cut.m, cut.unit[0], row_parts);
+            let columns = Axis::new(cut.n, cut.unit[1], column_parts);
+            let (m, n) = (rows.largest() as f64, columns.largest() as f64);
+            let block = m * n + m * cut.packing[0] + n * cut.packing[1];
+            // All blocks, and one that a thread waits for at the end.
+            let cost = block * (rows.parts * columns.parts + 1) as f64;
+            if cost < best.0 {
+                best = (cost, rows, columns);
+            }
         }
     }
     (best.1, best.2)

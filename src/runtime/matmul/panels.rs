@@ -13,6 +13,8 @@ use super::{
 /// Bytes of a column of B that are packed at once: two vectors of columns and a tile's rows of A then fit the first
 /// cache together.
 const BLOCK_K_BYTES: usize = 1024;
+/// Up to so many steps, a tile takes less to compute than to write.
+const FEW_STEPS: usize = 64;
 /// Rows of A in one visit of a packed block of B: BLOCK_M · BLOCK_K_BYTES fit half of a second cache of 512 KiB.
 const BLOCK_M: usize = 168;
 /// Bytes of a packed block of B, half of such a second cache.
@@ -189,41 +191,64 @@ unsafe fn pack_block_rows<V: Vector>(part: &Panels, m: usize, a: *const V::Eleme
     }
 }
 
-/// All tiles of some rows and some columns: each panel of B stays in the first cache while all panels of A pass it.
+/// All tiles of some rows and some columns.
 ///
 /// # Safety
 /// The machine has the vector's set; rows and strips are as large as they say; C is valid for `m` rows of `n` elements.
 #[inline(always)]
 pub(in crate::runtime) unsafe fn multiply_strips<V: Vector>(rows: &Rows<V::Element>, strips: &Strips<V::Element>) {
-    let n_panels = rows.m.div_ceil(V::TILES.len());
-    let (mut column, mut packed) = (0, strips.packed);
-    while column < strips.n {
-        let width = (strips.n - column).min(2 * V::LANES);
-        let vectors = width.div_ceil(V::LANES);
-        let (b, b_step) = match strips.in_place {
-            Some((b, step)) if width.is_multiple_of(V::LANES) => (b.wrapping_add(column), step),
-            _ => {
-                let panel = packed;
-                packed = packed.wrapping_add(strips.k * vectors * V::LANES);
-                (panel, (vectors * V::LANES) as isize)
+    let n_rows = rows.m.div_ceil(V::TILES.len());
+    let n_columns = strips.n.div_ceil(2 * V::LANES);
+    // SAFETY: panels below these numbers are inside what the caller vouches for.
+    unsafe {
+        if strips.k <= FEW_STEPS {
+            // What a tile costs is to write C: row after row, as memory likes it.
+            for row in 0..n_rows {
+                for column in 0..n_columns {
+                    multiply_panels::<V>(rows, strips, [row, n_rows], column);
+                }
             }
-        };
-        let last_lanes = width - (vectors - 1) * V::LANES;
-        let mut first = 0;
-        for panel in 0..n_panels {
-            let end = rows.m * (panel + 1) / n_panels;
-            let (a, a_row, a_step) = match rows.packed {
-                Some(packed) => (packed.wrapping_add(first * strips.k), 1, (end - first) as isize),
-                None => (rows.a.wrapping_offset(first as isize * rows.strides[0]), rows.strides[0], rows.strides[1]),
-            };
-            let c = rows.c.wrapping_offset(first as isize * rows.c_row + column as isize);
-            let (c_row, output) = (rows.c_row, rows.output);
-            let tile = Tile { k: strips.k, a, a_row, a_step, b, b_step, c, c_row, last_lanes, output };
-            // SAFETY: the panels of A and B and the tile of C are inside what the caller vouches for; panels have at
-            // least one row and at most as many as the table.
-            unsafe { V::TILES.get_unchecked(end - first - 1)[vectors - 1](&tile) };
-            first = end;
+        } else {
+            // Each panel of B stays in the first cache while all panels of A pass it.
+            for column in 0..n_columns {
+                for row in 0..n_rows {
+                    multiply_panels::<V>(rows, strips, [row, n_rows], column);
+                }
+            }
         }
-        column += width;
     }
+}
+
+/// One panel of A, of so many, times one panel of B.
+///
+/// # Safety
+/// As for [`multiply_strips`], with panels that exist.
+#[inline(always)]
+unsafe fn multiply_panels<V: Vector>(
+    rows: &Rows<V::Element>,
+    strips: &Strips<V::Element>,
+    [panel, n_panels]: [usize; 2],
+    column_panel: usize,
+) {
+    let column = column_panel * 2 * V::LANES;
+    let width = (strips.n - column).min(2 * V::LANES);
+    let vectors = width.div_ceil(V::LANES);
+    let (b, b_step) = match strips.in_place {
+        Some((b, step)) if width.is_multiple_of(V::LANES) => (b.wrapping_add(column), step),
+        // In place, only the last panel can be packed.
+        Some(_) => (strips.packed, (vectors * V::LANES) as isize),
+        None => (strips.packed.wrapping_add(column * strips.k), (vectors * V::LANES) as isize),
+    };
+    let last_lanes = width - (vectors - 1) * V::LANES;
+    let (first, end) = (rows.m * panel / n_panels, rows.m * (panel + 1) / n_panels);
+    let (a, a_row, a_step) = match rows.packed {
+        Some(packed) => (packed.wrapping_add(first * strips.k), 1, (end - first) as isize),
+        None => (rows.a.wrapping_offset(first as isize * rows.strides[0]), rows.strides[0], rows.strides[1]),
+    };
+    let c = rows.c.wrapping_offset(first as isize * rows.c_row + column as isize);
+    let (c_row, output) = (rows.c_row, rows.output);
+    let tile = Tile { k: strips.k, a, a_row, a_step, b, b_step, c, c_row, last_lanes, output };
+    // SAFETY: the panels of A and B and the tile of C are inside what the caller vouches for; panels have at least one
+    // row and at most as many as the table.
+    unsafe { V::TILES.get_unchecked(end - first - 1)[vectors - 1](&tile) };
 }

@@ -15,7 +15,7 @@ use crate::{graph::DType, runtime::instruction_set::InstructionSet};
 /// Every dimension of a product that is multiplied by a plain loop is at most this.
 const TINY: usize = 4;
 /// From so many rows in a block on, copying the rows of B into panels costs less than reading them where they lie.
-const ROWS_TO_PACK_COLUMNS: usize = 96;
+const ROWS_TO_PACK_COLUMNS: usize = 256;
 /// Lines of memory so far apart share a set of the first cache, and a strip of them does not fit.
 const SET_PERIOD: usize = 4096;
 /// From so many columns in a block on, copying A costs less than reading it where neither stride is 1 or lines collide.

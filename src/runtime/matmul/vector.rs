@@ -48,6 +48,8 @@ pub(in crate::runtime) trait Vector: Copy {
     unsafe fn load(from: *const Self::Element) -> Self;
     /// The first `count` lanes (at most `LANES`); the others are 0 and their memory is not touched.
     unsafe fn load_first(from: *const Self::Element, count: usize) -> Self;
+    /// The first `count` lanes of self, then those at `from`; memory of the first is not touched.
+    unsafe fn load_behind(self, count: usize, from: *const Self::Element) -> Self;
     unsafe fn store(self, to: *mut Self::Element);
     unsafe fn store_first(self, to: *mut Self::Element, count: usize);
     /// self · factor + addend, rounded once where the set can.

@@ -44,6 +44,16 @@ impl<T: Number> Vector for Portable<T> {
     }
 
     #[inline(always)]
+    unsafe fn load_behind(self, count: usize, from: *const T) -> Self {
+        let mut lanes = self.0;
+        for (lane, element) in lanes.iter_mut().enumerate().skip(count) {
+            // SAFETY: the caller vouches for the lanes behind the first `count`.
+            *element = unsafe { *from.wrapping_add(lane) };
+        }
+        Portable(lanes)
+    }
+
+    #[inline(always)]
     unsafe fn store(self, to: *mut T) {
         // SAFETY: the caller vouches for four elements; the write asks for no alignment beyond theirs.
         unsafe { to.cast::<[T; 4]>().write(self.0) }

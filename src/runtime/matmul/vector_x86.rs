@@ -47,7 +47,7 @@ unsafe fn double_words(count: usize) -> __m256i {
 macro_rules! vector {
     (
         $register:ident of $lanes:literal $element:ty, $tiles:expr, $mask:expr,
-        $splat:ident, $load:ident, $store:ident, $load_first:expr, $store_first:expr,
+        $splat:ident, $load:ident, $store:ident, $load_first:expr, $load_behind:expr, $store_first:expr,
         $multiply_add:ident, $add:ident, $interleave:expr
     ) => {
         impl Vector for $register {
@@ -71,6 +71,12 @@ macro_rules! vector {
             unsafe fn load_first(from: *const $element, count: usize) -> Self {
                 // SAFETY: the caller vouches for the machine and for `count` elements; the mask hides the others.
                 unsafe { $load_first(from, $mask(count)) }
+            }
+
+            #[inline(always)]
+            unsafe fn load_behind(self, count: usize, from: *const $element) -> Self {
+                // SAFETY: the caller vouches for the machine and for the lanes behind `count`; the mask hides the others.
+                unsafe { $load_behind(self, $mask(count), from) }
             }
 
             #[inline(always)]
@@ -108,22 +114,22 @@ macro_rules! vector {
 
 vector!(
     __m256 of 8 f32, tiles!(avx2_tile, __m256; 1, 2, 3, 4, 5, 6), words,
-    _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_maskload_ps, _mm256_maskstore_ps,
+    _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_maskload_ps, load_behind_8_singles, _mm256_maskstore_ps,
     _mm256_fmadd_ps, _mm256_add_ps, interleave_8_singles
 );
 vector!(
     __m256d of 4 f64, tiles!(avx2_tile, __m256d; 1, 2, 3, 4, 5, 6), double_words,
-    _mm256_set1_pd, _mm256_loadu_pd, _mm256_storeu_pd, _mm256_maskload_pd, _mm256_maskstore_pd,
+    _mm256_set1_pd, _mm256_loadu_pd, _mm256_storeu_pd, _mm256_maskload_pd, load_behind_4_doubles, _mm256_maskstore_pd,
     _mm256_fmadd_pd, _mm256_add_pd, interleave_4_doubles
 );
 vector!(
     __m512 of 16 f32, tiles!(avx512_tile, __m512; 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14), first_of_16,
-    _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps, load_16_singles, _mm512_mask_storeu_ps,
+    _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps, load_16_singles, load_behind_16_singles, _mm512_mask_storeu_ps,
     _mm512_fmadd_ps, _mm512_add_ps, interleave_16_singles
 );
 vector!(
     __m512d of 8 f64, tiles!(avx512_tile, __m512d; 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14), first_of_8,
-    _mm512_set1_pd, _mm512_loadu_pd, _mm512_storeu_pd, load_8_doubles, _mm512_mask_storeu_pd,
+    _mm512_set1_pd, _mm512_loadu_pd, _mm512_storeu_pd, load_8_doubles, load_behind_8_doubles, _mm512_mask_storeu_pd,
     _mm512_fmadd_pd, _mm512_add_pd, interleave_8_doubles
 );
 
@@ -147,6 +153,36 @@ unsafe fn load_16_singles(from: *const f32, mask: __mmask16) -> __m512 {
 unsafe fn load_8_doubles(from: *const f64, mask: __mmask8) -> __m512d {
     // SAFETY: the caller vouches for the machine and for the elements under the mask.
     unsafe { _mm512_maskz_loadu_pd(mask, from) }
+}
+
+#[inline(always)]
+unsafe fn load_behind_8_singles(first: __m256, mask: __m256i, from: *const f32) -> __m256 {
+    // SAFETY: the caller vouches for the machine and for the elements outside the mask.
+    unsafe {
+        let behind = _mm256_maskload_ps(from, _mm256_xor_si256(mask, _mm256_set1_epi32(-1)));
+        _mm256_blendv_ps(behind, first, _mm256_castsi256_ps(mask))
+    }
+}
+
+#[inline(always)]
+unsafe fn load_behind_4_doubles(first: __m256d, mask: __m256i, from: *const f64) -> __m256d {
+    // SAFETY: the caller vouches for the machine and for the elements outside the mask.
+    unsafe {
+        let behind = _mm256_maskload_pd(from, _mm256_xor_si256(mask, _mm256_set1_epi32(-1)));
+        _mm256_blendv_pd(behind, first, _mm256_castsi256_pd(mask))
+    }
+}
+
+#[inline(always)]
+unsafe fn load_behind_16_singles(first: __m512, mask: __mmask16, from: *const f32) -> __m512 {
+    // SAFETY: the caller vouches for the machine and for the elements outside the mask.
+    unsafe { _mm512_mask_loadu_ps(first, !mask, from) }
+}
+
+#[inline(always)]
+unsafe fn load_behind_8_doubles(first: __m512d, mask: __mmask8, from: *const f64) -> __m512d {
+    // SAFETY: the caller vouches for the machine and for the elements outside the mask.
+    unsafe { _mm512_mask_loadu_pd(first, !mask, from) }
 }
 
 #[inline(always)]

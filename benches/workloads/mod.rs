@@ -78,7 +78,7 @@ pub(crate) enum Compiled {
     /// With the graph that knows the parameters.
     Training(Box<(TrainingStep, Graph)>),
     /// Without parameters.
-    Function(Program),
+    Function(Box<Program>),
 }
 
 impl Workload {
@@ -90,7 +90,7 @@ impl Workload {
                 let step = compiler.training_step(&g, loss(&g))?;
                 Compiled::Training(Box::new((step, g)))
             }
-            GraphOf::Results { results, .. } => Compiled::Function(compiler.program(&g, results(&g))?),
+            GraphOf::Results { results, .. } => Compiled::Function(Box::new(compiler.program(&g, results(&g))?)),
         })
     }
 
@@ -104,7 +104,7 @@ impl Workload {
                 Ok(Task::training(step, parameters, inputs, rule.map(|rule| rule())))
             }
             (Compiled::Function(program), GraphOf::Results { check, .. }) => {
-                Ok(Task::function(program, inputs, *check))
+                Ok(Task::function(*program, inputs, *check))
             }
             _ => Err("a workload is fed to what another one compiled".into()),
         }

@@ -70,6 +70,13 @@ impl Clusters {
     }
 }
 
+/// A vertex that is to be placed: the domain that it has by itself, and its users with the positions of the operands.
+struct Candidate<'e> {
+    vertex: usize,
+    own: Domain,
+    edges: &'e [(usize, usize)],
+}
+
 /// A cluster while it grows.
 #[derive(Debug)]
 struct Growing {
@@ -137,7 +144,7 @@ impl<'n> Sweep<'n> {
         let mut around: SmallVec<[usize; 8]> = edges.iter().filter_map(|(user, _)| self.cluster_of(*user)).collect();
         around.sort_unstable();
         around.dedup();
-        let joined = own.and_then(|own| self.join(vertex, own, &edges, &around));
+        let joined = own.and_then(|own| self.join(&Candidate { vertex, own, edges: &edges }, &around));
         let cluster = joined.unwrap_or_else(|| {
             let height = around.iter().map(|cluster| self.clusters[*cluster].height + 1).max().unwrap_or(0);
             self.clusters.push(Growing {
@@ -167,15 +174,15 @@ impl<'n> Sweep<'n> {
     }
 
     /// Joins as many of the clusters around as may become one with the vertex; none if it must stand alone.
-    fn join(&mut self, vertex: usize, own: Domain, edges: &[(usize, usize)], around: &[usize]) -> Option<usize> {
-        if self.is_terminal(vertex) {
+    fn join(&mut self, candidate: &Candidate<'_>, around: &[usize]) -> Option<usize> {
+        if self.is_terminal(candidate.vertex) {
             return None;
         }
         let mut chosen: SmallVec<[usize; 8]> = SmallVec::new();
         let mut domain: Option<Domain> = None;
         let mut n_members = 1;
         for cluster in around {
-            let Some(wanted) = self.domain_with(vertex, own, *cluster, edges) else { continue };
+            let Some(wanted) = self.domain_with(candidate, *cluster) else { continue };
             let Some(unified) = domain.map_or(Some(wanted), |domain| domain.unified(wanted)) else { continue };
             let n_more = self.clusters[*cluster].members.len();
             if n_members + n_more <= MOST_MEMBERS {
@@ -193,7 +200,7 @@ impl<'n> Sweep<'n> {
             match chosen.iter().position(|cluster| self.clusters[*cluster].limit <= height) {
                 Some(position) => _ = chosen.remove(position),
                 None if chosen.is_empty() => return None,
-                None => return Some(self.merge(vertex, own, edges, &chosen, height)),
+                None => return Some(self.merge(candidate, &chosen, height)),
             }
         }
     }
@@ -203,7 +210,8 @@ impl<'n> Sweep<'n> {
     }
 
     /// The domain of a cluster once the vertex has joined it, if each of its users there reads it element by element.
-    fn domain_with(&mut self, vertex: usize, own: Domain, cluster: usize, edges: &[(usize, usize)]) -> Option<Domain> {
+    fn domain_with(&mut self, candidate: &Candidate<'_>, cluster: usize) -> Option<Domain> {
+        let Candidate { vertex, own, edges } = *candidate;
         let mut domain = self.clusters[cluster].domain?;
         for (user, position) in edges {
             if self.cluster_of(*user) == Some(cluster) {
@@ -257,16 +265,9 @@ impl<'n> Sweep<'n> {
     }
 
     /// Makes one cluster of the chosen ones and the vertex.
-    fn merge(
-        &mut self,
-        vertex: usize,
-        own: Domain,
-        edges: &[(usize, usize)],
-        chosen: &[usize],
-        height: usize,
-    ) -> usize {
+    fn merge(&mut self, candidate: &Candidate<'_>, chosen: &[usize], height: usize) -> usize {
         let domains: SmallVec<[Domain; 8]> =
-            chosen.iter().filter_map(|cluster| self.domain_with(vertex, own, *cluster, edges)).collect();
+            chosen.iter().filter_map(|cluster| self.domain_with(candidate, *cluster)).collect();
         let domain = domains.into_iter().reduce(|one, other| one.unified(other).expect("invariant: they were unified"));
         let largest = chosen.iter().copied().max_by_key(|cluster| (self.clusters[*cluster].members.len(), *cluster));
         let target = largest.expect("invariant: something was chosen");
@@ -278,7 +279,7 @@ impl<'n> Sweep<'n> {
             self.clusters[target].members.extend(members);
         }
         let merged = &mut self.clusters[target];
-        merged.members.push(vertex);
+        merged.members.push(candidate.vertex);
         (merged.domain, merged.height, merged.limit) = (domain, height, limit);
         target
     }

@@ -307,10 +307,10 @@ impl Builder<'_> {
     ) -> Result<Operand, Fault> {
         let operand = &mut operands[0];
         let sizes = operand.access.sizes();
-        if let Some(axis) = reduce.axes.iter().find(|axis| sizes[**axis] == 0).copied() {
-            if matches!(reduce.kind, Reduction::Max | Reduction::Min) && count(&at.sizes) > 0 {
-                return Err(Fault::Empty { axis });
-            }
+        let empty = reduce.axes.iter().find(|axis| sizes[**axis] == 0).copied();
+        let is_extreme = matches!(reduce.kind, Reduction::Max | Reduction::Min);
+        if let Some(axis) = empty.filter(|_| is_extreme && count(&at.sizes) > 0) {
+            return Err(Fault::Empty { axis });
         }
         let is_long = |axis: &usize| sizes[*axis] != 1;
         let kept: Sizes = (0..sizes.len()).filter(|axis| !reduce.axes.contains(axis)).collect();

@@ -171,7 +171,7 @@ impl<'n> Builder<'n> {
             Domain::Matrix { rows, columns } => (rows, columns),
             Domain::Line(n) => {
                 let columns = period(network, cluster, n).unwrap_or(n);
-                (if columns == 0 { 1 } else { n / columns }, columns)
+                (n.checked_div(columns).unwrap_or(1), columns)
             }
         };
         Builder {

@@ -16,6 +16,6 @@ mod tape;
 mod tile;
 mod vector;
 
-pub(crate) use instruction_set::InstructionSet;
 pub(crate) use machine::Machine;
 pub(crate) use pool::available_threads;
+pub use vector::error_table;

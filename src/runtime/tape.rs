@@ -70,7 +70,7 @@ enum ReadyWork {
     Tile(TileStep),
     Scalar(ScalarStep),
     Product(ProductStep),
-    Convolution(ConvolutionStep),
+    Convolution(Box<ConvolutionStep>),
     Plain(PlainStep),
 }
 
@@ -140,7 +140,7 @@ impl Tape {
                 let operands = of.operands.iter().map(|operand| (operand.vertex, operand.access.offset * size));
                 let memory = operands.chain([(*vertex, 0)]).collect();
                 let scratch = ready.scratch_bytes();
-                (ReadyWork::Convolution(ready), memory, scratch)
+                (ReadyWork::Convolution(Box::new(ready)), memory, scratch)
             }
             Work::Primitive(vertex, op) => {
                 let of = &self.plan.network.vertices[*vertex];

@@ -63,7 +63,7 @@ enum Resolved {
     LoadPadded(Access, Padding, usize),
     Fill(usize),
     Expand(usize),
-    ReduceRows(RowReduce, vector::Accumulate, usize),
+    ReduceRows(RowReduce, vector::Accumulate),
     /// By row, into one element for each column: position among the accumulators, bytes of an element.
     AccumulateColumns(usize, usize),
     /// All elements into one.
@@ -221,7 +221,7 @@ impl Resolver<'_> {
             Action::ReduceRows(kind) => {
                 (inputs, output) = (Extent::Full, Extent::Row);
                 let reduce = row_reduce(*kind, instruction.dtype, self.set);
-                Resolved::ReduceRows(reduce, accumulate(*kind, instruction.dtype, self.set), size)
+                Resolved::ReduceRows(reduce, accumulate(*kind, instruction.dtype, self.set))
             }
             Action::Accumulate(kind, along) => {
                 *n_accumulators += 1;
@@ -354,7 +354,7 @@ impl Interpreter<'_> {
                 }
                 Resolved::Fill(size) => movement::expand(out, source, [1, n], *size),
                 Resolved::Expand(size) => movement::expand(out, source, [tile.rows, tile.columns], *size),
-                Resolved::ReduceRows(reduce, accumulate, _) if tile.column > 0 => {
+                Resolved::ReduceRows(reduce, accumulate) if tile.column > 0 => {
                     let mut part = [0u64; 1];
                     reduce(part.as_mut_ptr().cast(), source, 1, tile.columns);
                     accumulate(out, part.as_ptr().cast(), 1);

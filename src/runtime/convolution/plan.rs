@@ -85,13 +85,6 @@ impl ConvolutionPlan {
         self.scratch.bytes
     }
 
-    /// Multiplications and additions of the whole, those with padding among them.
-    pub(crate) fn flops(&self) -> u64 {
-        let Convolution { batch, groups, channels, kernels, .. } = self.convolution;
-        let (places, taps) = (self.convolution.places(), self.convolution.taps());
-        2 * (batch * places * groups * kernels * channels * taps) as u64
-    }
-
     /// Computes some channels of some outputs.
     ///
     /// # Safety

@@ -18,4 +18,4 @@ mod vector_x86;
 mod vectors;
 
 pub(crate) use plan::ProductPlan;
-pub(crate) use product::{Accumulation, Batch, Block, Operands, Product};
+pub(crate) use product::{Accumulation, Batch, Operands, Product};

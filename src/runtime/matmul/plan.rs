@@ -103,17 +103,13 @@ impl ProductPlan {
     }
 
     /// The part of C that a task computes.
-    pub(crate) fn block(&self, task: usize) -> Block {
+    #[cfg(test)]
+    pub(super) fn block(&self, task: usize) -> Block {
         let block = self.grid.block(task);
         match self.orientation {
             Orientation::AsGiven => block,
             Orientation::Transposed => Block { rows: block.columns, columns: block.rows, ..block },
         }
-    }
-
-    /// Multiplications and additions of the whole product.
-    pub(crate) fn flops(&self) -> u64 {
-        2 * (self.product.n_batches() * self.product.m * self.product.n * self.product.k) as u64
     }
 
     /// Computes one block of C.

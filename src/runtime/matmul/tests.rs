@@ -156,7 +156,6 @@ fn check<T: Whole>(case: Case, set: InstructionSet) {
     let (output, dtype) = (case.output, T::DTYPE);
     let product = Product { batch, m, n, k, a: a.strides, b: b.strides, c: before.strides, output, dtype };
     let plan = ProductPlan::new(&product, set);
-    assert_eq!(plan.flops(), (2 * case.batches * m * n * k) as u64);
 
     let mut expected = before.elements.clone();
     for batch in 0..case.batches {

@@ -1,5 +1,6 @@
 //! Typed slices whose dtype is known at run time. In: slices. Out: the same, asked for by element type.
 
+#[cfg(test)]
 use std::ops::Range;
 
 /// Elements of a contiguous row-major operand.
@@ -20,6 +21,7 @@ pub(crate) enum DataMut<'a> {
     Bool(&'a mut [bool]),
 }
 
+#[cfg(test)]
 impl DataMut<'_> {
     /// The elements in `range`.
     pub(crate) fn range(&mut self, range: Range<usize>) -> DataMut<'_> {

@@ -142,7 +142,8 @@ impl Plain {
     ///
     /// # Errors
     /// As [`Plain::run_part`].
-    pub(crate) fn run(&self, operands: &[Data<'_>], mut out: DataMut<'_>) -> Result<(), Fault> {
+    #[cfg(test)]
+    fn run(&self, operands: &[Data<'_>], mut out: DataMut<'_>) -> Result<(), Fault> {
         (0..self.n_parts()).try_for_each(|part| self.run_part(part, operands, out.range(self.part_range(part))))
     }
 }

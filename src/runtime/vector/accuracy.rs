@@ -32,7 +32,7 @@ enum Other {
 
 /// The greatest error of each f32 function on the widest set of this machine, over every `stride`-th bit pattern:
 /// its name, the error in units in the last place, and the argument.
-pub(crate) fn error_table(stride: u32) -> Vec<(&'static str, f64, f32)> {
+pub fn error_table(stride: u32) -> Vec<(&'static str, f64, f32)> {
     error_table_of(stride, InstructionSet::detect())
 }
 

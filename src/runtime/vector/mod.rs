@@ -23,7 +23,7 @@ mod single;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use accuracy::error_table;
+pub use accuracy::error_table;
 pub(crate) use reduce::{accumulate, row_reduce};
 
 use functions as f;

@@ -11,6 +11,7 @@ use crate::{
     runtime::{
         instruction_set::InstructionSet,
         matmul::{
+            Block,
             grid::{Cut, Grid},
             vector_portable::Portable,
         },
@@ -83,6 +84,12 @@ impl ConvolutionPlan {
     /// Bytes of scratch memory, aligned to 64, that each running task needs.
     pub(crate) fn scratch_bytes(&self) -> usize {
         self.scratch.bytes
+    }
+
+    /// The part of out that a task computes: `batches` are groups, `rows` channels of out within each group, and
+    /// `columns` outputs, counted image after image.
+    pub(crate) fn block(&self, task: usize) -> Block {
+        self.grid.block(task)
     }
 
     /// Multiplications and additions of the whole, those with padding among them.

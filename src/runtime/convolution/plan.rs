@@ -11,6 +11,7 @@ use crate::{
     runtime::{
         instruction_set::InstructionSet,
         matmul::{
+            Block,
             grid::{Cut, Grid},
             vector_portable::Portable,
         },

@@ -208,6 +208,7 @@ fn check<T: Whole>(case: &Case, sets: &[InstructionSet]) {
     let expected = expected(case, &of);
     for set in sets {
         let plan = ConvolutionPlan::new(&convolution, *set);
+        check_blocks(&plan, &convolution);
         let forward: Vec<usize> = (0..plan.n_tasks()).collect();
         let backward: Vec<usize> = forward.iter().rev().copied().collect();
         for order in [forward, backward] {
@@ -229,6 +230,21 @@ fn check<T: Whole>(case: &Case, sets: &[InstructionSet]) {
             assert!(scratch[..start].iter().chain(&scratch[after..]).all(|byte| *byte == GUARD), "{case:?} {set:?}");
         }
     }
+}
+
+/// Each element of out is in one block.
+fn check_blocks(plan: &ConvolutionPlan, convolution: &Convolution) {
+    let columns = convolution.batch * convolution.places();
+    let mut counts = vec![0; convolution.groups * convolution.kernels * columns];
+    for block in (0..plan.n_tasks()).map(|task| plan.block(task)) {
+        for group in block.batches {
+            for row in block.rows.clone() {
+                let first = (group * convolution.kernels + row) * columns;
+                block.columns.clone().for_each(|column| counts[first + column] += 1);
+            }
+        }
+    }
+    assert!(counts.iter().all(|count| *count == 1), "{convolution:?}");
 }
 
 fn check_everywhere(case: &Case) {

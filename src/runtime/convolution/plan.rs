@@ -11,7 +11,6 @@ use crate::{
     runtime::{
         instruction_set::InstructionSet,
         matmul::{
-            Block,
             grid::{Cut, Grid},
             vector_portable::Portable,
         },

@@ -85,6 +85,13 @@ impl ConvolutionPlan {
         self.scratch.bytes
     }
 
+    /// The part of out that a task computes: `batches` are groups, `rows` channels of out within each group, and
+    /// `columns` outputs, counted image after image.
+    #[cfg(test)]
+    pub(super) fn block(&self, task: usize) -> crate::runtime::matmul::Block {
+        self.grid.block(task)
+    }
+
     /// Computes some channels of some outputs.
     ///
     /// # Safety

@@ -18,4 +18,6 @@ mod vector_x86;
 mod vectors;
 
 pub(crate) use plan::ProductPlan;
+#[cfg(test)]
+pub(crate) use product::Block;
 pub(crate) use product::{Accumulation, Batch, Operands, Product};

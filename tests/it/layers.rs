@@ -22,7 +22,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("program", &["graph", "names", "ops", "parameters"]),
     ("check", &["graph", "ops", "program"]),
     ("plan", &["graph", "ops"]),
-    ("runtime", &["graph", "ops", "plan", "program"]),
+    ("runtime", &["graph", "ops", "plan", "program", "vectorize"]),
     ("compile", &["check", "graph", "parameters", "program", "runtime", "simplify"]),
 ];
 

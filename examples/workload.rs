@@ -57,14 +57,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let compiled = workload.compile(&Compiler { threads })?;
     let compile = start.elapsed();
     let mut task = workload.feed(compiled)?;
-    let start = Instant::now();
-    task.step()?;
-    let first_step = start.elapsed();
-
     if profile {
         println!("{}", task.profile(100)?);
         return Ok(());
     }
+    let start = Instant::now();
+    task.step()?;
+    let first_step = start.elapsed();
+
     let check = task.check()?;
     let Times { median, least, steps } = measure(&mut task, secs)?;
     println!(

@@ -28,7 +28,9 @@ pub use graph::{
 pub use nn::Correction;
 pub use ops::{AllAxes, Convolve, Index, Padding, PerAxis, Pool};
 pub use parameters::{Gradients, Parameters};
-pub use program::{CompileError, Outputs, Profile, Program, RunError, StepProfile, TrainingOutput, TrainingStep};
+pub use program::{
+    Attached, CompileError, Outputs, Profile, Program, RunError, StepProfile, TrainingOutput, TrainingStep,
+};
 #[doc(hidden)]
 pub use runtime::error_table;
 pub use simplify::{Rewrites, Simplification};

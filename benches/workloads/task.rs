@@ -1,9 +1,9 @@
 //! A workload at work. In: what was compiled, and arrays. Out: steps that write into memory that is there already, and the
 //! numbers by which libraries are compared.
 
-use std::error::Error;
+use std::{error::Error, mem};
 
-use pullback::{Gradients, Parameters, Program, TrainingStep, Value, ValueView, ValueViewMut, optim::Optimizer};
+use pullback::{Attached, Gradients, Parameters, Program, TrainingStep, ValueView, optim::Optimizer};
 
 use super::Inputs;
 
@@ -39,13 +39,19 @@ pub(crate) struct Training {
     losses: Vec<f64>,
 }
 
-/// A program with all that it reads and writes.
+/// A function that keeps its arrays, once it has taken a step.
 pub(crate) struct Function {
-    program: Program,
-    parameters: Parameters,
-    inputs: Inputs,
-    outputs: Vec<(String, Value)>,
+    state: State,
+    outputs: Vec<String>,
     check: Check,
+}
+
+/// A function before and after its first step.
+enum State {
+    Fresh(Program, Inputs),
+    Running(Attached),
+    /// While one becomes the other.
+    Taken,
 }
 
 impl Task {
@@ -61,8 +67,8 @@ impl Task {
     }
 
     pub(super) fn function(program: Program, inputs: Inputs, check: Check) -> Task {
-        let outputs = results_of(&program);
-        Task::Function(Box::new(Function { program, parameters: Parameters::default(), inputs, outputs, check }))
+        let outputs = program.outputs().map(|(name, _)| name.to_owned()).collect();
+        Task::Function(Box::new(Function { state: State::Fresh(program, inputs), outputs, check }))
     }
 
     /// One step.
@@ -83,8 +89,10 @@ impl Task {
                 (step.show(none)?, profile)
             }
             Task::Function(function) => {
-                let Function { program, parameters, inputs, .. } = function.as_mut();
-                let profile = program.profile(parameters, views(inputs), n_runs)?;
+                let State::Fresh(program, inputs) = &mut function.state else {
+                    return Err("a function is profiled before its first step".into());
+                };
+                let profile = program.profile(&Parameters::default(), views(inputs), n_runs)?;
                 (program.show(none)?, profile)
             }
         };
@@ -127,13 +135,20 @@ impl Training {
 
 impl Function {
     fn step(&mut self) -> Result<(), Box<dyn Error>> {
-        let outputs = self.outputs.iter_mut().map(|(name, value)| (name.as_str(), ValueViewMut::from(value)));
-        Ok(self.program.run_into(&self.parameters, views(&self.inputs), outputs)?)
+        if let State::Running(program) = &mut self.state {
+            return Ok(program.run()?);
+        }
+        if let State::Fresh(program, inputs) = mem::replace(&mut self.state, State::Taken) {
+            self.state = State::Running(program.attach(&Parameters::default(), views(&inputs))?);
+        }
+        Ok(())
     }
 
     fn check(&mut self) -> Result<Vec<f64>, Box<dyn Error>> {
         self.step()?;
-        let mut numbers = self.outputs.iter().flat_map(|(_, value)| elements(value.view()));
+        let State::Running(program) = &self.state else { return Err("the function has not run".into()) };
+        let outputs = self.outputs.iter().filter_map(|name| program.output(name));
+        let mut numbers = outputs.flat_map(|output| elements(program.output_view(output)));
         Ok(match self.check {
             Check::Norm => vec![norm(numbers)],
             Check::Elements => numbers.collect(),
@@ -143,15 +158,6 @@ impl Function {
             }
         })
     }
-}
-
-/// Arrays for the results of a program whose sizes are numbers.
-fn results_of(program: &Program) -> Vec<(String, Value)> {
-    let zeros = |(name, ty): (&str, &pullback::Type)| {
-        let sizes = ty.shape.as_numbers().expect("invariant: no workload has a result whose size is a symbol");
-        (name.to_owned(), Value::zeros(ty.dtype, &sizes))
-    };
-    program.outputs().map(zeros).collect()
 }
 
 fn views(inputs: &Inputs) -> impl Iterator<Item = (&str, ValueView<'_>)> {

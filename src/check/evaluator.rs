@@ -19,6 +19,8 @@ pub(crate) struct Evaluator {
     steps: Vec<Step>,
     /// Position of the step that gives each result.
     results: Vec<usize>,
+    /// Arrays of its own: leaves, sizes, results.
+    attached: Option<(Vec<Value>, Bindings, Vec<Value>)>,
 }
 
 /// One operation: which, of which type, from which earlier steps.
@@ -59,7 +61,7 @@ impl Evaluator {
             });
         }
         let results = results.iter().map(|result| position_of[result.index()]).collect();
-        let mut evaluator = Evaluator { steps, results };
+        let mut evaluator = Evaluator { steps, results, attached: None };
         evaluator.find_last_uses();
         evaluator
     }
@@ -124,6 +126,28 @@ impl Engine for Evaluator {
             write(value, result);
         }
         Ok(())
+    }
+
+    fn attach(&mut self, leaves: Vec<Value>, bindings: &Bindings, results: Vec<Value>) -> Result<(), RunError> {
+        self.attached = Some((leaves, bindings.clone(), results));
+        self.run_attached()
+    }
+
+    fn run_attached(&mut self) -> Result<(), RunError> {
+        let (leaves, bindings, _) = self.attached.as_ref().expect("invariant: arrays were attached");
+        let values = self.evaluate(leaves, bindings)?;
+        if let Some((.., results)) = &mut self.attached {
+            *results = values;
+        }
+        Ok(())
+    }
+
+    fn leaf_mut(&mut self, position: usize) -> ValueViewMut<'_> {
+        self.attached.as_mut().expect("invariant: arrays were attached").0[position].view_mut()
+    }
+
+    fn result(&self, position: usize) -> ValueView<'_> {
+        self.attached.as_ref().expect("invariant: arrays were attached").2[position].view()
     }
 
     /// One step for the whole: nobody tunes the reference.

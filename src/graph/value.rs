@@ -235,6 +235,12 @@ pub trait Element: sealed::Sealed + Copy + PartialEq + fmt::Debug + Send + Sync 
     /// `view` with its dtype known at run time.
     fn wrap_view(view: ArrayViewD<'_, Self>) -> ValueView<'_>;
 
+    /// The elements in row-major order, if they are of this type and lie so.
+    fn elements(view: ValueView<'_>) -> Option<&[Self]>;
+
+    /// The elements in row-major order to write, if they are of this type and lie so.
+    fn elements_mut(view: ValueViewMut<'_>) -> Option<&mut [Self]>;
+
     /// `view` with its dtype known at run time.
     fn wrap_view_mut(view: ArrayViewMutD<'_, Self>) -> ValueViewMut<'_>;
 }
@@ -254,6 +260,14 @@ macro_rules! element {
 
             fn wrap_view(view: ArrayViewD<'_, $type>) -> ValueView<'_> {
                 ValueView::$variant(view)
+            }
+
+            fn elements(view: ValueView<'_>) -> Option<&[$type]> {
+                if let ValueView::$variant(array) = view { array.to_slice() } else { None }
+            }
+
+            fn elements_mut(view: ValueViewMut<'_>) -> Option<&mut [$type]> {
+                if let ValueViewMut::$variant(array) = view { array.into_slice() } else { None }
             }
 
             fn wrap_view_mut(view: ArrayViewMutD<'_, $type>) -> ValueViewMut<'_> {

@@ -156,6 +156,18 @@ impl Access {
     }
 }
 
+/// The offsets of all elements in row-major order.
+pub(crate) fn offsets(access: &Access) -> impl Iterator<Item = isize> {
+    (0..access.count()).map(|element| {
+        let mut rest = element;
+        access.axes.iter().rev().fold(access.offset, |offset, axis| {
+            let index = rest % axis.size;
+            rest /= axis.size;
+            offset + axis.stride * index as isize
+        })
+    })
+}
+
 /// How one array is read by another of the same or a larger domain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Relation {

@@ -16,7 +16,7 @@ mod product;
 mod show;
 mod tile;
 
-pub(crate) use access::{Access, count};
+pub(crate) use access::{Access, count, offsets};
 pub(crate) use function::Function;
 pub(crate) use network::{Along, Kind, Network, Number, Origin, PlanError, Vertex};
 pub(crate) use product::{Batch, Contraction};

@@ -85,6 +85,23 @@ pub(crate) struct Padding {
     pub(crate) sizes: super::access::Sizes,
 }
 
+impl Padding {
+    /// The offset of an element of the padded array within the access of the window, if the window has it.
+    pub(crate) fn offset(&self, access: &Access, element: usize) -> Option<isize> {
+        let (mut rest, mut offset) = (element, access.offset);
+        for (position, size) in self.sizes.iter().enumerate().rev() {
+            let inside = (rest % size).checked_sub(self.window.low[position])?;
+            rest /= size;
+            let axis = access.axes[position];
+            if inside >= axis.size {
+                return None;
+            }
+            offset += axis.stride * inside as isize;
+        }
+        Some(offset)
+    }
+}
+
 /// Where an operand or a result is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Place {

@@ -3,6 +3,7 @@
 //! In: a signature and an engine. Out: [`Program`] and [`TrainingStep`], which check what is fed and hand it over. They
 //! own everything and borrow nothing from the graph. How the numbers are computed is the engine's business alone.
 
+mod attached;
 mod bind;
 mod error;
 mod outputs;
@@ -13,6 +14,7 @@ mod training;
 
 use std::{fmt, sync::Arc};
 
+pub use attached::{Attached, Input, Output};
 pub use error::{CompileError, RunError};
 pub use outputs::Outputs;
 pub use profile::{Profile, StepProfile};
@@ -33,6 +35,18 @@ pub(crate) trait Engine: Send + fmt::Debug {
         bindings: &Bindings,
         results: &mut [ValueViewMut<'_>],
     ) -> Result<(), RunError>;
+
+    /// Takes arrays of its own: values for the leaves, and zeros for the results.
+    fn attach(&mut self, leaves: Vec<Value>, bindings: &Bindings, results: Vec<Value>) -> Result<(), RunError>;
+
+    /// Computes the attached results from the attached leaves.
+    fn run_attached(&mut self) -> Result<(), RunError>;
+
+    /// An attached leaf, to write.
+    fn leaf_mut(&mut self, position: usize) -> ValueViewMut<'_>;
+
+    /// An attached result.
+    fn result(&self, position: usize) -> ValueView<'_>;
 
     /// Runs `n_runs` times and gives the shortest time of each step.
     fn profile(
@@ -167,6 +181,37 @@ impl Program {
         let done = self.runner.run(&leaves, &mut results);
         self.runner.give_back(leaves, results);
         done
+    }
+
+    /// Makes the program keep its inputs and outputs itself, for calls that take less than a microsecond: nothing is
+    /// looked up, checked or passed then. The arrays given are the first values; their shapes stay.
+    ///
+    /// # Errors
+    /// As for [`Program::run`].
+    ///
+    /// # Example
+    /// ```
+    /// use pullback::{Graph, Parameters};
+    /// let g = Graph::new();
+    /// let x = g.input_of::<f64>("x", ());
+    /// let y = x.sin();
+    /// let program = g.compile([("y", y), ("slope", g.gradient(y, x))])?;
+    /// let mut f = program.attach(&Parameters::default(), [("x", (&0.0).into())])?;
+    /// let (at, slope) = (f.input("x").expect("an input"), f.output("slope").expect("an output"));
+    /// for x in [0.0, 0.5, 1.0] {
+    ///     f.write(at)[0] = x;
+    ///     f.run()?;
+    ///     assert!((f.read::<f64>(slope)[0] - x.cos()).abs() < 1e-15);
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn attach<'n, 'i>(
+        mut self,
+        parameters: &Parameters,
+        inputs: impl IntoIterator<Item = (&'n str, ValueView<'i>)>,
+    ) -> Result<Attached, RunError> {
+        self.runner.attach(parameters, inputs)?;
+        Ok(Attached::new(self.runner))
     }
 
     /// Runs `n_runs` times and gives the shortest time of each step, with the user's line that it comes from.

@@ -91,6 +91,26 @@ impl Runner {
         self.engine.run(leaves, &self.binder.bindings, results)
     }
 
+    /// Hands arrays of its own to the engine.
+    pub(super) fn attach<'n, 'i>(
+        &mut self,
+        parameters: &Parameters,
+        inputs: impl IntoIterator<Item = (&'n str, ValueView<'i>)>,
+    ) -> Result<(), RunError> {
+        let mut leaves = Vec::new();
+        self.bind(parameters, inputs, &mut leaves)?;
+        let values = leaves.iter().map(ValueView::to_value).collect();
+        self.engine.attach(values, &self.binder.bindings, self.zeros(0)?)
+    }
+
+    pub(super) fn engine(&self) -> &dyn Engine {
+        &*self.engine
+    }
+
+    pub(super) fn engine_mut(&mut self) -> &mut dyn Engine {
+        &mut *self.engine
+    }
+
     /// Runs `n_runs` times on arrays of its own and gives the shortest time of each step.
     pub(super) fn profile<'n, 'i>(
         &mut self,

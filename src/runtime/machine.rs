@@ -3,7 +3,7 @@
 
 use super::tape::{Arrays, Tape};
 use crate::{
-    graph::{Bindings, Graph, NodeId, ValueView, ValueViewMut},
+    graph::{Bindings, Graph, NodeId, Value, ValueView, ValueViewMut},
     plan::{Origin, Plan, PlanError},
     program::{Engine, Profile, RunError, StepProfile},
 };
@@ -20,12 +20,18 @@ pub(crate) struct Machine {
     n_threads: usize,
     /// The last used first.
     tapes: Vec<(Bindings, Tape)>,
+    /// The tape with arrays of its own.
+    attached: Option<Tape>,
 }
 
 impl Machine {
     /// The part of `graph` that `results` need; `leaves` are fed, in this order, and may be missing from it.
     pub(crate) fn new(graph: Graph, leaves: Vec<Option<NodeId>>, results: Vec<NodeId>, n_threads: usize) -> Machine {
-        Machine { graph, leaves, results, n_threads, tapes: Vec::new() }
+        Machine { graph, leaves, results, n_threads, tapes: Vec::new(), attached: None }
+    }
+
+    fn plan(&self, bindings: &Bindings) -> Result<Plan, RunError> {
+        Plan::new(&self.graph, &self.leaves, &self.results, bindings).map_err(RunError::from)
     }
 
     fn tape(&mut self, bindings: &Bindings) -> Result<&mut Tape, RunError> {
@@ -33,9 +39,7 @@ impl Machine {
             Some(0) => {}
             Some(position) => self.tapes[..=position].rotate_right(1),
             None => {
-                let tape = Plan::new(&self.graph, &self.leaves, &self.results, bindings)
-                    .and_then(|plan| Tape::new(plan, bindings, self.n_threads))
-                    .map_err(RunError::from)?;
+                let tape = Tape::new(self.plan(bindings)?, bindings, self.n_threads).map_err(RunError::from)?;
                 self.tapes.truncate(MOST_TAPES - 1);
                 self.tapes.insert(0, (bindings.clone(), tape));
             }
@@ -61,6 +65,26 @@ impl Engine for Machine {
         let n_threads = self.n_threads;
         let tape = self.tape(bindings)?;
         tape.run(Arrays { leaves, results }, n_threads)
+    }
+
+    fn attach(&mut self, leaves: Vec<Value>, bindings: &Bindings, results: Vec<Value>) -> Result<(), RunError> {
+        let plan = self.plan(bindings)?;
+        let mut attached = Tape::new(plan, bindings, self.n_threads).map_err(RunError::from)?;
+        attached.attach(leaves, results);
+        self.attached = Some(attached);
+        self.run_attached()
+    }
+
+    fn run_attached(&mut self) -> Result<(), RunError> {
+        self.attached.as_mut().expect("invariant: arrays were attached").run_attached(self.n_threads)
+    }
+
+    fn leaf_mut(&mut self, position: usize) -> ValueViewMut<'_> {
+        self.attached.as_mut().expect("invariant: arrays were attached").leaf_mut(position)
+    }
+
+    fn result(&self, position: usize) -> ValueView<'_> {
+        self.attached.as_ref().expect("invariant: arrays were attached").result(position)
     }
 
     fn profile(

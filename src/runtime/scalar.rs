@@ -1,16 +1,25 @@
-//! The interpreter of tile programs of one element. In: a program whose domain is a single element of one float type. Out:
-//! its results. Kernels for vectors cost several nanoseconds a call; here an operation is one arm of a match on registers
-//! that hold numbers, so that a scalar function of thirty operations and its gradient take a fraction of a microsecond.
+//! The interpreter of tile programs of a few elements. In: a program of one float type whose domain is small. Out: its
+//! results. A kernel for vectors costs several nanoseconds a call; here the program is unrolled, an operation is one arm of
+//! a match on registers that hold numbers, and a scalar function of thirty operations with its gradient takes a fraction
+//! of a microsecond.
 
 #![allow(unsafe_code, reason = "elements are read and written by address")]
 
+use std::collections::HashMap;
+
 use crate::{
-    graph::{Binary, Comparison, Connective, DType, Predicate, Unary},
+    graph::{Binary, Comparison, Connective, DType, Predicate, Reduction, Unary},
     ops::Real,
-    plan::{Action, Function, Instruction, Place, TileProgram},
+    plan::{Access, Action, Function, Instruction, Number, Padding, Place, TileProgram, offsets},
 };
 
-/// A program of one element, ready to run.
+/// Elements of a program that is unrolled at most.
+const MOST_ELEMENTS: usize = 8;
+
+/// Operations of an unrolled program at most.
+const MOST_OPERATIONS: usize = 512;
+
+/// A program of a few elements, ready to run.
 #[derive(Debug)]
 pub(super) enum ScalarStep {
     F32(Program<f32>),
@@ -27,24 +36,53 @@ pub(super) struct Program<T> {
 }
 
 /// One element of memory and the register that it goes to or comes from; truth values are 0 and 1 in registers.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Move {
-    register: usize,
-    memory: usize,
+    register: u32,
+    memory: u32,
+    /// Bytes from the start of the memory.
+    offset: isize,
     is_bool: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Operation {
-    function: Function,
-    out: u32,
-    operands: [u32; 3],
+    code: Code,
+    out: u16,
+    operands: [u16; 3],
+}
+
+/// Every function of numbers in one list, so that one jump finds it.
+#[derive(Debug, Clone, Copy)]
+enum Code {
+    Move,
+    Add,
+    Sub,
+    Mul,
+    Div,
+    Negate,
+    Square,
+    Select,
+    Sin,
+    Cos,
+    Exp,
+    Tanh,
+    Unary(Unary),
+    Binary(Binary),
+    Comparison(Comparison),
+    Connective(Connective),
+    Predicate(Predicate),
+    IntegerPower(i32),
 }
 
 impl ScalarStep {
-    /// The step, if the program is of one element and computes with one float type and truth values alone.
+    /// The step, if the program is of few elements and computes with one float type and truth values alone.
     pub(super) fn new(program: &TileProgram) -> Option<ScalarStep> {
-        if program.rows * program.columns != 1 {
+        let n_elements = program.rows * program.columns;
+        let is_small = (1..=MOST_ELEMENTS).contains(&n_elements)
+            && program.instructions.len() * n_elements <= MOST_OPERATIONS
+            && (n_elements == 1 || program.instructions.iter().all(is_elementwise));
+        if !is_small {
             return None;
         }
         let is = |wanted: DType| {
@@ -53,12 +91,12 @@ impl ScalarStep {
                 && program.instructions.iter().all(|instruction| fits(instruction.dtype) && is_known(instruction))
         };
         if is(DType::F64) {
-            return Some(ScalarStep::F64(Program::new(program)));
+            return Some(ScalarStep::F64(Unroller::new(program).unroll(n_elements)));
         }
-        is(DType::F32).then(|| ScalarStep::F32(Program::new(program)))
+        is(DType::F32).then(|| ScalarStep::F32(Unroller::new(program).unroll(n_elements)))
     }
 
-    /// Computes the element.
+    /// Computes the elements.
     ///
     /// # Safety
     /// `memory` points to the arrays that the program was made for, and nothing else uses those that it writes.
@@ -73,88 +111,199 @@ impl ScalarStep {
     }
 }
 
-/// Whether a register machine of one type can do this: everything but casts between types and movements of data.
+/// Whether element i of the output depends on element i of registers alone.
+fn is_elementwise(instruction: &Instruction) -> bool {
+    matches!(instruction.action, Action::Apply(_) | Action::Load(_) | Action::LoadPadded(..))
+}
+
+/// Whether a register machine of one type can do this.
 fn is_known(instruction: &Instruction) -> bool {
     match &instruction.action {
-        Action::Apply(function) => !matches!(function, Function::Cast(_)),
-        Action::Load(access) => access.axes.is_empty() && access.offset == 0 || instruction.operands[0].is_splat(),
-        Action::Expand | Action::ReduceRows(_) | Action::Accumulate(..) => true,
-        Action::LoadPadded(..) => false,
+        Action::Apply(Function::IntegerPower(exponent)) => i32::try_from(*exponent).is_ok(),
+        Action::Apply(Function::Cast(_)) => false,
+        // One element makes no product or extreme of its own but itself.
+        Action::Accumulate(kind, _) => matches!(kind, Reduction::Sum | Reduction::Max | Reduction::Min),
+        _ => true,
     }
 }
 
-impl<T: Real> Program<T> {
-    fn new(program: &TileProgram) -> Program<T> {
-        let n_registers = program.n_registers;
-        let memory_register = |memory: usize| n_registers + memory;
-        let number_register = |number: usize| n_registers + program.memory.len() + number;
-        let register = |place: Place| match place {
-            Place::Register(register) => register,
-            Place::Memory(memory) | Place::Element(memory) => memory_register(memory),
-            Place::Number(number) => number_register(number),
-        };
-        let mut registers = vec![T::ZERO; number_register(program.numbers.len())];
-        for (position, number) in program.numbers.iter().enumerate() {
-            registers[number_register(position)] = match number.dtype {
+/// Writes out a program element by element.
+struct Unroller<'p> {
+    program: &'p TileProgram,
+    /// The register of each place, by element.
+    register_of: HashMap<(Place, usize), u16>,
+    loads: HashMap<(usize, isize), u16>,
+    order: Vec<Move>,
+    stores: Vec<Move>,
+    constants: Vec<(u16, Number)>,
+    n_registers: usize,
+}
+
+impl<'p> Unroller<'p> {
+    fn new(program: &'p TileProgram) -> Unroller<'p> {
+        Unroller {
+            program,
+            register_of: HashMap::new(),
+            loads: HashMap::new(),
+            order: Vec::new(),
+            stores: Vec::new(),
+            constants: Vec::new(),
+            n_registers: 0,
+        }
+    }
+
+    fn unroll<T: Real>(mut self, n_elements: usize) -> Program<T> {
+        let mut operations = Vec::with_capacity(n_elements * self.program.instructions.len());
+        for instruction in &self.program.instructions {
+            for element in 0..n_elements {
+                let operation = self.operation(instruction, element);
+                self.register_of.insert((instruction.output, element), operation.out);
+                operations.push(operation);
+            }
+        }
+        let mut registers = vec![T::ZERO; self.n_registers];
+        for (register, number) in self.constants {
+            registers[usize::from(register)] = match number.dtype {
                 DType::F32 => T::from_f64(f64::from(f32::from_bits(u64::from_ne_bytes(number.bits) as u32))),
                 DType::F64 => T::from_f64(f64::from_ne_bytes(number.bits)),
                 DType::I64 => T::from_i64(i64::from_ne_bytes(number.bits)),
                 DType::Bool => T::from_i64(i64::from(number.bits[0])),
             };
         }
-        let is_written =
-            |memory: usize| program.instructions.iter().any(|instruction| instruction.output == Place::Memory(memory));
-        let moves = |written: bool| -> Vec<Move> {
-            (0..program.memory.len())
-                .filter(|memory| is_written(*memory) == written)
-                .map(|memory| Move {
-                    register: memory_register(memory),
-                    memory,
-                    is_bool: program.memory[memory].dtype == DType::Bool,
-                })
-                .collect()
-        };
-        let operation = |instruction: &Instruction| {
-            let mut operands = [0; 3];
-            for (operand, place) in operands.iter_mut().zip(&instruction.operands) {
-                *operand = register(*place) as u32;
-            }
-            let function = match &instruction.action {
-                Action::Apply(function) => *function,
-                // What is left of one element is that element.
-                _ => Function::Cast(DType::F64),
-            };
-            Operation { function, out: register(instruction.output) as u32, operands }
-        };
-        let operations = program.instructions.iter().map(operation).collect();
-        Program { registers, loads: moves(false), operations, stores: moves(true) }
+        Program { registers, loads: self.order, operations, stores: self.stores }
     }
 
+    fn operation(&mut self, instruction: &Instruction, element: usize) -> Operation {
+        let (code, operands) = match &instruction.action {
+            Action::Load(access) if !instruction.operands[0].is_splat() => {
+                (Code::Move, [self.gathered(instruction, access, element), 0, 0])
+            }
+            Action::LoadPadded(access, padding) => {
+                (Code::Move, [self.padded(instruction, access, padding, element), 0, 0])
+            }
+            action => {
+                let mut operands = [0; 3];
+                for (operand, place) in operands.iter_mut().zip(&instruction.operands) {
+                    *operand = self.read(*place, element);
+                }
+                (code_of(action), operands)
+            }
+        };
+        let out = self.register();
+        if let Place::Memory(memory) = instruction.output {
+            let dtype = self.program.memory[memory].dtype;
+            let offset = (element * dtype.size()) as isize;
+            let is_bool = dtype == DType::Bool;
+            self.stores.push(Move { register: u32::from(out), memory: memory as u32, offset, is_bool });
+        }
+        Operation { code, out, operands }
+    }
+
+    /// The register that holds an element of a place.
+    fn read(&mut self, place: Place, element: usize) -> u16 {
+        if let Some(register) = self.register_of.get(&(place, element)) {
+            return *register;
+        }
+        match place {
+            Place::Memory(memory) => self.loaded(memory, element as isize),
+            Place::Element(memory) => self.loaded(memory, 0),
+            Place::Number(number) => self.constant(self.program.numbers[number]),
+            Place::Register(_) => unreachable!("invariant: registers are written before they are read"),
+        }
+    }
+
+    fn gathered(&mut self, instruction: &Instruction, access: &Access, element: usize) -> u16 {
+        let Place::Memory(memory) = instruction.operands[0] else { unreachable!("invariant: loads read memory") };
+        let offset = offsets(access).nth(element).unwrap_or(access.offset);
+        self.loaded(memory, offset)
+    }
+
+    fn padded(&mut self, instruction: &Instruction, access: &Access, padding: &Padding, element: usize) -> u16 {
+        let Place::Memory(memory) = instruction.operands[0] else { unreachable!("invariant: loads read memory") };
+        match padding.offset(access, element) {
+            Some(offset) => self.loaded(memory, offset),
+            None => self.constant(Number::new(instruction.dtype, 0.0)),
+        }
+    }
+
+    /// The register that an element of memory is loaded to, once.
+    fn loaded(&mut self, memory: usize, element: isize) -> u16 {
+        if let Some(register) = self.loads.get(&(memory, element)) {
+            return *register;
+        }
+        let register = self.register();
+        let dtype = self.program.memory[memory].dtype;
+        let offset = element * dtype.size() as isize;
+        let is_bool = dtype == DType::Bool;
+        self.order.push(Move { register: u32::from(register), memory: memory as u32, offset, is_bool });
+        self.loads.insert((memory, element), register);
+        register
+    }
+
+    fn constant(&mut self, number: Number) -> u16 {
+        let known = self.constants.iter().find(|(_, known)| *known == number).map(|(register, _)| *register);
+        known.unwrap_or_else(|| {
+            let register = self.register();
+            self.constants.push((register, number));
+            register
+        })
+    }
+
+    /// Each value has a register of its own: there are few.
+    fn register(&mut self) -> u16 {
+        self.n_registers += 1;
+        u16::try_from(self.n_registers - 1).expect("invariant: small programs have few registers")
+    }
+}
+
+fn code_of(action: &Action) -> Code {
+    let Action::Apply(function) = action else { return Code::Move };
+    match *function {
+        Function::Binary(Binary::Add) => Code::Add,
+        Function::Binary(Binary::Sub) => Code::Sub,
+        Function::Binary(Binary::Mul) => Code::Mul,
+        Function::Binary(Binary::Div) => Code::Div,
+        Function::Binary(function) => Code::Binary(function),
+        Function::Unary(Unary::Negate) => Code::Negate,
+        Function::Unary(Unary::Sin) => Code::Sin,
+        Function::Unary(Unary::Cos) => Code::Cos,
+        Function::Unary(Unary::Exp) => Code::Exp,
+        Function::Unary(Unary::Tanh) => Code::Tanh,
+        Function::Unary(function) => Code::Unary(function),
+        Function::Comparison(comparison) => Code::Comparison(comparison),
+        Function::Connective(connective) => Code::Connective(connective),
+        Function::Predicate(predicate) => Code::Predicate(predicate),
+        Function::Select => Code::Select,
+        Function::IntegerPower(2) => Code::Square,
+        Function::IntegerPower(exponent) => Code::IntegerPower(exponent as i32),
+        Function::Cast(_) => unreachable!("invariant: programs with casts have kernels for vectors"),
+    }
+}
+
+impl<T: Real> Program<T> {
     /// # Safety
     /// As for [`ScalarStep::run`].
     unsafe fn run(&mut self, memory: &[*mut u8]) {
-        for load in &self.loads {
-            // SAFETY: the memory holds an element of this type, by this function's contract.
-            self.registers[load.register] = unsafe {
-                if load.is_bool {
-                    T::from_i64(i64::from(memory[load.memory].read()))
-                } else {
-                    memory[load.memory].cast::<T>().read()
-                }
-            };
-        }
-        for operation in &self.operations {
-            let [a, b, c] = operation.operands.map(|operand| self.registers[operand as usize]);
-            self.registers[operation.out as usize] = apply(operation.function, a, b, c);
-        }
-        for store in &self.stores {
-            let element = self.registers[store.register];
-            // SAFETY: the memory holds an element of this type that nothing else uses, by this function's contract.
-            unsafe {
+        let registers = self.registers.as_mut_ptr();
+        // SAFETY: the unroller numbers registers below their count; the memory holds elements of these types at these
+        // offsets, by this function's contract.
+        unsafe {
+            for load in &self.loads {
+                let address = memory.get_unchecked(load.memory as usize).offset(load.offset);
+                *registers.add(load.register as usize) =
+                    if load.is_bool { T::from_i64(i64::from(address.read())) } else { address.cast::<T>().read() };
+            }
+            for operation in &self.operations {
+                let [a, b, c] = operation.operands.map(|operand| *registers.add(usize::from(operand)));
+                *registers.add(usize::from(operation.out)) = apply(operation.code, a, b, c);
+            }
+            for store in &self.stores {
+                let element = *registers.add(store.register as usize);
+                let address = memory.get_unchecked(store.memory as usize).offset(store.offset);
                 if store.is_bool {
-                    memory[store.memory].write(u8::from(element != T::ZERO));
+                    address.write(u8::from(element != T::ZERO));
                 } else {
-                    memory[store.memory].cast::<T>().write(element);
+                    address.cast::<T>().write(element);
                 }
             }
         }
@@ -166,45 +315,45 @@ fn truth<T: Real>(is_true: bool) -> T {
 }
 
 #[inline(always)]
-fn apply<T: Real>(function: Function, a: T, b: T, c: T) -> T {
-    match function {
-        Function::Unary(function) => unary(function, a),
-        Function::Binary(function) => binary(function, a, b),
-        Function::Comparison(comparison) => truth(match comparison {
-            Comparison::Equal => a == b,
-            Comparison::NotEqual => a != b,
-            Comparison::Less => a < b,
-            Comparison::LessEqual => a <= b,
-            Comparison::Greater => a > b,
-            Comparison::GreaterEqual => a >= b,
-        }),
-        Function::Connective(connective) => {
-            let (a, b) = (a != T::ZERO, b != T::ZERO);
-            truth(match connective {
-                Connective::And => a && b,
-                Connective::Or => a || b,
-                Connective::Xor => a != b,
-            })
-        }
-        Function::Predicate(predicate) => truth(match predicate {
-            Predicate::Not => a == T::ZERO,
-            Predicate::IsFinite => a.is_finite(),
-            Predicate::IsNan => a.is_nan(),
-        }),
-        Function::IntegerPower(2) => a.mul(a),
-        Function::IntegerPower(exponent) => a.integer_power(exponent),
-        Function::Select => {
-            if a != T::ZERO {
-                b
-            } else {
-                c
-            }
-        }
-        Function::Cast(_) => a,
+fn apply<T: Real>(code: Code, a: T, b: T, c: T) -> T {
+    match code {
+        Code::Move => a,
+        Code::Add => a.add(b),
+        Code::Sub => a.sub(b),
+        Code::Mul => a.mul(b),
+        Code::Div => a.div(b),
+        Code::Negate => a.neg(),
+        Code::Square => a.mul(a),
+        Code::Select if a != T::ZERO => b,
+        Code::Select => c,
+        Code::Sin => a.sin(),
+        Code::Cos => a.cos(),
+        Code::Exp => a.exp(),
+        Code::Tanh => a.tanh(),
+        Code::Unary(function) => unary(function, a),
+        Code::Binary(function) => binary(function, a, b),
+        Code::Comparison(comparison) => truth(compare(comparison, a, b)),
+        Code::Connective(Connective::And) => truth(a != T::ZERO && b != T::ZERO),
+        Code::Connective(Connective::Or) => truth(a != T::ZERO || b != T::ZERO),
+        Code::Connective(Connective::Xor) => truth((a != T::ZERO) != (b != T::ZERO)),
+        Code::Predicate(Predicate::Not) => truth(a == T::ZERO),
+        Code::Predicate(Predicate::IsFinite) => truth(a.is_finite()),
+        Code::Predicate(Predicate::IsNan) => truth(a.is_nan()),
+        Code::IntegerPower(exponent) => a.integer_power(i64::from(exponent)),
     }
 }
 
-#[inline(always)]
+fn compare<T: Real>(comparison: Comparison, a: T, b: T) -> bool {
+    match comparison {
+        Comparison::Equal => a == b,
+        Comparison::NotEqual => a != b,
+        Comparison::Less => a < b,
+        Comparison::LessEqual => a <= b,
+        Comparison::Greater => a > b,
+        Comparison::GreaterEqual => a >= b,
+    }
+}
+
 fn unary<T: Real>(function: Unary, x: T) -> T {
     match function {
         Unary::Negate => x.neg(),
@@ -229,7 +378,6 @@ fn unary<T: Real>(function: Unary, x: T) -> T {
     }
 }
 
-#[inline(always)]
 fn binary<T: Real>(function: Binary, a: T, b: T) -> T {
     match function {
         Binary::Add => a.add(b),

@@ -43,6 +43,8 @@ pub(super) struct Tape {
     /// Copies in row-major order of what is fed or asked for in another, made at the first need.
     staged_leaves: Vec<Aligned>,
     staged_outputs: Vec<Aligned>,
+    attached_leaves: Vec<Value>,
+    attached_results: Vec<Value>,
 }
 
 // SAFETY: the addresses are those of memory that the tape owns, or are overwritten at the start of each run.
@@ -96,6 +98,8 @@ impl Tape {
             has_tasks: false,
             staged_leaves: Vec::new(),
             staged_outputs: plan.network.results.iter().map(|_| Aligned::new(ALIGNMENT)).collect(),
+            attached_leaves: Vec::new(),
+            attached_results: Vec::new(),
             plan,
         };
         for step in 0..tape.plan.steps.len() {
@@ -188,6 +192,32 @@ impl Tape {
         }
         self.deliver(arrays.results);
         Ok(())
+    }
+
+    /// Takes arrays of its own and fills in their addresses for good: from now on they are lent, never given away.
+    pub(super) fn attach(&mut self, mut leaves: Vec<Value>, mut results: Vec<Value>) {
+        let views: Vec<ValueView<'_>> = leaves.iter_mut().map(|leaf| leaf.view()).collect();
+        let mut targets: Vec<ValueViewMut<'_>> = results.iter_mut().map(Value::view_mut).collect();
+        self.bind(&mut Arrays { leaves: &views, results: &mut targets });
+        drop((views, targets));
+        (self.attached_leaves, self.attached_results) = (leaves, results);
+    }
+
+    /// Runs all steps on the arrays of its own.
+    pub(super) fn run_attached(&mut self, n_threads: usize) -> Result<(), RunError> {
+        let team = Team::gather(if self.has_tasks { n_threads } else { 1 });
+        for step in 0..self.steps.len() {
+            self.step(step, &team)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn leaf_mut(&mut self, position: usize) -> ValueViewMut<'_> {
+        self.attached_leaves[position].view_mut()
+    }
+
+    pub(super) fn result(&self, position: usize) -> ValueView<'_> {
+        self.attached_results[position].view()
     }
 
     /// Runs all steps `n_runs` times and gives the shortest time of each.

@@ -1,0 +1,73 @@
+//! A program with arrays of its own. In: numbers written into its inputs. Out: numbers read from its outputs. A call looks
+//! nothing up and passes nothing, so that it costs little more than its operations.
+
+use super::{RunError, Runner};
+use crate::graph::{Element, ValueView, ValueViewMut};
+
+/// A program that keeps its inputs and outputs; made by [`Program::attach`](super::Program::attach).
+#[derive(Debug)]
+pub struct Attached {
+    runner: Runner,
+}
+
+/// An input of an [`Attached`] program: an array to write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Input(usize);
+
+/// An output of an [`Attached`] program: an array to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Output(usize);
+
+impl Attached {
+    pub(super) fn new(runner: Runner) -> Attached {
+        Attached { runner }
+    }
+
+    /// The input or parameter of that name, if the outputs need it.
+    pub fn input(&self, name: &str) -> Option<Input> {
+        self.runner.signature.fed().position(|input| input.name == name).map(Input)
+    }
+
+    /// The output of that name.
+    pub fn output(&self, name: &str) -> Option<Output> {
+        self.runner.signature.outputs.iter().position(|output| output.name == name).map(Output)
+    }
+
+    /// The elements of an input in row-major order, to write.
+    ///
+    /// # Panics
+    /// If they are not `T`.
+    pub fn write<T: Element>(&mut self, input: Input) -> &mut [T] {
+        let view = self.runner.engine_mut().leaf_mut(input.0);
+        let dtype = view.dtype();
+        T::elements_mut(view).unwrap_or_else(|| panic!("the input is {dtype}, not {}", T::DTYPE))
+    }
+
+    /// The elements of an output in row-major order, as the last run computed them.
+    ///
+    /// # Panics
+    /// If they are not `T`.
+    pub fn read<T: Element>(&self, output: Output) -> &[T] {
+        let view = self.runner.engine().result(output.0);
+        let dtype = view.dtype();
+        T::elements(view).unwrap_or_else(|| panic!("the output is {dtype}, not {}", T::DTYPE))
+    }
+
+    /// Computes the outputs from the inputs. Nothing is allocated.
+    ///
+    /// # Errors
+    /// [`RunError`] if an operation has no value (an index out of range).
+    pub fn run(&mut self) -> Result<(), RunError> {
+        self.runner.engine_mut().run_attached()
+    }
+
+    /// An input with its shape, to write.
+    pub fn input_view(&mut self, input: Input) -> ValueViewMut<'_> {
+        self.runner.engine_mut().leaf_mut(input.0)
+    }
+
+    /// An output with its shape.
+    pub fn output_view(&self, output: Output) -> ValueView<'_> {
+        self.runner.engine().result(output.0)
+    }
+}

@@ -135,7 +135,10 @@ impl<'n> Sweep<'n> {
         let own = match &self.network.vertices[vertex].kind {
             Kind::Leaf(_) | Kind::Constant(_) | Kind::Splat(_) => return,
             Kind::Contraction(_) | Kind::Primitive(_) => None,
-            Kind::Map(_) | Kind::Copy | Kind::Pad(_) => Some(Domain::Line(count(&self.network.vertices[vertex].sizes))),
+            Kind::DotColumns(product) => Some(Domain::Line(product.rows.size)),
+            Kind::Map(_) | Kind::Copy | Kind::Pad(_) | Kind::DotRows(_) => {
+                Some(Domain::Line(count(&self.network.vertices[vertex].sizes)))
+            }
             Kind::Reduce(reduce) if reduce.rows == 1 => Some(Domain::Line(reduce.columns)),
             Kind::Reduce(reduce) => Some(Domain::Matrix { rows: reduce.rows, columns: reduce.columns }),
         };
@@ -206,7 +209,10 @@ impl<'n> Sweep<'n> {
     }
 
     fn is_terminal(&self, vertex: usize) -> bool {
-        matches!(&self.network.vertices[vertex].kind, Kind::Reduce(reduce) if is_terminal(reduce))
+        match &self.network.vertices[vertex].kind {
+            Kind::Reduce(reduce) => is_terminal(reduce),
+            kind => matches!(kind, Kind::DotColumns(_)),
+        }
     }
 
     /// The domain of a cluster once the vertex has joined it, if each of its users there reads it element by element.
@@ -243,7 +249,7 @@ impl<'n> Sweep<'n> {
     fn domain_of_edge(&self, vertex: usize, user: usize, position: usize, domain: Domain) -> Option<Domain> {
         let reader = &self.network.vertices[user];
         let n_elements = count(&self.network.vertices[vertex].sizes);
-        if matches!(reader.kind, Kind::Pad(_) | Kind::Copy) {
+        if matches!(reader.kind, Kind::Pad(_) | Kind::Copy | Kind::DotRows(_)) {
             return None;
         }
         match (reader.operands[position].access.relation(n_elements), &reader.kind) {

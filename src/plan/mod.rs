@@ -9,6 +9,7 @@ mod access;
 pub(crate) mod check;
 mod cluster;
 mod function;
+mod matrix_vector;
 pub(crate) mod memory;
 mod network;
 mod order;
@@ -18,6 +19,7 @@ mod tile;
 
 pub(crate) use access::{Access, count, offsets};
 pub(crate) use function::Function;
+pub(crate) use matrix_vector::MatrixVector;
 pub(crate) use network::{Along, Kind, Network, Number, Origin, PlanError, Vertex};
 pub(crate) use product::{Batch, Contraction};
 pub(crate) use tile::{Action, Extent, Instruction, Padding, Place, TileProgram};
@@ -156,6 +158,7 @@ impl Network {
             Kind::Map(_) => count(&of.sizes),
             Kind::Reduce(reduce) => reduce.rows * reduce.columns,
             Kind::Contraction(contraction) => 2 * count(&of.sizes) * contraction.k,
+            Kind::DotRows(product) | Kind::DotColumns(product) => 2 * product.rows.size * product.columns.size,
             Kind::Primitive(op) => {
                 let ty = |vertex: &Vertex| Type::new(vertex.dtype, vertex.sizes.as_slice());
                 let operands: Vec<Type> =

@@ -8,11 +8,12 @@ use smallvec::SmallVec;
 use super::{
     access::{Access, Sizes, count},
     function::Function,
+    matrix_vector::{self, MatrixVector},
     product::{Contraction, Groups, Side},
 };
 use crate::{
-    graph::{Bindings, Constant, DType, Dim, Graph, Literal, NodeId, Op, Reduction, Site, Value},
-    ops::Fault,
+    graph::{Bindings, Constant, DType, Dim, Graph, Literal, NodeId, Op, Reduction, Site, Type, Value},
+    ops::{self, Evaluation, Fault},
 };
 
 /// Everything that a plan is made of: vertices, operands before their users, and what the program gives.
@@ -68,6 +69,10 @@ pub(crate) enum Kind {
     Reduce(Reduce),
     /// A sum of products.
     Contraction(Contraction),
+    /// The products of the rows of a matrix with a vector, of which a fused step computes some at a time.
+    DotRows(MatrixVector),
+    /// The product of a vector with the columns of a matrix, to which a fused step adds some rows at a time.
+    DotColumns(MatrixVector),
     /// Any other primitive, with operands in row-major order, but for those of a convolution, which may have any strides.
     Primitive(Op),
 }
@@ -121,6 +126,28 @@ impl Number {
             DType::Bool => bits[0] = u8::from(number != 0.0),
         }
         Number { dtype, bits }
+    }
+
+    /// The number as an array of no axes.
+    fn to_value(self) -> Value {
+        match self.dtype {
+            DType::F32 => Value::from(f32::from_ne_bytes(self.first())),
+            DType::F64 => Value::from(f64::from_ne_bytes(self.bits)),
+            DType::I64 => Value::from(i64::from_ne_bytes(self.bits)),
+            DType::Bool => Value::from(self.bits[0] != 0),
+        }
+    }
+
+    /// The one element of an array.
+    fn from_value(value: &Value) -> Option<Number> {
+        let mut bits = [0; 8];
+        match value.dtype() {
+            DType::F32 => bits[..4].copy_from_slice(&value.scalar::<f32>()?.to_ne_bytes()),
+            DType::F64 => bits = value.scalar::<f64>()?.to_ne_bytes(),
+            DType::I64 => bits = value.scalar::<i64>()?.to_ne_bytes(),
+            DType::Bool => bits[0] = u8::from(value.scalar::<bool>()?),
+        }
+        Some(Number { dtype: value.dtype(), bits })
     }
 
     /// The first four bytes.
@@ -177,7 +204,9 @@ impl Network {
             let operand = operand_of[id.index()].clone().expect("invariant: results are ancestors");
             computed.push(builder.own(operand, &computed));
         }
-        Ok(Network { vertices: builder.vertices, results: computed })
+        let mut network = Network { vertices: builder.vertices, results: computed };
+        matrix_vector::pair(&mut network);
+        Ok(network)
     }
 }
 
@@ -205,7 +234,11 @@ impl Builder<'_> {
             return Ok(self.push(Kind::Leaf(leaf), operands, at));
         }
         if let Some(function) = Function::of(op) {
-            return Ok(self.push(Kind::Map(function), operands, at));
+            let folded = self.folded(op, &operands, &at)?;
+            return Ok(match folded {
+                Some(number) => self.push(Kind::Splat(number), SmallVec::new(), at),
+                None => self.push(Kind::Map(function), operands, at),
+            });
         }
         match op {
             Op::Constant(constant) => Ok(self.constant(constant, at)),
@@ -282,6 +315,19 @@ impl Builder<'_> {
         }
         let at = At { sizes: operand.access.sizes(), dtype: self.vertices[operand.vertex].dtype, origin };
         self.push(Kind::Copy, SmallVec::from_iter([operand]), at).vertex
+    }
+
+    /// The one number that an elementwise function gives, if its operands are numbers too: sizes are known by now.
+    fn folded(&self, op: &Op, operands: &[Operand], at: &At) -> Result<Option<Number>, Fault> {
+        let mut values: SmallVec<[Value; 3]> = SmallVec::new();
+        for operand in operands {
+            let Kind::Splat(number) = self.vertices[operand.vertex].kind else { return Ok(None) };
+            values.push(number.to_value());
+        }
+        let operands: SmallVec<[&Value; 3]> = values.iter().collect();
+        let ty = Type::new(at.dtype, ());
+        let value = ops::evaluate(op, &Evaluation { operands: &operands, ty: &ty, bindings: self.bindings })?;
+        Ok(Number::from_value(&value))
     }
 
     /// Whether the array is one number, which lies nowhere.

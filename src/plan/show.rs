@@ -94,6 +94,8 @@ impl Plan {
             Action::LoadPadded(..) => "load_padded".to_owned(),
             Action::Expand => "expand".to_owned(),
             Action::ReduceRows(kind) => format!("{}_of_rows", kind.name()),
+            Action::DotRows(_) => "dot_rows".to_owned(),
+            Action::AccumulateDot(_) => "dot_columns".to_owned(),
             Action::Accumulate(kind, Along::Columns) => format!("{}_of_columns", kind.name()),
             Action::Accumulate(kind, Along::Rows) => format!("{}_of_all", kind.name()),
         };

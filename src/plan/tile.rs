@@ -9,12 +9,19 @@ use super::{
     access::{Access, Relation, count},
     cluster::{Cluster, Domain, LONGEST_ROW_BYTES, is_terminal},
     function::Function,
+    matrix_vector::MatrixVector,
     network::{Along, Kind, Network, Number, Operand, Window},
 };
 use crate::graph::{DType, Reduction};
 
-/// Bytes of a register, unless one row needs more: a dozen of them lie in the first-level cache.
-const REGISTER_BYTES: usize = 4096;
+/// Bytes that all registers of a program take together, about: they are to lie in the first-level cache.
+const REGISTERS_BYTES: usize = 48 * 1024;
+
+/// Bytes of a register at least and at most, unless one row needs more: shorter ones cost calls, longer ones gain nothing.
+const REGISTER_BYTES: [usize; 2] = [4096, 16384];
+
+/// Bytes of the rows of a matrix that are read twice in one tile: the second time from the second-level cache.
+const MATRIX_BYTES: usize = 256 * 1024;
 
 /// Additions that a task is worth.
 const TASK_WEIGHT: usize = 1 << 16;
@@ -76,6 +83,10 @@ pub(crate) enum Action {
     ReduceRows(Reduction),
     /// Adds the tile to one element for each column, or to one for all.
     Accumulate(Reduction, Along),
+    /// The products of rows of a matrix in memory with a vector there.
+    DotRows(MatrixVector),
+    /// Adds rows of a matrix in memory, each times an element of the tile, to one element for each of their columns.
+    AccumulateDot(MatrixVector),
 }
 
 /// Zeros around an array.
@@ -156,6 +167,7 @@ impl TileProgram {
         self.instructions.iter().filter_map(|instruction| match instruction.action {
             Action::Accumulate(_, Along::Columns) => Some((instruction, self.columns)),
             Action::Accumulate(_, Along::Rows) => Some((instruction, 1)),
+            Action::AccumulateDot(product) => Some((instruction, product.columns.size)),
             _ => None,
         })
     }
@@ -211,6 +223,7 @@ impl<'n> Builder<'n> {
         let of = &network.vertices[vertex];
         let extent = self.extent(match &of.kind {
             Kind::Reduce(reduce) if is_terminal(reduce) => count(&of.operands[0].access.sizes()),
+            Kind::DotColumns(product) => product.rows.size,
             _ => count(&of.sizes),
         });
         let (action, operands, dtype): (Action, SmallVec<[Place; 3]>, DType) = match &of.kind {
@@ -247,6 +260,16 @@ impl<'n> Builder<'n> {
                 let operand = self.operand(&of.operands[0], Extent::Full, vertex);
                 let operand = self.unsplat(operand, Extent::Full, of.dtype, vertex);
                 (Action::ReduceRows(reduce.kind), SmallVec::from_iter([operand]), of.dtype)
+            }
+            Kind::DotRows(product) => {
+                let operands = [0, 1].map(|position| self.start(&of.operands[position], of.dtype));
+                (Action::DotRows(*product), SmallVec::from_slice(&operands), of.dtype)
+            }
+            Kind::DotColumns(product) => {
+                let matrix = self.start(&of.operands[0], of.dtype);
+                let vector = self.operand(&of.operands[1], extent, vertex);
+                let vector = self.unsplat(vector, extent, of.dtype, vertex);
+                (Action::AccumulateDot(*product), SmallVec::from_slice(&[matrix, vector]), of.dtype)
             }
             _ => unreachable!("invariant: only these are fused"),
         };
@@ -350,6 +373,11 @@ impl<'n> Builder<'n> {
         output
     }
 
+    /// Where an array begins that is read in an order of its own.
+    fn start(&mut self, operand: &Operand, dtype: DType) -> Place {
+        self.memory(operand, operand.access.offset, dtype)
+    }
+
     fn memory(&mut self, operand: &Operand, offset: isize, dtype: DType) -> Place {
         self.remember(Memory { vertex: operand.vertex, offset, dtype }, Place::Memory)
     }
@@ -382,14 +410,23 @@ impl<'n> Builder<'n> {
         let widest = widest.chain(self.instructions.iter().map(|instruction| instruction.dtype.size())).max();
         let widest = widest.unwrap_or(1);
         let holds_rows = self.holds_rows();
-        let budget = (REGISTER_BYTES / widest).max(1);
+        let block = |instruction: &Instruction| match instruction.action {
+            Action::DotRows(product) | Action::AccumulateDot(product) => {
+                Some((MATRIX_BYTES / (product.columns.size * widest)).next_multiple_of(8))
+            }
+            _ => None,
+        };
+        let block = self.instructions.iter().filter_map(block).min();
+        let [least, most] = REGISTER_BYTES;
+        let bytes = (REGISTERS_BYTES / (n_registers + 1) / 1024 * 1024).clamp(least, most);
+        let budget = (bytes / widest).max(1).min(block.unwrap_or(usize::MAX));
         let tile = if holds_rows || self.columns <= budget {
             let rows = (budget / self.columns.max(1)).clamp(1, self.rows.max(1));
             [rows, self.columns.max(1)]
         } else {
             [1, budget]
         };
-        debug_assert!(tile[1] * widest <= LONGEST_ROW_BYTES.max(REGISTER_BYTES) * 2);
+        debug_assert!(tile[1] * widest <= LONGEST_ROW_BYTES.max(most) * 2);
         let mut program = TileProgram {
             rows: self.rows,
             columns: self.columns,
@@ -425,7 +462,7 @@ impl<'n> Builder<'n> {
             }
             _ => false,
         };
-        let is_cut = columns * 8 > REGISTER_BYTES && !self.holds_rows();
+        let is_cut = columns * 8 > REGISTER_BYTES[0] && !self.holds_rows();
         if is_cut {
             return 0;
         }
@@ -465,12 +502,17 @@ fn repeats_by_row(access: &Access, rows: usize, columns: usize) -> bool {
 
 /// The period of the operands that repeat along a line, as a bias does along the rows of a batch.
 fn period(network: &Network, cluster: &Cluster, n: usize) -> Option<usize> {
+    let is_product = |member: &usize| matches!(network.vertices[*member].kind, Kind::DotRows(_) | Kind::DotColumns(_));
+    if cluster.members.iter().any(is_product) {
+        return None;
+    }
     let operands = cluster.members.iter().flat_map(|member| &network.vertices[*member].operands);
     let repeats = |operand: &Operand| {
         let collapsed = operand.access.collapsed();
         let (first, rest) = collapsed.axes.split_first()?;
         let inner: usize = rest.iter().map(|axis| axis.size).product();
-        (first.stride == 0 && inner > 1 && inner * first.size == n && inner * 8 <= REGISTER_BYTES * 2).then_some(inner)
+        (first.stride == 0 && inner > 1 && inner * first.size == n && inner * 8 <= 2 * REGISTER_BYTES[0])
+            .then_some(inner)
     };
     operands.filter_map(repeats).max()
 }
@@ -526,6 +568,7 @@ impl TileProgram {
         let weight = |instruction: &Instruction| {
             let each = match &instruction.action {
                 Action::Apply(function) => function.weight(),
+                Action::DotRows(product) | Action::AccumulateDot(product) => 2 * product.columns.size,
                 _ => 2,
             };
             match instruction.extent {

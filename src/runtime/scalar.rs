@@ -120,7 +120,7 @@ fn is_elementwise(instruction: &Instruction) -> bool {
 fn is_known(instruction: &Instruction) -> bool {
     match &instruction.action {
         Action::Apply(Function::IntegerPower(exponent)) => i32::try_from(*exponent).is_ok(),
-        Action::Apply(Function::Cast(_)) => false,
+        Action::Apply(Function::Cast(_)) | Action::DotRows(_) | Action::AccumulateDot(_) => false,
         // One element makes no product or extreme of its own but itself.
         Action::Accumulate(kind, _) => matches!(kind, Reduction::Sum | Reduction::Max | Reduction::Min),
         _ => true,

@@ -8,12 +8,13 @@ use smallvec::SmallVec;
 
 use super::{
     instruction_set::InstructionSet,
+    matmul::{Accumulation, Operands, Product, ProductPlan},
     movement::{self, Run},
     vector::{self, Kernel, RowReduce, Splats},
 };
 use crate::{
     graph::{DType, Reduction},
-    plan::{Access, Action, Along, Extent, Function, Instruction, Number, Padding, Place, TileProgram},
+    plan::{Access, Action, Along, Extent, Function, Instruction, MatrixVector, Number, Padding, Place, TileProgram},
 };
 
 /// A tile program that is ready to run.
@@ -68,6 +69,37 @@ enum Resolved {
     AccumulateColumns(usize, usize),
     /// All elements into one.
     AccumulateAll(usize, RowReduce),
+    /// Rows of a matrix times a vector: bytes from row to row.
+    DotRows(Box<Blocks>, isize),
+    /// Rows of a matrix times elements, added up: position among the accumulators, bytes from row to row.
+    AccumulateDot(usize, Box<Blocks>, isize),
+}
+
+/// Products of as many rows as a tile has, and of those that the last tile has.
+#[derive(Debug)]
+struct Blocks {
+    full: usize,
+    plans: [ProductPlan; 2],
+}
+
+impl Blocks {
+    /// `product` makes the product of so many rows.
+    fn new(full: usize, last: usize, set: InstructionSet, product: impl Fn(usize) -> Product) -> Blocks {
+        let plans = [full, last].map(|rows| ProductPlan::new(&product(rows), set));
+        Blocks { full, plans }
+    }
+
+    fn scratch_bytes(&self) -> usize {
+        self.plans.iter().map(ProductPlan::scratch_bytes).max().unwrap_or(0)
+    }
+
+    /// # Safety
+    /// As for [`ProductPlan::run_task`], for the product of `rows` rows.
+    unsafe fn run(&self, rows: usize, operands: Operands, scratch: *mut u8) {
+        let plan = &self.plans[usize::from(rows != self.full)];
+        // SAFETY: by this function's contract.
+        (0..plan.n_tasks()).for_each(|task| unsafe { plan.run_task(task, operands, scratch) });
+    }
 }
 
 /// An address: that of an entry of the table, with so many bytes for each element and each row of the tile's start.
@@ -113,9 +145,11 @@ impl TileStep {
         let stride: usize = widths.sum();
         let mut accumulators: Vec<Accumulator> = Vec::new();
         for (instruction, width) in program.accumulators() {
-            let (Action::Accumulate(kind, _), Place::Memory(memory)) = (&instruction.action, instruction.output) else {
-                unreachable!("invariant: an accumulator is stored")
+            let kind = match &instruction.action {
+                Action::Accumulate(kind, _) => kind,
+                _ => &Reduction::Sum,
             };
+            let Place::Memory(memory) = instruction.output else { unreachable!("invariant: an accumulator is stored") };
             let partial = accumulators
                 .last()
                 .map_or(0, |last: &Accumulator| last.partial + (last.width * last.dtype.size()).next_multiple_of(64));
@@ -151,7 +185,16 @@ impl TileStep {
 
     /// Memory that each worker needs: registers, the table of addresses, and one element.
     pub(super) fn scratch_bytes(&self, n_memory: usize) -> usize {
-        self.n_registers_bytes + (N_FIXED + n_memory) * size_of::<*mut u8>() + 64
+        let products = self.calls.iter().map(|call| match &call.action {
+            Resolved::DotRows(blocks, _) | Resolved::AccumulateDot(_, blocks, _) => blocks.scratch_bytes(),
+            _ => 0,
+        });
+        self.table_end(n_memory) + products.max().unwrap_or(0)
+    }
+
+    /// Where the memory of products begins, behind registers and table.
+    fn table_end(&self, n_memory: usize) -> usize {
+        (self.n_registers_bytes + (N_FIXED + n_memory) * size_of::<*mut u8>()).next_multiple_of(64)
     }
 
     /// Goes through the tiles of one task.
@@ -223,6 +266,15 @@ impl Resolver<'_> {
                 let reduce = row_reduce(*kind, instruction.dtype, self.set);
                 Resolved::ReduceRows(reduce, accumulate(*kind, instruction.dtype, self.set))
             }
+            Action::DotRows(product) => {
+                let blocks = self.blocks(instruction, |rows| dot_rows(product, rows, instruction.dtype));
+                Resolved::DotRows(blocks, product.rows.stride * size as isize)
+            }
+            Action::AccumulateDot(product) => {
+                *n_accumulators += 1;
+                let blocks = self.blocks(instruction, |rows| dot_columns(product, rows, instruction.dtype));
+                Resolved::AccumulateDot(*n_accumulators - 1, blocks, product.rows.stride * size as isize)
+            }
             Action::Accumulate(kind, along) => {
                 *n_accumulators += 1;
                 match along {
@@ -234,15 +286,33 @@ impl Resolver<'_> {
                 }
             }
         };
-        let streams = !matches!(action, Resolved::Load(..) | Resolved::LoadPadded(..));
+        // The first operand of these is an array that is read in an order of its own, not element by element.
+        let n_whole = match action {
+            Resolved::Load(..) | Resolved::LoadPadded(..) | Resolved::AccumulateDot(..) => 1,
+            Resolved::DotRows(..) => 2,
+            _ => 0,
+        };
         let mut operands = [Address::default(); 3];
-        for (address, place) in operands.iter_mut().zip(&instruction.operands) {
+        for (position, (address, place)) in operands.iter_mut().zip(&instruction.operands).enumerate() {
             *address = self.address(*place, inputs);
-            if !streams {
+            if position < n_whole {
                 (address.per_element, address.per_row) = (0, 0);
             }
         }
         Call { action, extent: instruction.extent, output: self.address(instruction.output, output), operands }
+    }
+
+    /// Products for full tiles and for the last one.
+    fn blocks(&self, instruction: &Instruction, product: impl Fn(usize) -> Product) -> Box<Blocks> {
+        let program = self.program;
+        let (whole, tile) = match instruction.extent {
+            Extent::Full if program.cuts_rows() => (program.columns, program.tile[1]),
+            Extent::Full => (program.rows * program.columns, program.tile[0] * program.tile[1]),
+            Extent::Row => (program.rows, program.tile[0]),
+        };
+        let full = tile.min(whole);
+        let last = whole % full.max(1);
+        Box::new(Blocks::new(full, last, self.set, product))
     }
 
     fn kernel(&self, function: Function, instruction: &Instruction) -> Kernel {
@@ -321,6 +391,11 @@ impl Interpreter<'_> {
         }
     }
 
+    /// The part of the scratch that products use.
+    fn product_scratch(&self) -> *mut u8 {
+        self.task.scratch.wrapping_add(self.step.table_end(self.task.memory.len()))
+    }
+
     fn at(&self, address: Address, tile: &Tile) -> *mut u8 {
         let offset =
             address.offset as usize + address.per_element as usize * tile.start + address.per_row as usize * tile.row;
@@ -367,6 +442,14 @@ impl Interpreter<'_> {
                         accumulate(into, source.add(row * tile.columns * size), tile.columns);
                     }
                 }
+                Resolved::DotRows(blocks, stride) => {
+                    let (a, b) = (source.offset(stride * start as isize), self.at(call.operands[1], tile).cast_const());
+                    blocks.run(n, Operands { a, b, c: out }, self.product_scratch());
+                }
+                Resolved::AccumulateDot(position, blocks, stride) => {
+                    let (a, b) = (source.offset(stride * start as isize), self.at(call.operands[1], tile).cast_const());
+                    blocks.run(n, Operands { a, b, c: accumulators[*position] }, self.product_scratch());
+                }
                 Resolved::AccumulateAll(position, reduce) => {
                     let mut part = [0u64; 1];
                     reduce(part.as_mut_ptr().cast(), source, 1, n);
@@ -374,6 +457,36 @@ impl Interpreter<'_> {
                 }
             }
         }
+    }
+}
+
+/// `rows` rows of the matrix times the vector.
+fn dot_rows(product: &MatrixVector, rows: usize, dtype: DType) -> Product {
+    Product {
+        batch: SmallVec::new(),
+        m: rows,
+        n: 1,
+        k: product.columns.size,
+        a: [product.rows.stride, product.columns.stride],
+        b: [product.vector, 1],
+        c: [1, 1],
+        output: Accumulation::Overwrite,
+        dtype,
+    }
+}
+
+/// The transposed rows of the matrix times `rows` elements, added to what is there.
+fn dot_columns(product: &MatrixVector, rows: usize, dtype: DType) -> Product {
+    Product {
+        batch: SmallVec::new(),
+        m: product.columns.size,
+        n: 1,
+        k: rows,
+        a: [product.columns.stride, product.rows.stride],
+        b: [1, 1],
+        c: [1, 1],
+        output: Accumulation::Add,
+        dtype,
     }
 }
 

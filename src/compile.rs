@@ -11,8 +11,9 @@ use crate::{
     check::Evaluator,
     graph::{Expr, Graph, IntoResults, NodeId, Op, Site},
     parameters::{Layout, ParameterSpec, Parameters},
+    pool::available_threads,
     program::{CompileError, Declaration, Engine, Program, Runner, Signature, TrainingStep},
-    runtime::{Machine, available_threads},
+    runtime::Machine,
     simplify::{Rewrites, simplify},
 };
 

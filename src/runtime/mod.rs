@@ -9,7 +9,6 @@ mod matmul;
 mod movement;
 mod plain;
 mod plain_step;
-mod pool;
 mod product;
 mod scalar;
 mod tape;
@@ -17,5 +16,4 @@ mod tile;
 mod vector;
 
 pub(crate) use machine::Machine;
-pub(crate) use pool::available_threads;
 pub use vector::error_table;

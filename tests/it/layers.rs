@@ -10,6 +10,7 @@ use std::{
 const ALLOWED: &[(&str, &[&str])] = &[
     ("graph", &[]),
     ("names", &[]),
+    ("pool", &[]),
     ("vectorize", &[]),
     ("ops", &["graph"]),
     ("text", &["graph", "ops"]),
@@ -22,8 +23,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("program", &["graph", "names", "ops", "parameters"]),
     ("check", &["graph", "ops", "program"]),
     ("plan", &["graph", "ops"]),
-    ("runtime", &["graph", "ops", "plan", "program"]),
-    ("compile", &["check", "graph", "parameters", "program", "runtime", "simplify"]),
+    ("runtime", &["graph", "ops", "plan", "pool", "program", "vectorize"]),
+    ("compile", &["check", "graph", "parameters", "pool", "program", "runtime", "simplify"]),
 ];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {

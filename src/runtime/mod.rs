@@ -15,5 +15,5 @@ mod tape;
 mod tile;
 mod vector;
 
-pub(crate) use machine::Machine;
+pub(crate) use machine::{Machine, Part};
 pub use vector::error_table;

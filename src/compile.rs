@@ -11,9 +11,10 @@ use crate::{
     check::Evaluator,
     graph::{Expr, Graph, IntoResults, NodeId, Op, Site},
     parameters::{Layout, ParameterSpec, Parameters},
+    pool::available_threads,
     program::{CompileError, Declaration, Engine, Program, Runner, Signature, TrainingStep},
-    runtime::{Machine, available_threads},
-    simplify::{Rewrites, simplify},
+    runtime::{Machine, Part},
+    simplify::{Rewrites, Simplified, simplify},
 };
 
 /// How a graph is compiled.
@@ -157,17 +158,15 @@ impl Graph {
         self.check()?;
         let signature = self.signature(results)?;
         let ids: Vec<NodeId> = results.iter().map(|(_, result)| result.id()).collect();
+        let leaves = |graph: &Graph| -> Vec<Option<NodeId>> {
+            signature.fed().map(|declaration| Some(graph.named(&declaration.name)?.id())).collect()
+        };
         let engine: Box<dyn Engine> = match options.evaluation {
-            Evaluation::Reference => {
-                let leaf = |declaration: &Declaration| self.named(&declaration.name).map(|leaf| leaf.id());
-                let leaves: Vec<NodeId> = signature.fed().filter_map(leaf).collect();
-                Box::new(Evaluator::new(self, &leaves, &ids))
-            }
+            Evaluation::Reference => evaluator(self, &leaves(self), &ids),
             Evaluation::Compiled => {
-                let simplified = simplify(self, &ids, &options.rewrites);
-                let leaf = |declaration: &Declaration| simplified.graph.named(&declaration.name).map(|leaf| leaf.id());
-                let leaves = signature.fed().map(leaf).collect();
-                Box::new(Machine::new(simplified.graph, leaves, simplified.results, options.threads))
+                let Simplified { graph, results, .. } = simplify(self, &ids, &options.rewrites);
+                let part = Part { leaves: leaves(&graph), graph, results };
+                Box::new(Machine::new(part, options.threads, evaluator))
             }
         };
         Ok(Runner::new(signature, engine))
@@ -223,4 +222,9 @@ impl Graph {
             None => Ok(first_use.into_keys().collect()),
         }
     }
+}
+
+/// The engine that goes through a graph operation by operation.
+fn evaluator(graph: &Graph, leaves: &[Option<NodeId>], results: &[NodeId]) -> Box<dyn Engine> {
+    Box::new(Evaluator::new(graph, leaves, results))
 }

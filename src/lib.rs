@@ -14,6 +14,7 @@ pub mod ops;
 pub mod optim;
 pub mod parameters;
 mod plan;
+mod pool;
 pub mod program;
 mod runtime;
 pub mod simplify;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use ndarray::ArrayD;
 
+use super::finite::{NonFinite, non_finite};
 use crate::{
     graph::{Bindings, Graph, NodeId, Op, Site, Type, Value, ValueView, ValueViewMut},
     ops::{self, Evaluation, Real},
@@ -38,13 +39,13 @@ struct Step {
 }
 
 impl Evaluator {
-    /// The part of `graph` that `results` need; `leaves` are fed, in this order.
-    pub(crate) fn new(graph: &Graph, leaves: &[NodeId], results: &[NodeId]) -> Evaluator {
+    /// The part of `graph` that `results` need; `leaves` are fed, in this order, and may be missing from it.
+    pub(crate) fn new(graph: &Graph, leaves: &[Option<NodeId>], results: &[NodeId]) -> Evaluator {
         let ids = graph.ancestors(results);
         let mut position_of = vec![usize::MAX; ids.last().map_or(0, |id| id.index() + 1)];
         let mut leaf_of = vec![None; graph.len()];
         for (position, leaf) in leaves.iter().enumerate() {
-            leaf_of[leaf.index()] = Some(position);
+            leaf.iter().for_each(|leaf| leaf_of[leaf.index()] = Some(position));
         }
         let mut steps = Vec::with_capacity(ids.len());
         for (position, id) in ids.into_iter().enumerate() {
@@ -84,17 +85,29 @@ impl Evaluator {
         leaves: &[Value<R>],
         bindings: &Bindings,
     ) -> Result<Vec<Value<R>>, RunError> {
+        let values = self.walk(leaves, bindings, |_, _, _| Ok(()))?;
+        let result = |position: &usize| values[*position].clone().expect("invariant: results are kept to the end");
+        Ok(self.results.iter().map(result).collect())
+    }
+
+    /// Computes step after step and shows each to `look`, with what its operands are; gives the values that are left.
+    fn walk<R: Real>(
+        &self,
+        leaves: &[Value<R>],
+        bindings: &Bindings,
+        look: impl Fn(&Step, &[Option<Value<R>>], &Value<R>) -> Result<(), RunError>,
+    ) -> Result<Vec<Option<Value<R>>>, RunError> {
         let mut values: Vec<Option<Value<R>>> = vec![None; self.steps.len()];
         for (position, step) in self.steps.iter().enumerate() {
             let value = match step.leaf {
                 Some(leaf) => leaves[leaf].clone(),
                 None => step.evaluate(&values, bindings)?,
             };
+            look(step, &values, &value)?;
             values[position] = Some(value);
             step.last_uses.iter().for_each(|operand| values[*operand] = None);
         }
-        let result = |position: &usize| values[*position].clone().expect("invariant: results are kept to the end");
-        Ok(self.results.iter().map(result).collect())
+        Ok(values)
     }
 }
 
@@ -110,6 +123,38 @@ impl Step {
             site: self.site,
             fault,
         })
+    }
+
+    /// That it makes no NaN and no infinity out of finite operands. What has no operands is a constant, and meant.
+    fn expect_finite(&self, values: &[Option<Value>], value: &Value) -> Result<(), RunError> {
+        let is_finite = |operand: &usize| values[*operand].as_ref().is_none_or(|value| non_finite(value).is_none());
+        if self.operands.is_empty() {
+            return Ok(());
+        }
+        match non_finite(value) {
+            Some(found) if self.operands.iter().all(is_finite) => {
+                let NonFinite { element, value, n_elements } = found;
+                let (operation, node, site) = (self.op.name(), self.node, self.site);
+                Err(RunError::NonFinite { operation, node, site, value, element, n_elements })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// That what is fed to it is finite, if it is a leaf.
+    fn expect_finite_leaf(&self, leaves: &[Value]) -> Result<(), RunError> {
+        let name = match &self.op {
+            Op::Input(input) => &input.name.0,
+            Op::Parameter(parameter) => &parameter.name.0,
+            _ => return Ok(()),
+        };
+        match self.leaf.and_then(|leaf| non_finite(&leaves[leaf])) {
+            Some(NonFinite { element, value, n_elements }) => {
+                let name = name.to_string();
+                Err(RunError::NonFiniteLeaf { name, site: self.site, value, element, n_elements })
+            }
+            None => Ok(()),
+        }
     }
 }
 
@@ -148,6 +193,13 @@ impl Engine for Evaluator {
 
     fn result(&self, position: usize) -> ValueView<'_> {
         self.attached.as_ref().expect("invariant: arrays were attached").2[position].view()
+    }
+
+    fn check(&mut self, leaves: &[ValueView<'_>], bindings: &Bindings) -> Result<(), RunError> {
+        let leaves: Vec<Value> = leaves.iter().map(ValueView::to_value).collect();
+        self.steps.iter().try_for_each(|step| step.expect_finite_leaf(&leaves))?;
+        self.walk(&leaves, bindings, Step::expect_finite)?;
+        Ok(())
     }
 
     /// One step for the whole: nobody tunes the reference.

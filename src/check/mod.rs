@@ -5,6 +5,7 @@
 
 mod dual;
 mod evaluator;
+mod finite;
 mod naive;
 mod prove;
 mod random;

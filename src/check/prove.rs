@@ -341,8 +341,9 @@ fn evaluate<R: Real>(
     results: &[Expr<'_>],
     values: &[Value<R>],
 ) -> Result<Vec<Value<R>>, RunError> {
-    let ids = |exprs: &[Expr<'_>]| -> Vec<NodeId> { exprs.iter().map(Expr::id).collect() };
-    Evaluator::new(graph, &ids(leaves), &ids(results)).evaluate(values, &Bindings::new())
+    let leaves: Vec<Option<NodeId>> = leaves.iter().map(|leaf| Some(leaf.id())).collect();
+    let results: Vec<NodeId> = results.iter().map(Expr::id).collect();
+    Evaluator::new(graph, &leaves, &results).evaluate(values, &Bindings::new())
 }
 
 fn close(property: &'static str, position: usize, [found, expected]: [f64; 2], tolerance: f64) -> Result<(), Disproof> {

@@ -2,11 +2,11 @@
 //! does not. It follows the steps with a map of who wrote which byte, and knows nothing of how places were chosen (the
 //! idea of regalloc2's checker).
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Range};
 
 use thiserror::Error;
 
-use super::{Plan, Storage, Work};
+use super::{Kind, Place, Plan, Step, Storage, Work};
 
 /// A read or write that goes wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -20,18 +20,32 @@ pub(crate) enum Clash {
         vertex: usize,
     },
     /// A step writes over what it reads or writes itself.
-    #[error("step {step} writes vertex {vertex} over another array that it uses")]
+    #[error("step {step} writes over vertex {vertex}, which it uses too")]
     Overwritten {
+        /// The step.
+        step: usize,
+        /// What it writes over.
+        vertex: usize,
+    },
+    /// A step writes what it does not say, or says that it writes what it does not.
+    #[error("step {step} does not write the vertices that it says")]
+    Undeclared {
+        /// The step.
+        step: usize,
+    },
+    /// A step writes where nothing is written, or another value's result.
+    #[error("step {step} writes vertex {vertex}, which lies nowhere, in an input or constant, or in another's result")]
+    Misplaced {
         /// The step.
         step: usize,
         /// What it writes.
         vertex: usize,
     },
-    /// A value lies beyond the end of the arena.
-    #[error("vertex {vertex} lies beyond the arena")]
+    /// A step uses bytes beyond the end of the arena.
+    #[error("step {step} writes beyond the arena")]
     Outside {
-        /// The value.
-        vertex: usize,
+        /// The step.
+        step: usize,
     },
     /// A result is never computed.
     #[error("result {result} is never written")]
@@ -43,47 +57,96 @@ pub(crate) enum Clash {
 
 /// That every read of every step sees the value that it means.
 pub(crate) fn check(plan: &Plan) -> Result<(), Clash> {
-    let mut arena = Owners::default();
-    let mut is_written = vec![false; plan.network.vertices.len()];
+    let mut memory = Memory { plan, arena: Owners::default(), is_written: vec![false; plan.network.vertices.len()] };
     for (position, step) in plan.steps.iter().enumerate() {
-        for vertex in operands(plan, &step.work) {
-            let is_there = match plan.places[vertex] {
-                Storage::Nowhere => false,
-                Storage::Leaf(_) | Storage::Constant => true,
-                Storage::Output(_) => is_written[vertex],
-                Storage::Arena(start) => arena.owns(vertex, start, plan.network.vertices[vertex].bytes()),
-            };
-            if !is_there {
-                return Err(Clash::Lost { step: position, vertex });
-            }
+        let reads = operands(plan, &step.work);
+        if let Some(vertex) = reads.iter().copied().find(|vertex| !memory.holds(*vertex)) {
+            return Err(Clash::Lost { step: position, vertex });
         }
-        let mut used: Vec<(usize, usize)> = Vec::new();
-        let range = |vertex: usize| match plan.places[vertex] {
-            Storage::Arena(start) => Some((start, start + plan.network.vertices[vertex].bytes())),
+        let mut declared = step.writes.clone();
+        declared.sort_unstable();
+        if declared != written(&step.work) {
+            return Err(Clash::Undeclared { step: position });
+        }
+        memory.expect_room(position, &reads)?;
+        memory.write(step);
+    }
+    let missing = plan.network.results.iter().position(|result| !memory.is_written[*result]);
+    missing.map_or(Ok(()), |result| Err(Clash::Missing { result }))
+}
+
+/// What lies where between two steps.
+struct Memory<'p> {
+    plan: &'p Plan,
+    arena: Owners,
+    is_written: Vec<bool>,
+}
+
+impl Memory<'_> {
+    /// Whether a vertex can be read.
+    fn holds(&self, vertex: usize) -> bool {
+        let of = &self.plan.network.vertices[vertex];
+        match (self.plan.places[vertex], &of.kind) {
+            (Storage::Leaf(place), Kind::Leaf(leaf)) => place == *leaf,
+            (Storage::Constant, Kind::Constant(_)) => true,
+            (Storage::Output(_), _) => self.is_written[vertex],
+            (Storage::Arena(start), _) => self.arena.owns(vertex, start, of.bytes()),
+            _ => false,
+        }
+    }
+
+    /// The bytes of the arena that a vertex has.
+    fn range(&self, vertex: usize) -> Option<Range<usize>> {
+        match self.plan.places[vertex] {
+            Storage::Arena(start) => Some(start..start + self.plan.network.vertices[vertex].bytes()),
             _ => None,
-        };
-        used.extend(operands(plan, &step.work).into_iter().filter_map(range));
-        used.push((step.partials.0, step.partials.0 + step.partials.1));
-        for vertex in step.writes.iter().copied() {
-            is_written[vertex] = true;
-            let Some((start, end)) = range(vertex) else { continue };
-            if end > plan.arena_bytes {
-                return Err(Clash::Outside { vertex });
-            }
-            if used.iter().any(|(from, to)| from.max(&start) < to.min(&end)) {
-                return Err(Clash::Overwritten { step: position, vertex });
-            }
-            used.push((start, end));
         }
-        arena.write(usize::MAX, step.partials.0, step.partials.1);
+    }
+
+    /// That what a step writes lies within the arena and apart, and is its own to write.
+    fn expect_room(&self, position: usize, reads: &[usize]) -> Result<(), Clash> {
+        let step = &self.plan.steps[position];
+        let partials = step.partials.0..step.partials.0 + step.partials.1;
+        let ranges = |vertices: &[usize]| -> Vec<(usize, Range<usize>)> {
+            vertices.iter().filter_map(|vertex| Some((*vertex, self.range(*vertex)?))).collect()
+        };
+        let (mut used, writes) = (ranges(reads), ranges(&step.writes));
+        if writes.iter().map(|(_, range)| range).chain([&partials]).any(|range| range.end > self.plan.arena_bytes) {
+            return Err(Clash::Outside { step: position });
+        }
+        for (vertex, range) in writes {
+            if let Some((vertex, _)) = used.iter().find(|(_, other)| overlap(other, &range)) {
+                return Err(Clash::Overwritten { step: position, vertex: *vertex });
+            }
+            used.push((vertex, range));
+        }
+        if let Some((vertex, _)) = used.iter().find(|(_, other)| overlap(other, &partials)) {
+            return Err(Clash::Overwritten { step: position, vertex: *vertex });
+        }
+        let may_be_written = |vertex: &&usize| match self.plan.places[**vertex] {
+            Storage::Arena(_) => true,
+            Storage::Output(result) => self.plan.network.results.get(result) == Some(*vertex),
+            Storage::Nowhere | Storage::Leaf(_) | Storage::Constant => false,
+        };
+        match step.writes.iter().find(|vertex| !may_be_written(vertex)) {
+            Some(vertex) => Err(Clash::Misplaced { step: position, vertex: *vertex }),
+            None => Ok(()),
+        }
+    }
+
+    fn write(&mut self, step: &Step) {
+        self.arena.write(usize::MAX, step.partials.0, step.partials.1);
         for vertex in step.writes.iter().copied() {
-            if let Some((start, end)) = range(vertex) {
-                arena.write(vertex, start, end - start);
+            self.is_written[vertex] = true;
+            if let Some(range) = self.range(vertex) {
+                self.arena.write(vertex, range.start, range.len());
             }
         }
     }
-    let missing = plan.network.results.iter().position(|result| !is_written[*result]);
-    missing.map_or(Ok(()), |result| Err(Clash::Missing { result }))
+}
+
+fn overlap(one: &Range<usize>, other: &Range<usize>) -> bool {
+    one.start.max(other.start) < one.end.min(other.end)
 }
 
 /// The vertices whose memory a step's own description reads.
@@ -95,6 +158,24 @@ fn operands(plan: &Plan, work: &Work) -> Vec<usize> {
             let own: Vec<usize> = program.instructions.iter().map(|instruction| instruction.vertex).collect();
             let all = program.memory.iter().map(|memory| memory.vertex);
             all.filter(|vertex| !own.contains(vertex)).collect()
+        }
+    }
+}
+
+/// The vertices whose memory a step's own description writes, in ascending order.
+fn written(work: &Work) -> Vec<usize> {
+    match work {
+        Work::Contraction(vertex, _) | Work::Primitive(vertex, _) => vec![*vertex],
+        Work::Tile(program) => {
+            let mut written: Vec<usize> = program
+                .instructions
+                .iter()
+                .filter(|instruction| matches!(instruction.output, Place::Memory(_) | Place::Element(_)))
+                .map(|instruction| instruction.vertex)
+                .collect();
+            written.sort_unstable();
+            written.dedup();
+            written
         }
     }
 }

@@ -15,6 +15,8 @@ mod network;
 mod order;
 mod product;
 mod show;
+#[cfg(test)]
+mod tests;
 mod tile;
 
 pub(crate) use access::{Access, count, offsets};

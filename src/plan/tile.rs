@@ -227,16 +227,7 @@ impl<'n> Builder<'n> {
             _ => count(&of.sizes),
         });
         let (action, operands, dtype): (Action, SmallVec<[Place; 3]>, DType) = match &of.kind {
-            Kind::Map(function) => {
-                let mut operands: SmallVec<[Place; 3]> =
-                    of.operands.iter().map(|operand| self.operand(operand, extent, vertex)).collect();
-                let dtype = network.vertices[of.operands[of.operands.len().min(2) - 1].vertex].dtype;
-                if let Function::IntegerPower(exponent) = function {
-                    operands.push(self.number(Number::integer(DType::I64, *exponent)));
-                }
-                self.avoid_splats_alone(&mut operands, extent, vertex);
-                (Action::Apply(*function), operands, dtype)
-            }
+            Kind::Map(function) => self.map(*function, extent, vertex),
             Kind::Copy => {
                 let operand = &of.operands[0];
                 let (place, access) = match network.vertices[operand.vertex].kind {
@@ -280,6 +271,20 @@ impl<'n> Builder<'n> {
         };
         self.place_of.insert(vertex, output);
         self.instructions.push(Instruction { action, output, operands, dtype, extent, vertex });
+    }
+
+    /// An elementwise function with its operands.
+    fn map(&mut self, function: Function, extent: Extent, vertex: usize) -> (Action, SmallVec<[Place; 3]>, DType) {
+        let network = self.network;
+        let of = &network.vertices[vertex];
+        let mut operands: SmallVec<[Place; 3]> =
+            of.operands.iter().map(|operand| self.operand(operand, extent, vertex)).collect();
+        let dtype = network.vertices[of.operands[of.operands.len().min(2) - 1].vertex].dtype;
+        if let Function::IntegerPower(exponent) = function {
+            operands.push(self.number(Number::integer(DType::I64, exponent)));
+        }
+        self.avoid_splats_alone(&mut operands, extent, vertex);
+        (Action::Apply(function), operands, dtype)
     }
 
     /// Which elements an array of so many has.

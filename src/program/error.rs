@@ -192,6 +192,39 @@ pub enum RunError {
         /// Where it was written.
         site: Site,
     },
+    /// An operation that makes NaN or infinity out of finite numbers; only a checked run looks for it.
+    #[error(
+        "`{operation}` (node %{node}) at {site} makes {value} of finite numbers, at {element:?}{}",
+        others(*n_elements)
+    )]
+    NonFinite {
+        /// The operation.
+        operation: &'static str,
+        /// The node's number in the simplified graph.
+        node: usize,
+        /// Where it was written.
+        site: Site,
+        /// The first element that is not finite.
+        value: f64,
+        /// Where that element is, along each axis.
+        element: Vec<usize>,
+        /// How many elements are not finite.
+        n_elements: usize,
+    },
+    /// An input or parameter that is not finite; only a checked run looks for it.
+    #[error("{name:?} (declared at {site}) is {value} at {element:?}{}", others(*n_elements))]
+    NonFiniteLeaf {
+        /// Name of the input or parameter.
+        name: String,
+        /// Where it was declared.
+        site: Site,
+        /// The first element that is not finite.
+        value: f64,
+        /// Where that element is, along each axis.
+        element: Vec<usize>,
+        /// How many elements are not finite.
+        n_elements: usize,
+    },
     /// An operation that has no value for these numbers.
     #[error("`{operation}` (node %{node}) at {site}: {fault}")]
     Node {
@@ -204,6 +237,14 @@ pub enum RunError {
         /// What is wrong.
         fault: Fault,
     },
+}
+
+/// How many elements there are like the first.
+fn others(n_elements: usize) -> String {
+    match n_elements {
+        0 | 1 => String::new(),
+        _ => format!(" and {} more", n_elements - 1),
+    }
 }
 
 /// The text for people, because that is what a `main` that returns an error prints.

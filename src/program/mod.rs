@@ -48,6 +48,9 @@ pub(crate) trait Engine: Send + fmt::Debug {
     /// An attached result.
     fn result(&self, position: usize) -> ValueView<'_>;
 
+    /// Goes through all operations one by one and names the first that makes NaN or infinity out of finite numbers.
+    fn check(&mut self, leaves: &[ValueView<'_>], bindings: &Bindings) -> Result<(), RunError>;
+
     /// Runs `n_runs` times and gives the shortest time of each step.
     fn profile(
         &mut self,
@@ -145,9 +148,47 @@ impl Program {
     ) -> Result<Outputs, RunError> {
         let mut leaves = Vec::new();
         self.runner.bind(parameters, inputs, &mut leaves)?;
+        self.compute(&leaves)
+    }
+
+    /// [`Program::run`], if no operation makes NaN or infinity out of finite numbers; else the first that does.
+    ///
+    /// Every operation of the simplified graph is first evaluated by itself, by the plainest means: this is for finding
+    /// out where a NaN came from, and many times slower than a run. A constant may be infinite, as masks are; what
+    /// follows from that is not reported, since not all operands are finite then. An array that is fed may not.
+    ///
+    /// # Errors
+    /// As for [`Program::run`]; also [`RunError::NonFinite`] with the operation and its line, and
+    /// [`RunError::NonFiniteLeaf`] with the input or parameter.
+    ///
+    /// # Example
+    /// ```
+    /// use ndarray::array;
+    /// use pullback::{Graph, Parameters, RunError};
+    /// let g = Graph::new();
+    /// let x = g.input_of::<f64>("x", (3,));
+    /// let mut program = g.compile([("y", (1.0 - x).log().sum())])?;
+    /// let error = program.run_checked(&Parameters::default(), [("x", (&array![0.5, 1.0, 0.25]).into())]).unwrap_err();
+    /// let RunError::NonFinite { operation: "log", value, element, .. } = &error else { panic!("{error}") };
+    /// assert_eq!((*value, element.as_slice()), (f64::NEG_INFINITY, &[1][..]));
+    /// println!("{error}"); // `log` (node %3) at src/main.rs:5:51 makes -inf of finite numbers, at [1]
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn run_checked<'a, 'n, 'i: 'a>(
+        &mut self,
+        parameters: &'a Parameters,
+        inputs: impl IntoIterator<Item = (&'n str, ValueView<'i>)>,
+    ) -> Result<Outputs, RunError> {
+        let mut leaves = Vec::new();
+        self.runner.bind(parameters, inputs, &mut leaves)?;
+        self.runner.check(&leaves)?;
+        self.compute(&leaves)
+    }
+
+    fn compute(&mut self, leaves: &[ValueView<'_>]) -> Result<Outputs, RunError> {
         let mut values = self.runner.zeros(0)?;
         let mut views: Vec<ValueViewMut<'_>> = values.iter_mut().map(Value::view_mut).collect();
-        self.runner.run(&leaves, &mut views)?;
+        self.runner.run(leaves, &mut views)?;
         Ok(Outputs::new(self.runner.names(0).zip(values)))
     }
 

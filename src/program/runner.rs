@@ -111,6 +111,11 @@ impl Runner {
         &mut *self.engine
     }
 
+    /// That no operation makes NaN or infinity out of finite numbers.
+    pub(super) fn check(&mut self, leaves: &[ValueView<'_>]) -> Result<(), RunError> {
+        self.engine.check(leaves, &self.binder.bindings)
+    }
+
     /// Runs `n_runs` times on arrays of its own and gives the shortest time of each step.
     pub(super) fn profile<'n, 'i>(
         &mut self,

@@ -60,6 +60,41 @@ impl TrainingStep {
         }
         let mut leaves = self.runner.take_leaves();
         self.runner.bind(parameters, inputs, &mut leaves)?;
+        self.compute(leaves, gradients)
+    }
+
+    /// [`TrainingStep::run`], if no operation, of the gradients' too, makes NaN or infinity out of finite numbers; else
+    /// the first that does. See [`Program::run_checked`](super::Program::run_checked).
+    ///
+    /// # Errors
+    /// As for [`Program::run_checked`](super::Program::run_checked).
+    ///
+    /// # Example
+    /// ```
+    /// use pullback::{Graph, Initializer, RunError};
+    /// let g = Graph::new();
+    /// let w = g.parameter("w", (2,), Initializer::Zeros);
+    /// let mut step = g.compile_training(w.square().sum().sqrt())?;
+    /// // The loss is 0, and its gradient would be 0/0.
+    /// let error = step.run_checked(&g.initialize(0)?, []).unwrap_err();
+    /// assert!(matches!(error, RunError::NonFinite { .. }), "{error}");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn run_checked<'a, 'n, 'i: 'a>(
+        &mut self,
+        parameters: &'a Parameters,
+        inputs: impl IntoIterator<Item = (&'n str, ValueView<'i>)>,
+    ) -> Result<TrainingOutput, RunError> {
+        let mut gradients = Gradients::zeros(self.layout_for(parameters));
+        let mut leaves = self.runner.take_leaves();
+        self.runner.bind(parameters, inputs, &mut leaves)?;
+        self.runner.check(&leaves)?;
+        let (loss, outputs) = self.compute(leaves, &mut gradients)?;
+        Ok(TrainingOutput { loss, gradients, outputs })
+    }
+
+    /// The loss and its gradients for leaves that are bound.
+    fn compute(&mut self, leaves: Vec<ValueView<'_>>, gradients: &mut Gradients) -> Result<(f64, Outputs), RunError> {
         let n_others = 1 + self.layout.len();
         let mut loss = Loss::new(self.runner.signature.outputs[0].ty.dtype);
         let mut values = self.runner.zeros(n_others)?;

@@ -11,12 +11,16 @@ use crate::{
 /// Tapes that are kept; the one that was not used for longest goes first.
 const MOST_TAPES: usize = 16;
 
+/// Makes the engine that evaluates a graph operation by operation, of its leaves and results.
+pub(crate) type MakeChecker = fn(&Graph, &[Option<NodeId>], &[NodeId]) -> Box<dyn Engine>;
+
 /// Runs plans of one graph.
 #[derive(Debug)]
 pub(crate) struct Machine {
-    graph: Graph,
-    leaves: Vec<Option<NodeId>>,
-    results: Vec<NodeId>,
+    part: Part,
+    /// Fused steps have no values between operations, so another engine looks at those; made at the first need.
+    make_checker: MakeChecker,
+    checker: Option<Box<dyn Engine>>,
     n_threads: usize,
     /// The last used first.
     tapes: Vec<(Bindings, Tape)>,
@@ -24,14 +28,24 @@ pub(crate) struct Machine {
     attached: Option<Tape>,
 }
 
+/// What of a graph is run.
+#[derive(Debug)]
+pub(crate) struct Part {
+    pub(crate) graph: Graph,
+    /// What is fed, in this order; what the results do not need may be missing from the graph.
+    pub(crate) leaves: Vec<Option<NodeId>>,
+    pub(crate) results: Vec<NodeId>,
+}
+
 impl Machine {
-    /// The part of `graph` that `results` need; `leaves` are fed, in this order, and may be missing from it.
-    pub(crate) fn new(graph: Graph, leaves: Vec<Option<NodeId>>, results: Vec<NodeId>, n_threads: usize) -> Machine {
-        Machine { graph, leaves, results, n_threads, tapes: Vec::new(), attached: None }
+    /// Plans and runs `part` on at most so many threads.
+    pub(crate) fn new(part: Part, n_threads: usize, make_checker: MakeChecker) -> Machine {
+        Machine { part, make_checker, checker: None, n_threads, tapes: Vec::new(), attached: None }
     }
 
     fn plan(&self, bindings: &Bindings) -> Result<Plan, RunError> {
-        Plan::new(&self.graph, &self.leaves, &self.results, bindings).map_err(RunError::from)
+        let Part { graph, leaves, results } = &self.part;
+        Plan::new(graph, leaves, results, bindings).map_err(RunError::from)
     }
 
     fn tape(&mut self, bindings: &Bindings) -> Result<&mut Tape, RunError> {
@@ -85,6 +99,12 @@ impl Engine for Machine {
 
     fn result(&self, position: usize) -> ValueView<'_> {
         self.attached.as_ref().expect("invariant: arrays were attached").result(position)
+    }
+
+    fn check(&mut self, leaves: &[ValueView<'_>], bindings: &Bindings) -> Result<(), RunError> {
+        let Part { graph, leaves: ids, results } = &self.part;
+        let checker = self.checker.get_or_insert_with(|| (self.make_checker)(graph, ids, results));
+        checker.check(leaves, bindings)
     }
 
     fn profile(

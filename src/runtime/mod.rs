@@ -9,13 +9,11 @@ mod matmul;
 mod movement;
 mod plain;
 mod plain_step;
-mod pool;
 mod product;
 mod scalar;
 mod tape;
 mod tile;
 mod vector;
 
-pub(crate) use machine::Machine;
-pub(crate) use pool::available_threads;
+pub(crate) use machine::{Machine, Part};
 pub use vector::error_table;

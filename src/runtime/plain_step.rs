@@ -5,14 +5,12 @@
 
 use std::sync::Mutex;
 
-use super::{
-    plain::{Data, DataMut, Place, Plain},
-    pool::Team,
-};
+use super::plain::{Data, DataMut, Place, Plain};
 use crate::{
     graph::{Bindings, DType, Op, Type, Value, ValueView},
     ops::{self, Evaluation, Fault},
     plan::{Network, count},
+    pool::Team,
 };
 
 /// A primitive that is ready to run.

@@ -11,7 +11,6 @@ use super::{
     convolve::ConvolutionStep,
     instruction_set::InstructionSet,
     plain_step::PlainStep,
-    pool::Team,
     product::ProductStep,
     scalar::ScalarStep,
     tile::{Task, TileStep},
@@ -20,6 +19,7 @@ use crate::{
     graph::{Bindings, Op, Value, ValueView, ValueViewMut},
     ops::Fault,
     plan::{Kind, Origin, Plan, PlanError, Storage, Work, memory::ALIGNMENT},
+    pool::Team,
     program::RunError,
 };
 

@@ -8,6 +8,7 @@ fn after_place(text: &str) -> &str {
 }
 
 mod autodiff;
+mod checked;
 mod compiled;
 mod diagnostics;
 mod gradients;

@@ -1,0 +1,232 @@
+//! The check of plans can fail: plans of random graphs with gradients pass it, and each way to break one is found.
+
+use super::{
+    Kind, Plan, Storage, Work,
+    check::{Clash, check},
+};
+use crate::{
+    check::random_graph,
+    graph::{Bindings, Expr, NodeId},
+};
+
+/// The plan of a random graph with its gradients.
+fn plan(seed: u64) -> Plan {
+    let random = random_graph(seed, 6 + (seed as usize) % 20);
+    let g = &random.graph;
+    let inputs: Vec<Expr<'_>> = random.inputs.iter().map(|input| g.expr(*input)).collect();
+    let loss = g.expr(random.result);
+    let results: Vec<NodeId> = g.gradients(loss, &inputs).into_iter().chain([loss]).map(|result| result.id()).collect();
+    let leaves: Vec<Option<NodeId>> = random.inputs.iter().copied().map(Some).collect();
+    Plan::new(g, &leaves, &results, &Bindings::new()).expect("all sizes are known")
+}
+
+const SEEDS: std::ops::Range<u64> = 0..16;
+
+/// Calls `corrupt` with each plan, which it gives back as it was, and wants some corruptions to have been tried.
+fn with_plans(mut corrupt: impl FnMut(&mut Plan) -> usize) {
+    let mut n_tried = 0;
+    for seed in SEEDS {
+        let mut plan = plan(seed);
+        assert_eq!(check(&plan), Ok(()), "seed {seed}");
+        n_tried += corrupt(&mut plan);
+        assert_eq!(check(&plan), Ok(()), "seed {seed}: the corruption was not undone");
+    }
+    assert!(n_tried >= SEEDS.end as usize / 2, "{n_tried} corruptions were tried");
+}
+
+/// The values in the arena that have bytes: vertex, first byte, bytes, the step that writes it, and the last that uses it.
+fn buffers(plan: &Plan) -> Vec<Buffer> {
+    let mut buffers = Vec::new();
+    for (vertex, place) in plan.places.iter().enumerate() {
+        let Storage::Arena(start) = *place else { continue };
+        let bytes = plan.network.vertices[vertex].bytes();
+        let written = plan.steps.iter().position(|step| step.writes.contains(&vertex));
+        let last = plan.steps.iter().rposition(|step| step.reads.contains(&vertex));
+        if let (Some(written), Some(last), true) = (written, last, bytes > 0) {
+            buffers.push(Buffer { vertex, start, bytes, written, last });
+        }
+    }
+    buffers
+}
+
+#[derive(Clone, Copy)]
+struct Buffer {
+    vertex: usize,
+    start: usize,
+    bytes: usize,
+    written: usize,
+    last: usize,
+}
+
+#[test]
+fn a_value_moved_onto_a_live_one_is_found() {
+    with_plans(|plan| {
+        let buffers = buffers(plan);
+        let mut n_tried = 0;
+        for moved in &buffers {
+            let lives_with = |other: &&Buffer| {
+                other.vertex != moved.vertex && other.written <= moved.last && moved.written <= other.last
+            };
+            for other in buffers.iter().filter(lives_with) {
+                // At its first byte, and across its last.
+                for start in [other.start, other.start + other.bytes - 1] {
+                    plan.arena_bytes += moved.bytes;
+                    plan.places[moved.vertex] = Storage::Arena(start);
+                    let found = check(plan);
+                    assert!(matches!(found, Err(Clash::Lost { .. } | Clash::Overwritten { .. })), "{found:?}");
+                    plan.places[moved.vertex] = Storage::Arena(moved.start);
+                    plan.arena_bytes -= moved.bytes;
+                    n_tried += 1;
+                }
+            }
+        }
+        n_tried
+    });
+}
+
+/// The numbers that a step keeps for itself lie apart from what it reads and writes, and from what lives on.
+#[test]
+fn partial_results_moved_onto_a_live_value_are_found() {
+    let mut n_tried = 0;
+    for seed in SEEDS {
+        let mut plan = plan(seed);
+        for buffer in buffers(&plan) {
+            for step in buffer.written..=buffer.last {
+                let own = std::mem::replace(&mut plan.steps[step].partials, (buffer.start, buffer.bytes));
+                let found = check(&plan);
+                assert!(matches!(found, Err(Clash::Lost { .. } | Clash::Overwritten { .. })), "{found:?}");
+                plan.steps[step].partials = own;
+                n_tried += 1;
+            }
+        }
+    }
+    assert!(n_tried > 100, "{n_tried} corruptions were tried");
+}
+
+#[test]
+fn an_arena_that_is_too_small_is_found() {
+    with_plans(|plan| {
+        let ends = buffers(plan).into_iter().map(|buffer| buffer.start + buffer.bytes);
+        let partials =
+            plan.steps.iter().filter(|step| step.partials.1 > 0).map(|step| step.partials.0 + step.partials.1);
+        let Some(end) = ends.chain(partials).max() else { return 0 };
+        let own = std::mem::replace(&mut plan.arena_bytes, end - 1);
+        assert!(matches!(check(plan), Err(Clash::Outside { .. })));
+        plan.arena_bytes = own;
+        1
+    });
+}
+
+#[test]
+fn a_step_that_is_left_out_is_found() {
+    with_plans(|plan| {
+        for position in 0..plan.steps.len() {
+            let step = plan.steps.remove(position);
+            let found = check(plan);
+            assert!(matches!(found, Err(Clash::Lost { .. } | Clash::Missing { .. })), "{found:?}");
+            plan.steps.insert(position, step);
+        }
+        plan.steps.len()
+    });
+}
+
+#[test]
+fn steps_in_the_wrong_order_are_found() {
+    with_plans(|plan| {
+        let mut n_tried = 0;
+        for later in 0..plan.steps.len() {
+            for earlier in 0..later {
+                let is_read = |vertex: &usize| plan.steps[later].reads.contains(vertex);
+                if !plan.steps[earlier].writes.iter().any(is_read) {
+                    continue;
+                }
+                plan.steps.swap(earlier, later);
+                assert!(matches!(check(plan), Err(Clash::Lost { .. })));
+                plan.steps.swap(earlier, later);
+                n_tried += 1;
+            }
+        }
+        n_tried
+    });
+}
+
+/// Makes a step read `vertex` in place of the first value of the arena that it reads; gives what that was.
+fn redirect(plan: &mut Plan, step: usize, vertex: usize) -> Option<usize> {
+    let is_kept = |places: &[Storage], read: usize| matches!(places[read], Storage::Arena(_));
+    match &mut plan.steps[step].work {
+        Work::Tile(program) => {
+            let own: Vec<usize> = program.instructions.iter().map(|instruction| instruction.vertex).collect();
+            let mut reads = program.memory.iter_mut().filter(|memory| !own.contains(&memory.vertex));
+            let memory = reads.find(|memory| is_kept(&plan.places, memory.vertex))?;
+            Some(std::mem::replace(&mut memory.vertex, vertex))
+        }
+        Work::Contraction(of, _) | Work::Primitive(of, _) => {
+            let mut operands = plan.network.vertices[*of].operands.iter_mut();
+            let operand = operands.find(|operand| is_kept(&plan.places, operand.vertex))?;
+            Some(std::mem::replace(&mut operand.vertex, vertex))
+        }
+    }
+}
+
+#[test]
+fn a_value_that_is_read_after_its_memory_was_used_again_is_found() {
+    with_plans(|plan| {
+        let buffers = buffers(plan);
+        let mut n_tried = 0;
+        for gone in &buffers {
+            let covers = |other: &&Buffer| {
+                other.written > gone.last
+                    && other.start < gone.start + gone.bytes
+                    && gone.start < other.start + other.bytes
+            };
+            let Some(reused) = buffers.iter().filter(covers).map(|other| other.written).min() else { continue };
+            for step in reused + 1..plan.steps.len() {
+                let Some(own) = redirect(plan, step, gone.vertex) else { continue };
+                assert_eq!(check(plan), Err(Clash::Lost { step, vertex: gone.vertex }));
+                // What was read last is what is put back: the first that is kept is the same again.
+                assert_eq!(redirect(plan, step, own), Some(gone.vertex));
+                n_tried += 1;
+            }
+        }
+        n_tried
+    });
+}
+
+/// Values may be written only where the plan says that they lie, and each step says all that it writes.
+#[test]
+fn values_in_the_wrong_kind_of_memory_are_found() {
+    with_plans(|plan| {
+        let mut n_tried = 0;
+        let written: Vec<usize> = plan.steps.iter().flat_map(|step| step.writes.iter().copied()).collect();
+        for vertex in written {
+            let wrong = [Storage::Nowhere, Storage::Leaf(0), Storage::Constant, Storage::Output(usize::MAX)];
+            for place in wrong {
+                let own = std::mem::replace(&mut plan.places[vertex], place);
+                assert!(check(plan).is_err(), "vertex {vertex} was moved from {own:?} to {place:?}");
+                plan.places[vertex] = own;
+                n_tried += 1;
+            }
+        }
+        for vertex in 0..plan.places.len() {
+            if matches!(plan.network.vertices[vertex].kind, Kind::Leaf(_)) {
+                let own = std::mem::replace(&mut plan.places[vertex], Storage::Leaf(usize::MAX));
+                let is_read = plan.steps.iter().any(|step| step.reads.contains(&vertex));
+                assert_eq!(check(plan).is_err(), is_read);
+                plan.places[vertex] = own;
+            }
+        }
+        for step in 0..plan.steps.len() {
+            let left_out = plan.steps[step].writes.pop().expect("a step writes something");
+            assert!(check(plan).is_err(), "step {step} does not say that it writes {left_out}");
+            plan.steps[step].writes.push(left_out);
+        }
+        n_tried
+    });
+}
+
+#[test]
+fn a_plan_is_the_same_text_each_time() {
+    for seed in SEEDS {
+        assert_eq!(plan(seed).to_string(), plan(seed).to_string());
+    }
+}

@@ -15,7 +15,7 @@ use super::{
 };
 
 /// Clusters of more vertices than this gain nothing and need many registers.
-const MOST_MEMBERS: usize = 96;
+pub(super) const MOST_MEMBERS: usize = 96;
 
 /// A row of more bytes than this is not held between a reduction and its reader.
 pub(super) const LONGEST_ROW_BYTES: usize = 64 * 1024;
@@ -23,7 +23,7 @@ pub(super) const LONGEST_ROW_BYTES: usize = 64 * 1024;
 /// What a step computes.
 #[derive(Debug)]
 pub(crate) struct Cluster {
-    /// Positions of vertices, ascending.
+    /// Positions of vertices, operands before their users.
     pub(crate) members: Vec<usize>,
     /// The elements that it goes through; none for a single primitive.
     pub(crate) domain: Option<Domain>,

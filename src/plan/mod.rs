@@ -2,7 +2,7 @@
 //! where every value lies. Nothing here runs anything, and nothing is left for the runtime to decide.
 //!
 //! [`network`] puts the graph into numbers and movements of data into strides; [`cluster`] decides what is computed
-//! together; [`order`] puts clusters in a row; [`tile`] writes the program of each fused one; [`memory`] places what is
+//! together, [`recompute`] what is computed again instead of kept; [`order`] puts clusters in a row; [`tile`] writes the program of each fused one; [`memory`] places what is
 //! kept; [`check`] proves the places right without having made them.
 
 mod access;
@@ -14,6 +14,7 @@ pub(crate) mod memory;
 mod network;
 mod order;
 mod product;
+mod recompute;
 mod show;
 #[cfg(test)]
 mod tests;
@@ -97,12 +98,13 @@ impl Plan {
         results: &[NodeId],
         bindings: &Bindings,
     ) -> Result<Plan, PlanError> {
-        let network = Network::new(graph, leaves, results, bindings)?;
-        let clusters = Clusters::new(&network);
+        let mut network = Network::new(graph, leaves, results, bindings)?;
+        let mut clusters = Clusters::new(&network);
+        recompute::recompute(&mut network, &mut clusters);
         let order = order::order(&network, &clusters);
         let is_stored = stored(&network, &clusters);
         let mut steps: Vec<Step> =
-            order.iter().map(|cluster| step(&network, &clusters.clusters[*cluster], &is_stored)).collect();
+            order.iter().map(|cluster| step(&network, &clusters, *cluster, &is_stored)).collect();
         let (places, layout) = place(&network, &mut steps, &is_stored);
         let plan = Plan { network, steps, places, arena_bytes: layout.bytes, lower_bound: layout.lower_bound };
         debug_assert_eq!(check::check(&plan), Ok(()));
@@ -122,7 +124,8 @@ fn stored(network: &Network, clusters: &Clusters) -> Vec<bool> {
     is_stored
 }
 
-fn step(network: &Network, cluster: &cluster::Cluster, is_stored: &[bool]) -> Step {
+fn step(network: &Network, clusters: &Clusters, position: usize, is_stored: &[bool]) -> Step {
+    let cluster = &clusters.clusters[position];
     let last = *cluster.members.last().expect("invariant: a cluster has members");
     let work = match (&network.vertices[last].kind, cluster.domain) {
         (Kind::Contraction(contraction), None) => Work::Contraction(last, contraction.clone()),
@@ -133,7 +136,7 @@ fn step(network: &Network, cluster: &cluster::Cluster, is_stored: &[bool]) -> St
     let has_memory = |vertex: &usize| !matches!(network.vertices[*vertex].kind, Kind::Splat(_));
     let mut reads: Vec<usize> = operands
         .map(|operand| operand.vertex)
-        .filter(|vertex| cluster.members.binary_search(vertex).is_err())
+        .filter(|vertex| clusters.of[*vertex] != Some(position))
         .filter(has_memory)
         .collect();
     reads.sort_unstable();

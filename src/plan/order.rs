@@ -23,9 +23,12 @@ pub(super) fn order(network: &Network, clusters: &Clusters) -> Vec<usize> {
     }
     let key = |cluster: usize| Reverse((clusters.clusters[cluster].members.last().copied(), cluster));
     let mut ready: BinaryHeap<_> = (0..n_clusters).filter(|cluster| n_missing[*cluster] == 0).map(key).collect();
-    let mut order = Vec::with_capacity(n_clusters);
+    let (mut order, mut n_ordered) = (Vec::with_capacity(n_clusters), 0);
     while let Some(Reverse((_, cluster))) = ready.pop() {
-        order.push(cluster);
+        if !clusters.clusters[cluster].members.is_empty() {
+            order.push(cluster);
+        }
+        n_ordered += 1;
         for reader in &readers[cluster] {
             n_missing[*reader] -= 1;
             if n_missing[*reader] == 0 {
@@ -33,6 +36,6 @@ pub(super) fn order(network: &Network, clusters: &Clusters) -> Vec<usize> {
             }
         }
     }
-    assert_eq!(order.len(), n_clusters, "invariant: clusters have no cycle");
+    assert_eq!(n_ordered, n_clusters, "invariant: clusters have no cycle");
     order
 }

@@ -101,11 +101,16 @@ impl Plan {
         let mut network = Network::new(graph, leaves, results, bindings)?;
         let mut clusters = Clusters::new(&network);
         recompute::recompute(&mut network, &mut clusters);
-        let order = order::order(&network, &clusters);
         let is_stored = stored(&network, &clusters);
-        let mut steps: Vec<Step> =
-            order.iter().map(|cluster| step(&network, &clusters, *cluster, &is_stored)).collect();
-        let (places, layout) = place(&network, &mut steps, &is_stored);
+        let orders = order::candidates(&network, &clusters);
+        let laid_out = orders.iter().map(|order| {
+            let mut steps: Vec<Step> =
+                order.iter().map(|cluster| step(&network, &clusters, *cluster, &is_stored)).collect();
+            let (places, layout) = place(&network, &mut steps, &is_stored);
+            (steps, places, layout)
+        });
+        let least = laid_out.min_by_key(|(_, _, layout)| layout.bytes);
+        let (steps, places, layout) = least.expect("invariant: there is an order");
         let plan = Plan { network, steps, places, arena_bytes: layout.bytes, lower_bound: layout.lower_bound };
         debug_assert_eq!(check::check(&plan), Ok(()));
         Ok(plan)

@@ -5,10 +5,12 @@ use std::ops::Range;
 
 use super::product::Block;
 
-/// Work of one task, in nanoseconds, that is worth handing to a thread.
-const TASK_NANOSECONDS: f64 = 40_000.0;
-/// What takes no longer is not cut.
-const WHOLE_NANOSECONDS: f64 = 60_000.0;
+/// Work of one task, in nanoseconds, that is worth handing to a thread that is awake.
+const TASK_NANOSECONDS: f64 = 900.0;
+/// Tasks that a product is cut into before they grow.
+const FEW_TASKS: f64 = 8.0;
+/// Work of one task of a long product: more tasks would pack more, and balance no better.
+const LONG_TASK_NANOSECONDS: f64 = 40_000.0;
 /// The most tasks of a product.
 const MOST_TASKS: usize = 32;
 
@@ -94,7 +96,8 @@ impl Grid {
 }
 
 fn wanted_tasks(nanoseconds: f64) -> usize {
-    if nanoseconds < WHOLE_NANOSECONDS { 1 } else { ((nanoseconds / TASK_NANOSECONDS) as usize).min(MOST_TASKS) }
+    let few = (nanoseconds / TASK_NANOSECONDS).min(FEW_TASKS);
+    few.max(nanoseconds / LONG_TASK_NANOSECONDS).clamp(1.0, MOST_TASKS as f64) as usize
 }
 
 fn cut_product(cut: &Cut, wanted: usize) -> (Axis, Axis) {

@@ -21,6 +21,10 @@ pub(crate) enum Function {
     Select,
     /// The same value in another dtype.
     Cast(DType),
+    /// (1 − y)·(1 + y): the slope of tanh where it is y.
+    SlopeOfTanh,
+    /// σ(−x), from x and y = σ(x).
+    SigmoidOfNegated,
 }
 
 impl Function {
@@ -50,6 +54,8 @@ impl Function {
             Function::IntegerPower(_) => "integer_power",
             Function::Select => "select",
             Function::Cast(_) => "cast",
+            Function::SlopeOfTanh => "slope_of_tanh",
+            Function::SigmoidOfNegated => "sigmoid_of_negated",
         }
     }
 
@@ -60,6 +66,7 @@ impl Function {
             Function::Unary(Unary::Floor | Unary::Ceil | Unary::Round) => 1,
             Function::Unary(Unary::Sqrt | Unary::Rsqrt) | Function::Binary(Binary::Div) => 4,
             Function::Unary(_) => 8,
+            Function::SigmoidOfNegated => 5,
             Function::Binary(Binary::Pow | Binary::Atan2) => 30,
             _ => 1,
         }

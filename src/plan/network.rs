@@ -10,6 +10,7 @@ use super::{
     function::Function,
     matrix_vector::{self, MatrixVector},
     product::{Contraction, Groups, Side},
+    superinstruction,
 };
 use crate::{
     graph::{Bindings, Constant, DType, Dim, Graph, Literal, NodeId, Op, Reduction, Site, Type, Value},
@@ -205,6 +206,7 @@ impl Network {
             computed.push(builder.own(operand, &computed));
         }
         let mut network = Network { vertices: builder.vertices, results: computed };
+        superinstruction::introduce(&mut network);
         matrix_vector::pair(&mut network);
         Ok(network)
     }

@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 
 use crate::{
-    graph::{Binary, Comparison, Connective, DType, Predicate, Reduction, Unary},
+    graph::{Binary, Comparison, Connective, DType, Predicate, Unary},
     ops::Real,
     plan::{Access, Action, Function, Instruction, Number, Padding, Place, TileProgram, offsets},
 };
@@ -67,6 +67,8 @@ enum Code {
     Cos,
     Exp,
     Tanh,
+    SlopeOfTanh,
+    SigmoidOfNegated,
     Unary(Unary),
     Binary(Binary),
     Comparison(Comparison),
@@ -121,9 +123,9 @@ fn is_known(instruction: &Instruction) -> bool {
     match &instruction.action {
         Action::Apply(Function::IntegerPower(exponent)) => i32::try_from(*exponent).is_ok(),
         Action::Apply(Function::Cast(_)) | Action::DotRows(_) | Action::AccumulateDot(_) => false,
-        // One element makes no product or extreme of its own but itself.
-        Action::Accumulate(kind, _) => matches!(kind, Reduction::Sum | Reduction::Max | Reduction::Min),
-        _ => true,
+        Action::Apply(_) | Action::Load(_) | Action::LoadPadded(..) | Action::Expand | Action::ReduceRows(_) => true,
+        // What is left of one element is that element.
+        Action::Accumulate(..) => true,
     }
 }
 
@@ -273,6 +275,8 @@ fn code_of(action: &Action) -> Code {
         Function::Comparison(comparison) => Code::Comparison(comparison),
         Function::Connective(connective) => Code::Connective(connective),
         Function::Predicate(predicate) => Code::Predicate(predicate),
+        Function::SlopeOfTanh => Code::SlopeOfTanh,
+        Function::SigmoidOfNegated => Code::SigmoidOfNegated,
         Function::Select => Code::Select,
         Function::IntegerPower(2) => Code::Square,
         Function::IntegerPower(exponent) => Code::IntegerPower(exponent as i32),
@@ -330,6 +334,8 @@ fn apply<T: Real>(code: Code, a: T, b: T, c: T) -> T {
         Code::Cos => a.cos(),
         Code::Exp => a.exp(),
         Code::Tanh => a.tanh(),
+        Code::SlopeOfTanh => T::ONE.sub(a).mul(T::ONE.add(a)),
+        Code::SigmoidOfNegated => a.neg().sigmoid(),
         Code::Unary(function) => unary(function, a),
         Code::Binary(function) => binary(function, a, b),
         Code::Comparison(comparison) => truth(compare(comparison, a, b)),

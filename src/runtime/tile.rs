@@ -356,11 +356,9 @@ impl Interpreter<'_> {
     unsafe fn run(&self) {
         let step = self.step;
         let [down, across] = step.n_tiles;
-        let accumulators: SmallVec<[*mut u8; 4]> =
-            step.accumulators.iter().map(|accumulator| self.accumulator(accumulator)).collect();
-        for (accumulator, address) in step.accumulators.iter().zip(&accumulators) {
+        for accumulator in &step.accumulators {
             // SAFETY: a task's accumulators are `width` elements that only it writes.
-            unsafe { start(*address, accumulator) };
+            unsafe { start(self.accumulator(accumulator), accumulator) };
         }
         let n_units = if step.by_rows { down } else { down * across };
         let share = |task: usize| n_units * task / step.n_tasks;
@@ -370,7 +368,7 @@ impl Interpreter<'_> {
             for tile in tiles.map(|tile| self.tile(tile)) {
                 let calls = if is_first { &step.calls[..] } else { &step.calls[step.n_invariant..] };
                 // SAFETY: by this function's contract; the tile lies within the matrix.
-                calls.iter().for_each(|call| unsafe { self.call(call, &tile, &accumulators) });
+                calls.iter().for_each(|call| unsafe { self.call(call, &tile) });
                 is_first = false;
             }
         }
@@ -404,7 +402,7 @@ impl Interpreter<'_> {
 
     /// # Safety
     /// As for [`TileStep::run`].
-    unsafe fn call(&self, call: &Call, tile: &Tile, accumulators: &[*mut u8]) {
+    unsafe fn call(&self, call: &Call, tile: &Tile) {
         let n_full = tile.rows * tile.columns;
         let (start, n) = match call.extent {
             Extent::Full => (tile.start, n_full),
@@ -437,7 +435,7 @@ impl Interpreter<'_> {
                 Resolved::ReduceRows(reduce, ..) => reduce(out, source, tile.rows, tile.columns),
                 Resolved::AccumulateColumns(position, size) => {
                     let accumulate = self.step.accumulators[*position].accumulate;
-                    let into = accumulators[*position].wrapping_add(tile.column * size);
+                    let into = self.accumulator(&self.step.accumulators[*position]).wrapping_add(tile.column * size);
                     for row in 0..tile.rows {
                         accumulate(into, source.add(row * tile.columns * size), tile.columns);
                     }
@@ -448,12 +446,17 @@ impl Interpreter<'_> {
                 }
                 Resolved::AccumulateDot(position, blocks, stride) => {
                     let (a, b) = (source.offset(stride * start as isize), self.at(call.operands[1], tile).cast_const());
-                    blocks.run(n, Operands { a, b, c: accumulators[*position] }, self.product_scratch());
+                    blocks.run(
+                        n,
+                        Operands { a, b, c: self.accumulator(&self.step.accumulators[*position]) },
+                        self.product_scratch(),
+                    );
                 }
                 Resolved::AccumulateAll(position, reduce) => {
                     let mut part = [0u64; 1];
                     reduce(part.as_mut_ptr().cast(), source, 1, n);
-                    (self.step.accumulators[*position].accumulate)(accumulators[*position], part.as_ptr().cast(), 1);
+                    let accumulator = &self.step.accumulators[*position];
+                    (accumulator.accumulate)(self.accumulator(accumulator), part.as_ptr().cast(), 1);
                 }
             }
         }

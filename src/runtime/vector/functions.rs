@@ -93,6 +93,8 @@ maps! {
     IsFinite<Float>(x) -> u8, false = u8::from(x.magnitude() < T::INFINITY);
     /// NaN.
     IsNan<Float>(x) -> u8, false = u8::from(x.partial_cmp(&x).is_none());
+    /// (1 − y)·(1 + y).
+    SlopeOfTanh<Float>(y) -> T, false = (T::ONE - y) * (T::ONE + y);
     /// x⁰.
     PowerOf0<Float>(_x) -> T, false = T::ONE;
     /// x¹.
@@ -126,6 +128,11 @@ zips! {
     Pow<Float>(a, b) -> T, true = a.pow::<A>(b);
     /// The angle of the point (b, a).
     Atan2<Float>(a, b) -> T, true = a.atan2::<A>(b);
+    /// σ(−x) from x and y = σ(x): e^(−x)·y, and 1 − y where that does not cancel.
+    SigmoidOfNegated<Float>(x, y) -> T, true = {
+        let product = exponential::exp::<A, T>(-x.magnitude()) * y;
+        if x > T::ZERO { product } else { T::ONE - y }
+    };
     /// a = b.
     Equal<Number>(a, b) -> u8, false = u8::from(a == b);
     /// a ≠ b.

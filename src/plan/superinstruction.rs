@@ -1,0 +1,94 @@
+//! Groups of functions that one instruction computes with less work. In: a network. Out: the same with those groups
+//! replaced. They are what derivatives of tanh and the sigmoid are made of.
+//!
+//! | group | instruction | saves |
+//! |---|---|---|
+//! | (1 − y)·(1 + y) | slope of tanh, the same bits | two visits |
+//! | σ(−x) beside y = σ(x) | e^(−x)·y or 1 − y, a rounding or two apart | most of a sigmoid |
+
+use super::{
+    access::count,
+    function::Function,
+    network::{Kind, Network, Number, Operand},
+};
+use crate::graph::{Binary, Unary};
+
+/// Replaces the groups that there are.
+pub(super) fn introduce(network: &mut Network) {
+    let mut n_uses = vec![0usize; network.vertices.len()];
+    network.vertices.iter().flat_map(|of| &of.operands).for_each(|operand| n_uses[operand.vertex] += 1);
+    network.results.iter().for_each(|result| n_uses[*result] += 1);
+    let mut sigmoid_of = vec![None; network.vertices.len()];
+    for vertex in 0..network.vertices.len() {
+        match network.vertices[vertex].kind {
+            Kind::Map(Function::Binary(Binary::Mul)) => slope_of_tanh(network, vertex, &mut n_uses),
+            Kind::Map(Function::Unary(Unary::Sigmoid)) => {
+                let x = &network.vertices[vertex].operands[0];
+                if x.access.is_contiguous() {
+                    sigmoid_of[x.vertex].get_or_insert(vertex);
+                }
+            }
+            _ => {}
+        }
+    }
+    for vertex in 0..network.vertices.len() {
+        if matches!(network.vertices[vertex].kind, Kind::Map(Function::Unary(Unary::Sigmoid))) {
+            sigmoid_of_negated(network, vertex, &sigmoid_of, &mut n_uses);
+        }
+    }
+}
+
+/// (1 − y)·(1 + y).
+fn slope_of_tanh(network: &mut Network, vertex: usize, n_uses: &mut [usize]) {
+    let [less, more] = [0, 1].map(|position| network.vertices[vertex].operands[position].vertex);
+    let one_and = |of: usize, wanted: Binary| {
+        let of = &network.vertices[of];
+        let is_wanted = matches!(of.kind, Kind::Map(Function::Binary(function)) if function == wanted);
+        let [one, y] = is_wanted.then_some(of.operands.as_slice())? else { return None };
+        let is_one = matches!(network.vertices[one.vertex].kind, Kind::Splat(one) if one == Number::new(of.dtype, 1.0));
+        (is_one && y.access.is_contiguous() && n_uses[vertex] > 0).then(|| y.clone())
+    };
+    let (Some(y), Some(same)) = (one_and(less, Binary::Sub), one_and(more, Binary::Add)) else { return };
+    let is_whole = network.vertices[vertex].operands.iter().all(|operand| {
+        operand.access.is_contiguous() && operand.access.count() == count(&network.vertices[operand.vertex].sizes)
+    });
+    if is_whole && y == same && n_uses[less] == 1 && n_uses[more] == 1 {
+        n_uses[y.vertex] -= 1;
+        let of = &mut network.vertices[vertex];
+        of.kind = Kind::Map(Function::SlopeOfTanh);
+        of.operands = smallvec::SmallVec::from_iter([y]);
+        [less, more].into_iter().for_each(|unread| drop(network, unread, n_uses));
+    }
+}
+
+/// σ(−x) where σ(x) is computed before it.
+fn sigmoid_of_negated(network: &mut Network, vertex: usize, sigmoid_of: &[Option<usize>], n_uses: &mut [usize]) {
+    let negated = network.vertices[vertex].operands[0].clone();
+    let Kind::Map(Function::Unary(Unary::Negate)) = network.vertices[negated.vertex].kind else { return };
+    let x = network.vertices[negated.vertex].operands[0].clone();
+    let Some(y) = sigmoid_of[x.vertex].filter(|y| *y < vertex) else { return };
+    let is_same = negated.access.is_contiguous()
+        && x.access == network.vertices[y].operands[0].access
+        && network.vertices[y].sizes == network.vertices[vertex].sizes
+        && matches!(network.vertices[y].kind, Kind::Map(Function::Unary(Unary::Sigmoid)));
+    if is_same {
+        let y = Operand { vertex: y, access: negated.access.clone() };
+        (n_uses[x.vertex], n_uses[y.vertex]) = (n_uses[x.vertex] + 1, n_uses[y.vertex] + 1);
+        let of = &mut network.vertices[vertex];
+        of.kind = Kind::Map(Function::SigmoidOfNegated);
+        of.operands = smallvec::SmallVec::from_iter([x, y]);
+        n_uses[negated.vertex] -= 1;
+        if n_uses[negated.vertex] == 0 {
+            drop(network, negated.vertex, n_uses);
+        }
+    }
+}
+
+/// Leaves a number, which takes no step, in place of what nobody reads.
+fn drop(network: &mut Network, unread: usize, n_uses: &mut [usize]) {
+    let of = &mut network.vertices[unread];
+    of.kind = Kind::Splat(Number::new(of.dtype, 0.0));
+    for operand in std::mem::take(&mut of.operands) {
+        n_uses[operand.vertex] = n_uses[operand.vertex].saturating_sub(1);
+    }
+}

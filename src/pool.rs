@@ -3,7 +3,7 @@
 //!
 //! One pool serves the process. The caller takes part, so that a step costs no wake-up where the workers are late; workers
 //! spin for a while before they sleep, because the next step comes within microseconds. A program that finds the pool in
-//! use runs on its own thread: the numbers are the same.
+//! use runs on its own thread: the numbers are the same. The optimizers' updates of many parameters use it too.
 //!
 //! It is not rayon because a step takes microseconds: entering rayon's pool from outside costs more than most steps do.
 
@@ -112,6 +112,25 @@ impl Team {
             Some(pool) if n_tasks > 1 => pool.run(n_tasks, self.n_threads, work),
             _ => (0..n_tasks).for_each(|task| work(task, 0)),
         }
+    }
+
+    /// Does `work` with every item, each as a task of its own.
+    pub(crate) fn run_each<T: Send>(&self, items: &mut [T], work: &(impl Fn(&mut T) + Sync)) {
+        /// Where the items begin.
+        struct Start<T>(*mut T);
+        // SAFETY: threads reach different items through it, which may be sent to them.
+        unsafe impl<T: Send> Sync for Start<T> {}
+        impl<T> Start<T> {
+            fn item(&self, position: usize) -> *mut T {
+                self.0.wrapping_add(position)
+            }
+        }
+        let (start, n_items) = (Start(items.as_mut_ptr()), items.len());
+        self.run(n_items, &|task, _| {
+            // SAFETY: `run` gives each task below the number of items once, so that this is the one reference to an item
+            // that is borrowed for as long as `run` takes.
+            work(unsafe { &mut *start.item(task) });
+        });
     }
 }
 
@@ -256,6 +275,15 @@ mod tests {
                 });
                 assert!(counts.iter().all(|count| count.load(Ordering::Relaxed) == 1));
             }
+        }
+    }
+
+    #[test]
+    fn every_item_is_met_once() {
+        for n_threads in [1, 2, 5] {
+            let mut items: Vec<usize> = (0..1000).collect();
+            Team::gather(n_threads).run_each(&mut items, &|item| *item += 7);
+            assert!(items.iter().enumerate().all(|(position, item)| *item == position + 7));
         }
     }
 

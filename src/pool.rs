@@ -40,6 +40,7 @@ struct Pool {
     is_taken: AtomicBool,
     n_sleeping: AtomicUsize,
     n_workers: AtomicUsize,
+    n_started: AtomicUsize,
     workers: Mutex<Vec<Thread>>,
 }
 
@@ -83,6 +84,7 @@ static POOL: Pool = Pool {
     is_taken: AtomicBool::new(false),
     n_sleeping: AtomicUsize::new(0),
     n_workers: AtomicUsize::new(0),
+    n_started: AtomicUsize::new(0),
     workers: Mutex::new(Vec::new()),
 };
 
@@ -152,7 +154,7 @@ impl Drop for AbortOnPanic {
 }
 
 impl Pool {
-    /// Starts workers until there are so many.
+    /// Starts workers until there are so many, and waits until they look for work.
     fn grow(&'static self, n_workers: usize) {
         let mut workers = self.workers.lock().expect("invariant: no worker panics while it holds the lock");
         while workers.len() < n_workers {
@@ -163,6 +165,10 @@ impl Pool {
                 // The caller does what too few workers leave.
                 Err(_) => break,
             }
+        }
+        // So that what it costs to start a thread is paid here, and not by a later run that is told to allocate nothing.
+        while self.n_started.load(Ordering::Acquire) < workers.len() {
+            thread::yield_now();
         }
         self.n_workers.store(workers.len(), Ordering::Relaxed);
     }
@@ -211,6 +217,7 @@ impl Pool {
 
     fn serve(&self, worker: usize) {
         let _abort = AbortOnPanic;
+        self.n_started.fetch_add(1, Ordering::Release);
         loop {
             while let Some(task) = self.claim(worker) {
                 let (call, data) = (self.call.load(Ordering::Relaxed), self.data.load(Ordering::Relaxed));

@@ -3,7 +3,7 @@
 //!
 //! One pool serves the process. The caller takes part, so that a step costs no wake-up where the workers are late; workers
 //! spin for a while before they sleep, because the next step comes within microseconds. A program that finds the pool in
-//! use runs on its own thread: the numbers are the same.
+//! use runs on its own thread: the numbers are the same. The optimizers' updates of many parameters use it too.
 //!
 //! It is not rayon because a step takes microseconds: entering rayon's pool from outside costs more than most steps do.
 
@@ -40,6 +40,7 @@ struct Pool {
     is_taken: AtomicBool,
     n_sleeping: AtomicUsize,
     n_workers: AtomicUsize,
+    n_started: AtomicUsize,
     workers: Mutex<Vec<Thread>>,
 }
 
@@ -83,6 +84,7 @@ static POOL: Pool = Pool {
     is_taken: AtomicBool::new(false),
     n_sleeping: AtomicUsize::new(0),
     n_workers: AtomicUsize::new(0),
+    n_started: AtomicUsize::new(0),
     workers: Mutex::new(Vec::new()),
 };
 
@@ -113,6 +115,25 @@ impl Team {
             _ => (0..n_tasks).for_each(|task| work(task, 0)),
         }
     }
+
+    /// Does `work` with every item, each as a task of its own.
+    pub(crate) fn run_each<T: Send>(&self, items: &mut [T], work: &(impl Fn(&mut T) + Sync)) {
+        /// Where the items begin.
+        struct Start<T>(*mut T);
+        // SAFETY: threads reach different items through it, which may be sent to them.
+        unsafe impl<T: Send> Sync for Start<T> {}
+        impl<T> Start<T> {
+            fn item(&self, position: usize) -> *mut T {
+                self.0.wrapping_add(position)
+            }
+        }
+        let (start, n_items) = (Start(items.as_mut_ptr()), items.len());
+        self.run(n_items, &|task, _| {
+            // SAFETY: `run` gives each task below the number of items once, so that this is the one reference to an item
+            // that is borrowed for as long as `run` takes.
+            work(unsafe { &mut *start.item(task) });
+        });
+    }
 }
 
 impl Drop for Team {
@@ -133,7 +154,7 @@ impl Drop for AbortOnPanic {
 }
 
 impl Pool {
-    /// Starts workers until there are so many.
+    /// Starts workers until there are so many, and waits until they look for work.
     fn grow(&'static self, n_workers: usize) {
         let mut workers = self.workers.lock().expect("invariant: no worker panics while it holds the lock");
         while workers.len() < n_workers {
@@ -144,6 +165,10 @@ impl Pool {
                 // The caller does what too few workers leave.
                 Err(_) => break,
             }
+        }
+        // So that what it costs to start a thread is paid here, and not by a later run that is told to allocate nothing.
+        while self.n_started.load(Ordering::Acquire) < workers.len() {
+            thread::yield_now();
         }
         self.n_workers.store(workers.len(), Ordering::Relaxed);
     }
@@ -192,6 +217,7 @@ impl Pool {
 
     fn serve(&self, worker: usize) {
         let _abort = AbortOnPanic;
+        self.n_started.fetch_add(1, Ordering::Release);
         loop {
             while let Some(task) = self.claim(worker) {
                 let (call, data) = (self.call.load(Ordering::Relaxed), self.data.load(Ordering::Relaxed));
@@ -256,6 +282,15 @@ mod tests {
                 });
                 assert!(counts.iter().all(|count| count.load(Ordering::Relaxed) == 1));
             }
+        }
+    }
+
+    #[test]
+    fn every_item_is_met_once() {
+        for n_threads in [1, 2, 5] {
+            let mut items: Vec<usize> = (0..1000).collect();
+            Team::gather(n_threads).run_each(&mut items, &|item| *item += 7);
+            assert!(items.iter().enumerate().all(|(position, item)| *item == position + 7));
         }
     }
 

@@ -4,11 +4,12 @@
 use super::{
     Optimizer, OptimizerError, Schedule,
     error::{check_decay, check_epsilon, check_layouts, check_rate},
+    ranges::{self, Ranges},
     state::State,
 };
 use crate::{
     parameters::{Buffers, Gradients, Parameters, Real},
-    vectorize::{self, Loop},
+    vectorize::Loop,
 };
 
 /// Adaptive moment estimation, at step t = 0, 1, …, with m = v = 0 at first:
@@ -111,7 +112,7 @@ fn descend<T: Real>(
     gradients: &Gradients,
     [means, squares]: &mut [Buffers; 2],
 ) {
-    vectorize::run(Update {
+    ranges::run(Update {
         factors,
         parameters: parameters.flat_mut::<T>(),
         gradients: gradients.flat::<T>(),
@@ -127,6 +128,30 @@ struct Update<'a, T> {
     gradients: &'a [T],
     means: &'a mut [T],
     squares: &'a mut [T],
+}
+
+impl<T: Real> Ranges for Update<'_, T> {
+    const BYTES: usize = size_of::<T>();
+
+    fn n_elements(&self) -> usize {
+        self.parameters.len()
+    }
+
+    fn split_at(self, n: usize) -> (Self, Self) {
+        let factors = self.factors;
+        let (parameters, other_parameters) = self.parameters.split_at_mut(n);
+        let (gradients, other_gradients) = self.gradients.split_at(n);
+        let (means, other_means) = self.means.split_at_mut(n);
+        let (squares, other_squares) = self.squares.split_at_mut(n);
+        let others = Update {
+            factors,
+            parameters: other_parameters,
+            gradients: other_gradients,
+            means: other_means,
+            squares: other_squares,
+        };
+        (Update { factors, parameters, gradients, means, squares }, others)
+    }
 }
 
 impl<T: Real> Loop for Update<'_, T> {
@@ -149,6 +174,7 @@ impl<T: Real> Loop for Update<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vectorize;
 
     /// What a step makes of parameters, means and squares: run as a whole in the widest vectors, or range by range in
     /// the crate's own.

@@ -4,11 +4,12 @@
 use super::{
     Optimizer, OptimizerError, Schedule,
     error::{check_decay, check_layouts, check_rate},
+    ranges::{self, Ranges},
     state::State,
 };
 use crate::{
     parameters::{Buffers, Gradients, Parameters, Real},
-    vectorize::{self, Loop},
+    vectorize::Loop,
 };
 
 /// The heavy ball: m ← ρ m + g, then θ ← θ − γₜ m, with m = 0 at first.
@@ -69,7 +70,7 @@ struct Factors {
 
 /// One pass over the elements of one dtype.
 fn descend<T: Real>(factors: &Factors, parameters: &mut Parameters, gradients: &Gradients, momenta: &mut Buffers) {
-    vectorize::run(Update {
+    ranges::run(Update {
         factors,
         parameters: parameters.flat_mut::<T>(),
         gradients: gradients.flat::<T>(),
@@ -83,6 +84,24 @@ struct Update<'a, T> {
     parameters: &'a mut [T],
     gradients: &'a [T],
     momenta: &'a mut [T],
+}
+
+impl<T: Real> Ranges for Update<'_, T> {
+    const BYTES: usize = size_of::<T>();
+
+    fn n_elements(&self) -> usize {
+        self.parameters.len()
+    }
+
+    fn split_at(self, n: usize) -> (Self, Self) {
+        let factors = self.factors;
+        let (parameters, other_parameters) = self.parameters.split_at_mut(n);
+        let (gradients, other_gradients) = self.gradients.split_at(n);
+        let (momenta, other_momenta) = self.momenta.split_at_mut(n);
+        let others =
+            Update { factors, parameters: other_parameters, gradients: other_gradients, momenta: other_momenta };
+        (Update { factors, parameters, gradients, momenta }, others)
+    }
 }
 
 impl<T: Real> Loop for Update<'_, T> {

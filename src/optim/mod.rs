@@ -4,6 +4,7 @@
 mod adam;
 mod error;
 mod heavy_ball;
+mod ranges;
 mod schedule;
 mod sgd;
 mod state;
@@ -21,7 +22,8 @@ pub use sgd::Sgd;
 /// A rule that moves parameters against their gradients.
 ///
 /// The arithmetic is done in each parameter's own dtype, element by element in memory order, so that a step is the same
-/// bit for bit wherever it runs. NaN in a gradient becomes NaN in its parameter.
+/// bit for bit wherever it runs, on any number of threads. From 1 MiB of parameters on, a step takes all that the machine
+/// runs at once, unless a program is using them. NaN in a gradient becomes NaN in its parameter.
 ///
 /// # Example
 /// ```

@@ -4,10 +4,11 @@
 use super::{
     Optimizer, OptimizerError, Schedule,
     error::{check_layouts, check_rate},
+    ranges::{self, Ranges},
 };
 use crate::{
     parameters::{Gradients, Parameters, Real},
-    vectorize::{self, Loop},
+    vectorize::Loop,
 };
 
 /// Stochastic gradient descent: θ ← θ − γₜ g.
@@ -58,7 +59,7 @@ impl Optimizer for Sgd {
 /// One pass over the elements of one dtype.
 fn descend<T: Real>(rate: f64, parameters: &mut Parameters, gradients: &Gradients) {
     let (rate, gradients) = (T::from_f64(rate), gradients.flat::<T>());
-    vectorize::run(Update { rate, parameters: parameters.flat_mut::<T>(), gradients });
+    ranges::run(Update { rate, parameters: parameters.flat_mut::<T>(), gradients });
 }
 
 /// The step of one range of the flat buffers: any cut into ranges gives the same.
@@ -66,6 +67,22 @@ struct Update<'a, T> {
     rate: T,
     parameters: &'a mut [T],
     gradients: &'a [T],
+}
+
+impl<T: Real> Ranges for Update<'_, T> {
+    const BYTES: usize = size_of::<T>();
+
+    fn n_elements(&self) -> usize {
+        self.parameters.len()
+    }
+
+    fn split_at(self, n: usize) -> (Self, Self) {
+        let rate = self.rate;
+        let (parameters, other_parameters) = self.parameters.split_at_mut(n);
+        let (gradients, other_gradients) = self.gradients.split_at(n);
+        let others = Update { rate, parameters: other_parameters, gradients: other_gradients };
+        (Update { rate, parameters, gradients }, others)
+    }
 }
 
 impl<T: Real> Loop for Update<'_, T> {

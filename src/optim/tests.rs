@@ -178,3 +178,39 @@ fn a_refused_step_does_not_count() {
         assert!(matches!(error, OptimizerError::Rate { step: 1, .. }), "{error}");
     }
 }
+
+/// Steps of many parameters are the same as those of the same parameters a few at a time, which take no threads.
+#[test]
+fn large_steps_on_threads_give_the_bits_of_small_ones() {
+    let (n, n_small) = (400_000, 50_000);
+    let wave = |position: usize| ((position * 37 % 1009) as f64 / 500.0 - 1.0) * 1.1;
+    let parameters_from = |first: usize, n: usize| {
+        let layout = Layout::new([("a", DType::F64, vec![n]), ("b", DType::F32, vec![n])]).unwrap();
+        let (mut parameters, mut gradients) = (Parameters::zeros(layout.clone()), Gradients::zeros(layout));
+        for position in 0..n {
+            parameters.flat_mut::<f64>()[position] = wave(first + position);
+            parameters.flat_mut::<f32>()[position] = wave(first + position + 5) as f32;
+            gradients.flat_mut::<f64>()[position] = wave(3 * (first + position));
+            gradients.flat_mut::<f32>()[position] = wave(7 * (first + position)) as f32;
+        }
+        (parameters, gradients)
+    };
+    for position in 0..every_rule().len() {
+        let (mut parameters, gradients) = parameters_from(0, n);
+        let mut large = every_rule().into_iter().nth(position).unwrap();
+        (0..3).for_each(|_| large.step(&mut parameters, &gradients).unwrap());
+        assert_ne!(parameters, parameters_from(0, n).0);
+        for first in (0..n).step_by(n_small) {
+            let (mut part, gradients) = parameters_from(first, n_small);
+            let mut small = every_rule().into_iter().nth(position).unwrap();
+            (0..3).for_each(|_| small.step(&mut part, &gradients).unwrap());
+            let range = first..first + n_small;
+            assert_eq!(bits(part.flat::<f64>()), bits(&parameters.flat::<f64>()[range.clone()]));
+            assert_eq!(bits(part.flat::<f32>()), bits(&parameters.flat::<f32>()[range]));
+        }
+    }
+}
+
+fn bits<T: Copy + Into<f64>>(numbers: &[T]) -> Vec<u64> {
+    numbers.iter().map(|number| (*number).into().to_bits()).collect()
+}

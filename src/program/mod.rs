@@ -192,7 +192,8 @@ impl Program {
         Ok(Outputs::new(self.runner.names(0).zip(values)))
     }
 
-    /// Computes outputs into arrays of the caller's. A second call with arrays of the same shapes allocates nothing.
+    /// Computes outputs into arrays of the caller's. A second call with arrays of the same shapes allocates nothing (but
+    /// ndarray does, for its views of more than four axes).
     ///
     /// # Errors
     /// As for [`Program::run`]; also if an array named is no output, if one is missing, or if it has another type than

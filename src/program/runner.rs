@@ -160,8 +160,8 @@ impl Declaration {
 
     /// That an array to be written has the type of the output.
     fn expect_result(&self, view: &ValueViewMut<'_>, bindings: &Bindings) -> Result<(), RunError> {
-        let (name, site) = (self.name.clone(), self.site);
         if view.dtype() != self.ty.dtype {
+            let (name, site) = (self.name.clone(), self.site);
             return Err(RunError::WrongDType { name, expected: self.ty.dtype, found: view.dtype(), site });
         }
         let fits = view.shape().len() == self.ty.rank()
@@ -173,6 +173,7 @@ impl Declaration {
                 .all(|(dim, size)| dim.evaluate(bindings).is_ok_and(|number| usize::try_from(number) == Ok(*size)));
         if !fits {
             let sizes = self.sizes(bindings)?;
+            let (name, site) = (self.name.clone(), self.site);
             return Err(RunError::WrongShape { name, expected: sizes.into(), found: view.shape().to_vec(), site });
         }
         Ok(())

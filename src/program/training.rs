@@ -44,7 +44,7 @@ impl TrainingStep {
     }
 
     /// The same, with the gradients written into memory that is there already: a second call with arrays of the same
-    /// shapes allocates nothing, unless there are further outputs.
+    /// shapes allocates nothing, unless there are further outputs or parameters of more than four axes.
     ///
     /// # Errors
     /// As for [`Program::run`](super::Program::run); also if `gradients` is not in the layout of this graph's

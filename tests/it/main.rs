@@ -7,6 +7,7 @@ fn after_place(text: &str) -> &str {
     column.trim_start_matches(is_digit)
 }
 
+mod allocation;
 mod autodiff;
 mod checked;
 mod compiled;

@@ -1,11 +1,12 @@
 //! The primitives that are neither elementwise nor products, sums or convolutions of the fast kind: gathers and their
-//! transposes, orders, running sums, random bits, triangular matrices, windows, counters, padding, joining, and a
-//! reduction of any kind over any axes.
+//! transposes, orders, running sums, random bits, triangular matrices, windows, counters, padding, joining, products of
+//! integers, and a reduction of any kind over any axes.
 //!
 //! In: a primitive with numeric shapes, once, and then contiguous row-major slices at each run. Out: the output, whole
 //! or part by part, equal to the reference kernels'. Nothing is allocated per run, and no thread is known: work is cut
 //! by shape alone into parts that write disjoint ranges of the output, and the caller decides who runs them.
 
+mod contract;
 mod cumulative_sum;
 mod cut;
 mod data;
@@ -92,6 +93,7 @@ kernels! {
     Pad(pad::Pad),
     Concat(join::Concat),
     Reduce(reduce::Reduce),
+    Contract(contract::Contract),
 }
 
 impl Plain {
@@ -114,6 +116,7 @@ impl Plain {
             Op::Pad(pad) => pad::Pad::resolve(pad, place).map(Kernel::from),
             Op::Concat(concat) => Ok(join::Concat::resolve(concat, place).into()),
             Op::Reduce(reduce) => reduce::Reduce::resolve(reduce, place).map(Kernel::from),
+            Op::DotGeneral(dot) if place.output.0 == DType::I64 => Ok(contract::Contract::resolve(dot, place).into()),
             _ => return None,
         };
         Some(kernel.map(|kernel| Plain { cut: kernel.as_run().cut(), kernel }))

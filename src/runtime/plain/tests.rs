@@ -172,6 +172,7 @@ fn all_samples_agree_with_the_reference() {
     let expected = [
         "Cholesky",
         "Concat",
+        "Contract",
         "CumulativeSum",
         "Gather",
         "Iota",

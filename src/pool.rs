@@ -5,7 +5,8 @@
 //! spin for a while before they sleep, because the next step comes within microseconds. A program that finds the pool in
 //! use runs on its own thread: the numbers are the same. The optimizers' updates of many parameters use it too.
 //!
-//! It is not rayon because a step takes microseconds: entering rayon's pool from outside costs more than most steps do.
+//! It is not rayon because a step takes microseconds: entering rayon's pool from outside costs more than most steps do
+//! (docs/decisions/0007-own-pool.md).
 
 #![allow(unsafe_code, reason = "a task borrows from the caller's stack, which waits until all tasks are done")]
 

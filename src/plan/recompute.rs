@@ -24,10 +24,12 @@ const LEAST_BYTES: usize = 16 * 1024;
 /// Copies cheap vertices into the clusters that read them, where that saves keeping them.
 pub(super) fn recompute(network: &mut Network, clusters: &mut Clusters) {
     let readers = Readers::new(network, clusters);
-    let mut is_result = vec![false; network.vertices.len()];
-    network.results.iter().for_each(|result| is_result[*result] = true);
-    for vertex in 0..is_result.len() {
-        if is_result[vertex] || !is_cheap(network, vertex) || network.vertices[vertex].bytes() < LEAST_BYTES {
+    let is_kept = |network: &Network, vertex: usize| {
+        let is_short = network.vertices[vertex].bytes() < LEAST_BYTES;
+        is_short || !is_cheap(network, vertex) || network.results.contains(&vertex)
+    };
+    for vertex in 0..network.vertices.len() {
+        if is_kept(network, vertex) {
             continue;
         }
         let outside = readers.outside(vertex);

@@ -299,7 +299,7 @@ fn what_is_cut_into_tasks() {
         };
         ProductPlan::new(&product, InstructionSet::Portable)
     };
-    assert_eq!(plan([32, 64, 128]).n_tasks(), 1);
+    assert_eq!(plan([8, 16, 16]).n_tasks(), 1);
     assert!(plan([230, 300, 270]).n_tasks() >= 4);
 }
 

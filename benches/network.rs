@@ -1,7 +1,7 @@
 //! The lecture's layered network: k layers of H units, and its squared error, in f64.
 
 use ndarray::Array1;
-use pullback::{DType, Expr, Graph, Initializer, Program, check::naive_gradients};
+use pullback::{DType, Expr, Graph, Initializer, Options, Program, Rewrites, check::naive_gradients};
 
 /// Declares x, the weights of k layers, and the loss ‖tanh(W_k … tanh(W₁x))‖².
 pub(crate) fn network(g: &Graph, depth: usize, width: usize) -> (Expr<'_>, Vec<Expr<'_>>) {
@@ -38,9 +38,11 @@ pub(crate) fn results<'g>(g: &'g Graph, depth: usize, width: usize, method: Meth
     gradients.into_iter().enumerate().map(|(position, gradient)| (format!("result{position}"), gradient)).collect()
 }
 
-/// [`results`] made ready to run.
+/// [`results`] made ready to run on one thread, as they are: sharing what is equal would turn the naive derivative into
+/// backpropagation.
 pub(crate) fn program(g: &Graph, depth: usize, width: usize, method: Method) -> Program {
-    g.compile(results(g, depth, width, method)).expect("the network has no mistake")
+    let options = Options { threads: 1, rewrites: Rewrites::none(), ..Options::default() };
+    g.compile_with(results(g, depth, width, method), &options).expect("the network has no mistake")
 }
 
 /// An input of that width.

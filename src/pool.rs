@@ -11,7 +11,9 @@
 #![allow(unsafe_code, reason = "a task borrows from the caller's stack, which waits until all tasks are done")]
 
 use std::{
+    cell::Cell,
     hint,
+    marker::PhantomData,
     sync::{
         Mutex, OnceLock,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
@@ -30,6 +32,8 @@ pub(crate) const MOST_THREADS: usize = 255;
 pub(crate) struct Team {
     pool: Option<&'static Pool>,
     n_threads: usize,
+    /// One thread gives out work at a time, so a team is not shared.
+    is_not_shared: PhantomData<Cell<()>>,
 }
 
 struct Pool {
@@ -39,7 +43,8 @@ struct Pool {
     data: AtomicUsize,
     n_finished: AtomicUsize,
     is_taken: AtomicBool,
-    n_sleeping: AtomicUsize,
+    /// Which workers sleep, a bit each, so that none is looked for that is awake or may not take part.
+    asleep: [AtomicU64; 4],
     n_workers: AtomicUsize,
     n_started: AtomicUsize,
     workers: Mutex<Vec<Thread>>,
@@ -83,7 +88,7 @@ static POOL: Pool = Pool {
     data: AtomicUsize::new(0),
     n_finished: AtomicUsize::new(0),
     is_taken: AtomicBool::new(false),
-    n_sleeping: AtomicUsize::new(0),
+    asleep: [const { AtomicU64::new(0) }; 4],
     n_workers: AtomicUsize::new(0),
     n_started: AtomicUsize::new(0),
     workers: Mutex::new(Vec::new()),
@@ -100,12 +105,12 @@ impl Team {
     pub(crate) fn gather(n_threads: usize) -> Team {
         let n_threads = n_threads.clamp(1, MOST_THREADS);
         if n_threads == 1 || POOL.is_taken.swap(true, Ordering::Acquire) {
-            return Team { pool: None, n_threads: 1 };
+            return Team { pool: None, n_threads: 1, is_not_shared: PhantomData };
         }
         if POOL.n_workers.load(Ordering::Relaxed) < n_threads - 1 {
             POOL.grow(n_threads - 1);
         }
-        Team { pool: Some(&POOL), n_threads }
+        Team { pool: Some(&POOL), n_threads, is_not_shared: PhantomData }
     }
 
     /// Does `work(task, worker)` for every task below `n_tasks`; `worker` is below the number of threads, and no two
@@ -188,9 +193,7 @@ impl Pool {
         self.n_finished.store(0, Ordering::Relaxed);
         let job = State(self.state.load(Ordering::Relaxed)).job().wrapping_add(1);
         self.state.store(State::new(job, limit, n_tasks).0, Ordering::SeqCst);
-        if self.n_sleeping.load(Ordering::SeqCst) > 0 {
-            self.wake(limit.min(n_tasks) - 1);
-        }
+        self.wake(limit.min(n_tasks) - 1);
         let abort = AbortOnPanic;
         while let Some(task) = self.claim(0) {
             work(task, 0);
@@ -252,16 +255,28 @@ impl Pool {
                 break;
             }
         }
-        self.n_sleeping.fetch_add(1, Ordering::SeqCst);
+        let (word, bit) = ((worker - 1) / 64, 1u64 << ((worker - 1) % 64));
+        self.asleep[word].fetch_or(bit, Ordering::SeqCst);
         while !has_work() {
             thread::park();
         }
-        self.n_sleeping.fetch_sub(1, Ordering::SeqCst);
+        self.asleep[word].fetch_and(!bit, Ordering::SeqCst);
     }
 
+    /// Wakes those of the first workers that sleep.
     fn wake(&self, n_workers: usize) {
-        let workers = self.workers.lock().expect("invariant: no worker panics while it holds the lock");
-        workers.iter().take(n_workers).for_each(Thread::unpark);
+        for (word, asleep) in self.asleep.iter().enumerate().take(n_workers.div_ceil(64)) {
+            let first = word * 64;
+            let wanted = if n_workers - first >= 64 { u64::MAX } else { (1 << (n_workers - first)) - 1 };
+            let sleepers = asleep.load(Ordering::SeqCst) & wanted;
+            if sleepers != 0 {
+                let workers = self.workers.lock().expect("invariant: no worker panics while it holds the lock");
+                let is_asleep = |position: &usize| sleepers >> (position - first) & 1 == 1;
+                (first..workers.len().min(first + 64))
+                    .filter(is_asleep)
+                    .for_each(|position| workers[position].unpark());
+            }
+        }
     }
 }
 

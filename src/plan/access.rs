@@ -147,6 +147,9 @@ impl Access {
 
     /// The one axis that `axes` of this make together, if strides can say so.
     pub(crate) fn merged(&self, axes: &[usize]) -> Option<Axis> {
+        if axes.iter().any(|axis| self.axes[*axis].size == 0) {
+            return Some(Axis { size: 0, stride: 0 });
+        }
         let collapsed = self.transposed(axes).collapsed();
         match collapsed.axes.as_slice() {
             [] => Some(Axis { size: 1, stride: 0 }),

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, ops::Range};
 
 use thiserror::Error;
 
-use super::{Kind, Place, Plan, Step, Storage, Work};
+use super::{Action, Kind, Place, Plan, Step, Storage, Work};
 
 /// A read or write that goes wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -47,6 +47,14 @@ pub(crate) enum Clash {
         /// The step.
         step: usize,
     },
+    /// A step reads an array as a whole that it computes itself.
+    #[error("step {step} reads vertex {vertex} as a whole while it computes it")]
+    Unfinished {
+        /// The step.
+        step: usize,
+        /// What it reads.
+        vertex: usize,
+    },
     /// A result is never computed.
     #[error("result {result} is never written")]
     Missing {
@@ -67,6 +75,9 @@ pub(crate) fn check(plan: &Plan) -> Result<(), Clash> {
         declared.sort_unstable();
         if declared != written(&step.work) {
             return Err(Clash::Undeclared { step: position });
+        }
+        if let Some(vertex) = unfinished(&step.work) {
+            return Err(Clash::Unfinished { step: position, vertex });
         }
         memory.expect_room(position, &reads)?;
         memory.write(step);
@@ -160,6 +171,25 @@ fn operands(plan: &Plan, work: &Work) -> Vec<usize> {
             all.filter(|vertex| !own.contains(vertex)).collect()
         }
     }
+}
+
+/// A vertex that a step reads in an order of its own while it computes it.
+fn unfinished(work: &Work) -> Option<usize> {
+    let Work::Tile(program) = work else { return None };
+    let own: Vec<usize> = program.instructions.iter().map(|instruction| instruction.vertex).collect();
+    let whole = program.instructions.iter().flat_map(|instruction| {
+        let n_whole = match instruction.action {
+            Action::Load(_) | Action::LoadPadded(..) | Action::AccumulateDot(_) => 1,
+            Action::DotRows(_) => 2,
+            _ => 0,
+        };
+        instruction.operands.iter().take(n_whole)
+    });
+    let read = whole.filter_map(|place| match place {
+        Place::Memory(memory) => Some(program.memory[*memory].vertex),
+        _ => None,
+    });
+    read.into_iter().find(|vertex| own.contains(vertex))
 }
 
 /// The vertices whose memory a step's own description writes, in ascending order.

@@ -17,8 +17,9 @@ use super::{
 /// Clusters of more vertices than this gain nothing and need many registers.
 pub(super) const MOST_MEMBERS: usize = 96;
 
-/// A row of more bytes than this is not held between a reduction and its reader.
-pub(super) const LONGEST_ROW_BYTES: usize = 64 * 1024;
+/// A row of more elements than this is not held between a reduction and its reader: registers are as wide as the widest
+/// dtype of a program, and several are to lie in the second-level cache.
+pub(super) const LONGEST_ROW: usize = 8192;
 
 /// What a step computes.
 #[derive(Debug)]
@@ -228,7 +229,7 @@ impl<'n> Sweep<'n> {
         match (own, domain) {
             // A reduction along rows brings the domain of what it reads.
             (Domain::Matrix { rows, columns }, _) => {
-                let is_held = columns * self.row_size(vertex) <= LONGEST_ROW_BYTES && columns > 1;
+                let is_held = (2..=LONGEST_ROW).contains(&columns);
                 let matrix = Domain::Matrix { rows, columns };
                 let becomes = match domain {
                     Domain::Line(n) if n == rows => Some(matrix),
@@ -241,15 +242,14 @@ impl<'n> Sweep<'n> {
         }
     }
 
-    fn row_size(&self, vertex: usize) -> usize {
-        self.network.vertices[vertex].dtype.size()
-    }
-
     /// The domain in which `user` reads the vertex element by element.
     fn domain_of_edge(&self, vertex: usize, user: usize, position: usize, domain: Domain) -> Option<Domain> {
         let reader = &self.network.vertices[user];
         let n_elements = count(&self.network.vertices[vertex].sizes);
-        if matches!(reader.kind, Kind::Pad(_) | Kind::Copy | Kind::DotRows(_)) {
+        // These read arrays in an order of their own, so all of what they read must be there before.
+        let reads_whole = matches!(reader.kind, Kind::Pad(_) | Kind::Copy | Kind::DotRows(_))
+            || (matches!(reader.kind, Kind::DotColumns(_)) && position == 0);
+        if reads_whole {
             return None;
         }
         match (reader.operands[position].access.relation(n_elements), &reader.kind) {
@@ -263,8 +263,7 @@ impl<'n> Sweep<'n> {
             }
             (Relation::Same, _) => Some(domain),
             (Relation::Expanded { columns }, Kind::Map(_)) => {
-                let is_held = columns * self.row_size(vertex) <= LONGEST_ROW_BYTES;
-                (is_held && n_elements > 1).then_some(Domain::Matrix { rows: n_elements, columns })
+                (columns <= LONGEST_ROW && n_elements > 1).then_some(Domain::Matrix { rows: n_elements, columns })
             }
             _ => None,
         }

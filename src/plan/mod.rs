@@ -26,7 +26,7 @@ pub(crate) use function::Function;
 pub(crate) use matrix_vector::MatrixVector;
 pub(crate) use network::{Along, Kind, Network, Number, Origin, PlanError, Vertex};
 pub(crate) use product::{Batch, Contraction};
-pub(crate) use tile::{Action, Extent, Instruction, Padding, Place, TileProgram};
+pub(crate) use tile::{Accumulated, Action, Extent, Instruction, Padding, Place, TileProgram};
 
 use self::{cluster::Clusters, memory::Lifetime};
 use crate::{

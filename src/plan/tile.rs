@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 
 use super::{
     access::{Access, Relation, count},
-    cluster::{Cluster, Domain, LONGEST_ROW_BYTES, is_terminal},
+    cluster::{Cluster, Domain, is_terminal},
     function::Function,
     matrix_vector::MatrixVector,
     network::{Along, Kind, Network, Number, Operand, Window},
@@ -153,7 +153,8 @@ impl TileProgram {
 
     /// Tiles along rows and along columns.
     pub(crate) fn n_tiles(&self) -> [usize; 2] {
-        [self.rows.div_ceil(self.tile[0]), self.columns.div_ceil(self.tile[1])]
+        // Rows without elements have values of rows all the same.
+        [self.rows.div_ceil(self.tile[0]), self.columns.div_ceil(self.tile[1]).max(1)]
     }
 
     /// Whether rows are cut, so that a reduction along rows goes on from tile to tile.
@@ -161,22 +162,54 @@ impl TileProgram {
         self.tile[1] < self.columns
     }
 
-    /// The reductions that every task does for itself, and that are put together at the end: the instruction, and how
-    /// many elements it leaves.
-    pub(crate) fn accumulators(&self) -> impl Iterator<Item = (&Instruction, usize)> {
-        self.instructions.iter().filter_map(|instruction| match instruction.action {
-            Action::Accumulate(_, Along::Columns) => Some((instruction, self.columns)),
-            Action::Accumulate(_, Along::Rows) => Some((instruction, 1)),
-            Action::AccumulateDot(product) => Some((instruction, product.columns.size)),
-            _ => None,
-        })
+    /// Whether tasks take whole bands of rows, because a reduction goes on along rows that are cut.
+    pub(crate) fn goes_by_bands(&self) -> bool {
+        let reduces = |instruction: &Instruction| matches!(instruction.action, Action::ReduceRows(_));
+        self.cuts_rows() && self.instructions.iter().any(reduces)
+    }
+
+    /// What tasks are made of: bands of rows, or tiles.
+    pub(crate) fn n_units(&self) -> usize {
+        let [down, across] = self.n_tiles();
+        if self.goes_by_bands() { down } else { down * across }
+    }
+
+    /// The reductions that every task does for itself, and that are put together at the end.
+    pub(crate) fn accumulators(&self) -> Vec<Accumulated<'_>> {
+        let mut offset = 0;
+        let mut accumulators = Vec::new();
+        for instruction in &self.instructions {
+            let width = match &instruction.action {
+                Action::Accumulate(_, Along::Columns) => self.columns,
+                Action::Accumulate(_, Along::Rows) => 1,
+                Action::AccumulateDot(product) => product.columns.size,
+                _ => continue,
+            };
+            accumulators.push(Accumulated { instruction, width, offset });
+            offset += (width * instruction.dtype.size()).next_multiple_of(64);
+        }
+        accumulators
+    }
+
+    /// Bytes from the partial results of one task to those of the next.
+    pub(crate) fn partial_stride(&self) -> usize {
+        let last = self.accumulators().pop();
+        last.map_or(0, |last| last.offset + (last.width * last.instruction.dtype.size()).next_multiple_of(64))
     }
 
     /// Bytes of the partial results of all tasks but the first, which writes where the result goes.
     pub(crate) fn partial_bytes(&self) -> usize {
-        let width = self.accumulators().map(|(instruction, n)| (n * instruction.dtype.size()).next_multiple_of(64));
-        width.sum::<usize>() * (self.n_tasks - 1)
+        self.partial_stride() * (self.n_tasks - 1)
     }
+}
+
+/// A reduction with partial results.
+pub(crate) struct Accumulated<'p> {
+    pub(crate) instruction: &'p Instruction,
+    /// Elements that it leaves.
+    pub(crate) width: usize,
+    /// First byte among the partial results of a task.
+    pub(crate) offset: usize,
 }
 
 struct Builder<'n> {
@@ -409,29 +442,26 @@ impl<'n> Builder<'n> {
     }
 
     fn finish(mut self) -> TileProgram {
-        let n_invariant = self.move_invariant_loads_first();
+        let block = self.block();
+        let n_invariant = self.move_invariant_loads_first(block);
         let n_registers = assign_registers(&mut self.instructions, n_invariant);
         let widest = self.memory.iter().map(|memory| memory.dtype.size()).chain([1]);
         let widest = widest.chain(self.instructions.iter().map(|instruction| instruction.dtype.size())).max();
         let widest = widest.unwrap_or(1);
         let holds_rows = self.holds_rows();
-        let block = |instruction: &Instruction| match instruction.action {
-            Action::DotRows(product) | Action::AccumulateDot(product) => {
-                Some((MATRIX_BYTES / (product.columns.size * widest)).next_multiple_of(8))
-            }
-            _ => None,
-        };
-        let block = self.instructions.iter().filter_map(block).min();
         let [least, most] = REGISTER_BYTES;
         let bytes = (REGISTERS_BYTES / (n_registers + 1) / 1024 * 1024).clamp(least, most);
-        let budget = (bytes / widest).max(1).min(block.unwrap_or(usize::MAX));
+        let budget = (bytes / widest).max(1).min(block);
         let tile = if holds_rows || self.columns <= budget {
             let rows = (budget / self.columns.max(1)).clamp(1, self.rows.max(1));
             [rows, self.columns.max(1)]
         } else {
             [1, budget]
         };
-        debug_assert!(tile[1] * widest <= LONGEST_ROW_BYTES.max(most) * 2);
+        assert!(
+            n_invariant == 0 || tile[1] >= self.columns,
+            "invariant: loads of columns are kept for whole rows alone"
+        );
         let mut program = TileProgram {
             rows: self.rows,
             columns: self.columns,
@@ -456,8 +486,20 @@ impl<'n> Builder<'n> {
         self.instructions.iter().any(|instruction| is_row(instruction) || instruction.action == Action::Expand)
     }
 
-    /// Loads that depend on the column alone are done once a task. That holds only if tiles are of whole rows.
-    fn move_invariant_loads_first(&mut self) -> usize {
+    /// Rows of a matrix in memory that a tile takes at most, so that they stay in a cache.
+    fn block(&self) -> usize {
+        let block = |instruction: &Instruction| match instruction.action {
+            Action::DotRows(product) | Action::AccumulateDot(product) => {
+                Some((MATRIX_BYTES / (product.columns.size * instruction.dtype.size())).next_multiple_of(8))
+            }
+            _ => None,
+        };
+        self.instructions.iter().filter_map(block).min().unwrap_or(usize::MAX)
+    }
+
+    /// Loads that depend on the column alone are done once a task. That holds only if tiles are of whole rows, which no
+    /// more than `block` elements and the least register hold for certain.
+    fn move_invariant_loads_first(&mut self, block: usize) -> usize {
         let (rows, columns) = (self.rows, self.columns);
         let is_invariant = |instruction: &Instruction| match &instruction.action {
             Action::Load(access) => {
@@ -467,7 +509,7 @@ impl<'n> Builder<'n> {
             }
             _ => false,
         };
-        let is_cut = columns * 8 > REGISTER_BYTES[0] && !self.holds_rows();
+        let is_cut = (columns * 8 > REGISTER_BYTES[0] || columns > block) && !self.holds_rows();
         if is_cut {
             return 0;
         }
@@ -582,10 +624,9 @@ impl TileProgram {
             }
         };
         let work: usize = self.instructions.iter().map(weight).sum();
-        let [down, across] = self.n_tiles();
-        let reduces_rows =
-            self.instructions.iter().any(|instruction| matches!(instruction.action, Action::ReduceRows(_)));
-        let n_units = if self.cuts_rows() && reduces_rows { down } else { down * across };
-        (work / TASK_WEIGHT).clamp(1, MOST_TASKS).min(n_units.max(1))
+        // Partial results are to be few beside what they are made of.
+        let partials: usize = self.accumulators().iter().map(|accumulator| accumulator.width).sum();
+        let most = (self.rows * self.columns / (4 * partials.max(1))).clamp(1, MOST_TASKS);
+        (work / TASK_WEIGHT).clamp(1, most).min(self.n_units().max(1))
     }
 }

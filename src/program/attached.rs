@@ -36,7 +36,7 @@ impl Attached {
     /// The elements of an input in row-major order, to write.
     ///
     /// # Panics
-    /// If they are not `T`.
+    /// If they are not `T`, or if the input is another program's.
     pub fn write<T: Element>(&mut self, input: Input) -> &mut [T] {
         let view = self.runner.engine_mut().leaf_mut(input.0);
         let dtype = view.dtype();
@@ -46,7 +46,7 @@ impl Attached {
     /// The elements of an output in row-major order, as the last run computed them.
     ///
     /// # Panics
-    /// If they are not `T`.
+    /// If they are not `T`, or if the output is another program's.
     pub fn read<T: Element>(&self, output: Output) -> &[T] {
         let view = self.runner.engine().result(output.0);
         let dtype = view.dtype();

@@ -142,6 +142,14 @@ pub enum RunError {
         /// The inputs that would tell it.
         candidates: String,
     },
+    /// A symbol that the program does not have.
+    #[error("no size is named `{symbol}`{}", names::suggestion(nearest.as_deref()))]
+    UnknownSymbol {
+        /// The symbol as given.
+        symbol: String,
+        /// The symbol most like it.
+        nearest: Option<String>,
+    },
     /// A parameter of the graph that the parameters do not have.
     #[error(
         "parameter {name:?} ({dtype}{shape}, declared at {site}) is not among those given{}",

@@ -133,7 +133,13 @@ impl Runner {
     /// What the engine does for these sizes, and for those of the last call where none is given.
     pub(super) fn show<'n>(&mut self, sizes: impl IntoIterator<Item = (&'n str, i64)>) -> Result<String, RunError> {
         let mut bindings = self.binder.bindings.clone();
-        bindings.extend(sizes.into_iter().map(|(symbol, size)| (symbol.into(), size)));
+        for (symbol, size) in sizes {
+            if !self.signature.symbols.iter().any(|known| **known == *symbol) {
+                let nearest = names::nearest(symbol, self.signature.symbols.iter().map(|known| &**known));
+                return Err(RunError::UnknownSymbol { symbol: symbol.to_owned(), nearest });
+            }
+            bindings.insert(symbol.into(), size);
+        }
         match self.signature.symbols.iter().find(|symbol| !bindings.contains_key(*symbol)) {
             Some(symbol) => Err(self.signature.unbound(symbol)),
             None => self.engine.show(&bindings),

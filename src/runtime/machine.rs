@@ -5,6 +5,7 @@ use super::tape::{Arrays, Tape};
 use crate::{
     graph::{Bindings, Graph, NodeId, Value, ValueView, ValueViewMut},
     plan::{Origin, Plan, PlanError},
+    pool::MOST_THREADS,
     program::{Engine, Profile, RunError, StepProfile},
 };
 
@@ -40,6 +41,7 @@ pub(crate) struct Part {
 impl Machine {
     /// Plans and runs `part` on at most so many threads.
     pub(crate) fn new(part: Part, n_threads: usize, make_checker: MakeChecker) -> Machine {
+        let n_threads = n_threads.clamp(1, MOST_THREADS);
         Machine { part, make_checker, checker: None, n_threads, tapes: Vec::new(), attached: None }
     }
 
@@ -128,6 +130,9 @@ impl Engine for Machine {
     }
 
     fn show(&mut self, bindings: &Bindings) -> Result<String, RunError> {
-        Ok(self.tape(bindings)?.plan.to_string())
+        match self.tapes.iter().find(|(sizes, _)| sizes == bindings) {
+            Some((_, tape)) => Ok(tape.plan.to_string()),
+            None => Ok(self.plan(bindings)?.to_string()),
+        }
     }
 }

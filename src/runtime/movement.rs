@@ -96,6 +96,9 @@ const MOST_AXES: usize = 32;
 /// # Safety
 /// As for [`gather`].
 unsafe fn gather_elements<T: Copy>(run: Run, access: &Access) {
+    if run.n == 0 {
+        return;
+    }
     let (mut out, mut left) = (run.out.cast::<T>(), run.n);
     // SAFETY: the offset is that of an element, by this function's contract.
     let mut source = unsafe { run.source.cast::<T>().offset(access.offset) };
@@ -137,6 +140,9 @@ unsafe fn gather_elements<T: Copy>(run: Run, access: &Access) {
 /// # Safety
 /// As for [`gather_padded`].
 unsafe fn gather_padded_elements<T: Copy + Default>(run: Run, access: &Access, padding: &Padding) {
+    if run.n == 0 {
+        return;
+    }
     let (mut out, mut left) = (run.out.cast::<T>(), run.n);
     let Some((size, outer)) = padding.sizes.split_last() else {
         // SAFETY: without axes there is one element and no padding.
@@ -147,7 +153,8 @@ unsafe fn gather_padded_elements<T: Copy + Default>(run: Run, access: &Access, p
     let (mut line, mut along) = (run.start / size, run.start % size);
     while left > 0 {
         let n = left.min(size - along);
-        let source = line_of(line, outer, access, padding).map(|offset| {
+        let first = if inner.size == 0 { None } else { padding.offset(access, line * size + low) };
+        let source = first.map(|offset| {
             // SAFETY: the line lies within the window, so its offset is that of an element.
             unsafe { run.source.cast::<T>().offset(offset) }
         });
@@ -168,19 +175,4 @@ unsafe fn gather_padded_elements<T: Copy + Default>(run: Run, access: &Access, p
         }
         (left, along, line) = (left - n, 0, line + 1);
     }
-}
-
-/// The offset of the first element of a line of the padded array, if the window has it.
-fn line_of(mut line: usize, outer: &[usize], access: &Access, padding: &Padding) -> Option<isize> {
-    let mut offset = access.offset;
-    for (position, size) in outer.iter().enumerate().rev() {
-        let index = line % size;
-        line /= size;
-        let inside = index.checked_sub(padding.window.low[position])?;
-        if inside >= access.axes[position].size {
-            return None;
-        }
-        offset += access.axes[position].stride * inside as isize;
-    }
-    Some(offset)
 }

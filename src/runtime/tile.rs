@@ -14,7 +14,10 @@ use super::{
 };
 use crate::{
     graph::{DType, Reduction},
-    plan::{Access, Action, Along, Extent, Function, Instruction, MatrixVector, Number, Padding, Place, TileProgram},
+    plan::{
+        Access, Accumulated, Action, Along, Extent, Function, Instruction, MatrixVector, Number, Padding, Place,
+        TileProgram,
+    },
 };
 
 /// A tile program that is ready to run.
@@ -29,6 +32,7 @@ pub(super) struct TileStep {
     n_tiles: [usize; 2],
     /// Whether a task takes whole bands of rows, because a reduction goes on along them.
     by_rows: bool,
+    n_units: usize,
     pub(super) n_tasks: usize,
     n_registers_bytes: usize,
     accumulators: Vec<Accumulator>,
@@ -141,33 +145,22 @@ struct Tile {
 
 impl TileStep {
     pub(super) fn new(program: &TileProgram, set: InstructionSet) -> TileStep {
-        let widths = program.accumulators().map(|(instruction, n)| (n * instruction.dtype.size()).next_multiple_of(64));
-        let stride: usize = widths.sum();
-        let mut accumulators: Vec<Accumulator> = Vec::new();
-        for (instruction, width) in program.accumulators() {
+        let stride = program.partial_stride();
+        let accumulator = |accumulated: &Accumulated<'_>| {
+            let Accumulated { instruction, width, offset } = *accumulated;
             let kind = match &instruction.action {
-                Action::Accumulate(kind, _) => kind,
-                _ => &Reduction::Sum,
+                Action::Accumulate(kind, _) => *kind,
+                _ => Reduction::Sum,
             };
             let Place::Memory(memory) = instruction.output else { unreachable!("invariant: an accumulator is stored") };
-            let partial = accumulators
-                .last()
-                .map_or(0, |last: &Accumulator| last.partial + (last.width * last.dtype.size()).next_multiple_of(64));
-            accumulators.push(Accumulator {
-                kind: *kind,
-                dtype: instruction.dtype,
-                accumulate: accumulate(*kind, instruction.dtype, set),
-                memory,
-                width,
-                partial,
-                stride,
-            });
-        }
+            let (dtype, accumulate) = (instruction.dtype, accumulate(kind, instruction.dtype, set));
+            Accumulator { kind, dtype, accumulate, memory, width, partial: offset, stride }
+        };
+        let accumulators: Vec<Accumulator> = program.accumulators().iter().map(accumulator).collect();
         let mut n_accumulators = 0;
         let resolver = Resolver { program, set };
         let calls = program.instructions.iter().map(|instruction| resolver.call(instruction, &mut n_accumulators));
         let calls: Vec<Call> = calls.collect();
-        let reduces_rows = calls.iter().any(|call| matches!(call.action, Resolved::ReduceRows(..)));
         TileStep {
             calls,
             n_invariant: program.n_invariant,
@@ -176,7 +169,8 @@ impl TileStep {
             columns: program.columns,
             tile: program.tile,
             n_tiles: program.n_tiles(),
-            by_rows: program.cuts_rows() && reduces_rows,
+            by_rows: program.goes_by_bands(),
+            n_units: program.n_units(),
             n_tasks: program.n_tasks,
             n_registers_bytes: program.n_registers * program.register_bytes,
             accumulators,
@@ -355,13 +349,12 @@ impl Interpreter<'_> {
     /// As for [`TileStep::run`].
     unsafe fn run(&self) {
         let step = self.step;
-        let [down, across] = step.n_tiles;
+        let across = step.n_tiles[1];
         for accumulator in &step.accumulators {
             // SAFETY: a task's accumulators are `width` elements that only it writes.
             unsafe { start(self.accumulator(accumulator), accumulator) };
         }
-        let n_units = if step.by_rows { down } else { down * across };
-        let share = |task: usize| n_units * task / step.n_tasks;
+        let share = |task: usize| step.n_units * task / step.n_tasks;
         let mut is_first = true;
         for unit in share(self.task.number)..share(self.task.number + 1) {
             let tiles = if step.by_rows { unit * across..(unit + 1) * across } else { unit..unit + 1 };

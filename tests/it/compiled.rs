@@ -248,3 +248,125 @@ fn programs_run_at_once_in_one_process() {
         }
     });
 }
+
+/// As many threads as nobody has, and none.
+#[test]
+fn any_number_of_threads_is_taken_for_a_possible_one() {
+    let g = Graph::new();
+    let x = g.input_of::<f64>("x", (100_000,));
+    let y = (x.sin() * x).cos().sum();
+    let xs = Value::F64(ArrayD::from_elem(IxDyn(&[100_000]), 0.5));
+    let of = |threads| {
+        run(&[("y".into(), y)], &[("x".into(), xs.clone())], &options(Evaluation::Compiled, threads)).expect("it runs")
+    };
+    let one = of(1);
+    for threads in [0, usize::MAX] {
+        assert_eq!(bits(&of(threads)), bits(&one), "{threads} threads");
+    }
+}
+
+/// Fractions that differ from place to place.
+fn ramp(shape: &[usize]) -> Value {
+    let mut position = 0.0f32;
+    Value::F32(ArrayD::from_shape_simple_fn(IxDyn(shape), || {
+        position = (position + 0.618_034).fract();
+        position - 0.5
+    }))
+}
+
+/// A matrix–vector product whose result is read as a matrix with a bias: its tiles are shorter than the bias.
+#[test]
+fn products_with_vectors_cut_tiles_that_biases_would_not() {
+    let g = Graph::new();
+    let (x, b, c) = (g.input("x", (2000, 1024)), g.input("b", (1024,)), g.input("c", (100,)));
+    let u = x.dot(b).reshape((20, 100)) + c;
+    let loss = (u * u).sum() * 1e-3;
+    let results: Vec<(String, Expr<'_>)> = std::iter::once(loss)
+        .chain(g.gradients(loss, &[b, c]))
+        .enumerate()
+        .map(|(position, result)| (position.to_string(), result))
+        .collect();
+    let fed = [("x", ramp(&[2000, 1024])), ("b", ramp(&[1024])), ("c", ramp(&[100]))];
+    let fed: Vec<(String, Value)> = fed.map(|(name, value)| (name.to_string(), value)).into();
+    assert_like_reference("bias of blocks", &results, &fed, 2e-4);
+}
+
+/// The matrix of both products is computed, so it must be whole before either.
+#[test]
+fn products_with_vectors_wait_for_their_matrix() {
+    let g = Graph::new();
+    let (y, w, b) = (g.input("y", (64, 1024)), g.input("w", (1024, 64)), g.input("b", (64,)));
+    let x = y.tanh();
+    let r = w.tanh().sum_over(-1);
+    let results = [("p".to_string(), x.dot(r)), ("q".to_string(), x.t().dot(b))];
+    let fed = [("y", ramp(&[64, 1024])), ("w", ramp(&[1024, 64])), ("b", ramp(&[64]))];
+    let fed: Vec<(String, Value)> = fed.map(|(name, value)| (name.to_string(), value)).into();
+    assert_like_reference("computed matrix", &results, &fed, 1e-4);
+}
+
+/// Rows without elements have sums, products and values of their own.
+#[test]
+fn empty_rows_have_values() {
+    let g = Graph::new();
+    let (x, y) = (g.input_of::<f64>("x", (3, "n")), g.input_of::<f64>("y", (3,)));
+    let t = y.tanh();
+    let results = [
+        ("product".to_string(), x.prod_over(-1)),
+        ("sum".to_string(), x.sum_over(-1).exp() + y),
+        ("value".to_string(), t),
+        ("spread".to_string(), t.expand(-1) + x),
+        ("all".to_string(), (t.expand(-1) * x).sum()),
+    ];
+    let fed = [
+        ("x".to_string(), Value::F64(ArrayD::zeros(IxDyn(&[3, 0])))),
+        ("y".to_string(), Value::from(array![0.5, -1.0, 2.0])),
+    ];
+    assert_like_reference("empty rows", &results, &fed, 1e-15);
+    let mut program = g.compile([("product", results[0].1)]).expect("no mistake");
+    let mut out = array![f64::NAN, f64::NAN, f64::NAN];
+    let fed = fed.iter().map(|(name, value)| (name.as_str(), value.into()));
+    program.run_into(&Parameters::default(), fed, [("product", (&mut out).into())]).expect("fits");
+    assert_eq!(out, array![1.0, 1.0, 1.0]);
+}
+
+#[test]
+fn contractions_over_empty_axes_are_zero() {
+    let g = Graph::new();
+    let (a, b) = (g.input_of::<f64>("a", (3, 2, "n")), g.input_of::<f64>("b", (2, "n", 4)));
+    let results = [("y".to_string(), g.einsum("aij,ijb->ab", &[a, b]))];
+    let empty = |shape: &[usize]| Value::F64(ArrayD::zeros(IxDyn(shape)));
+    let fed = [("a".to_string(), empty(&[3, 2, 0])), ("b".to_string(), empty(&[2, 0, 4]))];
+    assert_like_reference("empty contraction", &results, &fed, 0.0);
+}
+
+/// A mask of bytes widens to rows of floats that no register holds.
+#[test]
+fn long_rows_of_masks_are_not_held() {
+    let g = Graph::new();
+    let (v, x) = (g.input("v", (4,)), g.input("x", (4, 65_536)));
+    let mask = v.greater(0.0).expand(-1).broadcast_to((4, 65_536));
+    let results = [("y".to_string(), mask.select(x, 2.0 * x))];
+    let fed = [("v".to_string(), ramp(&[4])), ("x".to_string(), ramp(&[4, 65_536]))];
+    assert_like_reference("masked rows", &results, &fed, 0.0);
+}
+
+/// Wide sums over few rows keep few partial results.
+#[test]
+fn sums_of_wide_columns_take_little_memory() {
+    let g = Graph::new();
+    let x = g.input("x", (32, 1 << 18));
+    let mut program = g.compile([("y", x.sum_over(0))]).expect("no mistake");
+    let none: [(&str, i64); 0] = [];
+    let plan = program.show(none).expect("there are no symbols");
+    let arena = plan.split("arena ").nth(1).and_then(|rest| rest.split(' ').next()).expect("the arena is told");
+    assert!(arena.parse::<usize>().expect("a number") <= 8 << 20, "{plan}");
+}
+
+#[test]
+fn a_size_of_another_name_is_refused() {
+    let g = Graph::new();
+    let x = g.input("x", ("batch", 8));
+    let mut program = g.compile([("y", x.softmax(-1))]).expect("no mistake");
+    let mistake = program.show([("bach", 32)]).expect_err("a misspelt name");
+    assert_eq!(mistake.to_string(), "no size is named `bach`; the nearest name is `batch`");
+}

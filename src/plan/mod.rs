@@ -167,7 +167,7 @@ impl Network {
     fn flops(&self, vertex: usize) -> usize {
         let of = &self.vertices[vertex];
         match &of.kind {
-            Kind::Map(_) => count(&of.sizes),
+            Kind::Map(function) => function.flops() * count(&of.sizes),
             Kind::Reduce(reduce) => reduce.rows * reduce.columns,
             Kind::Contraction(contraction) => 2 * count(&of.sizes) * contraction.k,
             Kind::DotRows(product) | Kind::DotColumns(product) => 2 * product.rows.size * product.columns.size,

@@ -240,7 +240,7 @@ impl Program {
     /// let program = g.compile([("y", y), ("slope", g.gradient(y, x))])?;
     /// let mut f = program.attach(&Parameters::default(), [("x", (&0.0).into())])?;
     /// let (at, slope) = (f.input("x").expect("an input"), f.output("slope").expect("an output"));
-    /// for x in [0.0, 0.5, 1.0] {
+    /// for x in [0.0f64, 0.5, 1.0] {
     ///     f.write(at)[0] = x;
     ///     f.run()?;
     ///     assert!((f.read::<f64>(slope)[0] - x.cos()).abs() < 1e-15);

@@ -9,11 +9,15 @@ use pullback::{
     ops::samples,
 };
 
-fn options(evaluation: Evaluation, threads: usize) -> Options {
+pub(crate) fn options(evaluation: Evaluation, threads: usize) -> Options {
     Options { evaluation, threads, ..Options::default() }
 }
 
-fn run(results: &[(String, Expr<'_>)], fed: &[(String, Value)], options: &Options) -> Result<Outputs, RunError> {
+pub(crate) fn run(
+    results: &[(String, Expr<'_>)],
+    fed: &[(String, Value)],
+    options: &Options,
+) -> Result<Outputs, RunError> {
     let g = results[0].1.graph();
     let named = results.iter().map(|(name, result)| (name.clone(), *result)).collect::<Vec<_>>();
     let mut program = g.compile_with(named, options).expect("the graph has no mistake");
@@ -21,7 +25,7 @@ fn run(results: &[(String, Expr<'_>)], fed: &[(String, Value)], options: &Option
 }
 
 /// The largest difference relative to the larger of 1 and the numbers; infinite where kinds of numbers differ.
-fn distance(got: &Value, want: &Value) -> f64 {
+pub(crate) fn distance(got: &Value, want: &Value) -> f64 {
     fn of<T: Copy + PartialEq + Into<f64>>(got: &ArrayD<T>, want: &ArrayD<T>) -> f64 {
         if got.shape() != want.shape() {
             return f64::INFINITY;
@@ -64,7 +68,7 @@ fn assert_like_reference(label: &str, results: &[(String, Expr<'_>)], fed: &[(St
     }
 }
 
-fn bits(outputs: &Outputs) -> Vec<Vec<u64>> {
+pub(crate) fn bits(outputs: &Outputs) -> Vec<Vec<u64>> {
     let of = |value: &Value| match value {
         Value::F32(array) => array.iter().map(|x| u64::from(x.to_bits())).collect(),
         Value::F64(array) => array.iter().map(|x| x.to_bits()).collect(),

@@ -14,6 +14,7 @@ mod compiled;
 mod diagnostics;
 mod gradients;
 mod layers;
+mod mixed;
 mod nn;
 mod primitives;
 mod runs;

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, ops::Range};
 
 use thiserror::Error;
 
-use super::{Action, Kind, Place, Plan, Step, Storage, Work};
+use super::{Action, Instruction, Kind, Place, Plan, Step, Storage, Work};
 
 /// A read or write that goes wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -126,7 +126,10 @@ impl Memory<'_> {
             return Err(Clash::Outside { step: position });
         }
         for (vertex, range) in writes {
-            if let Some((vertex, _)) = used.iter().find(|(_, other)| overlap(other, &range)) {
+            let is_wrong = |other: &(usize, Range<usize>)| {
+                overlap(&other.1, &range) && !(other.1 == range && self.may_write_over(step, other.0, vertex))
+            };
+            if let Some((vertex, _)) = used.iter().find(|other| is_wrong(other)) {
                 return Err(Clash::Overwritten { step: position, vertex: *vertex });
             }
             used.push((vertex, range));
@@ -143,6 +146,21 @@ impl Memory<'_> {
             Some(vertex) => Err(Clash::Misplaced { step: position, vertex: *vertex }),
             None => Ok(()),
         }
+    }
+
+    /// Whether a step may write a value over one that it reads: element i is read by element i alone, and a tile is written
+    /// when nothing else of it is left to do.
+    fn may_write_over(&self, step: &Step, read: usize, written: usize) -> bool {
+        let Work::Tile(program) = &step.work else { return false };
+        let is_store = |instruction: &Instruction| instruction.action == Action::Store;
+        let first = program.instructions.iter().position(is_store).unwrap_or(program.instructions.len());
+        let (before, stores) = program.instructions.split_at(first);
+        let size = |vertex: usize| self.plan.network.vertices[vertex].dtype.size();
+        stores.iter().all(is_store)
+            && stores.iter().any(|store| store.vertex == written)
+            && !before.iter().any(|made| made.vertex == written && matches!(made.output, Place::Memory(_)))
+            && size(read) == size(written)
+            && program.reads_by_element(read)
     }
 
     fn write(&mut self, step: &Step) {

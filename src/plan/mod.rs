@@ -9,6 +9,7 @@ mod access;
 pub(crate) mod check;
 mod cluster;
 mod function;
+mod in_place;
 mod matrix_vector;
 pub(crate) mod memory;
 mod network;
@@ -197,30 +198,35 @@ fn place(network: &Network, steps: &mut [Step], is_stored: &[bool]) -> (Vec<Stor
     for (position, step) in steps.iter().enumerate() {
         step.reads.iter().chain(&step.writes).for_each(|vertex| last_read[*vertex] = position);
     }
-    let (mut owners, mut lifetimes) = (Vec::new(), Vec::new());
+    let taken_from = in_place::find(network, steps, &places, &last_read);
+    let (mut buffer_of, mut partials_of) = (vec![None; network.vertices.len()], vec![None; steps.len()]);
+    let mut lifetimes = Vec::new();
     for (position, step) in steps.iter().enumerate() {
         for vertex in step.writes.iter().filter(|vertex| is_stored[**vertex] && places[**vertex] == Storage::Nowhere) {
-            owners.push(Owner::Vertex(*vertex));
-            let bytes = network.vertices[*vertex].bytes();
-            lifetimes.push(Lifetime { first: position, last: last_read[*vertex], bytes });
+            let (bytes, last) = (network.vertices[*vertex].bytes(), last_read[*vertex]);
+            buffer_of[*vertex] = match taken_from[*vertex].and_then(|old: usize| buffer_of[old]) {
+                Some(buffer) => {
+                    let lifetime: &mut Lifetime = &mut lifetimes[buffer];
+                    lifetime.last = lifetime.last.max(last);
+                    Some(buffer)
+                }
+                None => {
+                    lifetimes.push(Lifetime { first: position, last, bytes });
+                    Some(lifetimes.len() - 1)
+                }
+            };
         }
         if let Work::Tile(program) = &step.work {
-            owners.push(Owner::Step(position));
+            partials_of[position] = Some(lifetimes.len());
             lifetimes.push(Lifetime { first: position, last: position, bytes: program.partial_bytes() });
         }
     }
     let layout = memory::lay_out(&lifetimes);
-    for ((owner, lifetime), offset) in owners.into_iter().zip(&lifetimes).zip(&layout.offsets) {
-        match owner {
-            Owner::Vertex(vertex) => places[vertex] = Storage::Arena(*offset),
-            Owner::Step(step) => steps[step].partials = (*offset, lifetime.bytes),
-        }
+    for (place, buffer) in places.iter_mut().zip(buffer_of) {
+        *place = buffer.map_or(*place, |buffer: usize| Storage::Arena(layout.offsets[buffer]));
+    }
+    for (step, buffer) in steps.iter_mut().zip(partials_of) {
+        step.partials = buffer.map_or((0, 0), |buffer: usize| (layout.offsets[buffer], lifetimes[buffer].bytes));
     }
     (places, layout)
-}
-
-/// What a buffer of the arena is for.
-enum Owner {
-    Vertex(usize),
-    Step(usize),
 }

@@ -92,6 +92,7 @@ impl Plan {
                 format!("load[{}]", axes.collect::<Vec<_>>().join(", "))
             }
             Action::LoadPadded(..) => "load_padded".to_owned(),
+            Action::Store => "store".to_owned(),
             Action::Expand => "expand".to_owned(),
             Action::ReduceRows(kind) => format!("{}_of_rows", kind.name()),
             Action::DotRows(_) => "dot_rows".to_owned(),

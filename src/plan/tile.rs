@@ -77,6 +77,8 @@ pub(crate) enum Action {
     Load(Access),
     /// The same, with zeros outside of the window; the access is that of the window.
     LoadPadded(Access, Padding),
+    /// Copies a register to memory, after all else of the tile is done.
+    Store,
     /// Repeats each element along a row.
     Expand,
     /// Reduces each row to one element.

@@ -123,7 +123,8 @@ fn is_known(instruction: &Instruction) -> bool {
     match &instruction.action {
         Action::Apply(Function::IntegerPower(exponent)) => i32::try_from(*exponent).is_ok(),
         Action::Apply(Function::Cast(_)) | Action::DotRows(_) | Action::AccumulateDot(_) => false,
-        Action::Apply(_) | Action::Load(_) | Action::LoadPadded(..) | Action::Expand | Action::ReduceRows(_) => true,
+        Action::Apply(_) | Action::Load(_) | Action::LoadPadded(..) => true,
+        Action::Store | Action::Expand | Action::ReduceRows(_) => true,
         // What is left of one element is that element.
         Action::Accumulate(..) => true,
     }

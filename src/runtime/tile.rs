@@ -67,6 +67,7 @@ enum Resolved {
     Load(Access, usize),
     LoadPadded(Access, Padding, usize),
     Fill(usize),
+    Store(usize),
     Expand(usize),
     ReduceRows(RowReduce, vector::Accumulate),
     /// By row, into one element for each column: position among the accumulators, bytes of an element.
@@ -251,6 +252,7 @@ impl Resolver<'_> {
             Action::Load(_) if instruction.operands[0].is_splat() => Resolved::Fill(size),
             Action::Load(access) => Resolved::Load(access.clone(), size),
             Action::LoadPadded(access, padding) => Resolved::LoadPadded(access.clone(), padding.clone(), size),
+            Action::Store => Resolved::Store(size),
             Action::Expand => {
                 inputs = Extent::Row;
                 Resolved::Expand(size)
@@ -418,6 +420,7 @@ impl Interpreter<'_> {
                 Resolved::LoadPadded(access, padding, size) => {
                     movement::gather_padded(Run { out, source, start, n }, access, padding, *size);
                 }
+                Resolved::Store(size) => std::ptr::copy_nonoverlapping(source, out, n * size),
                 Resolved::Fill(size) => movement::expand(out, source, [1, n], *size),
                 Resolved::Expand(size) => movement::expand(out, source, [tile.rows, tile.columns], *size),
                 Resolved::ReduceRows(reduce, accumulate) if tile.column > 0 => {

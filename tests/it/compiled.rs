@@ -374,3 +374,23 @@ fn a_size_of_another_name_is_refused() {
     let mistake = program.show([("bach", 32)]).expect_err("a misspelt name");
     assert_eq!(mistake.to_string(), "no size is named `bach`; the nearest name is `batch`");
 }
+
+/// What nobody reads any more gives its memory to what is made of it, also on several threads and beside other readers.
+#[test]
+fn dead_arrays_are_written_over() {
+    let g = Graph::new();
+    let (x, w) = (g.input("x", (256, 128)), g.input("w", (128, 128)));
+    let first = x.dot(w);
+    let second = (first.tanh() * first + x).dot(w);
+    let y = (second.sin() * second).sum_over(0);
+    let mut program = g.compile([("y", y)]).expect("no mistake");
+    let none: [(&str, i64); 0] = [];
+    let plan = program.show(none).expect("there are no symbols");
+    assert!(plan.contains("= store"), "{plan}");
+    let bytes = plan.split("arena ").nth(1).and_then(|rest| rest.split(' ').next()).expect("the arena is told");
+    let two_arrays = 2 * 256 * 128 * 4;
+    assert!(bytes.parse::<usize>().expect("a number") < two_arrays + two_arrays / 4, "{plan}");
+    let fed = [("x".to_string(), ramp(&[256, 128])), ("w".to_string(), ramp(&[128, 128]))];
+    assert_like_reference("written over", &[("y".into(), y), ("first".into(), first)], &fed, 2e-4);
+    assert_like_reference("written over", &[("y".into(), y)], &fed, 2e-4);
+}

@@ -1,0 +1,96 @@
+//! Results that take the place of what they are made of. In: steps, and when each value is last read. Out: for each value
+//! the one whose memory it takes over. A fused step may write over an array that nobody reads after it, if it reads that
+//! array element by element only: the elements of a tile are then written last, from a register.
+
+use super::{
+    Step, Storage, Work,
+    access::count,
+    network::Network,
+    tile::{Action, Extent, Instruction, Place, TileProgram},
+};
+
+/// Arrays of fewer bytes are not worth the copy from a register.
+const LEAST_BYTES: usize = 16 * 1024;
+
+/// For each vertex the one whose memory it takes over; steps are changed to write such values last.
+pub(super) fn find(
+    network: &Network,
+    steps: &mut [Step],
+    places: &[Storage],
+    last_read: &[usize],
+) -> Vec<Option<usize>> {
+    let mut taken_from = vec![None; network.vertices.len()];
+    for (position, step) in steps.iter_mut().enumerate() {
+        let Work::Tile(program) = &mut step.work else { continue };
+        let is_free = |vertex: usize| {
+            // What lies with the caller or is known beforehand is not the arena's.
+            places[vertex] == Storage::Nowhere && last_read[vertex] == position
+        };
+        let mut old: Vec<usize> = step.reads.iter().copied().filter(|vertex| is_free(*vertex)).collect();
+        for new in &step.writes {
+            let of = &network.vertices[*new];
+            if places[*new] != Storage::Nowhere || of.bytes() < LEAST_BYTES {
+                continue;
+            }
+            let fits = |vertex: &usize| {
+                let other = &network.vertices[*vertex];
+                count(&other.sizes) == count(&of.sizes)
+                    && other.dtype.size() == of.dtype.size()
+                    && program.reads_by_element(*vertex)
+            };
+            if let Some(found) = old.iter().position(fits).filter(|_| program.write_last(*new)) {
+                taken_from[*new] = Some(old.swap_remove(found));
+            }
+        }
+    }
+    taken_from
+}
+
+impl TileProgram {
+    /// Whether element i of a vertex's memory is read by element i of instructions alone.
+    pub(super) fn reads_by_element(&self, vertex: usize) -> bool {
+        let is_of = |place: &Place| match place {
+            Place::Memory(memory) | Place::Element(memory) => self.memory[*memory].vertex == vertex,
+            Place::Register(_) | Place::Number(_) => false,
+        };
+        let is_plain = |place: &Place| matches!(place, Place::Memory(memory) if self.memory[*memory].offset == 0);
+        self.instructions.iter().all(|instruction| {
+            let mut own = instruction.operands.iter().filter(|place| is_of(place)).peekable();
+            own.peek().is_none() || (reads_elements(instruction) && own.all(is_plain))
+        })
+    }
+
+    /// Computes a vertex into a register that is copied to memory at the end of each tile; false if it is no value for
+    /// each element.
+    fn write_last(&mut self, vertex: usize) -> bool {
+        let writes =
+            |instruction: &Instruction| instruction.vertex == vertex && matches!(instruction.output, Place::Memory(_));
+        let Some(position) = self.instructions.iter().position(writes) else { return false };
+        let instruction = &self.instructions[position];
+        if !matches!(instruction.action, Action::Apply(_)) || instruction.extent != Extent::Full {
+            return false;
+        }
+        let (memory, register) = (instruction.output, Place::Register(self.n_registers));
+        let Place::Memory(held) = memory else { return false };
+        let dtype = self.memory[held].dtype;
+        self.n_registers += 1;
+        self.instructions[position].output = register;
+        for later in &mut self.instructions[position + 1..] {
+            later.operands.iter_mut().filter(|place| **place == memory).for_each(|place| *place = register);
+        }
+        let operands = smallvec::SmallVec::from_iter([register]);
+        let store =
+            Instruction { action: Action::Store, output: memory, operands, dtype, extent: Extent::Full, vertex };
+        self.instructions.push(store);
+        true
+    }
+}
+
+/// Whether all operands in memory are read element by element of the tile.
+fn reads_elements(instruction: &Instruction) -> bool {
+    match instruction.action {
+        Action::Apply(_) | Action::Accumulate(..) => instruction.extent == Extent::Full,
+        Action::ReduceRows(_) => true,
+        _ => false,
+    }
+}

@@ -75,7 +75,8 @@ impl Clusters {
 struct Candidate<'e> {
     vertex: usize,
     own: Domain,
-    edges: &'e [(usize, usize)],
+    /// Sorted by the cluster of the user, which comes first.
+    edges: &'e [(usize, usize, usize)],
 }
 
 /// A cluster while it grows.
@@ -143,10 +144,13 @@ impl<'n> Sweep<'n> {
             Kind::Reduce(reduce) if reduce.rows == 1 => Some(Domain::Line(reduce.columns)),
             Kind::Reduce(reduce) => Some(Domain::Matrix { rows: reduce.rows, columns: reduce.columns }),
         };
-        let edges: SmallVec<[(usize, usize); 8]> =
-            self.users[self.starts[vertex]..self.starts[vertex + 1]].iter().copied().collect();
-        let mut around: SmallVec<[usize; 8]> = edges.iter().filter_map(|(user, _)| self.cluster_of(*user)).collect();
-        around.sort_unstable();
+        let mut edges: SmallVec<[(usize, usize, usize); 8]> = SmallVec::new();
+        for edge in self.starts[vertex]..self.starts[vertex + 1] {
+            let (user, position) = self.users[edge];
+            edges.extend(self.cluster_of(user).map(|cluster| (cluster, user, position)));
+        }
+        edges.sort_unstable();
+        let mut around: SmallVec<[usize; 8]> = edges.iter().map(|(cluster, ..)| *cluster).collect();
         around.dedup();
         let joined = own.and_then(|own| self.join(&Candidate { vertex, own, edges: &edges }, &around));
         let cluster = joined.unwrap_or_else(|| {
@@ -220,10 +224,9 @@ impl<'n> Sweep<'n> {
     fn domain_with(&mut self, candidate: &Candidate<'_>, cluster: usize) -> Option<Domain> {
         let Candidate { vertex, own, edges } = *candidate;
         let mut domain = self.clusters[cluster].domain?;
-        for (user, position) in edges {
-            if self.cluster_of(*user) == Some(cluster) {
-                domain = domain.unified(self.domain_of_edge(vertex, *user, *position, domain)?)?;
-            }
+        let first = edges.partition_point(|(other, ..)| *other < cluster);
+        for (_, user, position) in edges[first..].iter().take_while(|(other, ..)| *other == cluster) {
+            domain = domain.unified(self.domain_of_edge(vertex, *user, *position, domain)?)?;
         }
         let size = count(&self.network.vertices[vertex].sizes);
         match (own, domain) {

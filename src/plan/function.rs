@@ -21,6 +21,8 @@ pub(crate) enum Function {
     Select,
     /// The same value in another dtype.
     Cast(DType),
+    /// a·b + c, each of both operations rounded; no operand is a splat.
+    MultiplyAdd,
     /// (1 − y)·(1 + y): the slope of tanh where it is y.
     SlopeOfTanh,
     /// σ(−x), from x and y = σ(x).
@@ -54,6 +56,7 @@ impl Function {
             Function::IntegerPower(_) => "integer_power",
             Function::Select => "select",
             Function::Cast(_) => "cast",
+            Function::MultiplyAdd => "multiply_add",
             Function::SlopeOfTanh => "slope_of_tanh",
             Function::SigmoidOfNegated => "sigmoid_of_negated",
         }
@@ -61,7 +64,11 @@ impl Function {
 
     /// Operations of the graph that it stands for.
     pub(crate) fn flops(self) -> usize {
-        if self == Function::SlopeOfTanh { 3 } else { 1 }
+        match self {
+            Function::SlopeOfTanh => 3,
+            Function::MultiplyAdd => 2,
+            _ => 1,
+        }
     }
 
     /// How much longer it takes than an addition, roughly: what tasks are cut by.

@@ -48,11 +48,15 @@ fn drop_unread(network: &mut Network, clusters: &mut Clusters) {
     let mut n_uses = vec![0usize; network.vertices.len()];
     network.vertices.iter().flat_map(|of| &of.operands).for_each(|operand| n_uses[operand.vertex] += 1);
     network.results.iter().for_each(|result| n_uses[*result] += 1);
-    for vertex in (0..n_uses.len()).rev().filter(|vertex| clusters.of[*vertex].is_some()).collect::<Vec<_>>() {
-        if n_uses[vertex] == 0 {
-            let operands = std::mem::take(&mut network.vertices[vertex].operands);
-            operands.iter().for_each(|operand| n_uses[operand.vertex] -= 1);
-            clusters.of[vertex] = None;
+    let is_unread = |vertex: &usize| clusters.of[*vertex].is_some() && n_uses[*vertex] == 0;
+    let mut unread: Vec<usize> = (0..n_uses.len()).filter(is_unread).collect();
+    while let Some(vertex) = unread.pop() {
+        clusters.of[vertex] = None;
+        for operand in std::mem::take(&mut network.vertices[vertex].operands) {
+            n_uses[operand.vertex] -= 1;
+            if n_uses[operand.vertex] == 0 && clusters.of[operand.vertex].is_some() {
+                unread.push(operand.vertex);
+            }
         }
     }
     let of = &clusters.of;
@@ -116,16 +120,19 @@ struct Reader {
 impl Readers {
     fn new(network: &Network, clusters: &Clusters) -> Readers {
         let mut readers: Vec<SmallVec<[Reader; 2]>> = vec![SmallVec::new(); network.vertices.len()];
-        for (user, of) in network.vertices.iter().enumerate() {
-            let Some(cluster) = clusters.of[user] else { continue };
-            for (position, operand) in of.operands.iter().enumerate() {
-                if clusters.of[operand.vertex] == Some(cluster) {
-                    continue;
-                }
-                let found = &mut readers[operand.vertex];
-                match found.iter_mut().find(|reader| reader.cluster == cluster) {
-                    Some(reader) => reader.edges.push((user, position)),
-                    None => found.push(Reader { cluster, edges: SmallVec::from_iter([(user, position)]) }),
+        // Cluster by cluster, so that the last reader found is the only one that may be found again.
+        for (cluster, of) in clusters.clusters.iter().enumerate() {
+            for user in of.members.iter().copied() {
+                for (position, operand) in network.vertices[user].operands.iter().enumerate() {
+                    let made_by = clusters.of[operand.vertex];
+                    if made_by.is_none() || made_by == Some(cluster) {
+                        continue;
+                    }
+                    let found = &mut readers[operand.vertex];
+                    match found.last_mut().filter(|reader| reader.cluster == cluster) {
+                        Some(reader) => reader.edges.push((user, position)),
+                        None => found.push(Reader { cluster, edges: SmallVec::from_iter([(user, position)]) }),
+                    }
                 }
             }
         }

@@ -1,9 +1,10 @@
 //! Groups of functions that one instruction computes with less work. In: a network. Out: the same with those groups
-//! replaced. They are what derivatives of tanh and the sigmoid are made of.
+//! replaced. Derivatives are made of them.
 //!
 //! | group | instruction | saves |
 //! |---|---|---|
 //! | (1 − y)·(1 + y) | slope of tanh, the same bits | two visits |
+//! | a·b + c | multiply and add, the same bits | a visit |
 //! | σ(−x) beside y = σ(x) | e^(−x)·y or 1 − y, a rounding or two apart | most of a sigmoid |
 
 use super::{
@@ -32,14 +33,21 @@ pub(super) fn introduce(network: &mut Network) {
         }
     }
     for vertex in 0..network.vertices.len() {
-        if matches!(network.vertices[vertex].kind, Kind::Map(Function::Unary(Unary::Sigmoid))) {
-            sigmoid_of_negated(network, vertex, &sigmoid_of, &mut n_uses);
+        match network.vertices[vertex].kind {
+            Kind::Map(Function::Unary(Unary::Sigmoid)) => {
+                sigmoid_of_negated(network, vertex, &sigmoid_of, &mut n_uses);
+            }
+            Kind::Map(Function::Binary(Binary::Add)) => multiply_add(network, vertex, &mut n_uses),
+            _ => {}
         }
     }
 }
 
 /// (1 − y)·(1 + y).
 fn slope_of_tanh(network: &mut Network, vertex: usize, n_uses: &mut [usize]) {
+    if !network.vertices[vertex].dtype.is_float() {
+        return;
+    }
     let [less, more] = [0, 1].map(|position| network.vertices[vertex].operands[position].vertex);
     let one_and = |of: usize, wanted: Binary| {
         let of = &network.vertices[of];
@@ -53,12 +61,40 @@ fn slope_of_tanh(network: &mut Network, vertex: usize, n_uses: &mut [usize]) {
         operand.access.is_contiguous() && operand.access.count() == count(&network.vertices[operand.vertex].sizes)
     });
     if is_whole && y == same && n_uses[less] == 1 && n_uses[more] == 1 {
-        n_uses[y.vertex] -= 1;
+        (n_uses[less], n_uses[more]) = (0, 0);
+        n_uses[y.vertex] += 1;
         let of = &mut network.vertices[vertex];
         of.kind = Kind::Map(Function::SlopeOfTanh);
         of.operands = smallvec::SmallVec::from_iter([y]);
         [less, more].into_iter().for_each(|unread| drop(network, unread, n_uses));
     }
+}
+
+/// a·b + c or c + a·b, where nothing else reads the product.
+fn multiply_add(network: &mut Network, vertex: usize, n_uses: &mut [usize]) {
+    let of = &network.vertices[vertex];
+    let is_whole = |operand: &Operand| {
+        let holder = &network.vertices[operand.vertex];
+        let is_splat = matches!(holder.kind, Kind::Splat(_));
+        !is_splat && operand.access.is_contiguous() && operand.access.count() == count(&holder.sizes)
+    };
+    let is_product = |operand: &Operand| {
+        let product = &network.vertices[operand.vertex];
+        let multiplies = matches!(product.kind, Kind::Map(Function::Binary(Binary::Mul)));
+        multiplies && n_uses[operand.vertex] == 1 && product.operands.iter().all(is_whole)
+    };
+    if !of.dtype.is_float() || count(&of.sizes) < 2 || !of.operands.iter().all(is_whole) {
+        return;
+    }
+    let Some(position) = of.operands.iter().position(is_product) else { return };
+    let (product, addend) = (of.operands[position].vertex, of.operands[1 - position].clone());
+    let mut operands = network.vertices[product].operands.clone();
+    operands.iter().for_each(|factor| n_uses[factor.vertex] += 1);
+    operands.push(addend);
+    let of = &mut network.vertices[vertex];
+    (of.kind, of.operands) = (Kind::Map(Function::MultiplyAdd), operands);
+    n_uses[product] -= 1;
+    drop(network, product, n_uses);
 }
 
 /// σ(−x) where σ(x) is computed before it.
@@ -89,6 +125,7 @@ fn drop(network: &mut Network, unread: usize, n_uses: &mut [usize]) {
     let of = &mut network.vertices[unread];
     of.kind = Kind::Splat(Number::new(of.dtype, 0.0));
     for operand in std::mem::take(&mut of.operands) {
-        n_uses[operand.vertex] = n_uses[operand.vertex].saturating_sub(1);
+        let left = n_uses[operand.vertex].checked_sub(1);
+        n_uses[operand.vertex] = left.expect("invariant: what is read has readers");
     }
 }

@@ -117,10 +117,16 @@ pub(super) fn slice_of_pad(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<N
     Some(rewriter.build(slice, &[x]))
 }
 
+/// Parts of a concat that each slice of it looks through at most.
+const MOST_PARTS: usize = 64;
+
 pub(super) fn slice_of_concat(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
     let (Op::Slice(slice), Op::Concat(Concat { axis })) = (&term.op, rewriter.op(term.operands[0])) else {
         return None;
     };
+    if rewriter.operands(term.operands[0]).len() > MOST_PARTS {
+        return None;
+    }
     let (start, stop) = (&slice.start[axis], &slice.stop[axis]);
     let mut before = Dim::from(0);
     for part in rewriter.operands(term.operands[0]) {

@@ -3,7 +3,7 @@
 
 use ndarray::{ArrayD, IxDyn, array};
 use pullback::{
-    Evaluation, Expr, Graph, Initializer, Options, Outputs, Parameters, RunError, Value,
+    Evaluation, Expr, Graph, Initializer, Options, Outputs, Parameters, Rewrites, RunError, Value,
     check::random_graph,
     nn::{cross_entropy, layer_norm, linear},
     ops::samples,
@@ -393,4 +393,50 @@ fn dead_arrays_are_written_over() {
     let fed = [("x".to_string(), ramp(&[256, 128])), ("w".to_string(), ramp(&[128, 128]))];
     assert_like_reference("written over", &[("y".into(), y), ("first".into(), first)], &fed, 2e-4);
     assert_like_reference("written over", &[("y".into(), y)], &fed, 2e-4);
+}
+
+/// The parts of a group that others read stay, whatever they look like themselves.
+#[test]
+fn instructions_for_groups_leave_what_others_read() {
+    for rewrites in [Rewrites::default(), Rewrites::none()] {
+        let g = Graph::new();
+        let (x, z) = (g.input_of::<f64>("x", (50,)), g.input_of::<f64>("z", (50,)));
+        let (y, n) = (1.0 - z, -x);
+        let exprs = [
+            (1.0 - y) * (1.0 + y),
+            y * (1.0 + z),
+            y.sin(),
+            (1.0 - n) * (1.0 + n),
+            (1.0 - n) * (1.0 + n) + n.sigmoid(),
+            x.sigmoid() * n.sigmoid(),
+            n.sin() + x * z,
+            x * z + x * y,
+        ];
+        let named = exprs.iter().enumerate();
+        let results: Vec<(String, Expr<'_>)> = named.map(|(position, expr)| (position.to_string(), *expr)).collect();
+        let wide = |value: Value| match value {
+            Value::F32(array) => Value::F64(array.mapv(f64::from)),
+            other => other,
+        };
+        let fed = [("x".to_string(), wide(ramp(&[50]))), ("z".to_string(), wide(ramp(&[50])))];
+        let want = run(&results, &fed, &options(Evaluation::Reference, 1)).expect("it runs");
+        let options = Options { rewrites, ..options(Evaluation::Compiled, 1) };
+        let got = run(&results, &fed, &options).expect("it runs");
+        for (name, want) in want.iter() {
+            let distance = distance(&got[name], want);
+            assert!(distance <= 1e-14, "{name} is off by {distance:e} with {rewrites:?}");
+        }
+    }
+}
+
+#[test]
+fn integers_have_products_of_sums_and_empty_contractions() {
+    let g = Graph::new();
+    let (x, a, b) = (g.input_of::<i64>("x", (20,)), g.input_of::<i64>("a", ("n", 3)), g.input_of::<i64>("b", ("n", 4)));
+    let results =
+        [("product".to_string(), (1 - x) * (1 + x)), ("contraction".to_string(), g.einsum("ki,kj->ij", &[a, b]))];
+    let empty = |columns: usize| Value::I64(ArrayD::zeros(IxDyn(&[0, columns])));
+    let xs = Value::from(ndarray::Array1::from_iter(0..20i64));
+    let fed = [("x".to_string(), xs), ("a".to_string(), empty(3)), ("b".to_string(), empty(4))];
+    assert_like_reference("integers", &results, &fed, 0.0);
 }

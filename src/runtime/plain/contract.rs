@@ -40,8 +40,8 @@ impl Contract {
     /// Computes rows of the output, each a place along the batch and along what only the left operand has.
     fn sum_products(&self, rows: Range<usize>, [left, right]: [&[i64]; 2], out: &mut [i64]) {
         let [n_rows, n_columns] = [self.free[0].len(), self.free[1].len()];
-        if out.is_empty() {
-            return;
+        if out.is_empty() || self.contracted[0].is_empty() {
+            return out.fill(0);
         }
         for (row, out) in rows.zip(out.chunks_exact_mut(n_columns)) {
             let place = row / n_rows;

@@ -8,6 +8,7 @@ use super::{
     Kernel,
     arithmetic::{Arithmetic, Baseline},
     instantiate::for_each_set,
+    number::Number,
 };
 use crate::runtime::instruction_set::InstructionSet;
 
@@ -110,6 +111,11 @@ for_each_set! {
         select_body: Kernel(out: *mut u8, operands: &[*const u8; 3], n: usize)
 }
 
+for_each_set! {
+    /// The kernel of a·b + c, each of both operations rounded.
+    pub(super) fn multiply_add<T: Number> = multiply_add_body: Kernel(out: *mut u8, operands: &[*const u8; 3], n: usize)
+}
+
 /// Elements of which nothing is known but their size.
 pub(super) trait Element: Copy + 'static {}
 impl Element for u8 {}
@@ -197,6 +203,17 @@ fn zip_each<F: Zip, L: Layout, R: Layout, A: Arithmetic>(out: &mut [F::Out], a: 
     let (a, b) = (&a[..L::len(out.len())], &b[..R::len(out.len())]);
     for (index, out) in out.iter_mut().enumerate() {
         *out = F::of::<A>(L::at(a, index), R::at(b, index));
+    }
+}
+
+/// # Safety
+/// `out` and the operands point to `n` elements of `T` each; `out` overlaps none.
+#[inline(always)]
+unsafe fn multiply_add_body<T: Number, A: Arithmetic>(out: *mut u8, operands: &[*const u8; 3], n: usize) {
+    // SAFETY: the caller's contract is that of the slices.
+    let (out, [a, b, c]) = unsafe { (exclusive::<T>(out, n), operands.map(|operand| shared::<T>(operand, n))) };
+    for (((out, a), b), c) in out.iter_mut().zip(a).zip(b).zip(c) {
+        *out = a.times(*b).plus(*c);
     }
 }
 

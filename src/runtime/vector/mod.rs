@@ -27,7 +27,7 @@ pub use accuracy::error_table;
 pub(crate) use reduce::{accumulate, row_reduce};
 
 use functions as f;
-use map::{Each, Map, Splat, Zip, binary, unary};
+use map::{Each, Map, Splat, Zip, binary, multiply_add, unary};
 use number::{Float, Number};
 
 use crate::{
@@ -81,7 +81,8 @@ impl Splats {
 /// `dtype` is that of the operands: for `Select` of the second and third, for `Cast` of the source. The operand of a
 /// function of one element is never a splat, and of two operands at most one: what is computed from splats alone is a
 /// splat, and one element of it is computed with [`Splats::NONE`]. `IntegerPower(n)` has kernels of one operand for
-/// n = −2 … 4; for any other n operand 1 points to one `i64`, which is n, whatever `splats` says of it.
+/// n = −2 … 4; for any other n operand 1 points to one `i64`, which is n, whatever `splats` says of it. `MultiplyAdd`
+/// has no splats.
 pub(crate) fn kernel(function: Function, dtype: DType, splats: Splats, set: InstructionSet) -> Option<Kernel> {
     match (function, dtype) {
         (Function::Unary(function), DType::F32) => Some(float_unary::<f32>(function, set)),
@@ -103,6 +104,8 @@ pub(crate) fn kernel(function: Function, dtype: DType, splats: Splats, set: Inst
         (Function::SlopeOfTanh, DType::F64) => Some(unary::<f::SlopeOfTanh<f64>>(set)),
         (Function::SigmoidOfNegated, DType::F32) => laid_out::<f::SigmoidOfNegated<f32>>(splats, set),
         (Function::SigmoidOfNegated, DType::F64) => laid_out::<f::SigmoidOfNegated<f64>>(splats, set),
+        (Function::MultiplyAdd, DType::F32) => Some(multiply_add::<f32>(set)),
+        (Function::MultiplyAdd, DType::F64) => Some(multiply_add::<f64>(set)),
         (Function::Select, dtype) => Some(select::kernel(dtype, splats, set)),
         (Function::Cast(target), source) => Some(cast(source, target, set)),
         _ => None,

@@ -337,3 +337,20 @@ fn the_sigmoid_of_a_negated_number_is_near() {
         assert!(error <= 4.0, "with {set:?} off by {error} at {:e}", x[position]);
     }
 }
+
+/// Instructions for groups have the bits of the group.
+#[test]
+fn groups_have_the_bits_of_their_parts() {
+    let mut random = Random(11);
+    for set in sets() {
+        let of = |function| kernel(function, DType::F64, Splats::NONE, set).unwrap();
+        for n in [0, 1, 2, 7, 8, 9, 15, 16, 17, 31, 33, 1000] {
+            let [a, b]: [Vec<f64>; 2] = std::array::from_fn(|_| (0..n).map(|_| random.finite()).collect());
+            let found: Vec<f64> = run(of(Function::MultiplyAdd), [&a, &b], n);
+            let bits = |numbers: Vec<f64>| numbers.into_iter().map(f64::to_bits).collect::<Vec<_>>();
+            assert_eq!(bits(found), bits(a.iter().zip(&b).map(|(a, b)| a * b + b).collect()), "{n} with {set:?}");
+            let found: Vec<f64> = run(of(Function::SlopeOfTanh), [&a, &a], n);
+            assert_eq!(bits(found), bits(a.iter().map(|a| (1.0 - a) * (1.0 + a)).collect()), "{n} with {set:?}");
+        }
+    }
+}

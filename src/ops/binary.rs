@@ -64,7 +64,8 @@ impl Binary {
         }
     }
 
-    fn of_reals<T: Real>(self, a: T, b: T) -> T {
+    /// The function of two numbers: the kernel of the reference, and of programs of a few numbers.
+    pub(crate) fn of_reals<T: Real>(self, a: T, b: T) -> T {
         match self {
             Binary::Div => a.div(b),
             Binary::Pow => a.pow(b),

@@ -55,7 +55,8 @@ impl Unary {
         }
     }
 
-    fn of_real<T: Real>(self, x: T) -> T {
+    /// The function of one number: the kernel of the reference, and of programs of a few numbers.
+    pub(crate) fn of_real<T: Real>(self, x: T) -> T {
         match self {
             Unary::Negate | Unary::Abs | Unary::Sign => self.of_number(x),
             Unary::Exp => x.exp(),

@@ -16,6 +16,7 @@ mod network;
 mod order;
 mod product;
 mod recompute;
+mod registers;
 mod show;
 mod superinstruction;
 #[cfg(test)]

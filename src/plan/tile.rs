@@ -11,6 +11,7 @@ use super::{
     function::Function,
     matrix_vector::MatrixVector,
     network::{Along, Kind, Network, Number, Operand, Window},
+    registers,
 };
 use crate::graph::{DType, Reduction};
 
@@ -446,7 +447,7 @@ impl<'n> Builder<'n> {
     fn finish(mut self) -> TileProgram {
         let block = self.block();
         let n_invariant = self.move_invariant_loads_first(block);
-        let n_registers = assign_registers(&mut self.instructions, n_invariant);
+        let n_registers = registers::assign(&mut self.instructions, n_invariant);
         let widest = self.memory.iter().map(|memory| memory.dtype.size()).chain([1]);
         let widest = widest.chain(self.instructions.iter().map(|instruction| instruction.dtype.size())).max();
         let widest = widest.unwrap_or(1);
@@ -564,51 +565,6 @@ fn period(network: &Network, cluster: &Cluster, n: usize) -> Option<usize> {
             .then_some(inner)
     };
     operands.filter_map(repeats).max()
-}
-
-/// Gives every value a register from its first to its last use; no instruction writes a register that it reads.
-fn assign_registers(instructions: &mut [Instruction], n_invariant: usize) -> usize {
-    let mut last_use: HashMap<usize, usize> = HashMap::new();
-    for (position, instruction) in instructions.iter().enumerate() {
-        for place in instruction.operands.iter().chain([&instruction.output]) {
-            if let Place::Register(register) = place {
-                last_use.insert(*register, position);
-            }
-        }
-    }
-    for instruction in &instructions[..n_invariant] {
-        if let Place::Register(register) = instruction.output {
-            last_use.insert(register, usize::MAX);
-        }
-    }
-    let mut free: Vec<usize> = Vec::new();
-    let mut assigned: HashMap<usize, usize> = HashMap::new();
-    let mut n_registers = 0;
-    for (position, instruction) in instructions.iter_mut().enumerate() {
-        let mut ends: SmallVec<[usize; 4]> = SmallVec::new();
-        for place in &mut instruction.operands {
-            if let Place::Register(register) = place {
-                let of = *register;
-                *register = assigned[&of];
-                if last_use[&of] == position && !ends.contains(register) {
-                    ends.push(*register);
-                }
-            }
-        }
-        if let Place::Register(register) = &mut instruction.output {
-            let of = *register;
-            *register = free.pop().unwrap_or_else(|| {
-                n_registers += 1;
-                n_registers - 1
-            });
-            assigned.insert(of, *register);
-            if last_use[&of] == position {
-                ends.push(*register);
-            }
-        }
-        free.extend(ends);
-    }
-    n_registers
 }
 
 impl TileProgram {

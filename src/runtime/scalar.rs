@@ -340,8 +340,8 @@ fn apply<T: Real>(code: Code, a: T, b: T, c: T) -> T {
         Code::MultiplyAdd => a.mul(b).add(c),
         Code::SlopeOfTanh => T::ONE.sub(a).mul(T::ONE.add(a)),
         Code::SigmoidOfNegated => a.neg().sigmoid(),
-        Code::Unary(function) => unary(function, a),
-        Code::Binary(function) => binary(function, a, b),
+        Code::Unary(function) => function.of_real(a),
+        Code::Binary(function) => function.of_reals(a, b),
         Code::Comparison(comparison) => truth(compare(comparison, a, b)),
         Code::Connective(Connective::And) => truth(a != T::ZERO && b != T::ZERO),
         Code::Connective(Connective::Or) => truth(a != T::ZERO || b != T::ZERO),
@@ -361,42 +361,5 @@ fn compare<T: Real>(comparison: Comparison, a: T, b: T) -> bool {
         Comparison::LessEqual => a <= b,
         Comparison::Greater => a > b,
         Comparison::GreaterEqual => a >= b,
-    }
-}
-
-fn unary<T: Real>(function: Unary, x: T) -> T {
-    match function {
-        Unary::Negate => x.neg(),
-        Unary::Abs => x.abs(),
-        Unary::Sign => x.sign(),
-        Unary::Exp => x.exp(),
-        Unary::ExpM1 => x.exp_m1(),
-        Unary::Log => x.ln(),
-        Unary::Log1p => x.ln_1p(),
-        Unary::Sqrt => x.sqrt(),
-        Unary::Rsqrt => x.rsqrt(),
-        Unary::Tanh => x.tanh(),
-        Unary::Sigmoid => x.sigmoid(),
-        Unary::Softplus => x.softplus(),
-        Unary::Erf => x.erf(),
-        Unary::Relu => x.relu(),
-        Unary::Sin => x.sin(),
-        Unary::Cos => x.cos(),
-        Unary::Floor => x.floor(),
-        Unary::Ceil => x.ceil(),
-        Unary::Round => x.round(),
-    }
-}
-
-fn binary<T: Real>(function: Binary, a: T, b: T) -> T {
-    match function {
-        Binary::Add => a.add(b),
-        Binary::Sub => a.sub(b),
-        Binary::Mul => a.mul(b),
-        Binary::Div => a.div(b),
-        Binary::Maximum => a.maximum(b),
-        Binary::Minimum => a.minimum(b),
-        Binary::Pow => a.pow(b),
-        Binary::Atan2 => a.atan2(b),
     }
 }

@@ -47,6 +47,35 @@ pub(super) fn sigmoid_of_neg(rewriter: &mut Rewriter<'_>, term: &Term) -> Option
     })
 }
 
+/// e^x σ(−x) is σ(x), and no number where e^x is infinite; σ(−x) may have a factor already, as in a
+/// derivative of log(1 + e^x).
+pub(super) fn sigmoid_of_exp(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
+    let [left, right] = term.operands[..] else { return None };
+    let (exponential, other) = if is_unary(rewriter, left, Unary::Exp) { (left, right) } else { (right, left) };
+    if !is_unary(rewriter, exponential, Unary::Exp) || !rewriter.is_read_once(exponential) {
+        return None;
+    }
+    let x = rewriter.operand(exponential);
+    let is_reflected = |id: NodeId| {
+        let is_of_negated =
+            |negated: NodeId| is_unary(rewriter, negated, Unary::Negate) && rewriter.operand(negated) == x;
+        is_unary(rewriter, id, Unary::Sigmoid) && is_of_negated(rewriter.operand(id))
+    };
+    if is_reflected(other) && rewriter.is_read_once(other) {
+        return Some(unary(rewriter, Unary::Sigmoid, x));
+    }
+    if rewriter.node(other).op != Op::Binary(Binary::Mul) || !rewriter.is_read_once(other) {
+        return None;
+    }
+    let factors = rewriter.operands(other);
+    let (factor, sigmoid) = if is_reflected(factors[1]) { (factors[0], factors[1]) } else { (factors[1], factors[0]) };
+    let fits = is_reflected(sigmoid) && rewriter.has_one_reader(sigmoid);
+    fits.then(|| {
+        let sigmoid = unary(rewriter, Unary::Sigmoid, x);
+        rewriter.build(Op::Binary(Binary::Mul), &[factor, sigmoid])
+    })
+}
+
 /// σ(x) is 0 far below, and its logarithm −∞.
 pub(super) fn log_sigmoid(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
     let sigmoid = term.operands[0];

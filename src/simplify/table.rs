@@ -198,6 +198,7 @@ pub(super) const RULES: &[Rule] = &[
     algebra("sigmoid",                  Stabilize, "div(1, add(1, exp(neg(x))))", "sigmoid(x)"),
     structure("sigmoid-of-neg",         Stabilize, Named(&["div"]),          stable::sigmoid_of_neg,    "1/(1 + exp(x)) → sigmoid(−x), where nothing else reads the exponential"),
     structure("one-minus-sigmoid",      Stabilize, Named(&["sub"]),          stable::one_minus_sigmoid, "1 − sigmoid(x) → sigmoid(−x), where nothing else reads the sigmoid"),
+    structure("sigmoid-of-exp",         Stabilize, Named(&["mul"]),          stable::sigmoid_of_exp,    "exp(x)·(y·sigmoid(−x)) → y·sigmoid(x), where nothing else reads the exponential and the sigmoid"),
     structure("log-sigmoid",            Stabilize, Named(&["log"]),          stable::log_sigmoid,       "log(sigmoid(x)) → −softplus(−x), where nothing else reads the sigmoid"),
     guarded("log-softmax",              Stabilize, ["log(div(exp(s), b))",   "sub(s, log(b))"], SHIFTED_SOFTMAX),
     structure("logsumexp",              Stabilize, Named(&["log"]),          stable::logsumexp,         "log(sum(exp(x))) → log(sum(exp(x − m))) + m, m = max(x) where finite, where nothing else reads the exponentials"),

@@ -312,6 +312,7 @@ const CASES: &[Case] = &[
     Case { rule: "sigmoid", fires: |v| 1.0 / (1.0 + (-v.x).exp()), stays: |v| 2.0 / (1.0 + (-v.x).exp()) },
     Case { rule: "sigmoid-of-neg", fires: |v| 1.0 / (1.0 + v.x.exp()), stays: |v| { let sum = 1.0 + v.x.exp(); 1.0 / sum + sum } },
     Case { rule: "one-minus-sigmoid", fires: |v| 1.0 - v.x.sigmoid(), stays: |v| { let y = v.x.sigmoid(); y * (1.0 - y) } },
+    Case { rule: "sigmoid-of-exp", fires: |v| (v.y * (-v.x).sigmoid()) * v.x.exp(), stays: |v| { let e = v.x.exp(); e * (-v.x).sigmoid() + e } },
     Case { rule: "log-sigmoid", fires: |v| v.x.sigmoid().log(), stays: |v| { let y = v.x.sigmoid(); y * y.log() } },
     Case { rule: "log-softmax", fires: |v| { let e = shifted(v.x).exp(); (e / e.sum_over(-1).expand(-1)).log() }, stays: |v| { let e = v.x.exp(); (e / e.sum_over(-1).expand(-1)).log() } },
     Case { rule: "logsumexp", fires: |v| v.x.exp().sum_over(1).log(), stays: |v| { let e = v.x.exp(); e.sum_over(1).log() * e.sum_over(1) + v.batch.exp().sum().log() } },

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, ops::Range};
 
 use thiserror::Error;
 
-use super::{Action, Instruction, Kind, Place, Plan, Step, Storage, Work};
+use super::{Action, Instruction, Keep, Kind, Place, Plan, Step, Storage, Work};
 
 /// A read or write that goes wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -184,7 +184,7 @@ fn operands(plan: &Plan, work: &Work) -> Vec<usize> {
     match work {
         Work::Contraction(vertex, _) | Work::Primitive(vertex, _) => of(vertex),
         Work::Tile(program) => {
-            let own: Vec<usize> = program.instructions.iter().map(|instruction| instruction.vertex).collect();
+            let own: Vec<usize> = program.computed().collect();
             let all = program.memory.iter().map(|memory| memory.vertex);
             all.filter(|vertex| !own.contains(vertex)).collect()
         }
@@ -194,7 +194,8 @@ fn operands(plan: &Plan, work: &Work) -> Vec<usize> {
 /// A vertex that a step reads in an order of its own while it computes it.
 fn unfinished(work: &Work) -> Option<usize> {
     let Work::Tile(program) = work else { return None };
-    let own: Vec<usize> = program.instructions.iter().map(|instruction| instruction.vertex).collect();
+    let own: Vec<usize> = program.computed().collect();
+    let factors = program.product.iter().flat_map(|product| &product.memory[..2]);
     let whole = program.instructions.iter().flat_map(|instruction| {
         let n_whole = match instruction.action {
             Action::Load(_) | Action::LoadPadded(..) | Action::AccumulateDot(_) => 1,
@@ -203,11 +204,12 @@ fn unfinished(work: &Work) -> Option<usize> {
         };
         instruction.operands.iter().take(n_whole)
     });
-    let read = whole.filter_map(|place| match place {
-        Place::Memory(memory) => Some(program.memory[*memory].vertex),
+    let places = whole.filter_map(|place| match place {
+        Place::Memory(memory) => Some(memory),
         _ => None,
     });
-    read.into_iter().find(|vertex| own.contains(vertex))
+    let mut read = factors.chain(places).map(|memory| program.memory[*memory].vertex);
+    read.find(|vertex| own.contains(vertex))
 }
 
 /// The vertices whose memory a step's own description writes, in ascending order.
@@ -215,12 +217,11 @@ fn written(work: &Work) -> Vec<usize> {
     match work {
         Work::Contraction(vertex, _) | Work::Primitive(vertex, _) => vec![*vertex],
         Work::Tile(program) => {
-            let mut written: Vec<usize> = program
-                .instructions
-                .iter()
-                .filter(|instruction| matches!(instruction.output, Place::Memory(_) | Place::Element(_)))
-                .map(|instruction| instruction.vertex)
-                .collect();
+            let stores =
+                |instruction: &&Instruction| matches!(instruction.output, Place::Memory(_) | Place::Element(_));
+            let kept = program.product.iter().filter(|product| product.keep == Keep::Whole);
+            let mut written: Vec<usize> = program.instructions.iter().filter(stores).map(|made| made.vertex).collect();
+            written.extend(kept.map(|product| product.vertex));
             written.sort_unstable();
             written.dedup();
             written

@@ -5,6 +5,7 @@
 use super::{
     Step, Storage, Work,
     access::count,
+    epilogue::Banded,
     network::Network,
     tile::{Action, Extent, Instruction, Place, TileProgram},
 };
@@ -53,6 +54,11 @@ impl TileProgram {
             Place::Memory(memory) | Place::Element(memory) => self.memory[*memory].vertex == vertex,
             Place::Register(_) | Place::Number(_) => false,
         };
+        let is_factor =
+            |product: &Banded| product.memory[..2].iter().any(|memory| self.memory[*memory].vertex == vertex);
+        if self.product.as_ref().is_some_and(is_factor) {
+            return false;
+        }
         let is_plain = |place: &Place| matches!(place, Place::Memory(memory) if self.memory[*memory].offset == 0);
         self.instructions.iter().all(|instruction| {
             let mut own = instruction.operands.iter().filter(|place| is_of(place)).peekable();

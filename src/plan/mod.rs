@@ -2,12 +2,13 @@
 //! where every value lies. Nothing here runs anything, and nothing is left for the runtime to decide.
 //!
 //! [`network`] puts the graph into numbers and movements of data into strides; [`cluster`] decides what is computed
-//! together, [`recompute`] what is computed again instead of kept; [`order`] puts clusters in a row; [`tile`] writes the program of each fused one; [`memory`] places what is
-//! kept; [`check`] proves the places right without having made them.
+//! together, [`recompute`] what is computed again instead of kept; [`order`] puts clusters in a row; [`tile`] writes the
+//! program of each fused one, [`epilogue`] puts products into those that go on with them; [`memory`] places what is kept; [`check`] proves the places right without having made them.
 
 mod access;
 pub(crate) mod check;
 mod cluster;
+mod epilogue;
 mod function;
 mod in_place;
 mod matrix_vector;
@@ -24,6 +25,7 @@ mod tests;
 mod tile;
 
 pub(crate) use access::{Access, count, offsets};
+pub(crate) use epilogue::{Banded, Keep};
 pub(crate) use function::Function;
 pub(crate) use matrix_vector::MatrixVector;
 pub(crate) use network::{Along, Kind, Network, Number, Origin, PlanError, Vertex};
@@ -85,7 +87,7 @@ pub(crate) struct Step {
 /// What a step does.
 #[derive(Debug)]
 pub(crate) enum Work {
-    /// Fused functions and reductions.
+    /// Fused functions and reductions, and perhaps the product of matrices that they go on with.
     Tile(TileProgram),
     /// A product of matrices.
     Contraction(usize, Contraction),
@@ -107,9 +109,9 @@ impl Plan {
         let is_stored = stored(&network, &clusters);
         let orders = order::candidates(&network, &clusters);
         let laid_out = orders.iter().map(|order| {
-            let mut steps: Vec<Step> =
-                order.iter().map(|cluster| step(&network, &clusters, *cluster, &is_stored)).collect();
-            let (places, layout) = place(&network, &mut steps, &is_stored);
+            let steps = order.iter().map(|cluster| step(&network, &clusters, *cluster, &is_stored)).collect();
+            let mut steps = epilogue::fuse(&network, steps);
+            let (places, layout) = place(&network, &mut steps);
             (steps, places, layout)
         });
         let least = laid_out.min_by_key(|(_, _, layout)| layout.bytes);
@@ -185,7 +187,7 @@ impl Network {
 }
 
 /// Places every value that is kept, and what each step needs for itself.
-fn place(network: &Network, steps: &mut [Step], is_stored: &[bool]) -> (Vec<Storage>, memory::Layout) {
+fn place(network: &Network, steps: &mut [Step]) -> (Vec<Storage>, memory::Layout) {
     let mut places = vec![Storage::Nowhere; network.vertices.len()];
     for (vertex, of) in network.vertices.iter().enumerate() {
         match &of.kind {
@@ -203,7 +205,7 @@ fn place(network: &Network, steps: &mut [Step], is_stored: &[bool]) -> (Vec<Stor
     let (mut buffer_of, mut partials_of) = (vec![None; network.vertices.len()], vec![None; steps.len()]);
     let mut lifetimes = Vec::new();
     for (position, step) in steps.iter().enumerate() {
-        for vertex in step.writes.iter().filter(|vertex| is_stored[**vertex] && places[**vertex] == Storage::Nowhere) {
+        for vertex in step.writes.iter().filter(|vertex| places[**vertex] == Storage::Nowhere) {
             let (bytes, last) = (network.vertices[*vertex].bytes(), last_read[*vertex]);
             buffer_of[*vertex] = match taken_from[*vertex].and_then(|old: usize| buffer_of[old]) {
                 Some(buffer) => {

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write};
 
-use super::{Action, Along, Extent, Instruction, Kind, Place, Plan, Step, Storage, TileProgram, Work};
+use super::{Action, Along, Contraction, Extent, Instruction, Kind, Place, Plan, Step, Storage, TileProgram, Work};
 use crate::graph::DType;
 
 impl fmt::Display for Plan {
@@ -26,6 +26,15 @@ impl fmt::Display for Plan {
                 step.flops, step.bytes, step.origin.site
             )?;
             if let Work::Tile(program) = &step.work {
+                if let Some(product) = &program.product {
+                    let [a, b, c] = product.memory.map(|memory| self.place(program, Place::Memory(memory)));
+                    writeln!(
+                        f,
+                        "        {c} = {} {a} {b} by bands of {} rows",
+                        dot(&product.contraction),
+                        product.rows
+                    )?;
+                }
                 for instruction in &program.instructions {
                     writeln!(f, "        {}", self.instruction(program, instruction))?;
                 }
@@ -34,6 +43,13 @@ impl fmt::Display for Plan {
         writeln!(f, "memory, by the byte where each value begins, with the steps that make it and last read it")?;
         f.write_str(&self.memory_map())
     }
+}
+
+/// A product of matrices by its sizes.
+fn dot(product: &Contraction) -> String {
+    let batch: usize = product.batch.iter().map(|batch| batch.size).product();
+    let batch = if batch == 1 { String::new() } else { format!("{batch} × ") };
+    format!("dot {batch}({} × {} × {})", product.m, product.k, product.n)
 }
 
 impl Plan {
@@ -46,16 +62,14 @@ impl Plan {
         let made: Vec<String> = step.writes.iter().map(ty).collect();
         let made = made.join(", ");
         match &step.work {
-            Work::Contraction(_, product) => {
-                let batch: usize = product.batch.iter().map(|batch| batch.size).product();
-                let batch = if batch == 1 { String::new() } else { format!("{batch} × ") };
-                format!("dot {batch}({} × {} × {}) → {made}", product.m, product.k, product.n)
-            }
+            Work::Contraction(_, product) => format!("{} → {made}", dot(product)),
             Work::Primitive(_, op) => format!("{} → {made}", op.name()),
             Work::Tile(program) => {
                 let (rows, columns) = (program.rows, program.columns);
                 let (n, tasks) = (program.instructions.len(), program.n_tasks);
-                format!("fused {n} over {rows} × {columns} in {tasks} tasks → {made}")
+                let product = program.product.as_ref().map(|product| format!("{} and ", dot(&product.contraction)));
+                let product = product.unwrap_or_default();
+                format!("{product}fused {n} over {rows} × {columns} in {tasks} tasks → {made}")
             }
         }
     }

@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 use super::{
     access::{Access, Relation, count},
     cluster::{Cluster, Domain, is_terminal},
+    epilogue::Banded,
     function::Function,
     matrix_vector::MatrixVector,
     network::{Along, Kind, Network, Number, Operand, Window},
@@ -23,6 +24,9 @@ const REGISTER_BYTES: [usize; 2] = [4096, 16384];
 
 /// Bytes of the rows of a matrix that are read twice in one tile: the second time from the second-level cache.
 const MATRIX_BYTES: usize = 256 * 1024;
+
+/// Operations of a product of matrices in the time of an addition of two arrays' elements.
+const FLOPS_OF_ADDITION: usize = 8;
 
 /// Additions that a task is worth.
 const TASK_WEIGHT: usize = 1 << 16;
@@ -46,6 +50,8 @@ pub(crate) struct TileProgram {
     /// Rows and columns of a tile; fewer columns than a row has only where nothing holds a row.
     pub(crate) tile: [usize; 2],
     pub(crate) n_tasks: usize,
+    /// A product of matrices that is computed before, some rows at a time.
+    pub(crate) product: Option<Banded>,
 }
 
 /// An array in memory.
@@ -171,10 +177,25 @@ impl TileProgram {
         self.cuts_rows() && self.instructions.iter().any(reduces)
     }
 
-    /// What tasks are made of: bands of rows, or tiles.
+    /// How many tiles belong together: those of a band of rows, or one.
+    pub(crate) fn tiles_of_unit(&self) -> usize {
+        match &self.product {
+            Some(product) => product.tiles,
+            None if self.goes_by_bands() => self.n_tiles()[1],
+            None => 1,
+        }
+    }
+
+    /// What tasks are made of.
     pub(crate) fn n_units(&self) -> usize {
         let [down, across] = self.n_tiles();
-        if self.goes_by_bands() { down } else { down * across }
+        (down * across).div_ceil(self.tiles_of_unit())
+    }
+
+    /// The vertices that it computes.
+    pub(crate) fn computed(&self) -> impl Iterator<Item = usize> {
+        let product = self.product.iter().map(|product| product.vertex);
+        self.instructions.iter().map(|instruction| instruction.vertex).chain(product)
     }
 
     /// The reductions that every task does for itself, and that are put together at the end.
@@ -476,6 +497,7 @@ impl<'n> Builder<'n> {
             register_bytes: (tile[0] * tile[1] * widest).next_multiple_of(64),
             tile,
             n_tasks: 1,
+            product: None,
         };
         program.n_tasks = program.count_tasks();
         program
@@ -569,7 +591,7 @@ fn period(network: &Network, cluster: &Cluster, n: usize) -> Option<usize> {
 
 impl TileProgram {
     /// Tasks by the work there is; one where a row that is cut must not be torn apart.
-    fn count_tasks(&self) -> usize {
+    pub(super) fn count_tasks(&self) -> usize {
         let weight = |instruction: &Instruction| {
             let each = match &instruction.action {
                 Action::Apply(function) => function.weight(),
@@ -581,7 +603,8 @@ impl TileProgram {
                 Extent::Row => each * self.rows,
             }
         };
-        let work: usize = self.instructions.iter().map(weight).sum();
+        let product = self.product.as_ref().map_or(0, |product| product.flops() / FLOPS_OF_ADDITION);
+        let work = self.instructions.iter().map(weight).sum::<usize>() + product;
         // Partial results are to be few beside what they are made of.
         let partials: usize = self.accumulators().iter().map(|accumulator| accumulator.width).sum();
         let most = (self.rows * self.columns / (4 * partials.max(1))).clamp(1, MOST_TASKS);

@@ -16,22 +16,7 @@ pub(super) struct ProductStep {
 
 impl ProductStep {
     pub(super) fn new(contraction: &Contraction, dtype: DType, set: InstructionSet) -> ProductStep {
-        let batch = |batch: &crate::plan::Batch| {
-            let [a, b, c] = batch.strides;
-            Batch { size: batch.size, a, b, c }
-        };
-        let product = Product {
-            batch: contraction.batch.iter().map(batch).collect(),
-            m: contraction.m,
-            n: contraction.n,
-            k: contraction.k,
-            a: contraction.a,
-            b: contraction.b,
-            c: contraction.c,
-            output: Accumulation::Overwrite,
-            dtype,
-        };
-        ProductStep { plan: ProductPlan::new(&product, set) }
+        ProductStep { plan: ProductPlan::new(&of_contraction(contraction, dtype), set) }
     }
 
     pub(super) fn n_tasks(&self) -> usize {
@@ -51,5 +36,24 @@ impl ProductStep {
         let operands = Operands { a: memory[0], b: memory[1], c: memory[2] };
         // SAFETY: by this function's contract.
         unsafe { self.plan.run_task(task, operands, scratch) };
+    }
+}
+
+/// What a contraction of the plan is to the kernels.
+pub(super) fn of_contraction(contraction: &Contraction, dtype: DType) -> Product {
+    let batch = |batch: &crate::plan::Batch| {
+        let [a, b, c] = batch.strides;
+        Batch { size: batch.size, a, b, c }
+    };
+    Product {
+        batch: contraction.batch.iter().map(batch).collect(),
+        m: contraction.m,
+        n: contraction.n,
+        k: contraction.k,
+        a: contraction.a,
+        b: contraction.b,
+        c: contraction.c,
+        output: Accumulation::Overwrite,
+        dtype,
     }
 }

@@ -83,6 +83,7 @@ impl ScalarStep {
     pub(super) fn new(program: &TileProgram) -> Option<ScalarStep> {
         let n_elements = program.rows * program.columns;
         let is_small = (1..=MOST_ELEMENTS).contains(&n_elements)
+            && program.product.is_none()
             && program.instructions.len() * n_elements <= MOST_OPERATIONS
             && (n_elements == 1 || program.instructions.iter().all(is_elementwise));
         if !is_small {

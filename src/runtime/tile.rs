@@ -4,11 +4,14 @@
 
 #![allow(unsafe_code, reason = "kernels take addresses")]
 
+use std::cell::Cell;
+
 use smallvec::SmallVec;
 
 use super::{
+    band::{Bands, Blocks},
     instruction_set::InstructionSet,
-    matmul::{Accumulation, Operands, Product, ProductPlan},
+    matmul::{Accumulation, Operands, Product},
     movement::{self, Run},
     vector::{self, Kernel, RowReduce, Splats},
 };
@@ -30,9 +33,11 @@ pub(super) struct TileStep {
     columns: usize,
     tile: [usize; 2],
     n_tiles: [usize; 2],
-    /// Whether a task takes whole bands of rows, because a reduction goes on along them.
-    by_rows: bool,
+    /// What tasks are made of, and how many tiles of each.
     n_units: usize,
+    tiles_of_unit: usize,
+    /// A product that is computed before the tiles of each unit.
+    product: Option<Box<Bands>>,
     pub(super) n_tasks: usize,
     n_registers_bytes: usize,
     accumulators: Vec<Accumulator>,
@@ -78,33 +83,6 @@ enum Resolved {
     DotRows(Box<Blocks>, isize),
     /// Rows of a matrix times elements, added up: position among the accumulators, bytes from row to row.
     AccumulateDot(usize, Box<Blocks>, isize),
-}
-
-/// Products of as many rows as a tile has, and of those that the last tile has.
-#[derive(Debug)]
-struct Blocks {
-    full: usize,
-    plans: [ProductPlan; 2],
-}
-
-impl Blocks {
-    /// `product` makes the product of so many rows.
-    fn new(full: usize, last: usize, set: InstructionSet, product: impl Fn(usize) -> Product) -> Blocks {
-        let plans = [full, last].map(|rows| ProductPlan::new(&product(rows), set));
-        Blocks { full, plans }
-    }
-
-    fn scratch_bytes(&self) -> usize {
-        self.plans.iter().map(ProductPlan::scratch_bytes).max().unwrap_or(0)
-    }
-
-    /// # Safety
-    /// As for [`ProductPlan::run_task`], for the product of `rows` rows.
-    unsafe fn run(&self, rows: usize, operands: Operands, scratch: *mut u8) {
-        let plan = &self.plans[usize::from(rows != self.full)];
-        // SAFETY: by this function's contract.
-        (0..plan.n_tasks()).for_each(|task| unsafe { plan.run_task(task, operands, scratch) });
-    }
 }
 
 /// An address: that of an entry of the table, with so many bytes for each element and each row of the tile's start.
@@ -170,8 +148,12 @@ impl TileStep {
             columns: program.columns,
             tile: program.tile,
             n_tiles: program.n_tiles(),
-            by_rows: program.goes_by_bands(),
             n_units: program.n_units(),
+            tiles_of_unit: program.tiles_of_unit(),
+            product: program.product.as_ref().map(|product| {
+                let dtype = program.memory[product.memory[2]].dtype;
+                Box::new(Bands::new(product, dtype, set))
+            }),
             n_tasks: program.n_tasks,
             n_registers_bytes: program.n_registers * program.register_bytes,
             accumulators,
@@ -184,6 +166,7 @@ impl TileStep {
             Resolved::DotRows(blocks, _) | Resolved::AccumulateDot(_, blocks, _) => blocks.scratch_bytes(),
             _ => 0,
         });
+        let products = products.chain(self.product.iter().map(|product| product.scratch_bytes()));
         self.table_end(n_memory) + products.max().unwrap_or(0)
     }
 
@@ -198,13 +181,13 @@ impl TileStep {
     /// The task's memory points to arrays as the plan describes them, of which no other task writes what this one
     /// reads or writes; scratch and partials are as large as was asked for.
     pub(super) unsafe fn run(&self, task: &Task<'_>) {
-        let table = task.scratch.wrapping_add(self.n_registers_bytes).cast::<*mut u8>();
+        let table = task.scratch.wrapping_add(self.n_registers_bytes).cast::<Cell<*mut u8>>();
         // SAFETY: the scratch has room for the table behind the registers, aligned since registers are.
         let table = unsafe {
-            table.write(task.scratch);
-            table.add(NUMBERS).write(self.numbers.as_ptr().cast_mut().cast());
+            table.write(Cell::new(task.scratch));
+            table.add(NUMBERS).write(Cell::new(self.numbers.as_ptr().cast_mut().cast()));
             for (position, memory) in task.memory.iter().enumerate() {
-                table.add(N_FIXED + position).write(*memory);
+                table.add(N_FIXED + position).write(Cell::new(*memory));
             }
             std::slice::from_raw_parts(table, N_FIXED + task.memory.len())
         };
@@ -343,7 +326,7 @@ impl Resolver<'_> {
 struct Interpreter<'t> {
     step: &'t TileStep,
     task: &'t Task<'t>,
-    table: &'t [*mut u8],
+    table: &'t [Cell<*mut u8>],
 }
 
 impl Interpreter<'_> {
@@ -351,7 +334,7 @@ impl Interpreter<'_> {
     /// As for [`TileStep::run`].
     unsafe fn run(&self) {
         let step = self.step;
-        let across = step.n_tiles[1];
+        let n_tiles = step.n_tiles[0] * step.n_tiles[1];
         for accumulator in &step.accumulators {
             // SAFETY: a task's accumulators are `width` elements that only it writes.
             unsafe { start(self.accumulator(accumulator), accumulator) };
@@ -359,7 +342,11 @@ impl Interpreter<'_> {
         let share = |task: usize| step.n_units * task / step.n_tasks;
         let mut is_first = true;
         for unit in share(self.task.number)..share(self.task.number + 1) {
-            let tiles = if step.by_rows { unit * across..(unit + 1) * across } else { unit..unit + 1 };
+            if let Some(product) = &step.product {
+                // SAFETY: by this function's contract; a unit is a band.
+                unsafe { self.multiply(product, unit) };
+            }
+            let tiles = unit * step.tiles_of_unit..((unit + 1) * step.tiles_of_unit).min(n_tiles);
             for tile in tiles.map(|tile| self.tile(tile)) {
                 let calls = if is_first { &step.calls[..] } else { &step.calls[step.n_invariant..] };
                 // SAFETY: by this function's contract; the tile lies within the matrix.
@@ -367,6 +354,20 @@ impl Interpreter<'_> {
                 is_first = false;
             }
         }
+    }
+
+    /// Computes a band of the product, where the tiles will read it.
+    ///
+    /// # Safety
+    /// As for [`TileStep::run`].
+    unsafe fn multiply(&self, product: &Bands, band: usize) {
+        let scratch = self.product_scratch();
+        if let Some((memory, address)) = product.place(band, scratch) {
+            self.table[N_FIXED + memory].set(address);
+        }
+        let memory = |position: usize| self.table[N_FIXED + position].get();
+        // SAFETY: by this function's contract; the worker's scratch memory has the room that was asked for.
+        unsafe { product.run(band, memory, scratch) };
     }
 
     fn tile(&self, tile: usize) -> Tile {
@@ -392,7 +393,7 @@ impl Interpreter<'_> {
     fn at(&self, address: Address, tile: &Tile) -> *mut u8 {
         let offset =
             address.offset as usize + address.per_element as usize * tile.start + address.per_row as usize * tile.row;
-        self.table[address.entry as usize].wrapping_add(offset)
+        self.table[address.entry as usize].get().wrapping_add(offset)
     }
 
     /// # Safety

@@ -55,7 +55,12 @@ pub(crate) fn distance(got: &Value, want: &Value) -> f64 {
     }
 }
 
-fn assert_like_reference(label: &str, results: &[(String, Expr<'_>)], fed: &[(String, Value)], tolerance: f64) {
+pub(crate) fn assert_like_reference(
+    label: &str,
+    results: &[(String, Expr<'_>)],
+    fed: &[(String, Value)],
+    tolerance: f64,
+) {
     let want = run(results, fed, &options(Evaluation::Reference, 1)).expect("the reference runs");
     let got = run(results, fed, &options(Evaluation::Compiled, 1)).expect("the program runs");
     for (name, want) in want.iter() {

@@ -12,6 +12,7 @@ mod autodiff;
 mod checked;
 mod compiled;
 mod diagnostics;
+mod epilogue;
 mod gradients;
 mod layers;
 mod mixed;

@@ -1,5 +1,5 @@
 //! Products of matrices. In: sizes, strides and an instruction set; then operands. Out: C, in tasks that may run on any
-//! threads. It knows no graph beyond its dtypes, and no epilogue: [`ProductPlan::block`] says what a task has finished.
+//! threads. It knows no graph beyond its dtypes, and nothing of what is done to C next.
 #![expect(unsafe_code, reason = "kernels read and write memory that the plan has laid out")]
 
 pub(in crate::runtime) mod grid;

@@ -75,6 +75,21 @@ impl ProductPlan {
     /// # Panics
     /// For products of bools: the graph has none.
     pub(crate) fn new(product: &Product, set: InstructionSet) -> ProductPlan {
+        ProductPlan::cut_by(product, set, cut)
+    }
+
+    /// The product as one task, for whoever cuts it otherwise.
+    ///
+    /// # Panics
+    /// As [`Self::new`].
+    pub(crate) fn whole(product: &Product, set: InstructionSet) -> ProductPlan {
+        ProductPlan::cut_by(product, set, |product, _, _| {
+            let (batches, m, n) = (product.n_batches(), product.m, product.n);
+            Grid::new(&Cut { batches, m, n, unit: [1, 1], nanoseconds: 0.0, packing: [0.0, 0.0] })
+        })
+    }
+
+    fn cut_by(product: &Product, set: InstructionSet, cut: impl Fn(&Product, Path, Kernels) -> Grid) -> ProductPlan {
         let kernels = kernels(product.dtype, set);
         let (product, orientation) = orient(product);
         let path = choose_path(&product);

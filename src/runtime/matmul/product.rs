@@ -70,7 +70,7 @@ impl Product {
     }
 
     /// The offsets of a, b and c for one index of the batch.
-    pub(super) fn offsets(&self, index: usize) -> [isize; 3] {
+    pub(in crate::runtime) fn offsets(&self, index: usize) -> [isize; 3] {
         let mut rest = index;
         let mut offsets = [0; 3];
         for batch in self.batch.iter().rev() {

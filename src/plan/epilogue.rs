@@ -1,0 +1,204 @@
+//! Products with what is done to them next. In: steps in order. Out: the same steps, where a fused step that goes through a
+//! large product element by element computes the product itself, some rows at a time, and goes on with them while they lie
+//! in a second-level cache. If nobody else reads the product, it is never whole.
+
+use super::{
+    Network, Step, TileProgram, Work,
+    access::count,
+    network::Along,
+    product::Contraction,
+    tile::{Action, Extent, Instruction, Memory},
+};
+
+/// Products of fewer bytes stay in a cache between two steps.
+const LEAST_BYTES: usize = 512 * 1024;
+
+/// Bytes of the rows that are computed at once.
+const BAND_BYTES: usize = 256 * 1024;
+
+/// Rows at once: fewer do not pay for packing the other factor anew, more gain nothing.
+const BAND_ROWS: [usize; 2] = [32, 256];
+
+/// Bands at least, so that threads have something to share.
+const LEAST_BANDS: usize = 8;
+
+/// A band is a multiple of so many rows where the sizes do not say otherwise.
+const GRANULE: usize = 8;
+
+/// A product of matrices whose rows the rest of a tile program goes on with, band by band.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Banded {
+    pub(crate) vertex: usize,
+    /// C is in row-major order, with all matrices of the batch as one.
+    pub(crate) contraction: Contraction,
+    /// Rows of a band; none reaches from one matrix of the batch into the next.
+    pub(crate) rows: usize,
+    /// Tiles of the program in a band.
+    pub(crate) tiles: usize,
+    /// Which memory of the program A, B and C are.
+    pub(crate) memory: [usize; 3],
+    pub(crate) keep: Keep,
+}
+
+/// What happens to the rows of a band once they were read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Keep {
+    /// Others read the product: it is stored as a whole.
+    Whole,
+    /// The next band takes their place.
+    Band,
+}
+
+impl Banded {
+    /// Rows of all matrices of the batch.
+    pub(crate) fn n_rows(&self) -> usize {
+        self.contraction.batch.iter().map(|batch| batch.size).product::<usize>() * self.contraction.m
+    }
+
+    /// Multiplications and additions.
+    pub(crate) fn flops(&self) -> usize {
+        2 * self.n_rows() * self.contraction.n * self.contraction.k
+    }
+}
+
+/// Puts each product that is fit for it into the first step that reads it.
+pub(super) fn fuse(network: &Network, steps: Vec<Step>) -> Vec<Step> {
+    let mut first_reader = vec![usize::MAX; network.vertices.len()];
+    let mut n_readers = vec![0; network.vertices.len()];
+    for (position, step) in steps.iter().enumerate().rev() {
+        for vertex in &step.reads {
+            first_reader[*vertex] = position;
+            n_readers[*vertex] += 1;
+        }
+    }
+    network.results.iter().for_each(|result| n_readers[*result] += 1);
+    let mut steps: Vec<Option<Step>> = steps.into_iter().map(Some).collect();
+    for position in 0..steps.len() {
+        let Some(Work::Contraction(vertex, contraction)) = steps[position].as_ref().map(|step| &step.work) else {
+            continue;
+        };
+        let (vertex, reader) = (*vertex, first_reader[*vertex]);
+        let keep = if n_readers[vertex] == 1 { Keep::Band } else { Keep::Whole };
+        let Some(Some(Step { work: Work::Tile(program), .. })) = steps.get(reader) else { continue };
+        let Some(program) = program.with_product(network, vertex, contraction, keep) else { continue };
+        let product = steps[position].take().expect("invariant: it was there");
+        let step = steps[reader].as_mut().expect("invariant: it was there");
+        step.work = Work::Tile(program);
+        step.absorb(network, &product, keep);
+    }
+    steps.into_iter().flatten().collect()
+}
+
+impl Step {
+    /// Takes over what another step reads and computes.
+    fn absorb(&mut self, network: &Network, product: &Step, keep: Keep) {
+        self.reads.retain(|vertex| !product.writes.contains(vertex));
+        self.reads.extend(&product.reads);
+        self.reads.sort_unstable();
+        self.reads.dedup();
+        if keep == Keep::Whole {
+            self.writes.extend(&product.writes);
+        }
+        self.bytes = self.reads.iter().chain(&self.writes).map(|vertex| network.vertices[*vertex].bytes()).sum();
+        self.flops += product.flops;
+    }
+}
+
+impl TileProgram {
+    /// The program that computes the product too; none if it does not go through the product's rows in their order, or if
+    /// that would gain nothing.
+    fn with_product(
+        &self,
+        network: &Network,
+        vertex: usize,
+        contraction: &Contraction,
+        keep: Keep,
+    ) -> Option<TileProgram> {
+        let of = &network.vertices[vertex];
+        let is_fit = self.product.is_none()
+            && of.bytes() >= LEAST_BYTES
+            && is_row_major(contraction)
+            && count(&of.sizes) == self.rows * self.columns
+            && self.reads_by_element(vertex)
+            && !self.instructions.iter().any(reads_another_matrix);
+        let shaped = if is_fit { self.shaped(contraction.n)? } else { return None };
+        let rows = band_rows(contraction, of.dtype.size())?;
+        // Rows of a band by the program's count, which may cut those of the product.
+        let rows_of_program = rows * (contraction.n / shaped.columns);
+        let tile = [fitting(rows_of_program, shaped.tile[0]), shaped.tile[1]];
+        if tile[0] < rows_of_program.min(shaped.tile[0]) / 2 {
+            return None;
+        }
+        let mut program = TileProgram { tile, ..shaped };
+        let operand = |position: usize| {
+            let operand = &of.operands[position];
+            Memory { vertex: operand.vertex, offset: operand.access.offset, dtype: of.dtype }
+        };
+        let memories = [operand(0), operand(1), Memory { vertex, offset: 0, dtype: of.dtype }];
+        let memory = memories.map(|memory| program.remember(memory));
+        let across = program.columns.div_ceil(program.tile[1]);
+        let tiles = rows_of_program / program.tile[0] * across;
+        program.product = Some(Banded { vertex, contraction: contraction.clone(), rows, tiles, memory, keep });
+        program.n_tasks = program.count_tasks();
+        Some(program)
+    }
+
+    /// The program over rows that the product's rows, of `n` elements, are made of.
+    fn shaped(&self, n: usize) -> Option<TileProgram> {
+        if self.columns > 1 && n.is_multiple_of(self.columns) {
+            return Some(self.clone());
+        }
+        // A line of elements may as well be cut into rows, if nothing in it knows of rows.
+        let knows_rows = |instruction: &Instruction| {
+            instruction.extent == Extent::Row
+                || matches!(instruction.action, Action::Expand | Action::ReduceRows(_))
+                || matches!(instruction.action, Action::Accumulate(_, Along::Columns))
+        };
+        if self.rows != 1 || self.n_invariant > 0 || self.instructions.iter().any(knows_rows) {
+            return None;
+        }
+        let budget = self.tile[1];
+        let tile = if n <= budget { [budget / n, n] } else { [1, budget] };
+        Some(TileProgram { rows: self.columns / n, columns: n, tile, ..self.clone() })
+    }
+
+    fn remember(&mut self, memory: Memory) -> usize {
+        self.memory.iter().position(|known| *known == memory).unwrap_or_else(|| {
+            self.memory.push(memory);
+            self.memory.len() - 1
+        })
+    }
+}
+
+/// Whether C lies row by row, one matrix of the batch behind the other.
+fn is_row_major(contraction: &Contraction) -> bool {
+    let mut stride = (contraction.m * contraction.n) as isize;
+    let follows = contraction.batch.iter().rev().all(|batch| {
+        let is_next = batch.strides[2] == stride;
+        stride *= batch.size as isize;
+        is_next
+    });
+    follows && contraction.n > 1 && contraction.k > 1 && contraction.c == [contraction.n as isize, 1]
+}
+
+/// Rows of a band, if the product has enough of them.
+fn band_rows(contraction: &Contraction, element_bytes: usize) -> Option<usize> {
+    let n_rows: usize = contraction.batch.iter().map(|batch| batch.size).product::<usize>() * contraction.m;
+    let [least, most] = BAND_ROWS;
+    let wanted = (BAND_BYTES / (contraction.n * element_bytes)).min(n_rows / LEAST_BANDS).min(most);
+    let rows = match contraction.batch.is_empty() {
+        true => wanted / GRANULE * GRANULE,
+        false => fitting(contraction.m, wanted.max(1)),
+    };
+    (rows >= least).then_some(rows)
+}
+
+/// The largest number that is no more than `most` and divides `n`.
+fn fitting(n: usize, most: usize) -> usize {
+    (1..=most.min(n)).rev().find(|part| n.is_multiple_of(*part)).unwrap_or(1)
+}
+
+/// Whether an instruction multiplies a matrix of its own.
+fn reads_another_matrix(instruction: &Instruction) -> bool {
+    matches!(instruction.action, Action::DotRows(_) | Action::AccumulateDot(_))
+}

@@ -8,6 +8,7 @@ pub mod check;
 mod compile;
 pub mod data;
 pub mod graph;
+pub mod io;
 mod names;
 pub mod nn;
 pub mod ops;
@@ -20,6 +21,8 @@ mod runtime;
 pub mod simplify;
 pub mod text;
 mod vectorize;
+#[cfg(feature = "plot")]
+pub mod view;
 
 pub use compile::{Evaluation, Options};
 pub use graph::{

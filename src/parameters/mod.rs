@@ -98,6 +98,12 @@ impl Parameters {
     }
 }
 
+impl From<Buffers> for Parameters {
+    fn from(buffers: Buffers) -> Parameters {
+        Parameters(buffers)
+    }
+}
+
 impl Gradients {
     /// All zero, in `layout`.
     pub fn zeros(layout: impl Into<Arc<Layout>>) -> Gradients {

@@ -24,6 +24,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("check", &["graph", "ops", "program"]),
     ("plan", &["graph", "ops"]),
     ("runtime", &["graph", "ops", "plan", "pool", "program", "vectorize"]),
+    ("io", &["graph", "parameters"]),
+    ("view", &[]),
     ("compile", &["check", "graph", "parameters", "pool", "program", "runtime", "simplify"]),
 ];
 

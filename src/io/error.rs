@@ -1,0 +1,67 @@
+//! What can go wrong with a file. In: the mistake. Out: an error that names the file, and the byte where there is one.
+
+use std::{io, path::PathBuf};
+
+use thiserror::Error;
+
+use crate::parameters::ParameterError;
+
+/// Why a file was not read or written.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum IoError {
+    /// The system does not read it.
+    #[error("{path}: cannot be read: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The system does not write it.
+    #[error("{path}: cannot be written: {source}")]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The bytes are not of the format.
+    #[error("{path}: byte {offset}: {reason}")]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// Where reading stopped.
+        offset: usize,
+        /// What is wrong there.
+        reason: String,
+    },
+    /// An array of a type that there is none of here.
+    #[error("{path}: byte {offset}: the array {name:?} is of {dtype}, not f32, f64, i64 or bool")]
+    UnknownType {
+        /// The file.
+        path: PathBuf,
+        /// Where the array begins.
+        offset: usize,
+        /// The array.
+        name: String,
+        /// Its type.
+        dtype: String,
+    },
+    /// An array that is to be read is not there.
+    #[error("{path}: there is no array {name:?}")]
+    MissingArray {
+        /// The file.
+        path: PathBuf,
+        /// The array.
+        name: String,
+    },
+    /// An array does not fit the parameter.
+    #[error("{path}: {source}")]
+    Parameter {
+        /// The file.
+        path: PathBuf,
+        /// How it differs.
+        source: ParameterError,
+    },
+}

@@ -1,0 +1,291 @@
+//! The safetensors format: arrays by name, and short texts by name. In: arrays or bytes. Out: bytes or arrays. The format
+//! itself is the crate's of that name; here are its types, its errors with their offsets, and files that are replaced whole.
+
+use std::{
+    borrow::Cow,
+    collections::HashMap,
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use indexmap::IndexMap;
+use ndarray::{ArrayD, ArrayViewD, IxDyn};
+use safetensors::{Dtype, SafeTensorError, SafeTensors, View};
+
+use super::IoError;
+use crate::{
+    graph::{Value, ValueView},
+    parameters::{Buffers, Layout, Parameters},
+};
+
+/// Texts are kept as lines of one entry, since the order of entries is that of a hash in the format's own library.
+const NOTES: &str = "pullback";
+
+/// Arrays and short texts by name, in the order in which they were put in.
+///
+/// Files are those of [safetensors](https://github.com/huggingface/safetensors), little-endian, so that other programs read
+/// the arrays; texts are lines of the metadata's entry `pullback`. The same content gives the same bytes.
+///
+/// # Example
+/// ```
+/// use ndarray::arr1;
+/// use pullback::{Value, io::Arrays};
+/// let mut arrays = Arrays::new();
+/// arrays.insert("scores", Value::from(arr1(&[0.1f32, -0.8]).into_dyn()));
+/// arrays.note("made by", "an example");
+/// let read = Arrays::from_bytes("memory", &arrays.to_bytes())?;
+/// assert_eq!(read.get("scores"), arrays.get("scores"));
+/// assert_eq!(read.text("made by"), Some("an example"));
+/// # Ok::<(), pullback::io::IoError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Arrays {
+    arrays: IndexMap<String, Value>,
+    notes: IndexMap<String, String>,
+}
+
+impl Arrays {
+    /// No arrays and no texts.
+    pub fn new() -> Arrays {
+        Arrays::default()
+    }
+
+    /// Puts an array in, in place of one of the same name.
+    pub fn insert(&mut self, name: impl Into<String>, value: Value) {
+        self.arrays.insert(name.into(), value);
+    }
+
+    /// Puts a text in, in place of one of the same name.
+    pub fn note(&mut self, name: impl Into<String>, text: impl Into<String>) {
+        self.notes.insert(name.into(), text.into());
+    }
+
+    /// The array of a name.
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        self.arrays.get(name)
+    }
+
+    /// The text of a name.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.notes.get(name).map(String::as_str)
+    }
+
+    /// Names and arrays.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Value)> {
+        self.arrays.iter().map(|(name, value)| (name.as_str(), value))
+    }
+
+    /// The content of a file.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let arrays = self.arrays.iter().map(|(name, value)| (name.as_str(), Plain::new(value)));
+        let metadata = (!self.notes.is_empty()).then(|| HashMap::from([(NOTES.to_owned(), lines(&self.notes))]));
+        safetensors::serialize(arrays, metadata).expect("invariant: arrays are as long as their shapes say")
+    }
+
+    /// What a file of that name holds.
+    ///
+    /// # Errors
+    /// The bytes are not of the format, or an array is of another type than f32, f64, i64 and bool: with the offset.
+    ///
+    /// # Complexity
+    /// One copy; no memory is asked for beyond a multiple of the bytes.
+    pub fn from_bytes(path: impl AsRef<Path>, bytes: &[u8]) -> Result<Arrays, IoError> {
+        let path = path.as_ref();
+        let malformed = |error: SafeTensorError| {
+            let offset = offset(&error, bytes);
+            IoError::Malformed { path: path.to_owned(), offset, reason: error.to_string() }
+        };
+        let (header, metadata) = SafeTensors::read_metadata(bytes).map_err(malformed)?;
+        let mut read = Arrays::new();
+        if let Some(text) = metadata.metadata().as_ref().and_then(|metadata| metadata.get(NOTES)) {
+            read.notes = notes(text).ok_or_else(|| IoError::Malformed {
+                path: path.to_owned(),
+                offset: size_of::<u64>(),
+                reason: format!("the metadata's entry {NOTES:?} is not of lines `name,text`"),
+            })?;
+        }
+        for (name, view) in SafeTensors::deserialize(bytes).map_err(malformed)?.iter() {
+            let value = value(view.dtype(), view.shape(), view.data()).ok_or_else(|| IoError::UnknownType {
+                path: path.to_owned(),
+                offset: size_of::<u64>() + header + metadata.info(name).map_or(0, |info| info.data_offsets.0),
+                name: name.to_owned(),
+                dtype: format!("{:?}", view.dtype()).to_lowercase(),
+            })?;
+            read.arrays.insert(name.to_owned(), value);
+        }
+        read.arrays.sort_unstable_keys();
+        Ok(read)
+    }
+
+    /// Writes a file. One of that name is replaced at once, by a file that is complete: whoever is stopped in between
+    /// leaves the old one.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<(), IoError> {
+        let path = path.as_ref();
+        let mut beside = path.as_os_str().to_owned();
+        beside.push(".part");
+        let beside = PathBuf::from(beside);
+        let write = || {
+            let mut file = fs::File::create(&beside)?;
+            file.write_all(&self.to_bytes())?;
+            file.sync_all()?;
+            fs::rename(&beside, path)
+        };
+        write().map_err(|source| IoError::Write { path: path.to_owned(), source })
+    }
+
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// The file cannot be read, or as for [`Arrays::from_bytes`].
+    pub fn load(path: impl AsRef<Path>) -> Result<Arrays, IoError> {
+        let path = path.as_ref();
+        let bytes = fs::read(path).map_err(|source| IoError::Read { path: path.to_owned(), source })?;
+        Arrays::from_bytes(path, &bytes)
+    }
+
+    /// Puts each array of some buffers in, under `prefix` and its name.
+    pub(crate) fn insert_all(&mut self, prefix: &str, buffers: &Buffers) {
+        for (name, view) in buffers.iter() {
+            self.insert(format!("{prefix}{name}"), view.to_value());
+        }
+    }
+
+    /// The buffers of a layout from the arrays whose names are `prefix` and the layout's.
+    pub(crate) fn buffers(&self, path: &Path, prefix: &str, layout: &Arc<Layout>) -> Result<Buffers, IoError> {
+        let mut buffers = Buffers::zeros(Arc::clone(layout));
+        for name in layout.names() {
+            let held = format!("{prefix}{name}");
+            let Some(value) = self.get(&held) else {
+                return Err(IoError::MissingArray { path: path.to_owned(), name: held });
+            };
+            let set = buffers.set(name, value);
+            set.map_err(|source| IoError::Parameter { path: path.to_owned(), source })?;
+        }
+        Ok(buffers)
+    }
+}
+
+/// Writes parameters into a safetensors file, each under its name.
+///
+/// # Errors
+/// The file cannot be written.
+///
+/// # Example
+/// ```no_run
+/// use pullback::{Graph, io::{load_parameters, save_parameters}, nn::linear};
+/// let g = Graph::new();
+/// linear(g.input("x", ("batch", 64)), "out", 10);
+/// let parameters = g.initialize(0)?;
+/// save_parameters("model.safetensors", &parameters)?;
+/// assert_eq!(load_parameters("model.safetensors", parameters.layout())?, parameters);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn save_parameters(path: impl AsRef<Path>, parameters: &Parameters) -> Result<(), IoError> {
+    let mut arrays = Arrays::new();
+    arrays.insert_all("", parameters);
+    arrays.save(path)
+}
+
+/// Reads the parameters of a layout from a safetensors file. Other arrays in it are left alone.
+///
+/// # Errors
+/// As for [`Arrays::load`]; also if an array is missing or of another dtype or shape than its parameter.
+pub fn load_parameters(path: impl AsRef<Path>, layout: &Arc<Layout>) -> Result<Parameters, IoError> {
+    let path = path.as_ref();
+    Ok(Parameters::from(Arrays::load(path)?.buffers(path, "", layout)?))
+}
+
+/// An array as bytes.
+struct Plain<'v> {
+    dtype: Dtype,
+    shape: Vec<usize>,
+    bytes: Cow<'v, [u8]>,
+}
+
+impl<'v> Plain<'v> {
+    fn new(value: &'v Value) -> Plain<'v> {
+        fn bytes<'v, T: Copy, const N: usize>(array: ArrayViewD<'v, T>, to: fn(T) -> [u8; N]) -> Cow<'v, [u8]> {
+            array.iter().flat_map(|element| to(*element)).collect::<Vec<u8>>().into()
+        }
+        let (dtype, bytes) = match value.view() {
+            ValueView::F32(array) => (Dtype::F32, bytes(array, f32::to_le_bytes)),
+            ValueView::F64(array) => (Dtype::F64, bytes(array, f64::to_le_bytes)),
+            ValueView::I64(array) => (Dtype::I64, bytes(array, i64::to_le_bytes)),
+            ValueView::Bool(array) => (Dtype::BOOL, bytes(array, |element| [u8::from(element)])),
+        };
+        Plain { dtype, shape: value.shape().to_vec(), bytes }
+    }
+}
+
+impl View for Plain<'_> {
+    fn dtype(&self) -> Dtype {
+        self.dtype
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        Cow::Borrowed(&self.bytes)
+    }
+
+    fn data_len(&self) -> usize {
+        self.bytes.len()
+    }
+}
+
+/// The array that bytes are; none for types that are not known. The library has compared their number with the shape.
+fn value(dtype: Dtype, shape: &[usize], bytes: &[u8]) -> Option<Value> {
+    fn array<T, const N: usize>(shape: &[usize], bytes: &[u8], from: fn([u8; N]) -> T) -> ArrayD<T> {
+        let elements = bytes.as_chunks::<N>().0.iter().map(|bytes| from(*bytes)).collect();
+        ArrayD::from_shape_vec(IxDyn(shape), elements).expect("invariant: the library has compared shape and bytes")
+    }
+    Some(match dtype {
+        Dtype::F32 => array(shape, bytes, f32::from_le_bytes).into(),
+        Dtype::F64 => array(shape, bytes, f64::from_le_bytes).into(),
+        Dtype::I64 => array(shape, bytes, i64::from_le_bytes).into(),
+        Dtype::BOOL => array(shape, bytes, |[byte]: [u8; 1]| byte != 0).into(),
+        _ => return None,
+    })
+}
+
+/// Texts as lines of names and texts.
+fn lines(notes: &IndexMap<String, String>) -> String {
+    let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
+    for (name, text) in notes {
+        writer.write_record([name, text]).expect("invariant: memory takes what is written");
+    }
+    let bytes = writer.into_inner().expect("invariant: memory takes what is written");
+    String::from_utf8(bytes).expect("invariant: texts are UTF-8, and so are commas")
+}
+
+fn notes(text: &str) -> Option<IndexMap<String, String>> {
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(text.as_bytes());
+    let note = |record: csv::Result<csv::StringRecord>| {
+        let record = record.ok()?;
+        (record.len() == 2).then(|| (record[0].to_owned(), record[1].to_owned()))
+    };
+    reader.records().map(note).collect()
+}
+
+/// Where in the bytes an error lies: the length of the header, the header, or what follows it.
+fn offset(error: &SafeTensorError, bytes: &[u8]) -> usize {
+    let header = size_of::<u64>();
+    match error {
+        SafeTensorError::HeaderTooSmall => bytes.len(),
+        SafeTensorError::HeaderTooLarge | SafeTensorError::InvalidHeaderLength => 0,
+        SafeTensorError::InvalidHeader(error) => header + error.valid_up_to(),
+        SafeTensorError::InvalidHeaderDeserialization(error) => header + error.column().saturating_sub(1),
+        SafeTensorError::MetadataIncompleteBuffer => {
+            let length = bytes.first_chunk::<8>().map_or(0, |bytes| u64::from_le_bytes(*bytes) as usize);
+            bytes.len().min(header.saturating_add(length))
+        }
+        _ => header,
+    }
+}

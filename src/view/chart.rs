@@ -1,0 +1,179 @@
+//! What a chart shows. In: points, bands, marks and grids of numbers with names. Out: a [`Chart`], which draws nothing
+//! itself.
+
+/// One axis of a chart.
+///
+/// # Example
+/// ```
+/// use pullback::view::Axis;
+/// let time = Axis::new("time (µs)").logarithmic().range(1.0, 1000.0);
+/// ```
+#[derive(Debug, Clone)]
+pub struct Axis {
+    pub(super) label: String,
+    pub(super) is_logarithmic: bool,
+    pub(super) range: Option<(f64, f64)>,
+}
+
+impl Axis {
+    /// An axis as long as what is shown, named `label`, with its unit in brackets.
+    pub fn new(label: impl Into<String>) -> Axis {
+        Axis { label: label.into(), is_logarithmic: false, range: None }
+    }
+
+    /// By powers of ten. Numbers that are not positive are left out.
+    pub fn logarithmic(self) -> Axis {
+        Axis { is_logarithmic: true, ..self }
+    }
+
+    /// From `low` to `high`.
+    pub fn range(self, low: f64, high: f64) -> Axis {
+        Axis { range: Some((low, high)), ..self }
+    }
+
+    /// Where a number lies; none for what cannot be shown.
+    pub(super) fn position(&self, number: f64) -> Option<f64> {
+        let position = if self.is_logarithmic { number.log10() } else { number };
+        position.is_finite().then_some(position)
+    }
+}
+
+/// Where the names of what is shown stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Corner {
+    /// Above, on the left.
+    UpperLeft,
+    /// Above, on the right.
+    UpperRight,
+    /// Below, on the left.
+    LowerLeft,
+    /// Below, on the right.
+    LowerRight,
+}
+
+/// Numbers over a rectangle, as colours in steps: between steps lies a contour.
+#[derive(Debug, Clone)]
+pub struct Grid {
+    /// Numbers, the first row at the bottom, as many as rows times columns.
+    pub values: Vec<f64>,
+    /// Rows and columns.
+    pub size: [usize; 2],
+    /// From left to right: the middle of the first and of the last column.
+    pub x: [f64; 2],
+    /// From the bottom up: the middle of the first and of the last row.
+    pub y: [f64; 2],
+    /// Where colours change, in ascending order.
+    pub levels: Vec<f64>,
+    /// Whether 0 is the middle of the colours, blue below and red above; dark to light otherwise.
+    pub is_signed: bool,
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum Layer {
+    Line { name: String, points: Vec<(f64, f64)>, colour: usize, is_dashed: bool },
+    Points { name: String, points: Vec<(f64, f64)>, colour: usize },
+    Band { points: Vec<(f64, f64, f64)>, colour: usize },
+    ErrorBars { points: Vec<(f64, f64, f64)>, colour: usize },
+    Grid(Grid),
+}
+
+/// A picture with two axes. What is added later lies above; each named layer takes the next colour of a palette that
+/// colour-blind readers can tell apart, and a band or bars take that of the layer before.
+///
+/// # Source
+/// Colours: Okabe and Ito, *Color universal design*, 2008.
+///
+/// # Example
+/// ```
+/// use pullback::view::{Axis, Chart};
+/// let chart = Chart::new("two curves", Axis::new("x"), Axis::new("y"))
+///     .line("x²", (0..10).map(|x| (f64::from(x), f64::from(x * x))))
+///     .dashed("2x", [(0.0, 0.0), (9.0, 18.0)]);
+/// assert!(chart.to_svg()?.starts_with("<svg"));
+/// # Ok::<(), pullback::view::FigureError>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Chart {
+    pub(super) title: String,
+    pub(super) x: Axis,
+    pub(super) y: Axis,
+    pub(super) layers: Vec<Layer>,
+    pub(super) legend: Corner,
+    n_named: usize,
+}
+
+impl Chart {
+    /// A chart with nothing in it yet.
+    pub fn new(title: impl Into<String>, x: Axis, y: Axis) -> Chart {
+        Chart { title: title.into(), x, y, layers: Vec::new(), legend: Corner::UpperRight, n_named: 0 }
+    }
+
+    /// With names in another corner than the upper right one.
+    pub fn legend(self, legend: Corner) -> Chart {
+        Chart { legend, ..self }
+    }
+
+    /// With a line through points, in the next colour.
+    pub fn line(self, name: impl Into<String>, points: impl IntoIterator<Item = (f64, f64)>) -> Chart {
+        let (name, points) = (name.into(), points.into_iter().collect());
+        self.named(|colour| Layer::Line { name, points, colour, is_dashed: false })
+    }
+
+    /// With a dashed line through points, in the next colour: what is expected beside what is found.
+    pub fn dashed(self, name: impl Into<String>, points: impl IntoIterator<Item = (f64, f64)>) -> Chart {
+        let (name, points) = (name.into(), points.into_iter().collect());
+        self.named(|colour| Layer::Line { name, points, colour, is_dashed: true })
+    }
+
+    /// With a mark at each point, in the next colour.
+    pub fn points(self, name: impl Into<String>, points: impl IntoIterator<Item = (f64, f64)>) -> Chart {
+        let (name, points) = (name.into(), points.into_iter().collect());
+        self.named(|colour| Layer::Points { name, points, colour })
+    }
+
+    /// With a shade from low to high at each (x, low, high), in the colour of the layer before.
+    pub fn band(self, points: impl IntoIterator<Item = (f64, f64, f64)>) -> Chart {
+        let points = points.into_iter().collect();
+        self.unnamed(|colour| Layer::Band { points, colour })
+    }
+
+    /// With a bar from low to high at each (x, low, high), in the colour of the layer before.
+    pub fn error_bars(self, points: impl IntoIterator<Item = (f64, f64, f64)>) -> Chart {
+        let points = points.into_iter().collect();
+        self.unnamed(|colour| Layer::ErrorBars { points, colour })
+    }
+
+    /// With the colours of a grid.
+    pub fn grid(mut self, grid: Grid) -> Chart {
+        self.layers.push(Layer::Grid(grid));
+        self
+    }
+
+    fn named(mut self, layer: impl FnOnce(usize) -> Layer) -> Chart {
+        self.layers.push(layer(self.n_named));
+        self.n_named += 1;
+        self
+    }
+
+    fn unnamed(mut self, layer: impl FnOnce(usize) -> Layer) -> Chart {
+        self.layers.push(layer(self.n_named.saturating_sub(1)));
+        self
+    }
+}
+
+impl Layer {
+    /// All that it shows, as (x, y).
+    pub(super) fn extent(&self) -> Vec<(f64, f64)> {
+        match self {
+            Layer::Line { points, .. } | Layer::Points { points, .. } => points.clone(),
+            Layer::Band { points, .. } | Layer::ErrorBars { points, .. } => {
+                points.iter().flat_map(|(x, low, high)| [(*x, *low), (*x, *high)]).collect()
+            }
+            Layer::Grid(grid) => {
+                let half = |range: [f64; 2], n: usize| (range[1] - range[0]) / (n.max(2) - 1) as f64 / 2.0;
+                let (dx, dy) = (half(grid.x, grid.size[1]), half(grid.y, grid.size[0]));
+                vec![(grid.x[0] - dx, grid.y[0] - dy), (grid.x[1] + dx, grid.y[1] + dy)]
+            }
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Charts beside each other. In: charts. Out: SVG, as text or as a file.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use thiserror::Error;
+
+use super::{chart::Chart, draw};
+
+/// Pixels of one chart.
+const CHART: [u32; 2] = [560, 400];
+
+/// Charts in rows.
+///
+/// # Example
+/// ```
+/// use pullback::view::{Axis, Chart, Figure};
+/// let chart = |title: &str| Chart::new(title, Axis::new("x"), Axis::new("y")).line("x", [(0.0, 0.0), (1.0, 1.0)]);
+/// let svg = Figure::new([chart("left"), chart("right")], 2).to_svg()?;
+/// assert!(svg.contains("left") && svg.contains("right"));
+/// # Ok::<(), pullback::view::FigureError>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Figure {
+    charts: Vec<Chart>,
+    columns: usize,
+}
+
+/// Why there is no picture.
+#[derive(Debug, Error)]
+pub enum FigureError {
+    /// The picture cannot be drawn.
+    #[error("the chart {title:?} cannot be drawn: {reason}")]
+    Draw {
+        /// The chart.
+        title: String,
+        /// What the drawing library says.
+        reason: String,
+    },
+    /// The picture cannot be written.
+    #[error("{path}: {source}")]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+}
+
+impl Figure {
+    /// Charts in rows of so many, at least one.
+    pub fn new(charts: impl IntoIterator<Item = Chart>, columns: usize) -> Figure {
+        Figure { charts: charts.into_iter().collect(), columns: columns.max(1) }
+    }
+
+    /// The picture as SVG.
+    ///
+    /// # Errors
+    /// A chart cannot be drawn.
+    pub fn to_svg(&self) -> Result<String, FigureError> {
+        let rows = self.charts.len().div_ceil(self.columns).max(1);
+        let columns = self.columns.min(self.charts.len()).max(1);
+        draw::svg(&self.charts, [rows, columns], [CHART[0] * columns as u32, CHART[1] * rows as u32])
+    }
+
+    /// Writes the picture into a file; folders on the way to it are made.
+    ///
+    /// # Errors
+    /// A chart cannot be drawn, or the file cannot be written.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<(), FigureError> {
+        let path = path.as_ref();
+        let svg = self.to_svg()?;
+        let folder = path.parent().map_or(Ok(()), fs::create_dir_all);
+        folder
+            .and_then(|()| fs::write(path, svg))
+            .map_err(|source| FigureError::Write { path: path.to_owned(), source })
+    }
+}
+
+impl Chart {
+    /// The chart alone as SVG.
+    ///
+    /// # Errors
+    /// It cannot be drawn.
+    pub fn to_svg(&self) -> Result<String, FigureError> {
+        Figure::new([self.clone()], 1).to_svg()
+    }
+
+    /// Writes the chart alone into a file, as [`Figure::save`].
+    ///
+    /// # Errors
+    /// As for [`Figure::save`].
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<(), FigureError> {
+        Figure::new([self.clone()], 1).save(path)
+    }
+}

@@ -1,0 +1,8 @@
+//! Pictures. In: numbers with names. Out: charts as SVG text. Nothing here computes what it draws.
+
+mod chart;
+mod draw;
+mod figure;
+
+pub use chart::{Axis, Chart, Corner, Grid};
+pub use figure::{Figure, FigureError};

@@ -16,6 +16,7 @@ pub mod parameters;
 mod plan;
 mod pool;
 pub mod program;
+pub mod risk;
 mod runtime;
 pub mod simplify;
 pub mod text;

@@ -20,6 +20,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("parameters", &["graph", "names"]),
     ("optim", &["graph", "parameters", "pool", "vectorize"]),
     ("data", &[]),
+    ("risk", &[]),
     ("program", &["graph", "names", "ops", "parameters"]),
     ("check", &["graph", "ops", "program"]),
     ("plan", &["graph", "ops"]),

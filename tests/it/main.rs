@@ -16,6 +16,7 @@ mod epilogue;
 mod gradients;
 mod layers;
 mod mixed;
+mod models;
 mod nn;
 mod primitives;
 mod runs;

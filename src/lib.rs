@@ -8,6 +8,7 @@ pub mod check;
 mod compile;
 pub mod data;
 pub mod graph;
+pub mod landscape;
 mod names;
 pub mod nn;
 pub mod ops;

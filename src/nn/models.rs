@@ -48,7 +48,7 @@ pub fn linear_score<'g>(x: Expr<'g>, name: &str) -> Expr<'g> {
 /// A mistake is recorded if the scores are no floats, or if the labels are of another type: they are floats too.
 ///
 /// # Source
-/// Hastie, Tibshirani and Friedman, *The Elements of Statistical Learning*, 2nd edition, 2009, section 4.4, eq. 4.18.
+/// Hastie, Tibshirani and Friedman, *The Elements of Statistical Learning*, 2nd edition, 2009, section 4.4.
 ///
 /// # Example
 /// ```

@@ -25,6 +25,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("check", &["graph", "ops", "program"]),
     ("plan", &["graph", "ops"]),
     ("runtime", &["graph", "ops", "plan", "pool", "program", "vectorize"]),
+    ("landscape", &["compile", "graph", "parameters", "program", "simplify"]),
     ("compile", &["check", "graph", "parameters", "pool", "program", "runtime", "simplify"]),
 ];
 

@@ -14,6 +14,7 @@ mod compiled;
 mod diagnostics;
 mod epilogue;
 mod gradients;
+mod landscape;
 mod layers;
 mod mixed;
 mod models;

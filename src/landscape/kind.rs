@@ -129,7 +129,7 @@ impl Point<'_> {
     /// λ_min ≤ −γ; or a minimum is near. From every point of a strict saddle function one of these helps a descent with
     /// noise on.
     ///
-    /// The third case is decided by what is known at the point: λ_min ≥ α and ‖∇f‖/λ_min ≤ δ, the length
+    /// The third case is decided by what is known at the point: λ_min ≥ α by more than its error bound, and ‖∇f‖/λ_min ≤ δ, the length
     /// of a Newton step at most. Where the loss is α-strongly convex around, as the definition asks within 2δ of the minimum,
     /// there is one within ‖∇f‖/α; that it is convex beyond the point itself is not verified.
     ///
@@ -168,7 +168,7 @@ impl Point<'_> {
             return Ok(StrictSaddleReport { case, gradient_norm, lowest: None, distance: None });
         }
         let lowest = self.curvature(search)?.lowest;
-        let is_convex = lowest.value >= constants.convexity;
+        let is_convex = lowest.value - lowest.error >= constants.convexity;
         let distance = is_convex.then(|| gradient_norm / lowest.value);
         let case = if lowest.value <= -constants.curvature {
             StrictSaddleCase::NegativeCurvature

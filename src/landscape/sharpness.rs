@@ -148,7 +148,8 @@ impl Point<'_> {
             self.gradient_there(&mut slope)?;
             slope.iter_mut().zip(radii).for_each(|(slope, radius)| *slope *= radius);
             let steepest = ascent.steepest_free(&slope);
-            if steepest == 0.0 {
+            // Below that the step would be infinite, and as good as no slope it is.
+            if steepest < f64::MIN_POSITIVE {
                 break;
             }
             match self.climb(&ascent, &slope, (2.0 / steepest, radii))? {

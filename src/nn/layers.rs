@@ -52,6 +52,37 @@ pub fn linear_with<'g>(x: Expr<'g>, name: &str, width: impl Into<Dim>, weight: I
     either(x.expect_features().and_then(build))
 }
 
+/// A linear map of the last axis without a bias: y = x·W, with the parameter `name.weight` from
+/// [`Initializer::GlorotUniform`].
+///
+/// # Shapes
+/// x: `[…, in]`, weight: `[in, width]` → `[…, width]`.
+///
+/// # Errors
+/// As for [`linear`].
+///
+/// # Source
+/// Glorot and Bengio, *Understanding the difficulty of training deep feedforward neural networks*, 2010, eq. 16, for the
+/// initializer.
+///
+/// # Example
+/// ```
+/// use pullback::{Graph, nn::linear_map};
+/// let g = Graph::new();
+/// let x = g.input("x", ("batch", 64));
+/// assert_eq!(linear_map(x, "out", 10).ty().to_string(), "f32[batch, 10]");
+/// assert!(g.named("out.bias").is_none());
+/// ```
+#[track_caller]
+pub fn linear_map<'g>(x: Expr<'g>, name: &str, width: impl Into<Dim>) -> Expr<'g> {
+    let _frame = x.enter("linear_map");
+    let build = |features: Dim| {
+        let shape = [features, width.into()];
+        Ok(x.dot(x.parameter_beside(name, "weight", &shape, Initializer::GlorotUniform)?))
+    };
+    either(x.expect_features().and_then(build))
+}
+
 /// [`Expr::layer_norm`] over the last axis with ε = 10⁻⁵ and the parameters `name.gain` from ones and `name.bias` from
 /// zeros.
 ///
@@ -99,7 +130,7 @@ pub fn layer_norm_with<'g>(x: Expr<'g>, name: &str, epsilon: f64) -> Expr<'g> {
 impl<'g> Expr<'g> {
     /// The parameter `layer.name` of this dtype, or the poison in its place: a layer stops at the first mistake, so that
     /// a name that is taken is reported once and not for each parameter.
-    fn parameter_beside(
+    pub(super) fn parameter_beside(
         self,
         layer: &str,
         name: &str,

@@ -1,5 +1,5 @@
-//! What is minimized: for each row or element the loss of a prediction. In: predictions and targets of equal shapes,
-//! which are never broadcast. Out: one loss each; `.mean()` or `.sum()` makes a scalar of them.
+//! What is minimized, and what is counted: for each row or element the loss of a prediction. In: predictions and targets
+//! of equal shapes, which are never broadcast. Out: one loss each; `.mean()` is the empirical risk, `.sum()` its total.
 
 use super::expect::either;
 use crate::graph::{Expr, Mistake, Shape};
@@ -78,6 +78,110 @@ pub fn cross_entropy_with_probabilities<'g>(logits: Expr<'g>, probabilities: Exp
         let counts = probabilities.not_equal(0.0).or(logarithms.is_finite());
         -counts.select(probabilities * logarithms, 0.0).sum_over(-1)
     }))
+}
+
+/// The Kullback–Leibler divergence of each row of q from that of p: KL(p‖q) = Σⱼ pⱼ·ln(pⱼ/qⱼ).
+///
+/// A class with pⱼ = 0 counts as 0, its derivatives too (the one by pⱼ would be −∞); one with qⱼ = 0 < pⱼ gives +∞. The
+/// derivatives elsewhere are ln(pⱼ/qⱼ) + 1 and −pⱼ/qⱼ, of pⱼ and qⱼ as free numbers. That the rows sum to 1 is not checked.
+/// Where q is a softmax, [`cross_entropy_with_probabilities`] loses no digits; [`cross_entropy`] is KL(eᵧ‖softmax(f)).
+///
+/// # Shapes
+/// p and q: `[…, classes]`, equal → `[…]`; they are not broadcast.
+///
+/// # Errors
+/// A mistake is recorded if p is no float or has no axis, or if q is of another type.
+///
+/// # Source
+/// Kullback and Leibler, *On information and sufficiency*, 1951, eq. 2.4; Cover and Thomas, *Elements of Information
+/// Theory*, 2nd edition, 2006, section 2.3, for 0·ln 0 = 0.
+///
+/// # Example
+/// ```
+/// use ndarray::array;
+/// use pullback::{Graph, Parameters, nn::kl_divergence};
+/// let g = Graph::new();
+/// let (p, q) = (g.input_of::<f64>("p", ("batch", 2)), g.input_of::<f64>("q", ("batch", 2)));
+/// let mut program = g.compile(kl_divergence(p, q))?;
+/// let (p, q) = (array![[0.0, 1.0], [0.5, 0.5]], array![[0.5, 0.5], [0.5, 0.5]]);
+/// let out = program.run(&Parameters::default(), [("p", (&p).into()), ("q", (&q).into())])?;
+/// assert_eq!(out["result"], array![2f64.ln(), 0.0].into());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[track_caller]
+pub fn kl_divergence<'g>(p: Expr<'g>, q: Expr<'g>) -> Expr<'g> {
+    let _frame = p.enter("kl_divergence");
+    let checked = p.expect_alike(q, "the second distribution").and_then(|()| p.expect_last_axis());
+    either(checked.map(|_| {
+        // Both are replaced before the logarithms, so that no 0·∞ arises in a derivative.
+        let counts = p.not_equal(0.0);
+        let (p, q) = (counts.select(p, 1.0), counts.select(q, 1.0));
+        counts.select(p * (p.log() - q.log()), 0.0).sum_over(-1)
+    }))
+}
+
+/// Whether the greatest score of each row belongs to another class than its label: 1 if it does, 0 if not, in the dtype of
+/// the scores, so that `.mean()` is the error rate. The classifier is argmaxᵢ fᵢ(x), the first of ties; a row with NaN
+/// in it is an error wherever the label is not its first NaN. The derivative is 0.
+///
+/// # Shapes
+/// scores: `[…, classes]`, labels: `i64[…]` → `[…]`.
+///
+/// # Errors
+/// A mistake is recorded as for [`cross_entropy`]. A label that is no class counts as an error of the classifier.
+///
+/// # Source
+/// Hastie, Tibshirani and Friedman, *The Elements of Statistical Learning*, 2nd edition, 2009, section 2.4.
+///
+/// # Example
+/// ```
+/// use ndarray::array;
+/// use pullback::{Graph, Parameters, nn::misclassification};
+/// let g = Graph::new();
+/// let scores = g.input("scores", ("batch", 3));
+/// let labels = g.input_of::<i64>("labels", ("batch",));
+/// let mut program = g.compile(misclassification(scores, labels).mean())?;
+/// let (scores, labels) = (array![[0.1f32, 2.0, 0.3], [1.0, 0.0, 0.5]], array![1i64, 2]);
+/// let out = program.run(&Parameters::default(), [("scores", (&scores).into()), ("labels", (&labels).into())])?;
+/// assert_eq!(out.scalar::<f32>("result"), Some(0.5));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[track_caller]
+pub fn misclassification<'g>(scores: Expr<'g>, labels: Expr<'g>) -> Expr<'g> {
+    let _frame = scores.enter("misclassification");
+    either(expect_labels(scores, labels).map(|()| scores.argmax(-1).not_equal(labels).cast(scores.dtype())))
+}
+
+/// Whether the sign of a score for two classes is wrong, elementwise: 1 unless y·f > 0, with the label y = −1 or 1, in the
+/// dtype of the scores. A score of 0 decides nothing and is an error, and so is NaN. The derivative is 0.
+///
+/// # Shapes
+/// scores and labels: any, equal; they are not broadcast.
+///
+/// # Errors
+/// As for [`logistic_loss`].
+///
+/// # Source
+/// Hastie, Tibshirani and Friedman, *The Elements of Statistical Learning*, 2nd edition, 2009, section 10.6, where y·f
+/// is the margin.
+///
+/// # Example
+/// ```
+/// use ndarray::array;
+/// use pullback::{Graph, Parameters, nn::sign_misclassification};
+/// let g = Graph::new();
+/// let (scores, labels) = (g.input("scores", (3,)), g.input("labels", (3,)));
+/// let mut program = g.compile(sign_misclassification(scores, labels))?;
+/// let (scores, labels) = (array![0.5f32, 0.5, 0.0], array![1f32, -1.0, 1.0]);
+/// let out = program.run(&Parameters::default(), [("scores", (&scores).into()), ("labels", (&labels).into())])?;
+/// assert_eq!(out["result"], array![0f32, 1.0, 1.0].into());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[track_caller]
+pub fn sign_misclassification<'g>(scores: Expr<'g>, labels: Expr<'g>) -> Expr<'g> {
+    let _frame = scores.enter("sign_misclassification");
+    let is_wrong = |()| (labels * scores).greater(0.0).logical_not().cast(scores.dtype());
+    either(scores.expect_alike(labels, "the labels").map(is_wrong))
 }
 
 /// The square of the error, elementwise: (prediction − target)².

@@ -1,4 +1,4 @@
-//! Activations, statistics, losses and layers: everything that is composed of primitives.
+//! Activations, statistics, losses, layers and models: everything that is composed of primitives.
 //!
 //! In: expressions. Out: expressions; a layer declares its parameters too. Nothing here holds an array or has a
 //! derivative of its own: derivatives are those of the primitives, and where that would be wrong at a kink, the
@@ -9,8 +9,13 @@ mod activations;
 mod expect;
 mod layers;
 mod losses;
+mod models;
 mod statistics;
 
-pub use layers::{layer_norm, layer_norm_with, linear, linear_with};
-pub use losses::{cross_entropy, cross_entropy_with_probabilities, hinge_loss, logistic_loss, squared_error};
+pub use layers::{layer_norm, layer_norm_with, linear, linear_map, linear_with};
+pub use losses::{
+    cross_entropy, cross_entropy_with_probabilities, hinge_loss, kl_divergence, logistic_loss, misclassification,
+    sign_misclassification, squared_error,
+};
+pub use models::{hidden_layers, label_probability, linear_score, perceptron};
 pub use statistics::Correction;

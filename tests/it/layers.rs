@@ -20,12 +20,14 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("parameters", &["graph", "names"]),
     ("optim", &["graph", "parameters", "pool", "vectorize"]),
     ("data", &[]),
+    ("risk", &[]),
     ("program", &["graph", "names", "ops", "parameters"]),
     ("check", &["graph", "ops", "program"]),
     ("plan", &["graph", "ops"]),
     ("runtime", &["graph", "ops", "plan", "pool", "program", "vectorize"]),
     ("io", &["graph", "parameters"]),
     ("view", &[]),
+    ("landscape", &["compile", "graph", "parameters", "program", "simplify"]),
     ("compile", &["check", "graph", "parameters", "pool", "program", "runtime", "simplify"]),
 ];
 

@@ -3,7 +3,10 @@
 use ndarray::array;
 
 use super::*;
-use crate::{graph::DType, parameters::Layout};
+use crate::{
+    graph::DType,
+    parameters::{Buffers, Layout},
+};
 
 /// Two parameters, one of each dtype, started at 1 and −2 in either.
 fn start() -> Parameters {
@@ -87,6 +90,77 @@ fn adam_by_hand() {
     assert_trajectory(Adam::new(0.1).beta1(0.8).beta2(0.9).epsilon(1e-3), [first, second]);
 }
 
+/// What the rules that are not written out above give, worked in 50 digits by `tests/recorded/trajectories.py` from the
+/// formulas as they are in the papers: Nesterov's by the point that is left behind.
+#[test]
+fn other_rules_by_decimal_arithmetic() {
+    assert_trajectory(Sgd::new(0.1), [1.225, -2.05]);
+    assert_trajectory(HeavyBall::new(0.1, 0.9), [1.117, -1.9735]);
+    assert_trajectory(Nesterov::new(0.1, 0.9), [1.3303, -2.02615]);
+    assert_trajectory(AdaGrad::new(0.1).epsilon(1e-3), [0.953_833_724_645_871_28, -1.980_034_635_046_714_16]);
+    let rms_prop = RmsProp::new(0.1).decay(0.8).epsilon(1e-3);
+    assert_trajectory(rms_prop, [0.889_634_014_495_844_19, -1.962_249_123_736_639_31]);
+    let adam = Adam::new(0.1).beta1(0.8).beta2(0.9).epsilon(1e-3);
+    assert_trajectory(adam, [0.862_563_988_259_445_29, -1.943_540_645_580_155_60]);
+    let adam_w = AdamW::new(0.1).decay(0.3).beta1(0.8).beta2(0.9).epsilon(1e-3);
+    assert_trajectory(adam_w, [0.783_913_017_333_080_64, -1.774_044_378_135_802_33]);
+    assert_trajectory(SignSgd::new(0.1), [0.9, -2.0]);
+}
+
+/// The rows of the uniform framework against the same numbers.
+#[test]
+fn rows_by_decimal_arithmetic() {
+    assert_trajectory(Uniform::new(Row::sgd(0.1)), [1.225, -2.05]);
+    assert_trajectory(Uniform::new(Row::heavy_ball(0.1, 0.9)), [1.117, -1.9735]);
+    let adagrad = Row::adagrad(0.1).epsilon(1e-3);
+    assert_trajectory(Uniform::new(adagrad), [0.953_833_724_645_871_28, -1.980_034_635_046_714_16]);
+    let rms_prop = Row::rms_prop(0.1, 0.8).epsilon(1e-3);
+    assert_trajectory(Uniform::new(rms_prop), [0.889_634_014_495_844_19, -1.962_249_123_736_639_31]);
+    let adam = Row::adam(0.1, 0.8, 0.9).epsilon(1e-3);
+    assert_trajectory(Uniform::new(adam), [0.862_563_988_259_445_29, -1.943_540_645_580_155_60]);
+}
+
+#[test]
+fn effective_rates_and_momenta_are_those_of_the_last_step() {
+    let (beta1, beta2) = (0.8, 0.9);
+    let mut uniform = Uniform::new(Row::adam(0.1, beta1, beta2).epsilon(1e-3));
+    assert!(uniform.effective_rate().is_none() && uniform.effective_momentum().is_none());
+    let mut parameters = start();
+    let mut scales = Vec::new();
+    let mut v = 0.0;
+    for (step, numbers) in GRADIENTS.into_iter().enumerate() {
+        let gradients = gradients_of(&parameters, numbers);
+        uniform.step(&mut parameters, &gradients).unwrap();
+        v = beta2 * v + (1.0 - beta2) * numbers[0] * numbers[0];
+        scales.push(1e-3 + (v / (1.0 - f64::powi(beta2, step as i32 + 1))).sqrt());
+    }
+    let rate = 0.1 * 0.2 / 0.488 / scales[2];
+    let momentum = 0.8 * 0.36 / 0.488 * scales[1] / scales[2];
+    let (rates, momenta) = (uniform.effective_rate().unwrap(), uniform.effective_momentum().unwrap());
+    assert!((rates.flat::<f64>()[0] - rate).abs() < 1e-14 && (momenta.flat::<f64>()[0] - momentum).abs() < 1e-14);
+    assert!((f64::from(rates.flat::<f32>()[0]) - rate).abs() < 1e-7);
+    assert!((f64::from(momenta.flat::<f32>()[0]) - momentum).abs() < 1e-6);
+
+    let mut heavy_ball = Uniform::new(Row::heavy_ball(0.1, 0.9));
+    heavy_ball.step(&mut parameters, &gradients_of(&start(), [f64::INFINITY, 1.0])).unwrap();
+    assert_eq!(heavy_ball.effective_rate().unwrap().flat::<f64>(), [0.1, 0.1]);
+    assert_eq!(heavy_ball.effective_momentum().unwrap().flat::<f64>(), [0.9, 0.9]);
+}
+
+#[test]
+fn signs_of_zeros_and_nan_are_their_own() {
+    for (numbers, want) in [([0.0, -0.0], [1.0, -2.0]), ([1e-300, f64::NEG_INFINITY], [0.5, -1.5])] {
+        let mut parameters = start();
+        let gradients = gradients_of(&parameters, numbers);
+        SignSgd::new(0.5).step(&mut parameters, &gradients).unwrap();
+        assert_eq!(parameters.flat::<f64>(), want);
+    }
+    let mut parameters = start();
+    let gradients = gradients_of(&parameters, [f64::NAN, 1.0]);
+    SignSgd::new(0.5).step(&mut parameters, &gradients).unwrap();
+    assert!(parameters.flat::<f64>()[0].is_nan() && parameters.flat::<f64>()[1] == -2.5);
+}
+
 #[test]
 fn adam_leaves_a_parameter_without_gradient_where_it_is() {
     let mut parameters = start();
@@ -95,8 +169,29 @@ fn adam_leaves_a_parameter_without_gradient_where_it_is() {
     assert_eq!(parameters, start());
 }
 
-fn every_rule() -> [Box<dyn Optimizer>; 3] {
-    [Box::new(Sgd::new(0.1)), Box::new(HeavyBall::new(0.1, 0.9)), Box::new(Adam::new(0.1))]
+const N_RULES: usize = 12;
+
+fn every_rule() -> [Box<dyn Optimizer>; N_RULES] {
+    let changing = || Schedule::cosine(0.1, 0.01, 5).warm_up(2);
+    [
+        Box::new(Sgd::new(changing())),
+        Box::new(HeavyBall::new(0.1, 0.9)),
+        Box::new(Nesterov::new(changing(), 0.9)),
+        Box::new(AdaGrad::new(0.1)),
+        Box::new(RmsProp::new(0.1)),
+        Box::new(Adam::new(changing())),
+        Box::new(AdamW::new(0.1).decay(0.2)),
+        Box::new(SignSgd::new(0.1)),
+        Box::new(PerturbedSgd::new(changing(), 7)),
+        Box::new(Uniform::new(Row::heavy_ball(changing(), 0.9))),
+        Box::new(Uniform::new(Row::adagrad(0.1))),
+        Box::new(Uniform::new(Row::adam(changing(), 0.9, 0.999))),
+    ]
+}
+
+/// The rules whose elements know nothing of each other; the noise of the perturbed one is of all parameters together.
+fn is_elementwise(rule: &dyn Optimizer) -> bool {
+    rule.state().rule() != "perturbed-sgd"
 }
 
 #[test]
@@ -147,7 +242,7 @@ fn state_stays_with_its_parameters() {
 
 #[test]
 fn hyperparameters_out_of_range_are_named_and_change_nothing() {
-    let cases: [(Box<dyn Optimizer>, &str); 8] = [
+    let cases: Vec<(Box<dyn Optimizer>, &str)> = vec![
         (Box::new(Sgd::new(-0.1)), "the rate is -0.1 at step 0"),
         (Box::new(Sgd::new(f64::NAN)), "the rate is NaN at step 0"),
         (Box::new(Adam::new(f64::INFINITY)), "the rate is inf at step 0"),
@@ -156,13 +251,38 @@ fn hyperparameters_out_of_range_are_named_and_change_nothing() {
         (Box::new(Adam::new(0.1).beta1(-0.1)), "beta1 is -0.1"),
         (Box::new(Adam::new(0.1).beta2(1.5)), "beta2 is 1.5"),
         (Box::new(Adam::new(0.1).epsilon(0.0)), "epsilon is 0e0, but must be finite and not less than 1.1754944e-38"),
+        (Box::new(Nesterov::new(0.1, 1.0)), "momentum is 1"),
+        (Box::new(Nesterov::new(f64::NAN, 0.1)), "the rate is NaN"),
+        (Box::new(AdaGrad::new(-1.0)), "the rate is -1"),
+        (Box::new(AdaGrad::new(0.1).epsilon(f64::NAN)), "epsilon is NaN"),
+        (Box::new(RmsProp::new(0.1).decay(f64::NAN)), "decay is NaN"),
+        (Box::new(RmsProp::new(0.1).epsilon(-1.0)), "epsilon is -1"),
+        (Box::new(RmsProp::new(f64::NAN)), "the rate is NaN"),
+        (Box::new(AdamW::new(0.1).decay(-0.1)), "decay is -0.1, but must be finite and not negative"),
+        (Box::new(AdamW::new(0.1).beta1(f64::NAN)), "beta1 is NaN"),
+        (Box::new(AdamW::new(f64::NAN)), "the rate is NaN"),
+        (Box::new(AdamW::new(0.1).beta2(1.0)), "beta2 is 1"),
+        (Box::new(AdamW::new(0.1).epsilon(0.0)), "epsilon is 0"),
+        (Box::new(SignSgd::new(f64::NAN)), "the rate is NaN"),
+        (Box::new(PerturbedSgd::new(f64::NAN, 1)), "the rate is NaN"),
+        (Box::new(PerturbedSgd::new(0.1, 1).radius(f64::NAN)), "radius is NaN"),
+        (Box::new(PerturbedSgd::new(0.1, 1).radius(-1.0)), "radius is -1"),
+        (Box::new(Uniform::new(Row::heavy_ball(0.1, 1.0))), "momentum is 1"),
+        (Box::new(Uniform::new(Row::sgd(f64::NAN))), "the rate is NaN"),
+        (Box::new(Uniform::new(Row::adagrad(0.1).epsilon(0.0))), "epsilon is 0"),
+        (Box::new(Uniform::new(Row::rms_prop(0.1, f64::NAN))), "decay is NaN"),
+        (Box::new(Uniform::new(Row::adam(0.1, 1.0, 0.9))), "beta1 is 1"),
+        (Box::new(Uniform::new(Row::adam(0.1, 0.9, -0.5))), "beta2 is -0.5"),
+        (Box::new(Sgd::new(Schedule::steps(0.1, 0.5, 0))), "the rate is NaN"),
+        (Box::new(Sgd::new(Schedule::inverse_root(0.0, 10))), "the rate is inf"),
     ];
     for (mut rule, expected) in cases {
         let mut parameters = start();
         let gradients = gradients_of(&parameters, [1.0, 1.0]);
+        let before = rule.state();
         let error = rule.step(&mut parameters, &gradients).unwrap_err();
         assert!(error.to_string().starts_with(expected), "{error}");
-        assert_eq!(parameters, start());
+        assert_eq!((parameters, rule.state()), (start(), before));
     }
 }
 
@@ -195,7 +315,7 @@ fn large_steps_on_threads_give_the_bits_of_small_ones() {
         }
         (parameters, gradients)
     };
-    for position in 0..every_rule().len() {
+    for position in (0..N_RULES).filter(|&position| is_elementwise(&*every_rule()[position])) {
         let (mut parameters, gradients) = parameters_from(0, n);
         let mut large = every_rule().into_iter().nth(position).unwrap();
         (0..3).for_each(|_| large.step(&mut parameters, &gradients).unwrap());
@@ -209,6 +329,174 @@ fn large_steps_on_threads_give_the_bits_of_small_ones() {
             assert_eq!(bits(part.flat::<f32>()), bits(&parameters.flat::<f32>()[range]));
         }
     }
+}
+
+/// Takes steps whose gradients depend on the parameters, from `first` on.
+fn take_steps(rule: &mut dyn Optimizer, parameters: &mut Parameters, steps: std::ops::Range<u32>) {
+    for step in steps {
+        let mut gradients = Gradients::zeros(parameters.layout().clone());
+        gradients.add_scaled(1.0 + f64::from(step), parameters).unwrap();
+        rule.step(parameters, &gradients).unwrap();
+    }
+}
+
+#[test]
+fn a_restored_rule_goes_on_bit_for_bit() {
+    for n_steps_before in [0, 1, 4] {
+        for (mut whole, mut fresh) in every_rule().into_iter().zip(every_rule()) {
+            let mut parameters = start();
+            take_steps(&mut *whole, &mut parameters, 0..n_steps_before);
+            let state = whole.state();
+            // As a file would keep it: numbers, in a layout of their own.
+            let copies = state.iter().map(|(name, array)| {
+                let mut copy = Buffers::zeros(Layout::clone(array.layout()));
+                copy.flat_mut::<f32>().copy_from_slice(array.flat());
+                copy.flat_mut::<f64>().copy_from_slice(array.flat());
+                (name.to_owned(), copy)
+            });
+            let read = OptimizerState::new(state.rule(), state.step(), copies);
+            assert_eq!((read.step(), &read), (u64::from(n_steps_before), &state));
+            fresh.restore(read).unwrap();
+            let mut resumed = parameters.clone();
+            take_steps(&mut *whole, &mut parameters, n_steps_before..8);
+            take_steps(&mut *fresh, &mut resumed, n_steps_before..8);
+            assert_eq!(bits(resumed.flat::<f64>()), bits(parameters.flat::<f64>()), "{}", state.rule());
+            assert_eq!(bits(resumed.flat::<f32>()), bits(parameters.flat::<f32>()), "{}", state.rule());
+            assert_eq!(whole.state(), fresh.state());
+        }
+    }
+}
+
+#[test]
+fn a_state_that_does_not_fit_is_refused_and_changes_nothing() {
+    let other_layout = Layout::new([("a", DType::F64, vec![3])]).unwrap();
+    for position in 0..N_RULES {
+        let mut rule = every_rule().into_iter().nth(position).unwrap();
+        take_steps(&mut *rule, &mut start(), 0..2);
+        let own = rule.state();
+        let of_rule = |arrays: Vec<(&str, Buffers)>| OptimizerState::new(own.rule(), 5, arrays);
+        let mut bad = vec![
+            OptimizerState::new("other", own.step(), own.iter().map(|(name, array)| (name, array.clone()))),
+            of_rule(
+                own.iter().map(|(name, array)| (name, array.clone())).chain([("more", Buffers::default())]).collect(),
+            ),
+        ];
+        if !own.is_empty() {
+            bad.push(of_rule(vec![]));
+            bad.push(of_rule(own.names().map(|name| (name, Buffers::zeros(other_layout.clone()))).collect()));
+            bad.push(of_rule(own.iter().map(|(_, array)| ("name", array.clone())).collect()));
+        }
+        for state in bad {
+            rule.restore(state).unwrap_err();
+            assert_eq!(rule.state(), own);
+        }
+    }
+    let mut fresh = Adam::new(0.1);
+    let mixed = [("mean", Buffers::zeros(other_layout.clone())), ("square", Buffers::zeros(start().layout().clone()))];
+    let error = fresh.restore(OptimizerState::new("adam", 1, mixed)).unwrap_err();
+    assert!(matches!(error, OptimizerError::State { .. }), "{error}");
+    assert_eq!(fresh.state(), Adam::new(0.1).state());
+    let error = fresh.restore(AdamW::new(0.1).state()).unwrap_err().to_string();
+    assert_eq!(error, "the state is of the rule `adam-w`, but this is `adam`");
+    let error = fresh.restore(OptimizerState::new("adam", 1, [("mean", Buffers::default())])).unwrap_err().to_string();
+    assert_eq!(error, r#"`adam` remembers ["mean", "square"], but the state has ["mean"]"#);
+}
+
+#[test]
+fn no_two_rules_share_a_name() {
+    let names: std::collections::BTreeSet<String> =
+        every_rule().iter().map(|rule| rule.state().rule().to_owned()).collect();
+    // Three of the rules are rows of one.
+    assert_eq!(names.len(), N_RULES - 2);
+}
+
+/// What a step from 0 without a gradient makes of `n` parameters of each dtype: −ξ.
+fn noise(n: usize, seed: u64, n_steps_before: u64) -> Parameters {
+    let layout = Layout::new([("a", DType::F64, vec![n]), ("b", DType::F32, vec![n])]).unwrap();
+    let mut parameters = Parameters::zeros(layout);
+    let gradients = Gradients::zeros(parameters.layout().clone());
+    let mut rule = PerturbedSgd::new(1.0, seed);
+    let nothing: [(&str, Buffers); 0] = [];
+    rule.restore(OptimizerState::new("perturbed-sgd", n_steps_before, nothing)).unwrap();
+    rule.step(&mut parameters, &gradients).unwrap();
+    parameters
+}
+
+#[test]
+fn the_noise_is_on_the_sphere_and_of_seed_and_step_alone() {
+    for n in [1, 64, 65, 1000] {
+        // The f32 half of the parameters is rounded to 24 bits.
+        assert!((noise(n, 1, 0).norm() - 1.0).abs() < 1e-7, "{n}");
+    }
+    assert_eq!(noise(100, 1, 3), noise(100, 1, 3));
+    assert_ne!(noise(100, 1, 3), noise(100, 1, 4));
+    assert_ne!(noise(100, 1, 3), noise(100, 2, 3));
+    let drawn = noise(200, 1, 0);
+    let (f64s, f32s) = (drawn.flat::<f64>(), drawn.flat::<f32>());
+    assert!(f64s.iter().zip(f32s).all(|(one, other)| (one - f64::from(*other)).abs() > 1e-12), "streams of their own");
+    assert!(f64s.iter().enumerate().all(|(i, x)| !f64s[..i].contains(x)), "no block is another's");
+}
+
+/// A coordinate of a uniform point on the sphere of m dimensions has mean 0 and variance 1/m, and is not correlated with
+/// another: the means of 4,000 draws are within five of their standard deviations.
+#[test]
+fn the_noise_is_uniform() {
+    let (n_draws, m) = (4000, 4.0);
+    let draws: Vec<[f64; 4]> = (0..n_draws)
+        .map(|step| {
+            let drawn = noise(2, 5, step);
+            let (a, b) = (drawn.flat::<f64>(), drawn.flat::<f32>());
+            [a[0], a[1], f64::from(b[0]), f64::from(b[1])]
+        })
+        .collect();
+    let mean = |function: &dyn Fn(&[f64; 4]) -> f64| draws.iter().map(function).sum::<f64>() / n_draws as f64;
+    let tolerance = |variance: f64| 5.0 * (variance / n_draws as f64).sqrt();
+    // E x² = 1/m, E x⁴ = 3/(m(m+2)), E x²y² = 1/(m(m+2)).
+    let fourth = 3.0 / (m * (m + 2.0));
+    for i in 0..4 {
+        assert!(mean(&|x| x[i]).abs() < tolerance(1.0 / m));
+        assert!((mean(&|x| x[i] * x[i]) - 1.0 / m).abs() < tolerance(fourth - 1.0 / (m * m)));
+        for j in 0..i {
+            assert!(mean(&|x| x[i] * x[j]).abs() < tolerance(fourth / 3.0));
+        }
+    }
+}
+
+/// The noise that threads drew is that of the same places of a draw that took no threads, up to the common norm.
+#[test]
+fn the_noise_of_threads_is_that_of_one() {
+    let (large, small) = (noise(400_000, 3, 2), noise(5_000, 3, 2));
+    let ratio = large.flat::<f64>()[0] / small.flat::<f64>()[0];
+    let pairs = small.flat::<f64>().iter().zip(large.flat::<f64>());
+    assert!(pairs.into_iter().all(|(small, large)| (small * ratio - large).abs() <= 1e-15 * large.abs().max(1e-3)));
+    assert_eq!(noise(400_000, 3, 2), large);
+}
+
+#[test]
+fn schedules_are_their_formulas() {
+    let close = |schedule: &Schedule, step: u64, want: f64| {
+        let got = schedule.at(step);
+        assert!((got - want).abs() <= 1e-15 * want.abs(), "{schedule:?} at {step}: {got} is not {want}");
+    };
+    let stairs = Schedule::steps(0.8, 0.5, 3);
+    [0.8, 0.8, 0.8, 0.4, 0.4, 0.4, 0.2].into_iter().enumerate().for_each(|(t, want)| close(&stairs, t as u64, want));
+    close(&Schedule::exponential(2.0, 0.5), 4, 0.125);
+    close(&Schedule::inverse_root(4.0, 25), 9, 0.05);
+    let cosine = Schedule::cosine(1.0, 0.2, 6);
+    [(0, 1.0), (2, 0.8), (3, 0.6), (4, 0.4), (6, 0.2), (600, 0.2)].map(|(t, want)| close(&cosine, t, want));
+    let warmed = Schedule::exponential(1.0, 0.5).warm_up(4);
+    [(0, 0.25), (1, 0.25), (2, 0.1875), (3, 0.125), (4, 0.0625)].map(|(t, want)| close(&warmed, t, want));
+    close(&Schedule::cosine(1.0, 0.3, 0), 0, 0.3);
+    close(&Schedule::constant(0.5).warm_up(0), 0, 0.5);
+    let described = format!("{:?}", Schedule::steps(0.1, 0.5, 30).warm_up(10));
+    assert_eq!(described, "Schedule(0.1 times 0.5 every 30 steps, warmed up in 10 steps)");
+}
+
+/// Where a rate was 0, a row forgets the momentum: the displacement is 0, and β with it.
+#[test]
+fn a_row_after_a_rate_of_0_starts_anew() {
+    let row = Row::heavy_ball(Schedule::function(|step| [0.1, 0.0, 0.2, 0.1][step as usize]), 0.5);
+    assert_eq!([0, 1, 2, 3].map(|step| row.beta(step)), [0.5, 0.0, 0.0, 0.25]);
 }
 
 fn bits<T: Copy + Into<f64>>(numbers: &[T]) -> Vec<u64> {

@@ -191,29 +191,27 @@ fn sum_of_squares<T: Real + Into<f64>>(elements: &[T], scale: f64) -> f64 {
     struct Sum<'a, T> {
         elements: &'a [T],
         scale: f64,
-        lanes: &'a mut [f64; N_LANES],
+        result: &'a mut f64,
     }
     impl<T: Real + Into<f64>> Loop for Sum<'_, T> {
         #[inline(always)]
         fn run(self) {
-            let mut lanes = *self.lanes;
+            let mut lanes = [0.0; N_LANES];
             let (rows, rest) = self.elements.as_chunks::<N_LANES>();
+            let square = |x: T| {
+                let x = self.scale * x.into();
+                x * x
+            };
             for row in rows {
-                for (lane, &x) in lanes.iter_mut().zip(row) {
-                    let x: f64 = self.scale * x.into();
-                    *lane += x * x;
-                }
+                lanes.iter_mut().zip(row).for_each(|(lane, &x)| *lane += square(x));
             }
-            for (lane, &x) in lanes.iter_mut().zip(rest) {
-                let x: f64 = self.scale * x.into();
-                *lane += x * x;
-            }
-            *self.lanes = lanes;
+            lanes.iter_mut().zip(rest).for_each(|(lane, &x)| *lane += square(x));
+            *self.result = lanes.iter().sum();
         }
     }
-    let mut lanes = [0.0; N_LANES];
-    vectorize::run(Sum { elements, scale, lanes: &mut lanes });
-    lanes.iter().sum()
+    let mut result = 0.0;
+    vectorize::run(Sum { elements, scale, result: &mut result });
+    result
 }
 
 /// What is done to each element.

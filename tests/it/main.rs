@@ -16,6 +16,7 @@ mod gradients;
 mod layers;
 mod mixed;
 mod nn;
+mod optimizers;
 mod primitives;
 mod runs;
 mod simplify;

@@ -70,7 +70,8 @@ impl Schedule {
         Schedule(Kind::Cosine { rate, last, n_steps })
     }
 
-    /// The rate `function(step)` at each step. It is called once or twice per step, and should depend on nothing else.
+    /// The rate `function(step)` at each step. It may be asked several times per step, also for the step
+    /// before, and should depend on nothing else.
     pub fn function(function: impl Fn(u64) -> f64 + Send + Sync + 'static) -> Schedule {
         Schedule(Kind::Function(Arc::new(function)))
     }

@@ -179,17 +179,26 @@ fn rows_are_the_named_methods_on_a_network() {
     assert!(distances.iter().all(|distance| *distance < 1e-10), "{distances:?}");
 }
 
-/// The printed rows that docs/uniform-framework.md warns of are other methods: Adam's G as a recursion of the corrected
-/// average, and rates that change without the factor of their ratio.
+/// The parameter after each of these gradients.
+fn trajectory(rule: &mut dyn Optimizer, gradients: &[f64]) -> Vec<f64> {
+    let layout = Layout::new([("w", DType::F64, vec![])]).expect("it is a layout");
+    let (mut parameters, mut gradient) = (Parameters::zeros(layout.clone()), Gradients::zeros(layout));
+    let step = |&g: &f64| {
+        gradient.flat_mut::<f64>()[0] = g;
+        rule.step(&mut parameters, &gradient).expect("one layout");
+        parameters.flat::<f64>()[0]
+    };
+    gradients.iter().map(step).collect()
+}
+
+/// The printed rows that docs/uniform-framework.md warns of are other methods. Adam's G as a recursion of the corrected
+/// average is another from the second step on.
 #[test]
-fn printed_rows_that_are_not_the_method_differ() {
+fn adam_is_not_the_recursion_of_its_corrected_average() {
     let (beta1, beta2, rate): (f64, f64, f64) = (0.8, 0.9, 0.1);
     let gradients = [0.5, -1.5, 0.25, 2.0];
-    let (mut theta, mut before, mut square, mut scale_before) = (1.0, 1.0, 0.0, 0.0);
-    let (mut parameters, mut gradient) = (Parameters::zeros(Layout::new([("w", DType::F64, vec![1])]).unwrap()), None);
-    parameters.flat_mut::<f64>()[0] = 1.0;
-    let mut adam = Adam::new(rate).beta1(beta1).beta2(beta2).epsilon(NO_DELTA);
-    let mut differences = Vec::new();
+    let (mut theta, mut before, mut square, mut scale_before) = (0.0, 0.0, 0.0, 0.0);
+    let mut printed = Vec::new();
     for (t, g) in (1..).zip(gradients) {
         let (seen1, seen2) = (1.0 - beta1.powi(t), 1.0 - beta2.powi(t));
         square = beta2 / seen2 * square + (1.0 - beta2) / seen2 * g * g;
@@ -198,12 +207,26 @@ fn printed_rows_that_are_not_the_method_differ() {
         let beta = beta1 * (1.0 - beta1.powi(t - 1)) / seen1;
         let next = theta - alpha * g / scale + beta * scale_before / scale * (theta - before);
         (theta, before, scale_before) = (next, theta, scale);
-        let gradient = gradient.get_or_insert_with(|| Gradients::zeros(parameters.layout().clone()));
-        gradient.flat_mut::<f64>()[0] = g;
-        adam.step(&mut parameters, gradient).expect("one layout");
-        differences.push((theta - parameters.flat::<f64>()[0]).abs());
+        printed.push(theta);
     }
-    assert!(differences[0] < 1e-12 && differences[1..].iter().all(|difference| *difference > 1e-3), "{differences:?}");
+    let adam = trajectory(&mut Adam::new(rate).beta1(beta1).beta2(beta2).epsilon(NO_DELTA), &gradients);
+    assert_near(&printed[..1], &adam[..1], 1e-12, "the first step");
+    assert!(printed[1..].iter().zip(&adam[1..]).all(|(one, other)| (one - other).abs() > 1e-3), "{printed:?} {adam:?}");
+}
+
+/// With rates that change and β = ρ as printed, the row is Polyak's form, which is not the rule.
+#[test]
+fn momentum_is_not_the_printed_row_where_the_rate_changes() {
+    let (rates, gradients) = ([0.1, 0.4, 0.1], [1.0, -0.5, 2.0]);
+    let mut printed = vec![0.0, 0.0];
+    for (rate, g) in rates.into_iter().zip(gradients) {
+        let [before, theta] = printed[printed.len() - 2..] else { unreachable!("it has two") };
+        printed.push(theta - rate * g + 0.5 * (theta - before));
+    }
+    let rate = || Schedule::function(move |step| rates[step as usize]);
+    let rule = trajectory(&mut HeavyBall::new(rate(), 0.5), &gradients);
+    assert!((printed[3] - rule[1]).abs() > 0.1 && (printed[4] - rule[2]).abs() > 0.1, "{printed:?} {rule:?}");
+    assert_near(&trajectory(&mut Uniform::new(Row::heavy_ball(rate(), 0.5)), &gradients), &rule, 1e-12, "the row");
 }
 
 #[test]

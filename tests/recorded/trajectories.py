@@ -72,4 +72,4 @@ def sign_sgd(theta, g, state, t, rate=D("0.1")):
 
 
 for rule in [sgd, heavy_ball, nesterov, adagrad, rms_prop, adam, adam_w, sign_sgd]:
-    print(rule.__name__, *[f"{theta:.17f}" for theta in run(rule)])
+    print(rule.__name__, *[f"{theta:.15f}" for theta in run(rule)])

@@ -129,3 +129,35 @@ impl fmt::Debug for Kind {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn schedules_are_their_formulas() {
+        let close = |schedule: &Schedule, step: u64, want: f64| {
+            let got = schedule.at(step);
+            assert!((got - want).abs() <= 1e-15 * want.abs(), "{schedule:?} at {step}: {got} is not {want}");
+        };
+        let stairs = Schedule::steps(0.8, 0.5, 3);
+        [0.8, 0.8, 0.8, 0.4, 0.4, 0.4, 0.2]
+            .into_iter()
+            .enumerate()
+            .for_each(|(t, want)| close(&stairs, t as u64, want));
+        close(&Schedule::exponential(2.0, 0.5), 4, 0.125);
+        close(&Schedule::inverse_root(4.0, 25), 9, 0.05);
+        let cosine = Schedule::cosine(1.0, 0.2, 6);
+        [(0, 1.0), (2, 0.8), (3, 0.6), (4, 0.4), (6, 0.2), (600, 0.2)]
+            .into_iter()
+            .for_each(|(t, want)| close(&cosine, t, want));
+        let warmed = Schedule::exponential(1.0, 0.5).warm_up(4);
+        [(0, 0.25), (1, 0.25), (2, 0.1875), (3, 0.125), (4, 0.0625)]
+            .into_iter()
+            .for_each(|(t, want)| close(&warmed, t, want));
+        close(&Schedule::cosine(1.0, 0.3, 0), 0, 0.3);
+        close(&Schedule::constant(0.5).warm_up(0), 0, 0.5);
+        let described = format!("{:?}", Schedule::steps(0.1, 0.5, 30).warm_up(10));
+        assert_eq!(described, "Schedule(0.1 times 0.5 every 30 steps, warmed up in 10 steps)");
+    }
+}

@@ -57,7 +57,14 @@ pub struct Uniform {
 impl Uniform {
     /// The method that `row` describes.
     pub fn new(row: Row) -> Uniform {
-        Uniform { row, state: State::new("uniform", ["square", "scale", "displacement"]) }
+        // What is remembered means something else where G comes from the gradients otherwise.
+        let rule = match row.scaling() {
+            Scaling::Identity => "uniform-identity",
+            Scaling::Sum => "uniform-sum",
+            Scaling::Average { .. } => "uniform-average",
+            Scaling::CorrectedAverage { .. } => "uniform-corrected-average",
+        };
+        Uniform { row, state: State::new(rule, ["square", "scale", "displacement"]) }
     }
 
     /// The row.

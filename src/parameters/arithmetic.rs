@@ -203,7 +203,12 @@ fn sum_of_squares<T: Real + Into<f64>>(elements: &[T], scale: f64) -> f64 {
                 x * x
             };
             for row in rows {
-                lanes.iter_mut().zip(row).for_each(|(lane, &x)| *lane += square(x));
+                // Sums apart from those before, or the compiler makes them one by one.
+                let mut next = lanes;
+                for lane in 0..N_LANES {
+                    next[lane] += square(row[lane]);
+                }
+                lanes = next;
             }
             lanes.iter_mut().zip(rest).for_each(|(lane, &x)| *lane += square(x));
             *self.result = lanes.iter().sum();

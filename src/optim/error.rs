@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use super::Schedule;
-use crate::parameters::{Gradients, Layout, Parameters, Slot};
+use crate::parameters::{Gradients, Layout, Parameters};
 
-/// Why a step was not taken.
+/// Why a step was not taken, or a state not restored.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OptimizerError {
     /// The gradients are not of these parameters.
-    #[error("the gradients are of other parameters: {}", difference(expected, found))]
+    #[error("the gradients are of other parameters: {}", expected.difference(found))]
     Gradients {
         /// The layout of the parameters.
         expected: Arc<Layout>,
@@ -18,12 +18,30 @@ pub enum OptimizerError {
         found: Arc<Layout>,
     },
     /// Earlier steps were of other parameters.
-    #[error("earlier steps of this optimizer were of other parameters: {}", difference(expected, found))]
+    #[error("earlier steps of this optimizer were of other parameters: {}", expected.difference(found))]
     State {
         /// The layout of the state.
         expected: Arc<Layout>,
-        /// The layout of the parameters.
+        /// The layout of the parameters, or of the state that was to be restored.
         found: Arc<Layout>,
+    },
+    /// The state is another rule's.
+    #[error("the state is of the rule `{found}`, but this is `{expected}`")]
+    Rule {
+        /// The name of this rule.
+        expected: &'static str,
+        /// The name in the state.
+        found: String,
+    },
+    /// The state has other arrays than the rule remembers.
+    #[error("`{rule}` remembers {expected:?}, but the state has {found:?}")]
+    Arrays {
+        /// The name of the rule.
+        rule: &'static str,
+        /// The names of the arrays that it remembers.
+        expected: Vec<&'static str>,
+        /// The names of the arrays in the state.
+        found: Vec<String>,
     },
     /// The rate is negative, infinite or NaN.
     #[error("the rate is {rate} at step {step}, but must be finite and not negative")]
@@ -47,18 +65,14 @@ pub enum OptimizerError {
         /// Its value.
         epsilon: f64,
     },
-}
-
-/// Says where two layouts part.
-fn difference(expected: &Layout, found: &Layout) -> String {
-    let describe = |entry: Option<(&String, &Slot)>| match entry {
-        Some((name, slot)) => format!("`{name}` {}", slot.ty()),
-        None => "nothing".to_owned(),
-    };
-    match expected.first_difference(found) {
-        Some((expected, found)) => format!("expected {}, found {}", describe(expected), describe(found)),
-        None => "the layouts are equal".to_owned(),
-    }
+    /// A factor that may be of any size is negative, infinite or NaN.
+    #[error("{name} is {value}, but must be finite and not negative")]
+    Factor {
+        /// Which hyperparameter.
+        name: &'static str,
+        /// Its value.
+        value: f64,
+    },
 }
 
 /// Checks that `gradients` are of `parameters`. Layouts that are one and the same are not compared.
@@ -84,6 +98,11 @@ pub(super) fn check_rate(schedule: &Schedule, step: u64) -> Result<f64, Optimize
 /// Checks that a decay factor is in [0, 1).
 pub(super) fn check_decay(name: &'static str, value: f64) -> Result<(), OptimizerError> {
     if (0.0..1.0).contains(&value) { Ok(()) } else { Err(OptimizerError::Decay { name, value }) }
+}
+
+/// Checks that a factor is finite and not negative.
+pub(super) fn check_factor(name: &'static str, value: f64) -> Result<(), OptimizerError> {
+    if value.is_finite() && value >= 0.0 { Ok(()) } else { Err(OptimizerError::Factor { name, value }) }
 }
 
 /// Checks that `epsilon` keeps a denominator from zero in either dtype: 0 / 0 would make a parameter with no gradient

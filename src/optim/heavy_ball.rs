@@ -2,15 +2,12 @@
 //! gradients. It remembers that sum, one number per parameter, and the step count.
 
 use super::{
-    Optimizer, OptimizerError, Schedule,
+    Optimizer, OptimizerError, OptimizerState, Schedule,
+    elementwise::Elementwise,
     error::{check_decay, check_layouts, check_rate},
-    ranges::{self, Ranges},
     state::State,
 };
-use crate::{
-    parameters::{Buffers, Gradients, Parameters, Real},
-    vectorize::Loop,
-};
+use crate::parameters::{Gradients, Parameters, Real};
 
 /// The heavy ball: m ← ρ m + g, then θ ← θ − γₜ m, with m = 0 at first.
 ///
@@ -38,14 +35,13 @@ use crate::{
 pub struct HeavyBall {
     rate: Schedule,
     momentum: f64,
-    step: u64,
     state: State<1>,
 }
 
 impl HeavyBall {
     /// Descent at `rate`, a number or a [`Schedule`], with momentum ρ in [0, 1).
     pub fn new(rate: impl Into<Schedule>, momentum: f64) -> HeavyBall {
-        HeavyBall { rate: rate.into(), momentum, step: 0, state: State::empty() }
+        HeavyBall { rate: rate.into(), momentum, state: State::new("heavy-ball", ["momentum"]) }
     }
 }
 
@@ -53,64 +49,31 @@ impl Optimizer for HeavyBall {
     fn step(&mut self, parameters: &mut Parameters, gradients: &Gradients) -> Result<(), OptimizerError> {
         check_layouts(parameters, gradients)?;
         check_decay("momentum", self.momentum)?;
-        let rate = check_rate(&self.rate, self.step)?;
-        let [momenta] = self.state.in_layout(parameters.layout())?;
-        let factors = Factors { rate, momentum: self.momentum };
-        descend::<f32>(&factors, parameters, gradients, momenta);
-        descend::<f64>(&factors, parameters, gradients, momenta);
-        self.step += 1;
-        Ok(())
+        let rate = check_rate(&self.rate, self.state.step())?;
+        let update = Descent { rate, momentum: self.momentum };
+        self.state.advance(update, parameters, gradients)
+    }
+
+    fn state(&self) -> OptimizerState {
+        self.state.save()
+    }
+
+    fn restore(&mut self, state: OptimizerState) -> Result<(), OptimizerError> {
+        self.state.restore(state)
     }
 }
 
-struct Factors {
+#[derive(Clone, Copy)]
+struct Descent {
     rate: f64,
     momentum: f64,
 }
 
-/// One pass over the elements of one dtype.
-fn descend<T: Real>(factors: &Factors, parameters: &mut Parameters, gradients: &Gradients, momenta: &mut Buffers) {
-    ranges::run(Update {
-        factors,
-        parameters: parameters.flat_mut::<T>(),
-        gradients: gradients.flat::<T>(),
-        momenta: momenta.flat_mut::<T>(),
-    });
-}
-
-/// The step of one range of the flat buffers: any cut into ranges gives the same.
-struct Update<'a, T> {
-    factors: &'a Factors,
-    parameters: &'a mut [T],
-    gradients: &'a [T],
-    momenta: &'a mut [T],
-}
-
-impl<T: Real> Ranges for Update<'_, T> {
-    const BYTES: usize = size_of::<T>();
-
-    fn n_elements(&self) -> usize {
-        self.parameters.len()
-    }
-
-    fn split_at(self, n: usize) -> (Self, Self) {
-        let factors = self.factors;
-        let (parameters, other_parameters) = self.parameters.split_at_mut(n);
-        let (gradients, other_gradients) = self.gradients.split_at(n);
-        let (momenta, other_momenta) = self.momenta.split_at_mut(n);
-        let others =
-            Update { factors, parameters: other_parameters, gradients: other_gradients, momenta: other_momenta };
-        (Update { factors, parameters, gradients, momenta }, others)
-    }
-}
-
-impl<T: Real> Loop for Update<'_, T> {
+impl Elementwise<1> for Descent {
     #[inline(always)]
-    fn run(self) {
-        let (rate, momentum) = (T::from_f64(self.factors.rate), T::from_f64(self.factors.momentum));
-        for ((theta, &g), m) in self.parameters.iter_mut().zip(self.gradients).zip(self.momenta) {
-            *m = momentum * *m + g;
-            *theta -= rate * *m;
-        }
+    fn update<T: Real>(&self, theta: T, g: T, [m]: [T; 1]) -> (T, [T; 1]) {
+        let (rate, momentum) = (T::from_f64(self.rate), T::from_f64(self.momentum));
+        let m = momentum * m + g;
+        (theta - rate * m, [m])
     }
 }

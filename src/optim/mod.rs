@@ -1,29 +1,52 @@
 //! Update rules. In: parameters and their gradients. Out: the parameters, updated in place. No rule sees a graph, and
 //! none loops, measures or stops: that is training's.
 
+mod adagrad;
 mod adam;
+mod adam_w;
+mod checkpoint;
+mod elementwise;
 mod error;
 mod heavy_ball;
+mod nesterov;
+mod perturbed_sgd;
 mod ranges;
+mod rms_prop;
+mod row;
 mod schedule;
 mod sgd;
+mod sign_sgd;
 mod state;
 #[cfg(test)]
 mod tests;
+mod uniform;
 
 use crate::parameters::{Gradients, Parameters};
 
+pub use adagrad::AdaGrad;
 pub use adam::Adam;
+pub use adam_w::AdamW;
+pub use checkpoint::OptimizerState;
 pub use error::OptimizerError;
 pub use heavy_ball::HeavyBall;
+pub use nesterov::Nesterov;
+pub use perturbed_sgd::PerturbedSgd;
+pub use rms_prop::RmsProp;
+pub use row::{Momentum, Row, Scaling};
 pub use schedule::Schedule;
 pub use sgd::Sgd;
+pub use sign_sgd::SignSgd;
+pub use uniform::Uniform;
 
 /// A rule that moves parameters against their gradients.
 ///
 /// The arithmetic is done in each parameter's own dtype, element by element in memory order, so that a step is the same
 /// bit for bit wherever it runs, on any number of threads. From 1 MiB of parameters on, a step takes all that the machine
-/// runs at once, unless a program is using them. NaN in a gradient becomes NaN in its parameter.
+/// runs at once, unless a program is using them. NaN in a gradient becomes NaN in its parameter, and in what the rule
+/// remembers of it, so that it stays NaN; no other parameter is touched by it.
+///
+/// A rule is resumed from a checkpoint by its [state](Optimizer::state); rates are functions of the step. Gradients are
+/// clipped, decayed and accumulated by the methods of [`Gradients`], before the step.
 ///
 /// # Example
 /// ```
@@ -51,4 +74,19 @@ pub trait Optimizer {
     /// `gradients` or the state has another layout than `parameters`, or a hyperparameter is out of its range. Nothing
     /// is changed then, neither parameters nor state nor step count.
     fn step(&mut self, parameters: &mut Parameters, gradients: &Gradients) -> Result<(), OptimizerError>;
+
+    /// A copy of what it remembers: the step count and arrays in the layout of the parameters.
+    ///
+    /// # Complexity
+    /// One copy of each array.
+    fn state(&self) -> OptimizerState;
+
+    /// Becomes the optimizer that `state` was taken of, if that had the same hyperparameters: later steps are the same bit
+    /// for bit.
+    ///
+    /// # Errors
+    /// `state` is another rule's, has other arrays than this rule remembers, or arrays of different layouts, or of another
+    /// layout than earlier steps of this optimizer. Nothing is changed then. An optimizer that has taken no steps takes any
+    /// layout; the next step compares it with that of its parameters.
+    fn restore(&mut self, state: OptimizerState) -> Result<(), OptimizerError>;
 }

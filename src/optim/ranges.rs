@@ -18,7 +18,7 @@ const RANGE_BYTES: usize = 1 << 17;
 const MOST_RANGES: usize = 64;
 
 /// Ranges begin at multiples of so many elements, so that no two share a line of the cache.
-const GRANULE: usize = 64;
+pub(super) const GRANULE: usize = 64;
 
 /// An update that can be cut: any cut into ranges gives the same.
 pub(super) trait Ranges: Loop + Send + Sized {

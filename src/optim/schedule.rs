@@ -1,38 +1,111 @@
-//! A rate that may change. In: a number, or a function of the step. Out: the rate at a step. Whether a rate makes sense
+//! A rate that may change. In: a few numbers, or a function of the step. Out: the rate at a step. Whether a rate makes sense
 //! is checked where it is used.
 
-use std::{fmt, sync::Arc};
+use std::{f64::consts::PI, fmt, sync::Arc};
 
 /// The learning rate γₜ at each step t, counted from 0.
+///
+/// It is a function of the step alone and remembers nothing, so a restored optimizer is where it was. A number is a constant
+/// schedule. Numbers are not checked here: a rate that is negative, infinite or NaN is refused by the step that it is for.
 ///
 /// # Example
 /// ```
 /// use pullback::optim::{Schedule, Sgd};
 /// let constant = Schedule::from(0.1);
 /// assert_eq!(constant.at(1000), 0.1);
-/// let warm_up = Schedule::function(|step| 0.1 * (step as f64 / 100.0).min(1.0));
-/// assert_eq!(warm_up.at(50), 0.05);
-/// let sgd = Sgd::new(warm_up);
+/// let halved = Schedule::steps(0.1, 0.5, 30).warm_up(10);
+/// assert_eq!((halved.at(4), halved.at(29), halved.at(30)), (0.05, 0.1, 0.05));
+/// let custom = Schedule::function(|step| 0.1 / (1.0 + step as f64));
+/// assert_eq!(custom.at(1), 0.05);
+/// let sgd = Sgd::new(custom);
 /// ```
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Schedule(Kind);
 
 #[derive(Clone)]
 enum Kind {
     Constant(f64),
+    Steps { rate: f64, factor: f64, length: u64 },
+    Exponential { rate: f64, factor: f64 },
+    Cosine { rate: f64, last: f64, n_steps: u64 },
+    WarmUp { then: Arc<Kind>, n_steps: u64 },
     Function(Arc<dyn Fn(u64) -> f64 + Send + Sync>),
 }
 
 impl Schedule {
-    /// The rate `function(step)` at each step. It is called once per step, and should depend on nothing else.
+    /// γₜ = `rate`.
+    pub fn constant(rate: f64) -> Schedule {
+        Schedule(Kind::Constant(rate))
+    }
+
+    /// γₜ = 1/(L√N), of a loss whose gradient has the Lipschitz constant L = `smoothness`, for N = `n_steps` steps in all.
+    ///
+    /// # Source
+    /// Cevher, *Mathematics of data*, EE-556, EPFL 2018, lecture 8; Ghadimi and Lan, *Stochastic first- and zeroth-order
+    /// methods for nonconvex stochastic programming*, 2013, Corollary 2.2 (the order of this rate).
+    ///
+    /// # Example
+    /// ```
+    /// assert_eq!(pullback::optim::Schedule::inverse_root(5.0, 400).at(7), 0.01);
+    /// ```
+    pub fn inverse_root(smoothness: f64, n_steps: u64) -> Schedule {
+        Schedule::constant(1.0 / (smoothness * (n_steps as f64).sqrt()))
+    }
+
+    /// γₜ = rate · factor^⌊t/length⌋: a step of the stairs is `length` steps long. A length of 0 gives NaN.
+    pub fn steps(rate: f64, factor: f64, length: u64) -> Schedule {
+        Schedule(Kind::Steps { rate, factor, length })
+    }
+
+    /// γₜ = rate · factorᵗ.
+    pub fn exponential(rate: f64, factor: f64) -> Schedule {
+        Schedule(Kind::Exponential { rate, factor })
+    }
+
+    /// γₜ = last + (rate − last)(1 + cos(πt/N))/2 for t < N = `n_steps`, and `last` from then on.
+    ///
+    /// # Source
+    /// Loshchilov and Hutter, *SGDR: stochastic gradient descent with warm restarts*, 2017, equation 5, without restarts.
+    pub fn cosine(rate: f64, last: f64, n_steps: u64) -> Schedule {
+        Schedule(Kind::Cosine { rate, last, n_steps })
+    }
+
+    /// The rate `function(step)` at each step. It may be asked several times per step, also for the step
+    /// before, and should depend on nothing else.
     pub fn function(function: impl Fn(u64) -> f64 + Send + Sync + 'static) -> Schedule {
         Schedule(Kind::Function(Arc::new(function)))
     }
 
+    /// This schedule, multiplied by (t + 1)/N for t < N = `n_steps`: a line from a small rate that is not 0 up to it.
+    ///
+    /// # Source
+    /// Goyal et al., *Accurate, large minibatch SGD: training ImageNet in 1 hour*, 2017, section 2.2.
+    pub fn warm_up(self, n_steps: u64) -> Schedule {
+        Schedule(Kind::WarmUp { then: Arc::new(self.0), n_steps })
+    }
+
     /// The rate at `step`, counted from 0.
     pub fn at(&self, step: u64) -> f64 {
-        match &self.0 {
+        self.0.at(step)
+    }
+}
+
+impl Kind {
+    fn at(&self, step: u64) -> f64 {
+        // libm's functions, because the standard library's differ from one platform to the next.
+        let t = step as f64;
+        match self {
             Kind::Constant(rate) => *rate,
+            Kind::Steps { rate, factor, length } => {
+                step.checked_div(*length).map_or(f64::NAN, |n_falls| rate * libm::pow(*factor, n_falls as f64))
+            }
+            Kind::Exponential { rate, factor } => rate * libm::pow(*factor, t),
+            Kind::Cosine { last, n_steps, .. } if step >= *n_steps => *last,
+            Kind::Cosine { rate, last, n_steps } => {
+                last + (rate - last) * 0.5 * (1.0 + libm::cos(PI * t / *n_steps as f64))
+            }
+            Kind::WarmUp { then, n_steps } if step >= *n_steps => then.at(step),
+            Kind::WarmUp { then, n_steps } => then.at(step) * ((t + 1.0) / *n_steps as f64),
             Kind::Function(function) => function(step),
         }
     }
@@ -40,15 +113,51 @@ impl Schedule {
 
 impl From<f64> for Schedule {
     fn from(rate: f64) -> Schedule {
-        Schedule(Kind::Constant(rate))
+        Schedule::constant(rate)
     }
 }
 
-impl fmt::Debug for Schedule {
+impl fmt::Debug for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
+        match self {
             Kind::Constant(rate) => write!(f, "{rate}"),
+            Kind::Steps { rate, factor, length } => write!(f, "{rate} times {factor} every {length} steps"),
+            Kind::Exponential { rate, factor } => write!(f, "{rate} times {factor} every step"),
+            Kind::Cosine { rate, last, n_steps } => write!(f, "{rate} to {last} by a cosine in {n_steps} steps"),
+            Kind::WarmUp { then, n_steps } => write!(f, "{then:?}, warmed up in {n_steps} steps"),
             Kind::Function(_) => f.write_str("a function of the step"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn schedules_are_their_formulas() {
+        let close = |schedule: &Schedule, step: u64, want: f64| {
+            let got = schedule.at(step);
+            assert!((got - want).abs() <= 1e-15 * want.abs(), "{schedule:?} at {step}: {got} is not {want}");
+        };
+        let stairs = Schedule::steps(0.8, 0.5, 3);
+        [0.8, 0.8, 0.8, 0.4, 0.4, 0.4, 0.2]
+            .into_iter()
+            .enumerate()
+            .for_each(|(t, want)| close(&stairs, t as u64, want));
+        close(&Schedule::exponential(2.0, 0.5), 4, 0.125);
+        close(&Schedule::inverse_root(4.0, 25), 9, 0.05);
+        let cosine = Schedule::cosine(1.0, 0.2, 6);
+        [(0, 1.0), (2, 0.8), (3, 0.6), (4, 0.4), (6, 0.2), (600, 0.2)]
+            .into_iter()
+            .for_each(|(t, want)| close(&cosine, t, want));
+        let warmed = Schedule::exponential(1.0, 0.5).warm_up(4);
+        [(0, 0.25), (1, 0.25), (2, 0.1875), (3, 0.125), (4, 0.0625)]
+            .into_iter()
+            .for_each(|(t, want)| close(&warmed, t, want));
+        close(&Schedule::cosine(1.0, 0.3, 0), 0, 0.3);
+        close(&Schedule::constant(0.5).warm_up(0), 0, 0.5);
+        let described = format!("{:?}", Schedule::steps(0.1, 0.5, 30).warm_up(10));
+        assert_eq!(described, "Schedule(0.1 times 0.5 every 30 steps, warmed up in 10 steps)");
     }
 }

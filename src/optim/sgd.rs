@@ -2,14 +2,12 @@
 //! count and nothing else.
 
 use super::{
-    Optimizer, OptimizerError, Schedule,
+    Optimizer, OptimizerError, OptimizerState, Schedule,
+    elementwise::Elementwise,
     error::{check_layouts, check_rate},
-    ranges::{self, Ranges},
+    state::State,
 };
-use crate::{
-    parameters::{Gradients, Parameters, Real},
-    vectorize::Loop,
-};
+use crate::parameters::{Gradients, Parameters, Real};
 
 /// Stochastic gradient descent: θ ← θ − γₜ g.
 ///
@@ -35,61 +33,40 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct Sgd {
     rate: Schedule,
-    step: u64,
+    state: State<0>,
 }
 
 impl Sgd {
     /// Descent at `rate`, a number or a [`Schedule`].
     pub fn new(rate: impl Into<Schedule>) -> Sgd {
-        Sgd { rate: rate.into(), step: 0 }
+        Sgd { rate: rate.into(), state: State::new("sgd", []) }
     }
 }
 
 impl Optimizer for Sgd {
     fn step(&mut self, parameters: &mut Parameters, gradients: &Gradients) -> Result<(), OptimizerError> {
         check_layouts(parameters, gradients)?;
-        let rate = check_rate(&self.rate, self.step)?;
-        descend::<f32>(rate, parameters, gradients);
-        descend::<f64>(rate, parameters, gradients);
-        self.step += 1;
-        Ok(())
+        let rate = check_rate(&self.rate, self.state.step())?;
+        self.state.advance(Descent { rate }, parameters, gradients)
+    }
+
+    fn state(&self) -> OptimizerState {
+        self.state.save()
+    }
+
+    fn restore(&mut self, state: OptimizerState) -> Result<(), OptimizerError> {
+        self.state.restore(state)
     }
 }
 
-/// One pass over the elements of one dtype.
-fn descend<T: Real>(rate: f64, parameters: &mut Parameters, gradients: &Gradients) {
-    let (rate, gradients) = (T::from_f64(rate), gradients.flat::<T>());
-    ranges::run(Update { rate, parameters: parameters.flat_mut::<T>(), gradients });
+#[derive(Clone, Copy)]
+struct Descent {
+    rate: f64,
 }
 
-/// The step of one range of the flat buffers: any cut into ranges gives the same.
-struct Update<'a, T> {
-    rate: T,
-    parameters: &'a mut [T],
-    gradients: &'a [T],
-}
-
-impl<T: Real> Ranges for Update<'_, T> {
-    const BYTES: usize = size_of::<T>();
-
-    fn n_elements(&self) -> usize {
-        self.parameters.len()
-    }
-
-    fn split_at(self, n: usize) -> (Self, Self) {
-        let rate = self.rate;
-        let (parameters, other_parameters) = self.parameters.split_at_mut(n);
-        let (gradients, other_gradients) = self.gradients.split_at(n);
-        let others = Update { rate, parameters: other_parameters, gradients: other_gradients };
-        (Update { rate, parameters, gradients }, others)
-    }
-}
-
-impl<T: Real> Loop for Update<'_, T> {
+impl Elementwise<0> for Descent {
     #[inline(always)]
-    fn run(self) {
-        for (theta, &g) in self.parameters.iter_mut().zip(self.gradients) {
-            *theta -= self.rate * g;
-        }
+    fn update<T: Real>(&self, theta: T, g: T, []: [T; 0]) -> (T, [T; 0]) {
+        (theta - T::from_f64(self.rate) * g, [])
     }
 }

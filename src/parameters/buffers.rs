@@ -66,6 +66,19 @@ impl Buffers {
         &self.layout
     }
 
+    /// Takes `layout` in place of an equal one of its own, so that the next comparison is one of addresses. Returns whether
+    /// they are equal.
+    pub(crate) fn share_layout(&mut self, layout: &Arc<Layout>) -> bool {
+        if Arc::ptr_eq(&self.layout, layout) {
+            return true;
+        }
+        let is_equal = self.layout == *layout;
+        if is_equal {
+            self.layout = Arc::clone(layout);
+        }
+        is_equal
+    }
+
     /// Names and arrays, in the order of the layout.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, ValueView<'_>)> {
         self.layout.iter().map(|(name, slot)| (name, self.view_of(slot)))

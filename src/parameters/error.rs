@@ -1,6 +1,8 @@
 //! Mistakes with parameters. In: what was asked and the layout. Out: a [`ParameterError`], with the nearest name where
 //! a name is unknown. Mistakes of layouts and initializers are described beside these.
 
+use std::sync::Arc;
+
 use super::{
     initialize::InitializerError,
     layout::{Layout, LayoutError},
@@ -38,6 +40,20 @@ pub enum ParameterError {
         expected: Vec<usize>,
         /// The shape that was given.
         found: Vec<usize>,
+    },
+    /// What is added is laid out otherwise.
+    #[error("these are of other parameters: {}", expected.difference(found))]
+    OtherLayout {
+        /// The layout of what is added to.
+        expected: Arc<Layout>,
+        /// The layout of what is added.
+        found: Arc<Layout>,
+    },
+    /// What gradients are clipped to is NaN or negative.
+    #[error("gradients cannot be clipped to {limit}, which must not be negative or NaN")]
+    Limit {
+        /// The norm or the value.
+        limit: f64,
     },
     /// The parameters cannot be laid out.
     #[error(transparent)]

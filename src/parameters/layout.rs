@@ -141,6 +141,18 @@ impl Layout {
         self.slots.values().rfind(|slot| slot.dtype == dtype).map_or(0, |slot| slot.range.end)
     }
 
+    /// Says where two layouts part: what was expected there, and what was found.
+    pub(crate) fn difference(&self, found: &Layout) -> String {
+        let describe = |entry: Option<(&String, &Slot)>| match entry {
+            Some((name, slot)) => format!("`{name}` {}", slot.ty()),
+            None => "nothing".to_owned(),
+        };
+        match self.first_difference(found) {
+            Some((expected, found)) => format!("expected {}, found {}", describe(expected), describe(found)),
+            None => "the layouts are equal".to_owned(),
+        }
+    }
+
     /// The first position at which two layouts differ, with what each has there.
     pub(crate) fn first_difference<'a>(&'a self, other: &'a Layout) -> Option<(Entry<'a>, Entry<'a>)> {
         let n_positions = self.len().max(other.len());

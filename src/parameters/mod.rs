@@ -1,6 +1,7 @@
 //! What is trained. In: names, dtypes, shapes and initializers. Out: [`Parameters`] and [`Gradients`], maps from name
 //! to array over one flat buffer per dtype. No derivative and no update rule here, and no file format.
 
+mod arithmetic;
 mod buffers;
 mod error;
 mod initialize;

@@ -189,3 +189,117 @@ fn bad_arguments_are_named() {
         Err(ParameterError::Initializer(InitializerError::Interval { .. }))
     ));
 }
+
+/// Gradients of both dtypes, long enough for whole and broken rows of lanes.
+fn waves() -> Gradients {
+    let layout = Layout::new([("a", DType::F32, vec![1003]), ("b", DType::F64, vec![77])]).unwrap();
+    let mut gradients = Gradients::zeros(layout);
+    let wave = |i: usize| ((i * 37 % 101) as f64 - 50.0) / 8.0;
+    gradients.flat_mut::<f32>().iter_mut().enumerate().for_each(|(i, x)| *x = wave(i) as f32);
+    gradients.flat_mut::<f64>().iter_mut().enumerate().for_each(|(i, x)| *x = wave(i + 5));
+    gradients
+}
+
+fn pair(numbers: [f64; 2]) -> Gradients {
+    let mut gradients = Gradients::zeros(Layout::new([("a", DType::F64, vec![2])]).unwrap());
+    gradients.flat_mut::<f64>().copy_from_slice(&numbers);
+    gradients
+}
+
+#[test]
+fn norms_are_of_all_arrays_together() {
+    // Multiples of 1/8: the sum of squares is exact in any order.
+    let squares = |numbers: &[f64]| numbers.iter().map(|x| x * x).sum::<f64>();
+    let f32s: Vec<f64> = waves().flat::<f32>().iter().map(|&x| f64::from(x)).collect();
+    assert_eq!(waves().norm(), (squares(&f32s) + squares(waves().flat())).sqrt());
+    assert_eq!(Gradients::default().norm(), 0.0);
+}
+
+#[test]
+fn norms_neither_overflow_nor_underflow() {
+    let cases = [
+        ([3e200, -4e200], 5e200),
+        ([3e-200, 4e-200], 5e-200),
+        ([f64::MAX / 2.0, 0.0], f64::MAX / 2.0),
+        ([3.0 * 5e-324, 4.0 * 5e-324], 5.0 * 5e-324),
+        ([0.0, -0.0], 0.0),
+    ];
+    for (numbers, want) in cases {
+        let got = pair(numbers).norm();
+        // The root and the sum round once each.
+        assert!((got - want).abs() <= 4.0 * f64::EPSILON * want, "{numbers:?}: {got}");
+    }
+    assert_eq!(pair([f64::NEG_INFINITY, 1.0]).norm(), f64::INFINITY);
+    assert!(pair([f64::NAN, f64::INFINITY]).norm().is_nan());
+}
+
+#[test]
+fn gradients_are_clipped_by_norm_only_where_they_are_longer() {
+    let mut gradients = pair([3.0, -4.0]);
+    assert_eq!(gradients.clip_norm(5.0), Ok(5.0));
+    assert_eq!(gradients, pair([3.0, -4.0]));
+    assert_eq!(gradients.clip_norm(0.5), Ok(5.0));
+    assert_eq!(gradients, pair([0.1 * 3.0, 0.1 * -4.0]));
+    assert_eq!(gradients.clip_norm(0.0), Ok(0.5));
+    assert_eq!(gradients.norm(), 0.0);
+    let mut mixed = waves();
+    let norm = mixed.norm();
+    assert_eq!(mixed.clip_norm(1.0), Ok(norm));
+    // The f32 elements are rounded to 24 bits.
+    assert!((mixed.norm() - 1.0).abs() < 1e-7);
+    // What is not finite cannot be scaled to be.
+    let mut infinite = pair([f64::INFINITY, 1.0]);
+    assert_eq!(infinite.clip_norm(1.0), Ok(f64::INFINITY));
+    assert_eq!(infinite, pair([f64::INFINITY, 1.0]));
+    let mut nan = pair([f64::NAN, 7.0]);
+    assert!(nan.clip_norm(1.0).unwrap().is_nan());
+    assert_eq!(nan.flat::<f64>()[1], 7.0);
+}
+
+#[test]
+fn gradients_are_clipped_by_value() {
+    let mut gradients = waves();
+    gradients.clip_value(2.5).unwrap();
+    let clipped = |x: f64| x.clamp(-2.5, 2.5);
+    let want = waves();
+    assert!(gradients.flat::<f64>().iter().zip(want.flat::<f64>()).all(|(got, x)| *got == clipped(*x)));
+    assert!(gradients.flat::<f32>().iter().zip(want.flat::<f32>()).all(|(got, x)| *got == clipped((*x).into()) as f32));
+    assert_ne!(gradients, want);
+    let mut special = pair([f64::NAN, f64::NEG_INFINITY]);
+    special.clip_value(1.0).unwrap();
+    assert!(special.flat::<f64>()[0].is_nan() && special.flat::<f64>()[1] == -1.0);
+}
+
+#[test]
+fn limits_that_are_none_are_refused() {
+    for limit in [-1.0, f64::NAN] {
+        let mut gradients = waves();
+        let error = gradients.clip_norm(limit).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!("gradients cannot be clipped to {limit}, which must not be negative or NaN")
+        );
+        gradients.clip_value(limit).unwrap_err();
+        assert_eq!(gradients, waves());
+    }
+}
+
+#[test]
+fn gradients_accumulate_and_decay() {
+    let mut sum = Gradients::zeros(waves().layout().clone());
+    (0..4).for_each(|_| sum.add(&waves()).unwrap());
+    sum.scale(0.25);
+    assert_eq!(sum, waves());
+    let mut parameters = Parameters::zeros(waves().layout().clone());
+    parameters.flat_mut::<f32>()[3] = 8.0;
+    parameters.flat_mut::<f64>()[70] = -8.0;
+    sum.add_scaled(0.5, &parameters).unwrap();
+    assert_eq!(sum.flat::<f32>()[3], waves().flat::<f32>()[3] + 4.0);
+    assert_eq!(sum.flat::<f64>()[70], waves().flat::<f64>()[70] - 4.0);
+    assert_eq!(sum.flat::<f64>()[..70], waves().flat::<f64>()[..70]);
+    sum.clear();
+    assert_eq!(sum, Gradients::zeros(waves().layout().clone()));
+    let error = sum.add(&pair([1.0, 2.0])).unwrap_err();
+    assert_eq!(error.to_string(), "these are of other parameters: expected `a` f32[1003], found `a` f64[2]");
+    assert_eq!(sum.norm(), 0.0);
+}

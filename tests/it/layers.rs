@@ -17,7 +17,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("autodiff", &["graph", "ops"]),
     ("simplify", &["graph", "ops"]),
     ("nn", &["graph", "ops"]),
-    ("parameters", &["graph", "names"]),
+    ("parameters", &["graph", "names", "vectorize"]),
     ("optim", &["graph", "parameters", "pool", "vectorize"]),
     ("data", &[]),
     ("risk", &[]),

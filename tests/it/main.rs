@@ -19,6 +19,7 @@ mod layers;
 mod mixed;
 mod models;
 mod nn;
+mod optimizers;
 mod primitives;
 mod runs;
 mod simplify;

@@ -3,7 +3,7 @@
 use ndarray::{Array1, Array2, array};
 use pullback::{
     CompileError, DType, Gradients, Graph, Initializer, Parameters, RunError, Value,
-    optim::{Adam, HeavyBall, Optimizer, Sgd},
+    optim::{AdaGrad, Adam, AdamW, HeavyBall, Nesterov, Optimizer, RmsProp, Row, Schedule, Sgd, Uniform},
 };
 
 /// Least squares with a known solution, in both float types at once.
@@ -24,8 +24,16 @@ fn data() -> (Array2<f32>, Array1<f32>) {
 
 #[test]
 fn every_optimizer_solves_least_squares() {
-    let rules: [Box<dyn Optimizer>; 3] =
-        [Box::new(Sgd::new(0.2)), Box::new(HeavyBall::new(0.1, 0.8)), Box::new(Adam::new(0.05))];
+    let rules: [Box<dyn Optimizer>; 8] = [
+        Box::new(Sgd::new(0.2)),
+        Box::new(HeavyBall::new(0.1, 0.8)),
+        Box::new(Nesterov::new(0.1, 0.8)),
+        Box::new(AdaGrad::new(0.5)),
+        Box::new(RmsProp::new(Schedule::exponential(0.05, 0.98))),
+        Box::new(Adam::new(0.05)),
+        Box::new(AdamW::new(0.05).decay(0.0)),
+        Box::new(Uniform::new(Row::adam(0.05, 0.9, 0.999))),
+    ];
     for mut rule in rules {
         let g = Graph::new();
         let mut step = g.compile_training(least_squares(&g)).expect("no mistake");

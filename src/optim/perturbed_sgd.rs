@@ -1,0 +1,166 @@
+//! Descent with noise. In: parameters, gradients and a seed. Out: parameters moved against the gradient and a random
+//! direction. It remembers the step count and nothing else: the noise of a step is a function of seed and step.
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rand_distr::StandardNormal;
+
+use super::{
+    Optimizer, OptimizerError, OptimizerState, Schedule,
+    elementwise::{Elementwise, descend},
+    error::{check_factor, check_layouts, check_rate, is_same},
+    ranges::{self, GRANULE, Ranges},
+    state::State,
+};
+use crate::{
+    graph::DType,
+    parameters::{Buffers, Gradients, Parameters, Real},
+    vectorize::Loop,
+};
+
+/// Perturbed gradient descent: θ ← θ − ηₜ (g + ξₜ), where ξₜ is uniform on the sphere of radius 1, unless set, in the space
+/// of all parameters together.
+///
+/// A point where the gradient is 0 but the loss curves downwards somewhere is left, since ξₜ has a part in every direction.
+///
+/// ξₜ depends on the seed, on t and on the layout of the parameters alone: Gaussian draws of ChaCha8, keyed by the seed, on
+/// the stream numbered t, divided by their norm. So a restored optimizer meets the same noise, on any number of threads.
+///
+/// # Complexity
+/// Besides the step, a Gaussian draw for each parameter, and a scratch buffer in the layout of the parameters, made at the
+/// first step.
+///
+/// # Source
+/// Ge, Huang, Jin and Yuan, *Escaping from saddle points: online stochastic gradient for tensor decomposition*, 2015,
+/// Algorithm 1; a Gaussian over its norm is uniform: Muller, *A note on a method for generating points uniformly on
+/// n-dimensional spheres*, 1959.
+///
+/// # Example
+/// ```
+/// use pullback::{DType, Gradients, Parameters, optim::{Optimizer, PerturbedSgd}, parameters::Layout};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let layout = Layout::new([("a", DType::F32, vec![3]), ("b", DType::F64, vec![4])])?;
+/// let mut parameters = Parameters::zeros(layout);
+/// let gradients = Gradients::zeros(parameters.layout().clone());
+/// PerturbedSgd::new(0.5, 7).step(&mut parameters, &gradients)?;
+/// // Without a gradient there is the noise alone, 0.5 · 1 long.
+/// assert!((parameters.norm() - 0.5).abs() < 1e-6);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct PerturbedSgd {
+    rate: Schedule,
+    seed: u64,
+    radius: f64,
+    state: State<0>,
+    /// Memory for the draws, which are made anew at each step.
+    noise: Buffers,
+}
+
+impl PerturbedSgd {
+    /// Descent at `rate`, a number or a [`Schedule`], with the noise of a seed.
+    pub fn new(rate: impl Into<Schedule>, seed: u64) -> PerturbedSgd {
+        let state = State::new("perturbed-sgd", []);
+        PerturbedSgd { rate: rate.into(), seed, radius: 1.0, state, noise: Buffers::default() }
+    }
+
+    /// With the length of ξ, finite and not negative.
+    pub fn radius(self, radius: f64) -> PerturbedSgd {
+        PerturbedSgd { radius, ..self }
+    }
+}
+
+impl Optimizer for PerturbedSgd {
+    fn step(&mut self, parameters: &mut Parameters, gradients: &Gradients) -> Result<(), OptimizerError> {
+        check_layouts(parameters, gradients)?;
+        check_factor("radius", self.radius)?;
+        let rate = check_rate(&self.rate, self.state.step())?;
+        if !is_same(self.noise.layout(), parameters.layout()) {
+            self.noise = Buffers::zeros(parameters.layout().clone());
+        }
+        draw(&mut self.noise, self.seed, self.state.step());
+        let norm = self.noise.norm();
+        // The norm is 0 where there are no parameters.
+        let scale = if norm > 0.0 { self.radius / norm } else { 0.0 };
+        descend(Descent { rate, scale }, parameters, gradients, std::array::from_mut(&mut self.noise));
+        self.state.count();
+        Ok(())
+    }
+
+    fn state(&self) -> OptimizerState {
+        self.state.save()
+    }
+
+    fn restore(&mut self, state: OptimizerState) -> Result<(), OptimizerError> {
+        self.state.restore(state)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Descent {
+    rate: f64,
+    scale: f64,
+}
+
+impl Elementwise<1> for Descent {
+    #[inline(always)]
+    fn update<T: Real>(&self, theta: T, g: T, [noise]: [T; 1]) -> (T, [T; 1]) {
+        (theta - T::from_f64(self.rate) * (g + T::from_f64(self.scale) * noise), [noise])
+    }
+}
+
+/// Fills `noise` with independent Gaussian numbers.
+fn draw(noise: &mut Buffers, seed: u64, step: u64) {
+    draw_in::<f32>(noise, seed, step);
+    draw_in::<f64>(noise, seed, step);
+}
+
+fn draw_in<T: Real>(noise: &mut Buffers, seed: u64, step: u64) {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    rng.set_stream(step);
+    let first_block = if T::DTYPE == DType::F64 { FIRST_BLOCK_OF_F64 } else { 0 };
+    ranges::run(Draw { rng, first_block, elements: noise.flat_mut::<T>() });
+}
+
+/// Words of the stream that belong to one block of [`GRANULE`] elements, which takes some 130 of them: how many is left to
+/// chance, so blocks have far more, and begin where it is known.
+const WORDS_OF_BLOCK: u128 = 1 << 12;
+
+/// Blocks of f32 are numbered from 0 on, blocks of f64 from here on.
+const FIRST_BLOCK_OF_F64: u64 = 1 << 52;
+
+/// The draws of a range of elements, which begins with a block.
+struct Draw<'a, T> {
+    rng: ChaCha8Rng,
+    first_block: u64,
+    elements: &'a mut [T],
+}
+
+impl<T: Real> Ranges for Draw<'_, T> {
+    const BYTES: usize = size_of::<T>();
+
+    fn n_elements(&self) -> usize {
+        self.elements.len()
+    }
+
+    fn split_at(self, n: usize) -> (Self, Self) {
+        let (elements, others) = self.elements.split_at_mut(n);
+        let first_block_of_others = self.first_block + (n / GRANULE) as u64;
+        let others = Draw { rng: self.rng.clone(), first_block: first_block_of_others, elements: others };
+        (Draw { elements, ..self }, others)
+    }
+}
+
+impl<T: Real> Loop for Draw<'_, T> {
+    #[inline(always)]
+    fn run(self) {
+        let mut rng = self.rng;
+        for (block, elements) in (self.first_block..).zip(self.elements.chunks_mut(GRANULE)) {
+            rng.set_word_pos(u128::from(block) * WORDS_OF_BLOCK);
+            for element in elements {
+                *element = T::from_f64(rng.sample(StandardNormal));
+            }
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! Descent by signs. In: parameters and gradients. Out: every parameter moved by the rate, against the sign of its gradient.
+//! It remembers the step count and nothing else.
+
+use super::{
+    Optimizer, OptimizerError, OptimizerState, Schedule,
+    elementwise::Elementwise,
+    error::{check_layouts, check_rate},
+    state::State,
+};
+use crate::parameters::{Gradients, Parameters, Real};
+
+/// Sign descent: θ ← θ − γₜ sign(g), where sign(0) = 0, of either sign, and sign(NaN) = NaN.
+///
+/// # Source
+/// Bernstein, Wang, Azizzadenesheli and Anandkumar, *signSGD: compressed optimisation for non-convex problems*, 2018,
+/// Algorithm 1.
+///
+/// # Example
+/// ```
+/// use pullback::{DType, Gradients, Parameters, optim::{Optimizer, SignSgd}, parameters::Layout};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut parameters = Parameters::zeros(Layout::new([("w", DType::F64, vec![3])])?);
+/// let mut gradients = Gradients::zeros(parameters.layout().clone());
+/// gradients.flat_mut::<f64>().copy_from_slice(&[1e9, -1e-9, 0.0]);
+/// SignSgd::new(0.5).step(&mut parameters, &gradients)?;
+/// assert_eq!(parameters.flat::<f64>(), [-0.5, 0.5, 0.0]);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct SignSgd {
+    rate: Schedule,
+    state: State<0>,
+}
+
+impl SignSgd {
+    /// Descent at `rate`, a number or a [`Schedule`].
+    pub fn new(rate: impl Into<Schedule>) -> SignSgd {
+        SignSgd { rate: rate.into(), state: State::new("sign-sgd", []) }
+    }
+}
+
+impl Optimizer for SignSgd {
+    fn step(&mut self, parameters: &mut Parameters, gradients: &Gradients) -> Result<(), OptimizerError> {
+        check_layouts(parameters, gradients)?;
+        let rate = check_rate(&self.rate, self.state.step())?;
+        self.state.advance(Descent { rate }, parameters, gradients)
+    }
+
+    fn state(&self) -> OptimizerState {
+        self.state.save()
+    }
+
+    fn restore(&mut self, state: OptimizerState) -> Result<(), OptimizerError> {
+        self.state.restore(state)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Descent {
+    rate: f64,
+}
+
+impl Elementwise<0> for Descent {
+    #[inline(always)]
+    fn update<T: Real>(&self, theta: T, g: T, []: [T; 0]) -> (T, [T; 0]) {
+        // Zeros and NaN are their own signs.
+        let below_or_own = if g < T::zero() { -T::one() } else { g };
+        let sign = if g > T::zero() { T::one() } else { below_or_own };
+        (theta - T::from_f64(self.rate) * sign, [])
+    }
+}

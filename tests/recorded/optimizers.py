@@ -1,0 +1,84 @@
+"""Records what PyTorch's optimizers, clipping and schedules give in f64.
+
+    python tests/recorded/optimizers.py > tests/recorded/optimizers.txt
+
+The loss is the sum of a/2 (w - c)^2 + w^4/4 over three parameters. Each line is a name, the step, and three numbers: the
+parameters after the step, or for a schedule the rate at the step, and for clipping the gradient and what became of it.
+"""
+
+import warnings
+
+import torch
+
+warnings.filterwarnings("ignore")
+torch.set_default_dtype(torch.float64)
+
+A = torch.tensor([1.0, 0.25, 4.0])
+C = torch.tensor([0.5, -1.0, 0.25])
+START = [1.0, -2.0, 0.5]
+N_STEPS = 20
+
+
+def gradient(w):
+    return A * (w - C) + w**3
+
+
+def show(name, step, numbers):
+    print(name, step, *[repr(float(number)) for number in numbers])
+
+
+def train(name, make, clip=None, schedule=None):
+    w = torch.nn.Parameter(torch.tensor(START))
+    rule = make([w])
+    scheduler = schedule(rule) if schedule else None
+    for step in range(N_STEPS):
+        w.grad = gradient(w.detach())
+        if clip:
+            clip([w])
+        rule.step()
+        if scheduler:
+            scheduler.step()
+        show(name, step, w.detach())
+
+
+def rates(name, make):
+    w = torch.nn.Parameter(torch.tensor(START))
+    rule = torch.optim.SGD([w], lr=0.1)
+    scheduler = make(rule)
+    for step in range(N_STEPS):
+        show(name, step, [scheduler.get_last_lr()[0]] * 3)
+        rule.step()
+        scheduler.step()
+
+
+def clipping():
+    w = torch.nn.Parameter(torch.tensor(START))
+    for step, largest in enumerate([0.5, 2.0, 100.0]):
+        w.grad = gradient(w.detach())
+        norm = torch.nn.utils.clip_grad_norm_([w], largest)
+        show("clip_norm.norm", step, [norm] * 3)
+        show("clip_norm", step, w.grad)
+        w.grad = gradient(w.detach())
+        torch.nn.utils.clip_grad_value_([w], largest)
+        show("clip_value", step, w.grad)
+
+
+print("# torch", torch.__version__)
+optim, schedulers = torch.optim, torch.optim.lr_scheduler
+train("sgd", lambda w: optim.SGD(w, lr=0.05))
+train("heavy_ball", lambda w: optim.SGD(w, lr=0.05, momentum=0.8))
+train("nesterov", lambda w: optim.SGD(w, lr=0.05, momentum=0.8, nesterov=True))
+train("sgd_decay", lambda w: optim.SGD(w, lr=0.05, weight_decay=0.1))
+train("heavy_ball_decay", lambda w: optim.SGD(w, lr=0.05, momentum=0.8, weight_decay=0.1))
+train("adagrad", lambda w: optim.Adagrad(w, lr=0.3, eps=1e-3))
+train("rms_prop", lambda w: optim.RMSprop(w, lr=0.02, alpha=0.9, eps=1e-3))
+train("adam", lambda w: optim.Adam(w, lr=0.1, betas=(0.8, 0.95), eps=1e-3))
+train("adam_decay", lambda w: optim.Adam(w, lr=0.1, betas=(0.8, 0.95), eps=1e-3, weight_decay=0.1))
+train("adam_w", lambda w: optim.AdamW(w, lr=0.1, betas=(0.8, 0.95), eps=1e-3, weight_decay=0.2))
+train("sgd_clip_value", lambda w: optim.SGD(w, lr=0.05), clip=lambda w: torch.nn.utils.clip_grad_value_(w, 0.4))
+train("adam_cosine", lambda w: optim.Adam(w, lr=0.1), schedule=lambda rule: schedulers.CosineAnnealingLR(rule, 20, 0.01))
+rates("steps", lambda rule: schedulers.StepLR(rule, step_size=6, gamma=0.3))
+rates("exponential", lambda rule: schedulers.ExponentialLR(rule, gamma=0.9))
+rates("cosine", lambda rule: schedulers.CosineAnnealingLR(rule, T_max=20, eta_min=0.01))
+rates("warm_up", lambda rule: schedulers.LinearLR(rule, start_factor=1 / 8, total_iters=7))
+clipping()

@@ -3,6 +3,7 @@
 //! few bytes could be any number of lines.
 
 use std::{
+    collections::VecDeque,
     io::{self, Read},
     path::Path,
 };
@@ -137,10 +138,11 @@ pub fn read_from<T: Target>(name: &str, bytes: impl Read, format: &Format) -> Re
 
 /// The rows of a file, one at a time.
 struct Rows<R> {
-    reader: Reader<R>,
+    reader: Reader<Lines<R>>,
     file: String,
     /// The row that was read last.
     record: ByteRecord,
+    start: Start,
 }
 
 impl<R: Read> Rows<R> {
@@ -150,18 +152,20 @@ impl<R: Read> Rows<R> {
             .flexible(true)
             .trim(Trim::All)
             .delimiter(format.delimiter)
-            .from_reader(bytes);
-        Rows { reader, file: name.to_owned(), record: ByteRecord::new() }
+            .from_reader(Lines::new(bytes));
+        Rows { reader, file: name.to_owned(), record: ByteRecord::new(), start: Start { offset: 0, line: 1 } }
     }
 
     /// Reads the next row, if there is one.
     fn advance(&mut self) -> Result<bool, DataError> {
-        let Rows { reader, record, .. } = self;
-        let read = reader.read_byte_record(record);
-        read.map_err(|error| {
-            let place = self.place(self.reader.position().byte());
+        let is_read = self.reader.read_byte_record(&mut self.record).map_err(|error| {
+            let place = self.place(self.reader.get_ref().next.offset);
             DataError::Unreadable { place, source: io::Error::from(error) }
-        })
+        })?;
+        if let Some(position) = self.record.position().filter(|_| is_read) {
+            self.start = self.reader.get_mut().start_after(position.byte()).unwrap_or(self.start);
+        }
+        Ok(is_read)
     }
 
     /// The position of the column of targets in the first row, which has been read.
@@ -184,8 +188,12 @@ impl<R: Read> Rows<R> {
     }
 
     fn expect_cells(&self, expected: usize) -> Result<(), DataError> {
-        let (found, (place, line)) = (self.record.len(), self.start());
-        if found == expected { Ok(()) } else { Err(DataError::Row { place, line, expected, found }) }
+        let (found, Start { offset, line }) = (self.record.len(), self.start);
+        if found == expected {
+            Ok(())
+        } else {
+            Err(DataError::Row { place: self.place(offset), line, expected, found })
+        }
     }
 
     /// The number in a column of the last row.
@@ -194,7 +202,7 @@ impl<R: Read> Rows<R> {
         let number =
             str::from_utf8(text).ok().and_then(|text| text.parse().ok()).filter(|number: &T| number.is_finite());
         number.ok_or_else(|| {
-            let ((place, line), column) = (self.start(), column + 1);
+            let (place, line, column) = (self.place(self.start.offset), self.start.line, column + 1);
             if text.is_empty() {
                 return DataError::EmptyCell { place, line, column };
             }
@@ -203,13 +211,54 @@ impl<R: Read> Rows<R> {
         })
     }
 
-    /// Where the last row begins, and on which line.
-    fn start(&self) -> (Place, u64) {
-        let position = self.record.position().expect("invariant: a row was read");
-        (self.place(position.byte()), position.line())
-    }
-
     fn place(&self, offset: u64) -> Place {
         Place { file: self.file.clone(), offset, stream: Stream::Plain }
+    }
+}
+
+/// The first byte of a line, and the number of that line, counted from 1.
+#[derive(Debug, Clone, Copy)]
+struct Start {
+    offset: u64,
+    line: u64,
+}
+
+/// Bytes that are looked at on their way: the parser says where it stopped before a row, which is ahead of empty lines and
+/// in the middle of `\r\n`.
+struct Lines<R> {
+    bytes: R,
+    next: Start,
+    is_in_break: bool,
+    /// Of lines that are not empty and that the parser has not gone through yet.
+    starts: VecDeque<Start>,
+}
+
+impl<R> Lines<R> {
+    fn new(bytes: R) -> Lines<R> {
+        Lines { bytes, next: Start { offset: 0, line: 1 }, is_in_break: true, starts: VecDeque::new() }
+    }
+
+    /// The first start at or after `offset`; those before it are forgotten.
+    fn start_after(&mut self, offset: u64) -> Option<Start> {
+        while self.starts.front().is_some_and(|start| start.offset < offset) {
+            self.starts.pop_front();
+        }
+        self.starts.front().copied()
+    }
+}
+
+impl<R: Read> Read for Lines<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n_bytes = self.bytes.read(buffer)?;
+        for byte in &buffer[..n_bytes] {
+            let is_break = matches!(byte, b'\r' | b'\n');
+            if self.is_in_break && !is_break {
+                self.starts.push_back(self.next);
+            }
+            self.is_in_break = is_break;
+            self.next.offset += 1;
+            self.next.line += u64::from(*byte == b'\n');
+        }
+        Ok(n_bytes)
     }
 }

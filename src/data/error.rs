@@ -218,6 +218,30 @@ pub enum DataError {
     },
 }
 
+impl DataError {
+    /// The byte of a file that is wrong, if one is.
+    ///
+    /// # Example
+    /// ```
+    /// let error = pullback::data::idx::read_from("empty", &[][..]).unwrap_err();
+    /// assert_eq!(error.place().map(|place| (place.file.as_str(), place.offset)), Some(("empty", 0)));
+    /// ```
+    pub fn place(&self) -> Option<&Place> {
+        match self {
+            DataError::Unreadable { place, .. }
+            | DataError::Truncated { place, .. }
+            | DataError::Oversized { place }
+            | DataError::Number { place, .. }
+            | DataError::ElementType { place, .. }
+            | DataError::TooLarge { place, .. }
+            | DataError::Row { place, .. }
+            | DataError::EmptyCell { place, .. }
+            | DataError::Cell { place, .. } => Some(place),
+            _ => None,
+        }
+    }
+}
+
 fn describe(range: &RangeInclusive<u64>) -> String {
     let (low, high) = (range.start(), range.end());
     if low == high { low.to_string() } else { format!("in {low}..={high}") }

@@ -8,8 +8,8 @@ use crate::data::{DataError, Dataset};
 
 /// A network with random weights: hₖ = tanh(Wₖ·hₖ₋₁ + bₖ), and the last layer without the tanh.
 ///
-/// Weights are normal with variance 1 / fan_in, so that sums have a variance of about one; biases are normal with
-/// variance 1/4. Examples for it are normal.
+/// Weights are normal with variance 1 / fan_in, so that sums have a variance of about one at most; biases are normal with
+/// variance 1/16, which is small beside that. Examples for it are normal.
 ///
 /// # Source
 /// Gardner and Derrida, *Three unfinished works on the optimal storage capacity of networks*, 1989; Saad and Solla,
@@ -87,7 +87,7 @@ impl Teacher {
     }
 
     /// `n` normal examples; the label of each is the position of the greatest output, the first of equal ones. With one
-    /// output it is whether that is positive.
+    /// output it is whether that is positive. Some labels may be rarer than others, or absent.
     ///
     /// # Shapes
     /// `x: [n, features]`, `y: [n]`
@@ -122,7 +122,7 @@ impl Layer {
     fn new(n_inputs: usize, n_outputs: usize, normal: &mut Normal) -> Layer {
         let scale = 1.0 / libm::sqrt(n_inputs as f64);
         let weights = (0..n_outputs).map(|_| normal.vector(n_inputs).into_iter().map(|w| w * scale).collect());
-        Layer { weights: weights.collect(), biases: normal.vector(n_outputs).into_iter().map(|b| b / 2.0).collect() }
+        Layer { weights: weights.collect(), biases: normal.vector(n_outputs).into_iter().map(|b| b / 4.0).collect() }
     }
 
     fn apply(&self, inputs: &[f64]) -> Vec<f64> {

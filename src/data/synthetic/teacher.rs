@@ -6,10 +6,10 @@ use ndarray::{Array1, Array2, ArrayView2, Axis};
 use super::draw::{Normal, dot, expect_length, expect_some};
 use crate::data::{DataError, Dataset};
 
-/// A network with random weights: hₖ = tanh(Wₖ·hₖ₋₁ + bₖ), and the last layer without the tanh.
+/// A network with random weights: hₖ = tanh(Wₖ·hₖ₋₁), and the last layer without the tanh.
 ///
-/// Weights are normal with variance 1 / fan_in, so that sums have a variance of about one at most; biases are normal with
-/// variance 1/16, which is small beside that. Examples for it are normal.
+/// Weights are normal with variance 1 / fan_in, so that sums have a variance of about one at most; there are no biases, so
+/// that no output is great for all examples. Examples for it are normal.
 ///
 /// # Source
 /// Gardner and Derrida, *Three unfinished works on the optimal storage capacity of networks*, 1989; Saad and Solla,
@@ -31,15 +31,12 @@ pub struct Teacher {
     n_features: usize,
 }
 
+/// One row of weights for each output.
 #[derive(Debug, Clone, PartialEq)]
-struct Layer {
-    /// One row of weights for each output.
-    weights: Vec<Vec<f64>>,
-    biases: Vec<f64>,
-}
+struct Layer(Vec<Vec<f64>>);
 
 impl Teacher {
-    /// A network of those widths: features, hidden layers, outputs. With two widths it is affine.
+    /// A network of those widths: features, hidden layers, outputs. With two widths it is linear.
     ///
     /// # Errors
     /// There are fewer than two widths, or one is 0.
@@ -102,7 +99,7 @@ impl Teacher {
     }
 
     fn apply(&self, x: ArrayView2<'_, f32>) -> Array2<f32> {
-        let n_outputs = self.layers.last().map_or(0, |layer| layer.biases.len());
+        let n_outputs = self.layers.last().map_or(0, |layer| layer.0.len());
         let mut outputs = Vec::with_capacity(x.nrows() * n_outputs);
         for row in x.rows() {
             let mut values: Vec<f64> = row.iter().map(|x| f64::from(*x)).collect();
@@ -121,12 +118,12 @@ impl Teacher {
 impl Layer {
     fn new(n_inputs: usize, n_outputs: usize, normal: &mut Normal) -> Layer {
         let scale = 1.0 / libm::sqrt(n_inputs as f64);
-        let weights = (0..n_outputs).map(|_| normal.vector(n_inputs).into_iter().map(|w| w * scale).collect());
-        Layer { weights: weights.collect(), biases: normal.vector(n_outputs).into_iter().map(|b| b / 4.0).collect() }
+        let row = |_| normal.vector(n_inputs).into_iter().map(|weight| weight * scale).collect();
+        Layer((0..n_outputs).map(row).collect())
     }
 
     fn apply(&self, inputs: &[f64]) -> Vec<f64> {
-        self.weights.iter().zip(&self.biases).map(|(weights, bias)| dot(weights, inputs) + bias).collect()
+        self.0.iter().map(|weights| dot(weights, inputs)).collect()
     }
 }
 

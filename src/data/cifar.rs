@@ -144,10 +144,8 @@ impl Examples {
     ) -> Result<(), DataError> {
         let labels = kind.labels();
         let mut record = vec![0; labels.len() + N_PIXELS];
-        for position in 0.. {
-            if n_expected == Some(position) {
-                return source.expect_end();
-            }
+        let mut n_read = 0;
+        while n_expected != Some(n_read) {
             let start = source.place().offset;
             let n_bytes = source.fill(&mut record)?;
             // The labels come first, and wrong ones say more about what a file is than its length does.
@@ -159,14 +157,15 @@ impl Examples {
                 return Ok(());
             }
             if n_bytes < record.len() {
-                let n_records = n_expected.unwrap_or(position + 1) as u64;
+                let n_records = n_expected.unwrap_or(n_read + 1) as u64;
                 let expected = n_records * record.len() as u64;
                 return Err(DataError::Truncated { place: source.place(), expected });
             }
             self.labels.push(i64::from(record[kind.position()]));
             self.pixels.extend(record[labels.len()..].iter().map(|pixel| f32::from(*pixel) / 255.0));
+            n_read += 1;
         }
-        unreachable!("invariant: a file ends before positions do")
+        source.expect_end()
     }
 
     fn finish(self) -> Dataset {

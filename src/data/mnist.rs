@@ -27,6 +27,9 @@ const MAX_LABEL: u64 = 9;
 /// A file is absent, is no IDX file of bytes (see [`idx::read`](super::idx::read)), has other sizes than 28×28, labels
 /// beyond 9, or not as many labels as there are images.
 ///
+/// # Complexity
+/// A pixel takes four bytes instead of one, and three times that may be held for a moment while the result grows.
+///
 /// # Source
 /// LeCun, Bottou, Bengio and Haffner, *Gradient-based learning applied to document recognition*, 1998. Xiao, Rasul and
 /// Vollgraf, *Fashion-MNIST: a novel image dataset for benchmarking machine learning algorithms*, 2017.

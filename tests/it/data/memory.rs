@@ -95,6 +95,26 @@ fn a_bomb_of_digits_stops_at_its_limit() {
     assert!(held <= (64 << 20) + CONSTANT, "{held}");
 }
 
+/// Members of gzip that hold nothing are gone through without depth and without being held.
+#[test]
+fn many_empty_members_cost_nothing() {
+    let file = bytes::idx(8, &[2], &[1, 2]);
+    let members = [bytes::gzip(&file), bytes::gzip(&[]).repeat(100_000)].concat();
+    let (result, held) = peak(|| idx::read_from("members", &members[..]));
+    assert_eq!(result.unwrap(), idx::read_from("plain", &file[..]).unwrap());
+    assert!(held <= CONSTANT, "{held}");
+}
+
+/// A row of many lines is held once, with where its lines begin.
+#[test]
+fn a_quoted_cell_of_many_lines_costs_a_multiple_of_its_size() {
+    let text = format!("a,b\n1,\"{}\"\n", "x\n".repeat(200_000));
+    let (result, held) = peak(|| csv::read_from::<i64>("f", text.as_bytes(), &Format::of("a")));
+    let error = result.unwrap_err();
+    assert!(matches!(error, DataError::Cell { line: 2, column: 2, .. }), "{error}");
+    assert!(held <= 32 * text.len() + CONSTANT, "{held}");
+}
+
 /// What is held is in proportion to a file that is good, too.
 #[test]
 fn good_files_cost_a_multiple_of_their_size() {

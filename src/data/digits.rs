@@ -1,16 +1,18 @@
 //! Handwritten digits. In: gzipped lines of 64 pixels and a label, one copy of which is embedded. Out: a [`Dataset`].
 //! It does not split or shuffle.
 
-use std::io::Read;
+use std::io::{self, Read};
 
-use csv::{ByteRecord, ReaderBuilder};
-use flate2::read::GzDecoder;
+use ::csv::{ByteRecord, Position, ReaderBuilder};
+use flate2::read::MultiGzDecoder;
 use ndarray::{Array1, Array2};
 
 use super::{DataError, Dataset};
 
 static EMBEDDED: &[u8] = include_bytes!("digits.csv.gz");
 
+/// Where reading stops: gzip makes a thousand bytes out of one, and the lines say nowhere how many they are.
+const MAX_BYTES: u64 = 1 << 24;
 const N_PIXELS: usize = 64;
 const N_FIELDS: usize = N_PIXELS + 1;
 const MAX_PIXEL: i64 = 16;
@@ -44,7 +46,7 @@ pub fn digits() -> Dataset {
 /// Pixels are divided by 16. Blank lines are skipped.
 ///
 /// # Errors
-/// The bytes cannot be read or decompressed, a line has not 65 fields, a field is no integer or out of its range.
+/// The bytes cannot be read or decompressed, are more than 16 MiB then (about 100,000 digits), a line has not 65 fields, a field is no integer or out of its range.
 ///
 /// # Example
 /// ```
@@ -53,12 +55,13 @@ pub fn digits() -> Dataset {
 /// assert!(matches!(read_digits(plain_text), Err(DataError::Read { line: 0, .. })));
 /// ```
 pub fn read_digits(gzipped: impl Read) -> Result<Dataset, DataError> {
-    let mut lines = ReaderBuilder::new().has_headers(false).flexible(true).from_reader(GzDecoder::new(gzipped));
+    let bounded = Bounded { bytes: MultiGzDecoder::new(gzipped), n_left: MAX_BYTES };
+    let mut lines = ReaderBuilder::new().has_headers(false).flexible(true).from_reader(bounded);
     let (mut pixels, mut labels) = (Vec::new(), Vec::new());
     let mut record = ByteRecord::new();
     let mut line = 0;
     while lines.read_byte_record(&mut record).map_err(|source| DataError::Read { line, source })? {
-        line = record.position().map_or(line + 1, csv::Position::line);
+        line = record.position().map_or(line + 1, Position::line);
         labels.push(read_line(&record, line, &mut pixels)?);
     }
     let x = Array2::from_shape_vec((labels.len(), N_PIXELS), pixels).expect("invariant: 64 pixels for each label");
@@ -83,4 +86,21 @@ fn read_integer(record: &ByteRecord, line: u64, position: usize, max: i64) -> Re
     let field = position + 1;
     let value: i64 = text.parse().map_err(|_| DataError::NotInteger { line, field, text: text.to_string() })?;
     if (0..=max).contains(&value) { Ok(value) } else { Err(DataError::OutOfRange { line, field, value, max }) }
+}
+
+/// Bytes that end with an error where there are too many.
+struct Bounded<R> {
+    bytes: R,
+    n_left: u64,
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n_bytes = self.bytes.read(buffer)?;
+        match self.n_left.checked_sub(n_bytes as u64) {
+            Some(n_left) => self.n_left = n_left,
+            None => return Err(io::Error::from(io::ErrorKind::FileTooLarge)),
+        }
+        Ok(n_bytes)
+    }
 }

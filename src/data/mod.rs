@@ -1,21 +1,36 @@
-//! Examples to learn from. In: rows and labels, or bytes that hold them. Out: [`Dataset`], its parts and its
-//! minibatches. Nothing here sees a graph, and nothing touches the network.
+//! Examples to learn from. In: rows and labels, bytes that hold them, or a seed to draw them from. Out: [`Dataset`], its
+//! parts and its minibatches. Nothing here sees a graph, and nothing touches the network.
+//!
+//! A reader takes no file on trust: what is cut short, too long or not what its header says is an error with the file and
+//! the byte ([`Place`]), and memory is asked for as bytes arrive, never as a header claims them.
 
 mod batches;
+pub mod cifar;
+pub mod csv;
 mod digits;
 mod error;
+pub mod idx;
+pub mod mnist;
+mod place;
+mod source;
+mod standardization;
+pub mod synthetic;
+mod target;
 #[cfg(test)]
 mod tests;
 
-use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, s};
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 
 pub use batches::{Batch, Batches};
 pub use digits::{digits, read_digits};
 pub use error::DataError;
+pub use place::{Place, Stream};
+pub use standardization::Standardization;
+pub use target::Target;
 
-/// Examples, one a row, with a label each.
+/// Examples, one a row, with a label (`i64`, as is assumed where nothing is said) or a real-valued target (`f32`) each.
 ///
 /// # Shapes
 /// `x: [examples, features]`, `y: [examples]`
@@ -33,26 +48,26 @@ pub use error::DataError;
 /// # }
 /// ```
 #[derive(Debug, Clone, PartialEq)]
-pub struct Dataset {
+pub struct Dataset<T = i64> {
     x: Array2<f32>,
-    y: Array1<i64>,
+    y: Array1<T>,
 }
 
 /// A dataset in two parts, no example in both.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Split {
+pub struct Split<T = i64> {
     /// To learn from.
-    pub train: Dataset,
+    pub train: Dataset<T>,
     /// To measure on.
-    pub test: Dataset,
+    pub test: Dataset<T>,
 }
 
-impl Dataset {
-    /// The examples `x` with the labels `y`.
+impl<T: Target> Dataset<T> {
+    /// The examples `x` with the labels or targets `y`.
     ///
     /// # Errors
     /// There are not as many labels as rows.
-    pub fn new(x: Array2<f32>, y: Array1<i64>) -> Result<Dataset, DataError> {
+    pub fn new(x: Array2<f32>, y: Array1<T>) -> Result<Dataset<T>, DataError> {
         if x.nrows() != y.len() {
             return Err(DataError::Labels { n_rows: x.nrows(), n_labels: y.len() });
         }
@@ -64,8 +79,8 @@ impl Dataset {
         self.x.view()
     }
 
-    /// The labels, `[examples]`.
-    pub fn y(&self) -> ArrayView1<'_, i64> {
+    /// The labels or targets, `[examples]`.
+    pub fn y(&self) -> ArrayView1<'_, T> {
         self.y.view()
     }
 
@@ -84,7 +99,7 @@ impl Dataset {
     ///
     /// # Errors
     /// The fraction is not in [0, 1]. At either end one part is empty.
-    pub fn split(&self, test_fraction: f64, seed: u64) -> Result<Split, DataError> {
+    pub fn split(&self, test_fraction: f64, seed: u64) -> Result<Split<T>, DataError> {
         if !(0.0..=1.0).contains(&test_fraction) {
             return Err(DataError::Fraction { fraction: test_fraction });
         }
@@ -95,8 +110,14 @@ impl Dataset {
         Ok(Split { train: self.select(train), test: self.select(test) })
     }
 
+    /// The first `n` examples, or all if there are not as many.
+    pub fn first(&self, n: usize) -> Dataset<T> {
+        let n = n.min(self.len());
+        Dataset { x: self.x.slice(s![..n, ..]).to_owned(), y: self.y.slice(s![..n]).to_owned() }
+    }
+
     /// The examples at those positions, in that order.
-    fn select(&self, positions: &[usize]) -> Dataset {
+    fn select(&self, positions: &[usize]) -> Dataset<T> {
         Dataset { x: self.x.select(Axis(0), positions), y: self.y.select(Axis(0), positions) }
     }
 }

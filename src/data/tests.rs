@@ -91,7 +91,7 @@ fn bytes_that_are_no_gzip_or_end_early_are_refused() {
 
 #[test]
 fn labels_must_be_as_many_as_rows() {
-    let error = Dataset::new(Array2::zeros((3, 2)), Array1::zeros(2)).unwrap_err();
+    let error = Dataset::new(Array2::zeros((3, 2)), Array1::<i64>::zeros(2)).unwrap_err();
     assert!(matches!(error, DataError::Labels { n_rows: 3, n_labels: 2 }), "{error}");
 }
 

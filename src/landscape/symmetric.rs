@@ -180,7 +180,7 @@ mod tests {
         assert_eq!(eigenvalues(Array2::zeros((3, 3))), [0.0; 3]);
         assert_eq!(eigenvalues(Array2::from_elem((1, 1), -7.0)), [-7.0]);
         assert_eq!(eigenvalues(Array2::eye(4)), [1.0; 4]);
-        assert_eq!(eigenvalues(Array2::zeros((0, 0))), []);
+        assert_eq!(eigenvalues(Array2::zeros((0, 0))), [] as [f64; 0]);
         let graded = Tridiagonal { diagonal: vec![1.0, 1e-8, 1e-16], off_diagonal: vec![1e-5, 1e-13] };
         let (values, _) = graded.eigen(Array2::zeros((0, 3)));
         assert!((values.iter().sum::<f64>() - 1.000_000_01).abs() < 1e-15);

@@ -1,5 +1,6 @@
 //! What a call costs of memory: nothing, from the second of its shapes on. The allocator of this binary counts what is
-//! asked for while a test looks, by the thread of that test and by the workers of programs.
+//! asked for while a test looks, by the thread of that test and by the workers of programs; and it weighs what a thread
+//! holds, for tests of what is read.
 
 #![allow(unsafe_code, reason = "an allocator is a promise that the compiler cannot check")]
 
@@ -38,29 +39,38 @@ thread_local! {
     static IS_LOOKING: Cell<bool> = const { Cell::new(false) };
     /// Whether this thread is about to find out its name, which must not count.
     static IS_ASKING: Cell<bool> = const { Cell::new(false) };
+    /// Whether this thread's memory is weighed.
+    static IS_WEIGHED: Cell<bool> = const { Cell::new(false) };
+    /// How many bytes this thread holds more than when weighing began, and the most that it did.
+    static HELD: Cell<isize> = const { Cell::new(0) };
+    static MOST_HELD: Cell<isize> = const { Cell::new(0) };
 }
 
 // SAFETY: every call is the system allocator's; counting allocates nothing and does not unwind.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         note();
+        weigh(layout.size(), 0);
         // SAFETY: by this function's contract.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         note();
+        weigh(layout.size(), 0);
         // SAFETY: by this function's contract.
         unsafe { System.alloc_zeroed(layout) }
     }
 
     unsafe fn realloc(&self, start: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         note();
+        weigh(size, layout.size());
         // SAFETY: by this function's contract.
         unsafe { System.realloc(start, layout, size) }
     }
 
     unsafe fn dealloc(&self, start: *mut u8, layout: Layout) {
+        weigh(0, layout.size());
         // SAFETY: by this function's contract.
         unsafe { System.dealloc(start, layout) }
     }
@@ -70,6 +80,25 @@ fn note() {
     if IS_ON.load(Ordering::SeqCst) && is_looked_at() {
         N_ALLOCATIONS.fetch_add(1, Ordering::SeqCst);
     }
+}
+
+/// Memory that is moved is held twice for a moment.
+fn weigh(n_taken: usize, n_freed: usize) {
+    if IS_WEIGHED.get() {
+        let held = HELD.get() + n_taken as isize;
+        MOST_HELD.set(MOST_HELD.get().max(held));
+        HELD.set(held - n_freed as isize);
+    }
+}
+
+/// What `work` returns, and how many bytes it held at most at once, by this thread.
+pub(crate) fn peak<R>(work: impl FnOnce() -> R) -> (R, usize) {
+    HELD.set(0);
+    MOST_HELD.set(0);
+    IS_WEIGHED.set(true);
+    let result = work();
+    IS_WEIGHED.set(false);
+    (result, MOST_HELD.get().unsigned_abs())
 }
 
 /// Whether this thread is the test's or a worker's: other tests of this process run at the same time.
@@ -126,6 +155,16 @@ fn allocations_are_counted() {
             assert_eq!(found, want, "{name}");
         });
     }
+}
+
+/// The scale shows what is held at once, and both places of what is moved.
+#[test]
+fn memory_is_weighed() {
+    let hold = |n: usize| std::hint::black_box(vec![0u8; n]);
+    assert_eq!(peak(|| ()).1, 0);
+    assert_eq!(peak(|| drop((hold(100), hold(50)))).1, 150);
+    assert_eq!(peak(|| [100, 50].map(|n| drop(hold(n)))).1, 100);
+    assert_eq!(peak(|| hold(100).reserve_exact(200)).1, 400);
 }
 
 /// A network with steps of every kind, and its results.

@@ -11,6 +11,7 @@ mod allocation;
 mod autodiff;
 mod checked;
 mod compiled;
+mod data;
 mod diagnostics;
 mod epilogue;
 mod gradients;

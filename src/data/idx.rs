@@ -1,0 +1,243 @@
+//! IDX files, the format of MNIST. In: bytes, gzip or not. Out: an [`IdxArray`] of the type and the sizes that the header
+//! says. It does not know what the numbers mean; [`mnist`](super::mnist) does.
+
+use std::{io::Read, path::Path};
+
+use ndarray::{ArrayD, IxDyn};
+
+use super::{DataError, source::Source};
+
+/// How many bytes are read at once; a multiple of the size of every element.
+const CHUNK: usize = 1 << 16;
+/// The two zeros, the type and the rank.
+const N_MAGIC: u64 = 4;
+/// The bytes of a size.
+const N_SIZE: u64 = 4;
+
+/// The array of an IDX file.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum IdxArray {
+    /// Type 0x08.
+    U8(ArrayD<u8>),
+    /// Type 0x09.
+    I8(ArrayD<i8>),
+    /// Type 0x0b.
+    I16(ArrayD<i16>),
+    /// Type 0x0c.
+    I32(ArrayD<i32>),
+    /// Type 0x0d.
+    F32(ArrayD<f32>),
+    /// Type 0x0e.
+    F64(ArrayD<f64>),
+}
+
+impl IdxArray {
+    /// The sizes of its axes.
+    pub fn shape(&self) -> &[usize] {
+        match self {
+            IdxArray::U8(array) => array.shape(),
+            IdxArray::I8(array) => array.shape(),
+            IdxArray::I16(array) => array.shape(),
+            IdxArray::I32(array) => array.shape(),
+            IdxArray::F32(array) => array.shape(),
+            IdxArray::F64(array) => array.shape(),
+        }
+    }
+}
+
+/// Reads an IDX file of any type and rank.
+///
+/// The header is 0, 0, the type of the elements, the rank r, and r sizes; the elements follow in row-major order. All
+/// numbers are big-endian. A rank of 0 is one element.
+///
+/// # Errors
+/// The file cannot be opened, read or decompressed, has another magic number or an unknown type, or is shorter or longer
+/// than its header says. Of a gzip file no more is decompressed than one byte after that.
+///
+/// # Complexity
+/// Memory at most four times the bytes that are there, whatever the header claims.
+///
+/// # Source
+/// LeCun, Cortes and Burges, *The MNIST database of handwritten digits*, 1998, "the IDX file format".
+pub fn read(path: impl AsRef<Path>) -> Result<IdxArray, DataError> {
+    let mut source = Source::open(path.as_ref())?;
+    let header = Header::read(&mut source)?;
+    header.read_array(&mut source)
+}
+
+/// [`read`] from anything that gives bytes. `name` stands for the path in errors.
+///
+/// # Errors
+/// As for [`read`].
+///
+/// # Example
+/// ```
+/// use ndarray::array;
+/// use pullback::data::idx::{IdxArray, read_from};
+/// let bytes = [0, 0, 0x0b, 2, 0, 0, 0, 1, 0, 0, 0, 2, 0x01, 0x02, 0xff, 0xff];
+/// assert_eq!(read_from("pair", &bytes[..]).unwrap(), IdxArray::I16(array![[258, -1]].into_dyn()));
+/// let error = read_from("pair", &bytes[..15]).unwrap_err();
+/// assert_eq!(error.to_string(), "pair, byte 15: the file ends, but should have 16 bytes or more");
+/// ```
+pub fn read_from(name: &str, bytes: impl Read) -> Result<IdxArray, DataError> {
+    let mut source = Source::new(name, bytes)?;
+    let header = Header::read(&mut source)?;
+    header.read_array(&mut source)
+}
+
+/// What an IDX file says that it holds.
+pub(super) struct Header {
+    element: Element,
+    shape: Vec<usize>,
+    n_elements: usize,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Element {
+    U8,
+    I8,
+    I16,
+    I32,
+    F32,
+    F64,
+}
+
+impl Header {
+    /// Reads the magic number and the sizes; their product fits the address space.
+    fn read<R: Read>(source: &mut Source<R>) -> Result<Header, DataError> {
+        let mut magic = [0; N_MAGIC as usize];
+        source.fill_exactly(&mut magic, N_MAGIC)?;
+        for (offset, byte) in (0..).zip(&magic[..2]) {
+            source.expect_number(offset, "the byte", 0..=0, u64::from(*byte))?;
+        }
+        let element = Element::from_code(magic[2])
+            .ok_or_else(|| DataError::ElementType { place: source.place_at(2), found: magic[2] })?;
+        let (shape, n_elements) = read_shape(source, magic[3], element.n_bytes())?;
+        Ok(Header { element, shape, n_elements })
+    }
+
+    /// Reads a header of bytes whose axes have the sizes in `expected`, or any where there is none.
+    pub(super) fn read_bytes_of<R: Read>(
+        source: &mut Source<R>,
+        expected: &[(&'static str, Option<usize>)],
+    ) -> Result<Header, DataError> {
+        let header = Header::read(source)?;
+        source.expect_number(2, "the type of the elements", 0x08..=0x08, header.element.code().into())?;
+        let n_axes = expected.len() as u64;
+        source.expect_number(3, "the number of axes", n_axes..=n_axes, header.shape.len() as u64)?;
+        for ((axis, (what, size)), found) in (0..).zip(expected).zip(&header.shape) {
+            let size = size.map_or(*found, |size| size) as u64;
+            source.expect_number(N_MAGIC + axis * N_SIZE, what, size..=size, *found as u64)?;
+        }
+        Ok(header)
+    }
+
+    pub(super) fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    fn read_array<R: Read>(&self, source: &mut Source<R>) -> Result<IdxArray, DataError> {
+        Ok(match self.element {
+            Element::U8 => IdxArray::U8(self.read_elements(source, u8::from_be_bytes)?),
+            Element::I8 => IdxArray::I8(self.read_elements(source, i8::from_be_bytes)?),
+            Element::I16 => IdxArray::I16(self.read_elements(source, i16::from_be_bytes)?),
+            Element::I32 => IdxArray::I32(self.read_elements(source, i32::from_be_bytes)?),
+            Element::F32 => IdxArray::F32(self.read_elements(source, f32::from_be_bytes)?),
+            Element::F64 => IdxArray::F64(self.read_elements(source, f64::from_be_bytes)?),
+        })
+    }
+
+    fn read_elements<R: Read, T, const N: usize>(
+        &self,
+        source: &mut Source<R>,
+        decode: fn([u8; N]) -> T,
+    ) -> Result<ArrayD<T>, DataError> {
+        let elements = self.read_list(source, |bytes| decode(*bytes))?;
+        let array = ArrayD::from_shape_vec(IxDyn(&self.shape), elements);
+        Ok(array.expect("invariant: as many elements were read as the shape has, which is addressable"))
+    }
+
+    /// Reads all elements, of `N` bytes each, and checks that nothing follows. The list grows as bytes arrive.
+    pub(super) fn read_list<R: Read, T, const N: usize>(
+        &self,
+        source: &mut Source<R>,
+        decode: impl Fn(&[u8; N]) -> T,
+    ) -> Result<Vec<T>, DataError> {
+        let expected = source.place().offset + (self.n_elements as u64) * N as u64;
+        let mut elements: Vec<T> = Vec::new();
+        let mut chunk = vec![0; CHUNK.min(self.n_elements * N)];
+        while elements.len() < self.n_elements {
+            let n_more = (self.n_elements - elements.len()).min(chunk.len() / N);
+            let bytes = &mut chunk[..n_more * N];
+            source.fill_exactly(bytes, expected)?;
+            grow(&mut elements, n_more, self.n_elements);
+            let (groups, _) = bytes.as_chunks::<N>();
+            elements.extend(groups.iter().map(&decode));
+        }
+        source.expect_end()?;
+        Ok(elements)
+    }
+}
+
+impl Element {
+    const ALL: [Element; 6] = [Element::U8, Element::I8, Element::I16, Element::I32, Element::F32, Element::F64];
+
+    fn from_code(code: u8) -> Option<Element> {
+        Element::ALL.into_iter().find(|element| element.code() == code)
+    }
+
+    fn code(self) -> u8 {
+        match self {
+            Element::U8 => 0x08,
+            Element::I8 => 0x09,
+            Element::I16 => 0x0b,
+            Element::I32 => 0x0c,
+            Element::F32 => 0x0d,
+            Element::F64 => 0x0e,
+        }
+    }
+
+    fn n_bytes(self) -> usize {
+        match self {
+            Element::U8 | Element::I8 => 1,
+            Element::I16 => 2,
+            Element::I32 | Element::F32 => 4,
+            Element::F64 => 8,
+        }
+    }
+}
+
+/// The sizes and their product. A size of 0 makes the product 0, but the others must be addressable all the same, since
+/// an array's strides are made of them.
+fn read_shape<R: Read>(source: &mut Source<R>, rank: u8, n_bytes: usize) -> Result<(Vec<usize>, usize), DataError> {
+    let header_end = N_MAGIC + u64::from(rank) * N_SIZE;
+    let mut shape = Vec::new();
+    let mut n_addressed = n_bytes;
+    for _ in 0..rank {
+        let place = source.place();
+        let mut size = [0; N_SIZE as usize];
+        source.fill_exactly(&mut size, header_end)?;
+        let found = u32::from_be_bytes(size);
+        let size = usize::try_from(found).ok();
+        let product = size.and_then(|size| n_addressed.checked_mul(size.max(1)));
+        match (size, product) {
+            (Some(size), Some(product)) if isize::try_from(product).is_ok() => {
+                n_addressed = product;
+                shape.push(size);
+            }
+            _ => return Err(DataError::TooLarge { place, found: found.into() }),
+        }
+    }
+    let n_elements = shape.iter().product();
+    Ok((shape, n_elements))
+}
+
+/// Makes room for `n_more`, at least doubling, but never for more than `n_elements` in all.
+fn grow<T>(elements: &mut Vec<T>, n_more: usize, n_elements: usize) {
+    let n_needed = elements.len() + n_more;
+    if n_needed > elements.capacity() {
+        let n_wanted = n_needed.max(2 * elements.len()).min(n_elements);
+        elements.reserve_exact(n_wanted - elements.len());
+    }
+}

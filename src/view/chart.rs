@@ -78,7 +78,7 @@ pub(super) enum Layer {
 }
 
 /// A picture with two axes. What is added later lies above; each named layer takes the next colour of a palette that
-/// colour-blind readers can tell apart, and a band or bars take that of the layer before.
+/// colour-blind readers can tell apart, and a band, bars, or a layer with an empty name take that of the layer before.
 ///
 /// # Source
 /// Colours: Okabe and Ito, *Color universal design*, 2008.
@@ -116,19 +116,19 @@ impl Chart {
     /// With a line through points, in the next colour.
     pub fn line(self, name: impl Into<String>, points: impl IntoIterator<Item = (f64, f64)>) -> Chart {
         let (name, points) = (name.into(), points.into_iter().collect());
-        self.named(|colour| Layer::Line { name, points, colour, is_dashed: false })
+        self.next(name, |name, colour| Layer::Line { name, points, colour, is_dashed: false })
     }
 
     /// With a dashed line through points, in the next colour: what is expected beside what is found.
     pub fn dashed(self, name: impl Into<String>, points: impl IntoIterator<Item = (f64, f64)>) -> Chart {
         let (name, points) = (name.into(), points.into_iter().collect());
-        self.named(|colour| Layer::Line { name, points, colour, is_dashed: true })
+        self.next(name, |name, colour| Layer::Line { name, points, colour, is_dashed: true })
     }
 
     /// With a mark at each point, in the next colour.
     pub fn points(self, name: impl Into<String>, points: impl IntoIterator<Item = (f64, f64)>) -> Chart {
         let (name, points) = (name.into(), points.into_iter().collect());
-        self.named(|colour| Layer::Points { name, points, colour })
+        self.next(name, |name, colour| Layer::Points { name, points, colour })
     }
 
     /// With a shade from low to high at each (x, low, high), in the colour of the layer before.
@@ -149,10 +149,9 @@ impl Chart {
         self
     }
 
-    fn named(mut self, layer: impl FnOnce(usize) -> Layer) -> Chart {
-        self.layers.push(layer(self.n_named));
-        self.n_named += 1;
-        self
+    fn next(mut self, name: String, layer: impl FnOnce(String, usize) -> Layer) -> Chart {
+        self.n_named += usize::from(!name.is_empty());
+        self.unnamed(|colour| layer(name, colour))
     }
 
     fn unnamed(mut self, layer: impl FnOnce(usize) -> Layer) -> Chart {

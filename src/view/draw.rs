@@ -25,8 +25,11 @@ const PALETTE: [RGBColor; 8] = [
 ];
 
 const FONT: &str = "sans-serif";
-const TEXT: i32 = 14;
-const TITLE: i32 = 16;
+const TEXT: i32 = 14 * SCALE;
+const TITLE: i32 = 16 * SCALE;
+
+/// Coordinates are whole numbers: so many make a pixel, that curves are smooth.
+const SCALE: i32 = 4;
 
 /// Room beyond what is shown, relative to it.
 const MARGIN: f64 = 0.04;
@@ -37,8 +40,9 @@ type Drawn<'a> = Result<(), DrawingAreaErrorKind<<SVGBackend<'a> as DrawingBacke
 
 pub(super) fn svg(charts: &[Chart], grid: [usize; 2], size: [u32; 2]) -> Result<String, FigureError> {
     let mut text = String::new();
+    let fine = size.map(|pixels| pixels * SCALE as u32);
     {
-        let area = SVGBackend::with_string(&mut text, (size[0], size[1])).into_drawing_area();
+        let area = SVGBackend::with_string(&mut text, (fine[0], fine[1])).into_drawing_area();
         let failed = |title: &str, reason: &dyn std::fmt::Display| FigureError::Draw {
             title: title.to_owned(),
             reason: reason.to_string(),
@@ -49,7 +53,8 @@ pub(super) fn svg(charts: &[Chart], grid: [usize; 2], size: [u32; 2]) -> Result<
         }
         area.present().map_err(|error| failed("", &error))?;
     }
-    Ok(text)
+    let [drawn, shown] = [fine, size].map(|[width, height]| format!("width=\"{width}\" height=\"{height}\""));
+    Ok(text.replacen(&drawn, &shown, 1))
 }
 
 fn draw<'a>(chart: &Chart, area: &Area<'a>) -> Drawn<'a> {
@@ -59,21 +64,23 @@ fn draw<'a>(chart: &Chart, area: &Area<'a>) -> Drawn<'a> {
     let y = range(&chart.y, extent.iter().map(|point| point.1), is_tight);
     let mut context = ChartBuilder::on(area)
         .caption(&chart.title, (FONT, TITLE))
-        .margin(10)
-        .x_label_area_size(44)
-        .y_label_area_size(66)
+        .margin(10 * SCALE)
+        .x_label_area_size(44 * SCALE)
+        .y_label_area_size(66 * SCALE)
         .build_cartesian_2d(x.0..x.1, y.0..y.1)?;
     context
         .configure_mesh()
         .light_line_style(TRANSPARENT)
-        .bold_line_style(BLACK.mix(0.12))
+        .bold_line_style(BLACK.mix(0.12).stroke_width(SCALE as u32))
+        .axis_style(BLACK.stroke_width(SCALE as u32))
+        .set_all_tick_mark_size(5 * SCALE)
         .x_desc(&chart.x.label)
         .y_desc(&chart.y.label)
         .x_labels(6)
         .y_labels(6)
         .x_label_formatter(&|position| label(&chart.x, *position))
         .y_label_formatter(&|position| label(&chart.y, *position))
-        .label_style((FONT, TEXT - 1))
+        .label_style((FONT, TEXT - SCALE))
         .axis_desc_style((FONT, TEXT))
         .draw()?;
     for layer in &chart.layers {
@@ -93,8 +100,10 @@ fn draw<'a>(chart: &Chart, area: &Area<'a>) -> Drawn<'a> {
                 Corner::LowerRight => SeriesLabelPosition::LowerRight,
             })
             .background_style(WHITE.mix(0.85))
-            .border_style(BLACK.mix(0.25))
-            .label_font((FONT, TEXT - 1))
+            .border_style(BLACK.mix(0.25).stroke_width(SCALE as u32))
+            .margin(8 * SCALE)
+            .legend_area_size(24 * SCALE)
+            .label_font((FONT, TEXT - SCALE))
             .draw()?;
     }
     Ok(())
@@ -138,8 +147,10 @@ fn number(x: f64) -> String {
     if (mantissa - 1.0).abs() < 0.05 { format!("1e{exponent}") } else { format!("{mantissa:.1}e{exponent}") }
 }
 
-fn colour(position: usize) -> RGBColor {
-    PALETTE[position % PALETTE.len()]
+/// On a grid that begins with dark blue, blue comes last.
+fn colour(chart: &Chart, position: usize) -> RGBColor {
+    let is_on_grid = matches!(chart.layers.first(), Some(Layer::Grid(_)));
+    PALETTE[(position + usize::from(is_on_grid)) % PALETTE.len()]
 }
 
 /// Adds one layer to a chart.
@@ -147,27 +158,27 @@ fn add<'a>(chart: &Chart, layer: &Layer, context: &mut Context<'_, 'a>) -> Drawn
     let at = |point: &(f64, f64)| Some((chart.x.position(point.0)?, chart.y.position(point.1)?));
     match layer {
         Layer::Line { name, points, colour: position, is_dashed } => {
-            let colour = colour(*position);
+            let colour = colour(chart, *position);
             let points: Vec<(f64, f64)> = points.iter().filter_map(at).collect();
-            let style = colour.stroke_width(2);
+            let style = colour.stroke_width(2 * SCALE as u32);
             let series = if *is_dashed {
-                context.draw_series(DashedLineSeries::new(points, 6, 4, style))?
+                context.draw_series(DashedLineSeries::new(points, 6 * SCALE as u32, 4 * SCALE as u32, style))?
             } else {
                 context.draw_series(LineSeries::new(points, style))?
             };
             if !name.is_empty() {
-                let width = if *is_dashed { 8 } else { 18 };
-                series
-                    .label(name)
-                    .legend(move |(x, y)| PathElement::new([(x, y), (x + width, y)], colour.stroke_width(2)));
+                let width = SCALE * if *is_dashed { 8 } else { 18 };
+                series.label(name).legend(move |(x, y)| {
+                    PathElement::new([(x, y), (x + width, y)], colour.stroke_width(2 * SCALE as u32))
+                });
             }
         }
         Layer::Points { name, points, colour: position } => {
-            let colour = colour(*position);
-            let marks = points.iter().filter_map(at).map(|point| Circle::new(point, 3, colour.filled()));
+            let colour = colour(chart, *position);
+            let marks = points.iter().filter_map(at).map(|point| Circle::new(point, 3 * SCALE, colour.filled()));
             let series = context.draw_series(marks)?;
             if !name.is_empty() {
-                series.label(name).legend(move |(x, y)| Circle::new((x + 9, y), 3, colour.filled()));
+                series.label(name).legend(move |(x, y)| Circle::new((x + 9 * SCALE, y), 3 * SCALE, colour.filled()));
             }
         }
         Layer::Band { points, colour: position } => {
@@ -175,10 +186,10 @@ fn add<'a>(chart: &Chart, layer: &Layer, context: &mut Context<'_, 'a>) -> Drawn
             let upper = points.iter().filter_map(|(x, _, high)| edge(x, high));
             let lower = points.iter().rev().filter_map(|(x, low, _)| edge(x, low));
             let outline: Vec<(f64, f64)> = upper.chain(lower).collect();
-            context.draw_series([Polygon::new(outline, colour(*position).mix(0.2))])?;
+            context.draw_series([Polygon::new(outline, colour(chart, *position).mix(0.2))])?;
         }
         Layer::ErrorBars { points, colour: position } => {
-            let style = colour(*position).stroke_width(1);
+            let style = colour(chart, *position).stroke_width(SCALE as u32);
             let bars = points.iter().filter_map(|(x, low, high)| {
                 let ends = [at(&(*x, *low))?, at(&(*x, *high))?];
                 Some(PathElement::new(ends, style))
@@ -205,7 +216,9 @@ fn cells<'g>(chart: &'g Chart, grid: &'g Grid) -> impl Iterator<Item = Rectangle
                 let y = grid.y[0] + dy * (row as f64 + height);
                 Some((chart.x.position(x)?, chart.y.position(y)?))
             };
-            let corners = [corner(first, -0.5, -0.5)?, corner(last, 0.5, 0.5)?];
+            // A little over the row below and the cell before, or hairlines of the ground would show between them.
+            let overlap = |position: usize| if position == 0 { -0.5 } else { -0.56 };
+            let corners = [corner(first, overlap(first), overlap(row))?, corner(last, 0.5, 0.5)?];
             Some(Rectangle::new(corners, shade(grid, level(first)).filled()))
         })
     })

@@ -1,0 +1,79 @@
+//! The claims of a lecture on non-convex optimization (docs/lecture.md), each measured, drawn and asserted.
+//!
+//! ```text
+//! cargo run --release --all-features --example lecture -- list
+//! cargo run --release --all-features --example lecture -- product-of-weights
+//! cargo run --release --all-features --example lecture -- all --size quick --figures target/figures
+//! ```
+//!
+//! Exits with 1 if a claim's assertion fails.
+
+mod claim;
+mod product_of_weights;
+
+use std::{path::PathBuf, process::ExitCode, time::Instant};
+
+use clap::Parser;
+
+use claim::{Claim, Setting, Size};
+
+/// Measure the claims of a lecture on non-convex optimization.
+#[derive(Parser)]
+struct Arguments {
+    /// A claim by name, or `all`, or `list`.
+    claim: String,
+    /// How much work: `quick` (seconds, for a first look), `default` (under a minute), or `full`.
+    #[arg(long, value_enum, default_value_t = Size::Default)]
+    size: Size,
+    /// Seed of everything random.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Where pictures go.
+    #[arg(long, default_value = "docs/figures")]
+    figures: PathBuf,
+}
+
+/// In the order of the lecture.
+const CLAIMS: &[Claim] = &[product_of_weights::CLAIM];
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let chosen: Vec<&Claim> = match arguments.claim.as_str() {
+        "list" => {
+            CLAIMS.iter().for_each(|claim| println!("{:28} {}", claim.name, claim.statement));
+            return ExitCode::SUCCESS;
+        }
+        "all" => CLAIMS.iter().collect(),
+        name => CLAIMS.iter().filter(|claim| claim.name == name).collect(),
+    };
+    if chosen.is_empty() {
+        eprintln!("no claim is called {:?}; `list` lists them", arguments.claim);
+        return ExitCode::FAILURE;
+    }
+    let Arguments { size, seed, figures, .. } = arguments;
+    let setting = Setting { size, seed, figures };
+    let n_failed = chosen.iter().filter(|claim| !show(claim, &setting)).count();
+    if n_failed == 0 {
+        return ExitCode::SUCCESS;
+    }
+    eprintln!("{n_failed} of {} claims failed", chosen.len());
+    ExitCode::FAILURE
+}
+
+/// Runs a claim and prints what comes of it; whether it holds.
+fn show(claim: &Claim, setting: &Setting) -> bool {
+    println!("{}: {}", claim.name, claim.statement);
+    let start = Instant::now();
+    match (claim.run)(setting) {
+        Ok(evidence) => {
+            evidence.measured.iter().for_each(|line| println!("    {line}"));
+            evidence.broken.iter().for_each(|line| println!("    BROKEN: {line}"));
+            println!("    {:.1} s", start.elapsed().as_secs_f64());
+            evidence.broken.is_empty()
+        }
+        Err(error) => {
+            println!("    ERROR: {error}");
+            false
+        }
+    }
+}

@@ -10,24 +10,22 @@
 //! Exits with 1 if the test accuracy is under 88.5 % (80 % with `--quick`), and with 2 if the files are absent, unless
 //! `--if-present` is given.
 
-use std::{error::Error, io::IsTerminal, path::PathBuf, process::ExitCode, time::Instant};
+use std::{error::Error, path::PathBuf, process::ExitCode};
 
 use clap::Parser;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use pullback::{
-    Graph, Parameters, Program, TrainingStep,
-    data::{DataError, Dataset, Split, mnist},
-    nn::{cross_entropy, linear},
-    optim::{Adam, Optimizer, Schedule},
+    Expr, Graph,
+    data::{DataError, Split, mnist},
+    nn::{cross_entropy, hidden_layers, linear, misclassification},
+    optim::{Adam, Schedule},
+    train::{Fit, Metric, Progress, Trainer},
 };
 
 const BATCH: usize = 128;
 /// The rate at the first step; it falls along half a cosine, to zero after the last.
 const RATE: f64 = 1e-3;
 const QUICK_EXAMPLES: usize = 10_000;
-const QUICK_EPOCHS: u32 = 3;
-/// Rows that the test part is predicted in, so that a prediction's memory is that of a thousand rows.
-const PREDICTED: usize = 1000;
+const QUICK_EPOCHS: u64 = 3;
 
 /// Train 784-256-128-10 (ReLU, cross-entropy, Adam) on the 60,000 training images of Fashion-MNIST.
 #[derive(Parser)]
@@ -37,8 +35,8 @@ struct Arguments {
     #[arg(long, default_value = "/usr/share/datasets/fashion-mnist")]
     data: PathBuf,
     /// Passes over the training images.
-    #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    epochs: u32,
+    #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    epochs: u64,
     /// Seed of the first weights and the shuffling.
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -92,86 +90,24 @@ fn fail(error: &dyn Error) -> ExitCode {
 }
 
 fn run(arguments: &Arguments, Split { mut train, test }: Split) -> Result<f64, Box<dyn Error>> {
-    let start = Instant::now();
     let mut epochs = arguments.epochs;
     if arguments.quick {
         train = train.first(QUICK_EXAMPLES);
         epochs = epochs.min(QUICK_EPOCHS);
     }
-    let graph = Graph::new();
-    let (mut step, mut predict) = compile(&graph)?;
-    let mut parameters = graph.initialize(arguments.seed)?;
-    let n_steps = u64::from(epochs) * train.len().div_ceil(BATCH) as u64;
-    let mut adam = Adam::new(falling(n_steps));
+    let g = Graph::new();
+    let (x, label) = (g.input("x", ("batch", 784)), g.input_of::<i64>("label", ("batch",)));
+    let scores = linear(hidden_layers(x, "hidden", &[256, 128], Expr::relu), "out", 10);
+    let error = Metric::rate("error", misclassification(scores, label));
+    let mut trainer = Trainer::new(["x", "label"], cross_entropy(scores, label), [error])?;
+    let mut parameters = g.initialize(arguments.seed)?;
     println!("{} training and {} test images, {} parameters", train.len(), test.len(), parameters.n_elements());
 
-    let bar = progress_bar(n_steps);
-    let mut accuracy = 0.0;
-    for epoch in 1..=epochs {
-        let mut total = 0.0;
-        for batch in train.batches_of_epoch(BATCH, arguments.seed, epoch.into())? {
-            let out = step.run(&parameters, [("x", (&batch.x).into()), ("label", (&batch.y).into())])?;
-            adam.step(&mut parameters, &out.gradients)?;
-            total += out.loss * batch.y.len() as f64;
-            bar.inc(1);
-        }
-        accuracy = measure(&mut predict, &parameters, &test)?;
-        report(
-            &bar,
-            format!(
-                "epoch {epoch:3}  train loss {:.4}  test accuracy {:5.2} %",
-                total / train.len() as f64,
-                accuracy * 100.0
-            ),
-        );
-    }
-    bar.finish_and_clear();
-    println!("test accuracy {:.2} % after {:.1} s", accuracy * 100.0, start.elapsed().as_secs_f64());
+    let n_steps = epochs * train.len().div_ceil(BATCH) as u64;
+    let (mut adam, mut progress) = (Adam::new(Schedule::cosine(RATE, 0.0, n_steps)), Progress::new());
+    let training = trainer.training(&mut parameters, &mut adam).validate(&test).observe(&mut progress);
+    let report = training.fit(&train, &Fit::new(epochs, BATCH).seed(arguments.seed))?;
+    let accuracy = 1.0 - report.measures[1].held_out.ok_or("there is a test part")?.value;
+    println!("{report}test accuracy {:.2} %", accuracy * 100.0);
     Ok(accuracy)
-}
-
-/// The network with its loss, once for training and once for prediction.
-fn compile(g: &Graph) -> Result<(TrainingStep, Program), Box<dyn Error>> {
-    let x = g.input("x", ("batch", 784));
-    let label = g.input_of::<i64>("label", ("batch",));
-    let hidden = linear(x, "first", 256).relu();
-    let hidden = linear(hidden, "second", 128).relu();
-    let logits = linear(hidden, "out", 10);
-    let loss = cross_entropy(logits, label).mean();
-    Ok((g.compile_training(loss)?, g.compile([("class", logits.argmax(-1))])?))
-}
-
-/// γₜ = RATE · ½(1 + cos(π·t / n)).
-fn falling(n_steps: u64) -> Schedule {
-    Schedule::function(move |step| {
-        let part = (step as f64 / n_steps as f64).min(1.0);
-        RATE * 0.5 * (1.0 + (std::f64::consts::PI * part).cos())
-    })
-}
-
-/// The fraction of `data` whose class is predicted.
-fn measure(predict: &mut Program, parameters: &Parameters, data: &Dataset) -> Result<f64, Box<dyn Error>> {
-    let mut n_right = 0;
-    for batch in data.batches_in_order(PREDICTED)? {
-        let out = predict.run(parameters, [("x", (&batch.x).into())])?;
-        let guesses = out["class"].array::<i64>().ok_or("the prediction is not of integers")?;
-        n_right += guesses.iter().zip(&batch.y).filter(|(guess, class)| guess == class).count();
-    }
-    Ok(n_right as f64 / data.len() as f64)
-}
-
-/// A bar on a terminal; elsewhere nothing, and plain lines instead.
-fn progress_bar(n_steps: u64) -> ProgressBar {
-    let bar = ProgressBar::with_draw_target(Some(n_steps), ProgressDrawTarget::stdout());
-    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} steps  {elapsed}");
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    bar
-}
-
-fn report(bar: &ProgressBar, line: String) {
-    if std::io::stdout().is_terminal() {
-        bar.println(line);
-    } else {
-        println!("{line}");
-    }
 }

@@ -22,6 +22,7 @@ pub mod risk;
 mod runtime;
 pub mod simplify;
 pub mod text;
+pub mod train;
 mod vectorize;
 #[cfg(feature = "plot")]
 pub mod view;

@@ -1,9 +1,9 @@
 //! The claims of a lecture on non-convex optimization (docs/lecture.md), each measured, drawn and asserted.
 //!
 //! ```text
-//! cargo run --release --all-features --example lecture -- list
-//! cargo run --release --all-features --example lecture -- product-of-weights
-//! cargo run --release --all-features --example lecture -- all --size quick --figures target/figures
+//! cargo run --release --example lecture -- list
+//! cargo run --release --example lecture -- product-of-weights
+//! cargo run --release --example lecture -- all --size quick --figures target/figures
 //! ```
 //!
 //! Exits with 1 if a claim's assertion fails.

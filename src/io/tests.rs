@@ -1,3 +1,5 @@
+//! What is written is read, and bad bytes are an error within the file.
+
 use ndarray::{ArrayD, Dimension, IxDyn};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;

@@ -3,6 +3,7 @@
 mod chart;
 mod draw;
 mod figure;
+mod history;
 
 pub use chart::{Axis, Chart, Corner, Grid};
 pub use figure::{Figure, FigureError};

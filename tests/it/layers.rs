@@ -26,7 +26,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("plan", &["graph", "ops"]),
     ("runtime", &["graph", "ops", "plan", "pool", "program", "vectorize"]),
     ("io", &["graph", "parameters"]),
-    ("view", &[]),
+    ("train", &["compile", "data", "graph", "io", "optim", "parameters", "program", "risk"]),
+    ("view", &["train"]),
     ("landscape", &["compile", "graph", "parameters", "program", "simplify"]),
     ("compile", &["check", "graph", "parameters", "pool", "program", "runtime", "simplify"]),
 ];

@@ -25,5 +25,6 @@ mod primitives;
 mod runs;
 mod simplify;
 mod text;
+mod train;
 mod training;
 mod workloads;

@@ -1,0 +1,180 @@
+//! A training that is stopped and goes on. In: all that the rest of it depends on. Out: a file, and back. What is put
+//! in and taken out is here; the format is `io`'s.
+
+use std::{
+    fmt::Display,
+    path::{Path, PathBuf},
+    str::FromStr,
+    sync::Arc,
+};
+
+use super::{
+    TrainError,
+    history::History,
+    state::{Best, Running, State},
+};
+use crate::{
+    io::Arrays,
+    optim::{Optimizer, OptimizerState},
+    parameters::{Layout, Parameters},
+};
+
+/// A file from which a training goes on after it was stopped, at the step at which it was written: the result is the same
+/// bit for bit as without the stop.
+///
+/// It holds parameters, those of the best epoch, the optimizer's state, the history, and where in the epoch training was; as
+/// safetensors, so that other programs read the arrays. It is replaced at once, by a file that is complete.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Checkpoint {
+    pub(super) path: PathBuf,
+    pub(super) every_steps: Option<u64>,
+    pub(super) start: Start,
+}
+
+/// What happens with a file that is there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Start {
+    Anew,
+    Resume,
+}
+
+impl Checkpoint {
+    /// A file that is written after each epoch; one of that name is replaced.
+    pub fn new(path: impl Into<PathBuf>) -> Checkpoint {
+        Checkpoint { path: path.into(), every_steps: None, start: Start::Anew }
+    }
+
+    /// The same, but training goes on from the file if it is there.
+    pub fn resume(path: impl Into<PathBuf>) -> Checkpoint {
+        Checkpoint { start: Start::Resume, ..Checkpoint::new(path) }
+    }
+
+    /// Also after each so many steps.
+    pub fn every_steps(self, steps: u64) -> Checkpoint {
+        Checkpoint { every_steps: Some(steps.max(1)), ..self }
+    }
+}
+
+/// What must be as it was for a training to go on: name and value of each.
+pub(super) type Setting = Vec<(&'static str, String)>;
+
+/// Writes a training down.
+pub(super) fn save(
+    path: &Path,
+    setting: &Setting,
+    state: &State,
+    parameters: &Parameters,
+    optimizer: &OptimizerState,
+) -> Result<(), TrainError> {
+    let mut file = Arrays::new();
+    setting.iter().for_each(|(name, value)| file.note(*name, value));
+    file.insert_all("parameters/", parameters);
+    file.note("optimizer", optimizer.rule());
+    file.note("optimizer steps", optimizer.step().to_string());
+    file.note("optimizer arrays", optimizer.names().collect::<Vec<_>>().join("\n"));
+    for (name, array) in optimizer.iter() {
+        file.insert_all(&format!("optimizer/{name}/"), array);
+    }
+    for (name, number) in
+        [("epoch", state.epoch), ("batch", state.batch), ("step", state.step), ("waited", state.waited)]
+    {
+        file.note(name, number.to_string());
+    }
+    let sums = state.running.iter().map(|running| format!("{} {}", running.sum, running.n_examples));
+    file.note("running", sums.collect::<Vec<_>>().join("\n"));
+    if let Some(best) = &state.best {
+        file.note("best", format!("{} {}", best.epoch, best.value));
+        file.insert_all("best/", &best.parameters);
+    }
+    let mut table = Vec::new();
+    state.history.write_csv(&mut table).expect("invariant: memory takes what is written");
+    file.note("history", String::from_utf8_lossy(&table));
+    Ok(file.save(path)?)
+}
+
+/// Reads a training whose measures have those names; parameters and optimizer become what they were.
+pub(super) fn load(
+    path: &Path,
+    setting: &Setting,
+    names: &[String],
+    parameters: &mut Parameters,
+    optimizer: &mut dyn Optimizer,
+) -> Result<State, TrainError> {
+    let file = Reader { path, arrays: Arrays::load(path)? };
+    for (name, expected) in setting {
+        let found = file.text(name)?;
+        if found != expected {
+            let (what, found) = ((*name).to_owned(), found.to_owned());
+            return Err(TrainError::OtherTraining { path: path.to_owned(), what, found, expected: expected.clone() });
+        }
+    }
+    let layout = Arc::clone(parameters.layout());
+    let state = file.state(names, &layout)?;
+    let read = Parameters::from(file.arrays.buffers(path, "parameters/", &layout)?);
+    optimizer.restore(file.optimizer(&layout)?)?;
+    *parameters = read;
+    Ok(state)
+}
+
+struct Reader<'p> {
+    path: &'p Path,
+    arrays: Arrays,
+}
+
+impl Reader<'_> {
+    fn text(&self, what: &str) -> Result<&str, TrainError> {
+        self.arrays.text(what).ok_or_else(|| self.bad(what, ""))
+    }
+
+    fn bad(&self, what: impl Display, found: &str) -> TrainError {
+        TrainError::BadCheckpoint { path: self.path.to_owned(), what: what.to_string(), found: found.to_owned() }
+    }
+
+    fn number<T: FromStr>(&self, what: &str) -> Result<T, TrainError> {
+        let text = self.text(what)?;
+        text.parse().map_err(|_| self.bad(what, text))
+    }
+
+    /// Two numbers in a line.
+    fn pair<A: FromStr, B: FromStr>(&self, what: &str, line: &str) -> Result<(A, B), TrainError> {
+        let pair = line.split_once(' ').and_then(|(a, b)| Some((a.parse().ok()?, b.parse().ok()?)));
+        pair.ok_or_else(|| self.bad(what, line))
+    }
+
+    fn state(&self, names: &[String], layout: &Arc<Layout>) -> Result<State, TrainError> {
+        let running = self.text("running")?;
+        let running = running.lines().map(|line| {
+            let (sum, n_examples) = self.pair("running", line)?;
+            Ok(Running { sum, n_examples })
+        });
+        let running: Vec<Running> = running.collect::<Result<_, TrainError>>()?;
+        if running.len() != names.len() {
+            return Err(self.bad("running", self.text("running")?));
+        }
+        let best = self.arrays.text("best").map(|line| {
+            let (epoch, value) = self.pair("best", line)?;
+            let parameters = Parameters::from(self.arrays.buffers(self.path, "best/", layout)?);
+            Ok::<_, TrainError>(Best { epoch, value, parameters })
+        });
+        let table = self.text("history")?;
+        let history = History::read_csv(names.to_vec(), table).ok_or_else(|| self.bad("history", table))?;
+        Ok(State {
+            epoch: self.number("epoch")?,
+            batch: self.number("batch")?,
+            step: self.number("step")?,
+            waited: self.number("waited")?,
+            running,
+            best: best.transpose()?,
+            history,
+        })
+    }
+
+    fn optimizer(&self, layout: &Arc<Layout>) -> Result<OptimizerState, TrainError> {
+        let arrays = self.text("optimizer arrays")?.lines().map(|name| {
+            let prefix = format!("optimizer/{name}/");
+            Ok((name.to_owned(), self.arrays.buffers(self.path, &prefix, layout)?))
+        });
+        let arrays: Vec<_> = arrays.collect::<Result<_, TrainError>>()?;
+        Ok(OptimizerState::new(self.text("optimizer")?, self.number("optimizer steps")?, arrays))
+    }
+}

@@ -1,0 +1,125 @@
+//! What can go wrong in training. In: the mistake. Out: an error that names epoch, step, node or file.
+
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use crate::{
+    data::DataError,
+    io::IoError,
+    optim::OptimizerError,
+    parameters::ParameterError,
+    program::{CompileError, RunError},
+    risk::RiskError,
+};
+
+/// Why training stopped, or did not begin. Parameters are as they were before the step at which it happened.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum TrainError {
+    /// The graph does not compile.
+    #[error(transparent)]
+    Compile(#[from] CompileError),
+    /// A batch does not run.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// The optimizer does not take a step.
+    #[error(transparent)]
+    Optimizer(#[from] OptimizerError),
+    /// The data cannot be cut into batches.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// A checkpoint cannot be read or written.
+    #[error(transparent)]
+    Checkpoint(#[from] IoError),
+    /// There is no interval of a measure.
+    #[error("{name}: {source}")]
+    Risk {
+        /// The measure.
+        name: String,
+        /// Why.
+        source: RiskError,
+    },
+    /// The loss or its gradient is no number any more.
+    #[error("epoch {epoch}, step {step}: the loss is {loss}, the norm of its gradient {norm}: {}", told(cause.as_ref()))]
+    NonFinite {
+        /// The epoch, from 1.
+        epoch: u64,
+        /// The step since the beginning, from 1.
+        step: u64,
+        /// The loss.
+        loss: f64,
+        /// The Euclidean norm of the gradient by all parameters.
+        norm: f64,
+        /// The first operation that made such a number of finite ones, with its line. None if what is fed or a parameter
+        /// was no finite number before.
+        cause: Option<RunError>,
+    },
+    /// A limit of gradients is none.
+    #[error(transparent)]
+    Parameters(#[from] ParameterError),
+    /// Numbers of each example are wanted, one axis as long as the batch.
+    #[error("{name:?} has shape {shape}, not one number for each example")]
+    NotOfEach {
+        /// The loss or metric.
+        name: String,
+        /// Its shape.
+        shape: String,
+    },
+    /// A metric of an integer or a truth value.
+    #[error("{name:?} is of {dtype}, not of floats")]
+    NotFloat {
+        /// The metric.
+        name: String,
+        /// Its dtype.
+        dtype: String,
+    },
+    /// Two measures of one name; the loss is called `loss`.
+    #[error("two measures are named {name:?}")]
+    DuplicateMetric {
+        /// The name.
+        name: String,
+    },
+    /// What is to be watched is not measured.
+    #[error("no measure is named {name:?}")]
+    UnknownMetric {
+        /// The name.
+        name: String,
+    },
+    /// Patience without a validation set.
+    #[error("to stop early takes examples to validate on")]
+    NoValidation,
+    /// A dataset without examples.
+    #[error("there are no examples to {purpose} on")]
+    Empty {
+        /// What they are for.
+        purpose: &'static str,
+    },
+    /// A checkpoint of another training.
+    #[error("{path}: the checkpoint is of another training: {what} was {found}, is {expected}")]
+    OtherTraining {
+        /// The file.
+        path: PathBuf,
+        /// What differs.
+        what: String,
+        /// As in the file.
+        found: String,
+        /// As now.
+        expected: String,
+    },
+    /// A checkpoint whose texts are not those of one.
+    #[error("{path}: the checkpoint's {what} is missing or not readable: {found:?}")]
+    BadCheckpoint {
+        /// The file.
+        path: PathBuf,
+        /// Which text.
+        what: String,
+        /// What it is.
+        found: String,
+    },
+}
+
+/// Which operation it was, or that there is none.
+fn told(cause: Option<&RunError>) -> String {
+    cause.map_or("what is fed or a parameter was no finite number before".to_owned(), RunError::to_string)
+}

@@ -36,6 +36,15 @@ pub struct Options {
     pub rewrites: Rewrites,
     /// What computes the numbers.
     pub evaluation: Evaluation,
+    /// Bytes of memory for values between steps, above which elementwise functions of the forward part are computed again
+    /// where the backward part reads them element by element, however long that takes; without one, only those that
+    /// take less than reading them. Numbers may differ in the rounding of sums, which are cut by the work there is.
+    ///
+    /// It is a wish: a plan takes what it needs, which [`Program::show`] tells. What a product of matrices reads is kept.
+    ///
+    /// # Source
+    /// Griewank and Walther, *Evaluating Derivatives*, 2nd edition, 2008, chapter 12, for what more could be done.
+    pub memory_budget: Option<usize>,
 }
 
 /// What computes the numbers of a program.
@@ -48,9 +57,14 @@ pub enum Evaluation {
 }
 
 impl Default for Options {
-    /// All threads that the machine runs at once, all rewrites but fast-math, compiled.
+    /// All threads that the machine runs at once, all rewrites but fast-math, compiled, no budget of memory.
     fn default() -> Options {
-        Options { threads: available_threads(), rewrites: Rewrites::default(), evaluation: Evaluation::Compiled }
+        Options {
+            threads: available_threads(),
+            rewrites: Rewrites::default(),
+            evaluation: Evaluation::Compiled,
+            memory_budget: None,
+        }
     }
 }
 
@@ -166,7 +180,7 @@ impl Graph {
             Evaluation::Compiled => {
                 let Simplified { graph, results, .. } = simplify(self, &ids, &options.rewrites);
                 let part = Part { leaves: leaves(&graph), graph, results };
-                Box::new(Machine::new(part, options.threads, evaluator))
+                Box::new(Machine::new(part, options.threads, options.memory_budget, evaluator))
             }
         };
         Ok(Runner::new(signature, engine))

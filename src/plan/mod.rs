@@ -32,7 +32,7 @@ pub(crate) use network::{Along, Kind, Network, Number, Origin, PlanError, Vertex
 pub(crate) use product::{Batch, Contraction};
 pub(crate) use tile::{Accumulated, Action, Extent, Instruction, Padding, Place, TileProgram};
 
-use self::{cluster::Clusters, memory::Lifetime};
+use self::{cluster::Clusters, memory::Lifetime, recompute::Dearest};
 use crate::{
     graph::{Bindings, Graph, NodeId, Op, Type},
     ops,
@@ -96,16 +96,27 @@ pub(crate) enum Work {
 }
 
 impl Plan {
-    /// The plan of the part of `graph` that `results` need; `leaves` are fed, in this order.
+    /// The plan of the part of `graph` that `results` need; `leaves` are fed, in this order. With a budget that it would
+    /// exceed, a plan that takes less memory and more time, if there is one.
     pub(crate) fn new(
         graph: &Graph,
         leaves: &[Option<NodeId>],
         results: &[NodeId],
         bindings: &Bindings,
+        memory_budget: Option<usize>,
     ) -> Result<Plan, PlanError> {
-        let mut network = Network::new(graph, leaves, results, bindings)?;
+        let plan = |dearest| Ok(Plan::of(Network::new(graph, leaves, results, bindings)?, dearest));
+        let fast = plan(Dearest::Cheap)?;
+        if memory_budget.is_none_or(|budget| fast.arena_bytes <= budget) {
+            return Ok(fast);
+        }
+        let small = plan(Dearest::Any)?;
+        Ok(if small.arena_bytes < fast.arena_bytes { small } else { fast })
+    }
+
+    fn of(mut network: Network, dearest: Dearest) -> Plan {
         let mut clusters = Clusters::new(&network);
-        recompute::recompute(&mut network, &mut clusters);
+        recompute::recompute(&mut network, &mut clusters, dearest);
         let is_stored = stored(&network, &clusters);
         let orders = order::candidates(&network, &clusters);
         let laid_out = orders.iter().map(|order| {
@@ -119,7 +130,7 @@ impl Plan {
         let plan = Plan { network, steps, places, arena_bytes: layout.bytes, lower_bound: layout.lower_bound };
         // Steps read and write by address, so this holds in every build.
         assert_eq!(check::check(&plan), Ok(()), "invariant: buffers that are alive do not overlap");
-        Ok(plan)
+        plan
     }
 }
 

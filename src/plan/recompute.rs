@@ -1,5 +1,6 @@
-//! Cheap values are computed again where they are read, instead of being kept. In: a network and its clusters. Out: the
-//! same with copies of cheap vertices in the clusters that read them, so that nobody outside of their own needs them.
+//! Values are computed again where they are read, instead of being kept: cheap ones, or all elementwise ones where memory
+//! is short. In: a network and its clusters. Out: the same with copies of vertices in the clusters that read them, so that
+//! nobody outside of their own needs them.
 //!
 //! Training keeps what the forward part made for the backward part. A sum or a product of what is kept anyway costs less
 //! to compute than to write and to read, and its memory is saved. The copy is the same operation on the same numbers, so
@@ -15,25 +16,34 @@ use super::{
 };
 use crate::graph::DType;
 
-/// Operations that one value is worth.
-const MOST_COPIES: usize = 4;
+/// Operations that one value is worth, if it is to be cheap, and if memory is what counts.
+const MOST_COPIES: [usize; 2] = [4, 24];
 
 /// Arrays of fewer bytes are kept: reading them costs nothing.
 const LEAST_BYTES: usize = 16 * 1024;
 
-/// Copies cheap vertices into the clusters that read them, where that saves keeping them.
-pub(super) fn recompute(network: &mut Network, clusters: &mut Clusters) {
+/// The dearest functions that are computed again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Dearest {
+    /// Those that take less than reading their result from beyond the first cache.
+    Cheap,
+    /// All that are elementwise.
+    Any,
+}
+
+/// Copies vertices into the clusters that read them, where that saves keeping them.
+pub(super) fn recompute(network: &mut Network, clusters: &mut Clusters, dearest: Dearest) {
     let readers = Readers::new(network, clusters);
     let is_kept = |network: &Network, vertex: usize| {
         let is_short = network.vertices[vertex].bytes() < LEAST_BYTES;
-        is_short || !is_cheap(network, vertex) || network.results.contains(&vertex)
+        is_short || !dearest.has(network, vertex) || network.results.contains(&vertex)
     };
     for vertex in 0..network.vertices.len() {
         if is_kept(network, vertex) {
             continue;
         }
         let outside = readers.outside(vertex);
-        let recipe = Recipe::of(network, clusters, vertex);
+        let recipe = Recipe::of(network, clusters, vertex, dearest);
         let saves =
             !outside.is_empty() && outside.iter().all(|reader| reader.saves(network, clusters, vertex, &recipe));
         if saves {
@@ -65,24 +75,29 @@ fn drop_unread(network: &mut Network, clusters: &mut Clusters) {
     }
 }
 
-/// Whether a vertex is an elementwise function that takes less than reading its result from beyond the first cache.
-fn is_cheap(network: &Network, vertex: usize) -> bool {
-    let of = &network.vertices[vertex];
-    match of.kind {
-        Kind::Map(Function::IntegerPower(exponent)) => (0..=4).contains(&exponent) && of.dtype != DType::I64,
-        Kind::Map(function) => function.weight() == 1,
-        _ => false,
+impl Dearest {
+    /// Whether a vertex is an elementwise function that is no dearer.
+    fn has(self, network: &Network, vertex: usize) -> bool {
+        let of = &network.vertices[vertex];
+        match of.kind {
+            Kind::Map(_) if self == Dearest::Any => of.dtype.is_float(),
+            Kind::Map(Function::IntegerPower(exponent)) => (0..=4).contains(&exponent) && of.dtype != DType::I64,
+            Kind::Map(function) => function.weight() == 1,
+            _ => false,
+        }
     }
 }
 
-/// How to compute a value from what is kept anyway: cheap vertices, operands first, and what they read.
+/// How to compute a value from what is kept anyway: vertices that are cheap enough, operands first, and what they read.
 struct Recipe {
+    dearest: Dearest,
     copies: SmallVec<[usize; 4]>,
     reads: SmallVec<[Operand; 4]>,
 }
 
 impl Recipe {
-    fn of(network: &Network, clusters: &Clusters, vertex: usize) -> Recipe {
+    fn of(network: &Network, clusters: &Clusters, vertex: usize, dearest: Dearest) -> Recipe {
+        let most_copies = MOST_COPIES[usize::from(dearest == Dearest::Any)];
         let (mut copies, mut reads) = (SmallVec::<[usize; 4]>::from_iter([vertex]), SmallVec::new());
         let mut next = 0;
         while next < copies.len() {
@@ -93,7 +108,7 @@ impl Recipe {
                 if copies.contains(&operand.vertex) || matches!(holder.kind, Kind::Splat(_)) {
                     continue;
                 }
-                if is_own && is_same && is_cheap(network, operand.vertex) && copies.len() < MOST_COPIES {
+                if is_own && is_same && dearest.has(network, operand.vertex) && copies.len() < most_copies {
                     copies.push(operand.vertex);
                 } else {
                     reads.push(operand.clone());
@@ -103,7 +118,7 @@ impl Recipe {
         }
         let members = clusters.of[vertex].map_or(&[][..], |cluster| &clusters.clusters[cluster].members);
         copies.sort_unstable_by_key(|copy| members.iter().position(|member| member == copy));
-        Recipe { copies, reads }
+        Recipe { dearest, copies, reads }
     }
 }
 
@@ -161,7 +176,7 @@ impl Reader {
             members.flat_map(|member| &network.vertices[*member].operands).any(|operand| operand.vertex == vertex)
         };
         let own = clusters.of[vertex];
-        let is_kept = |read: usize| !is_cheap(network, read) || clusters.of[read] != own || reads(read);
+        let is_kept = |read: usize| !recipe.dearest.has(network, read) || clusters.of[read] != own || reads(read);
         let is_new =
             |operand: &&Operand| network.vertices[operand.vertex].bytes() >= LEAST_BYTES && !reads(operand.vertex);
         is_elementwise

@@ -17,7 +17,7 @@ fn plan(seed: u64) -> Plan {
     let loss = g.expr(random.result);
     let results: Vec<NodeId> = g.gradients(loss, &inputs).into_iter().chain([loss]).map(|result| result.id()).collect();
     let leaves: Vec<Option<NodeId>> = random.inputs.iter().copied().map(Some).collect();
-    Plan::new(g, &leaves, &results, &Bindings::new()).expect("all sizes are known")
+    Plan::new(g, &leaves, &results, &Bindings::new(), None).expect("all sizes are known")
 }
 
 /// A plan of products that are computed band by band, one of them read by a later step too.
@@ -26,7 +26,8 @@ fn banded_plan() -> Plan {
     let (x, w) = (g.input_of::<f64>("x", (800, 96)), g.input_of::<f64>("w", (96, 96)));
     let product = x.dot(w).tanh().dot(w);
     let results = [product.tanh().dot(w).relu().dot(w), product.square().dot(w)].map(|result| result.id());
-    let plan = Plan::new(&g, &[Some(x.id()), Some(w.id())], &results, &Bindings::new()).expect("all sizes are known");
+    let plan =
+        Plan::new(&g, &[Some(x.id()), Some(w.id())], &results, &Bindings::new(), None).expect("all sizes are known");
     let is_banded = |step: &&Step| matches!(&step.work, Work::Tile(program) if program.product.is_some());
     assert_eq!(plan.steps.iter().filter(is_banded).count(), 3, "{plan}");
     plan

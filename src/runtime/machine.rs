@@ -23,6 +23,7 @@ pub(crate) struct Machine {
     make_checker: MakeChecker,
     checker: Option<Box<dyn Engine>>,
     n_threads: usize,
+    memory_budget: Option<usize>,
     /// The last used first.
     tapes: Vec<(Bindings, Tape)>,
     /// The tape with arrays of its own.
@@ -39,15 +40,20 @@ pub(crate) struct Part {
 }
 
 impl Machine {
-    /// Plans and runs `part` on at most so many threads.
-    pub(crate) fn new(part: Part, n_threads: usize, make_checker: MakeChecker) -> Machine {
+    /// Plans `part` and runs it on at most so many threads, in about so many bytes.
+    pub(crate) fn new(
+        part: Part,
+        n_threads: usize,
+        memory_budget: Option<usize>,
+        make_checker: MakeChecker,
+    ) -> Machine {
         let n_threads = n_threads.clamp(1, MOST_THREADS);
-        Machine { part, make_checker, checker: None, n_threads, tapes: Vec::new(), attached: None }
+        Machine { part, make_checker, checker: None, n_threads, memory_budget, tapes: Vec::new(), attached: None }
     }
 
     fn plan(&self, bindings: &Bindings) -> Result<Plan, RunError> {
         let Part { graph, leaves, results } = &self.part;
-        Plan::new(graph, leaves, results, bindings).map_err(RunError::from)
+        Plan::new(graph, leaves, results, bindings, self.memory_budget).map_err(RunError::from)
     }
 
     fn tape(&mut self, bindings: &Bindings) -> Result<&mut Tape, RunError> {

@@ -6,10 +6,13 @@ use pullback::{Evaluation, Expr, Graph, Value};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::compiled::{assert_like_reference, options};
+use crate::{
+    budget::assert_same_with_a_budget,
+    compiled::{assert_like_reference, options},
+};
 
 /// An input of numbers within 1, and its value among what is fed.
-fn input<'g>(
+pub(crate) fn input<'g>(
     g: &'g Graph,
     fed: &mut Vec<(String, Value)>,
     rng: &mut impl Rng,
@@ -144,6 +147,7 @@ fn random_networks_and_their_gradients_compute_what_the_reference_does() {
         let mut program = g.compile_with(results.clone(), &options(Evaluation::Compiled, 1)).expect("no mistake");
         n_banded += program.show([]).expect("all sizes are known").matches("by bands of").count();
         assert_like_reference(&format!("seed {seed}"), &results, &fed, 1e-11);
+        assert_same_with_a_budget(&format!("seed {seed}"), &results, &fed);
     }
     assert!(n_banded > 24, "{n_banded} products were in bands");
 }

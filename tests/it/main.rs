@@ -9,6 +9,7 @@ fn after_place(text: &str) -> &str {
 
 mod allocation;
 mod autodiff;
+mod budget;
 mod checked;
 mod compiled;
 mod data;

@@ -1,6 +1,8 @@
 //! What a chart shows. In: points, bands, marks and grids of numbers with names. Out: a [`Chart`], which draws nothing
 //! itself.
 
+use super::figure::FigureError;
+
 /// One axis of a chart.
 ///
 /// # Example
@@ -147,6 +149,26 @@ impl Chart {
     pub fn grid(mut self, grid: Grid) -> Chart {
         self.layers.push(Layer::Grid(grid));
         self
+    }
+
+    /// That grids and axes are what they say.
+    pub(super) fn check(&self) -> Result<(), FigureError> {
+        for axis in [&self.x, &self.y] {
+            let Some((low, high)) = axis.range else { continue };
+            let positions = axis.position(low).zip(axis.position(high));
+            if !positions.is_some_and(|(low, high)| low < high) {
+                let (title, label) = (self.title.clone(), axis.label.clone());
+                return Err(FigureError::Range { title, label, low, high });
+            }
+        }
+        for layer in &self.layers {
+            let Layer::Grid(Grid { values, size: [rows, columns], .. }) = layer else { continue };
+            if values.len() != rows * columns {
+                let (title, found) = (self.title.clone(), values.len());
+                return Err(FigureError::Grid { title, rows: *rows, columns: *columns, found });
+            }
+        }
+        Ok(())
     }
 
     fn next(mut self, name: String, layer: impl FnOnce(String, usize) -> Layer) -> Chart {

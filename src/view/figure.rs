@@ -39,6 +39,30 @@ pub enum FigureError {
         /// What the drawing library says.
         reason: String,
     },
+    /// A grid has another number of values than its size says.
+    #[error("a grid of the chart {title:?} has {found} values, not {rows} × {columns}")]
+    Grid {
+        /// The chart.
+        title: String,
+        /// Rows as said.
+        rows: usize,
+        /// Columns as said.
+        columns: usize,
+        /// How many values there are.
+        found: usize,
+    },
+    /// An axis that does not go from less to more.
+    #[error("the axis {label:?} of the chart {title:?} cannot go from {low} to {high}")]
+    Range {
+        /// The chart.
+        title: String,
+        /// The axis.
+        label: String,
+        /// Its beginning.
+        low: f64,
+        /// Its end.
+        high: f64,
+    },
     /// The picture cannot be written.
     #[error("{path}: {source}")]
     Write {
@@ -58,8 +82,9 @@ impl Figure {
     /// The picture as SVG.
     ///
     /// # Errors
-    /// A chart cannot be drawn.
+    /// A grid or the range of an axis makes no sense, or the drawing library says no.
     pub fn to_svg(&self) -> Result<String, FigureError> {
+        self.charts.iter().try_for_each(Chart::check)?;
         let rows = self.charts.len().div_ceil(self.columns).max(1);
         let columns = self.columns.min(self.charts.len()).max(1);
         draw::svg(&self.charts, [rows, columns], [CHART[0] * columns as u32, CHART[1] * rows as u32])

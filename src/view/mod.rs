@@ -4,6 +4,8 @@ mod chart;
 mod draw;
 mod figure;
 mod history;
+#[cfg(test)]
+mod tests;
 
 pub use chart::{Axis, Chart, Corner, Grid};
 pub use figure::{Figure, FigureError};

@@ -9,7 +9,10 @@
 //! Exits with 1 if a claim's assertion fails.
 
 mod claim;
+mod descent;
 mod product_of_weights;
+mod sgd_rate;
+mod statistics;
 
 use std::{path::PathBuf, process::ExitCode, time::Instant};
 
@@ -34,7 +37,7 @@ struct Arguments {
 }
 
 /// In the order of the lecture.
-const CLAIMS: &[Claim] = &[product_of_weights::CLAIM];
+const CLAIMS: &[Claim] = &[product_of_weights::CLAIM, sgd_rate::CLAIM];
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();

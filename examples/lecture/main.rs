@@ -11,6 +11,7 @@
 mod claim;
 mod descent;
 mod product_of_weights;
+mod saddles;
 mod sgd_rate;
 mod statistics;
 
@@ -37,7 +38,7 @@ struct Arguments {
 }
 
 /// In the order of the lecture.
-const CLAIMS: &[Claim] = &[product_of_weights::CLAIM, sgd_rate::CLAIM];
+const CLAIMS: &[Claim] = &[product_of_weights::CLAIM, sgd_rate::CLAIM, saddles::CLAIM];
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();

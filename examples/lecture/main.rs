@@ -10,6 +10,7 @@
 
 mod claim;
 mod descent;
+mod momentum;
 mod product_of_weights;
 mod saddles;
 mod sgd_rate;
@@ -38,7 +39,7 @@ struct Arguments {
 }
 
 /// In the order of the lecture.
-const CLAIMS: &[Claim] = &[product_of_weights::CLAIM, sgd_rate::CLAIM, saddles::CLAIM];
+const CLAIMS: &[Claim] = &[product_of_weights::CLAIM, sgd_rate::CLAIM, saddles::CLAIM, momentum::CLAIM];
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();

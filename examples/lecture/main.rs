@@ -10,6 +10,7 @@
 
 mod claim;
 mod descent;
+mod ill_conditioning;
 mod momentum;
 mod product_of_weights;
 mod saddles;
@@ -39,7 +40,8 @@ struct Arguments {
 }
 
 /// In the order of the lecture.
-const CLAIMS: &[Claim] = &[product_of_weights::CLAIM, sgd_rate::CLAIM, saddles::CLAIM, momentum::CLAIM];
+const CLAIMS: &[Claim] =
+    &[product_of_weights::CLAIM, sgd_rate::CLAIM, saddles::CLAIM, momentum::CLAIM, ill_conditioning::CLAIM];
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();

@@ -245,7 +245,12 @@ fn draw(found: &[Named], rows: &[Steps]) -> Result<Figure, Box<dyn Error>> {
             .dashed("κ ln(10⁶)/2", rows.iter().map(|row| (row.kappa, -row.kappa * GOAL.ln() / 2.0)))
             .dashed("√κ ln(10⁶)/2", rows.iter().map(|row| (row.kappa, -row.kappa.sqrt() * GOAL.ln() / 2.0)))
             .legend(Corner::UpperLeft);
-    let charts = [contours("first 20 steps, κ = 100", &steep, 20), contours("all steps, κ = 100", &adaptive, MOST), distances, steps];
+    let charts = [
+        contours("first 20 steps, κ = 100", &steep, 20),
+        contours("all steps, κ = 100", &adaptive, MOST),
+        distances,
+        steps,
+    ];
     Ok(Figure::new(charts, 2))
 }
 

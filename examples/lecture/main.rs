@@ -10,6 +10,7 @@
 
 mod claim;
 mod descent;
+mod effective_rates;
 mod ill_conditioning;
 mod momentum;
 mod product_of_weights;
@@ -40,8 +41,14 @@ struct Arguments {
 }
 
 /// In the order of the lecture.
-const CLAIMS: &[Claim] =
-    &[product_of_weights::CLAIM, sgd_rate::CLAIM, saddles::CLAIM, momentum::CLAIM, ill_conditioning::CLAIM];
+const CLAIMS: &[Claim] = &[
+    product_of_weights::CLAIM,
+    sgd_rate::CLAIM,
+    saddles::CLAIM,
+    momentum::CLAIM,
+    ill_conditioning::CLAIM,
+    effective_rates::CLAIM,
+];
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();

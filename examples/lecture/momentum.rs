@@ -79,7 +79,7 @@ impl Ball {
         })?;
         let last = x.last().copied().unwrap_or(START);
         let end = match () {
-            () if !(last.abs() <= 1e3) => End::Away,
+            () if last.is_nan() || last.abs() > 1e3 => End::Away,
             () if n_still < 2 => End::Moving,
             () if last < 0.0 => End::Poor,
             () => End::Good,

@@ -268,7 +268,8 @@ impl Study {
         let mut runs = Vec::new();
         for (method, _) in METHODS {
             let n_runs = if method == Method::Descent { 1 } else { n_runs };
-            let descents = (0..n_runs).map(|run| problem.run(method, setting.seed * 1000 + run));
+            let descents =
+                (0..n_runs).map(|run| problem.run(method, setting.seed.wrapping_mul(1000).wrapping_add(run)));
             runs.push(descents.collect::<Result<Vec<_>, _>>()?);
         }
         Ok(Study { problem, value, runs })

@@ -120,7 +120,7 @@ struct Row {
 
 impl Problem {
     fn new(seed: u64) -> Result<Problem, Box<dyn Error>> {
-        let examples = Teacher::new(&[4, 8, 1], seed)?.regression(N_EXAMPLES, 0.5, seed + 1)?;
+        let examples = Teacher::new(&[4, 8, 1], seed)?.regression(N_EXAMPLES, 0.5, seed.wrapping_add(1))?;
         let g = Graph::new();
         let (x, y) = (g.input_of::<f64>("x", ("batch", 4)), g.input_of::<f64>("y", ("batch",)));
         let loss = squared_error(perceptron(x, "net", &[8], 1, Expr::tanh).squeeze(-1), y).mean() / 2.0;

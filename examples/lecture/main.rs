@@ -9,7 +9,14 @@
 //! Exits with 1 if a claim's assertion fails.
 
 mod claim;
+mod descent;
+mod effective_rates;
+mod ill_conditioning;
+mod momentum;
 mod product_of_weights;
+mod saddles;
+mod sgd_rate;
+mod statistics;
 
 use std::{path::PathBuf, process::ExitCode, time::Instant};
 
@@ -34,7 +41,14 @@ struct Arguments {
 }
 
 /// In the order of the lecture.
-const CLAIMS: &[Claim] = &[product_of_weights::CLAIM];
+const CLAIMS: &[Claim] = &[
+    product_of_weights::CLAIM,
+    sgd_rate::CLAIM,
+    saddles::CLAIM,
+    momentum::CLAIM,
+    ill_conditioning::CLAIM,
+    effective_rates::CLAIM,
+];
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();

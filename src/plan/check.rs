@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, ops::Range};
 
 use thiserror::Error;
 
-use super::{Action, Instruction, Keep, Kind, Place, Plan, Step, Storage, Work};
+use super::{Action, Extent, Instruction, Keep, Kind, Place, Plan, Step, Storage, TileProgram, Work};
 
 /// A read or write that goes wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -55,6 +55,14 @@ pub(crate) enum Clash {
         /// What it reads.
         vertex: usize,
     },
+    /// The bands of a product are not what the tiles that follow them read.
+    #[error("step {step} computes vertex {vertex} in bands that are not those of its tiles")]
+    Torn {
+        /// The step.
+        step: usize,
+        /// The product.
+        vertex: usize,
+    },
     /// A result is never computed.
     #[error("result {result} is never written")]
     Missing {
@@ -78,6 +86,9 @@ pub(crate) fn check(plan: &Plan) -> Result<(), Clash> {
         }
         if let Some(vertex) = unfinished(&step.work) {
             return Err(Clash::Unfinished { step: position, vertex });
+        }
+        if let Some(vertex) = torn(plan, &step.work) {
+            return Err(Clash::Torn { step: position, vertex });
         }
         memory.expect_room(position, &reads)?;
         memory.write(step);
@@ -157,10 +168,10 @@ impl Memory<'_> {
         let (before, stores) = program.instructions.split_at(first);
         let size = |vertex: usize| self.plan.network.vertices[vertex].dtype.size();
         stores.iter().all(is_store)
-            && stores.iter().any(|store| store.vertex == written)
+            && stores.iter().any(|store| store.vertex == written && store.extent == Extent::Full)
             && !before.iter().any(|made| made.vertex == written && matches!(made.output, Place::Memory(_)))
             && size(read) == size(written)
-            && program.reads_by_element(read)
+            && stays_in_tile(program, read)
     }
 
     fn write(&mut self, step: &Step) {
@@ -210,6 +221,48 @@ fn unfinished(work: &Work) -> Option<usize> {
     });
     let mut read = factors.chain(places).map(|memory| program.memory[*memory].vertex);
     read.find(|vertex| own.contains(vertex))
+}
+
+/// A product whose bands are not what the rest of its step reads: a tile is to find in its band all that it reads of the
+/// product, and a band is to be rows of one matrix.
+fn torn(plan: &Plan, work: &Work) -> Option<usize> {
+    let Work::Tile(program) = work else { return None };
+    let product = program.product.as_ref()?;
+    let (of, contraction) = (&plan.network.vertices[product.vertex], &product.contraction);
+    let factors = of.operands.iter().map(|operand| (operand.vertex, operand.access.offset));
+    let meant = factors.chain([(product.vertex, 0)]);
+    let mut held = product.memory.iter().map(|memory| &program.memory[*memory]).zip(meant);
+    let across = program.columns.div_ceil(program.tile[1]);
+    let (down, rest) = (product.tiles / across, product.tiles % across);
+    let fits = held.all(|(memory, meant)| (memory.vertex, memory.offset) == meant)
+        && product.n_rows() * contraction.n == program.rows * program.columns
+        && (rest, down * program.tile[0] * program.columns) == (0, product.rows * contraction.n)
+        && (contraction.batch.is_empty() || contraction.m.is_multiple_of(product.rows))
+        // Rows that are gone with their band lie nowhere that another step could read.
+        && (product.keep == Keep::Band) == (plan.places[product.vertex] == Storage::Nowhere)
+        && stays_in_tile(program, product.vertex);
+    (!fits).then_some(product.vertex)
+}
+
+/// Whether a tile reads of a vertex its own elements alone, whatever else the step computes.
+fn stays_in_tile(program: &TileProgram, vertex: usize) -> bool {
+    let is_of = |memory: usize| program.memory[memory].vertex == vertex;
+    let is_factor =
+        program.product.as_ref().is_some_and(|product| product.memory[..2].iter().any(|factor| is_of(*factor)));
+    let mut reads = program.instructions.iter().flat_map(|made| made.operands.iter().map(move |place| (made, *place)));
+    let stays = |(made, place): (&Instruction, Place)| match place {
+        Place::Memory(memory) if is_of(memory) => {
+            let goes_through_the_tile = match made.action {
+                Action::Apply(_) | Action::Accumulate(..) => made.extent == Extent::Full,
+                Action::ReduceRows(_) => true,
+                _ => false,
+            };
+            goes_through_the_tile && program.memory[memory].offset == 0
+        }
+        Place::Element(memory) => !is_of(memory),
+        Place::Memory(_) | Place::Register(_) | Place::Number(_) => true,
+    };
+    !is_factor && reads.all(stays)
 }
 
 /// The vertices whose memory a step's own description writes, in ascending order.

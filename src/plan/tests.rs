@@ -1,8 +1,9 @@
 //! The check of plans can fail: plans of random graphs with gradients pass it, and each way to break one is found.
 
 use super::{
-    Kind, Plan, Step, Storage, Work,
+    Banded, Extent, Instruction, Kind, Place, Plan, Step, Storage, TileProgram, Work,
     check::{Clash, check},
+    tile::Memory,
 };
 use crate::{
     check::random_graph,
@@ -237,6 +238,76 @@ fn values_in_the_wrong_kind_of_memory_are_found() {
         }
         n_tried
     });
+}
+
+/// Each way to compute other rows of a product than its tiles read, or to read those of other tiles, is found.
+#[test]
+fn bands_that_are_not_those_of_the_tiles_are_found() {
+    let corruptions: [fn(&mut TileProgram); 6] = [
+        |program| product(program).rows *= 2,
+        |program| product(program).tiles += 1,
+        |program| program.tile[0] *= 2,
+        |program| product(program).memory.swap(0, 1),
+        |program| {
+            let held = product(program).memory[2];
+            let reads = program.instructions.iter_mut().flat_map(|made| &mut made.operands);
+            reads.filter(|place| **place == Place::Memory(held)).for_each(|place| *place = Place::Element(held));
+        },
+        |program| {
+            let held = product(program).memory[2];
+            let is_read = |made: &&mut Instruction| made.operands.contains(&Place::Memory(held));
+            program.instructions.iter_mut().filter(is_read).for_each(|made| made.extent = Extent::Row);
+        },
+    ];
+    let mut plan = banded_plan();
+    for step in 0..plan.steps.len() {
+        let Work::Tile(own) = &plan.steps[step].work else { continue };
+        let Some(vertex) = own.product.as_ref().map(|product| product.vertex) else { continue };
+        let own = own.clone();
+        for (position, corrupt) in corruptions.iter().enumerate() {
+            let mut program = own.clone();
+            corrupt(&mut program);
+            plan.steps[step].work = Work::Tile(program);
+            assert_eq!(check(&plan), Err(Clash::Torn { step, vertex }), "corruption {position}");
+        }
+        plan.steps[step].work = Work::Tile(own);
+    }
+    assert_eq!(check(&plan), Ok(()));
+}
+
+fn product(program: &mut TileProgram) -> &mut Banded {
+    program.product.as_mut().expect("the program has a product")
+}
+
+/// A value that takes the place of another is written last and over all that is read of it at once, or it is found.
+#[test]
+fn a_value_that_is_written_over_what_is_still_to_be_read_is_found() {
+    let corruptions: [fn(&mut TileProgram); 3] = [
+        |program| program.instructions.rotate_right(1),
+        |program| program.instructions.iter_mut().for_each(|made| made.extent = Extent::Row),
+        |program| {
+            let n_memory = program.memory.len();
+            let reads = program.instructions.iter_mut().flat_map(|made| &mut made.operands);
+            reads.filter(|place| matches!(place, Place::Memory(_))).for_each(|place| *place = Place::Memory(n_memory));
+            program.memory.extend(program.memory.first().map(|memory| Memory { offset: 1, ..*memory }));
+        },
+    ];
+    let g = Graph::new();
+    let x = g.input_of::<f64>("x", (64, 64));
+    let results = [x.cumulative_sum(0).tanh().cumulative_sum(0).id()];
+    let mut plan = Plan::new(&g, &[Some(x.id())], &results, &Bindings::new()).expect("all sizes are known");
+    let step = plan.steps.iter().position(|step| matches!(step.work, Work::Tile(_))).expect("tanh is fused");
+    let Work::Tile(own) = &plan.steps[step].work else { unreachable!() };
+    let own = own.clone();
+    assert_eq!(plan.places[plan.steps[step].reads[0]], plan.places[plan.steps[step].writes[0]], "{plan}");
+    for (position, corrupt) in corruptions.iter().enumerate() {
+        let mut program = own.clone();
+        corrupt(&mut program);
+        plan.steps[step].work = Work::Tile(program);
+        assert!(matches!(check(&plan), Err(Clash::Overwritten { .. })), "corruption {position}: {plan}");
+    }
+    plan.steps[step].work = Work::Tile(own);
+    assert_eq!(check(&plan), Ok(()));
 }
 
 #[test]

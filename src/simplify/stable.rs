@@ -56,11 +56,8 @@ pub(super) fn sigmoid_of_exp(rewriter: &mut Rewriter<'_>, term: &Term) -> Option
         return None;
     }
     let x = rewriter.operand(exponential);
-    let is_reflected = |id: NodeId| {
-        let is_of_negated =
-            |negated: NodeId| is_unary(rewriter, negated, Unary::Negate) && rewriter.operand(negated) == x;
-        is_unary(rewriter, id, Unary::Sigmoid) && is_of_negated(rewriter.operand(id))
-    };
+    let is_reflected =
+        |id: NodeId| is_unary(rewriter, id, Unary::Sigmoid) && are_opposite(rewriter, rewriter.operand(id), x);
     if is_reflected(other) && rewriter.is_read_once(other) {
         return Some(unary(rewriter, Unary::Sigmoid, x));
     }
@@ -74,6 +71,23 @@ pub(super) fn sigmoid_of_exp(rewriter: &mut Rewriter<'_>, term: &Term) -> Option
         let sigmoid = unary(rewriter, Unary::Sigmoid, x);
         rewriter.build(Op::Binary(Binary::Mul), &[factor, sigmoid])
     })
+}
+
+/// Whether two values are known to differ in sign alone. Which of them has the minus is up to the user, and literals
+/// have taken it over where they are factors.
+fn are_opposite(rewriter: &Rewriter<'_>, one: NodeId, other: NodeId) -> bool {
+    let is_negated =
+        |negated: NodeId, x: NodeId| is_unary(rewriter, negated, Unary::Negate) && rewriter.operand(negated) == x;
+    let scaled = |id: NodeId| {
+        if rewriter.node(id).op != Op::Binary(Binary::Mul) {
+            return None;
+        }
+        let factors = rewriter.operands(id);
+        let by = |literal: usize| Some((factors[1 - literal], rewriter.float(factors[literal])?));
+        by(0).or_else(|| by(1))
+    };
+    let are_scaled = || matches!((scaled(one), scaled(other)), (Some((x, c)), Some((y, d))) if x == y && c == -d);
+    is_negated(one, other) || is_negated(other, one) || are_scaled()
 }
 
 /// σ(x) is 0 far below, and its logarithm −∞.

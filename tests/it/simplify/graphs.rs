@@ -112,6 +112,24 @@ fn nothing_but_what_the_results_need_is_left() {
     assert_eq!(simplified.results[0].1, simplified.results[1].1);
 }
 
+/// Whether the slope of log(1 + e^(cx)) has its minus in a negation or in a literal, it is c·σ(cx) far out too.
+#[test]
+fn slopes_of_logistic_losses_are_numbers_far_out() {
+    let g = Graph::new();
+    let x = g.input_of::<f64>("x", (5,));
+    let xs = [-2000.0, -1.0, 0.0, 1.0, 2000.0];
+    let feed = BTreeMap::from([("x".to_owned(), Value::from(ndarray::arr1(&xs).into_dyn()))]);
+    let losses = [(1.0 + x.exp()).log(), (1.0 + (-x).exp()).log(), (1.0 + (x * -2.0).exp()).log()];
+    for (loss, factor) in losses.into_iter().zip([1.0, -1.0, -2.0]) {
+        let simplified = g.simplify(g.gradient(loss.sum(), x), &Rewrites::default()).expect("no mistake");
+        let slopes = numbers(&evaluate(&simplified.graph, &simplified.results(), &feed)[0]);
+        for (slope, x) in slopes.into_iter().zip(xs) {
+            let wanted = factor / (1.0 + f64::exp(-factor * x));
+            assert!((slope - wanted).abs() <= 1e-15, "slope {slope} of log(1 + e^({factor}·{x})), not {wanted}");
+        }
+    }
+}
+
 #[test]
 fn nodes_keep_the_line_they_came_from() {
     let g = Graph::new();

@@ -105,6 +105,11 @@ impl Step {
 }
 
 impl TileProgram {
+    /// The product of which only a band is kept at a time.
+    pub(crate) fn band(&self) -> Option<usize> {
+        self.product.as_ref().filter(|product| product.keep == Keep::Band).map(|product| product.vertex)
+    }
+
     /// The program that computes the product too; none if it does not go through the product's rows in their order, or if
     /// that would gain nothing.
     fn with_product(

@@ -295,7 +295,7 @@ fn a_value_that_is_written_over_what_is_still_to_be_read_is_found() {
     let g = Graph::new();
     let x = g.input_of::<f64>("x", (64, 64));
     let results = [x.cumulative_sum(0).tanh().cumulative_sum(0).id()];
-    let mut plan = Plan::new(&g, &[Some(x.id())], &results, &Bindings::new()).expect("all sizes are known");
+    let mut plan = Plan::new(&g, &[Some(x.id())], &results, &Bindings::new(), None).expect("all sizes are known");
     let step = plan.steps.iter().position(|step| matches!(step.work, Work::Tile(_))).expect("tanh is fused");
     let Work::Tile(own) = &plan.steps[step].work else { unreachable!() };
     let own = own.clone();

@@ -124,6 +124,10 @@ impl Tape {
         let first = self.addresses.len();
         let step = &self.plan.steps[position];
         let (origin, partials) = (step.origin, step.partials.0);
+        let band = match &step.work {
+            Work::Tile(program) => program.band(),
+            _ => None,
+        };
         let (work, memory, scratch): (ReadyWork, Vec<(usize, isize)>, usize) = match &step.work {
             Work::Tile(program) => {
                 let memory = program.memory.iter();
@@ -166,7 +170,8 @@ impl Tape {
         };
         let n_addresses = memory.len();
         for (vertex, offset) in memory {
-            let address = self.address(vertex, offset);
+            // A band that is not kept lies in the scratch memory of a worker, which puts its address in.
+            let address = if band == Some(vertex) { std::ptr::null_mut() } else { self.address(vertex, offset) };
             self.addresses.push(address);
         }
         self.scratch_bytes = self.scratch_bytes.max(scratch);
@@ -189,8 +194,7 @@ impl Tape {
                 self.patches.push((position, Fed::Output(output), offset));
                 std::ptr::null_mut()
             }
-            // The rows of a product that nobody else reads: the step puts them into scratch memory.
-            Storage::Nowhere => std::ptr::null_mut(),
+            Storage::Nowhere => unreachable!("invariant: a step uses only what is kept"),
         }
     }
 

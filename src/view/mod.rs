@@ -3,6 +3,7 @@
 mod chart;
 mod draw;
 mod figure;
+mod scale;
 
 pub use chart::{Axis, Chart, Corner, Grid};
 pub use figure::{Figure, FigureError};

@@ -8,8 +8,11 @@
 //!
 //! Exits with 1 if a claim's assertion fails.
 
+mod backpropagation;
 mod claim;
+mod cost;
 mod product_of_weights;
+mod statistics;
 
 use std::{path::PathBuf, process::ExitCode, time::Instant};
 
@@ -34,7 +37,7 @@ struct Arguments {
 }
 
 /// In the order of the lecture.
-const CLAIMS: &[Claim] = &[product_of_weights::CLAIM];
+const CLAIMS: &[Claim] = &[backpropagation::CLAIM, product_of_weights::CLAIM];
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();

@@ -13,6 +13,7 @@ mod claim;
 mod cost;
 mod product_of_weights;
 mod statistics;
+mod universal_approximation;
 
 use std::{path::PathBuf, process::ExitCode, time::Instant};
 
@@ -37,7 +38,7 @@ struct Arguments {
 }
 
 /// In the order of the lecture.
-const CLAIMS: &[Claim] = &[backpropagation::CLAIM, product_of_weights::CLAIM];
+const CLAIMS: &[Claim] = &[backpropagation::CLAIM, universal_approximation::CLAIM, product_of_weights::CLAIM];
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();

@@ -11,6 +11,7 @@
 mod backpropagation;
 mod claim;
 mod cost;
+mod depth;
 mod product_of_weights;
 mod statistics;
 mod universal_approximation;
@@ -38,7 +39,8 @@ struct Arguments {
 }
 
 /// In the order of the lecture.
-const CLAIMS: &[Claim] = &[backpropagation::CLAIM, universal_approximation::CLAIM, product_of_weights::CLAIM];
+const CLAIMS: &[Claim] =
+    &[backpropagation::CLAIM, universal_approximation::CLAIM, depth::CLAIM, product_of_weights::CLAIM];
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();

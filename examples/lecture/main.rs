@@ -12,6 +12,7 @@ mod backpropagation;
 mod claim;
 mod cost;
 mod depth;
+mod lifting;
 mod product_of_weights;
 mod statistics;
 mod universal_approximation;
@@ -40,7 +41,7 @@ struct Arguments {
 
 /// In the order of the lecture.
 const CLAIMS: &[Claim] =
-    &[backpropagation::CLAIM, universal_approximation::CLAIM, depth::CLAIM, product_of_weights::CLAIM];
+    &[backpropagation::CLAIM, universal_approximation::CLAIM, depth::CLAIM, lifting::CLAIM, product_of_weights::CLAIM];
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();

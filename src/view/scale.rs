@@ -36,11 +36,9 @@ impl Ranged for Scale {
     }
 
     fn key_points<Hint: KeyPointHint>(&self, hint: Hint) -> Vec<f64> {
-        if self.is_logarithmic {
-            logarithmic_marks(self.ends, hint.max_num_points())
-        } else {
-            self.positions.key_points(hint)
-        }
+        let marks = if self.is_logarithmic { logarithmic_marks(self.ends, hint.max_num_points()) } else { Vec::new() };
+        // Between 2.1 and 4.9 there is no round number, and evenly parted logarithms are better than none.
+        if marks.len() < 2 { self.positions.key_points(hint) } else { marks }
     }
 
     fn range(&self) -> Range<f64> {

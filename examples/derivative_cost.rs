@@ -6,26 +6,21 @@
 //! cargo run --release --example derivative_cost
 //! ```
 
-#[path = "../benches/network.rs"]
-mod network;
+#[path = "lecture/cost.rs"]
+mod cost;
+#[path = "lecture/statistics.rs"]
+mod statistics;
 
-use std::{error::Error, time::Instant};
+use std::error::Error;
 
-use network::{Method, input, program, results};
-use pullback::Graph;
+use cost::{Cost, Method, measure};
+use statistics::power;
 
 const DEPTHS: [usize; 4] = [4, 8, 16, 32];
 const WIDTHS: [usize; 4] = [16, 32, 64, 128];
 const DEPTH: usize = 8;
 const WIDTH: usize = 64;
 const REPEATS: usize = 15;
-
-/// Floating-point operations and median seconds of one way to all derivatives.
-#[derive(Clone, Copy)]
-struct Cost {
-    flops: f64,
-    seconds: f64,
-}
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("| k | H | backpropagation, FLOP | naive | differences | backpropagation, µs | naive | differences |");
@@ -47,9 +42,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn row(depth: usize, width: usize) -> [Cost; 3] {
-    let shared = measure(depth, width, Method::Backpropagation);
-    let naive = measure(depth, width, Method::Naive);
-    let function = measure(depth, width, Method::Function);
+    let [shared, naive, function] = [Method::Backpropagation, Method::Naive, Method::Function]
+        .map(|method| measure([depth, width], method, REPEATS));
     // Two evaluations for each of the k·H² weights.
     let evaluations = 2.0 * (depth * width * width) as f64;
     let differences = Cost { flops: function.flops * evaluations, seconds: function.seconds * evaluations };
@@ -60,33 +54,10 @@ fn row(depth: usize, width: usize) -> [Cost; 3] {
     costs
 }
 
-fn measure(depth: usize, width: usize, method: Method) -> Cost {
-    let counted = Graph::new();
-    let flops = counted.flops(results(&counted, depth, width, method)).as_number().expect("the sizes are numbers");
-    let g = Graph::new();
-    let mut program = program(&g, depth, width, method);
-    let parameters = g.initialize(0).expect("the network has no mistake");
-    let x = input(width);
-    let mut seconds: Vec<f64> = (0..REPEATS)
-        .map(|_| {
-            let start = Instant::now();
-            program.run(&parameters, [("x", (&x).into())]).expect("the input fits");
-            start.elapsed().as_secs_f64()
-        })
-        .collect();
-    seconds.sort_by(f64::total_cmp);
-    Cost { flops: flops as f64, seconds: seconds[REPEATS / 2] }
-}
-
 /// Slopes in a log-log plot, by least squares.
 fn exponents<const N: usize>(name: &str, rows: &[(usize, [Cost; 3]); N], of: impl Fn(&Cost) -> f64) -> [f64; 3] {
-    let slopes = [0, 1, 2].map(|method: usize| {
-        let points = rows.iter().map(|(size, costs)| ((*size as f64).ln(), of(&costs[method]).ln()));
-        let (x, y): (Vec<f64>, Vec<f64>) = points.unzip();
-        let (x_mean, y_mean) = (x.iter().sum::<f64>() / N as f64, y.iter().sum::<f64>() / N as f64);
-        let covariance: f64 = x.iter().zip(&y).map(|(x, y)| (x - x_mean) * (y - y_mean)).sum();
-        covariance / x.iter().map(|x| (x - x_mean).powi(2)).sum::<f64>()
-    });
+    let slopes =
+        [0, 1, 2].map(|method: usize| power(&rows.each_ref().map(|(size, costs)| (*size as f64, of(&costs[method])))));
     println!("| in {name} | {} |", slopes.map(|slope| format!("{slope:.2}")).join(" | "));
     slopes
 }

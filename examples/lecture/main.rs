@@ -8,15 +8,20 @@
 //!
 //! Exits with 1 if a claim's assertion fails.
 
+mod backpropagation;
 mod claim;
+mod cost;
+mod depth;
 mod descent;
 mod effective_rates;
 mod ill_conditioning;
+mod lifting;
 mod momentum;
 mod product_of_weights;
 mod saddles;
 mod sgd_rate;
 mod statistics;
+mod universal_approximation;
 
 use std::{path::PathBuf, process::ExitCode, time::Instant};
 
@@ -43,6 +48,10 @@ struct Arguments {
 /// In the order of the lecture.
 const CLAIMS: &[Claim] = &[
     product_of_weights::CLAIM,
+    backpropagation::CLAIM,
+    universal_approximation::CLAIM,
+    depth::CLAIM,
+    lifting::CLAIM,
     sgd_rate::CLAIM,
     saddles::CLAIM,
     momentum::CLAIM,

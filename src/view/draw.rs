@@ -3,13 +3,14 @@
 
 use plotters::{
     chart::{ChartContext, SeriesLabelPosition},
-    coord::{Shift, types::RangedCoordf64},
+    coord::Shift,
     prelude::*,
 };
 
 use super::{
     chart::{Axis, Chart, Corner, Grid, Layer},
     figure::FigureError,
+    scale::Scale,
 };
 
 /// Black would be taken for an axis and is last.
@@ -31,11 +32,14 @@ const TITLE: i32 = 16 * SCALE;
 /// Coordinates are whole numbers: so many make a pixel, that curves are smooth.
 const SCALE: i32 = 4;
 
+/// About as many pixels as lie between the ends of the shorter axis.
+const PLOT: f64 = 300.0;
+
 /// Room beyond what is shown, relative to it.
 const MARGIN: f64 = 0.04;
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
-type Context<'c, 'a> = ChartContext<'c, SVGBackend<'a>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
+type Context<'c, 'a> = ChartContext<'c, SVGBackend<'a>, Cartesian2d<Scale, Scale>>;
 type Drawn<'a> = Result<(), DrawingAreaErrorKind<<SVGBackend<'a> as DrawingBackend>::ErrorType>>;
 
 pub(super) fn svg(charts: &[Chart], grid: [usize; 2], size: [u32; 2]) -> Result<String, FigureError> {
@@ -67,7 +71,7 @@ fn draw<'a>(chart: &Chart, area: &Area<'a>) -> Drawn<'a> {
         .margin(10 * SCALE)
         .x_label_area_size(44 * SCALE)
         .y_label_area_size(66 * SCALE)
-        .build_cartesian_2d(x.0..x.1, y.0..y.1)?;
+        .build_cartesian_2d(Scale::new(&chart.x, x), Scale::new(&chart.y, y))?;
     context
         .configure_mesh()
         .light_line_style(TRANSPARENT)
@@ -216,9 +220,9 @@ fn cells<'g>(chart: &'g Chart, grid: &'g Grid) -> impl Iterator<Item = Rectangle
                 let y = grid.y[0] + dy * (row as f64 + height);
                 Some((chart.x.position(x)?, chart.y.position(y)?))
             };
-            // A little over the row below and the cell before, or hairlines of the ground would show between them.
-            let overlap = |position: usize| if position == 0 { -0.5 } else { -0.56 };
-            let corners = [corner(first, overlap(first), overlap(row))?, corner(last, 0.5, 0.5)?];
+            // A pixel over the row below and the cell before, or hairlines of the ground would show between them.
+            let overlap = |position: usize, n: usize| if position == 0 { -0.5 } else { -0.5 - n as f64 / PLOT };
+            let corners = [corner(first, overlap(first, columns), overlap(row, rows))?, corner(last, 0.5, 0.5)?];
             Some(Rectangle::new(corners, shade(grid, level(first)).filled()))
         })
     })

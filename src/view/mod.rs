@@ -4,6 +4,7 @@ mod chart;
 mod draw;
 mod figure;
 mod history;
+mod scale;
 #[cfg(test)]
 mod tests;
 

@@ -66,7 +66,7 @@ pub struct Grid {
     pub y: [f64; 2],
     /// Where colours change, in ascending order.
     pub levels: Vec<f64>,
-    /// Whether 0 is the middle of the colours, blue below and red above; dark to light otherwise.
+    /// Whether 0 is the middle of the colours, blue below and red above; dark grey to white otherwise.
     pub is_signed: bool,
 }
 

@@ -151,9 +151,9 @@ fn number(x: f64) -> String {
     if (mantissa - 1.0).abs() < 0.05 { format!("1e{exponent}") } else { format!("{mantissa:.1}e{exponent}") }
 }
 
-/// On a grid that begins with dark blue, blue comes last.
+/// Blue comes last on a grid whose numbers below 0 are blue.
 fn colour(chart: &Chart, position: usize) -> RGBColor {
-    let is_on_grid = matches!(chart.layers.first(), Some(Layer::Grid(_)));
+    let is_on_grid = matches!(chart.layers.first(), Some(Layer::Grid(grid)) if grid.is_signed);
     PALETTE[(position + usize::from(is_on_grid)) % PALETTE.len()]
 }
 
@@ -242,8 +242,8 @@ fn shade(grid: &Grid, level: Option<usize>) -> RGBColor {
     const WHITE: [f64; 3] = [247.0, 247.0, 247.0];
     const BLUE: [f64; 3] = [33.0, 102.0, 172.0];
     const RED: [f64; 3] = [178.0, 24.0, 43.0];
-    const DARK: [f64; 3] = [40.0, 60.0, 110.0];
-    const LIGHT: [f64; 3] = [250.0, 240.0, 200.0];
+    const DARK: [f64; 3] = [135.0, 135.0, 135.0];
+    const LIGHT: [f64; 3] = [250.0, 250.0, 250.0];
     let n = grid.levels.len();
     if !grid.is_signed {
         return mix(DARK, LIGHT, level as f64 / n.max(1) as f64);

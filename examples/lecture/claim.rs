@@ -21,6 +21,8 @@ pub(crate) struct Setting {
     pub(crate) size: Size,
     pub(crate) seed: u64,
     pub(crate) figures: PathBuf,
+    /// Where the files of Fashion-MNIST are, if they are.
+    pub(crate) data: PathBuf,
 }
 
 impl Setting {

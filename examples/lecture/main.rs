@@ -8,12 +8,15 @@
 //!
 //! Exits with 1 if a claim's assertion fails.
 
+mod adaptive_methods_overfit;
 mod backpropagation;
 mod claim;
+mod classifier;
 mod cost;
 mod depth;
 mod descent;
 mod effective_rates;
+mod generalization;
 mod ill_conditioning;
 mod lifting;
 mod momentum;
@@ -22,6 +25,7 @@ mod saddles;
 mod sgd_rate;
 mod statistics;
 mod universal_approximation;
+mod width;
 
 use std::{path::PathBuf, process::ExitCode, time::Instant};
 
@@ -43,6 +47,10 @@ struct Arguments {
     /// Where pictures go.
     #[arg(long, default_value = "docs/figures")]
     figures: PathBuf,
+    /// Directory with the four files of Fashion-MNIST, plain or gzip, for claims that use them where they are. The default
+    /// is where Debian's package dataset-fashion-mnist puts them.
+    #[arg(long, default_value = "/usr/share/datasets/fashion-mnist")]
+    data: PathBuf,
 }
 
 /// In the order of the lecture.
@@ -57,6 +65,9 @@ const CLAIMS: &[Claim] = &[
     momentum::CLAIM,
     ill_conditioning::CLAIM,
     effective_rates::CLAIM,
+    width::CLAIM,
+    adaptive_methods_overfit::CLAIM,
+    generalization::CLAIM,
 ];
 
 fn main() -> ExitCode {
@@ -73,8 +84,8 @@ fn main() -> ExitCode {
         eprintln!("no claim is called {:?}; `list` lists them", arguments.claim);
         return ExitCode::FAILURE;
     }
-    let Arguments { size, seed, figures, .. } = arguments;
-    let setting = Setting { size, seed, figures };
+    let Arguments { size, seed, figures, data, .. } = arguments;
+    let setting = Setting { size, seed, figures, data };
     let n_failed = chosen.iter().filter(|claim| !show(claim, &setting)).count();
     if n_failed == 0 {
         return ExitCode::SUCCESS;

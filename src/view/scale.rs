@@ -1,5 +1,6 @@
 //! Where an axis has its marks. In: an axis and its ends. Out: coordinates for plotters, with round numbers marked: those
-//! of an axis by powers of ten are 1, 2 and 5 times the powers where there is room, and the powers alone otherwise.
+//! of an axis by powers of ten are 1, 2 and 5 times the powers where there is room, all multiples of them where there is more,
+//! and the powers alone otherwise.
 
 use std::ops::Range;
 
@@ -10,8 +11,9 @@ use plotters::coord::{
 
 use super::chart::Axis;
 
-/// Decades up to which there are marks within them.
+/// Decades up to which there are marks within them, and up to which all of these are there.
 const FEW_DECADES: f64 = 2.5;
+const ONE_DECADE: f64 = 0.9;
 
 /// Positions along an axis: numbers, or their logarithms to base 10.
 pub(super) struct Scale {
@@ -37,7 +39,7 @@ impl Ranged for Scale {
 
     fn key_points<Hint: KeyPointHint>(&self, hint: Hint) -> Vec<f64> {
         let marks = if self.is_logarithmic { logarithmic_marks(self.ends, hint.max_num_points()) } else { Vec::new() };
-        // Between 2.1 and 4.9 there is no round number, and evenly parted logarithms are better than none.
+        // Between 2.1 and 2.9 there is no round number, and evenly parted logarithms are better than none.
         if marks.len() < 2 { self.positions.key_points(hint) } else { marks }
     }
 
@@ -49,7 +51,11 @@ impl Ranged for Scale {
 /// Marks between two logarithms, not many more than `most`.
 fn logarithmic_marks((low, high): (f64, f64), most: usize) -> Vec<f64> {
     let decades = low.floor() as i32..=high.floor() as i32;
-    let within: &[f64] = if high - low <= FEW_DECADES { &[1.0, 2.0, 5.0] } else { &[1.0] };
+    let within: &[f64] = match high - low {
+        length if length <= ONE_DECADE => &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0],
+        length if length <= FEW_DECADES => &[1.0, 2.0, 5.0],
+        _ => &[1.0],
+    };
     let step = ((high - low) / most.max(1) as f64).ceil().max(1.0) as usize;
     let marks =
         decades.step_by(step).flat_map(|decade| within.iter().map(move |mark| f64::from(decade) + mark.log10()));
@@ -65,6 +71,7 @@ mod tests {
         let numbers = |ends, most| -> Vec<f64> {
             logarithmic_marks(ends, most).into_iter().map(|mark| (1e6 * 10f64.powf(mark)).round() / 1e6).collect()
         };
+        assert_eq!(numbers((-0.6, 0.1), 6), [0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0]);
         assert_eq!(numbers((0.8, 2.2), 6), [10.0, 20.0, 50.0, 100.0]);
         assert_eq!(numbers((-1.0, 3.0), 6), [0.1, 1.0, 10.0, 100.0, 1000.0]);
         assert_eq!(numbers((0.0, 12.0), 6), [1e0, 1e2, 1e4, 1e6, 1e8, 1e10, 1e12]);

@@ -55,6 +55,9 @@ impl Checkpoint {
     }
 }
 
+/// Nobody has counted to more, and one more is still a number.
+const MOST_COUNTED: u64 = 1 << 53;
+
 /// What must be as it was for a training to go on: name and value of each.
 pub(super) type Setting = Vec<(&'static str, String)>;
 
@@ -130,9 +133,10 @@ impl Reader<'_> {
         TrainError::BadCheckpoint { path: self.path.to_owned(), what: what.to_string(), found: found.to_owned() }
     }
 
-    fn number<T: FromStr>(&self, what: &str) -> Result<T, TrainError> {
+    /// A number of things that were counted one by one.
+    fn count(&self, what: &str) -> Result<u64, TrainError> {
         let text = self.text(what)?;
-        text.parse().map_err(|_| self.bad(what, text))
+        text.parse().ok().filter(|count| *count <= MOST_COUNTED).ok_or_else(|| self.bad(what, text))
     }
 
     /// Two numbers in a line.
@@ -159,10 +163,10 @@ impl Reader<'_> {
         let table = self.text("history")?;
         let history = History::read_csv(names.to_vec(), table).ok_or_else(|| self.bad("history", table))?;
         Ok(State {
-            epoch: self.number("epoch")?,
-            batch: self.number("batch")?,
-            step: self.number("step")?,
-            waited: self.number("waited")?,
+            epoch: self.count("epoch")?,
+            batch: self.count("batch")?,
+            step: self.count("step")?,
+            waited: self.count("waited")?,
             running,
             best: best.transpose()?,
             history,
@@ -175,6 +179,6 @@ impl Reader<'_> {
             Ok((name.to_owned(), self.arrays.buffers(self.path, &prefix, layout)?))
         });
         let arrays: Vec<_> = arrays.collect::<Result<_, TrainError>>()?;
-        Ok(OptimizerState::new(self.text("optimizer")?, self.number("optimizer steps")?, arrays))
+        Ok(OptimizerState::new(self.text("optimizer")?, self.count("optimizer steps")?, arrays))
     }
 }

@@ -102,6 +102,8 @@ impl<T: Target + Element> Training<'_, T> {
             ("seed", fit.seed.to_string()),
             ("batch size", fit.batch_size.to_string()),
             ("batches of a step", fit.accumulate.to_string()),
+            ("limit of the gradient's norm", fit.clip_norm.map_or("none".to_owned(), |most| most.to_string())),
+            ("watched measure", fit.patience.as_ref().map_or("none", |patience| &patience.measure).to_owned()),
             ("training examples", train.len().to_string()),
             ("validation examples", validation),
             ("measures", self.trainer.names().collect::<Vec<_>>().join("\n")),

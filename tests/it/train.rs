@@ -11,6 +11,7 @@ use ndarray::{Array1, Array2};
 use pullback::{
     Graph, Initializer, Options, Parameters, RunError,
     data::{Dataset, Split, digits},
+    io::Arrays,
     nn::{cross_entropy, linear, misclassification},
     optim::{Adam, HeavyBall, Optimizer, Schedule, Sgd},
     train::{Checkpoint, Epoch, Fit, Metric, Objective, Observer, Patience, Report, Step, Stop, TrainError, Trainer},
@@ -138,6 +139,18 @@ fn a_checkpoint_of_another_training_is_an_error_that_changes_nothing() {
     assert!(matches!(result, Err(TrainError::Optimizer(_))), "{result:?}");
     assert!(!is_changed);
     let good = fs::read(&path).expect("the file is there");
+    let numbers = |text: &str| {
+        let mut changed = Arrays::load(&path).expect("the file is whole");
+        ["epoch", "step", "batch", "optimizer steps"].iter().for_each(|name| changed.note(*name, text));
+        changed.save(&path).expect("the file can be written");
+    };
+    for odd in ["18446744073709551615", "-1", "", "NaN"] {
+        numbers(odd);
+        let (result, is_changed) = train(&resume(Fit::new(2, 64)), &mut adam());
+        assert!(matches!(result, Err(TrainError::BadCheckpoint { .. })) && !is_changed, "{odd}: {result:?}");
+    }
+    numbers("9007199254740992");
+    assert!(train(&resume(Fit::new(2, 64)), &mut adam()).0.is_ok(), "more epochs than asked for are done");
     for length in (0..good.len()).step_by(good.len() / 40) {
         fs::write(&path, &good[..length]).expect("the file can be written");
         let (result, is_changed) = train(&resume(Fit::new(2, 64)), &mut adam());

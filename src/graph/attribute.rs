@@ -1,7 +1,7 @@
 //! Attributes of primitives as text, both ways. In: one value or its text. Out: the other. One line here is all that a
 //! new kind of attribute needs to be printed and read back.
 
-use std::{fmt::Write, str::FromStr, sync::Arc};
+use std::{fmt::Write, str::FromStr};
 
 use ndarray::{ArrayD, IxDyn};
 
@@ -247,12 +247,12 @@ impl Attribute for Literal {
             });
         }
         let shape = &declared.ty.shape;
-        Ok(Literal::Array(Arc::new(match declared.ty.dtype {
+        Ok(Literal::from(match declared.ty.dtype {
             DType::F32 => Value::F32(read_elements(shape, cursor)?),
             DType::F64 => Value::F64(read_elements(shape, cursor)?),
             DType::I64 => Value::I64(read_elements(shape, cursor)?),
             DType::Bool => Value::Bool(read_elements(shape, cursor)?),
-        })))
+        }))
     }
 }
 

@@ -225,8 +225,15 @@ pub enum Literal {
     Number(f64),
     /// Every element is this integer, of an `i64` constant.
     Integer(i64),
-    /// All the elements.
+    /// All the elements, in any order in memory.
     Array(Arc<super::value::Value>),
+}
+
+impl From<super::value::Value> for Literal {
+    /// All the elements, put into row-major order in memory once, so that no plan has to.
+    fn from(value: super::value::Value) -> Literal {
+        Literal::Array(Arc::new(value.into_row_major()))
+    }
 }
 
 impl Literal {

@@ -138,6 +138,24 @@ impl Value {
 }
 
 impl Value {
+    /// The same array with its elements in row-major order in memory, copied only if they are not.
+    pub(crate) fn into_row_major(self) -> Value {
+        fn settle<T: Clone>(array: ArrayD<T>) -> ArrayD<T> {
+            if array.is_standard_layout() { array } else { array.as_standard_layout().into_owned() }
+        }
+        match self {
+            Value::F32(array) => Value::F32(settle(array)),
+            Value::F64(array) => Value::F64(settle(array)),
+            Value::I64(array) => Value::I64(settle(array)),
+            Value::Bool(array) => Value::Bool(settle(array)),
+        }
+    }
+
+    /// Whether the elements lie in row-major order in memory without gaps.
+    pub(crate) fn is_row_major(&self) -> bool {
+        each_dtype!(Value, self, array => array.is_standard_layout())
+    }
+
     /// A view of the whole, to write.
     pub fn view_mut(&mut self) -> ValueViewMut<'_> {
         match self {

@@ -1,8 +1,6 @@
 //! What a graph starts from: inputs, parameters, constants, counters and sizes; and the poison that stands for a
 //! mistake.
 
-use std::sync::Arc;
-
 use ndarray::{ArrayD, IxDyn};
 
 use super::{
@@ -163,8 +161,7 @@ impl Rule for Constant {
 
     fn samples() -> Vec<Sample> {
         let constant = |value, dtype, shape| Sample::smooth(Constant { value, dtype, shape: Shape::from(shape) }, []);
-        let array =
-            |value: Value| constant(Literal::Array(Arc::new(value.clone())), value.dtype(), value.shape().to_vec());
+        let array = |value: Value| constant(Literal::from(value.clone()), value.dtype(), value.shape().to_vec());
         vec![
             constant(Literal::Number(-0.5), DType::F64, vec![2, 0]),
             constant(Literal::Number(f64::NEG_INFINITY), DType::F32, vec![]),
@@ -336,7 +333,7 @@ impl Graph {
             (Some(number), ..) => Literal::Number(f64::from(number)),
             (_, Some(number), _) => Literal::Number(number),
             (_, _, Some(integer)) => Literal::Integer(integer),
-            _ => Literal::Array(Arc::new(value)),
+            _ => Literal::from(value),
         };
         self.splat(literal, ty)
     }

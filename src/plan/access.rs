@@ -48,6 +48,12 @@ impl Access {
         self.axes.iter().map(|axis| axis.size).collect()
     }
 
+    /// This, or row-major order if there is no element: strides that lead nowhere are all the same, and whoever merges
+    /// axes or compares orders need not ask for empty arrays.
+    fn normal(self) -> Access {
+        if self.count() == 0 { Access::contiguous(&self.sizes()) } else { self }
+    }
+
     /// Whether the elements lie in row-major order without gaps, from the start.
     pub(crate) fn is_contiguous(&self) -> bool {
         if self.count() == 0 {
@@ -65,7 +71,7 @@ impl Access {
 
     /// Axis i of the result is axis `permutation[i]` of this.
     pub(crate) fn transposed(&self, permutation: &[usize]) -> Access {
-        Access { offset: self.offset, axes: permutation.iter().map(|axis| self.axes[*axis]).collect() }
+        Access { offset: self.offset, axes: permutation.iter().map(|axis| self.axes[*axis]).collect() }.normal()
     }
 
     /// Axis i of this becomes axis `places[i]` of an array of `sizes`; axes of size 1 stretch, others are added.
@@ -76,7 +82,7 @@ impl Access {
                 axes[*place].stride = axis.stride;
             }
         }
-        Access { offset: self.offset, axes }
+        Access { offset: self.offset, axes }.normal()
     }
 
     /// Every `steps[i]`-th element from `starts[i]`, `sizes[i]` of them.
@@ -95,12 +101,12 @@ impl Access {
     /// The elements in reverse order along `axes`.
     pub(crate) fn reversed(&self, axes: &[usize]) -> Access {
         let mut reversed = self.clone();
-        for position in axes.iter().filter(|position| self.axes[**position].size > 0) {
+        for position in axes {
             let axis = &mut reversed.axes[*position];
             reversed.offset += axis.stride * (axis.size as isize - 1);
             axis.stride = -axis.stride;
         }
-        reversed
+        reversed.normal()
     }
 
     /// The same order of elements with as few axes as possible; axes of size 1 are gone.

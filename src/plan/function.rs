@@ -62,12 +62,14 @@ impl Function {
         }
     }
 
-    /// Operations of the graph that it stands for.
+    /// Operations on floats of an element, counted as in the graph that it stands for.
     pub(crate) fn flops(self) -> usize {
         match self {
             Function::SlopeOfTanh => 3,
             Function::MultiplyAdd => 2,
-            _ => 1,
+            Function::Unary(_) | Function::Binary(_) | Function::IntegerPower(_) | Function::SigmoidOfNegated => 1,
+            Function::Comparison(_) | Function::Select => 1,
+            Function::Connective(_) | Function::Predicate(_) | Function::Cast(_) => 0,
         }
     }
 

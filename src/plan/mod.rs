@@ -28,7 +28,7 @@ pub(crate) use access::{Access, count, offsets};
 pub(crate) use epilogue::{Banded, Keep};
 pub(crate) use function::Function;
 pub(crate) use matrix_vector::MatrixVector;
-pub(crate) use network::{Along, Kind, Network, Number, Origin, PlanError, Vertex};
+pub(crate) use network::{Along, Kind, Network, Number, Operand, Origin, PlanError, Vertex};
 pub(crate) use product::{Batch, Contraction};
 pub(crate) use tile::{Accumulated, Action, Extent, Instruction, Padding, Place, TileProgram};
 
@@ -183,14 +183,19 @@ impl Network {
         let of = &self.vertices[vertex];
         match &of.kind {
             Kind::Map(function) => function.flops() * count(&of.sizes),
-            Kind::Reduce(reduce) => reduce.rows * reduce.columns,
+            // The first of n numbers is taken as it is.
+            Kind::Reduce(reduce) => (reduce.rows * reduce.columns).saturating_sub(count(&of.sizes)),
             Kind::Contraction(contraction) => 2 * count(&of.sizes) * contraction.k,
             Kind::DotRows(product) | Kind::DotColumns(product) => 2 * product.rows.size * product.columns.size,
             Kind::Primitive(op) => {
-                let ty = |vertex: &Vertex| Type::new(vertex.dtype, vertex.sizes.as_slice());
-                let operands: Vec<Type> =
-                    of.operands.iter().map(|operand| ty(&self.vertices[operand.vertex])).collect();
-                ops::flops(op, &operands, &ty(of)).as_number().map_or(0, |flops| flops.max(0) as usize)
+                // What is read has the sizes of the access; those of the vertex are of another shape behind a view.
+                let read = |operand: &Operand| {
+                    Type::new(self.vertices[operand.vertex].dtype, operand.access.sizes().as_slice())
+                };
+                let operands: Vec<Type> = of.operands.iter().map(read).collect();
+                ops::flops(op, &operands, &Type::new(of.dtype, of.sizes.as_slice()))
+                    .as_number()
+                    .map_or(0, |flops| flops.max(0) as usize)
             }
             _ => 0,
         }

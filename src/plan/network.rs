@@ -56,7 +56,7 @@ pub(crate) struct Operand {
 pub(crate) enum Kind {
     /// An input or parameter, by its position among them.
     Leaf(usize),
-    /// An array known beforehand.
+    /// An array known beforehand, its elements in row-major order in memory.
     Constant(Arc<Value>),
     /// One number repeated.
     Splat(Number),
@@ -341,7 +341,9 @@ impl Builder<'_> {
         let kind = match &constant.value {
             Literal::Number(number) => Kind::Splat(Number::new(at.dtype, *number)),
             Literal::Integer(integer) => Kind::Splat(Number::integer(at.dtype, *integer)),
-            Literal::Array(value) => Kind::Constant(value.clone()),
+            Literal::Array(value) if value.is_row_major() => Kind::Constant(Arc::clone(value)),
+            // Whoever builds a literal by hand may lay it out in any order.
+            Literal::Array(value) => Kind::Constant(Arc::new(Value::clone(value).into_row_major())),
         };
         self.push(kind, SmallVec::new(), at)
     }

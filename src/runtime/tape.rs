@@ -18,7 +18,7 @@ use super::{
 use crate::{
     graph::{Bindings, Op, Value, ValueView, ValueViewMut},
     ops::Fault,
-    plan::{Kind, Origin, Plan, PlanError, Step, Storage, Work, memory::ALIGNMENT},
+    plan::{Kind, Origin, Plan, PlanError, Step, Storage, Vertex, Work, memory::ALIGNMENT},
     pool::Team,
     program::RunError,
 };
@@ -397,9 +397,16 @@ macro_rules! each_view {
 }
 
 fn constant_address(plan: &Plan, vertex: usize) -> *mut u8 {
-    let Kind::Constant(value) = &plan.network.vertices[vertex].kind else {
+    let Vertex { kind: Kind::Constant(value), dtype, sizes, .. } = &plan.network.vertices[vertex] else {
         unreachable!("invariant: only a constant lies among the constants")
     };
+    // Steps read by address, by the sizes and the order that the plan states, so these hold in every build.
+    assert!(value.is_row_major(), "invariant: constants of a plan are in row-major order");
+    assert_eq!(
+        (value.dtype(), value.shape()),
+        (*dtype, &sizes[..]),
+        "invariant: constants have the type of their vertex"
+    );
     each_view!(Value, &**value, array => array.as_ptr().cast_mut().cast())
 }
 

@@ -1,8 +1,6 @@
 //! Values known beforehand. In: a primitive of constants. Out: a constant, computed by the reference kernel; only where it
 //! stays one literal or a few elements.
 
-use std::sync::Arc;
-
 use super::{rewriter::Rewriter, term::Term};
 use crate::{
     graph::{
@@ -75,7 +73,7 @@ pub(super) fn small_constants(rewriter: &mut Rewriter<'_>, term: &Term) -> Optio
     }
     let values: Vec<Value> = term.operands.iter().map(|operand| array(rewriter, *operand)).collect::<Option<_>>()?;
     let value = evaluate(&term.op, &values, &term.ty)?;
-    let literal = uniform(&value).unwrap_or_else(|| Literal::Array(Arc::new(value)));
+    let literal = uniform(&value).unwrap_or_else(|| Literal::from(value));
     Some(rewriter.constant(literal, &term.ty))
 }
 

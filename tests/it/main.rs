@@ -28,4 +28,5 @@ mod simplify;
 mod text;
 mod train;
 mod training;
+mod views;
 mod workloads;

@@ -10,6 +10,7 @@ pub mod data;
 pub mod graph;
 pub mod io;
 pub mod landscape;
+mod memory;
 mod names;
 pub mod nn;
 pub mod ops;

@@ -10,7 +10,8 @@ use ndarray::ArrayD;
 use super::finite::{NonFinite, non_finite};
 use crate::{
     graph::{Bindings, Graph, NodeId, Op, Site, Type, Value, ValueView, ValueViewMut},
-    ops::{self, Evaluation, Real},
+    memory,
+    ops::{self, Evaluation, Fault, Real},
     program::{Engine, Profile, RunError, StepProfile},
 };
 
@@ -117,12 +118,18 @@ impl Step {
             |operand: &usize| values[*operand].as_ref().expect("invariant: operands are kept to their last use");
         let operands: Vec<&Value<R>> = self.operands.iter().map(value).collect();
         let at = Evaluation { operands: &operands, ty: &self.ty, bindings };
-        ops::evaluate(&self.op, &at).map_err(|fault| RunError::Node {
+        self.expect_memory(&at).and_then(|()| ops::evaluate(&self.op, &at)).map_err(|fault| RunError::Node {
             operation: self.op.name(),
             node: self.node,
             site: self.site,
             fault,
         })
+    }
+
+    /// That there is memory for its value.
+    fn expect_memory<R: Real>(&self, at: &Evaluation<'_, R>) -> Result<(), Fault> {
+        let bytes = at.shape()?.iter().product::<usize>().saturating_mul(size_of::<R>().max(self.ty.dtype.size()));
+        if memory::is_available(bytes) { Ok(()) } else { Err(Fault::Memory { bytes }) }
     }
 
     /// That it makes no NaN and no infinity out of finite operands. What has no operands is a constant, and meant.

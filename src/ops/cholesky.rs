@@ -70,6 +70,10 @@ fn positive_definite(shape: &[usize]) -> Value {
 }
 
 fn decompose_all<T: Real>(a: &ArrayD<T>) -> ArrayD<T> {
+    if a.is_empty() {
+        // Of matrices without elements there may be more than anybody can count.
+        return a.clone();
+    }
     let (outer, n) = (&a.shape()[..a.ndim() - 2], a.shape()[a.ndim() - 1]);
     let matrices =
         a.to_shape((outer.iter().product::<usize>(), n, n)).expect("invariant: inference asks for square matrices");

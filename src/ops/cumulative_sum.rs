@@ -56,6 +56,10 @@ impl Rule for CumulativeSum {
 
 impl CumulativeSum {
     fn accumulate<T: Number>(&self, x: &ArrayD<T>) -> ArrayD<T> {
+        if x.is_empty() {
+            // Of lanes without elements there may be more than anybody can count.
+            return x.clone();
+        }
         let mut sums = x.as_standard_layout().into_owned();
         let mut lanes = sums.view_mut();
         if self.direction == Direction::Backward {

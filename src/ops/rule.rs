@@ -142,6 +142,12 @@ pub enum Fault {
         /// The size of the axis.
         size: usize,
     },
+    /// An array, or what lies between steps, that the machine has no memory for.
+    #[error("{bytes} bytes of memory are needed, and cannot be had")]
+    Memory {
+        /// How many.
+        bytes: usize,
+    },
     /// The greatest or least of no elements.
     #[error("axis {axis} has size 0, and nothing has no greatest or least")]
     Empty {

@@ -90,6 +90,10 @@ pub(super) fn expect_square(shape: &Shape) -> Result<(), Mistake> {
 
 impl TriangularSolve {
     fn solve_all<T: Real>(&self, a: &ArrayD<T>, b: &ArrayD<T>) -> ArrayD<T> {
+        if b.is_empty() {
+            // Of matrices without elements there may be more than anybody can count.
+            return b.clone();
+        }
         let (outer, matrix) = b.shape().split_at(b.ndim() - 2);
         let (n_matrices, n, n_right) = (outer.iter().product::<usize>(), matrix[0], matrix[1]);
         let matrices = a.to_shape((n_matrices, n, n)).expect("invariant: inference compared the sizes");

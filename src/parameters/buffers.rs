@@ -10,7 +10,10 @@ use super::{
     error::ParameterError,
     layout::{ALIGNMENT, Layout, Slot},
 };
-use crate::graph::{DType, Element, ValueView, ValueViewMut};
+use crate::{
+    graph::{DType, Element, ValueView, ValueViewMut},
+    memory,
+};
 
 type Aligned<T> = AVec<T, ConstAlign<ALIGNMENT>>;
 
@@ -59,6 +62,15 @@ impl Buffers {
         let f32s = zeros(layout.n_elements_of(DType::F32));
         let f64s = zeros(layout.n_elements_of(DType::F64));
         Buffers { layout, f32s, f64s }
+    }
+
+    /// [`Buffers::zeros`], or how many bytes of memory cannot be had.
+    pub(crate) fn try_zeros(layout: Arc<Layout>) -> Result<Buffers, usize> {
+        let bytes = [DType::F32, DType::F64].map(|dtype| layout.n_elements_of(dtype).saturating_mul(dtype.size()));
+        match bytes.into_iter().find(|bytes| !memory::is_available(*bytes)) {
+            Some(bytes) => Err(bytes),
+            None => Ok(Buffers::zeros(layout)),
+        }
     }
 
     /// Where each array is.

@@ -49,6 +49,12 @@ pub enum ParameterError {
         /// The layout of what is added.
         found: Arc<Layout>,
     },
+    /// Memory that cannot be had.
+    #[error("{bytes} bytes of memory for the parameters cannot be had")]
+    OutOfMemory {
+        /// How many.
+        bytes: usize,
+    },
     /// What gradients are clipped to is NaN or negative.
     #[error("gradients cannot be clipped to {limit}, which must not be negative or NaN")]
     Limit {

@@ -91,7 +91,8 @@ impl Parameters {
     pub fn initialize(specs: impl IntoIterator<Item = ParameterSpec>, seed: u64) -> Result<Parameters, ParameterError> {
         let specs: Vec<ParameterSpec> = specs.into_iter().collect();
         let layout = Layout::new(specs.iter().map(|spec| (spec.name.as_str(), spec.dtype, spec.shape.clone())))?;
-        let mut buffers = Buffers::zeros(layout);
+        let buffers = Buffers::try_zeros(layout.into());
+        let mut buffers = buffers.map_err(|bytes| ParameterError::OutOfMemory { bytes })?;
         for spec in &specs {
             initialize::fill(&mut buffers, spec, seed)?;
         }
@@ -109,6 +110,11 @@ impl Gradients {
     /// All zero, in `layout`.
     pub fn zeros(layout: impl Into<Arc<Layout>>) -> Gradients {
         Gradients(Buffers::zeros(layout))
+    }
+
+    /// [`Gradients::zeros`], or how many bytes of memory cannot be had.
+    pub(crate) fn try_zeros(layout: Arc<Layout>) -> Result<Gradients, usize> {
+        Buffers::try_zeros(layout).map(Gradients)
     }
 }
 

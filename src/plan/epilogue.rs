@@ -100,7 +100,7 @@ impl Step {
             self.writes.extend(&product.writes);
         }
         self.bytes = self.reads.iter().chain(&self.writes).map(|vertex| network.vertices[*vertex].bytes()).sum();
-        self.flops += product.flops;
+        self.flops = self.flops.saturating_add(product.flops);
     }
 }
 

@@ -35,7 +35,7 @@ pub(crate) use tile::{Accumulated, Action, Extent, Instruction, Padding, Place, 
 use self::{cluster::Clusters, memory::Lifetime, recompute::Dearest};
 use crate::{
     graph::{Bindings, Graph, NodeId, Op, Type},
-    ops,
+    ops::{self, Fault},
 };
 
 /// What a program does, for one set of sizes.
@@ -105,7 +105,7 @@ impl Plan {
         bindings: &Bindings,
         memory_budget: Option<usize>,
     ) -> Result<Plan, PlanError> {
-        let plan = |dearest| Ok(Plan::of(Network::new(graph, leaves, results, bindings)?, dearest));
+        let plan = |dearest| Plan::of(Network::new(graph, leaves, results, bindings)?, dearest);
         let fast = plan(Dearest::Cheap)?;
         if memory_budget.is_none_or(|budget| fast.arena_bytes <= budget) {
             return Ok(fast);
@@ -114,7 +114,7 @@ impl Plan {
         Ok(if small.arena_bytes < fast.arena_bytes { small } else { fast })
     }
 
-    fn of(mut network: Network, dearest: Dearest) -> Plan {
+    fn of(mut network: Network, dearest: Dearest) -> Result<Plan, PlanError> {
         let mut clusters = Clusters::new(&network);
         recompute::recompute(&mut network, &mut clusters, dearest);
         let is_stored = stored(&network, &clusters);
@@ -122,15 +122,16 @@ impl Plan {
         let laid_out = orders.iter().map(|order| {
             let steps = order.iter().map(|cluster| step(&network, &clusters, *cluster, &is_stored)).collect();
             let mut steps = epilogue::fuse(&network, steps);
-            let (places, layout) = place(&network, &mut steps);
-            (steps, places, layout)
+            let (places, layout) = place(&network, &mut steps)?;
+            Ok((steps, places, layout))
         });
-        let least = laid_out.min_by_key(|(_, _, layout)| layout.bytes);
+        let laid_out: Vec<_> = laid_out.collect::<Result<_, PlanError>>()?;
+        let least = laid_out.into_iter().min_by_key(|(_, _, layout)| layout.bytes);
         let (steps, places, layout) = least.expect("invariant: there is an order");
         let plan = Plan { network, steps, places, arena_bytes: layout.bytes, lower_bound: layout.lower_bound };
         // Steps read and write by address, so this holds in every build.
         assert_eq!(check::check(&plan), Ok(()), "invariant: buffers that are alive do not overlap");
-        plan
+        Ok(plan)
     }
 }
 
@@ -166,7 +167,7 @@ fn step(network: &Network, clusters: &Clusters, position: usize, is_stored: &[bo
     let writes: Vec<usize> = cluster.members.iter().copied().filter(|member| is_stored[*member]).collect();
     let touched = reads.iter().chain(&writes).map(|vertex| network.vertices[*vertex].bytes());
     let bytes = touched.sum();
-    let flops = cluster.members.iter().map(|member| network.flops(*member)).sum();
+    let flops = cluster.members.iter().map(|member| network.flops(*member)).fold(0, usize::saturating_add);
     Step { work, reads, writes, partials: (0, 0), origin: network.vertices[last].origin, flops, bytes }
 }
 
@@ -185,7 +186,7 @@ impl Network {
             Kind::Map(function) => function.flops() * count(&of.sizes),
             // The first of n numbers is taken as it is.
             Kind::Reduce(reduce) => (reduce.rows * reduce.columns).saturating_sub(count(&of.sizes)),
-            Kind::Contraction(contraction) => 2 * count(&of.sizes) * contraction.k,
+            Kind::Contraction(contraction) => (2 * count(&of.sizes)).saturating_mul(contraction.k),
             Kind::DotRows(product) | Kind::DotColumns(product) => 2 * product.rows.size * product.columns.size,
             Kind::Primitive(op) => {
                 // What is read has the sizes of the access; those of the vertex are of another shape behind a view.
@@ -202,8 +203,11 @@ impl Network {
     }
 }
 
+/// More bytes than any address space has, and few enough that offsets never overflow.
+const MOST_BYTES: usize = 1 << 56;
+
 /// Places every value that is kept, and what each step needs for itself.
-fn place(network: &Network, steps: &mut [Step]) -> (Vec<Storage>, memory::Layout) {
+fn place(network: &Network, steps: &mut [Step]) -> Result<(Vec<Storage>, memory::Layout), PlanError> {
     let mut places = vec![Storage::Nowhere; network.vertices.len()];
     for (vertex, of) in network.vertices.iter().enumerate() {
         match &of.kind {
@@ -219,7 +223,7 @@ fn place(network: &Network, steps: &mut [Step]) -> (Vec<Storage>, memory::Layout
     }
     let taken_from = in_place::find(network, steps, &places, &last_read);
     let (mut buffer_of, mut partials_of) = (vec![None; network.vertices.len()], vec![None; steps.len()]);
-    let mut lifetimes = Vec::new();
+    let mut lifetimes: Vec<Lifetime> = Vec::new();
     for (position, step) in steps.iter().enumerate() {
         for vertex in step.writes.iter().filter(|vertex| places[**vertex] == Storage::Nowhere) {
             let (bytes, last) = (network.vertices[*vertex].bytes(), last_read[*vertex]);
@@ -240,6 +244,10 @@ fn place(network: &Network, steps: &mut [Step]) -> (Vec<Storage>, memory::Layout
             lifetimes.push(Lifetime { first: position, last: position, bytes: program.partial_bytes() });
         }
     }
+    let total = lifetimes.iter().fold(0usize, |sum, lifetime| sum.saturating_add(lifetime.bytes));
+    if let Some(largest) = lifetimes.iter().max_by_key(|lifetime| lifetime.bytes).filter(|_| total > MOST_BYTES) {
+        return Err(PlanError { origin: steps[largest.first].origin, fault: Fault::Memory { bytes: total } });
+    }
     let layout = memory::lay_out(&lifetimes);
     for (place, buffer) in places.iter_mut().zip(buffer_of) {
         *place = buffer.map_or(*place, |buffer: usize| Storage::Arena(layout.offsets[buffer]));
@@ -247,5 +255,5 @@ fn place(network: &Network, steps: &mut [Step]) -> (Vec<Storage>, memory::Layout
     for (step, buffer) in steps.iter_mut().zip(partials_of) {
         step.partials = buffer.map_or((0, 0), |buffer: usize| (layout.offsets[buffer], lifetimes[buffer].bytes));
     }
-    (places, layout)
+    Ok((places, layout))
 }

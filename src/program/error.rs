@@ -200,6 +200,14 @@ pub enum RunError {
         /// Where it was written.
         site: Site,
     },
+    /// Memory that cannot be had. Smaller batches, or `Options::memory_budget`, need less.
+    #[error("{bytes} bytes of memory for {what} cannot be had")]
+    OutOfMemory {
+        /// What it is for.
+        what: String,
+        /// How many bytes.
+        bytes: usize,
+    },
     /// An operation that makes NaN or infinity out of finite numbers; only a checked run looks for it.
     #[error(
         "`{operation}` (node %{node}) at {site} makes {value} of finite numbers, at {element:?}{}",

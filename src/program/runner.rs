@@ -4,7 +4,7 @@
 use super::{Declaration, Engine, Profile, RunError, Signature, bind::Binder, recycle::recycled};
 use crate::{
     graph::{Bindings, Value, ValueView, ValueViewMut},
-    names,
+    memory, names,
     parameters::Parameters,
 };
 
@@ -77,8 +77,7 @@ impl Runner {
 
     /// Zeros for the outputs from `first` on.
     pub(super) fn zeros(&self, first: usize) -> Result<Vec<Value>, RunError> {
-        let zeros = |output: &Declaration| Ok(Value::zeros(output.ty.dtype, &output.sizes(&self.binder.bindings)?));
-        self.signature.outputs[first..].iter().map(zeros).collect()
+        self.signature.outputs[first..].iter().map(|output| output.zeros(&self.binder.bindings)).collect()
     }
 
     /// Names of the outputs from `first` on.
@@ -162,6 +161,17 @@ impl Declaration {
             dim,
             site: self.site,
         })
+    }
+
+    /// Zeros of this type.
+    fn zeros(&self, bindings: &Bindings) -> Result<Value, RunError> {
+        let sizes = self.sizes(bindings)?;
+        let bytes = sizes.iter().product::<usize>() * self.ty.dtype.size();
+        if !memory::is_available(bytes) {
+            let what = format!("the output {:?} (written at {})", self.name, self.site);
+            return Err(RunError::OutOfMemory { what, bytes });
+        }
+        Ok(Value::zeros(self.ty.dtype, &sizes))
     }
 
     /// That an array to be written has the type of the output.

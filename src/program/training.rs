@@ -38,7 +38,7 @@ impl TrainingStep {
         parameters: &'a Parameters,
         inputs: impl IntoIterator<Item = (&'n str, ValueView<'i>)>,
     ) -> Result<TrainingOutput, RunError> {
-        let mut gradients = Gradients::zeros(self.layout_for(parameters));
+        let mut gradients = self.zero_gradients(parameters)?;
         let (loss, outputs) = self.run_into(parameters, inputs, &mut gradients)?;
         Ok(TrainingOutput { loss, gradients, outputs })
     }
@@ -85,7 +85,7 @@ impl TrainingStep {
         parameters: &'a Parameters,
         inputs: impl IntoIterator<Item = (&'n str, ValueView<'i>)>,
     ) -> Result<TrainingOutput, RunError> {
-        let mut gradients = Gradients::zeros(self.layout_for(parameters));
+        let mut gradients = self.zero_gradients(parameters)?;
         let mut leaves = self.runner.take_leaves();
         self.runner.bind(parameters, inputs, &mut leaves)?;
         self.runner.check(&leaves)?;
@@ -127,6 +127,11 @@ impl TrainingStep {
     /// [`RunError`] if a symbol has no value, or if there is no plan for these sizes.
     pub fn show<'n>(&mut self, sizes: impl IntoIterator<Item = (&'n str, i64)>) -> Result<String, RunError> {
         self.runner.show(sizes)
+    }
+
+    fn zero_gradients(&self, parameters: &Parameters) -> Result<Gradients, RunError> {
+        let gradients = Gradients::try_zeros(self.layout_for(parameters));
+        gradients.map_err(|bytes| RunError::OutOfMemory { what: "the gradients".to_owned(), bytes })
     }
 
     /// The parameters' own layout where it is equal, so that later comparisons are of pointers.

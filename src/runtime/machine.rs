@@ -61,7 +61,7 @@ impl Machine {
             Some(0) => {}
             Some(position) => self.tapes[..=position].rotate_right(1),
             None => {
-                let tape = Tape::new(self.plan(bindings)?, bindings, self.n_threads).map_err(RunError::from)?;
+                let tape = Tape::new(self.plan(bindings)?, bindings, self.n_threads)?;
                 self.tapes.truncate(MOST_TAPES - 1);
                 self.tapes.insert(0, (bindings.clone(), tape));
             }
@@ -91,8 +91,8 @@ impl Engine for Machine {
 
     fn attach(&mut self, leaves: Vec<Value>, bindings: &Bindings, results: Vec<Value>) -> Result<(), RunError> {
         let plan = self.plan(bindings)?;
-        let mut attached = Tape::new(plan, bindings, self.n_threads).map_err(RunError::from)?;
-        attached.attach(leaves, results);
+        let mut attached = Tape::new(plan, bindings, self.n_threads)?;
+        attached.attach(leaves, results)?;
         self.attached = Some(attached);
         self.run_attached()
     }

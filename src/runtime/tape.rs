@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     graph::{Bindings, Op, Value, ValueView, ValueViewMut},
+    memory::is_available,
     ops::Fault,
     plan::{Kind, Origin, Plan, PlanError, Step, Storage, Vertex, Work, memory::ALIGNMENT},
     pool::Team,
@@ -91,11 +92,11 @@ pub(super) struct Arrays<'a, 'v, 'r> {
 }
 
 impl Tape {
-    pub(super) fn new(plan: Plan, bindings: &Bindings, n_threads: usize) -> Result<Tape, PlanError> {
+    pub(super) fn new(plan: Plan, bindings: &Bindings, n_threads: usize) -> Result<Tape, RunError> {
         let set = InstructionSet::detect();
-        let mut arena = Aligned::with_capacity(ALIGNMENT, plan.arena_bytes);
+        let mut arena = Aligned::new(ALIGNMENT);
         // Touched now, so that no run meets memory for the first time.
-        arena.resize(plan.arena_bytes, 0);
+        grow(&mut arena, plan.arena_bytes, || "values between steps".to_owned())?;
         let mut tape = Tape {
             steps: Vec::with_capacity(plan.steps.len()),
             addresses: Vec::new(),
@@ -116,7 +117,9 @@ impl Tape {
         let is_long = tape.plan.steps.iter().map(estimate).sum::<Duration>() >= SHORTEST_SHARED;
         tape.has_tasks &= is_long;
         tape.scratch_bytes = tape.scratch_bytes.next_multiple_of(ALIGNMENT);
-        tape.scratch.resize(tape.scratch_bytes * n_threads, 0);
+        grow(&mut tape.scratch, tape.scratch_bytes * n_threads, || {
+            format!("the scratch memory of {n_threads} threads")
+        })?;
         Ok(tape)
     }
 
@@ -200,7 +203,7 @@ impl Tape {
 
     /// Runs all steps on at most so many threads.
     pub(super) fn run(&mut self, mut arrays: Arrays<'_, '_, '_>, n_threads: usize) -> Result<(), RunError> {
-        self.bind(&mut arrays);
+        self.bind(&mut arrays)?;
         let team = Team::gather(if self.has_tasks { n_threads } else { 1 });
         for step in 0..self.steps.len() {
             self.step(step, &team)?;
@@ -210,12 +213,13 @@ impl Tape {
     }
 
     /// Takes arrays of its own and fills in their addresses for good: from now on they are lent, never given away.
-    pub(super) fn attach(&mut self, mut leaves: Vec<Value>, mut results: Vec<Value>) {
+    pub(super) fn attach(&mut self, mut leaves: Vec<Value>, mut results: Vec<Value>) -> Result<(), RunError> {
         let views: Vec<ValueView<'_>> = leaves.iter_mut().map(|leaf| leaf.view()).collect();
         let mut targets: Vec<ValueViewMut<'_>> = results.iter_mut().map(Value::view_mut).collect();
-        self.bind(&mut Arrays { leaves: &views, results: &mut targets });
+        self.bind(&mut Arrays { leaves: &views, results: &mut targets })?;
         drop((views, targets));
         (self.attached_leaves, self.attached_results) = (leaves, results);
+        Ok(())
     }
 
     /// Runs all steps on the arrays of its own.
@@ -244,7 +248,7 @@ impl Tape {
     ) -> Result<Vec<Duration>, RunError> {
         let team = Team::gather(n_threads);
         let mut shortest = vec![Duration::MAX; self.steps.len()];
-        self.bind(&mut arrays);
+        self.bind(&mut arrays)?;
         for _ in 0..n_runs {
             for (step, shortest) in shortest.iter_mut().enumerate() {
                 let start = Instant::now();
@@ -274,7 +278,7 @@ impl Tape {
     }
 
     /// Fills in the addresses of what is fed and asked for.
-    fn bind(&mut self, arrays: &mut Arrays<'_, '_, '_>) {
+    fn bind(&mut self, arrays: &mut Arrays<'_, '_, '_>) -> Result<(), RunError> {
         while self.staged_leaves.len() < arrays.leaves.len() {
             self.staged_leaves.push(Aligned::new(ALIGNMENT));
         }
@@ -284,16 +288,19 @@ impl Tape {
                 Fed::Leaf(leaf) => leaf_address(&arrays.leaves[leaf]),
                 Fed::Output(output) => output_address(&mut arrays.results[output]),
             };
-            let start = start.unwrap_or_else(|| match fed {
-                Fed::Leaf(leaf) => stage(&mut self.staged_leaves[leaf], &arrays.leaves[leaf]),
-                Fed::Output(output) => {
+            let start = match (start, fed) {
+                (Some(start), _) => start,
+                (None, Fed::Leaf(leaf)) => stage(&mut self.staged_leaves[leaf], &arrays.leaves[leaf])?,
+                (None, Fed::Output(output)) => {
                     let bytes = self.plan.network.vertices[self.plan.network.results[output]].bytes();
-                    self.staged_outputs[output].resize(bytes.max(1), 0);
-                    self.staged_outputs[output].as_mut_ptr()
+                    let staged = &mut self.staged_outputs[output];
+                    grow(staged, bytes.max(1), || "an output in row-major order".to_owned())?;
+                    staged.as_mut_ptr()
                 }
-            });
+            };
             self.addresses[position] = start.wrapping_offset(offset);
         }
+        Ok(())
     }
 
     /// Copies results to where they are wanted in another order than row-major.
@@ -419,18 +426,28 @@ fn output_address(view: &mut ValueViewMut<'_>) -> Option<*mut u8> {
     each_view!(ValueViewMut, view, array => array.is_standard_layout().then(|| array.as_mut_ptr().cast()))
 }
 
+/// Makes memory `bytes` long, zeros where it is new.
+fn grow(memory: &mut Aligned, bytes: usize, what: impl Fn() -> String) -> Result<(), RunError> {
+    if memory.capacity() < bytes && !is_available(bytes) {
+        return Err(RunError::OutOfMemory { what: what(), bytes });
+    }
+    memory.resize(bytes, 0);
+    Ok(())
+}
+
 /// Copies an array into memory in row-major order; gives its address.
-fn stage(staged: &mut Aligned, view: &ValueView<'_>) -> *mut u8 {
+fn stage(staged: &mut Aligned, view: &ValueView<'_>) -> Result<*mut u8, RunError> {
     fn copy<T: Copy>(staged: &mut Aligned, array: &ndarray::ArrayViewD<'_, T>) {
-        staged.resize((array.len() * size_of::<T>()).max(1), 0);
         let start = staged.as_mut_ptr().cast::<T>();
         for (position, element) in array.iter().enumerate() {
             // SAFETY: the memory was resized to hold every element, and is aligned to any of them.
             unsafe { start.add(position).write(*element) };
         }
     }
+    let bytes = view.shape().iter().product::<usize>() * view.dtype().size();
+    grow(staged, bytes.max(1), || "an array that is fed in another order than row-major".to_owned())?;
     each_view!(ValueView, view, array => copy(staged, array));
-    staged.as_mut_ptr()
+    Ok(staged.as_mut_ptr())
 }
 
 fn unstage(staged: &Aligned, result: &mut ValueViewMut<'_>) {

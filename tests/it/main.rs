@@ -18,6 +18,7 @@ mod epilogue;
 mod gradients;
 mod landscape;
 mod layers;
+mod memory;
 mod mixed;
 mod models;
 mod nn;

@@ -3,11 +3,14 @@
 //! In: a seed. Out: a graph of smooth operations with a scalar result and values for its inputs; the same for the same
 //! seed. Values stay near 1 and away from poles, so that derivatives can be compared with differences.
 
-use ndarray::{ArrayD, IxDyn};
+use ndarray::{ArrayD, Axis, IxDyn, Slice};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::graph::{Expr, Graph, NodeId, Value};
+use crate::{
+    graph::{Expr, Graph, NodeId, Value},
+    ops::Index,
+};
 
 /// A graph with a scalar result, and values at which it is smooth.
 #[derive(Debug)]
@@ -24,7 +27,8 @@ pub struct RandomGraph {
 
 const INPUTS: usize = 3;
 
-/// A random graph of `n_steps` operations with broadcasting, reductions, movements of data and products of matrices.
+/// A random graph of `n_steps` operations with broadcasting, reductions, movements of data, products of matrices, and
+/// constants whose elements lie in any order.
 ///
 /// # Example
 /// ```
@@ -45,6 +49,10 @@ pub fn random_graph(seed: u64, n_steps: usize) -> RandomGraph {
         values.push(Value::F64(ArrayD::from_shape_simple_fn(IxDyn(&shape), || rng.random_range(-1.5..1.5))));
     }
     let inputs = pool.iter().map(Expr::id).collect();
+    for layout in Layout::ALL {
+        let constant = layout.constant(&mut rng);
+        pool.push(graph.constant(constant));
+    }
     for _ in 0..n_steps {
         let next = step(&mut rng, &pool);
         pool.push(next);
@@ -53,6 +61,39 @@ pub fn random_graph(seed: u64, n_steps: usize) -> RandomGraph {
     let terms = pool.iter().map(|expr| expr.tanh().sum());
     let result = terms.reduce(|sum, term| sum + term).expect("invariant: there are inputs").id();
     RandomGraph { graph, inputs, values, result }
+}
+
+/// An order of elements in memory: a constant may have any.
+#[derive(Debug, Clone, Copy)]
+enum Layout {
+    RowMajor,
+    ColumnMajor,
+    Reversed,
+    Stepped,
+}
+
+impl Layout {
+    const ALL: [Layout; 4] = [Layout::RowMajor, Layout::ColumnMajor, Layout::Reversed, Layout::Stepped];
+
+    /// Numbers of two axes that lie so.
+    fn constant(self, rng: &mut ChaCha8Rng) -> Value {
+        let [rows, columns] = [rng.random_range(1..=3), rng.random_range(1..=3)];
+        let mut draw = |shape: [usize; 2]| ArrayD::from_shape_simple_fn(IxDyn(&shape), || rng.random_range(-1.5..1.5));
+        Value::F64(match self {
+            Layout::RowMajor => draw([rows, columns]),
+            Layout::ColumnMajor => draw([columns, rows]).reversed_axes(),
+            Layout::Reversed => {
+                let mut array = draw([rows, columns]);
+                (0..2).for_each(|axis| array.invert_axis(Axis(axis)));
+                array
+            }
+            Layout::Stepped => {
+                let mut array = draw([2 * rows, 2 * columns]);
+                (0..2).for_each(|axis| array.slice_axis_inplace(Axis(axis), Slice::new(0, None, 2)));
+                array
+            }
+        })
+    }
 }
 
 /// One more expression from those there are.
@@ -112,12 +153,13 @@ fn movement<'g>(rng: &mut ChaCha8Rng, x: Expr<'g>) -> Expr<'g> {
         return x.broadcast_to((2,)) * 0.5;
     }
     let axis = rng.random_range(0..rank as i64);
-    match rng.random_range(0..7) {
+    match rng.random_range(0..8) {
         0 => x.reshape([x.shape().size()]),
         1 if rank >= 2 => x.t(),
         2 => x.reverse(axis),
-        3 => x.concat([x.sin()], axis).slice(..-1),
+        3 => x.concat([x.sin()], axis).slice(..x.shape()[0].as_number().unwrap_or(1)),
         4 => x.slice(..1),
+        6 => x.concat([x], axis).slice(Index::from(..).step(2)),
         5 if rank < 3 => x
             .expand(0)
             .broadcast_to(std::iter::once(2.into()).chain(x.shape().iter().cloned()).collect::<crate::graph::Shape>()),

@@ -1,8 +1,8 @@
 //! Random programs of mixed dtypes and awkward sizes, compiled against the reference: what smooth random graphs leave out
 //! (casts, masks, rounding, empty axes, rows longer than a register, values read in several ways).
 
-use ndarray::{ArrayD, IxDyn};
-use pullback::{DType, Evaluation, Expr, Graph, Rewrites, Shape, Value};
+use ndarray::{ArrayD, Axis, IxDyn, Slice};
+use pullback::{DType, Evaluation, Expr, Graph, Index, Rewrites, Shape, Value};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -21,6 +21,22 @@ fn numbers(rng: &mut ChaCha8Rng, dtype: DType, shape: &[usize]) -> Value {
     if dtype == DType::F64 { Value::F64(wide) } else { Value::F32(wide.mapv(|x: f64| x as f32)) }
 }
 
+/// An array whose elements lie in any order in memory.
+fn constant(rng: &mut ChaCha8Rng, dtype: DType, shape: &[usize]) -> Value {
+    let layout = rng.random_range(0..3);
+    let doubled: Vec<usize> = shape.iter().rev().map(|size| 2 * size).collect();
+    let stored: Vec<usize> = if layout == 2 { doubled } else { shape.iter().rev().copied().collect() };
+    let mut array = ArrayD::from_shape_simple_fn(IxDyn(&stored), || rng.random_range(-1.0..1.0)).reversed_axes();
+    for axis in (0..shape.len()).map(Axis) {
+        match layout {
+            0 => {}
+            1 => array.invert_axis(axis),
+            _ => array.slice_axis_inplace(axis, Slice::new(0, None, 2)),
+        }
+    }
+    if dtype == DType::F64 { Value::F64(array) } else { Value::F32(array.mapv(|x: f64| x as f32)) }
+}
+
 fn fits_together(x: Expr<'_>, y: Expr<'_>) -> bool {
     let (x, y) = (sizes(&x.shape()), sizes(&y.shape()));
     x.iter().rev().zip(y.iter().rev()).all(|(x, y)| x == y || *x == 1 || *y == 1)
@@ -34,7 +50,7 @@ fn step<'g>(rng: &mut ChaCha8Rng, pool: &[Expr<'g>], copies: usize) -> Option<Ex
     let has_axis = !own.is_empty();
     let axis = if has_axis { rng.random_range(0..own.len()) } else { 0 };
     let along = axis as i64;
-    Some(match rng.random_range(0..18) {
+    Some(match rng.random_range(0..22) {
         0 => x.tanh(),
         1 if fits_together(x, y) => x + y,
         2 if fits_together(x, y) => x * y,
@@ -53,6 +69,10 @@ fn step<'g>(rng: &mut ChaCha8Rng, pool: &[Expr<'g>], copies: usize) -> Option<Ex
         15 if has_axis && own[0] > 0 => x.concat([x.cos()], 0).slice(..own[0] as i64),
         16 if has_axis && own.len() < 3 => x.expand(-1).broadcast_to([own.clone(), vec![copies]].concat()),
         17 => x.sigmoid() * (-x).sigmoid(),
+        18 if has_axis => (0..own.len() as i64).fold(x, |x, axis| x.reverse(axis)),
+        19 if has_axis => x.slice(vec![Index::from(..).step(2); own.len()]),
+        20 if own.len() >= 2 => x.t().reshape(own.clone()),
+        21 if own.len() <= 2 => x * x.graph().constant(constant(rng, dtype, &own)),
         _ => return None,
     })
 }

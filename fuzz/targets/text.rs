@@ -1,0 +1,5 @@
+//! libFuzzer's way into [`pullback_fuzz::text`].
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| drop(pullback_fuzz::text::run(bytes)));

@@ -4,11 +4,15 @@
 //! and a report of what was rewritten, by rule and by the user's line. Nothing here derives or runs anything, and no value
 //! changes by more than the class of its rule says (`docs/rewrites.md` lists the rules by class).
 //!
-//! It comes after differentiation: `stop_gradient` is the identity here.
+//! It comes after differentiation: `stop_gradient` is the identity here. Only the rules whose point is that a derivative
+//! is not lost also come before one (`derivative.rs`).
 
+mod derivative;
 mod factor;
 mod fold;
 mod guard;
+mod logarithm;
+mod moved;
 mod movement;
 mod pattern;
 mod product;
@@ -16,11 +20,13 @@ mod reduction;
 mod report;
 mod rewriter;
 mod rule;
+mod shift;
 mod sink;
 mod stable;
 mod table;
 mod term;
 
+pub(crate) use derivative::stabilized;
 pub use report::{Firing, Report};
 pub use rule::{Class, RuleSummary};
 pub use table::rules;
@@ -182,7 +188,8 @@ struct Swept {
 fn sweep(graph: &Graph, results: &[NodeId], (options, readers): (&Rewrites, Readers), report: &mut Report) -> Swept {
     let needed = needed(graph, results);
     let uses = count_uses(graph, &needed, results);
-    let mut rewriter = Rewriter::new(options, readers, report);
+    let rewritten = Graph::new();
+    let mut rewriter = Rewriter::new(&rewritten, (options, readers), report);
     let mut image: Vec<Option<NodeId>> = vec![None; uses.len()];
     for id in needed {
         let operands = graph
@@ -194,8 +201,8 @@ fn sweep(graph: &Graph, results: &[NodeId], (options, readers): (&Rewrites, Read
     }
     let of = |id: &NodeId| image[id.index()].expect("invariant: results are among what they need");
     let results = results.iter().map(of).collect();
-    let (graph, has_fired) = rewriter.finish();
-    Swept { graph, results, has_fired }
+    let has_fired = rewriter.has_fired();
+    Swept { graph: rewritten, results, has_fired }
 }
 
 /// What the results are computed from, and the inputs that alone tell the size of an axis in there.

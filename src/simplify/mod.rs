@@ -31,9 +31,7 @@ pub use report::{Firing, Report};
 pub use rule::{Class, RuleSummary};
 pub use table::rules;
 
-use std::collections::BTreeSet;
-
-use crate::graph::{Diagnostics, Dim, Expr, Graph, IntoResults, NodeId, Op, Site};
+use crate::graph::{Diagnostics, Expr, Graph, IntoResults, NodeId, Site};
 use rewriter::{Readers, Rewriter};
 
 /// Which classes of rewrites may fire; see [`Class`] for what each promises.
@@ -186,7 +184,7 @@ struct Swept {
 
 /// Copies what the results need, operands first, and rewrites each node as it is made.
 fn sweep(graph: &Graph, results: &[NodeId], (options, readers): (&Rewrites, Readers), report: &mut Report) -> Swept {
-    let needed = needed(graph, results);
+    let needed = graph.needed(results);
     let uses = count_uses(graph, &needed, results);
     let rewritten = Graph::new();
     let mut rewriter = Rewriter::new(&rewritten, (options, readers), report);
@@ -203,29 +201,6 @@ fn sweep(graph: &Graph, results: &[NodeId], (options, readers): (&Rewrites, Read
     let results = results.iter().map(of).collect();
     let has_fired = rewriter.has_fired();
     Swept { graph: rewritten, results, has_fired }
-}
-
-/// What the results are computed from, and the inputs that alone tell the size of an axis in there.
-fn needed(graph: &Graph, results: &[NodeId]) -> Vec<NodeId> {
-    let ancestors = graph.ancestors(results);
-    let (mut told, mut used) = (BTreeSet::new(), BTreeSet::new());
-    for id in &ancestors {
-        let node = graph.node(*id);
-        let symbols = node.ty.shape.iter().flat_map(Dim::symbols);
-        match &node.op {
-            Op::Input(_) => told.extend(symbols),
-            Op::DimSize(size) => used.extend(size.dim.symbols()),
-            _ => used.extend(symbols),
-        }
-    }
-    let tells = |input: &Expr<'_>| {
-        input.shape().iter().flat_map(Dim::symbols).any(|symbol| used.contains(&symbol) && !told.contains(&symbol))
-    };
-    let mut needed = ancestors;
-    needed.extend(graph.inputs().into_iter().filter(tells).map(|input| input.id()));
-    needed.sort_unstable();
-    needed.dedup();
-    needed
 }
 
 /// How often each node is read by those needed; being a result counts as one reading.

@@ -49,7 +49,7 @@ pub struct Rewrites {
     pub exact: bool,
     /// [`Class::Ulp`] rules.
     pub ulp: bool,
-    /// [`Class::Stabilize`] rules.
+    /// [`Class::Stabilize`] rules. A derivative is that of the stable form in any case: it is made before this is asked.
     pub stabilize: bool,
     /// [`Class::FastMath`] rules.
     pub fast_math: bool,

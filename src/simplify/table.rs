@@ -194,16 +194,14 @@ pub(super) const RULES: &[Rule] = &[
     structure("literal-into-broadcast", Ulp,   Named(&["mul"]),        factor::literal_into_broadcast, "c·(broadcast(x)·y) → broadcast(c·x)·y, 2⁻¹⁶ ≤ |c| ≤ 2¹⁶, where nothing else reads the product inside"),
     guarded("mul-literals",             Ulp,   ["mul(c, mul(d, x))",         "mul(x, mul(c, d))"], SAME_SIDE_OF_ONE),
 
-    // Digits and infinities that the exact value does not have. The derivatives are as good as the values, at any order.
+    // Digits and infinities that the exact value does not have; the derivatives of what is written have neither.
     guarded("mul-any-literals",         Stabilize, ["mul(c, mul(d, x))",     "mul(x, mul(c, d))"], NORMAL_PRODUCT),
-    structure("log-of-slope-of-tanh",   Stabilize, Named(&["log"]),          logarithm::of_slope_of_tanh, "log(1 − tanh(x)²) → log1p(−tanh(x)²) where |x| < 1, log(4) − 2·(|x| + softplus(−2·|x|)) elsewhere").for_derivatives(),
-    algebra("log1p-of-neg",             Stabilize, "log(sub(1, x))",         "log1p(neg(x))"),
     algebra("expm1",                    Stabilize, "sub(exp(x), 1)",         "expm1(x)"),
     algebra("expm1-of-add",             Stabilize, "add(exp(x), -1)",        "expm1(x)"),
     algebra("one-minus-exp",            Stabilize, "sub(1, exp(x))",         "neg(expm1(x))"),
-    structure("log-of-one-minus-exp",   Stabilize, Named(&["log", "log1p"]), logarithm::of_one_minus_exp, "log(−expm1(x)), log1p(−exp(x)) → log1p(−exp(x)) where x < −log(2), log(−expm1(x)) elsewhere"),
 
-    // The same, and the derivatives of what is written are lost: these are for derivatives too.
+    // The same, where the derivatives of what is written are lost too.
+    structure("log-of-slope-of-tanh",   Stabilize, Named(&["log"]),          logarithm::of_slope_of_tanh, "log(1 − tanh(x)²) → log1p(−tanh(x)²) where |x| < 1, log(4) − 2·(|x| + softplus(−2·|x|)) elsewhere").for_derivatives(),
     structure("log-of-expm1",           Stabilize, Named(&["log"]),          logarithm::of_expm1,       "log(expm1(x)), log(exp(x) − 1) → x + log(−expm1(−x))").for_derivatives(),
     algebra("softplus-of-log",          Stabilize, "log(add(1, exp(x)))",    "softplus(x)").for_derivatives(),
     algebra("softplus-of-log1p",        Stabilize, "log1p(exp(x))",          "softplus(x)").for_derivatives(),
@@ -222,6 +220,10 @@ pub(super) const RULES: &[Rule] = &[
     structure("log-of-scaled-exponentials", Stabilize, Named(&["log"]),      shift::log_of_scaled,      "log(c·s), log(s/n) → log(s) + log(c), log(s) − log(n), s a sum of exponentials, c > 0, n a size").for_derivatives(),
     structure("less-logsumexp",         Stabilize, Named(&["sub"]),          shift::less_logsumexp,     "x − (log(sum(exp(x − m))) + m) → (x − m) − log(sum(exp(x − m)))").for_derivatives(),
     structure("log-of-moved",           Stabilize, Named(&["log"]),          logarithm::of_moved,       "log of a moved, picked or repeated sigmoid, softmax or sum of exponentials → the same of its log").for_derivatives(),
+
+    // What is left beside 1.
+    structure("log-of-one-minus-exp",   Stabilize, Named(&["log", "log1p"]), logarithm::of_one_minus_exp, "log(−expm1(x)), log1p(−exp(x)) → log1p(−exp(x)) where x < −log(2), log(−expm1(x)) elsewhere"),
+    algebra("log1p-of-neg",             Stabilize, "log(sub(1, x))",         "log1p(neg(x))"),
     algebra("log1p",                    Stabilize, "log(add(1, x))",         "log1p(x)"),
 
     // Ordinary numbers only.

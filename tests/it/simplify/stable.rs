@@ -5,7 +5,7 @@
 
 use ndarray::{Array2, array};
 use pullback::{
-    DType, Expr, Graph, Parameters, Value,
+    DType, Expr, Graph, Parameters, Rewrites, Value,
     simplify::{Class, rules},
 };
 
@@ -455,5 +455,43 @@ fn a_node_by_which_is_derived_is_not_looked_behind() {
             // A few functions within 2 units in the last place each.
             assert!((found - wanted).abs() <= 16.0 * f64::EPSILON * wanted.abs(), "{found} {name}, not {wanted}");
         }
+    }
+}
+
+/// The likelihood of a label, picked from a softmax that is written out, in a batch of any size.
+#[test]
+fn probabilities_picked_by_labels_have_finite_logarithms_and_slopes() {
+    let g = Graph::new();
+    let x = g.input_of::<f32>("x", ("batch", 3));
+    let labels = g.input_of::<i64>("labels", ("batch",));
+    let e = x.exp();
+    let picked = (e / e.sum_over(-1).expand(-1)).take_along(labels.expand(-1), -1);
+    let loss = -picked.log().sum();
+    let slope = g.gradient(loss, x);
+    let at = Value::from(array![[1000f32, 0.0, -1000.0], [0.0, 400.0, 100.0]].into_dyn());
+    let index = Value::from(array![1i64, 1].into_dyn());
+    for results in [vec![("loss", loss)], vec![("loss", loss), ("slope", slope), ("picked", picked)]] {
+        let mut program = g.compile(results).expect("no mistake");
+        let fed = [("x", (&at).into()), ("labels", (&index).into())];
+        let out = program.run(&Parameters::default(), fed).expect("it fits");
+        assert_eq!(numbers(&out["loss"]), [1000.0]);
+        if let Some(slope) = out.get("slope") {
+            assert_eq!(numbers(slope), [1.0, -1.0, 0.0, 0.0, 0.0, 0.0]);
+        }
+    }
+}
+
+/// Stable forms hold nothing that a rule would shift or split again.
+#[test]
+fn simplifying_a_stable_form_again_changes_nothing() {
+    for case in CASES {
+        let g = Graph::new();
+        let (x, y) = (g.input_of::<f64>("x", (5, N)), g.input_of::<f64>("y", (5, N)));
+        let (value, inner) = (case.build)(x, y);
+        let gradient = g.gradient(value.sum(), x);
+        let results = [("value", value), ("gradient", gradient), ("inner", inner)];
+        let once = g.simplify(results, &Rewrites::default()).expect("no mistake");
+        let twice = once.graph.simplify(once.results(), &Rewrites::default()).expect("no mistake");
+        assert_eq!(once.to_text(), twice.to_text(), "{}: {}", case.rule, twice.report);
     }
 }

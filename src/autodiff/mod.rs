@@ -2,11 +2,12 @@
 //!
 //! In: an expression and what to differentiate it with respect to. Out: expressions of the same graph, which can be
 //! printed, differentiated again or added to a loss. Both modes follow from the one linearization of each primitive;
-//! nothing here knows a primitive or looks at a number.
+//! nothing here knows a primitive or looks at a number. What is differentiated is y in its stable form (`stable.rs`).
 
 mod forward;
 mod reverse;
 mod scale;
+mod stable;
 
 use crate::graph::{Expr, Graph, Mistake, Site};
 
@@ -14,7 +15,8 @@ impl Graph {
     /// The gradient of a scalar: ∂f/∂x in the shape of x, by reverse mode.
     ///
     /// `x` may be any float node, not only a parameter; where `of` does not depend on it the gradient is zero. The result
-    /// is an expression, so it can be differentiated again.
+    /// is an expression, so it can be differentiated again. What is written with exp and log in a way that overflows is
+    /// differentiated in its stable form, such as log(1 + eˣ) as a softplus ([`Class::Stabilize`](crate::simplify::Class)).
     ///
     /// # Shapes
     /// f: `[]`, x: any → the shape of x.
@@ -61,7 +63,7 @@ impl Graph {
             return vec![poison; xs.len()];
         }
         match self.differentiable(of, xs) {
-            Ok(()) => reverse::sweep(of, of.ones_like(), xs),
+            Ok(()) => pull_back(of, of.ones_like(), xs),
             Err(poison) => vec![poison; xs.len()],
         }
     }
@@ -80,7 +82,7 @@ impl Graph {
     pub fn vjp<'g>(&'g self, y: Expr<'g>, cotangent: Expr<'g>, xs: &[Expr<'g>]) -> Vec<Expr<'g>> {
         let _frame = self.enter("vjp", Site::caller());
         match self.differentiable(y, xs).and_then(|()| self.same_type(y, cotangent)) {
-            Ok(()) => reverse::sweep(y, cotangent, xs),
+            Ok(()) => pull_back(y, cotangent, xs),
             Err(poison) => vec![poison; xs.len()],
         }
     }
@@ -119,7 +121,7 @@ impl Graph {
         let checked =
             tangents.iter().fold(checked, |so_far, (x, tangent)| so_far.and_then(|()| self.same_type(*x, *tangent)));
         match checked {
-            Ok(()) => forward::sweep(y, tangents),
+            Ok(()) => push_forward(y, tangents),
             Err(poison) => poison,
         }
     }
@@ -156,6 +158,27 @@ impl Graph {
         };
         Err(self.report(mistake, &[x, direction]))
     }
+}
+
+/// x̄ for each x, by reverse mode, of what is equal to y and stable.
+fn pull_back<'g>(y: Expr<'g>, cotangent: Expr<'g>, xs: &[Expr<'g>]) -> Vec<Expr<'g>> {
+    let mut found: Vec<Option<Expr<'g>>> = vec![None; xs.len()];
+    for (value, positions) in stable::values(y, xs) {
+        let group: Vec<Expr<'g>> = positions.iter().map(|position| xs[*position]).collect();
+        let swept = reverse::sweep(value, cotangent, &group);
+        positions.into_iter().zip(swept).for_each(|(position, of)| found[position] = Some(of));
+    }
+    found.into_iter().map(|of| of.expect("invariant: each x is in one group")).collect()
+}
+
+/// ẏ, by forward mode, of what is equal to y and stable.
+fn push_forward<'g>(y: Expr<'g>, tangents: &[(Expr<'g>, Expr<'g>)]) -> Expr<'g> {
+    let xs: Vec<Expr<'g>> = tangents.iter().map(|(x, _)| *x).collect();
+    let parts = stable::values(y, &xs).into_iter().map(|(value, positions)| {
+        let group: Vec<_> = positions.iter().map(|position| tangents[*position]).collect();
+        forward::sweep(value, &group)
+    });
+    parts.reduce(scale::add).expect("invariant: there is a group")
 }
 
 /// For each node up to `last`, whether its value moves when one of `xs` does: floats only, and not through a primitive

@@ -1,7 +1,7 @@
 //! When an algebraic rule may fire: a question about what its variables are. In: a match. Out: yes, or no where the answer
 //! is not known.
 
-use super::{pattern::Match, rewriter::Rewriter, stable};
+use super::{pattern::Match, rewriter::Rewriter, shift};
 use crate::graph::{Bindings, DType, Dim};
 
 /// A question with the words that `docs/rewrites.md` has for it.
@@ -46,7 +46,7 @@ pub(super) const NORMAL_PRODUCT: Guard =
 
 pub(super) const SHIFTED_SOFTMAX: Guard = Guard {
     says: "b = Σ exp(s), s less its maximum",
-    holds: |rewriter, found| stable::is_shifted_softmax(rewriter, found.node('s'), found.node('b')),
+    holds: |rewriter, found| shift::is_shifted_softmax(rewriter, found.node('s'), found.node('b')),
 };
 
 fn float(rewriter: &Rewriter<'_>, found: &Match, letter: char) -> Option<(f64, DType)> {

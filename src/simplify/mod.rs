@@ -4,11 +4,15 @@
 //! and a report of what was rewritten, by rule and by the user's line. Nothing here derives or runs anything, and no value
 //! changes by more than the class of its rule says (`docs/rewrites.md` lists the rules by class).
 //!
-//! It comes after differentiation: `stop_gradient` is the identity here.
+//! It comes after differentiation: `stop_gradient` is the identity here. Only the rules whose point is that a derivative
+//! is not lost also come before one (`derivative.rs`).
 
+mod derivative;
 mod factor;
 mod fold;
 mod guard;
+mod logarithm;
+mod moved;
 mod movement;
 mod pattern;
 mod product;
@@ -16,18 +20,18 @@ mod reduction;
 mod report;
 mod rewriter;
 mod rule;
+mod shift;
 mod sink;
 mod stable;
 mod table;
 mod term;
 
+pub(crate) use derivative::stabilized;
 pub use report::{Firing, Report};
 pub use rule::{Class, RuleSummary};
 pub use table::rules;
 
-use std::collections::BTreeSet;
-
-use crate::graph::{Diagnostics, Dim, Expr, Graph, IntoResults, NodeId, Op, Site};
+use crate::graph::{Diagnostics, Expr, Graph, IntoResults, NodeId, Site};
 use rewriter::{Readers, Rewriter};
 
 /// Which classes of rewrites may fire; see [`Class`] for what each promises.
@@ -45,7 +49,7 @@ pub struct Rewrites {
     pub exact: bool,
     /// [`Class::Ulp`] rules.
     pub ulp: bool,
-    /// [`Class::Stabilize`] rules.
+    /// [`Class::Stabilize`] rules. A derivative is that of the stable form in any case: it is made before this is asked.
     pub stabilize: bool,
     /// [`Class::FastMath`] rules.
     pub fast_math: bool,
@@ -180,9 +184,10 @@ struct Swept {
 
 /// Copies what the results need, operands first, and rewrites each node as it is made.
 fn sweep(graph: &Graph, results: &[NodeId], (options, readers): (&Rewrites, Readers), report: &mut Report) -> Swept {
-    let needed = needed(graph, results);
+    let needed = graph.needed(results);
     let uses = count_uses(graph, &needed, results);
-    let mut rewriter = Rewriter::new(options, readers, report);
+    let rewritten = Graph::new();
+    let mut rewriter = Rewriter::new(&rewritten, (options, readers), report);
     let mut image: Vec<Option<NodeId>> = vec![None; uses.len()];
     for id in needed {
         let operands = graph
@@ -194,31 +199,8 @@ fn sweep(graph: &Graph, results: &[NodeId], (options, readers): (&Rewrites, Read
     }
     let of = |id: &NodeId| image[id.index()].expect("invariant: results are among what they need");
     let results = results.iter().map(of).collect();
-    let (graph, has_fired) = rewriter.finish();
-    Swept { graph, results, has_fired }
-}
-
-/// What the results are computed from, and the inputs that alone tell the size of an axis in there.
-fn needed(graph: &Graph, results: &[NodeId]) -> Vec<NodeId> {
-    let ancestors = graph.ancestors(results);
-    let (mut told, mut used) = (BTreeSet::new(), BTreeSet::new());
-    for id in &ancestors {
-        let node = graph.node(*id);
-        let symbols = node.ty.shape.iter().flat_map(Dim::symbols);
-        match &node.op {
-            Op::Input(_) => told.extend(symbols),
-            Op::DimSize(size) => used.extend(size.dim.symbols()),
-            _ => used.extend(symbols),
-        }
-    }
-    let tells = |input: &Expr<'_>| {
-        input.shape().iter().flat_map(Dim::symbols).any(|symbol| used.contains(&symbol) && !told.contains(&symbol))
-    };
-    let mut needed = ancestors;
-    needed.extend(graph.inputs().into_iter().filter(tells).map(|input| input.id()));
-    needed.sort_unstable();
-    needed.dedup();
-    needed
+    let has_fired = rewriter.has_fired();
+    Swept { graph: rewritten, results, has_fired }
 }
 
 /// How often each node is read by those needed; being a result counts as one reading.

@@ -127,7 +127,7 @@ impl Match {
                 }
             },
             Pattern::Apply(op, operands) => {
-                rewriter.node(id).op == **op
+                *rewriter.sees(id) == **op
                     && operands.iter().zip(rewriter.operands(id)).all(|(at, id)| self.extend(at, id, rewriter))
             }
         }

@@ -1,7 +1,8 @@
 //! Makes nodes of the new graph: each is rewritten before it is made, and none is made twice.
 //!
 //! In: terms, operands first. Out: nodes. A rule that fires builds its replacement through here too, so a node is followed
-//! to where no rule fires, within a budget; what is left over is for the next sweep.
+//! to where no rule fires, within a budget; what is left over is for the next sweep. Before a derivative is taken the new
+//! nodes join the user's graph, and only the rules for derivatives are tried.
 
 use std::{cell::Ref, collections::HashMap};
 
@@ -15,7 +16,7 @@ use super::{
     term::Term,
 };
 use crate::{
-    graph::{Constant, DType, Graph, Literal, Node, NodeId, Op, Operands, Shape, Site, Type},
+    graph::{Constant, DType, Graph, Literal, Node, NodeId, Op, Operands, Poison, Shape, Site, Type},
     ops,
 };
 
@@ -33,12 +34,20 @@ pub(super) enum Readers {
     Counted,
 }
 
+/// The options of a rewriter before a derivative is taken.
+const FOR_DERIVATIVES: &Rewrites = &Rewrites { exact: false, ulp: false, stabilize: true, fast_math: false };
+
 /// The new graph while it is made.
 pub(super) struct Rewriter<'o> {
-    graph: Graph,
+    graph: &'o Graph,
     options: &'o Rewrites,
     readers: Readers,
-    report: &'o mut Report,
+    /// None before a derivative is taken: then nobody asked.
+    report: Option<&'o mut Report>,
+    /// What a derivative is asked by, ascending: rules see no primitive there.
+    opaque: &'o [NodeId],
+    /// Nodes of the graph from before that are not in the table yet.
+    unlisted: Vec<NodeId>,
     made: HashMap<u64, SmallVec<[NodeId; 1]>>,
     /// For each node, how often the old graph reads what became it.
     expected_uses: Vec<u32>,
@@ -52,15 +61,31 @@ pub(super) struct Rewriter<'o> {
 }
 
 impl<'o> Rewriter<'o> {
-    pub(super) fn new(options: &'o Rewrites, readers: Readers, report: &'o mut Report) -> Rewriter<'o> {
+    /// One that fills an empty graph.
+    pub(super) fn new(
+        graph: &'o Graph,
+        (options, readers): (&'o Rewrites, Readers),
+        report: &'o mut Report,
+    ) -> Rewriter<'o> {
+        Rewriter { readers, report: Some(report), ..Rewriter::within(graph, options, &[]) }
+    }
+
+    /// One that adds to a graph what is to be differentiated in place of what is written there.
+    pub(super) fn for_derivatives(graph: &'o Graph, opaque: &'o [NodeId]) -> Rewriter<'o> {
+        Rewriter::within(graph, FOR_DERIVATIVES, opaque)
+    }
+
+    fn within(graph: &'o Graph, options: &'o Rewrites, opaque: &'o [NodeId]) -> Rewriter<'o> {
         Rewriter {
-            graph: Graph::new(),
+            graph,
             options,
-            readers,
-            report,
+            readers: Readers::Unknown,
+            report: None,
+            opaque,
+            unlisted: graph.ids().collect(),
             made: HashMap::new(),
-            expected_uses: Vec::new(),
-            uses: Vec::new(),
+            expected_uses: vec![0; graph.len()],
+            uses: vec![0; graph.len()],
             site: None,
             nested: 0,
             firings_left: 0,
@@ -68,16 +93,35 @@ impl<'o> Rewriter<'o> {
         }
     }
 
-    /// The new graph, and whether anything in it was rewritten.
-    pub(super) fn finish(self) -> (Graph, bool) {
-        (self.graph, self.has_fired)
+    /// Whether anything was rewritten.
+    pub(super) fn has_fired(&self) -> bool {
+        self.has_fired
+    }
+
+    /// What is to be differentiated in place of a node of this very graph, whose operands are replaced by these.
+    pub(super) fn replace(&mut self, id: NodeId, operands: Operands) -> NodeId {
+        if operands.is_empty() || self.is_opaque(id) {
+            return id;
+        }
+        let graph = self.graph;
+        let term = self.start(&graph.node(id), operands);
+        let is_as_written = self.operands(id) == term.operands;
+        match self.rewrite(&term) {
+            Some(stable) => stable,
+            None if is_as_written => id,
+            None => self.find(&term).unwrap_or_else(|| self.insert(term)),
+        }
+    }
+
+    fn start(&mut self, node: &Node, operands: Operands) -> Term {
+        self.site = Some(node.site);
+        self.firings_left = MOST_FIRINGS;
+        Term { op: node.op.clone(), ty: node.ty.clone(), operands }
     }
 
     /// What stands for a node of the old graph, which is read `uses` times there.
     pub(super) fn copy(&mut self, node: &Node, operands: Operands, uses: u32) -> NodeId {
-        self.site = Some(node.site);
-        self.firings_left = MOST_FIRINGS;
-        let term = Term { op: node.op.clone(), ty: node.ty.clone(), operands };
+        let term = self.start(node, operands);
         let id = match self.find(&term) {
             Some(id) if self.options.exact && self.expected_uses[id.index()] > 0 => {
                 self.record(COMMON_SUBEXPRESSION, Class::Exact);
@@ -96,7 +140,17 @@ impl<'o> Rewriter<'o> {
         let types: SmallVec<[Type; 3]> = operands.iter().map(|operand| self.ty(*operand)).collect();
         let ty = ops::infer(&op, &types).expect("invariant: a rewrite builds what has a type");
         let term = Term { op, ty, operands: operands.into() };
+        if self.report.is_none() {
+            // What is in the user's graph is as it was written, so an equal node is not what this is rewritten to.
+            return self.settle(term);
+        }
         self.find(&term).unwrap_or_else(|| self.place(term))
+    }
+
+    /// The node of a term before a derivative is taken.
+    fn settle(&mut self, term: Term) -> NodeId {
+        let rewritten = self.rewrite(&term).or_else(|| self.find(&term));
+        rewritten.unwrap_or_else(|| self.insert(term))
     }
 
     /// A constant of one literal.
@@ -120,7 +174,10 @@ impl<'o> Rewriter<'o> {
         }
         self.nested += 1;
         let options = self.options;
-        let mut allowed = rules_at(term.op.name()).iter().filter(|rule| options.allows(rule.class));
+        let is_any = self.report.is_some();
+        let mut allowed = rules_at(term.op.name())
+            .iter()
+            .filter(|rule| options.allows(rule.class) && (is_any || rule.is_for_derivatives));
         let fired = allowed.find_map(|rule| rule.apply(self, term).map(|id| (rule, id)));
         self.nested -= 1;
         let (rule, id) = fired?;
@@ -132,11 +189,21 @@ impl<'o> Rewriter<'o> {
     fn record(&mut self, rule: &'static str, class: Class) {
         self.has_fired = true;
         self.firings_left = self.firings_left.saturating_sub(1);
-        self.report.add(rule, class, self.site.expect("invariant: a node is being copied"));
+        let site = self.site.expect("invariant: a node is being copied");
+        if let Some(report) = &mut self.report {
+            report.add(rule, class, site);
+        }
     }
 
     /// The node that computes a term, its operands in either order where that is all the same.
-    fn find(&self, term: &Term) -> Option<NodeId> {
+    fn find(&mut self, term: &Term) -> Option<NodeId> {
+        for id in std::mem::take(&mut self.unlisted) {
+            let node = self.graph.node(id);
+            let listed = Term { op: node.op.clone(), ty: node.ty.clone(), operands: self.graph.operands(id) };
+            if self.find_as_written(&listed).is_none() {
+                self.made.entry(listed.fingerprint()).or_default().push(id);
+            }
+        }
         self.find_as_written(term).or_else(|| {
             let is_swappable = is_commutative(&term.op) && term.operands[0] != term.operands[1];
             let swapped = is_swappable.then(|| {
@@ -150,7 +217,10 @@ impl<'o> Rewriter<'o> {
 
     fn find_as_written(&self, term: &Term) -> Option<NodeId> {
         let candidates = self.made.get(&term.fingerprint())?;
-        let is_same = |id: &&NodeId| term.is_computed_by(&self.node(**id)) && self.operands(**id) == term.operands;
+        // A value that happens to be equal to an opaque one does not depend on it.
+        let is_same = |id: &&NodeId| {
+            term.is_computed_by(&self.node(**id)) && self.operands(**id) == term.operands && !self.is_opaque(**id)
+        };
         candidates.iter().find(is_same).copied()
     }
 
@@ -177,8 +247,19 @@ impl Rewriter<'_> {
         self.graph.node(id)
     }
 
+    fn is_opaque(&self, id: NodeId) -> bool {
+        self.opaque.binary_search(&id).is_ok()
+    }
+
+    /// The primitive of a node, as far as rules may look at it.
+    pub(super) fn sees(&self, id: NodeId) -> Ref<'_, Op> {
+        static OPAQUE: Op = Op::Poison(Poison {});
+        let is_opaque = self.is_opaque(id);
+        Ref::map(self.graph.node(id), |node| if is_opaque { &OPAQUE } else { &node.op })
+    }
+
     pub(super) fn op(&self, id: NodeId) -> Op {
-        self.graph.node(id).op.clone()
+        self.sees(id).clone()
     }
 
     pub(super) fn operands(&self, id: NodeId) -> Operands {
@@ -207,11 +288,6 @@ impl Rewriter<'_> {
     /// Whether the node is needed even if what is being rewritten does not read it any more. Where that is not known, no.
     pub(super) fn has_other_readers(&self, id: NodeId) -> bool {
         self.expected_uses[id.index()] > 1
-    }
-
-    /// Whether one node reads this one, made already, and nothing else does.
-    pub(super) fn has_one_reader(&self, id: NodeId) -> bool {
-        self.readers == Readers::Counted && self.expected_uses[id.index()] == 1 && self.uses[id.index()] <= 1
     }
 
     /// The literal of a constant whose elements are all the same.

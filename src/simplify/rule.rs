@@ -50,6 +50,8 @@ pub struct RuleSummary {
     pub class: Class,
     /// What becomes of what.
     pub identity: String,
+    /// Whether derivatives are those of the replacement: the rule also fires before one is taken.
+    pub is_for_derivatives: bool,
 }
 
 /// Looks at a term and gives what stands in its place.
@@ -60,6 +62,8 @@ pub(super) struct Rule {
     pub(super) name: &'static str,
     pub(super) class: Class,
     pub(super) body: Body,
+    /// Whether the derivative, too, is that of the replacement.
+    pub(super) is_for_derivatives: bool,
 }
 
 pub(super) enum Body {
@@ -78,6 +82,12 @@ pub(super) enum Roots {
 }
 
 impl Rule {
+    /// The same rule, which also fires before a derivative is taken: that of what is written is lost where that of the
+    /// replacement is not.
+    pub(super) const fn for_derivatives(self) -> Rule {
+        Rule { is_for_derivatives: true, ..self }
+    }
+
     /// The identity, for people.
     pub(super) fn summary(&self) -> RuleSummary {
         let identity = match self.body {
@@ -86,7 +96,7 @@ impl Rule {
             }
             Body::Structure { identity, .. } => identity.to_owned(),
         };
-        RuleSummary { name: self.name, class: self.class, identity }
+        RuleSummary { name: self.name, class: self.class, identity, is_for_derivatives: self.is_for_derivatives }
     }
 }
 
@@ -94,6 +104,7 @@ impl Rule {
 pub(super) struct Ready {
     pub(super) name: &'static str,
     pub(super) class: Class,
+    pub(super) is_for_derivatives: bool,
     action: Action,
 }
 
@@ -131,18 +142,18 @@ pub(super) fn rules_at(name: &str) -> &'static [Ready] {
 fn ready_at(name: &str) -> Vec<Ready> {
     let mut ready = Vec::new();
     for rule in RULES {
-        let (name_of_rule, class) = (rule.name, rule.class);
+        let mut add = |action| {
+            let (name, class, is_for_derivatives) = (rule.name, rule.class, rule.is_for_derivatives);
+            ready.push(Ready { name, class, is_for_derivatives, action });
+        };
         match rule.body {
             Body::Algebra { pattern, replacement, guard } => {
                 for pattern in Pattern::read(pattern).commuted().into_iter().filter(|pattern| pattern.starts_at(name)) {
                     let replacement = Pattern::read(replacement);
-                    let action = Action::Replace(Box::new(Replace { pattern, replacement, guard }));
-                    ready.push(Ready { name: name_of_rule, class, action });
+                    add(Action::Replace(Box::new(Replace { pattern, replacement, guard })));
                 }
             }
-            Body::Structure { ref roots, rewrite, .. } if roots.contain(name) => {
-                ready.push(Ready { name: name_of_rule, class, action: Action::Call(rewrite) });
-            }
+            Body::Structure { ref roots, rewrite, .. } if roots.contain(name) => add(Action::Call(rewrite)),
             Body::Structure { .. } => {}
         }
     }

@@ -10,14 +10,14 @@ use super::{
         ALWAYS, FIRST_GOES, FIRST_GOES_OF_INTEGERS, Guard, NORMAL_PRODUCT, OF_INTEGERS, ORDINARY, POWER_OF_TWO,
         SAME_SIDE_OF_ONE, SHIFTED_SOFTMAX,
     },
-    movement, product, reduction,
+    logarithm, movement, product, reduction,
     rewriter::COMMON_SUBEXPRESSION,
     rule::{
         Body,
         Class::{self, Exact, FastMath, Stabilize, Ulp},
         Rewrite, Roots, Rule, RuleSummary,
     },
-    sink, stable,
+    shift, sink, stable,
 };
 use Roots::{Any, Elementwise, Named};
 
@@ -27,20 +27,26 @@ pub fn rules() -> Vec<RuleSummary> {
         name: COMMON_SUBEXPRESSION,
         class: Exact,
         identity: "equal primitives of equal operands are one node".to_owned(),
+        is_for_derivatives: false,
     };
     std::iter::once(shared).chain(RULES.iter().map(Rule::summary)).collect()
 }
 
 const fn algebra(name: &'static str, class: Class, pattern: &'static str, replacement: &'static str) -> Rule {
-    Rule { name, class, body: Body::Algebra { pattern, replacement, guard: ALWAYS } }
+    Rule { name, class, body: Body::Algebra { pattern, replacement, guard: ALWAYS }, is_for_derivatives: false }
 }
 
 const fn guarded(name: &'static str, class: Class, identity: [&'static str; 2], guard: Guard) -> Rule {
-    Rule { name, class, body: Body::Algebra { pattern: identity[0], replacement: identity[1], guard } }
+    Rule {
+        name,
+        class,
+        body: Body::Algebra { pattern: identity[0], replacement: identity[1], guard },
+        is_for_derivatives: false,
+    }
 }
 
 const fn structure(name: &'static str, class: Class, roots: Roots, rewrite: Rewrite, identity: &'static str) -> Rule {
-    Rule { name, class, body: Body::Structure { roots, identity, rewrite } }
+    Rule { name, class, body: Body::Structure { roots, identity, rewrite }, is_for_derivatives: false }
 }
 
 /// In the order in which they are tried.
@@ -188,20 +194,37 @@ pub(super) const RULES: &[Rule] = &[
     structure("literal-into-broadcast", Ulp,   Named(&["mul"]),        factor::literal_into_broadcast, "c·(broadcast(x)·y) → broadcast(c·x)·y, 2⁻¹⁶ ≤ |c| ≤ 2¹⁶, where nothing else reads the product inside"),
     guarded("mul-literals",             Ulp,   ["mul(c, mul(d, x))",         "mul(x, mul(c, d))"], SAME_SIDE_OF_ONE),
 
-    // Digits and infinities that the exact value does not have.
+    // Digits and infinities that the exact value does not have; the derivatives of what is written have neither.
     guarded("mul-any-literals",         Stabilize, ["mul(c, mul(d, x))",     "mul(x, mul(c, d))"], NORMAL_PRODUCT),
-    algebra("softplus-of-log",          Stabilize, "log(add(1, exp(x)))",    "softplus(x)"),
-    algebra("softplus-of-log1p",        Stabilize, "log1p(exp(x))",          "softplus(x)"),
-    algebra("log1p",                    Stabilize, "log(add(1, x))",         "log1p(x)"),
     algebra("expm1",                    Stabilize, "sub(exp(x), 1)",         "expm1(x)"),
     algebra("expm1-of-add",             Stabilize, "add(exp(x), -1)",        "expm1(x)"),
-    algebra("sigmoid",                  Stabilize, "div(1, add(1, exp(neg(x))))", "sigmoid(x)"),
-    structure("sigmoid-of-neg",         Stabilize, Named(&["div"]),          stable::sigmoid_of_neg,    "1/(1 + exp(x)) → sigmoid(−x), where nothing else reads the exponential"),
-    structure("one-minus-sigmoid",      Stabilize, Named(&["sub"]),          stable::one_minus_sigmoid, "1 − sigmoid(x) → sigmoid(−x), where nothing else reads the sigmoid"),
-    structure("sigmoid-of-exp",         Stabilize, Named(&["mul"]),          stable::sigmoid_of_exp,    "exp(x)·(y·sigmoid(−x)) → y·sigmoid(x), where nothing else reads the exponential and the sigmoid"),
-    structure("log-sigmoid",            Stabilize, Named(&["log"]),          stable::log_sigmoid,       "log(sigmoid(x)) → −softplus(−x), where nothing else reads the sigmoid"),
-    guarded("log-softmax",              Stabilize, ["log(div(exp(s), b))",   "sub(s, log(b))"], SHIFTED_SOFTMAX),
-    structure("logsumexp",              Stabilize, Named(&["log"]),          stable::logsumexp,         "log(sum(exp(x))) → log(sum(exp(x − m))) + m, m = max(x) where finite, where nothing else reads the exponentials"),
+    algebra("one-minus-exp",            Stabilize, "sub(1, exp(x))",         "neg(expm1(x))"),
+
+    // The same, where the derivatives of what is written are lost too.
+    structure("log-of-slope-of-tanh",   Stabilize, Named(&["log"]),          logarithm::of_slope_of_tanh, "log(1 − tanh(x)²) → log1p(−tanh(x)²) where |x| < 1, log(4) − 2·(|x| + softplus(−2·|x|)) elsewhere").for_derivatives(),
+    structure("log-of-expm1",           Stabilize, Named(&["log"]),          logarithm::of_expm1,       "log(expm1(x)), log(exp(x) − 1) → x + log(−expm1(−x))").for_derivatives(),
+    algebra("softplus-of-log",          Stabilize, "log(add(1, exp(x)))",    "softplus(x)").for_derivatives(),
+    algebra("softplus-of-log1p",        Stabilize, "log1p(exp(x))",          "softplus(x)").for_derivatives(),
+    algebra("sigmoid",                  Stabilize, "div(1, add(1, exp(neg(x))))", "sigmoid(x)").for_derivatives(),
+    algebra("sigmoid-of-neg",           Stabilize, "div(1, add(1, exp(x)))", "sigmoid(neg(x))").for_derivatives(),
+    algebra("sigmoid-of-quotient",      Stabilize, "div(exp(x), add(1, exp(x)))", "sigmoid(x)").for_derivatives(),
+    algebra("sigmoid-of-divisor",       Stabilize, "div(y, add(1, exp(x)))", "mul(y, sigmoid(neg(x)))").for_derivatives(),
+    algebra("tanh-of-exps",             Stabilize, "div(sub(exp(x), exp(neg(x))), add(exp(x), exp(neg(x))))", "tanh(x)").for_derivatives(),
+    structure("one-minus-sigmoid",      Stabilize, Named(&["sub"]),          stable::one_minus_sigmoid, "1 − sigmoid(x) → sigmoid(−x), moved or not").for_derivatives(),
+    structure("sigmoid-of-exp",         Stabilize, Named(&["mul"]),          stable::sigmoid_of_exp,    "exp(x)·(y·sigmoid(−x)) → y·sigmoid(x)").for_derivatives(),
+    structure("log-sigmoid",            Stabilize, Named(&["log"]),          logarithm::of_sigmoid,     "log(sigmoid(x)) → −softplus(−x)").for_derivatives(),
+    structure("softmax",                Stabilize, Named(&["div"]),          shift::softmax,            "exp(x)/sum(exp(x)) → exp(x − m)/sum(exp(x − m)), m = max(x) where finite").for_derivatives(),
+    guarded("log-softmax",              Stabilize, ["log(div(exp(s), b))",   "sub(s, log(b))"], SHIFTED_SOFTMAX).for_derivatives(),
+    structure("logsumexp",              Stabilize, Named(&["log"]),          shift::logsumexp,          "log(sum(exp(x))) → log(sum(exp(x − m))) + m, m = max(x) where finite").for_derivatives(),
+    structure("log-of-exponentials",    Stabilize, Named(&["log"]),          shift::log_of_terms,       "log(exp(x) + exp(y)) → m + softplus(min(x, y) − m), log(exp(x) + exp(y) + exp(z) …) → log(exp(x − m) + exp(y − m) + …) + m, m = max(x, y, …) where finite, 1 = exp(0)").for_derivatives(),
+    structure("log-of-scaled-exponentials", Stabilize, Named(&["log"]),      shift::log_of_scaled,      "log(c·s), log(s/n) → log(s) + log(c), log(s) − log(n), s a sum of exponentials, c > 0, n a size").for_derivatives(),
+    structure("less-logsumexp",         Stabilize, Named(&["sub"]),          shift::less_logsumexp,     "x − (log(sum(exp(x − m))) + m) → (x − m) − log(sum(exp(x − m)))").for_derivatives(),
+    structure("log-of-moved",           Stabilize, Named(&["log"]),          logarithm::of_moved,       "log of a moved, picked or repeated sigmoid, softmax or sum of exponentials → the same of its log").for_derivatives(),
+
+    // What is left beside 1.
+    structure("log-of-one-minus-exp",   Stabilize, Named(&["log", "log1p"]), logarithm::of_one_minus_exp, "log(−expm1(x)), log1p(−exp(x)) → log1p(−exp(x)) where x < −log(2), log(−expm1(x)) elsewhere"),
+    algebra("log1p-of-neg",             Stabilize, "log(sub(1, x))",         "log1p(neg(x))"),
+    algebra("log1p",                    Stabilize, "log(add(1, x))",         "log1p(x)"),
 
     // Ordinary numbers only.
     algebra("mul-zero",                 FastMath, "mul(x, 0)",               "0"),

@@ -3,7 +3,8 @@
 //! In: a graph and some of its nodes, or a text. Out: the other. Nothing here derives, simplifies or evaluates.
 //!
 //! One line is one node: its number, its type, its operation, the operands, the attributes. Only what the results are
-//! computed from is listed, numbered from 0 in the order of the graph, operands before their users.
+//! computed from is listed, and the inputs that alone tell a size in there, numbered from 0 in the order of the graph,
+//! operands before their users. Other inputs and parameters are left out.
 //!
 //! ```text
 //! %0: f32[batch, 64] = input "x"

@@ -1,4 +1,5 @@
-//! Printing. In: a graph and the nodes that are asked for. Out: a line for each node that they are computed from.
+//! Printing. In: a graph and the nodes that are asked for. Out: a line for each node that they are computed from, and for each
+//! input that tells a size in there.
 
 use std::fmt::Write;
 
@@ -9,7 +10,7 @@ use crate::graph::{
 };
 
 impl Graph {
-    /// The nodes that `results` are computed from, for people: of a large constant only the first elements, and `f32`
+    /// The nodes that `results` are computed from and inputs that alone tell their sizes, for people: of a large constant only the first elements, and `f32`
     /// constants as short as they are told apart. [`text`](crate::text) has the grammar.
     ///
     /// A handle of another graph is shown as `poison`.
@@ -35,8 +36,9 @@ impl Graph {
         print(self, &results.into_results(), Detail::Abbreviated)
     }
 
-    /// The nodes that `results` are computed from, exactly: [`Graph::parse`] reads the text back if the names of the
-    /// results are distinct and no mistake was made.
+    /// The nodes that `results` are computed from and inputs that alone tell their sizes, exactly: [`Graph::parse`] reads
+    /// the text back if the names of the results are distinct and no mistake was made, and what it reads compiles if this
+    /// graph does.
     ///
     /// # Complexity
     /// Linear in the nodes of the graph and the elements of its constants.
@@ -57,7 +59,7 @@ impl Graph {
 }
 
 fn print(graph: &Graph, results: &[(String, Expr<'_>)], detail: Detail) -> String {
-    let numbers = numbers_of_ancestors(graph, results);
+    let numbers = numbers_of_needed(graph, results);
     let mut writer = Writer { text: String::new(), detail, dtype: DType::F32 };
     for (id, number) in graph.ids().zip(&numbers) {
         if let Some(number) = number {
@@ -69,11 +71,11 @@ fn print(graph: &Graph, results: &[(String, Expr<'_>)], detail: Detail) -> Strin
 }
 
 /// For each node of the graph, its number in the listing if it has one.
-fn numbers_of_ancestors(graph: &Graph, results: &[(String, Expr<'_>)]) -> Vec<Option<usize>> {
+fn numbers_of_needed(graph: &Graph, results: &[(String, Expr<'_>)]) -> Vec<Option<usize>> {
     let own = results.iter().filter(|(_, expr)| std::ptr::eq(expr.graph(), graph));
     let ids: Vec<NodeId> = own.map(|(_, expr)| expr.id()).collect();
     let mut numbers = vec![None; graph.len()];
-    for (number, id) in graph.ancestors(&ids).into_iter().enumerate() {
+    for (number, id) in graph.needed(&ids).into_iter().enumerate() {
         numbers[id.index()] = Some(number);
     }
     numbers

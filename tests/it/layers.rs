@@ -15,7 +15,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("vectorize", &[]),
     ("ops", &["graph"]),
     ("text", &["graph", "ops"]),
-    ("autodiff", &["graph", "ops"]),
+    ("autodiff", &["graph", "ops", "simplify"]),
     ("simplify", &["graph", "ops"]),
     ("nn", &["graph", "ops"]),
     ("parameters", &["graph", "memory", "names", "vectorize"]),

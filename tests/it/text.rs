@@ -213,6 +213,69 @@ fn mistakes_and_foreign_handles_are_listed_as_poison() {
     assert_eq!(g.check().unwrap_err().0.len(), 2);
 }
 
+/// Sizes that no operand tells: of constants, counts, zeros of a derivative, and equations that need a second input.
+#[test]
+fn what_is_read_back_compiles_and_runs_wherever_the_sizes_were_told() {
+    type Build = for<'g> fn(&'g Graph) -> Expr<'g>;
+    let cases: [Build; 7] = [
+        |g| g.input_of::<f64>("x", ("n",)).ones_like().sum(),
+        |g| g.input_of::<f64>("x", ("n", 2)).zeros_like() + 1.0,
+        |g| {
+            g.input_of::<f64>("x", ("n",));
+            g.dim_size("n", DType::F64) * 2.0
+        },
+        |g| {
+            g.input_of::<f64>("x", ("n",));
+            g.iota(DType::F64, ("n", 3), 0)
+        },
+        |g| {
+            let (x, y) = (g.input_of::<f64>("x", ("n",)), g.input_of::<f64>("y", ()));
+            g.gradient(y * y, x)
+        },
+        |g| {
+            g.input_of::<f64>("x", ("n",));
+            let both = g.input_of::<f64>("both", (Dim::symbol("n") + Dim::symbol("m"),));
+            both.sum() * g.dim_size("m", DType::F64)
+        },
+        |g| {
+            g.input_of::<f64>("x", ("n",));
+            g.input_of::<f64>("product", (Dim::symbol("n") * Dim::symbol("m"),));
+            g.dim_size("m", DType::F64) * 1.0
+        },
+    ];
+    let feed = [("x", 3, 0), ("y", 0, 0), ("both", 3, 4), ("product", 3, 4)];
+    for build in cases {
+        let g = Graph::new();
+        let parsed = assert_round_trip(build(&g));
+        let run = |graph: &Graph, result: Expr<'_>| {
+            let mut program = graph.compile(result).unwrap_or_else(|error| panic!("{error}\n{}", parsed.to_text()));
+            let values = feed.iter().filter_map(|(name, n, m)| {
+                let shape: Vec<usize> = match (*name, graph.named(name)?.rank()) {
+                    (_, 0) => vec![],
+                    ("both", _) => vec![n + m],
+                    ("product", _) => vec![n * m],
+                    (_, 1) => vec![*n],
+                    _ => vec![*n, 2],
+                };
+                Some((*name, Value::F64(ArrayD::from_elem(IxDyn(&shape), 1.5))))
+            });
+            let values: Vec<(&str, Value)> = values.collect();
+            let fed = values.iter().map(|(name, value)| (*name, value.into()));
+            let out = program.run(&pullback::Parameters::default(), fed).expect("it fits");
+            out["result"].clone()
+        };
+        let simplified = g.simplify(build_result(&g), &pullback::Rewrites::default()).expect("no mistake");
+        let wanted = run(&g, build_result(&g));
+        assert_eq!(run(&parsed.graph, parsed.result("y").unwrap()), wanted);
+        assert_eq!(run(&simplified.graph, simplified.results()[0].1), wanted);
+    }
+
+    /// The node that was made last.
+    fn build_result(g: &Graph) -> Expr<'_> {
+        g.expr(g.ids().next_back().expect("there is one"))
+    }
+}
+
 #[test]
 fn nothing_is_a_graph_too() {
     let none: [(&str, Expr<'_>); 0] = [];

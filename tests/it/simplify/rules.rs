@@ -304,18 +304,31 @@ const CASES: &[Case] = &[
     Case { rule: "mul-literals", fires: |v| 3.0 * (v.x * 5.0), stays: |v| 3.0 * (v.x * 0.1) },
 
     Case { rule: "mul-any-literals", fires: |v| 3.0 * (v.x * 0.1), stays: |v| 1e-200 * (v.x * 1e-200) },
-    Case { rule: "softplus-of-log", fires: |v| (v.x.exp() + 1.0).log(), stays: |v| (v.x.exp() + 2.0).log() },
-    Case { rule: "softplus-of-log1p", fires: |v| v.x.exp().log1p(), stays: |v| v.x.tanh().log1p() },
-    Case { rule: "log1p", fires: |v| (1.0 + v.x).log(), stays: |v| (2.0 + v.x).log() },
+    Case { rule: "log-of-slope-of-tanh", fires: |v| { let t = (1.5 * v.x.tanh()).tanh(); (1.0 - t * t).log() + (1.0 - v.y.sin().tanh().powi(2)).log() }, stays: |v| (1.0 - v.x.tanh() * v.y.tanh()).log() },
+    Case { rule: "log1p-of-neg", fires: |v| (1.0 - v.x).log(), stays: |v| (1.5 - v.x).log() },
     Case { rule: "expm1", fires: |v| v.x.exp() - 1.0, stays: |v| 1.0 - v.x.exp() },
     Case { rule: "expm1-of-add", fires: |v| v.x.exp() + -1.0, stays: |v| v.x.exp() + 1.0 },
+    Case { rule: "one-minus-exp", fires: |v| 1.0 - v.x.exp(), stays: |v| 2.0 - v.x.exp() },
+    Case { rule: "log-of-one-minus-exp", fires: |v| (1.0 - v.x.exp()).log() + (-v.y.exp()).log1p(), stays: |v| (1.0 - v.x.tanh()).log() },
+    Case { rule: "log-of-expm1", fires: |v| v.x.expm1().log() + (v.y.exp() - 1.0).log(), stays: |v| v.x.tanh().log() },
+    Case { rule: "softplus-of-log", fires: |v| (v.x.exp() + 1.0).log(), stays: |v| (v.x.exp() + 2.0).log() },
+    Case { rule: "softplus-of-log1p", fires: |v| v.x.exp().log1p(), stays: |v| v.x.tanh().log1p() },
     Case { rule: "sigmoid", fires: |v| 1.0 / (1.0 + (-v.x).exp()), stays: |v| 2.0 / (1.0 + (-v.x).exp()) },
-    Case { rule: "sigmoid-of-neg", fires: |v| 1.0 / (1.0 + v.x.exp()), stays: |v| { let sum = 1.0 + v.x.exp(); 1.0 / sum + sum } },
-    Case { rule: "one-minus-sigmoid", fires: |v| 1.0 - v.x.sigmoid(), stays: |v| { let y = v.x.sigmoid(); y * (1.0 - y) } },
-    Case { rule: "sigmoid-of-exp", fires: |v| (v.y * (-v.x).sigmoid()) * v.x.exp(), stays: |v| { let e = v.x.exp(); e * (-v.x).sigmoid() + e } },
-    Case { rule: "log-sigmoid", fires: |v| v.x.sigmoid().log(), stays: |v| { let y = v.x.sigmoid(); y * y.log() } },
-    Case { rule: "log-softmax", fires: |v| { let e = shifted(v.x).exp(); (e / e.sum_over(-1).expand(-1)).log() }, stays: |v| { let e = v.x.exp(); (e / e.sum_over(-1).expand(-1)).log() } },
-    Case { rule: "logsumexp", fires: |v| v.x.exp().sum_over(1).log(), stays: |v| { let e = v.x.exp(); e.sum_over(1).log() * e.sum_over(1) + v.batch.exp().sum().log() } },
+    Case { rule: "sigmoid-of-neg", fires: |v| { let sum = 1.0 + v.x.exp(); 1.0 / sum + sum }, stays: |v| 1.0 / (2.0 + v.x.exp()) },
+    Case { rule: "sigmoid-of-quotient", fires: |v| { let e = v.x.exp(); e / (1.0 + e) }, stays: |v| v.x.exp() / (1.0 + v.y.exp()) },
+    Case { rule: "sigmoid-of-divisor", fires: |v| v.x / (1.0 + (-v.x).exp()), stays: |v| v.x / (2.0 + (-v.x).exp()) },
+    Case { rule: "tanh-of-exps", fires: |v| { let (e, f) = (v.x.exp(), (-v.x).exp()); (e - f) / (e + f) }, stays: |v| { let (e, f) = (v.x.exp(), (-v.x).exp()); (e + f) / (e - f) } },
+    Case { rule: "one-minus-sigmoid", fires: |v| { let y = v.x.sigmoid(); y * (1.0 - y) + (1.0 - v.y.sigmoid().reverse(0)) }, stays: |v| 2.0 - v.x.sigmoid() },
+    Case { rule: "sigmoid-of-exp", fires: |v| { let e = v.x.exp(); (v.y * (-v.x).sigmoid()) * e + e * (-v.x).sigmoid() }, stays: |v| v.x.exp() * v.x.sigmoid() },
+    Case { rule: "log-sigmoid", fires: |v| { let y = v.x.sigmoid(); y * y.log() }, stays: |v| v.x.tanh().log() },
+    Case { rule: "softmax", fires: |v| { let e = v.x.exp(); e / e.sum_over(-1).expand(-1) + e / e.sum_over(0) }, stays: |v| { let e = v.x.dot(v.wide).exp(); e / e.sum_over(0).expand(-1) } },
+    Case { rule: "log-softmax", fires: |v| { let (d, e) = (shifted(v.x).exp(), v.y.exp()); (d / d.sum_over(-1).expand(-1)).log() + (e / e.sum_over(0)).log() }, stays: |v| (v.x.exp() / v.column.expand(-1)).log() },
+    Case { rule: "logsumexp", fires: |v| { let e = v.x.exp(); e.sum_over(1).log() * e.sum_over(1) }, stays: |v| shifted(v.x).exp().sum_over(1).log() + v.batch.exp().sum().log() },
+    Case { rule: "log-of-exponentials", fires: |v| (v.x.exp() + v.row.exp()).log() + (1.0 + v.y.exp() + v.z.exp()).log(), stays: |v| (v.x.exp() - v.y.exp()).log() + (v.z.exp() + v.x).log() },
+    Case { rule: "log-of-scaled-exponentials", fires: |v| v.x.exp().mean_over(1).log() + (0.3 * v.column.exp().sum()).log(), stays: |v| (-0.5 * v.x.exp().sum_over(1)).log() + (v.x.exp() * v.scalar).sum_over(1).log() },
+    Case { rule: "less-logsumexp", fires: |v| v.x - v.x.exp().sum_over(1).log().expand(-1) + (v.y - v.y.logsumexp(0)), stays: |v| v.y - v.x.exp().sum_over(0).log() },
+    Case { rule: "log-of-moved", fires: |v| { let e = v.x.exp(); slice(e / e.sum_over(0), [0, 1], [3, 2]).log() + v.y.sigmoid().reverse(0).log().sum() }, stays: |v| slice(v.x.tanh(), [0, 1], [3, 2]).log() },
+    Case { rule: "log1p", fires: |v| (1.0 + v.x).log(), stays: |v| (2.0 + v.x).log() },
 
     Case { rule: "mul-zero", fires: |v| v.x * 0.0, stays: |v| v.x * 1e-300 },
     Case { rule: "sub-self", fires: |v| v.x - v.x, stays: |v| v.x - v.y },
@@ -445,18 +458,19 @@ fn values_change_by_no_more_than_the_class_says() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// Stability is bought in two rules; all others make no graph cost more.
+/// Stability is bought: nothing else makes a graph cost more, and it at most eightfold what the rule replaces, as where one
+/// logarithm becomes two of a softplus and their choice.
 #[test]
-fn no_rule_makes_a_graph_cost_more() {
+fn no_rule_makes_a_graph_cost_more_but_for_stability() {
     let mut wrong = Vec::new();
     for (case, build) in CASES.iter().flat_map(|case| [(case, case.fires), (case, case.stays)]) {
         let g = Graph::new();
         let result = vec![("y".to_owned(), build(&inputs(&g)))];
         let simplified = g.simplify(result.clone(), &only(class_of(case.rule))).expect("no mistake");
-        let estimate = |cost: Dim| cost.evaluate(&["n", "m"].map(|symbol| (symbol.into(), 32)).into());
+        let estimate = |cost: Dim| cost.evaluate(&["n", "m"].map(|symbol| (symbol.into(), 32)).into()).expect("bound");
         let (before, after) = (cost(&g, &result), cost(&simplified.graph, &simplified.results()));
-        let may_grow = ["log-sigmoid", "logsumexp"].contains(&case.rule);
-        if !may_grow && estimate(after.clone()) > estimate(before.clone()) {
+        let most = if class_of(case.rule) == Class::Stabilize { 8 } else { 1 } * estimate(before.clone());
+        if estimate(after.clone()) > most {
             wrong.push(format!("{}: {before} became {after}\n{}", case.rule, simplified.to_text()));
         }
     }
@@ -469,7 +483,8 @@ fn the_documentation_lists_every_rule() {
     let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/rewrites.md")).expect("it is there");
     let mut classes: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for rule in rules() {
-        classes.entry(rule.class.name()).or_default().push(format!("| `{}` | {} |", rule.name, rule.identity));
+        let also = if rule.is_for_derivatives { " ∂" } else { "" };
+        classes.entry(rule.class.name()).or_default().push(format!("| `{}`{also} | {} |", rule.name, rule.identity));
     }
     for class in Class::ALL {
         let (_, section) = text.split_once(&format!("\n## {}\n", class.name())).expect("a section for each class");

@@ -1,0 +1,71 @@
+//! Values behind movements of data. In: a node. Out: what is moved there and by what, to put another value of the same
+//! shape in its place: elementwise functions and movements change places.
+
+use super::{movement::embedding, rewriter::Rewriter};
+use crate::graph::{Axes, NodeId, Op};
+
+/// Movements one after another that are looked through at most: those of one kind have been merged.
+const MOST: usize = 8;
+
+/// A value and the movements between it and a node that was asked for.
+pub(super) struct Moved {
+    pub(super) value: NodeId,
+    /// The outermost first.
+    movements: Vec<NodeId>,
+}
+
+impl Moved {
+    /// The value that a node moves; itself where it is no movement.
+    pub(super) fn behind(rewriter: &Rewriter<'_>, id: NodeId) -> Moved {
+        let mut moved = Moved { value: id, movements: Vec::new() };
+        while moved.movements.len() < MOST && is_movement(&rewriter.sees(moved.value)) {
+            moved.movements.push(moved.value);
+            moved.value = rewriter.operand(moved.value);
+        }
+        moved
+    }
+
+    pub(super) fn is_moved(&self) -> bool {
+        !self.movements.is_empty()
+    }
+
+    /// The same movements of another value of that shape.
+    pub(super) fn again(&self, rewriter: &mut Rewriter<'_>, value: NodeId) -> NodeId {
+        self.movements.iter().rev().fold(value, |value, movement| {
+            let (op, mut operands) = (rewriter.op(*movement), rewriter.operands(*movement));
+            operands[0] = value;
+            rewriter.build(op, &operands)
+        })
+    }
+
+    /// For each axis of the value the axis of the node that it has become, where nothing was done but repeating and axes
+    /// of size 1. Axes of size 1 have no place that matters: none is given.
+    pub(super) fn places(&self, rewriter: &Rewriter<'_>) -> Option<Vec<Option<usize>>> {
+        let shape = rewriter.shape(self.value);
+        let mut places: Vec<Option<usize>> =
+            (0..shape.rank()).map(|axis| (!shape[axis].is(1)).then_some(axis)).collect();
+        for movement in self.movements.iter().rev() {
+            let step: Vec<Option<usize>> = match rewriter.op(*movement) {
+                Op::Broadcast(broadcast) => broadcast.axes.iter().copied().map(Some).collect(),
+                Op::Reshape(reshape) => {
+                    let before = rewriter.shape(rewriter.operand(*movement));
+                    let added = |axes: Axes| axes.into_iter().map(Some).collect();
+                    let removed = |axes: Axes| {
+                        (0..before.rank()).map(|axis| axes.iter().position(|kept| *kept == axis)).collect()
+                    };
+                    let longer = embedding(&before, &reshape.shape).map(added);
+                    longer.or_else(|| embedding(&reshape.shape, &before).map(removed))?
+                }
+                _ => return None,
+            };
+            for place in places.iter_mut().filter(|place| place.is_some()) {
+                *place = Some(place.and_then(|place| step[place])?);
+            }
+        }
+        Some(places)
+    }
+}
+
+fn is_movement(op: &Op) -> bool {
+    matches!(op, Op::Broadcast(_) | Op::Reshape(_) | Op::Transpose(_) | Op::Slice(_) | Op::Reverse(_) | Op::Gather(_))
+}

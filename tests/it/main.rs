@@ -25,6 +25,7 @@ mod optimizers;
 mod primitives;
 mod runs;
 mod simplify;
+mod slopes;
 mod text;
 mod train;
 mod training;

@@ -23,6 +23,7 @@ mod models;
 mod nn;
 mod optimizers;
 mod primitives;
+mod ranges;
 mod runs;
 mod simplify;
 mod slopes;

@@ -121,6 +121,10 @@ impl<T: Real> Real for Dual<T> {
         let value = self.value.tanh();
         self.chain(value, T::ONE.sub(value.mul(value)))
     }
+    fn sech_squared(self) -> Self {
+        let value = self.value.sech_squared();
+        self.chain(value, T::from_f64(-2.0).mul(value).mul(self.value.tanh()))
+    }
     fn sigmoid(self) -> Self {
         let value = self.value.sigmoid();
         self.chain(value, value.mul(T::ONE.sub(value)))
@@ -131,6 +135,10 @@ impl<T: Real> Real for Dual<T> {
     fn erf(self) -> Self {
         let slope = T::from_f64(std::f64::consts::FRAC_2_SQRT_PI).mul(self.value.mul(self.value).neg().exp());
         self.chain(self.value.erf(), slope)
+    }
+    fn erfc(self) -> Self {
+        let slope = T::from_f64(-std::f64::consts::FRAC_2_SQRT_PI).mul(self.value.mul(self.value).neg().exp());
+        self.chain(self.value.erfc(), slope)
     }
     fn relu(self) -> Self {
         if self.value <= T::ZERO { Self::ZERO } else { self }

@@ -243,7 +243,7 @@ pub enum Mistake {
         name: String,
     },
     /// A literal that the other operand's dtype cannot hold.
-    #[error("the literal {literal} is no {dtype}")]
+    #[error("the literal {literal:?} is no {dtype}")]
     Literal {
         /// The literal as written.
         literal: f64,
@@ -372,6 +372,9 @@ impl Mistake {
                 Some(format!("it was taken at {first}; open a scope with `graph.scope(…)` or choose another name"))
             }
             Mistake::SymbolicStride { .. } => Some("give the axis a fixed size, or use a stride of 1".into()),
+            Mistake::Literal { dtype: DType::F32, .. } => {
+                Some("the greatest f32 is about 3.4e38: use an f64 operand, or `f64::INFINITY` if that is meant".into())
+            }
             Mistake::Literal { .. } => Some("cast the operand to a float, or write an integer".into()),
             Mistake::SymbolicParameter { .. } => Some("only inputs may have symbolic sizes".into()),
             Mistake::EmptyReduction { .. } => Some("`sum` and `prod` of nothing are 0 and 1".into()),

@@ -65,12 +65,16 @@ named! {
         Rsqrt = "rsqrt",
         /// Hyperbolic tangent.
         Tanh = "tanh",
+        /// 1/cosh²x = 1 − tanh²x, exact far from 0.
+        SechSquared = "sech_squared",
         /// 1 / (1 + e⁻ˣ).
         Sigmoid = "sigmoid",
         /// ln(1 + eˣ).
         Softplus = "softplus",
         /// 2/√π ∫₀ˣ e^(−t²) dt.
         Erf = "erf",
+        /// 1 − erf x, exact where that is small.
+        Erfc = "erfc",
         /// x where x > 0, 0 where x ≤ 0; NaN stays NaN.
         Relu = "relu",
         /// Sine of x in radians.

@@ -11,7 +11,7 @@ use rand_distr::StandardNormal;
 use super::error::LandscapeError;
 use crate::{
     graph::ValueView,
-    parameters::{Buffers, Layout, Parameters},
+    parameters::{Buffers, Layout, Parameters, norm_of},
 };
 
 /// A number for each element of each parameter, in `f64` whatever the dtype of the parameter.
@@ -169,9 +169,10 @@ fn filters<'e>(elements: &'e mut [f64], shape: &[usize], scale: Scale) -> ArrayV
     view.expect("invariant: a slot has its shape's number of elements")
 }
 
-/// The Euclidean length.
+/// The Euclidean length, right wherever it can be represented.
 pub(super) fn norm(vector: &[f64]) -> f64 {
-    dot(vector, vector).sqrt()
+    let sum_of_squares = |scale: f64| vector.iter().map(|x| (scale * x) * (scale * x)).sum();
+    norm_of(sum_of_squares, || vector.iter().fold(0.0, |largest, x| x.abs().max(largest)))
 }
 
 /// Σ aᵢbᵢ.
@@ -182,4 +183,18 @@ pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
 /// y ← y + factor·x.
 pub(super) fn add_scaled(y: &mut [f64], factor: f64, x: &[f64]) {
     y.iter_mut().zip(x).for_each(|(y, x)| *y += factor * x);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::norm;
+
+    #[test]
+    fn lengths_neither_overflow_nor_underflow() {
+        for scale in [1.0, f64::powi(2.0, 1000), f64::powi(2.0, -1000)] {
+            assert_eq!(norm(&[3.0 * scale, -4.0 * scale]), 5.0 * scale);
+        }
+        assert_eq!((norm(&[]), norm(&[0.0]), norm(&[f64::INFINITY, 1.0])), (0.0, 0.0, f64::INFINITY));
+        assert!(norm(&[f64::NAN, 1e300]).is_nan());
+    }
 }

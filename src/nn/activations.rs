@@ -180,25 +180,29 @@ impl<'g> Expr<'g> {
         self.of_float(|x| -(-x).softplus())
     }
 
-    /// Gaussian error linear unit: x·Φ(x) = ½x(1 + erf(x/√2)), elementwise, Φ the normal distribution function.
+    /// Gaussian error linear unit: x·Φ(x) = ½x·erfc(−x/√2), elementwise, Φ the normal distribution function.
     ///
     /// # Source
     /// Hendrycks and Gimpel, *Gaussian error linear units (GELUs)*, 2016, section 2.
     #[track_caller]
     pub fn gelu(self) -> Expr<'g> {
         let _frame = self.enter("gelu");
-        self.of_float(|x| 0.5 * x * (1.0 + (x * FRAC_1_SQRT_2).erf()))
+        self.of_float(|x| 0.5 * x * (x * -FRAC_1_SQRT_2).erfc())
     }
 
-    /// The approximation of [`Expr::gelu`] by tanh: ½x(1 + tanh(√(2/π)(x + 0.044715x³))), elementwise; within 5·10⁻⁴ of
-    /// it. The derivative is NaN where x² overflows: beyond |x| ≈ 10¹⁹ in `f32`, 10¹⁵⁴ in `f64`.
+    /// The approximation of [`Expr::gelu`] by tanh: ½x(1 + tanh u) with u = √(2/π)(x + 0.044715x³), elementwise; within
+    /// 5·10⁻⁴ of it. Computed as x·σ(2u), which has lost nothing where tanh is −1.
     ///
     /// # Source
     /// Hendrycks and Gimpel, *Gaussian error linear units (GELUs)*, 2016, section 2.
     #[track_caller]
     pub fn gelu_tanh(self) -> Expr<'g> {
         let _frame = self.enter("gelu_tanh");
-        self.of_float(|x| 0.5 * x * (1.0 + ((2.0 / PI).sqrt() * (x + 0.044715 * x.powi(3))).tanh()))
+        self.of_float(|x| {
+            // Beyond 30 the logistic function is 0 or 1 in every dtype; the cube is kept from overflowing.
+            let bounded = x.clamp(-30.0, 30.0);
+            x * ((8.0 / PI).sqrt() * (bounded + 0.044715 * bounded.powi(3))).sigmoid()
+        })
     }
 
     /// Sigmoid linear unit or swish: x·σ(x), elementwise.

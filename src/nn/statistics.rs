@@ -38,6 +38,12 @@ impl<'g> Centre<'g> {
         Centre { axes, deviations: x - mean }
     }
 
+    /// √variance.
+    fn deviation(&self, correction: Correction) -> Expr<'g> {
+        let count = correction.of(self.deviations.count(&self.axes));
+        self.deviations.root_of_squares(&self.axes, |sum| sum.divided_by_size(count))
+    }
+
     fn variance(&self, correction: Correction) -> Expr<'g> {
         let squares = self.deviations * self.deviations;
         let count = correction.of(squares.count(&self.axes));
@@ -102,7 +108,7 @@ impl<'g> Expr<'g> {
         either(self.float_axes(axes).map(|axes| Centre::over(self, axes).variance(correction)))
     }
 
-    /// The square root of [`Expr::variance_over`]; derivative 0 where it is 0.
+    /// The square root of [`Expr::variance_over`], though finite where that overflows; derivative 0 where it is 0.
     ///
     /// # Shapes
     /// `[batch, n]` over 0 → `[n]`.
@@ -112,11 +118,15 @@ impl<'g> Expr<'g> {
     #[track_caller]
     pub fn standard_deviation_over(self, axes: impl IntoAxes, correction: Correction) -> Expr<'g> {
         let _frame = self.enter("standard_deviation_over");
-        either(self.float_axes(axes).map(|axes| Centre::over(self, axes).variance(correction).root()))
+        either(self.float_axes(axes).map(|axes| Centre::over(self, axes).deviation(correction)))
     }
 
-    /// Euclidean length √Σx² of all elements; derivative x/‖x‖, and 0 at 0. Infinite where a square overflows: beyond
-    /// |x| ≈ 10¹⁹ in `f32`.
+    /// Euclidean length √Σx² of all elements, right wherever it can be represented: squares that would over- or underflow
+    /// are scaled. The derivative is x/‖x‖, and 0 at 0 to every order, so that `norm().square()` has second derivative 0
+    /// there; write `x.square().sum()` for that.
+    ///
+    /// # Source
+    /// Blue, *A portable Fortran program to find the Euclidean norm of a vector*, 1978.
     ///
     /// # Shapes
     /// any → `[]`
@@ -151,7 +161,7 @@ impl<'g> Expr<'g> {
     #[track_caller]
     pub fn norm_over(self, axes: impl IntoAxes) -> Expr<'g> {
         let _frame = self.enter("norm_over");
-        either(self.float_axes(axes).map(|axes| (self * self).sum_axes(&axes).root()))
+        either(self.float_axes(axes).map(|axes| self.root_of_squares(&axes, |sum| sum)))
     }
 
     /// Σ|x| of all elements; derivative sign(x), 0 at 0.
@@ -225,11 +235,12 @@ impl<'g> Expr<'g> {
                 return Err(g.report(mistake, &[self, operand]));
             }
         }
-        if epsilon > 0.0 && epsilon.is_finite() {
+        let rounded = if self.dtype() == DType::F32 { f64::from(epsilon as f32) } else { epsilon };
+        if rounded > 0.0 && rounded.is_finite() {
             return Ok(());
         }
-        let found = epsilon.to_string();
-        Err(g.report(Mistake::OutOfRange { what: "epsilon", expected: "positive and finite", found }, &[self]))
+        let (expected, found) = ("positive and finite in the dtype of x", format!("{epsilon:e}"));
+        Err(g.report(Mistake::OutOfRange { what: "epsilon", expected, found }, &[self]))
     }
 
     /// A row for each integer: 1 at its position, 0 elsewhere, as `dtype`. An integer below 0 or not below `classes` gives
@@ -269,6 +280,20 @@ impl<'g> Expr<'g> {
 
     fn mean_axes(self, axes: &[usize]) -> Expr<'g> {
         self.sum_axes(axes).divided_by_size(self.count(axes))
+    }
+
+    /// √f(Σx²) for an f that is a multiple. Where the sum of squares is near the ends of the dtype's range, x is scaled by a
+    /// power of two before and the root after, which rounds nothing; elsewhere the bits are those of the formula.
+    fn root_of_squares(self, axes: &[usize], multiple: impl FnOnce(Expr<'g>) -> Expr<'g>) -> Expr<'g> {
+        // (least, its scale, greatest, its scale): a scaled sum stays within [2⁻⁹⁴⁸, 2¹⁰⁰⁰], for f32 within [2⁻¹³⁸, 2¹¹⁶].
+        let [least, up, greatest, down] =
+            if self.dtype() == DType::F32 { [-100, 80, 100, -70] } else { [-800, 600, 800, -560] }
+                .map(|n| 2f64.powi(n));
+        let sum = (self * self).sum_axes(axes);
+        let scale = sum.greater(greatest).select(down, sum.ones_like());
+        let scale = sum.less(least).select(up, scale);
+        let scaled = self * scale.reshape(self.shape().with_ones(axes));
+        multiple((scaled * scaled).sum_axes(axes)).root() / scale
     }
 
     /// The number of elements over axes.

@@ -122,7 +122,8 @@ impl<'g> Expr<'g> {
         let literal = match ty.dtype {
             DType::F32 | DType::F64 => Some(Literal::Number(number)),
             DType::I64 => {
-                (number.fract() == 0.0 && number.abs() < 2f64.powi(63)).then_some(Literal::Integer(number as i64))
+                let is_held = number.fract() == 0.0 && (-(2f64.powi(63))..2f64.powi(63)).contains(&number);
+                is_held.then_some(Literal::Integer(number as i64))
             }
             DType::Bool => (number == 0.0 || number == 1.0).then_some(Literal::Number(number)),
         };

@@ -102,13 +102,36 @@ impl Partials for Binary {
             (Binary::Maximum, _) => Partial::Contest { wins: own.greater(other), ties: own.equal(other) },
             (Binary::Minimum, _) => Partial::Contest { wins: own.less(other), ties: own.equal(other) },
             // b·a^(b−1) is 0·∞ only where both are 0.
-            (Binary::Pow, 0) => Partial::Factor(a.equal(0.0).and(b.equal(0.0)).select(0.0, b * a.pow(b - 1.0))),
+            (Binary::Pow, 0) => {
+                Partial::Factor(a.equal(0.0).and(b.equal(0.0)).select(0.0, b * one_power_less(a, b, y)))
+            }
             // y·ln a is 0·(−∞) where a is 0 and b positive.
             (Binary::Pow, _) => Partial::Factor(a.equal(0.0).and(b.greater(0.0)).select(0.0, y * a.log())),
-            (Binary::Atan2, 0) => Partial::Factor(b / (a * a + b * b)),
-            (Binary::Atan2, _) => Partial::Factor(-a / (a * a + b * b)),
+            (Binary::Atan2, _) => Partial::Factor(slope_of_angle(operand, a, b)),
         }
     }
+}
+
+/// a^(b−1), given y = aᵇ. Where |b| < 1 it is y/a, because there b − 1 is rounded and ln a multiplies the error; at 0 and ∞
+/// that would be 0/0 and ∞/∞, and 1/|a| has the same limit. Elsewhere b − 1 is exact, or is as rough as b.
+fn one_power_less<'g>(a: Expr<'g>, b: Expr<'g>, y: Expr<'g>) -> Expr<'g> {
+    let is_ordinary = a.not_equal(0.0).and(a.is_finite());
+    let quotient = is_ordinary.select(y, 1.0) / is_ordinary.select(a, a.abs());
+    b.abs().less(1.0).select(quotient, a.pow(b - 1.0))
+}
+
+/// b/(a² + b²) by a, −a/(a² + b²) by b, without squares that over- or underflow: with g the greater of both, r the lesser over
+/// the greater, they are 1/g or r/g over 1 + r². Both are 0 at (0, 0), where the angle has no slope.
+///
+/// After Smith, *Algorithm 116: Complex division*, Comm. ACM 5, 1962.
+fn slope_of_angle<'g>(operand: usize, a: Expr<'g>, b: Expr<'g>) -> Expr<'g> {
+    let is_steep = a.abs().greater(b.abs());
+    let (greater, lesser) = (is_steep.select(a, b), is_steep.select(b, a));
+    let is_nowhere = greater.equal(0.0).and(lesser.equal(0.0));
+    let greater = is_nowhere.select(1.0, greater);
+    let ratio = lesser / greater;
+    let numerator = if operand == 0 { is_steep.select(ratio, 1.0) } else { -is_steep.select(1.0, ratio) };
+    is_nowhere.select(0.0, numerator / greater / (1.0 + ratio * ratio))
 }
 
 impl<'g> Expr<'g> {
@@ -146,7 +169,8 @@ binary_methods! {
     /// the exponent y·ln a, 0 where the base is 0 and the exponent positive. For an integer known beforehand use
     /// [`Expr::powi`], which takes negative bases too.
     pow => Pow;
-    /// The angle in radians of the point (`other`, `self`), in [−π, π], elementwise.
+    /// The angle in radians of the point (`other`, `self`), in [−π, π], elementwise. At (0, 0), where it has no derivative,
+    /// both slopes are 0.
     atan2 => Atan2;
 }
 

@@ -125,6 +125,11 @@ impl Rule for Constant {
             Literal::Number(number) if self.dtype == DType::I64 => {
                 Err(Mistake::Literal { literal: *number, dtype: self.dtype })
             }
+            Literal::Number(number)
+                if self.dtype == DType::F32 && number.is_finite() && !(*number as f32).is_finite() =>
+            {
+                Err(Mistake::Literal { literal: *number, dtype: self.dtype })
+            }
             Literal::Integer(integer) if self.dtype != DType::I64 => {
                 Err(Mistake::Literal { literal: *integer as f64, dtype: self.dtype })
             }

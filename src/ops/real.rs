@@ -47,9 +47,11 @@ pub(crate) trait Real: Number {
     fn sqrt(self) -> Self;
     fn rsqrt(self) -> Self;
     fn tanh(self) -> Self;
+    fn sech_squared(self) -> Self;
     fn sigmoid(self) -> Self;
     fn softplus(self) -> Self;
     fn erf(self) -> Self;
+    fn erfc(self) -> Self;
     fn relu(self) -> Self;
     fn sin(self) -> Self;
     fn cos(self) -> Self;
@@ -62,7 +64,7 @@ pub(crate) trait Real: Number {
 }
 
 macro_rules! float {
-    ($float:ident, $erf:path) => {
+    ($float:ident, $erf:path, $erfc:expr) => {
         impl Number for $float {
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
@@ -145,6 +147,12 @@ macro_rules! float {
             fn tanh(self) -> Self {
                 $float::tanh(self)
             }
+            /// 4e/(1 + e)² with e = e^(−2|x|).
+            fn sech_squared(self) -> Self {
+                let e = (-2.0 * $float::abs(self)).exp();
+                let sum = 1.0 + e;
+                4.0 * e / (sum * sum)
+            }
             /// Neither branch overflows.
             fn sigmoid(self) -> Self {
                 if self >= 0.0 {
@@ -160,6 +168,9 @@ macro_rules! float {
             }
             fn erf(self) -> Self {
                 $erf(self)
+            }
+            fn erfc(self) -> Self {
+                $erfc(self)
             }
             fn relu(self) -> Self {
                 if self <= 0.0 { 0.0 } else { self }
@@ -194,8 +205,9 @@ macro_rules! float {
         }
     };
 }
-float!(f32, libm::erff);
-float!(f64, libm::erf);
+// erfc of an f32 is rounded once from that of an f64, as the kernels for vectors do it.
+float!(f32, libm::erff, |x: f32| libm::erfc(f64::from(x)) as f32);
+float!(f64, libm::erf, libm::erfc);
 
 impl Number for i64 {
     const ZERO: Self = 0;

@@ -1,6 +1,6 @@
 //! Functions of one number, elementwise: for each its derivative, its kernel and where it is proved.
 
-use std::f64::consts::PI;
+use std::f64::consts::FRAC_2_SQRT_PI;
 
 use super::{
     real::{Number, Real},
@@ -66,9 +66,11 @@ impl Unary {
             Unary::Sqrt => x.sqrt(),
             Unary::Rsqrt => x.rsqrt(),
             Unary::Tanh => x.tanh(),
+            Unary::SechSquared => x.sech_squared(),
             Unary::Sigmoid => x.sigmoid(),
             Unary::Softplus => x.softplus(),
             Unary::Erf => x.erf(),
+            Unary::Erfc => x.erfc(),
             Unary::Relu => x.relu(),
             Unary::Sin => x.sin(),
             Unary::Cos => x.cos(),
@@ -99,6 +101,8 @@ impl Unary {
     }
 }
 
+/// A partial is written from x wherever y has lost digits that the slope needs: y + 1 of expm1, (1 − y)(1 + y) of tanh and
+/// y·(1 − y) of the logistic function are 0 where the slope is not.
 impl Partials for Unary {
     fn partial<'g>(&self, _: usize, at: &Application<'g>) -> Partial<'g> {
         let (x, y) = (at.operands[0], at.output);
@@ -108,16 +112,17 @@ impl Partials for Unary {
             Unary::Relu => Partial::Where(x.greater(0.0)),
             Unary::Abs => Partial::Factor(x.sign()),
             Unary::Exp => Partial::Factor(y),
-            Unary::ExpM1 => Partial::Factor(y + 1.0),
+            Unary::ExpM1 => Partial::Factor(x.exp()),
             Unary::Log => Partial::Factor(1.0 / x),
             Unary::Log1p => Partial::Factor(1.0 / (1.0 + x)),
             Unary::Sqrt => Partial::Factor(0.5 / y),
             Unary::Rsqrt => Partial::Factor(-0.5 * y / x),
-            Unary::Tanh => Partial::Factor((1.0 - y) * (1.0 + y)),
-            // Not y·(1 − y), which is 0 in f32 from x ≈ 17 on.
+            Unary::Tanh => Partial::Factor(x.sech_squared()),
+            Unary::SechSquared => Partial::Factor(-2.0 * y * x.tanh()),
             Unary::Sigmoid => Partial::Factor(y * (-x).sigmoid()),
             Unary::Softplus => Partial::Factor(x.sigmoid()),
-            Unary::Erf => Partial::Factor((2.0 / PI.sqrt()) * (-(x * x)).exp()),
+            Unary::Erf => Partial::Factor(FRAC_2_SQRT_PI * (-(x * x)).exp()),
+            Unary::Erfc => Partial::Factor(-FRAC_2_SQRT_PI * (-(x * x)).exp()),
             Unary::Sin => Partial::Factor(x.cos()),
             Unary::Cos => Partial::Factor(-x.sin()),
         }
@@ -146,7 +151,7 @@ unary_methods! {
     sign => Sign;
     /// eˣ, elementwise.
     exp => Exp;
-    /// eˣ − 1, elementwise, without the cancellation near 0.
+    /// eˣ − 1, elementwise, without the cancellation near 0; derivative eˣ.
     expm1 => ExpM1;
     /// Natural logarithm, elementwise: −∞ at 0, NaN below.
     log => Log;
@@ -156,14 +161,18 @@ unary_methods! {
     sqrt => Sqrt;
     /// 1/√x, elementwise.
     rsqrt => Rsqrt;
-    /// Hyperbolic tangent, elementwise; derivative (1 − y)(1 + y).
+    /// Hyperbolic tangent, elementwise; derivative sech²x, right where the value has reached ±1.
     tanh => Tanh;
+    /// sech²x = 1/cosh²x = 1 − tanh²x, elementwise, without the cancellation far from 0; derivative −2·sech²x·tanh x.
+    sech_squared => SechSquared;
     /// Logistic function 1/(1 + e⁻ˣ), elementwise, finite with the right derivative for every finite x.
     sigmoid => Sigmoid;
     /// ln(1 + eˣ), elementwise, finite with the right derivative for every finite x.
     softplus => Softplus;
     /// Error function 2/√π ∫₀ˣ e^(−t²) dt, elementwise.
     erf => Erf;
+    /// Complementary error function 1 − erf x, elementwise, without the cancellation for positive x.
+    erfc => Erfc;
     /// max(x, 0), elementwise; derivative 0 at 0; NaN passes through.
     relu => Relu;
     /// Sine of x in radians, elementwise.

@@ -36,17 +36,7 @@ impl Buffers {
     /// # }
     /// ```
     pub fn norm(&self) -> f64 {
-        let sum = self.sum_of_squares(1.0);
-        if sum.is_nan() || (LEAST_SUM..f64::INFINITY).contains(&sum) {
-            return sum.sqrt();
-        }
-        let largest = self.largest();
-        if largest == 0.0 || largest.is_infinite() {
-            return largest;
-        }
-        // A power of two, so that scaling rounds nothing but what is too small to matter.
-        let scale = libm::exp2(f64::from(-libm::ilogb(largest)).clamp(-1000.0, 1000.0));
-        self.sum_of_squares(scale).sqrt() / scale
+        norm_of(|scale| self.sum_of_squares(scale), || self.largest())
     }
 
     /// Σ(scale·x)².
@@ -175,6 +165,21 @@ impl Gradients {
         clip::<f64>(self, largest);
         Ok(())
     }
+}
+
+/// √Σx², given Σ(scale·x)² for any scale and the largest |x|, which are asked for where Σx² leaves the normal numbers.
+pub(crate) fn norm_of(sum_of_squares: impl Fn(f64) -> f64, largest: impl FnOnce() -> f64) -> f64 {
+    let sum = sum_of_squares(1.0);
+    if sum.is_nan() || (LEAST_SUM..f64::INFINITY).contains(&sum) {
+        return sum.sqrt();
+    }
+    let largest = largest();
+    if largest == 0.0 || largest.is_infinite() {
+        return largest;
+    }
+    // A power of two, so that scaling rounds nothing but what is too small to matter.
+    let scale = libm::exp2(f64::from(-libm::ilogb(largest)).clamp(-1000.0, 1000.0));
+    sum_of_squares(scale).sqrt() / scale
 }
 
 /// Sums of squares from here on have lost nothing that matters to underflow, even of 2⁶⁴ elements.

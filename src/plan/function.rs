@@ -23,8 +23,6 @@ pub(crate) enum Function {
     Cast(DType),
     /// a·b + c, each of both operations rounded; no operand is a splat.
     MultiplyAdd,
-    /// (1 − y)·(1 + y): the slope of tanh where it is y.
-    SlopeOfTanh,
     /// σ(−x), from x and y = σ(x).
     SigmoidOfNegated,
 }
@@ -57,7 +55,6 @@ impl Function {
             Function::Select => "select",
             Function::Cast(_) => "cast",
             Function::MultiplyAdd => "multiply_add",
-            Function::SlopeOfTanh => "slope_of_tanh",
             Function::SigmoidOfNegated => "sigmoid_of_negated",
         }
     }
@@ -65,7 +62,6 @@ impl Function {
     /// Operations on floats of an element, counted as in the graph that it stands for.
     pub(crate) fn flops(self) -> usize {
         match self {
-            Function::SlopeOfTanh => 3,
             Function::MultiplyAdd => 2,
             Function::Unary(_) | Function::Binary(_) | Function::IntegerPower(_) | Function::SigmoidOfNegated => 1,
             Function::Comparison(_) | Function::Select => 1,

@@ -3,7 +3,6 @@
 //!
 //! | group | instruction | saves |
 //! |---|---|---|
-//! | (1 − y)·(1 + y) | slope of tanh, the same bits | two visits |
 //! | a·b + c | multiply and add, the same bits | a visit |
 //! | σ(−x) beside y = σ(x) | e^(−x)·y or 1 − y, a rounding or two apart | most of a sigmoid |
 
@@ -21,15 +20,11 @@ pub(super) fn introduce(network: &mut Network) {
     network.results.iter().for_each(|result| n_uses[*result] += 1);
     let mut sigmoid_of = vec![None; network.vertices.len()];
     for vertex in 0..network.vertices.len() {
-        match network.vertices[vertex].kind {
-            Kind::Map(Function::Binary(Binary::Mul)) => slope_of_tanh(network, vertex, &mut n_uses),
-            Kind::Map(Function::Unary(Unary::Sigmoid)) => {
-                let x = &network.vertices[vertex].operands[0];
-                if x.access.is_contiguous() {
-                    sigmoid_of[x.vertex].get_or_insert(vertex);
-                }
+        if let Kind::Map(Function::Unary(Unary::Sigmoid)) = network.vertices[vertex].kind {
+            let x = &network.vertices[vertex].operands[0];
+            if x.access.is_contiguous() {
+                sigmoid_of[x.vertex].get_or_insert(vertex);
             }
-            _ => {}
         }
     }
     for vertex in 0..network.vertices.len() {
@@ -40,33 +35,6 @@ pub(super) fn introduce(network: &mut Network) {
             Kind::Map(Function::Binary(Binary::Add)) => multiply_add(network, vertex, &mut n_uses),
             _ => {}
         }
-    }
-}
-
-/// (1 − y)·(1 + y).
-fn slope_of_tanh(network: &mut Network, vertex: usize, n_uses: &mut [usize]) {
-    if !network.vertices[vertex].dtype.is_float() {
-        return;
-    }
-    let [less, more] = [0, 1].map(|position| network.vertices[vertex].operands[position].vertex);
-    let one_and = |of: usize, wanted: Binary| {
-        let of = &network.vertices[of];
-        let is_wanted = matches!(of.kind, Kind::Map(Function::Binary(function)) if function == wanted);
-        let [one, y] = is_wanted.then_some(of.operands.as_slice())? else { return None };
-        let is_one = matches!(network.vertices[one.vertex].kind, Kind::Splat(one) if one == Number::new(of.dtype, 1.0));
-        (is_one && y.access.is_contiguous() && n_uses[vertex] > 0).then(|| y.clone())
-    };
-    let (Some(y), Some(same)) = (one_and(less, Binary::Sub), one_and(more, Binary::Add)) else { return };
-    let is_whole = network.vertices[vertex].operands.iter().all(|operand| {
-        operand.access.is_contiguous() && operand.access.count() == count(&network.vertices[operand.vertex].sizes)
-    });
-    if is_whole && y == same && n_uses[less] == 1 && n_uses[more] == 1 {
-        (n_uses[less], n_uses[more]) = (0, 0);
-        n_uses[y.vertex] += 1;
-        let of = &mut network.vertices[vertex];
-        of.kind = Kind::Map(Function::SlopeOfTanh);
-        of.operands = smallvec::SmallVec::from_iter([y]);
-        [less, more].into_iter().for_each(|unread| drop(network, unread, n_uses));
     }
 }
 

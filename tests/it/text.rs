@@ -102,7 +102,9 @@ fn splats_are_read_back_bit_for_bit() {
         (Literal::Number(1.0), DType::Bool, "true".to_string()),
         (Literal::Number(0.0), DType::Bool, "false".to_string()),
     ];
-    for (value, dtype, text) in floats.chain(others) {
+    // The greatest f64 is no f32.
+    let held = floats.filter(|(value, dtype, _)| (value, dtype) != (&Literal::Number(f64::MAX), &DType::F32));
+    for (value, dtype, text) in held.chain(others) {
         let g = Graph::new();
         let splat = Constant { value: value.clone(), dtype, shape: Shape::from(("batch", 1_000_000)) };
         let result = g.apply_op(Op::Constant(splat), &[]);

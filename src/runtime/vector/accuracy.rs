@@ -126,6 +126,7 @@ fn measured() -> Vec<Measured> {
         one("sqrt", Unary::Sqrt, |x, _| x.sqrt()),
         one("rsqrt", Unary::Rsqrt, |x, _| 1.0 / x.sqrt()),
         one("tanh", Unary::Tanh, |x, _| x.tanh()),
+        one("sech_squared", Unary::SechSquared, |x, _| x.cosh().powi(-2)),
         one(
             "sigmoid",
             Unary::Sigmoid,
@@ -133,6 +134,7 @@ fn measured() -> Vec<Measured> {
         ),
         one("softplus", Unary::Softplus, |x, _| if x > 0.0 { x } else { 0.0 } + (-x.abs()).exp().ln_1p()),
         one("erf", Unary::Erf, |x, _| libm::erf(x)),
+        one("erfc", Unary::Erfc, |x, _| libm::erfc(x)),
         one("sin", Unary::Sin, |x, _| x.sin()),
         one("cos", Unary::Cos, |x, _| x.cos()),
     ];

@@ -1,5 +1,5 @@
-//! The functions of f64 whose algorithms differ from those of f32: erf, sine, cosine, atan2 and pow. In: one or two f64.
-//! Out: an f64. Selections between two numbers are the only branches.
+//! The functions of f64 whose algorithms differ from those of f32: erf, erfc, sine, cosine, atan2 and pow. In: one or two
+//! f64. Out: an f64. Selections between two numbers are the only branches.
 
 use std::f64::consts::{FRAC_2_PI, FRAC_PI_2, PI};
 
@@ -34,6 +34,29 @@ pub(super) fn erf<A: Arithmetic>(x: f64) -> f64 {
     let great = (1.0 - exp::<A, f64>(-exponent)).copysign(x);
     let small = A::fma(x, polynomial::<A, _, _>(x * x, &coefficients::ERF_SMALL), x);
     if magnitude < 1.0 { small } else { great }
+}
+
+/// 1 − erf x up to ½, else e^(−x²)·q(t)/(1 + 2|x|) of the magnitude as in `single.rs`, and 2 less that for negative x. q is
+/// so flat from ½ on that the rounding of t does not count; x² and the quotient are carried in two parts.
+#[inline(always)]
+pub(super) fn erfc<A: Arithmetic>(x: f64) -> f64 {
+    let magnitude = x.abs();
+    let bounded = if magnitude > 27.5 { 27.5 } else { magnitude };
+    let square = bounded * bounded;
+    let square_low = A::product_error(bounded, bounded, square);
+    let (rounded, one_less) = exp_parts_of_sum::<A>(-square, -square_low);
+
+    let t = (bounded - 3.5) / (bounded + 3.5);
+    let numerator = polynomial::<A, _, _>(t, &coefficients::ERFC_SCALED);
+    let (divisor, divisor_lost) = fast_two_sum(2.0 * bounded, 1.0);
+    let quotient = numerator / divisor;
+    let remainder = -A::product_error(quotient, divisor, numerator) - quotient * divisor_lost;
+    let quotient_low = remainder / divisor;
+    let tail = scale(quotient + A::fma(quotient, one_less, A::fma(quotient_low, one_less, quotient_low)), rounded);
+
+    let great = if x < 0.0 { 2.0 - tail } else { tail };
+    let small = 1.0 - A::fma(x, polynomial::<A, _, _>(x * x, &coefficients::ERF_SMALL), x);
+    if magnitude < 0.5 { small } else { great }
 }
 
 /// sin x for |x| ≤ [`HUGE_ANGLE`].
@@ -151,8 +174,15 @@ fn two_part_log<A: Arithmetic>(x: f64) -> (f64, f64) {
 /// e^(x + low) for |x| ≤ 750 and a low that is small against x.
 #[inline(always)]
 fn exp_of_sum<A: Arithmetic>(x: f64, low: f64) -> f64 {
+    let (rounded, one_less) = exp_parts_of_sum::<A>(x, low);
+    scale(1.0 + one_less, rounded)
+}
+
+/// (`ROUNDER` + n, eʳ − 1) with e^(x + low) = 2ⁿ·eʳ, for |x| ≤ 760.
+#[inline(always)]
+fn exp_parts_of_sum<A: Arithmetic>(x: f64, low: f64) -> (f64, f64) {
     let rounded = A::fma(x, std::f64::consts::LOG2_E, f64::ROUNDER);
     let n = rounded - f64::ROUNDER;
     let r = A::fma(-n, f64::LN2_LOW, A::fma(-n, f64::LN2_HIGH, x)) + low;
-    scale(1.0 + A::fma(r * r, f64::exp_polynomial::<A>(r), r), rounded)
+    (rounded, A::fma(r * r, f64::exp_polynomial::<A>(r), r))
 }

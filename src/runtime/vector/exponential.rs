@@ -1,5 +1,5 @@
-//! Functions made of eˣ, for both floats. In: one number. Out: eˣ, eˣ − 1, tanh, the logistic function. The only branches
-//! are selections between two numbers, so that loops over these functions become vector code.
+//! Functions made of eˣ, for both floats. In: one number. Out: eˣ, eˣ − 1, tanh, sech², the logistic function. The only
+//! branches are selections between two numbers, so that loops over these functions become vector code.
 //!
 //! x = n·ln 2 + r with |r| ≤ ½ ln 2 (Cody and Waite, "Software Manual for the Elementary Functions", 1980), a polynomial
 //! for eʳ, and a scaling by 2ⁿ. The constants of the reduction are such that it is exact without fused multiply-add.
@@ -40,6 +40,24 @@ pub(super) fn tanh<A: Arithmetic, T: Float>(x: T) -> T {
     if magnitude < T::TINY { x } else { result.copysign(x) }
 }
 
+/// 1/cosh²x = 4s(1 − s) with s = e/(1 + e) and e = e^(−2|x|), and what the roundings of e and 1 + e lost to first order.
+/// 4e is scaled at once, so that one rounding alone is at the place of subnormal numbers.
+#[inline(always)]
+pub(super) fn sech_squared<A: Arithmetic, T: Float>(x: T) -> T {
+    let magnitude = x.magnitude();
+    let (rounded, one_less) = exp_parts::<A, T>(-(magnitude + magnitude));
+    let rounded = rounded + T::TWO;
+    let (exponential, lost) = fast_two_sum(T::ONE, one_less);
+    let (quadruple, quadruple_low) = (scale(exponential, rounded), scale(lost, rounded));
+    let quarter = T::HALF * T::HALF;
+    let (divisor, divisor_lost) = fast_two_sum(T::ONE, quadruple * quarter);
+
+    let quotient = quadruple / divisor;
+    let complement = T::ONE - quotient * quarter;
+    let correction = (quadruple_low - quotient * (divisor_lost + quadruple_low * quarter)) * complement;
+    A::fma(quotient, complement, correction * (complement - quotient * quarter))
+}
+
 /// 1/(1 + e⁻ˣ), as e^(−|x|) over its sum with 1 for negative x, with what the roundings of both lost: neither form
 /// overflows or cancels.
 #[inline(always)]
@@ -56,7 +74,7 @@ pub(super) fn sigmoid<A: Arithmetic, T: Float>(x: T) -> T {
     quotient + (numerator_lost - quotient * (divisor_lost + e_low)) * reciprocal
 }
 
-/// (`ROUNDER` + n, eʳ − 1) with eˣ = 2ⁿ·eʳ, or of the nearest x for which that is 0 or ∞.
+/// (`ROUNDER` + n, eʳ − 1) with eˣ = 2ⁿ·eʳ, or of the nearest x for which 4eˣ is 0 or eˣ is ∞.
 #[inline(always)]
 pub(super) fn exp_parts<A: Arithmetic, T: Float>(x: T) -> (T, T) {
     let (low, high) = T::EXP_RANGE;

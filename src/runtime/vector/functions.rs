@@ -69,12 +69,16 @@ maps! {
     Rsqrt<Float>(x) -> T, false = T::ONE / x.root();
     /// Hyperbolic tangent.
     Tanh<Float>(x) -> T, true = exponential::tanh::<A, T>(x);
+    /// 1/cosh²x.
+    SechSquared<Float>(x) -> T, true = exponential::sech_squared::<A, T>(x);
     /// 1/(1 + e⁻ˣ).
     Sigmoid<Float>(x) -> T, true = exponential::sigmoid::<A, T>(x);
     /// ln(1 + eˣ).
     Softplus<Float>(x) -> T, true = logarithm::softplus::<A, T>(x);
     /// The error function.
     Erf<Float>(x) -> T, true = x.erf::<A>();
+    /// 1 less the error function.
+    Erfc<Float>(x) -> T, true = x.erfc::<A>();
     /// 0 where x ≤ 0, else x.
     Relu<Float>(x) -> T, false = if x <= T::ZERO { T::ZERO } else { x };
     /// ⌊x⌋.
@@ -93,8 +97,6 @@ maps! {
     IsFinite<Float>(x) -> u8, false = u8::from(x.magnitude() < T::INFINITY);
     /// NaN.
     IsNan<Float>(x) -> u8, false = u8::from(x.partial_cmp(&x).is_none());
-    /// (1 − y)·(1 + y).
-    SlopeOfTanh<Float>(y) -> T, false = (T::ONE - y) * (T::ONE + y);
     /// x⁰.
     PowerOf0<Float>(_x) -> T, false = T::ONE;
     /// x¹.

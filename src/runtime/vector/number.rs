@@ -46,7 +46,7 @@ pub(super) trait Float:
     const ROUNDER: Self;
     /// 2^(bits of the fraction): floats of at least this magnitude are integers.
     const INTEGERS: Self;
-    /// Where eˣ is 0 below and ∞ above.
+    /// Where 4eˣ is 0 below and eˣ is ∞ above.
     const EXP_RANGE: (Self, Self);
     /// Below it eˣ − 1 is −1.
     const EXPM1_LOW: Self;
@@ -68,6 +68,7 @@ pub(super) trait Float:
     fn log_polynomial<A: Arithmetic>(z: Self) -> Self;
 
     fn erf<A: Arithmetic>(self) -> Self;
+    fn erfc<A: Arithmetic>(self) -> Self;
     fn sin<A: Arithmetic>(self) -> Self;
     fn cos<A: Arithmetic>(self) -> Self;
     /// Whether sine and cosine above are wrong because x is too great for their reduction.
@@ -207,6 +208,10 @@ macro_rules! float_bits {
             $functions::erf::<A>(self)
         }
         #[inline(always)]
+        fn erfc<A: Arithmetic>(self) -> Self {
+            $functions::erfc::<A>(self)
+        }
+        #[inline(always)]
         fn sin<A: Arithmetic>(self) -> Self {
             $functions::sin::<A>(self)
         }
@@ -238,7 +243,7 @@ impl Float for f32 {
 
     const LN2_HIGH: Self = 0.693_145_75;
     const LN2_LOW: Self = 1.428_606_8e-6;
-    const EXP_RANGE: (Self, Self) = (-104.0, 89.0);
+    const EXP_RANGE: (Self, Self) = (-106.0, 89.0);
     const EXPM1_LOW: Self = -20.0;
     const TINY: Self = 1.0 / (1u64 << 25) as f32;
 
@@ -263,7 +268,7 @@ impl Float for f64 {
 
     const LN2_HIGH: Self = 6.931_471_803_691_238e-1;
     const LN2_LOW: Self = 1.908_214_929_270_587_7e-10;
-    const EXP_RANGE: (Self, Self) = (-746.0, 710.0);
+    const EXP_RANGE: (Self, Self) = (-748.0, 710.0);
     const EXPM1_LOW: Self = -40.0;
     const TINY: Self = 1.0 / (1u64 << 54) as f64;
 

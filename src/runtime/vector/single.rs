@@ -1,5 +1,5 @@
-//! The functions of f32 that are computed in f64 and rounded once: erf, sine, cosine, atan2 and pow. In: one or two f32.
-//! Out: an f32. In f64 the polynomials are short, no sum needs to be carried in two parts, and subnormals of f32 are
+//! The functions of f32 that are computed in f64 and rounded once: erf, erfc, sine, cosine, atan2 and pow. In: one or two
+//! f32. Out: an f32. In f64 the polynomials are short, no sum needs to be carried in two parts, and subnormals of f32 are
 //! ordinary numbers; what that costs is the narrower vectors, which is less than the care that f32 would need.
 
 use std::f64::consts::{FRAC_2_PI, FRAC_PI_2, LOG2_E, PI};
@@ -25,6 +25,22 @@ pub(super) fn erf<A: Arithmetic>(x: f32) -> f32 {
     let x = if x < -4.0 { -4.0 } else { x };
     let centred = A::fma(x * x, 0.125, -1.0);
     (x * polynomial::<A, _, _>(centred, &coefficients::ERF_MIDDLE)) as f32
+}
+
+/// e^(−x²)·q(t)/(1 + 2|x|), t = (|x| − 3.5)/(|x| + 3.5), of the magnitude, after Shepherd and Laframboise, "Chebyshev
+/// approximation of (1 + 2x)exp(x²)erfc x", Math. Comp. 36, 1981; 2 less that for negative x.
+#[inline(always)]
+pub(super) fn erfc<A: Arithmetic>(x: f32) -> f32 {
+    let magnitude = f64::from(x).abs();
+    let bounded = if magnitude > 10.5 { 10.5 } else { magnitude };
+    let power = -(bounded * bounded) * LOG2_E;
+    let rounded = power + f64::ROUNDER;
+    let r = (power - (rounded - f64::ROUNDER)) * std::f64::consts::LN_2;
+    let exponential = 1.0 + A::fma(r * r, polynomial::<A, _, _>(r, &coefficients::EXP_MIDDLE), r);
+    let t = (bounded - 3.5) / (bounded + 3.5);
+    let scaled = polynomial::<A, _, _>(t, &coefficients::ERFC_MIDDLE) / A::fma(2.0, bounded, 1.0);
+    let tail = exponential * rounded.power_of_two() * scaled;
+    (if x < 0.0 { 2.0 - tail } else { tail }) as f32
 }
 
 /// sin x for |x| ≤ [`HUGE_ANGLE`].

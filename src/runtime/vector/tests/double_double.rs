@@ -180,6 +180,11 @@ impl Double {
         self.times(TWO_OVER_ROOT_PI)
     }
 
+    /// x/√π.
+    pub(super) fn over_root_pi(self) -> Double {
+        self.times(TWO_OVER_ROOT_PI).times(0.5)
+    }
+
     /// 2/√π·e^(−x²)·Σ 2ⁿx^(2n+1)/(2n+1)!!, whose terms are all of one sign.
     pub(super) fn erf(self) -> Double {
         let square = self.times(self);

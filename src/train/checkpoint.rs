@@ -2,6 +2,7 @@
 //! in and taken out is here; the format is `io`'s.
 
 use std::{
+    collections::HashSet,
     fmt::Display,
     path::{Path, PathBuf},
     str::FromStr,
@@ -174,7 +175,15 @@ impl Reader<'_> {
     }
 
     fn optimizer(&self, layout: &Arc<Layout>) -> Result<OptimizerState, TrainError> {
-        let arrays = self.text("optimizer arrays")?.lines().map(|name| {
+        let names = self.text("optimizer arrays")?;
+        // A name costs a copy of its array: a short text must not ask for one again and again.
+        if !names.lines().all({
+            let mut seen = HashSet::new();
+            move |name| seen.insert(name)
+        }) {
+            return Err(self.bad("optimizer arrays", names));
+        }
+        let arrays = names.lines().map(|name| {
             let prefix = format!("optimizer/{name}/");
             Ok((name.to_owned(), self.arrays.buffers(self.path, &prefix, layout)?))
         });

@@ -25,9 +25,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("check", &["graph", "ops", "program"]),
     ("plan", &["graph", "ops"]),
     ("runtime", &["graph", "ops", "plan", "pool", "program", "vectorize"]),
-    ("io", &["graph", "parameters"]),
+    ("io", &["graph", "names", "parameters"]),
     ("train", &["compile", "data", "graph", "io", "optim", "parameters", "program", "risk"]),
-    ("view", &["train"]),
+    ("view", &["io", "train"]),
     ("landscape", &["compile", "graph", "parameters", "program", "simplify"]),
     ("compile", &["check", "graph", "parameters", "pool", "program", "runtime", "simplify"]),
 ];

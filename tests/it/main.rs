@@ -15,6 +15,7 @@ mod compiled;
 mod data;
 mod diagnostics;
 mod epilogue;
+mod files;
 mod gradients;
 mod landscape;
 mod layers;

@@ -26,6 +26,7 @@ mod optimizers;
 mod primitives;
 mod runs;
 mod simplify;
+mod sizes;
 mod text;
 mod train;
 mod training;

@@ -19,6 +19,7 @@ mod files;
 mod gradients;
 mod landscape;
 mod layers;
+mod lecture;
 mod mixed;
 mod models;
 mod nn;

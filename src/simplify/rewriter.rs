@@ -44,8 +44,8 @@ pub(super) struct Rewriter<'o> {
     expected_uses: Vec<u32>,
     /// For each node, how often the new graph reads it so far.
     uses: Vec<u32>,
-    /// The line of the node that is being copied.
-    site: Option<Site>,
+    /// The line of the node that is being copied, and what was called there.
+    written: Option<(Site, &'static str)>,
     nested: usize,
     firings_left: usize,
     has_fired: bool,
@@ -61,7 +61,7 @@ impl<'o> Rewriter<'o> {
             made: HashMap::new(),
             expected_uses: Vec::new(),
             uses: Vec::new(),
-            site: None,
+            written: None,
             nested: 0,
             firings_left: 0,
             has_fired: false,
@@ -75,7 +75,7 @@ impl<'o> Rewriter<'o> {
 
     /// What stands for a node of the old graph, which is read `uses` times there.
     pub(super) fn copy(&mut self, node: &Node, operands: Operands, uses: u32) -> NodeId {
-        self.site = Some(node.site);
+        self.written = Some((node.site, node.call));
         self.firings_left = MOST_FIRINGS;
         let term = Term { op: node.op.clone(), ty: node.ty.clone(), operands };
         let id = match self.find(&term) {
@@ -132,7 +132,8 @@ impl<'o> Rewriter<'o> {
     fn record(&mut self, rule: &'static str, class: Class) {
         self.has_fired = true;
         self.firings_left = self.firings_left.saturating_sub(1);
-        self.report.add(rule, class, self.site.expect("invariant: a node is being copied"));
+        let (site, _) = self.written.expect("invariant: a node is being copied");
+        self.report.add(rule, class, site);
     }
 
     /// The node that computes a term, its operands in either order where that is all the same.
@@ -156,8 +157,8 @@ impl<'o> Rewriter<'o> {
 
     fn insert(&mut self, term: Term) -> NodeId {
         let fingerprint = term.fingerprint();
-        let site = self.site.expect("invariant: a node is being copied");
-        let frame = self.graph.enter_at("simplify", site);
+        let (site, call) = self.written.expect("invariant: a node is being copied");
+        let frame = self.graph.enter_at("simplify", site, call);
         let id = self.graph.insert(term.op, term.ty, &term.operands);
         drop(frame);
         term.operands.iter().for_each(|operand| self.uses[operand.index()] += 1);

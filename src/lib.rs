@@ -12,6 +12,7 @@ pub mod io;
 pub mod landscape;
 mod names;
 pub mod nn;
+mod numbers;
 pub mod ops;
 pub mod optim;
 pub mod parameters;

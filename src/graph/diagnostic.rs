@@ -243,7 +243,7 @@ pub enum Mistake {
         name: String,
     },
     /// A literal that the other operand's dtype cannot hold.
-    #[error("the literal {literal} is no {dtype}")]
+    #[error("the literal {literal:?} is no {dtype}")]
     Literal {
         /// The literal as written.
         literal: f64,

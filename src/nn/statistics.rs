@@ -4,6 +4,7 @@
 use super::expect::either;
 use crate::{
     graph::{Axes, DType, Dim, Expr, Mistake, Shape},
+    numbers::short,
     ops::{AllAxes, IntoAxes},
 };
 
@@ -225,11 +226,13 @@ impl<'g> Expr<'g> {
                 return Err(g.report(mistake, &[self, operand]));
             }
         }
-        if epsilon > 0.0 && epsilon.is_finite() {
+        self.expect_finite("epsilon", epsilon)?;
+        // Positive in f32 too, or a row of equal numbers is divided by 0.
+        if epsilon > 0.0 && (self.dtype() == DType::F64 || epsilon as f32 > 0.0) {
             return Ok(());
         }
-        let found = epsilon.to_string();
-        Err(g.report(Mistake::OutOfRange { what: "epsilon", expected: "positive and finite", found }, &[self]))
+        let found = short(epsilon).to_string();
+        Err(g.report(Mistake::OutOfRange { what: "epsilon", expected: "positive", found }, &[self]))
     }
 
     /// A row for each integer: 1 at its position, 0 elsewhere, as `dtype`. An integer below 0 or not below `classes` gives

@@ -8,7 +8,7 @@ use std::{
 use thiserror::Error;
 
 use super::{chart::Chart, draw};
-use crate::io::replace;
+use crate::{io::replace, numbers::short};
 
 /// Pixels of one chart.
 const CHART: [u32; 2] = [560, 400];
@@ -53,7 +53,7 @@ pub enum FigureError {
         found: usize,
     },
     /// An axis that does not go from less to more.
-    #[error("the axis {label:?} of the chart {title:?} cannot go from {low} to {high}")]
+    #[error("the axis {label:?} of the chart {title:?} cannot go from {} to {}", short(*low), short(*high))]
     Range {
         /// The chart.
         title: String,

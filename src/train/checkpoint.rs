@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     io::Arrays,
+    numbers::short,
     optim::{Optimizer, OptimizerState},
     parameters::{Layout, Parameters},
 };
@@ -84,10 +85,10 @@ pub(super) fn save(
     {
         file.note(name, number.to_string());
     }
-    let sums = state.running.iter().map(|running| format!("{} {}", running.sum, running.n_examples));
+    let sums = state.running.iter().map(|running| format!("{} {}", short(running.sum), running.n_examples));
     file.note("running", sums.collect::<Vec<_>>().join("\n"));
     if let Some(best) = &state.best {
-        file.note("best", format!("{} {}", best.epoch, best.value));
+        file.note("best", format!("{} {}", best.epoch, short(best.value)));
         file.insert_all("best/", &best.parameters);
     }
     let mut table = Vec::new();

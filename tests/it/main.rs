@@ -23,6 +23,7 @@ mod lecture;
 mod mixed;
 mod models;
 mod nn;
+mod numbers;
 mod optimizers;
 mod primitives;
 mod runs;

@@ -13,6 +13,7 @@ pub mod landscape;
 mod memory;
 mod names;
 pub mod nn;
+mod numbers;
 pub mod ops;
 pub mod optim;
 pub mod parameters;

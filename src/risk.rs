@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use crate::numbers::{rounded, short};
+
 /// An estimate of an expectation with an interval that covers it in a fraction `level` of samples.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Estimate {
@@ -21,7 +23,7 @@ pub struct Estimate {
 #[non_exhaustive]
 pub enum RiskError {
     /// The level is outside (0, 1).
-    #[error("the confidence level is {level}, but must be between 0 and 1, both excluded")]
+    #[error("the confidence level is {}, but must be between 0 and 1, both excluded", short(*level))]
     Level {
         /// The level.
         level: f64,
@@ -49,7 +51,7 @@ pub enum RiskError {
         mean: f64,
     },
     /// A loss is outside the range that was promised.
-    #[error("a loss of {loss} is outside 0 to {range}")]
+    #[error("a loss of {} is outside 0 to {}", short(*loss), short(*range))]
     Range {
         /// The loss, or the range itself if that is not positive and finite.
         loss: f64,
@@ -123,8 +125,8 @@ impl fmt::Display for Estimate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let percent = (self.level * 1e4).round() / 1e2;
         let digits = f.precision().unwrap_or(4);
-        let Estimate { value, lower, upper, .. } = self;
-        write!(f, "{value:.digits$} ({percent} %: {lower:.digits$} to {upper:.digits$})")
+        let [value, lower, upper] = [self.value, self.lower, self.upper].map(|number| rounded(number, digits));
+        write!(f, "{value} ({percent} %: {lower} to {upper})")
     }
 }
 
@@ -253,7 +255,7 @@ impl Extend<f64> for Tally {
     }
 }
 
-fn expect_level(level: f64) -> Result<(), RiskError> {
+pub(crate) fn expect_level(level: f64) -> Result<(), RiskError> {
     if level > 0.0 && level < 1.0 { Ok(()) } else { Err(RiskError::Level { level }) }
 }
 

@@ -16,6 +16,15 @@ pub(crate) enum Size {
     Full,
 }
 
+impl Size {
+    /// Where pictures go unless it is said: docs/figures has those of the default size and seed, which docs/lecture.md
+    /// shows, and any other run leaves them as they are.
+    pub(crate) fn figures(self, seed: u64) -> PathBuf {
+        let is_shown = self == Size::Default && seed == 0;
+        PathBuf::from(if is_shown { "docs/figures" } else { "target/figures" })
+    }
+}
+
 /// What a claim is run with.
 pub(crate) struct Setting {
     pub(crate) size: Size,

@@ -3,7 +3,7 @@
 //! ```text
 //! cargo run --release --example lecture -- list
 //! cargo run --release --example lecture -- product-of-weights
-//! cargo run --release --example lecture -- all --size quick --figures target/figures
+//! cargo run --release --example lecture -- all --size quick
 //! ```
 //!
 //! Exits with 1 if a claim's assertion fails.
@@ -44,9 +44,9 @@ struct Arguments {
     /// Seed of everything random.
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Where pictures go.
-    #[arg(long, default_value = "docs/figures")]
-    figures: PathBuf,
+    /// Where pictures go: docs/figures for the default size and seed, target/figures for any other, unless it is said.
+    #[arg(long)]
+    figures: Option<PathBuf>,
     /// Directory with the four files of Fashion-MNIST, plain or gzip, for claims that use them where they are. The default
     /// is where Debian's package dataset-fashion-mnist puts them.
     #[arg(long, default_value = "/usr/share/datasets/fashion-mnist")]
@@ -85,6 +85,7 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     let Arguments { size, seed, figures, data, .. } = arguments;
+    let figures = figures.unwrap_or_else(|| size.figures(seed));
     let setting = Setting { size, seed, figures, data };
     let n_failed = chosen.iter().filter(|claim| !show(claim, &setting)).count();
     if n_failed == 0 {

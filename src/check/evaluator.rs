@@ -31,6 +31,7 @@ struct Step {
     op: Op,
     ty: Type,
     site: Site,
+    call: &'static str,
     node: usize,
     operands: Vec<usize>,
     /// The operands that no later step reads.
@@ -56,6 +57,7 @@ impl Evaluator {
                 op: node.op.clone(),
                 ty: node.ty.clone(),
                 site: node.site,
+                call: node.call,
                 node: id.index(),
                 operands: graph.operands(id).iter().map(|operand| position_of[operand.index()]).collect(),
                 last_uses: Vec::new(),
@@ -119,6 +121,7 @@ impl Step {
         let operands: Vec<&Value<R>> = self.operands.iter().map(value).collect();
         let at = Evaluation { operands: &operands, ty: &self.ty, bindings };
         self.expect_memory(&at).and_then(|()| ops::evaluate(&self.op, &at)).map_err(|fault| RunError::Node {
+            call: self.call,
             operation: self.op.name(),
             node: self.node,
             site: self.site,
@@ -141,8 +144,8 @@ impl Step {
         match non_finite(value) {
             Some(found) if self.operands.iter().all(is_finite) => {
                 let NonFinite { element, value, n_elements } = found;
-                let (operation, node, site) = (self.op.name(), self.node, self.site);
-                Err(RunError::NonFinite { operation, node, site, value, element, n_elements })
+                let (call, operation, node, site) = (self.call, self.op.name(), self.node, self.site);
+                Err(RunError::NonFinite { call, operation, node, site, value, element, n_elements })
             }
             _ => Ok(()),
         }

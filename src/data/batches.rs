@@ -96,6 +96,11 @@ impl<T: Target> Dataset<T> {
 }
 
 impl<'a, T: Target> Batches<'a, T> {
+    /// The positions in the dataset of the examples that are still to come, the next one first.
+    pub(crate) fn rows(&self) -> &[usize] {
+        self.remaining.as_slice()
+    }
+
     fn new(dataset: &'a Dataset<T>, order: Vec<usize>, size: usize) -> Result<Batches<'a, T>, DataError> {
         if size == 0 {
             return Err(DataError::EmptyBatch);

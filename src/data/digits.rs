@@ -11,8 +11,11 @@ use super::{DataError, Dataset};
 
 static EMBEDDED: &[u8] = include_bytes!("digits.csv.gz");
 
-/// Where reading stops: gzip makes a thousand bytes out of one, and the lines say nowhere how many they are.
-const MAX_BYTES: u64 = 1 << 24;
+/// Where reading stops: gzip makes a thousand bytes out of one, and the lines say nowhere how many they are. There are 5,620
+/// digits in all, in less than a fifth of this.
+const MAX_BYTES: usize = 1 << 22;
+/// A line of 65 numbers of two digits takes 195 bytes; one that is wrong otherwise is still told by its fields.
+const MAX_LINE: usize = 1 << 10;
 const N_PIXELS: usize = 64;
 const N_FIELDS: usize = N_PIXELS + 1;
 const MAX_PIXEL: i64 = 16;
@@ -46,7 +49,12 @@ pub fn digits() -> Dataset {
 /// Pixels are divided by 16. Blank lines are skipped.
 ///
 /// # Errors
-/// The bytes cannot be read or decompressed, are more than 16 MiB then (about 100,000 digits), a line has not 65 fields, a field is no integer or out of its range.
+/// The bytes cannot be read or decompressed, are more than 4 MiB then (about 25,000 digits), or a line has more than
+/// 1,024 bytes or not 65 fields; a field is no integer or out of its range.
+///
+/// # Complexity
+/// A number of one character takes two bytes for it and its comma, and four as a pixel, and three times that may be held
+/// for a moment while the result grows: 32 MiB at most, whatever the bytes are.
 ///
 /// # Example
 /// ```
@@ -55,8 +63,9 @@ pub fn digits() -> Dataset {
 /// assert!(matches!(read_digits(plain_text), Err(DataError::Read { line: 0, .. })));
 /// ```
 pub fn read_digits(gzipped: impl Read) -> Result<Dataset, DataError> {
-    let bounded = Bounded { bytes: MultiGzDecoder::new(gzipped), n_left: MAX_BYTES };
-    let mut lines = ReaderBuilder::new().has_headers(false).flexible(true).from_reader(bounded);
+    let bounded = Bounded { bytes: MultiGzDecoder::new(gzipped), n_left: MAX_BYTES, n_of_line: 0 };
+    // Without quotes a row is a line, so that what bounds the one bounds what is held of the other.
+    let mut lines = ReaderBuilder::new().has_headers(false).flexible(true).quoting(false).from_reader(bounded);
     let (mut pixels, mut labels) = (Vec::new(), Vec::new());
     let mut record = ByteRecord::new();
     let mut line = 0;
@@ -88,18 +97,25 @@ fn read_integer(record: &ByteRecord, line: u64, position: usize, max: i64) -> Re
     if (0..=max).contains(&value) { Ok(value) } else { Err(DataError::OutOfRange { line, field, value, max }) }
 }
 
-/// Bytes that end with an error where there are too many.
+/// Bytes that end with an error where they, or those of one line, are too many.
 struct Bounded<R> {
     bytes: R,
-    n_left: u64,
+    n_left: usize,
+    /// How many bytes of a line that has not ended were read.
+    n_of_line: usize,
 }
 
 impl<R: Read> Read for Bounded<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let n_bytes = self.bytes.read(buffer)?;
-        match self.n_left.checked_sub(n_bytes as u64) {
-            Some(n_left) => self.n_left = n_left,
-            None => return Err(io::Error::from(io::ErrorKind::FileTooLarge)),
+        let too_large = |what: &str| Err(io::Error::new(io::ErrorKind::FileTooLarge, what));
+        let Some(n_left) = self.n_left.checked_sub(n_bytes) else { return too_large("digits take at most 4 MiB") };
+        self.n_left = n_left;
+        for byte in &buffer[..n_bytes] {
+            self.n_of_line = if matches!(byte, b'\r' | b'\n') { 0 } else { self.n_of_line + 1 };
+            if self.n_of_line > MAX_LINE {
+                return too_large("a line of digits has at most 1,024 bytes");
+            }
         }
         Ok(n_bytes)
     }

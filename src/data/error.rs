@@ -4,6 +4,7 @@
 use std::{io, ops::RangeInclusive};
 
 use super::Place;
+use crate::numbers::short;
 
 /// Why there is no such dataset, split or batch.
 ///
@@ -20,7 +21,7 @@ pub enum DataError {
         n_labels: usize,
     },
     /// A fraction is not in [0, 1].
-    #[error("the fraction of test examples is {fraction}, but must be in [0, 1]")]
+    #[error("the fraction of test examples is {}, but must be in [0, 1]", short(*fraction))]
     Fraction {
         /// The fraction.
         fraction: f64,
@@ -199,7 +200,7 @@ pub enum DataError {
         text: String,
     },
     /// A parameter of a synthetic data set is out of its range.
-    #[error("{what} is {found}, but must be {expected}")]
+    #[error("{what} is {}, but must be {expected}", short(*found))]
     Parameter {
         /// Which one.
         what: &'static str,
@@ -207,6 +208,14 @@ pub enum DataError {
         expected: &'static str,
         /// What it is.
         found: f64,
+    },
+    /// More numbers than there is memory for.
+    #[error("{n_rows} × {n_columns} numbers do not fit in memory")]
+    Memory {
+        /// How many rows were asked for.
+        n_rows: usize,
+        /// How many numbers a row has.
+        n_columns: usize,
     },
     /// Examples have another number of features than those that a mean was taken of.
     #[error("the examples have {found} features, but the mean is of {expected}")]

@@ -117,7 +117,7 @@ impl<T: Target> Dataset<T> {
     }
 
     /// The examples at those positions, in that order.
-    fn select(&self, positions: &[usize]) -> Dataset<T> {
+    pub(crate) fn select(&self, positions: &[usize]) -> Dataset<T> {
         Dataset { x: self.x.select(Axis(0), positions), y: self.y.select(Axis(0), positions) }
     }
 }

@@ -328,13 +328,11 @@ impl<'t> Cursor<'t> {
     /// A dim, whose number of terms multiplies into `terms`.
     fn polynomial(&mut self, terms: &mut usize) -> Result<Dim, ParseError> {
         let start = self.clone();
-        let mut sum = Dim::from(0);
-        let mut own_terms = 0;
+        let mut own = Vec::new();
         let mut sign = if self.take("-") { "-" } else { "" };
         loop {
-            sum = sum + self.product(sign)?;
-            own_terms += 1;
-            if own_terms * *terms > MOST_TERMS {
+            own.push(self.product(sign)?);
+            if own.len() * *terms > MOST_TERMS {
                 return Err(start.error(Problem::LargePolynomial));
             }
             sign = match (self.take("+"), self.take("-")) {
@@ -343,8 +341,8 @@ impl<'t> Cursor<'t> {
                 (false, false) => break,
             };
         }
-        *terms *= own_terms;
-        Ok(sum)
+        *terms *= own.len();
+        Ok(own.into_iter().sum())
     }
 
     /// Factors with a sign, which goes into the first number: the least integer has no positive counterpart.

@@ -6,9 +6,9 @@
 
 use std::{
     cmp::Reverse,
-    collections::BTreeMap,
+    collections::{BTreeMap, btree_map::Entry},
     fmt,
-    iter::Product,
+    iter::{Product, Sum},
     ops::{Add, Mul, Neg, Sub},
     sync::Arc,
 };
@@ -162,20 +162,37 @@ impl Dim {
     }
 
     /// The quotient, if `divisor` divides this polynomial without a remainder.
+    ///
+    /// # Complexity
+    /// The terms of the quotient times those of the divisor, each with a search among what is left.
     pub fn divided_by(&self, divisor: &Dim) -> Option<Dim> {
         let divisor_terms = divisor.terms();
-        let leading = divisor_terms.first()?.clone();
-        let (mut rest, mut quotient) = (self.clone(), Dim::from(0));
-        while let Some(term) = rest.terms().first().cloned() {
-            let monomial = term.monomial.divided_by(&leading.monomial)?;
-            if term.coefficient.checked_rem(leading.coefficient)? != 0 {
+        let (leading, others) = divisor_terms.split_first()?;
+        let mut rest: BTreeMap<Monomial, i64> =
+            self.terms().into_iter().map(|term| (term.monomial, term.coefficient)).collect();
+        let mut quotient = Vec::new();
+        // The product of the factor and the leading term is the term taken out; the others are less than it.
+        while let Some((monomial, coefficient)) = rest.pop_last() {
+            let monomial = monomial.divided_by(&leading.monomial)?;
+            if coefficient.checked_rem(leading.coefficient)? != 0 {
                 return None;
             }
-            let factor = Dim::from_terms([Term { monomial, coefficient: term.coefficient / leading.coefficient }]);
-            rest = rest - factor.clone() * divisor.clone();
-            quotient = quotient + factor;
+            let factor = coefficient / leading.coefficient;
+            for other in others {
+                let change = factor.saturating_mul(other.coefficient);
+                match rest.entry(monomial.times(&other.monomial)) {
+                    Entry::Vacant(place) => {
+                        place.insert(0i64.saturating_sub(change));
+                    }
+                    Entry::Occupied(place) if *place.get() == change => {
+                        place.remove();
+                    }
+                    Entry::Occupied(mut place) => *place.get_mut() = place.get().saturating_sub(change),
+                }
+            }
+            quotient.push(Term { monomial, coefficient: factor });
         }
-        Some(quotient)
+        Some(Dim::from_terms(quotient))
     }
 
     /// ⌊self / divisor⌋, known if `divisor` divides every coefficient but the constant one.
@@ -255,6 +272,13 @@ impl Mul<Dim> for i64 {
     type Output = Dim;
     fn mul(self, dim: Dim) -> Dim {
         dim * self
+    }
+}
+
+impl Sum for Dim {
+    /// All terms are merged at once, where `+` would copy the sum so far for each.
+    fn sum<I: Iterator<Item = Dim>>(dims: I) -> Dim {
+        Dim::from_terms(dims.flat_map(|dim| dim.terms()))
     }
 }
 
@@ -353,6 +377,35 @@ mod tests {
         assert_eq!(square_less_one.divided_by(&(n.clone() + 1)), Some(n.clone() - 1));
         assert_eq!((n.clone() * 3).divided_by(&Dim::from(2)), None);
         assert_eq!(n.divided_by(&Dim::from(0)), None);
+    }
+
+    /// Against the operators, on all sums of a few terms with small coefficients.
+    #[test]
+    fn sums_and_quotients_are_those_of_the_operators() {
+        let terms = [Dim::from(1), batch(), Dim::symbol("time"), batch() * batch(), batch() * Dim::symbol("time")];
+        let sum_of = |numbers: usize| -> Dim {
+            let coefficient = |position: usize| (numbers / 3usize.pow(position as u32) % 3) as i64 - 1;
+            terms.iter().enumerate().map(|(position, term)| coefficient(position) * term.clone()).sum()
+        };
+        let all: Vec<Dim> = (0..3usize.pow(terms.len() as u32)).map(sum_of).collect();
+        for (numbers, sum) in all.iter().enumerate() {
+            let folded = terms.iter().enumerate().fold(Dim::from(0), |folded, (position, term)| {
+                folded + ((numbers / 3usize.pow(position as u32) % 3) as i64 - 1) * term.clone()
+            });
+            assert_eq!(*sum, folded);
+            for divisor in all.iter().step_by(7).filter(|divisor| !divisor.is(0)) {
+                assert_eq!((sum.clone() * divisor.clone()).divided_by(divisor).as_ref(), Some(sum));
+                let off = sum.clone() * divisor.clone() + Dim::symbol("other");
+                assert_eq!(off.divided_by(divisor).map(|quotient| quotient * divisor.clone()), off_of(&off, divisor));
+            }
+        }
+        assert_eq!([i64::MAX.into(), Dim::from(1)].into_iter().sum::<Dim>(), Dim::from(i64::MAX));
+        assert_eq!(std::iter::empty::<Dim>().sum::<Dim>(), Dim::from(0));
+    }
+
+    /// What a quotient times its divisor must be: only units divide a symbol of which they have none.
+    fn off_of(off: &Dim, divisor: &Dim) -> Option<Dim> {
+        divisor.as_number().map(|_| off.clone())
     }
 
     #[test]

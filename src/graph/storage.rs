@@ -44,6 +44,8 @@ pub(crate) struct Node {
     pub ty: Type,
     /// Where the user wrote it.
     pub site: Site,
+    /// The operation as the user called it there: that of a composite, if one made the node.
+    pub call: &'static str,
 }
 
 /// A static graph of array operations, built through [`Expr`] handles.
@@ -78,7 +80,10 @@ struct Inner {
 #[derive(Debug, Clone, Copy)]
 struct Frame {
     site: Site,
+    /// What mistakes are told of.
     operation: &'static str,
+    /// What nodes are made for.
+    call: &'static str,
 }
 
 /// While it lives, nodes and mistakes belong to the frame that it opened.
@@ -237,9 +242,9 @@ impl Graph {
 
     /// Appends a node whose type has been inferred.
     pub(crate) fn insert(&self, op: Op, ty: Type, operands: &[NodeId]) -> NodeId {
-        let site = self.site();
+        let Frame { site, call, .. } = self.frame.get().expect("invariant: every builder opens a frame");
         let mut inner = self.inner.borrow_mut();
-        let id = NodeId(inner.nodes.add_node(Node { op, ty, site }));
+        let id = NodeId(inner.nodes.add_node(Node { op, ty, site, call }));
         for (position, operand) in (0u32..).zip(operands) {
             assert!(*operand < id, "invariant: operands come before their users");
             inner.nodes.add_edge(operand.0, id.0, position);
@@ -268,24 +273,21 @@ impl Graph {
     /// Opens the frame of a call, unless one is open: what a composite builds belongs to the user's call of it.
     pub(crate) fn enter(&self, operation: &'static str, site: Site) -> FrameGuard<'_> {
         let previous = self.frame.get();
-        self.frame.set(previous.or(Some(Frame { site, operation })));
+        self.frame.set(previous.or(Some(Frame { site, operation, call: operation })));
         FrameGuard { graph: self, previous }
     }
 
     /// Opens the frame of a pass that works for a node made before.
     pub(crate) fn enter_for(&self, operation: &'static str, id: NodeId) -> FrameGuard<'_> {
-        self.enter_at(operation, self.node(id).site)
+        let (site, call) = (self.node(id).site, self.node(id).call);
+        self.enter_at(operation, site, call)
     }
 
-    /// Opens the frame of a pass that makes this graph from another one, for a node of that one.
-    pub(crate) fn enter_at(&self, operation: &'static str, site: Site) -> FrameGuard<'_> {
+    /// Opens the frame of a pass that makes this graph from another one, for a node of that one with its site and call.
+    pub(crate) fn enter_at(&self, operation: &'static str, site: Site, call: &'static str) -> FrameGuard<'_> {
         let previous = self.frame.get();
-        self.frame.set(Some(Frame { site, operation }));
+        self.frame.set(Some(Frame { site, operation, call }));
         FrameGuard { graph: self, previous }
-    }
-
-    fn site(&self) -> Site {
-        self.frame.get().expect("invariant: every builder opens a frame").site
     }
 }
 

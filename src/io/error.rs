@@ -4,7 +4,7 @@ use std::{io, path::PathBuf};
 
 use thiserror::Error;
 
-use crate::parameters::ParameterError;
+use crate::{names, parameters::ParameterError};
 
 /// Why a file was not read or written.
 #[derive(Debug, Error)]
@@ -36,26 +36,35 @@ pub enum IoError {
         /// What is wrong there.
         reason: String,
     },
-    /// An array of a type that there is none of here.
-    #[error("{path}: byte {offset}: the array {name:?} is of {dtype}, not f32, f64, i64 or bool")]
+    /// An array that is to be read is of a type that there is none of here.
+    #[error("{path}: the array {name:?} is of {dtype}, not f32, f64, i64 or bool; convert it where the file is made")]
     UnknownType {
         /// The file.
         path: PathBuf,
-        /// Where the array begins.
-        offset: usize,
         /// The array.
         name: String,
         /// Its type.
         dtype: String,
     },
     /// An array that is to be read is not there.
-    #[error("{path}: there is no array {name:?}")]
+    #[error("{path}: there is no array {name:?}{}", names::suggestion(nearest.as_deref()))]
     MissingArray {
         /// The file.
         path: PathBuf,
         /// The array.
         name: String,
+        /// The array whose name is most like it, if one is alike.
+        nearest: Option<String>,
     },
+    /// An array with the name under which the format keeps its texts.
+    #[error("no array can be written as {name:?}, which the format keeps for its texts; give it another name")]
+    ReservedName {
+        /// The name.
+        name: &'static str,
+    },
+    /// Names, shapes and texts that are more than the format takes.
+    #[error("names and texts take more than the 100 MB that the format has for them")]
+    LargeHeader,
     /// An array does not fit the parameter.
     #[error("{path}: {source}")]
     Parameter {

@@ -2,9 +2,12 @@
 //! their offset; nothing here knows what the arrays are for.
 
 mod error;
+mod replace;
 mod safetensors;
 #[cfg(test)]
 mod tests;
 
 pub use error::IoError;
+#[cfg(feature = "plot")]
+pub(crate) use replace::replace;
 pub use safetensors::{Arrays, load_parameters, save_parameters};

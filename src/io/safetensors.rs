@@ -1,32 +1,32 @@
 //! The safetensors format: arrays by name, and short texts by name. In: arrays or bytes. Out: bytes or arrays. The format
 //! itself is the crate's of that name; here are its types, its errors with their offsets, and files that are replaced whole.
 
-use std::{
-    borrow::Cow,
-    collections::HashMap,
-    fs,
-    io::Write,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{borrow::Cow, collections::HashMap, fs, path::Path, sync::Arc};
 
 use indexmap::IndexMap;
-use ndarray::{ArrayD, ArrayViewD, IxDyn};
+use ndarray::{ArrayD, ArrayViewD, IxDyn, ShapeError};
 use safetensors::{Dtype, SafeTensorError, SafeTensors, View};
 
-use super::IoError;
+use super::{IoError, replace::replace};
 use crate::{
     graph::{Value, ValueView},
+    names,
     parameters::{Buffers, Layout, Parameters},
 };
 
 /// Texts are kept as lines of one entry, since the order of entries is that of a hash in the format's own library.
 const NOTES: &str = "pullback";
 
+/// The name under which the format keeps texts, among those of arrays.
+const RESERVED: &str = "__metadata__";
+
 /// Arrays and short texts by name, in the order in which they were put in.
 ///
 /// Files are those of [safetensors](https://github.com/huggingface/safetensors), little-endian, so that other programs read
 /// the arrays; texts are lines of the metadata's entry `pullback`. The same content gives the same bytes.
+///
+/// A file of another program may hold arrays of types that there are none of here, such as f16. They are kept as they are
+/// and written again, but have no [`Value`]: [`Arrays::foreign`] names them.
 ///
 /// # Example
 /// ```
@@ -35,7 +35,7 @@ const NOTES: &str = "pullback";
 /// let mut arrays = Arrays::new();
 /// arrays.insert("scores", Value::from(arr1(&[0.1f32, -0.8]).into_dyn()));
 /// arrays.note("made by", "an example");
-/// let read = Arrays::from_bytes("memory", &arrays.to_bytes())?;
+/// let read = Arrays::from_bytes("memory", &arrays.to_bytes()?)?;
 /// assert_eq!(read.get("scores"), arrays.get("scores"));
 /// assert_eq!(read.text("made by"), Some("an example"));
 /// # Ok::<(), pullback::io::IoError>(())
@@ -43,7 +43,16 @@ const NOTES: &str = "pullback";
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Arrays {
     arrays: IndexMap<String, Value>,
+    foreign: IndexMap<String, Foreign>,
     notes: IndexMap<String, String>,
+}
+
+/// An array of a type that there is none of here.
+#[derive(Debug, Clone, PartialEq)]
+struct Foreign {
+    dtype: Dtype,
+    shape: Vec<usize>,
+    bytes: Vec<u8>,
 }
 
 impl Arrays {
@@ -54,7 +63,9 @@ impl Arrays {
 
     /// Puts an array in, in place of one of the same name.
     pub fn insert(&mut self, name: impl Into<String>, value: Value) {
-        self.arrays.insert(name.into(), value);
+        let name = name.into();
+        self.foreign.shift_remove(&name);
+        self.arrays.insert(name, value);
     }
 
     /// Puts a text in, in place of one of the same name.
@@ -77,17 +88,45 @@ impl Arrays {
         self.arrays.iter().map(|(name, value)| (name.as_str(), value))
     }
 
+    /// Names and types, in the format's words, of the arrays of a file that have another type than f32, f64, i64 and bool.
+    ///
+    /// # Example
+    /// ```
+    /// use pullback::io::Arrays;
+    /// // One array of two f16, as another program may have written it.
+    /// let header = r#"{"half":{"dtype":"F16","shape":[2],"data_offsets":[0,4]}}"#;
+    /// let bytes = [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &[0; 4]].concat();
+    /// let read = Arrays::from_bytes("memory", &bytes)?;
+    /// assert_eq!(read.foreign().collect::<Vec<_>>(), [("half", "f16".to_owned())]);
+    /// assert_eq!(read.get("half"), None);
+    /// # Ok::<(), pullback::io::IoError>(())
+    /// ```
+    pub fn foreign(&self) -> impl ExactSizeIterator<Item = (&str, String)> {
+        self.foreign.iter().map(|(name, array)| (name.as_str(), array.dtype_name()))
+    }
+
     /// The content of a file.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        let arrays = self.arrays.iter().map(|(name, value)| (name.as_str(), Plain::new(value)));
+    ///
+    /// # Errors
+    /// An array is called `__metadata__`, which the format keeps for itself, or names and texts take more than the 100 MB
+    /// that it has for them: no reader would take such a file.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, IoError> {
+        if self.arrays.contains_key(RESERVED) {
+            return Err(IoError::ReservedName { name: RESERVED });
+        }
+        let own = self.arrays.iter().map(|(name, value)| (name.as_str(), Plain::new(value)));
+        let foreign = self.foreign.iter().map(|(name, array)| (name.as_str(), array.plain()));
         let metadata = (!self.notes.is_empty()).then(|| HashMap::from([(NOTES.to_owned(), lines(&self.notes))]));
-        safetensors::serialize(arrays, metadata).expect("invariant: arrays are as long as their shapes say")
+        safetensors::serialize(own.chain(foreign), metadata).map_err(|error| match error {
+            SafeTensorError::HeaderTooLarge => IoError::LargeHeader,
+            error => unreachable!("invariant: arrays are as long as their shapes say: {error}"),
+        })
     }
 
     /// What a file of that name holds.
     ///
     /// # Errors
-    /// The bytes are not of the format, or an array is of another type than f32, f64, i64 and bool: with the offset.
+    /// The bytes are not of the format: with the offset.
     ///
     /// # Complexity
     /// One copy; no memory is asked for beyond a multiple of the bytes.
@@ -107,35 +146,35 @@ impl Arrays {
             })?;
         }
         for (name, view) in SafeTensors::deserialize(bytes).map_err(malformed)?.iter() {
-            let value = value(view.dtype(), view.shape(), view.data()).ok_or_else(|| IoError::UnknownType {
+            let (dtype, shape) = (view.dtype(), view.shape());
+            let value = value(dtype, shape, view.data()).map_err(|error| IoError::Malformed {
                 path: path.to_owned(),
                 offset: size_of::<u64>() + header + metadata.info(name).map_or(0, |info| info.data_offsets.0),
-                name: name.to_owned(),
-                dtype: format!("{:?}", view.dtype()).to_lowercase(),
+                reason: format!("the array {name:?} of shape {shape:?}: {error}"),
             })?;
-            read.arrays.insert(name.to_owned(), value);
+            match value {
+                Some(value) => read.arrays.insert(name.to_owned(), value).map(|_| ()),
+                None => {
+                    let foreign = Foreign { dtype, shape: shape.to_vec(), bytes: view.data().to_vec() };
+                    read.foreign.insert(name.to_owned(), foreign).map(|_| ())
+                }
+            };
         }
+        read.foreign.sort_unstable_keys();
         read.arrays.sort_unstable_keys();
         Ok(read)
     }
 
-    /// Writes a file. One of that name is replaced at once, by a file that is complete: whoever is stopped in between
-    /// leaves the old one.
+    /// Writes a file. One of that name is replaced at once, by a file that is complete and on the disk: whoever reads it sees
+    /// the old one or the new one, also where several programs write it, and whoever is stopped in between leaves the old
+    /// one.
     ///
     /// # Errors
-    /// The file cannot be written.
+    /// The file cannot be written, which leaves nothing behind; or as for [`Arrays::to_bytes`].
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), IoError> {
-        let path = path.as_ref();
-        let mut beside = path.as_os_str().to_owned();
-        beside.push(".part");
-        let beside = PathBuf::from(beside);
-        let write = || {
-            let mut file = fs::File::create(&beside)?;
-            file.write_all(&self.to_bytes())?;
-            file.sync_all()?;
-            fs::rename(&beside, path)
-        };
-        write().map_err(|source| IoError::Write { path: path.to_owned(), source })
+        let (path, bytes) = (path.as_ref(), self.to_bytes()?);
+        let written = replace(path, |file| file.write_all(&bytes));
+        written.map_err(|source| IoError::Write { path: path.to_owned(), source })
     }
 
     /// Reads a file.
@@ -160,20 +199,40 @@ impl Arrays {
         let mut buffers = Buffers::zeros(Arc::clone(layout));
         for name in layout.names() {
             let held = format!("{prefix}{name}");
-            let Some(value) = self.get(&held) else {
-                return Err(IoError::MissingArray { path: path.to_owned(), name: held });
-            };
+            let value = self.get(&held).ok_or_else(|| self.missing(path, prefix, name))?;
             let set = buffers.set(name, value);
             set.map_err(|source| IoError::Parameter { path: path.to_owned(), source })?;
         }
         Ok(buffers)
+    }
+
+    /// The error for an array that has no value here: of another type, or absent, perhaps by a slip of the name.
+    fn missing(&self, path: &Path, prefix: &str, name: &str) -> IoError {
+        let (path, held) = (path.to_owned(), format!("{prefix}{name}"));
+        if let Some(array) = self.foreign.get(&held) {
+            return IoError::UnknownType { path, name: held, dtype: array.dtype_name() };
+        }
+        // What all names begin with says nothing about which of them was meant.
+        let alike = self.arrays.keys().chain(self.foreign.keys()).filter_map(|held| held.strip_prefix(prefix));
+        let nearest = names::nearest(name, alike).map(|nearest| format!("{prefix}{nearest}"));
+        IoError::MissingArray { path, name: held, nearest }
+    }
+}
+
+impl Foreign {
+    fn dtype_name(&self) -> String {
+        format!("{:?}", self.dtype).to_lowercase()
+    }
+
+    fn plain(&self) -> Plain<'_> {
+        Plain { dtype: self.dtype, shape: self.shape.clone(), bytes: Cow::Borrowed(&self.bytes) }
     }
 }
 
 /// Writes parameters into a safetensors file, each under its name.
 ///
 /// # Errors
-/// The file cannot be written.
+/// The file cannot be written, or a parameter is called `__metadata__`, which the format keeps for itself.
 ///
 /// # Example
 /// ```no_run
@@ -191,7 +250,7 @@ pub fn save_parameters(path: impl AsRef<Path>, parameters: &Parameters) -> Resul
     arrays.save(path)
 }
 
-/// Reads the parameters of a layout from a safetensors file. Other arrays in it are left alone.
+/// Reads the parameters of a layout from a safetensors file. Other arrays in it are left alone, whatever their types.
 ///
 /// # Errors
 /// As for [`Arrays::load`]; also if an array is missing or of another dtype or shape than its parameter.
@@ -240,19 +299,24 @@ impl View for Plain<'_> {
     }
 }
 
-/// The array that bytes are; none for types that are not known. The library has compared their number with the shape.
-fn value(dtype: Dtype, shape: &[usize], bytes: &[u8]) -> Option<Value> {
-    fn array<T, const N: usize>(shape: &[usize], bytes: &[u8], from: fn([u8; N]) -> T) -> ArrayD<T> {
+/// The array that bytes are; none for types that are not known. The library has compared their number with the shape, but
+/// not whether an empty array's other sizes can be addressed.
+fn value(dtype: Dtype, shape: &[usize], bytes: &[u8]) -> Result<Option<Value>, ShapeError> {
+    fn array<T, const N: usize>(
+        shape: &[usize],
+        bytes: &[u8],
+        from: fn([u8; N]) -> T,
+    ) -> Result<ArrayD<T>, ShapeError> {
         let elements = bytes.as_chunks::<N>().0.iter().map(|bytes| from(*bytes)).collect();
-        ArrayD::from_shape_vec(IxDyn(shape), elements).expect("invariant: the library has compared shape and bytes")
+        ArrayD::from_shape_vec(IxDyn(shape), elements)
     }
-    Some(match dtype {
-        Dtype::F32 => array(shape, bytes, f32::from_le_bytes).into(),
-        Dtype::F64 => array(shape, bytes, f64::from_le_bytes).into(),
-        Dtype::I64 => array(shape, bytes, i64::from_le_bytes).into(),
-        Dtype::BOOL => array(shape, bytes, |[byte]: [u8; 1]| byte != 0).into(),
-        _ => return None,
-    })
+    Ok(Some(match dtype {
+        Dtype::F32 => array(shape, bytes, f32::from_le_bytes)?.into(),
+        Dtype::F64 => array(shape, bytes, f64::from_le_bytes)?.into(),
+        Dtype::I64 => array(shape, bytes, i64::from_le_bytes)?.into(),
+        Dtype::BOOL => array(shape, bytes, |[byte]: [u8; 1]| byte != 0)?.into(),
+        _ => return Ok(None),
+    }))
 }
 
 /// Texts as lines of names and texts.

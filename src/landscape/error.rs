@@ -4,6 +4,7 @@ use std::{fmt, sync::Arc};
 
 use crate::{
     graph::Site,
+    numbers::short,
     parameters::Layout,
     program::{CompileError, RunError},
 };
@@ -87,8 +88,10 @@ pub enum LandscapeError {
     },
     /// An indefinite Hessian of many parameters, whose least |λ| Lanczos does not find.
     #[error(
-        "the condition number of an indefinite Hessian (eigenvalues {lowest} to {highest}) of {dimension} parameters needs \
-         its whole spectrum"
+        "the condition number of an indefinite Hessian (eigenvalues {} to {}) of {dimension} parameters needs its whole \
+         spectrum",
+        short(*lowest),
+        short(*highest)
     )]
     Indefinite {
         /// The least eigenvalue.
@@ -99,13 +102,13 @@ pub enum LandscapeError {
         dimension: usize,
     },
     /// The ε-sharpness divides by 1 + f.
-    #[error("the ε-sharpness divides by 1 + f, which is not positive where the loss is {value}")]
+    #[error("the ε-sharpness divides by 1 + f, which is not positive where the loss is {}", short(*value))]
     LossTooLow {
         /// The loss.
         value: f64,
     },
     /// An option that makes no sense.
-    #[error("{name} must be {expected}, found {found}")]
+    #[error("{name} must be {expected}, found {}", short(*found))]
     Setting {
         /// Its name.
         name: &'static str,

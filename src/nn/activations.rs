@@ -6,6 +6,7 @@ use std::f64::consts::{FRAC_1_SQRT_2, PI};
 use super::expect::either;
 use crate::{
     graph::{Axes, Dim, Expr, Mistake, Reduce, Reduction},
+    numbers::short,
     ops::{Choice, IntoAxes},
 };
 
@@ -218,15 +219,21 @@ impl<'g> Expr<'g> {
 
     /// x where x > 0, `slope`·x elsewhere; derivative `slope` at 0; NaN passes through.
     ///
+    /// # Errors
+    /// A mistake is recorded if x is no float, or if the slope is not finite in its dtype.
+    ///
     /// # Source
     /// Maas, Hannun and Ng, *Rectifier nonlinearities improve neural network acoustic models*, 2013.
     #[track_caller]
     pub fn leaky_relu(self, slope: f64) -> Expr<'g> {
         let _frame = self.enter("leaky_relu");
-        self.of_float(|x| x.greater(0.0).select(x, slope * x))
+        either(self.expect_finite("the slope", slope).map(|()| self.greater(0.0).select(self, slope * self)))
     }
 
     /// x where x > 0, `alpha`·(eˣ − 1) elsewhere; derivative `alpha` at 0; NaN passes through.
+    ///
+    /// # Errors
+    /// A mistake is recorded if x is no float, or if `alpha` is not finite in its dtype.
     ///
     /// # Source
     /// Clevert, Unterthiner and Hochreiter, *Fast and accurate deep network learning by exponential linear units (ELUs)*,
@@ -234,7 +241,8 @@ impl<'g> Expr<'g> {
     #[track_caller]
     pub fn elu(self, alpha: f64) -> Expr<'g> {
         let _frame = self.enter("elu");
-        self.of_float(|x| x.less_equal(0.0).where_safe(x, 0.0, |x| alpha * x.expm1(), x))
+        let elu = |()| self.less_equal(0.0).where_safe(self, 0.0, |x| alpha * x.expm1(), self);
+        either(self.expect_finite("alpha", alpha).map(elu))
     }
 
     /// x within `[low, high]`, elementwise: the nearest bound where it is outside. The derivative is 1 inside, the bounds
@@ -263,7 +271,7 @@ impl<'g> Expr<'g> {
         if self.is_poisoned() || low <= high {
             return self.less(low).select(low, self.greater(high).select(high, self));
         }
-        let found = format!("{low} to {high}");
+        let found = format!("{} to {}", short(low), short(high));
         let expected = "in order, low first, and neither NaN";
         self.graph().report(Mistake::OutOfRange { what: "the bounds", expected, found }, &[self])
     }

@@ -1,7 +1,10 @@
 //! What composites ask of their operands before they build. In: handles. Out: nothing, or the poison that stands for the
 //! mistake. Nothing is computed here.
 
-use crate::graph::{DType, Dim, Expr, Mistake};
+use crate::{
+    graph::{DType, Dim, Expr, Mistake},
+    numbers::short,
+};
 
 /// A result either way: what was built, or the poison in its place.
 pub(super) fn either<T>(result: Result<T, T>) -> T {
@@ -38,6 +41,20 @@ impl<'g> Expr<'g> {
             return Err(g.report(mistake, &[self, other]));
         }
         Ok(())
+    }
+
+    /// That this is a float and can hold `number`, which is none that makes every result infinite or NaN.
+    pub(super) fn expect_finite(self, what: &'static str, number: f64) -> Result<(), Expr<'g>> {
+        self.expect_float()?;
+        let (is_held, expected) = match self.dtype() {
+            DType::F32 => ((number as f32).is_finite(), "finite in f32"),
+            _ => (number.is_finite(), "finite"),
+        };
+        if is_held {
+            return Ok(());
+        }
+        let found = short(number).to_string();
+        Err(self.graph().report(Mistake::OutOfRange { what, expected, found }, &[self]))
     }
 
     /// That this is `i64`.

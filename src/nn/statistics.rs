@@ -4,6 +4,7 @@
 use super::expect::either;
 use crate::{
     graph::{Axes, DType, Dim, Expr, Mistake, Shape},
+    numbers::short,
     ops::{AllAxes, IntoAxes},
 };
 
@@ -235,12 +236,13 @@ impl<'g> Expr<'g> {
                 return Err(g.report(mistake, &[self, operand]));
             }
         }
-        let rounded = if self.dtype() == DType::F32 { f64::from(epsilon as f32) } else { epsilon };
-        if rounded > 0.0 && rounded.is_finite() {
+        self.expect_finite("epsilon", epsilon)?;
+        // Positive in f32 too, or a row of equal numbers is divided by 0.
+        if epsilon > 0.0 && (self.dtype() == DType::F64 || epsilon as f32 > 0.0) {
             return Ok(());
         }
-        let (expected, found) = ("positive and finite in the dtype of x", format!("{epsilon:e}"));
-        Err(g.report(Mistake::OutOfRange { what: "epsilon", expected, found }, &[self]))
+        let found = short(epsilon).to_string();
+        Err(g.report(Mistake::OutOfRange { what: "epsilon", expected: "positive", found }, &[self]))
     }
 
     /// A row for each integer: 1 at its position, 0 elsewhere, as `dtype`. An integer below 0 or not below `classes` gives

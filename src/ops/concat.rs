@@ -16,7 +16,6 @@ impl Rule for Concat {
         if self.axis >= first.rank() {
             return Err(Mistake::AxisOutOfRange { axis: self.axis as i64, rank: first.rank() });
         }
-        let mut whole = Dim::from(0);
         for operand in operands {
             if operand.dtype != first.dtype {
                 return Err(Mistake::DTypesDiffer { left: first.dtype, right: operand.dtype });
@@ -26,10 +25,9 @@ impl Rule for Concat {
             {
                 return Err(Mistake::ShapesDiffer { left: first.shape.clone(), right: operand.shape.clone() });
             }
-            whole = whole + &operand.shape[self.axis];
         }
         let mut dims = first.shape.to_vec();
-        dims[self.axis] = whole;
+        dims[self.axis] = operands.iter().map(|operand| operand.shape[self.axis].clone()).sum();
         Ok(Type::new(first.dtype, dims))
     }
 
@@ -74,7 +72,7 @@ impl Rule for Concat {
 
 impl LinearMap for Concat {
     fn transpose<'g>(&self, operand: usize, cotangent: Expr<'g>, at: &Application<'g>) -> Expr<'g> {
-        let before: Dim = at.operands[..operand].iter().fold(Dim::from(0), |sum, part| sum + &part.shape()[self.axis]);
+        let before: Dim = at.operands[..operand].iter().map(|part| part.shape()[self.axis].clone()).sum();
         let part = at.operands[operand].shape();
         let mut start: Dims = part.iter().map(|_| Dim::from(0)).collect();
         let mut stop: Dims = part.iter().cloned().collect();

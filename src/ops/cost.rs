@@ -25,6 +25,6 @@ impl Graph {
             let node = self.node(id);
             super::flops(&node.op, &operands, &node.ty)
         };
-        self.ancestors(&ids).into_iter().fold(Dim::from(0), |sum, id| sum + cost(id))
+        self.ancestors(&ids).into_iter().map(cost).sum()
     }
 }

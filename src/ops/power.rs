@@ -61,6 +61,7 @@ impl<'g> Expr<'g> {
     /// x², elementwise.
     #[track_caller]
     pub fn square(self) -> Expr<'g> {
+        let _frame = self.enter("square");
         self.powi(2)
     }
 }

@@ -75,10 +75,13 @@ struct Descent {
     epsilon: f64,
 }
 
-impl Elementwise<1> for Descent {
+impl Elementwise<1, 2> for Descent {
+    fn numbers(&self) -> [(&'static str, f64); 2] {
+        [("the rate", self.rate), ("epsilon", self.epsilon)]
+    }
+
     #[inline(always)]
-    fn update<T: Real>(&self, theta: T, g: T, [r]: [T; 1]) -> (T, [T; 1]) {
-        let (rate, epsilon) = (T::from_f64(self.rate), T::from_f64(self.epsilon));
+    fn update<T: Real>([rate, epsilon]: [T; 2], theta: T, g: T, [r]: [T; 1]) -> (T, [T; 1]) {
         let r = r + g * g;
         (theta - rate * g / (epsilon + r.sqrt()), [r])
     }

@@ -113,12 +113,22 @@ impl Moments {
     }
 }
 
-impl Elementwise<2> for Moments {
+impl Elementwise<2, 7> for Moments {
+    fn numbers(&self) -> [(&'static str, f64); 7] {
+        [
+            ("beta1", self.beta1),
+            ("beta2", self.beta2),
+            ("1 − beta1", 1.0 - self.beta1),
+            ("1 − beta2", 1.0 - self.beta2),
+            ("the rate over its correction", self.rate),
+            ("the correction of the root mean square", self.scale),
+            ("epsilon", self.epsilon),
+        ]
+    }
+
     #[inline(always)]
-    fn update<T: Real>(&self, theta: T, g: T, [m, v]: [T; 2]) -> (T, [T; 2]) {
-        let (beta1, beta2) = (T::from_f64(self.beta1), T::from_f64(self.beta2));
-        let (rest1, rest2) = (T::from_f64(1.0 - self.beta1), T::from_f64(1.0 - self.beta2));
-        let (rate, scale, epsilon) = (T::from_f64(self.rate), T::from_f64(self.scale), T::from_f64(self.epsilon));
+    fn update<T: Real>(numbers: [T; 7], theta: T, g: T, [m, v]: [T; 2]) -> (T, [T; 2]) {
+        let [beta1, beta2, rest1, rest2, rate, scale, epsilon] = numbers;
         let m = beta1 * m + rest1 * g;
         let v = beta2 * v + rest2 * (g * g);
         (theta - rate * m / (scale * v.sqrt() + epsilon), [m, v])

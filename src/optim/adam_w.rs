@@ -95,9 +95,14 @@ struct Decayed {
     moments: Moments,
 }
 
-impl Elementwise<2> for Decayed {
+impl Elementwise<2, 8> for Decayed {
+    fn numbers(&self) -> [(&'static str, f64); 8] {
+        let [a, b, c, d, e, f, g] = self.moments.numbers();
+        [a, b, c, d, e, f, g, ("1 − rate · decay", self.keep)]
+    }
+
     #[inline(always)]
-    fn update<T: Real>(&self, theta: T, g: T, memory: [T; 2]) -> (T, [T; 2]) {
-        self.moments.update(T::from_f64(self.keep) * theta, g, memory)
+    fn update<T: Real>([moments @ .., keep]: [T; 8], theta: T, g: T, memory: [T; 2]) -> (T, [T; 2]) {
+        Moments::update(moments, keep * theta, g, memory)
     }
 }

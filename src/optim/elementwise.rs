@@ -1,7 +1,11 @@
 //! The one shape of a step. In: a rule for one element, flat parameters, gradients and what the rule remembers. Out: both
 //! moved, in one pass over memory, on all threads if there is much. What the rule is, each rule's file says.
 
-use super::ranges::{self, Ranges};
+use super::{
+    OptimizerError,
+    error::is_finite_in_f32,
+    ranges::{self, Ranges},
+};
 use crate::{
     parameters::{Buffers, Parameters, Real},
     vectorize::Loop,
@@ -12,31 +16,56 @@ use crate::{
 ///
 /// The rule itself holds the numbers of the present step, in f64. Rounded to `T` in `update` they are constants of the
 /// loop, and the compiler takes their conversion out of it.
-pub(super) trait Elementwise<const N: usize>: Copy + Send + Sync {
+pub(super) trait Elementwise<const N: usize, const K: usize>: Copy + Send + Sync {
+    /// The numbers of the step, and what an error calls them. They are converted to the dtype of an array here alone, once
+    /// they are known to be finite in any.
+    fn numbers(&self) -> [(&'static str, f64); K];
+
     /// The next parameter, and what is remembered. It must be `#[inline(always)]`.
-    fn update<T: Real>(&self, theta: T, g: T, memory: [T; N]) -> (T, [T; N]);
+    fn update<T: Real>(numbers: [T; K], theta: T, g: T, memory: [T; N]) -> (T, [T; N]);
+}
+
+/// A rule whose numbers are finite in every dtype that parameters may have.
+#[derive(Clone, Copy)]
+pub(super) struct Checked<R>(R);
+
+impl<R> Checked<R> {
+    /// The rule, if they are.
+    ///
+    /// # Errors
+    /// The first number that is not.
+    pub(super) fn new<const N: usize, const K: usize>(rule: R) -> Result<Checked<R>, OptimizerError>
+    where
+        R: Elementwise<N, K>,
+    {
+        match rule.numbers().into_iter().find(|(_, number)| !is_finite_in_f32(*number)) {
+            Some((name, value)) => Err(OptimizerError::Overflow { name, value }),
+            None => Ok(Checked(rule)),
+        }
+    }
 }
 
 /// Takes the step of all elements.
-pub(super) fn descend<const N: usize>(
-    rule: impl Elementwise<N>,
+pub(super) fn descend<const N: usize, const K: usize>(
+    Checked(rule): Checked<impl Elementwise<N, K>>,
     parameters: &mut Parameters,
     gradients: &Buffers,
     memory: &mut [Buffers; N],
 ) {
-    descend_in::<f32, N>(rule, parameters, gradients, memory);
-    descend_in::<f64, N>(rule, parameters, gradients, memory);
+    descend_in::<f32, N, K>(rule, parameters, gradients, memory);
+    descend_in::<f64, N, K>(rule, parameters, gradients, memory);
 }
 
 /// One pass over the elements of one dtype.
-fn descend_in<T: Real, const N: usize>(
-    rule: impl Elementwise<N>,
+fn descend_in<T: Real, const N: usize, const K: usize>(
+    rule: impl Elementwise<N, K>,
     parameters: &mut Parameters,
     gradients: &Buffers,
     memory: &mut [Buffers; N],
 ) {
     ranges::run(Update {
         rule,
+        numbers: rule.numbers().map(|(_, number)| T::from_f64(number)),
         parameters: parameters.flat_mut::<T>(),
         gradients: gradients.flat::<T>(),
         memory: memory.each_mut().map(|buffers| buffers.flat_mut::<T>()),
@@ -44,14 +73,15 @@ fn descend_in<T: Real, const N: usize>(
 }
 
 /// The step of one range of the flat buffers: any cut into ranges gives the same.
-struct Update<'a, R, T, const N: usize> {
+struct Update<'a, R, T, const N: usize, const K: usize> {
     rule: R,
+    numbers: [T; K],
     parameters: &'a mut [T],
     gradients: &'a [T],
     memory: [&'a mut [T]; N],
 }
 
-impl<R: Elementwise<N>, T: Real, const N: usize> Ranges for Update<'_, R, T, N> {
+impl<R: Elementwise<N, K>, T: Real, const N: usize, const K: usize> Ranges for Update<'_, R, T, N, K> {
     const BYTES: usize = size_of::<T>();
 
     fn n_elements(&self) -> usize {
@@ -59,7 +89,7 @@ impl<R: Elementwise<N>, T: Real, const N: usize> Ranges for Update<'_, R, T, N> 
     }
 
     fn split_at(self, n: usize) -> (Self, Self) {
-        let rule = self.rule;
+        let (rule, numbers) = (self.rule, self.numbers);
         let (parameters, other_parameters) = self.parameters.split_at_mut(n);
         let (gradients, other_gradients) = self.gradients.split_at(n);
         let mut others = [const { None }; N];
@@ -70,22 +100,23 @@ impl<R: Elementwise<N>, T: Real, const N: usize> Ranges for Update<'_, R, T, N> 
             first
         });
         let other_memory = others.map(|other| other.expect("invariant: each position was filled"));
-        let others = Update { rule, parameters: other_parameters, gradients: other_gradients, memory: other_memory };
-        (Update { rule, parameters, gradients, memory }, others)
+        let others =
+            Update { rule, numbers, parameters: other_parameters, gradients: other_gradients, memory: other_memory };
+        (Update { rule, numbers, parameters, gradients, memory }, others)
     }
 }
 
-impl<R: Elementwise<N>, T: Real, const N: usize> Loop for Update<'_, R, T, N> {
+impl<R: Elementwise<N, K>, T: Real, const N: usize, const K: usize> Loop for Update<'_, R, T, N, K> {
     #[inline(always)]
     fn run(self) {
-        let rule = self.rule;
+        let numbers = self.numbers;
         let n = self.parameters.len();
         // Slices of one length, so that the compiler sees that no index is out of bounds.
         let (parameters, gradients) = (&mut self.parameters[..n], &self.gradients[..n]);
         let memory = self.memory.map(|buffer| &mut buffer[..n]);
         for i in 0..n {
             let remembered = std::array::from_fn(|position| memory[position][i]);
-            let (theta, remembered) = rule.update(parameters[i], gradients[i], remembered);
+            let (theta, remembered) = R::update(numbers, parameters[i], gradients[i], remembered);
             parameters[i] = theta;
             for position in 0..N {
                 memory[position][i] = remembered[position];
@@ -103,10 +134,13 @@ mod tests {
     #[derive(Clone, Copy)]
     struct Mix(f64);
 
-    impl Elementwise<2> for Mix {
+    impl Elementwise<2, 1> for Mix {
+        fn numbers(&self) -> [(&'static str, f64); 1] {
+            [("the factor", self.0)]
+        }
+
         #[inline(always)]
-        fn update<T: Real>(&self, theta: T, g: T, [m, v]: [T; 2]) -> (T, [T; 2]) {
-            let factor = T::from_f64(self.0);
+        fn update<T: Real>([factor]: [T; 1], theta: T, g: T, [m, v]: [T; 2]) -> (T, [T; 2]) {
             let (m, v) = (factor * m + g, factor * v + g * g);
             (theta - m / (v.sqrt() + factor), [m, v])
         }
@@ -119,7 +153,8 @@ mod tests {
         let (mut parameters, gradients, mut means) = (wave(0.1), wave(1.7), wave(0.3));
         let mut squares: Vec<f32> = wave(0.9).iter().map(|x| x * x).collect();
         let memory = [&mut means[..], &mut squares[..]];
-        let mut rest = Update { rule: Mix(0.9), parameters: &mut parameters[..], gradients: &gradients, memory };
+        let (rule, numbers) = (Mix(0.9), [0.9]);
+        let mut rest = Update { rule, numbers, parameters: &mut parameters[..], gradients: &gradients, memory };
         for n in ranges {
             let (first, others) = rest.split_at(*n);
             if ranges.len() > 1 {

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use super::Schedule;
-use crate::parameters::{Gradients, Layout, Parameters};
+use crate::{
+    numbers::short,
+    parameters::{Gradients, Layout, Parameters},
+};
 
 /// Why a step was not taken, or a state not restored.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -43,8 +46,8 @@ pub enum OptimizerError {
         /// The names of the arrays in the state.
         found: Vec<String>,
     },
-    /// The rate is negative, infinite or NaN.
-    #[error("the rate is {rate} at step {step}, but must be finite and not negative")]
+    /// The rate is negative, NaN, or not finite in f32.
+    #[error("the rate is {} at step {step}, but must be finite in f32 and not negative", short(*rate))]
     Rate {
         /// The step, counted from 0.
         step: u64,
@@ -52,7 +55,7 @@ pub enum OptimizerError {
         rate: f64,
     },
     /// A factor that old values decay by is outside [0, 1).
-    #[error("{name} is {value}, but must be in [0, 1)")]
+    #[error("{name} is {}, but must be in [0, 1)", short(*value))]
     Decay {
         /// Which hyperparameter.
         name: &'static str,
@@ -60,18 +63,42 @@ pub enum OptimizerError {
         value: f64,
     },
     /// The number that keeps a denominator from zero would not.
-    #[error("epsilon is {epsilon:e}, but must be finite and not less than {:e}", f32::MIN_POSITIVE)]
+    #[error("epsilon is {epsilon:e}, but must be finite in f32 and not less than {:e}", f32::MIN_POSITIVE)]
     Epsilon {
         /// Its value.
         epsilon: f64,
     },
-    /// A factor that may be of any size is negative, infinite or NaN.
-    #[error("{name} is {value}, but must be finite and not negative")]
+    /// A factor that may be of any size is negative, NaN, or not finite in f32.
+    #[error("{name} is {}, but must be finite in f32 and not negative", short(*value))]
     Factor {
         /// Which hyperparameter.
         name: &'static str,
         /// Its value.
         value: f64,
+    },
+    /// A number of a schedule makes no sense at any step.
+    #[error("the schedule's {name} is {}, but must be {expected}", short(*found))]
+    Schedule {
+        /// Which number.
+        name: &'static str,
+        /// What it must be.
+        expected: &'static str,
+        /// What it is.
+        found: f64,
+    },
+    /// Hyperparameters that are in their ranges make a number of the step that is not finite in f32.
+    #[error("{name} is {} at this step, which is not finite in f32", short(*value))]
+    Overflow {
+        /// What they make.
+        name: &'static str,
+        /// Its value.
+        value: f64,
+    },
+    /// A state of more steps than anybody can have taken.
+    #[error("the state is of {found} steps, but at most {MOST_STEPS} can have been taken")]
+    Steps {
+        /// How many it says.
+        found: u64,
     },
 }
 
@@ -84,6 +111,14 @@ pub(super) fn check_layouts(parameters: &Parameters, gradients: &Gradients) -> R
     Err(OptimizerError::Gradients { expected: Arc::clone(expected), found: Arc::clone(found) })
 }
 
+/// Steps are numbers of f64 in the formulas, where one more must be another number.
+pub(super) const MOST_STEPS: u64 = 1 << 53;
+
+/// Parameters may be f32, so that no number may be beyond it: one rule for both dtypes, as for ε.
+pub(super) fn is_finite_in_f32(number: f64) -> bool {
+    (number as f32).is_finite()
+}
+
 /// Whether two layouts are equal: by address if they can be, which is the case at every step of a training.
 pub(super) fn is_same(one: &Arc<Layout>, other: &Arc<Layout>) -> bool {
     Arc::ptr_eq(one, other) || one == other
@@ -91,8 +126,9 @@ pub(super) fn is_same(one: &Arc<Layout>, other: &Arc<Layout>) -> bool {
 
 /// The rate of `schedule` at `step`, if it is finite and not negative.
 pub(super) fn check_rate(schedule: &Schedule, step: u64) -> Result<f64, OptimizerError> {
+    schedule.check()?;
     let rate = schedule.at(step);
-    if rate.is_finite() && rate >= 0.0 { Ok(rate) } else { Err(OptimizerError::Rate { step, rate }) }
+    if is_finite_in_f32(rate) && rate >= 0.0 { Ok(rate) } else { Err(OptimizerError::Rate { step, rate }) }
 }
 
 /// Checks that a decay factor is in [0, 1).
@@ -102,12 +138,12 @@ pub(super) fn check_decay(name: &'static str, value: f64) -> Result<(), Optimize
 
 /// Checks that a factor is finite and not negative.
 pub(super) fn check_factor(name: &'static str, value: f64) -> Result<(), OptimizerError> {
-    if value.is_finite() && value >= 0.0 { Ok(()) } else { Err(OptimizerError::Factor { name, value }) }
+    if is_finite_in_f32(value) && value >= 0.0 { Ok(()) } else { Err(OptimizerError::Factor { name, value }) }
 }
 
 /// Checks that `epsilon` keeps a denominator from zero in either dtype: 0 / 0 would make a parameter with no gradient
 /// NaN.
 pub(super) fn check_epsilon(epsilon: f64) -> Result<(), OptimizerError> {
-    let is_enough = epsilon.is_finite() && epsilon >= f64::from(f32::MIN_POSITIVE);
+    let is_enough = is_finite_in_f32(epsilon) && epsilon >= f64::from(f32::MIN_POSITIVE);
     if is_enough { Ok(()) } else { Err(OptimizerError::Epsilon { epsilon }) }
 }

@@ -74,10 +74,13 @@ struct Descent {
     momentum: f64,
 }
 
-impl Elementwise<1> for Descent {
+impl Elementwise<1, 2> for Descent {
+    fn numbers(&self) -> [(&'static str, f64); 2] {
+        [("the rate", self.rate), ("momentum", self.momentum)]
+    }
+
     #[inline(always)]
-    fn update<T: Real>(&self, theta: T, g: T, [m]: [T; 1]) -> (T, [T; 1]) {
-        let (rate, momentum) = (T::from_f64(self.rate), T::from_f64(self.momentum));
+    fn update<T: Real>([rate, momentum]: [T; 2], theta: T, g: T, [m]: [T; 1]) -> (T, [T; 1]) {
         let m = momentum * m + g;
         (theta - rate * (g + momentum * m), [m])
     }

@@ -7,7 +7,7 @@ use rand_distr::StandardNormal;
 
 use super::{
     Optimizer, OptimizerError, OptimizerState, Schedule,
-    elementwise::{Elementwise, descend},
+    elementwise::{Checked, Elementwise, descend},
     error::{check_factor, check_layouts, check_rate, is_same},
     ranges::{self, GRANULE, Ranges},
     state::State,
@@ -83,7 +83,8 @@ impl Optimizer for PerturbedSgd {
         let norm = self.noise.norm();
         // The norm is 0 where there are no parameters.
         let scale = if norm > 0.0 { self.radius / norm } else { 0.0 };
-        descend(Descent { rate, scale }, parameters, gradients, std::array::from_mut(&mut self.noise));
+        let rule = Checked::new(Descent { rate, scale })?;
+        descend(rule, parameters, gradients, std::array::from_mut(&mut self.noise));
         self.state.count();
         Ok(())
     }
@@ -103,10 +104,14 @@ struct Descent {
     scale: f64,
 }
 
-impl Elementwise<1> for Descent {
+impl Elementwise<1, 2> for Descent {
+    fn numbers(&self) -> [(&'static str, f64); 2] {
+        [("the rate", self.rate), ("the radius over the norm of the noise", self.scale)]
+    }
+
     #[inline(always)]
-    fn update<T: Real>(&self, theta: T, g: T, [noise]: [T; 1]) -> (T, [T; 1]) {
-        (theta - T::from_f64(self.rate) * (g + T::from_f64(self.scale) * noise), [noise])
+    fn update<T: Real>([rate, scale]: [T; 2], theta: T, g: T, [noise]: [T; 1]) -> (T, [T; 1]) {
+        (theta - rate * (g + scale * noise), [noise])
     }
 }
 

@@ -80,11 +80,13 @@ struct Descent {
     epsilon: f64,
 }
 
-impl Elementwise<1> for Descent {
+impl Elementwise<1, 4> for Descent {
+    fn numbers(&self) -> [(&'static str, f64); 4] {
+        [("the rate", self.rate), ("epsilon", self.epsilon), ("decay", self.decay), ("1 − decay", 1.0 - self.decay)]
+    }
+
     #[inline(always)]
-    fn update<T: Real>(&self, theta: T, g: T, [r]: [T; 1]) -> (T, [T; 1]) {
-        let (rate, epsilon) = (T::from_f64(self.rate), T::from_f64(self.epsilon));
-        let (decay, rest) = (T::from_f64(self.decay), T::from_f64(1.0 - self.decay));
+    fn update<T: Real>([rate, epsilon, decay, rest]: [T; 4], theta: T, g: T, [r]: [T; 1]) -> (T, [T; 1]) {
         let r = decay * r + rest * (g * g);
         (theta - rate * g / (epsilon + r.sqrt()), [r])
     }

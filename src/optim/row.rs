@@ -105,7 +105,7 @@ impl Row {
         let rate = self.rate.at(step);
         match self.momentum {
             Momentum::None | Momentum::Sum(_) => rate,
-            Momentum::CorrectedAverage(beta) => rate * (1.0 - beta) / seen(beta, step + 1),
+            Momentum::CorrectedAverage(beta) => rate * (1.0 - beta) / seen(beta, step as f64 + 1.0),
         }
     }
 
@@ -115,7 +115,7 @@ impl Row {
         match self.momentum {
             Momentum::None => 0.0,
             Momentum::Sum(momentum) => momentum * ratio,
-            Momentum::CorrectedAverage(beta) => beta * seen(beta, step) / seen(beta, step + 1) * ratio,
+            Momentum::CorrectedAverage(beta) => beta * seen(beta, step as f64) / seen(beta, step as f64 + 1.0) * ratio,
         }
     }
 
@@ -148,7 +148,7 @@ impl Row {
     /// The factor of the root of the remembered square that makes it √G.
     fn root_scale(&self, step: u64) -> f64 {
         match self.scaling {
-            Scaling::CorrectedAverage { decay } => 1.0 / seen(decay, step + 1).sqrt(),
+            Scaling::CorrectedAverage { decay } => 1.0 / seen(decay, step as f64 + 1.0).sqrt(),
             _ => 1.0,
         }
     }
@@ -183,8 +183,8 @@ pub(super) struct Numbers {
 }
 
 /// The sum of the weights that an average of decay `decay` has given to `n_steps` numbers.
-fn seen(decay: f64, n_steps: u64) -> f64 {
-    1.0 - libm::pow(decay, n_steps as f64)
+fn seen(decay: f64, n_steps: f64) -> f64 {
+    1.0 - libm::pow(decay, n_steps)
 }
 
 fn ratio(rate: f64, before: f64) -> f64 {

@@ -3,10 +3,14 @@
 
 use std::{f64::consts::PI, fmt, sync::Arc};
 
+use super::{OptimizerError, error::is_finite_in_f32};
+use crate::numbers::short;
+
 /// The learning rate γₜ at each step t, counted from 0.
 ///
 /// It is a function of the step alone and remembers nothing, so a restored optimizer is where it was. A number is a constant
-/// schedule. Numbers are not checked here: a rate that is negative, infinite or NaN is refused by the step that it is for.
+/// schedule. Numbers are not checked when it is made. The first step refuses a number that makes no sense at any, as a stair
+/// of no steps, and each step a rate that is negative, NaN or not finite in f32.
 ///
 /// # Example
 /// ```
@@ -25,6 +29,7 @@ pub struct Schedule(Kind);
 #[derive(Clone)]
 enum Kind {
     Constant(f64),
+    InverseRoot { smoothness: f64, n_steps: u64 },
     Steps { rate: f64, factor: f64, length: u64 },
     Exponential { rate: f64, factor: f64 },
     Cosine { rate: f64, last: f64, n_steps: u64 },
@@ -49,10 +54,10 @@ impl Schedule {
     /// assert_eq!(pullback::optim::Schedule::inverse_root(5.0, 400).at(7), 0.01);
     /// ```
     pub fn inverse_root(smoothness: f64, n_steps: u64) -> Schedule {
-        Schedule::constant(1.0 / (smoothness * (n_steps as f64).sqrt()))
+        Schedule(Kind::InverseRoot { smoothness, n_steps })
     }
 
-    /// γₜ = rate · factor^⌊t/length⌋: a step of the stairs is `length` steps long. A length of 0 gives NaN.
+    /// γₜ = rate · factor^⌊t/length⌋: a step of the stairs is `length` steps long, at least one: with 0 it is NaN.
     pub fn steps(rate: f64, factor: f64, length: u64) -> Schedule {
         Schedule(Kind::Steps { rate, factor, length })
     }
@@ -88,14 +93,50 @@ impl Schedule {
     pub fn at(&self, step: u64) -> f64 {
         self.0.at(step)
     }
+
+    /// That the numbers it was made of make sense.
+    pub(super) fn check(&self) -> Result<(), OptimizerError> {
+        self.0.check()
+    }
 }
 
 impl Kind {
+    fn check(&self) -> Result<(), OptimizerError> {
+        match self {
+            // A number or function is told by the rate that it gives.
+            Kind::Constant(_) | Kind::Function(_) => Ok(()),
+            Kind::InverseRoot { smoothness, n_steps } => {
+                let is_positive = is_finite_in_f32(*smoothness) && *smoothness > 0.0;
+                expect("smoothness", "finite in f32 and positive", *smoothness, is_positive)?;
+                expect_some("number of steps", *n_steps)
+            }
+            Kind::Steps { rate, factor, length } => {
+                expect_factor("rate", *rate)?;
+                expect_factor("factor", *factor)?;
+                expect_some("length of a stair", *length)
+            }
+            Kind::Exponential { rate, factor } => {
+                expect_factor("rate", *rate)?;
+                expect_factor("factor", *factor)
+            }
+            Kind::Cosine { rate, last, .. } => {
+                expect_factor("rate", *rate)?;
+                expect_factor("last rate", *last)
+            }
+            // A part of it may be finite where it is not.
+            Kind::WarmUp { then, .. } => match **then {
+                Kind::Constant(rate) => expect_factor("rate", rate),
+                ref then => then.check(),
+            },
+        }
+    }
+
     fn at(&self, step: u64) -> f64 {
         // libm's functions, because the standard library's differ from one platform to the next.
         let t = step as f64;
         match self {
             Kind::Constant(rate) => *rate,
+            Kind::InverseRoot { smoothness, n_steps } => 1.0 / (smoothness * (*n_steps as f64).sqrt()),
             Kind::Steps { rate, factor, length } => {
                 step.checked_div(*length).map_or(f64::NAN, |n_falls| rate * libm::pow(*factor, n_falls as f64))
             }
@@ -111,6 +152,18 @@ impl Kind {
     }
 }
 
+fn expect(name: &'static str, expected: &'static str, found: f64, is_good: bool) -> Result<(), OptimizerError> {
+    if is_good { Ok(()) } else { Err(OptimizerError::Schedule { name, expected, found }) }
+}
+
+fn expect_factor(name: &'static str, found: f64) -> Result<(), OptimizerError> {
+    expect(name, "finite in f32 and not negative", found, is_finite_in_f32(found) && found >= 0.0)
+}
+
+fn expect_some(name: &'static str, found: u64) -> Result<(), OptimizerError> {
+    expect(name, "at least 1", found as f64, found > 0)
+}
+
 impl From<f64> for Schedule {
     fn from(rate: f64) -> Schedule {
         Schedule::constant(rate)
@@ -120,10 +173,15 @@ impl From<f64> for Schedule {
 impl fmt::Debug for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Kind::Constant(rate) => write!(f, "{rate}"),
-            Kind::Steps { rate, factor, length } => write!(f, "{rate} times {factor} every {length} steps"),
-            Kind::Exponential { rate, factor } => write!(f, "{rate} times {factor} every step"),
-            Kind::Cosine { rate, last, n_steps } => write!(f, "{rate} to {last} by a cosine in {n_steps} steps"),
+            Kind::Constant(rate) => write!(f, "{}", short(*rate)),
+            Kind::InverseRoot { smoothness, n_steps } => write!(f, "1/({} √{n_steps})", short(*smoothness)),
+            Kind::Steps { rate, factor, length } => {
+                write!(f, "{} times {} every {length} steps", short(*rate), short(*factor))
+            }
+            Kind::Exponential { rate, factor } => write!(f, "{} times {} every step", short(*rate), short(*factor)),
+            Kind::Cosine { rate, last, n_steps } => {
+                write!(f, "{} to {} by a cosine in {n_steps} steps", short(*rate), short(*last))
+            }
             Kind::WarmUp { then, n_steps } => write!(f, "{then:?}, warmed up in {n_steps} steps"),
             Kind::Function(_) => f.write_str("a function of the step"),
         }

@@ -64,9 +64,13 @@ struct Descent {
     rate: f64,
 }
 
-impl Elementwise<0> for Descent {
+impl Elementwise<0, 1> for Descent {
+    fn numbers(&self) -> [(&'static str, f64); 1] {
+        [("the rate", self.rate)]
+    }
+
     #[inline(always)]
-    fn update<T: Real>(&self, theta: T, g: T, []: [T; 0]) -> (T, [T; 0]) {
-        (theta - T::from_f64(self.rate) * g, [])
+    fn update<T: Real>([rate]: [T; 1], theta: T, g: T, []: [T; 0]) -> (T, [T; 0]) {
+        (theta - rate * g, [])
     }
 }

@@ -61,12 +61,16 @@ struct Descent {
     rate: f64,
 }
 
-impl Elementwise<0> for Descent {
+impl Elementwise<0, 1> for Descent {
+    fn numbers(&self) -> [(&'static str, f64); 1] {
+        [("the rate", self.rate)]
+    }
+
     #[inline(always)]
-    fn update<T: Real>(&self, theta: T, g: T, []: [T; 0]) -> (T, [T; 0]) {
+    fn update<T: Real>([rate]: [T; 1], theta: T, g: T, []: [T; 0]) -> (T, [T; 0]) {
         // Zeros and NaN are their own signs.
         let below_or_own = if g < T::zero() { -T::one() } else { g };
         let sign = if g > T::zero() { T::one() } else { below_or_own };
-        (theta - T::from_f64(self.rate) * sign, [])
+        (theta - rate * sign, [])
     }
 }

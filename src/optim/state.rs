@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::{
     OptimizerError, OptimizerState,
-    elementwise::{Elementwise, descend},
-    error::is_same,
+    elementwise::{Checked, Elementwise, descend},
+    error::{MOST_STEPS, is_same},
 };
 use crate::parameters::{Buffers, Gradients, Layout, Parameters};
 
@@ -38,13 +38,14 @@ impl<const N: usize> State<N> {
     /// Takes a step that `rule` describes, and counts it. The layouts of parameters and gradients were compared.
     ///
     /// # Errors
-    /// There are buffers of another layout; nothing is changed then.
-    pub(super) fn advance(
+    /// A number of the rule is not finite in f32, or there are buffers of another layout; nothing is changed then.
+    pub(super) fn advance<const K: usize>(
         &mut self,
-        rule: impl Elementwise<N>,
+        rule: impl Elementwise<N, K>,
         parameters: &mut Parameters,
         gradients: &Gradients,
     ) -> Result<(), OptimizerError> {
+        let rule = Checked::new(rule)?;
         let buffers = self.in_layout(parameters.layout())?;
         descend(rule, parameters, gradients, buffers);
         self.step += 1;
@@ -65,7 +66,8 @@ impl<const N: usize> State<N> {
     /// Becomes what was saved.
     ///
     /// # Errors
-    /// It is another rule's, other arrays, or of another layout than the buffers that there are; nothing is changed then.
+    /// It is another rule's, other arrays, of another layout than the buffers that there are, or of more steps than can
+    /// have been taken; nothing is changed then.
     pub(super) fn restore(&mut self, saved: OptimizerState) -> Result<(), OptimizerError> {
         self.check(&saved)?;
         self.step = saved.step();
@@ -79,6 +81,9 @@ impl<const N: usize> State<N> {
     fn check(&self, saved: &OptimizerState) -> Result<(), OptimizerError> {
         if saved.rule() != self.rule {
             return Err(OptimizerError::Rule { expected: self.rule, found: saved.rule().to_owned() });
+        }
+        if saved.step() > MOST_STEPS {
+            return Err(OptimizerError::Steps { found: saved.step() });
         }
         let is_unused = saved.step() == 0 && saved.is_empty();
         if !is_unused && !saved.names().eq(self.names) {

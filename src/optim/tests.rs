@@ -2,6 +2,7 @@
 
 mod checkpoints;
 mod noise;
+mod numbers;
 
 use ndarray::array;
 
@@ -258,7 +259,10 @@ fn hyperparameters_out_of_range_are_named_and_change_nothing() {
         (Box::new(HeavyBall::new(0.1, f64::NAN)), "momentum is NaN"),
         (Box::new(Adam::new(0.1).beta1(-0.1)), "beta1 is -0.1"),
         (Box::new(Adam::new(0.1).beta2(1.5)), "beta2 is 1.5"),
-        (Box::new(Adam::new(0.1).epsilon(0.0)), "epsilon is 0e0, but must be finite and not less than 1.1754944e-38"),
+        (
+            Box::new(Adam::new(0.1).epsilon(0.0)),
+            "epsilon is 0e0, but must be finite in f32 and not less than 1.1754944e-38",
+        ),
         (Box::new(Nesterov::new(0.1, 1.0)), "momentum is 1"),
         (Box::new(Nesterov::new(f64::NAN, 0.1)), "the rate is NaN"),
         (Box::new(AdaGrad::new(-1.0)), "the rate is -1"),
@@ -266,7 +270,7 @@ fn hyperparameters_out_of_range_are_named_and_change_nothing() {
         (Box::new(RmsProp::new(0.1).decay(f64::NAN)), "decay is NaN"),
         (Box::new(RmsProp::new(0.1).epsilon(-1.0)), "epsilon is -1"),
         (Box::new(RmsProp::new(f64::NAN)), "the rate is NaN"),
-        (Box::new(AdamW::new(0.1).decay(-0.1)), "decay is -0.1, but must be finite and not negative"),
+        (Box::new(AdamW::new(0.1).decay(-0.1)), "decay is -0.1, but must be finite in f32 and not negative"),
         (Box::new(AdamW::new(0.1).beta1(f64::NAN)), "beta1 is NaN"),
         (Box::new(AdamW::new(f64::NAN)), "the rate is NaN"),
         (Box::new(AdamW::new(0.1).beta2(1.0)), "beta2 is 1"),
@@ -281,8 +285,19 @@ fn hyperparameters_out_of_range_are_named_and_change_nothing() {
         (Box::new(Uniform::new(Row::rms_prop(0.1, f64::NAN))), "decay is NaN"),
         (Box::new(Uniform::new(Row::adam(0.1, 1.0, 0.9))), "beta1 is 1"),
         (Box::new(Uniform::new(Row::adam(0.1, 0.9, -0.5))), "beta2 is -0.5"),
-        (Box::new(Sgd::new(Schedule::steps(0.1, 0.5, 0))), "the rate is NaN"),
-        (Box::new(Sgd::new(Schedule::inverse_root(0.0, 10))), "the rate is inf"),
+        (
+            Box::new(Sgd::new(Schedule::steps(0.1, 0.5, 0))),
+            "the schedule's length of a stair is 0, but must be at least 1",
+        ),
+        (
+            Box::new(Sgd::new(Schedule::inverse_root(0.0, 10))),
+            "the schedule's smoothness is 0, but must be finite in f32 and positive",
+        ),
+        (Box::new(Sgd::new(1e308)), "the rate is 1e308 at step 0, but must be finite in f32 and not negative"),
+        (
+            Box::new(AdamW::new(1e30).decay(1e30)),
+            "1 − rate · decay is -1.0000000000000001e60 at this step, which is not finite in f32",
+        ),
     ];
     for (mut rule, expected) in cases {
         let mut parameters = start();

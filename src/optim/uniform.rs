@@ -121,10 +121,14 @@ impl Optimizer for Uniform {
 #[derive(Clone, Copy)]
 struct Unscaled(Numbers);
 
-impl Elementwise<3> for Unscaled {
+impl Elementwise<3, 2> for Unscaled {
+    fn numbers(&self) -> [(&'static str, f64); 2] {
+        [("alpha", self.0.alpha), ("beta", self.0.beta)]
+    }
+
     #[inline(always)]
-    fn update<T: Real>(&self, theta: T, g: T, [square, scale, moved]: [T; 3]) -> (T, [T; 3]) {
-        let (alpha, beta) = (T::from_f64(self.0.alpha), T::from_f64(self.0.beta));
+    fn update<T: Real>([alpha, beta]: [T; 2], theta: T, g: T, memory: [T; 3]) -> (T, [T; 3]) {
+        let [square, scale, moved] = memory;
         let moved = beta * moved - alpha * g;
         (theta + moved, [square, scale, moved])
     }
@@ -133,14 +137,26 @@ impl Elementwise<3> for Unscaled {
 #[derive(Clone, Copy)]
 struct Scaled(Numbers);
 
-impl Elementwise<3> for Scaled {
+impl Elementwise<3, 7> for Scaled {
+    fn numbers(&self) -> [(&'static str, f64); 7] {
+        let Numbers { alpha, beta, keep, take, scale_before, scale, epsilon } = self.0;
+        [
+            ("alpha", alpha),
+            ("beta", beta),
+            ("the decay of the squares", keep),
+            ("the weight of a square", take),
+            ("the last correction of the root", scale_before),
+            ("the correction of the root", scale),
+            ("epsilon", epsilon),
+        ]
+    }
+
     #[inline(always)]
-    fn update<T: Real>(&self, theta: T, g: T, [square, _, moved]: [T; 3]) -> (T, [T; 3]) {
-        let (alpha, beta) = (T::from_f64(self.0.alpha), T::from_f64(self.0.beta));
-        let (keep, take, epsilon) = (T::from_f64(self.0.keep), T::from_f64(self.0.take), T::from_f64(self.0.epsilon));
-        let scale_before = epsilon + T::from_f64(self.0.scale_before) * square.sqrt();
+    fn update<T: Real>(numbers: [T; 7], theta: T, g: T, [square, _, moved]: [T; 3]) -> (T, [T; 3]) {
+        let [alpha, beta, keep, take, root_before, root, epsilon] = numbers;
+        let scale_before = epsilon + root_before * square.sqrt();
         let square = keep * square + take * (g * g);
-        let scale = epsilon + T::from_f64(self.0.scale) * square.sqrt();
+        let scale = epsilon + root * square.sqrt();
         let moved = (beta * scale_before * moved - alpha * g) / scale;
         (theta + moved, [square, scale_before, moved])
     }

@@ -9,7 +9,10 @@ use super::{
     buffers::{Buffers, Real},
     error::ParameterError,
 };
-use crate::vectorize::{self, Loop};
+use crate::{
+    graph::DType,
+    vectorize::{self, Loop},
+};
 
 impl Buffers {
     /// The Euclidean norm of all elements of all arrays together, √Σx², summed in f64.
@@ -97,7 +100,7 @@ impl Gradients {
     /// Clip before or after, as is meant: PyTorch clips first.
     ///
     /// # Errors
-    /// `other` has another layout; nothing is changed then. The factor is not checked.
+    /// `other` has another layout, or the factor is not finite in a dtype that there is; nothing is changed then.
     ///
     /// # Example
     /// ```
@@ -116,6 +119,11 @@ impl Gradients {
         if !Arc::ptr_eq(expected, found) && expected != found {
             let (expected, found) = (Arc::clone(expected), Arc::clone(found));
             return Err(ParameterError::OtherLayout { expected, found });
+        }
+        let holds = |dtype| if dtype == DType::F32 { (factor as f32).is_finite() } else { factor.is_finite() };
+        let is_there = |dtype: &DType| self.layout().n_elements_of(*dtype) > 0;
+        if let Some(dtype) = [DType::F32, DType::F64].into_iter().filter(is_there).find(|dtype| !holds(*dtype)) {
+            return Err(ParameterError::Factor { factor, dtype });
         }
         add_scaled::<f32>(self, factor, other);
         add_scaled::<f64>(self, factor, other);

@@ -7,7 +7,7 @@ use super::{
     initialize::InitializerError,
     layout::{Layout, LayoutError},
 };
-use crate::{graph::DType, names};
+use crate::{graph::DType, names, numbers::short};
 
 /// Why parameters could not be made, read or written.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -56,10 +56,18 @@ pub enum ParameterError {
         bytes: usize,
     },
     /// What gradients are clipped to is NaN or negative.
-    #[error("gradients cannot be clipped to {limit}, which must not be negative or NaN")]
+    #[error("gradients cannot be clipped to {}, which must not be negative or NaN", short(*limit))]
     Limit {
         /// The norm or the value.
         limit: f64,
+    },
+    /// A factor is NaN, infinite, or becomes infinite in a dtype.
+    #[error("the factor is {}, which is not finite in {dtype}", short(*factor))]
+    Factor {
+        /// The factor.
+        factor: f64,
+        /// A dtype of the arrays.
+        dtype: DType,
     },
     /// The parameters cannot be laid out.
     #[error(transparent)]

@@ -10,7 +10,10 @@ use super::{
     error::ParameterError,
     orthogonal::orthonormal_rows,
 };
-use crate::graph::{DType, Initializer};
+use crate::{
+    graph::{DType, Initializer},
+    numbers::short,
+};
 
 /// What a parameter is before it has values.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,7 +33,7 @@ pub struct ParameterSpec {
 #[non_exhaustive]
 pub enum InitializerError {
     /// An argument is NaN, infinite, or becomes infinite in the parameter's dtype.
-    #[error("initializer of `{name}`: {argument} is {value}, which is not finite in {dtype}")]
+    #[error("initializer of `{name}`: {argument} is {}, which is not finite in {dtype}", short(*value))]
     NotFinite {
         /// The parameter.
         name: String,
@@ -42,7 +45,7 @@ pub enum InitializerError {
         dtype: DType,
     },
     /// The bounds are in the wrong order, or so far apart that their distance overflows.
-    #[error("initializer of `{name}`: [{low}, {high}) is not an interval of finite length")]
+    #[error("initializer of `{name}`: [{}, {}) is not an interval of finite length", short(*low), short(*high))]
     Interval {
         /// The parameter.
         name: String,
@@ -52,7 +55,7 @@ pub enum InitializerError {
         high: f64,
     },
     /// A standard deviation is negative.
-    #[error("initializer of `{name}`: deviation is {deviation}, but must not be negative")]
+    #[error("initializer of `{name}`: deviation is {}, but must not be negative", short(*deviation))]
     NegativeDeviation {
         /// The parameter.
         name: String,
@@ -108,6 +111,9 @@ fn fnv1a(bytes: &[u8]) -> u64 {
     bytes.iter().fold(OFFSET_BASIS, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(PRIME))
 }
 
+/// No normal number is drawn that far from the mean.
+const MOST_DEVIATIONS: f64 = 64.0;
+
 fn resolve(spec: &ParameterSpec) -> Result<Draw, InitializerError> {
     let (fan_in, fan_out) = fans(&spec.shape);
     match spec.initializer {
@@ -158,6 +164,7 @@ fn normal(spec: &ParameterSpec, mean: f64, deviation: f64) -> Result<Draw, Initi
     if deviation < 0.0 {
         return Err(InitializerError::NegativeDeviation { name: spec.name.clone(), deviation });
     }
+    finite(spec, "the mean with 64 deviations", mean.abs() + MOST_DEVIATIONS * deviation)?;
     Ok(Draw::Normal { mean, deviation })
 }
 

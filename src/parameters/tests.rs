@@ -303,3 +303,38 @@ fn gradients_accumulate_and_decay() {
     assert_eq!(error.to_string(), "these are of other parameters: expected `a` f32[1003], found `a` f64[2]");
     assert_eq!(sum.norm(), 0.0);
 }
+
+#[test]
+fn every_initializer_gives_finite_numbers_or_an_error_for_any_number() {
+    type Make = fn(f64) -> Initializer;
+    let makes: [Make; 6] = [
+        Initializer::Constant,
+        |low| Initializer::Uniform { low, high: 1.0 },
+        |high| Initializer::Uniform { low: -1.0, high },
+        |mean| Initializer::Normal { mean, deviation: 1.0 },
+        |deviation| Initializer::Normal { mean: 0.0, deviation },
+        |gain| Initializer::Orthogonal { gain },
+    ];
+    let odd = [0.0, -1.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, f64::MAX, -f64::MAX, 1e39, 3e38, -3e38, 1e308];
+    for (make, number) in makes.iter().flat_map(|make| odd.map(|number| (make, number))) {
+        for dtype in [DType::F32, DType::F64] {
+            let (initializer, shape) = (make(number), vec![40, 30]);
+            let spec = ParameterSpec { name: "w".to_owned(), dtype, shape, initializer };
+            let Ok(parameters) = Parameters::initialize([spec], 0) else { continue };
+            assert!(parameters.norm() < f64::INFINITY || dtype == DType::F64, "{initializer:?} in {dtype}");
+            assert!(parameters.flat::<f64>().iter().all(|x| x.is_finite()), "{initializer:?} in {dtype}");
+        }
+    }
+}
+
+#[test]
+fn a_factor_that_a_dtype_cannot_hold_adds_nothing() {
+    let layout = |dtype| Layout::new([("w", dtype, vec![2])]).unwrap();
+    let odd = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, f64::MAX, 1e39];
+    for (dtype, factor) in [DType::F32, DType::F64].into_iter().flat_map(|dtype| odd.map(|factor| (dtype, factor))) {
+        let mut sum = Gradients::zeros(layout(dtype));
+        let added = sum.add_scaled(factor, &Gradients::zeros(layout(dtype)));
+        assert_eq!(added.is_ok(), dtype == DType::F64 && factor.is_finite(), "{factor:e} in {dtype}");
+        assert_eq!(sum.norm(), 0.0);
+    }
+}

@@ -39,6 +39,8 @@ pub(crate) struct Vertex {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Origin {
     pub(crate) operation: &'static str,
+    /// The operation as the user called it.
+    pub(crate) call: &'static str,
     pub(crate) node: usize,
     pub(crate) site: Site,
 }
@@ -193,7 +195,7 @@ impl Network {
                 .map(|id| operand_of[id.index()].clone().expect("invariant: operands come before their users"))
                 .collect();
             let node = graph.node(id);
-            let origin = Origin { operation: node.op.name(), node: id.index(), site: node.site };
+            let origin = Origin { operation: node.op.name(), call: node.call, node: id.index(), site: node.site };
             let sizes = node.ty.shape.evaluate(bindings).map_err(Fault::Size);
             let sizes = sizes.map_err(|fault| PlanError { origin, fault })?;
             let at = At { sizes: sizes.into(), dtype: node.ty.dtype, origin };

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{Declaration, RunError, Signature, recycle::recycled};
+use super::{Declaration, Role, RunError, Signature, recycle::recycled};
 use crate::{
     graph::{Bindings, Dim, ValueView},
     names,
@@ -40,7 +40,7 @@ impl Binder {
         for (name, view) in inputs {
             let found = signature.inputs.iter().position(|input| input.name == name);
             let position = found.ok_or_else(|| signature.unknown(name))?;
-            signature.inputs[position].expect(&view)?;
+            signature.inputs[position].expect(Role::Input, &view)?;
             if fed[position].replace(view.reborrow()).is_some() {
                 return Err(RunError::DuplicateInput { name: name.to_owned() });
             }
@@ -69,7 +69,7 @@ impl Binder {
         for parameter in &signature.parameters {
             let position = parameters.layout().position(&parameter.name);
             let position = position.ok_or_else(|| parameter.missing_among(parameters))?;
-            parameter.expect(&parameters.view_at(position))?;
+            parameter.expect(Role::Parameter, &parameters.view_at(position))?;
             self.positions.push(position);
         }
         self.layout = Some(parameters.layout().clone());
@@ -215,10 +215,10 @@ impl Solver {
 
 impl Declaration {
     /// That a view has the dtype, the rank and the numeric sizes declared.
-    pub(super) fn expect(&self, view: &ValueView<'_>) -> Result<(), RunError> {
+    pub(super) fn expect(&self, role: Role, view: &ValueView<'_>) -> Result<(), RunError> {
         if view.dtype() != self.ty.dtype {
             let (name, site) = (self.name.clone(), self.site);
-            return Err(RunError::WrongDType { name, expected: self.ty.dtype, found: view.dtype(), site });
+            return Err(RunError::WrongDType { name, role, expected: self.ty.dtype, found: view.dtype(), site });
         }
         let fits =
             |(dim, size): (&Dim, &usize)| dim.as_number().is_none_or(|number| usize::try_from(number) == Ok(*size));

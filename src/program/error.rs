@@ -43,6 +43,34 @@ pub enum CompileError {
     Parameters(#[from] ParameterError),
 }
 
+/// What a named array is to a program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// It is fed.
+    Input,
+    /// It is learned.
+    Parameter,
+    /// It is computed.
+    Output,
+}
+
+impl Role {
+    /// How an array of one dtype and a declaration of another come together.
+    fn mend(self, declared: DType, given: DType) -> String {
+        let converted = match (given, declared) {
+            (DType::I64, DType::Bool) => "array.mapv(|x| x != 0)".to_owned(),
+            (_, DType::Bool) => "array.mapv(|x| x != 0.0)".to_owned(),
+            (DType::Bool, DType::F32 | DType::F64) => format!("array.mapv({declared}::from)"),
+            (_, declared) => format!("array.mapv(|x| x as {declared})"),
+        };
+        match self {
+            Role::Input => format!("declare it by `input_of::<{given}>`, or feed `{converted}`"),
+            Role::Parameter => format!("declare it by `parameter_of(DType::{given:?}, …)`, or convert the parameters"),
+            Role::Output => format!("give an array of {declared}, or compute the output `.cast(DType::{given:?})`"),
+        }
+    }
+}
+
 /// Why a program did not run. Nothing was changed.
 #[derive(Clone, PartialEq, Error)]
 #[non_exhaustive]
@@ -74,10 +102,12 @@ pub enum RunError {
         name: String,
     },
     /// An array of another dtype than declared.
-    #[error("{name:?} is {expected} (declared at {site}), found {found}")]
+    #[error("{name:?} is {expected} (declared at {site}), found {found}; {}", role.mend(*expected, *found))]
     WrongDType {
         /// Name of the input, parameter or output.
         name: String,
+        /// Which of these it is.
+        role: Role,
         /// The dtype declared.
         expected: DType,
         /// The dtype of the array.
@@ -210,11 +240,14 @@ pub enum RunError {
     },
     /// An operation that makes NaN or infinity out of finite numbers; only a checked run looks for it.
     #[error(
-        "`{operation}` (node %{node}) at {site} makes {value} of finite numbers, at {element:?}{}",
+        "{} at {site} makes {value} of finite numbers, at {element:?}{}",
+        named(call, operation, *node),
         others(*n_elements)
     )]
     NonFinite {
-        /// The operation.
+        /// The operation as the user called it.
+        call: &'static str,
+        /// The primitive, such as `gather`.
         operation: &'static str,
         /// The node's number in the simplified graph.
         node: usize,
@@ -242,9 +275,11 @@ pub enum RunError {
         n_elements: usize,
     },
     /// An operation that has no value for these numbers.
-    #[error("`{operation}` (node %{node}) at {site}: {fault}")]
+    #[error("{} at {site}: {fault}", named(call, operation, *node))]
     Node {
-        /// The operation.
+        /// The operation as the user called it, such as `cross_entropy`.
+        call: &'static str,
+        /// The primitive, such as `gather`.
         operation: &'static str,
         /// The node's number in the graph.
         node: usize,
@@ -253,6 +288,15 @@ pub enum RunError {
         /// What is wrong.
         fault: Fault,
     },
+}
+
+/// An operation by the name that it was called by, and the node in it.
+fn named(call: &str, operation: &str, node: usize) -> String {
+    if call == operation {
+        format!("`{operation}` (node %{node})")
+    } else {
+        format!("`{call}` (in it `{operation}`, node %{node})")
+    }
 }
 
 /// How many elements there are like the first.

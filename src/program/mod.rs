@@ -15,7 +15,7 @@ mod training;
 use std::{fmt, sync::Arc};
 
 pub use attached::{Attached, Input, Output};
-pub use error::{CompileError, RunError};
+pub use error::{CompileError, Role, RunError};
 pub use outputs::Outputs;
 pub use profile::{Profile, StepProfile};
 pub(crate) use runner::Runner;

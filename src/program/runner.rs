@@ -1,7 +1,7 @@
 //! One call of a program: what programs and training steps share. In: a signature, an engine, and the arrays of a call.
 //! Out: results written. It keeps the memory of a call for the next one.
 
-use super::{Declaration, Engine, Profile, RunError, Signature, bind::Binder, recycle::recycled};
+use super::{Declaration, Engine, Profile, Role, RunError, Signature, bind::Binder, recycle::recycled};
 use crate::{
     graph::{Bindings, Value, ValueView, ValueViewMut},
     memory, names,
@@ -177,8 +177,8 @@ impl Declaration {
     /// That an array to be written has the type of the output.
     fn expect_result(&self, view: &ValueViewMut<'_>, bindings: &Bindings) -> Result<(), RunError> {
         if view.dtype() != self.ty.dtype {
-            let (name, site) = (self.name.clone(), self.site);
-            return Err(RunError::WrongDType { name, expected: self.ty.dtype, found: view.dtype(), site });
+            let (name, role, site) = (self.name.clone(), Role::Output, self.site);
+            return Err(RunError::WrongDType { name, role, expected: self.ty.dtype, found: view.dtype(), site });
         }
         let fits = view.shape().len() == self.ty.rank()
             && self

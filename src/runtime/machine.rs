@@ -72,8 +72,8 @@ impl Machine {
 
 impl From<PlanError> for RunError {
     fn from(error: PlanError) -> RunError {
-        let Origin { operation, node, site } = error.origin;
-        RunError::Node { operation, node, site, fault: error.fault }
+        let Origin { operation, call, node, site } = error.origin;
+        RunError::Node { call, operation, node, site, fault: error.fault }
     }
 }
 

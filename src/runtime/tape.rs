@@ -272,8 +272,8 @@ impl Tape {
         // SAFETY: the plan's check proved that steps overlap nothing that is alive; the addresses are those of this run.
         let done = unsafe { ready.run(&call, team) };
         done.map_err(|fault| {
-            let Origin { operation, node, site } = ready.origin;
-            RunError::Node { operation, node, site, fault }
+            let Origin { operation, call, node, site } = ready.origin;
+            RunError::Node { call, operation, node, site, fault }
         })
     }
 

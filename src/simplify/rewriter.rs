@@ -53,8 +53,8 @@ pub(super) struct Rewriter<'o> {
     expected_uses: Vec<u32>,
     /// For each node, how often the new graph reads it so far.
     uses: Vec<u32>,
-    /// The line of the node that is being copied.
-    site: Option<Site>,
+    /// The line of the node that is being copied, and what was called there.
+    written: Option<(Site, &'static str)>,
     nested: usize,
     firings_left: usize,
     has_fired: bool,
@@ -86,7 +86,7 @@ impl<'o> Rewriter<'o> {
             made: HashMap::new(),
             expected_uses: vec![0; graph.len()],
             uses: vec![0; graph.len()],
-            site: None,
+            written: None,
             nested: 0,
             firings_left: 0,
             has_fired: false,
@@ -114,7 +114,7 @@ impl<'o> Rewriter<'o> {
     }
 
     fn start(&mut self, node: &Node, operands: Operands) -> Term {
-        self.site = Some(node.site);
+        self.written = Some((node.site, node.call));
         self.firings_left = MOST_FIRINGS;
         Term { op: node.op.clone(), ty: node.ty.clone(), operands }
     }
@@ -189,7 +189,7 @@ impl<'o> Rewriter<'o> {
     fn record(&mut self, rule: &'static str, class: Class) {
         self.has_fired = true;
         self.firings_left = self.firings_left.saturating_sub(1);
-        let site = self.site.expect("invariant: a node is being copied");
+        let (site, _) = self.written.expect("invariant: a node is being copied");
         if let Some(report) = &mut self.report {
             report.add(rule, class, site);
         }
@@ -226,8 +226,8 @@ impl<'o> Rewriter<'o> {
 
     fn insert(&mut self, term: Term) -> NodeId {
         let fingerprint = term.fingerprint();
-        let site = self.site.expect("invariant: a node is being copied");
-        let frame = self.graph.enter_at("simplify", site);
+        let (site, call) = self.written.expect("invariant: a node is being copied");
+        let frame = self.graph.enter_at("simplify", site, call);
         let id = self.graph.insert(term.op, term.ty, &term.operands);
         drop(frame);
         term.operands.iter().for_each(|operand| self.uses[operand.index()] += 1);

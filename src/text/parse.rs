@@ -108,7 +108,7 @@ impl Reading {
             return Err(at_type.error(Problem::WrongType { declared: ty, inferred }));
         }
         let (line, column) = at_line.position();
-        let _frame = self.graph.enter("parse", Site { file: "graph text", line, column });
+        let _frame = self.graph.enter(op.name(), Site { file: "graph text", line, column });
         self.nodes.push(self.graph.insert(op, inferred, &operands));
         Ok(())
     }

@@ -2,6 +2,7 @@
 //! in and taken out is here; the format is `io`'s.
 
 use std::{
+    collections::HashSet,
     fmt::Display,
     path::{Path, PathBuf},
     str::FromStr,
@@ -15,6 +16,7 @@ use super::{
 };
 use crate::{
     io::Arrays,
+    numbers::short,
     optim::{Optimizer, OptimizerState},
     parameters::{Layout, Parameters},
 };
@@ -83,10 +85,10 @@ pub(super) fn save(
     {
         file.note(name, number.to_string());
     }
-    let sums = state.running.iter().map(|running| format!("{} {}", running.sum, running.n_examples));
+    let sums = state.running.iter().map(|running| format!("{} {}", short(running.sum), running.n_examples));
     file.note("running", sums.collect::<Vec<_>>().join("\n"));
     if let Some(best) = &state.best {
-        file.note("best", format!("{} {}", best.epoch, best.value));
+        file.note("best", format!("{} {}", best.epoch, short(best.value)));
         file.insert_all("best/", &best.parameters);
     }
     let mut table = Vec::new();
@@ -174,7 +176,15 @@ impl Reader<'_> {
     }
 
     fn optimizer(&self, layout: &Arc<Layout>) -> Result<OptimizerState, TrainError> {
-        let arrays = self.text("optimizer arrays")?.lines().map(|name| {
+        let names = self.text("optimizer arrays")?;
+        // A name costs a copy of its array: a short text must not ask for one again and again.
+        if !names.lines().all({
+            let mut seen = HashSet::new();
+            move |name| seen.insert(name)
+        }) {
+            return Err(self.bad("optimizer arrays", names));
+        }
+        let arrays = names.lines().map(|name| {
             let prefix = format!("optimizer/{name}/");
             Ok((name.to_owned(), self.arrays.buffers(self.path, &prefix, layout)?))
         });

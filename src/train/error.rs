@@ -6,7 +6,10 @@ use thiserror::Error;
 
 use crate::{
     data::DataError,
+    graph::{Site, Type},
     io::IoError,
+    names,
+    numbers::short,
     optim::OptimizerError,
     parameters::ParameterError,
     program::{CompileError, RunError},
@@ -23,6 +26,59 @@ pub enum TrainError {
     /// A batch does not run.
     #[error(transparent)]
     Run(#[from] RunError),
+    /// An example with which a batch does not run, such as one whose label is no class.
+    #[error("{}row {row} (from 0) of the examples to {purpose} on: {source}", during(*epoch))]
+    Example {
+        /// The epoch, from 1; none outside of a training.
+        epoch: Option<u64>,
+        /// What the examples are for.
+        purpose: &'static str,
+        /// Its row in the dataset, from 0.
+        row: usize,
+        /// What is wrong.
+        source: RunError,
+    },
+    /// A name for rows or labels that no input of the graph has.
+    #[error("no input is named {name:?}{}", names::suggestion(nearest.as_deref()))]
+    UnknownInput {
+        /// The name as given.
+        name: String,
+        /// The input most like it.
+        nearest: Option<String>,
+    },
+    /// One input for the rows and the labels.
+    #[error("{name:?} cannot be both the rows and the labels")]
+    SameInput {
+        /// Its name.
+        name: String,
+    },
+    /// An input that the loss or a metric needs beside the rows and the labels.
+    #[error(
+        "input {name:?} ({ty}, declared at {site}) is needed too, but a dataset has rows and labels alone; make it a \
+         constant or a parameter, or train with `compile_training` and a loop of your own"
+    )]
+    ThirdInput {
+        /// Its name.
+        name: String,
+        /// Its type.
+        ty: Type,
+        /// Where it was declared.
+        site: Site,
+    },
+    /// An input of a type that no dataset's rows or labels have.
+    #[error("input {name:?} ({ty}, declared at {site}) is fed the {what} of a dataset, which are {expected}")]
+    InputType {
+        /// Its name.
+        name: String,
+        /// Its type.
+        ty: Type,
+        /// Where it was declared.
+        site: Site,
+        /// What of the dataset it is fed.
+        what: &'static str,
+        /// The types that these have.
+        expected: &'static str,
+    },
     /// The optimizer does not take a step.
     #[error(transparent)]
     Optimizer(#[from] OptimizerError),
@@ -41,7 +97,12 @@ pub enum TrainError {
         source: RiskError,
     },
     /// The loss or its gradient is no number any more.
-    #[error("epoch {epoch}, step {step}: the loss is {loss}, the norm of its gradient {norm}: {}", told(cause.as_ref()))]
+    #[error(
+        "epoch {epoch}, step {step}: the loss is {}, the norm of its gradient {}: {}",
+        short(*loss),
+        short(*norm),
+        told(cause.as_ref())
+    )]
     NonFinite {
         /// The epoch, from 1.
         epoch: u64,
@@ -81,10 +142,18 @@ pub enum TrainError {
         name: String,
     },
     /// What is to be watched is not measured.
-    #[error("no measure is named {name:?}")]
+    #[error("no measure is named {name:?}{}", names::suggestion(nearest.as_deref()))]
     UnknownMetric {
         /// The name.
         name: String,
+        /// The measure most like it.
+        nearest: Option<String>,
+    },
+    /// What counts as better is no number.
+    #[error("the least gain is {}, but must be finite", short(*found))]
+    LeastGain {
+        /// What it is.
+        found: f64,
     },
     /// Patience without a validation set.
     #[error("to stop early takes examples to validate on")]
@@ -117,6 +186,22 @@ pub enum TrainError {
         /// What it is.
         found: String,
     },
+}
+
+impl TrainError {
+    /// The same, in an epoch, from 1.
+    pub(super) fn in_epoch(self, epoch: u64) -> TrainError {
+        match self {
+            TrainError::Example { purpose, row, source, .. } => {
+                TrainError::Example { epoch: Some(epoch), purpose, row, source }
+            }
+            other => other,
+        }
+    }
+}
+
+fn during(epoch: Option<u64>) -> String {
+    epoch.map_or(String::new(), |epoch| format!("epoch {epoch}, "))
 }
 
 /// Which operation it was, or that there is none.

@@ -2,7 +2,7 @@
 
 use std::{io, sync::Arc};
 
-use crate::risk::Estimate;
+use crate::{numbers::short, risk::Estimate};
 
 /// One epoch.
 #[derive(Debug, Clone, PartialEq)]
@@ -77,7 +77,8 @@ impl History {
     }
 
     /// Writes the table: `epoch,step`, then `train_NAME` of each measure, then `validation_NAME`, `…_lower`, `…_upper`, and
-    /// the level of the intervals. Numbers are written with all their digits. Without a validation set those are empty.
+    /// the level of the intervals. Numbers are written with all their digits, very large and small ones with an exponent.
+    /// Without a validation set its columns are empty.
     ///
     /// # Errors
     /// Whatever `writer` says.
@@ -92,13 +93,13 @@ impl History {
         writer.write_record(header.chain(["level".to_owned()]))?;
         for epoch in &self.epochs {
             let mut record = vec![epoch.epoch.to_string(), epoch.step.to_string()];
-            record.extend(epoch.train.iter().map(f64::to_string));
+            record.extend(epoch.train.iter().map(|number| short(*number).to_string()));
             record.extend(epoch.validation.iter().flat_map(|estimate| {
-                [estimate.value, estimate.lower, estimate.upper].map(|number| number.to_string())
+                [estimate.value, estimate.lower, estimate.upper].map(|number| short(number).to_string())
             }));
             let n_columns = 2 + 4 * self.names.len();
             record.resize(n_columns, String::new());
-            record.push(epoch.validation.first().map_or(String::new(), |estimate| estimate.level.to_string()));
+            record.push(epoch.validation.first().map_or(String::new(), |estimate| short(estimate.level).to_string()));
             writer.write_record(record)?;
         }
         writer.flush()

@@ -5,6 +5,7 @@ mod checkpoint;
 mod error;
 mod fit;
 mod history;
+mod inputs;
 mod metric;
 mod observer;
 #[cfg(feature = "progress")]

@@ -9,7 +9,7 @@ use std::{
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{Epoch, Observer, Step};
-use crate::parameters::Parameters;
+use crate::{numbers::rounded, parameters::Parameters};
 
 /// Shows the steps of the epoch as a bar, by indicatif, and a line for each epoch that is done.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ impl Observer for Progress {
         self.0.set_length(step.batch[1] as u64);
         self.0.set_position(step.batch[0] as u64);
         self.0.set_prefix(format!("epoch {:3}", step.epoch));
-        self.0.set_message(format!("loss {:.4}", step.loss));
+        self.0.set_message(format!("loss {}", rounded(step.loss, 4)));
         ControlFlow::Continue(())
     }
 
@@ -62,10 +62,11 @@ impl Drop for Progress {
 fn line(epoch: &Epoch) -> String {
     let mut line = format!("epoch {:3}", epoch.epoch);
     for (name, value) in epoch.names.iter().zip(&epoch.train) {
-        line += &format!("  {name} {value:.4}");
+        line += &format!("  {name} {}", rounded(*value, 4));
     }
     for (position, (name, estimate)) in epoch.names.iter().zip(&epoch.validation).enumerate() {
-        line += &format!("{}  {name} {:.4}", if position == 0 { "  | validation" } else { "" }, estimate.value);
+        let value = rounded(estimate.value, 4);
+        line += &format!("{}  {name} {value}", if position == 0 { "  | validation" } else { "" });
     }
     line
 }

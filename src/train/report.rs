@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::history::History;
-use crate::risk::Estimate;
+use crate::{numbers::rounded, risk::Estimate};
 
 /// Why a training ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +53,7 @@ impl fmt::Display for Report {
             None => writeln!(f, "{n_epochs} epochs")?,
         }
         for Summary { name, training, held_out, generalization } in &self.measures {
-            write!(f, "{name}: training {training:.4}")?;
+            write!(f, "{name}: training {}", rounded(*training, 4))?;
             if let (Some(held_out), Some(generalization)) = (held_out, generalization) {
                 write!(f, ", held out {held_out}, generalization error {generalization}")?;
             }

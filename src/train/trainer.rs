@@ -3,14 +3,15 @@
 
 use std::collections::HashSet;
 
-use super::{Measured, Metric, TrainError, metric::Kind, training::Training};
+use super::{Measured, Metric, TrainError, inputs, metric::Kind, training::Training};
 use crate::{
     compile::Options,
     data::{Batch, Dataset, Target},
     graph::{Element, Expr, Value},
+    names,
     optim::Optimizer,
     parameters::Parameters,
-    program::{Outputs, Program, TrainingStep},
+    program::{Outputs, Program, RunError, TrainingStep},
     risk::{self, Estimate, Tally},
 };
 
@@ -80,7 +81,8 @@ impl Trainer {
     ///
     /// # Errors
     /// The graph does not compile, the losses or a metric are not one number for each example, or two metrics have one
-    /// name.
+    /// name. The graph has no input of one of the names, has it of a type that a dataset's rows (f32 of two axes) or labels
+    /// (i64 or f32 of one) do not have, or the loss or a metric needs a third input.
     pub fn new<'g>(
         inputs: [&str; 2],
         objective: impl Into<Objective<'g>>,
@@ -94,7 +96,7 @@ impl Trainer {
     /// # Errors
     /// As for [`Trainer::new`].
     pub fn with_options<'g>(
-        inputs: [&str; 2],
+        names: [&str; 2],
         objective: impl Into<Objective<'g>>,
         metrics: impl IntoIterator<Item = Metric<'g>>,
         options: &Options,
@@ -106,10 +108,12 @@ impl Trainer {
         check(&all)?;
         let named: Vec<(String, Expr<'g>)> = all.iter().map(|metric| (label(&metric.name), metric.of_each)).collect();
         let loss = penalty.map_or(losses.mean(), |penalty| losses.mean() + penalty);
+        let step = g.compile_training_with(loss, named.clone(), options)?;
+        inputs::check(names, &step.runner.signature.inputs)?;
         Ok(Trainer {
-            step: g.compile_training_with(loss, named.clone(), options)?,
+            step,
             evaluation: g.compile_with(named, options)?,
-            inputs: inputs.map(str::to_owned),
+            inputs: names.map(str::to_owned),
             measures: all.into_iter().map(|metric| (metric.name, metric.kind)).collect(),
         })
     }
@@ -168,10 +172,14 @@ impl Trainer {
             return Err(TrainError::Empty { purpose: "measure" });
         }
         let mut tallies = vec![Tally::default(); self.measures.len()];
-        for Batch { x, y } in dataset.batches_in_order(MEASURED_AT_ONCE)? {
-            let [name_of_x, name_of_y] = &self.inputs;
-            let fed = [(name_of_x.as_str(), (&x).into()), (name_of_y.as_str(), (&y).into())];
-            let out = self.evaluation.run(parameters, fed)?;
+        let mut first = 0;
+        for batch in dataset.batches_in_order(MEASURED_AT_ONCE)? {
+            let rows: Vec<usize> = (first..first + batch.y.len()).collect();
+            first += rows.len();
+            let out = match self.measure(parameters, &batch) {
+                Ok(out) => out,
+                Err(error) => return Err(self.blame(error, "measure", parameters, (dataset, &rows))),
+            };
             for ((name, _), tally) in self.measures.iter().zip(&mut tallies) {
                 tally.extend(numbers(&out, name));
             }
@@ -179,10 +187,41 @@ impl Trainer {
         Ok(tallies)
     }
 
+    fn measure<T: Element>(&mut self, parameters: &Parameters, batch: &Batch<T>) -> Result<Outputs, RunError> {
+        let [name_of_x, name_of_y] = &self.inputs;
+        let fed = [(name_of_x.as_str(), (&batch.x).into()), (name_of_y.as_str(), (&batch.y).into())];
+        self.evaluation.run(parameters, fed)
+    }
+
+    /// The error of some rows that did not run together: that of the first that does not run alone, if there is one.
+    pub(super) fn blame<T: Target + Element>(
+        &mut self,
+        error: RunError,
+        purpose: &'static str,
+        parameters: &Parameters,
+        (dataset, rows): (&Dataset<T>, &[usize]),
+    ) -> TrainError {
+        // Other errors are of what is fed as a whole.
+        if !matches!(error, RunError::Node { .. }) {
+            return error.into();
+        }
+        for row in rows {
+            let alone = dataset.select(&[*row]);
+            let batch = Batch { x: alone.x().to_owned(), y: alone.y().to_owned() };
+            if let Err(source @ RunError::Node { .. }) = self.measure(parameters, &batch) {
+                return TrainError::Example { epoch: None, purpose, row: *row, source };
+            }
+        }
+        error.into()
+    }
+
     /// Which number of the measures has that name.
     pub(super) fn position(&self, name: &str) -> Result<usize, TrainError> {
         let position = self.names().position(|found| found == name);
-        position.ok_or_else(|| TrainError::UnknownMetric { name: name.to_owned() })
+        position.ok_or_else(|| TrainError::UnknownMetric {
+            name: name.to_owned(),
+            nearest: names::nearest(name, self.names()),
+        })
     }
 }
 

@@ -14,7 +14,8 @@ use crate::{
     graph::Element,
     optim::Optimizer,
     parameters::{Gradients, Parameters},
-    risk::{Estimate, generalization_error},
+    program::RunError,
+    risk::{Estimate, expect_level, generalization_error},
 };
 
 /// A training that is about to begin: what it moves, what it validates on, and who watches.
@@ -54,8 +55,8 @@ impl<T: Target + Element> Training<'_, T> {
     /// optimizer and `fit` give the same parameters bit for bit, on any number of threads.
     ///
     /// # Errors
-    /// [`TrainError::NonFinite`] at the first loss that is no number, with the operation that made it; a batch that does not
-    /// run; a hyperparameter out of its range; a checkpoint that is not readable, or of another training. The step at
+    /// [`TrainError::NonFinite`] at the first loss that is no number, with the operation that made it;
+    /// [`TrainError::Example`] with the row of the first example that does not run; a hyperparameter out of its range; a checkpoint that is not readable, or of another training. The step at
     /// which it happened is not taken.
     pub fn fit(mut self, train: &Dataset<T>, fit: &Fit) -> Result<Report, TrainError> {
         self.expect_sense(train, fit)?;
@@ -91,6 +92,14 @@ impl<T: Target + Element> Training<'_, T> {
             if self.validation.is_none() {
                 return Err(TrainError::NoValidation);
             }
+            if !patience.least_gain.is_finite() {
+                return Err(TrainError::LeastGain { found: patience.least_gain });
+            }
+        }
+        if self.validation.is_some() {
+            // All measures have one level, which would be missed only after an epoch.
+            let name = || self.trainer.names().next().unwrap_or_default().to_owned();
+            expect_level(fit.level).map_err(|source| TrainError::Risk { name: name(), source })?;
         }
         Ok(())
     }
@@ -141,7 +150,10 @@ impl<T: Target + Element> Training<'_, T> {
         let mut gradients = Gradients::zeros(self.parameters.layout().clone());
         while batches.len() > 0 {
             let group = batches.by_ref().take(fit.accumulate);
-            let loss = self.step(group, fit, state, &mut gradients)?;
+            let loss = match self.step(group, fit, state, &mut gradients) {
+                Err(TrainError::Run(error)) => return Err(self.blame(error, train, fit, state)),
+                done => done?,
+            };
             let batch = [(state.batch as usize).div_ceil(fit.accumulate), n_batches.div_ceil(fit.accumulate)];
             let step = Step { epoch: state.epoch + 1, step: state.step, batch, loss };
             // An epoch's end is written after its validation.
@@ -154,6 +166,18 @@ impl<T: Target + Element> Training<'_, T> {
             }
         }
         Ok(ControlFlow::Continue(()))
+    }
+
+    /// The error of a step that was not taken, with the row that it comes from.
+    fn blame(&mut self, error: RunError, train: &Dataset<T>, fit: &Fit, state: &State) -> TrainError {
+        let epoch = match train.batches_of_epoch(fit.batch_size, fit.seed, state.epoch) {
+            Ok(epoch) => epoch,
+            Err(error) => return error.into(),
+        };
+        let first = (state.batch as usize).saturating_mul(fit.batch_size).min(epoch.rows().len());
+        let rows = &epoch.rows()[first..];
+        let rows = &rows[..rows.len().min(fit.accumulate.saturating_mul(fit.batch_size))];
+        self.trainer.blame(error, "train", self.parameters, (train, rows)).in_epoch(state.epoch + 1)
     }
 
     /// One step: the gradient over some batches, as if they were one.
@@ -204,7 +228,10 @@ impl<T: Target + Element> Training<'_, T> {
     /// Measures, remembers and tells what an epoch came to.
     fn finish_epoch(&mut self, fit: &Fit, state: &mut State) -> Result<ControlFlow<()>, TrainError> {
         let validation = match self.validation {
-            Some(validation) => self.trainer.evaluate(self.parameters, validation, fit.level)?,
+            Some(validation) => {
+                let measured = self.trainer.evaluate(self.parameters, validation, fit.level);
+                measured.map_err(|error| error.in_epoch(state.epoch + 1))?
+            }
             None => Vec::new(),
         };
         let epoch = Epoch {

@@ -8,6 +8,7 @@ use std::{
 use thiserror::Error;
 
 use super::{chart::Chart, draw};
+use crate::{io::replace, numbers::short};
 
 /// Pixels of one chart.
 const CHART: [u32; 2] = [560, 400];
@@ -52,7 +53,7 @@ pub enum FigureError {
         found: usize,
     },
     /// An axis that does not go from less to more.
-    #[error("the axis {label:?} of the chart {title:?} cannot go from {low} to {high}")]
+    #[error("the axis {label:?} of the chart {title:?} cannot go from {} to {}", short(*low), short(*high))]
     Range {
         /// The chart.
         title: String,
@@ -90,7 +91,7 @@ impl Figure {
         draw::svg(&self.charts, [rows, columns], [CHART[0] * columns as u32, CHART[1] * rows as u32])
     }
 
-    /// Writes the picture into a file; folders on the way to it are made.
+    /// Writes the picture into a file; folders on the way to it are made, and a file of that name is replaced at once.
     ///
     /// # Errors
     /// A chart cannot be drawn, or the file cannot be written.
@@ -99,7 +100,7 @@ impl Figure {
         let svg = self.to_svg()?;
         let folder = path.parent().map_or(Ok(()), fs::create_dir_all);
         folder
-            .and_then(|()| fs::write(path, svg))
+            .and_then(|()| replace(path, |file| file.write_all(svg.as_bytes())))
             .map_err(|source| FigureError::Write { path: path.to_owned(), source })
     }
 }

@@ -115,7 +115,7 @@ fn is_looked_at() -> bool {
 }
 
 /// How many times `work` asks for memory.
-fn count(work: impl FnOnce()) -> usize {
+pub(crate) fn count(work: impl FnOnce()) -> usize {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     N_ALLOCATIONS.store(0, Ordering::SeqCst);

@@ -41,7 +41,7 @@ fn the_first_operation_that_makes_one_is_named() {
         (x.sqrt().exp() * 2.0, "`sqrt` (node %1) at checked.rs:L:C makes NaN of finite numbers, at [1, 0]"),
         (
             (1e200 * x).square().sum().tanh(),
-            "`mul` (node %3) at checked.rs:L:C makes inf of finite numbers, at [0, 0] and 2 more",
+            "`square` (in it `mul`, node %3) at checked.rs:L:C makes inf of finite numbers, at [0, 0] and 2 more",
         ),
         ((1e308 + x.abs()).sum(), "`sum` (node %4) at checked.rs:L:C makes inf of finite numbers, at []"),
     ];

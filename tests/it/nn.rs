@@ -6,7 +6,8 @@ use pullback::{
     Correction, DType, Expr, Graph, Parameters, Pool, Value,
     check::prove_expression,
     nn::{
-        cross_entropy, cross_entropy_with_probabilities, hinge_loss, layer_norm, linear, logistic_loss, squared_error,
+        cross_entropy, cross_entropy_with_probabilities, hinge_loss, layer_norm, layer_norm_with, linear,
+        logistic_loss, squared_error,
     },
     ops::Smoothness,
 };
@@ -340,5 +341,38 @@ fn losses_by_hand() {
         let found = out.scalar::<f64>("result").expect("a scalar");
         // One place of each of a few functions.
         assert!((found - expected).abs() < 1e-15, "case {position}: {found}");
+    }
+}
+
+/// Every number that a composite is given by the user and writes into the graph.
+#[test]
+fn every_number_of_an_activation_is_finite_in_its_dtype_or_a_mistake() {
+    type Apply = for<'g> fn(Expr<'g>, f64) -> Expr<'g>;
+    let applies: [(&str, Apply); 4] = [
+        ("leaky_relu", |x, slope| x.leaky_relu(slope)),
+        ("elu", |x, alpha| x.elu(alpha)),
+        ("clamp", |x, low| x.clamp(low, low)),
+        ("layer_norm", |x, epsilon| layer_norm_with(x, "norm", epsilon)),
+    ];
+    let odd = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, f64::MAX, -f64::MAX, 1e39];
+    for (name, apply) in &applies[..2] {
+        for odd in odd {
+            let g = Graph::new();
+            let (single, double) = (g.input("x", (2, 3)), g.input_of::<f64>("y", (2, 3)));
+            assert!(apply(single, odd).is_poisoned(), "{name} of {odd:e} in f32");
+            assert_eq!(apply(double, odd).is_poisoned(), !odd.is_finite(), "{name} of {odd:e} in f64");
+            let told = g.check().expect_err("at least one mistake").0;
+            assert!(told.iter().all(|told| told.operation == *name), "{told:?}");
+        }
+    }
+    for odd in [0.0, -1.0, 1e-50].into_iter().chain(odd) {
+        let g = Graph::new();
+        assert!(applies[3].1(g.input("x", (2, 3)), odd).is_poisoned(), "epsilon {odd:e} in f32");
+    }
+    let g = Graph::new();
+    assert!(applies[2].1(g.input("x", (2, 3)), f64::NAN).is_poisoned());
+    for (name, apply) in applies {
+        let g = Graph::new();
+        assert!(!apply(g.input_of::<f64>("x", (2, 3)), 1e-50).is_poisoned(), "{name}");
     }
 }

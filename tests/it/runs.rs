@@ -40,7 +40,7 @@ fn every_wrong_feed_is_named() {
         (refusal([("x", (&x).into()), ("x", (&x).into())]), r#"input "x" is fed twice"#),
         (
             refusal([("x", (&double).into()), ("label", (&label).into())]),
-            r#""x" is f32 (declared at runs.rs:L:C), found f64"#,
+            r#""x" is f32 (declared at runs.rs:L:C), found f64; declare it by `input_of::<f64>`, or feed `array.mapv(|x| x as f32)`"#,
         ),
         (
             refusal([("x", (&wide).into()), ("label", (&label).into())]),
@@ -65,9 +65,10 @@ fn a_label_out_of_range_names_the_operation_and_its_line() {
     let (mut program, parameters) = classifier();
     let (x, label) = (Array2::<f32>::zeros((2, 2)), ndarray::arr1(&[0i64, 3]));
     let error = program.run(&parameters, [("x", (&x).into()), ("label", (&label).into())]).unwrap_err();
-    assert!(matches!(error, RunError::Node { operation: "gather", .. }), "{error}");
+    assert!(matches!(error, RunError::Node { call: "cross_entropy", operation: "gather", .. }), "{error}");
     let text = normal(&error.to_string());
-    assert!(text.ends_with("at runs.rs:L:C: index 3 is out of range for axis 1 of size 3"), "{text}");
+    assert!(text.starts_with("`cross_entropy` (in it `gather`, node %"), "{text}");
+    assert!(text.ends_with(") at runs.rs:L:C: index 3 is out of range for axis 1 of size 3"), "{text}");
     // The program is as good as before.
     let label = ndarray::arr1(&[0i64, 2]);
     assert!(program.run(&parameters, [("x", (&x).into()), ("label", (&label).into())]).is_ok());

@@ -322,3 +322,105 @@ fn mistakes_are_told_before_anything_runs() {
     assert!(matches!(fit(&Fit::new(1, 8).patience(unknown), &data), Err(TrainError::UnknownMetric { .. })));
     assert!(matches!(fit(&Fit::new(1, 900).clip_norm(f64::NAN), &data), Err(TrainError::Parameters(_))));
 }
+
+/// Each slip with the name of an input, and each type that no dataset has.
+#[test]
+fn inputs_that_a_dataset_cannot_feed_are_told_at_construction() {
+    let g = Graph::new();
+    let (x, label) = (g.input("x", ("batch", 64)), g.input_of::<i64>("label", ("batch",)));
+    let weight = g.input("weight", ("batch",));
+    let (wide, image) = (g.input_of::<f64>("wide", ("batch", 64)), g.input("image", ("batch", 1, 8, 8)));
+    let losses = cross_entropy(linear(x, "out", 10), label);
+    let told = |names: [&str; 2], losses: pullback::Expr<'_>| match Trainer::new(names, losses, []) {
+        Ok(_) => "nothing".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    let starts = |names, losses, expected: &str| {
+        let found = told(names, losses);
+        assert!(found.starts_with(expected), "{found}");
+    };
+    starts(["x", "lable"], losses, r#"no input is named "lable"; the nearest name is `label`"#);
+    starts(["rows", "label"], losses, r#"no input is named "rows""#);
+    starts(["x", "x"], losses, r#""x" cannot be both the rows and the labels"#);
+    starts(["label", "x"], losses, r#"input "label" (i64[batch], declared at tests/it/train.rs"#);
+    starts(["x", "label"], losses * weight, r#"input "weight" (f32[batch], declared at tests/it/train.rs"#);
+    for (name, of_each) in [("wide", wide.sum_over(-1)), ("image", image.sum_over([1, 2, 3]))] {
+        starts([name, "label"], of_each, &format!("input {name:?} ("));
+    }
+    // A loss without a use for the labels is fed them all the same.
+    assert_eq!(told(["x", "label"], linear(x, "again", 1).square().sum_over(-1)), "nothing");
+    let third = Metric::mean("weighted", losses * weight);
+    assert!(matches!(Trainer::new(["x", "label"], losses, [third]), Err(TrainError::ThirdInput { .. })));
+    let penalty = Objective::new(losses).penalty(weight.sum());
+    assert!(matches!(Trainer::new(["x", "label"], penalty, []), Err(TrainError::ThirdInput { .. })));
+}
+
+/// Wherever in the epoch the row comes, however many batches are a step, in training and in measuring.
+#[test]
+fn an_example_that_does_not_run_is_told_with_epoch_and_row() {
+    let good = digits().first(60);
+    for (row, label) in [(0, 10), (23, -1), (59, i64::MAX)] {
+        let mut labels = good.y().to_owned();
+        labels[row] = label;
+        let bad = Dataset::new(good.x().to_owned(), labels).expect("as many labels");
+        let expect = |error: TrainError, start: &str| {
+            let text = error.to_string();
+            assert!(text.starts_with(start), "{text}");
+            assert!(text.contains("`cross_entropy` (in it `gather`, node %"), "{text}");
+            assert!(text.contains("tests/it/train.rs") && text.contains(&format!("index {label} is out")), "{text}");
+        };
+        for (size, accumulate) in [(60, 1), (7, 1), (7, 3), (100, usize::MAX)] {
+            let (mut trainer, mut parameters) = network(&Options::default());
+            let fit = Fit::new(2, size).accumulate(accumulate);
+            let result = trainer.training(&mut parameters, &mut Sgd::new(0.1)).fit(&bad, &fit);
+            expect(
+                result.expect_err("a label is no class"),
+                &format!("epoch 1, row {row} (from 0) of the examples to train on: "),
+            );
+        }
+        let (mut trainer, mut parameters) = network(&Options::default());
+        let error = trainer.evaluate(&parameters, &bad, 0.95).expect_err("a label is no class");
+        expect(error, &format!("row {row} (from 0) of the examples to measure on: "));
+        let mut rule = Sgd::new(0.1);
+        let training = trainer.training(&mut parameters, &mut rule);
+        let error = training.validate(&bad).fit(&good, &Fit::new(2, 60)).expect_err("a label is no class");
+        expect(error, &format!("epoch 1, row {row} (from 0) of the examples to measure on: "));
+    }
+}
+
+#[test]
+fn numbers_that_would_be_missed_after_an_epoch_are_told_before_it() {
+    let (mut trainer, mut parameters) = network(&Options::default());
+    let (data, mut rule) = (digits().first(40), Sgd::new(0.1));
+    let before = bits(&parameters);
+    for odd in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, f64::MAX, 1e39, 0.0, 1.0] {
+        let training = trainer.training(&mut parameters, &mut rule).validate(&data);
+        let result = training.fit(&data, &Fit::new(1, 20).level(odd));
+        assert!(matches!(result, Err(TrainError::Risk { .. })), "{odd}: {result:?}");
+    }
+    for odd in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+        let patience = Patience::new(1).least_gain(odd);
+        let training = trainer.training(&mut parameters, &mut rule).validate(&data);
+        let result = training.fit(&data, &Fit::new(1, 20).patience(patience));
+        assert!(matches!(result, Err(TrainError::LeastGain { .. })), "{odd}: {result:?}");
+    }
+    assert_eq!(bits(&parameters), before);
+}
+
+/// A name in the list of the optimizer's arrays costs a copy of the parameters.
+#[test]
+fn a_checkpoint_that_names_an_array_again_and_again_is_refused() {
+    let (path, data) = (file("again"), digits().first(40));
+    let fit = |start: Checkpoint| Fit::new(1, 20).checkpoint(start);
+    let train = |fit: &Fit| {
+        let (mut trainer, mut parameters) = network(&Options::default());
+        trainer.training(&mut parameters, &mut adam()).fit(&data, fit).map(|_| ())
+    };
+    train(&fit(Checkpoint::new(&path))).expect("training goes well");
+    let mut arrays = Arrays::load(&path).expect("the file is whole");
+    arrays.note("optimizer arrays", "mean\n".repeat(1000));
+    arrays.save(&path).expect("the file can be written");
+    let result = train(&fit(Checkpoint::resume(&path)));
+    fs::remove_file(&path).expect("the file is there");
+    assert!(matches!(result, Err(TrainError::BadCheckpoint { .. })), "{result:?}");
+}

@@ -14,7 +14,7 @@ use crate::data::{DataError, Dataset};
 /// `x: [n, 2]`, `y: [n]`, labels 0 and 1
 ///
 /// # Errors
-/// The noise is negative or not finite.
+/// The noise is not from 0 to 10³⁶, or there is no memory for so many examples.
 ///
 /// # Source
 /// Pedregosa et al., *Scikit-learn*, 2011, `make_moons`.
@@ -30,14 +30,14 @@ use crate::data::{DataError, Dataset};
 pub fn two_moons(n: usize, noise: f64, seed: u64) -> Result<Dataset, DataError> {
     expect_length("the noise", noise)?;
     let mut normal = Normal::new(seed);
-    Ok(labelled(n, 2, |class, position| {
+    labelled(n, 2, |class, position| {
         let t = PI * position as f64 / n_of_class(n, 2, class).saturating_sub(1).max(1) as f64;
         let (x, y) = match class {
             0 => (libm::cos(t), libm::sin(t)),
             _ => (1.0 - libm::cos(t), 0.5 - libm::sin(t)),
         };
         [x + noise * normal.next(), y + noise * normal.next()]
-    }))
+    })
 }
 
 /// A circle of radius 1, which is class 0, and one of radius `ratio` within, class 1.
@@ -49,7 +49,7 @@ pub fn two_moons(n: usize, noise: f64, seed: u64) -> Result<Dataset, DataError> 
 /// `x: [n, 2]`, `y: [n]`, labels 0 and 1
 ///
 /// # Errors
-/// The ratio or the noise is negative or not finite.
+/// The ratio or the noise is not from 0 to 10³⁶, or there is no memory for so many examples.
 ///
 /// # Source
 /// Pedregosa et al., *Scikit-learn*, 2011, `make_circles`.
@@ -65,11 +65,11 @@ pub fn circles(n: usize, ratio: f64, noise: f64, seed: u64) -> Result<Dataset, D
     expect_length("the ratio of radii", ratio)?;
     expect_length("the noise", noise)?;
     let mut normal = Normal::new(seed);
-    Ok(labelled(n, 2, |class, position| {
+    labelled(n, 2, |class, position| {
         let t = TAU * position as f64 / n_of_class(n, 2, class) as f64;
         let radius = if class == 0 { 1.0 } else { ratio };
         [radius * libm::cos(t) + noise * normal.next(), radius * libm::sin(t) + noise * normal.next()]
-    }))
+    })
 }
 
 /// Spirals around the origin, one a class, each a turn and a half from there to radius 1.
@@ -81,7 +81,7 @@ pub fn circles(n: usize, ratio: f64, noise: f64, seed: u64) -> Result<Dataset, D
 /// `x: [n, 2]`, `y: [n]`, labels from 0 to n_arms − 1
 ///
 /// # Errors
-/// There is no arm, or the noise is negative or not finite.
+/// There is no arm, the noise is not from 0 to 10³⁶, or there is no memory for so many examples.
 ///
 /// # Source
 /// Lang and Witbrock, *Learning to tell two spirals apart*, 1988, with fewer turns.
@@ -96,9 +96,9 @@ pub fn spirals(n: usize, n_arms: usize, noise: f64, seed: u64) -> Result<Dataset
     expect_some("the number of arms", n_arms)?;
     expect_length("the noise", noise)?;
     let mut normal = Normal::new(seed);
-    Ok(labelled(n, n_arms, |class, position| {
+    labelled(n, n_arms, |class, position| {
         let radius = (position + 1) as f64 / n_of_class(n, n_arms, class) as f64;
         let angle = TAU * (1.5 * radius + class as f64 / n_arms as f64);
         [radius * libm::cos(angle) + noise * normal.next(), radius * libm::sin(angle) + noise * normal.next()]
-    }))
+    })
 }

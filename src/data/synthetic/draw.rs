@@ -28,15 +28,24 @@ impl Normal {
     }
 
     /// A vector of independent ones.
-    pub(super) fn vector(&mut self, n: usize) -> Vec<f64> {
-        (0..n).map(|_| self.next()).collect()
+    ///
+    /// # Errors
+    /// There is no memory for so many.
+    pub(super) fn vector(&mut self, n: usize) -> Result<Vec<f64>, DataError> {
+        let mut vector = room(1, n)?;
+        vector.extend((0..n).map(|_| self.next()));
+        Ok(vector)
     }
 
     /// A direction, each as likely as any other.
-    pub(super) fn direction(&mut self, n: usize) -> Vec<f64> {
-        let vector = self.vector(n);
+    ///
+    /// # Errors
+    /// As for [`Normal::vector`].
+    pub(super) fn direction(&mut self, n: usize) -> Result<Vec<f64>, DataError> {
+        let mut vector = self.vector(n)?;
         let norm = libm::sqrt(dot(&vector, &vector));
-        vector.into_iter().map(|x| x / norm).collect()
+        vector.iter_mut().for_each(|x| *x /= norm);
+        Ok(vector)
     }
 }
 
@@ -55,29 +64,57 @@ pub(super) fn labelled<const F: usize>(
     n: usize,
     n_classes: usize,
     mut row: impl FnMut(usize, usize) -> [f64; F],
-) -> Dataset {
-    let rows = (0..n).flat_map(|i| row(i % n_classes, i / n_classes)).map(|x| x as f32).collect();
-    let x = Array2::from_shape_vec((n, F), rows).expect("invariant: so many numbers for each row");
-    with_labels(x, n_classes)
+) -> Result<Dataset, DataError> {
+    let mut rows = room(n, F)?;
+    rows.extend((0..n).flat_map(|i| row(i % n_classes, i / n_classes)).map(|x| x as f32));
+    with_labels(rows, n, F, n_classes)
 }
 
-/// The dataset of those rows, with the labels going round.
-pub(super) fn with_labels(x: Array2<f32>, n_classes: usize) -> Dataset {
-    let y = (0..x.nrows()).map(|i| (i % n_classes) as i64).collect::<Array1<i64>>();
-    Dataset::new(x, y).expect("invariant: one label for each row")
+/// The dataset of `n` rows of `n_features` numbers, one after another, with the labels going round.
+///
+/// # Errors
+/// There is no memory for so many labels, or for the sizes of no rows.
+pub(super) fn with_labels(rows: Vec<f32>, n: usize, n_features: usize, n_classes: usize) -> Result<Dataset, DataError> {
+    let mut labels = room(n, 1)?;
+    labels.extend((0..n).map(|i| (i % n_classes) as i64));
+    Dataset::new(matrix(rows, n, n_features)?, Array1::from_vec(labels))
+}
+
+/// The matrix of those numbers, as many as its sizes say.
+///
+/// # Errors
+/// An empty one has another size that cannot be addressed.
+pub(super) fn matrix(numbers: Vec<f32>, n_rows: usize, n_columns: usize) -> Result<Array2<f32>, DataError> {
+    Array2::from_shape_vec((n_rows, n_columns), numbers).map_err(|_| DataError::Memory { n_rows, n_columns })
+}
+
+/// Memory for rows of so many numbers each.
+///
+/// # Errors
+/// There is none.
+pub(super) fn room<T>(n_rows: usize, n_columns: usize) -> Result<Vec<T>, DataError> {
+    let mut numbers = Vec::new();
+    let reserved = n_rows.checked_mul(n_columns).map(|n| numbers.try_reserve_exact(n));
+    match reserved {
+        Some(Ok(())) => Ok(numbers),
+        _ => Err(DataError::Memory { n_rows, n_columns }),
+    }
 }
 
 /// How many of `n` examples have that label.
 pub(super) fn n_of_class(n: usize, n_classes: usize, class: usize) -> usize {
-    (n + n_classes - 1 - class) / n_classes
+    n / n_classes + usize::from(class < n % n_classes)
 }
 
-/// Checks that a length, a deviation or the like is finite and not negative.
+/// What no length, deviation or the like may exceed: normal numbers times it, and sums of a few of these, are finite in f32.
+const MOST_LENGTH: f64 = 1e36;
+
+/// Checks that a length, a deviation or the like is neither negative nor too large for f32.
 pub(super) fn expect_length(what: &'static str, found: f64) -> Result<(), DataError> {
-    if found.is_finite() && found >= 0.0 {
+    if (0.0..=MOST_LENGTH).contains(&found) {
         return Ok(());
     }
-    Err(DataError::Parameter { what, expected: "finite and not negative", found })
+    Err(DataError::Parameter { what, expected: "from 0 to 1e36", found })
 }
 
 /// Checks that there is at least one of something.

@@ -1,9 +1,7 @@
 //! Two classes on the sides of a hyperplane: strictly, or on the whole. In: how many, of how many features, how far
 //! apart, a seed. Out: features and a label.
 
-use ndarray::Array2;
-
-use super::draw::{Normal, dot, expect_length, expect_some, with_labels};
+use super::draw::{Normal, dot, expect_length, expect_some, room, with_labels};
 use crate::data::{DataError, Dataset};
 
 /// Two classes that a hyperplane through the origin parts, with no example nearer to it than `margin`.
@@ -15,7 +13,7 @@ use crate::data::{DataError, Dataset};
 /// `x: [n, n_features]`, `y: [n]`, labels 0 and 1
 ///
 /// # Errors
-/// There is no feature, or the margin is negative or not finite.
+/// There is no feature, the margin is not from 0 to 10³⁶, or there is no memory for so many examples.
 ///
 /// # Source
 /// The set-up of Novikoff, *On convergence proofs for perceptrons*, 1962: a perceptron makes at most (max |x| / margin)²
@@ -42,7 +40,7 @@ pub fn separable(n: usize, n_features: usize, margin: f64, seed: u64) -> Result<
 /// `x: [n, n_features]`, `y: [n]`, labels 0 and 1
 ///
 /// # Errors
-/// There is no feature, or the distance is negative or not finite.
+/// There is no feature, the distance is not from 0 to 10³⁶, or there is no memory for so many examples.
 ///
 /// # Source
 /// Hastie, Tibshirani and Friedman, *The elements of statistical learning*, 2nd edition, 2009, section 4.3.
@@ -62,16 +60,14 @@ pub fn overlapping(n: usize, n_features: usize, distance: f64, seed: u64) -> Res
 fn sided(n: usize, n_features: usize, seed: u64, place: impl Fn(f64, f64) -> f64) -> Result<Dataset, DataError> {
     expect_some("the number of features", n_features)?;
     let mut normal = Normal::new(seed);
-    let direction = normal.direction(n_features);
-    let mut x = Array2::zeros((n, n_features));
-    for (position, mut row) in x.rows_mut().into_iter().enumerate() {
-        let start = normal.vector(n_features);
+    let direction = normal.direction(n_features)?;
+    let mut rows = room(n, n_features)?;
+    for position in 0..n {
+        let start = normal.vector(n_features)?;
         let along = dot(&direction, &start);
         let side = if position % 2 == 0 { -1.0 } else { 1.0 };
         let shift = place(side, along) - along;
-        for ((x, start), direction) in row.iter_mut().zip(start).zip(&direction) {
-            *x = (start + shift * direction) as f32;
-        }
+        rows.extend(start.into_iter().zip(&direction).map(|(start, direction)| (start + shift * direction) as f32));
     }
-    Ok(with_labels(x, 2))
+    with_labels(rows, n, n_features, 2)
 }

@@ -1,9 +1,9 @@
 //! Networks that make the targets which another is to find. In: widths and a seed. Out: a [`Teacher`], and examples with
 //! what it says of them. It does not learn.
 
-use ndarray::{Array1, Array2, ArrayView2, Axis};
+use ndarray::{Array1, Array2, ArrayView2};
 
-use super::draw::{Normal, dot, expect_length, expect_some};
+use super::draw::{Normal, dot, expect_length, expect_some, matrix, room};
 use crate::data::{DataError, Dataset};
 
 /// A network with random weights: hₖ = tanh(Wₖ·hₖ₋₁), and the last layer without the tanh.
@@ -20,7 +20,7 @@ use crate::data::{DataError, Dataset};
 /// use pullback::data::{Dataset, synthetic::Teacher};
 /// # fn main() -> Result<(), pullback::data::DataError> {
 /// let curve: Dataset<f32> = Teacher::new(&[3, 16, 1], 0)?.regression(100, 0.1, 1)?;
-/// let classes: Dataset = Teacher::new(&[3, 16, 4], 0)?.classification(100, 1);
+/// let classes: Dataset = Teacher::new(&[3, 16, 4], 0)?.classification(100, 1)?;
 /// assert_eq!((curve.x(), curve.len()), (classes.x(), 100));
 /// # Ok(())
 /// # }
@@ -39,7 +39,7 @@ impl Teacher {
     /// A network of those widths: features, hidden layers, outputs. With two widths it is linear.
     ///
     /// # Errors
-    /// There are fewer than two widths, or one is 0.
+    /// There are fewer than two widths, one is 0, or there is no memory for so many weights.
     pub fn new(widths: &[usize], seed: u64) -> Result<Teacher, DataError> {
         if widths.len() < 2 {
             let found = widths.len() as f64;
@@ -47,8 +47,8 @@ impl Teacher {
         }
         widths.iter().try_for_each(|width| expect_some("a width", *width))?;
         let mut normal = Normal::new(seed);
-        let layers = widths.windows(2).map(|pair| Layer::new(pair[0], pair[1], &mut normal)).collect();
-        Ok(Teacher { layers, n_features: widths[0] })
+        let layers = widths.windows(2).map(|pair| Layer::new(pair[0], pair[1], &mut normal));
+        Ok(Teacher { layers: layers.collect::<Result<_, _>>()?, n_features: widths[0] })
     }
 
     /// What it says of examples of yours.
@@ -57,14 +57,14 @@ impl Teacher {
     /// x: `[examples, features]` → `[examples, outputs]`
     ///
     /// # Errors
-    /// The examples have another number of features.
+    /// The examples have another number of features, or there is no memory for so many outputs.
     pub fn outputs(&self, x: ArrayView2<'_, f32>) -> Result<Array2<f32>, DataError> {
         let (expected, found) = (self.n_features, x.ncols());
         if found != expected {
             let what = "the number of features";
             return Err(DataError::Parameter { what, expected: "the teacher's first width", found: found as f64 });
         }
-        Ok(self.apply(x))
+        self.apply(x)
     }
 
     /// `n` normal examples; the target of each is the first output plus a normal number with deviation `noise`.
@@ -73,13 +73,13 @@ impl Teacher {
     /// `x: [n, features]`, `y: [n]`
     ///
     /// # Errors
-    /// The noise is negative or not finite.
+    /// The noise is not from 0 to 10³⁶, or there is no memory for so many examples.
     pub fn regression(&self, n: usize, noise: f64, seed: u64) -> Result<Dataset<f32>, DataError> {
         expect_length("the noise", noise)?;
         let mut normal = Normal::new(seed);
-        let x = self.examples(n, &mut normal);
-        let clean = self.apply(x.view()).index_axis_move(Axis(1), 0);
-        let y = clean.iter().map(|y| (f64::from(*y) + noise * normal.next()) as f32).collect();
+        let x = self.examples(n, &mut normal)?;
+        let clean = self.apply(x.view())?;
+        let y = clean.column(0).iter().map(|y| (f64::from(*y) + noise * normal.next()) as f32).collect();
         Dataset::new(x, y)
     }
 
@@ -88,19 +88,24 @@ impl Teacher {
     ///
     /// # Shapes
     /// `x: [n, features]`, `y: [n]`
-    pub fn classification(&self, n: usize, seed: u64) -> Dataset {
-        let x = self.examples(n, &mut Normal::new(seed));
-        let labels: Array1<i64> = self.apply(x.view()).rows().into_iter().map(|row| label(&row.to_vec())).collect();
-        Dataset::new(x, labels).expect("invariant: one label for each row")
+    ///
+    /// # Errors
+    /// There is no memory for so many examples.
+    pub fn classification(&self, n: usize, seed: u64) -> Result<Dataset, DataError> {
+        let x = self.examples(n, &mut Normal::new(seed))?;
+        let labels: Array1<i64> = self.apply(x.view())?.rows().into_iter().map(|row| label(&row.to_vec())).collect();
+        Dataset::new(x, labels)
     }
 
-    fn examples(&self, n: usize, normal: &mut Normal) -> Array2<f32> {
-        Array2::from_shape_simple_fn((n, self.n_features), || normal.next() as f32)
+    fn examples(&self, n: usize, normal: &mut Normal) -> Result<Array2<f32>, DataError> {
+        let mut numbers = room(n, self.n_features)?;
+        numbers.extend((0..n * self.n_features).map(|_| normal.next() as f32));
+        matrix(numbers, n, self.n_features)
     }
 
-    fn apply(&self, x: ArrayView2<'_, f32>) -> Array2<f32> {
+    fn apply(&self, x: ArrayView2<'_, f32>) -> Result<Array2<f32>, DataError> {
         let n_outputs = self.layers.last().map_or(0, |layer| layer.0.len());
-        let mut outputs = Vec::with_capacity(x.nrows() * n_outputs);
+        let mut outputs = room(x.nrows(), n_outputs)?;
         for row in x.rows() {
             let mut values: Vec<f64> = row.iter().map(|x| f64::from(*x)).collect();
             for (position, layer) in self.layers.iter().enumerate() {
@@ -111,15 +116,22 @@ impl Teacher {
             }
             outputs.extend(values.into_iter().map(|value| value as f32));
         }
-        Array2::from_shape_vec((x.nrows(), n_outputs), outputs).expect("invariant: so many outputs for each row")
+        matrix(outputs, x.nrows(), n_outputs)
     }
 }
 
 impl Layer {
-    fn new(n_inputs: usize, n_outputs: usize, normal: &mut Normal) -> Layer {
+    fn new(n_inputs: usize, n_outputs: usize, normal: &mut Normal) -> Result<Layer, DataError> {
         let scale = 1.0 / libm::sqrt(n_inputs as f64);
-        let row = |_| normal.vector(n_inputs).into_iter().map(|weight| weight * scale).collect();
-        Layer((0..n_outputs).map(row).collect())
+        // All weights are asked for at once, so that what does not fit is told before any is drawn.
+        drop(room::<f64>(n_outputs, n_inputs)?);
+        let mut rows = room(n_outputs, 1)?;
+        for _ in 0..n_outputs {
+            let mut row = normal.vector(n_inputs)?;
+            row.iter_mut().for_each(|weight| *weight *= scale);
+            rows.push(row);
+        }
+        Ok(Layer(rows))
     }
 
     fn apply(&self, inputs: &[f64]) -> Vec<f64> {

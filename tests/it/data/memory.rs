@@ -6,11 +6,16 @@ use std::{
 };
 
 use flate2::{Compression, read::GzEncoder};
-use pullback::data::{
-    DataError,
-    cifar::{self, Cifar},
-    csv::{self, Format},
-    idx, mnist, read_digits,
+use ndarray::ArrayD;
+use pullback::{
+    Value,
+    data::{
+        DataError,
+        cifar::{self, Cifar},
+        csv::{self, Format},
+        idx, mnist, read_digits,
+    },
+    io::Arrays,
 };
 
 use super::{bytes, fuzz::CONSTANT};
@@ -85,14 +90,50 @@ fn a_bomb_stops_where_its_header_says() {
     assert!(bomb.len() > 32_000 && n_taken.get() <= 32_770, "{} of {}", n_taken.get(), bomb.len());
 }
 
-/// The lines of digits do not say how many they are; there is a limit.
+/// The lines of digits do not say how many they are, nor the fields of a line: there are limits to both, so that what is held
+/// is bounded by what the format can mean, and not by what the bytes decompress to.
 #[test]
-fn a_bomb_of_digits_stops_at_its_limit() {
-    let mut bomb = Vec::new();
-    GzEncoder::new(io::repeat(b'1').take(64 << 20), Compression::best()).read_to_end(&mut bomb).unwrap();
-    let (result, held) = peak(|| read_digits(&bomb[..]));
-    assert!(matches!(result, Err(DataError::Read { line: 0, .. })), "{result:?}");
-    assert!(held <= (64 << 20) + CONSTANT, "{held}");
+fn every_bomb_of_digits_stops_at_a_limit_and_is_not_held() {
+    let digit = format!("{}9\n", "0,".repeat(64));
+    // What of it is repeated up to 17 MiB, how it ends, and how much may be held: with all the digits that fit, these.
+    let bombs = [
+        ("one long number", "1", "", CONSTANT),
+        ("one long row", "0,", "", CONSTANT),
+        ("empty fields", ",", "", CONSTANT),
+        ("an open quote", "\"", "", CONSTANT),
+        ("quoted lines", "\"\n", "", CONSTANT),
+        ("no digits", "\n", "", CONSTANT),
+        ("carriage returns", "\r", "", CONSTANT),
+        ("good digits", &digit, "", 32 << 20),
+        ("good digits and a bad one", &digit, "17", 32 << 20),
+    ];
+    for (what, text, end, most) in bombs {
+        let contents: Vec<u8> = text.bytes().cycle().take(17 << 20).chain(end.bytes()).collect();
+        let mut bomb = Vec::new();
+        GzEncoder::new(&contents[..], Compression::best()).read_to_end(&mut bomb).unwrap();
+        let (result, held) = peak(|| read_digits(&bomb[..]));
+        assert!(result.is_err(), "{what}");
+        assert!(held <= most, "{what}: {held} for {} bytes", bomb.len());
+    }
+}
+
+/// Names, shapes and texts of many arrays, and the arrays themselves.
+#[test]
+fn files_of_arrays_cost_a_multiple_of_their_size() {
+    let mut arrays = Arrays::new();
+    for position in 0..20_000 {
+        arrays.insert(format!("{position}"), Value::F32(ArrayD::zeros(vec![0])));
+    }
+    arrays.note("text", "\"\n".repeat(100_000));
+    let many = arrays.to_bytes().unwrap();
+    let mut one = Arrays::new();
+    one.insert("w", Value::Bool(ArrayD::from_elem(vec![1 << 20], true)));
+    for file in [many, one.to_bytes().unwrap()] {
+        let (read, held) = peak(|| Arrays::from_bytes("f", &file));
+        assert!(read.is_ok() && held <= 16 * file.len() + CONSTANT, "{held} of {}", file.len());
+        let (cut, held) = peak(|| Arrays::from_bytes("f", &file[..file.len() - 1]));
+        assert!(cut.is_err() && held <= 16 * file.len() + CONSTANT, "{held} of {}", file.len());
+    }
 }
 
 /// Members of gzip that hold nothing are gone through without depth and without being held.

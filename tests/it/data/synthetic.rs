@@ -14,7 +14,7 @@ fn all(n: usize, noise: f64, seed: u64) -> [Dataset; 6] {
         spirals(n, 3, noise, seed).unwrap(),
         separable(n, 3, noise, seed).unwrap(),
         overlapping(n, 3, noise, seed).unwrap(),
-        Teacher::new(&[3, 5, 3], seed).unwrap().classification(n, seed),
+        Teacher::new(&[3, 5, 3], seed).unwrap().classification(n, seed).unwrap(),
     ]
 }
 
@@ -146,11 +146,11 @@ fn a_teacher_says_what_its_examples_are() {
     assert_eq!(noisy.x(), clean.x());
     let deviation = ((&noisy.y() - &clean.y()).mapv(|x| x * x).sum() / 500.0).sqrt();
     assert!((deviation / 0.3 - 1.0).abs() < 3.0 / 1000f32.sqrt(), "{deviation}");
-    let signs = teacher.classification(500, 8);
+    let signs = teacher.classification(500, 8).unwrap();
     assert_eq!(signs.y(), clean.y().mapv(|y| i64::from(y > 0.0)));
 
     let choice = Teacher::new(&[4, 9, 5], 3).unwrap();
-    let labels = choice.classification(500, 8);
+    let labels = choice.classification(500, 8).unwrap();
     let outputs = choice.outputs(labels.x()).unwrap();
     for (row, label) in outputs.rows().into_iter().zip(labels.y()) {
         assert!(row.iter().all(|output| *output <= row[*label as usize]));
@@ -175,15 +175,75 @@ fn a_teacher_is_a_network_of_tanh() {
 #[test]
 fn parameters_out_of_range_are_refused() {
     let message = |result: Result<Dataset, pullback::data::DataError>| result.unwrap_err().to_string();
-    assert_eq!(message(two_moons(5, -0.1, 0)), "the noise is -0.1, but must be finite and not negative");
-    assert_eq!(message(circles(5, f64::NAN, 0.0, 0)), "the ratio of radii is NaN, but must be finite and not negative");
-    assert_eq!(message(circles(5, 0.5, f64::INFINITY, 0)), "the noise is inf, but must be finite and not negative");
+    assert_eq!(message(two_moons(5, -0.1, 0)), "the noise is -0.1, but must be from 0 to 1e36");
+    assert_eq!(message(circles(5, f64::NAN, 0.0, 0)), "the ratio of radii is NaN, but must be from 0 to 1e36");
+    assert_eq!(message(circles(5, 0.5, f64::INFINITY, 0)), "the noise is inf, but must be from 0 to 1e36");
     assert_eq!(message(spirals(5, 0, 0.0, 0)), "the number of arms is 0, but must be at least 1");
     assert_eq!(message(separable(5, 0, 0.0, 0)), "the number of features is 0, but must be at least 1");
-    assert_eq!(message(overlapping(5, 2, -1.0, 0)), "the distance is -1, but must be finite and not negative");
+    assert_eq!(message(overlapping(5, 2, -1.0, 0)), "the distance is -1, but must be from 0 to 1e36");
     let teacher = |widths: &[usize]| Teacher::new(widths, 0).unwrap_err().to_string();
     assert_eq!(teacher(&[3]), "the number of widths is 1, but must be at least 2");
     assert_eq!(teacher(&[3, 0, 1]), "a width is 0, but must be at least 1");
     let error = Teacher::new(&[3, 1], 0).unwrap().outputs(Array2::zeros((1, 2)).view()).unwrap_err();
     assert_eq!(error.to_string(), "the number of features is 2, but must be the teacher's first width");
+}
+
+/// The numbers that a parameter of any constructor is tried with.
+const ODD: [f64; 8] = [0.0, -1.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, f64::MAX, 1e39, 1e36];
+
+/// An error or finite numbers.
+fn expect_sense(what: &str, drawn: Result<Dataset<impl pullback::data::Target>, pullback::data::DataError>) {
+    if let Ok(drawn) = drawn {
+        assert!(drawn.x().iter().all(|x| x.is_finite()) && drawn.y().iter().all(|y| y.is_finite()), "{what}");
+    }
+}
+
+#[test]
+fn every_constructor_gives_finite_numbers_or_an_error_for_any_number() {
+    let teacher = Teacher::new(&[3, 2], 0).unwrap();
+    for odd in ODD {
+        let all = [
+            ("two moons", two_moons(20, odd, 0)),
+            ("ratio of circles", circles(20, odd, 0.1, 0)),
+            ("noise of circles", circles(20, 0.5, odd, 0)),
+            ("spirals", spirals(20, 3, odd, 0)),
+            ("separable", separable(20, 3, odd, 0)),
+            ("overlapping", overlapping(20, 3, odd, 0)),
+        ];
+        for (what, drawn) in all {
+            assert_eq!(drawn.is_ok(), (0.0..=1e36).contains(&odd), "{what} of {odd}");
+            expect_sense(what, drawn);
+        }
+        expect_sense("regression", teacher.regression(20, odd, 0));
+    }
+}
+
+/// Counts that no memory can hold, and those that a size of 0 excuses in part.
+#[test]
+fn every_count_that_memory_cannot_hold_is_an_error() {
+    let teacher = Teacher::new(&[3, 2], 0).unwrap();
+    for many in [1 << 60, usize::MAX / 2, usize::MAX - 1, usize::MAX] {
+        let sets = [
+            two_moons(many, 0.1, 0),
+            circles(many, 0.5, 0.1, 0),
+            spirals(many, 3, 0.1, 0),
+            separable(many, 3, 0.1, 0),
+            separable(5, many, 0.1, 0),
+            separable(0, many, 0.1, 0),
+            overlapping(many, 3, 0.1, 0),
+            overlapping(5, many, 0.1, 0),
+            teacher.classification(many, 0),
+        ];
+        for set in sets {
+            assert!(matches!(set, Err(pullback::data::DataError::Memory { .. })), "{set:?}");
+        }
+        assert!(teacher.regression(many, 0.1, 0).is_err());
+        for widths in [&[many, 1][..], &[1, many], &[many, many], &[2, many, 2]] {
+            assert!(Teacher::new(widths, 0).is_err(), "{widths:?}");
+        }
+        // As many classes as one likes: few of them have examples.
+        let arms = spirals(5, many, 0.0, 0).unwrap();
+        assert_eq!(arms.y().to_vec(), [0, 1, 2, 3, 4]);
+        assert!(arms.x().iter().all(|x| x.is_finite()));
+    }
 }

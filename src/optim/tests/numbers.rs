@@ -1,0 +1,147 @@
+//! Every number that a rule or a schedule is made of, at the ends of what a number can be: an error, or finite parameters.
+
+use super::*;
+
+const ODD: [f64; 9] = [0.0, -0.0, -1.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, f64::MAX, 1e39, -1e39];
+
+const ODD_COUNTS: [u64; 4] = [0, 1, u64::MAX - 1, u64::MAX];
+
+type Make = fn(f64) -> Box<dyn Optimizer>;
+type MakeTogether = fn() -> Box<dyn Optimizer>;
+
+fn sgd(schedule: Schedule) -> Box<dyn Optimizer> {
+    Box::new(Sgd::new(schedule))
+}
+
+fn uniform(row: Row) -> Box<dyn Optimizer> {
+    Box::new(Uniform::new(row))
+}
+
+/// One for each number of each constructor.
+const HYPERPARAMETERS: &[(&str, Make)] = &[
+    ("sgd", |x| Box::new(Sgd::new(x))),
+    ("heavy ball: rate", |x| Box::new(HeavyBall::new(x, 0.9))),
+    ("heavy ball: momentum", |x| Box::new(HeavyBall::new(0.1, x))),
+    ("nesterov: rate", |x| Box::new(Nesterov::new(x, 0.9))),
+    ("nesterov: momentum", |x| Box::new(Nesterov::new(0.1, x))),
+    ("adagrad: rate", |x| Box::new(AdaGrad::new(x))),
+    ("adagrad: epsilon", |x| Box::new(AdaGrad::new(0.1).epsilon(x))),
+    ("rmsprop: rate", |x| Box::new(RmsProp::new(x))),
+    ("rmsprop: decay", |x| Box::new(RmsProp::new(0.1).decay(x))),
+    ("rmsprop: epsilon", |x| Box::new(RmsProp::new(0.1).epsilon(x))),
+    ("adam: rate", |x| Box::new(Adam::new(x))),
+    ("adam: beta1", |x| Box::new(Adam::new(0.1).beta1(x))),
+    ("adam: beta2", |x| Box::new(Adam::new(0.1).beta2(x))),
+    ("adam: epsilon", |x| Box::new(Adam::new(0.1).epsilon(x))),
+    ("adamw: rate", |x| Box::new(AdamW::new(x))),
+    ("adamw: decay", |x| Box::new(AdamW::new(0.1).decay(x))),
+    ("adamw: beta1", |x| Box::new(AdamW::new(0.1).beta1(x))),
+    ("adamw: beta2", |x| Box::new(AdamW::new(0.1).beta2(x))),
+    ("adamw: epsilon", |x| Box::new(AdamW::new(0.1).epsilon(x))),
+    ("signs", |x| Box::new(SignSgd::new(x))),
+    ("perturbed: rate", |x| Box::new(PerturbedSgd::new(x, 1))),
+    ("perturbed: radius", |x| Box::new(PerturbedSgd::new(0.1, 1).radius(x))),
+    ("row of sgd", |x| uniform(Row::sgd(x))),
+    ("row of the heavy ball: rate", |x| uniform(Row::heavy_ball(x, 0.9))),
+    ("row of the heavy ball: momentum", |x| uniform(Row::heavy_ball(0.1, x))),
+    ("row of adagrad", |x| uniform(Row::adagrad(x))),
+    ("row of adagrad: epsilon", |x| uniform(Row::adagrad(0.1).epsilon(x))),
+    ("row of rmsprop: rate", |x| uniform(Row::rms_prop(x, 0.9))),
+    ("row of rmsprop: decay", |x| uniform(Row::rms_prop(0.1, x))),
+    ("row of adam: rate", |x| uniform(Row::adam(x, 0.9, 0.99))),
+    ("row of adam: beta1", |x| uniform(Row::adam(0.1, x, 0.99))),
+    ("row of adam: beta2", |x| uniform(Row::adam(0.1, 0.9, x))),
+    ("constant", |x| sgd(Schedule::constant(x))),
+    ("inverse root", |x| sgd(Schedule::inverse_root(x, 10))),
+    ("stairs: rate", |x| sgd(Schedule::steps(x, 0.5, 1))),
+    ("stairs: factor", |x| sgd(Schedule::steps(0.1, x, 1))),
+    ("exponential: rate", |x| sgd(Schedule::exponential(x, 0.5))),
+    ("exponential: factor", |x| sgd(Schedule::exponential(0.1, x))),
+    ("cosine: first", |x| sgd(Schedule::cosine(x, 0.1, 5))),
+    ("cosine: last", |x| sgd(Schedule::cosine(0.1, x, 2))),
+    ("warmed up", |x| sgd(Schedule::constant(x).warm_up(3))),
+    ("a function", |x| sgd(Schedule::function(move |_| x))),
+];
+
+/// Numbers each in its range that together leave it.
+const TOGETHER: &[(&str, MakeTogether)] = &[
+    ("rate and decay", || Box::new(AdamW::new(1e30).decay(1e30))),
+    ("rate and the first correction", || Box::new(Adam::new(1e30).beta1(1.0 - 1e-12))),
+    ("rate and the first correction, decayed", || Box::new(AdamW::new(1e30).beta1(1.0 - 1e-12))),
+    ("growing rate", || sgd(Schedule::exponential(1.0, 1e20))),
+    ("rate after a small one", || {
+        uniform(Row::heavy_ball(Schedule::function(|step| [1e-30, 1e30, 1e30][step as usize]), 0.9))
+    }),
+];
+
+/// Three steps of it: how many were taken. All that they left is finite.
+fn steps(what: &str, rule: &mut dyn Optimizer) -> usize {
+    let mut parameters = start();
+    for (step, numbers) in GRADIENTS.into_iter().enumerate() {
+        let gradients = gradients_of(&parameters, numbers);
+        let before = (parameters.clone(), rule.state());
+        if rule.step(&mut parameters, &gradients).is_err() {
+            assert_eq!((parameters, rule.state()), before, "{what}");
+            return step;
+        }
+        let state = rule.state();
+        let buffers = state.iter().map(|(_, buffers)| buffers).chain([&*parameters]);
+        for buffers in buffers {
+            let is_finite = buffers.flat::<f32>().iter().all(|x| x.is_finite())
+                && buffers.flat::<f64>().iter().all(|x| x.is_finite());
+            assert!(is_finite, "{what}: {buffers:?} after step {step}");
+        }
+    }
+    GRADIENTS.len()
+}
+
+#[test]
+fn every_hyperparameter_gives_finite_parameters_or_an_error_for_any_number() {
+    for (what, make) in HYPERPARAMETERS {
+        for odd in ODD {
+            let n_steps = steps(&format!("{what} of {odd:e}"), &mut *make(odd));
+            let is_small = (0.0..1e39).contains(&odd);
+            assert!(is_small || n_steps == 0, "{what} of {odd:e} took {n_steps} steps");
+        }
+    }
+    for (what, make) in TOGETHER {
+        assert!(steps(what, &mut *make()) < GRADIENTS.len(), "{what}");
+    }
+}
+
+#[test]
+fn every_count_gives_finite_parameters_or_an_error() {
+    for count in ODD_COUNTS {
+        let schedules = [
+            (count > 0, Schedule::inverse_root(1.0, count)),
+            (count > 0, Schedule::steps(0.1, 0.5, count)),
+            (true, Schedule::cosine(0.1, 0.01, count)),
+            (true, Schedule::constant(0.1).warm_up(count)),
+        ];
+        for (is_taken, schedule) in schedules {
+            let what = format!("{schedule:?}");
+            assert!(schedule.at(count).is_finite() || !is_taken, "{what}");
+            assert_eq!(steps(&what, &mut *sgd(schedule)) > 0, is_taken, "{what}");
+        }
+        for row in [Row::adam(0.1, 0.9, 0.99), Row::heavy_ball(0.1, 0.9)] {
+            assert!(row.alpha(count).is_finite() && row.beta(count).is_finite());
+        }
+    }
+}
+
+/// A step count is a number of the formulas.
+#[test]
+fn no_rule_goes_on_from_more_steps_than_can_be_counted() {
+    for mut rule in every_rule() {
+        let state = rule.state();
+        for found in [u64::MAX, (1 << 53) + 1] {
+            let error = rule.restore(OptimizerState::new(
+                state.rule(),
+                found,
+                state.iter().map(|(name, array)| (name, array.clone())),
+            ));
+            assert_eq!(error, Err(OptimizerError::Steps { found }), "{}", state.rule());
+        }
+        assert_eq!(rule.state(), state);
+    }
+}

@@ -12,7 +12,7 @@ use crate::{
     graph::{Expr, Graph, IntoResults, NodeId, Op, Site},
     parameters::{Layout, ParameterSpec, Parameters},
     pool::available_threads,
-    program::{CompileError, Declaration, Engine, Program, Runner, Signature, TrainingStep},
+    program::{CompileError, Condition, Declaration, Engine, Program, Runner, Signature, TrainingStep},
     runtime::{Machine, Part},
     simplify::{Rewrites, Simplified, simplify},
 };
@@ -190,7 +190,7 @@ impl Graph {
         let mut names = HashSet::new();
         for (name, result) in results {
             if !std::ptr::eq(result.graph(), self) {
-                return Err(CompileError::ForeignOutput { name: name.clone() });
+                return Err(CompileError::ForeignOutput { name: name.clone(), site: result.site() });
             }
             if !names.insert(name) {
                 return Err(CompileError::DuplicateOutput { name: name.clone() });
@@ -211,7 +211,9 @@ impl Graph {
             is_needed: true,
         };
         let symbols = self.symbols(&needed, &inputs)?;
-        Ok(Signature { inputs, parameters, outputs: results.iter().map(output).collect(), symbols })
+        let outputs = results.iter().map(output).collect();
+        let conditions = needed.iter().filter_map(|id| Condition::of(self, *id)).collect();
+        Ok(Signature { inputs, parameters, outputs, symbols, conditions })
     }
 
     /// The symbols in the types of `needed`, if an input can tell each.

@@ -35,7 +35,7 @@ pub use graph::{
     Site, Triangle, Type, Value, ValueView, ValueViewMut,
 };
 pub use nn::Correction;
-pub use ops::{AllAxes, Convolve, Index, Padding, PerAxis, Pool};
+pub use ops::{AllAxes, Convolve, Index, Padding, PerAxis, Pool, range};
 pub use parameters::{Gradients, Parameters};
 pub use program::{
     Attached, CompileError, Outputs, Profile, Program, RunError, StepProfile, TrainingOutput, TrainingStep,

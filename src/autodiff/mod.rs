@@ -133,7 +133,7 @@ impl Graph {
                 return Err(*expr);
             }
             if !std::ptr::eq(expr.graph(), self) {
-                return Err(self.report(Mistake::ForeignGraph, &[y, *expr]));
+                return Err(self.report(Mistake::ForeignGraph, &[*expr]));
             }
             if !expr.dtype().is_float() {
                 return Err(self.report(Mistake::NoDerivative { found: expr.ty() }, &[*expr]));

@@ -60,6 +60,17 @@ pub(crate) trait Attribute: Sized {
 
     /// Reads what `write` wrote.
     fn read(key: &str, declared: &Declared<'_>, cursor: &mut Cursor<'_>) -> Result<Self, ParseError>;
+
+    /// A size, step or position in it that is of more than `most` in magnitude, if there is one.
+    fn excess(&self, most: u64) -> Option<String>;
+}
+
+fn excess_of_count(count: &usize, most: u64) -> Option<String> {
+    u64::try_from(*count).map_or(true, |count| count > most).then(|| count.to_string())
+}
+
+fn excess_of_dim(dim: &Dim, most: u64) -> Option<String> {
+    dim.exceeds(most).then(|| dim.to_string())
 }
 
 fn key(key: &str, cursor: &mut Cursor<'_>) -> Result<(), ParseError> {
@@ -68,8 +79,19 @@ fn key(key: &str, cursor: &mut Cursor<'_>) -> Result<(), ParseError> {
     if found { Ok(()) } else { start.expected(format_args!("`{key}=`")) }
 }
 
-/// The output's shape: stands in the node's type.
+/// Attributes that hold no size, step or position.
+macro_rules! without_excess {
+    () => {
+        fn excess(&self, _: u64) -> Option<String> {
+            None
+        }
+    };
+}
+
+/// The output's shape: stands in the node's type, which is checked for itself.
 impl Attribute for Shape {
+    without_excess!();
+
     fn write(&self, _: &str, _: &mut Writer) {}
 
     fn read(_: &str, declared: &Declared<'_>, _: &mut Cursor<'_>) -> Result<Self, ParseError> {
@@ -79,6 +101,8 @@ impl Attribute for Shape {
 
 /// The output's dtype: stands in the node's type.
 impl Attribute for DType {
+    without_excess!();
+
     fn write(&self, _: &str, _: &mut Writer) {}
 
     fn read(_: &str, declared: &Declared<'_>, _: &mut Cursor<'_>) -> Result<Self, ParseError> {
@@ -87,8 +111,12 @@ impl Attribute for DType {
 }
 
 macro_rules! number_attribute {
-    ($($type:ty = $read:ident),*) => {$(
+    ($($type:ty = $read:ident, $self:ident, $most:pat => $excess:expr;)*) => {$(
         impl Attribute for $type {
+            fn excess(&$self, $most: u64) -> Option<String> {
+                $excess
+            }
+
             fn write(&self, key: &str, writer: &mut Writer) {
                 writer.field(key, self);
             }
@@ -100,9 +128,17 @@ macro_rules! number_attribute {
         }
     )*};
 }
-number_attribute!(usize = count, i64 = number);
+number_attribute! {
+    usize = count, self, most => excess_of_count(self, most);
+    // An exponent: any will do.
+    i64 = number, self, _ => None;
+}
 
 impl Attribute for Dim {
+    fn excess(&self, most: u64) -> Option<String> {
+        excess_of_dim(self, most)
+    }
+
     fn write(&self, key: &str, writer: &mut Writer) {
         writer.field(key, self);
     }
@@ -114,6 +150,10 @@ impl Attribute for Dim {
 }
 
 impl Attribute for Axes {
+    fn excess(&self, most: u64) -> Option<String> {
+        self.iter().find_map(|count| excess_of_count(count, most))
+    }
+
     fn write(&self, key: &str, writer: &mut Writer) {
         writer.field(key, format_args!("{self:?}"));
     }
@@ -125,6 +165,10 @@ impl Attribute for Axes {
 }
 
 impl Attribute for Dims {
+    fn excess(&self, most: u64) -> Option<String> {
+        self.iter().find_map(|dim| excess_of_dim(dim, most))
+    }
+
     fn write(&self, key: &str, writer: &mut Writer) {
         writer.field(key, format_args!("{self:?}"));
     }
@@ -139,6 +183,8 @@ impl Attribute for Dims {
 macro_rules! kind_attribute {
     ($($type:ty),*) => {$(
         impl Attribute for $type {
+            without_excess!();
+
             fn write(&self, _: &str, _: &mut Writer) {}
 
             fn read(_: &str, declared: &Declared<'_>, cursor: &mut Cursor<'_>) -> Result<Self, ParseError> {
@@ -153,6 +199,8 @@ kind_attribute!(Reduction, Ranking, WindowReduction);
 macro_rules! choice_attribute {
     ($($type:ty),*) => {$(
         impl Attribute for $type {
+            without_excess!();
+
             fn write(&self, key: &str, writer: &mut Writer) {
                 writer.field(key, self.name());
             }
@@ -169,6 +217,8 @@ macro_rules! choice_attribute {
 choice_attribute!(Direction, Triangle, Orientation);
 
 impl Attribute for Name {
+    without_excess!();
+
     fn write(&self, _: &str, writer: &mut Writer) {
         writer.word(format_args!("{:?}", self.0));
     }
@@ -179,6 +229,8 @@ impl Attribute for Name {
 }
 
 impl Attribute for Initializer {
+    without_excess!();
+
     fn write(&self, key: &str, writer: &mut Writer) {
         match self {
             Initializer::Zeros => writer.field(key, "zeros"),
@@ -223,6 +275,8 @@ impl Attribute for Initializer {
 }
 
 impl Attribute for Literal {
+    without_excess!();
+
     fn write(&self, _: &str, writer: &mut Writer) {
         match self {
             Literal::Number(number) if writer.dtype == DType::Bool => writer.word(*number != 0.0),

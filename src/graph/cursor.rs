@@ -233,9 +233,9 @@ impl<'t> Cursor<'t> {
         Some(self.take_while(|c| c.is_ascii_digit())).filter(|digits| !digits.is_empty())
     }
 
-    /// A count, size or axis, below 2^32: no array has more, and shape rules may multiply two without overflow.
+    /// A count, size or axis; inference bounds it.
     pub(crate) fn count(&mut self) -> Result<usize, ParseError> {
-        self.number::<u32>().map(|number| number as usize)
+        self.number()
     }
 
     /// A quoted string with Rust's escapes `\"`, `\\`, `\n`, `\t`, `\r`, `\0`, `\'` and `\u{…}`.

@@ -115,11 +115,11 @@ pub enum Mistake {
         to: Shape,
     },
     /// The free axis of a reshape has no whole size.
-    #[error("no size of the free axis in {to} keeps the {} elements of {from}", .from.size())]
+    #[error("no size in place of −1 in {to} keeps the {} elements of {from}", .from.size())]
     FreeAxis {
         /// The operand's shape.
         from: Shape,
-        /// The shape asked for, without the free axis.
+        /// The shape asked for, −1 the free axis.
         to: Shape,
     },
     /// Two axes that must be of one size.
@@ -208,11 +208,12 @@ pub enum Mistake {
     },
     /// Channels that the groups do not divide, or kernels for another number of channels.
     #[error(
-        "{channels} input and {kernels} output channels do not fit a kernel for {kernel_channels} in {groups} groups"
+        "{} input and {kernels} output channels do not fit a kernel for {kernel_channels} in {groups} groups",
+        .input[1]
     )]
     Channels {
-        /// Input channels.
-        channels: Dim,
+        /// Shape of the input; its channels are axis 1.
+        input: Shape,
         /// Output channels.
         kernels: Dim,
         /// Input channels of a kernel.
@@ -250,8 +251,8 @@ pub enum Mistake {
         /// The dtype of the other operand.
         dtype: DType,
     },
-    /// Operands from two graphs.
-    #[error("the operands belong to different graphs")]
+    /// An operand of another graph than the others, or than the one that is asked.
+    #[error("an operand belongs to another graph")]
     ForeignGraph,
     /// A gradient of something that is not a scalar.
     #[error("a gradient is of a scalar, found {found}")]
@@ -276,6 +277,34 @@ pub enum Mistake {
     TooLarge {
         /// The shape.
         shape: Shape,
+    },
+    /// A size, step or position that is larger than any array has elements.
+    #[error("{what} must be at most {most}, found {found}")]
+    NumberTooLarge {
+        /// The attribute, or "a size".
+        what: &'static str,
+        /// The number, or the size with symbols that has it.
+        found: String,
+        /// The largest number that an operation takes.
+        most: u64,
+    },
+    /// A window, or a kernel, that has no place in its array.
+    #[error("axis {axis} has size {size} with its padding, and the window spans {window}")]
+    WindowTooLarge {
+        /// The axis.
+        axis: usize,
+        /// From the first element of the window to the last, dilation included.
+        window: Dim,
+        /// The size of the axis, spread and padded.
+        size: Dim,
+    },
+    /// Padding or dilation that makes an array almost all zeros.
+    #[error("padding and dilation make {positions} positions of {elements} elements")]
+    MostlyZeros {
+        /// Positions of the spread and padded array, or of its window.
+        positions: u64,
+        /// Elements that are read and written.
+        elements: u64,
     },
     /// A value outside the range that an operation takes.
     #[error("{what} must be {expected}, found {found}")]
@@ -334,72 +363,6 @@ pub enum EinsumProblem {
     RepeatedOutput(char),
 }
 
-impl Mistake {
-    /// What to do about it, where that is known from the mistake alone.
-    fn help(&self) -> Option<String> {
-        match self {
-            Mistake::NotBroadcastable { left, right } if left.rank() == right.rank() => {
-                Some("sizes must be equal or 1, axis by axis; `reshape`, `expand` or `transpose` one operand".into())
-            }
-            Mistake::NotBroadcastable { .. } => {
-                Some("axes are aligned at the end; add axes of size 1 with `expand` where they belong".into())
-            }
-            Mistake::DTypesDiffer { left, right } => Some(format!(
-                "convert one operand: `.cast(DType::{0:?})` on the {1} operand or `.cast(DType::{1:?})` on the {0} one",
-                left, right
-            )),
-            Mistake::NotBroadcastableTo { .. } => Some(
-                "axes are aligned at the end; only axes of size 1 stretch, and missing ones are added in front".into(),
-            ),
-            Mistake::UnsupportedDType { expected, found } => help_with_dtype(expected, *found).map(Into::into),
-            Mistake::BadAxes { axes, .. } if has_repetition(axes) => {
-                Some("name each axis once; negative axes count from the end".into())
-            }
-            Mistake::NotAPermutation { rank, .. } => Some(format!("name each of the {rank} axes once")),
-            Mistake::SizesDiffer { .. } => Some(
-                "these axes go together, so their sizes must be equal; `transpose` or `reshape` one operand".into(),
-            ),
-            Mistake::NoDerivative { .. } => {
-                Some("differentiate with respect to a float; a cast from an integer passes no derivative back".into())
-            }
-            Mistake::Symbolic { .. } => Some("give the axis a fixed size where it is declared".into()),
-            Mistake::AxisOutOfRange { rank: 0, .. } => Some("a scalar has no axes".into()),
-            Mistake::AxisOutOfRange { rank, .. } => Some(format!("axes are 0 to {}, or −{rank} to −1", rank - 1)),
-            Mistake::GradientOfArray { .. } => {
-                Some("reduce it with `sum` or `mean`, or use `vjp` with a cotangent of its shape".into())
-            }
-            Mistake::DuplicateName { first, .. } => {
-                Some(format!("it was taken at {first}; open a scope with `graph.scope(…)` or choose another name"))
-            }
-            Mistake::SymbolicStride { .. } => Some("give the axis a fixed size, or use a stride of 1".into()),
-            Mistake::Literal { dtype: DType::F32, .. } => {
-                Some("the greatest f32 is about 3.4e38: use an f64 operand, or `f64::INFINITY` if that is meant".into())
-            }
-            Mistake::Literal { .. } => Some("cast the operand to a float, or write an integer".into()),
-            Mistake::SymbolicParameter { .. } => Some("only inputs may have symbolic sizes".into()),
-            Mistake::EmptyReduction { .. } => Some("`sum` and `prod` of nothing are 0 and 1".into()),
-            _ => None,
-        }
-    }
-}
-
-/// How to come by what an operation expects, in the words of [`Mistake::UnsupportedDType`].
-fn help_with_dtype(expected: &str, found: DType) -> Option<&'static str> {
-    if expected == "i64 labels" && found.is_float() {
-        return Some("`.cast(DType::I64)` if these are classes; for probabilities `cross_entropy_with_probabilities`");
-    }
-    match expected {
-        _ if expected.contains("i64") => Some("convert it first, as with `.cast(DType::I64)`"),
-        _ if expected.contains("bool") => Some("compare it with something, as with `.not_equal(0)`"),
-        _ if !found.is_float() => Some("convert it first, as with `.cast(DType::F32)`"),
-        _ => None,
-    }
-}
-
-fn has_repetition(axes: &[usize]) -> bool {
-    (1..axes.len()).any(|position| axes[..position].contains(&axes[position]))
-}
-
 /// An operand of a mistaken operation: what it is and where it was made.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OperandNote {
@@ -433,10 +396,7 @@ impl fmt::Display for Diagnostic {
             let ty = note.ty.to_string();
             write!(f, "\n   | operand {position}: {ty:width$}  {} at {}", note.made_by, note.site)?;
         }
-        if let Some(help) = self.mistake.help() {
-            write!(f, "\n   = help: {help}")?;
-        }
-        Ok(())
+        write!(f, "\n   = help: {}", self.mistake.help())
     }
 }
 

@@ -21,7 +21,11 @@ pub type Bindings = BTreeMap<Arc<str>, i64>;
 /// The size of an axis: an integer, or a polynomial with integer coefficients in named symbols.
 ///
 /// Polynomials are kept sorted with like terms merged, so `2 * batch` and `batch + batch` are equal, hash alike and
-/// print alike. Coefficients saturate instead of overflowing.
+/// print alike.
+///
+/// A coefficient that leaves `i64` becomes the nearest end of its range and stays there whatever is added, taken away or
+/// multiplied (but by 0), so that it cannot come back as a wrong size: an operation whose sizes or attributes are as large
+/// is a mistake.
 ///
 /// # Example
 /// ```
@@ -124,22 +128,38 @@ impl Dim {
         names
     }
 
-    /// The value once its symbols are bound, or the name of a symbol that is not.
-    pub fn evaluate(&self, bindings: &Bindings) -> Result<i64, Arc<str>> {
+    /// The value once its symbols are bound.
+    ///
+    /// # Errors
+    /// The first symbol that is not bound, or this dim, if a term or the value is no `i64`.
+    pub fn evaluate(&self, bindings: &Bindings) -> Result<i64, Dim> {
         let terms = match &self.0 {
             Repr::Number(number) => return Ok(*number),
             Repr::Polynomial(terms) => terms,
         };
         let mut sum = 0i64;
         for term in terms.iter() {
-            let mut product = term.coefficient;
+            let mut product = Some(term.coefficient).filter(|coefficient| !is_lost(*coefficient));
             for (name, power) in &term.monomial.0 {
-                let value = bindings.get(name).ok_or_else(|| name.clone())?;
-                product = product.saturating_mul(value.saturating_pow(*power));
+                let value = bindings.get(name).ok_or_else(|| Dim::symbol(name.clone()))?;
+                product = product.and_then(|product| product.checked_mul(value.checked_pow(*power)?));
             }
-            sum = sum.saturating_add(product);
+            sum = product.and_then(|product| sum.checked_add(product)).ok_or_else(|| self.clone())?;
         }
         Ok(sum)
+    }
+
+    /// Whether a coefficient is of more than `most` in magnitude.
+    pub(crate) fn exceeds(&self, most: u64) -> bool {
+        match &self.0 {
+            Repr::Number(number) => number.unsigned_abs() > most,
+            Repr::Polynomial(terms) => terms.iter().any(|term| term.coefficient.unsigned_abs() > most),
+        }
+    }
+
+    /// Whether a coefficient left `i64`, so that nothing is known of it.
+    pub(crate) fn has_overflowed(&self) -> bool {
+        self.exceeds(i64::MAX.unsigned_abs() - 1)
     }
 
     /// The value of the one symbol in `bindings`' complement that makes this dim equal `size`: `2*batch = 64` gives
@@ -174,7 +194,7 @@ impl Dim {
         // The product of the factor and the leading term is the term taken out; the others are less than it.
         while let Some((monomial, coefficient)) = rest.pop_last() {
             let monomial = monomial.divided_by(&leading.monomial)?;
-            if coefficient.checked_rem(leading.coefficient)? != 0 {
+            if is_lost(coefficient) || coefficient.checked_rem(leading.coefficient)? != 0 {
                 return None;
             }
             let factor = coefficient / leading.coefficient;
@@ -197,10 +217,12 @@ impl Dim {
 
     /// ⌊self / divisor⌋, known if `divisor` divides every coefficient but the constant one.
     pub fn floor_div(&self, divisor: i64) -> Option<Dim> {
-        let terms = self.terms();
-        let constant: i64 = terms.iter().filter(|term| term.monomial.degree() == 0).map(|term| term.coefficient).sum();
-        let whole = (self.clone() - constant).divided_by(&Dim::from(divisor))?;
-        Some(whole + constant.checked_div_euclid(divisor)?)
+        let (constant, others): (Vec<Term>, Vec<Term>) =
+            self.terms().into_iter().partition(|term| term.monomial.degree() == 0);
+        let constant = constant.first().map_or(0, |term| term.coefficient);
+        let whole = Dim::from_terms(others).divided_by(&Dim::from(divisor))?;
+        let quotient = constant.checked_div_euclid(divisor)?;
+        Some(whole + if is_lost(constant) { constant } else { quotient })
     }
 
     fn terms(&self) -> SmallVec<[Term; 2]> {
@@ -215,7 +237,7 @@ impl Dim {
         let mut merged: BTreeMap<Reverse<Monomial>, i64> = BTreeMap::new();
         for term in terms {
             let coefficient = merged.entry(Reverse(term.monomial)).or_default();
-            *coefficient = coefficient.saturating_add(term.coefficient);
+            *coefficient = plus(*coefficient, term.coefficient);
         }
         merged.retain(|_, coefficient| *coefficient != 0);
         if merged.keys().all(|Reverse(monomial)| monomial.degree() == 0) {
@@ -231,7 +253,7 @@ impl<D: Into<Dim>> Add<D> for Dim {
     fn add(self, other: D) -> Dim {
         let other = other.into();
         match (&self.0, &other.0) {
-            (Repr::Number(left), Repr::Number(right)) => Dim(Repr::Number(left.saturating_add(*right))),
+            (Repr::Number(left), Repr::Number(right)) => Dim(Repr::Number(plus(*left, *right))),
             _ => Dim::from_terms(self.terms().into_iter().chain(other.terms())),
         }
     }
@@ -256,15 +278,37 @@ impl<D: Into<Dim>> Mul<D> for Dim {
     fn mul(self, other: D) -> Dim {
         let other = other.into();
         if let (Repr::Number(left), Repr::Number(right)) = (&self.0, &other.0) {
-            return Dim(Repr::Number(left.saturating_mul(*right)));
+            return Dim(Repr::Number(times(*left, *right)));
         }
         let (left, right) = (self.terms(), other.terms());
         Dim::from_terms(left.iter().flat_map(|a| {
             right.iter().map(|b| Term {
                 monomial: a.monomial.times(&b.monomial),
-                coefficient: a.coefficient.saturating_mul(b.coefficient),
+                coefficient: times(a.coefficient, b.coefficient),
             })
         }))
+    }
+}
+
+/// Whether a coefficient stands for one that is no `i64`: the ends of the range, which nothing finite comes back from.
+fn is_lost(coefficient: i64) -> bool {
+    coefficient == i64::MAX || coefficient == i64::MIN
+}
+
+fn plus(left: i64, right: i64) -> i64 {
+    match (is_lost(left), is_lost(right)) {
+        (true, _) => left,
+        (false, true) => right,
+        (false, false) => left.saturating_add(right),
+    }
+}
+
+fn times(left: i64, right: i64) -> i64 {
+    let is_finite = left == 0 || right == 0 || !(is_lost(left) || is_lost(right));
+    match (is_finite, (left < 0) == (right < 0)) {
+        (true, _) => left.saturating_mul(right),
+        (false, true) => i64::MAX,
+        (false, false) => i64::MIN,
     }
 }
 
@@ -415,6 +459,37 @@ mod tests {
         assert_eq!(batch().floor_div(2), None);
         assert_eq!(Dim::from(7).floor_div(2), Some(Dim::from(3)));
         assert_eq!(Dim::from(7).floor_div(0), None);
+    }
+
+    #[test]
+    fn what_leaves_the_range_never_comes_back() {
+        let lost = Dim::from(1i64 << 62) * 4;
+        for dim in [
+            lost.clone() - i64::MAX,
+            lost.clone() - lost.clone(),
+            Dim::from(usize::MAX) - i64::MAX,
+            -lost.clone() + i64::MAX,
+            lost.clone() * -3 + 1,
+            lost.clone().floor_div(7).unwrap(),
+            batch() * (1i64 << 62) * 4 - batch() * i64::MAX,
+            (batch() + lost.clone()) * 2 - 5,
+            (batch() + lost.clone()).floor_div(1).unwrap(),
+        ] {
+            assert!(dim.has_overflowed(), "{dim}");
+        }
+        assert_eq!(lost.clone() * Dim::from(0), Dim::from(0));
+        assert_eq!(lost.divided_by(&Dim::from(7)), None);
+    }
+
+    #[test]
+    fn a_value_beyond_the_range_is_an_error_and_cancels_nothing() {
+        let time = Dim::symbol("time");
+        let far = Bindings::from([("batch".into(), i64::MAX), ("time".into(), i64::MAX)]);
+        let difference = batch() * batch() - time.clone() * time;
+        assert_eq!(difference.evaluate(&far), Err(difference.clone()));
+        assert_eq!((batch() + 1).evaluate(&far), Err(batch() + 1));
+        assert_eq!((batch() - 1).evaluate(&far), Ok(i64::MAX - 1));
+        assert_eq!(difference.evaluate(&Bindings::from([("batch".into(), 3)])), Err(Dim::symbol("time")));
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod dim;
 mod dtype;
 mod expr;
 mod initializer;
+mod mend;
 mod needed;
 mod op;
 mod results;

@@ -336,6 +336,17 @@ macro_rules! operations {
                 }
             }
 
+            /// The name of an attribute that holds a size, step or position of more than `most` in magnitude, and that
+            /// number.
+            pub(crate) fn excess(&self, most: u64) -> Option<(&'static str, String)> {
+                match self {
+                    Op::Unary(_) | Op::Binary(_) | Op::Comparison(_) | Op::Connective(_) | Op::Predicate(_) => None,
+                    $(Op::$op($op { $($field),* }) => {
+                        None$(.or_else(|| Some((stringify!($field), $field.excess(most)?))))*
+                    })*
+                }
+            }
+
             /// Reads the primitive `name` with its attributes; `declared` is the type written for the node.
             pub(crate) fn read(declared: &Declared<'_>, cursor: &mut Cursor<'_>) -> Result<Op, ParseError> {
                 if let Some(op) = Op::elementwise_from_name(declared.operation) {

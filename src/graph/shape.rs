@@ -69,12 +69,12 @@ impl Shape {
 /// An array of more elements than this is refused wherever it is asked for.
 const MOST_ELEMENTS: u64 = 1 << 46;
 
-/// Whether memory cannot hold such an array, or, if a size is 0, one with the other sizes alone: derivatives and movements
-/// of an empty array make arrays of those, and strides are products of them.
+/// Whether memory cannot hold such an array. An empty one is refused for its other sizes as if it had elements: strides
+/// and counts of rows are made of them.
 pub(crate) fn has_too_many_elements(sizes: &[usize]) -> bool {
     let others = sizes.iter().filter(|size| **size > 0);
-    let product = others.fold(1u64, |product, size| product.saturating_mul(*size as u64));
-    product > MOST_ELEMENTS
+    let product = others.copied().try_fold(1u64, |product, size| product.checked_mul(size as u64));
+    product.is_none_or(|product| product > MOST_ELEMENTS)
 }
 
 impl Deref for Shape {

@@ -98,13 +98,27 @@ impl Graph {
 
 /// The type that a primitive gives for operands of these types.
 pub(crate) fn infer(op: &Op, operands: &[Type]) -> Result<Type, Mistake> {
+    if let Some((attribute, found)) = op.excess(LARGEST_NUMBER) {
+        return Err(Mistake::NumberTooLarge { what: attribute, found, most: LARGEST_NUMBER });
+    }
     let ty = each_operation!(op, rule => rule.infer(operands))?;
     check_sizes(&ty.shape)?;
     match ty.shape.as_numbers() {
         Some(sizes) if crate::graph::has_too_many_elements(&sizes) => Err(Mistake::TooLarge { shape: ty.shape }),
-        _ => Ok(ty),
+        Some(_) => Ok(ty),
+        None => match ty.shape.iter().find(|size| size.exceeds(LARGEST_NUMBER)) {
+            Some(size) => {
+                Err(Mistake::NumberTooLarge { what: "a size", found: size.to_string(), most: LARGEST_NUMBER })
+            }
+            None => Ok(ty),
+        },
     }
 }
+
+/// The largest size, step or position that an operation takes, and the largest coefficient in one with symbols: no array
+/// has more elements. What is computed of a few of them fits `i64`, and where many are multiplied, [`Dim`] stays at the
+/// end of its range, which is beyond this.
+pub(super) const LARGEST_NUMBER: u64 = 1 << 46;
 
 impl<'g> Expr<'g> {
     /// Opens the frame of a call: what is built or mistaken until the guard drops belongs to the caller's line.

@@ -3,7 +3,7 @@
 use ndarray::{ArrayD, Axis, concatenate};
 
 use super::{
-    axes::{IntoAxes, normalize},
+    axes::{IntoAxes, expect_axis, normalize},
     real::Real,
     rule::{Application, Evaluation, Fault, LinearMap, Linearization, Rule, expect_ascending, expect_operands},
     sample::{Sample, reals},
@@ -13,9 +13,7 @@ use crate::graph::{Axes, Concat, Dim, Dims, Expr, Mistake, Reverse, Slice, Type,
 impl Rule for Concat {
     fn infer(&self, operands: &[Type]) -> Result<Type, Mistake> {
         let first = operands.first().ok_or(Mistake::OperandCount { expected: 1, found: 0 })?;
-        if self.axis >= first.rank() {
-            return Err(Mistake::AxisOutOfRange { axis: self.axis as i64, rank: first.rank() });
-        }
+        expect_axis(self.axis, first.rank())?;
         for operand in operands {
             if operand.dtype != first.dtype {
                 return Err(Mistake::DTypesDiffer { left: first.dtype, right: operand.dtype });

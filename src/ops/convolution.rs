@@ -2,15 +2,17 @@
 //! often as one likes without leaving the vocabulary.
 
 use ndarray::{ArrayD, Dimension, IxDyn, indices};
+use smallvec::SmallVec;
 
 use super::{
+    apply::LARGEST_NUMBER,
     real::Real,
     rule::{Application, Evaluation, Fault, LinearMap, Linearization, Rule, expect_float, expect_operands},
     sample::{Sample, reals},
     slice::{dims, expect_count},
-    spatial::{Span, expect_positive, extent},
+    spatial::{Misfit, Span, Taps, Way, expect_fit, expect_positive, extent},
 };
-use crate::graph::{Axes, Convolution, Dim, Dims, Expr, Mistake, Reverse, Shape, Type, Value};
+use crate::graph::{Axes, Bindings, Convolution, Dim, Dims, Expr, Mistake, Reverse, Shape, Type, Value};
 
 impl Rule for Convolution {
     fn infer(&self, operands: &[Type]) -> Result<Type, Mistake> {
@@ -22,10 +24,17 @@ impl Rule for Convolution {
         expect_ranks(&x.shape, &kernel.shape)?;
         self.expect_attributes(x.rank() - 2)?;
         self.expect_channels(&x.shape, &kernel.shape)?;
-        let spatial: Result<Vec<Dim>, Mistake> =
-            (2..x.rank()).map(|axis| self.size(axis, &x.shape[axis], &kernel.shape[axis])).collect();
+        let spatial: Vec<Dim> =
+            (2..x.rank()).map(|axis| self.size(axis, &x.shape[axis], &kernel.shape[axis])).collect::<Result<_, _>>()?;
+        let numbers = |dims: &[Dim]| dims.iter().map(Dim::as_number).collect::<Option<Vec<i64>>>();
+        let sizes = |shape: &Shape| shape[2..].iter().cloned().collect::<Shape>().as_numbers();
+        if let (Some(low), Some(high), Some(x), Some(kernel)) =
+            (numbers(&self.low), numbers(&self.high), sizes(&x.shape), sizes(&kernel.shape))
+        {
+            self.fit(&x, &kernel, [&low, &high])?;
+        }
         let outer = [x.shape[0].clone(), kernel.shape[0].clone()];
-        Ok(Type::new(x.dtype, outer.into_iter().chain(spatial?).collect::<Shape>()))
+        Ok(Type::new(x.dtype, outer.into_iter().chain(spatial).collect::<Shape>()))
     }
 
     fn linearization(&self) -> Linearization<'_> {
@@ -122,7 +131,7 @@ impl Convolution {
             return Ok(());
         }
         Err(Mistake::Channels {
-            channels: x[1].clone(),
+            input: x.clone(),
             kernels: kernel[0].clone(),
             kernel_channels: kernel[1].clone(),
             groups: self.groups,
@@ -134,17 +143,38 @@ impl Convolution {
         let spatial = axis - 2;
         expect_some("a spatial size of the input", size)?;
         expect_some("a spatial size of the kernel", kernel_size)?;
-        let places = Span {
+        let span = Span {
             whole: extent(size, self.input_dilation[spatial]) + &self.low[spatial] + &self.high[spatial],
             window: extent(kernel_size, self.kernel_dilation[spatial]),
             stride: self.stride[spatial],
-        }
-        .places()?;
-        if places.as_number().is_some_and(|number| number < 0) {
-            return Err(Mistake::NegativeSize { axis, size: places });
-        }
-        expect_some("a spatial size of the output", &places)?;
-        Ok(places)
+        };
+        span.expect_room(axis)?;
+        span.places()
+    }
+
+    /// That the kernel has a place in the array; sizes and padding are those of the spatial axes.
+    fn fit(&self, x: &[usize], kernel: &[usize], [low, high]: [&[i64]; 2]) -> Result<(), Misfit> {
+        let way = |spatial: usize| Way {
+            axis: spatial + 2,
+            size: x[spatial],
+            spread: self.input_dilation[spatial],
+            taps: kernel[spatial],
+            dilation: self.kernel_dilation[spatial],
+            stride: self.stride[spatial],
+            low: low[spatial],
+            high: high[spatial],
+        };
+        expect_fit((0..x.len()).map(way), Taps::Data)
+    }
+
+    /// The same once symbols are numbers, for operands of these sizes.
+    pub(crate) fn expect_fit(&self, x: &[usize], kernel: &[usize], bindings: &Bindings) -> Result<(), Fault> {
+        let number = |dim: &Dim| match dim.evaluate(bindings).map_err(Fault::Size)? {
+            number if number.unsigned_abs() <= LARGEST_NUMBER => Ok(number),
+            _ => Err(Fault::Size(dim.clone())),
+        };
+        let numbers = |dims: &Dims| dims.iter().map(number).collect::<Result<SmallVec<[i64; 4]>, Fault>>();
+        Ok(self.fit(&x[2..], &kernel[2..], [&numbers(&self.low)?, &numbers(&self.high)?])?)
     }
 
     fn correlate<T: Real>(&self, x: &ArrayD<T>, kernel: &ArrayD<T>, low: &[i64], shape: &[usize]) -> ArrayD<T> {
@@ -156,7 +186,7 @@ impl Convolution {
                 let mut source = vec![place[0], first_channel + tap[0]];
                 source.extend((0..low.len()).map_while(|axis| {
                     let position = place[axis + 2] * self.stride[axis] + tap[axis + 1] * self.kernel_dilation[axis];
-                    self.element_at(axis, position as i64 - low[axis], x.shape()[axis + 2])
+                    self.element_at(axis, i64::try_from(position).ok()? - low[axis], x.shape()[axis + 2])
                 }));
                 if source.len() < x.ndim() {
                     continue;
@@ -353,13 +383,14 @@ mod tests {
             };
             convolution.infer(&[Type::new(DType::F64, [1, 1, x]), Type::new(DType::F64, [1, 1, kernel])])
         };
-        for (low, x, kernel, expected) in [
-            (0, 2, 3, "a spatial size of the output"),
-            (3, 0, 3, "a spatial size of the input"),
-            (0, 2, 0, "a spatial size of the kernel"),
-        ] {
+        for (low, x, kernel, expected) in
+            [(3, 0, 3, "a spatial size of the input"), (0, 2, 0, "a spatial size of the kernel")]
+        {
             assert_eq!(infer(low, x, kernel), Err(Mistake::NotPositive { what: expected, found: Dim::from(0) }));
         }
-        assert!(matches!(infer(0, 2, 5), Err(Mistake::NegativeSize { axis: 2, .. })));
+        for (low, kernel) in [(0, 3), (0, 5), (-1, 2), (-4, 1)] {
+            let (window, size) = (Dim::from(kernel), Dim::from(2 + low));
+            assert_eq!(infer(low, 2, kernel), Err(Mistake::WindowTooLarge { axis: 2, window, size }));
+        }
     }
 }

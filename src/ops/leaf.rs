@@ -4,6 +4,7 @@
 use ndarray::{ArrayD, IxDyn};
 
 use super::{
+    axes::expect_axis,
     real::{Number, Real},
     rule::{Evaluation, Fault, Linearization, Rule, expect_number, expect_operands},
     sample::{Sample, listed},
@@ -185,9 +186,7 @@ impl Rule for Iota {
         expect_operands::<0>(operands)?;
         let ty = Type::new(self.dtype, &self.shape);
         expect_number(&ty)?;
-        if self.axis >= ty.rank() {
-            return Err(Mistake::AxisOutOfRange { axis: self.axis as i64, rank: ty.rank() });
-        }
+        expect_axis(self.axis, ty.rank())?;
         check_sizes(&self.shape)?;
         Ok(ty)
     }

@@ -16,6 +16,7 @@ mod cost;
 mod cumulative_sum;
 mod dot;
 mod einsum;
+mod fit;
 mod gather;
 mod labelled;
 mod leaf;
@@ -44,6 +45,7 @@ pub use apply::Operand;
 pub(crate) use apply::infer;
 pub use axes::{AllAxes, IntoAxes};
 pub use convolve::Convolve;
+pub(crate) use fit::{asks_about_sizes, expect_fit};
 pub use pool::Pool;
 pub(crate) use real::{Number, Real};
 pub use rule::Fault;
@@ -51,9 +53,11 @@ pub(crate) use rule::{Application, Evaluation, Linearization, Partial, Rule};
 pub(crate) use sample::reals;
 pub use sample::{Sample, Smoothness};
 pub use select::Choice;
-pub use slice::{Index, IntoIndices};
+pub use slice::{Index, IntoIndices, range};
 pub use spatial::{Padding, PerAxis};
 pub use verify::{Flaw, Inconsistency, verify};
+
+use smallvec::SmallVec;
 
 use crate::graph::{Dim, Op, Type, Value, collect_operations, each_operation};
 
@@ -64,6 +68,8 @@ pub(crate) fn linearization(op: &Op) -> Linearization<'_> {
 
 /// The value of a primitive by its reference kernel.
 pub(crate) fn evaluate<R: Real>(op: &Op, at: &Evaluation<'_, R>) -> Result<Value<R>, Fault> {
+    let shapes: SmallVec<[&[usize]; 3]> = at.operands.iter().map(|operand| operand.shape()).collect();
+    expect_fit(op, &shapes, at.bindings)?;
     each_operation!(op, rule => rule.evaluate(at))
 }
 

@@ -172,8 +172,8 @@ impl<'g> Expr<'g> {
     fn counts(self, window: &Window, shape: &Shape) -> Expr<'g> {
         let g = self.graph();
         if window.low.iter().chain(&window.high).all(|padding| *padding == 0) {
-            let count: usize = window.size.iter().product();
-            return g.splat(Literal::Number(count as f64), Type::new(self.dtype(), shape));
+            let count: f64 = window.size.iter().map(|size| *size as f64).product();
+            return g.splat(Literal::Number(count), Type::new(self.dtype(), shape));
         }
         let one = g.splat(Literal::Number(1.0), Type::new(self.dtype(), self.shape().with_ones(&[0, 1])));
         let counts = g.apply(window.clone(), &[one]);

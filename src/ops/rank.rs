@@ -204,7 +204,8 @@ impl<'g> Expr<'g> {
             Err(poison) => return (poison, poison),
         };
         let (g, size) = (self.graph(), self.shape()[along].clone());
-        if size.as_number().is_some_and(|size| size < k as i64) {
+        let is_short = |size: i64| usize::try_from(size).is_ok_and(|size| size < k);
+        if size.as_number().is_some_and(is_short) {
             let mistake = Mistake::SliceOutOfRange { axis: along, start: Dim::from(0), stop: Dim::from(k), size };
             let poison = g.report(mistake, &[self]);
             return (poison, poison);
@@ -212,7 +213,8 @@ impl<'g> Expr<'g> {
         // A stable ascending sort has the last of ties last, so reversed first: the array goes in backwards too.
         let backwards = self.reverse(axis).argsort(axis).reverse(axis);
         let mut greatest = vec![Index::from(..); along + 1];
-        greatest[along] = Index::from(..k as i64);
+        // What is beyond `i64` is beyond every array, and the slice refuses it.
+        greatest[along] = Index::from(..i64::try_from(k).unwrap_or(i64::MAX));
         let positions = g.dim_size(size - 1, DType::I64) - backwards.slice(greatest);
         (self.take_along(positions, axis), positions)
     }

@@ -13,6 +13,10 @@ use crate::graph::{Axes, Dim, Expr, Mistake, Reshape, Shape, Transpose, Type, Va
 impl Rule for Reshape {
     fn infer(&self, operands: &[Type]) -> Result<Type, Mistake> {
         let [x] = expect_operands(operands)?;
+        // Sizes that overflowed are equal whatever they are.
+        if let Some(shape) = [&x.shape, &self.shape].into_iter().find(|shape| shape.size().has_overflowed()) {
+            return Err(Mistake::TooLarge { shape: shape.clone() });
+        }
         if x.shape.size() != self.shape.size() || self.shape.iter().any(|size| size.as_number().is_some_and(|n| n < 0))
         {
             return Err(Mistake::ElementsDiffer { from: x.shape.clone(), to: self.shape.clone() });
@@ -99,11 +103,25 @@ impl LinearMap for Transpose {
     }
 }
 
+/// `to` with the size that −1 stands for, if it is there once.
+fn with_free_axis(from: &Shape, to: &Shape) -> Result<Shape, Mistake> {
+    let is_free = |size: &&Dim| size.is(-1);
+    if to.iter().filter(is_free).count() != 1 {
+        return Ok(to.clone());
+    }
+    let others: Dim = to.iter().filter(|size| !is_free(size)).cloned().product();
+    let free =
+        from.size().divided_by(&others).ok_or_else(|| Mistake::FreeAxis { from: from.clone(), to: to.clone() })?;
+    Ok(to.iter().map(|size| if size.is(-1) { free.clone() } else { size.clone() }).collect())
+}
+
 impl<'g> Expr<'g> {
-    /// The same elements in row-major order in another shape of as many elements.
+    /// The same elements in row-major order in another shape of as many elements. One size may be −1, which stands for
+    /// what the number of elements leaves.
     ///
     /// # Errors
-    /// A mistake is recorded if the numbers of elements are not equal as polynomials.
+    /// A mistake is recorded if the numbers of elements are not equal as polynomials, or if the other sizes do not divide
+    /// it.
     ///
     /// # Example
     /// ```
@@ -111,12 +129,20 @@ impl<'g> Expr<'g> {
     /// let g = Graph::new();
     /// let x = g.input("x", ("batch", 8, 8));
     /// assert_eq!(x.reshape(("batch", 64)).shape().to_string(), "[batch, 64]");
+    /// assert_eq!(x.reshape((-1, 64)).shape().to_string(), "[batch, 64]");
     /// ```
     #[track_caller]
     pub fn reshape(self, shape: impl Into<Shape>) -> Expr<'g> {
         let _frame = self.enter("reshape");
         let shape = shape.into();
-        if !self.is_poisoned() && self.shape() == shape { self } else { self.graph().apply(Reshape { shape }, &[self]) }
+        if self.is_poisoned() {
+            return self;
+        }
+        match with_free_axis(&self.shape(), &shape) {
+            Ok(shape) if self.shape() == shape => self,
+            Ok(shape) => self.graph().apply(Reshape { shape }, &[self]),
+            Err(mistake) => self.graph().report(mistake, &[self]),
+        }
     }
 
     /// Merges the axes from `axis` on into one.
@@ -131,7 +157,8 @@ impl<'g> Expr<'g> {
             return self;
         }
         if axis > shape.rank() {
-            return self.graph().report(Mistake::AxisOutOfRange { axis: axis as i64, rank: shape.rank() }, &[self]);
+            let as_written = i64::try_from(axis).unwrap_or(i64::MAX);
+            return self.graph().report(Mistake::AxisOutOfRange { axis: as_written, rank: shape.rank() }, &[self]);
         }
         let merged: Dim = shape[axis..].iter().cloned().product();
         self.reshape(shape[..axis].iter().cloned().chain([merged]).collect::<Shape>())

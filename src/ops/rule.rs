@@ -110,7 +110,7 @@ impl<R> Evaluation<'_, R> {
 
     /// An attribute in numbers.
     pub(crate) fn number(&self, dim: &Dim) -> Result<i64, Fault> {
-        dim.evaluate(self.bindings).map_err(|symbol| Fault::Size(Dim::symbol(symbol)))
+        dim.evaluate(self.bindings).map_err(Fault::Size)
     }
 }
 
@@ -149,11 +149,44 @@ pub enum Fault {
         bytes: usize,
     },
     /// The greatest or least of no elements.
-    #[error("axis {axis} has size 0, and nothing has no greatest or least")]
+    #[error("there is no element along axis {axis} to take the greatest or least of")]
     Empty {
         /// The axis.
         axis: usize,
     },
+    /// A window, or a kernel, that has no place in its array.
+    #[error("axis {axis} has size {size} with its padding, and the window spans {window}")]
+    Window {
+        /// The axis.
+        axis: usize,
+        /// From the first element of the window to the last, dilation included.
+        window: usize,
+        /// The size of the axis, spread and padded.
+        size: usize,
+    },
+    /// Padding or dilation that makes an array almost all zeros.
+    #[error("padding and dilation make {positions} positions of {elements} elements")]
+    MostlyZeros {
+        /// Positions of the spread and padded array, or of its window.
+        positions: u64,
+        /// Elements that are read and written.
+        elements: u64,
+    },
+}
+
+impl Fault {
+    /// What to do about it.
+    pub(crate) fn help(&self) -> &'static str {
+        match self {
+            Fault::Size(_) => "feed arrays whose sizes make it a number from 0 to 2^46",
+            Fault::Index { .. } => "positions count from 0; negative ones are not counted from the end",
+            Fault::Slice { .. } => "feed an array that is long enough, or slice from the end with a negative bound",
+            Fault::Memory { .. } => "feed smaller arrays, or compute less at a time",
+            Fault::Empty { .. } => "feed at least one element there; `sum` and `prod` of nothing are 0 and 1",
+            Fault::Window { .. } => "feed a larger array, pad it, or take a smaller window, kernel or dilation",
+            Fault::MostlyZeros { .. } => "pad or spread less: nearly all of the work would be on zeros",
+        }
+    }
 }
 
 /// The one type of all operands, for elementwise primitives.

@@ -3,14 +3,16 @@
 use std::ops::{Range, RangeFrom, RangeFull, RangeInclusive, RangeTo};
 
 use ndarray::{ArrayD, Axis, IxDyn, Slice as Cut};
+use smallvec::SmallVec;
 
 use super::{
+    apply::LARGEST_NUMBER,
     axes::normalize,
     real::{Number, Real},
     rule::{Application, Evaluation, Fault, LinearMap, Linearization, Rule, expect_number, expect_operands},
     sample::{Sample, reals},
 };
-use crate::graph::{Axes, Dim, Dims, Expr, Mistake, Pad, Shape, Slice, Type, Value};
+use crate::graph::{Axes, Bindings, Dim, Dims, Expr, Mistake, Pad, Shape, Slice, Type, Value};
 
 impl Rule for Slice {
     fn infer(&self, operands: &[Type]) -> Result<Type, Mistake> {
@@ -27,12 +29,12 @@ impl Rule for Slice {
     }
 
     fn evaluate<R: Real>(&self, at: &Evaluation<'_, R>) -> Result<Value<R>, Fault> {
-        let cuts = self.cuts(at)?;
+        let (starts, shape) = (self.starts(at.operands[0].shape(), at.bindings)?, at.shape()?);
         Ok(match at.operands[0] {
-            Value::F32(x) => Value::F32(cut(x, &cuts)),
-            Value::F64(x) => Value::F64(cut(x, &cuts)),
-            Value::I64(x) => Value::I64(cut(x, &cuts)),
-            Value::Bool(x) => Value::Bool(cut(x, &cuts)),
+            Value::F32(x) => Value::F32(self.cut(x, &starts, &shape)),
+            Value::F64(x) => Value::F64(self.cut(x, &starts, &shape)),
+            Value::I64(x) => Value::I64(self.cut(x, &starts, &shape)),
+            Value::Bool(x) => Value::Bool(self.cut(x, &starts, &shape)),
         })
     }
 
@@ -73,40 +75,44 @@ impl Slice {
         if step == 0 {
             return Err(Mistake::NotPositive { what: "the step of a slice", found: Dim::from(0) });
         }
+        let step_of_dim = i64::try_from(step).unwrap_or(i64::MAX);
         let length = stop.clone() - start;
         let is_negative = |dim: &Dim| dim.as_number().is_some_and(|number| number < 0);
         if is_negative(start) || is_negative(&length) || is_negative(&(size.clone() - stop)) {
             let (start, stop, size) = (start.clone(), stop.clone(), size.clone());
             return Err(Mistake::SliceOutOfRange { axis, start, stop, size });
         }
-        let rounded_up = length.clone() + (step as i64 - 1);
-        rounded_up.floor_div(step as i64).ok_or(Mistake::SymbolicStride { stride: step, size: length })
+        let rounded_up = length.clone() + (step_of_dim - 1);
+        rounded_up.floor_div(step_of_dim).ok_or(Mistake::SymbolicStride { stride: step, size: length })
     }
 
-    /// First, bound and step along each axis, in numbers and within the operand.
-    fn cuts<R>(&self, at: &Evaluation<'_, R>) -> Result<Vec<(usize, usize, usize)>, Fault> {
-        let sizes = at.operands[0].shape();
+    /// The first element along each axis of an operand of these sizes, if the slice lies within it.
+    pub(crate) fn starts(&self, sizes: &[usize], bindings: &Bindings) -> Result<SmallVec<[usize; 4]>, Fault> {
         let one = |(axis, size): (usize, &usize)| {
-            let (start, stop) = (at.number(&self.start[axis])?, at.number(&self.stop[axis])?);
+            let number = |dim: &Dim| dim.evaluate(bindings).map_err(Fault::Size);
+            let (start, stop) = (number(&self.start[axis])?, number(&self.stop[axis])?);
             // A bound below the start by less than a step is how a symbolic size of 0 comes out: nothing is taken.
-            if stop < start && start.abs_diff(stop) < self.step[axis] as u64 {
-                return Ok((0, 0, self.step[axis]));
+            if stop < start && u128::from(start.abs_diff(stop)) < self.step[axis] as u128 {
+                return Ok(0);
             }
             match (usize::try_from(start), usize::try_from(stop)) {
-                (Ok(first), Ok(bound)) if first <= bound && bound <= *size => Ok((first, bound, self.step[axis])),
+                (Ok(first), Ok(bound)) if first <= bound && bound <= *size => Ok(first),
                 _ => Err(Fault::Slice { axis, start, stop, size: *size }),
             }
         };
         sizes.iter().enumerate().map(one).collect()
     }
-}
 
-fn cut<T: Clone>(x: &ArrayD<T>, cuts: &[(usize, usize, usize)]) -> ArrayD<T> {
-    let mut view = x.view();
-    for (axis, (start, stop, step)) in cuts.iter().enumerate() {
-        view.slice_axis_inplace(Axis(axis), Cut::new(*start as isize, Some(*stop as isize), *step as isize));
+    fn cut<T: Clone>(&self, x: &ArrayD<T>, starts: &[usize], shape: &[usize]) -> ArrayD<T> {
+        let mut view = x.view();
+        for (axis, (start, count)) in starts.iter().zip(shape).enumerate() {
+            // A step may be larger than the axis where one element is taken; all else is within the array.
+            let step = if *count > 1 { self.step[axis] } else { 1 };
+            let stop = start + (*count).saturating_sub(1) * step + usize::from(*count > 0);
+            view.slice_axis_inplace(Axis(axis), Cut::new(*start as isize, Some(stop as isize), step as isize));
+        }
+        view.as_standard_layout().into_owned()
     }
-    view.as_standard_layout().into_owned()
 }
 
 impl LinearMap for Slice {
@@ -125,7 +131,7 @@ impl LinearMap for Slice {
 
 /// The extent of `size` elements with `interior` zeros between neighbours.
 fn spread(size: &Dim, interior: usize) -> Dim {
-    if size.is(0) { Dim::from(0) } else { size.clone() + (size.clone() - 1) * interior as i64 }
+    if size.is(0) { Dim::from(0) } else { size.clone() + (size.clone() - 1) * Dim::from(interior) }
 }
 
 impl Rule for Pad {
@@ -135,6 +141,11 @@ impl Rule for Pad {
         expect_count("low", self.low.len(), x.rank())?;
         expect_count("high", self.high.len(), x.rank())?;
         expect_count("interior", self.interior.len(), x.rank())?;
+        // One more is the step of the slice that takes the elements out again.
+        if let Some(interior) = self.interior.iter().find(|interior| **interior as u128 >= u128::from(LARGEST_NUMBER)) {
+            let (what, most) = ("interior", LARGEST_NUMBER - 1);
+            return Err(Mistake::NumberTooLarge { what, found: interior.to_string(), most });
+        }
         let size =
             |axis: usize| self.low[axis].clone() + spread(&x.shape[axis], self.interior[axis]) + &self.high[axis];
         if let Some(axis) = (0..x.rank()).find(|axis| {
@@ -150,8 +161,7 @@ impl Rule for Pad {
     }
 
     fn evaluate<R: Real>(&self, at: &Evaluation<'_, R>) -> Result<Value<R>, Fault> {
-        let low: Result<Vec<i64>, Fault> = self.low.iter().map(|dim| at.number(dim)).collect();
-        let (low, shape) = (low?, at.shape()?);
+        let (low, shape) = (self.zeros(&self.low, at.bindings)?, at.shape()?);
         Ok(match at.operands[0] {
             Value::F32(x) => Value::F32(self.surround(x, &low, &shape)),
             Value::F64(x) => Value::F64(self.surround(x, &low, &shape)),
@@ -181,11 +191,31 @@ impl Rule for Pad {
 }
 
 impl Pad {
-    fn surround<T: Number>(&self, x: &ArrayD<T>, low: &[i64], shape: &[usize]) -> ArrayD<T> {
+    /// One side of the padding in numbers.
+    pub(crate) fn zeros(&self, side: &Dims, bindings: &Bindings) -> Result<SmallVec<[usize; 4]>, Fault> {
+        let one = |dim: &Dim| {
+            let number = dim.evaluate(bindings).map_err(Fault::Size)?;
+            usize::try_from(number).map_err(|_| Fault::Size(dim.clone()))
+        };
+        side.iter().map(one).collect()
+    }
+
+    /// That neither side is negative; with it, every element of the operand has a place in an output of the inferred size.
+    pub(crate) fn expect_fit(&self, sizes: &[usize], bindings: &Bindings) -> Result<(), Fault> {
+        self.zeros(&self.low, bindings)?;
+        // Along an axis without elements, zeros that would be between them are taken from those after.
+        let is_negative = |axis: &usize| sizes[*axis] > 0 && self.high[*axis].evaluate(bindings).is_ok_and(|n| n < 0);
+        match (0..sizes.len()).find(is_negative) {
+            Some(axis) => Err(Fault::Size(self.high[axis].clone())),
+            None => Ok(()),
+        }
+    }
+
+    fn surround<T: Number>(&self, x: &ArrayD<T>, low: &[usize], shape: &[usize]) -> ArrayD<T> {
         let mut padded = ArrayD::from_elem(IxDyn(shape), T::ZERO);
         for (index, element) in x.indexed_iter() {
             let place: Vec<usize> =
-                (0..shape.len()).map(|axis| low[axis] as usize + index[axis] * (self.interior[axis] + 1)).collect();
+                (0..shape.len()).map(|axis| low[axis] + index[axis] * (self.interior[axis] + 1)).collect();
             padded[IxDyn(&place)] = *element;
         }
         padded
@@ -208,7 +238,7 @@ impl LinearMap for Pad {
 /// What is taken along one axis: a range, or one position, whose axis is then removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Index {
-    /// Elements `start`, `start + step`, … below `stop`; negative bounds count from the end.
+    /// Elements `start`, `start + step`, … below `stop`; negative bounds count from the end. [`range`] makes one.
     Range {
         /// First element; 0 if absent.
         start: i64,
@@ -238,6 +268,22 @@ impl Index {
             Index::At(position) => Index::At(position),
         }
     }
+}
+
+/// The elements from `start` on below `stop`, with any of both counted from the end: `1..-1` where Rust's own range would
+/// read as empty. A range of which both bounds are on one side is written as such.
+///
+/// # Example
+/// ```
+/// # use pullback::{Graph, range};
+/// let g = Graph::new();
+/// let x = g.input("x", ("batch", 10));
+/// assert_eq!(x.slice((.., range(1, -1))).shape().to_string(), "[batch, 8]");
+/// assert_eq!(x.slice((.., range(1, -1).step(3))).shape().to_string(), "[batch, 3]");
+/// ```
+#[must_use]
+pub fn range(start: i64, stop: i64) -> Index {
+    Index::Range { start, stop: Some(stop), step: 1 }
 }
 
 macro_rules! index_from {
@@ -314,14 +360,15 @@ indices_from_tuple!(A, B, C, D);
 
 impl<'g> Expr<'g> {
     /// Part of the array, as NumPy's basic indexing: ranges keep their axis, numbers remove it, negative ones count from
-    /// the end, axes not mentioned are taken whole. Unlike NumPy, a bound outside the axis is a mistake.
+    /// the end, axes not mentioned are taken whole. Unlike NumPy, a bound outside the axis is a mistake. NumPy's `1:-1` is
+    /// [`range(1, -1)`](range): Rust's lints take `1..-1` for an empty range.
     ///
     /// # Example
     /// ```
-    /// # use pullback::Graph;
+    /// # use pullback::{Graph, range};
     /// let g = Graph::new();
     /// let x = g.input("x", ("batch", 5, 8));
-    /// assert_eq!(x.slice((.., 1..-1)).shape().to_string(), "[batch, 3, 8]");
+    /// assert_eq!(x.slice((.., range(1, -1))).shape().to_string(), "[batch, 3, 8]");
     /// assert_eq!(x.slice((.., -1, ..4)).shape().to_string(), "[batch, 4]");
     /// assert_eq!(x.slice(1..).shape().to_string(), "[batch - 1, 5, 8]");
     /// ```

@@ -1,8 +1,8 @@
 //! How a window goes over axes: its steps, its spread and what surrounds the array. In: what the user asks of all axes
-//! or of each. Out: one number per axis, and the number of places. Convolution and pooling share it; nothing is built
-//! here.
+//! or of each. Out: one number per axis, the number of places, and whether there is one. Convolution and pooling share
+//! it; nothing is built here.
 
-use super::slice::expect_count;
+use super::{rule::Fault, slice::expect_count};
 use crate::graph::{Axes, Dim, Mistake};
 
 /// One number for all the axes that a window goes over, or one for each.
@@ -128,7 +128,7 @@ impl Span {
     /// Padding that gives ⌈whole / stride⌉ places.
     fn same(&self) -> Result<(usize, usize), Mistake> {
         let Span { whole, window, stride } = self;
-        let step = *stride as i64;
+        let step = step(*stride);
         let symbolic = || Mistake::SymbolicStride { stride: *stride, size: whole.clone() };
         let places = (whole.clone() + (step - 1)).floor_div(step).ok_or_else(symbolic)?;
         let padding = (places - 1) * step + window - whole;
@@ -142,16 +142,140 @@ impl Span {
     /// ⌊(whole − window) / stride⌋ + 1, the number of places of the window.
     pub(super) fn places(&self) -> Result<Dim, Mistake> {
         let room = self.whole.clone() - &self.window;
-        match room.floor_div(self.stride as i64) {
+        match room.floor_div(step(self.stride)) {
             Some(steps) => Ok(steps + 1),
             None => Err(Mistake::SymbolicStride { stride: self.stride, size: room }),
         }
     }
+
+    /// That the window has a place, as far as that is known.
+    pub(super) fn expect_room(&self, axis: usize) -> Result<(), Mistake> {
+        match (self.whole.as_number(), self.window.as_number()) {
+            (Some(whole), Some(window)) if whole < window => {
+                Err(Mistake::WindowTooLarge { axis, window: self.window.clone(), size: self.whole.clone() })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A stride as it divides sizes. One beyond `i64` is beyond every array, and the primitive refuses it.
+fn step(stride: usize) -> i64 {
+    i64::try_from(stride).unwrap_or(i64::MAX)
+}
+
+/// How a window goes along one axis, in numbers.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Way {
+    pub(super) axis: usize,
+    /// Elements of the array and their distance.
+    pub(super) size: usize,
+    pub(super) spread: usize,
+    /// Elements of the window and their distance.
+    pub(super) taps: usize,
+    pub(super) dilation: usize,
+    pub(super) stride: usize,
+    pub(super) low: i64,
+    pub(super) high: i64,
+}
+
+/// Why a window does not go over an array.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Misfit {
+    /// It has no place along an axis.
+    TooLarge { axis: usize, window: usize, size: usize },
+    /// What is padding or between elements is too much.
+    MostlyZeros { positions: u64, elements: u64 },
+}
+
+impl From<Misfit> for Fault {
+    fn from(misfit: Misfit) -> Fault {
+        match misfit {
+            Misfit::TooLarge { axis, window, size } => Fault::Window { axis, window, size },
+            Misfit::MostlyZeros { positions, elements } => Fault::MostlyZeros { positions, elements },
+        }
+    }
+}
+
+impl From<Misfit> for Mistake {
+    fn from(misfit: Misfit) -> Mistake {
+        match misfit {
+            Misfit::TooLarge { axis, window, size } => {
+                Mistake::WindowTooLarge { axis, window: Dim::from(window), size: Dim::from(size) }
+            }
+            Misfit::MostlyZeros { positions, elements } => Mistake::MostlyZeros { positions, elements },
+        }
+    }
+}
+
+/// From the first of `count` elements to the last. Of numbers that an operation takes, far within `i128`.
+fn reach(count: usize, distance: usize) -> i128 {
+    if count == 0 { 0 } else { (count as i128 - 1) * distance as i128 + 1 }
+}
+
+fn clamped(number: i128) -> usize {
+    usize::try_from(number.max(0)).unwrap_or(usize::MAX)
+}
+
+impl Way {
+    /// How many places the window has.
+    fn places(&self) -> Result<i128, Misfit> {
+        let whole = reach(self.size, self.spread) + i128::from(self.low) + i128::from(self.high);
+        let window = reach(self.taps, self.dilation);
+        if self.size == 0 || self.taps == 0 || whole < window {
+            // Of nothing, padding makes no array.
+            let (axis, size) = (self.axis, if self.size == 0 { 0 } else { clamped(whole) });
+            return Err(Misfit::TooLarge { axis, window: clamped(window), size });
+        }
+        Ok((whole - window) / self.stride as i128 + 1)
+    }
+}
+
+/// Positions that cost nothing to speak of, whatever is there.
+const FEW_POSITIONS: u64 = 1 << 20;
+
+/// Zeros for each element that a user may have meant.
+const MOST_POSITIONS_FOR_ELEMENT: u64 = 64;
+
+/// That a window has a place along every axis, and that the array, the window and its places do not reach so much further
+/// than their elements that kernels, which walk over what is padding or between elements, would not come back. `taps`
+/// says whether the elements of the window are data.
+///
+/// Both transposes of a convolution, and that of a sum over windows, only permute array, window and places, so they fit
+/// if it does.
+pub(super) fn expect_fit(ways: impl Iterator<Item = Way>, taps: Taps) -> Result<(), Misfit> {
+    let (mut positions, mut elements, mut taps_of_all, mut places_of_all) = (1u64, 1u64, 1u64, 1u64);
+    let times = |product: &mut u64, factor: i128| {
+        *product = product.saturating_mul(u64::try_from(factor).unwrap_or(u64::MAX));
+    };
+    for way in ways {
+        let places = way.places()?;
+        let furthest = reach(way.size, way.spread).max(reach(way.taps, way.dilation));
+        times(&mut positions, furthest.max((places - 1) * way.stride as i128 + 1));
+        times(&mut elements, way.size as i128);
+        times(&mut taps_of_all, way.taps as i128);
+        times(&mut places_of_all, places);
+    }
+    let taps = if taps == Taps::Data { taps_of_all } else { 0 };
+    let elements = elements.saturating_add(places_of_all).saturating_add(taps);
+    if positions > FEW_POSITIONS && positions / MOST_POSITIONS_FOR_ELEMENT > elements {
+        return Err(Misfit::MostlyZeros { positions, elements });
+    }
+    Ok(())
+}
+
+/// What the elements of a window are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Taps {
+    /// Nothing but where it looks.
+    Places,
+    /// Those of a kernel.
+    Data,
 }
 
 /// (size − 1)·dilation + 1: the extent of elements that are `dilation` apart; 0 for none.
 pub(super) fn extent(size: &Dim, dilation: usize) -> Dim {
-    if size.is(0) { Dim::from(0) } else { (size.clone() - 1) * dilation as i64 + 1 }
+    if size.is(0) { Dim::from(0) } else { (size.clone() - 1) * Dim::from(dilation) + 1 }
 }
 
 /// That no entry is 0.

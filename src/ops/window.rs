@@ -1,13 +1,15 @@
 //! Sums and extremes over windows.
 
-use ndarray::{ArrayD, IxDyn, indices};
+use std::ops::Range;
+
+use ndarray::{ArrayD, Dimension, IxDyn, indices};
 
 use super::{
     real::{Number, Real},
     rule::{Application, Custom, Evaluation, Fault, LinearMap, Linearization, Rule, expect_number, expect_operands},
     sample::{Sample, listed, reals},
     slice::expect_count,
-    spatial::{Span, expect_positive, extent},
+    spatial::{Misfit, Span, Taps, Way, expect_fit, expect_positive, extent},
 };
 use crate::graph::{
     Axes, DType, Dim, Dims, Expr, Gather, Literal, Mistake, Pad, ScatterAdd, Shape, Type, Value, Window,
@@ -20,6 +22,11 @@ impl Rule for Window {
         expect_number(x)?;
         self.expect_attributes(x.rank())?;
         let shape: Result<Shape, Mistake> = (0..x.rank()).map(|axis| self.size(axis, &x.shape[axis])).collect();
+        // Axes that every element has to itself may be symbols, as a batch is.
+        let sizes: Option<Vec<usize>> = (0..x.rank())
+            .map(|axis| if self.is_each(axis) { Some(1) } else { usize::try_from(x.shape[axis].as_number()?).ok() })
+            .collect();
+        sizes.map_or(Ok(()), |sizes| self.fit(&sizes))?;
         let dtype = if self.kind == WindowReduction::ArgMax { DType::I64 } else { x.dtype };
         Ok(Type::new(dtype, shape?))
     }
@@ -83,7 +90,7 @@ impl Rule for Window {
                 of(line(2, 3, 1, (0, 0)), &[7]),
                 of(line(1, 2, 1, (0, 0)), &[5]),
                 of(line(1, 1, 1, (0, 0)), &[0]),
-                of(line(3, 1, 1, (0, 0)), &[2]),
+                of(line(3, 1, 1, (0, 0)), &[3]),
                 of(line(1, 1, 1, (0, 0)), &[1]),
                 of(plane.clone(), &[2, 3, 4]),
                 of(plane, &[0, 3, 4]),
@@ -121,41 +128,81 @@ impl Window {
         (self.size[axis] - 1).saturating_mul(self.dilation[axis]).saturating_add(1)
     }
 
-    /// ⌊(size + low + high − extent) / stride⌋ + 1, which may be 0; an extreme needs an element in each window.
+    /// ⌊(size + low + high − extent) / stride⌋ + 1, at least 1 as far as that is known; an extreme needs an element in
+    /// each window. Windows of one element on an axis of none are none.
     fn size(&self, axis: usize, size: &Dim) -> Result<Dim, Mistake> {
-        let places = Span {
+        let span = Span {
             whole: size.clone() + self.low[axis] + self.high[axis],
             window: Dim::from(self.extent(axis)),
             stride: self.stride[axis],
+        };
+        if !self.is_each(axis) {
+            span.expect_room(axis)?;
         }
-        .places()?;
-        match (size.as_number(), places.as_number()) {
-            (_, Some(number)) if number < 0 => Err(Mistake::NegativeSize { axis, size: places }),
-            (Some(size), Some(number)) if self.has_empty_window(axis, size as usize, number as usize) => {
+        let places = span.places()?;
+        let numbers = |dim: &Dim| dim.as_number().and_then(|number| usize::try_from(number).ok());
+        match numbers(size).zip(numbers(&places)) {
+            Some((size, n_places)) if self.has_empty_window(axis, size, n_places) => {
                 Err(self.too_wide(axis, self.low[axis].max(self.high[axis])))
             }
             _ => Ok(places),
         }
     }
 
-    /// Whether an extreme is asked of a window without an element: spread windows can step over a short axis.
-    fn has_empty_window(&self, axis: usize, size: usize, places: usize) -> bool {
-        self.kind != WindowReduction::Sum
-            && size < self.dilation[axis]
-            && (0..places)
-                .any(|place| (0..self.size[axis]).all(|tap| self.element_at(axis, place, tap, size).is_none()))
+    /// Whether the window has one element along an axis, which is then neither padded nor too large for it.
+    fn is_each(&self, axis: usize) -> bool {
+        self.size[axis] == 1
     }
 
-    /// The element under a tap of the window at a place, if it is not padding.
-    fn element_at(&self, axis: usize, place: usize, tap: usize, size: usize) -> Option<usize> {
-        let position = (place * self.stride[axis] + tap * self.dilation[axis]).checked_sub(self.low[axis])?;
-        (position < size).then_some(position)
+    /// That the window has a place in an array of these sizes, along each axis where it has more than one element.
+    fn fit(&self, sizes: &[usize]) -> Result<(), Misfit> {
+        let number = |padding: usize| i64::try_from(padding).expect("invariant: attributes are bounded");
+        let way = |axis: usize| Way {
+            axis,
+            size: sizes[axis],
+            spread: 1,
+            taps: self.size[axis],
+            dilation: self.dilation[axis],
+            stride: self.stride[axis],
+            low: number(self.low[axis]),
+            high: number(self.high[axis]),
+        };
+        expect_fit((0..sizes.len()).filter(|axis| !self.is_each(*axis)).map(way), Taps::Places)
+    }
+
+    /// The same once symbols are numbers.
+    pub(super) fn expect_fit(&self, sizes: &[usize]) -> Result<(), Fault> {
+        Ok(self.fit(sizes)?)
+    }
+
+    /// Whether an extreme is asked of a window without an element, of the first of the windows: spread windows can step
+    /// over a short axis. The others are left to the run, or inference would count what is never fed.
+    fn has_empty_window(&self, axis: usize, size: usize, n_places: usize) -> bool {
+        const MOST_PLACES: usize = 1 << 12;
+        self.kind != WindowReduction::Sum
+            && size < self.dilation[axis]
+            && (0..n_places.min(MOST_PLACES)).any(|place| self.taps(axis, place, size).is_empty())
+    }
+
+    /// The taps of the window at a place that are not padding.
+    fn taps(&self, axis: usize, place: usize, size: usize) -> Range<usize> {
+        let (start, dilation, low) = (place * self.stride[axis], self.dilation[axis], self.low[axis]);
+        let first = low.saturating_sub(start).div_ceil(dilation);
+        let end = (low + size).saturating_sub(start).div_ceil(dilation).min(self.size[axis]);
+        first.min(end)..end
     }
 
     /// Where the elements of the window at a place are, in row-major order.
     fn elements(&self, place: &IxDyn, sizes: &[usize]) -> impl Iterator<Item = Vec<usize>> {
-        indices(self.size.as_slice()).into_iter().filter_map(move |tap| {
-            (0..sizes.len()).map(|axis| self.element_at(axis, place[axis], tap[axis], sizes[axis])).collect()
+        let taps: Vec<Range<usize>> = (0..sizes.len()).map(|axis| self.taps(axis, place[axis], sizes[axis])).collect();
+        // Meaningless where there are no taps, and then not looked at.
+        let first = |axis: usize| {
+            (place[axis] * self.stride[axis] + taps[axis].start * self.dilation[axis]).wrapping_sub(self.low[axis])
+        };
+        let first: Vec<usize> = (0..sizes.len()).map(first).collect();
+        let counts: Vec<usize> = taps.iter().map(Range::len).collect();
+        indices(counts).into_iter().map(move |tap| {
+            tap.slice().iter().enumerate().map(|(axis, tap)| first[axis] + tap * self.dilation[axis]).collect()
         })
     }
 
@@ -172,7 +219,8 @@ impl Window {
                 }
             }
             let (_, index) = best.ok_or(Fault::Empty { axis: self.emptied_axis() })?;
-            *position = index.iter().zip(x.shape()).fold(0, |flat, (index, size)| flat * *size as i64 + *index as i64);
+            let flat = index.iter().zip(x.shape()).fold(0, |flat, (index, size)| flat * size + index);
+            *position = i64::try_from(flat).expect("invariant: memory has fewer elements");
         }
         Ok(positions)
     }
@@ -206,19 +254,31 @@ impl LinearMap for Window {
     /// p·s + low' = i + j'·d for low' = (k − 1)·d − low: a window sum over ȳ with s − 1 zeros between its elements and
     /// low' before them. `high` is what makes its output as long as x. Neither is negative, because the padding is
     /// within the window: low' ≥ 0 at once, and high' ≥ (k − 1)·d − high as no place reaches beyond the padding.
+    ///
+    /// The padding is the window's own, which costs no memory, but for what of `high` is as long as the window or has a
+    /// symbol: a remainder that no place of the window reached.
     fn transpose<'g>(&self, _: usize, cotangent: Expr<'g>, at: &Application<'g>) -> Expr<'g> {
         let (x, places) = (at.operands[0].shape(), cotangent.shape());
-        let axes = 0..x.rank();
-        let low: Dims = axes.clone().map(|axis| Dim::from(self.extent(axis) - 1 - self.low[axis])).collect();
-        let high = axes.map(|axis| {
+        let rank = x.rank();
+        let low: Axes = (0..rank).map(|axis| self.extent(axis) - 1 - self.low[axis]).collect();
+        let needed = |axis: usize| {
             let needed = x[axis].clone() + (self.extent(axis) - 1);
-            needed - extent(&places[axis], self.stride[axis]) - &low[axis]
-        });
-        let interior = self.stride.iter().map(|stride| stride - 1).collect();
-        let padded = cotangent.graph().apply(Pad { high: high.collect(), low, interior }, &[cotangent]);
-        let none = Axes::from_elem(0, x.rank());
-        let sum = Window { stride: Axes::from_elem(1, x.rank()), low: none.clone(), high: none, ..self.clone() };
-        padded.graph().apply(sum, &[padded])
+            needed - extent(&places[axis], self.stride[axis]) - low[axis]
+        };
+        let own = |axis: usize| {
+            let needed = needed(axis).as_number().and_then(|high| usize::try_from(high).ok());
+            needed.unwrap_or(0).min(self.extent(axis) - 1)
+        };
+        let high: Axes = (0..rank).map(own).collect();
+        let rest: Dims = (0..rank).map(|axis| needed(axis) - high[axis]).collect();
+        let interior: Axes = self.stride.iter().map(|stride| stride - 1).collect();
+        let spread = if interior.iter().all(|zeros| *zeros == 0) && rest.iter().all(|zeros| zeros.is(0)) {
+            cotangent
+        } else {
+            let low = Dims::from_elem(Dim::from(0), rank);
+            cotangent.graph().apply(Pad { low, high: rest, interior }, &[cotangent])
+        };
+        spread.graph().apply(Window { stride: Axes::from_elem(1, rank), low, high, ..self.clone() }, &[spread])
     }
 }
 
@@ -294,6 +354,7 @@ mod tests {
         assert_eq!(infer(WindowReduction::Sum, (2, 1), 3, 1).unwrap().shape, Shape::from([1]));
         let too_wide = infer(WindowReduction::Sum, (2, 0), 1, 5);
         assert_eq!(too_wide, Err(Mistake::PaddingTooWide { axis: 0, padding: 2, window: 2 }));
-        assert!(matches!(infer(WindowReduction::Sum, (0, 0), 3, 1), Err(Mistake::NegativeSize { .. })));
+        let too_large = Mistake::WindowTooLarge { axis: 0, window: Dim::from(4), size: Dim::from(1) };
+        assert_eq!(infer(WindowReduction::Sum, (0, 0), 3, 1), Err(too_large));
     }
 }

@@ -93,7 +93,10 @@ impl Access {
         }
         for (position, axis) in sliced.axes.iter_mut().enumerate() {
             sliced.offset += axis.stride * starts[position] as isize;
-            *axis = Axis { size: sizes[position], stride: axis.stride * steps[position] as isize };
+            // A step may be larger than the axis where one element is taken. Where two are, it is within the axis, so
+            // that every product here is below the number of elements of the memory, which fits.
+            let step = if sizes[position] == 1 { 0 } else { steps[position] as isize };
+            *axis = Axis { size: sizes[position], stride: axis.stride * step };
         }
         sliced
     }

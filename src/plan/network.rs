@@ -196,8 +196,11 @@ impl Network {
                 .collect();
             let node = graph.node(id);
             let origin = Origin { operation: node.op.name(), call: node.call, node: id.index(), site: node.site };
-            let sizes = node.ty.shape.evaluate(bindings).map_err(Fault::Size);
-            let sizes = sizes.map_err(|fault| PlanError { origin, fault })?;
+            let shapes: SmallVec<[Sizes; 3]> = operands.iter().map(|operand| operand.access.sizes()).collect();
+            let shapes: SmallVec<[&[usize]; 3]> = shapes.iter().map(|sizes| &sizes[..]).collect();
+            let sizes = ops::expect_fit(&node.op, &shapes, bindings)
+                .and_then(|()| node.ty.shape.evaluate(bindings).map_err(Fault::Size))
+                .map_err(|fault| PlanError { origin, fault })?;
             let at = At { sizes: sizes.into(), dtype: node.ty.dtype, origin };
             let made = builder.lower(&node.op, leaf_of[id.index()], operands, at);
             operand_of[id.index()] = Some(made.map_err(|fault| PlanError { origin, fault })?);
@@ -251,7 +254,7 @@ impl Builder<'_> {
                 Ok(self.push(Kind::Splat(number), operands, at))
             }
             Op::Pad(pad) if pad.interior.iter().all(|zeros| *zeros == 0) => {
-                let low = pad.low.iter().map(|dim| self.size(dim)).collect::<Result<_, _>>()?;
+                let low = pad.zeros(&pad.low, self.bindings)?;
                 if self.is_splat(&operands[0]) {
                     self.straighten(&mut operands[0], at.origin);
                 }
@@ -272,7 +275,7 @@ impl Builder<'_> {
             Op::Broadcast(broadcast) => access(&operands).broadcast(&broadcast.axes, &at.sizes),
             Op::Reverse(reverse) => access(&operands).reversed(&reverse.axes),
             Op::Slice(slice) => {
-                let starts = self.cut(slice, &operands[0].access.sizes())?;
+                let starts = slice.starts(&operands[0].access.sizes(), self.bindings)?;
                 access(&operands).sliced(&starts, &slice.step, &at.sizes)
             }
             Op::Reshape(_) => match access(&operands).reshaped(&at.sizes) {
@@ -400,31 +403,8 @@ impl Builder<'_> {
         Ok(self.push(Kind::Contraction(contraction), operands, at))
     }
 
-    /// The first element along each axis, if the slice lies within the operand.
-    fn cut(&self, slice: &crate::graph::Slice, sizes: &[usize]) -> Result<Sizes, Fault> {
-        let mut starts = Sizes::new();
-        for (axis, size) in sizes.iter().copied().enumerate() {
-            let (start, stop) = (self.number(&slice.start[axis])?, self.number(&slice.stop[axis])?);
-            // A bound below the start by less than a step is how a symbolic size of 0 comes out: nothing is taken.
-            if stop < start && start.abs_diff(stop) < slice.step[axis] as u64 {
-                starts.push(0);
-                continue;
-            }
-            let is_inside = 0 <= start && start <= stop && usize::try_from(stop).is_ok_and(|stop| stop <= size);
-            if !is_inside {
-                return Err(Fault::Slice { axis, start, stop, size });
-            }
-            starts.push(start as usize);
-        }
-        Ok(starts)
-    }
-
     fn number(&self, dim: &Dim) -> Result<i64, Fault> {
-        dim.evaluate(self.bindings).map_err(|symbol| Fault::Size(Dim::symbol(symbol)))
-    }
-
-    fn size(&self, dim: &Dim) -> Result<usize, Fault> {
-        usize::try_from(self.number(dim)?).map_err(|_| Fault::Size(dim.clone()))
+        dim.evaluate(self.bindings).map_err(Fault::Size)
     }
 
     fn push(&mut self, kind: Kind, operands: SmallVec<[Operand; 3]>, at: At) -> Operand {

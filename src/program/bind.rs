@@ -105,7 +105,7 @@ impl Signature {
         RunError::UnknownInput { name: name.to_owned(), nearest }
     }
 
-    /// Solves the declared sizes for their symbols and checks that all agree.
+    /// Solves the declared sizes for their symbols and checks that all agree and that every node has room.
     fn sizes(&self, fed: &[Option<ValueView<'_>>]) -> Result<Bindings, RunError> {
         let mut solver = Solver::default();
         let mut pending: Vec<Size<'_>> = Vec::new();
@@ -128,10 +128,11 @@ impl Signature {
             }
             pending = unsolved;
         }
-        match self.symbols.iter().find(|symbol| !solver.bindings.contains_key(*symbol)) {
-            Some(symbol) => Err(self.unbound(symbol)),
-            None => Ok(solver.bindings),
+        if let Some(symbol) = self.symbols.iter().find(|symbol| !solver.bindings.contains_key(*symbol)) {
+            return Err(self.unbound(symbol));
         }
+        self.conditions.iter().try_for_each(|condition| condition.expect(&solver.bindings))?;
+        Ok(solver.bindings)
     }
 
     /// Why the equations that are left tell nothing: one that no value solves, else a symbol that nothing tells.
@@ -184,8 +185,11 @@ impl Solver {
             Ok(_) => Err(self.conflict(size)),
             Err(_) => {
                 let free = size.dim.symbols().into_iter().filter(|symbol| !self.bindings.contains_key(symbol)).count();
-                if free > 1 {
-                    return Ok(false);
+                match free {
+                    // All is known, and the value is too large for a size.
+                    0 => return Err(size.unsolvable()),
+                    1 => {}
+                    _ => return Ok(false),
                 }
                 let solution = size.dim.solve(wanted, &self.bindings).filter(|(_, value)| *value >= 0);
                 let Some((symbol, value)) = solution else { return Ok(false) };

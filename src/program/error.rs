@@ -19,19 +19,27 @@ pub enum CompileError {
     #[error(transparent)]
     Mistakes(#[from] Diagnostics),
     /// Two outputs of one name.
-    #[error("two outputs are named {name:?}")]
+    #[error("two outputs are named {name:?}\n   = help: give each a name of its own")]
     DuplicateOutput {
         /// The name.
         name: String,
     },
     /// An output of another graph.
-    #[error("the output {name:?} belongs to another graph")]
+    #[error(
+        "the output {name:?}, written at {site}, belongs to another graph\n   = help: compile it with the graph that \
+         it was built in; `gradient` and the like are called on that graph too"
+    )]
     ForeignOutput {
         /// The name.
         name: String,
+        /// Where it was written.
+        site: Site,
     },
     /// A size that no input can tell.
-    #[error("the size `{symbol}` is used at {site}, but no input has it")]
+    #[error(
+        "the size `{symbol}` is used at {site}, but no input has it\n   = help: declare an input with an axis of this \
+         size, or use a number"
+    )]
     FreeSymbol {
         /// The symbol.
         symbol: Arc<str>,
@@ -76,7 +84,10 @@ impl Role {
 #[non_exhaustive]
 pub enum RunError {
     /// An input was not fed.
-    #[error("input {name:?} ({dtype}{shape}, declared at {site}) is missing")]
+    #[error(
+        "input {name:?} ({dtype}{shape}, declared at {site}) is missing\n   = help: feed it, as in \
+         `({name:?}, (&array).into())`"
+    )]
     MissingInput {
         /// Its name.
         name: String,
@@ -96,7 +107,7 @@ pub enum RunError {
         nearest: Option<String>,
     },
     /// An input was fed twice.
-    #[error("input {name:?} is fed twice")]
+    #[error("input {name:?} is fed twice\n   = help: feed each input once")]
     DuplicateInput {
         /// Its name.
         name: String,
@@ -116,7 +127,10 @@ pub enum RunError {
         site: Site,
     },
     /// An array of another shape than declared.
-    #[error("{name:?} has shape {expected} (declared at {site}), found {found:?}")]
+    #[error(
+        "{name:?} has shape {expected} (declared at {site}), found {found:?}\n   = help: reshape the array, or declare \
+         a size that differs from run to run as a symbol, as in `(\"batch\", 3)`"
+    )]
     WrongShape {
         /// Name of the input, parameter or output.
         name: String,
@@ -130,7 +144,7 @@ pub enum RunError {
     /// One symbol with two values.
     #[error(
         "`{symbol}` is {first_value} by axis {first_axis} of input {first:?}, but axis {axis} of input {name:?} \
-         ({dim}) has size {size}"
+         ({dim}) has size {size}\n   = help: feed arrays that agree, or give the sizes two names"
     )]
     SymbolConflict {
         /// The symbol.
@@ -151,7 +165,10 @@ pub enum RunError {
         size: usize,
     },
     /// A size that no value of its symbol gives.
-    #[error("axis {axis} of input {name:?} is {dim} (declared at {site}), which is never {size}")]
+    #[error(
+        "axis {axis} of input {name:?} is {dim} (declared at {site}), which is never {size}\n   = help: feed an array \
+         of a size that a whole number gives"
+    )]
     Unsolvable {
         /// The input.
         name: String,
@@ -206,22 +223,28 @@ pub enum RunError {
         nearest: Option<String>,
     },
     /// Gradients in another layout than the graph's parameters.
-    #[error("the gradients are not in the layout of the graph's parameters")]
+    #[error(
+        "the gradients are not in the layout of the graph's parameters\n   = help: make them from those parameters, as \
+         with `zeros_like`"
+    )]
     GradientLayout,
     /// Two arrays for one output.
-    #[error("two arrays are given for the output {name:?}")]
+    #[error("two arrays are given for the output {name:?}\n   = help: give one for each output")]
     DuplicateOutput {
         /// Its name.
         name: String,
     },
     /// An output that no array was given for.
-    #[error("no array is given for the output {name:?}")]
+    #[error("no array is given for the output {name:?}\n   = help: give one for each output, or use `run`")]
     MissingOutput {
         /// Its name.
         name: String,
     },
     /// A size that is negative or too large for the symbols fed.
-    #[error("{name:?} (written at {site}) has the size {dim}, which is negative or too large here")]
+    #[error(
+        "{name:?} (written at {site}) has the size {dim}, which is negative or too large here\n   = help: feed arrays \
+         whose sizes make it a number from 0 to 2^46"
+    )]
     BadSize {
         /// The output.
         name: String,
@@ -275,7 +298,7 @@ pub enum RunError {
         n_elements: usize,
     },
     /// An operation that has no value for these numbers.
-    #[error("{} at {site}: {fault}", named(call, operation, *node))]
+    #[error("{} at {site}: {fault}\n   = help: {}", named(call, operation, *node), fault.help())]
     Node {
         /// The operation as the user called it, such as `cross_entropy`.
         call: &'static str,

@@ -5,6 +5,7 @@
 
 mod attached;
 mod bind;
+mod condition;
 mod error;
 mod outputs;
 mod profile;
@@ -15,6 +16,7 @@ mod training;
 use std::{fmt, sync::Arc};
 
 pub use attached::{Attached, Input, Output};
+pub(crate) use condition::Condition;
 pub use error::{CompileError, Role, RunError};
 pub use outputs::Outputs;
 pub use profile::{Profile, StepProfile};
@@ -75,6 +77,8 @@ pub(crate) struct Signature {
     pub(crate) outputs: Vec<Declaration>,
     /// The symbols that must be known.
     pub(crate) symbols: Vec<Arc<str>>,
+    /// What their values must fulfil, in the order of the graph.
+    pub(crate) conditions: Vec<Condition>,
 }
 
 impl Signature {

@@ -8,7 +8,7 @@ use super::{
     matmul::Accumulation,
 };
 use crate::{
-    graph::{Bindings, Convolution, Dim},
+    graph::{Bindings, Convolution},
     ops::Fault,
     plan::{Access, Network},
 };
@@ -23,7 +23,7 @@ impl ConvolutionStep {
     /// The step of vertex `vertex`.
     ///
     /// # Errors
-    /// A padding whose symbols are not bound.
+    /// A padding whose symbols are not bound, or a kernel that does not fit.
     pub(super) fn new(
         op: &Convolution,
         vertex: usize,
@@ -34,9 +34,11 @@ impl ConvolutionStep {
         let of = &network.vertices[vertex];
         let (x, w) = (&of.operands[0].access, &of.operands[1].access);
         let out = Access::contiguous(&of.sizes);
+        // Blocks are addressed without further checks: all positions are within what this bounds.
+        op.expect_fit(&x.sizes(), &w.sizes(), bindings)?;
         let first_two = |access: &Access| [access.axes[0].stride, access.axes[1].stride];
         let axis = |axis: usize| -> Result<SpatialAxis, Fault> {
-            let low = op.low[axis].evaluate(bindings).map_err(|symbol| Fault::Size(Dim::symbol(symbol)))?;
+            let low = op.low[axis].evaluate(bindings).map_err(Fault::Size)?;
             let (input, kernel, output) = (x.axes[axis + 2], w.axes[axis + 2], out.axes[axis + 2]);
             Ok(SpatialAxis {
                 input: input.size,

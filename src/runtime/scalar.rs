@@ -281,6 +281,7 @@ fn code_of(action: &Action) -> Code {
         Function::SigmoidOfNegated => Code::SigmoidOfNegated,
         Function::Select => Code::Select,
         Function::IntegerPower(2) => Code::Square,
+        // Programs with exponents that are no `i32` were refused by `is_known`.
         Function::IntegerPower(exponent) => Code::IntegerPower(exponent as i32),
         Function::Cast(_) => unreachable!("invariant: programs with casts have kernels for vectors"),
     }

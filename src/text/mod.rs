@@ -25,7 +25,7 @@
 //! operation  = word                                    `Op::names()` lists them
 //! attribute  = key "=" value | value                   those of the operation, all, in the order of its declaration
 //! value      = integer | list | dim | word | string | initializer | elements
-//! list       = "[" [ item { "," item } ] "]"           items are counts below 2^32, or dims
+//! list       = "[" [ item { "," item } ] "]"           items are counts or dims, at most 2^46
 //! type       = dtype "[" [ dim { "," dim } ] "]"
 //! dtype      = "f32" | "f64" | "i64" | "bool"
 //! dim        = [ "-" ] term { ( "+" | "-" ) term }

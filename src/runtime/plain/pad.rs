@@ -8,7 +8,7 @@ use super::{
     data::{Data, DataMut, Stored, each_number},
 };
 use crate::{
-    graph::{Dim, Pad as Op},
+    graph::Pad as Op,
     ops::{Fault, Number},
 };
 
@@ -35,23 +35,12 @@ struct Axis {
 impl Pad {
     pub(super) fn resolve(op: &Op, place: Place<'_>) -> Result<Pad, Fault> {
         let (x, out) = (place.operands[0].1, place.output.1);
-        let number = |dim: &Dim| {
-            let number = dim.evaluate(place.bindings).map_err(|symbol| Fault::Size(Dim::symbol(symbol)))?;
-            usize::try_from(number).map_err(|_| Fault::Size(dim.clone()))
-        };
+        op.expect_fit(x, place.bindings)?;
+        let lows = op.zeros(&op.low, place.bindings)?;
         let mut axes: Vec<Axis> = Vec::new();
         let mut slab = [1, 1];
         for axis in (0..x.len()).rev() {
-            let now = Axis {
-                size: x[axis],
-                padded: out[axis],
-                low: number(&op.low[axis])?,
-                step: op.interior[axis] + 1,
-                slab,
-            };
-            if now.size > 0 && now.low + (now.size - 1) * now.step >= now.padded {
-                return Err(Fault::Size(op.high[axis].clone()));
-            }
+            let now = Axis { size: x[axis], padded: out[axis], low: lows[axis], step: op.interior[axis] + 1, slab };
             match axes.last_mut().filter(|inner| inner.is_bare() && now.is_bare()) {
                 Some(inner) => (inner.size, inner.padded) = (inner.size * now.size, inner.padded * now.padded),
                 None => axes.push(now),

@@ -38,7 +38,7 @@ impl PlaneWindow {
             _ => return None,
         };
         let size = |axes: &[Axis]| axes.iter().map(|axis| axis.size).product();
-        let spread = |axis: Axis| axis.size + 2 * axis.n_taps.saturating_mul(axis.dilation);
+        let spread = |axis: Axis| axis.n_taps.saturating_mul(axis.dilation).saturating_mul(2).saturating_add(axis.size);
         let is_small = spread(rows).saturating_mul(spread(columns)) < i32::MAX as usize;
         let (n_planes, inner) = (size(&axes[..start]), size(&axes[end..]));
         is_small.then_some(PlaneWindow { kind: window.kind, n_planes, rows, columns, inner })
@@ -375,7 +375,7 @@ impl Run for PlaneWindow {
     fn cut(&self) -> Cut {
         let width = self.columns.n_places * self.inner;
         let each = self.rows.n_taps * self.columns.n_taps;
-        Cut::new(self.n_planes * self.rows.n_places, width, width * each / 2)
+        Cut::new(self.n_planes * self.rows.n_places, width, width.saturating_mul(each) / 2)
     }
 
     fn run(&self, units: Range<usize>, operands: &[Data<'_>], out: DataMut<'_>) -> Result<(), Fault> {

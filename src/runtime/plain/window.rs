@@ -19,7 +19,8 @@ pub(super) struct Window {
     pub(super) axes: Vec<Axis>,
 }
 
-/// A window along one axis.
+/// A window along one axis. By [`expect_fit`](crate::ops::expect_fit) every position that a place or a tap has is below
+/// three times the largest attribute, so that none of these products overflows.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Axis {
     /// Elements of x.
@@ -139,8 +140,9 @@ fn visit_axes(axes: &[Axis], at: Cursor, visit: &mut impl FnMut(usize)) {
 
 impl Run for Window {
     fn cut(&self) -> Cut {
-        let each: usize = self.axes.iter().map(|axis| axis.n_taps).product();
-        Cut::new(self.n_windows(), 1, 4 * each)
+        // The taps of an axis that are not on padding at most.
+        let each: usize = self.axes.iter().map(|axis| axis.n_taps.min(axis.size)).product();
+        Cut::new(self.n_windows(), 1, each.saturating_mul(4))
     }
 
     fn run(&self, units: Range<usize>, operands: &[Data<'_>], out: DataMut<'_>) -> Result<(), Fault> {

@@ -52,6 +52,7 @@ pub(crate) use sample::reals;
 pub use sample::{Sample, Smoothness};
 pub use select::Choice;
 pub use slice::{Index, IntoIndices};
+pub(crate) use spatial::greatest_common_divisor;
 pub use spatial::{Padding, PerAxis};
 pub use verify::{Flaw, Inconsistency, verify};
 

@@ -22,6 +22,7 @@ mod mixed;
 mod models;
 mod nn;
 mod optimizers;
+mod padding;
 mod primitives;
 mod runs;
 mod simplify;

@@ -4,7 +4,7 @@
 use ndarray::{ArrayD, Dimension, IxDyn, indices};
 
 use super::{
-    real::Real,
+    real::{Real, Total},
     rule::{Application, Evaluation, Fault, LinearMap, Linearization, Rule, expect_float, expect_operands},
     sample::{Sample, reals},
     slice::{dims, expect_count},
@@ -178,7 +178,7 @@ impl Convolution {
         let (channels, kernels_of_group) = (kernel.shape()[1], shape[1] / self.groups);
         ArrayD::from_shape_fn(IxDyn(shape), |place| {
             let first_channel = place[1] / kernels_of_group * channels;
-            let mut sum = T::ZERO;
+            let mut total = T::Total::ZERO;
             for tap in indices(&kernel.shape()[1..]) {
                 let mut source = vec![place[0], first_channel + tap[0]];
                 source.extend((0..low.len()).map_while(|axis| {
@@ -190,9 +190,9 @@ impl Convolution {
                 }
                 let mut weight = vec![place[1]];
                 weight.extend(tap.slice());
-                sum = sum.add(x[source.as_slice()].mul(kernel[weight.as_slice()]));
+                total = total.add(x[source.as_slice()].mul(kernel[weight.as_slice()]));
             }
-            sum
+            total.rounded()
         })
     }
 

@@ -35,6 +35,8 @@ mod slice;
 mod spatial;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 mod triangular_solve;
 mod unary;
 mod verify;
@@ -45,7 +47,7 @@ pub(crate) use apply::infer;
 pub use axes::{AllAxes, IntoAxes};
 pub use convolve::Convolve;
 pub use pool::Pool;
-pub(crate) use real::{Number, Real};
+pub(crate) use real::{Number, Real, Total, own_total};
 pub use rule::Fault;
 pub(crate) use rule::{Application, Evaluation, Linearization, Partial, Rule};
 pub(crate) use sample::reals;

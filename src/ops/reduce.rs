@@ -1,6 +1,6 @@
 //! Sums, products and extremes over axes.
 
-use ndarray::{ArrayD, Axis};
+use ndarray::{ArrayD, Axis, IxDyn};
 
 use super::{
     axes::{AllAxes, IntoAxes, inverse_permutation},
@@ -74,12 +74,31 @@ impl Rule for Reduce {
 
 impl Reduce {
     fn reduce<T: Number>(&self, x: &ArrayD<T>) -> Result<ArrayD<T>, Fault> {
-        let (start, combine): (_, fn(T, T) -> T) = match self.kind {
-            Reduction::Sum => (Some(T::ZERO), T::add),
-            Reduction::Product => (Some(T::ONE), T::mul),
-            Reduction::Max => (None, T::maximum),
-            Reduction::Min => (None, T::minimum),
-        };
+        match self.kind {
+            // Of no axes it is the array itself, with the signs of its zeros.
+            Reduction::Sum if self.axes.is_empty() => Ok(x.clone()),
+            Reduction::Sum => Ok(self.sums(x)),
+            Reduction::Product => self.fold(x, Some(T::ONE), T::mul),
+            Reduction::Max => self.fold(x, None, T::maximum),
+            Reduction::Min => self.fold(x, None, T::minimum),
+        }
+    }
+
+    /// The sum over all reduced axes at once, in row-major order.
+    fn sums<T: Number>(&self, x: &ArrayD<T>) -> ArrayD<T> {
+        let kept: Vec<usize> = (0..x.ndim()).filter(|axis| !self.axes.contains(axis)).collect();
+        let shape: Vec<usize> = kept.iter().map(|axis| x.len_of(Axis(*axis))).collect();
+        let view = x.view().permuted_axes([kept.as_slice(), &self.axes].concat());
+        ArrayD::from_shape_fn(IxDyn(&shape), |place| {
+            let mut summed = view.view();
+            for axis in 0..shape.len() {
+                summed = summed.index_axis_move(Axis(0), place[axis]);
+            }
+            T::sum(summed.iter().copied())
+        })
+    }
+
+    fn fold<T: Number>(&self, x: &ArrayD<T>, start: Option<T>, combine: fn(T, T) -> T) -> Result<ArrayD<T>, Fault> {
         let mut reduced = x.clone();
         for axis in self.axes.iter().rev() {
             let length = reduced.len_of(Axis(*axis));

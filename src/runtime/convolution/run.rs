@@ -61,7 +61,7 @@ pub(super) unsafe fn run_task<V: Vector>(
                 locate(plan, &chunk, memory);
                 let first_channel = group * plan.dense.convolution.channels;
                 let work = Work { first_channel, rows: block.rows.clone() };
-                if run_chunk::<V>(plan, &chunk, &work, memory) == Weighed::Infinite && plan.is_padded {
+                if run_chunk::<V>(plan, &chunk, &work, memory) == Weighed::Infinite {
                     mend_border(plan, &chunk, &work, memory);
                 }
             }

@@ -3,7 +3,8 @@
 //! integers, and a reduction of any kind over any axes.
 //!
 //! In: a primitive with numeric shapes, once, and then contiguous row-major slices at each run. Out: the output, whole
-//! or part by part, equal to the reference kernels'. Nothing is allocated per run, and no thread is known: work is cut
+//! or part by part, equal to the reference kernels' (sums that are added in order but for
+//! rounding). Nothing is allocated per run, and no thread is known: work is cut
 //! by shape alone into parts that write disjoint ranges of the output, and the caller decides who runs them.
 
 mod contract;
@@ -55,10 +56,19 @@ trait Run {
     /// How the output may be cut.
     fn cut(&self) -> Cut;
 
+    /// Words of memory that a part needs while it is computed, whatever is in them.
+    fn n_scratch(&self) -> usize;
+
     /// Computes some units of the output; `out` is their elements and no others.
     ///
     /// What is wrong with the operands is found by the run of the first units at the latest, whichever else find it.
-    fn run(&self, units: Range<usize>, operands: &[Data<'_>], out: DataMut<'_>) -> Result<(), Fault>;
+    fn run(
+        &self,
+        units: Range<usize>,
+        operands: &[Data<'_>],
+        out: DataMut<'_>,
+        scratch: &mut [u64],
+    ) -> Result<(), Fault>;
 }
 
 macro_rules! kernels {
@@ -132,13 +142,24 @@ impl Plain {
         self.cut.elements(part)
     }
 
+    /// Words of memory that a part needs while it is computed.
+    pub(crate) fn n_scratch(&self) -> usize {
+        self.kernel.as_run().n_scratch()
+    }
+
     /// Computes one part into `out`, the output's elements in [`Plain::part_range`]; all of them are written.
     ///
     /// # Errors
     /// A position outside its axis. If any part fails then part 0 does, and with the first such position in index
     /// order: its fault is the one to report.
-    pub(crate) fn run_part(&self, part: usize, operands: &[Data<'_>], out: DataMut<'_>) -> Result<(), Fault> {
-        self.kernel.as_run().run(self.cut.units(part), operands, out)
+    pub(crate) fn run_part(
+        &self,
+        part: usize,
+        operands: &[Data<'_>],
+        out: DataMut<'_>,
+        scratch: &mut [u64],
+    ) -> Result<(), Fault> {
+        self.kernel.as_run().run(self.cut.units(part), operands, out, &mut scratch[..self.n_scratch()])
     }
 
     /// Computes the whole output on this thread.
@@ -147,6 +168,8 @@ impl Plain {
     /// As [`Plain::run_part`].
     #[cfg(test)]
     fn run(&self, operands: &[Data<'_>], mut out: DataMut<'_>) -> Result<(), Fault> {
-        (0..self.n_parts()).try_for_each(|part| self.run_part(part, operands, out.range(self.part_range(part))))
+        let mut scratch = vec![0xA5; self.n_scratch()];
+        (0..self.n_parts())
+            .try_for_each(|part| self.run_part(part, operands, out.range(self.part_range(part)), &mut scratch))
     }
 }

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     graph::{Window as Op, WindowReduction},
-    ops::{Fault, Number},
+    ops::{Fault, Number, Total},
 };
 
 #[derive(Debug, Clone, PartialEq)]
@@ -88,9 +88,9 @@ impl Window {
 
     fn sums<T: Number>(&self, windows: Range<usize>, x: &[T], out: &mut [T]) {
         for (window, out) in windows.zip(out) {
-            let mut sum = T::ZERO;
-            self.visit(window, &mut |position| sum = sum.add(x[position]));
-            *out = sum;
+            let mut total = T::Total::ZERO;
+            self.visit(window, &mut |position| total = total.add(x[position]));
+            *out = total.rounded();
         }
     }
 
@@ -138,12 +138,16 @@ fn visit_axes(axes: &[Axis], at: Cursor, visit: &mut impl FnMut(usize)) {
 }
 
 impl Run for Window {
+    fn n_scratch(&self) -> usize {
+        0
+    }
+
     fn cut(&self) -> Cut {
         let each: usize = self.axes.iter().map(|axis| axis.n_taps).product();
         Cut::new(self.n_windows(), 1, 4 * each)
     }
 
-    fn run(&self, units: Range<usize>, operands: &[Data<'_>], out: DataMut<'_>) -> Result<(), Fault> {
+    fn run(&self, units: Range<usize>, operands: &[Data<'_>], out: DataMut<'_>, _: &mut [u64]) -> Result<(), Fault> {
         match (self.kind, operands[0], out) {
             (WindowReduction::Sum, _, out) => each_number!(out, out => self.sums(units, Stored::of(&operands[0]), out)),
             (WindowReduction::Max, _, out) => each_number!(out, out => {

@@ -26,6 +26,7 @@ mod power;
 mod random;
 mod rank;
 mod real;
+mod recurrence;
 mod reduce;
 mod reshape;
 mod rule;

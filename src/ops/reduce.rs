@@ -11,7 +11,9 @@ use super::{
     },
     sample::{Sample, listed, reals},
 };
-use crate::graph::{Axes, Broadcast, Comparison, DType, Dim, Expr, Mistake, Op, Reduce, Reduction, Shape, Type, Value};
+use crate::graph::{
+    Axes, Broadcast, Comparison, Dim, Direction, Expr, Mistake, Op, Reduce, Reduction, Shape, Type, Value,
+};
 
 impl Rule for Reduce {
     fn infer(&self, operands: &[Type]) -> Result<Type, Mistake> {
@@ -137,19 +139,16 @@ impl Reduce {
     /// For each element the product of the others, right whatever zeros are among them and however often it is
     /// differentiated: a division by x would be neither.
     ///
-    /// The reduced axes are merged into one of n elements, each paired with all of them, and its own replaced by 1:
-    /// O(n²) work and memory.
+    /// The reduced axes are merged into one; there it is the product of those before times that of those after, O(n) work
+    /// and memory.
     fn products_of_others<'g>(&self, x: Expr<'g>) -> Expr<'g> {
-        let (g, shape) = (x.graph(), x.shape());
+        let shape = x.shape();
         let kept: Axes = (0..shape.rank()).filter(|axis| !self.axes.contains(axis)).collect();
         let order: Axes = kept.iter().chain(&self.axes).copied().collect();
         let outer: Dim = kept.iter().map(|axis| shape[*axis].clone()).product();
         let n: Dim = self.axes.iter().map(|axis| shape[*axis].clone()).product();
-        let rows = x.permute(&order).reshape((outer.clone(), n.clone()));
-        let pairs = rows.reshape((outer.clone(), 1, n.clone())).broadcast_to((outer, n.clone(), n.clone()));
-        let is_own = g.iota(DType::I64, (n.clone(), n.clone()), 0).equal(g.iota(DType::I64, (n.clone(), n), 1));
-        let others = is_own.select(1.0, pairs);
-        let products = g.apply(Reduce { kind: Reduction::Product, axes: Axes::from_elem(2, 1) }, &[others]);
+        let rows = x.permute(&order).reshape((outer, n));
+        let products = rows.products_before(Direction::Forward) * rows.products_before(Direction::Backward);
         let permuted: Shape = order.iter().map(|axis| shape[*axis].clone()).collect();
         products.reshape(permuted).permute(&inverse_permutation(&order))
     }
@@ -244,8 +243,8 @@ macro_rules! reduction_methods {
 reduction_methods! {
     /// The sum of the elements; 0 of nothing.
     sum, sum_over => Sum;
-    /// The product of the elements; 1 of nothing. The derivative is right whatever zeros are among them; it takes
-    /// O(n²) work and memory for n elements a product.
+    /// The product of the elements; 1 of nothing. The derivative is right whatever zeros are among them, in O(n) work and
+    /// memory.
     prod, prod_over => Product;
     /// The greatest element; NaN if any is. The derivative is split evenly among the tied.
     max, max_over => Max;

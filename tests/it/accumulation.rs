@@ -114,7 +114,8 @@ const ROWS: &[Row] = &[
     }),
 ];
 
-/// Primitives that add up no axis of theirs. Decompositions add as many terms as a matrix has columns.
+/// Primitives that add up no axis of theirs. Decompositions add as many terms as a matrix has columns, and
+/// a recurrence weighs what is before.
 const OTHERS: &[&str] = &[
     "poison",
     "input",
@@ -144,6 +145,7 @@ const OTHERS: &[&str] = &[
     "window_max",
     "window_argmax",
     "cholesky",
+    "linear_recurrence",
     "triangular_solve",
     "neg",
     "abs",

@@ -1,5 +1,5 @@
 //! The primitives that are neither elementwise nor products, sums or convolutions of the fast kind: gathers and their
-//! transposes, orders, running sums, random bits, triangular matrices, windows, counters, padding, joining, products of
+//! transposes, orders, running sums, recurrences, random bits, triangular matrices, windows, counters, padding, joining, products of
 //! integers, and a reduction of any kind over any axes.
 //!
 //! In: a primitive with numeric shapes, once, and then contiguous row-major slices at each run. Out: the output, whole
@@ -19,6 +19,7 @@ mod pad;
 mod plane;
 mod random;
 mod rank;
+mod recurrence;
 mod reduce;
 mod scatter;
 #[cfg(test)]
@@ -94,6 +95,7 @@ kernels! {
     ScatterAdd(scatter::ScatterAdd),
     Rank(rank::Rank),
     CumulativeSum(cumulative_sum::CumulativeSum),
+    LinearRecurrence(recurrence::LinearRecurrence),
     RandomBits(random::RandomBits),
     Cholesky(triangular::Cholesky),
     TriangularSolve(triangular::TriangularSolve),
@@ -117,6 +119,7 @@ impl Plain {
             Op::ScatterAdd(scatter) => Ok(scatter::ScatterAdd::resolve(scatter, place).into()),
             Op::Rank(rank) => rank::Rank::resolve(rank, place).map(Kernel::from),
             Op::CumulativeSum(sum) => Ok(cumulative_sum::CumulativeSum::resolve(sum, place).into()),
+            Op::LinearRecurrence(op) => Ok(recurrence::LinearRecurrence::resolve(op, place).into()),
             Op::RandomBits(bits) => Ok(random::RandomBits::resolve(bits, place).into()),
             Op::Cholesky(_) => Ok(triangular::Cholesky::resolve(place).into()),
             Op::TriangularSolve(solve) => Ok(triangular::TriangularSolve::resolve(solve, place).into()),

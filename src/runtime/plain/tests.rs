@@ -10,8 +10,9 @@ use rand_chacha::ChaCha8Rng;
 use super::*;
 use crate::{
     graph::{
-        Axes, Cholesky, Concat, CumulativeSum, Dim, Dims, Direction, Gather, Iota, Orientation, Pad, RandomBits, Rank,
-        Ranking, Reduce, Reduction, ScatterAdd, Shape, Triangle, TriangularSolve, Type, Value, Window, WindowReduction,
+        Axes, Cholesky, Concat, CumulativeSum, Dim, Dims, Direction, Gather, Iota, LinearRecurrence, Orientation, Pad,
+        RandomBits, Rank, Ranking, Reduce, Reduction, ScatterAdd, Shape, Triangle, TriangularSolve, Type, Value,
+        Window, WindowReduction,
     },
     ops::{self, Evaluation},
 };
@@ -183,6 +184,7 @@ fn all_samples_agree_with_the_reference() {
         "CumulativeSum",
         "Gather",
         "Iota",
+        "LinearRecurrence",
         "Pad",
         "PlaneWindow",
         "RandomBits",
@@ -267,6 +269,23 @@ fn larger_gathers_and_scatters() {
     }
 }
 
+/// Positions that occur more often than is added in order, beside others that do not, with all kinds of numbers.
+#[test]
+fn scatters_of_frequent_positions() {
+    let mut numbers = Numbers::new(5);
+    let places: [(usize, usize, &[usize], &[usize]); 4] =
+        [(0, 0, &[3, 2], &[1000]), (0, 0, &[9], &[2000]), (0, 0, &[20, 40], &[3000]), (1, 1, &[4, 3, 2], &[4, 700])];
+    for (axis, batch, x, shape) in places {
+        let frequent = numbers.index(shape, x[axis].min(4));
+        let gather = Op::from(Gather { axis, batch });
+        let base = numbers.reals(x);
+        let output = Case::new(&gather, vec![base.clone(), frequent.clone()]).unwrap().ty.shape.as_numbers().unwrap();
+        let (reals, corners) = (numbers.reals(&output), numbers.corners(&output));
+        assert_agrees(ScatterAdd { axis, batch }, &[base.clone(), frequent.clone(), reals]);
+        assert_agrees(ScatterAdd { axis, batch }, &[base, frequent, corners]);
+    }
+}
+
 #[test]
 fn larger_orders_and_running_sums() {
     let mut numbers = Numbers::new(2);
@@ -277,6 +296,7 @@ fn larger_orders_and_running_sums() {
         }
         for direction in Direction::ALL {
             assert_agrees(CumulativeSum { axis: 1, direction: *direction }, std::slice::from_ref(&reals));
+            assert_agrees(LinearRecurrence { axis: 1, direction: *direction }, &[reals.clone(), numbers.reals(&shape)]);
         }
     }
 }

@@ -10,7 +10,7 @@
 
 use std::cmp::Ordering;
 
-use crate::ops::{Number, Real};
+use crate::ops::{Number, Real, own_total};
 
 /// value + tangent·ε with ε² = 0.
 #[derive(Debug, Clone, Copy)]
@@ -43,7 +43,11 @@ impl<T: PartialOrd> PartialOrd for Dual<T> {
     }
 }
 
+own_total!([T: Real] Dual<T>);
+
 impl<T: Real> Number for Dual<T> {
+    type Total = Self;
+
     const ZERO: Self = Dual { value: T::ZERO, tangent: T::ZERO };
     const ONE: Self = Dual { value: T::ONE, tangent: T::ZERO };
 

@@ -193,7 +193,7 @@ named! {
 }
 
 named! {
-    /// Which way a running sum goes.
+    /// Which way a running sum or a recurrence goes.
     Direction {
         /// From the first element.
         Forward = "forward",
@@ -538,6 +538,13 @@ operations! {
     }
     /// Running sums along an axis.
     CumulativeSum = "cumulative_sum" {
+        /// The axis.
+        axis: usize,
+        /// From which end.
+        direction: Direction,
+    }
+    /// A linear recurrence along an axis: yᵢ = aᵢ·yᵢ₋₁ + bᵢ, the first y being its b. Operands: a, b.
+    LinearRecurrence = "linear_recurrence" {
         /// The axis.
         axis: usize,
         /// From which end.

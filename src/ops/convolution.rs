@@ -6,11 +6,11 @@ use smallvec::SmallVec;
 
 use super::{
     apply::LARGEST_NUMBER,
-    real::Real,
+    real::{Real, Total},
     rule::{Application, Evaluation, Fault, LinearMap, Linearization, Rule, expect_float, expect_operands},
     sample::{Sample, reals},
     slice::{dims, expect_count},
-    spatial::{Misfit, Span, Taps, Way, expect_fit, expect_positive, extent},
+    spatial::{Misfit, Span, Taps, Way, expect_fit, expect_positive, extent, greatest_common_divisor},
 };
 use crate::graph::{Axes, Bindings, Convolution, Dim, Dims, Expr, Mistake, Reverse, Shape, Type, Value};
 
@@ -51,9 +51,12 @@ impl Rule for Convolution {
         })
     }
 
-    /// 2 · batch · out · places · (in / groups) · kernel size; what falls on padding counts too.
+    /// 2 · batch · out · (in / groups) · the pairs of a place and a tap along each axis. What falls on padding counts too,
+    /// what falls between elements that are spread does not.
     fn flops(&self, operands: &[Type], output: &Type) -> Dim {
-        output.shape.size() * operands[1].shape.without(&[0]).size() * 2
+        let kernel = &operands[1].shape;
+        let pairs = (0..self.low.len()).map(|axis| self.pairs(axis, &output.shape[axis + 2], &kernel[axis + 2]));
+        output.shape[0].clone() * &output.shape[1] * &kernel[1] * 2 * pairs.product::<Dim>()
     }
 
     fn samples() -> Vec<Sample> {
@@ -177,11 +180,35 @@ impl Convolution {
         Ok(self.fit(&x[2..], &kernel[2..], [&numbers(&self.low)?, &numbers(&self.high)?])?)
     }
 
+    /// How many pairs of a place and a tap along an axis meet no zero between two elements. Where sizes are symbols, as
+    /// many as if each place met the most that any does.
+    fn pairs(&self, axis: usize, places: &Dim, taps: &Dim) -> Dim {
+        let (dilation, stride, step) = (self.input_dilation[axis], self.stride[axis], self.kernel_dilation[axis]);
+        let numbers = [places, taps, &self.low[axis]].map(|dim| dim.as_number().map(i128::from));
+        let [Some(n_places), Some(n_taps), Some(low)] = numbers else {
+            let between = (dilation / greatest_common_divisor(step, dilation)) as i64;
+            return places.clone()
+                * taps.as_number().map_or(taps.clone(), |taps| Dim::from((taps + between - 1) / between));
+        };
+        if dilation == 1 {
+            return places.clone() * taps;
+        }
+        // Every n_phases-th place meets the same taps.
+        let n_phases = (dilation / greatest_common_divisor(stride, dilation)) as i128;
+        let meets =
+            |phase: i128, tap: i128| (phase * stride as i128 + tap * step as i128 - low) % dilation as i128 == 0;
+        let pairs = (0..n_phases.min(n_places)).map(|phase| {
+            let n_met = (0..n_taps).filter(|tap| meets(phase, *tap)).count() as i128;
+            n_met * ((n_places - phase + n_phases - 1) / n_phases)
+        });
+        Dim::from(pairs.sum::<i128>() as i64)
+    }
+
     fn correlate<T: Real>(&self, x: &ArrayD<T>, kernel: &ArrayD<T>, low: &[i64], shape: &[usize]) -> ArrayD<T> {
         let (channels, kernels_of_group) = (kernel.shape()[1], shape[1] / self.groups);
         ArrayD::from_shape_fn(IxDyn(shape), |place| {
             let first_channel = place[1] / kernels_of_group * channels;
-            let mut sum = T::ZERO;
+            let mut total = T::Total::ZERO;
             for tap in indices(&kernel.shape()[1..]) {
                 let mut source = vec![place[0], first_channel + tap[0]];
                 source.extend((0..low.len()).map_while(|axis| {
@@ -193,9 +220,9 @@ impl Convolution {
                 }
                 let mut weight = vec![place[1]];
                 weight.extend(tap.slice());
-                sum = sum.add(x[source.as_slice()].mul(kernel[weight.as_slice()]));
+                total = total.add(x[source.as_slice()].mul(kernel[weight.as_slice()]));
             }
-            sum
+            total.rounded()
         })
     }
 
@@ -344,6 +371,45 @@ mod tests {
             let difference = convolution.correlate(x, kernel, &low, &shape) - scattered(convolution, x, kernel, &shape);
             // At most 18 products below 2, summed in another order.
             assert!(difference.iter().all(|error| error.abs() < 1e-14), "{convolution:?}");
+        }
+    }
+
+    #[test]
+    fn flops_of_spread_input_are_those_of_the_pairs_that_meet_an_element_or_padding() {
+        for sample in Convolution::samples() {
+            let Op::Convolution(convolution) = &sample.op else { unreachable!() };
+            let types = [sample.operands[0].ty(), sample.operands[1].ty()];
+            let output = convolution.infer(&types).unwrap();
+            let shape = output.shape.as_numbers().unwrap();
+            let kernel = sample.operands[1].shape();
+            let mut pairs = 0;
+            for place in indices(&shape[2..]) {
+                for tap in indices(&kernel[2..]) {
+                    let is_between = (0..shape.len() - 2).any(|axis| {
+                        let position =
+                            place[axis] * convolution.stride[axis] + tap[axis] * convolution.kernel_dilation[axis];
+                        let position = position as i64 - convolution.low[axis].as_number().unwrap();
+                        position.rem_euclid(convolution.input_dilation[axis] as i64) != 0
+                    });
+                    pairs += usize::from(!is_between);
+                }
+            }
+            let expected = 2 * shape[0] * shape[1] * kernel[1] * pairs;
+            assert_eq!(convolution.flops(&types, &output), Dim::from(expected), "{convolution:?}");
+        }
+    }
+
+    #[test]
+    fn the_gradient_of_a_strided_convolution_counts_no_more_than_that_of_one_without_stride() {
+        let g = crate::graph::Graph::new();
+        let (x, kernel) = (g.input("x", (8, 3, 56, 56)), g.input("kernel", (16, 3, 3, 3)));
+        let flops = |stride: usize| {
+            let y = x.convolve(kernel, super::super::convolve::Convolve::same().stride(stride));
+            g.flops(g.gradient(y.sum(), x)).as_number().unwrap() as f64
+        };
+        // Exactly s·s times less but for the border.
+        for (stride, least) in [(2, 3.8), (4, 14.0)] {
+            assert!(flops(1) / flops(stride) > least, "{stride}: {} {}", flops(1), flops(stride));
         }
     }
 

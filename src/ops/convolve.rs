@@ -70,7 +70,8 @@ impl Convolve {
         Convolve { dilation: dilation.into(), ..self }
     }
 
-    /// Distance between neighbours of the array, zeros between them: what a transposed convolution is made of.
+    /// Distance between neighbours of the array, zeros between them: what a transposed convolution is made of. The zeros
+    /// cost nothing.
     #[must_use]
     pub fn input_dilation(self, input_dilation: impl Into<PerAxis>) -> Convolve {
         Convolve { input_dilation: input_dilation.into(), ..self }
@@ -105,7 +106,8 @@ impl<'g> Expr<'g> {
     /// The convolution of the networks: a cross-correlation, the kernel is not flipped.
     ///
     /// out\[n, o, p\] = Σ_{c, k} x̂\[n, c, p·stride + k·dilation\] · kernel\[o, c, k\], where x̂ is the padded x, p and k
-    /// are positions along all spatial axes, and c runs over the channels of o's group.
+    /// are positions along all spatial axes, and c runs over the channels of o's group. Padding contributes nothing, even
+    /// where the kernel is infinite or NaN.
     ///
     /// # Shapes
     /// x: `[batch, in, spatial…]`, kernel: `[out, in / groups, spatial…]` → `[batch, out, spatial…]`. Sizes may be

@@ -4,7 +4,7 @@ use ndarray::{ArrayD, Axis};
 
 use super::{
     axes::expect_axis,
-    real::{Number, Real},
+    real::{Number, Real, Total},
     rule::{Application, Evaluation, Fault, LinearMap, Linearization, Rule, expect_number, expect_operands},
     sample::{Sample, reals},
 };
@@ -61,11 +61,18 @@ impl CumulativeSum {
             return x.clone();
         }
         let mut sums = x.as_standard_layout().into_owned();
-        let mut lanes = sums.view_mut();
-        if self.direction == Direction::Backward {
-            lanes.invert_axis(Axis(self.axis));
+        for mut lane in sums.lanes_mut(Axis(self.axis)) {
+            if self.direction == Direction::Backward {
+                lane.invert_axis(Axis(0));
+            }
+            let mut elements = lane.iter_mut();
+            let Some(first) = elements.next() else { continue };
+            let mut total = T::Total::start(*first);
+            for element in elements {
+                total = total.add(*element);
+                *element = total.rounded();
+            }
         }
-        lanes.accumulate_axis_inplace(Axis(self.axis), |before, element| *element = before.add(*element));
         sums
     }
 }

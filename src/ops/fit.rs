@@ -21,7 +21,7 @@ pub(crate) fn expect_fit(op: &Op, operands: &[&[usize]], bindings: &Bindings) ->
         Op::RandomBits(_) | Op::IntegerPower(_) | Op::Select(_) | Op::Cast(_) | Op::StopGradient(_) => Ok(()),
         Op::Broadcast(_) | Op::Reshape(_) | Op::Transpose(_) | Op::Concat(_) | Op::Reverse(_) => Ok(()),
         Op::Gather(_) | Op::ScatterAdd(_) | Op::Reduce(_) | Op::Rank(_) | Op::CumulativeSum(_) => Ok(()),
-        Op::DotGeneral(_) | Op::Cholesky(_) | Op::TriangularSolve(_) => Ok(()),
+        Op::DotGeneral(_) | Op::Cholesky(_) | Op::TriangularSolve(_) | Op::LinearRecurrence(_) => Ok(()),
     }
 }
 

@@ -4,7 +4,7 @@ use ndarray::{ArrayD, Dimension, IxDyn};
 
 use super::{
     axes::{expect_axis, inverse_permutation},
-    real::{Number, Real},
+    real::{Number, Real, Total},
     rule::{Application, Evaluation, Fault, LinearMap, Linearization, Rule, expect_number, expect_operands},
     sample::{Sample, listed, reals},
 };
@@ -113,12 +113,12 @@ impl<'a> Selection<'a> {
 
     /// Row-major order keeps duplicates in index order.
     fn add<T: Number>(&self, base: &ArrayD<T>, updates: &ArrayD<T>) -> ArrayD<T> {
-        let mut sum = base.clone();
+        let mut totals = base.mapv(T::Total::start);
         for (place, update) in updates.indexed_iter() {
-            let target = &mut sum[self.source(&place)];
-            *target = target.add(*update);
+            let total = &mut totals[self.source(&place)];
+            *total = total.add(*update);
         }
-        sum
+        totals.mapv(T::Total::rounded)
     }
 }
 

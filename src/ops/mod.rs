@@ -27,6 +27,7 @@ mod power;
 mod random;
 mod rank;
 mod real;
+mod recurrence;
 mod reduce;
 mod reshape;
 mod rule;
@@ -36,6 +37,8 @@ mod slice;
 mod spatial;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 mod triangular_solve;
 mod unary;
 mod verify;
@@ -47,13 +50,14 @@ pub use axes::{AllAxes, IntoAxes};
 pub use convolve::Convolve;
 pub(crate) use fit::{asks_about_sizes, expect_fit};
 pub use pool::Pool;
-pub(crate) use real::{Number, Real};
+pub(crate) use real::{Number, Real, Total, own_total};
 pub use rule::Fault;
 pub(crate) use rule::{Application, Evaluation, Linearization, Partial, Rule};
 pub(crate) use sample::reals;
 pub use sample::{Sample, Smoothness};
 pub use select::Choice;
 pub use slice::{Index, IntoIndices, range};
+pub(crate) use spatial::greatest_common_divisor;
 pub use spatial::{Padding, PerAxis};
 pub use verify::{Flaw, Inconsistency, verify};
 

@@ -3,10 +3,13 @@
 
 use std::fmt;
 
-use ndarray::{Array2, ArrayView2};
+use ndarray::{Array2, ArrayView2, Axis};
 
 /// Numbers with arithmetic.
 pub(crate) trait Number: Copy + PartialOrd + fmt::Debug + 'static {
+    /// What sums of many are kept in until they are done.
+    type Total: Total<Self>;
+
     /// 0.
     const ZERO: Self;
     /// 1.
@@ -27,14 +30,132 @@ pub(crate) trait Number: Copy + PartialOrd + fmt::Debug + 'static {
     fn maximum(self, other: Self) -> Self;
     fn minimum(self, other: Self) -> Self;
 
+    /// The sum of all, rounded once.
+    fn sum(numbers: impl Iterator<Item = Self>) -> Self {
+        numbers.fold(Self::Total::ZERO, Total::add).rounded()
+    }
+
     /// `a · b`, of matrices.
     fn matrix_product(a: ArrayView2<'_, Self>, b: ArrayView2<'_, Self>) -> Array2<Self> {
         Array2::from_shape_fn((a.nrows(), b.ncols()), |(row, column)| {
-            let products = a.row(row).into_iter().zip(b.column(column)).map(|(left, right)| left.mul(*right));
-            products.fold(Self::ZERO, Self::add)
+            Self::sum(a.row(row).into_iter().zip(b.column(column)).map(|(left, right)| left.mul(*right)))
         })
     }
 }
+
+/// A sum that still goes on, with more digits than its numbers have where these are floats: an element of a long sum is
+/// not lost because the sum is large.
+pub(crate) trait Total<T>: Copy {
+    /// The sum of nothing.
+    const ZERO: Self;
+
+    /// The sum of one number; unlike 0 + x, it keeps the sign of zero.
+    fn start(number: T) -> Self;
+    fn add(self, number: T) -> Self;
+    /// The nearest number.
+    fn rounded(self) -> T;
+    /// The sum in two parts, of which the second is small, as they are kept where there is no room for a total.
+    fn split(self) -> (T, f64);
+    fn joined(number: T, rest: f64) -> Self;
+}
+
+/// Sums of `f32` in `f64`: 2²⁹ terms before an error of half a unit in the last place.
+impl Total<f32> for f64 {
+    const ZERO: f64 = 0.0;
+
+    #[inline(always)]
+    fn start(number: f32) -> f64 {
+        f64::from(number)
+    }
+    #[inline(always)]
+    fn add(self, number: f32) -> f64 {
+        self + f64::from(number)
+    }
+    #[inline(always)]
+    fn rounded(self) -> f32 {
+        self as f32
+    }
+    #[inline(always)]
+    fn split(self) -> (f32, f64) {
+        let number = self as f32;
+        (number, if number.is_finite() { self - f64::from(number) } else { 0.0 })
+    }
+    #[inline(always)]
+    fn joined(number: f32, rest: f64) -> f64 {
+        if rest == 0.0 { f64::from(number) } else { f64::from(number) + rest }
+    }
+}
+
+/// A sum of `f64` and what its additions rounded away, which is added at the end: Ogita, Rump and Oishi, *Accurate sum and
+/// dot product* (2005), algorithm 4.4.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Compensated {
+    sum: f64,
+    rest: f64,
+}
+
+impl Total<f64> for Compensated {
+    const ZERO: Compensated = Compensated { sum: 0.0, rest: 0.0 };
+
+    #[inline(always)]
+    fn start(number: f64) -> Compensated {
+        Compensated { sum: number, rest: 0.0 }
+    }
+    #[inline(always)]
+    fn add(self, number: f64) -> Compensated {
+        let (sum, rest) = two_sum(self.sum, number);
+        Compensated { sum, rest: self.rest + rest }
+    }
+    /// Once the sum is infinite or NaN the rest means nothing, and a rest of 0 is not to change the sign of 0.
+    #[inline(always)]
+    fn rounded(self) -> f64 {
+        if self.rest.is_finite() && self.rest != 0.0 { self.sum + self.rest } else { self.sum }
+    }
+    #[inline(always)]
+    fn split(self) -> (f64, f64) {
+        (self.sum, self.rest)
+    }
+    #[inline(always)]
+    fn joined(number: f64, rest: f64) -> Compensated {
+        Compensated { sum: number, rest }
+    }
+}
+
+/// a + b rounded, and what was rounded away: Knuth, *The Art of Computer Programming*, volume 2, section 4.2.2.
+#[inline(always)]
+fn two_sum(a: f64, b: f64) -> (f64, f64) {
+    let sum = a + b;
+    let of_b = sum - a;
+    (sum, (a - (sum - of_b)) + (b - of_b))
+}
+
+/// Numbers that are their own total: integers, which round nothing, and what checks put in place of `f64`.
+macro_rules! own_total {
+    ([$($parameter:ident: $bound:path)?] $number:ty) => {
+        impl<$($parameter: $bound)?> $crate::ops::Total<$number> for $number {
+            const ZERO: Self = <$number as $crate::ops::Number>::ZERO;
+
+            fn start(number: Self) -> Self {
+                number
+            }
+            fn add(self, number: Self) -> Self {
+                $crate::ops::Number::add(self, number)
+            }
+            fn rounded(self) -> Self {
+                self
+            }
+            fn split(self) -> (Self, f64) {
+                (self, 0.0)
+            }
+            fn joined(number: Self, _: f64) -> Self {
+                number
+            }
+        }
+    };
+}
+pub(crate) use own_total;
+
+own_total!([] i64);
 
 /// Numbers with the functions of analysis.
 pub(crate) trait Real: Number {
@@ -64,8 +185,10 @@ pub(crate) trait Real: Number {
 }
 
 macro_rules! float {
-    ($float:ident, $erf:path, $erfc:expr) => {
+    ($float:ident, $total:ty, $erf:path, $erfc:expr, $product:path) => {
         impl Number for $float {
+            type Total = $total;
+
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
 
@@ -115,7 +238,7 @@ macro_rules! float {
                 if self.is_nan() || self < other { self } else { other }
             }
             fn matrix_product(a: ArrayView2<'_, Self>, b: ArrayView2<'_, Self>) -> Array2<Self> {
-                a.dot(&b)
+                $product(a, b)
             }
         }
 
@@ -206,10 +329,28 @@ macro_rules! float {
     };
 }
 // erfc of an f32 is rounded once from that of an f64, as the kernels for vectors do it.
-float!(f32, libm::erff, |x: f32| libm::erfc(f64::from(x)) as f32);
-float!(f64, libm::erf, libm::erfc);
+float!(f32, f64, libm::erff, |x: f32| libm::erfc(f64::from(x)) as f32, product_in_f64);
+float!(f64, Compensated, libm::erf, libm::erfc, product_in_blocks);
+
+fn product_in_f64(a: ArrayView2<'_, f32>, b: ArrayView2<'_, f32>) -> Array2<f32> {
+    product_in_blocks(a.mapv(f64::from).view(), b.mapv(f64::from).view()).mapv(|sum| sum as f32)
+}
+
+/// Steps that are summed in order; longer sums are sums of two halves.
+const STEPS: usize = 128;
+
+fn product_in_blocks(a: ArrayView2<'_, f64>, b: ArrayView2<'_, f64>) -> Array2<f64> {
+    let half = a.ncols() / 2;
+    if a.ncols() <= STEPS {
+        return a.dot(&b);
+    }
+    let (left, right) = (a.split_at(Axis(1), half), b.split_at(Axis(0), half));
+    product_in_blocks(left.0, right.0) + product_in_blocks(left.1, right.1)
+}
 
 impl Number for i64 {
+    type Total = i64;
+
     const ZERO: Self = 0;
     const ONE: Self = 1;
 

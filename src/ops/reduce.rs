@@ -1,6 +1,6 @@
 //! Sums, products and extremes over axes.
 
-use ndarray::{ArrayD, Axis};
+use ndarray::{ArrayD, Axis, IxDyn};
 
 use super::{
     axes::{AllAxes, IntoAxes, inverse_permutation},
@@ -11,7 +11,9 @@ use super::{
     },
     sample::{Sample, listed, reals},
 };
-use crate::graph::{Axes, Broadcast, Comparison, DType, Dim, Expr, Mistake, Op, Reduce, Reduction, Shape, Type, Value};
+use crate::graph::{
+    Axes, Broadcast, Comparison, Dim, Direction, Expr, Mistake, Op, Reduce, Reduction, Shape, Type, Value,
+};
 
 impl Rule for Reduce {
     fn infer(&self, operands: &[Type]) -> Result<Type, Mistake> {
@@ -76,12 +78,31 @@ impl Rule for Reduce {
 
 impl Reduce {
     fn reduce<T: Number>(&self, x: &ArrayD<T>) -> Result<ArrayD<T>, Fault> {
-        let (start, combine): (_, fn(T, T) -> T) = match self.kind {
-            Reduction::Sum => (Some(T::ZERO), T::add),
-            Reduction::Product => (Some(T::ONE), T::mul),
-            Reduction::Max => (None, T::maximum),
-            Reduction::Min => (None, T::minimum),
-        };
+        match self.kind {
+            // Of no axes it is the array itself, with the signs of its zeros.
+            Reduction::Sum if self.axes.is_empty() => Ok(x.clone()),
+            Reduction::Sum => Ok(self.sums(x)),
+            Reduction::Product => self.fold(x, Some(T::ONE), T::mul),
+            Reduction::Max => self.fold(x, None, T::maximum),
+            Reduction::Min => self.fold(x, None, T::minimum),
+        }
+    }
+
+    /// The sum over all reduced axes at once, in row-major order.
+    fn sums<T: Number>(&self, x: &ArrayD<T>) -> ArrayD<T> {
+        let kept: Vec<usize> = (0..x.ndim()).filter(|axis| !self.axes.contains(axis)).collect();
+        let shape: Vec<usize> = kept.iter().map(|axis| x.len_of(Axis(*axis))).collect();
+        let view = x.view().permuted_axes([kept.as_slice(), &self.axes].concat());
+        ArrayD::from_shape_fn(IxDyn(&shape), |place| {
+            let mut summed = view.view();
+            for axis in 0..shape.len() {
+                summed = summed.index_axis_move(Axis(0), place[axis]);
+            }
+            T::sum(summed.iter().copied())
+        })
+    }
+
+    fn fold<T: Number>(&self, x: &ArrayD<T>, start: Option<T>, combine: fn(T, T) -> T) -> Result<ArrayD<T>, Fault> {
         let mut reduced = x.clone();
         for axis in self.axes.iter().rev() {
             let length = reduced.len_of(Axis(*axis));
@@ -120,19 +141,16 @@ impl Reduce {
     /// For each element the product of the others, right whatever zeros are among them and however often it is
     /// differentiated: a division by x would be neither.
     ///
-    /// The reduced axes are merged into one of n elements, each paired with all of them, and its own replaced by 1:
-    /// O(n²) work and memory.
+    /// The reduced axes are merged into one; there it is the product of those before times that of those after, O(n) work
+    /// and memory.
     fn products_of_others<'g>(&self, x: Expr<'g>) -> Expr<'g> {
-        let (g, shape) = (x.graph(), x.shape());
+        let shape = x.shape();
         let kept: Axes = (0..shape.rank()).filter(|axis| !self.axes.contains(axis)).collect();
         let order: Axes = kept.iter().chain(&self.axes).copied().collect();
         let outer: Dim = kept.iter().map(|axis| shape[*axis].clone()).product();
         let n: Dim = self.axes.iter().map(|axis| shape[*axis].clone()).product();
-        let rows = x.permute(&order).reshape((outer.clone(), n.clone()));
-        let pairs = rows.reshape((outer.clone(), 1, n.clone())).broadcast_to((outer, n.clone(), n.clone()));
-        let is_own = g.iota(DType::I64, (n.clone(), n.clone()), 0).equal(g.iota(DType::I64, (n.clone(), n), 1));
-        let others = is_own.select(1.0, pairs);
-        let products = g.apply(Reduce { kind: Reduction::Product, axes: Axes::from_elem(2, 1) }, &[others]);
+        let rows = x.permute(&order).reshape((outer, n));
+        let products = rows.products_before(Direction::Forward) * rows.products_before(Direction::Backward);
         let permuted: Shape = order.iter().map(|axis| shape[*axis].clone()).collect();
         products.reshape(permuted).permute(&inverse_permutation(&order))
     }
@@ -227,8 +245,8 @@ macro_rules! reduction_methods {
 reduction_methods! {
     /// The sum of the elements; 0 of nothing.
     sum, sum_over => Sum;
-    /// The product of the elements; 1 of nothing. The derivative is right whatever zeros are among them; it takes
-    /// O(n²) work and memory for n elements a product.
+    /// The product of the elements; 1 of nothing. The derivative is right whatever zeros are among them, in O(n) work and
+    /// memory.
     prod, prod_over => Product;
     /// The greatest element; NaN if any is. The derivative is split evenly among the tied.
     max, max_over => Max;

@@ -97,8 +97,9 @@ impl TriangularSolve {
         let (outer, matrix) = b.shape().split_at(b.ndim() - 2);
         let (n_matrices, n, n_right) = (outer.iter().product::<usize>(), matrix[0], matrix[1]);
         let matrices = a.to_shape((n_matrices, n, n)).expect("invariant: inference compared the sizes");
-        let mut solutions =
-            b.to_shape((n_matrices, n, n_right)).expect("invariant: as many elements as before").into_owned();
+        // The shape is given back at the end, which only an array in row-major order can take.
+        let solutions = b.as_standard_layout().into_owned().into_shape_with_order((n_matrices, n, n_right));
+        let mut solutions = solutions.expect("invariant: as many elements as before");
         for (a, x) in matrices.outer_iter().zip(solutions.outer_iter_mut()) {
             self.substitute(a, x);
         }

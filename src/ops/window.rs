@@ -237,7 +237,7 @@ impl Window {
         }
         Ok(ArrayD::from_shape_fn(IxDyn(shape), |place| {
             let elements = self.elements(&place, x.shape());
-            elements.map(|index| x[index.as_slice()]).fold(T::ZERO, T::add)
+            T::sum(elements.map(|index| x[index.as_slice()]))
         }))
     }
 

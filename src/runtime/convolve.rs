@@ -5,7 +5,6 @@
 use super::{
     convolution::{self, ConvolutionOperands, ConvolutionPlan, SpatialAxis},
     instruction_set::InstructionSet,
-    matmul::Accumulation,
 };
 use crate::{
     graph::{Bindings, Convolution},
@@ -62,7 +61,6 @@ impl ConvolutionStep {
             w: first_two(w),
             out: first_two(&out),
             axes: (0..op.low.len()).map(axis).collect::<Result<_, _>>()?,
-            output: Accumulation::Overwrite,
             dtype: of.dtype,
         };
         Ok(ConvolutionStep { plan: ConvolutionPlan::new(&convolution, set) })

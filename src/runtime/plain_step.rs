@@ -47,18 +47,28 @@ impl PlainStep {
         self.plain.n_parts()
     }
 
-    /// Runs the step; `memory` has the operands and then the output.
+    pub(super) fn scratch_bytes(&self) -> usize {
+        self.plain.n_scratch() * size_of::<u64>()
+    }
+
+    /// Runs the step; `memory` has the operands and then the output, and `scratch` gives each worker its own.
     ///
     /// # Safety
-    /// Each address is that of an array of the types that the step was made for, and nothing else uses the output.
-    pub(super) unsafe fn run(&mut self, memory: &[*mut u8], team: &Team) -> Result<(), Fault> {
+    /// Each address is that of an array of the types that the step was made for, and nothing else uses the output. The
+    /// scratch of a worker is as large as was asked for, aligned to any number, and nothing else uses it meanwhile.
+    pub(super) unsafe fn run(
+        &mut self,
+        memory: &[*mut u8],
+        scratch: &(dyn Fn(usize) -> *mut u8 + Sync),
+        team: &Team,
+    ) -> Result<(), Fault> {
         let (output, operands) = memory.split_last().expect("invariant: a step has an output");
         for (address, (dtype, n)) in operands.iter().zip(&self.operands) {
             // SAFETY: by this function's contract; the slices are forgotten before it returns.
             self.data.push(unsafe { slice(*address, *dtype, *n) });
         }
         // SAFETY: by this function's contract.
-        let done = unsafe { self.compute(*output, team) };
+        let done = unsafe { self.compute(*output, scratch, team) };
         self.data.clear();
         done
     }
@@ -67,15 +77,22 @@ impl PlainStep {
     ///
     /// # Safety
     /// As for [`PlainStep::run`].
-    unsafe fn compute(&self, output: *mut u8, team: &Team) -> Result<(), Fault> {
+    unsafe fn compute(
+        &self,
+        output: *mut u8,
+        scratch: &(dyn Fn(usize) -> *mut u8 + Sync),
+        team: &Team,
+    ) -> Result<(), Fault> {
         let (out, data) = (Shared(output), &self.data);
         let fault: Mutex<Option<Fault>> = Mutex::new(None);
-        team.run(self.plain.n_parts(), &|part, _| {
+        team.run(self.plain.n_parts(), &|part, worker| {
             let range = self.plain.part_range(part);
             let start = out.at(range.start * self.output.0.size());
             // SAFETY: by this function's contract; parts are apart, and within the output.
             let out = unsafe { slice_mut(start, self.output.0, range.len()) };
-            if let (Err(found), 0) = (self.plain.run_part(part, data, out), part) {
+            // SAFETY: by this function's contract; scratch memory was written when the tape was made.
+            let scratch = unsafe { std::slice::from_raw_parts_mut(scratch(worker).cast(), self.plain.n_scratch()) };
+            if let (Err(found), 0) = (self.plain.run_part(part, data, out, scratch), part) {
                 *fault.lock().expect("invariant: nothing panics here") = Some(found);
             }
         });

@@ -168,7 +168,8 @@ impl Tape {
                 let ready = PlainStep::new(op, *vertex, &self.plan.network, bindings);
                 let ready = ready.map_err(|fault| PlanError { origin, fault })?;
                 let memory = of.operands.iter().map(|operand| (operand.vertex, 0)).chain([(*vertex, 0)]).collect();
-                (ReadyWork::Plain(ready), memory, 0)
+                let scratch = ready.scratch_bytes();
+                (ReadyWork::Plain(ready), memory, scratch)
             }
         };
         let n_addresses = memory.len();
@@ -386,7 +387,7 @@ impl Ready {
                 Ok(())
             }
             // SAFETY: as above.
-            ReadyWork::Plain(step) => unsafe { step.run(call.memory, team) },
+            ReadyWork::Plain(step) => unsafe { step.run(call.memory, &|worker| call.scratch(worker), team) },
         }
     }
 }

@@ -8,7 +8,7 @@ use super::{
     rewriter::Rewriter,
     term::Term,
 };
-use crate::graph::{Axes, Binary, Broadcast, DotGeneral, NodeId, Op, Reduce, Reduction, Unary};
+use crate::graph::{Axes, Binary, Broadcast, DotGeneral, NodeId, Op, Reduce, Reduction, Reshape, Unary};
 
 /// Where the axes that neither go together nor are contracted keep their order.
 pub(super) fn of_transpose(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
@@ -30,6 +30,29 @@ pub(super) fn of_transpose(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<N
         operands[side] = rewriter.operand(operands[side]);
         Some(rewriter.build(dot, &operands))
     })
+}
+
+/// A kernel as large as what it goes over has one place: a product of matrices, whose rows nobody copies first.
+pub(super) fn of_convolution(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
+    let Op::Convolution(convolution) = &term.op else { return None };
+    let (x, kernel) = (rewriter.shape(term.operands[0]), rewriter.shape(term.operands[1]));
+    let is_whole = |axis: usize| {
+        let is_padded = [&convolution.low[axis], &convolution.high[axis]].iter().any(|side| !side.is(0));
+        let is_spread = convolution.input_dilation[axis] > 1 || convolution.kernel_dilation[axis] > 1;
+        x[axis + 2] == kernel[axis + 2] && !is_padded && (!is_spread || x[axis + 2].is(1))
+    };
+    if convolution.groups > 1 || !(0..convolution.low.len()).all(is_whole) {
+        return None;
+    }
+    let contract: Axes = (1..x.rank()).collect();
+    let dot = DotGeneral {
+        left_batch: Axes::new(),
+        right_batch: Axes::new(),
+        left_contract: contract.clone(),
+        right_contract: contract,
+    };
+    let product = rewriter.build(dot, &term.operands);
+    Some(rewriter.build(Reshape { shape: term.ty.shape.clone() }, &[product]))
 }
 
 fn free_axes(dot: &DotGeneral, side: usize, rank: usize) -> Axes {

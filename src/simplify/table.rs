@@ -182,6 +182,7 @@ pub(super) const RULES: &[Rule] = &[
 
     // Products.
     structure("dot-of-transpose",       Exact, Named(&["dot"]),            product::of_transpose,        "dot(transpose(x), y) → dot(x, y) over the axes they were"),
+    structure("convolution-of-whole",   Ulp,   Named(&["convolution"]),    product::of_convolution,      "convolution by a kernel as large as x → dot(x, kernel)"),
     structure("transpose-of-dot",       Ulp,   Named(&["transpose"]),      product::transposed,          "transpose(dot(x, y)) → dot(y, x)"),
     structure("dot-of-literal",         Ulp,   Named(&["dot"]),            product::of_literal,          "dot(x, c) → broadcast(c·sum(x))"),
     structure("dot-of-scaled",          Ulp,   Named(&["dot"]),            product::of_scaled,           "dot(c·x, y) → c·dot(x, y), where the product is smaller than x"),

@@ -1,6 +1,6 @@
 //! Derivatives of whole expressions: against differences, dual numbers, each other and hand-worked values.
 
-use ndarray::{ArrayD, arr0, arr1, array};
+use ndarray::{Array1, ArrayD, arr0, arr1, array};
 use pullback::{
     Expr, Graph, Initializer, Parameters, Value,
     check::{naive_gradients, prove_expression, random_graph},
@@ -178,4 +178,36 @@ fn an_empty_batch_at_second_order() {
     let second = g.gradient(gradient.square().sum(), x);
     assert_eq!(evaluate(second, &[("x", arr1::<f64>(&[]).into())]), arr1::<f64>(&[]).into());
     assert_eq!(evaluate(second, &[("x", arr1(&[1.0, 2.0]).into())]), arr1(&[8.0, 0.0]).into());
+}
+
+#[test]
+fn the_gradient_of_a_product_takes_work_and_memory_in_proportion_to_its_elements() {
+    let flops = |n: usize| {
+        let g = Graph::new();
+        let x = g.input_of::<f64>("x", [n]);
+        let gradient = g.gradient(x.prod(), x);
+        let second = g.gradient(gradient.sum(), x);
+        g.flops([("first", gradient), ("second", second)]).as_number().unwrap() as f64
+    };
+    assert!(flops(20_000) / flops(10_000) < 2.001);
+    // With O(n²) memory these would be 2 TB.
+    const N: usize = 500_000;
+    let g = Graph::new();
+    let x = g.input_of::<f64>("x", [N]);
+    let mut program = g.compile(g.gradient(x.prod(), x)).unwrap();
+    let mut gradient = |at: &[(usize, f64)]| {
+        let mut of = Array1::<f64>::ones(N);
+        at.iter().for_each(|(place, number)| of[*place] = *number);
+        let Value::F64(gradient) =
+            program.run(&Parameters::default(), [("x", (&of).into())]).unwrap()["result"].clone()
+        else {
+            unreachable!("the gradient of f64 is f64")
+        };
+        gradient
+    };
+    let without_zeros = gradient(&[(0, 2.0), (N - 1, 4.0)]);
+    assert!(without_zeros[[0]] == 4.0 && without_zeros[[N - 1]] == 2.0 && without_zeros[[N / 2]] == 8.0);
+    let with_one = gradient(&[(0, 2.0), (7, 0.0), (N - 1, 4.0)]);
+    assert!(with_one[[7]] == 8.0 && with_one.sum() == 8.0);
+    assert!(gradient(&[(3, 0.0), (7, 0.0)]).iter().all(|slope| *slope == 0.0));
 }

@@ -7,6 +7,7 @@ fn after_place(text: &str) -> &str {
     column.trim_start_matches(is_digit)
 }
 
+mod accumulation;
 mod allocation;
 mod autodiff;
 mod budget;
@@ -27,6 +28,7 @@ mod models;
 mod nn;
 mod numbers;
 mod optimizers;
+mod padding;
 mod primitives;
 mod ranges;
 mod runs;

@@ -1,7 +1,7 @@
 //! The plan's numbers about space: where patches lie in spread input, how much of it is held at once, in which order
 //! taps are summed. In: a convolution. Out: offsets and sizes; it reads no operand.
 //!
-//! Spread input is a copy of a few images and channels in scratch memory, padded and dilated, with contiguous rows: there
+//! Spread input is a copy of a few images and channels in scratch memory, padded, with contiguous rows: there
 //! every patch is the same pattern of offsets, and nothing asks whether it is on the border.
 
 use super::descriptor::{Convolution, SpatialAxis};

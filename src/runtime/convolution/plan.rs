@@ -2,8 +2,9 @@
 //! run in any order on any threads. It computes nothing itself: see `run.rs`.
 
 use super::{
-    descriptor::{Convolution, ConvolutionOperands},
+    descriptor::{Convolution, ConvolutionOperands, Dense},
     geometry::{Geometry, column_unit},
+    phases::dense_parts,
     run::run_task,
 };
 use crate::{
@@ -20,12 +21,20 @@ use crate::{
 /// Bytes of a column of patches that are summed in one visit: a panel of them fits the first cache.
 const STEP_BYTES: usize = 1280;
 
-type RunTask = unsafe fn(&ConvolutionPlan, usize, ConvolutionOperands, *mut u8);
+type RunTask = unsafe fn(&DensePlan, usize, ConvolutionOperands, *mut u8);
 
 /// A convolution, cut into tasks that may run in any order and on any thread.
 #[derive(Debug, Clone)]
 pub(crate) struct ConvolutionPlan {
-    pub(super) convolution: Convolution,
+    parts: Vec<DensePlan>,
+}
+
+/// A part of a convolution whose input is not spread.
+#[derive(Debug, Clone)]
+pub(super) struct DensePlan {
+    pub(super) dense: Dense,
+    /// Whether some output has a tap on padding.
+    pub(super) is_padded: bool,
     pub(super) geometry: Geometry,
     pub(super) weights: Weights,
     pub(super) grid: Grid,
@@ -68,28 +77,37 @@ impl ConvolutionPlan {
     pub(crate) fn new(convolution: &Convolution, set: InstructionSet) -> ConvolutionPlan {
         assert!(!convolution.axes.is_empty(), "invariant: a convolution has a spatial axis");
         let kernels = kernels(convolution.dtype, set);
-        let columns = 2 * kernels.lanes;
-        let geometry = Geometry::new(convolution, columns, STEP_BYTES / kernels.element_bytes, kernels.element_bytes);
-        let grid = cut(convolution, kernels);
-        let weights = choose_weights(convolution, &geometry);
-        let scratch = lay_out(&geometry, weights, grid.largest()[0], kernels);
-        ConvolutionPlan { convolution: convolution.clone(), geometry, weights, grid, scratch, run: kernels.run }
+        let parts = dense_parts(convolution).into_iter().map(|dense| DensePlan::new(dense, kernels));
+        ConvolutionPlan { parts: parts.collect() }
     }
 
     pub(crate) fn n_tasks(&self) -> usize {
-        self.grid.n_tasks()
+        self.parts.iter().map(|part| part.grid.n_tasks()).sum()
     }
 
     /// Bytes of scratch memory, aligned to 64, that each running task needs.
     pub(crate) fn scratch_bytes(&self) -> usize {
-        self.scratch.bytes
+        self.parts.iter().map(|part| part.scratch.bytes).max().unwrap_or(0)
     }
 
-    /// The part of out that a task computes: `batches` are groups, `rows` channels of out within each group, and
-    /// `columns` outputs, counted image after image.
+    /// The part that a task belongs to, and its number there.
+    fn part_of(&self, task: usize) -> (&DensePlan, usize) {
+        let mut rest = task;
+        for part in &self.parts {
+            match rest.checked_sub(part.grid.n_tasks()) {
+                Some(later) => rest = later,
+                None => return (part, rest),
+            }
+        }
+        unreachable!("invariant: tasks are counted by n_tasks")
+    }
+
+    /// What a task computes: `batches` are groups, `rows` those of the part, and `columns` its outputs, counted image
+    /// after image.
     #[cfg(test)]
-    pub(super) fn block(&self, task: usize) -> crate::runtime::matmul::Block {
-        self.grid.block(task)
+    pub(super) fn block(&self, task: usize) -> (&Dense, crate::runtime::matmul::Block) {
+        let (part, task) = self.part_of(task);
+        (&part.dense, part.grid.block(task))
     }
 
     /// Computes some channels of some outputs.
@@ -99,18 +117,33 @@ impl ConvolutionPlan {
     /// nor w, and no task runs twice at a time. `scratch` is aligned to 64, valid for [`Self::scratch_bytes`] and used by
     /// no other task meanwhile. The task is below [`Self::n_tasks`]. The machine has the plan's set.
     pub(crate) unsafe fn run_task(&self, task: usize, operands: ConvolutionOperands, scratch: *mut u8) {
-        debug_assert!(task < self.n_tasks(), "invariant: tasks are counted by n_tasks");
-        // SAFETY: the caller's promises are those of the kernel that was chosen with the dtype and the set.
-        unsafe { (self.run)(self, task, operands, scratch) }
+        let (part, task) = self.part_of(task);
+        // SAFETY: the caller's promises are those of the kernel that was chosen with the dtype and the set; the parts
+        // write outputs of their own, and none needs more scratch memory than the largest.
+        unsafe { (part.run)(part, task, operands, scratch) }
+    }
+}
+
+impl DensePlan {
+    fn new(dense: Dense, kernels: Kernels) -> DensePlan {
+        let columns = 2 * kernels.lanes;
+        let steps = STEP_BYTES / kernels.element_bytes;
+        let geometry = Geometry::new(&dense.convolution, columns, steps, kernels.element_bytes);
+        let grid = cut(&dense, kernels);
+        let weights = choose_weights(&dense, &geometry);
+        let scratch = lay_out(&geometry, weights, grid.largest()[0], kernels);
+        DensePlan { is_padded: dense.is_padded(), dense, geometry, weights, grid, scratch, run: kernels.run }
     }
 }
 
 /// Groups are cut first; then columns, whose blocks pack nothing twice, before rows, which pack the same patches again.
-fn cut(convolution: &Convolution, kernels: Kernels) -> Grid {
-    let Convolution { groups, channels, kernels: m, .. } = *convolution;
+fn cut(dense: &Dense, kernels: Kernels) -> Grid {
+    let convolution = &dense.convolution;
+    let Convolution { groups, channels, .. } = *convolution;
+    let m = dense.n_rows();
     let n = convolution.batch * convolution.places();
     let steps = channels * convolution.taps();
-    // A row of patches costs some six tiles' vectors to pack, whatever the number of kernels.
+    // A row of patches costs some six tiles' vectors to pack, whatever the number of rows.
     let flops = 2.0 * (groups * n * steps) as f64 * (m as f64 + 6.0);
     Grid::new(&Cut {
         batches: groups,
@@ -122,12 +155,17 @@ fn cut(convolution: &Convolution, kernels: Kernels) -> Grid {
     })
 }
 
-/// In place only where all steps of a visit are at one stride.
-fn choose_weights(convolution: &Convolution, geometry: &Geometry) -> Weights {
+/// In place only where all steps of a visit are at one stride, and all rows.
+fn choose_weights(dense: &Dense, geometry: &Geometry) -> Weights {
+    let convolution = &dense.convolution;
     let taps = convolution.taps();
     let is_run = geometry.weight_run == taps;
     let channels_follow = convolution.w[1] == geometry.weight_step * taps as isize;
-    if is_run && (geometry.channel_block == 1 || channels_follow) { Weights::InPlace } else { Weights::Packed }
+    if dense.phases.len() == 1 && is_run && (geometry.channel_block == 1 || channels_follow) {
+        Weights::InPlace
+    } else {
+        Weights::Packed
+    }
 }
 
 fn lay_out(geometry: &Geometry, weights: Weights, rows: usize, kernels: Kernels) -> ScratchLayout {
@@ -170,14 +208,14 @@ fn kernels(dtype: DType, set: InstructionSet) -> Kernels {
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::{ConvolutionOperands, ConvolutionPlan, run_task};
+    use super::{ConvolutionOperands, DensePlan, run_task};
     use crate::runtime::matmul::vector::Vector;
 
     /// # Safety
     /// As for [`ConvolutionPlan::run_task`], with AVX2 and FMA.
     #[target_feature(enable = "avx2,fma")]
     pub(super) unsafe fn run_avx2<V: Vector>(
-        plan: &ConvolutionPlan,
+        plan: &DensePlan,
         task: usize,
         operands: ConvolutionOperands,
         scratch: *mut u8,
@@ -190,7 +228,7 @@ mod x86 {
     /// As for [`ConvolutionPlan::run_task`], with AVX-512 F, BW, DQ and VL.
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
     pub(super) unsafe fn run_avx512<V: Vector>(
-        plan: &ConvolutionPlan,
+        plan: &DensePlan,
         task: usize,
         operands: ConvolutionOperands,
         scratch: *mut u8,

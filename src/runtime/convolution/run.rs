@@ -4,9 +4,10 @@
 use std::ops::Range;
 
 use super::{
+    border::{has_infinite_weights, mend_border},
     descriptor::{Convolution, ConvolutionOperands},
     patches::{Columns, Steps, pack_patches, run_end},
-    plan::{ConvolutionPlan, Weights},
+    plan::{DensePlan, Weights},
     spread::{Part, spread_input},
 };
 use crate::runtime::matmul::{
@@ -17,40 +18,40 @@ use crate::runtime::matmul::{
     vector::{Number, Vector},
 };
 
-/// The parts of the scratch memory, and the operands at the task's group and first row.
+/// The parts of the scratch memory, and the operands: x as it is, w and out at the task's group.
 #[derive(Clone, Copy)]
-struct Memory<T> {
-    x: *const T,
-    w: *const T,
-    out: *mut T,
+pub(super) struct Memory<T> {
+    pub(super) x: *const T,
+    pub(super) w: *const T,
+    pub(super) out: *mut T,
     spread: *mut T,
     panel: *mut T,
-    weights: *mut T,
+    pub(super) weights: *mut T,
     tile: *mut T,
     places: *mut isize,
-    outputs: *mut isize,
+    pub(super) outputs: *mut isize,
 }
 
 /// Columns that share spread input, and what of the input it holds.
 #[derive(Clone)]
-struct Chunk {
-    columns: Range<usize>,
+pub(super) struct Chunk {
+    pub(super) columns: Range<usize>,
     images: Range<usize>,
     first_output: usize,
 }
 
 /// # Safety
-/// As for [`ConvolutionPlan::run_task`].
+/// As for [`super::ConvolutionPlan::run_task`].
 #[inline(always)]
 pub(super) unsafe fn run_task<V: Vector>(
-    plan: &ConvolutionPlan,
+    plan: &DensePlan,
     task: usize,
     operands: ConvolutionOperands,
     scratch: *mut u8,
 ) {
     let block = plan.grid.block(task);
     for group in block.batches.clone() {
-        let memory = memory::<V::Element>(plan, [group, block.rows.start], operands, scratch);
+        let memory = memory::<V::Element>(plan, group, operands, scratch);
         let mut column = block.columns.start;
         while column < block.columns.end {
             let chunk = next_chunk(plan, column..block.columns.end);
@@ -58,22 +59,20 @@ pub(super) unsafe fn run_task<V: Vector>(
             // SAFETY: the block lies inside out, as the caller's task does; tables are as long as a chunk.
             unsafe {
                 locate(plan, &chunk, memory);
-                let first_channel = group * plan.convolution.channels;
-                run_chunk::<V>(plan, &chunk, [first_channel, block.rows.len()], memory);
+                let first_channel = group * plan.dense.convolution.channels;
+                let work = Work { first_channel, rows: block.rows.clone() };
+                if run_chunk::<V>(plan, &chunk, &work, memory) == Weighed::Infinite {
+                    mend_border(plan, &chunk, &work, memory);
+                }
             }
         }
     }
 }
 
 #[inline(always)]
-fn memory<T: Number>(
-    plan: &ConvolutionPlan,
-    [group, row]: [usize; 2],
-    operands: ConvolutionOperands,
-    scratch: *mut u8,
-) -> Memory<T> {
-    let Convolution { w, out, kernels, .. } = plan.convolution;
-    let kernel = (group * kernels + row) as isize;
+fn memory<T: Number>(plan: &DensePlan, group: usize, operands: ConvolutionOperands, scratch: *mut u8) -> Memory<T> {
+    let Convolution { w, out, kernels, .. } = plan.dense.convolution;
+    let kernel = (group * kernels) as isize;
     let layout = &plan.scratch;
     let part = |start: usize| scratch.wrapping_add(start).cast::<T>();
     Memory {
@@ -91,8 +90,8 @@ fn memory<T: Number>(
 
 /// As many columns as the geometry made room for: of several whole images, or of some rows of one.
 #[inline(always)]
-fn next_chunk(plan: &ConvolutionPlan, columns: Range<usize>) -> Chunk {
-    let (places, geometry) = (plan.convolution.places(), &plan.geometry);
+fn next_chunk(plan: &DensePlan, columns: Range<usize>) -> Chunk {
+    let (places, geometry) = (plan.dense.convolution.places(), &plan.geometry);
     let image = columns.start / places;
     let mut end = columns.end.min(columns.start + geometry.chunk);
     let mut first_output = 0;
@@ -108,8 +107,8 @@ fn next_chunk(plan: &ConvolutionPlan, columns: Range<usize>) -> Chunk {
 /// # Safety
 /// The tables have room for the chunk.
 #[inline(always)]
-unsafe fn locate<T>(plan: &ConvolutionPlan, chunk: &Chunk, memory: Memory<T>) {
-    let (axes, places) = (&plan.geometry.axes, plan.convolution.places());
+unsafe fn locate<T>(plan: &DensePlan, chunk: &Chunk, memory: Memory<T>) {
+    let (axes, places) = (&plan.geometry.axes, plan.dense.convolution.places());
     let last = &axes[axes.len() - 1];
     let row = last.axis.output;
     let mut column = chunk.columns.start;
@@ -118,7 +117,7 @@ unsafe fn locate<T>(plan: &ConvolutionPlan, chunk: &Chunk, memory: Memory<T>) {
         let image = column / places;
         let (mut rest, first) = ((column - image * places) / row, column % row);
         let mut place = (image - chunk.images.start) as isize * plan.geometry.image_stride;
-        let mut output = image as isize * plan.convolution.out[0];
+        let mut output = image as isize * plan.dense.convolution.out[0];
         for spread in axes[..axes.len() - 1].iter().rev() {
             let position = (rest % spread.axis.output) as isize;
             rest /= spread.axis.output;
@@ -138,28 +137,37 @@ unsafe fn locate<T>(plan: &ConvolutionPlan, chunk: &Chunk, memory: Memory<T>) {
     }
 }
 
-/// The sums of a chunk, in blocks of channels and taps, always in the same order. The first number is the group's first
-/// channel, the second that of rows.
+/// What of a group is computed.
+pub(super) struct Work {
+    /// The group's first channel of x.
+    pub(super) first_channel: usize,
+    pub(super) rows: Range<usize>,
+}
+
+/// What weights were found to be. Only infinite ones and NaN make anything of the zeros of padding.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Weighed {
+    Finite,
+    Infinite,
+}
+
+/// The sums of a chunk, in blocks of channels and taps, always in the same order.
 ///
 /// # Safety
-/// As for [`ConvolutionPlan::run_task`], with tables for the chunk.
+/// As for [`super::ConvolutionPlan::run_task`], with tables for the chunk.
 #[inline(always)]
-unsafe fn run_chunk<V: Vector>(
-    plan: &ConvolutionPlan,
-    chunk: &Chunk,
-    [first_channel, rows]: [usize; 2],
-    memory: Memory<V::Element>,
-) {
-    let (geometry, convolution) = (&plan.geometry, &plan.convolution);
+unsafe fn run_chunk<V: Vector>(plan: &DensePlan, chunk: &Chunk, work: &Work, memory: Memory<V::Element>) -> Weighed {
+    let (geometry, convolution) = (&plan.geometry, &plan.dense.convolution);
     let n_taps = convolution.taps();
     if convolution.channels * n_taps == 0 {
         // SAFETY: the caller vouches for out and for the tables.
-        unsafe { write_nothing(plan, chunk, rows, memory) };
-        return;
+        unsafe { write_nothing(plan, chunk, work, memory) };
+        return Weighed::Finite;
     }
+    let mut weighed = Weighed::Finite;
     for channel in (0..convolution.channels).step_by(geometry.channel_block) {
         let channels = geometry.channel_block.min(convolution.channels - channel);
-        let start = first_channel + channel;
+        let start = work.first_channel + channel;
         let part = Part {
             x: memory.x,
             images: chunk.images.clone(),
@@ -171,45 +179,44 @@ unsafe fn run_chunk<V: Vector>(
         unsafe { spread_input::<V>(convolution, geometry, &part) };
         for tap in (0..n_taps).step_by(geometry.tap_block) {
             let steps = Steps { channels, taps: tap..n_taps.min(tap + geometry.tap_block) };
-            let output = if channel + tap == 0 { convolution.output } else { Accumulation::Add };
+            let output = if channel + tap == 0 { Accumulation::Overwrite } else { Accumulation::Add };
             let w = convolution.w[1] * channel as isize;
             let memory = Memory { w: memory.w.wrapping_offset(w), ..memory };
-            let visit = Visit { steps, rows, columns: chunk.columns.len(), output };
+            let visit = Visit { steps, rows: work.rows.clone(), columns: chunk.columns.len(), output };
             // SAFETY: the steps are inside the block that has just been spread.
-            unsafe { run_visit::<V>(plan, &visit, memory) };
+            let found = unsafe { run_visit::<V>(plan, &visit, memory) };
+            weighed = if found == Weighed::Infinite { found } else { weighed };
         }
     }
+    weighed
 }
 
 /// An empty sum.
 ///
 /// # Safety
 /// `out` is valid for the rows and the chunk, which the tables hold.
-unsafe fn write_nothing<T: Number>(plan: &ConvolutionPlan, chunk: &Chunk, rows: usize, memory: Memory<T>) {
-    if plan.convolution.output == Accumulation::Add {
-        return;
-    }
-    for row in 0..rows {
+unsafe fn write_nothing<T: Number>(plan: &DensePlan, chunk: &Chunk, work: &Work, memory: Memory<T>) {
+    for row in work.rows.clone() {
+        let [_, first] = plan.dense.row(row);
         for column in 0..chunk.columns.len() {
-            let row = row as isize * plan.convolution.out[1];
             // SAFETY: the caller's promise.
-            unsafe { *memory.out.offset(row + *memory.outputs.add(column)) = T::ZERO };
+            unsafe { *memory.out.offset(first + *memory.outputs.add(column)) = T::ZERO };
         }
     }
 }
 
 /// Some steps for all rows and columns of a chunk.
 #[derive(Clone)]
-struct Visit {
-    steps: Steps,
-    rows: usize,
+pub(super) struct Visit {
+    pub(super) steps: Steps,
+    pub(super) rows: Range<usize>,
     columns: usize,
     output: Accumulation,
 }
 
 impl Visit {
     #[inline(always)]
-    fn n_steps(&self) -> usize {
+    pub(super) fn n_steps(&self) -> usize {
         self.steps.channels * self.steps.taps.len()
     }
 }
@@ -217,9 +224,10 @@ impl Visit {
 /// # Safety
 /// As for [`run_chunk`], with `memory.w` at the visit's first channel.
 #[inline(always)]
-unsafe fn run_visit<V: Vector>(plan: &ConvolutionPlan, visit: &Visit, memory: Memory<V::Element>) {
-    let first_weight = plan.geometry.weight_offsets[visit.steps.taps.start];
-    let strides = [plan.convolution.w[0], plan.geometry.weight_step];
+unsafe fn run_visit<V: Vector>(plan: &DensePlan, visit: &Visit, memory: Memory<V::Element>) -> Weighed {
+    let strides = [plan.dense.convolution.w[0], plan.geometry.weight_step];
+    let [first_weight, first_output] = plan.dense.row(visit.rows.start);
+    let a = memory.w.wrapping_offset(plan.geometry.weight_offsets[visit.steps.taps.start] + first_weight);
     // SAFETY: scratch memory has room for the weights and one panel; the tables for the columns.
     unsafe {
         let packed = match plan.weights {
@@ -228,6 +236,15 @@ unsafe fn run_visit<V: Vector>(plan: &ConvolutionPlan, visit: &Visit, memory: Me
                 pack_weights::<V>(plan, visit, memory);
                 Some(memory.weights.cast_const())
             }
+        };
+        let rows = Rows {
+            m: visit.rows.len(),
+            a,
+            strides,
+            packed,
+            c: memory.out.wrapping_offset(first_output),
+            c_row: plan.dense.convolution.out[1],
+            output: visit.output,
         };
         let panel = 2 * V::LANES;
         for column in (0..visit.columns).step_by(panel) {
@@ -238,10 +255,40 @@ unsafe fn run_visit<V: Vector>(plan: &ConvolutionPlan, visit: &Visit, memory: Me
             };
             pack_patches::<V>(&plan.geometry, &columns, &visit.steps, memory.spread, memory.panel);
             let strips = Strips { k: visit.n_steps(), n: count, packed: memory.panel.cast_const(), in_place: None };
-            let (m, a) = (visit.rows, memory.w.wrapping_offset(first_weight));
-            let (c, c_row, output) = (memory.out, plan.convolution.out[1], visit.output);
-            let rows = Rows { m, a, strides, packed, c, c_row, output };
-            multiply_panel::<V>(&rows, &strips, &columns, memory.tile);
+            if plan.dense.phases.len() == 1 {
+                multiply_panel::<V>(&rows, &strips, &columns, memory.tile);
+            } else {
+                multiply_phases::<V>(plan, visit, (&rows, &strips, &columns), memory);
+            }
+        }
+        if plan.is_padded { has_infinite_weights::<V>(&rows, visit.n_steps()) } else { Weighed::Finite }
+    }
+}
+
+/// The tiles of one panel whose rows are of several phases, each with outputs of its own, by way of the scratch memory.
+///
+/// # Safety
+/// As for [`multiply_panel`], with the visit's rows.
+#[inline(always)]
+unsafe fn multiply_phases<V: Vector>(
+    plan: &DensePlan,
+    visit: &Visit,
+    (rows, strips, columns): (&Rows<V::Element>, &Strips<V::Element>, &Columns<'_>),
+    memory: Memory<V::Element>,
+) {
+    let c_row = 2 * V::LANES as isize;
+    let aside = Rows { c: memory.tile, c_row, output: Accumulation::Overwrite, ..*rows };
+    // SAFETY: the tile has room for the rows of a panel, and the outputs of each row are inside out.
+    unsafe {
+        multiply_strips::<V>(&aside, strips);
+        for row in 0..rows.m {
+            let line = memory.tile.offset(row as isize * c_row);
+            let [_, first] = plan.dense.row(visit.rows.start + row);
+            let out = memory.out.wrapping_offset(first);
+            for (column, output) in columns.outputs.iter().enumerate() {
+                let (to, sum) = (out.offset(*output), *line.add(column));
+                *to = if rows.output == Accumulation::Add { (*to).plus(sum) } else { sum };
+            }
         }
     }
 }
@@ -286,31 +333,56 @@ unsafe fn multiply_panel<V: Vector>(
 /// # Safety
 /// As for [`run_visit`].
 #[inline(always)]
-unsafe fn pack_weights<V: Vector>(plan: &ConvolutionPlan, visit: &Visit, memory: Memory<V::Element>) {
+unsafe fn pack_weights<V: Vector>(plan: &DensePlan, visit: &Visit, memory: Memory<V::Element>) {
     let (geometry, taps) = (&plan.geometry, &visit.steps.taps);
-    let n_panels = visit.rows.div_ceil(V::TILES.len());
+    let n_rows = visit.rows.len();
+    let n_panels = n_rows.div_ceil(V::TILES.len());
     for panel in 0..n_panels {
-        let (first, end) = (visit.rows * panel / n_panels, visit.rows * (panel + 1) / n_panels);
+        let (first, end) = (n_rows * panel / n_panels, n_rows * (panel + 1) / n_panels);
         let mut to = memory.weights.wrapping_add(first * visit.n_steps());
+        let mut lines = [0; MOST_ROWS];
+        for (line, row) in lines.iter_mut().zip(visit.rows.start + first..visit.rows.start + end) {
+            *line = plan.dense.row(row)[0];
+        }
+        let lines = &lines[..end - first];
         for channel in 0..visit.steps.channels {
             let mut tap = taps.start;
             while tap < taps.end {
                 let length = (taps.end - tap).min(geometry.weight_run - tap % geometry.weight_run);
-                let at = first as isize * plan.convolution.w[0]
-                    + channel as isize * plan.convolution.w[1]
-                    + geometry.weight_offsets[tap];
-                let source = Source {
-                    from: memory.w.wrapping_offset(at),
-                    length,
-                    width: end - first,
-                    step: geometry.weight_step,
-                    across: plan.convolution.w[0],
-                };
+                let at = channel as isize * plan.dense.convolution.w[1] + geometry.weight_offsets[tap];
+                let from = memory.w.wrapping_offset(at);
                 // SAFETY: the taps of a run are at one stride inside w; panels follow each other without gaps.
-                unsafe { pack_rows::<V>(source, to) };
-                to = to.wrapping_add(length * (end - first));
+                unsafe {
+                    if plan.dense.phases.len() == 1 {
+                        let across = plan.dense.convolution.w[0];
+                        let from = from.wrapping_offset(lines[0]);
+                        let source = Source { from, length, width: lines.len(), step: geometry.weight_step, across };
+                        pack_rows::<V>(source, to);
+                    } else {
+                        gather_rows(from, lines, (length, geometry.weight_step), to);
+                    }
+                }
+                to = to.wrapping_add(length * lines.len());
                 tap += length;
             }
+        }
+    }
+}
+
+/// The most rows of a panel of weights, on any instruction set.
+const MOST_ROWS: usize = 16;
+
+/// Packs rows that lie anywhere: so many steps at one stride, and for each the weights of all rows.
+///
+/// # Safety
+/// The weights are inside w, and `to` has room for them.
+#[inline(always)]
+unsafe fn gather_rows<T: Number>(from: *const T, lines: &[isize], (length, step): (usize, isize), to: *mut T) {
+    for place in 0..length {
+        let from = from.wrapping_offset(place as isize * step);
+        for (row, line) in lines.iter().enumerate() {
+            // SAFETY: the caller's promises.
+            unsafe { *to.add(place * lines.len() + row) = *from.offset(*line) };
         }
     }
 }

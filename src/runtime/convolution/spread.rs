@@ -1,4 +1,4 @@
-//! Copies some images and channels of x into scratch memory, padded and dilated, with contiguous rows. In: x with any
+//! Copies some images and channels of x into scratch memory, padded, with contiguous rows. In: x with any
 //! strides. Out: spread input, as [`Geometry`] lays it out. It knows no kernel.
 
 use std::ops::Range;
@@ -64,14 +64,10 @@ unsafe fn spread_channel<V: Vector>(
     }
 }
 
-/// The element at a position of the dilated axis, if one is there.
+/// The element at a position, if one is there.
 #[inline(always)]
 fn element_at(spread: &Spread, position: isize) -> Option<isize> {
-    let (dilation, size) = (spread.axis.input_dilation as isize, spread.axis.input as isize);
-    if dilation == 1 {
-        return (position >= 0 && position < size).then_some(position);
-    }
-    (position >= 0 && position % dilation == 0 && position / dilation < size).then_some(position / dilation)
+    (position >= 0 && position < spread.axis.input as isize).then_some(position)
 }
 
 /// # Safety
@@ -83,21 +79,19 @@ unsafe fn spread_row<V: Vector>(
     source: Option<*const V::Element>,
     to: *mut V::Element,
 ) {
-    let (dilation, extent) = (spread.axis.input_dilation as isize, spread.extent as isize);
-    let first = if origin > 0 { (origin as usize).div_ceil(dilation as usize) as isize } else { 0 };
-    let end = (extent + origin - 1).div_euclid(dilation) + 1;
-    let elements = first..end.min(spread.axis.input as isize);
+    let extent = spread.extent as isize;
+    let elements = origin.max(0)..(extent + origin).min(spread.axis.input as isize);
     // SAFETY: positions below the extent are inside the row, and a vector's overhang is overwritten by the next row or
     // falls into the vector behind the last. The elements are inside the row of x.
     unsafe {
         match source {
-            Some(source) if dilation == 1 && spread.axis.x == 1 && !elements.is_empty() => {
+            Some(source) if spread.axis.x == 1 && !elements.is_empty() => {
                 copy_elements::<V>(source, elements, origin, to, extent);
             }
             Some(source) => {
                 write_zeros::<V>(to, 0, extent);
                 for index in elements {
-                    *to.offset(index * dilation - origin) = *source.offset(index * spread.axis.x);
+                    *to.offset(index - origin) = *source.offset(index * spread.axis.x);
                 }
             }
             None => write_zeros::<V>(to, 0, extent),

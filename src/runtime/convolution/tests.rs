@@ -6,10 +6,7 @@ use smallvec::SmallVec;
 use super::{Convolution, ConvolutionOperands, ConvolutionPlan, SpatialAxis};
 use crate::{
     graph::DType,
-    runtime::{
-        instruction_set::InstructionSet,
-        matmul::{Accumulation, vector::Number},
-    },
+    runtime::{instruction_set::InstructionSet, matmul::vector::Number},
 };
 
 const GUARD: u8 = 0xA5;
@@ -105,7 +102,6 @@ struct Case {
     sizes: [usize; 4],
     lines: Vec<Line>,
     layouts: [Layout; 3],
-    output: Accumulation,
 }
 
 fn sets() -> Vec<InstructionSet> {
@@ -168,7 +164,6 @@ fn operands<T: Whole>(case: &Case) -> (Convolution, Operands<T>) {
         w: w_strides,
         out: out_strides,
         axes,
-        output: case.output,
         dtype: T::DTYPE,
     };
     (convolution, Operands { x, w, out })
@@ -197,8 +192,7 @@ fn expected<T: Whole>(case: &Case, of: &Operands<T>) -> Vec<T> {
                 sum = sum.plus(of.x.elements[of.x.place(&source)].times(of.w.elements[of.w.place(&weight)]));
             }
         }
-        let out = &mut elements[of.out.place(&place)];
-        *out = if case.output == Accumulation::Add { out.plus(sum) } else { sum };
+        elements[of.out.place(&place)] = sum;
     }
     elements
 }
@@ -232,19 +226,26 @@ fn check<T: Whole>(case: &Case, sets: &[InstructionSet]) {
     }
 }
 
-/// Each element of out is in one block.
+/// Each element of out is in one block, of one part.
 fn check_blocks(plan: &ConvolutionPlan, convolution: &Convolution) {
-    let columns = convolution.batch * convolution.places();
-    let mut counts = vec![0; convolution.groups * convolution.kernels * columns];
-    for block in (0..plan.n_tasks()).map(|task| plan.block(task)) {
-        for group in block.batches {
-            for row in block.rows.clone() {
-                let first = (group * convolution.kernels + row) * columns;
-                block.columns.clone().for_each(|column| counts[first + column] += 1);
+    let n_outputs = convolution.batch * convolution.groups * convolution.kernels * convolution.places();
+    let mut counts = std::collections::HashMap::new();
+    for (dense, block) in (0..plan.n_tasks()).map(|task| plan.block(task)) {
+        let of = &dense.convolution;
+        let sizes = [block.batches.len(), block.rows.len(), block.columns.len()];
+        for index in indices(&sizes) {
+            let (group, row) = (block.batches.start + index[0], block.rows.start + index[1]);
+            let column = block.columns.start + index[2];
+            let mut offset = group as isize * of.out[1] * of.kernels as isize + dense.row(row)[1];
+            let mut rest = column;
+            for axis in of.axes.iter().rev() {
+                offset += (rest % axis.output) as isize * axis.out;
+                rest /= axis.output;
             }
+            *counts.entry(offset + rest as isize * of.out[0]).or_insert(0) += 1;
         }
     }
-    assert!(counts.iter().all(|count| *count == 1), "{convolution:?}");
+    assert!(counts.len() == n_outputs && counts.values().all(|count| *count == 1), "{convolution:?}");
 }
 
 fn check_everywhere(case: &Case) {
@@ -253,10 +254,9 @@ fn check_everywhere(case: &Case) {
 }
 
 const STANDARD: [Layout; 3] = [Layout::Standard; 3];
-const OVERWRITE: Accumulation = Accumulation::Overwrite;
 
 fn case(sizes: [usize; 4], lines: &[Line]) -> Case {
-    Case { sizes, lines: lines.to_vec(), layouts: STANDARD, output: OVERWRITE }
+    Case { sizes, lines: lines.to_vec(), layouts: STANDARD }
 }
 
 #[test]
@@ -305,7 +305,7 @@ fn every_layout() {
                 for out in LAYOUTS {
                     let layouts = [x, w, out];
                     let lines = lines.to_vec();
-                    check_everywhere(&Case { sizes: [3, 2, 3, 4], lines, layouts, output: Accumulation::Add });
+                    check_everywhere(&Case { sizes: [3, 2, 3, 4], lines, layouts });
                 }
             }
         }
@@ -317,7 +317,7 @@ fn empty_sizes() {
     let line = Line(5, 3, 1, 1, 1, 1, 1);
     for sizes in [[0, 1, 2, 2], [2, 1, 0, 2], [2, 1, 2, 0], [2, 0, 2, 2]] {
         check_everywhere(&case(sizes, &[line, line]));
-        check_everywhere(&Case { output: Accumulation::Add, ..case(sizes, &[line]) });
+        check_everywhere(&case(sizes, &[line]));
     }
     check_everywhere(&case([2, 1, 2, 2], &[Line(0, 1, 1, 2, 1, 1, 1)]));
     check_everywhere(&case([2, 1, 2, 2], &[Line(3, 0, 1, 0, 0, 1, 1)]));
@@ -359,4 +359,32 @@ fn what_is_cut_into_tasks() {
     assert!(ConvolutionPlan::new(&convolution, InstructionSet::Portable).n_tasks() >= 4);
     check::<f32>(&case([16, 1, 32, 48], &[same(14), same(14)]), &sets());
     check::<f64>(&case([3, 64, 1, 1], &[same(28), same(28)]), &sets());
+}
+
+/// Input that is spread is taken apart into phases: of one or two sizes, with and without taps, alone and together, along
+/// one axis and two, beside kernels that are spread too and strides that share factors with it.
+#[test]
+fn phases_of_spread_input() {
+    for size in [1, 6] {
+        for kernel in [1, 2, 3, 5] {
+            for input_dilation in [2, 3, 4, 16] {
+                for (stride, kernel_dilation) in
+                    [(1, 1), (2, 1), (3, 1), (4, 1), (1, 2), (1, 3), (2, 4), (3, 3), (6, 1)]
+                {
+                    for (low, high) in [(0, 0), (kernel as isize - 1, kernel as isize - 1), (3, 5), (-1, 7)] {
+                        let line = Line(size, kernel, stride, low, high, input_dilation, kernel_dilation);
+                        check::<f32>(&case([2, 1, 2, 3], &[line]), &sets());
+                    }
+                }
+            }
+        }
+    }
+    let patch = Line(3, 4, 1, 3, 3, 4, 1);
+    for sizes in [[2, 1, 3, 2], [1, 2, 2, 3], [2, 1, 340, 3]] {
+        check_everywhere(&case(sizes, &[patch, patch]));
+        let layouts = [Layout::Standard, Layout::Reversed, Layout::Swapped];
+        check_everywhere(&Case { layouts, ..case(sizes, &[patch, Line(4, 3, 1, 2, 1, 2, 1)]) });
+    }
+    check_everywhere(&case([0, 1, 2, 2], &[patch, patch]));
+    check_everywhere(&case([2, 1, 0, 2], &[patch, patch]));
 }

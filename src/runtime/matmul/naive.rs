@@ -6,6 +6,9 @@ use super::{
     vector::Number,
 };
 
+/// Steps that are summed in one chain; sums of blocks are then added up in order.
+const STEP_BLOCK: usize = 512;
+
 /// Where a block's operands begin.
 #[derive(Clone, Copy)]
 pub(super) struct Pointers<T> {
@@ -26,9 +29,13 @@ pub(super) unsafe fn multiply_plainly<T: Number>(product: &Product, m: usize, n:
             // SAFETY: the row and the column are inside the block, steps are below k.
             unsafe {
                 let mut sum = T::ZERO;
-                for step in 0..product.k {
-                    let a = *at.a.offset(of(product.a, row, step));
-                    sum = sum.plus(a.times(*at.b.offset(of(product.b, step, column))));
+                for first in (0..product.k).step_by(STEP_BLOCK) {
+                    let mut block = T::ZERO;
+                    for step in first..product.k.min(first + STEP_BLOCK) {
+                        let a = *at.a.offset(of(product.a, row, step));
+                        block = block.plus(a.times(*at.b.offset(of(product.b, step, column))));
+                    }
+                    sum = sum.plus(block);
                 }
                 let c = at.c.offset(of(product.c, row, column));
                 *c = if product.output == Accumulation::Add { (*c).plus(sum) } else { sum };

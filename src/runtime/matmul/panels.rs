@@ -13,6 +13,8 @@ use super::{
 /// Bytes of a column of B that are packed at once: two vectors of columns and a tile's rows of A then fit the first
 /// cache together.
 const BLOCK_K_BYTES: usize = 1024;
+/// Steps of a block are a multiple of this.
+const STEP_UNIT: usize = 8;
 /// Up to so many steps, a tile takes less to compute than to write.
 const FEW_STEPS: usize = 64;
 /// Rows of A in one visit of a packed block of B: BLOCK_M · BLOCK_K_BYTES fit half of a second cache of 512 KiB.
@@ -96,11 +98,13 @@ fn packed_columns(panels: &Panels, n: usize, lanes: usize) -> usize {
 /// [`scratch_elements`].
 #[inline(always)]
 pub(super) unsafe fn multiply<V: Vector>(panels: &Panels, at: Pointers<V::Element>, scratch: *mut V::Element) {
-    let n_blocks = panels.k.div_ceil(block_steps(size_of::<V::Element>()));
-    for block in 0..n_blocks {
-        // The blocks of k are equal within one step, so none is too short to hide the cost of writing C.
-        let (from, to) = (panels.k * block / n_blocks, panels.k * (block + 1) / n_blocks);
-        let output = if block == 0 { panels.output } else { Accumulation::Add };
+    let n_blocks = panels.k.div_ceil(block_steps(size_of::<V::Element>())).max(1);
+    // The blocks of k are about equal, so that few are too short to hide the cost of writing C, and multiples of a power of
+    // two, so that sums of ones stay multiples of it.
+    let block = panels.k.div_ceil(n_blocks).next_multiple_of(STEP_UNIT);
+    for from in (0..panels.k).step_by(block.max(1)) {
+        let to = panels.k.min(from + block);
+        let output = if from == 0 { panels.output } else { Accumulation::Add };
         for column in (0..panels.n).step_by(BLOCK_COLUMNS) {
             let part = Panels { n: BLOCK_COLUMNS.min(panels.n - column), k: to - from, output, ..*panels };
             // SAFETY: the part's steps and columns lie inside the block that the caller vouches for.

@@ -145,7 +145,7 @@ impl ProductPlan {
             Path::Fill | Path::Plain => 0,
             Path::DotRows if self.product.b[0] == 1 => 0,
             Path::DotRows => self.product.k,
-            Path::SumColumns => COLUMN_BLOCK,
+            Path::SumColumns => 2 * COLUMN_BLOCK,
             Path::Outer if self.product.b[1] == 1 => 0,
             Path::Outer => n,
             Path::Panels(..) => panels::scratch_elements(&self.panels(m, n), lanes, self.element_bytes()),

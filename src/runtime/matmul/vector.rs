@@ -8,6 +8,7 @@ pub(in crate::runtime) trait Number: Copy + PartialEq + std::fmt::Debug + 'stati
     const ZERO: Self;
     fn plus(self, other: Self) -> Self;
     fn times(self, other: Self) -> Self;
+    fn is_nan(self) -> bool;
 }
 
 macro_rules! number {
@@ -21,6 +22,11 @@ macro_rules! number {
             #[inline(always)]
             fn times(self, other: Self) -> Self {
                 $times(self, other)
+            }
+            #[inline(always)]
+            #[expect(clippy::eq_op, reason = "NaN alone differs from itself")]
+            fn is_nan(self) -> bool {
+                self != self
             }
         }
     };

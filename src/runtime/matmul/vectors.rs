@@ -9,8 +9,11 @@ use super::{
 
 /// Elements of a dot product that are summed in one chain per lane; sums of chunks are then added up in order.
 const CHUNK: usize = 4096;
-/// Sums that are held in scratch memory while columns are added to them.
+/// Sums that are held in scratch memory while columns are added to them, twice: those of a block of columns, and those of
+/// all blocks before.
 pub(super) const COLUMN_BLOCK: usize = 1024;
+/// Columns that are summed in one chain; sums of blocks are then added up in order.
+const STEP_BLOCK: usize = 512;
 
 /// A matrix A of `m` by `k`, with contiguous rows or columns as the function says, times a vector x into y. Strides are
 /// in elements; x is contiguous for rows.
@@ -125,18 +128,18 @@ unsafe fn dot_some_rows<V: Vector, const ROWS: usize, const CHAINS: usize>(
     totals
 }
 
-/// y = A·x as a sum of contiguous columns, scaled. `sums` has room for COLUMN_BLOCK elements, aligned or not.
+/// y = A·x as a sum of contiguous columns, scaled. `sums` has room for COLUMN_BLOCK elements twice, aligned or not.
 ///
 /// # Safety
 /// The machine has the vector's set; all pointers are valid for the sizes and strides.
 #[inline(always)]
-pub(super) unsafe fn sum_columns<V: Vector>(product: &MatrixVector<V::Element>, sums: *mut V::Element) {
+pub(super) unsafe fn sum_columns<V: Vector>(product: &MatrixVector<V::Element>, scratch: *mut V::Element) {
     for start in (0..product.m).step_by(COLUMN_BLOCK) {
         let rows = COLUMN_BLOCK.min(product.m - start);
         // SAFETY: rows `start..start + rows` and steps below k are the caller's promise, the sums' room too; the first
         // column is not added to what is there but replaces it.
         unsafe {
-            let mut step = 0;
+            let (mut step, mut sums) = (0, scratch);
             while step < product.k {
                 let left = product.k - step;
                 if left >= 8 {
@@ -146,6 +149,13 @@ pub(super) unsafe fn sum_columns<V: Vector>(product: &MatrixVector<V::Element>, 
                     add_some_columns::<V, 1>(product, [start, rows, step], sums);
                     step += 1;
                 }
+                if step % STEP_BLOCK == 0 && step < product.k {
+                    add_block::<V>(rows, step == STEP_BLOCK, sums);
+                }
+            }
+            if product.k > STEP_BLOCK {
+                add_block::<V>(rows, false, sums);
+                sums = sums.add(COLUMN_BLOCK);
             }
             if product.y_stride == 1 {
                 for row in (0..rows).step_by(V::LANES) {
@@ -161,7 +171,23 @@ pub(super) unsafe fn sum_columns<V: Vector>(product: &MatrixVector<V::Element>, 
     }
 }
 
-/// Adds `COUNT` scaled columns to the sums, from step 0 in place of what is there. The place: first row, number of
+/// Adds the sums of a block of columns to those of the blocks before, or puts the first ones there.
+///
+/// # Safety
+/// As for [`sum_columns`], with so many rows.
+#[inline(always)]
+unsafe fn add_block<V: Vector>(rows: usize, is_first: bool, sums: *mut V::Element) {
+    for row in (0..rows).step_by(V::LANES) {
+        // SAFETY: the sums are whole vectors, whatever the number of rows.
+        unsafe {
+            let (block, total) = (V::load(sums.add(row)), sums.add(COLUMN_BLOCK + row));
+            let total_before = if is_first { V::splat(V::Element::ZERO) } else { V::load(total) };
+            block.plus(total_before).store(total);
+        }
+    }
+}
+
+/// Adds `COUNT` scaled columns to the sums, from the first step of a block in place of what is there. The place: first row, number of
 /// rows, first step.
 ///
 /// # Safety
@@ -181,7 +207,7 @@ unsafe fn add_some_columns<V: Vector, const COUNT: usize>(
         let a = product.a.offset(step as isize * product.a_stride).add(start);
         for row in (0..rows).step_by(V::LANES) {
             let lanes = V::LANES.min(rows - row);
-            let mut sum = if step == 0 { V::splat(V::Element::ZERO) } else { V::load(sums.add(row)) };
+            let mut sum = if step % STEP_BLOCK == 0 { V::splat(V::Element::ZERO) } else { V::load(sums.add(row)) };
             for (next, factor) in factors.iter().enumerate() {
                 let from = a.offset(next as isize * product.a_stride).add(row);
                 let column = V::load_lanes(from, lanes);

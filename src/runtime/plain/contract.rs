@@ -68,12 +68,16 @@ fn offsets(shape: &[usize], axes: &[usize]) -> Vec<usize> {
 }
 
 impl Run for Contract {
+    fn n_scratch(&self) -> usize {
+        0
+    }
+
     fn cut(&self) -> Cut {
         let n_columns = self.free[1].len();
         Cut::new(self.batch[0].len() * self.free[0].len(), n_columns, n_columns * self.contracted[0].len())
     }
 
-    fn run(&self, units: Range<usize>, operands: &[Data<'_>], out: DataMut<'_>) -> Result<(), Fault> {
+    fn run(&self, units: Range<usize>, operands: &[Data<'_>], out: DataMut<'_>, _: &mut [u64]) -> Result<(), Fault> {
         let DataMut::I64(out) = out else {
             unreachable!("invariant: products of floats are no kernels of this folder")
         };

@@ -1,4 +1,5 @@
-//! Running sums along an axis. In: numbers. Out: their sums from either end, added in that order.
+//! Running sums along an axis. In: numbers. Out: their sums from either end, added in that order with more digits than
+//! theirs.
 
 use std::ops::Range;
 
@@ -10,11 +11,14 @@ use super::{
 };
 use crate::{
     graph::{CumulativeSum as Op, Direction},
-    ops::{Fault, Number},
+    ops::{Fault, Number, Total},
 };
 
 /// How many contiguous lanes run together: a sum waits for the one before it, but not for its neighbours'.
 const N_LANES: usize = 4;
+
+/// How many lanes side by side run together.
+const N_COLUMNS: usize = 32;
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct CumulativeSum {
@@ -48,7 +52,7 @@ impl CumulativeSum {
         let size = self.lanes.size;
         let at = |step: usize| if self.direction == Direction::Forward { step } else { size - 1 - step };
         let x: [&[T]; N] = std::array::from_fn(|lane| &x[lane * size..][..size]);
-        let mut sums: [T; N] = x.map(|lane| lane[at(0)]);
+        let mut sums: [T::Total; N] = x.map(|lane| T::Total::start(lane[at(0)]));
         let mut rest = out;
         let out: [&mut [T]; N] = std::array::from_fn(|_| {
             let (lane, later) = std::mem::take(&mut rest).split_at_mut(size);
@@ -56,43 +60,44 @@ impl CumulativeSum {
             lane
         });
         for lane in 0..N {
-            out[lane][at(0)] = sums[lane];
+            out[lane][at(0)] = sums[lane].rounded();
         }
         for place in (1..size).map(at) {
             for lane in 0..N {
                 sums[lane] = sums[lane].add(x[lane][place]);
-                out[lane][place] = sums[lane];
+                out[lane][place] = sums[lane].rounded();
             }
         }
     }
 
-    /// The lanes of a slab side by side, row after row.
+    /// The lanes of a slab side by side, some columns at a time.
     fn accumulate_rows<T: Number>(&self, x: &[T], out: &mut [T]) {
         let Lanes { size, inner, .. } = self.lanes;
-        let is_forward = self.direction == Direction::Forward;
-        let first = if is_forward { 0 } else { size - 1 };
-        out[first * inner..][..inner].copy_from_slice(&x[first * inner..][..inner]);
-        for step in 1..size {
-            let (row, before, now) = if is_forward {
-                let (before, now) = out.split_at_mut(step * inner);
-                (step, &before[(step - 1) * inner..], now)
-            } else {
-                let row = size - 1 - step;
-                let (now, before) = out.split_at_mut((row + 1) * inner);
-                (row, &*before, &mut now[row * inner..])
-            };
-            let terms = before.iter().zip(&x[row * inner..][..inner]);
-            now.iter_mut().zip(terms).for_each(|(sum, (before, term))| *sum = before.add(*term));
+        for first in (0..inner).step_by(N_COLUMNS) {
+            let columns = first..inner.min(first + N_COLUMNS);
+            let mut sums = [T::Total::ZERO; N_COLUMNS];
+            for step in 0..size {
+                let row = if self.direction == Direction::Forward { step } else { size - 1 - step };
+                let (x, out) = (&x[row * inner..][columns.clone()], &mut out[row * inner..][columns.clone()]);
+                for ((sum, x), out) in sums.iter_mut().zip(x).zip(out) {
+                    *sum = if step == 0 { T::Total::start(*x) } else { sum.add(*x) };
+                    *out = sum.rounded();
+                }
+            }
         }
     }
 }
 
 impl Run for CumulativeSum {
+    fn n_scratch(&self) -> usize {
+        0
+    }
+
     fn cut(&self) -> Cut {
         Cut::new(self.lanes.outer, self.lanes.slab(), self.lanes.slab())
     }
 
-    fn run(&self, units: Range<usize>, operands: &[Data<'_>], out: DataMut<'_>) -> Result<(), Fault> {
+    fn run(&self, units: Range<usize>, operands: &[Data<'_>], out: DataMut<'_>, _: &mut [u64]) -> Result<(), Fault> {
         let elements = units.start * self.lanes.slab()..units.end * self.lanes.slab();
         each_number!(out, out => self.accumulate(&Stored::of(&operands[0])[elements], out));
         Ok(())

@@ -44,6 +44,11 @@ impl Cut {
         units.start * self.n_elements..units.end * self.n_elements
     }
 
+    /// The most elements of a part.
+    pub(super) fn largest(&self) -> usize {
+        self.n_units_each.min(self.n_units) * self.n_elements
+    }
+
     /// Every unit a part, so that small shapes have parts too.
     #[cfg(test)]
     pub(super) fn finest(self) -> Cut {

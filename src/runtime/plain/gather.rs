@@ -98,11 +98,15 @@ impl Gather {
 }
 
 impl Run for Gather {
+    fn n_scratch(&self) -> usize {
+        0
+    }
+
     fn cut(&self) -> Cut {
         Cut::new(self.n_batch * self.n_outer * self.n_positions, self.row, 2 + self.row / 4)
     }
 
-    fn run(&self, units: Range<usize>, operands: &[Data<'_>], out: DataMut<'_>) -> Result<(), Fault> {
+    fn run(&self, units: Range<usize>, operands: &[Data<'_>], out: DataMut<'_>, _: &mut [u64]) -> Result<(), Fault> {
         let index = i64::of(&operands[1]);
         if units.start == 0 {
             self.check(index)?;

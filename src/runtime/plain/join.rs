@@ -39,11 +39,15 @@ impl Concat {
 }
 
 impl Run for Concat {
+    fn n_scratch(&self) -> usize {
+        0
+    }
+
     fn cut(&self) -> Cut {
         Cut::new(self.n_rows, self.width, self.width / 4)
     }
 
-    fn run(&self, units: Range<usize>, operands: &[Data<'_>], out: DataMut<'_>) -> Result<(), Fault> {
+    fn run(&self, units: Range<usize>, operands: &[Data<'_>], out: DataMut<'_>, _: &mut [u64]) -> Result<(), Fault> {
         each_dtype!(out, out => self.join(units, operands, out));
         Ok(())
     }

@@ -34,11 +34,15 @@ impl Iota {
 }
 
 impl Run for Iota {
+    fn n_scratch(&self) -> usize {
+        0
+    }
+
     fn cut(&self) -> Cut {
         Cut::new(self.lanes.outer, self.lanes.slab(), self.lanes.slab() / 4)
     }
 
-    fn run(&self, _: Range<usize>, _: &[Data<'_>], out: DataMut<'_>) -> Result<(), Fault> {
+    fn run(&self, _: Range<usize>, _: &[Data<'_>], out: DataMut<'_>, _: &mut [u64]) -> Result<(), Fault> {
         each_number!(out, out => self.count(out));
         Ok(())
     }

@@ -1,9 +1,10 @@
 //! The primitives that are neither elementwise nor products, sums or convolutions of the fast kind: gathers and their
-//! transposes, orders, running sums, random bits, triangular matrices, windows, counters, padding, joining, products of
+//! transposes, orders, running sums, recurrences, random bits, triangular matrices, windows, counters, padding, joining, products of
 //! integers, and a reduction of any kind over any axes.
 //!
 //! In: a primitive with numeric shapes, once, and then contiguous row-major slices at each run. Out: the output, whole
-//! or part by part, equal to the reference kernels'. Nothing is allocated per run, and no thread is known: work is cut
+//! or part by part, equal to the reference kernels' (sums that are added in order but for
+//! rounding). Nothing is allocated per run, and no thread is known: work is cut
 //! by shape alone into parts that write disjoint ranges of the output, and the caller decides who runs them.
 
 mod contract;
@@ -18,6 +19,7 @@ mod pad;
 mod plane;
 mod random;
 mod rank;
+mod recurrence;
 mod reduce;
 mod scatter;
 #[cfg(test)]
@@ -55,10 +57,19 @@ trait Run {
     /// How the output may be cut.
     fn cut(&self) -> Cut;
 
+    /// Words of memory that a part needs while it is computed, whatever is in them.
+    fn n_scratch(&self) -> usize;
+
     /// Computes some units of the output; `out` is their elements and no others.
     ///
     /// What is wrong with the operands is found by the run of the first units at the latest, whichever else find it.
-    fn run(&self, units: Range<usize>, operands: &[Data<'_>], out: DataMut<'_>) -> Result<(), Fault>;
+    fn run(
+        &self,
+        units: Range<usize>,
+        operands: &[Data<'_>],
+        out: DataMut<'_>,
+        scratch: &mut [u64],
+    ) -> Result<(), Fault>;
 }
 
 macro_rules! kernels {
@@ -84,6 +95,7 @@ kernels! {
     ScatterAdd(scatter::ScatterAdd),
     Rank(rank::Rank),
     CumulativeSum(cumulative_sum::CumulativeSum),
+    LinearRecurrence(recurrence::LinearRecurrence),
     RandomBits(random::RandomBits),
     Cholesky(triangular::Cholesky),
     TriangularSolve(triangular::TriangularSolve),
@@ -107,6 +119,7 @@ impl Plain {
             Op::ScatterAdd(scatter) => Ok(scatter::ScatterAdd::resolve(scatter, place).into()),
             Op::Rank(rank) => rank::Rank::resolve(rank, place).map(Kernel::from),
             Op::CumulativeSum(sum) => Ok(cumulative_sum::CumulativeSum::resolve(sum, place).into()),
+            Op::LinearRecurrence(op) => Ok(recurrence::LinearRecurrence::resolve(op, place).into()),
             Op::RandomBits(bits) => Ok(random::RandomBits::resolve(bits, place).into()),
             Op::Cholesky(_) => Ok(triangular::Cholesky::resolve(place).into()),
             Op::TriangularSolve(solve) => Ok(triangular::TriangularSolve::resolve(solve, place).into()),
@@ -132,13 +145,24 @@ impl Plain {
         self.cut.elements(part)
     }
 
+    /// Words of memory that a part needs while it is computed.
+    pub(crate) fn n_scratch(&self) -> usize {
+        self.kernel.as_run().n_scratch()
+    }
+
     /// Computes one part into `out`, the output's elements in [`Plain::part_range`]; all of them are written.
     ///
     /// # Errors
     /// A position outside its axis. If any part fails then part 0 does, and with the first such position in index
     /// order: its fault is the one to report.
-    pub(crate) fn run_part(&self, part: usize, operands: &[Data<'_>], out: DataMut<'_>) -> Result<(), Fault> {
-        self.kernel.as_run().run(self.cut.units(part), operands, out)
+    pub(crate) fn run_part(
+        &self,
+        part: usize,
+        operands: &[Data<'_>],
+        out: DataMut<'_>,
+        scratch: &mut [u64],
+    ) -> Result<(), Fault> {
+        self.kernel.as_run().run(self.cut.units(part), operands, out, &mut scratch[..self.n_scratch()])
     }
 
     /// Computes the whole output on this thread.
@@ -147,6 +171,8 @@ impl Plain {
     /// As [`Plain::run_part`].
     #[cfg(test)]
     fn run(&self, operands: &[Data<'_>], mut out: DataMut<'_>) -> Result<(), Fault> {
-        (0..self.n_parts()).try_for_each(|part| self.run_part(part, operands, out.range(self.part_range(part))))
+        let mut scratch = vec![0xA5; self.n_scratch()];
+        (0..self.n_parts())
+            .try_for_each(|part| self.run_part(part, operands, out.range(self.part_range(part)), &mut scratch))
     }
 }

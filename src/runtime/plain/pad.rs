@@ -93,6 +93,10 @@ impl Axis {
 }
 
 impl Run for Pad {
+    fn n_scratch(&self) -> usize {
+        0
+    }
+
     fn cut(&self) -> Cut {
         match self.axes.first() {
             Some(axis) => Cut::new(axis.padded, axis.slab[1], axis.slab[1] / 2),
@@ -100,7 +104,7 @@ impl Run for Pad {
         }
     }
 
-    fn run(&self, units: Range<usize>, operands: &[Data<'_>], out: DataMut<'_>) -> Result<(), Fault> {
+    fn run(&self, units: Range<usize>, operands: &[Data<'_>], out: DataMut<'_>, _: &mut [u64]) -> Result<(), Fault> {
         each_number!(out, out => self.surround(units, Stored::of(&operands[0]), out));
         Ok(())
     }

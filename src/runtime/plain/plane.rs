@@ -15,6 +15,10 @@ use crate::{
     ops::{Fault, Number},
 };
 
+/// The most elements of a window whose sum is added in order: after so many roundings a sum of random numbers is off by
+/// some 5 ε.
+const LONGEST_SUM: usize = 1024;
+
 /// x is `[n_planes, rows, columns, inner]`, with windows along rows and columns.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct PlaneWindow {
@@ -26,7 +30,8 @@ pub(super) struct PlaneWindow {
 }
 
 impl PlaneWindow {
-    /// `None` if more axes have windows than two, these are not neighbours, or a plane is beyond 32-bit positions.
+    /// `None` if more axes have windows than two, these are not neighbours, a plane is beyond 32-bit positions, or sums
+    /// would be too long to be added in order.
     pub(super) fn new(window: &Window) -> Option<PlaneWindow> {
         let axes = &window.axes[..];
         let start = axes.iter().position(|axis| !axis.is_whole()).unwrap_or(axes.len());
@@ -40,6 +45,8 @@ impl PlaneWindow {
         let size = |axes: &[Axis]| axes.iter().map(|axis| axis.size).product();
         let spread = |axis: Axis| axis.n_taps.saturating_mul(axis.dilation).saturating_mul(2).saturating_add(axis.size);
         let is_small = spread(rows).saturating_mul(spread(columns)) < i32::MAX as usize;
+        let n_taps = rows.n_taps.saturating_mul(columns.n_taps);
+        let is_small = is_small && (window.kind != WindowReduction::Sum || n_taps <= LONGEST_SUM);
         let (n_planes, inner) = (size(&axes[..start]), size(&axes[end..]));
         is_small.then_some(PlaneWindow { kind: window.kind, n_planes, rows, columns, inner })
     }
@@ -372,13 +379,17 @@ impl<T: Number> Kind<T> for ArgMax {
 }
 
 impl Run for PlaneWindow {
+    fn n_scratch(&self) -> usize {
+        0
+    }
+
     fn cut(&self) -> Cut {
         let width = self.columns.n_places * self.inner;
         let each = self.rows.n_taps * self.columns.n_taps;
         Cut::new(self.n_planes * self.rows.n_places, width, width.saturating_mul(each) / 2)
     }
 
-    fn run(&self, units: Range<usize>, operands: &[Data<'_>], out: DataMut<'_>) -> Result<(), Fault> {
+    fn run(&self, units: Range<usize>, operands: &[Data<'_>], out: DataMut<'_>, _: &mut [u64]) -> Result<(), Fault> {
         match (self.kind, operands[0], out) {
             (WindowReduction::Sum, _, out) => {
                 each_number!(out, out => self.reduce::<_, Sum>(units, Stored::of(&operands[0]), out));

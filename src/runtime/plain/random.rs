@@ -37,11 +37,15 @@ impl RandomBits {
 }
 
 impl Run for RandomBits {
+    fn n_scratch(&self) -> usize {
+        0
+    }
+
     fn cut(&self) -> Cut {
         Cut::new(self.n_elements, 1, 8)
     }
 
-    fn run(&self, units: Range<usize>, operands: &[Data<'_>], out: DataMut<'_>) -> Result<(), Fault> {
+    fn run(&self, units: Range<usize>, operands: &[Data<'_>], out: DataMut<'_>, _: &mut [u64]) -> Result<(), Fault> {
         let DataMut::I64(out) = out else { unreachable!("invariant: random bits are i64") };
         let scalar = |operand: usize| halves(i64::of(&operands[operand])[0] as u64);
         vectorize::run(Draw { key: scalar(0), counter: scalar(1), first: units.start as u64, mask: self.mask, out });

@@ -53,6 +53,10 @@ impl Rank {
 }
 
 impl Run for Rank {
+    fn n_scratch(&self) -> usize {
+        0
+    }
+
     fn cut(&self) -> Cut {
         let Lanes { outer, size, inner } = self.lanes;
         match self.kind {
@@ -63,7 +67,7 @@ impl Run for Rank {
         }
     }
 
-    fn run(&self, units: Range<usize>, operands: &[Data<'_>], out: DataMut<'_>) -> Result<(), Fault> {
+    fn run(&self, units: Range<usize>, operands: &[Data<'_>], out: DataMut<'_>, _: &mut [u64]) -> Result<(), Fault> {
         let DataMut::I64(out) = out else { unreachable!("invariant: positions are i64") };
         let elements = units.start * self.lanes.slab()..units.end * self.lanes.slab();
         match operands[0] {

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     graph::{Reduce as Op, Reduction},
-    ops::{Fault, Number},
+    ops::{Fault, Number, Total},
 };
 
 /// How many neighbouring results are made together.
@@ -58,24 +58,29 @@ impl Reduce {
 
     fn reduce<T: Number>(&self, places: Range<usize>, x: &[T], out: &mut [T]) {
         match self.kind {
-            Reduction::Sum => self.fold_all(places, x, out, Fold { start: Some(T::ZERO), combine: T::add }),
-            Reduction::Product => self.fold_all(places, x, out, Fold { start: Some(T::ONE), combine: T::mul }),
-            Reduction::Max => self.fold_all(places, x, out, Fold { start: None, combine: T::maximum }),
-            Reduction::Min => self.fold_all(places, x, out, Fold { start: None, combine: T::minimum }),
+            Reduction::Sum => self.each(places, x, out, Sums(&self.removed)),
+            Reduction::Product => {
+                self.each(places, x, out, Fold { removed: &self.removed, start: Some(T::ONE), combine: T::mul })
+            }
+            Reduction::Max => {
+                self.each(places, x, out, Fold { removed: &self.removed, start: None, combine: T::maximum })
+            }
+            Reduction::Min => {
+                self.each(places, x, out, Fold { removed: &self.removed, start: None, combine: T::minimum })
+            }
         }
     }
 
-    fn fold_all<T: Number>(&self, places: Range<usize>, x: &[T], out: &mut [T], fold: Fold<T, impl Fn(T, T) -> T>) {
+    fn each<T: Number>(&self, places: Range<usize>, x: &[T], out: &mut [T], neighbours: impl Neighbours<T>) {
         let mut place = places.start;
         while place < places.end {
             let (offset, n_neighbours) = self.locate(place);
-            let done = place - places.start;
+            let (done, x) = (place - places.start, x.get(offset..).unwrap_or_default());
             if n_neighbours.min(places.end - place) >= N_LANES {
-                out[done..][..N_LANES]
-                    .copy_from_slice(&fold.of::<N_LANES>(&self.removed, x.get(offset..).unwrap_or_default()));
+                out[done..][..N_LANES].copy_from_slice(&neighbours.reduced::<N_LANES>(x));
                 place += N_LANES;
             } else {
-                [out[done]] = fold.of(&self.removed, x.get(offset..).unwrap_or_default());
+                [out[done]] = neighbours.reduced(x);
                 place += 1;
             }
         }
@@ -95,13 +100,49 @@ impl Reduce {
     }
 }
 
-/// How two are made one, and what there is before the first.
-struct Fold<T, F> {
+/// Several results at once, whose elements lie side by side in x.
+trait Neighbours<T> {
+    fn reduced<const N: usize>(&self, x: &[T]) -> [T; N];
+}
+
+/// Sums over axes, in row-major order; the recursion is as deep as there are axes.
+struct Sums<'a>(&'a [Axis]);
+
+impl<T: Number> Neighbours<T> for Sums<'_> {
+    fn reduced<const N: usize>(&self, x: &[T]) -> [T; N] {
+        // Of no axes it is the array itself, with the signs of its zeros.
+        if self.0.is_empty() {
+            return row(x);
+        }
+        let mut totals = [T::Total::ZERO; N];
+        add_all(self.0, x, &mut totals);
+        totals.map(T::Total::rounded)
+    }
+}
+
+fn add_all<T: Number, const N: usize>(removed: &[Axis], x: &[T], totals: &mut [T::Total; N]) {
+    let Some((axis, inner)) = removed.split_first() else {
+        return totals.iter_mut().zip(row::<T, N>(x)).for_each(|(total, x)| *total = total.add(x));
+    };
+    for place in 0..axis.size {
+        add_all(inner, x.get(place * axis.stride..).unwrap_or_default(), totals);
+    }
+}
+
+/// How two are made one, what there is before the first, and over which axes.
+struct Fold<'a, T, F> {
+    removed: &'a [Axis],
     start: Option<T>,
     combine: F,
 }
 
-impl<T: Number, F: Fn(T, T) -> T> Fold<T, F> {
+impl<T: Number, F: Fn(T, T) -> T> Neighbours<T> for Fold<'_, T, F> {
+    fn reduced<const N: usize>(&self, x: &[T]) -> [T; N] {
+        self.of(self.removed, x)
+    }
+}
+
+impl<T: Number, F: Fn(T, T) -> T> Fold<'_, T, F> {
     /// `N` neighbours; the recursion is as deep as there are axes.
     fn of<const N: usize>(&self, removed: &[Axis], x: &[T]) -> [T; N] {
         match removed {
@@ -128,12 +169,16 @@ fn row<T: Number, const N: usize>(x: &[T]) -> [T; N] {
 }
 
 impl Run for Reduce {
+    fn n_scratch(&self) -> usize {
+        0
+    }
+
     fn cut(&self) -> Cut {
         let each: usize = self.removed.iter().map(|axis| axis.size).product();
         Cut::new(self.n_elements, 1, each)
     }
 
-    fn run(&self, units: Range<usize>, operands: &[Data<'_>], out: DataMut<'_>) -> Result<(), Fault> {
+    fn run(&self, units: Range<usize>, operands: &[Data<'_>], out: DataMut<'_>, _: &mut [u64]) -> Result<(), Fault> {
         each_number!(out, out => self.reduce(units, Stored::of(&operands[0]), out));
         Ok(())
     }

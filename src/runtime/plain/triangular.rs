@@ -88,11 +88,15 @@ fn decompose<T: Real>(a: &[T], n: usize, factor: &mut [T]) -> Option<()> {
 }
 
 impl Run for Cholesky {
+    fn n_scratch(&self) -> usize {
+        0
+    }
+
     fn cut(&self) -> Cut {
         Cut::new(self.n_matrices, self.n * self.n, self.n * self.n * (2 + self.n / 6))
     }
 
-    fn run(&self, units: Range<usize>, operands: &[Data<'_>], out: DataMut<'_>) -> Result<(), Fault> {
+    fn run(&self, units: Range<usize>, operands: &[Data<'_>], out: DataMut<'_>, _: &mut [u64]) -> Result<(), Fault> {
         let area = self.n * self.n;
         let elements = units.start * area..units.end * area;
         each_float!(out, out => self.decompose_all(&Stored::of(&operands[0])[elements], out));
@@ -147,12 +151,16 @@ impl TriangularSolve {
 }
 
 impl Run for TriangularSolve {
+    fn n_scratch(&self) -> usize {
+        0
+    }
+
     fn cut(&self) -> Cut {
         let elements = self.n * self.n_right;
         Cut::new(self.n_matrices, elements, elements * (2 + self.n / 4))
     }
 
-    fn run(&self, units: Range<usize>, operands: &[Data<'_>], out: DataMut<'_>) -> Result<(), Fault> {
+    fn run(&self, units: Range<usize>, operands: &[Data<'_>], out: DataMut<'_>, _: &mut [u64]) -> Result<(), Fault> {
         let (area, elements) = (self.n * self.n, self.n * self.n_right);
         each_float!(out, out => {
             out.copy_from_slice(&Stored::of(&operands[1])[units.start * elements..units.end * elements]);

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     graph::{Window as Op, WindowReduction},
-    ops::{Fault, Number},
+    ops::{Fault, Number, Total},
 };
 
 #[derive(Debug, Clone, PartialEq)]
@@ -89,9 +89,9 @@ impl Window {
 
     fn sums<T: Number>(&self, windows: Range<usize>, x: &[T], out: &mut [T]) {
         for (window, out) in windows.zip(out) {
-            let mut sum = T::ZERO;
-            self.visit(window, &mut |position| sum = sum.add(x[position]));
-            *out = sum;
+            let mut total = T::Total::ZERO;
+            self.visit(window, &mut |position| total = total.add(x[position]));
+            *out = total.rounded();
         }
     }
 
@@ -139,13 +139,17 @@ fn visit_axes(axes: &[Axis], at: Cursor, visit: &mut impl FnMut(usize)) {
 }
 
 impl Run for Window {
+    fn n_scratch(&self) -> usize {
+        0
+    }
+
     fn cut(&self) -> Cut {
         // The taps of an axis that are not on padding at most.
         let each: usize = self.axes.iter().map(|axis| axis.n_taps.min(axis.size)).product();
         Cut::new(self.n_windows(), 1, each.saturating_mul(4))
     }
 
-    fn run(&self, units: Range<usize>, operands: &[Data<'_>], out: DataMut<'_>) -> Result<(), Fault> {
+    fn run(&self, units: Range<usize>, operands: &[Data<'_>], out: DataMut<'_>, _: &mut [u64]) -> Result<(), Fault> {
         match (self.kind, operands[0], out) {
             (WindowReduction::Sum, _, out) => each_number!(out, out => self.sums(units, Stored::of(&operands[0]), out)),
             (WindowReduction::Max, _, out) => each_number!(out, out => {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use ndarray::{ArrayD, IxDyn, array};
 use pullback::{
-    AllAxes, DType, Dim, Expr, Graph, Rewrites, Value,
+    AllAxes, Convolve, DType, Dim, Expr, Graph, Rewrites, Value,
     graph::{Axes, Broadcast, DotGeneral, Op, Pad, Reduce, Reduction, Reverse, ScatterAdd, Slice, Transpose},
     simplify::{Class, rules},
 };
@@ -292,6 +292,7 @@ const CASES: &[Case] = &[
     Case { rule: "sum-of-neg", fires: |v| (-v.x).sum_over(0), stays: |v| v.x.sum_over(0) },
 
     Case { rule: "dot-of-transpose", fires: |v| dot(v.x.t(), v.y, &[1], &[0]), stays: |v| dot(transpose(v.x.reshape((3, 2, 2)), &[0, 2, 1]), v.column, &[0], &[0]) },
+    Case { rule: "convolution-of-whole", fires: |v| v.x.reshape((1, 3, 4)).convolve(v.y.reshape((1, 3, 4)), Convolve::valid().stride(2)), stays: |v| v.x.reshape((1, 3, 4)).convolve(v.y.reshape((1, 3, 4)), Convolve::valid().padding(1)) },
     Case { rule: "transpose-of-dot", fires: |v| v.x.dot(v.wide).t(), stays: |v| { let product = v.x.dot(v.wide); product.t() * product } },
     Case { rule: "dot-of-literal", fires: |v| v.x.dot(v.wide.ones_like() * 3.0) + (v.x.ones_like() * 3.0).dot(v.wide), stays: |v| v.x.dot(v.wide.zeros_like()) },
     Case { rule: "dot-of-scaled", fires: |v| (3.0 * v.x).dot(v.row), stays: |v| (3.0 * v.column).dot(v.row.reshape((1, 4)).broadcast_to((3, 4))).expand(0).dot(v.wide * v.wide) },

@@ -136,6 +136,22 @@ impl DensePlan {
     }
 }
 
+/// To ask an output whether it is NaN takes about as long as to look through so many weights.
+const WEIGHTS_OF_OUTPUT: usize = 16;
+
+impl DensePlan {
+    /// Whether a panel of sums is written row by row: one phase, with outputs side by side.
+    pub(super) fn has_rows(&self) -> bool {
+        self.dense.phases.len() == 1 && self.dense.convolution.axes.last().is_some_and(|axis| axis.out == 1)
+    }
+
+    /// Whether the weights are looked through for infinite ones, for so many outputs of a row.
+    pub(super) fn weighs(&self, n_columns: usize) -> bool {
+        let convolution = &self.dense.convolution;
+        n_columns * WEIGHTS_OF_OUTPUT >= convolution.channels * convolution.taps()
+    }
+}
+
 /// Groups are cut first; then columns, whose blocks pack nothing twice, before rows, which pack the same patches again.
 fn cut(dense: &Dense, kernels: Kernels) -> Grid {
     let convolution = &dense.convolution;

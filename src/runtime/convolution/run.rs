@@ -61,7 +61,9 @@ pub(super) unsafe fn run_task<V: Vector>(
                 locate(plan, &chunk, memory);
                 let first_channel = group * plan.dense.convolution.channels;
                 let work = Work { first_channel, rows: block.rows.clone() };
-                if run_chunk::<V>(plan, &chunk, &work, memory) == Weighed::Infinite {
+                // Where there are few outputs to a weight, as in the gradient by a kernel, all outputs are asked instead.
+                let found = run_chunk::<V>(plan, &chunk, &work, memory);
+                if plan.is_padded && (found == Weighed::Infinite || !plan.weighs(chunk.columns.len())) {
                     mend_border(plan, &chunk, &work, memory);
                 }
             }
@@ -255,17 +257,21 @@ unsafe fn run_visit<V: Vector>(plan: &DensePlan, visit: &Visit, memory: Memory<V
             };
             pack_patches::<V>(&plan.geometry, &columns, &visit.steps, memory.spread, memory.panel);
             let strips = Strips { k: visit.n_steps(), n: count, packed: memory.panel.cast_const(), in_place: None };
-            if plan.dense.phases.len() == 1 {
+            if plan.has_rows() {
                 multiply_panel::<V>(&rows, &strips, &columns, memory.tile);
             } else {
                 multiply_phases::<V>(plan, visit, (&rows, &strips, &columns), memory);
             }
         }
-        if plan.is_padded { has_infinite_weights::<V>(&rows, visit.n_steps()) } else { Weighed::Finite }
+        if plan.is_padded && plan.weighs(visit.columns) {
+            has_infinite_weights::<V>(&rows, visit.n_steps())
+        } else {
+            Weighed::Finite
+        }
     }
 }
 
-/// The tiles of one panel whose rows are of several phases, each with outputs of its own, by way of the scratch memory.
+/// The tiles of one panel whose rows are of several phases, or whose outputs lie apart, by way of the scratch memory.
 ///
 /// # Safety
 /// As for [`multiply_panel`], with the visit's rows.

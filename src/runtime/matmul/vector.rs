@@ -24,9 +24,8 @@ macro_rules! number {
                 $times(self, other)
             }
             #[inline(always)]
-            #[expect(clippy::eq_op, reason = "NaN alone differs from itself")]
             fn is_nan(self) -> bool {
-                self != self
+                self.partial_cmp(&self).is_none()
             }
         }
     };

@@ -18,7 +18,7 @@ use crate::{
 const N_LANES: usize = 4;
 
 /// How many lanes side by side run together.
-const N_COLUMNS: usize = 32;
+const N_COLUMNS: usize = 256;
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct CumulativeSum {

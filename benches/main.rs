@@ -2,6 +2,7 @@
 //! workloads beside other libraries.
 
 mod chain;
+mod convolution;
 mod derivatives;
 mod network;
 mod scaling;
@@ -15,6 +16,7 @@ criterion_group!(
     benches,
     derivatives::bench,
     chain::bench,
+    convolution::bench,
     steps::bench,
     steps::bench_compile,
     scaling::bench_call,

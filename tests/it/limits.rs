@@ -30,11 +30,14 @@ const NUMBERS: [u64; 14] = [
     u64::MAX,
 ];
 
-/// A graph is run if no node of it, input or result, has more elements.
+/// A graph is run if no node of it, input or result, has more elements, sizes of 0 counted as 1: kernels that go lane by
+/// lane visit the lanes of empty arrays too.
 const MOST_ELEMENTS: i64 = 1 << 14;
 
 fn is_small(g: &Graph) -> bool {
-    g.ids().all(|id| g.expr(id).shape().size().as_number().is_some_and(|size| size <= MOST_ELEMENTS))
+    let size = |dim: &Dim| dim.as_number().map(|size| size.max(1));
+    let count = |shape: Shape| shape.iter().map(size).try_fold(1i64, |product, size| product.checked_mul(size?));
+    g.ids().all(|id| count(g.expr(id).shape()).is_some_and(|count| count <= MOST_ELEMENTS))
 }
 
 pub(crate) fn filled(dtype: DType, shape: &[usize]) -> Value {

@@ -148,6 +148,8 @@ fn assert_near(want: &Outputs, got: &Outputs, near: &[Option<Outputs>], text: &s
     let [Some(above), Some(below)] = near else { return };
     for (name, value) in want.iter() {
         assert_eq!(value.shape(), got[name].shape(), "{name} of\n{text}");
+        // What is computed in f32 anywhere is one of its roundings apart, times as many steps as a graph has.
+        let rounding = if text.contains("f32") { 1e-3 } else { 1e-9 };
         let (want, got) = (numbers(value), numbers(&got[name]));
         let (above, below) = (numbers(&above[name]), numbers(&below[name]));
         // A sum may cancel: its digits are those of the largest number beside it.
@@ -155,7 +157,7 @@ fn assert_near(want: &Outputs, got: &Outputs, near: &[Option<Outputs>], text: &s
         for ((want, got), (above, below)) in want.iter().zip(&got).zip(above.iter().zip(&below)) {
             let spread = (want - above).abs().max((want - below).abs());
             let has_digits = spread <= 1e-3 * scale && scale < GREATEST;
-            if has_digits && (want - got).abs() > 10.0 * spread + 1e-3 * scale || has_digits && got.is_nan() {
+            if has_digits && (got.is_nan() || (want - got).abs() > 10.0 * spread + rounding * scale) {
                 panic!("{name} is {got}, not {want}, of\n{text}");
             }
         }

@@ -51,7 +51,7 @@ impl Graph {
         self.gradients(of, &[x])[0]
     }
 
-    /// The gradients of a scalar with respect to several nodes, in one sweep.
+    /// The gradients of a scalar with respect to several nodes, in one sweep, or two where some are leaves and some are not.
     ///
     /// # Errors
     /// As for [`Graph::gradient`]; all results then stand for the mistake.
@@ -77,7 +77,7 @@ impl Graph {
     /// A mistake is recorded if ȳ is not of the type of y, or if anything is no float.
     ///
     /// # Complexity
-    /// One sweep over the nodes between the xs and y.
+    /// One or two sweeps over the ancestors of y.
     #[track_caller]
     pub fn vjp<'g>(&'g self, y: Expr<'g>, cotangent: Expr<'g>, xs: &[Expr<'g>]) -> Vec<Expr<'g>> {
         let _frame = self.enter("vjp", Site::caller());
@@ -96,7 +96,7 @@ impl Graph {
     /// A mistake is recorded if an ẋ is not of the type of its x, or if anything is no float.
     ///
     /// # Complexity
-    /// One sweep over the nodes between the xs and y; evaluating costs a small multiple of evaluating y, for one
+    /// One or two sweeps over the ancestors of y; evaluating costs a small multiple of evaluating y, for one
     /// direction.
     ///
     /// # Example

@@ -57,6 +57,10 @@ impl Rule for LinearRecurrence {
 
 impl LinearRecurrence {
     fn run<T: Real>(&self, a: &ArrayD<T>, b: &ArrayD<T>) -> ArrayD<T> {
+        if b.is_empty() {
+            // Of lanes without elements there may be more than anybody can count.
+            return b.clone();
+        }
         let mut y = b.as_standard_layout().into_owned();
         for (mut a, mut y) in a.lanes(Axis(self.axis)).into_iter().zip(y.lanes_mut(Axis(self.axis))) {
             if self.direction == Direction::Backward {

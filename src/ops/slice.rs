@@ -204,11 +204,11 @@ impl Pad {
     pub(crate) fn expect_fit(&self, sizes: &[usize], bindings: &Bindings) -> Result<(), Fault> {
         self.zeros(&self.low, bindings)?;
         // Along an axis without elements, zeros that would be between them are taken from those after.
-        let is_negative = |axis: &usize| sizes[*axis] > 0 && self.high[*axis].evaluate(bindings).is_ok_and(|n| n < 0);
-        match (0..sizes.len()).find(is_negative) {
-            Some(axis) => Err(Fault::Size(self.high[axis].clone())),
-            None => Ok(()),
-        }
+        sizes.iter().zip(&self.high).try_for_each(|(size, high)| match high.evaluate(bindings) {
+            Ok(number) if number >= 0 || *size == 0 => Ok(()),
+            Ok(_) => Err(Fault::Size(high.clone())),
+            Err(lost) => Err(Fault::Size(lost)),
+        })
     }
 
     fn surround<T: Number>(&self, x: &ArrayD<T>, low: &[usize], shape: &[usize]) -> ArrayD<T> {

@@ -112,11 +112,30 @@ pub(super) fn less_logsumexp(rewriter: &mut Rewriter<'_>, term: &Term) -> Option
         return None;
     }
     let inner = Moved::behind(rewriter, rewriter.operands(difference)[1]);
-    let is_same = inner.value == shift || guarded(rewriter, inner.value) == Some(shift);
+    let is_same = inner.value == shift || is_guard_of(rewriter, inner.value, shift);
     let is_alike = is_same && inner.places(rewriter)? == outer.places(rewriter)?;
     is_alike.then(|| {
         let logarithm = outer.again(rewriter, logarithm);
         rewriter.build(Op::Binary(Binary::Sub), &[difference, logarithm])
+    })
+}
+
+/// Whether a value is select(shift is finite, shift, 0) itself, moved nowhere, and constant in the derivative only if the
+/// shift is.
+fn is_guard_of(rewriter: &Rewriter<'_>, id: NodeId, shift: NodeId) -> bool {
+    let is_stopped = |id| matches!(*rewriter.sees(id), Op::StopGradient(_));
+    if is_stopped(id) && !is_stopped(shift) {
+        return false;
+    }
+    let mut value = id;
+    while is_stopped(value) {
+        value = rewriter.operand(value);
+    }
+    select(rewriter, value).is_some_and(|[condition, x, zero]| {
+        x == shift
+            && *rewriter.sees(condition) == Op::Predicate(Predicate::IsFinite)
+            && rewriter.operand(condition) == shift
+            && rewriter.float(zero) == Some(0.0)
     })
 }
 

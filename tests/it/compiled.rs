@@ -3,7 +3,7 @@
 
 use ndarray::{ArrayD, IxDyn, array};
 use pullback::{
-    Evaluation, Expr, Graph, Initializer, Options, Outputs, Parameters, Rewrites, RunError, Value,
+    DType, Evaluation, Expr, Graph, Initializer, Options, Outputs, Parameters, Rewrites, RunError, Value,
     check::random_graph,
     nn::{cross_entropy, layer_norm, linear},
     ops::samples,
@@ -336,6 +336,23 @@ fn empty_rows_have_values() {
     let fed = fed.iter().map(|(name, value)| (name.as_str(), value.into()));
     program.run_into(&Parameters::default(), fed, [("product", (&mut out).into())]).expect("fits");
     assert_eq!(out, array![1.0, 1.0, 1.0]);
+}
+
+/// The extreme of no elements has no value, also where no extreme is asked for: both engines say so, as the graph does
+/// where sizes are numbers.
+#[test]
+fn extremes_of_no_elements_are_an_error_in_both_engines_for_empty_batches_too() {
+    let g = Graph::new();
+    let x = g.input_of::<f64>("x", ("batch", "n"));
+    for (shape, is_error) in [([0, 0], true), ([2, 0], true), ([0, 2], false)] {
+        let fed = [("x".to_string(), Value::F64(ArrayD::zeros(IxDyn(&shape))))];
+        for y in [x.max_over(1), x.min_over(1), x.argmax(1).cast(DType::F64)] {
+            for evaluation in [Evaluation::Reference, Evaluation::Compiled] {
+                let result = run(&[("y".into(), y)], &fed, &options(evaluation, 1));
+                assert_eq!(result.is_err(), is_error, "{shape:?} {evaluation:?}: {result:?}");
+            }
+        }
+    }
 }
 
 #[test]

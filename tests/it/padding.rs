@@ -36,7 +36,11 @@ fn kinds() -> Vec<(Vec<usize>, Vec<usize>, Convolve)> {
 fn numbers(shape: &[usize], special: f32, (first, every): (usize, usize)) -> Value {
     let n: usize = shape.iter().product();
     let element = |place: usize| {
-        if place >= first && (place - first) % every == 0 { special } else { ((place * 7 + 3) % 11) as f32 / 4.0 - 1.3 }
+        if place >= first && (place - first).is_multiple_of(every) {
+            special
+        } else {
+            ((place * 7 + 3) % 11) as f32 / 4.0 - 1.3
+        }
     };
     Value::F32(ArrayD::from_shape_vec(IxDyn(shape), (0..n).map(element).collect()).unwrap())
 }

@@ -127,7 +127,6 @@ fn operand<'g>(g: &'g Graph, name: &str, value: &Value, view: View) -> Option<(E
     }
     let fed =
         |fed: Value, read: &dyn Fn(Expr<'g>) -> Expr<'g>| Some((read(input(g, name, &fed)), Some(fed), value.clone()));
-    let constant = |value: Value| Some((g.constant(value.clone()), None, value));
     match view {
         View::Plain => fed(value.clone(), &|x| x),
         View::Reshaped => {
@@ -167,12 +166,22 @@ fn operand<'g>(g: &'g Graph, name: &str, value: &Value, view: View) -> Option<(E
                 map_value!(value, array => repeated(array, &axes).0.into_shape_with_order(IxDyn(&[])).expect("one"));
             Some((input(g, name, &one).broadcast_to(shape.as_slice()), Some(one), whole))
         }
-        View::Constant => constant(value.clone()),
-        View::ConstantTransposed => constant(map_value!(value, array => column_major(array))),
-        View::ConstantReversed => {
-            constant(map_value!(value, array => inverted(&inverted(array).as_standard_layout().into_owned())))
+        View::Constant | View::ConstantTransposed | View::ConstantReversed | View::ConstantStepped => {
+            let constant = laid_out(value, view);
+            Some((g.constant(constant.clone()), None, constant))
         }
-        View::ConstantStepped => constant(map_value!(value, array => stepped(array))),
+    }
+}
+
+/// An equal array whose elements lie in another order, or with gaps between them.
+fn laid_out(value: &Value, view: View) -> Value {
+    match view {
+        View::ConstantTransposed => map_value!(value, array => column_major(array)),
+        View::ConstantReversed => {
+            map_value!(value, array => inverted(&inverted(array).as_standard_layout().into_owned()))
+        }
+        View::ConstantStepped => map_value!(value, array => stepped(array)),
+        _ => value.clone(),
     }
 }
 

@@ -94,7 +94,7 @@ impl ScatterAdd {
         let (counters, rests) = scratch.split_at_mut(n_rows.div_ceil(COUNTERS));
         counters.fill(0);
         let mut is_any = false;
-        for place in positions.iter().filter_map(|position| usize::try_from(position - first).ok()) {
+        for place in positions.iter().filter_map(|position| usize::try_from(position.wrapping_sub(first)).ok()) {
             if let Some(counters) = counters.get_mut(place / COUNTERS) {
                 let shift = place % COUNTERS * 8;
                 let count = *counters >> shift & 0xff;
@@ -125,7 +125,7 @@ impl ScatterAdd {
         let row = self.gather.row;
         let n_rows = out.len() / row;
         for (position, update) in positions.iter().zip(updates.chunks_exact(row)) {
-            let place = usize::try_from(position - first).ok().filter(|place| *place < n_rows);
+            let place = usize::try_from(position.wrapping_sub(first)).ok().filter(|place| *place < n_rows);
             let Some(place) = place else { continue };
             let sums = out[place * row..][..row].iter_mut().zip(update);
             if !frequent.has(place) {
@@ -149,7 +149,7 @@ impl ScatterAdd {
     fn add_to_slab<T: Number>(&self, first: i64, positions: &[i64], updates: &[T], out: &mut [T]) {
         if self.gather.row == 1 {
             for (position, update) in positions.iter().zip(updates) {
-                if let Some(sum) = usize::try_from(position - first).ok().and_then(|row| out.get_mut(row)) {
+                if let Some(sum) = usize::try_from(position.wrapping_sub(first)).ok().and_then(|row| out.get_mut(row)) {
                     *sum = sum.add(*update);
                 }
             }
@@ -158,7 +158,7 @@ impl ScatterAdd {
         let row = self.gather.row;
         let n_rows = out.len() / row;
         for (position, update) in positions.iter().zip(updates.chunks_exact(row)) {
-            if let Some(place) = usize::try_from(position - first).ok().filter(|place| *place < n_rows) {
+            if let Some(place) = usize::try_from(position.wrapping_sub(first)).ok().filter(|place| *place < n_rows) {
                 let sums = &mut out[place * row..][..row];
                 sums.iter_mut().zip(update).for_each(|(sum, update)| *sum = sum.add(*update));
             }

@@ -427,3 +427,19 @@ fn one_size_of_a_reshape_may_be_inferred() {
         assert!(x.reshape(wrong.clone()).is_poisoned(), "{wrong}");
     }
 }
+
+/// A padding after the end whose size leaves `i64` where its parts do not: all attributes are small, and so is the result.
+#[test]
+fn paddings_that_overflow_once_symbols_are_numbers_are_errors_in_both_engines() {
+    let k = (1i64 << 46) - 1;
+    let text = format!(
+        "%0: f32[n] = input \"x\"\n%1: f32[n] = pad %0 low=[0] high=[-{k}*n + {k}] interior=[{k}]\nreturn y = %1\n"
+    );
+    let parsed = pullback::Graph::parse(&text).expect("the attributes are not too large");
+    let y = parsed.result("y").expect("it is returned");
+    let fed = [("x".to_string(), Value::F32(ArrayD::ones(IxDyn(&[1 << 18]))))];
+    for evaluation in [Evaluation::Reference, Evaluation::Compiled] {
+        let result = run(&[("y".into(), y)], &fed, &options(evaluation, 1));
+        assert!(result.is_err(), "{evaluation:?}");
+    }
+}

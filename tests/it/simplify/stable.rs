@@ -495,3 +495,26 @@ fn simplifying_a_stable_form_again_changes_nothing() {
         assert_eq!(once.to_text(), twice.to_text(), "{}: {}", case.rule, twice.report);
     }
 }
+
+/// A shift that is constant in the derivative inside of the logarithm alone is not the shift that is added again: with m not
+/// constant, the slope of x − (ln Σ e^(x − stop(m)) + m) has that of m in it.
+#[test]
+fn shifts_that_only_one_side_stops_keep_their_slope() {
+    let g = Graph::new();
+    let x = g.input_of::<f64>("x", (3,));
+    let m = x.max_over(0);
+    let safe = m.is_finite().select(m, 0.0).stop_gradient();
+    let less = x - ((x - safe).exp().sum().log() + m);
+    let slope = g.gradient((less * g.constant(array![1.0, 0.0, 0.0])).sum(), x);
+    let at = [1.0f64, 2.0, 4.0];
+    let total: f64 = at.iter().map(|x| (x - 4.0).exp()).sum();
+    let softmax = at.map(|x| (x - 4.0).exp() / total);
+    let want = [1.0 - softmax[0], -softmax[1], -softmax[2] - 1.0];
+    let mut program = g.compile(slope).expect("no mistake");
+    let at = Value::from(array![1.0, 2.0, 4.0]);
+    let out = program.run(&Parameters::default(), [("x", (&at).into())]).expect("it fits");
+    for (got, want) in numbers(&out["result"]).iter().zip(want) {
+        // A few roundings of numbers about 1.
+        assert!((got - want).abs() <= 1e-15, "{got}, not {want}");
+    }
+}

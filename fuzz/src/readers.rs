@@ -26,10 +26,10 @@ pub const READERS: [Target; 6] = [
     Target { name: "safetensors", run: run_arrays, seeds: arrays_seeds, is_text: false },
 ];
 
-/// The first byte tells where the images end and the labels begin.
+/// The first two bytes tell where the images end and the labels begin.
 fn run_mnist(bytes: &[u8]) -> bool {
-    let Some((end, bytes)) = bytes.split_first() else { return false };
-    let (images, labels) = bytes.split_at(usize::from(*end).min(bytes.len()));
+    let Some((end, bytes)) = bytes.split_first_chunk::<2>() else { return false };
+    let (images, labels) = bytes.split_at(usize::from(u16::from_be_bytes(*end)).min(bytes.len()));
     mnist::read_from(("images", images), ("labels", labels)).is_ok()
 }
 
@@ -74,9 +74,10 @@ fn idx_seeds() -> Vec<Vec<u8>> {
 }
 
 fn mnist_seeds() -> Vec<Vec<u8>> {
-    let images = [&[0, 0, 8, 3, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 2][..], &[9, 8, 7, 6]].concat();
+    let images = [&[0, 0, 8, 3, 0, 0, 0, 1, 0, 0, 0, 28, 0, 0, 0, 28][..], &[9; 28 * 28]].concat();
     let labels = [0, 0, 8, 1, 0, 0, 0, 1, 5];
-    vec![[&[images.len() as u8], &images[..], &labels].concat()]
+    // 16 bytes of header and 784 of pixels: 3·256 + 32.
+    vec![[&[3, 32], &images[..], &labels].concat()]
 }
 
 fn csv_seeds() -> Vec<Vec<u8>> {

@@ -7,6 +7,7 @@ mod autodiff;
 pub mod check;
 mod compile;
 pub mod data;
+mod functions;
 pub mod graph;
 pub mod io;
 pub mod landscape;

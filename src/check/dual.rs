@@ -13,7 +13,7 @@ use std::cmp::Ordering;
 use crate::ops::{Number, Real, own_total};
 
 /// value + tangent·ε with ε² = 0.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Dual<T> {
     pub(crate) value: T,
     pub(crate) tangent: T,
@@ -118,9 +118,6 @@ impl<T: Real> Real for Dual<T> {
         let value = self.value.sqrt();
         self.chain(value, T::ONE.div(value.add(value)))
     }
-    fn rsqrt(self) -> Self {
-        Self::ONE.div(self.sqrt())
-    }
     fn tanh(self) -> Self {
         let value = self.value.tanh();
         self.chain(value, T::ONE.sub(value.mul(value)))
@@ -143,9 +140,6 @@ impl<T: Real> Real for Dual<T> {
     fn erfc(self) -> Self {
         let slope = T::from_f64(-std::f64::consts::FRAC_2_SQRT_PI).mul(self.value.mul(self.value).neg().exp());
         self.chain(self.value.erfc(), slope)
-    }
-    fn relu(self) -> Self {
-        if self.value <= T::ZERO { Self::ZERO } else { self }
     }
     fn sin(self) -> Self {
         self.chain(self.value.sin(), self.value.cos())

@@ -13,6 +13,7 @@ use super::{
     initializer::Initializer,
     shape::{Axes, Shape},
 };
+use crate::functions::elementwise_functions;
 
 /// A size, stride or padding for each axis.
 pub type Dims = smallvec::SmallVec<[Dim; 4]>;
@@ -41,76 +42,33 @@ macro_rules! named {
     };
 }
 
-named! {
-    /// Functions of one number, elementwise. The formula is the definition; conventions at kinks are in
-    /// `docs/conventions.md`.
-    Unary {
-        /// −x.
-        Negate = "neg",
-        /// |x|.
-        Abs = "abs",
-        /// −1, 0 or 1; NaN stays NaN.
-        Sign = "sign",
-        /// eˣ.
-        Exp = "exp",
-        /// eˣ − 1, exact near 0.
-        ExpM1 = "expm1",
-        /// Natural logarithm.
-        Log = "log",
-        /// ln(1 + x), exact near 0.
-        Log1p = "log1p",
-        /// √x.
-        Sqrt = "sqrt",
-        /// 1/√x.
-        Rsqrt = "rsqrt",
-        /// Hyperbolic tangent.
-        Tanh = "tanh",
-        /// 1/cosh²x = 1 − tanh²x, exact far from 0.
-        SechSquared = "sech_squared",
-        /// 1 / (1 + e⁻ˣ).
-        Sigmoid = "sigmoid",
-        /// ln(1 + eˣ).
-        Softplus = "softplus",
-        /// 2/√π ∫₀ˣ e^(−t²) dt.
-        Erf = "erf",
-        /// 1 − erf x, exact where that is small.
-        Erfc = "erfc",
-        /// x where x > 0, 0 where x ≤ 0; NaN stays NaN.
-        Relu = "relu",
-        /// Sine of x in radians.
-        Sin = "sin",
-        /// Cosine of x in radians.
-        Cos = "cos",
-        /// Largest integer not above x.
-        Floor = "floor",
-        /// Least integer not below x.
-        Ceil = "ceil",
-        /// Nearest integer, ties to even.
-        Round = "round",
-    }
-}
+/// The names of the elementwise functions, from their rows in `functions.rs`.
+macro_rules! name_functions {
+    (
+        unary { $(
+            $(#[$unary_doc:meta])* $unary:ident = $unary_name:literal, $unary_method:ident($($x:tt)*) -> $unary_y:ident {
+                $($unary_facts:tt)*
+            }
+        )* }
+        binary { $(
+            $(#[$binary_doc:meta])* $binary:ident = $binary_name:literal, $binary_method:ident($($a:tt)*) -> $binary_y:ident {
+                $($binary_facts:tt)*
+            }
+        )* }
+    ) => {
+        named! {
+            /// Functions of one number, elementwise: the rows of the table in `functions.rs`. Conventions at kinks are in
+            /// `docs/conventions.md`.
+            Unary { $($(#[$unary_doc])* $unary = $unary_name),* }
+        }
 
-named! {
-    /// Functions of two numbers, elementwise.
-    Binary {
-        /// a + b.
-        Add = "add",
-        /// a − b.
-        Sub = "sub",
-        /// a · b.
-        Mul = "mul",
-        /// a / b, floats only.
-        Div = "div",
-        /// The greater; NaN if either is.
-        Maximum = "maximum",
-        /// The lesser; NaN if either is.
-        Minimum = "minimum",
-        /// aᵇ.
-        Pow = "pow",
-        /// The angle of the point (b, a), in radians, in [−π, π].
-        Atan2 = "atan2",
-    }
+        named! {
+            /// Functions of two numbers, elementwise: the rows of the table in `functions.rs`.
+            Binary { $($(#[$binary_doc])* $binary = $binary_name),* }
+        }
+    };
 }
+elementwise_functions!(name_functions);
 
 named! {
     /// Comparisons of two numbers, elementwise, to `bool`. Any comparison with NaN but `not_equal` is false.

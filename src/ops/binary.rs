@@ -1,4 +1,5 @@
-//! Functions of two numbers, elementwise: for each its derivatives, its kernel and where it is proved.
+//! Functions of two numbers, elementwise: what their rows in `functions.rs` say, as a [`Rule`], the methods of `Expr` and
+//! its operators.
 
 use ndarray::Zip;
 
@@ -6,12 +7,29 @@ use super::{
     apply::Operand,
     real::{Number, Real},
     rule::{
-        Application, Evaluation, Fault, Linearization, Partial, Partials, Rule, expect_number, expect_operands,
-        same_type,
+        Application, Evaluation, Fault, Linearization,
+        Partial::{self, Contest, Factor, MinusOne, One},
+        Partials, Rule, Traits, expect_number, expect_operands, same_type,
     },
     sample::{Sample, listed, reals},
 };
-use crate::graph::{Binary, DType, Dim, Expr, Mistake, Op, Type, Value};
+use crate::{
+    functions::{elementwise_functions, if_for_integers},
+    graph::{Binary, DType, Dim, Expr, Mistake, Op, Type, Value},
+};
+
+/// A function of two floats, and of whatever checks put in their place.
+pub(crate) trait BinaryFunction: 'static {
+    /// How much longer it takes than an addition, roughly.
+    const COST: usize;
+
+    fn value<T: Real>(a: T, b: T) -> T;
+}
+
+/// A function of two numbers, integers included.
+pub(crate) trait BinaryNumberFunction: BinaryFunction {
+    fn value_of_numbers<T: Number>(a: T, b: T) -> T;
+}
 
 impl Rule for Binary {
     fn infer(&self, operands: &[Type]) -> Result<Type, Mistake> {
@@ -24,6 +42,10 @@ impl Rule for Binary {
         Ok(ty)
     }
 
+    fn traits(&self) -> Traits {
+        Traits { is_commutative: self.is_commutative(), ..Traits::ELEMENTWISE }
+    }
+
     fn linearization(&self) -> Linearization<'_> {
         Linearization::Partials(self)
     }
@@ -33,7 +55,7 @@ impl Rule for Binary {
             (Value::F32(a), Value::F32(b)) => Value::F32(Zip::from(a).and(b).map_collect(|a, b| self.of_reals(*a, *b))),
             (Value::F64(a), Value::F64(b)) => Value::F64(Zip::from(a).and(b).map_collect(|a, b| self.of_reals(*a, *b))),
             (Value::I64(a), Value::I64(b)) => {
-                Value::I64(Zip::from(a).and(b).map_collect(|a, b| self.of_numbers(*a, *b)))
+                Value::I64(Zip::from(a).and(b).map_collect(|a, b| self.of_integers(*a, *b)))
             }
             _ => unreachable!("invariant: inference refuses other dtypes"),
         })
@@ -48,69 +70,138 @@ impl Rule for Binary {
     }
 }
 
-impl Binary {
-    fn is_for_integers(self) -> bool {
-        !matches!(self, Binary::Div | Binary::Pow | Binary::Atan2)
-    }
-
-    fn of_numbers<T: Number>(self, a: T, b: T) -> T {
-        match self {
-            Binary::Add => a.add(b),
-            Binary::Sub => a.sub(b),
-            Binary::Mul => a.mul(b),
-            Binary::Maximum => a.maximum(b),
-            Binary::Minimum => a.minimum(b),
-            Binary::Div | Binary::Pow | Binary::Atan2 => unreachable!("invariant: inference refuses integers"),
-        }
-    }
-
-    /// The function of two numbers: the kernel of the reference, and of programs of a few numbers.
-    pub(crate) fn of_reals<T: Real>(self, a: T, b: T) -> T {
-        match self {
-            Binary::Div => a.div(b),
-            Binary::Pow => a.pow(b),
-            Binary::Atan2 => a.atan2(b),
-            _ => self.of_numbers(a, b),
-        }
-    }
-
-    fn samples_of_one(self) -> Vec<Sample> {
-        let (low, high) = if self == Binary::Pow { (0.3, 2.0) } else { (-2.0, 2.0) };
-        let divisor = || if self == Binary::Div { reals(&[2, 3], 0.4, 2.0) } else { reals(&[2, 3], -1.7, 2.2) };
-        let mut samples = vec![
-            Sample::smooth(Op::Binary(self), [reals(&[2, 3], low, high), divisor()]),
-            Sample::smooth(Op::Binary(self), [reals(&[0], low, high), reals(&[0], low, high)]),
-        ];
-        if matches!(self, Binary::Maximum | Binary::Minimum | Binary::Pow) {
-            let (a, b) = (listed(&[4], &[0.0, -0.0, 2.0, 0.0]), listed(&[4], &[0.0, 0.0, 2.0, 1.5]));
-            samples.push(Sample::kink(Op::Binary(self), [a, b]));
-        }
-        samples
-    }
-}
-
-impl Partials for Binary {
-    fn partial<'g>(&self, operand: usize, at: &Application<'g>) -> Partial<'g> {
-        let (a, b, y) = (at.operands[0], at.operands[1], at.output);
-        let (own, other) = if operand == 0 { (a, b) } else { (b, a) };
-        match (self, operand) {
-            (Binary::Add, _) | (Binary::Sub, 0) => Partial::One,
-            (Binary::Sub, _) => Partial::MinusOne,
-            (Binary::Mul, _) => Partial::Factor(other),
-            (Binary::Div, 0) => Partial::Factor(1.0 / b),
-            (Binary::Div, _) => Partial::Factor(-y / b),
-            (Binary::Maximum, _) => Partial::Contest { wins: own.greater(other), ties: own.equal(other) },
-            (Binary::Minimum, _) => Partial::Contest { wins: own.less(other), ties: own.equal(other) },
-            // b·a^(b−1) is 0·∞ only where both are 0.
-            (Binary::Pow, 0) => {
-                Partial::Factor(a.equal(0.0).and(b.equal(0.0)).select(0.0, b * one_power_less(a, b, y)))
+/// What the table says of functions of two numbers.
+macro_rules! binary_rules {
+    (
+        unary { $($unary:tt)* }
+        binary { $(
+            $(#[$doc:meta])* $function:ident = $name:literal, $method:ident($a:ident: $numbers:ident, $b:ident) -> $y:ident {
+                value: $value:expr,
+                partials: [$by_a:expr, $by_b:expr $(,)?],
+                commutes: $commutes:literal,
+                cost: $cost:literal,
+                error: $error:literal,
+                samples: [$samples_a:expr, $samples_b:expr],
+                kinks: [$kinks_a:expr, $kinks_b:expr],
             }
-            // y·ln a is 0·(−∞) where a is 0 and b positive.
-            (Binary::Pow, _) => Partial::Factor(a.equal(0.0).and(b.greater(0.0)).select(0.0, y * a.log())),
-            (Binary::Atan2, _) => Partial::Factor(slope_of_angle(operand, a, b)),
+        )* }
+    ) => {
+        /// The functions as types, for code that is compiled for each of them.
+        pub(crate) mod binary_functions {
+            use super::{BinaryFunction, BinaryNumberFunction, Number, Real, if_for_integers};
+
+            $(
+                pub(crate) struct $function;
+
+                impl BinaryFunction for $function {
+                    const COST: usize = $cost;
+
+                    #[inline(always)]
+                    fn value<T: Real>($a: T, $b: T) -> T {
+                        $value
+                    }
+                }
+
+                if_for_integers! { $numbers, {
+                    impl BinaryNumberFunction for $function {
+                        #[inline(always)]
+                        fn value_of_numbers<T: Number>($a: T, $b: T) -> T {
+                            $value
+                        }
+                    }
+                } else {} }
+            )*
         }
-    }
+
+        impl Binary {
+            /// Whether it is defined on `i64` too.
+            fn is_for_integers(self) -> bool {
+                match self {
+                    $(Binary::$function => if_for_integers!($numbers, { true } else { false }),)*
+                }
+            }
+
+            fn of_integers(self, a: i64, b: i64) -> i64 {
+                match self {
+                    $(Binary::$function => if_for_integers!($numbers,
+                        { binary_functions::$function::value_of_numbers(a, b) }
+                        else { unreachable!("invariant: inference refuses integers") }),)*
+                }
+            }
+
+            /// The function of two numbers: the kernel of the reference.
+            pub(crate) fn of_reals<T: Real>(self, a: T, b: T) -> T {
+                match self {
+                    $(Binary::$function => binary_functions::$function::value(a, b),)*
+                }
+            }
+
+            fn is_commutative(self) -> bool {
+                match self {
+                    $(Binary::$function => $commutes,)*
+                }
+            }
+
+            /// How much longer it takes than an addition, roughly.
+            pub(crate) fn cost(self) -> usize {
+                match self {
+                    $(Binary::$function => binary_functions::$function::COST,)*
+                }
+            }
+
+            /// The greatest error of its kernels, in units in the last place.
+            pub(crate) fn greatest_error(self) -> f64 {
+                match self {
+                    $(Binary::$function => $error,)*
+                }
+            }
+
+            /// Where the function is smooth, and the kinks worth a look.
+            fn samples_of_one(self) -> Vec<Sample> {
+                let (smooth, kinks): ([std::ops::Range<f64>; 2], [&[f64]; 2]) = match self {
+                    $(Binary::$function => ([$samples_a, $samples_b], [&$kinks_a, &$kinks_b]),)*
+                };
+                let of = |shape: &[usize]| smooth.clone().map(|range| reals(shape, range.start, range.end));
+                let mut samples =
+                    vec![Sample::smooth(Op::Binary(self), of(&[2, 3])), Sample::smooth(Op::Binary(self), of(&[0]))];
+                if !kinks[0].is_empty() {
+                    samples.push(Sample::kink(Op::Binary(self), kinks.map(|kinks| listed(&[kinks.len()], kinks))));
+                }
+                samples
+            }
+        }
+
+        impl Partials for Binary {
+            fn partial<'g>(&self, operand: usize, at: &Application<'g>) -> Partial<'g> {
+                match self {
+                    $(Binary::$function => {
+                        let ($a, $b, $y) = (at.operands[0], at.operands[1], at.output);
+                        let _ = ($a, $b, $y);
+                        if operand == 0 { $by_a } else { $by_b }
+                    })*
+                }
+            }
+        }
+
+        $(binary_method! { $(#[$doc])* $function = $name, $method })*
+    };
 }
+
+/// The method of a function that is not written as an operator.
+macro_rules! binary_method {
+    ($(#[$doc:meta])* $function:ident = $name:literal, operator) => {};
+    ($(#[$doc:meta])* $function:ident = $name:literal, $method:ident) => {
+        impl<'g> Expr<'g> {
+            $(#[$doc])*
+            #[track_caller]
+            pub fn $method(self, other: impl Operand<'g>) -> Expr<'g> {
+                let _frame = self.enter($name);
+                self.pairwise(Op::Binary(Binary::$function), other)
+            }
+        }
+    };
+}
+elementwise_functions!(binary_rules);
 
 /// a^(b−1), given y = aᵇ. Where |b| < 1 it is y/a, because there b − 1 is rounded and ln a multiplies the error; at 0 and ∞
 /// that would be 0/0 and ∞/∞, and 1/|a| has the same limit. Elsewhere b − 1 is exact, or is as rough as b.
@@ -143,35 +234,6 @@ impl<'g> Expr<'g> {
             Err(poison) => poison,
         }
     }
-}
-
-macro_rules! binary_methods {
-    ($($(#[$doc:meta])* $method:ident => $function:ident;)*) => {
-        impl<'g> Expr<'g> {
-            $(
-                $(#[$doc])*
-                #[track_caller]
-                pub fn $method(self, other: impl Operand<'g>) -> Expr<'g> {
-                    let _frame = self.enter(Binary::$function.name());
-                    self.pairwise(Op::Binary(Binary::$function), other)
-                }
-            )*
-        }
-    };
-}
-
-binary_methods! {
-    /// The greater of both, elementwise; NaN if either is; where equal, each side has derivative ½.
-    maximum => Maximum;
-    /// The lesser of both, elementwise; NaN if either is; where equal, each side has derivative ½.
-    minimum => Minimum;
-    /// selfᵇ, elementwise. The derivative with respect to the base is b·a^(b−1), 0 where both are 0; with respect to
-    /// the exponent y·ln a, 0 where the base is 0 and the exponent positive. For an integer known beforehand use
-    /// [`Expr::powi`], which takes negative bases too.
-    pow => Pow;
-    /// The angle in radians of the point (`other`, `self`), in [−π, π], elementwise. At (0, 0), where it has no derivative,
-    /// both slopes are 0.
-    atan2 => Atan2;
 }
 
 macro_rules! operator {

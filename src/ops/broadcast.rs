@@ -4,7 +4,7 @@ use ndarray::{ArrayD, Axis, IxDyn};
 
 use super::{
     real::Real,
-    rule::{Application, Evaluation, Fault, LinearMap, Linearization, Rule, expect_ascending, expect_operands},
+    rule::{Application, Evaluation, Fault, LinearMap, Linearization, Rule, Traits, expect_ascending, expect_operands},
     sample::{Sample, reals},
 };
 use crate::graph::{Axes, Broadcast, Dim, Expr, Mistake, Shape, Type, Value};
@@ -21,6 +21,10 @@ impl Rule for Broadcast {
             return Err(Mistake::NotBroadcastableTo { from: x.shape.clone(), to: self.shape.clone() });
         }
         Ok(Type::new(x.dtype, &self.shape))
+    }
+
+    fn traits(&self) -> Traits {
+        Traits::MOVEMENT
     }
 
     fn linearization(&self) -> Linearization<'_> {

@@ -4,7 +4,7 @@ use ndarray::ArrayD;
 
 use super::{
     real::{Number, Real},
-    rule::{Application, Evaluation, Fault, LinearMap, Linearization, Rule, expect_float, expect_operands},
+    rule::{Application, Evaluation, Fault, LinearMap, Linearization, Rule, Traits, expect_float, expect_operands},
     sample::{Sample, listed, reals},
 };
 use crate::graph::{Cast, DType, Dim, Expr, Mistake, StopGradient, Type, Value};
@@ -16,6 +16,10 @@ impl Rule for Cast {
     }
 
     /// Linear between floats; the sweeps never ask where either side is no float.
+    fn traits(&self) -> Traits {
+        Traits::ELEMENTWISE
+    }
+
     fn linearization(&self) -> Linearization<'_> {
         Linearization::Linear(self)
     }
@@ -67,6 +71,10 @@ impl Rule for StopGradient {
         let [x] = expect_operands(operands)?;
         expect_float(x)?;
         Ok(x.clone())
+    }
+
+    fn traits(&self) -> Traits {
+        Traits::NONE
     }
 
     fn linearization(&self) -> Linearization<'_> {

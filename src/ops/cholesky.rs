@@ -4,7 +4,7 @@ use ndarray::{ArrayD, ArrayView2, ArrayViewMut2, IxDyn};
 
 use super::{
     real::Real,
-    rule::{Application, Custom, Evaluation, Fault, Linearization, Rule, expect_float, expect_operands},
+    rule::{Application, Custom, Evaluation, Fault, Linearization, Rule, Traits, expect_float, expect_operands},
     sample::{Sample, listed, reals},
     triangular_solve::{expect_square, matrix_product},
 };
@@ -16,6 +16,10 @@ impl Rule for Cholesky {
         expect_float(a)?;
         expect_square(&a.shape)?;
         Ok(a.clone())
+    }
+
+    fn traits(&self) -> Traits {
+        Traits::NONE
     }
 
     fn linearization(&self) -> Linearization<'_> {

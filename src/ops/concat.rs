@@ -5,7 +5,7 @@ use ndarray::{ArrayD, Axis, concatenate};
 use super::{
     axes::{IntoAxes, expect_axis, normalize},
     real::Real,
-    rule::{Application, Evaluation, Fault, LinearMap, Linearization, Rule, expect_ascending, expect_operands},
+    rule::{Application, Evaluation, Fault, LinearMap, Linearization, Rule, Traits, expect_ascending, expect_operands},
     sample::{Sample, reals},
 };
 use crate::graph::{Axes, Concat, Dim, Dims, Expr, Mistake, Reverse, Slice, Type, Value};
@@ -27,6 +27,10 @@ impl Rule for Concat {
         let mut dims = first.shape.to_vec();
         dims[self.axis] = operands.iter().map(|operand| operand.shape[self.axis].clone()).sum();
         Ok(Type::new(first.dtype, dims))
+    }
+
+    fn traits(&self) -> Traits {
+        Traits::MOVEMENT
     }
 
     fn linearization(&self) -> Linearization<'_> {
@@ -86,6 +90,10 @@ impl Rule for Reverse {
         let [x] = expect_operands(operands)?;
         expect_ascending(&self.axes, x.rank())?;
         Ok(x.clone())
+    }
+
+    fn traits(&self) -> Traits {
+        Traits::MOVEMENT
     }
 
     fn linearization(&self) -> Linearization<'_> {

@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use super::{
     apply::LARGEST_NUMBER,
     real::{Real, Total},
-    rule::{Application, Evaluation, Fault, LinearMap, Linearization, Rule, expect_float, expect_operands},
+    rule::{Application, Evaluation, Fault, LinearMap, Linearization, Rule, Traits, expect_float, expect_operands},
     sample::{Sample, reals},
     slice::{dims, expect_count},
     spatial::{Misfit, Span, Taps, Way, expect_fit, expect_positive, extent, greatest_common_divisor},
@@ -35,6 +35,10 @@ impl Rule for Convolution {
         }
         let outer = [x.shape[0].clone(), kernel.shape[0].clone()];
         Ok(Type::new(x.dtype, outer.into_iter().chain(spatial).collect::<Shape>()))
+    }
+
+    fn traits(&self) -> Traits {
+        Traits::NONE
     }
 
     fn linearization(&self) -> Linearization<'_> {

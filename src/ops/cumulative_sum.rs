@@ -5,7 +5,7 @@ use ndarray::{ArrayD, Axis};
 use super::{
     axes::expect_axis,
     real::{Number, Real, Total},
-    rule::{Application, Evaluation, Fault, LinearMap, Linearization, Rule, expect_number, expect_operands},
+    rule::{Application, Evaluation, Fault, LinearMap, Linearization, Rule, Traits, expect_number, expect_operands},
     sample::{Sample, reals},
 };
 use crate::graph::{CumulativeSum, Dim, Direction, Expr, Mistake, Type, Value};
@@ -16,6 +16,10 @@ impl Rule for CumulativeSum {
         expect_number(x)?;
         expect_axis(self.axis, x.rank())?;
         Ok(x.clone())
+    }
+
+    fn traits(&self) -> Traits {
+        Traits::NONE
     }
 
     fn linearization(&self) -> Linearization<'_> {

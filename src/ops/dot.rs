@@ -5,7 +5,7 @@ use ndarray::{Array3, ArrayD, Axis, IxDyn};
 use super::{
     axes::{expect_axis, inverse_permutation},
     real::{Number, Real},
-    rule::{Application, Evaluation, Fault, LinearMap, Linearization, Rule, expect_number, expect_operands},
+    rule::{Application, Evaluation, Fault, LinearMap, Linearization, Rule, Traits, expect_number, expect_operands},
     sample::{Sample, listed, reals},
     slice::expect_count,
 };
@@ -35,6 +35,10 @@ impl Rule for DotGeneral {
         let columns = self.right_free(right.rank()).into_iter().map(|axis| &right.shape[axis]);
         let shape: Shape = batch.chain(rows).chain(columns).cloned().collect();
         Ok(Type::new(left.dtype, shape))
+    }
+
+    fn traits(&self) -> Traits {
+        Traits::NONE
     }
 
     fn linearization(&self) -> Linearization<'_> {

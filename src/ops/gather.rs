@@ -5,7 +5,7 @@ use ndarray::{ArrayD, Dimension, IxDyn};
 use super::{
     axes::{expect_axis, inverse_permutation},
     real::{Number, Real, Total},
-    rule::{Application, Evaluation, Fault, LinearMap, Linearization, Rule, expect_number, expect_operands},
+    rule::{Application, Evaluation, Fault, LinearMap, Linearization, Rule, Traits, expect_number, expect_operands},
     sample::{Sample, listed, reals},
 };
 use crate::graph::{Axes, DType, Dim, Expr, Gather, Mistake, ScatterAdd, Shape, Type, Value};
@@ -32,6 +32,10 @@ impl Rule for Gather {
         let (outer, rest) = (&x.shape[..self.axis], &x.shape[self.axis + 1..]);
         let shape: Shape = outer.iter().chain(&index.shape[self.batch..]).chain(rest).cloned().collect();
         Ok(Type::new(x.dtype, shape))
+    }
+
+    fn traits(&self) -> Traits {
+        Traits::NONE
     }
 
     fn linearization(&self) -> Linearization<'_> {
@@ -149,6 +153,10 @@ impl Rule for ScatterAdd {
             return Err(Mistake::ShapesDiffer { left: read.shape, right: updates.shape.clone() });
         }
         Ok(base.clone())
+    }
+
+    fn traits(&self) -> Traits {
+        Traits::NONE
     }
 
     fn linearization(&self) -> Linearization<'_> {

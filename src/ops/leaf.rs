@@ -6,7 +6,7 @@ use ndarray::{ArrayD, IxDyn};
 use super::{
     axes::expect_axis,
     real::{Number, Real},
-    rule::{Evaluation, Fault, Linearization, Rule, expect_number, expect_operands},
+    rule::{Evaluation, Fault, Linearization, Rule, Traits, expect_number, expect_operands},
     sample::{Sample, listed},
 };
 use crate::graph::{
@@ -24,6 +24,10 @@ macro_rules! fed_leaf {
                 check_sizes(&self.shape)?;
                 self.check()?;
                 Ok(Type::new(self.dtype, &self.shape))
+            }
+
+            fn traits(&self) -> Traits {
+                Traits::NONE
             }
 
             fn linearization(&self) -> Linearization<'_> {
@@ -94,6 +98,10 @@ impl Rule for Poison {
         Ok(Type::new(DType::F32, ()))
     }
 
+    fn traits(&self) -> Traits {
+        Traits::NONE
+    }
+
     fn linearization(&self) -> Linearization<'_> {
         Linearization::Constant
     }
@@ -136,6 +144,10 @@ impl Rule for Constant {
             }
             _ => Ok(ty),
         }
+    }
+
+    fn traits(&self) -> Traits {
+        Traits::NONE
     }
 
     fn linearization(&self) -> Linearization<'_> {
@@ -191,6 +203,10 @@ impl Rule for Iota {
         Ok(ty)
     }
 
+    fn traits(&self) -> Traits {
+        Traits::NONE
+    }
+
     fn linearization(&self) -> Linearization<'_> {
         Linearization::Constant
     }
@@ -224,6 +240,10 @@ impl Rule for DimSize {
         let ty = Type::new(self.dtype, ());
         expect_number(&ty)?;
         Ok(ty)
+    }
+
+    fn traits(&self) -> Traits {
+        Traits::NONE
     }
 
     fn linearization(&self) -> Linearization<'_> {

@@ -5,7 +5,7 @@ use ndarray::Zip;
 use super::{
     apply::Operand,
     real::{Number, Real},
-    rule::{Evaluation, Fault, Linearization, Rule, expect_float, expect_number, expect_operands, same_type},
+    rule::{Evaluation, Fault, Linearization, Rule, Traits, expect_float, expect_number, expect_operands, same_type},
     sample::{Sample, listed},
 };
 use crate::graph::{Comparison, Connective, DType, Dim, Expr, Mistake, Op, Predicate, Type, Value};
@@ -16,6 +16,10 @@ impl Rule for Comparison {
         let ty = same_type(operands)?;
         expect_number(&ty)?;
         Ok(Type { dtype: DType::Bool, ..ty })
+    }
+
+    fn traits(&self) -> Traits {
+        Traits { is_commutative: matches!(self, Comparison::Equal | Comparison::NotEqual), ..Traits::ELEMENTWISE }
     }
 
     fn linearization(&self) -> Linearization<'_> {
@@ -45,7 +49,8 @@ impl Rule for Comparison {
 }
 
 impl Comparison {
-    fn holds<T: Number>(self, a: T, b: T) -> bool {
+    /// Whether it holds of two numbers.
+    pub(crate) fn holds<T: Number>(self, a: T, b: T) -> bool {
         match self {
             Comparison::Equal => a == b,
             Comparison::NotEqual => a != b,
@@ -65,6 +70,10 @@ impl Rule for Connective {
         Ok(ty)
     }
 
+    fn traits(&self) -> Traits {
+        Traits { is_commutative: true, ..Traits::ELEMENTWISE }
+    }
+
     fn linearization(&self) -> Linearization<'_> {
         Linearization::Constant
     }
@@ -73,11 +82,7 @@ impl Rule for Connective {
         let (Value::Bool(a), Value::Bool(b)) = (at.operands[0], at.operands[1]) else {
             unreachable!("invariant: inference refuses other dtypes")
         };
-        Ok(Value::Bool(Zip::from(a).and(b).map_collect(|a, b| match self {
-            Connective::And => *a && *b,
-            Connective::Or => *a || *b,
-            Connective::Xor => a != b,
-        })))
+        Ok(Value::Bool(Zip::from(a).and(b).map_collect(|a, b| self.holds(*a, *b))))
     }
 
     fn flops(&self, _: &[Type], _: &Type) -> Dim {
@@ -93,6 +98,17 @@ impl Rule for Connective {
     }
 }
 
+impl Connective {
+    /// Whether it holds of two truth values.
+    pub(crate) fn holds(self, a: bool, b: bool) -> bool {
+        match self {
+            Connective::And => a && b,
+            Connective::Or => a || b,
+            Connective::Xor => a != b,
+        }
+    }
+}
+
 impl Rule for Predicate {
     fn infer(&self, operands: &[Type]) -> Result<Type, Mistake> {
         let [x] = expect_operands(operands)?;
@@ -101,6 +117,10 @@ impl Rule for Predicate {
             Predicate::IsFinite | Predicate::IsNan => expect_float(x)?,
         }
         Ok(Type { dtype: DType::Bool, ..x.clone() })
+    }
+
+    fn traits(&self) -> Traits {
+        Traits::ELEMENTWISE
     }
 
     fn linearization(&self) -> Linearization<'_> {
@@ -131,7 +151,8 @@ impl Rule for Predicate {
 }
 
 impl Predicate {
-    fn holds<T: Real>(self, x: T) -> bool {
+    /// Whether it holds of a float.
+    pub(crate) fn holds<T: Real>(self, x: T) -> bool {
         match self {
             Predicate::IsFinite => x.is_finite(),
             Predicate::IsNan => x.is_nan(),

@@ -47,23 +47,30 @@ mod window;
 pub use apply::Operand;
 pub(crate) use apply::infer;
 pub use axes::{AllAxes, IntoAxes};
+pub(crate) use binary::{BinaryFunction, BinaryNumberFunction, binary_functions};
 pub use convolve::Convolve;
 pub(crate) use fit::{asks_about_sizes, expect_fit};
 pub use pool::Pool;
 pub(crate) use real::{Number, Real, Total, own_total};
 pub use rule::Fault;
-pub(crate) use rule::{Application, Evaluation, Linearization, Partial, Rule};
+pub(crate) use rule::{Application, Evaluation, Linearization, Partial, Rule, Traits};
 pub(crate) use sample::reals;
 pub use sample::{Sample, Smoothness};
 pub use select::Choice;
 pub use slice::{Index, IntoIndices, range};
 pub(crate) use spatial::greatest_common_divisor;
 pub use spatial::{Padding, PerAxis};
+pub(crate) use unary::{UnaryFunction, UnaryNumberFunction, unary_functions};
 pub use verify::{Flaw, Inconsistency, verify};
 
 use smallvec::SmallVec;
 
 use crate::graph::{Dim, Op, Type, Value, collect_operations, each_operation};
+
+/// The kind of a primitive.
+pub(crate) fn traits(op: &Op) -> Traits {
+    each_operation!(op, rule => rule.traits())
+}
 
 /// The derivative of a primitive.
 pub(crate) fn linearization(op: &Op) -> Linearization<'_> {

@@ -2,7 +2,9 @@
 
 use super::{
     real::Real,
-    rule::{Application, Evaluation, Fault, Linearization, Partial, Partials, Rule, expect_float, expect_operands},
+    rule::{
+        Application, Evaluation, Fault, Linearization, Partial, Partials, Rule, Traits, expect_float, expect_operands,
+    },
     sample::{Sample, listed, reals},
 };
 use crate::graph::{Dim, Expr, IntegerPower, Mistake, Type, Value};
@@ -12,6 +14,10 @@ impl Rule for IntegerPower {
         let [x] = expect_operands(operands)?;
         expect_float(x)?;
         Ok(x.clone())
+    }
+
+    fn traits(&self) -> Traits {
+        Traits::ELEMENTWISE
     }
 
     fn linearization(&self) -> Linearization<'_> {

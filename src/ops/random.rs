@@ -7,7 +7,7 @@ use ndarray::{ArrayD, IxDyn};
 use super::{
     leaf::check_sizes,
     real::Real,
-    rule::{Evaluation, Fault, Linearization, Rule, expect_operands},
+    rule::{Evaluation, Fault, Linearization, Rule, Traits, expect_operands},
     sample::{Sample, listed},
     slice::Index,
 };
@@ -57,6 +57,10 @@ impl Rule for RandomBits {
         }
         check_sizes(&self.shape)?;
         Ok(Type::new(DType::I64, &self.shape))
+    }
+
+    fn traits(&self) -> Traits {
+        Traits::NONE
     }
 
     fn linearization(&self) -> Linearization<'_> {

@@ -5,7 +5,7 @@ use ndarray::{ArrayD, ArrayView1, Axis, Zip};
 use super::{
     axes::expect_axis,
     real::{Number, Real},
-    rule::{Evaluation, Fault, Linearization, Rule, expect_number, expect_operands},
+    rule::{Evaluation, Fault, Linearization, Rule, Traits, expect_number, expect_operands},
     sample::{Sample, listed, reals},
     slice::Index,
 };
@@ -23,6 +23,10 @@ impl Rule for Rank {
             }
             Ranking::ArgMax | Ranking::ArgMin => Ok(Type::new(DType::I64, x.shape.without(&[self.axis]))),
         }
+    }
+
+    fn traits(&self) -> Traits {
+        Traits::NONE
     }
 
     fn linearization(&self) -> Linearization<'_> {

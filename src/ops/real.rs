@@ -6,7 +6,7 @@ use std::fmt;
 use ndarray::{Array2, ArrayView2, Axis};
 
 /// Numbers with arithmetic.
-pub(crate) trait Number: Copy + PartialOrd + fmt::Debug + 'static {
+pub(crate) trait Number: Copy + Default + PartialOrd + fmt::Debug + 'static {
     /// What sums of many are kept in until they are done.
     type Total: Total<Self>;
 
@@ -131,8 +131,8 @@ fn two_sum(a: f64, b: f64) -> (f64, f64) {
 
 /// Numbers that are their own total: integers, which round nothing, and what checks put in place of `f64`.
 macro_rules! own_total {
-    ([$($parameter:ident: $bound:path)?] $number:ty) => {
-        impl<$($parameter: $bound)?> $crate::ops::Total<$number> for $number {
+    ([$($parameter:ident: $bound:path),*] $number:ty) => {
+        impl<$($parameter: $bound),*> $crate::ops::Total<$number> for $number {
             const ZERO: Self = <$number as $crate::ops::Number>::ZERO;
 
             fn start(number: Self) -> Self {
@@ -166,14 +166,12 @@ pub(crate) trait Real: Number {
     fn ln(self) -> Self;
     fn ln_1p(self) -> Self;
     fn sqrt(self) -> Self;
-    fn rsqrt(self) -> Self;
     fn tanh(self) -> Self;
     fn sech_squared(self) -> Self;
     fn sigmoid(self) -> Self;
     fn softplus(self) -> Self;
     fn erf(self) -> Self;
     fn erfc(self) -> Self;
-    fn relu(self) -> Self;
     fn sin(self) -> Self;
     fn cos(self) -> Self;
     fn floor(self) -> Self;
@@ -192,50 +190,60 @@ macro_rules! float {
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
 
+            #[inline(always)]
             fn from_i64(integer: i64) -> Self {
                 integer as $float
             }
+            #[inline(always)]
             fn from_f64(number: f64) -> Self {
                 number as $float
             }
+            #[inline(always)]
             fn to_i64(self) -> i64 {
                 self as i64
             }
+            #[inline(always)]
             fn to_f64(self) -> f64 {
                 f64::from(self)
             }
+            #[inline(always)]
             fn is_nan(self) -> bool {
                 $float::is_nan(self)
             }
+            #[inline(always)]
             fn add(self, other: Self) -> Self {
                 self + other
             }
+            #[inline(always)]
             fn sub(self, other: Self) -> Self {
                 self - other
             }
+            #[inline(always)]
             fn mul(self, other: Self) -> Self {
                 self * other
             }
+            #[inline(always)]
             fn neg(self) -> Self {
                 -self
             }
+            #[inline(always)]
             fn abs(self) -> Self {
                 $float::abs(self)
             }
+            #[inline(always)]
             fn sign(self) -> Self {
-                if self > 0.0 {
-                    1.0
-                } else if self < 0.0 {
-                    -1.0
-                } else {
-                    self
-                }
+                let nonzero = if self > 0.0 { 1.0 } else { self };
+                if self < 0.0 { -1.0 } else { nonzero }
             }
+            #[inline(always)]
             fn maximum(self, other: Self) -> Self {
-                if self.is_nan() || self > other { self } else { other }
+                let greater = if self > other { self } else { other };
+                if self.is_nan() { self } else { greater }
             }
+            #[inline(always)]
             fn minimum(self, other: Self) -> Self {
-                if self.is_nan() || self < other { self } else { other }
+                let lesser = if self < other { self } else { other };
+                if self.is_nan() { self } else { lesser }
             }
             fn matrix_product(a: ArrayView2<'_, Self>, b: ArrayView2<'_, Self>) -> Array2<Self> {
                 $product(a, b)
@@ -264,9 +272,6 @@ macro_rules! float {
             fn sqrt(self) -> Self {
                 $float::sqrt(self)
             }
-            fn rsqrt(self) -> Self {
-                1.0 / $float::sqrt(self)
-            }
             fn tanh(self) -> Self {
                 $float::tanh(self)
             }
@@ -294,9 +299,6 @@ macro_rules! float {
             }
             fn erfc(self) -> Self {
                 $erfc(self)
-            }
-            fn relu(self) -> Self {
-                if self <= 0.0 { 0.0 } else { self }
             }
             fn sin(self) -> Self {
                 $float::sin(self)
@@ -354,42 +356,55 @@ impl Number for i64 {
     const ZERO: Self = 0;
     const ONE: Self = 1;
 
+    #[inline(always)]
     fn from_i64(integer: i64) -> Self {
         integer
     }
+    #[inline(always)]
     fn from_f64(number: f64) -> Self {
         number as i64
     }
+    #[inline(always)]
     fn to_i64(self) -> i64 {
         self
     }
+    #[inline(always)]
     fn to_f64(self) -> f64 {
         self as f64
     }
+    #[inline(always)]
     fn is_nan(self) -> bool {
         false
     }
+    #[inline(always)]
     fn add(self, other: Self) -> Self {
         self.wrapping_add(other)
     }
+    #[inline(always)]
     fn sub(self, other: Self) -> Self {
         self.wrapping_sub(other)
     }
+    #[inline(always)]
     fn mul(self, other: Self) -> Self {
         self.wrapping_mul(other)
     }
+    #[inline(always)]
     fn neg(self) -> Self {
         self.wrapping_neg()
     }
+    #[inline(always)]
     fn abs(self) -> Self {
         self.wrapping_abs()
     }
+    #[inline(always)]
     fn sign(self) -> Self {
         self.signum()
     }
+    #[inline(always)]
     fn maximum(self, other: Self) -> Self {
         self.max(other)
     }
+    #[inline(always)]
     fn minimum(self, other: Self) -> Self {
         self.min(other)
     }

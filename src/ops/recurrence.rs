@@ -5,7 +5,7 @@ use ndarray::{ArrayD, Axis};
 use super::{
     axes::expect_axis,
     real::Real,
-    rule::{Application, Custom, Evaluation, Fault, Linearization, Rule, expect_float, expect_operands},
+    rule::{Application, Custom, Evaluation, Fault, Linearization, Rule, Traits, expect_float, expect_operands},
     sample::{Sample, listed, reals},
 };
 use crate::graph::{Axes, DType, Dim, Dims, Direction, Expr, LinearRecurrence, Mistake, Pad, Slice, Type, Value};
@@ -22,6 +22,10 @@ impl Rule for LinearRecurrence {
             return Err(Mistake::ShapesDiffer { left: a.shape.clone(), right: b.shape.clone() });
         }
         Ok(a.clone())
+    }
+
+    fn traits(&self) -> Traits {
+        Traits::NONE
     }
 
     fn linearization(&self) -> Linearization<'_> {

@@ -6,8 +6,8 @@ use super::{
     axes::{AllAxes, IntoAxes, inverse_permutation},
     real::{Number, Real},
     rule::{
-        Application, Custom, Evaluation, Fault, LinearMap, Linearization, Rule, expect_ascending, expect_number,
-        expect_operands,
+        Application, Custom, Evaluation, Fault, LinearMap, Linearization, Rule, Traits, expect_ascending,
+        expect_number, expect_operands,
     },
     sample::{Sample, listed, reals},
 };
@@ -27,6 +27,10 @@ impl Rule for Reduce {
             }
             _ => Ok(Type::new(x.dtype, x.shape.without(&self.axes))),
         }
+    }
+
+    fn traits(&self) -> Traits {
+        Traits::NONE
     }
 
     fn linearization(&self) -> Linearization<'_> {

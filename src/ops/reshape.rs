@@ -5,7 +5,7 @@ use ndarray::{ArrayD, IxDyn};
 use super::{
     axes::{IntoAxes, inverse_permutation},
     real::Real,
-    rule::{Application, Evaluation, Fault, LinearMap, Linearization, Rule, expect_operands},
+    rule::{Application, Evaluation, Fault, LinearMap, Linearization, Rule, Traits, expect_operands},
     sample::{Sample, reals},
 };
 use crate::graph::{Axes, Dim, Expr, Mistake, Reshape, Shape, Transpose, Type, Value};
@@ -22,6 +22,10 @@ impl Rule for Reshape {
             return Err(Mistake::ElementsDiffer { from: x.shape.clone(), to: self.shape.clone() });
         }
         Ok(Type::new(x.dtype, &self.shape))
+    }
+
+    fn traits(&self) -> Traits {
+        Traits::MOVEMENT
     }
 
     fn linearization(&self) -> Linearization<'_> {
@@ -69,6 +73,10 @@ impl Rule for Transpose {
         }
         let shape: Shape = self.permutation.iter().map(|axis| x.shape[*axis].clone()).collect();
         Ok(Type::new(x.dtype, shape))
+    }
+
+    fn traits(&self) -> Traits {
+        Traits::MOVEMENT
     }
 
     fn linearization(&self) -> Linearization<'_> {

@@ -14,6 +14,9 @@ pub(crate) trait Rule: Sized {
     /// The output's type, or why these operands have none.
     fn infer(&self, operands: &[Type]) -> Result<Type, Mistake>;
 
+    /// What kind of primitive it is, for rewrites that ask only that.
+    fn traits(&self) -> Traits;
+
     /// The derivative.
     fn linearization(&self) -> Linearization<'_>;
 
@@ -26,6 +29,27 @@ pub(crate) trait Rule: Sized {
 
     /// Instances with operands at which the rule is proved: corners among them.
     fn samples() -> Vec<Sample>;
+}
+
+/// The kind of a primitive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Traits {
+    /// A function of one element of each operand. What gives its operand back, such as `stop_gradient`, is none.
+    pub(crate) is_elementwise: bool,
+    /// Its elements are elements of its operands, or zeros.
+    pub(crate) is_movement: bool,
+    /// Its two operands may come in either order and give the same bits. Those of maximum and minimum may not, because the
+    /// sign of a zero depends on it.
+    pub(crate) is_commutative: bool,
+}
+
+impl Traits {
+    /// None of them.
+    pub(crate) const NONE: Traits = Traits { is_elementwise: false, is_movement: false, is_commutative: false };
+    /// A function of elements.
+    pub(crate) const ELEMENTWISE: Traits = Traits { is_elementwise: true, ..Traits::NONE };
+    /// A movement of data.
+    pub(crate) const MOVEMENT: Traits = Traits { is_movement: true, ..Traits::NONE };
 }
 
 /// The derivative of a primitive, in the form that gives both modes.

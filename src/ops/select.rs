@@ -5,7 +5,9 @@ use ndarray::{ArrayD, Zip};
 use super::{
     apply::{Operand, broadcast_shapes},
     real::Real,
-    rule::{Application, Evaluation, Fault, Linearization, Partial, Partials, Rule, expect_operands, same_type},
+    rule::{
+        Application, Evaluation, Fault, Linearization, Partial, Partials, Rule, Traits, expect_operands, same_type,
+    },
     sample::{Sample, listed, reals},
 };
 use crate::graph::{DType, Dim, Expr, Mistake, Select, Type, Value};
@@ -21,6 +23,10 @@ impl Rule for Select {
             return Err(Mistake::ShapesDiffer { left: condition.shape.clone(), right: ty.shape });
         }
         Ok(ty)
+    }
+
+    fn traits(&self) -> Traits {
+        Traits::ELEMENTWISE
     }
 
     fn linearization(&self) -> Linearization<'_> {

@@ -9,7 +9,7 @@ use super::{
     apply::LARGEST_NUMBER,
     axes::normalize,
     real::{Number, Real},
-    rule::{Application, Evaluation, Fault, LinearMap, Linearization, Rule, expect_number, expect_operands},
+    rule::{Application, Evaluation, Fault, LinearMap, Linearization, Rule, Traits, expect_number, expect_operands},
     sample::{Sample, reals},
 };
 use crate::graph::{Axes, Bindings, Dim, Dims, Expr, Mistake, Pad, Shape, Slice, Type, Value};
@@ -22,6 +22,10 @@ impl Rule for Slice {
         expect_count("step", self.step.len(), x.rank())?;
         let shape: Result<Shape, Mistake> = (0..x.rank()).map(|axis| self.size(axis, &x.shape[axis])).collect();
         Ok(Type::new(x.dtype, shape?))
+    }
+
+    fn traits(&self) -> Traits {
+        Traits::MOVEMENT
     }
 
     fn linearization(&self) -> Linearization<'_> {
@@ -154,6 +158,10 @@ impl Rule for Pad {
             return Err(Mistake::NegativeSize { axis, size: size(axis) });
         }
         Ok(Type::new(x.dtype, (0..x.rank()).map(size).collect::<Shape>()))
+    }
+
+    fn traits(&self) -> Traits {
+        Traits::MOVEMENT
     }
 
     fn linearization(&self) -> Linearization<'_> {

@@ -4,7 +4,7 @@ use ndarray::{ArrayD, ArrayView2, ArrayViewMut2, IxDyn};
 
 use super::{
     real::Real,
-    rule::{Application, Custom, Evaluation, Fault, Linearization, Rule, expect_float, expect_operands},
+    rule::{Application, Custom, Evaluation, Fault, Linearization, Rule, Traits, expect_float, expect_operands},
     sample::{Sample, reals},
 };
 use crate::graph::{
@@ -31,6 +31,10 @@ impl Rule for TriangularSolve {
             }),
             None => Ok(b.clone()),
         }
+    }
+
+    fn traits(&self) -> Traits {
+        Traits::NONE
     }
 
     fn linearization(&self) -> Linearization<'_> {

@@ -6,7 +6,9 @@ use ndarray::{ArrayD, Dimension, IxDyn, indices};
 
 use super::{
     real::{Number, Real},
-    rule::{Application, Custom, Evaluation, Fault, LinearMap, Linearization, Rule, expect_number, expect_operands},
+    rule::{
+        Application, Custom, Evaluation, Fault, LinearMap, Linearization, Rule, Traits, expect_number, expect_operands,
+    },
     sample::{Sample, listed, reals},
     slice::expect_count,
     spatial::{Misfit, Span, Taps, Way, expect_fit, expect_positive, extent},
@@ -29,6 +31,10 @@ impl Rule for Window {
         sizes.map_or(Ok(()), |sizes| self.fit(&sizes))?;
         let dtype = if self.kind == WindowReduction::ArgMax { DType::I64 } else { x.dtype };
         Ok(Type::new(dtype, shape?))
+    }
+
+    fn traits(&self) -> Traits {
+        Traits::NONE
     }
 
     fn linearization(&self) -> Linearization<'_> {

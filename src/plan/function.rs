@@ -72,13 +72,11 @@ impl Function {
     /// How much longer it takes than an addition, roughly: what tasks are cut by.
     pub(crate) fn weight(self) -> usize {
         match self {
-            Function::Unary(Unary::Negate | Unary::Abs | Unary::Sign | Unary::Relu) => 1,
-            Function::Unary(Unary::Floor | Unary::Ceil | Unary::Round) => 1,
-            Function::Unary(Unary::Sqrt | Unary::Rsqrt) | Function::Binary(Binary::Div) => 4,
-            Function::Unary(_) => 8,
+            Function::Unary(function) => function.cost(),
+            Function::Binary(function) => function.cost(),
             Function::SigmoidOfNegated => 5,
-            Function::Binary(Binary::Pow | Binary::Atan2) => 30,
-            _ => 1,
+            Function::Comparison(_) | Function::Connective(_) | Function::Predicate(_) => 1,
+            Function::IntegerPower(_) | Function::Select | Function::Cast(_) | Function::MultiplyAdd => 1,
         }
     }
 }

@@ -8,8 +8,9 @@
 use std::collections::HashMap;
 
 use crate::{
+    functions::elementwise_functions,
     graph::{Binary, Comparison, Connective, DType, Predicate, Unary},
-    ops::Real,
+    ops::{BinaryFunction, Real, UnaryFunction, binary_functions, unary_functions},
     plan::{Access, Action, Function, Instruction, Number, Padding, Place, TileProgram, offsets},
 };
 
@@ -52,30 +53,68 @@ struct Operation {
     operands: [u16; 3],
 }
 
-/// Every function of numbers in one list, so that one jump finds it.
-#[derive(Debug, Clone, Copy)]
-enum Code {
-    Move,
-    Add,
-    Sub,
-    Mul,
-    Div,
-    Negate,
-    Square,
-    Select,
-    Sin,
-    Cos,
-    Exp,
-    Tanh,
-    MultiplyAdd,
-    SigmoidOfNegated,
-    Unary(Unary),
-    Binary(Binary),
-    Comparison(Comparison),
-    Connective(Connective),
-    Predicate(Predicate),
-    IntegerPower(i32),
+/// The functions of numbers in one list, those with rows in `functions.rs` one by one, so that one jump finds each.
+macro_rules! scalar_codes {
+    (
+        unary { $(
+            $(#[$unary_doc:meta])* $unary:ident = $unary_name:literal, $unary_method:ident($($x:tt)*) -> $unary_y:ident {
+                $($unary_facts:tt)*
+            }
+        )* }
+        binary { $(
+            $(#[$binary_doc:meta])* $binary:ident = $binary_name:literal, $binary_method:ident($($a:tt)*) -> $binary_y:ident {
+                $($binary_facts:tt)*
+            }
+        )* }
+    ) => {
+        #[derive(Debug, Clone, Copy)]
+        enum Code {
+            Move,
+            Square,
+            Select,
+            MultiplyAdd,
+            SigmoidOfNegated,
+            Comparison(Comparison),
+            Connective(Connective),
+            Predicate(Predicate),
+            IntegerPower(i32),
+            $($unary,)*
+            $($binary,)*
+        }
+
+        impl From<Unary> for Code {
+            fn from(function: Unary) -> Code {
+                match function { $(Unary::$unary => Code::$unary,)* }
+            }
+        }
+
+        impl From<Binary> for Code {
+            fn from(function: Binary) -> Code {
+                match function { $(Binary::$binary => Code::$binary,)* }
+            }
+        }
+
+        #[inline(always)]
+        fn apply<T: Real>(code: Code, a: T, b: T, c: T) -> T {
+            match code {
+                Code::Move => a,
+                Code::Square => a.mul(a),
+                Code::Select if a != T::ZERO => b,
+                Code::Select => c,
+                Code::MultiplyAdd => a.mul(b).add(c),
+                Code::SigmoidOfNegated => a.neg().sigmoid(),
+                Code::Comparison(comparison) => truth(comparison.holds(a, b)),
+                Code::Connective(connective) => truth(connective.holds(a != T::ZERO, b != T::ZERO)),
+                Code::Predicate(Predicate::Not) => truth(a == T::ZERO),
+                Code::Predicate(predicate) => truth(predicate.holds(a)),
+                Code::IntegerPower(exponent) => a.integer_power(i64::from(exponent)),
+                $(Code::$unary => unary_functions::$unary::value(a),)*
+                $(Code::$binary => binary_functions::$binary::value(a, b),)*
+            }
+        }
+    };
 }
+elementwise_functions!(scalar_codes);
 
 impl ScalarStep {
     /// The step, if the program is of few elements and computes with one float type and truth values alone.
@@ -263,17 +302,8 @@ impl<'p> Unroller<'p> {
 fn code_of(action: &Action) -> Code {
     let Action::Apply(function) = action else { return Code::Move };
     match *function {
-        Function::Binary(Binary::Add) => Code::Add,
-        Function::Binary(Binary::Sub) => Code::Sub,
-        Function::Binary(Binary::Mul) => Code::Mul,
-        Function::Binary(Binary::Div) => Code::Div,
-        Function::Binary(function) => Code::Binary(function),
-        Function::Unary(Unary::Negate) => Code::Negate,
-        Function::Unary(Unary::Sin) => Code::Sin,
-        Function::Unary(Unary::Cos) => Code::Cos,
-        Function::Unary(Unary::Exp) => Code::Exp,
-        Function::Unary(Unary::Tanh) => Code::Tanh,
-        Function::Unary(function) => Code::Unary(function),
+        Function::Unary(function) => function.into(),
+        Function::Binary(function) => function.into(),
         Function::Comparison(comparison) => Code::Comparison(comparison),
         Function::Connective(connective) => Code::Connective(connective),
         Function::Predicate(predicate) => Code::Predicate(predicate),
@@ -319,46 +349,4 @@ impl<T: Real> Program<T> {
 
 fn truth<T: Real>(is_true: bool) -> T {
     if is_true { T::ONE } else { T::ZERO }
-}
-
-#[inline(always)]
-fn apply<T: Real>(code: Code, a: T, b: T, c: T) -> T {
-    match code {
-        Code::Move => a,
-        Code::Add => a.add(b),
-        Code::Sub => a.sub(b),
-        Code::Mul => a.mul(b),
-        Code::Div => a.div(b),
-        Code::Negate => a.neg(),
-        Code::Square => a.mul(a),
-        Code::Select if a != T::ZERO => b,
-        Code::Select => c,
-        Code::Sin => a.sin(),
-        Code::Cos => a.cos(),
-        Code::Exp => a.exp(),
-        Code::Tanh => a.tanh(),
-        Code::MultiplyAdd => a.mul(b).add(c),
-        Code::SigmoidOfNegated => a.neg().sigmoid(),
-        Code::Unary(function) => function.of_real(a),
-        Code::Binary(function) => function.of_reals(a, b),
-        Code::Comparison(comparison) => truth(compare(comparison, a, b)),
-        Code::Connective(Connective::And) => truth(a != T::ZERO && b != T::ZERO),
-        Code::Connective(Connective::Or) => truth(a != T::ZERO || b != T::ZERO),
-        Code::Connective(Connective::Xor) => truth((a != T::ZERO) != (b != T::ZERO)),
-        Code::Predicate(Predicate::Not) => truth(a == T::ZERO),
-        Code::Predicate(Predicate::IsFinite) => truth(a.is_finite()),
-        Code::Predicate(Predicate::IsNan) => truth(a.is_nan()),
-        Code::IntegerPower(exponent) => a.integer_power(i64::from(exponent)),
-    }
-}
-
-fn compare<T: Real>(comparison: Comparison, a: T, b: T) -> bool {
-    match comparison {
-        Comparison::Equal => a == b,
-        Comparison::NotEqual => a != b,
-        Comparison::Less => a < b,
-        Comparison::LessEqual => a <= b,
-        Comparison::Greater => a > b,
-        Comparison::GreaterEqual => a >= b,
-    }
 }

@@ -14,9 +14,6 @@ const MOST_ELEMENTS: i64 = 64;
 /// The largest array that folding reads.
 const MOST_READ: i64 = 4096;
 
-/// Primitives that only move elements, and pad.
-pub(super) const MOVES: &[&str] = &["broadcast", "reshape", "transpose", "slice", "reverse", "pad", "concat"];
-
 /// An array whose elements are all the same is one literal.
 pub(super) fn uniform_constant(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
     let Op::Constant(Constant { value: Literal::Array(value), .. }) = &term.op else { return None };

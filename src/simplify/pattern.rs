@@ -2,14 +2,16 @@
 //! the variables then are; or the nodes of such an expression.
 //!
 //! The letters c and d stand for literals, every other letter for any operand; a letter that comes twice stands for one
-//! node. A number is a literal of exactly these bits in the dtype of its neighbours. Operands of add, mul, equal,
-//! not_equal, and, or, xor may come in either order; those of maximum and minimum may not, because the sign of a zero
-//! depends on it.
+//! node. A number is a literal of exactly these bits in the dtype of its neighbours. Operands of commutative primitives may
+//! come in either order.
 
 use smallvec::SmallVec;
 
 use super::{rewriter::Rewriter, term::Term};
-use crate::graph::{NodeId, Op, Select, StopGradient, Type};
+use crate::{
+    graph::{NodeId, Op, Select, StopGradient, Type},
+    ops,
+};
 
 /// An expression with variables.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,7 +22,6 @@ pub(super) enum Pattern {
 }
 
 const LITERALS: [char; 2] = ['c', 'd'];
-const COMMUTATIVE: [&str; 7] = ["add", "mul", "equal", "not_equal", "and", "or", "xor"];
 
 impl Pattern {
     /// Reads the text of a rule.
@@ -30,7 +31,7 @@ impl Pattern {
         pattern
     }
 
-    /// Whether it can match only at the primitive of that name.
+    /// Whether it can match only at primitives of that name.
     pub(super) fn starts_at(&self, name: &str) -> bool {
         matches!(self, Pattern::Apply(op, _) if op.name() == name)
     }
@@ -38,7 +39,7 @@ impl Pattern {
     /// The expression with the operands of commutative primitives in every order.
     pub(super) fn commuted(self) -> Vec<Pattern> {
         let Pattern::Apply(op, operands) = self else { return vec![self] };
-        let is_commutative = is_commutative(&op);
+        let is_commutative = ops::traits(&op).is_commutative;
         let mut lists: Vec<Vec<Pattern>> = vec![Vec::new()];
         for operand in operands {
             let orders = operand.commuted();
@@ -59,12 +60,6 @@ impl Pattern {
         }
         all
     }
-}
-
-/// Whether the operands may come in either order and give the same bits. Those of maximum and minimum may not, because the
-/// sign of a zero depends on it.
-pub(super) fn is_commutative(op: &Op) -> bool {
-    COMMUTATIVE.contains(&op.name())
 }
 
 /// One expression at the start of the text, and what comes after it.

@@ -10,7 +10,6 @@ use smallvec::SmallVec;
 
 use super::{
     Rewrites,
-    pattern::is_commutative,
     report::Report,
     rule::{Class, rules_at},
     term::Term,
@@ -175,9 +174,8 @@ impl<'o> Rewriter<'o> {
         self.nested += 1;
         let options = self.options;
         let is_any = self.report.is_some();
-        let mut allowed = rules_at(term.op.name())
-            .iter()
-            .filter(|rule| options.allows(rule.class) && (is_any || rule.is_for_derivatives));
+        let mut allowed =
+            rules_at(&term.op).iter().filter(|rule| options.allows(rule.class) && (is_any || rule.is_for_derivatives));
         let fired = allowed.find_map(|rule| rule.apply(self, term).map(|id| (rule, id)));
         self.nested -= 1;
         let (rule, id) = fired?;
@@ -205,7 +203,7 @@ impl<'o> Rewriter<'o> {
             }
         }
         self.find_as_written(term).or_else(|| {
-            let is_swappable = is_commutative(&term.op) && term.operands[0] != term.operands[1];
+            let is_swappable = ops::traits(&term.op).is_commutative && term.operands[0] != term.operands[1];
             let swapped = is_swappable.then(|| {
                 let mut swapped = term.clone();
                 swapped.operands.reverse();

@@ -1,7 +1,10 @@
 //! What a rewrite is, as data. In: lines of `table.rs`. Out: for each primitive the rules that may fire at it, with their
 //! patterns read once.
 
-use std::{collections::HashMap, sync::LazyLock};
+use std::{
+    collections::HashMap,
+    sync::{LazyLock, OnceLock},
+};
 
 use super::{
     guard::Guard,
@@ -10,7 +13,10 @@ use super::{
     table::RULES,
     term::Term,
 };
-use crate::graph::{NodeId, Op};
+use crate::{
+    graph::{NodeId, Op},
+    ops,
+};
 
 /// What a rewrite promises.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -77,6 +83,8 @@ pub(super) enum Roots {
     Named(&'static [&'static str]),
     /// Every primitive that maps elements to elements.
     Elementwise,
+    /// Every primitive that moves elements.
+    Movement,
     /// Every primitive.
     Any,
 }
@@ -132,14 +140,15 @@ impl Ready {
     }
 }
 
-/// The rules that may fire at the primitive of that name, in the order of the table.
-pub(super) fn rules_at(name: &str) -> &'static [Ready] {
-    static READY: LazyLock<HashMap<&'static str, Vec<Ready>>> =
-        LazyLock::new(|| Op::names().into_iter().map(|name| (name, ready_at(name))).collect());
-    READY.get(name).map_or(&[], Vec::as_slice)
+/// The rules that may fire at a primitive, in the order of the table.
+pub(super) fn rules_at(op: &Op) -> &'static [Ready] {
+    static READY: LazyLock<HashMap<&'static str, OnceLock<Vec<Ready>>>> =
+        LazyLock::new(|| Op::names().into_iter().map(|name| (name, OnceLock::new())).collect());
+    READY.get(op.name()).map_or(&[], |ready| ready.get_or_init(|| ready_at(op)))
 }
 
-fn ready_at(name: &str) -> Vec<Ready> {
+/// The same, looked for in the table: of all that an attribute may be, rules at the root only ask the name and the traits.
+fn ready_at(op: &Op) -> Vec<Ready> {
     let mut ready = Vec::new();
     for rule in RULES {
         let mut add = |action| {
@@ -148,12 +157,14 @@ fn ready_at(name: &str) -> Vec<Ready> {
         };
         match rule.body {
             Body::Algebra { pattern, replacement, guard } => {
-                for pattern in Pattern::read(pattern).commuted().into_iter().filter(|pattern| pattern.starts_at(name)) {
+                for pattern in
+                    Pattern::read(pattern).commuted().into_iter().filter(|pattern| pattern.starts_at(op.name()))
+                {
                     let replacement = Pattern::read(replacement);
                     add(Action::Replace(Box::new(Replace { pattern, replacement, guard })));
                 }
             }
-            Body::Structure { ref roots, rewrite, .. } if roots.contain(name) => add(Action::Call(rewrite)),
+            Body::Structure { ref roots, rewrite, .. } if roots.contain(op) => add(Action::Call(rewrite)),
             Body::Structure { .. } => {}
         }
     }
@@ -161,13 +172,12 @@ fn ready_at(name: &str) -> Vec<Ready> {
 }
 
 impl Roots {
-    fn contain(&self, name: &str) -> bool {
+    fn contain(&self, op: &Op) -> bool {
         match self {
-            Roots::Named(names) => names.contains(&name),
+            Roots::Named(names) => names.contains(&op.name()),
+            Roots::Elementwise => ops::traits(op).is_elementwise,
+            Roots::Movement => ops::traits(op).is_movement,
             Roots::Any => true,
-            Roots::Elementwise => {
-                Op::elementwise_from_name(name).is_some() || ["select", "cast", "integer_power"].contains(&name)
-            }
         }
     }
 }

@@ -19,7 +19,7 @@ use super::{
     },
     shift, sink, stable,
 };
-use Roots::{Any, Elementwise, Named};
+use Roots::{Any, Elementwise, Movement, Named};
 
 /// Every rule, with common subexpressions, in the order of the table.
 pub fn rules() -> Vec<RuleSummary> {
@@ -56,7 +56,7 @@ pub(super) const RULES: &[Rule] = &[
     structure("uniform-constant",       Exact, Named(&["constant"]), fold::uniform_constant, "[k, k, …] → k"),
     structure("fold-dim-size",          Exact, Named(&["dim_size"]), fold::dim_size,         "dim_size of a number → the number"),
     structure("fold-literals",          Exact, Elementwise,          fold::literals,         "f(c, d) → the literal f(c, d)"),
-    structure("fold-moved-literal",     Exact, Named(fold::MOVES),   fold::moved_literal,    "broadcast, reshape, transpose, slice, reverse, pad by 0, concat of c → c"),
+    structure("fold-moved-literal",     Exact, Movement,             fold::moved_literal,    "broadcast, reshape, transpose, slice, reverse, pad by 0, concat of c → c"),
     structure("fold-reduced-literal",   Exact, Named(&["max", "min", "sum"]), fold::reduced_literal, "max(c), min(c) of something → c; sum(0) → 0"),
     structure("fold-small-constants",   Exact, Any,                  fold::small_constants,  "f(constants) → constant, up to 64 elements"),
 

@@ -13,13 +13,10 @@ use crate::{
 /// How many elements a kernel is given at once.
 const TILE: usize = 1024;
 
-/// A function that is measured: its name, its kernel, what it has as its operand beside the scanned one, and the same
-/// function in f64.
+/// A function that is measured, and what it has as its operand beside the scanned one.
 struct Measured {
-    name: &'static str,
     function: Function,
     other: Other,
-    reference: fn(f64, f64) -> f64,
 }
 
 /// The operand that is the same for a whole scan.
@@ -30,20 +27,30 @@ enum Other {
     Second(f32),
 }
 
-/// The greatest error of each f32 function on the widest set of this machine, over every `stride`-th bit pattern:
-/// its name, the error in units in the last place, and the argument.
-pub fn error_table(stride: u32) -> Vec<(&'static str, f64, f32)> {
+/// What stands beside the scanned operand of a function of two.
+const OTHERS: [f32; 4] = [0.37, -3.0, 1000.0, 1e-40];
+
+/// A line of the table: a function, its greatest error in units in the last place, and the argument where it is.
+#[derive(Debug)]
+pub struct Line {
+    /// The function and what it was asked for, such as `pow(x, -3)`.
+    pub name: String,
+    /// The greatest error.
+    pub error: f64,
+    /// The bound of its row.
+    pub bound: f64,
+    /// Where the greatest error is.
+    pub argument: f32,
+}
+
+/// The greatest error of each f32 function on the widest set of this machine, over every `stride`-th bit pattern.
+pub fn error_table(stride: u32) -> Vec<Line> {
     error_table_of(stride, InstructionSet::detect())
 }
 
 /// The same for a set that this machine has.
-pub(super) fn error_table_of(stride: u32, set: InstructionSet) -> Vec<(&'static str, f64, f32)> {
-    let rows = measured().into_iter();
-    rows.map(|measured| {
-        let (error, argument) = measured.greatest_error(stride, set);
-        (measured.name, error, argument)
-    })
-    .collect()
+pub(super) fn error_table_of(stride: u32, set: InstructionSet) -> Vec<Line> {
+    measured().into_iter().map(|measured| measured.line(stride, set)).collect()
 }
 
 /// The distance of a result from the true value in units of the last place of an f32 of that size; infinite where one is
@@ -63,6 +70,22 @@ pub(super) fn error_in_f32(result: f32, truth: f64) -> f64 {
 }
 
 impl Measured {
+    fn line(&self, stride: u32, set: InstructionSet) -> Line {
+        let (error, argument) = self.greatest_error(stride, set);
+        let function = self.function.name();
+        let name = match self.other {
+            Other::Absent => function.to_string(),
+            Other::First(other) => format!("{function}({other:e}, x)"),
+            Other::Second(other) => format!("{function}(x, {other:e})"),
+        };
+        let bound = match self.function {
+            Function::Unary(function) => function.greatest_error(),
+            Function::Binary(function) => function.greatest_error(),
+            _ => unreachable!("invariant: functions with rows are measured"),
+        };
+        Line { name, error, bound, argument }
+    }
+
     fn greatest_error(&self, stride: u32, set: InstructionSet) -> (f64, f32) {
         let splats = match self.other {
             Other::Absent => Splats::NONE,
@@ -102,60 +125,25 @@ impl Measured {
         results
     }
 
+    /// What the reference gives in f64.
     fn truth(&self, x: f32) -> f64 {
-        match self.other {
-            Other::Absent => (self.reference)(f64::from(x), 0.0),
-            Other::First(other) => (self.reference)(f64::from(other), f64::from(x)),
-            Other::Second(other) => (self.reference)(f64::from(x), f64::from(other)),
+        let x = f64::from(x);
+        match (self.function, self.other) {
+            (Function::Unary(function), _) => function.of_real(x),
+            (Function::Binary(function), Other::First(other)) => function.of_reals(f64::from(other), x),
+            (Function::Binary(function), Other::Second(other)) => function.of_reals(x, f64::from(other)),
+            _ => unreachable!("invariant: functions with rows are measured"),
         }
     }
 }
 
+/// Every function with a row.
 fn measured() -> Vec<Measured> {
-    let one = |name, function, reference| Measured {
-        name,
-        function: Function::Unary(function),
-        other: Other::Absent,
-        reference,
-    };
-    let mut all = vec![
-        one("exp", Unary::Exp, |x, _| x.exp()),
-        one("expm1", Unary::ExpM1, |x, _| x.exp_m1()),
-        one("log", Unary::Log, |x, _| x.ln()),
-        one("log1p", Unary::Log1p, |x, _| x.ln_1p()),
-        one("sqrt", Unary::Sqrt, |x, _| x.sqrt()),
-        one("rsqrt", Unary::Rsqrt, |x, _| 1.0 / x.sqrt()),
-        one("tanh", Unary::Tanh, |x, _| x.tanh()),
-        one("sech_squared", Unary::SechSquared, |x, _| x.cosh().powi(-2)),
-        one(
-            "sigmoid",
-            Unary::Sigmoid,
-            |x, _| if x < 0.0 { x.exp() / (1.0 + x.exp()) } else { 1.0 / (1.0 + (-x).exp()) },
-        ),
-        one("softplus", Unary::Softplus, |x, _| if x > 0.0 { x } else { 0.0 } + (-x.abs()).exp().ln_1p()),
-        one("erf", Unary::Erf, |x, _| libm::erf(x)),
-        one("erfc", Unary::Erfc, |x, _| libm::erfc(x)),
-        one("sin", Unary::Sin, |x, _| x.sin()),
-        one("cos", Unary::Cos, |x, _| x.cos()),
-    ];
-    all.extend(measured_pairs());
-    all
-}
-
-fn measured_pairs() -> Vec<Measured> {
-    let two = |name, function, other| {
-        let reference: fn(f64, f64) -> f64 =
-            if function == Binary::Pow { |a: f64, b: f64| a.powf(b) } else { |a: f64, b: f64| a.atan2(b) };
-        Measured { name, function: Function::Binary(function), other, reference }
-    };
-    vec![
-        two("pow(x, 0.37)", Binary::Pow, Other::Second(0.37)),
-        two("pow(x, -3)", Binary::Pow, Other::Second(-3.0)),
-        two("pow(x, 1000)", Binary::Pow, Other::Second(1000.0)),
-        two("pow(1.7, x)", Binary::Pow, Other::First(1.7)),
-        two("pow(1e-40, x)", Binary::Pow, Other::First(1e-40)),
-        two("atan2(x, 1)", Binary::Atan2, Other::Second(1.0)),
-        two("atan2(x, -1e-20)", Binary::Atan2, Other::Second(-1e-20)),
-        two("atan2(3e5, x)", Binary::Atan2, Other::First(3e5)),
-    ]
+    let ones =
+        Unary::ALL.iter().map(|function| Measured { function: Function::Unary(*function), other: Other::Absent });
+    let twos = Binary::ALL.iter().flat_map(|function| {
+        let beside = OTHERS.iter().flat_map(|other| [Other::First(*other), Other::Second(*other)]);
+        beside.map(|other| Measured { function: Function::Binary(*function), other })
+    });
+    ones.chain(twos).collect()
 }

@@ -1,10 +1,10 @@
 //! How a product and a sum are rounded. In: an instruction set, as a type. Out: multiply-add in one rounding where the
 //! set has the instruction, in two where it would be a call of the standard library. Which set runs is not decided here.
 
-use super::number::Float;
+use super::float::Float;
 
 /// The arithmetic of an instruction set.
-pub(super) trait Arithmetic: 'static {
+pub(super) trait Arithmetic: Copy + Default + 'static {
     /// a·b + c.
     fn fma<T: Float>(a: T, b: T, c: T) -> T;
 
@@ -14,10 +14,12 @@ pub(super) trait Arithmetic: 'static {
 
 /// Two roundings.
 #[cfg(not(target_arch = "aarch64"))]
+#[derive(Clone, Copy, Default)]
 pub(super) struct Separate;
 
 /// One rounding, by an instruction that the caller has made sure of.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+#[derive(Clone, Copy, Default)]
 pub(super) struct Fused;
 
 /// The arithmetic that every machine of the target has.

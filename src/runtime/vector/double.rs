@@ -7,7 +7,7 @@ use super::{
     arithmetic::{Arithmetic, fast_two_sum, polynomial, two_sum},
     coefficients,
     exponential::{exp, scale},
-    number::Float,
+    float::Float,
     power::with_limits,
 };
 

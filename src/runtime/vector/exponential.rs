@@ -6,7 +6,7 @@
 
 use super::{
     arithmetic::{Arithmetic, fast_two_sum},
-    number::Float,
+    float::Float,
 };
 
 /// eˣ.
@@ -20,13 +20,13 @@ pub(super) fn exp<A: Arithmetic, T: Float>(x: T) -> T {
 #[inline(always)]
 pub(super) fn expm1<A: Arithmetic, T: Float>(x: T) -> T {
     let (half, half_low) = half_expm1::<A, T>(x);
-    if x.magnitude() < T::TINY { x } else { T::TWO * (half + half_low) }
+    if x.abs() < T::TINY { x } else { T::TWO * (half + half_low) }
 }
 
 /// tanh x, from t = e^(2|x|) − 1: t/(t + 2) near 0, with what the roundings of t and t + 2 lost, else 1 − 2/(t + 2).
 #[inline(always)]
 pub(super) fn tanh<A: Arithmetic, T: Float>(x: T) -> T {
-    let magnitude = x.magnitude();
+    let magnitude = x.abs();
     let (half, half_low) = half_expm1::<A, T>(magnitude + magnitude);
     let (half, half_low) = fast_two_sum(half, half_low);
     let half_divisor = half + T::ONE;
@@ -44,7 +44,7 @@ pub(super) fn tanh<A: Arithmetic, T: Float>(x: T) -> T {
 /// 4e is scaled at once, so that one rounding alone is at the place of subnormal numbers.
 #[inline(always)]
 pub(super) fn sech_squared<A: Arithmetic, T: Float>(x: T) -> T {
-    let magnitude = x.magnitude();
+    let magnitude = x.abs();
     let (rounded, one_less) = exp_parts::<A, T>(-(magnitude + magnitude));
     let rounded = rounded + T::TWO;
     let (exponential, lost) = fast_two_sum(T::ONE, one_less);
@@ -62,7 +62,7 @@ pub(super) fn sech_squared<A: Arithmetic, T: Float>(x: T) -> T {
 /// overflows or cancels.
 #[inline(always)]
 pub(super) fn sigmoid<A: Arithmetic, T: Float>(x: T) -> T {
-    let (rounded, one_less) = exp_parts::<A, T>(-x.magnitude());
+    let (rounded, one_less) = exp_parts::<A, T>(-x.abs());
     let (exponential, lost) = fast_two_sum(T::ONE, one_less);
     let (e, e_low) = (scale(exponential, rounded), scale(lost, rounded));
     let (divisor, divisor_lost) = fast_two_sum(T::ONE, e);

@@ -5,10 +5,10 @@
 use super::{
     Kernel,
     arithmetic::Arithmetic,
+    float::Float,
     functions as f,
     instantiate::for_each_set,
     map::{exclusive, shared, unary},
-    number::Float,
     power,
 };
 use crate::runtime::instruction_set::InstructionSet;
@@ -43,7 +43,7 @@ unsafe fn general_body<T: Float, A: Arithmetic>(out: *mut u8, operands: &[*const
         power::integer_power(out, x, exponent);
     } else {
         // So many squarings would lose every bit; the reference turns to the real power here.
-        let exponent = T::from_integer(exponent);
+        let exponent = T::from_i64(exponent);
         out.iter_mut().zip(x).for_each(|(out, x)| *out = x.pow::<A>(exponent));
     }
 }

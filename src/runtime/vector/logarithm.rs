@@ -7,7 +7,7 @@
 use super::{
     arithmetic::{Arithmetic, two_sum},
     exponential::exp,
-    number::Float,
+    float::Float,
 };
 
 /// ln x.
@@ -25,13 +25,13 @@ pub(super) fn log<A: Arithmetic, T: Float>(x: T) -> T {
 #[inline(always)]
 pub(super) fn log1p<A: Arithmetic, T: Float>(x: T) -> T {
     let result = with_limits(T::ONE + x, of_sum_with_one::<A, T>(x));
-    if x.magnitude() < T::TINY { x } else { result }
+    if x.abs() < T::TINY { x } else { result }
 }
 
 /// ln(1 + eˣ) = max(x, 0) + ln(1 + e^(−|x|)).
 #[inline(always)]
 pub(super) fn softplus<A: Arithmetic, T: Float>(x: T) -> T {
-    let e = exp::<A, T>(-x.magnitude());
+    let e = exp::<A, T>(-x.abs());
     let positive = if x > T::ZERO { x } else { T::ZERO };
     positive + of_sum_with_one::<A, T>(e)
 }

@@ -8,9 +8,8 @@ use super::{
     Kernel,
     arithmetic::{Arithmetic, Baseline},
     instantiate::for_each_set,
-    number::Number,
 };
-use crate::runtime::instruction_set::InstructionSet;
+use crate::{ops::Number, runtime::instruction_set::InstructionSet};
 
 /// How many elements a long function is given at once: the widest vector of f32, two of f64. The last block begins so
 /// that it ends with the array, and what it shares with the one before is computed twice, to the same bits. A shorter
@@ -213,7 +212,7 @@ unsafe fn multiply_add_body<T: Number, A: Arithmetic>(out: *mut u8, operands: &[
     // SAFETY: the caller's contract is that of the slices.
     let (out, [a, b, c]) = unsafe { (exclusive::<T>(out, n), operands.map(|operand| shared::<T>(operand, n))) };
     for (((out, a), b), c) in out.iter_mut().zip(a).zip(b).zip(c) {
-        *out = a.times(*b).plus(*c);
+        *out = a.mul(*b).add(*c);
     }
 }
 

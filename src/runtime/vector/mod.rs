@@ -10,28 +10,32 @@ mod arithmetic;
 mod coefficients;
 mod double;
 mod exponential;
+mod float;
 mod functions;
 mod instantiate;
 mod integer_power;
+mod lane;
 mod logarithm;
 mod map;
-mod number;
 mod power;
 mod reduce;
 mod select;
 mod single;
+mod table;
 #[cfg(test)]
 mod tests;
 
 pub use accuracy::error_table;
 pub(crate) use reduce::{accumulate, row_reduce};
 
+use float::Float;
 use functions as f;
-use map::{Each, Map, Splat, Zip, binary, multiply_add, unary};
-use number::{Float, Number};
+use map::{Map, multiply_add, unary};
+use table::laid_out;
 
 use crate::{
-    graph::{Binary, Comparison, Connective, DType, Predicate, Unary},
+    graph::{Comparison, Connective, DType, Predicate},
+    ops::Number,
     plan::Function,
     runtime::instruction_set::InstructionSet,
 };
@@ -85,12 +89,12 @@ impl Splats {
 /// has no splats.
 pub(crate) fn kernel(function: Function, dtype: DType, splats: Splats, set: InstructionSet) -> Option<Kernel> {
     match (function, dtype) {
-        (Function::Unary(function), DType::F32) => Some(float_unary::<f32>(function, set)),
-        (Function::Unary(function), DType::F64) => Some(float_unary::<f64>(function, set)),
-        (Function::Unary(function), DType::I64) => number_unary::<i64>(function, set),
-        (Function::Binary(function), DType::F32) => float_binary::<f32>(function, splats, set),
-        (Function::Binary(function), DType::F64) => float_binary::<f64>(function, splats, set),
-        (Function::Binary(function), DType::I64) => number_binary::<i64>(function, splats, set),
+        (Function::Unary(function), DType::F32) => Some(table::float_unary::<f32>(function, set)),
+        (Function::Unary(function), DType::F64) => Some(table::float_unary::<f64>(function, set)),
+        (Function::Unary(function), DType::I64) => table::integer_unary(function, set),
+        (Function::Binary(function), DType::F32) => table::float_binary::<f32>(function, splats, set),
+        (Function::Binary(function), DType::F64) => table::float_binary::<f64>(function, splats, set),
+        (Function::Binary(function), DType::I64) => table::integer_binary(function, splats, set),
         (Function::Comparison(function), DType::F32) => comparison::<f32>(function, splats, set),
         (Function::Comparison(function), DType::F64) => comparison::<f64>(function, splats, set),
         (Function::Comparison(function), DType::I64) => comparison::<i64>(function, splats, set),
@@ -110,61 +114,6 @@ pub(crate) fn kernel(function: Function, dtype: DType, splats: Splats, set: Inst
     }
 }
 
-fn float_unary<T: Float>(function: Unary, set: InstructionSet) -> Kernel {
-    match function {
-        Unary::Negate => unary::<f::Negate<T>>(set),
-        Unary::Abs => unary::<f::Abs<T>>(set),
-        Unary::Sign => unary::<f::Sign<T>>(set),
-        Unary::Exp => unary::<f::Exp<T>>(set),
-        Unary::ExpM1 => unary::<f::ExpM1<T>>(set),
-        Unary::Log => unary::<f::Log<T>>(set),
-        Unary::Log1p => unary::<f::Log1p<T>>(set),
-        Unary::Sqrt => unary::<f::Sqrt<T>>(set),
-        Unary::Rsqrt => unary::<f::Rsqrt<T>>(set),
-        Unary::Tanh => unary::<f::Tanh<T>>(set),
-        Unary::SechSquared => unary::<f::SechSquared<T>>(set),
-        Unary::Sigmoid => unary::<f::Sigmoid<T>>(set),
-        Unary::Softplus => unary::<f::Softplus<T>>(set),
-        Unary::Erf => unary::<f::Erf<T>>(set),
-        Unary::Erfc => unary::<f::Erfc<T>>(set),
-        Unary::Relu => unary::<f::Relu<T>>(set),
-        Unary::Sin => unary::<f::Sin<T>>(set),
-        Unary::Cos => unary::<f::Cos<T>>(set),
-        Unary::Floor => unary::<f::Floor<T>>(set),
-        Unary::Ceil => unary::<f::Ceil<T>>(set),
-        Unary::Round => unary::<f::Round<T>>(set),
-    }
-}
-
-fn number_unary<T: Number>(function: Unary, set: InstructionSet) -> Option<Kernel> {
-    match function {
-        Unary::Negate => Some(unary::<f::Negate<T>>(set)),
-        Unary::Abs => Some(unary::<f::Abs<T>>(set)),
-        Unary::Sign => Some(unary::<f::Sign<T>>(set)),
-        _ => None,
-    }
-}
-
-fn float_binary<T: Float>(function: Binary, splats: Splats, set: InstructionSet) -> Option<Kernel> {
-    match function {
-        Binary::Div => laid_out::<f::Div<T>>(splats, set),
-        Binary::Pow => laid_out::<f::Pow<T>>(splats, set),
-        Binary::Atan2 => laid_out::<f::Atan2<T>>(splats, set),
-        _ => number_binary::<T>(function, splats, set),
-    }
-}
-
-fn number_binary<T: Number>(function: Binary, splats: Splats, set: InstructionSet) -> Option<Kernel> {
-    match function {
-        Binary::Add => laid_out::<f::Add<T>>(splats, set),
-        Binary::Sub => laid_out::<f::Sub<T>>(splats, set),
-        Binary::Mul => laid_out::<f::Mul<T>>(splats, set),
-        Binary::Maximum => laid_out::<f::Maximum<T>>(splats, set),
-        Binary::Minimum => laid_out::<f::Minimum<T>>(splats, set),
-        Binary::Div | Binary::Pow | Binary::Atan2 => None,
-    }
-}
-
 fn comparison<T: Number>(function: Comparison, splats: Splats, set: InstructionSet) -> Option<Kernel> {
     match function {
         Comparison::Equal => laid_out::<f::Equal<T>>(splats, set),
@@ -181,15 +130,6 @@ fn connective(function: Connective, splats: Splats, set: InstructionSet) -> Opti
         Connective::And => laid_out::<f::And>(splats, set),
         Connective::Or => laid_out::<f::Or>(splats, set),
         Connective::Xor => laid_out::<f::Xor>(splats, set),
-    }
-}
-
-fn laid_out<F: Zip>(splats: Splats, set: InstructionSet) -> Option<Kernel> {
-    match (splats.has(0), splats.has(1)) {
-        (false, false) => Some(binary::<F, Each, Each>(set)),
-        (true, false) => Some(binary::<F, Splat, Each>(set)),
-        (false, true) => Some(binary::<F, Each, Splat>(set)),
-        (true, true) => None,
     }
 }
 

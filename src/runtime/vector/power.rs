@@ -1,12 +1,12 @@
 //! Powers: what pow and the integer powers share between the floats. In: bases and exponents. Out: IEEE 754's answers at
 //! zeros, infinities, NaN and negative bases; powers by repeated squaring. The logarithms are elsewhere.
 
-use super::number::Float;
+use super::float::Float;
 
 /// xʸ with every special case of `powf`, given |x|ʸ for finite nonzero x.
 #[inline(always)]
 pub(super) fn with_limits<T: Float>(x: T, y: T, magnitude: T) -> T {
-    let (base, exponent) = (x.magnitude(), y.magnitude());
+    let (base, exponent) = (x.abs(), y.abs());
     let at_zero = if y < T::ZERO { T::INFINITY } else { T::ZERO };
     let at_infinity = if y < T::ZERO { T::ZERO } else { T::INFINITY };
     let magnitude = if base == T::ZERO { at_zero } else { magnitude };

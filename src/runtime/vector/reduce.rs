@@ -9,10 +9,10 @@ use super::{
     arithmetic::Arithmetic,
     instantiate::for_each_set,
     map::{exclusive, shared},
-    number::Number,
 };
 use crate::{
     graph::{DType, Reduction},
+    ops::Number,
     runtime::instruction_set::InstructionSet,
 };
 
@@ -86,8 +86,8 @@ macro_rules! folds {
 }
 
 folds! {
-    Sum = Some(T::ZERO), plus;
-    Product = Some(T::ONE), times;
+    Sum = Some(T::ZERO), add;
+    Product = Some(T::ONE), mul;
     Max = None, maximum;
     Min = None, minimum;
 }

@@ -7,7 +7,7 @@ use std::f64::consts::{FRAC_2_PI, FRAC_PI_2, LOG2_E, PI};
 use super::{
     arithmetic::{Arithmetic, polynomial},
     coefficients,
-    number::Float,
+    float::Float,
     power::with_limits,
 };
 

@@ -1,6 +1,5 @@
-//! Numbers that the kernels compute with: f32, f64 and i64. In: elements. Out: arithmetic with the library's conventions
-//! (integers wrap, NaN propagates through maximum and minimum), and the constants and bit patterns that generic
-//! algorithms need. The algorithms are not here.
+//! The floats that the kernels compute with. In: elements. Out: the constants and bit patterns that generic algorithms need.
+//! The algorithms are not here, and conventions are those of [`Number`].
 
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
@@ -8,24 +7,7 @@ use super::{
     arithmetic::{Arithmetic, polynomial},
     coefficients, double, single,
 };
-
-/// Numbers with arithmetic.
-pub(super) trait Number: Copy + Default + PartialOrd + 'static {
-    const ZERO: Self;
-    const ONE: Self;
-
-    fn plus(self, other: Self) -> Self;
-    fn minus(self, other: Self) -> Self;
-    fn times(self, other: Self) -> Self;
-    fn negated(self) -> Self;
-    fn magnitude(self) -> Self;
-    /// −1, 0 or 1; a float that is zero or NaN stays as it is.
-    fn sign(self) -> Self;
-    /// The greater; NaN if either is.
-    fn maximum(self, other: Self) -> Self;
-    /// The lesser; NaN if either is.
-    fn minimum(self, other: Self) -> Self;
-}
+use crate::ops::Number;
 
 /// Floats with what the algorithms of `exponential.rs` and `logarithm.rs` need, and with the functions whose algorithms
 /// differ between the two.
@@ -73,96 +55,8 @@ pub(super) trait Float:
     fn cos<A: Arithmetic>(self) -> Self;
     /// Whether sine and cosine above are wrong because x is too great for their reduction.
     fn is_huge_angle(self) -> bool;
-    fn sin_of_huge(self) -> Self;
-    fn cos_of_huge(self) -> Self;
     fn atan2<A: Arithmetic>(self, x: Self) -> Self;
     fn pow<A: Arithmetic>(self, exponent: Self) -> Self;
-    fn from_integer(integer: i64) -> Self;
-}
-
-macro_rules! float_number {
-    ($float:ident) => {
-        impl Number for $float {
-            const ZERO: Self = 0.0;
-            const ONE: Self = 1.0;
-
-            #[inline(always)]
-            fn plus(self, other: Self) -> Self {
-                self + other
-            }
-            #[inline(always)]
-            fn minus(self, other: Self) -> Self {
-                self - other
-            }
-            #[inline(always)]
-            fn times(self, other: Self) -> Self {
-                self * other
-            }
-            #[inline(always)]
-            fn negated(self) -> Self {
-                -self
-            }
-            #[inline(always)]
-            fn magnitude(self) -> Self {
-                self.abs()
-            }
-            #[inline(always)]
-            fn sign(self) -> Self {
-                let nonzero = if self > 0.0 { 1.0 } else { self };
-                if self < 0.0 { -1.0 } else { nonzero }
-            }
-            #[inline(always)]
-            fn maximum(self, other: Self) -> Self {
-                let greater = if self > other { self } else { other };
-                if self.is_nan() { self } else { greater }
-            }
-            #[inline(always)]
-            fn minimum(self, other: Self) -> Self {
-                let lesser = if self < other { self } else { other };
-                if self.is_nan() { self } else { lesser }
-            }
-        }
-    };
-}
-float_number!(f32);
-float_number!(f64);
-
-impl Number for i64 {
-    const ZERO: Self = 0;
-    const ONE: Self = 1;
-
-    #[inline(always)]
-    fn plus(self, other: Self) -> Self {
-        self.wrapping_add(other)
-    }
-    #[inline(always)]
-    fn minus(self, other: Self) -> Self {
-        self.wrapping_sub(other)
-    }
-    #[inline(always)]
-    fn times(self, other: Self) -> Self {
-        self.wrapping_mul(other)
-    }
-    #[inline(always)]
-    fn negated(self) -> Self {
-        self.wrapping_neg()
-    }
-    #[inline(always)]
-    fn magnitude(self) -> Self {
-        self.wrapping_abs()
-    }
-    #[inline(always)]
-    fn sign(self) -> Self {
-        self.signum()
-    }
-    #[inline(always)]
-    fn maximum(self, other: Self) -> Self {
-        self.max(other)
-    }
-    #[inline(always)]
-    fn minimum(self, other: Self) -> Self {
-        self.min(other)
-    }
 }
 
 /// What the two floats share but for their widths. `$bits` is the unsigned integer of the same width, `$fraction` the
@@ -231,10 +125,6 @@ macro_rules! float_bits {
         fn pow<A: Arithmetic>(self, exponent: Self) -> Self {
             $functions::pow::<A>(self, exponent)
         }
-        #[inline(always)]
-        fn from_integer(integer: i64) -> Self {
-            integer as $float
-        }
     };
 }
 
@@ -255,12 +145,6 @@ impl Float for f32 {
     fn log_polynomial<A: Arithmetic>(z: Self) -> Self {
         polynomial::<A, _, _>(z, &coefficients::LOG_F32)
     }
-    fn sin_of_huge(self) -> Self {
-        libm::sinf(self)
-    }
-    fn cos_of_huge(self) -> Self {
-        libm::cosf(self)
-    }
 }
 
 impl Float for f64 {
@@ -279,11 +163,5 @@ impl Float for f64 {
     #[inline(always)]
     fn log_polynomial<A: Arithmetic>(z: Self) -> Self {
         polynomial::<A, _, _>(z, &coefficients::LOG_F64)
-    }
-    fn sin_of_huge(self) -> Self {
-        libm::sin(self)
-    }
-    fn cos_of_huge(self) -> Self {
-        libm::cos(self)
     }
 }

@@ -1,0 +1,315 @@
+//! The elementwise functions of one and of two numbers: one row each, and everything that the library asks of them.
+//!
+//! The table is a macro, so that each stage takes from a row what it needs: `graph/` the name, `ops/` the value, the partial,
+//! the samples and the method of `Expr`, `plan/` the cost, `runtime/` the kernels. A row is
+//!
+//! ```text
+//! /// What the method of `Expr` says: formula, convention, derivative where it has one.
+//! Variant = "name in the text form", method(operand: Number or Real) -> y {
+//!     value: over any `Number`, i64 included, or any `Real`,
+//!     partial: ∂y/∂operand as a `Partial` (`partials`, one for each of two operands),
+//!     commutes: whether two operands may come in either order and give the same bits,
+//!     cost: how much longer it takes than an addition, roughly,
+//!     error: the greatest error of its kernels in units in the last place,
+//!     samples: where it is smooth and is proved,
+//!     kinks: where modes are compared and differences are not,
+//!     scalar: where kernels for vectors leave an element to the reference,
+//! }
+//! ```
+//!
+//! the last two left out where there is nothing to say. A method called `operator` is written as one (`ops/binary.rs`).
+
+/// Calls `$consumer! { unary { rows } binary { rows } }`.
+macro_rules! elementwise_functions {
+    ($consumer:ident) => {
+        $consumer! {
+            unary {
+                /// −x, elementwise: the method behind the operator.
+                Negate = "neg", negate(x: Number) -> y {
+                    value: x.neg(),
+                    partial: MinusOne,
+                    cost: 1,
+                    error: 0.0,
+                    samples: -2.0..2.0,
+                }
+                /// |x|, elementwise; derivative sign(x), 0 at 0.
+                Abs = "abs", abs(x: Number) -> y {
+                    value: x.abs(),
+                    partial: Factor(x.sign()),
+                    cost: 1,
+                    error: 0.0,
+                    samples: -2.0..2.0,
+                    kinks: [0.0, -0.0, 0.5],
+                }
+                /// −1, 0 or 1 by the sign of x, elementwise; NaN stays NaN; derivative 0 everywhere.
+                Sign = "sign", sign(x: Number) -> y {
+                    value: x.sign(),
+                    partial: Zero,
+                    cost: 1,
+                    error: 0.0,
+                    samples: -2.0..2.0,
+                    kinks: [0.0, -0.0, 0.5],
+                }
+                /// eˣ, elementwise.
+                Exp = "exp", exp(x: Real) -> y {
+                    value: x.exp(),
+                    partial: Factor(y),
+                    cost: 8,
+                    error: 2.0,
+                    samples: -2.0..2.0,
+                }
+                /// eˣ − 1, elementwise, without the cancellation near 0; derivative eˣ.
+                ExpM1 = "expm1", expm1(x: Real) -> y {
+                    value: x.exp_m1(),
+                    partial: Factor(x.exp()),
+                    cost: 8,
+                    error: 2.0,
+                    samples: -2.0..2.0,
+                }
+                /// Natural logarithm, elementwise: −∞ at 0, NaN below.
+                Log = "log", log(x: Real) -> y {
+                    value: x.ln(),
+                    partial: Factor(1.0 / x),
+                    cost: 8,
+                    error: 2.0,
+                    samples: 0.3..3.0,
+                }
+                /// ln(1 + x), elementwise, without the cancellation near 0.
+                Log1p = "log1p", log1p(x: Real) -> y {
+                    value: x.ln_1p(),
+                    partial: Factor(1.0 / (1.0 + x)),
+                    cost: 8,
+                    error: 2.0,
+                    samples: -0.7..3.0,
+                }
+                /// √x, elementwise; derivative ½/√x, infinite at 0.
+                Sqrt = "sqrt", sqrt(x: Real) -> y {
+                    value: x.sqrt(),
+                    partial: Factor(0.5 / y),
+                    cost: 4,
+                    error: 0.5,
+                    samples: 0.3..3.0,
+                }
+                /// 1/√x, elementwise.
+                Rsqrt = "rsqrt", rsqrt(x: Real) -> y {
+                    value: T::ONE.div(x.sqrt()),
+                    partial: Factor(-0.5 * y / x),
+                    cost: 4,
+                    error: 2.0,
+                    samples: 0.3..3.0,
+                }
+                /// Hyperbolic tangent, elementwise; derivative sech²x, right where the value has reached ±1.
+                Tanh = "tanh", tanh(x: Real) -> y {
+                    value: x.tanh(),
+                    partial: Factor(x.sech_squared()),
+                    cost: 8,
+                    error: 2.0,
+                    samples: -2.0..2.0,
+                }
+                /// sech²x = 1/cosh²x = 1 − tanh²x, elementwise, without the cancellation far from 0; derivative
+                /// −2·sech²x·tanh x.
+                SechSquared = "sech_squared", sech_squared(x: Real) -> y {
+                    value: x.sech_squared(),
+                    partial: Factor(-2.0 * y * x.tanh()),
+                    cost: 8,
+                    error: 2.0,
+                    samples: -2.0..2.0,
+                }
+                /// Logistic function 1/(1 + e⁻ˣ), elementwise, finite with the right derivative for every finite x.
+                Sigmoid = "sigmoid", sigmoid(x: Real) -> y {
+                    value: x.sigmoid(),
+                    partial: Factor(y * (-x).sigmoid()),
+                    cost: 8,
+                    error: 2.0,
+                    samples: -2.0..2.0,
+                }
+                /// ln(1 + eˣ), elementwise, finite with the right derivative for every finite x.
+                Softplus = "softplus", softplus(x: Real) -> y {
+                    value: x.softplus(),
+                    partial: Factor(x.sigmoid()),
+                    cost: 8,
+                    error: 2.0,
+                    samples: -2.0..2.0,
+                }
+                /// Error function 2/√π ∫₀ˣ e^(−t²) dt, elementwise.
+                Erf = "erf", erf(x: Real) -> y {
+                    value: x.erf(),
+                    partial: Factor(FRAC_2_SQRT_PI * (-(x * x)).exp()),
+                    cost: 8,
+                    error: 2.0,
+                    samples: -2.0..2.0,
+                }
+                /// Complementary error function 1 − erf x, elementwise, without the cancellation for positive x.
+                Erfc = "erfc", erfc(x: Real) -> y {
+                    value: x.erfc(),
+                    partial: Factor(-FRAC_2_SQRT_PI * (-(x * x)).exp()),
+                    cost: 8,
+                    error: 2.0,
+                    samples: -2.0..2.0,
+                }
+                /// max(x, 0), elementwise; derivative 0 at 0; NaN passes through.
+                Relu = "relu", relu(x: Real) -> y {
+                    value: if x <= T::ZERO { T::ZERO } else { x },
+                    partial: Where(x.greater(0.0)),
+                    cost: 1,
+                    error: 0.0,
+                    samples: -2.0..2.0,
+                    kinks: [0.0, -0.0, 0.5],
+                }
+                /// Sine of x in radians, elementwise.
+                Sin = "sin", sin(x: Real) -> y {
+                    value: x.sin(),
+                    partial: Factor(x.cos()),
+                    cost: 8,
+                    error: 2.0,
+                    samples: -2.0..2.0,
+                    scalar: x.is_huge_angle(),
+                }
+                /// Cosine of x in radians, elementwise.
+                Cos = "cos", cos(x: Real) -> y {
+                    value: x.cos(),
+                    partial: Factor(-x.sin()),
+                    cost: 8,
+                    error: 2.0,
+                    samples: -2.0..2.0,
+                    scalar: x.is_huge_angle(),
+                }
+                /// Largest integer not above x, elementwise; derivative 0 everywhere.
+                Floor = "floor", floor(x: Real) -> y {
+                    value: x.floor(),
+                    partial: Zero,
+                    cost: 1,
+                    error: 0.0,
+                    samples: 0.1..0.9,
+                    kinks: [0.0, -0.0, 0.5],
+                }
+                /// Least integer not below x, elementwise; derivative 0 everywhere.
+                Ceil = "ceil", ceil(x: Real) -> y {
+                    value: x.ceil(),
+                    partial: Zero,
+                    cost: 1,
+                    error: 0.0,
+                    samples: 0.1..0.9,
+                    kinks: [0.0, -0.0, 0.5],
+                }
+                /// Nearest integer, ties to even, elementwise; derivative 0 everywhere.
+                Round = "round", round(x: Real) -> y {
+                    value: x.round(),
+                    partial: Zero,
+                    cost: 1,
+                    error: 0.0,
+                    samples: -0.4..0.4,
+                    kinks: [0.0, -0.0, 0.5],
+                }
+            }
+            binary {
+                /// a + b.
+                Add = "add", operator(a: Number, b) -> y {
+                    value: a.add(b),
+                    partials: [One, One],
+                    commutes: true,
+                    cost: 1,
+                    error: 0.5,
+                    samples: [-2.0..2.0, -1.7..2.2],
+                    kinks: [[], []],
+                }
+                /// a − b.
+                Sub = "sub", operator(a: Number, b) -> y {
+                    value: a.sub(b),
+                    partials: [One, MinusOne],
+                    commutes: false,
+                    cost: 1,
+                    error: 0.5,
+                    samples: [-2.0..2.0, -1.7..2.2],
+                    kinks: [[], []],
+                }
+                /// a · b.
+                Mul = "mul", operator(a: Number, b) -> y {
+                    value: a.mul(b),
+                    partials: [Factor(b), Factor(a)],
+                    commutes: true,
+                    cost: 1,
+                    error: 0.5,
+                    samples: [-2.0..2.0, -1.7..2.2],
+                    kinks: [[], []],
+                }
+                /// a / b, floats only.
+                Div = "div", operator(a: Real, b) -> y {
+                    value: a.div(b),
+                    partials: [Factor(1.0 / b), Factor(-y / b)],
+                    commutes: false,
+                    cost: 4,
+                    error: 0.5,
+                    samples: [-2.0..2.0, 0.4..2.0],
+                    kinks: [[], []],
+                }
+                /// The greater of both, elementwise; NaN if either is; where equal, each side has derivative ½.
+                Maximum = "maximum", maximum(a: Number, b) -> y {
+                    value: a.maximum(b),
+                    partials: [
+                        Contest { wins: a.greater(b), ties: a.equal(b) },
+                        Contest { wins: b.greater(a), ties: b.equal(a) },
+                    ],
+                    commutes: false,
+                    cost: 1,
+                    error: 0.0,
+                    samples: [-2.0..2.0, -1.7..2.2],
+                    kinks: [[0.0, -0.0, 2.0, 0.0], [0.0, 0.0, 2.0, 1.5]],
+                }
+                /// The lesser of both, elementwise; NaN if either is; where equal, each side has derivative ½.
+                Minimum = "minimum", minimum(a: Number, b) -> y {
+                    value: a.minimum(b),
+                    partials: [
+                        Contest { wins: a.less(b), ties: a.equal(b) },
+                        Contest { wins: b.less(a), ties: b.equal(a) },
+                    ],
+                    commutes: false,
+                    cost: 1,
+                    error: 0.0,
+                    samples: [-2.0..2.0, -1.7..2.2],
+                    kinks: [[0.0, -0.0, 2.0, 0.0], [0.0, 0.0, 2.0, 1.5]],
+                }
+                /// selfᵇ, elementwise. The derivative with respect to the base is b·a^(b−1), 0 where both are 0; with
+                /// respect to the exponent y·ln a, 0 where the base is 0 and the exponent positive. For an integer known
+                /// beforehand use [`Expr::powi`](crate::Expr::powi), which takes negative bases too.
+                Pow = "pow", pow(a: Real, b) -> y {
+                    value: a.pow(b),
+                    partials: [
+                        // b·a^(b−1) is 0·∞ only where both are 0.
+                        Factor(a.equal(0.0).and(b.equal(0.0)).select(0.0, b * one_power_less(a, b, y))),
+                        // y·ln a is 0·(−∞) where a is 0 and b positive.
+                        Factor(a.equal(0.0).and(b.greater(0.0)).select(0.0, y * a.log())),
+                    ],
+                    commutes: false,
+                    cost: 30,
+                    error: 2.0,
+                    samples: [0.3..2.0, -1.7..2.2],
+                    kinks: [[0.0, -0.0, 2.0, 0.0], [0.0, 0.0, 2.0, 1.5]],
+                }
+                /// The angle in radians of the point (`other`, `self`), in [−π, π], elementwise. At (0, 0), where it has
+                /// no derivative, both slopes are 0.
+                Atan2 = "atan2", atan2(a: Real, b) -> y {
+                    value: a.atan2(b),
+                    partials: [Factor(slope_of_angle(0, a, b)), Factor(slope_of_angle(1, a, b))],
+                    commutes: false,
+                    cost: 30,
+                    error: 2.0,
+                    samples: [-2.0..2.0, -1.7..2.2],
+                    kinks: [[], []],
+                }
+            }
+        }
+    };
+}
+pub(crate) use elementwise_functions;
+
+/// What is in the first braces for functions of all numbers, what is in the second for those of floats alone.
+macro_rules! if_for_integers {
+    (Number, { $($yes:tt)* } else { $($no:tt)* }) => {
+        $($yes)*
+    };
+    (Real, { $($yes:tt)* } else { $($no:tt)* }) => {
+        $($no)*
+    };
+}
+pub(crate) use if_for_integers;

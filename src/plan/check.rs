@@ -109,11 +109,11 @@ impl Memory<'_> {
     fn holds(&self, vertex: usize) -> bool {
         let of = &self.plan.network.vertices[vertex];
         match (self.plan.places[vertex], &of.kind) {
-            (Storage::Leaf(place), Kind::Leaf(leaf)) => place == *leaf,
-            (Storage::Constant, Kind::Constant(_)) => true,
+            (Storage::Leaf(place), kind) => matches!(kind, Kind::Leaf(leaf) if place == *leaf),
+            (Storage::Constant, kind) => matches!(kind, Kind::Constant(_)),
             (Storage::Output(_), _) => self.is_written[vertex],
             (Storage::Arena(start), _) => self.arena.owns(vertex, start, of.bytes()),
-            _ => false,
+            (Storage::Nowhere, _) => false,
         }
     }
 
@@ -121,7 +121,7 @@ impl Memory<'_> {
     fn range(&self, vertex: usize) -> Option<Range<usize>> {
         match self.plan.places[vertex] {
             Storage::Arena(start) => Some(start..start + self.plan.network.vertices[vertex].bytes()),
-            _ => None,
+            Storage::Nowhere | Storage::Leaf(_) | Storage::Constant | Storage::Output(_) => None,
         }
     }
 
@@ -211,13 +211,13 @@ fn unfinished(work: &Work) -> Option<usize> {
         let n_whole = match instruction.action {
             Action::Load(_) | Action::LoadPadded(..) | Action::AccumulateDot(_) => 1,
             Action::DotRows(_) => 2,
-            _ => 0,
+            Action::Apply(_) | Action::Store | Action::Expand | Action::ReduceRows(_) | Action::Accumulate(..) => 0,
         };
         instruction.operands.iter().take(n_whole)
     });
     let places = whole.filter_map(|place| match place {
-        Place::Memory(memory) => Some(memory),
-        _ => None,
+        Place::Memory(memory) | Place::Element(memory) => Some(memory),
+        Place::Register(_) | Place::Number(_) => None,
     });
     let mut read = factors.chain(places).map(|memory| program.memory[*memory].vertex);
     read.find(|vertex| own.contains(vertex))
@@ -255,7 +255,8 @@ fn stays_in_tile(program: &TileProgram, vertex: usize) -> bool {
             let goes_through_the_tile = match made.action {
                 Action::Apply(_) | Action::Accumulate(..) => made.extent == Extent::Full,
                 Action::ReduceRows(_) => true,
-                _ => false,
+                Action::Load(_) | Action::LoadPadded(..) | Action::Store | Action::Expand => false,
+                Action::DotRows(_) | Action::AccumulateDot(_) => false,
             };
             goes_through_the_tile && program.memory[memory].offset == 0
         }

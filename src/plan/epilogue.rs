@@ -5,9 +5,8 @@
 use super::{
     Network, Step, TileProgram, Work,
     access::count,
-    network::Along,
+    instruction::{Instruction, Memory},
     product::Contraction,
-    tile::{Action, Extent, Instruction, Memory},
 };
 
 /// Products of fewer bytes stay in a cache between two steps.
@@ -154,12 +153,7 @@ impl TileProgram {
             return Some(self.clone());
         }
         // A line of elements may as well be cut into rows, if nothing in it knows of rows.
-        let knows_rows = |instruction: &Instruction| {
-            instruction.extent == Extent::Row
-                || matches!(instruction.action, Action::Expand | Action::ReduceRows(_))
-                || matches!(instruction.action, Action::Accumulate(_, Along::Columns))
-        };
-        if self.rows != 1 || self.n_invariant > 0 || self.instructions.iter().any(knows_rows) {
+        if self.rows != 1 || self.n_invariant > 0 || self.instructions.iter().any(Instruction::knows_rows) {
             return None;
         }
         let budget = self.tile[1];
@@ -205,5 +199,5 @@ fn fitting(n: usize, most: usize) -> usize {
 
 /// Whether an instruction multiplies a matrix of its own.
 fn reads_another_matrix(instruction: &Instruction) -> bool {
-    matches!(instruction.action, Action::DotRows(_) | Action::AccumulateDot(_))
+    instruction.action.facts().matrix_columns.is_some()
 }

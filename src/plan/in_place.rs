@@ -6,8 +6,9 @@ use super::{
     Step, Storage, Work,
     access::count,
     epilogue::Banded,
+    instruction::{Action, Extent, Instruction, Place},
     network::Network,
-    tile::{Action, Extent, Instruction, Place, TileProgram},
+    tile::TileProgram,
 };
 
 /// Arrays of fewer bytes are not worth the copy from a register.
@@ -62,7 +63,7 @@ impl TileProgram {
         let is_plain = |place: &Place| matches!(place, Place::Memory(memory) if self.memory[*memory].offset == 0);
         self.instructions.iter().all(|instruction| {
             let mut own = instruction.operands.iter().filter(|place| is_of(place)).peekable();
-            own.peek().is_none() || (reads_elements(instruction) && own.all(is_plain))
+            own.peek().is_none() || (instruction.reads_by_element() && own.all(is_plain))
         })
     }
 
@@ -89,14 +90,5 @@ impl TileProgram {
             Instruction { action: Action::Store, output: memory, operands, dtype, extent: Extent::Full, vertex };
         self.instructions.push(store);
         true
-    }
-}
-
-/// Whether all operands in memory are read element by element of the tile.
-fn reads_elements(instruction: &Instruction) -> bool {
-    match instruction.action {
-        Action::Apply(_) | Action::Accumulate(..) => instruction.extent == Extent::Full,
-        Action::ReduceRows(_) => true,
-        _ => false,
     }
 }

@@ -11,6 +11,7 @@ mod cluster;
 mod epilogue;
 mod function;
 mod in_place;
+mod instruction;
 mod matrix_vector;
 pub(crate) mod memory;
 mod network;
@@ -27,10 +28,11 @@ mod tile;
 pub(crate) use access::{Access, count, offsets};
 pub(crate) use epilogue::{Banded, Keep};
 pub(crate) use function::Function;
+pub(crate) use instruction::{Action, Extent, Instruction, Padding, Place, Read, Write};
 pub(crate) use matrix_vector::MatrixVector;
 pub(crate) use network::{Along, Kind, Network, Number, Operand, Origin, PlanError, Vertex};
 pub(crate) use product::{Batch, Contraction};
-pub(crate) use tile::{Accumulated, Action, Extent, Instruction, Padding, Place, TileProgram};
+pub(crate) use tile::{Accumulated, TileProgram};
 
 use self::{cluster::Clusters, memory::Lifetime, recompute::Dearest};
 use crate::{
@@ -150,10 +152,11 @@ fn stored(network: &Network, clusters: &Clusters) -> Vec<bool> {
 fn step(network: &Network, clusters: &Clusters, position: usize, is_stored: &[bool]) -> Step {
     let cluster = &clusters.clusters[position];
     let last = *cluster.members.last().expect("invariant: a cluster has members");
-    let work = match (&network.vertices[last].kind, cluster.domain) {
-        (Kind::Contraction(contraction), None) => Work::Contraction(last, contraction.clone()),
-        (Kind::Primitive(op), None) => Work::Primitive(last, op.clone()),
-        _ => Work::Tile(TileProgram::new(network, cluster, &|vertex| is_stored[vertex])),
+    let work = match (cluster.domain, &network.vertices[last].kind) {
+        (Some(_), _) => Work::Tile(TileProgram::new(network, cluster, &|vertex| is_stored[vertex])),
+        (None, Kind::Contraction(contraction)) => Work::Contraction(last, contraction.clone()),
+        (None, Kind::Primitive(op)) => Work::Primitive(last, op.clone()),
+        (None, other) => unreachable!("invariant: {other:?} is fused"),
     };
     let operands = cluster.members.iter().flat_map(|member| &network.vertices[*member].operands);
     let has_memory = |vertex: &usize| !matches!(network.vertices[*vertex].kind, Kind::Splat(_));
@@ -198,7 +201,7 @@ impl Network {
                     .as_number()
                     .map_or(0, |flops| flops.max(0) as usize)
             }
-            _ => 0,
+            Kind::Leaf(_) | Kind::Constant(_) | Kind::Splat(_) | Kind::Copy | Kind::Pad(_) => 0,
         }
     }
 }

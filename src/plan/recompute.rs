@@ -83,7 +83,8 @@ impl Dearest {
             Kind::Map(_) if self == Dearest::Any => of.dtype.is_float(),
             Kind::Map(Function::IntegerPower(exponent)) => (0..=4).contains(&exponent) && of.dtype != DType::I64,
             Kind::Map(function) => function.weight() == 1,
-            _ => false,
+            Kind::Leaf(_) | Kind::Constant(_) | Kind::Splat(_) | Kind::Copy | Kind::Pad(_) | Kind::Reduce(_) => false,
+            Kind::Contraction(_) | Kind::DotRows(_) | Kind::DotColumns(_) | Kind::Primitive(_) => false,
         }
     }
 }

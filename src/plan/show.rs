@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write};
 
-use super::{Action, Along, Contraction, Extent, Instruction, Kind, Place, Plan, Step, Storage, TileProgram, Work};
+use super::{Action, Contraction, Extent, Instruction, Kind, Place, Plan, Step, Storage, TileProgram, Work};
 use crate::graph::DType;
 
 impl fmt::Display for Plan {
@@ -99,21 +99,11 @@ impl Plan {
     fn instruction(&self, program: &TileProgram, instruction: &Instruction) -> String {
         let place = |place: Place| self.place(program, place);
         let operands: Vec<String> = instruction.operands.iter().map(|operand| place(*operand)).collect();
-        let name = match &instruction.action {
-            Action::Apply(function) => function.name().to_owned(),
-            Action::Load(access) => {
-                let axes = access.axes.iter().map(|axis| format!("{}:{}", axis.size, axis.stride));
-                format!("load[{}]", axes.collect::<Vec<_>>().join(", "))
-            }
-            Action::LoadPadded(..) => "load_padded".to_owned(),
-            Action::Store => "store".to_owned(),
-            Action::Expand => "expand".to_owned(),
-            Action::ReduceRows(kind) => format!("{}_of_rows", kind.name()),
-            Action::DotRows(_) => "dot_rows".to_owned(),
-            Action::AccumulateDot(_) => "dot_columns".to_owned(),
-            Action::Accumulate(kind, Along::Columns) => format!("{}_of_columns", kind.name()),
-            Action::Accumulate(kind, Along::Rows) => format!("{}_of_all", kind.name()),
-        };
+        let mut name = instruction.action.facts().name.concat();
+        if let Action::Load(access) = &instruction.action {
+            let axes: Vec<String> = access.axes.iter().map(|axis| format!("{}:{}", axis.size, axis.stride)).collect();
+            name += &format!("[{}]", axes.join(", "));
+        }
         let extent = if instruction.extent == Extent::Row { " by row" } else { "" };
         format!("{} = {name} {}{extent}", place(instruction.output), operands.join(" "))
     }

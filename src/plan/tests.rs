@@ -1,13 +1,14 @@
 //! The check of plans can fail: plans of random graphs with gradients pass it, and each way to break one is found.
 
 use super::{
-    Banded, Extent, Instruction, Kind, Place, Plan, Step, Storage, TileProgram, Work,
+    Banded, Extent, Function, Instruction, Kind, Place, Plan, Step, Storage, TileProgram, Work,
     check::{Clash, check},
-    tile::Memory,
+    instruction::Memory,
 };
 use crate::{
     check::random_graph,
     graph::{Bindings, Expr, Graph, NodeId},
+    ops,
 };
 
 /// The plan of a random graph with its gradients.
@@ -314,5 +315,14 @@ fn a_value_that_is_written_over_what_is_still_to_be_read_is_found() {
 fn a_plan_is_the_same_text_each_time() {
     for seed in SEEDS {
         assert_eq!(plan(seed).to_string(), plan(seed).to_string());
+    }
+}
+
+/// What rewrites hold for a function of elements is one for the plan too.
+#[test]
+fn every_elementwise_primitive_is_a_function_of_fused_steps() {
+    for sample in ops::samples() {
+        let is_function = Function::of(&sample.op).is_some();
+        assert_eq!(ops::traits(&sample.op).is_elementwise, is_function, "{}", sample.op.name());
     }
 }

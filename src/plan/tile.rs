@@ -10,8 +10,8 @@ use super::{
     cluster::{Cluster, Domain, is_terminal},
     epilogue::Banded,
     function::Function,
-    matrix_vector::MatrixVector,
-    network::{Along, Kind, Network, Number, Operand, Window},
+    instruction::{Action, Extent, Instruction, Memory, Padding, Place, Read, Width, Write},
+    network::{Kind, Network, Number, Operand},
     registers,
 };
 use crate::graph::{DType, Reduction};
@@ -54,103 +54,6 @@ pub(crate) struct TileProgram {
     pub(crate) product: Option<Banded>,
 }
 
-/// An array in memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Memory {
-    pub(crate) vertex: usize,
-    pub(crate) offset: isize,
-    pub(crate) dtype: DType,
-}
-
-/// One operation on a tile.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Instruction {
-    pub(crate) action: Action,
-    pub(crate) output: Place,
-    pub(crate) operands: SmallVec<[Place; 3]>,
-    /// The dtype of the operands.
-    pub(crate) dtype: DType,
-    pub(crate) extent: Extent,
-    /// Which vertex it computes, for whoever reads a plan.
-    pub(crate) vertex: usize,
-}
-
-/// What an instruction does.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Action {
-    /// An elementwise function.
-    Apply(Function),
-    /// Gathers elements from memory, in row-major order of the access.
-    Load(Access),
-    /// The same, with zeros outside of the window; the access is that of the window.
-    LoadPadded(Access, Padding),
-    /// Copies a register to memory, after all else of the tile is done.
-    Store,
-    /// Repeats each element along a row.
-    Expand,
-    /// Reduces each row to one element.
-    ReduceRows(Reduction),
-    /// Adds the tile to one element for each column, or to one for all.
-    Accumulate(Reduction, Along),
-    /// The products of rows of a matrix in memory with a vector there.
-    DotRows(MatrixVector),
-    /// Adds rows of a matrix in memory, each times an element of the tile, to one element for each of their columns.
-    AccumulateDot(MatrixVector),
-}
-
-/// Zeros around an array.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Padding {
-    pub(crate) window: Window,
-    pub(crate) sizes: super::access::Sizes,
-}
-
-impl Padding {
-    /// The offset of an element of the padded array within the access of the window, if the window has it.
-    pub(crate) fn offset(&self, access: &Access, element: usize) -> Option<isize> {
-        let (mut rest, mut offset) = (element, access.offset);
-        for (position, size) in self.sizes.iter().enumerate().rev() {
-            let inside = (rest % size).checked_sub(self.window.low[position])?;
-            rest /= size;
-            let axis = access.axes[position];
-            if inside >= axis.size {
-                return None;
-            }
-            offset += axis.stride * inside as isize;
-        }
-        Some(offset)
-    }
-}
-
-/// Where an operand or a result is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Place {
-    /// A register of the worker.
-    Register(usize),
-    /// Memory, element by element.
-    Memory(usize),
-    /// One element of memory.
-    Element(usize),
-    /// A number of the program.
-    Number(usize),
-}
-
-/// How many elements an instruction goes through.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Extent {
-    /// Every element of the tile.
-    Full,
-    /// One for each row.
-    Row,
-}
-
-impl Place {
-    /// Whether one element stands for all.
-    pub(crate) fn is_splat(self) -> bool {
-        matches!(self, Place::Element(_) | Place::Number(_))
-    }
-}
-
 impl TileProgram {
     /// The program of a fused cluster; `is_stored` tells whose values others read.
     pub(crate) fn new(network: &Network, cluster: &Cluster, is_stored: &dyn Fn(usize) -> bool) -> TileProgram {
@@ -173,7 +76,7 @@ impl TileProgram {
 
     /// Whether tasks take whole bands of rows, because a reduction goes on along rows that are cut.
     pub(crate) fn goes_by_bands(&self) -> bool {
-        let reduces = |instruction: &Instruction| matches!(instruction.action, Action::ReduceRows(_));
+        let reduces = |instruction: &Instruction| instruction.action.facts().writes == Write::Rows;
         self.cuts_rows() && self.instructions.iter().any(reduces)
     }
 
@@ -203,13 +106,13 @@ impl TileProgram {
         let mut offset = 0;
         let mut accumulators = Vec::new();
         for instruction in &self.instructions {
-            let width = match &instruction.action {
-                Action::Accumulate(_, Along::Columns) => self.columns,
-                Action::Accumulate(_, Along::Rows) => 1,
-                Action::AccumulateDot(product) => product.columns.size,
-                _ => continue,
+            let Write::Accumulator(kind, width) = instruction.action.facts().writes else { continue };
+            let width = match width {
+                Width::One => 1,
+                Width::Columns => self.columns,
+                Width::Elements(width) => width,
             };
-            accumulators.push(Accumulated { instruction, width, offset });
+            accumulators.push(Accumulated { instruction, kind, width, offset });
             offset += (width * instruction.dtype.size()).next_multiple_of(64);
         }
         accumulators
@@ -230,6 +133,8 @@ impl TileProgram {
 /// A reduction with partial results.
 pub(crate) struct Accumulated<'p> {
     pub(crate) instruction: &'p Instruction,
+    /// By what partial results are put together.
+    pub(crate) kind: Reduction,
     /// Elements that it leaves.
     pub(crate) width: usize,
     /// First byte among the partial results of a task.
@@ -505,19 +410,18 @@ impl<'n> Builder<'n> {
 
     /// Whether a value of a row is read by elements of the row, or computed further.
     fn holds_rows(&self) -> bool {
-        let is_row = |instruction: &Instruction| {
-            instruction.extent == Extent::Row && !matches!(instruction.action, Action::ReduceRows(_))
+        let holds = |instruction: &Instruction| {
+            let facts = instruction.action.facts();
+            facts.reads.contains(&Read::Rows) || (instruction.extent == Extent::Row && facts.writes != Write::Rows)
         };
-        self.instructions.iter().any(|instruction| is_row(instruction) || instruction.action == Action::Expand)
+        self.instructions.iter().any(holds)
     }
 
     /// Rows of a matrix in memory that a tile takes at most, so that they stay in a cache.
     fn block(&self) -> usize {
-        let block = |instruction: &Instruction| match instruction.action {
-            Action::DotRows(product) | Action::AccumulateDot(product) => {
-                Some((MATRIX_BYTES / (product.columns.size * instruction.dtype.size())).next_multiple_of(8))
-            }
-            _ => None,
+        let block = |instruction: &Instruction| {
+            let row_bytes = instruction.action.facts().matrix_columns? * instruction.dtype.size();
+            Some((MATRIX_BYTES / row_bytes).next_multiple_of(8))
         };
         self.instructions.iter().filter_map(block).min().unwrap_or(usize::MAX)
     }
@@ -526,13 +430,11 @@ impl<'n> Builder<'n> {
     /// more than `block` elements and the least register hold for certain.
     fn move_invariant_loads_first(&mut self, block: usize) -> usize {
         let (rows, columns) = (self.rows, self.columns);
-        let is_invariant = |instruction: &Instruction| match &instruction.action {
-            Action::Load(access) => {
-                instruction.extent == Extent::Full
-                    && repeats_by_row(access, rows, columns)
-                    && instruction.output.is_register()
-            }
-            _ => false,
+        let is_invariant = |instruction: &Instruction| {
+            let Action::Load(access) = &instruction.action else { return false };
+            instruction.extent == Extent::Full
+                && repeats_by_row(access, rows, columns)
+                && instruction.output.is_register()
         };
         let is_cut = (columns * 8 > REGISTER_BYTES[0] || columns > block) && !self.holds_rows();
         if is_cut {
@@ -544,12 +446,6 @@ impl<'n> Builder<'n> {
         self.instructions = first;
         self.instructions.extend(rest);
         n_invariant
-    }
-}
-
-impl Place {
-    fn is_register(self) -> bool {
-        matches!(self, Place::Register(_))
     }
 }
 
@@ -593,11 +489,7 @@ impl TileProgram {
     /// Tasks by the work there is; one where a row that is cut must not be torn apart.
     pub(super) fn count_tasks(&self) -> usize {
         let weight = |instruction: &Instruction| {
-            let each = match &instruction.action {
-                Action::Apply(function) => function.weight(),
-                Action::DotRows(product) | Action::AccumulateDot(product) => 2 * product.columns.size,
-                _ => 2,
-            };
+            let each = instruction.action.facts().cost;
             match instruction.extent {
                 Extent::Full => each * self.rows * self.columns,
                 Extent::Row => each * self.rows,

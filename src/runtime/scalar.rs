@@ -11,7 +11,7 @@ use crate::{
     functions::elementwise_functions,
     graph::{Binary, Comparison, Connective, DType, Predicate, Unary},
     ops::{BinaryFunction, Real, UnaryFunction, binary_functions, unary_functions},
-    plan::{Access, Action, Function, Instruction, Number, Padding, Place, TileProgram, offsets},
+    plan::{Access, Action, Function, Instruction, Number, Padding, Place, Read, TileProgram, Write, offsets},
 };
 
 /// Elements of a program that is unrolled at most.
@@ -155,7 +155,9 @@ impl ScalarStep {
 
 /// Whether element i of the output depends on element i of registers alone.
 fn is_elementwise(instruction: &Instruction) -> bool {
-    matches!(instruction.action, Action::Apply(_) | Action::Load(_) | Action::LoadPadded(..))
+    let facts = instruction.action.facts();
+    let is_plain = |read: &Read| matches!(read, Read::Elements | Read::Whole);
+    facts.writes == Write::Elements && facts.reads.iter().all(is_plain)
 }
 
 /// Whether a register machine of one type can do this.

@@ -18,8 +18,8 @@ use super::{
 use crate::{
     graph::{DType, Reduction},
     plan::{
-        Access, Accumulated, Action, Along, Extent, Function, Instruction, MatrixVector, Number, Padding, Place,
-        TileProgram,
+        Access, Accumulated, Action, Along, Extent, Function, Instruction, MatrixVector, Number, Padding, Place, Read,
+        TileProgram, Write,
     },
 };
 
@@ -126,11 +126,7 @@ impl TileStep {
     pub(super) fn new(program: &TileProgram, set: InstructionSet) -> TileStep {
         let stride = program.partial_stride();
         let accumulator = |accumulated: &Accumulated<'_>| {
-            let Accumulated { instruction, width, offset } = *accumulated;
-            let kind = match &instruction.action {
-                Action::Accumulate(kind, _) => *kind,
-                _ => Reduction::Sum,
-            };
+            let Accumulated { instruction, kind, width, offset } = *accumulated;
             let Place::Memory(memory) = instruction.output else { unreachable!("invariant: an accumulator is stored") };
             let (dtype, accumulate) = (instruction.dtype, accumulate(kind, instruction.dtype, set));
             Accumulator { kind, dtype, accumulate, memory, width, partial: offset, stride }
@@ -164,7 +160,9 @@ impl TileStep {
     pub(super) fn scratch_bytes(&self, n_memory: usize) -> usize {
         let products = self.calls.iter().map(|call| match &call.action {
             Resolved::DotRows(blocks, _) | Resolved::AccumulateDot(_, blocks, _) => blocks.scratch_bytes(),
-            _ => 0,
+            Resolved::Kernel(_) | Resolved::Load(..) | Resolved::LoadPadded(..) | Resolved::Fill(_) => 0,
+            Resolved::Store(_) | Resolved::Expand(_) | Resolved::ReduceRows(..) => 0,
+            Resolved::AccumulateColumns(..) | Resolved::AccumulateAll(..) => 0,
         });
         let products = products.chain(self.product.iter().map(|product| product.scratch_bytes()));
         self.table_end(n_memory) + products.max().unwrap_or(0)
@@ -228,20 +226,15 @@ struct Resolver<'p> {
 impl Resolver<'_> {
     fn call(&self, instruction: &Instruction, n_accumulators: &mut usize) -> Call {
         let size = instruction.dtype.size();
-        let mut inputs = instruction.extent;
-        let mut output = instruction.extent;
+        let facts = instruction.action.facts();
         let action = match &instruction.action {
             Action::Apply(function) => Resolved::Kernel(self.kernel(*function, instruction)),
             Action::Load(_) if instruction.operands[0].is_splat() => Resolved::Fill(size),
             Action::Load(access) => Resolved::Load(access.clone(), size),
             Action::LoadPadded(access, padding) => Resolved::LoadPadded(access.clone(), padding.clone(), size),
             Action::Store => Resolved::Store(size),
-            Action::Expand => {
-                inputs = Extent::Row;
-                Resolved::Expand(size)
-            }
+            Action::Expand => Resolved::Expand(size),
             Action::ReduceRows(kind) => {
-                (inputs, output) = (Extent::Full, Extent::Row);
                 let reduce = row_reduce(*kind, instruction.dtype, self.set);
                 Resolved::ReduceRows(reduce, accumulate(*kind, instruction.dtype, self.set))
             }
@@ -265,19 +258,19 @@ impl Resolver<'_> {
                 }
             }
         };
-        // The first operand of these is an array that is read in an order of its own, not element by element.
-        let n_whole = match action {
-            Resolved::Load(..) | Resolved::LoadPadded(..) | Resolved::AccumulateDot(..) => 1,
-            Resolved::DotRows(..) => 2,
-            _ => 0,
-        };
         let mut operands = [Address::default(); 3];
-        for (position, (address, place)) in operands.iter_mut().zip(&instruction.operands).enumerate() {
-            *address = self.address(*place, inputs);
-            if position < n_whole {
-                (address.per_element, address.per_row) = (0, 0);
-            }
+        for ((address, place), read) in operands.iter_mut().zip(&instruction.operands).zip(facts.reads) {
+            *address = match read {
+                Read::Elements => self.address(*place, instruction.extent),
+                Read::Rows => self.address(*place, Extent::Row),
+                Read::Tile => self.address(*place, Extent::Full),
+                Read::Whole => Address { per_element: 0, per_row: 0, ..self.address(*place, instruction.extent) },
+            };
         }
+        let output = match facts.writes {
+            Write::Elements | Write::Accumulator(..) => instruction.extent,
+            Write::Rows => Extent::Row,
+        };
         Call { action, extent: instruction.extent, output: self.address(instruction.output, output), operands }
     }
 

@@ -8,11 +8,11 @@ use std::{
 };
 
 use crate::{
-    check::Evaluator,
     graph::{Expr, Graph, IntoResults, NodeId, Op, Site},
     parameters::{Layout, ParameterSpec, Parameters},
     pool::available_threads,
     program::{CompileError, Condition, Declaration, Engine, Program, Runner, Signature, TrainingStep},
+    reference::Evaluator,
     runtime::{Machine, Part},
     simplify::{Rewrites, Simplified, simplify},
 };

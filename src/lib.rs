@@ -21,6 +21,7 @@ pub mod parameters;
 mod plan;
 mod pool;
 pub mod program;
+mod reference;
 pub mod risk;
 mod runtime;
 pub mod simplify;

@@ -4,13 +4,10 @@
 //! Slow, obvious, and imported by no stage of the road.
 
 mod dual;
-mod evaluator;
-mod finite;
 mod naive;
 mod prove;
 mod random;
 
-pub(crate) use evaluator::Evaluator;
 pub use naive::naive_gradients;
 pub use prove::{Disproof, prove, prove_expression};
 pub use random::{RandomGraph, random_graph};

@@ -8,11 +8,12 @@
 
 use thiserror::Error;
 
-use super::{dual::Dual, evaluator::Evaluator};
+use super::dual::Dual;
 use crate::{
     graph::{Bindings, DType, Diagnostics, Expr, Graph, NodeId, Shape, Site, Value},
     ops::{Number, Real, Sample, Smoothness, infer, reals},
     program::RunError,
+    reference::Evaluator,
 };
 
 /// Central differences in f64: truncation h²f‴/6 and rounding ε·f/h are both near 1e-10.

@@ -1,13 +1,14 @@
 //! A program with arrays of its own. In: numbers written into its inputs. Out: numbers read from its outputs. A call looks
 //! nothing up and passes nothing, so that it costs little more than its operations.
 
-use super::{RunError, Runner};
+use super::{AttachedEngine, RunError, Signature};
 use crate::graph::{Element, ValueView, ValueViewMut};
 
 /// A program that keeps its inputs and outputs; made by [`Program::attach`](super::Program::attach).
 #[derive(Debug)]
 pub struct Attached {
-    runner: Runner,
+    signature: Signature,
+    engine: Box<dyn AttachedEngine>,
 }
 
 /// An input of an [`Attached`] program: an array to write.
@@ -19,18 +20,18 @@ pub struct Input(usize);
 pub struct Output(usize);
 
 impl Attached {
-    pub(super) fn new(runner: Runner) -> Attached {
-        Attached { runner }
+    pub(super) fn new(signature: Signature, engine: Box<dyn AttachedEngine>) -> Attached {
+        Attached { signature, engine }
     }
 
     /// The input or parameter of that name, if the outputs need it.
     pub fn input(&self, name: &str) -> Option<Input> {
-        self.runner.signature.fed().position(|input| input.name == name).map(Input)
+        self.signature.fed().position(|input| input.name == name).map(Input)
     }
 
     /// The output of that name.
     pub fn output(&self, name: &str) -> Option<Output> {
-        self.runner.signature.outputs.iter().position(|output| output.name == name).map(Output)
+        self.signature.outputs.iter().position(|output| output.name == name).map(Output)
     }
 
     /// The elements of an input in row-major order, to write.
@@ -38,7 +39,7 @@ impl Attached {
     /// # Panics
     /// If they are not `T`, or if the input is another program's.
     pub fn write<T: Element>(&mut self, input: Input) -> &mut [T] {
-        let view = self.runner.engine_mut().leaf_mut(input.0);
+        let view = self.engine.leaf_mut(input.0);
         let dtype = view.dtype();
         T::elements_mut(view).unwrap_or_else(|| panic!("the input is {dtype}, not {}", T::DTYPE))
     }
@@ -48,7 +49,7 @@ impl Attached {
     /// # Panics
     /// If they are not `T`, or if the output is another program's.
     pub fn read<T: Element>(&self, output: Output) -> &[T] {
-        let view = self.runner.engine().result(output.0);
+        let view = self.engine.result(output.0);
         let dtype = view.dtype();
         T::elements(view).unwrap_or_else(|| panic!("the output is {dtype}, not {}", T::DTYPE))
     }
@@ -58,16 +59,16 @@ impl Attached {
     /// # Errors
     /// [`RunError`] if an operation has no value (an index out of range).
     pub fn run(&mut self) -> Result<(), RunError> {
-        self.runner.engine_mut().run_attached()
+        self.engine.run()
     }
 
     /// An input with its shape, to write.
     pub fn input_view(&mut self, input: Input) -> ValueViewMut<'_> {
-        self.runner.engine_mut().leaf_mut(input.0)
+        self.engine.leaf_mut(input.0)
     }
 
     /// An output with its shape.
     pub fn output_view(&self, output: Output) -> ValueView<'_> {
-        self.runner.engine().result(output.0)
+        self.engine.result(output.0)
     }
 }

@@ -38,17 +38,13 @@ pub(crate) trait Engine: Send + fmt::Debug {
         results: &mut [ValueViewMut<'_>],
     ) -> Result<(), RunError>;
 
-    /// Takes arrays of its own: values for the leaves, and zeros for the results.
-    fn attach(&mut self, leaves: Vec<Value>, bindings: &Bindings, results: Vec<Value>) -> Result<(), RunError>;
-
-    /// Computes the attached results from the attached leaves.
-    fn run_attached(&mut self) -> Result<(), RunError>;
-
-    /// An attached leaf, to write.
-    fn leaf_mut(&mut self, position: usize) -> ValueViewMut<'_>;
-
-    /// An attached result.
-    fn result(&self, position: usize) -> ValueView<'_>;
+    /// The engine of these sizes with arrays of its own: values for the leaves, and zeros for the results, which it computes.
+    fn attach(
+        self: Box<Self>,
+        leaves: Vec<Value>,
+        bindings: &Bindings,
+        results: Vec<Value>,
+    ) -> Result<Box<dyn AttachedEngine>, RunError>;
 
     /// Goes through all operations one by one and names the first that makes NaN or infinity out of finite numbers.
     fn check(&mut self, leaves: &[ValueView<'_>], bindings: &Bindings) -> Result<(), RunError>;
@@ -64,6 +60,18 @@ pub(crate) trait Engine: Send + fmt::Debug {
 
     /// What it does for these sizes, as text for people.
     fn show(&mut self, bindings: &Bindings) -> Result<String, RunError>;
+}
+
+/// An engine with arrays of its own.
+pub(crate) trait AttachedEngine: Send + fmt::Debug {
+    /// Computes its results from its leaves.
+    fn run(&mut self) -> Result<(), RunError>;
+
+    /// A leaf, to write.
+    fn leaf_mut(&mut self, position: usize) -> ValueViewMut<'_>;
+
+    /// A result.
+    fn result(&self, position: usize) -> ValueView<'_>;
 }
 
 /// What a program is fed and what it gives.
@@ -252,12 +260,11 @@ impl Program {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn attach<'n, 'i>(
-        mut self,
+        self,
         parameters: &Parameters,
         inputs: impl IntoIterator<Item = (&'n str, ValueView<'i>)>,
     ) -> Result<Attached, RunError> {
-        self.runner.attach(parameters, inputs)?;
-        Ok(Attached::new(self.runner))
+        self.runner.attach(parameters, inputs)
     }
 
     /// Runs `n_runs` times and gives the shortest time of each step, with the user's line that it comes from.

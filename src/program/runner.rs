@@ -1,7 +1,7 @@
 //! One call of a program: what programs and training steps share. In: a signature, an engine, and the arrays of a call.
 //! Out: results written. It keeps the memory of a call for the next one.
 
-use super::{Declaration, Engine, Profile, Role, RunError, Signature, bind::Binder, recycle::recycled};
+use super::{Attached, Declaration, Engine, Profile, Role, RunError, Signature, bind::Binder, recycle::recycled};
 use crate::{
     graph::{Bindings, Value, ValueView, ValueViewMut},
     memory, names,
@@ -92,22 +92,16 @@ impl Runner {
 
     /// Hands arrays of its own to the engine.
     pub(super) fn attach<'n, 'i>(
-        &mut self,
+        mut self,
         parameters: &Parameters,
         inputs: impl IntoIterator<Item = (&'n str, ValueView<'i>)>,
-    ) -> Result<(), RunError> {
+    ) -> Result<Attached, RunError> {
         let mut leaves = Vec::new();
         self.bind(parameters, inputs, &mut leaves)?;
         let values = leaves.iter().map(ValueView::to_value).collect();
-        self.engine.attach(values, &self.binder.bindings, self.zeros(0)?)
-    }
-
-    pub(super) fn engine(&self) -> &dyn Engine {
-        &*self.engine
-    }
-
-    pub(super) fn engine_mut(&mut self) -> &mut dyn Engine {
-        &mut *self.engine
+        let results = self.zeros(0)?;
+        let engine = self.engine.attach(values, &self.binder.bindings, results)?;
+        Ok(Attached::new(self.signature, engine))
     }
 
     /// That no operation makes NaN or infinity out of finite numbers.

@@ -1,12 +1,15 @@
 //! The engine of compiled programs. In: a graph and its results. Out: results for what is fed. It keeps a tape for each
 //! set of sizes that it has met, so a second run of a size costs no planning.
 
-use super::tape::{Arrays, Tape};
+use super::{
+    attached::AttachedTape,
+    tape::{Arrays, Tape},
+};
 use crate::{
     graph::{Bindings, Graph, NodeId, Value, ValueView, ValueViewMut},
     plan::{Origin, Plan, PlanError},
     pool::MOST_THREADS,
-    program::{Engine, Profile, RunError, StepProfile},
+    program::{AttachedEngine, Engine, Profile, RunError, StepProfile},
 };
 
 /// Tapes that are kept; the one that was not used for longest goes first.
@@ -26,8 +29,6 @@ pub(crate) struct Machine {
     memory_budget: Option<usize>,
     /// The last used first.
     tapes: Vec<(Bindings, Tape)>,
-    /// The tape with arrays of its own.
-    attached: Option<Tape>,
 }
 
 /// What of a graph is run.
@@ -48,7 +49,7 @@ impl Machine {
         make_checker: MakeChecker,
     ) -> Machine {
         let n_threads = n_threads.clamp(1, MOST_THREADS);
-        Machine { part, make_checker, checker: None, n_threads, memory_budget, tapes: Vec::new(), attached: None }
+        Machine { part, make_checker, checker: None, n_threads, memory_budget, tapes: Vec::new() }
     }
 
     fn plan(&self, bindings: &Bindings) -> Result<Plan, RunError> {
@@ -89,24 +90,16 @@ impl Engine for Machine {
         tape.run(Arrays { leaves, results }, n_threads)
     }
 
-    fn attach(&mut self, leaves: Vec<Value>, bindings: &Bindings, results: Vec<Value>) -> Result<(), RunError> {
-        let plan = self.plan(bindings)?;
-        let mut attached = Tape::new(plan, bindings, self.n_threads)?;
-        attached.attach(leaves, results)?;
-        self.attached = Some(attached);
-        self.run_attached()
-    }
-
-    fn run_attached(&mut self) -> Result<(), RunError> {
-        self.attached.as_mut().expect("invariant: arrays were attached").run_attached(self.n_threads)
-    }
-
-    fn leaf_mut(&mut self, position: usize) -> ValueViewMut<'_> {
-        self.attached.as_mut().expect("invariant: arrays were attached").leaf_mut(position)
-    }
-
-    fn result(&self, position: usize) -> ValueView<'_> {
-        self.attached.as_ref().expect("invariant: arrays were attached").result(position)
+    fn attach(
+        self: Box<Self>,
+        leaves: Vec<Value>,
+        bindings: &Bindings,
+        results: Vec<Value>,
+    ) -> Result<Box<dyn AttachedEngine>, RunError> {
+        let tape = Tape::new(self.plan(bindings)?, bindings, self.n_threads)?;
+        let mut attached = AttachedTape::new(tape, leaves, results, self.n_threads)?;
+        attached.run()?;
+        Ok(Box::new(attached))
     }
 
     fn check(&mut self, leaves: &[ValueView<'_>], bindings: &Bindings) -> Result<(), RunError> {

@@ -52,8 +52,6 @@ pub(super) struct Tape {
     /// Copies in row-major order of what is fed or asked for in another, made at the first need.
     staged_leaves: Vec<Aligned>,
     staged_outputs: Vec<Aligned>,
-    attached_leaves: Vec<Value>,
-    attached_results: Vec<Value>,
 }
 
 // SAFETY: the addresses are those of memory that the tape owns, or are overwritten at the start of each run.
@@ -107,8 +105,6 @@ impl Tape {
             has_tasks: false,
             staged_leaves: Vec::new(),
             staged_outputs: plan.network.results.iter().map(|_| Aligned::new(ALIGNMENT)).collect(),
-            attached_leaves: Vec::new(),
-            attached_results: Vec::new(),
             plan,
         };
         for step in 0..tape.plan.steps.len() {
@@ -205,39 +201,18 @@ impl Tape {
     /// Runs all steps on at most so many threads.
     pub(super) fn run(&mut self, mut arrays: Arrays<'_, '_, '_>, n_threads: usize) -> Result<(), RunError> {
         self.bind(&mut arrays)?;
-        let team = Team::gather(if self.has_tasks { n_threads } else { 1 });
-        for step in 0..self.steps.len() {
-            self.step(step, &team)?;
-        }
+        self.run_bound(n_threads)?;
         self.deliver(arrays.results);
         Ok(())
     }
 
-    /// Takes arrays of its own and fills in their addresses for good: from now on they are lent, never given away.
-    pub(super) fn attach(&mut self, mut leaves: Vec<Value>, mut results: Vec<Value>) -> Result<(), RunError> {
-        let views: Vec<ValueView<'_>> = leaves.iter_mut().map(|leaf| leaf.view()).collect();
-        let mut targets: Vec<ValueViewMut<'_>> = results.iter_mut().map(Value::view_mut).collect();
-        self.bind(&mut Arrays { leaves: &views, results: &mut targets })?;
-        drop((views, targets));
-        (self.attached_leaves, self.attached_results) = (leaves, results);
-        Ok(())
-    }
-
-    /// Runs all steps on the arrays of its own.
-    pub(super) fn run_attached(&mut self, n_threads: usize) -> Result<(), RunError> {
+    /// Runs all steps on the arrays that were bound last.
+    pub(super) fn run_bound(&mut self, n_threads: usize) -> Result<(), RunError> {
         let team = Team::gather(if self.has_tasks { n_threads } else { 1 });
         for step in 0..self.steps.len() {
             self.step(step, &team)?;
         }
         Ok(())
-    }
-
-    pub(super) fn leaf_mut(&mut self, position: usize) -> ValueViewMut<'_> {
-        self.attached_leaves[position].view_mut()
-    }
-
-    pub(super) fn result(&self, position: usize) -> ValueView<'_> {
-        self.attached_results[position].view()
     }
 
     /// Runs all steps `n_runs` times and gives the shortest time of each.
@@ -279,7 +254,7 @@ impl Tape {
     }
 
     /// Fills in the addresses of what is fed and asked for.
-    fn bind(&mut self, arrays: &mut Arrays<'_, '_, '_>) -> Result<(), RunError> {
+    pub(super) fn bind(&mut self, arrays: &mut Arrays<'_, '_, '_>) -> Result<(), RunError> {
         while self.staged_leaves.len() < arrays.leaves.len() {
             self.staged_leaves.push(Aligned::new(ALIGNMENT));
         }

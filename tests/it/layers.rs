@@ -25,14 +25,15 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("data", &["numbers"]),
     ("risk", &["numbers"]),
     ("program", &["graph", "memory", "names", "ops", "parameters"]),
-    ("check", &["graph", "memory", "ops", "program"]),
+    ("reference", &["graph", "memory", "ops", "program"]),
+    ("check", &["graph", "ops", "program", "reference"]),
     ("plan", &["graph", "ops"]),
     ("runtime", &["functions", "graph", "memory", "ops", "plan", "pool", "program", "vectorize"]),
     ("io", &["graph", "names", "parameters"]),
     ("train", &["compile", "data", "graph", "io", "names", "numbers", "optim", "parameters", "program", "risk"]),
     ("view", &["io", "numbers", "train"]),
     ("landscape", &["compile", "graph", "numbers", "parameters", "program", "simplify"]),
-    ("compile", &["check", "graph", "parameters", "pool", "program", "runtime", "simplify"]),
+    ("compile", &["graph", "parameters", "pool", "program", "reference", "runtime", "simplify"]),
 ];
 
 /// What tests beside the code may import on top of that.

@@ -12,7 +12,7 @@ use crate::{
     graph::{Bindings, Graph, NodeId, Op, Site, Type, Value, ValueView, ValueViewMut},
     memory,
     ops::{self, Evaluation, Fault, Real},
-    program::{Engine, Profile, RunError, StepProfile},
+    program::{AttachedEngine, Engine, Profile, RunError, StepProfile},
 };
 
 /// An op-by-op evaluator of part of a graph.
@@ -21,8 +21,6 @@ pub(crate) struct Evaluator {
     steps: Vec<Step>,
     /// Position of the step that gives each result.
     results: Vec<usize>,
-    /// Arrays of its own: leaves, sizes, results.
-    attached: Option<(Vec<Value>, Bindings, Vec<Value>)>,
 }
 
 /// One operation: which, of which type, from which earlier steps.
@@ -65,7 +63,7 @@ impl Evaluator {
             });
         }
         let results = results.iter().map(|result| position_of[result.index()]).collect();
-        let mut evaluator = Evaluator { steps, results, attached: None };
+        let mut evaluator = Evaluator { steps, results };
         evaluator.find_last_uses();
         evaluator
     }
@@ -183,26 +181,15 @@ impl Engine for Evaluator {
         Ok(())
     }
 
-    fn attach(&mut self, leaves: Vec<Value>, bindings: &Bindings, results: Vec<Value>) -> Result<(), RunError> {
-        self.attached = Some((leaves, bindings.clone(), results));
-        self.run_attached()
-    }
-
-    fn run_attached(&mut self) -> Result<(), RunError> {
-        let (leaves, bindings, _) = self.attached.as_ref().expect("invariant: arrays were attached");
-        let values = self.evaluate(leaves, bindings)?;
-        if let Some((.., results)) = &mut self.attached {
-            *results = values;
-        }
-        Ok(())
-    }
-
-    fn leaf_mut(&mut self, position: usize) -> ValueViewMut<'_> {
-        self.attached.as_mut().expect("invariant: arrays were attached").0[position].view_mut()
-    }
-
-    fn result(&self, position: usize) -> ValueView<'_> {
-        self.attached.as_ref().expect("invariant: arrays were attached").2[position].view()
+    fn attach(
+        self: Box<Self>,
+        leaves: Vec<Value>,
+        bindings: &Bindings,
+        results: Vec<Value>,
+    ) -> Result<Box<dyn AttachedEngine>, RunError> {
+        let mut attached = AttachedEvaluator { evaluator: *self, bindings: bindings.clone(), leaves, results };
+        attached.run()?;
+        Ok(Box::new(attached))
     }
 
     fn check(&mut self, leaves: &[ValueView<'_>], bindings: &Bindings) -> Result<(), RunError> {
@@ -234,6 +221,30 @@ impl Engine for Evaluator {
     fn show(&mut self, _: &Bindings) -> Result<String, RunError> {
         let lines = self.steps.iter().map(|step| format!("{} → {}  {}\n", step.op.name(), step.ty, step.site));
         Ok(lines.collect())
+    }
+}
+
+/// An evaluator with arrays of its own.
+#[derive(Debug)]
+struct AttachedEvaluator {
+    evaluator: Evaluator,
+    bindings: Bindings,
+    leaves: Vec<Value>,
+    results: Vec<Value>,
+}
+
+impl AttachedEngine for AttachedEvaluator {
+    fn run(&mut self) -> Result<(), RunError> {
+        self.results = self.evaluator.evaluate(&self.leaves, &self.bindings)?;
+        Ok(())
+    }
+
+    fn leaf_mut(&mut self, position: usize) -> ValueViewMut<'_> {
+        self.leaves[position].view_mut()
+    }
+
+    fn result(&self, position: usize) -> ValueView<'_> {
+        self.results[position].view()
     }
 }
 

@@ -10,6 +10,7 @@ use std::{
 use crate::{
     graph::{Expr, Graph, IntoResults, NodeId, Op, Site},
     parameters::{Layout, ParameterSpec, Parameters},
+    plan::{MachineModel, Settings},
     pool::available_threads,
     program::{CompileError, Condition, Declaration, Engine, Program, Runner, Signature, TrainingStep},
     reference::Evaluator,
@@ -180,7 +181,8 @@ impl Graph {
             Evaluation::Compiled => {
                 let Simplified { graph, results, .. } = simplify(self, &ids, &options.rewrites);
                 let part = Part { leaves: leaves(&graph), graph, results };
-                Box::new(Machine::new(part, options.threads, options.memory_budget, evaluator))
+                let settings = Settings { model: MachineModel::DEFAULT, memory_budget: options.memory_budget };
+                Box::new(Machine::new(part, options.threads, settings, evaluator))
             }
         };
         Ok(Runner::new(signature, engine))

@@ -40,7 +40,7 @@ pub use nn::Correction;
 pub use ops::{AllAxes, Convolve, Index, Padding, PerAxis, Pool, range};
 pub use parameters::{Gradients, Parameters};
 pub use program::{
-    Attached, CompileError, Outputs, Profile, Program, RunError, StepProfile, TrainingOutput, TrainingStep,
+    Attached, CompileError, Outputs, Pass, Profile, Program, RunError, StepProfile, TrainingOutput, TrainingStep,
 };
 #[doc(hidden)]
 pub use runtime::error_table;

@@ -6,7 +6,10 @@ use std::{collections::BTreeMap, ops::Range};
 
 use thiserror::Error;
 
-use super::{Action, Extent, Instruction, Keep, Kind, Place, Plan, Step, Storage, TileProgram, Work};
+use super::ir::{
+    Action, Axis, Clusters, Extent, Instruction, Keep, Kind, Network, Place, Plan, Step, Storage, TileProgram, Work,
+    count,
+};
 
 /// A read or write that goes wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -69,6 +72,91 @@ pub(crate) enum Clash {
         /// The result.
         result: usize,
     },
+}
+
+/// What a pass may not leave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Flaw {
+    /// An operand is read beyond the array that holds it.
+    Access { vertex: usize, operand: usize },
+    /// A vertex that is computed is in no cluster, or in another than it says, or in two.
+    Member { vertex: usize },
+    /// Clusters read from each other in a circle.
+    Circle { cluster: usize },
+    /// A step reads what no step before it writes.
+    Order { step: usize, vertex: usize },
+}
+
+/// That every operand is read within the array that holds it.
+pub(super) fn network(network: &Network) -> Result<(), Flaw> {
+    for (vertex, of) in network.vertices.iter().enumerate() {
+        for (operand, read) in of.operands.iter().enumerate() {
+            let flaw = Flaw::Access { vertex, operand };
+            let holder = network.vertices.get(read.vertex).ok_or_else(|| flaw.clone())?;
+            let span = |sign: isize| -> isize {
+                let reach = |axis: &Axis| (axis.size as isize - 1) * axis.stride;
+                read.access.axes.iter().map(reach).filter(|reach| reach.signum() == sign).sum()
+            };
+            let (first, last) = (read.access.offset + span(-1), read.access.offset + span(1));
+            let is_within = first >= 0 && last < count(&holder.sizes) as isize;
+            // A number that lies nowhere is read by no address.
+            let has_memory = !matches!(holder.kind, Kind::Splat(_));
+            if has_memory && read.access.count() > 0 && !is_within {
+                return Err(flaw);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// That every vertex that is computed for somebody is in one cluster, and that clusters can be put in an order.
+pub(super) fn clusters(network: &Network, clusters: &Clusters) -> Result<(), Flaw> {
+    let mut found = vec![None; network.vertices.len()];
+    for (position, cluster) in clusters.clusters.iter().enumerate() {
+        for member in &cluster.members {
+            if found[*member].replace(position).is_some() {
+                return Err(Flaw::Member { vertex: *member });
+            }
+        }
+    }
+    if let Some(vertex) = (0..found.len()).find(|vertex| found[*vertex] != clusters.of[*vertex]) {
+        return Err(Flaw::Member { vertex });
+    }
+    // What is left when clusters that read from none that is left are taken away is a circle.
+    let reads_from = |cluster: usize| -> Vec<usize> {
+        let operands = clusters.clusters[cluster].members.iter().flat_map(|member| &network.vertices[*member].operands);
+        operands.filter_map(|operand| found[operand.vertex]).filter(|other| *other != cluster).collect()
+    };
+    let producers: Vec<Vec<usize>> = (0..clusters.clusters.len()).map(reads_from).collect();
+    let mut n_missing: Vec<usize> = producers.iter().map(Vec::len).collect();
+    let mut readers = vec![Vec::new(); producers.len()];
+    for (cluster, producers) in producers.iter().enumerate() {
+        producers.iter().for_each(|producer| readers[*producer].push(cluster));
+    }
+    let mut ready: Vec<usize> = (0..n_missing.len()).filter(|cluster| n_missing[*cluster] == 0).collect();
+    while let Some(cluster) = ready.pop() {
+        for reader in &readers[cluster] {
+            n_missing[*reader] -= 1;
+            if n_missing[*reader] == 0 {
+                ready.push(*reader);
+            }
+        }
+    }
+    let circle = n_missing.iter().position(|missing| *missing > 0);
+    circle.map_or(Ok(()), |cluster| Err(Flaw::Circle { cluster }))
+}
+
+/// That every step reads what is fed, known, or written by a step before it.
+pub(super) fn order(network: &Network, steps: &[Step]) -> Result<(), Flaw> {
+    let is_there = |kind: &Kind| matches!(kind, Kind::Leaf(_) | Kind::Constant(_));
+    let mut is_written: Vec<bool> = network.vertices.iter().map(|of| is_there(&of.kind)).collect();
+    for (step, of) in steps.iter().enumerate() {
+        if let Some(vertex) = of.reads.iter().copied().find(|vertex| !is_written[*vertex]) {
+            return Err(Flaw::Order { step, vertex });
+        }
+        of.writes.iter().for_each(|vertex| is_written[*vertex] = true);
+    }
+    Ok(())
 }
 
 /// That every read of every step sees the value that it means.

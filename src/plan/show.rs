@@ -2,7 +2,10 @@
 
 use std::fmt::{self, Write};
 
-use super::{Action, Contraction, Extent, Instruction, Kind, Place, Plan, Step, Storage, TileProgram, Work};
+use super::ir::{
+    Action, Clusters, Contraction, Domain, Extent, Instruction, Kind, Network, Number, Operand, Place, Plan, Step,
+    Storage, TileProgram, Work, count,
+};
 use crate::graph::DType;
 
 impl fmt::Display for Plan {
@@ -52,26 +55,93 @@ fn dot(product: &Contraction) -> String {
     format!("dot {batch}({} × {} × {})", product.m, product.k, product.n)
 }
 
+/// The vertices of a network, a line each.
+pub(super) fn network(network: &Network) -> String {
+    (0..network.vertices.len()).map(|vertex| line(network, vertex)).collect()
+}
+
+/// Clusters with their members.
+pub(super) fn clusters(network: &Network, clusters: &Clusters) -> String {
+    let mut text = String::new();
+    for (position, cluster) in clusters.clusters.iter().enumerate() {
+        let over = match cluster.domain {
+            Some(Domain::Line(n)) => format!("over {n}"),
+            Some(Domain::Matrix { rows, columns }) => format!("over {rows} × {columns}"),
+            None => "alone".to_owned(),
+        };
+        text += &format!("cluster {position} {over}\n");
+        text.extend(cluster.members.iter().map(|member| format!("    {}", line(network, *member))));
+    }
+    text
+}
+
+/// Steps in their order, before values have places.
+pub(super) fn steps(network: &Network, steps: &[Step]) -> String {
+    let names = |vertices: &[usize]| vertices.iter().map(|vertex| format!(" v{vertex}")).collect::<String>();
+    let line = |(position, step): (usize, &Step)| {
+        let (reads, writes) = (names(&step.reads), names(&step.writes));
+        format!("{position:>4}  {}  from{reads} to{writes}  {}\n", describe(network, step), step.origin.site)
+    };
+    steps.iter().enumerate().map(line).collect()
+}
+
+/// A vertex in a line.
+fn line(network: &Network, vertex: usize) -> String {
+    let of = &network.vertices[vertex];
+    let kind = match &of.kind {
+        Kind::Leaf(position) => format!("leaf{position}"),
+        Kind::Constant(_) => "constant".to_owned(),
+        Kind::Splat(number) => number.text(),
+        Kind::Map(function) => function.name().to_owned(),
+        Kind::Copy => "copy".to_owned(),
+        Kind::Pad(window) => format!("pad{:?}", window.low),
+        Kind::Reduce(reduce) => {
+            format!("{} along {:?} of {} × {}", reduce.kind.name(), reduce.along, reduce.rows, reduce.columns)
+        }
+        Kind::Contraction(product) => dot(product),
+        Kind::DotRows(product) => format!("dot_rows({} × {})", product.rows.size, product.columns.size),
+        Kind::DotColumns(product) => format!("dot_columns({} × {})", product.rows.size, product.columns.size),
+        Kind::Primitive(op) => op.name().to_owned(),
+    };
+    let operands: String = of.operands.iter().map(|operand| format!(" {}", read(network, operand))).collect();
+    format!("v{vertex} = {kind}{operands}  {}{:?}  {}\n", of.dtype, of.sizes, of.origin.site)
+}
+
+/// An operand, with the way it is read where that is not its own order.
+fn read(network: &Network, operand: &Operand) -> String {
+    let holder = &network.vertices[operand.vertex];
+    if operand.access.is_contiguous() && operand.access.count() == count(&holder.sizes) {
+        return format!("v{}", operand.vertex);
+    }
+    let axes: Vec<String> = operand.access.axes.iter().map(|axis| format!("{}:{}", axis.size, axis.stride)).collect();
+    format!("v{}[{}; {}]", operand.vertex, operand.access.offset, axes.join(", "))
+}
+
+/// What a step does, in a line.
+fn describe(network: &Network, step: &Step) -> String {
+    let ty = |vertex: &usize| {
+        let of = &network.vertices[*vertex];
+        format!("{}{:?}", of.dtype, of.sizes)
+    };
+    let made: Vec<String> = step.writes.iter().map(ty).collect();
+    let made = made.join(", ");
+    match &step.work {
+        Work::Contraction(_, product) => format!("{} → {made}", dot(product)),
+        Work::Primitive(_, op) => format!("{} → {made}", op.name()),
+        Work::Tile(program) => {
+            let (rows, columns) = (program.rows, program.columns);
+            let (n, tasks) = (program.instructions.len(), program.n_tasks);
+            let product = program.product.as_ref().map(|product| format!("{} and ", dot(&product.contraction)));
+            let product = product.unwrap_or_default();
+            format!("{product}fused {n} over {rows} × {columns} in {tasks} tasks → {made}")
+        }
+    }
+}
+
 impl Plan {
     /// What a step does, in a line.
     pub(crate) fn describe(&self, step: &Step) -> String {
-        let ty = |vertex: &usize| {
-            let of = &self.network.vertices[*vertex];
-            format!("{}{:?}", of.dtype, of.sizes)
-        };
-        let made: Vec<String> = step.writes.iter().map(ty).collect();
-        let made = made.join(", ");
-        match &step.work {
-            Work::Contraction(_, product) => format!("{} → {made}", dot(product)),
-            Work::Primitive(_, op) => format!("{} → {made}", op.name()),
-            Work::Tile(program) => {
-                let (rows, columns) = (program.rows, program.columns);
-                let (n, tasks) = (program.instructions.len(), program.n_tasks);
-                let product = program.product.as_ref().map(|product| format!("{} and ", dot(&product.contraction)));
-                let product = product.unwrap_or_default();
-                format!("{product}fused {n} over {rows} × {columns} in {tasks} tasks → {made}")
-            }
-        }
+        describe(&self.network, step)
     }
 
     /// The arena: a line for each value in it, by where it lies.
@@ -124,15 +194,18 @@ impl Plan {
             Place::Register(register) => format!("r{register}"),
             Place::Memory(position) => memory(position),
             Place::Element(position) => format!("{}[0]", memory(position)),
-            Place::Number(position) => {
-                let number = program.numbers[position];
-                match number.dtype {
-                    DType::F32 => f32::from_ne_bytes(number.first()).to_string(),
-                    DType::F64 => f64::from_ne_bytes(number.bits).to_string(),
-                    DType::I64 => i64::from_ne_bytes(number.bits).to_string(),
-                    DType::Bool => (number.bits[0] != 0).to_string(),
-                }
-            }
+            Place::Number(position) => program.numbers[position].text(),
+        }
+    }
+}
+
+impl Number {
+    fn text(self) -> String {
+        match self.dtype {
+            DType::F32 => f32::from_ne_bytes(self.first()).to_string(),
+            DType::F64 => f64::from_ne_bytes(self.bits).to_string(),
+            DType::I64 => i64::from_ne_bytes(self.bits).to_string(),
+            DType::Bool => (self.bits[0] != 0).to_string(),
         }
     }
 }

@@ -1,15 +1,22 @@
 //! The check of plans can fail: plans of random graphs with gradients pass it, and each way to break one is found.
 
 use super::{
-    Banded, Extent, Function, Instruction, Kind, Place, Plan, Step, Storage, TileProgram, Work,
+    Banded, Extent, Function, Instruction, Kind, MachineModel, Place, Plan, Settings, Source, Step, Storage,
+    TileProgram, Work,
     check::{Clash, check},
-    instruction::Memory,
+    ir::Memory,
 };
 use crate::{
     check::random_graph,
     graph::{Bindings, Expr, Graph, NodeId},
     ops,
 };
+
+fn plan_of(graph: &Graph, leaves: &[Option<NodeId>], results: &[NodeId]) -> Plan {
+    let bindings = Bindings::new();
+    let settings = Settings { model: MachineModel::DEFAULT, memory_budget: None };
+    Plan::new(Source { graph, leaves, results, bindings: &bindings }, &settings).expect("all sizes are known")
+}
 
 /// The plan of a random graph with its gradients.
 fn plan(seed: u64) -> Plan {
@@ -19,7 +26,7 @@ fn plan(seed: u64) -> Plan {
     let loss = g.expr(random.result);
     let results: Vec<NodeId> = g.gradients(loss, &inputs).into_iter().chain([loss]).map(|result| result.id()).collect();
     let leaves: Vec<Option<NodeId>> = random.inputs.iter().copied().map(Some).collect();
-    Plan::new(g, &leaves, &results, &Bindings::new(), None).expect("all sizes are known")
+    plan_of(g, &leaves, &results)
 }
 
 /// A plan of products that are computed band by band, one of them read by a later step too.
@@ -28,8 +35,7 @@ fn banded_plan() -> Plan {
     let (x, w) = (g.input_of::<f64>("x", (800, 96)), g.input_of::<f64>("w", (96, 96)));
     let product = x.dot(w).tanh().dot(w);
     let results = [product.tanh().dot(w).relu().dot(w), product.square().dot(w)].map(|result| result.id());
-    let plan =
-        Plan::new(&g, &[Some(x.id()), Some(w.id())], &results, &Bindings::new(), None).expect("all sizes are known");
+    let plan = plan_of(&g, &[Some(x.id()), Some(w.id())], &results);
     let is_banded = |step: &&Step| matches!(&step.work, Work::Tile(program) if program.product.is_some());
     assert_eq!(plan.steps.iter().filter(is_banded).count(), 3, "{plan}");
     plan
@@ -296,7 +302,7 @@ fn a_value_that_is_written_over_what_is_still_to_be_read_is_found() {
     let g = Graph::new();
     let x = g.input_of::<f64>("x", (64, 64));
     let results = [x.cumulative_sum(0).tanh().cumulative_sum(0).id()];
-    let mut plan = Plan::new(&g, &[Some(x.id())], &results, &Bindings::new(), None).expect("all sizes are known");
+    let mut plan = plan_of(&g, &[Some(x.id())], &results);
     let step = plan.steps.iter().position(|step| matches!(step.work, Work::Tile(_))).expect("tanh is fused");
     let Work::Tile(own) = &plan.steps[step].work else { unreachable!() };
     let own = own.clone();

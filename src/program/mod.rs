@@ -11,6 +11,7 @@ mod outputs;
 mod profile;
 mod recycle;
 mod runner;
+mod show;
 mod training;
 
 use std::{fmt, sync::Arc};
@@ -21,6 +22,7 @@ pub use error::{CompileError, Role, RunError};
 pub use outputs::Outputs;
 pub use profile::{Profile, StepProfile};
 pub(crate) use runner::Runner;
+pub use show::Pass;
 pub use training::{TrainingOutput, TrainingStep};
 
 use crate::{
@@ -57,6 +59,9 @@ pub(crate) trait Engine: Send + fmt::Debug {
         results: &mut [ValueViewMut<'_>],
         n_runs: usize,
     ) -> Result<Profile, RunError>;
+
+    /// What each pass of planning leaves for these sizes.
+    fn passes(&self, bindings: &Bindings) -> Result<Vec<Pass>, RunError>;
 
     /// What it does for these sizes, as text for people.
     fn show(&mut self, bindings: &Bindings) -> Result<String, RunError>;
@@ -310,5 +315,29 @@ impl Program {
     /// ```
     pub fn show<'n>(&mut self, sizes: impl IntoIterator<Item = (&'n str, i64)>) -> Result<String, RunError> {
         self.runner.show(sizes)
+    }
+
+    /// What each pass of planning leaves for these values of the symbols (those of the last call where none is given): its
+    /// name and the network, clusters or steps after it, as text. A reference program has none.
+    ///
+    /// # Errors
+    /// [`RunError`] if a symbol has no value, or if there is no plan for these sizes.
+    ///
+    /// # Complexity
+    /// One planning, whether these sizes were met before or not.
+    ///
+    /// # Example
+    /// ```
+    /// use pullback::Graph;
+    /// let g = Graph::new();
+    /// let x = g.input("x", ("batch", 8));
+    /// let program = g.compile([("y", x.softmax(-1))])?;
+    /// let passes = program.passes([("batch", 32)])?;
+    /// let clusters = passes.iter().find(|pass| pass.name == "clusters").expect("a pass");
+    /// assert!(clusters.text.starts_with("cluster 0 over 32 × 8"), "{}", clusters.text);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn passes<'n>(&self, sizes: impl IntoIterator<Item = (&'n str, i64)>) -> Result<Vec<Pass>, RunError> {
+        self.runner.passes(sizes)
     }
 }

@@ -1,7 +1,7 @@
 //! One call of a program: what programs and training steps share. In: a signature, an engine, and the arrays of a call.
 //! Out: results written. It keeps the memory of a call for the next one.
 
-use super::{Attached, Declaration, Engine, Profile, Role, RunError, Signature, bind::Binder, recycle::recycled};
+use super::{Attached, Declaration, Engine, Pass, Profile, Role, RunError, Signature, bind::Binder, recycle::recycled};
 use crate::{
     graph::{Bindings, Value, ValueView, ValueViewMut},
     memory, names,
@@ -125,6 +125,17 @@ impl Runner {
 
     /// What the engine does for these sizes, and for those of the last call where none is given.
     pub(super) fn show<'n>(&mut self, sizes: impl IntoIterator<Item = (&'n str, i64)>) -> Result<String, RunError> {
+        let bindings = self.bindings(sizes)?;
+        self.engine.show(&bindings)
+    }
+
+    /// What each pass of planning leaves for these sizes, and for those of the last call where none is given.
+    pub(super) fn passes<'n>(&self, sizes: impl IntoIterator<Item = (&'n str, i64)>) -> Result<Vec<Pass>, RunError> {
+        self.engine.passes(&self.bindings(sizes)?)
+    }
+
+    /// A number for each symbol.
+    fn bindings<'n>(&self, sizes: impl IntoIterator<Item = (&'n str, i64)>) -> Result<Bindings, RunError> {
         let mut bindings = self.binder.bindings.clone();
         for (symbol, size) in sizes {
             if !self.signature.symbols.iter().any(|known| **known == *symbol) {
@@ -135,7 +146,7 @@ impl Runner {
         }
         match self.signature.symbols.iter().find(|symbol| !bindings.contains_key(*symbol)) {
             Some(symbol) => Err(self.signature.unbound(symbol)),
-            None => self.engine.show(&bindings),
+            None => Ok(bindings),
         }
     }
 }

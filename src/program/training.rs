@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{Outputs, Profile, RunError, Runner};
+use super::{Outputs, Pass, Profile, RunError, Runner};
 use crate::{
     graph::{DType, Value, ValueView, ValueViewMut},
     parameters::{Gradients, Layout, Parameters},
@@ -127,6 +127,14 @@ impl TrainingStep {
     /// [`RunError`] if a symbol has no value, or if there is no plan for these sizes.
     pub fn show<'n>(&mut self, sizes: impl IntoIterator<Item = (&'n str, i64)>) -> Result<String, RunError> {
         self.runner.show(sizes)
+    }
+
+    /// What each pass of planning leaves, as text; see [`Program::passes`](super::Program::passes).
+    ///
+    /// # Errors
+    /// [`RunError`] if a symbol has no value, or if there is no plan for these sizes.
+    pub fn passes<'n>(&self, sizes: impl IntoIterator<Item = (&'n str, i64)>) -> Result<Vec<Pass>, RunError> {
+        self.runner.passes(sizes)
     }
 
     fn zero_gradients(&self, parameters: &Parameters) -> Result<Gradients, RunError> {

@@ -12,7 +12,7 @@ use crate::{
     graph::{Bindings, Graph, NodeId, Op, Site, Type, Value, ValueView, ValueViewMut},
     memory,
     ops::{self, Evaluation, Fault, Real},
-    program::{AttachedEngine, Engine, Profile, RunError, StepProfile},
+    program::{AttachedEngine, Engine, Pass, Profile, RunError, StepProfile},
 };
 
 /// An op-by-op evaluator of part of a graph.
@@ -216,6 +216,11 @@ impl Engine for Evaluator {
         let Some(last) = self.steps.last() else { return Ok(Profile { steps: Vec::new() }) };
         let description = format!("{} operations, one after another", self.steps.len());
         Ok(Profile { steps: vec![StepProfile { description, site: last.site, time, flops: 0, bytes: 0 }] })
+    }
+
+    /// It plans nothing.
+    fn passes(&self, _: &Bindings) -> Result<Vec<Pass>, RunError> {
+        Ok(Vec::new())
     }
 
     fn show(&mut self, _: &Bindings) -> Result<String, RunError> {

@@ -7,9 +7,9 @@ use super::{
 };
 use crate::{
     graph::{Bindings, Graph, NodeId, Value, ValueView, ValueViewMut},
-    plan::{Origin, Plan, PlanError},
+    plan::{Origin, Plan, PlanError, Settings, Source},
     pool::MOST_THREADS,
-    program::{AttachedEngine, Engine, Profile, RunError, StepProfile},
+    program::{AttachedEngine, Engine, Pass, Profile, RunError, StepProfile},
 };
 
 /// Tapes that are kept; the one that was not used for longest goes first.
@@ -26,7 +26,7 @@ pub(crate) struct Machine {
     make_checker: MakeChecker,
     checker: Option<Box<dyn Engine>>,
     n_threads: usize,
-    memory_budget: Option<usize>,
+    settings: Settings,
     /// The last used first.
     tapes: Vec<(Bindings, Tape)>,
 }
@@ -40,21 +40,21 @@ pub(crate) struct Part {
     pub(crate) results: Vec<NodeId>,
 }
 
+impl Part {
+    fn source<'p>(&'p self, bindings: &'p Bindings) -> Source<'p> {
+        Source { graph: &self.graph, leaves: &self.leaves, results: &self.results, bindings }
+    }
+}
+
 impl Machine {
-    /// Plans `part` and runs it on at most so many threads, in about so many bytes.
-    pub(crate) fn new(
-        part: Part,
-        n_threads: usize,
-        memory_budget: Option<usize>,
-        make_checker: MakeChecker,
-    ) -> Machine {
+    /// Plans `part` and runs it on at most so many threads.
+    pub(crate) fn new(part: Part, n_threads: usize, settings: Settings, make_checker: MakeChecker) -> Machine {
         let n_threads = n_threads.clamp(1, MOST_THREADS);
-        Machine { part, make_checker, checker: None, n_threads, memory_budget, tapes: Vec::new() }
+        Machine { part, make_checker, checker: None, n_threads, settings, tapes: Vec::new() }
     }
 
     fn plan(&self, bindings: &Bindings) -> Result<Plan, RunError> {
-        let Part { graph, leaves, results } = &self.part;
-        Plan::new(graph, leaves, results, bindings, self.memory_budget).map_err(RunError::from)
+        Plan::new(self.part.source(bindings), &self.settings).map_err(RunError::from)
     }
 
     fn tape(&mut self, bindings: &Bindings) -> Result<&mut Tape, RunError> {
@@ -126,6 +126,11 @@ impl Engine for Machine {
             bytes: step.bytes,
         });
         Ok(Profile { steps: steps.collect() })
+    }
+
+    fn passes(&self, bindings: &Bindings) -> Result<Vec<Pass>, RunError> {
+        let passes = Plan::passes(self.part.source(bindings), &self.settings)?;
+        Ok(passes.into_iter().map(|(name, text)| Pass { name, text }).collect())
     }
 
     fn show(&mut self, bindings: &Bindings) -> Result<String, RunError> {

@@ -14,8 +14,12 @@ mod plain_step;
 mod product;
 mod scalar;
 mod tape;
+#[cfg(test)]
+mod tests;
 mod tile;
 mod vector;
 
+#[cfg(test)]
+use machine::MakeChecker;
 pub(crate) use machine::{Machine, Part};
 pub use vector::error_table;

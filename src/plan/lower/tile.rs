@@ -5,144 +5,34 @@ use std::collections::HashMap;
 
 use smallvec::SmallVec;
 
-use super::{
-    access::{Access, Relation, count},
-    cluster::{Cluster, Domain, is_terminal},
-    epilogue::Banded,
-    function::Function,
-    instruction::{Action, Extent, Instruction, Memory, Padding, Place, Read, Width, Write},
-    network::{Kind, Network, Number, Operand},
-    registers,
+use super::registers;
+use crate::{
+    graph::DType,
+    plan::{
+        ir::{
+            Access, Action, Cluster, Domain, Extent, Function, Instruction, Kind, Memory, Network, Number, Operand,
+            Padding, Place, Read, Relation, TileProgram, Write, count, is_terminal,
+        },
+        model::MachineModel,
+    },
 };
-use crate::graph::{DType, Reduction};
 
-/// Bytes that all registers of a program take together, about: they are to lie in the first-level cache.
-const REGISTERS_BYTES: usize = 48 * 1024;
-
-/// Bytes of a register at least and at most, unless one row needs more: shorter ones cost calls, longer ones gain nothing.
-const REGISTER_BYTES: [usize; 2] = [4096, 16384];
-
-/// Bytes of the rows of a matrix that are read twice in one tile: the second time from the second-level cache.
-const MATRIX_BYTES: usize = 256 * 1024;
-
-/// Operations of a product of matrices in the time of an addition of two arrays' elements.
-const FLOPS_OF_ADDITION: usize = 8;
-
-/// Additions that a task is worth.
-const TASK_WEIGHT: usize = 1 << 16;
-
-/// Tasks that a step is cut into at most.
-const MOST_TASKS: usize = 32;
-
-/// A fused step: every instruction goes through all elements, tile by tile.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct TileProgram {
-    pub(crate) rows: usize,
-    pub(crate) columns: usize,
-    pub(crate) instructions: Vec<Instruction>,
-    /// Those at the start that give the same for every tile of a task.
-    pub(crate) n_invariant: usize,
-    /// Memory that is read or written: the vertex that holds it, and the first element.
-    pub(crate) memory: Vec<Memory>,
-    pub(crate) numbers: Vec<Number>,
-    pub(crate) n_registers: usize,
-    pub(crate) register_bytes: usize,
-    /// Rows and columns of a tile; fewer columns than a row has only where nothing holds a row.
-    pub(crate) tile: [usize; 2],
-    pub(crate) n_tasks: usize,
-    /// A product of matrices that is computed before, some rows at a time.
-    pub(crate) product: Option<Banded>,
-}
-
-impl TileProgram {
-    /// The program of a fused cluster; `is_stored` tells whose values others read.
-    pub(crate) fn new(network: &Network, cluster: &Cluster, is_stored: &dyn Fn(usize) -> bool) -> TileProgram {
-        let domain = cluster.domain.expect("invariant: a fused cluster has a domain");
-        let mut builder = Builder::new(network, cluster, domain);
-        cluster.members.iter().for_each(|member| builder.member(*member, is_stored(*member)));
-        builder.finish()
-    }
-
-    /// Tiles along rows and along columns.
-    pub(crate) fn n_tiles(&self) -> [usize; 2] {
-        // Rows without elements have values of rows all the same.
-        [self.rows.div_ceil(self.tile[0]), self.columns.div_ceil(self.tile[1]).max(1)]
-    }
-
-    /// Whether rows are cut, so that a reduction along rows goes on from tile to tile.
-    pub(crate) fn cuts_rows(&self) -> bool {
-        self.tile[1] < self.columns
-    }
-
-    /// Whether tasks take whole bands of rows, because a reduction goes on along rows that are cut.
-    pub(crate) fn goes_by_bands(&self) -> bool {
-        let reduces = |instruction: &Instruction| instruction.action.facts().writes == Write::Rows;
-        self.cuts_rows() && self.instructions.iter().any(reduces)
-    }
-
-    /// How many tiles belong together: those of a band of rows, or one.
-    pub(crate) fn tiles_of_unit(&self) -> usize {
-        match &self.product {
-            Some(product) => product.tiles,
-            None if self.goes_by_bands() => self.n_tiles()[1],
-            None => 1,
-        }
-    }
-
-    /// What tasks are made of.
-    pub(crate) fn n_units(&self) -> usize {
-        let [down, across] = self.n_tiles();
-        (down * across).div_ceil(self.tiles_of_unit())
-    }
-
-    /// The vertices that it computes.
-    pub(crate) fn computed(&self) -> impl Iterator<Item = usize> {
-        let product = self.product.iter().map(|product| product.vertex);
-        self.instructions.iter().map(|instruction| instruction.vertex).chain(product)
-    }
-
-    /// The reductions that every task does for itself, and that are put together at the end.
-    pub(crate) fn accumulators(&self) -> Vec<Accumulated<'_>> {
-        let mut offset = 0;
-        let mut accumulators = Vec::new();
-        for instruction in &self.instructions {
-            let Write::Accumulator(kind, width) = instruction.action.facts().writes else { continue };
-            let width = match width {
-                Width::One => 1,
-                Width::Columns => self.columns,
-                Width::Elements(width) => width,
-            };
-            accumulators.push(Accumulated { instruction, kind, width, offset });
-            offset += (width * instruction.dtype.size()).next_multiple_of(64);
-        }
-        accumulators
-    }
-
-    /// Bytes from the partial results of one task to those of the next.
-    pub(crate) fn partial_stride(&self) -> usize {
-        let last = self.accumulators().pop();
-        last.map_or(0, |last| last.offset + (last.width * last.instruction.dtype.size()).next_multiple_of(64))
-    }
-
-    /// Bytes of the partial results of all tasks but the first, which writes where the result goes.
-    pub(crate) fn partial_bytes(&self) -> usize {
-        self.partial_stride() * (self.n_tasks - 1)
-    }
-}
-
-/// A reduction with partial results.
-pub(crate) struct Accumulated<'p> {
-    pub(crate) instruction: &'p Instruction,
-    /// By what partial results are put together.
-    pub(crate) kind: Reduction,
-    /// Elements that it leaves.
-    pub(crate) width: usize,
-    /// First byte among the partial results of a task.
-    pub(crate) offset: usize,
+/// The program of a fused cluster; `is_stored` tells whose values others read.
+pub(in crate::plan) fn program(
+    network: &Network,
+    cluster: &Cluster,
+    is_stored: &dyn Fn(usize) -> bool,
+    model: &MachineModel,
+) -> TileProgram {
+    let domain = cluster.domain.expect("invariant: a fused cluster has a domain");
+    let mut builder = Builder::new(network, cluster, domain, model);
+    cluster.members.iter().for_each(|member| builder.member(*member, is_stored(*member)));
+    builder.finish()
 }
 
 struct Builder<'n> {
     network: &'n Network,
+    model: &'n MachineModel,
     domain: Domain,
     rows: usize,
     columns: usize,
@@ -157,16 +47,17 @@ struct Builder<'n> {
 }
 
 impl<'n> Builder<'n> {
-    fn new(network: &'n Network, cluster: &Cluster, domain: Domain) -> Builder<'n> {
+    fn new(network: &'n Network, cluster: &Cluster, domain: Domain, model: &'n MachineModel) -> Builder<'n> {
         let (rows, columns) = match domain {
             Domain::Matrix { rows, columns } => (rows, columns),
             Domain::Line(n) => {
-                let columns = period(network, cluster, n).unwrap_or(n);
+                let columns = period(network, cluster, n, model).unwrap_or(n);
                 (n.checked_div(columns).unwrap_or(1), columns)
             }
         };
         Builder {
             network,
+            model,
             domain,
             rows,
             columns,
@@ -378,8 +269,8 @@ impl<'n> Builder<'n> {
         let widest = widest.chain(self.instructions.iter().map(|instruction| instruction.dtype.size())).max();
         let widest = widest.unwrap_or(1);
         let holds_rows = self.holds_rows();
-        let [least, most] = REGISTER_BYTES;
-        let bytes = (REGISTERS_BYTES / (n_registers + 1) / 1024 * 1024).clamp(least, most);
+        let [least, most] = self.model.register_bytes;
+        let bytes = (self.model.first_level_bytes / (n_registers + 1) / 1024 * 1024).clamp(least, most);
         let budget = (bytes / widest).max(1).min(block);
         let tile = if holds_rows || self.columns <= budget {
             let rows = (budget / self.columns.max(1)).clamp(1, self.rows.max(1));
@@ -404,7 +295,7 @@ impl<'n> Builder<'n> {
             n_tasks: 1,
             product: None,
         };
-        program.n_tasks = program.count_tasks();
+        program.n_tasks = program.count_tasks(self.model);
         program
     }
 
@@ -421,7 +312,7 @@ impl<'n> Builder<'n> {
     fn block(&self) -> usize {
         let block = |instruction: &Instruction| {
             let row_bytes = instruction.action.facts().matrix_columns? * instruction.dtype.size();
-            Some((MATRIX_BYTES / row_bytes).next_multiple_of(8))
+            Some((self.model.resident_bytes / row_bytes.max(1)).next_multiple_of(8))
         };
         self.instructions.iter().filter_map(block).min().unwrap_or(usize::MAX)
     }
@@ -436,7 +327,7 @@ impl<'n> Builder<'n> {
                 && repeats_by_row(access, rows, columns)
                 && instruction.output.is_register()
         };
-        let is_cut = (columns * 8 > REGISTER_BYTES[0] || columns > block) && !self.holds_rows();
+        let is_cut = (columns * 8 > self.model.register_bytes[0] || columns > block) && !self.holds_rows();
         if is_cut {
             return 0;
         }
@@ -469,7 +360,7 @@ fn repeats_by_row(access: &Access, rows: usize, columns: usize) -> bool {
 }
 
 /// The period of the operands that repeat along a line, as a bias does along the rows of a batch.
-fn period(network: &Network, cluster: &Cluster, n: usize) -> Option<usize> {
+fn period(network: &Network, cluster: &Cluster, n: usize, model: &MachineModel) -> Option<usize> {
     let is_product = |member: &usize| matches!(network.vertices[*member].kind, Kind::DotRows(_) | Kind::DotColumns(_));
     if cluster.members.iter().any(is_product) {
         return None;
@@ -479,27 +370,8 @@ fn period(network: &Network, cluster: &Cluster, n: usize) -> Option<usize> {
         let collapsed = operand.access.collapsed();
         let (first, rest) = collapsed.axes.split_first()?;
         let inner: usize = rest.iter().map(|axis| axis.size).product();
-        (first.stride == 0 && inner > 1 && inner * first.size == n && inner * 8 <= 2 * REGISTER_BYTES[0])
+        (first.stride == 0 && inner > 1 && inner * first.size == n && inner * 8 <= 2 * model.register_bytes[0])
             .then_some(inner)
     };
     operands.filter_map(repeats).max()
-}
-
-impl TileProgram {
-    /// Tasks by the work there is; one where a row that is cut must not be torn apart.
-    pub(super) fn count_tasks(&self) -> usize {
-        let weight = |instruction: &Instruction| {
-            let each = instruction.action.facts().cost;
-            match instruction.extent {
-                Extent::Full => each * self.rows * self.columns,
-                Extent::Row => each * self.rows,
-            }
-        };
-        let product = self.product.as_ref().map_or(0, |product| product.flops() / FLOPS_OF_ADDITION);
-        let work = self.instructions.iter().map(weight).sum::<usize>() + product;
-        // Partial results are to be few beside what they are made of.
-        let partials: usize = self.accumulators().iter().map(|accumulator| accumulator.width).sum();
-        let most = (self.rows * self.columns / (4 * partials.max(1))).clamp(1, MOST_TASKS);
-        (work / TASK_WEIGHT).clamp(1, most).min(self.n_units().max(1))
-    }
 }

@@ -2,17 +2,10 @@
 //! the one whose memory it takes over. A fused step may write over an array that nobody reads after it, if it reads that
 //! array element by element only: the elements of a tile are then written last, from a register.
 
-use super::{
-    Step, Storage, Work,
-    access::count,
-    epilogue::Banded,
-    instruction::{Action, Extent, Instruction, Place},
-    network::Network,
-    tile::TileProgram,
+use crate::plan::{
+    ir::{Action, Banded, Extent, Instruction, Network, Place, Step, Storage, TileProgram, Work, count},
+    model::MachineModel,
 };
-
-/// Arrays of fewer bytes are not worth the copy from a register.
-const LEAST_BYTES: usize = 16 * 1024;
 
 /// For each vertex the one whose memory it takes over; steps are changed to write such values last.
 pub(super) fn find(
@@ -20,6 +13,7 @@ pub(super) fn find(
     steps: &mut [Step],
     places: &[Storage],
     last_read: &[usize],
+    model: &MachineModel,
 ) -> Vec<Option<usize>> {
     let mut taken_from = vec![None; network.vertices.len()];
     for (position, step) in steps.iter_mut().enumerate() {
@@ -31,7 +25,7 @@ pub(super) fn find(
         let mut old: Vec<usize> = step.reads.iter().copied().filter(|vertex| is_free(*vertex)).collect();
         for new in &step.writes {
             let of = &network.vertices[*new];
-            if places[*new] != Storage::Nowhere || of.bytes() < LEAST_BYTES {
+            if places[*new] != Storage::Nowhere || of.bytes() < model.cheap_bytes {
                 continue;
             }
             let fits = |vertex: &usize| {
@@ -50,7 +44,7 @@ pub(super) fn find(
 
 impl TileProgram {
     /// Whether element i of a vertex's memory is read by element i of instructions alone.
-    pub(super) fn reads_by_element(&self, vertex: usize) -> bool {
+    pub(in crate::plan) fn reads_by_element(&self, vertex: usize) -> bool {
         let is_of = |place: &Place| match place {
             Place::Memory(memory) | Place::Element(memory) => self.memory[*memory].vertex == vertex,
             Place::Register(_) | Place::Number(_) => false,

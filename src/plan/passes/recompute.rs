@@ -8,23 +8,20 @@
 
 use smallvec::SmallVec;
 
-use super::{
-    access::{Relation, count},
-    cluster::Clusters,
-    function::Function,
-    network::{Kind, Network, Operand},
+use crate::{
+    graph::DType,
+    plan::{
+        ir::{Clusters, Function, Kind, Network, Operand, Relation, count},
+        model::MachineModel,
+    },
 };
-use crate::graph::DType;
 
 /// Operations that one value is worth, if it is to be cheap, and if memory is what counts.
 const MOST_COPIES: [usize; 2] = [4, 24];
 
-/// Arrays of fewer bytes are kept: reading them costs nothing.
-const LEAST_BYTES: usize = 16 * 1024;
-
 /// The dearest functions that are computed again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Dearest {
+pub(in crate::plan) enum Dearest {
     /// Those that take less than reading their result from beyond the first cache.
     Cheap,
     /// All that are elementwise.
@@ -32,10 +29,15 @@ pub(super) enum Dearest {
 }
 
 /// Copies vertices into the clusters that read them, where that saves keeping them.
-pub(super) fn recompute(network: &mut Network, clusters: &mut Clusters, dearest: Dearest) {
+pub(in crate::plan) fn recompute(
+    network: &mut Network,
+    clusters: &mut Clusters,
+    dearest: Dearest,
+    model: &MachineModel,
+) {
     let readers = Readers::new(network, clusters);
     let is_kept = |network: &Network, vertex: usize| {
-        let is_short = network.vertices[vertex].bytes() < LEAST_BYTES;
+        let is_short = network.vertices[vertex].bytes() < model.cheap_bytes;
         is_short || !dearest.has(network, vertex) || network.results.contains(&vertex)
     };
     for vertex in 0..network.vertices.len() {
@@ -45,7 +47,7 @@ pub(super) fn recompute(network: &mut Network, clusters: &mut Clusters, dearest:
         let outside = readers.outside(vertex);
         let recipe = Recipe::of(network, clusters, vertex, dearest);
         let saves =
-            !outside.is_empty() && outside.iter().all(|reader| reader.saves(network, clusters, vertex, &recipe));
+            !outside.is_empty() && outside.iter().all(|reader| reader.saves(network, clusters, vertex, &recipe, model));
         if saves {
             outside.iter().for_each(|reader| reader.insert(network, clusters, vertex, &recipe));
         }
@@ -163,7 +165,14 @@ impl Readers {
 impl Reader {
     /// Whether the reader can compute the value element by element from no more arrays than it reads now: one array in
     /// place of the value, and any that it reads already or that are small.
-    fn saves(&self, network: &Network, clusters: &Clusters, vertex: usize, recipe: &Recipe) -> bool {
+    fn saves(
+        &self,
+        network: &Network,
+        clusters: &Clusters,
+        vertex: usize,
+        recipe: &Recipe,
+        model: &MachineModel,
+    ) -> bool {
         let n_elements = count(&network.vertices[vertex].sizes);
         let is_elementwise = self.edges.iter().all(|(user, position)| {
             let reader = &network.vertices[*user];
@@ -178,8 +187,9 @@ impl Reader {
         };
         let own = clusters.of[vertex];
         let is_kept = |read: usize| !recipe.dearest.has(network, read) || clusters.of[read] != own || reads(read);
-        let is_new =
-            |operand: &&Operand| network.vertices[operand.vertex].bytes() >= LEAST_BYTES && !reads(operand.vertex);
+        let is_new = |operand: &&Operand| {
+            network.vertices[operand.vertex].bytes() >= model.cheap_bytes && !reads(operand.vertex)
+        };
         is_elementwise
             && has_room
             && clusters.clusters[self.cluster].domain.is_some()

@@ -9,66 +9,24 @@
 
 use smallvec::SmallVec;
 
-use super::{
-    access::{Relation, count},
-    network::{Along, Kind, Network, Reduce, Vertex},
+use crate::plan::{
+    ir::{Cluster, Clusters, Domain, Kind, Network, Reduce, Relation, Vertex, count, is_terminal},
+    model::MachineModel,
 };
 
 /// Clusters of more vertices than this gain nothing and need many registers.
-pub(super) const MOST_MEMBERS: usize = 96;
+pub(in crate::plan) const MOST_MEMBERS: usize = 96;
 
-/// A row of more elements than this is not held between a reduction and its reader: registers are as wide as the widest
-/// dtype of a program, and several are to lie in the second-level cache.
-pub(super) const LONGEST_ROW: usize = 8192;
-
-/// What a step computes.
-#[derive(Debug)]
-pub(crate) struct Cluster {
-    /// Positions of vertices, operands before their users.
-    pub(crate) members: Vec<usize>,
-    /// The elements that it goes through; none for a single primitive.
-    pub(crate) domain: Option<Domain>,
-}
-
-/// The elements that fused steps go through: a matrix, whose columns count once shapes do not matter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Domain {
-    /// So many elements in a line.
-    Line(usize),
-    /// Rows of so many elements; a member has one element for each element, or one for each row.
-    Matrix {
-        /// How many rows.
-        rows: usize,
-        /// Elements of a row.
-        columns: usize,
-    },
-}
-
-/// The clusters of a network.
-#[derive(Debug)]
-pub(crate) struct Clusters {
-    pub(crate) clusters: Vec<Cluster>,
-    /// The cluster of each vertex; none for what needs no computing.
-    pub(crate) of: Vec<Option<usize>>,
-}
-
-/// Whether a reduction leaves what the other members of its cluster cannot read: one number, or one for each column.
-pub(crate) fn is_terminal(reduce: &Reduce) -> bool {
-    reduce.along == Along::Columns || reduce.rows == 1
-}
-
-impl Clusters {
-    /// The clusters of `network`.
-    ///
-    /// # Complexity
-    /// Linear in the number of edges, but for merging lists of members.
-    pub(crate) fn new(network: &Network) -> Clusters {
-        let mut sweep = Sweep::new(network);
-        for vertex in (0..network.vertices.len()).rev() {
-            sweep.place(vertex);
-        }
-        sweep.finish()
+/// The clusters of `network`.
+///
+/// # Complexity
+/// Linear in the number of edges, but for merging lists of members.
+pub(in crate::plan) fn find(network: &Network, model: &MachineModel) -> Clusters {
+    let mut sweep = Sweep::new(network, model.longest_row);
+    for vertex in (0..network.vertices.len()).rev() {
+        sweep.place(vertex);
     }
+    sweep.finish()
 }
 
 /// A vertex that is to be placed: the domain that it has by itself, and its users with the positions of the operands.
@@ -93,6 +51,8 @@ struct Growing {
 
 struct Sweep<'n> {
     network: &'n Network,
+    /// A row of more elements is not held between a reduction and its reader.
+    longest_row: usize,
     clusters: Vec<Growing>,
     of: Vec<Option<usize>>,
     /// For each vertex the users with the position of the operand, one after another; `starts` delimits them.
@@ -101,7 +61,7 @@ struct Sweep<'n> {
 }
 
 impl<'n> Sweep<'n> {
-    fn new(network: &'n Network) -> Sweep<'n> {
+    fn new(network: &'n Network, longest_row: usize) -> Sweep<'n> {
         let n_vertices = network.vertices.len();
         let mut starts = vec![0; n_vertices + 1];
         let edges = || {
@@ -120,7 +80,7 @@ impl<'n> Sweep<'n> {
             users[next[vertex]] = (user, position);
             next[vertex] += 1;
         }
-        Sweep { network, clusters: Vec::new(), of: vec![None; n_vertices], users, starts }
+        Sweep { network, longest_row, clusters: Vec::new(), of: vec![None; n_vertices], users, starts }
     }
 
     fn cluster_of(&mut self, vertex: usize) -> Option<usize> {
@@ -232,7 +192,7 @@ impl<'n> Sweep<'n> {
         match (own, domain) {
             // A reduction along rows brings the domain of what it reads.
             (Domain::Matrix { rows, columns }, _) => {
-                let is_held = (2..=LONGEST_ROW).contains(&columns);
+                let is_held = (2..=self.longest_row).contains(&columns);
                 let matrix = Domain::Matrix { rows, columns };
                 let becomes = match domain {
                     Domain::Line(n) if n == rows => Some(matrix),
@@ -266,7 +226,7 @@ impl<'n> Sweep<'n> {
             }
             (Relation::Same, _) => Some(domain),
             (Relation::Expanded { columns }, Kind::Map(_)) => {
-                (columns <= LONGEST_ROW && n_elements > 1).then_some(Domain::Matrix { rows: n_elements, columns })
+                (columns <= self.longest_row && n_elements > 1).then_some(Domain::Matrix { rows: n_elements, columns })
             }
             _ => None,
         }
@@ -306,19 +266,5 @@ impl<'n> Sweep<'n> {
         let of =
             (0..self.of.len()).map(|vertex| self.cluster_of(vertex).and_then(|cluster| renamed[cluster])).collect();
         Clusters { clusters, of }
-    }
-}
-
-impl Domain {
-    /// The domain that both are.
-    fn unified(self, other: Domain) -> Option<Domain> {
-        match (self, other) {
-            (Domain::Line(n), Domain::Line(m)) => (n == m).then_some(self),
-            (Domain::Matrix { .. }, Domain::Matrix { .. }) => (self == other).then_some(self),
-            (Domain::Line(n), matrix @ Domain::Matrix { rows, columns })
-            | (matrix @ Domain::Matrix { rows, columns }, Domain::Line(n)) => {
-                (n == rows * columns || n == rows).then_some(matrix)
-            }
-        }
     }
 }

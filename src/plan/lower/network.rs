@@ -3,218 +3,53 @@
 
 use std::sync::Arc;
 
+use super::contraction::{Groups, Side};
 use smallvec::SmallVec;
 
-use super::{
-    access::{Access, Sizes, count},
-    function::Function,
-    matrix_vector::{self, MatrixVector},
-    product::{Contraction, Groups, Side},
-    superinstruction,
-};
 use crate::{
-    graph::{Bindings, Constant, DType, Dim, Graph, Literal, NodeId, Op, Reduction, Site, Type, Value},
+    graph::{Bindings, Constant, DType, Dim, Literal, Op, Reduction, Type, Value},
     ops::{self, Evaluation, Fault},
+    plan::{
+        Source,
+        ir::{
+            Along, Function, Kind, Network, Number, Operand, Origin, PlanError, Reduce, Sizes, Vertex, Window, count,
+        },
+    },
 };
 
-/// Everything that a plan is made of: vertices, operands before their users, and what the program gives.
-#[derive(Debug)]
-pub(crate) struct Network {
-    pub(crate) vertices: Vec<Vertex>,
-    /// The vertex that gives each result: each computes it, in row-major order, and for this result alone.
-    pub(crate) results: Vec<usize>,
-}
-
-/// One operation that computes or holds an array, in row-major order without gaps.
-#[derive(Debug, Clone)]
-pub(crate) struct Vertex {
-    pub(crate) kind: Kind,
-    pub(crate) dtype: DType,
-    pub(crate) sizes: Sizes,
-    pub(crate) operands: SmallVec<[Operand; 3]>,
-    pub(crate) origin: Origin,
-}
-
-/// Which node of the graph something came from.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Origin {
-    pub(crate) operation: &'static str,
-    /// The operation as the user called it.
-    pub(crate) call: &'static str,
-    pub(crate) node: usize,
-    pub(crate) site: Site,
-}
-
-/// An array that is read, and how.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Operand {
-    /// Position of the vertex that holds it.
-    pub(crate) vertex: usize,
-    pub(crate) access: Access,
-}
-
-/// What a vertex is.
-#[derive(Debug, Clone)]
-pub(crate) enum Kind {
-    /// An input or parameter, by its position among them.
-    Leaf(usize),
-    /// An array known beforehand, its elements in row-major order in memory.
-    Constant(Arc<Value>),
-    /// One number repeated.
-    Splat(Number),
-    /// An elementwise function.
-    Map(Function),
-    /// The elements of the operand in row-major order: a movement of data that strides cannot say.
-    Copy,
-    /// The operand at a place of an array of zeros.
-    Pad(Window),
-    /// A reduction of the operand, seen as a matrix.
-    Reduce(Reduce),
-    /// A sum of products.
-    Contraction(Contraction),
-    /// The products of the rows of a matrix with a vector, of which a fused step computes some at a time.
-    DotRows(MatrixVector),
-    /// The product of a vector with the columns of a matrix, to which a fused step adds some rows at a time.
-    DotColumns(MatrixVector),
-    /// Any other primitive, with operands in row-major order, but for those of a convolution, which may have any strides.
-    Primitive(Op),
-}
-
-/// One number, as the bits of its dtype.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Number {
-    pub(crate) dtype: DType,
-    pub(crate) bits: [u8; 8],
-}
-
-/// Where the operand of a padding begins, along each axis.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Window {
-    pub(crate) low: Sizes,
-}
-
-/// What is left of a matrix of `rows` and `columns`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Reduce {
-    pub(crate) kind: Reduction,
-    pub(crate) along: Along,
-    pub(crate) rows: usize,
-    pub(crate) columns: usize,
-}
-
-/// Which elements of a matrix make one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Along {
-    /// Those of a row.
-    Rows,
-    /// Those of a column.
-    Columns,
-}
-
-/// Why there is no plan for these sizes.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct PlanError {
-    pub(crate) origin: Origin,
-    pub(crate) fault: Fault,
-}
-
-impl Number {
-    /// `number` in `dtype`, as a constant of it would be.
-    pub(crate) fn new(dtype: DType, number: f64) -> Number {
-        let mut bits = [0; 8];
-        match dtype {
-            DType::F32 => bits[..4].copy_from_slice(&(number as f32).to_ne_bytes()),
-            DType::F64 => bits = number.to_ne_bytes(),
-            DType::I64 => bits = (number as i64).to_ne_bytes(),
-            DType::Bool => bits[0] = u8::from(number != 0.0),
-        }
-        Number { dtype, bits }
+/// The network of a source.
+pub(in crate::plan) fn network(source: Source<'_>) -> Result<Network, PlanError> {
+    let Source { graph, leaves, results, bindings } = source;
+    let ids = graph.ancestors(results);
+    let mut builder = Builder { vertices: Vec::with_capacity(ids.len()), bindings };
+    let mut leaf_of = vec![None; graph.len()];
+    for (position, leaf) in leaves.iter().enumerate() {
+        leaf.iter().for_each(|leaf| leaf_of[leaf.index()] = Some(position));
     }
-
-    /// The number as an array of no axes.
-    fn to_value(self) -> Value {
-        match self.dtype {
-            DType::F32 => Value::from(f32::from_ne_bytes(self.first())),
-            DType::F64 => Value::from(f64::from_ne_bytes(self.bits)),
-            DType::I64 => Value::from(i64::from_ne_bytes(self.bits)),
-            DType::Bool => Value::from(self.bits[0] != 0),
-        }
+    let mut operand_of: Vec<Option<Operand>> = vec![None; graph.len()];
+    for id in ids {
+        let operands: SmallVec<[Operand; 3]> = graph
+            .operands(id)
+            .iter()
+            .map(|id| operand_of[id.index()].clone().expect("invariant: operands come before their users"))
+            .collect();
+        let node = graph.node(id);
+        let origin = Origin { operation: node.op.name(), call: node.call, node: id.index(), site: node.site };
+        let shapes: SmallVec<[Sizes; 3]> = operands.iter().map(|operand| operand.access.sizes()).collect();
+        let shapes: SmallVec<[&[usize]; 3]> = shapes.iter().map(|sizes| &sizes[..]).collect();
+        let sizes = ops::expect_fit(&node.op, &shapes, bindings)
+            .and_then(|()| node.ty.shape.evaluate(bindings).map_err(Fault::Size))
+            .map_err(|fault| PlanError { origin, fault })?;
+        let at = At { sizes: sizes.into(), dtype: node.ty.dtype, origin };
+        let made = builder.lower(&node.op, leaf_of[id.index()], operands, at);
+        operand_of[id.index()] = Some(made.map_err(|fault| PlanError { origin, fault })?);
     }
-
-    /// The one element of an array.
-    fn from_value(value: &Value) -> Option<Number> {
-        let mut bits = [0; 8];
-        match value.dtype() {
-            DType::F32 => bits[..4].copy_from_slice(&value.scalar::<f32>()?.to_ne_bytes()),
-            DType::F64 => bits = value.scalar::<f64>()?.to_ne_bytes(),
-            DType::I64 => bits = value.scalar::<i64>()?.to_ne_bytes(),
-            DType::Bool => bits[0] = u8::from(value.scalar::<bool>()?),
-        }
-        Some(Number { dtype: value.dtype(), bits })
+    let mut computed = Vec::with_capacity(results.len());
+    for id in results {
+        let operand = operand_of[id.index()].clone().expect("invariant: results are ancestors");
+        computed.push(builder.own(operand, &computed));
     }
-
-    /// The first four bytes.
-    pub(super) fn first(self) -> [u8; 4] {
-        [self.bits[0], self.bits[1], self.bits[2], self.bits[3]]
-    }
-
-    /// An integer in `dtype`.
-    pub(crate) fn integer(dtype: DType, integer: i64) -> Number {
-        match dtype {
-            DType::I64 => Number { dtype, bits: integer.to_ne_bytes() },
-            _ => Number::new(dtype, integer as f64),
-        }
-    }
-}
-
-impl Operand {
-    fn whole(vertex: usize, sizes: &[usize]) -> Operand {
-        Operand { vertex, access: Access::contiguous(sizes) }
-    }
-}
-
-impl Network {
-    /// The part of `graph` that `results` need; `leaves` are fed, in this order.
-    pub(crate) fn new(
-        graph: &Graph,
-        leaves: &[Option<NodeId>],
-        results: &[NodeId],
-        bindings: &Bindings,
-    ) -> Result<Network, PlanError> {
-        let ids = graph.ancestors(results);
-        let mut builder = Builder { vertices: Vec::with_capacity(ids.len()), bindings };
-        let mut leaf_of = vec![None; graph.len()];
-        for (position, leaf) in leaves.iter().enumerate() {
-            leaf.iter().for_each(|leaf| leaf_of[leaf.index()] = Some(position));
-        }
-        let mut operand_of: Vec<Option<Operand>> = vec![None; graph.len()];
-        for id in ids {
-            let operands: SmallVec<[Operand; 3]> = graph
-                .operands(id)
-                .iter()
-                .map(|id| operand_of[id.index()].clone().expect("invariant: operands come before their users"))
-                .collect();
-            let node = graph.node(id);
-            let origin = Origin { operation: node.op.name(), call: node.call, node: id.index(), site: node.site };
-            let shapes: SmallVec<[Sizes; 3]> = operands.iter().map(|operand| operand.access.sizes()).collect();
-            let shapes: SmallVec<[&[usize]; 3]> = shapes.iter().map(|sizes| &sizes[..]).collect();
-            let sizes = ops::expect_fit(&node.op, &shapes, bindings)
-                .and_then(|()| node.ty.shape.evaluate(bindings).map_err(Fault::Size))
-                .map_err(|fault| PlanError { origin, fault })?;
-            let at = At { sizes: sizes.into(), dtype: node.ty.dtype, origin };
-            let made = builder.lower(&node.op, leaf_of[id.index()], operands, at);
-            operand_of[id.index()] = Some(made.map_err(|fault| PlanError { origin, fault })?);
-        }
-        let mut computed = Vec::with_capacity(results.len());
-        for id in results {
-            let operand = operand_of[id.index()].clone().expect("invariant: results are ancestors");
-            computed.push(builder.own(operand, &computed));
-        }
-        let mut network = Network { vertices: builder.vertices, results: computed };
-        superinstruction::introduce(&mut network);
-        matrix_vector::pair(&mut network);
-        Ok(network)
-    }
+    Ok(Network { vertices: builder.vertices, results: computed })
 }
 
 /// What is known of the node that is lowered.

@@ -2,66 +2,16 @@
 //! large product element by element computes the product itself, some rows at a time, and goes on with them while they lie
 //! in a second-level cache. If nobody else reads the product, it is never whole.
 
-use super::{
-    Network, Step, TileProgram, Work,
-    access::count,
-    instruction::{Instruction, Memory},
-    product::Contraction,
+use crate::plan::{
+    ir::{Banded, Contraction, Instruction, Keep, Memory, Network, Step, TileProgram, Work, count},
+    model::MachineModel,
 };
-
-/// Products of fewer bytes stay in a cache between two steps.
-const LEAST_BYTES: usize = 512 * 1024;
-
-/// Bytes of the rows that are computed at once.
-const BAND_BYTES: usize = 256 * 1024;
-
-/// Rows at once: fewer do not pay for packing the other factor anew, more gain nothing.
-const BAND_ROWS: [usize; 2] = [32, 256];
-
-/// Bands at least, so that threads have something to share.
-const LEAST_BANDS: usize = 8;
 
 /// A band is a multiple of so many rows where the sizes do not say otherwise.
 const GRANULE: usize = 8;
 
-/// A product of matrices whose rows the rest of a tile program goes on with, band by band.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Banded {
-    pub(crate) vertex: usize,
-    /// C is in row-major order, with all matrices of the batch as one.
-    pub(crate) contraction: Contraction,
-    /// Rows of a band; none reaches from one matrix of the batch into the next.
-    pub(crate) rows: usize,
-    /// Tiles of the program in a band.
-    pub(crate) tiles: usize,
-    /// Which memory of the program A, B and C are.
-    pub(crate) memory: [usize; 3],
-    pub(crate) keep: Keep,
-}
-
-/// What happens to the rows of a band once they were read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Keep {
-    /// Others read the product: it is stored as a whole.
-    Whole,
-    /// The next band takes their place.
-    Band,
-}
-
-impl Banded {
-    /// Rows of all matrices of the batch.
-    pub(crate) fn n_rows(&self) -> usize {
-        self.contraction.batch.iter().map(|batch| batch.size).product::<usize>() * self.contraction.m
-    }
-
-    /// Multiplications and additions.
-    pub(crate) fn flops(&self) -> usize {
-        2 * self.n_rows() * self.contraction.n * self.contraction.k
-    }
-}
-
 /// Puts each product that is fit for it into the first step that reads it.
-pub(super) fn fuse(network: &Network, steps: Vec<Step>) -> Vec<Step> {
+pub(in crate::plan) fn fuse(network: &Network, steps: Vec<Step>, model: &MachineModel) -> Vec<Step> {
     let mut first_reader = vec![usize::MAX; network.vertices.len()];
     let mut n_readers = vec![0; network.vertices.len()];
     for (position, step) in steps.iter().enumerate().rev() {
@@ -79,7 +29,7 @@ pub(super) fn fuse(network: &Network, steps: Vec<Step>) -> Vec<Step> {
         let (vertex, reader) = (*vertex, first_reader[*vertex]);
         let keep = if n_readers[vertex] == 1 { Keep::Band } else { Keep::Whole };
         let Some(Some(Step { work: Work::Tile(program), .. })) = steps.get(reader) else { continue };
-        let Some(program) = program.with_product(network, vertex, contraction, keep) else { continue };
+        let Some(program) = program.with_product(network, vertex, contraction, keep, model) else { continue };
         let product = steps[position].take().expect("invariant: it was there");
         let step = steps[reader].as_mut().expect("invariant: it was there");
         step.work = Work::Tile(program);
@@ -104,11 +54,6 @@ impl Step {
 }
 
 impl TileProgram {
-    /// The product of which only a band is kept at a time.
-    pub(crate) fn band(&self) -> Option<usize> {
-        self.product.as_ref().filter(|product| product.keep == Keep::Band).map(|product| product.vertex)
-    }
-
     /// The program that computes the product too; none if it does not go through the product's rows in their order, or if
     /// that would gain nothing.
     fn with_product(
@@ -117,16 +62,17 @@ impl TileProgram {
         vertex: usize,
         contraction: &Contraction,
         keep: Keep,
+        model: &MachineModel,
     ) -> Option<TileProgram> {
         let of = &network.vertices[vertex];
         let is_fit = self.product.is_none()
-            && of.bytes() >= LEAST_BYTES
+            && of.bytes() >= model.band_least_bytes
             && is_row_major(contraction)
             && count(&of.sizes) == self.rows * self.columns
             && self.reads_by_element(vertex)
             && !self.instructions.iter().any(reads_another_matrix);
         let shaped = if is_fit { self.shaped(contraction.n)? } else { return None };
-        let rows = band_rows(contraction, of.dtype.size())?;
+        let rows = band_rows(contraction, of.dtype.size(), model)?;
         // Rows of a band by the program's count, which may cut those of the product.
         let rows_of_program = rows * (contraction.n / shaped.columns);
         let tile = [fitting(rows_of_program, shaped.tile[0]), shaped.tile[1]];
@@ -143,7 +89,7 @@ impl TileProgram {
         let across = program.columns.div_ceil(program.tile[1]);
         let tiles = rows_of_program / program.tile[0] * across;
         program.product = Some(Banded { vertex, contraction: contraction.clone(), rows, tiles, memory, keep });
-        program.n_tasks = program.count_tasks();
+        program.n_tasks = program.count_tasks(model);
         Some(program)
     }
 
@@ -181,10 +127,10 @@ fn is_row_major(contraction: &Contraction) -> bool {
 }
 
 /// Rows of a band, if the product has enough of them.
-fn band_rows(contraction: &Contraction, element_bytes: usize) -> Option<usize> {
+fn band_rows(contraction: &Contraction, element_bytes: usize, model: &MachineModel) -> Option<usize> {
     let n_rows: usize = contraction.batch.iter().map(|batch| batch.size).product::<usize>() * contraction.m;
-    let [least, most] = BAND_ROWS;
-    let wanted = (BAND_BYTES / (contraction.n * element_bytes)).min(n_rows / LEAST_BANDS).min(most);
+    let [least, most] = model.band_rows;
+    let wanted = (model.resident_bytes / (contraction.n * element_bytes)).min(n_rows / model.least_bands).min(most);
     let rows = match contraction.batch.is_empty() {
         true => wanted / GRANULE * GRANULE,
         false => fitting(contraction.m, wanted.max(1)),

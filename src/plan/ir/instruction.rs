@@ -6,8 +6,8 @@ use smallvec::SmallVec;
 
 use super::{
     access::{Access, Sizes},
+    contraction::MatrixVector,
     function::Function,
-    matrix_vector::MatrixVector,
     network::{Along, Window},
 };
 use crate::graph::{DType, Reduction};
@@ -108,7 +108,7 @@ impl Place {
         matches!(self, Place::Element(_) | Place::Number(_))
     }
 
-    pub(super) fn is_register(self) -> bool {
+    pub(in crate::plan) fn is_register(self) -> bool {
         matches!(self, Place::Register(_))
     }
 }
@@ -200,7 +200,7 @@ impl Action {
 impl Instruction {
     /// Whether element i of the tile is computed from element i of each operand, so that memory may be written over once it
     /// was read.
-    pub(super) fn reads_by_element(&self) -> bool {
+    pub(in crate::plan) fn reads_by_element(&self) -> bool {
         let facts = self.action.facts();
         facts.reads.iter().take(self.operands.len()).all(|read| match read {
             Read::Elements => self.extent == Extent::Full,
@@ -210,7 +210,7 @@ impl Instruction {
     }
 
     /// Whether it knows where rows begin and end.
-    pub(super) fn knows_rows(&self) -> bool {
+    pub(in crate::plan) fn knows_rows(&self) -> bool {
         let facts = self.action.facts();
         self.extent == Extent::Row
             || facts.reads.contains(&Read::Rows)

@@ -4,25 +4,13 @@
 
 use std::collections::HashMap;
 
-use super::{
-    access::Axis,
-    network::{Kind, Network},
+use crate::plan::{
+    ir::{Axis, Kind, MatrixVector, Network},
+    model::MachineModel,
 };
-
-/// A matrix of fewer bytes stays in a cache between two products.
-const LEAST_BYTES: usize = 128 * 1024;
 
 /// Rows of more elements than this make blocks that no cache holds.
 const MOST_COLUMNS: usize = 4096;
-
-/// A matrix and a vector: the axes of the matrix, as it lies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct MatrixVector {
-    pub(crate) rows: Axis,
-    pub(crate) columns: Axis,
-    /// Distance of the elements of the vector.
-    pub(crate) vector: isize,
-}
 
 /// A contraction of a matrix with a vector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,14 +23,14 @@ struct Product {
 }
 
 /// Puts the two products of each pair in the form of [`Kind::DotRows`] and [`Kind::DotColumns`], matrix first.
-pub(super) fn pair(network: &mut Network) {
+pub(in crate::plan) fn pair(network: &mut Network, model: &MachineModel) {
     let mut first_of: HashMap<(usize, isize, [Axis; 2]), usize> = HashMap::new();
     for vertex in 0..network.vertices.len() {
-        let Some((product, key)) = product(network, vertex) else { continue };
+        let Some((product, key)) = product(network, vertex, model) else { continue };
         let (matrix, offset) = key;
         let turned = (matrix, offset, [product.contracted, product.free]);
         if let Some(other) = first_of.get(&turned).copied() {
-            let partner = self::product(network, other).map(|(product, _)| product);
+            let partner = self::product(network, other, model).map(|(product, _)| product);
             if let Some(partner) = partner {
                 rewrite(network, vertex, product);
                 rewrite(network, other, partner);
@@ -53,7 +41,7 @@ pub(super) fn pair(network: &mut Network) {
 }
 
 /// The product that a vertex is, if it is one of a large matrix with a vector, with the matrix and where it begins.
-fn product(network: &Network, vertex: usize) -> Option<(Product, (usize, isize))> {
+fn product(network: &Network, vertex: usize, model: &MachineModel) -> Option<(Product, (usize, isize))> {
     let of = &network.vertices[vertex];
     let Kind::Contraction(contraction) = &of.kind else { return None };
     if !contraction.batch.is_empty() {
@@ -67,7 +55,9 @@ fn product(network: &Network, vertex: usize) -> Option<(Product, (usize, isize))
         _ => return None,
     };
     let (long, short) = (product.free.size.max(k), product.free.size.min(k));
-    let is_large = long * short * of.dtype.size() >= LEAST_BYTES && (2..=MOST_COLUMNS).contains(&short) && long > short;
+    let is_large = long * short * of.dtype.size() >= model.matrix_vector_bytes
+        && (2..=MOST_COLUMNS).contains(&short)
+        && long > short;
     let matrix = &of.operands[product.matrix];
     is_large.then_some((product, (matrix.vertex, matrix.access.offset)))
 }

@@ -3,30 +3,10 @@
 
 use smallvec::SmallVec;
 
-use super::access::{Access, Axis};
-use crate::graph::{Axes, DotGeneral};
-
-/// For each b of the batch C[b] = A[b]·B[b], with A of m × k and B of k × n, all by strides in elements.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Contraction {
-    pub(crate) batch: SmallVec<[Batch; 2]>,
-    pub(crate) m: usize,
-    pub(crate) n: usize,
-    pub(crate) k: usize,
-    /// Strides of rows and columns.
-    pub(crate) a: [isize; 2],
-    /// Strides of rows and columns.
-    pub(crate) b: [isize; 2],
-    /// Strides of rows and columns.
-    pub(crate) c: [isize; 2],
-}
-
-/// One axis of the batch, and its strides in A, B and C.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Batch {
-    pub(crate) size: usize,
-    pub(crate) strides: [isize; 3],
-}
+use crate::{
+    graph::{Axes, DotGeneral},
+    plan::ir::{Access, Axis, Batch, Contraction},
+};
 
 /// One of the two factors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,14 +18,14 @@ pub(crate) enum Side {
 }
 
 /// The axes of both factors by what happens to them; both are put in the order batch, free, contracted.
-pub(super) struct Groups {
+pub(in crate::plan) struct Groups {
     orders: [Axes; 2],
     n_batch: usize,
     n_contracted: usize,
 }
 
 impl Groups {
-    pub(super) fn new(dot: &DotGeneral, ranks: [usize; 2]) -> Groups {
+    pub(in crate::plan) fn new(dot: &DotGeneral, ranks: [usize; 2]) -> Groups {
         let order = |rank: usize, batch: &Axes, contract: &Axes| -> Axes {
             let free = (0..rank).filter(|axis| !batch.contains(axis) && !contract.contains(axis));
             batch.iter().copied().chain(free).chain(contract.iter().copied()).collect()
@@ -61,18 +41,18 @@ impl Groups {
     }
 
     /// Puts the axes of one factor in the order of the groups.
-    pub(super) fn order(&self, access: &mut Access, side: Side) {
+    pub(in crate::plan) fn order(&self, access: &mut Access, side: Side) {
         *access = access.transposed(&self.orders[side as usize]);
     }
 
     /// The contracted axes of one ordered factor as one axis, if its strides can say so.
-    pub(super) fn contracted(&self, access: &Access, side: Side) -> Option<Axis> {
+    pub(in crate::plan) fn contracted(&self, access: &Access, side: Side) -> Option<Axis> {
         let rank = self.orders[side as usize].len();
         access.merged(&(rank - self.n_contracted..rank).collect::<Axes>())
     }
 
     /// Free axes that do not merge into one join the batch, where the other factor stands still.
-    pub(super) fn contraction(&self, left: &Access, right: &Access) -> Contraction {
+    pub(in crate::plan) fn contraction(&self, left: &Access, right: &Access) -> Contraction {
         let free = |access: &Access| -> SmallVec<[Axis; 4]> {
             let last = access.axes.len() - self.n_contracted;
             let axes = access.axes[self.n_batch..last].iter().copied().collect();

@@ -3,7 +3,7 @@
 
 use std::{cmp::Reverse, collections::BinaryHeap};
 
-use super::{cluster::Clusters, network::Network};
+use crate::plan::ir::{Clusters, Network, Vertex};
 
 /// With more clusters than this, only the order of the graph is offered: the other looks at all that are ready at each
 /// step.
@@ -17,7 +17,7 @@ struct Dependencies {
 
 /// The order of the graph, since there a value is used soon after it is made; and one that, of the steps that could run,
 /// takes the one that frees most.
-pub(super) fn candidates(network: &Network, clusters: &Clusters) -> Vec<Vec<usize>> {
+pub(in crate::plan) fn candidates(network: &Network, clusters: &Clusters) -> Vec<Vec<usize>> {
     let dependencies = Dependencies::new(network, clusters);
     let mut orders = vec![dependencies.by_graph(clusters)];
     if clusters.clusters.len() <= MOST_COMPARED {
@@ -111,7 +111,7 @@ impl Account {
             reads.push(read);
         }
         // Results are the caller's memory.
-        let mut bytes: Vec<usize> = network.vertices.iter().map(super::network::Vertex::bytes).collect();
+        let mut bytes: Vec<usize> = network.vertices.iter().map(Vertex::bytes).collect();
         network.results.iter().for_each(|result| bytes[*result] = 0);
         for (vertex, of) in clusters.of.iter().enumerate() {
             if let Some(cluster) = of.filter(|_| n_readers[vertex] > 0) {

@@ -6,15 +6,13 @@
 //! | a·b + c | multiply and add, the same bits | a visit |
 //! | σ(−x) beside y = σ(x) | e^(−x)·y or 1 − y, a rounding or two apart | most of a sigmoid |
 
-use super::{
-    access::count,
-    function::Function,
-    network::{Kind, Network, Number, Operand},
+use crate::{
+    graph::{Binary, Unary},
+    plan::ir::{Function, Kind, Network, Number, Operand, count},
 };
-use crate::graph::{Binary, Unary};
 
 /// Replaces the groups that there are.
-pub(super) fn introduce(network: &mut Network) {
+pub(in crate::plan) fn introduce(network: &mut Network) {
     let mut n_uses = vec![0usize; network.vertices.len()];
     network.vertices.iter().flat_map(|of| &of.operands).for_each(|operand| n_uses[operand.vertex] += 1);
     network.results.iter().for_each(|result| n_uses[*result] += 1);

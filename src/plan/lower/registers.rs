@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use smallvec::SmallVec;
 
-use super::instruction::{Instruction, Place};
+use crate::plan::ir::{Instruction, Place};
 
 /// Gives every value a register from its first to its last use; no instruction writes a register that it reads.
 pub(super) fn assign(instructions: &mut [Instruction], n_invariant: usize) -> usize {

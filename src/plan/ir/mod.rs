@@ -1,0 +1,19 @@
+//! What plans are made of, as types. They import nothing of planning, and every pass imports them.
+
+mod access;
+mod clusters;
+mod contraction;
+mod function;
+mod instruction;
+mod network;
+mod plan;
+mod program;
+
+pub(crate) use access::{Access, Axis, Relation, Sizes, count, offsets};
+pub(super) use clusters::{Cluster, Clusters, Domain, is_terminal};
+pub(crate) use contraction::{Batch, Contraction, MatrixVector};
+pub(crate) use function::Function;
+pub(crate) use instruction::{Action, Extent, Instruction, Memory, Padding, Place, Read, Write};
+pub(crate) use network::{Along, Kind, Network, Number, Operand, Origin, PlanError, Reduce, Vertex, Window};
+pub(crate) use plan::{Plan, Step, Storage, Work};
+pub(crate) use program::{Accumulated, Banded, Keep, TileProgram};

@@ -1,0 +1,204 @@
+//! The graph in numbers, as types: vertices that compute something, each operand with the way it is read. Movements of data
+//! are gone: they are strides.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use super::{
+    access::{Access, Sizes, count},
+    contraction::{Contraction, MatrixVector},
+    function::Function,
+};
+use crate::{
+    graph::{DType, Op, Reduction, Site, Type, Value},
+    ops::{self, Fault},
+};
+
+/// Everything that a plan is made of: vertices, operands before their users, and what the program gives.
+#[derive(Debug)]
+pub(crate) struct Network {
+    pub(crate) vertices: Vec<Vertex>,
+    /// The vertex that gives each result: each computes it, in row-major order, and for this result alone.
+    pub(crate) results: Vec<usize>,
+}
+
+/// One operation that computes or holds an array, in row-major order without gaps.
+#[derive(Debug, Clone)]
+pub(crate) struct Vertex {
+    pub(crate) kind: Kind,
+    pub(crate) dtype: DType,
+    pub(crate) sizes: Sizes,
+    pub(crate) operands: SmallVec<[Operand; 3]>,
+    pub(crate) origin: Origin,
+}
+
+/// Which node of the graph something came from.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Origin {
+    pub(crate) operation: &'static str,
+    /// The operation as the user called it.
+    pub(crate) call: &'static str,
+    pub(crate) node: usize,
+    pub(crate) site: Site,
+}
+
+/// An array that is read, and how.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Operand {
+    /// Position of the vertex that holds it.
+    pub(crate) vertex: usize,
+    pub(crate) access: Access,
+}
+
+/// What a vertex is.
+#[derive(Debug, Clone)]
+pub(crate) enum Kind {
+    /// An input or parameter, by its position among them.
+    Leaf(usize),
+    /// An array known beforehand, its elements in row-major order in memory.
+    Constant(Arc<Value>),
+    /// One number repeated.
+    Splat(Number),
+    /// An elementwise function.
+    Map(Function),
+    /// The elements of the operand in row-major order: a movement of data that strides cannot say.
+    Copy,
+    /// The operand at a place of an array of zeros.
+    Pad(Window),
+    /// A reduction of the operand, seen as a matrix.
+    Reduce(Reduce),
+    /// A sum of products.
+    Contraction(Contraction),
+    /// The products of the rows of a matrix with a vector, of which a fused step computes some at a time.
+    DotRows(MatrixVector),
+    /// The product of a vector with the columns of a matrix, to which a fused step adds some rows at a time.
+    DotColumns(MatrixVector),
+    /// Any other primitive, with operands in row-major order, but for those of a convolution, which may have any strides.
+    Primitive(Op),
+}
+
+/// One number, as the bits of its dtype.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Number {
+    pub(crate) dtype: DType,
+    pub(crate) bits: [u8; 8],
+}
+
+/// Where the operand of a padding begins, along each axis.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Window {
+    pub(crate) low: Sizes,
+}
+
+/// What is left of a matrix of `rows` and `columns`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Reduce {
+    pub(crate) kind: Reduction,
+    pub(crate) along: Along,
+    pub(crate) rows: usize,
+    pub(crate) columns: usize,
+}
+
+/// Which elements of a matrix make one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Along {
+    /// Those of a row.
+    Rows,
+    /// Those of a column.
+    Columns,
+}
+
+/// Why there is no plan for these sizes.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct PlanError {
+    pub(crate) origin: Origin,
+    pub(crate) fault: Fault,
+}
+
+impl Number {
+    /// `number` in `dtype`, as a constant of it would be.
+    pub(crate) fn new(dtype: DType, number: f64) -> Number {
+        let mut bits = [0; 8];
+        match dtype {
+            DType::F32 => bits[..4].copy_from_slice(&(number as f32).to_ne_bytes()),
+            DType::F64 => bits = number.to_ne_bytes(),
+            DType::I64 => bits = (number as i64).to_ne_bytes(),
+            DType::Bool => bits[0] = u8::from(number != 0.0),
+        }
+        Number { dtype, bits }
+    }
+
+    /// The number as an array of no axes.
+    pub(in crate::plan) fn to_value(self) -> Value {
+        match self.dtype {
+            DType::F32 => Value::from(f32::from_ne_bytes(self.first())),
+            DType::F64 => Value::from(f64::from_ne_bytes(self.bits)),
+            DType::I64 => Value::from(i64::from_ne_bytes(self.bits)),
+            DType::Bool => Value::from(self.bits[0] != 0),
+        }
+    }
+
+    /// The one element of an array.
+    pub(in crate::plan) fn from_value(value: &Value) -> Option<Number> {
+        let mut bits = [0; 8];
+        match value.dtype() {
+            DType::F32 => bits[..4].copy_from_slice(&value.scalar::<f32>()?.to_ne_bytes()),
+            DType::F64 => bits = value.scalar::<f64>()?.to_ne_bytes(),
+            DType::I64 => bits = value.scalar::<i64>()?.to_ne_bytes(),
+            DType::Bool => bits[0] = u8::from(value.scalar::<bool>()?),
+        }
+        Some(Number { dtype: value.dtype(), bits })
+    }
+
+    /// The first four bytes.
+    pub(in crate::plan) fn first(self) -> [u8; 4] {
+        [self.bits[0], self.bits[1], self.bits[2], self.bits[3]]
+    }
+
+    /// An integer in `dtype`.
+    pub(crate) fn integer(dtype: DType, integer: i64) -> Number {
+        match dtype {
+            DType::I64 => Number { dtype, bits: integer.to_ne_bytes() },
+            _ => Number::new(dtype, integer as f64),
+        }
+    }
+}
+
+impl Operand {
+    pub(in crate::plan) fn whole(vertex: usize, sizes: &[usize]) -> Operand {
+        Operand { vertex, access: Access::contiguous(sizes) }
+    }
+}
+
+impl Vertex {
+    /// Bytes of its value.
+    pub(crate) fn bytes(&self) -> usize {
+        count(&self.sizes) * self.dtype.size()
+    }
+}
+
+impl Network {
+    /// Operations on floats of one vertex.
+    pub(in crate::plan) fn flops(&self, vertex: usize) -> usize {
+        let of = &self.vertices[vertex];
+        match &of.kind {
+            Kind::Map(function) => function.flops() * count(&of.sizes),
+            // The first of n numbers is taken as it is.
+            Kind::Reduce(reduce) => (reduce.rows * reduce.columns).saturating_sub(count(&of.sizes)),
+            Kind::Contraction(contraction) => (2 * count(&of.sizes)).saturating_mul(contraction.k),
+            Kind::DotRows(product) | Kind::DotColumns(product) => 2 * product.rows.size * product.columns.size,
+            Kind::Primitive(op) => {
+                // What is read has the sizes of the access; those of the vertex are of another shape behind a view.
+                let read = |operand: &Operand| {
+                    Type::new(self.vertices[operand.vertex].dtype, operand.access.sizes().as_slice())
+                };
+                let operands: Vec<Type> = of.operands.iter().map(read).collect();
+                ops::flops(op, &operands, &Type::new(of.dtype, of.sizes.as_slice()))
+                    .as_number()
+                    .map_or(0, |flops| flops.max(0) as usize)
+            }
+            Kind::Leaf(_) | Kind::Constant(_) | Kind::Splat(_) | Kind::Copy | Kind::Pad(_) => 0,
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! What each pass leaves. In: the name of a pass and what there is after it. Out: its text, if somebody asked; in builds
+//! with debug assertions, which tests are, it is checked too.
+
+use super::{
+    check,
+    ir::{Clusters, Network, Plan, Step},
+    show,
+};
+
+/// The texts, if they are asked for.
+pub(super) struct Trace(Option<Vec<(&'static str, String)>>);
+
+impl Trace {
+    /// Nobody asked.
+    pub(super) fn silent() -> Trace {
+        Trace(None)
+    }
+
+    /// All texts are kept.
+    pub(super) fn written() -> Trace {
+        Trace(Some(Vec::new()))
+    }
+
+    pub(super) fn into_passes(self) -> Vec<(&'static str, String)> {
+        self.0.unwrap_or_default()
+    }
+
+    /// All passes run once more, for another plan: only that one's texts count.
+    pub(super) fn again(&mut self) {
+        self.0.iter_mut().for_each(Vec::clear);
+    }
+
+    pub(super) fn network(&mut self, name: &'static str, network: &Network) {
+        debug_assert_eq!(check::network(network), Ok(()), "invariant: after {name}");
+        self.write(name, || show::network(network));
+    }
+
+    pub(super) fn clusters(&mut self, name: &'static str, network: &Network, clusters: &Clusters) {
+        debug_assert_eq!(check::network(network), Ok(()), "invariant: after {name}");
+        debug_assert_eq!(check::clusters(network, clusters), Ok(()), "invariant: after {name}");
+        self.write(name, || show::clusters(network, clusters));
+    }
+
+    pub(super) fn steps(&mut self, name: &'static str, network: &Network, steps: &[Step]) {
+        debug_assert_eq!(check::order(network, steps), Ok(()), "invariant: after {name}");
+        self.write(name, || show::steps(network, steps));
+    }
+
+    pub(super) fn plan(&mut self, name: &'static str, plan: &Plan) {
+        self.write(name, || plan.to_string());
+    }
+
+    fn write(&mut self, name: &'static str, text: impl FnOnce() -> String) {
+        if let Some(passes) = &mut self.0 {
+            passes.push((name, text()));
+        }
+    }
+}

@@ -11,7 +11,8 @@ use super::{
     dim::Dim,
     dtype::DType,
     initializer::Initializer,
-    op::{Dims, Direction, Literal, Name, Orientation, Ranking, Reduction, Triangle, WindowReduction},
+    kinds::{Direction, Orientation, Ranking, Reduction, Triangle, WindowReduction},
+    op::{Dims, Literal, Name},
     shape::{Axes, Shape, Type},
     value::Value,
 };

@@ -2,8 +2,9 @@
 //! where every value lies. Nothing here runs anything, and nothing is left for the runtime to decide.
 //!
 //! [`network`] puts the graph into numbers and movements of data into strides; [`cluster`] decides what is computed
-//! together, [`recompute`] what is computed again instead of kept; [`order`] puts clusters in a row; [`tile`] writes the
-//! program of each fused one, [`epilogue`] puts products into those that go on with them; [`memory`] places what is kept; [`check`] proves the places right without having made them.
+//! together, [`recompute`] what is computed again instead of kept; [`order`] puts clusters in a row; [`tile`] writes
+//! the program of each fused one, [`epilogue`] puts products into those that go on with them; [`memory`] places what is
+//! kept; [`check`] proves the places right without having made them.
 
 mod access;
 pub(crate) mod check;

@@ -2,7 +2,7 @@
 //! where every value lies. Nothing here runs anything, and nothing is left for the runtime to decide.
 //!
 //! [`network`] puts the graph into numbers and movements of data into strides; [`cluster`] decides what is computed
-//! together, [`recompute`] what is computed again instead of kept; [`order`] puts clusters in a row; [`tile`] writes the
+//! together, [`pair`] which functions of one number are, [`recompute`] what is computed again instead of kept; [`order`] puts clusters in a row; [`tile`] writes the
 //! program of each fused one, [`epilogue`] puts products into those that go on with them; [`memory`] places what is kept; [`check`] proves the places right without having made them.
 
 mod access;
@@ -15,6 +15,7 @@ mod matrix_vector;
 pub(crate) mod memory;
 mod network;
 mod order;
+mod pair;
 mod product;
 mod recompute;
 mod registers;
@@ -26,7 +27,9 @@ mod tile;
 
 pub(crate) use access::{Access, count, offsets};
 pub(crate) use epilogue::{Banded, Keep};
-pub(crate) use function::Function;
+#[cfg(test)]
+pub(crate) use function::PAIRS;
+pub(crate) use function::{Both, Function, Pair};
 pub(crate) use matrix_vector::MatrixVector;
 pub(crate) use network::{Along, Kind, Network, Number, Operand, Origin, PlanError, Vertex};
 pub(crate) use product::{Batch, Contraction};
@@ -116,6 +119,9 @@ impl Plan {
 
     fn of(mut network: Network, dearest: Dearest) -> Result<Plan, PlanError> {
         let mut clusters = Clusters::new(&network);
+        if dearest == Dearest::Cheap {
+            pair::gather(&network, &mut clusters);
+        }
         recompute::recompute(&mut network, &mut clusters, dearest);
         let is_stored = stored(&network, &clusters);
         let orders = order::candidates(&network, &clusters);

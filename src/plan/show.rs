@@ -101,6 +101,7 @@ impl Plan {
         let operands: Vec<String> = instruction.operands.iter().map(|operand| place(*operand)).collect();
         let name = match &instruction.action {
             Action::Apply(function) => function.name().to_owned(),
+            Action::ApplyBoth(pair) => pair.name(),
             Action::Load(access) => {
                 let axes = access.axes.iter().map(|axis| format!("{}:{}", axis.size, axis.stride));
                 format!("load[{}]", axes.collect::<Vec<_>>().join(", "))
@@ -115,7 +116,8 @@ impl Plan {
             Action::Accumulate(kind, Along::Rows) => format!("{}_of_all", kind.name()),
         };
         let extent = if instruction.extent == Extent::Row { " by row" } else { "" };
-        format!("{} = {name} {}{extent}", place(instruction.output), operands.join(" "))
+        let outputs: Vec<String> = instruction.outputs().map(|(output, _)| place(output)).collect();
+        format!("{} = {name} {}{extent}", outputs.join(" "), operands.join(" "))
     }
 
     fn place(&self, program: &TileProgram, place: Place) -> String {

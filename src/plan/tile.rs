@@ -9,10 +9,10 @@ use super::{
     access::{Access, Relation, count},
     cluster::{Cluster, Domain, is_terminal},
     epilogue::Banded,
-    function::Function,
+    function::{Function, Pair},
     matrix_vector::MatrixVector,
     network::{Along, Kind, Network, Number, Operand, Window},
-    registers,
+    pair, registers,
 };
 use crate::graph::{DType, Reduction};
 
@@ -67,6 +67,8 @@ pub(crate) struct Memory {
 pub(crate) struct Instruction {
     pub(crate) action: Action,
     pub(crate) output: Place,
+    /// Where the second value of two goes, and the vertex that it is.
+    pub(crate) beside: Option<(Place, usize)>,
     pub(crate) operands: SmallVec<[Place; 3]>,
     /// The dtype of the operands.
     pub(crate) dtype: DType,
@@ -80,6 +82,8 @@ pub(crate) struct Instruction {
 pub(crate) enum Action {
     /// An elementwise function.
     Apply(Function),
+    /// Two elementwise functions of one operand.
+    ApplyBoth(Pair),
     /// Gathers elements from memory, in row-major order of the access.
     Load(Access),
     /// The same, with zeros outside of the window; the access is that of the window.
@@ -151,12 +155,31 @@ impl Place {
     }
 }
 
+impl Instruction {
+    /// Where its values go, and which vertices they are.
+    pub(crate) fn outputs(&self) -> impl Iterator<Item = (Place, usize)> + use<> {
+        [(self.output, self.vertex)].into_iter().chain(self.beside)
+    }
+
+    /// The places of its values.
+    pub(crate) fn outputs_mut(&mut self) -> impl Iterator<Item = &mut Place> {
+        [&mut self.output].into_iter().chain(self.beside.as_mut().map(|(place, _)| place))
+    }
+}
+
 impl TileProgram {
     /// The program of a fused cluster; `is_stored` tells whose values others read.
     pub(crate) fn new(network: &Network, cluster: &Cluster, is_stored: &dyn Fn(usize) -> bool) -> TileProgram {
         let domain = cluster.domain.expect("invariant: a fused cluster has a domain");
         let mut builder = Builder::new(network, cluster, domain);
-        cluster.members.iter().for_each(|member| builder.member(*member, is_stored(*member)));
+        for member in cluster.members.iter().copied() {
+            match pair::partner(network, member, &cluster.members) {
+                // Computed beside the other.
+                Some(_) if builder.place_of.contains_key(&member) => {}
+                Some((pair, vertices)) => builder.pair(pair, vertices, is_stored),
+                None => builder.member(member, is_stored(member)),
+            }
+        }
         builder.finish()
     }
 
@@ -195,7 +218,7 @@ impl TileProgram {
     /// The vertices that it computes.
     pub(crate) fn computed(&self) -> impl Iterator<Item = usize> {
         let product = self.product.iter().map(|product| product.vertex);
-        self.instructions.iter().map(|instruction| instruction.vertex).chain(product)
+        self.instructions.iter().flat_map(Instruction::outputs).map(|(_, vertex)| vertex).chain(product)
     }
 
     /// The reductions that every task does for itself, and that are put together at the end.
@@ -321,13 +344,38 @@ impl<'n> Builder<'n> {
             }
             _ => unreachable!("invariant: only these are fused"),
         };
+        let output = self.output(vertex, is_stored);
+        self.instructions.push(Instruction { action, output, beside: None, operands, dtype, extent, vertex });
+    }
+
+    /// Two members that one instruction computes.
+    fn pair(&mut self, pair: Pair, vertices: [usize; 2], is_stored: &dyn Fn(usize) -> bool) {
+        let of = &self.network.vertices[vertices[0]];
+        let extent = self.extent(count(&of.sizes));
+        let operand = self.operand(&of.operands[0], extent, vertices[0]);
+        let operand = self.unsplat(operand, extent, of.dtype, vertices[0]);
+        let [output, second] = vertices.map(|vertex| self.output(vertex, is_stored(vertex)));
+        self.instructions.push(Instruction {
+            action: Action::ApplyBoth(pair),
+            output,
+            beside: Some((second, vertices[1])),
+            operands: SmallVec::from_iter([operand]),
+            dtype: of.dtype,
+            extent,
+            vertex: vertices[0],
+        });
+    }
+
+    /// Where the value of a member goes.
+    fn output(&mut self, vertex: usize, is_stored: bool) -> Place {
         let output = if is_stored {
-            self.remember(Memory { vertex, offset: 0, dtype: of.dtype }, Place::Memory)
+            let dtype = self.network.vertices[vertex].dtype;
+            self.remember(Memory { vertex, offset: 0, dtype }, Place::Memory)
         } else {
             self.register()
         };
         self.place_of.insert(vertex, output);
-        self.instructions.push(Instruction { action, output, operands, dtype, extent, vertex });
+        output
     }
 
     /// An elementwise function with its operands.
@@ -393,6 +441,7 @@ impl<'n> Builder<'n> {
         self.instructions.push(Instruction {
             action: Action::Load(collapsed),
             output,
+            beside: None,
             operands,
             dtype,
             extent,
@@ -409,7 +458,8 @@ impl<'n> Builder<'n> {
         let output = self.register();
         let operands = SmallVec::from_iter([place]);
         let extent = Extent::Full;
-        self.instructions.push(Instruction { action: Action::Expand, output, operands, dtype, extent, vertex });
+        let action = Action::Expand;
+        self.instructions.push(Instruction { action, output, beside: None, operands, dtype, extent, vertex });
         self.expanded.insert(place, output);
         output
     }
@@ -431,7 +481,7 @@ impl<'n> Builder<'n> {
         let output = self.register();
         let action = Action::Load(Access { offset: 0, axes: SmallVec::new() });
         let operands = SmallVec::from_iter([place]);
-        self.instructions.push(Instruction { action, output, operands, dtype, extent, vertex });
+        self.instructions.push(Instruction { action, output, beside: None, operands, dtype, extent, vertex });
         output
     }
 
@@ -595,6 +645,7 @@ impl TileProgram {
         let weight = |instruction: &Instruction| {
             let each = match &instruction.action {
                 Action::Apply(function) => function.weight(),
+                Action::ApplyBoth(pair) => pair.weight,
                 Action::DotRows(product) | Action::AccumulateDot(product) => 2 * product.columns.size,
                 _ => 2,
             };

@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use super::{
     arithmetic::Arithmetic,
     exponential, logarithm,
-    map::{Map, Zip},
+    map::{Map, Twin, Zip},
     number::{Float, Number},
 };
 
@@ -188,6 +188,42 @@ angles! {
     Sin = sin, sin_of_huge;
     /// Cosine.
     Cos = cos, cos_of_huge;
+}
+
+/// Pairs of functions of one element. Each value has the bits of the function alone, from which the compiler takes what
+/// both share.
+macro_rules! twins {
+    ($($(#[$doc:meta])* $name:ident($x:ident) = $value:expr $(, rare $is_rare:expr => $of_rare:expr)?;)*) => {$(
+        $(#[$doc])*
+        pub(super) struct $name<T>(PhantomData<T>);
+
+        impl<T: Float> Twin for $name<T> {
+            type Element = T;
+
+            #[inline(always)]
+            fn of<A: Arithmetic>($x: T) -> [T; 2] {
+                $value
+            }
+            $(
+                #[inline(always)]
+                fn is_rare($x: T) -> bool {
+                    $is_rare
+                }
+                fn of_rare($x: T) -> [T; 2] {
+                    $of_rare
+                }
+            )?
+        }
+    )*};
+}
+
+twins! {
+    /// tanh x and 1/cosh²x.
+    TanhAndSlope(x) = exponential::tanh_and_sech_squared::<A, T>(x);
+    /// σ(x) and σ(−x).
+    Sigmoids(x) = [exponential::sigmoid::<A, T>(x), exponential::sigmoid::<A, T>(-x)];
+    /// Sine and cosine.
+    SineAndCosine(x) = [x.sin::<A>(), x.cos::<A>()], rare x.is_huge_angle() => [x.sin_of_huge(), x.cos_of_huge()];
 }
 
 /// Functions of truth values.

@@ -28,6 +28,8 @@ pub(crate) struct Cluster {
     pub(crate) members: Vec<usize>,
     /// The elements that it goes through; none for a single primitive.
     pub(crate) domain: Option<Domain>,
+    /// Less than those of all clusters that it reads from.
+    pub(crate) height: usize,
 }
 
 /// The elements that fused steps go through: a matrix, whose columns count once shapes do not matter.
@@ -300,7 +302,7 @@ impl<'n> Sweep<'n> {
                 renamed[position] = Some(clusters.len());
                 let mut members = std::mem::take(&mut growing.members);
                 members.sort_unstable();
-                clusters.push(Cluster { members, domain: growing.domain });
+                clusters.push(Cluster { members, domain: growing.domain, height: growing.height });
             }
         }
         let of =

@@ -80,3 +80,47 @@ impl Function {
         }
     }
 }
+
+/// Two functions of one number whose values one instruction gives together with less work.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Pair {
+    pub(crate) both: Both,
+    /// The first operand of each is that of the instruction.
+    pub(crate) functions: [Function; 2],
+    /// As for [`Function::weight`], of both together.
+    pub(crate) weight: usize,
+}
+
+/// What a pair computes, by which its kernel is found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Both {
+    TanhAndSlope,
+    Sigmoids,
+    SineAndCosine,
+}
+
+/// | pair | shares |
+/// |---|---|
+/// | tanh x, 1/cosh²x | e^(−2\|x\|) |
+/// | σ(x), σ(−x) | e^(−\|x\|) |
+/// | sin x, cos x | all but the choice between two polynomials |
+pub(crate) const PAIRS: [Pair; 3] = [
+    Pair {
+        both: Both::TanhAndSlope,
+        functions: [Function::Unary(Unary::Tanh), Function::Unary(Unary::SechSquared)],
+        weight: 10,
+    },
+    Pair { both: Both::Sigmoids, functions: [Function::Unary(Unary::Sigmoid), Function::SigmoidOfNegated], weight: 10 },
+    Pair {
+        both: Both::SineAndCosine,
+        functions: [Function::Unary(Unary::Sin), Function::Unary(Unary::Cos)],
+        weight: 9,
+    },
+];
+
+impl Pair {
+    /// Additions that it saves.
+    pub(crate) fn saves(&self) -> usize {
+        self.functions.iter().map(|function| function.weight()).sum::<usize>() - self.weight
+    }
+}

@@ -2,9 +2,9 @@
 //! where every value lies. Nothing here runs anything, and nothing is left for the runtime to decide.
 //!
 //! [`network`] puts the graph into numbers and movements of data into strides; [`cluster`] decides what is computed
-//! together, [`recompute`] what is computed again instead of kept; [`order`] puts clusters in a row; [`tile`] writes
-//! the program of each fused one, [`epilogue`] puts products into those that go on with them; [`memory`] places what is
-//! kept; [`check`] proves the places right without having made them.
+//! together, [`pair`] which functions of one number are, [`recompute`] what is computed again instead of kept; [`order`]
+//! puts clusters in a row; [`tile`] writes the program of each fused one, [`epilogue`] puts products into those that go on
+//! with them; [`memory`] places what is kept; [`check`] proves the places right without having made them.
 
 mod access;
 pub(crate) mod check;
@@ -17,6 +17,7 @@ mod matrix_vector;
 pub(crate) mod memory;
 mod network;
 mod order;
+mod pair;
 mod product;
 mod recompute;
 mod registers;
@@ -28,7 +29,9 @@ mod tile;
 
 pub(crate) use access::{Access, count, offsets};
 pub(crate) use epilogue::{Banded, Keep};
-pub(crate) use function::Function;
+#[cfg(test)]
+pub(crate) use function::PAIRS;
+pub(crate) use function::{Both, Function, Pair};
 pub(crate) use instruction::{Action, Extent, Instruction, Padding, Place, Read, Write};
 pub(crate) use matrix_vector::MatrixVector;
 pub(crate) use network::{Along, Kind, Network, Number, Operand, Origin, PlanError, Vertex};
@@ -119,6 +122,9 @@ impl Plan {
 
     fn of(mut network: Network, dearest: Dearest) -> Result<Plan, PlanError> {
         let mut clusters = Clusters::new(&network);
+        if dearest == Dearest::Cheap {
+            pair::gather(&network, &mut clusters);
+        }
         recompute::recompute(&mut network, &mut clusters, dearest);
         let is_stored = stored(&network, &clusters);
         let orders = order::candidates(&network, &clusters);

@@ -16,8 +16,11 @@ use super::{
 };
 use crate::graph::DType;
 
+/// Additions in whose time a value is written and read again from beyond the first cache.
+pub(super) const KEPT: usize = 4;
+
 /// Operations that one value is worth, if it is to be cheap, and if memory is what counts.
-const MOST_COPIES: [usize; 2] = [4, 24];
+const MOST_COPIES: [usize; 2] = [KEPT, 24];
 
 /// Arrays of fewer bytes are kept: reading them costs nothing.
 const LEAST_BYTES: usize = 16 * 1024;

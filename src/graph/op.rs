@@ -75,6 +75,10 @@ named! {
         Erf = "erf",
         /// 1 − erf x, exact where that is small.
         Erfc = "erfc",
+        /// Standard normal distribution function, ½ erfc(−x/√2), exact where that is small.
+        NormalCdf = "normal_cdf",
+        /// Standard normal density, e^(−x²/2)/√(2π).
+        NormalPdf = "normal_pdf",
         /// x where x > 0, 0 where x ≤ 0; NaN stays NaN.
         Relu = "relu",
         /// Sine of x in radians.

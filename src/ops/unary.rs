@@ -71,6 +71,8 @@ impl Unary {
             Unary::Softplus => x.softplus(),
             Unary::Erf => x.erf(),
             Unary::Erfc => x.erfc(),
+            Unary::NormalCdf => x.normal_cdf(),
+            Unary::NormalPdf => x.normal_pdf(),
             Unary::Relu => x.relu(),
             Unary::Sin => x.sin(),
             Unary::Cos => x.cos(),
@@ -123,6 +125,8 @@ impl Partials for Unary {
             Unary::Softplus => Partial::Factor(x.sigmoid()),
             Unary::Erf => Partial::Factor(FRAC_2_SQRT_PI * (-(x * x)).exp()),
             Unary::Erfc => Partial::Factor(-FRAC_2_SQRT_PI * (-(x * x)).exp()),
+            Unary::NormalCdf => Partial::Factor(x.normal_pdf()),
+            Unary::NormalPdf => Partial::Factor(-x * y),
             Unary::Sin => Partial::Factor(x.cos()),
             Unary::Cos => Partial::Factor(-x.sin()),
         }
@@ -173,6 +177,11 @@ unary_methods! {
     erf => Erf;
     /// Complementary error function 1 − erf x, elementwise, without the cancellation for positive x.
     erfc => Erfc;
+    /// Standard normal distribution function Φ(x) = ½ erfc(−x/√2), elementwise, without the cancellation for negative x;
+    /// derivative [`Expr::normal_pdf`].
+    normal_cdf => NormalCdf;
+    /// Standard normal density φ(x) = e^(−x²/2)/√(2π), elementwise, with x² held to twice the digits; derivative −x·φ(x).
+    normal_pdf => NormalPdf;
     /// max(x, 0), elementwise; derivative 0 at 0; NaN passes through.
     relu => Relu;
     /// Sine of x in radians, elementwise.

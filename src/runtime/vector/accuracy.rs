@@ -6,6 +6,7 @@
 use super::{Kernel, Splats, kernel};
 use crate::{
     graph::{Binary, DType, Unary},
+    ops::Real,
     plan::Function,
     runtime::instruction_set::InstructionSet,
 };
@@ -135,6 +136,8 @@ fn measured() -> Vec<Measured> {
         one("softplus", Unary::Softplus, |x, _| if x > 0.0 { x } else { 0.0 } + (-x.abs()).exp().ln_1p()),
         one("erf", Unary::Erf, |x, _| libm::erf(x)),
         one("erfc", Unary::Erfc, |x, _| libm::erfc(x)),
+        one("normal_cdf", Unary::NormalCdf, |x, _| x.normal_cdf()),
+        one("normal_pdf", Unary::NormalPdf, |x, _| x.normal_pdf()),
         one("sin", Unary::Sin, |x, _| x.sin()),
         one("cos", Unary::Cos, |x, _| x.cos()),
     ];

@@ -79,6 +79,10 @@ maps! {
     Erf<Float>(x) -> T, true = x.erf::<A>();
     /// 1 less the error function.
     Erfc<Float>(x) -> T, true = x.erfc::<A>();
+    /// The standard normal distribution function.
+    NormalCdf<Float>(x) -> T, true = x.normal_cdf::<A>();
+    /// The standard normal density.
+    NormalPdf<Float>(x) -> T, true = exponential::normal_pdf::<A, T>(x);
     /// 0 where x ≤ 0, else x.
     Relu<Float>(x) -> T, false = if x <= T::ZERO { T::ZERO } else { x };
     /// ⌊x⌋.

@@ -127,6 +127,8 @@ fn float_unary<T: Float>(function: Unary, set: InstructionSet) -> Kernel {
         Unary::Softplus => unary::<f::Softplus<T>>(set),
         Unary::Erf => unary::<f::Erf<T>>(set),
         Unary::Erfc => unary::<f::Erfc<T>>(set),
+        Unary::NormalCdf => unary::<f::NormalCdf<T>>(set),
+        Unary::NormalPdf => unary::<f::NormalPdf<T>>(set),
         Unary::Relu => unary::<f::Relu<T>>(set),
         Unary::Sin => unary::<f::Sin<T>>(set),
         Unary::Cos => unary::<f::Cos<T>>(set),

@@ -1,4 +1,4 @@
-//! Functions made of eˣ, for both floats. In: one number. Out: eˣ, eˣ − 1, tanh, sech², the logistic function. The only
+//! Functions made of eˣ, for both floats. In: one number. Out: eˣ, eˣ − 1, tanh, sech², the logistic function, the normal density. The only
 //! branches are selections between two numbers, so that loops over these functions become vector code.
 //!
 //! x = n·ln 2 + r with |r| ≤ ½ ln 2 (Cody and Waite, "Software Manual for the Elementary Functions", 1980), a polynomial
@@ -127,6 +127,29 @@ pub(super) fn sigmoid<A: Arithmetic, T: Float>(x: T) -> T {
     let reciprocal = if is_negative { T::ONE - quotient } else { quotient };
     let numerator_lost = if is_negative { e_low } else { T::ZERO };
     quotient + (numerator_lost - quotient * (divisor_lost + e_low)) * reciprocal
+}
+
+/// e^(−x²/2)/√(2π), with x² and 1/√(2π) in two parts. Beyond 40 it is 0 in both floats.
+#[inline(always)]
+pub(super) fn normal_pdf<A: Arithmetic, T: Float>(x: T) -> T {
+    let (limit, magnitude) = (T::from_f64(40.0), x.abs());
+    let bounded = if magnitude > limit { limit } else { magnitude };
+    let square = bounded * bounded;
+    let low = A::product_error(bounded, bounded, square);
+    let power = -square * T::HALF;
+    let power = if power < T::EXP_RANGE.0 { T::EXP_RANGE.0 } else { power };
+    let (rounded, one_less) = exp_parts_of_sum::<A, T>(power, -low * T::HALF);
+    let (density, density_low) = T::NORMAL_DENSITY_AT_0;
+    scale(density + A::fma(density, one_less, density_low), rounded)
+}
+
+/// (`ROUNDER` + n, eʳ − 1) with e^(x + low) = 2ⁿ·eʳ, for an x within the range of [`exp_parts`] and a low that is small
+/// against it.
+#[inline(always)]
+pub(super) fn exp_parts_of_sum<A: Arithmetic, T: Float>(x: T, low: T) -> (T, T) {
+    let (rounded, r) = reduce::<A, T>(x);
+    let r = r + low;
+    (rounded, A::fma(r * r, T::exp_polynomial::<A>(r), r))
 }
 
 /// (`ROUNDER` + n, eʳ − 1) with eˣ = 2ⁿ·eʳ, or of the nearest x for which 4eˣ is 0 or eˣ is ∞.

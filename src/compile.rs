@@ -3,7 +3,7 @@
 //! In: a graph and named results. Out: a [`Program`] or a [`TrainingStep`], or all mistakes together.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, HashMap},
     sync::Arc,
 };
 
@@ -189,13 +189,14 @@ impl Graph {
     }
 
     fn signature(&self, results: &[(String, Expr<'_>)]) -> Result<Signature, CompileError> {
-        let mut names = HashSet::new();
+        let mut sites: HashMap<&str, Site> = HashMap::new();
         for (name, result) in results {
+            let second = result.site();
             if !std::ptr::eq(result.graph(), self) {
-                return Err(CompileError::ForeignOutput { name: name.clone(), site: result.site() });
+                return Err(CompileError::ForeignOutput { name: name.clone(), site: second });
             }
-            if !names.insert(name) {
-                return Err(CompileError::DuplicateOutput { name: name.clone() });
+            if let Some(first) = sites.insert(name, second) {
+                return Err(CompileError::DuplicateOutput { name: name.clone(), first, second });
             }
         }
         let ids: Vec<NodeId> = results.iter().map(|(_, result)| result.id()).collect();

@@ -147,6 +147,24 @@ macro_rules! elementwise_functions {
                     error: 2.0,
                     samples: -2.0..2.0,
                 }
+                /// Standard normal distribution function Φ(x) = ½ erfc(−x/√2), elementwise, without the cancellation for
+                /// negative x; derivative [`Expr::normal_pdf`](crate::Expr::normal_pdf).
+                NormalCdf = "normal_cdf", normal_cdf(x: Real) -> y {
+                    value: x.normal_cdf(),
+                    partial: Factor(x.normal_pdf()),
+                    cost: 8,
+                    error: 2.0,
+                    samples: -2.0..2.0,
+                }
+                /// Standard normal density φ(x) = e^(−x²/2)/√(2π), elementwise, with x² held to twice the digits;
+                /// derivative −x·φ(x).
+                NormalPdf = "normal_pdf", normal_pdf(x: Real) -> y {
+                    value: x.normal_pdf(),
+                    partial: Factor(-x * y),
+                    cost: 8,
+                    error: 2.0,
+                    samples: -2.0..2.0,
+                }
                 /// max(x, 0), elementwise; derivative 0 at 0; NaN passes through.
                 Relu = "relu", relu(x: Real) -> y {
                     value: if x <= T::ZERO { T::ZERO } else { x },

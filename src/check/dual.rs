@@ -141,6 +141,13 @@ impl<T: Real> Real for Dual<T> {
         let slope = T::from_f64(-std::f64::consts::FRAC_2_SQRT_PI).mul(self.value.mul(self.value).neg().exp());
         self.chain(self.value.erfc(), slope)
     }
+    fn normal_cdf(self) -> Self {
+        self.chain(self.value.normal_cdf(), self.value.normal_pdf())
+    }
+    fn normal_pdf(self) -> Self {
+        let value = self.value.normal_pdf();
+        self.chain(value, self.value.neg().mul(value))
+    }
     fn sin(self) -> Self {
         self.chain(self.value.sin(), self.value.cos())
     }

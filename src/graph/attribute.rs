@@ -11,7 +11,8 @@ use super::{
     dim::Dim,
     dtype::DType,
     initializer::Initializer,
-    op::{Dims, Direction, Literal, Name, Orientation, Ranking, Reduction, Triangle, WindowReduction},
+    kinds::{Direction, Orientation, Ranking, Reduction, Triangle, WindowReduction},
+    op::{Dims, Literal, Name},
     shape::{Axes, Shape, Type},
     value::Value,
 };
@@ -269,7 +270,10 @@ impl Attribute for Initializer {
             ("he_uniform", []) => Ok(Initializer::HeUniform),
             ("he_normal", []) => Ok(Initializer::HeNormal),
             ("orthogonal", &[gain]) => Ok(Initializer::Orthogonal { gain }),
-            _ => start.expected("an initializer with its arguments"),
+            _ => start.expected(
+                "zeros, constant(c), uniform(low, high), normal(mean, deviation), glorot_uniform, glorot_normal, \
+                 he_uniform, he_normal or orthogonal(gain)",
+            ),
         }
     }
 }

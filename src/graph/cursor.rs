@@ -14,7 +14,7 @@ use super::{
 
 /// Text that is not a graph, and where.
 #[derive(Debug, Clone, PartialEq, Error)]
-#[error("{line}:{column}: {problem}")]
+#[error("{line}:{column}: {problem}{}", as_last_line(problem.help()))]
 pub struct ParseError {
     /// Line of the text, from 1.
     pub line: u32,
@@ -22,6 +22,10 @@ pub struct ParseError {
     pub column: u32,
     /// What is wrong there.
     pub problem: Box<Problem>,
+}
+
+fn as_last_line(help: Option<String>) -> String {
+    help.map_or_else(String::new, |help| format!("\n   = help: {help}"))
 }
 
 /// What is wrong with a text.
@@ -387,7 +391,7 @@ impl<'t> Cursor<'t> {
     pub(crate) fn ty(&mut self) -> Result<Type, ParseError> {
         let start = self.clone();
         let dtype = self.word().ok().and_then(DType::from_name);
-        let Some(dtype) = dtype else { return start.expected("a dtype") };
+        let Some(dtype) = dtype else { return start.expected("f32, f64, i64 or bool") };
         let mut terms = 1;
         let shape: Shape = self.list(|cursor| cursor.polynomial(&mut terms))?.into_iter().collect();
         Ok(Type::new(dtype, shape))

@@ -15,6 +15,8 @@ use std::{
 
 use smallvec::SmallVec;
 
+use super::monomial::Monomial;
+
 /// Named sizes fed to a program: symbol → value.
 pub type Bindings = BTreeMap<Arc<str>, i64>;
 
@@ -51,58 +53,10 @@ struct Term {
     coefficient: i64,
 }
 
-/// Powers of symbols, sorted by name; ordered by degree, then by name.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
-struct Monomial(SmallVec<[(Arc<str>, u32); 2]>);
-
-impl PartialOrd for Monomial {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Monomial {
-    /// Graded lexicographic: a monomial order, which the long division below relies on.
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.degree().cmp(&other.degree()).then_with(|| {
-            for ((name, power), (other_name, other_power)) in self.0.iter().zip(&other.0) {
-                let order = other_name.cmp(name).then(power.cmp(other_power));
-                if order.is_ne() {
-                    return order;
-                }
-            }
-            self.0.len().cmp(&other.0.len())
-        })
-    }
-}
-
-impl Monomial {
-    fn degree(&self) -> u32 {
-        self.0.iter().map(|(_, power)| power).sum()
-    }
-
-    fn times(&self, other: &Monomial) -> Monomial {
-        let mut powers: BTreeMap<Arc<str>, u32> = self.0.iter().cloned().collect();
-        for (name, power) in &other.0 {
-            *powers.entry(name.clone()).or_default() += power;
-        }
-        Monomial(powers.into_iter().collect())
-    }
-
-    fn divided_by(&self, other: &Monomial) -> Option<Monomial> {
-        let mut powers: BTreeMap<Arc<str>, u32> = self.0.iter().cloned().collect();
-        for (name, power) in &other.0 {
-            let left = powers.get_mut(name)?;
-            *left = left.checked_sub(*power)?;
-        }
-        Some(Monomial(powers.into_iter().filter(|(_, power)| *power > 0).collect()))
-    }
-}
-
 impl Dim {
     /// A named size, bound when arrays are fed.
     pub fn symbol(name: impl Into<Arc<str>>) -> Dim {
-        let monomial = Monomial(SmallVec::from_iter([(name.into(), 1)]));
+        let monomial = Monomial::of(name.into());
         Dim(Repr::Polynomial(Arc::from([Term { monomial, coefficient: 1 }])))
     }
 
@@ -122,7 +76,7 @@ impl Dim {
     /// The symbols in it, each once, sorted by name.
     pub fn symbols(&self) -> Vec<Arc<str>> {
         let mut names: Vec<_> =
-            self.terms().iter().flat_map(|term| term.monomial.0.iter().map(|(name, _)| name.clone())).collect();
+            self.terms().iter().flat_map(|term| term.monomial.powers().map(|(name, _)| name.clone())).collect();
         names.sort();
         names.dedup();
         names
@@ -140,7 +94,7 @@ impl Dim {
         let mut sum = 0i64;
         for term in terms.iter() {
             let mut product = Some(term.coefficient).filter(|coefficient| !is_lost(*coefficient));
-            for (name, power) in &term.monomial.0 {
+            for (name, power) in term.monomial.powers() {
                 let value = bindings.get(name).ok_or_else(|| Dim::symbol(name.clone()))?;
                 product = product.and_then(|product| product.checked_mul(value.checked_pow(*power)?));
             }
@@ -381,7 +335,7 @@ impl fmt::Display for Dim {
             if magnitude != 1 || term.monomial.degree() == 0 {
                 factors.push(magnitude.to_string());
             }
-            for (name, power) in &term.monomial.0 {
+            for (name, power) in term.monomial.powers() {
                 factors.push(if *power == 1 { name.to_string() } else { format!("{name}^{power}") });
             }
             f.write_str(&factors.join("*"))?;

@@ -129,9 +129,9 @@ impl Point<'_> {
     /// λ_min ≤ −γ; or a minimum is near. From every point of a strict saddle function one of these helps a descent with
     /// noise on.
     ///
-    /// The third case is decided by what is known at the point: λ_min ≥ α by more than its error bound, and ‖∇f‖/λ_min ≤ δ, the length
-    /// of a Newton step at most. Where the loss is α-strongly convex around, as the definition asks within 2δ of the minimum,
-    /// there is one within ‖∇f‖/α; that it is convex beyond the point itself is not verified.
+    /// The third case is decided by what is known at the point: λ_min ≥ α by more than its error bound, and ‖∇f‖/λ_min
+    /// ≤ δ, the length of a Newton step at most. Where the loss is α-strongly convex around, as the definition asks
+    /// within 2δ of the minimum, there is one within ‖∇f‖/α; that it is convex beyond the point itself is not verified.
     ///
     /// # Errors
     /// [`LandscapeError::Setting`] if a constant is not positive and finite; as for [`Point::extreme_eigenvalues`].

@@ -1,7 +1,7 @@
 //! Functions between layers: softmax and its logarithm over an axis, and elementwise functions with their conventions at
 //! the kinks. In: a float. Out: a float of the same shape, or without the reduced axes.
 
-use std::f64::consts::{FRAC_1_SQRT_2, PI};
+use std::f64::consts::PI;
 
 use super::expect::either;
 use crate::{
@@ -181,14 +181,14 @@ impl<'g> Expr<'g> {
         self.of_float(|x| -(-x).softplus())
     }
 
-    /// Gaussian error linear unit: x·Φ(x) = ½x·erfc(−x/√2), elementwise, Φ the normal distribution function.
+    /// Gaussian error linear unit: x·Φ(x), elementwise, Φ the normal distribution function [`Expr::normal_cdf`].
     ///
     /// # Source
     /// Hendrycks and Gimpel, *Gaussian error linear units (GELUs)*, 2016, section 2.
     #[track_caller]
     pub fn gelu(self) -> Expr<'g> {
         let _frame = self.enter("gelu");
-        self.of_float(|x| 0.5 * x * (x * -FRAC_1_SQRT_2).erfc())
+        self.of_float(|x| x * x.normal_cdf())
     }
 
     /// The approximation of [`Expr::gelu`] by tanh: ½x(1 + tanh u) with u = √(2/π)(x + 0.044715x³), elementwise; within

@@ -1,7 +1,10 @@
 //! Numbers that kernels compute with. In: `f32`, `f64`, `i64`, and whatever else a check puts in place of `f64`. Out:
 //! arithmetic with the library's conventions: integers wrap, NaN propagates through maximum and minimum.
 
-use std::fmt;
+use std::{
+    f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI},
+    fmt,
+};
 
 use ndarray::{Array2, ArrayView2, Axis};
 
@@ -172,6 +175,8 @@ pub(crate) trait Real: Number {
     fn softplus(self) -> Self;
     fn erf(self) -> Self;
     fn erfc(self) -> Self;
+    fn normal_cdf(self) -> Self;
+    fn normal_pdf(self) -> Self;
     fn sin(self) -> Self;
     fn cos(self) -> Self;
     fn floor(self) -> Self;
@@ -300,6 +305,12 @@ macro_rules! float {
             fn erfc(self) -> Self {
                 $erfc(self)
             }
+            fn normal_cdf(self) -> Self {
+                normal_cdf(f64::from(self)) as $float
+            }
+            fn normal_pdf(self) -> Self {
+                normal_pdf(f64::from(self)) as $float
+            }
             fn sin(self) -> Self {
                 $float::sin(self)
             }
@@ -333,6 +344,31 @@ macro_rules! float {
 // erfc of an f32 is rounded once from that of an f64, as the kernels for vectors do it.
 float!(f32, f64, libm::erff, |x: f32| libm::erfc(f64::from(x)) as f32, product_in_f64);
 float!(f64, Compensated, libm::erf, libm::erfc, product_in_blocks);
+
+/// Beyond it the normal density is 0.
+const NO_DENSITY: f64 = 40.0;
+
+/// ½ erfc(z) with z = −x/√2, and to first order what the roundings of z and √2 lost, which erfc would multiply by x².
+fn normal_cdf(x: f64) -> f64 {
+    const FRAC_1_SQRT_2_LOW: f64 = -4.833_646_656_726_457e-17;
+    if x.abs() > NO_DENSITY {
+        return if x > 0.0 { 1.0 } else { 0.0 };
+    }
+    let z = -x * FRAC_1_SQRT_2;
+    let lost = (-x).mul_add(FRAC_1_SQRT_2, -z) - x * FRAC_1_SQRT_2_LOW;
+    0.5 * (libm::erfc(z) - FRAC_2_SQRT_PI * lost * (-z * z).exp())
+}
+
+/// e^(−x²/2)/√(2π), with what the rounding of x² lost, to first order.
+fn normal_pdf(x: f64) -> f64 {
+    const DENSITY_AT_0: f64 = 0.398_942_280_401_432_7;
+    if x.abs() > NO_DENSITY {
+        return 0.0;
+    }
+    let square = x * x;
+    let exponential = (-0.5 * square).exp();
+    DENSITY_AT_0 * (exponential - exponential * (0.5 * x.mul_add(x, -square)))
+}
 
 fn product_in_f64(a: ArrayView2<'_, f32>, b: ArrayView2<'_, f32>) -> Array2<f32> {
     product_in_blocks(a.mapv(f64::from).view(), b.mapv(f64::from).view()).mapv(|sum| sum as f32)

@@ -85,8 +85,8 @@ pub trait Optimizer {
     /// for bit.
     ///
     /// # Errors
-    /// `state` is another rule's, has other arrays than this rule remembers, or arrays of different layouts, or of another
-    /// layout than earlier steps of this optimizer, or is of more than 2⁵³ steps. Nothing is changed then. An optimizer that has taken no steps takes any
-    /// layout; the next step compares it with that of its parameters.
+    /// `state` is another rule's, has other arrays than this rule remembers, or arrays of different layouts, or of
+    /// another layout than earlier steps of this optimizer, or is of more than 2⁵³ steps. Nothing is changed then. An
+    /// optimizer that has taken no steps takes any layout; the next step compares it with that of its parameters.
     fn restore(&mut self, state: OptimizerState) -> Result<(), OptimizerError>;
 }

@@ -257,7 +257,7 @@ impl Memory<'_> {
         let size = |vertex: usize| self.plan.network.vertices[vertex].dtype.size();
         stores.iter().all(is_store)
             && stores.iter().any(|store| store.vertex == written && store.extent == Extent::Full)
-            && !before.iter().any(|made| made.vertex == written && matches!(made.output, Place::Memory(_)))
+            && !before.iter().flat_map(Instruction::outputs).any(|made| writes(made) == Some(written))
             && size(read) == size(written)
             && stays_in_tile(program, read)
     }
@@ -299,7 +299,8 @@ fn unfinished(work: &Work) -> Option<usize> {
         let n_whole = match instruction.action {
             Action::Load(_) | Action::LoadPadded(..) | Action::AccumulateDot(_) => 1,
             Action::DotRows(_) => 2,
-            Action::Apply(_) | Action::Store | Action::Expand | Action::ReduceRows(_) | Action::Accumulate(..) => 0,
+            Action::Apply(_) | Action::ApplyBoth(_) | Action::Store | Action::Expand => 0,
+            Action::ReduceRows(_) | Action::Accumulate(..) => 0,
         };
         instruction.operands.iter().take(n_whole)
     });
@@ -341,7 +342,7 @@ fn stays_in_tile(program: &TileProgram, vertex: usize) -> bool {
     let stays = |(made, place): (&Instruction, Place)| match place {
         Place::Memory(memory) if is_of(memory) => {
             let goes_through_the_tile = match made.action {
-                Action::Apply(_) | Action::Accumulate(..) => made.extent == Extent::Full,
+                Action::Apply(_) | Action::ApplyBoth(_) | Action::Accumulate(..) => made.extent == Extent::Full,
                 Action::ReduceRows(_) => true,
                 Action::Load(_) | Action::LoadPadded(..) | Action::Store | Action::Expand => false,
                 Action::DotRows(_) | Action::AccumulateDot(_) => false,
@@ -359,16 +360,20 @@ fn written(work: &Work) -> Vec<usize> {
     match work {
         Work::Contraction(vertex, _) | Work::Primitive(vertex, _) => vec![*vertex],
         Work::Tile(program) => {
-            let stores =
-                |instruction: &&Instruction| matches!(instruction.output, Place::Memory(_) | Place::Element(_));
             let kept = program.product.iter().filter(|product| product.keep == Keep::Whole);
-            let mut written: Vec<usize> = program.instructions.iter().filter(stores).map(|made| made.vertex).collect();
+            let outputs = program.instructions.iter().flat_map(Instruction::outputs);
+            let mut written: Vec<usize> = outputs.filter_map(writes).collect();
             written.extend(kept.map(|product| product.vertex));
             written.sort_unstable();
             written.dedup();
             written
         }
     }
+}
+
+/// The vertex that an output is, if it lies in memory.
+fn writes((place, vertex): (Place, usize)) -> Option<usize> {
+    matches!(place, Place::Memory(_) | Place::Element(_)).then_some(vertex)
 }
 
 /// Who wrote which bytes: the start of each range → its end and its owner.

@@ -14,10 +14,12 @@ mod show;
 mod tests;
 mod trace;
 
+#[cfg(test)]
+pub(crate) use ir::PAIRS;
 pub(crate) use ir::{
-    Access, Accumulated, Action, Along, Banded, Batch, Contraction, Extent, Function, Instruction, Keep, Kind,
-    MatrixVector, Network, Number, Origin, Padding, Place, Plan, PlanError, Read, Step, Storage, TileProgram, Vertex,
-    Work, Write, count, offsets,
+    Access, Accumulated, Action, Along, Banded, Batch, Both, Contraction, Extent, Function, Instruction, Keep, Kind,
+    MatrixVector, Network, Number, Origin, Padding, Pair, Place, Plan, PlanError, Read, Step, Storage, TileProgram,
+    Vertex, Work, Write, count, offsets,
 };
 pub(crate) use model::MachineModel;
 pub(crate) use passes::memory;
@@ -77,6 +79,10 @@ impl Plan {
         trace.network("matrix-vector pairs", &network);
         let mut clusters = passes::cluster(&network, model);
         trace.clusters("clusters", &network, &clusters);
+        if dearest == Dearest::Cheap {
+            passes::gather_pairs(&network, &mut clusters, model);
+            trace.clusters("pairs of functions", &network, &clusters);
+        }
         passes::recompute(&mut network, &mut clusters, dearest, model);
         trace.clusters("recomputation", &network, &clusters);
         let made = lower::steps(&network, &clusters, model);

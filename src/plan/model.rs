@@ -15,6 +15,8 @@ pub(crate) struct MachineModel {
     pub(crate) resident_bytes: usize,
     /// Arrays of fewer bytes cost nothing to keep and to read: they are neither computed again nor written over.
     pub(crate) cheap_bytes: usize,
+    /// Additions in whose time a value is written and read again from beyond the first cache.
+    pub(crate) cost_of_keeping: usize,
     /// Products of fewer bytes stay in a cache between two steps, so that bands gain nothing.
     pub(crate) band_least_bytes: usize,
     /// Rows of a band: fewer do not pay for packing the other factor anew, more gain nothing.
@@ -41,6 +43,7 @@ impl MachineModel {
         register_bytes: [4096, 16384],
         resident_bytes: 256 * 1024,
         cheap_bytes: 16 * 1024,
+        cost_of_keeping: 4,
         band_least_bytes: 512 * 1024,
         band_rows: [32, 256],
         least_bands: 8,
@@ -58,6 +61,7 @@ impl MachineModel {
         register_bytes: [32, 64],
         resident_bytes: 2048,
         cheap_bytes: 0,
+        cost_of_keeping: 4,
         band_least_bytes: 0,
         band_rows: [1, 4],
         least_bands: 1,

@@ -175,7 +175,8 @@ impl Plan {
             name += &format!("[{}]", axes.join(", "));
         }
         let extent = if instruction.extent == Extent::Row { " by row" } else { "" };
-        format!("{} = {name} {}{extent}", place(instruction.output), operands.join(" "))
+        let outputs: Vec<String> = instruction.outputs().map(|(output, _)| place(output)).collect();
+        format!("{} = {name} {}{extent}", outputs.join(" "), operands.join(" "))
     }
 
     fn place(&self, program: &TileProgram, place: Place) -> String {

@@ -1,8 +1,8 @@
 //! The check of plans can fail: plans of random graphs with gradients pass it, and each way to break one is found.
 
 use super::{
-    Banded, Extent, Function, Instruction, Kind, MachineModel, Place, Plan, Settings, Source, Step, Storage,
-    TileProgram, Work,
+    Action, Banded, Extent, Function, Instruction, Kind, MachineModel, PAIRS, Pair, Place, Plan, Settings, Source,
+    Step, Storage, TileProgram, Work,
     check::{Clash, check},
     ir::Memory,
 };
@@ -330,5 +330,49 @@ fn every_elementwise_primitive_is_a_function_of_fused_steps() {
     for sample in ops::samples() {
         let is_function = Function::of(&sample.op).is_some();
         assert_eq!(ops::traits(&sample.op).is_elementwise, is_function, "{}", sample.op.name());
+    }
+}
+
+/// The plan of a layer between two products, with the gradient, so that value and slope are read in different steps.
+fn layer(activation: fn(Expr<'_>) -> Expr<'_>) -> Plan {
+    let g = Graph::new();
+    let (x, w) = (g.input_of::<f32>("x", (16, 24)), g.input_of::<f32>("w", (24, 24)));
+    let bias = g.input_of::<f32>("bias", (24,));
+    let loss = activation(x.dot(w) + bias).dot(w).square().sum();
+    let results: Vec<NodeId> = g.gradients(loss, &[w, bias]).iter().map(|result| result.id()).collect();
+    let leaves = [x, w, bias].map(|leaf| Some(leaf.id()));
+    plan_of(&g, &leaves, &results)
+}
+
+/// How often a plan computes a pair, and how often one of its functions alone.
+fn computed(plan: &Plan, pair: Pair) -> [usize; 2] {
+    let programs = plan.steps.iter().filter_map(|step| match &step.work {
+        Work::Tile(program) => Some(program),
+        Work::Contraction(..) | Work::Primitive(..) => None,
+    });
+    let actions: Vec<&Action> = programs.flat_map(|program| &program.instructions).map(|made| &made.action).collect();
+    let is_alone = |action: &&&Action| matches!(action, Action::Apply(function) if pair.functions.contains(function));
+    let n_both = actions.iter().filter(|action| ***action == Action::ApplyBoth(pair)).count();
+    [n_both, actions.iter().filter(is_alone).count()]
+}
+
+#[test]
+fn a_value_and_its_slope_are_computed_together_where_that_saves_more_than_keeping_one() {
+    let layers = [layer(|x| x.tanh()), layer(|x| x.sigmoid()), layer(|x| x.sin())];
+    for (pair, plan) in PAIRS.into_iter().zip(layers) {
+        let kept = pair.saves() > MachineModel::DEFAULT.cost_of_keeping;
+        assert_eq!(computed(&plan, pair), if kept { [1, 0] } else { [0, 2] }, "{:?}: {plan}", pair.both);
+    }
+}
+
+#[test]
+fn functions_of_one_operand_in_one_step_are_one_instruction() {
+    let g = Graph::new();
+    let x = g.input_of::<f64>("x", (1000,));
+    for (pair, value) in PAIRS.into_iter().zip([x.tanh(), x.sigmoid(), x.sin()]) {
+        let loss = value.square().sum();
+        let results = [loss.id(), g.gradients(loss, &[x])[0].id()];
+        let plan = plan_of(&g, &[Some(x.id())], &results);
+        assert_eq!(computed(&plan, pair), [1, 0], "{:?}: {plan}", pair.both);
     }
 }

@@ -19,10 +19,17 @@ pub enum CompileError {
     #[error(transparent)]
     Mistakes(#[from] Diagnostics),
     /// Two outputs of one name.
-    #[error("two outputs are named {name:?}\n   = help: give each a name of its own")]
+    #[error(
+        "two outputs are named {name:?}: what is written at {first} and at {second}\n   = help: give each a name of \
+         its own"
+    )]
     DuplicateOutput {
         /// The name.
         name: String,
+        /// Where the first was written.
+        first: Site,
+        /// Where the second was.
+        second: Site,
     },
     /// An output of another graph.
     #[error(

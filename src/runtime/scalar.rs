@@ -122,7 +122,7 @@ impl ScalarStep {
         let n_elements = program.rows * program.columns;
         let is_small = (1..=MOST_ELEMENTS).contains(&n_elements)
             && program.product.is_none()
-            && program.instructions.len() * n_elements <= MOST_OPERATIONS
+            && program.instructions.iter().flat_map(Instruction::outputs).count() * n_elements <= MOST_OPERATIONS
             && (n_elements == 1 || program.instructions.iter().all(is_elementwise));
         if !is_small {
             return None;
@@ -165,7 +165,7 @@ fn is_known(instruction: &Instruction) -> bool {
     match &instruction.action {
         Action::Apply(Function::IntegerPower(exponent)) => i32::try_from(*exponent).is_ok(),
         Action::Apply(Function::Cast(_)) | Action::DotRows(_) | Action::AccumulateDot(_) => false,
-        Action::Apply(_) | Action::Load(_) | Action::LoadPadded(..) => true,
+        Action::Apply(_) | Action::ApplyBoth(_) | Action::Load(_) | Action::LoadPadded(..) => true,
         Action::Store | Action::Expand | Action::ReduceRows(_) => true,
         // What is left of one element is that element.
         Action::Accumulate(..) => true,
@@ -201,9 +201,11 @@ impl<'p> Unroller<'p> {
         let mut operations = Vec::with_capacity(n_elements * self.program.instructions.len());
         for instruction in &self.program.instructions {
             for element in 0..n_elements {
-                let operation = self.operation(instruction, element);
-                self.register_of.insert((instruction.output, element), operation.out);
-                operations.push(operation);
+                for (position, (output, _)) in instruction.outputs().enumerate() {
+                    let operation = self.operation(instruction, (position, output), element);
+                    self.register_of.insert((output, element), operation.out);
+                    operations.push(operation);
+                }
             }
         }
         let mut registers = vec![T::ZERO; self.n_registers];
@@ -218,7 +220,13 @@ impl<'p> Unroller<'p> {
         Program { registers, loads: self.order, operations, stores: self.stores }
     }
 
-    fn operation(&mut self, instruction: &Instruction, element: usize) -> Operation {
+    /// One element of an output, which is the first or second of its instruction.
+    fn operation(
+        &mut self,
+        instruction: &Instruction,
+        (position, output): (usize, Place),
+        element: usize,
+    ) -> Operation {
         let (code, operands) = match &instruction.action {
             Action::Load(access) if !instruction.operands[0].is_splat() => {
                 (Code::Move, [self.gathered(instruction, access, element), 0, 0])
@@ -231,11 +239,11 @@ impl<'p> Unroller<'p> {
                 for (operand, place) in operands.iter_mut().zip(&instruction.operands) {
                     *operand = self.read(*place, element);
                 }
-                (code_of(action), operands)
+                (code_of(action, position), operands)
             }
         };
         let out = self.register();
-        if let Place::Memory(memory) = instruction.output {
+        if let Place::Memory(memory) = output {
             let dtype = self.program.memory[memory].dtype;
             let offset = (element * dtype.size()) as isize;
             let is_bool = dtype == DType::Bool;
@@ -301,9 +309,16 @@ impl<'p> Unroller<'p> {
     }
 }
 
-fn code_of(action: &Action) -> Code {
-    let Action::Apply(function) = action else { return Code::Move };
-    match *function {
+fn code_of(action: &Action, position: usize) -> Code {
+    let function = match action {
+        Action::Apply(function) => *function,
+        Action::ApplyBoth(pair) => pair.functions[position],
+        Action::Load(_) | Action::LoadPadded(..) | Action::Store | Action::Expand => return Code::Move,
+        // What is left of one element is that element.
+        Action::ReduceRows(_) | Action::Accumulate(..) => return Code::Move,
+        Action::DotRows(_) | Action::AccumulateDot(_) => unreachable!("invariant: refused by `is_known`"),
+    };
+    match function {
         Function::Unary(function) => function.into(),
         Function::Binary(function) => function.into(),
         Function::Comparison(comparison) => Code::Comparison(comparison),

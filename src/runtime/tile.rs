@@ -13,7 +13,7 @@ use super::{
     instruction_set::InstructionSet,
     matmul::{Accumulation, Operands, Product},
     movement::{self, Run},
-    vector::{self, Kernel, RowReduce, Splats},
+    vector::{self, Kernel, PairKernel, RowReduce, Splats},
 };
 use crate::{
     graph::{DType, Reduction},
@@ -63,12 +63,15 @@ struct Call {
     action: Resolved,
     extent: Extent,
     output: Address,
+    /// Where the second value of two goes.
+    beside: Address,
     operands: [Address; 3],
 }
 
 #[derive(Debug)]
 enum Resolved {
     Kernel(Kernel),
+    Pair(PairKernel),
     Load(Access, usize),
     LoadPadded(Access, Padding, usize),
     Fill(usize),
@@ -160,7 +163,8 @@ impl TileStep {
     pub(super) fn scratch_bytes(&self, n_memory: usize) -> usize {
         let products = self.calls.iter().map(|call| match &call.action {
             Resolved::DotRows(blocks, _) | Resolved::AccumulateDot(_, blocks, _) => blocks.scratch_bytes(),
-            Resolved::Kernel(_) | Resolved::Load(..) | Resolved::LoadPadded(..) | Resolved::Fill(_) => 0,
+            Resolved::Kernel(_) | Resolved::Pair(_) | Resolved::Fill(_) => 0,
+            Resolved::Load(..) | Resolved::LoadPadded(..) => 0,
             Resolved::Store(_) | Resolved::Expand(_) | Resolved::ReduceRows(..) => 0,
             Resolved::AccumulateColumns(..) | Resolved::AccumulateAll(..) => 0,
         });
@@ -229,6 +233,10 @@ impl Resolver<'_> {
         let facts = instruction.action.facts();
         let action = match &instruction.action {
             Action::Apply(function) => Resolved::Kernel(self.kernel(*function, instruction)),
+            Action::ApplyBoth(pair) => {
+                let kernel = vector::pair_kernel(*pair, instruction.dtype, self.set);
+                Resolved::Pair(kernel.expect("invariant: pairs are of floats"))
+            }
             Action::Load(_) if instruction.operands[0].is_splat() => Resolved::Fill(size),
             Action::Load(access) => Resolved::Load(access.clone(), size),
             Action::LoadPadded(access, padding) => Resolved::LoadPadded(access.clone(), padding.clone(), size),
@@ -271,7 +279,8 @@ impl Resolver<'_> {
             Write::Elements | Write::Accumulator(..) => instruction.extent,
             Write::Rows => Extent::Row,
         };
-        Call { action, extent: instruction.extent, output: self.address(instruction.output, output), operands }
+        let beside = instruction.beside.map(|(place, _)| self.address(place, output)).unwrap_or_default();
+        Call { action, extent: instruction.extent, output: self.address(instruction.output, output), beside, operands }
     }
 
     /// Products for full tiles and for the last one.
@@ -410,6 +419,7 @@ impl Interpreter<'_> {
                     ];
                     kernel(out, &operands, n);
                 }
+                Resolved::Pair(kernel) => kernel(&[out, self.at(call.beside, tile)], source, n),
                 Resolved::Load(access, size) => movement::gather(Run { out, source, start, n }, access, *size),
                 Resolved::LoadPadded(access, padding, size) => {
                     movement::gather_padded(Run { out, source, start, n }, access, padding, *size);

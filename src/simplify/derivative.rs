@@ -5,14 +5,14 @@
 //! terms finds it again once a second derivative has spread it over sums. That of softplus is a sigmoid, and so on. So
 //! the rules that are for derivatives fire first. Others come after: `stop_gradient` still means something here.
 //!
-//! PyTensor derives what is written and has rewrites for the derivatives (`pytensor/tensor/rewriting`, Theano before it); its
-//! list of stabilizations is where the rules began.
+//! PyTensor derives what is written and has rewrites for the derivatives (`pytensor/tensor/rewriting`, Theano before
+//! it); its list of stabilizations is where the rules began.
 
 use super::rewriter::Rewriter;
 use crate::graph::{Graph, NodeId};
 
-/// The value to differentiate by `opaque`, which ascend, and by leaves in place of `value`; `value` itself where no rule fires. No rule
-/// looks at how the opaque nodes are computed, so that derivatives by them stay what they are.
+/// The value to differentiate by `opaque`, which ascend, and by leaves in place of `value`; `value` itself where no
+/// rule fires. No rule looks at how the opaque nodes are computed, so that derivatives by them stay what they are.
 pub(crate) fn stabilized(graph: &Graph, value: NodeId, opaque: &[NodeId]) -> NodeId {
     let mut rewriter = Rewriter::for_derivatives(graph, opaque);
     let mut image: Vec<Option<NodeId>> = vec![None; value.index() + 1];

@@ -1,5 +1,5 @@
-//! Printing. In: a graph and the nodes that are asked for. Out: a line for each node that they are computed from, and for each
-//! input that tells a size in there.
+//! Printing. In: a graph and the nodes that are asked for. Out: a line for each node that they are computed from, and
+//! for each input that tells a size in there.
 
 use std::fmt::Write;
 
@@ -10,8 +10,9 @@ use crate::graph::{
 };
 
 impl Graph {
-    /// The nodes that `results` are computed from and inputs that alone tell their sizes, for people: of a large constant only the first elements, and `f32`
-    /// constants as short as they are told apart. [`text`](crate::text) has the grammar.
+    /// The nodes that `results` are computed from and inputs that alone tell their sizes, for people: of a large
+    /// constant only the first elements, and `f32` constants as short as they are told apart. [`text`](crate::text) has
+    /// the grammar.
     ///
     /// A handle of another graph is shown as `poison`.
     ///

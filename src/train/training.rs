@@ -56,8 +56,8 @@ impl<T: Target + Element> Training<'_, T> {
     ///
     /// # Errors
     /// [`TrainError::NonFinite`] at the first loss that is no number, with the operation that made it;
-    /// [`TrainError::Example`] with the row of the first example that does not run; a hyperparameter out of its range; a checkpoint that is not readable, or of another training. The step at
-    /// which it happened is not taken.
+    /// [`TrainError::Example`] with the row of the first example that does not run; a hyperparameter out of its range;
+    /// a checkpoint that is not readable, or of another training. The step at which it happened is not taken.
     pub fn fit(mut self, train: &Dataset<T>, fit: &Fit) -> Result<Report, TrainError> {
         self.expect_sense(train, fit)?;
         let setting = self.setting(train, fit);

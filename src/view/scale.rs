@@ -1,6 +1,6 @@
-//! Where an axis has its marks. In: an axis and its ends. Out: coordinates for plotters, with round numbers marked: those
-//! of an axis by powers of ten are 1, 2 and 5 times the powers where there is room, all multiples of them where there is more,
-//! and the powers alone otherwise.
+//! Where an axis has its marks. In: an axis and its ends. Out: coordinates for plotters, with round numbers marked:
+//! those of an axis by powers of ten are 1, 2 and 5 times the powers where there is room, all multiples of them where
+//! there is more, and the powers alone otherwise.
 
 use std::ops::Range;
 

@@ -183,6 +183,8 @@ const OTHERS: &[&str] = &[
     "and",
     "or",
     "erfc",
+    "normal_cdf",
+    "normal_pdf",
     "sech_squared",
     "xor",
     "not",

@@ -31,6 +31,7 @@ mod optimizers;
 mod padding;
 mod primitives;
 mod ranges;
+mod readme;
 mod runs;
 mod simplify;
 mod sizes;

@@ -128,9 +128,10 @@ fn an_input_that_is_not_needed_may_tell_a_size() {
 fn what_cannot_be_compiled_says_so_and_loses_nothing() {
     let g = Graph::new();
     let x = g.input_of::<f64>("x", ());
+    let next = x + 1.0;
     assert_eq!(
-        g.compile([("y", x), ("y", x + 1.0)]).unwrap_err(),
-        CompileError::DuplicateOutput { name: "y".to_owned() }
+        g.compile([("y", x), ("y", next)]).unwrap_err(),
+        CompileError::DuplicateOutput { name: "y".to_owned(), first: x.site(), second: next.site() }
     );
     let free = g.compile(g.dim_size("n", DType::F64)).unwrap_err().to_string();
     assert!(free.starts_with("the size `n` is used at tests/it/training.rs:"), "{free}");

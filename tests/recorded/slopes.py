@@ -97,6 +97,10 @@ def erfc(x):
     return x.compose(of)
 
 
+def normal_cdf(x):
+    return erfc(-x / mp.sqrt(2)) / 2
+
+
 def sin(x):
     return x.compose(lambda u: (mp.sin(u), mp.cos(u), -mp.sin(u), -mp.cos(u)))
 
@@ -178,7 +182,7 @@ ONES = {
     "ceil": step,
     "round": step,
     "log_sigmoid": lambda x: -softplus(-x),
-    "gelu": lambda x: x * erfc(-x / mp.sqrt(2)) / 2,
+    "gelu": lambda x: x * normal_cdf(x),
     "gelu_tanh": gelu_tanh,
     "silu": lambda x: x * sigmoid(x),
     "leaky_relu": lambda x: x if x.c[0] > 0 else mpf(1) / 8 * x,
@@ -330,3 +334,6 @@ for power in POWERS:
     of_one(f"powi({power})", lambda x, power=power: integer_power(x, power), is_ordinary)
 for two in TWOS:
     of_two(two, TWOS[two])
+# Last, so that the points of those before stay what they are.
+of_one("normal_cdf", normal_cdf)
+of_one("normal_pdf", lambda x: exp(-x * x / 2) / mp.sqrt(2 * mp.pi))

@@ -9,6 +9,8 @@ pub(crate) struct Cluster {
     pub(crate) members: Vec<usize>,
     /// The elements that it goes through; none for a single primitive.
     pub(crate) domain: Option<Domain>,
+    /// Less than those of all clusters that it reads from.
+    pub(crate) height: usize,
 }
 
 /// The elements that fused steps go through: a matrix, whose columns count once shapes do not matter.

@@ -9,6 +9,7 @@ use super::{
     contraction::MatrixVector,
     function::Function,
     network::{Along, Window},
+    pair::Pair,
 };
 use crate::graph::{DType, Reduction};
 
@@ -25,6 +26,8 @@ pub(crate) struct Memory {
 pub(crate) struct Instruction {
     pub(crate) action: Action,
     pub(crate) output: Place,
+    /// Where the second value of two goes, and the vertex that it is.
+    pub(crate) beside: Option<(Place, usize)>,
     pub(crate) operands: SmallVec<[Place; 3]>,
     /// The dtype of the operands.
     pub(crate) dtype: DType,
@@ -38,6 +41,8 @@ pub(crate) struct Instruction {
 pub(crate) enum Action {
     /// An elementwise function.
     Apply(Function),
+    /// Two elementwise functions of one operand.
+    ApplyBoth(Pair),
     /// Gathers elements from memory, in row-major order of the access.
     Load(Access),
     /// The same, with zeros outside of the window; the access is that of the window.
@@ -116,8 +121,8 @@ impl Place {
 /// What an action does with memory and tiles.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Facts {
-    /// The name in the text of a plan, in two parts.
-    pub(crate) name: [&'static str; 2],
+    /// The name in the text of a plan, in parts.
+    pub(crate) name: [&'static str; 3],
     /// How each operand is read; beyond the operands that there are, nothing.
     pub(crate) reads: [Read; 3],
     pub(crate) writes: Write,
@@ -168,36 +173,50 @@ impl Action {
         use Read::{Elements, Rows, Tile, Whole};
         const EACH: [Read; 3] = [Elements; 3];
         const FIRST_WHOLE: [Read; 3] = [Whole, Elements, Elements];
-        let row = |name: [&'static str; 2], reads, writes| Facts { name, reads, writes, cost: 2, matrix_columns: None };
+        let row = |name: [&'static str; 3], reads, writes| Facts { name, reads, writes, cost: 2, matrix_columns: None };
         let product = |of: &MatrixVector, facts: Facts| {
             let columns = of.columns.size;
             Facts { cost: 2 * columns, matrix_columns: Some(columns), ..facts }
         };
         match self {
             Action::Apply(function) => {
-                Facts { cost: function.weight(), ..row([function.name(), ""], EACH, Write::Elements) }
+                Facts { cost: function.weight(), ..row([function.name(), "", ""], EACH, Write::Elements) }
             }
-            Action::Load(_) => row(["load", ""], FIRST_WHOLE, Write::Elements),
-            Action::LoadPadded(..) => row(["load", "_padded"], FIRST_WHOLE, Write::Elements),
-            Action::Store => row(["store", ""], EACH, Write::Elements),
-            Action::Expand => row(["expand", ""], [Rows, Elements, Elements], Write::Elements),
-            Action::ReduceRows(kind) => row([kind.name(), "_of_rows"], [Tile, Elements, Elements], Write::Rows),
+            Action::ApplyBoth(pair) => {
+                let [first, second] = pair.functions.map(Function::name);
+                Facts { cost: pair.weight, ..row([first, "_and_", second], EACH, Write::Elements) }
+            }
+            Action::Load(_) => row(["load", "", ""], FIRST_WHOLE, Write::Elements),
+            Action::LoadPadded(..) => row(["load", "_padded", ""], FIRST_WHOLE, Write::Elements),
+            Action::Store => row(["store", "", ""], EACH, Write::Elements),
+            Action::Expand => row(["expand", "", ""], [Rows, Elements, Elements], Write::Elements),
+            Action::ReduceRows(kind) => row([kind.name(), "_of_rows", ""], [Tile, Elements, Elements], Write::Rows),
             Action::Accumulate(kind, Along::Columns) => {
-                row([kind.name(), "_of_columns"], EACH, Write::Accumulator(*kind, Width::Columns))
+                row([kind.name(), "_of_columns", ""], EACH, Write::Accumulator(*kind, Width::Columns))
             }
             Action::Accumulate(kind, Along::Rows) => {
-                row([kind.name(), "_of_all"], EACH, Write::Accumulator(*kind, Width::One))
+                row([kind.name(), "_of_all", ""], EACH, Write::Accumulator(*kind, Width::One))
             }
-            Action::DotRows(of) => product(of, row(["dot_rows", ""], [Whole, Whole, Elements], Write::Elements)),
+            Action::DotRows(of) => product(of, row(["dot_rows", "", ""], [Whole, Whole, Elements], Write::Elements)),
             Action::AccumulateDot(of) => {
                 let writes = Write::Accumulator(Reduction::Sum, Width::Elements(of.columns.size));
-                product(of, row(["dot_columns", ""], FIRST_WHOLE, writes))
+                product(of, row(["dot_columns", "", ""], FIRST_WHOLE, writes))
             }
         }
     }
 }
 
 impl Instruction {
+    /// Where its values go, and which vertices they are.
+    pub(crate) fn outputs(&self) -> impl Iterator<Item = (Place, usize)> + use<> {
+        [(self.output, self.vertex)].into_iter().chain(self.beside)
+    }
+
+    /// The places of its values.
+    pub(crate) fn outputs_mut(&mut self) -> impl Iterator<Item = &mut Place> {
+        [&mut self.output].into_iter().chain(self.beside.as_mut().map(|(place, _)| place))
+    }
+
     /// Whether element i of the tile is computed from element i of each operand, so that memory may be written over once it
     /// was read.
     pub(in crate::plan) fn reads_by_element(&self) -> bool {

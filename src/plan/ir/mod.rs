@@ -6,6 +6,7 @@ mod contraction;
 mod function;
 mod instruction;
 mod network;
+mod pair;
 mod plan;
 mod program;
 
@@ -15,5 +16,7 @@ pub(crate) use contraction::{Batch, Contraction, MatrixVector};
 pub(crate) use function::Function;
 pub(crate) use instruction::{Action, Extent, Instruction, Memory, Padding, Place, Read, Write};
 pub(crate) use network::{Along, Kind, Network, Number, Operand, Origin, PlanError, Reduce, Vertex, Window};
+pub(crate) use pair::{Both, PAIRS, Pair};
+pub(super) use pair::{function_of, partner};
 pub(crate) use plan::{Plan, Step, Storage, Work};
 pub(crate) use program::{Accumulated, Banded, Keep, TileProgram};

@@ -63,7 +63,7 @@ impl TileProgram {
     /// The vertices that it computes.
     pub(crate) fn computed(&self) -> impl Iterator<Item = usize> {
         let product = self.product.iter().map(|product| product.vertex);
-        self.instructions.iter().map(|instruction| instruction.vertex).chain(product)
+        self.instructions.iter().flat_map(Instruction::outputs).map(|(_, vertex)| vertex).chain(product)
     }
 
     /// The reductions that every task does for itself, and that are put together at the end.

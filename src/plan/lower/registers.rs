@@ -10,9 +10,9 @@ use crate::plan::ir::{Instruction, Place};
 pub(super) fn assign(instructions: &mut [Instruction], n_invariant: usize) -> usize {
     let mut last_use: HashMap<usize, usize> = HashMap::new();
     for (position, instruction) in instructions.iter().enumerate() {
-        for place in instruction.operands.iter().chain([&instruction.output]) {
+        for place in instruction.operands.iter().copied().chain(instruction.outputs().map(|(place, _)| place)) {
             if let Place::Register(register) = place {
-                last_use.insert(*register, position);
+                last_use.insert(register, position);
             }
         }
     }
@@ -35,7 +35,8 @@ pub(super) fn assign(instructions: &mut [Instruction], n_invariant: usize) -> us
                 }
             }
         }
-        if let Place::Register(register) = &mut instruction.output {
+        for place in instruction.outputs_mut() {
+            let Place::Register(register) = place else { continue };
             let of = *register;
             *register = free.pop().unwrap_or_else(|| {
                 n_registers += 1;

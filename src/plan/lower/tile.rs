@@ -11,7 +11,7 @@ use crate::{
     plan::{
         ir::{
             Access, Action, Cluster, Domain, Extent, Function, Instruction, Kind, Memory, Network, Number, Operand,
-            Padding, Place, Read, Relation, TileProgram, Write, count, is_terminal,
+            Padding, Pair, Place, Read, Relation, TileProgram, Write, count, is_terminal, partner,
         },
         model::MachineModel,
     },
@@ -26,7 +26,14 @@ pub(in crate::plan) fn program(
 ) -> TileProgram {
     let domain = cluster.domain.expect("invariant: a fused cluster has a domain");
     let mut builder = Builder::new(network, cluster, domain, model);
-    cluster.members.iter().for_each(|member| builder.member(*member, is_stored(*member)));
+    for member in cluster.members.iter().copied() {
+        match partner(network, member, &cluster.members) {
+            // Computed beside the other.
+            Some(_) if builder.place_of.contains_key(&member) => {}
+            Some((pair, vertices)) => builder.pair(pair, vertices, is_stored),
+            None => builder.member(member, is_stored(member)),
+        }
+    }
     builder.finish()
 }
 
@@ -117,13 +124,38 @@ impl<'n> Builder<'n> {
             }
             _ => unreachable!("invariant: only these are fused"),
         };
+        let output = self.output(vertex, is_stored);
+        self.instructions.push(Instruction { action, output, beside: None, operands, dtype, extent, vertex });
+    }
+
+    /// Two members that one instruction computes.
+    fn pair(&mut self, pair: Pair, vertices: [usize; 2], is_stored: &dyn Fn(usize) -> bool) {
+        let of = &self.network.vertices[vertices[0]];
+        let extent = self.extent(count(&of.sizes));
+        let operand = self.operand(&of.operands[0], extent, vertices[0]);
+        let operand = self.unsplat(operand, extent, of.dtype, vertices[0]);
+        let [output, second] = vertices.map(|vertex| self.output(vertex, is_stored(vertex)));
+        self.instructions.push(Instruction {
+            action: Action::ApplyBoth(pair),
+            output,
+            beside: Some((second, vertices[1])),
+            operands: SmallVec::from_iter([operand]),
+            dtype: of.dtype,
+            extent,
+            vertex: vertices[0],
+        });
+    }
+
+    /// Where the value of a member goes.
+    fn output(&mut self, vertex: usize, is_stored: bool) -> Place {
         let output = if is_stored {
-            self.remember(Memory { vertex, offset: 0, dtype: of.dtype }, Place::Memory)
+            let dtype = self.network.vertices[vertex].dtype;
+            self.remember(Memory { vertex, offset: 0, dtype }, Place::Memory)
         } else {
             self.register()
         };
         self.place_of.insert(vertex, output);
-        self.instructions.push(Instruction { action, output, operands, dtype, extent, vertex });
+        output
     }
 
     /// An elementwise function with its operands.
@@ -189,6 +221,7 @@ impl<'n> Builder<'n> {
         self.instructions.push(Instruction {
             action: Action::Load(collapsed),
             output,
+            beside: None,
             operands,
             dtype,
             extent,
@@ -205,7 +238,8 @@ impl<'n> Builder<'n> {
         let output = self.register();
         let operands = SmallVec::from_iter([place]);
         let extent = Extent::Full;
-        self.instructions.push(Instruction { action: Action::Expand, output, operands, dtype, extent, vertex });
+        let action = Action::Expand;
+        self.instructions.push(Instruction { action, output, beside: None, operands, dtype, extent, vertex });
         self.expanded.insert(place, output);
         output
     }
@@ -227,7 +261,7 @@ impl<'n> Builder<'n> {
         let output = self.register();
         let action = Action::Load(Access { offset: 0, axes: SmallVec::new() });
         let operands = SmallVec::from_iter([place]);
-        self.instructions.push(Instruction { action, output, operands, dtype, extent, vertex });
+        self.instructions.push(Instruction { action, output, beside: None, operands, dtype, extent, vertex });
         output
     }
 

@@ -260,7 +260,7 @@ impl<'n> Sweep<'n> {
                 renamed[position] = Some(clusters.len());
                 let mut members = std::mem::take(&mut growing.members);
                 members.sort_unstable();
-                clusters.push(Cluster { members, domain: growing.domain });
+                clusters.push(Cluster { members, domain: growing.domain, height: growing.height });
             }
         }
         let of =

@@ -64,24 +64,31 @@ impl TileProgram {
     /// Computes a vertex into a register that is copied to memory at the end of each tile; false if it is no value for
     /// each element.
     fn write_last(&mut self, vertex: usize) -> bool {
-        let writes =
-            |instruction: &Instruction| instruction.vertex == vertex && matches!(instruction.output, Place::Memory(_));
-        let Some(position) = self.instructions.iter().position(writes) else { return false };
-        let instruction = &self.instructions[position];
-        if !matches!(instruction.action, Action::Apply(_)) || instruction.extent != Extent::Full {
-            return false;
-        }
-        let (memory, register) = (instruction.output, Place::Register(self.n_registers));
+        let is_written = |(place, made): &(Place, usize)| *made == vertex && matches!(place, Place::Memory(_));
+        let found = self.instructions.iter().enumerate().find_map(|(position, instruction)| {
+            let (memory, _) = instruction.outputs().find(is_written)?;
+            let is_element = matches!(instruction.action, Action::Apply(_) | Action::ApplyBoth(_));
+            (is_element && instruction.extent == Extent::Full).then_some((position, memory))
+        });
+        let Some((position, memory)) = found else { return false };
         let Place::Memory(held) = memory else { return false };
-        let dtype = self.memory[held].dtype;
+        let (dtype, register) = (self.memory[held].dtype, Place::Register(self.n_registers));
         self.n_registers += 1;
-        self.instructions[position].output = register;
+        let output = self.instructions[position].outputs_mut().find(|place| **place == memory);
+        *output.expect("invariant: it was found there") = register;
         for later in &mut self.instructions[position + 1..] {
             later.operands.iter_mut().filter(|place| **place == memory).for_each(|place| *place = register);
         }
         let operands = smallvec::SmallVec::from_iter([register]);
-        let store =
-            Instruction { action: Action::Store, output: memory, operands, dtype, extent: Extent::Full, vertex };
+        let store = Instruction {
+            action: Action::Store,
+            output: memory,
+            beside: None,
+            operands,
+            dtype,
+            extent: Extent::Full,
+            vertex,
+        };
         self.instructions.push(store);
         true
     }

@@ -16,8 +16,8 @@ use crate::{
     },
 };
 
-/// Operations that one value is worth, if it is to be cheap, and if memory is what counts.
-const MOST_COPIES: [usize; 2] = [4, 24];
+/// Operations that one value is worth where memory is what counts.
+const MOST_COPIES: usize = 24;
 
 /// The dearest functions that are computed again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +45,7 @@ pub(in crate::plan) fn recompute(
             continue;
         }
         let outside = readers.outside(vertex);
-        let recipe = Recipe::of(network, clusters, vertex, dearest);
+        let recipe = Recipe::of(network, clusters, vertex, dearest, model);
         let saves =
             !outside.is_empty() && outside.iter().all(|reader| reader.saves(network, clusters, vertex, &recipe, model));
         if saves {
@@ -99,8 +99,11 @@ struct Recipe {
 }
 
 impl Recipe {
-    fn of(network: &Network, clusters: &Clusters, vertex: usize, dearest: Dearest) -> Recipe {
-        let most_copies = MOST_COPIES[usize::from(dearest == Dearest::Any)];
+    fn of(network: &Network, clusters: &Clusters, vertex: usize, dearest: Dearest, model: &MachineModel) -> Recipe {
+        let most_copies = match dearest {
+            Dearest::Cheap => model.cost_of_keeping,
+            Dearest::Any => MOST_COPIES,
+        };
         let (mut copies, mut reads) = (SmallVec::<[usize; 4]>::from_iter([vertex]), SmallVec::new());
         let mut next = 0;
         while next < copies.len() {

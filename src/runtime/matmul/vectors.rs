@@ -187,8 +187,8 @@ unsafe fn add_block<V: Vector>(rows: usize, is_first: bool, sums: *mut V::Elemen
     }
 }
 
-/// Adds `COUNT` scaled columns to the sums, from the first step of a block in place of what is there. The place: first row, number of
-/// rows, first step.
+/// Adds `COUNT` scaled columns to the sums, from the first step of a block in place of what is there. The place: first
+/// row, number of rows, first step.
 ///
 /// # Safety
 /// As for [`sum_columns`], with the place inside A.

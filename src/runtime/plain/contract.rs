@@ -68,10 +68,6 @@ fn offsets(shape: &[usize], axes: &[usize]) -> Vec<usize> {
 }
 
 impl Run for Contract {
-    fn n_scratch(&self) -> usize {
-        0
-    }
-
     fn cut(&self) -> Cut {
         let n_columns = self.free[1].len();
         Cut::new(self.batch[0].len() * self.free[0].len(), n_columns, n_columns * self.contracted[0].len())

@@ -89,10 +89,6 @@ impl CumulativeSum {
 }
 
 impl Run for CumulativeSum {
-    fn n_scratch(&self) -> usize {
-        0
-    }
-
     fn cut(&self) -> Cut {
         Cut::new(self.lanes.outer, self.lanes.slab(), self.lanes.slab())
     }

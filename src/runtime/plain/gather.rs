@@ -98,10 +98,6 @@ impl Gather {
 }
 
 impl Run for Gather {
-    fn n_scratch(&self) -> usize {
-        0
-    }
-
     fn cut(&self) -> Cut {
         Cut::new(self.n_batch * self.n_outer * self.n_positions, self.row, 2 + self.row / 4)
     }

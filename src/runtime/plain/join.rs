@@ -39,10 +39,6 @@ impl Concat {
 }
 
 impl Run for Concat {
-    fn n_scratch(&self) -> usize {
-        0
-    }
-
     fn cut(&self) -> Cut {
         Cut::new(self.n_rows, self.width, self.width / 4)
     }

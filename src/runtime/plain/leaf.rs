@@ -34,10 +34,6 @@ impl Iota {
 }
 
 impl Run for Iota {
-    fn n_scratch(&self) -> usize {
-        0
-    }
-
     fn cut(&self) -> Cut {
         Cut::new(self.lanes.outer, self.lanes.slab(), self.lanes.slab() / 4)
     }

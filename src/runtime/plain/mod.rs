@@ -1,11 +1,11 @@
 //! The primitives that are neither elementwise nor products, sums or convolutions of the fast kind: gathers and their
-//! transposes, orders, running sums, recurrences, random bits, triangular matrices, windows, counters, padding, joining, products of
-//! integers, and a reduction of any kind over any axes.
+//! transposes, orders, running sums, recurrences, random bits, triangular matrices, windows, counters, padding,
+//! joining, products of integers, and a reduction of any kind over any axes.
 //!
 //! In: a primitive with numeric shapes, once, and then contiguous row-major slices at each run. Out: the output, whole
-//! or part by part, equal to the reference kernels' (sums that are added in order but for
-//! rounding). Nothing is allocated per run, and no thread is known: work is cut
-//! by shape alone into parts that write disjoint ranges of the output, and the caller decides who runs them.
+//! or part by part, equal to the reference kernels' (sums that are added in order but for rounding). Nothing is
+//! allocated per run, and no thread is known: work is cut by shape alone into parts that write disjoint ranges of the
+//! output, and the caller decides who runs them.
 
 mod contract;
 mod cumulative_sum;
@@ -58,7 +58,9 @@ trait Run {
     fn cut(&self) -> Cut;
 
     /// Words of memory that a part needs while it is computed, whatever is in them.
-    fn n_scratch(&self) -> usize;
+    fn n_scratch(&self) -> usize {
+        0
+    }
 
     /// Computes some units of the output; `out` is their elements and no others.
     ///

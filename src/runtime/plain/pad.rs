@@ -93,10 +93,6 @@ impl Axis {
 }
 
 impl Run for Pad {
-    fn n_scratch(&self) -> usize {
-        0
-    }
-
     fn cut(&self) -> Cut {
         match self.axes.first() {
             Some(axis) => Cut::new(axis.padded, axis.slab[1], axis.slab[1] / 2),

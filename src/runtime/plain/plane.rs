@@ -379,10 +379,6 @@ impl<T: Number> Kind<T> for ArgMax {
 }
 
 impl Run for PlaneWindow {
-    fn n_scratch(&self) -> usize {
-        0
-    }
-
     fn cut(&self) -> Cut {
         let width = self.columns.n_places * self.inner;
         let each = self.rows.n_taps * self.columns.n_taps;

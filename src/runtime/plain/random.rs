@@ -37,10 +37,6 @@ impl RandomBits {
 }
 
 impl Run for RandomBits {
-    fn n_scratch(&self) -> usize {
-        0
-    }
-
     fn cut(&self) -> Cut {
         Cut::new(self.n_elements, 1, 8)
     }

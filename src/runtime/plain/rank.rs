@@ -53,10 +53,6 @@ impl Rank {
 }
 
 impl Run for Rank {
-    fn n_scratch(&self) -> usize {
-        0
-    }
-
     fn cut(&self) -> Cut {
         let Lanes { outer, size, inner } = self.lanes;
         match self.kind {

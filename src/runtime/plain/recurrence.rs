@@ -46,10 +46,6 @@ impl LinearRecurrence {
 }
 
 impl Run for LinearRecurrence {
-    fn n_scratch(&self) -> usize {
-        0
-    }
-
     fn cut(&self) -> Cut {
         Cut::new(self.lanes.outer, self.lanes.slab(), 2 * self.lanes.slab())
     }

@@ -169,10 +169,6 @@ fn row<T: Number, const N: usize>(x: &[T]) -> [T; N] {
 }
 
 impl Run for Reduce {
-    fn n_scratch(&self) -> usize {
-        0
-    }
-
     fn cut(&self) -> Cut {
         let each: usize = self.removed.iter().map(|axis| axis.size).product();
         Cut::new(self.n_elements, 1, each)

@@ -88,10 +88,6 @@ fn decompose<T: Real>(a: &[T], n: usize, factor: &mut [T]) -> Option<()> {
 }
 
 impl Run for Cholesky {
-    fn n_scratch(&self) -> usize {
-        0
-    }
-
     fn cut(&self) -> Cut {
         Cut::new(self.n_matrices, self.n * self.n, self.n * self.n * (2 + self.n / 6))
     }
@@ -151,10 +147,6 @@ impl TriangularSolve {
 }
 
 impl Run for TriangularSolve {
-    fn n_scratch(&self) -> usize {
-        0
-    }
-
     fn cut(&self) -> Cut {
         let elements = self.n * self.n_right;
         Cut::new(self.n_matrices, elements, elements * (2 + self.n / 4))

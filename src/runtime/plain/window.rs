@@ -139,10 +139,6 @@ fn visit_axes(axes: &[Axis], at: Cursor, visit: &mut impl FnMut(usize)) {
 }
 
 impl Run for Window {
-    fn n_scratch(&self) -> usize {
-        0
-    }
-
     fn cut(&self) -> Cut {
         // The taps of an axis that are not on padding at most.
         let each: usize = self.axes.iter().map(|axis| axis.n_taps.min(axis.size)).product();

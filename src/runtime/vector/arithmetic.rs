@@ -9,7 +9,7 @@ pub(super) trait Arithmetic: Copy + Default + 'static {
     fn fma<T: Float>(a: T, b: T, c: T) -> T;
 
     /// a·b − product, exactly, where `product` is a·b rounded and nothing overflows or underflows.
-    fn product_error(a: f64, b: f64, product: f64) -> f64;
+    fn product_error<T: Float>(a: T, b: T, product: T) -> T;
 }
 
 /// Two roundings.
@@ -39,7 +39,7 @@ impl Arithmetic for Separate {
 
     /// Dekker, "A floating-point technique for extending the available precision" (1971).
     #[inline(always)]
-    fn product_error(a: f64, b: f64, product: f64) -> f64 {
+    fn product_error<T: Float>(a: T, b: T, product: T) -> T {
         let (a_high, a_low) = halves(a);
         let (b_high, b_low) = halves(b);
         ((a_high * b_high - product) + a_high * b_low + a_low * b_high) + a_low * b_low
@@ -54,16 +54,16 @@ impl Arithmetic for Fused {
     }
 
     #[inline(always)]
-    fn product_error(a: f64, b: f64, product: f64) -> f64 {
-        a.mul_add(b, -product)
+    fn product_error<T: Float>(a: T, b: T, product: T) -> T {
+        a.fused(b, -product)
     }
 }
 
-/// x as a sum of two numbers of 26 bits.
+/// x as a sum of two numbers of half its bits.
 #[cfg(not(target_arch = "aarch64"))]
 #[inline(always)]
-fn halves(x: f64) -> (f64, f64) {
-    let scaled = x * 134_217_729.0;
+fn halves<T: Float>(x: T) -> (T, T) {
+    let scaled = x * T::SPLITTER;
     let high = scaled - (scaled - x);
     (high, x - high)
 }

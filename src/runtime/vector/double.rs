@@ -1,4 +1,4 @@
-//! The functions of f64 whose algorithms differ from those of f32: erf, erfc, sine, cosine, atan2 and pow. In: one or two
+//! The functions of f64 whose algorithms differ from those of f32: erf, erfc, the normal distribution, sine, cosine, atan2 and pow. In: one or two
 //! f64. Out: an f64. Selections between two numbers are the only branches.
 
 use std::f64::consts::{FRAC_2_PI, FRAC_PI_2, PI};
@@ -6,7 +6,7 @@ use std::f64::consts::{FRAC_2_PI, FRAC_PI_2, PI};
 use super::{
     arithmetic::{Arithmetic, fast_two_sum, polynomial, two_sum},
     coefficients,
-    exponential::{exp, scale},
+    exponential::{exp, exp_parts_of_sum, scale},
     float::Float,
     power::with_limits,
 };
@@ -36,27 +36,49 @@ pub(super) fn erf<A: Arithmetic>(x: f64) -> f64 {
     if magnitude < 1.0 { small } else { great }
 }
 
-/// 1 − erf x up to ½, else e^(−x²)·q(t)/(1 + 2|x|) of the magnitude as in `single.rs`, and 2 less that for negative x. q is
-/// so flat from ½ on that the rounding of t does not count; x² and the quotient are carried in two parts.
+/// 1 − erf x up to ½, else the tail of the magnitude, and 2 less that for negative x.
 #[inline(always)]
 pub(super) fn erfc<A: Arithmetic>(x: f64) -> f64 {
     let magnitude = x.abs();
     let bounded = if magnitude > 27.5 { 27.5 } else { magnitude };
     let square = bounded * bounded;
     let square_low = A::product_error(bounded, bounded, square);
-    let (rounded, one_less) = exp_parts_of_sum::<A>(-square, -square_low);
-
-    let t = (bounded - 3.5) / (bounded + 3.5);
-    let numerator = polynomial::<A, _, _>(t, &coefficients::ERFC_SCALED);
-    let (divisor, divisor_lost) = fast_two_sum(2.0 * bounded, 1.0);
-    let quotient = numerator / divisor;
-    let remainder = -A::product_error(quotient, divisor, numerator) - quotient * divisor_lost;
-    let quotient_low = remainder / divisor;
-    let tail = scale(quotient + A::fma(quotient, one_less, A::fma(quotient_low, one_less, quotient_low)), rounded);
-
+    let tail = tail::<A>(bounded, (-square, -square_low), 3.5, &coefficients::ERFC_SCALED);
     let great = if x < 0.0 { 2.0 - tail } else { tail };
     let small = 1.0 - A::fma(x, polynomial::<A, _, _>(x * x, &coefficients::ERF_SMALL), x);
     if magnitude < 0.5 { small } else { great }
+}
+
+/// ½ + x/√(2π) + x³·p(x²) up to 1, the first two terms exactly, else the tail of the magnitude, and 1 less that for positive
+/// x. x itself is what the tail is a function of: x/√2 would be rounded.
+#[inline(always)]
+pub(super) fn normal_cdf<A: Arithmetic>(x: f64) -> f64 {
+    let magnitude = x.abs();
+    let bounded = if magnitude > 38.9 { 38.9 } else { magnitude };
+    let square = bounded * bounded;
+    let square_low = A::product_error(bounded, bounded, square);
+    let tail = tail::<A>(bounded, (-0.5 * square, -0.5 * square_low), 5.0, &coefficients::NORMAL_SCALED);
+    let great = if x > 0.0 { 1.0 - tail } else { tail };
+
+    let (density, density_low) = f64::NORMAL_DENSITY_AT_0;
+    let linear = x * density;
+    let (sum, lost) = fast_two_sum(0.5, linear);
+    let rest = A::fma(x * x, polynomial::<A, _, _>(x * x, &coefficients::NORMAL_SMALL), density_low);
+    let small = sum + A::fma(x, rest, A::product_error(x, density, linear) + lost);
+    if magnitude < 1.0 { small } else { great }
+}
+
+/// eᵖ·q(t)/(1 + 2x) with t = (x − centre)/(x + centre) and p in two parts, as in `single.rs`. q is so flat from ½ on that
+/// the rounding of t does not count; the quotient is carried in two parts.
+#[inline(always)]
+fn tail<A: Arithmetic>(x: f64, power: (f64, f64), centre: f64, q: &[f64; 22]) -> f64 {
+    let (rounded, one_less) = exp_parts_of_sum::<A, f64>(power.0, power.1);
+    let numerator = polynomial::<A, _, _>((x - centre) / (x + centre), q);
+    let (divisor, divisor_lost) = fast_two_sum(2.0 * x, 1.0);
+    let quotient = numerator / divisor;
+    let remainder = -A::product_error(quotient, divisor, numerator) - quotient * divisor_lost;
+    let quotient_low = remainder / divisor;
+    scale(quotient + A::fma(quotient, one_less, A::fma(quotient_low, one_less, quotient_low)), rounded)
 }
 
 /// sin x for |x| ≤ [`HUGE_ANGLE`].
@@ -174,15 +196,6 @@ fn two_part_log<A: Arithmetic>(x: f64) -> (f64, f64) {
 /// e^(x + low) for |x| ≤ 750 and a low that is small against x.
 #[inline(always)]
 fn exp_of_sum<A: Arithmetic>(x: f64, low: f64) -> f64 {
-    let (rounded, one_less) = exp_parts_of_sum::<A>(x, low);
+    let (rounded, one_less) = exp_parts_of_sum::<A, f64>(x, low);
     scale(1.0 + one_less, rounded)
-}
-
-/// (`ROUNDER` + n, eʳ − 1) with e^(x + low) = 2ⁿ·eʳ, for |x| ≤ 760.
-#[inline(always)]
-fn exp_parts_of_sum<A: Arithmetic>(x: f64, low: f64) -> (f64, f64) {
-    let rounded = A::fma(x, std::f64::consts::LOG2_E, f64::ROUNDER);
-    let n = rounded - f64::ROUNDER;
-    let r = A::fma(-n, f64::LN2_LOW, A::fma(-n, f64::LN2_HIGH, x)) + low;
-    (rounded, A::fma(r * r, f64::exp_polynomial::<A>(r), r))
 }

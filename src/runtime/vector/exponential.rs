@@ -1,4 +1,4 @@
-//! Functions made of eˣ, for both floats. In: one number. Out: eˣ, eˣ − 1, tanh, sech², the logistic function. The only
+//! Functions made of eˣ, for both floats. In: one number. Out: eˣ, eˣ − 1, tanh, sech², the logistic function, the normal density. The only
 //! branches are selections between two numbers, so that loops over these functions become vector code.
 //!
 //! x = n·ln 2 + r with |r| ≤ ½ ln 2 (Cody and Waite, "Software Manual for the Elementary Functions", 1980), a polynomial
@@ -23,39 +23,94 @@ pub(super) fn expm1<A: Arithmetic, T: Float>(x: T) -> T {
     if x.abs() < T::TINY { x } else { T::TWO * (half + half_low) }
 }
 
-/// tanh x, from t = e^(2|x|) − 1: t/(t + 2) near 0, with what the roundings of t and t + 2 lost, else 1 − 2/(t + 2).
+/// tanh x.
 #[inline(always)]
 pub(super) fn tanh<A: Arithmetic, T: Float>(x: T) -> T {
-    let magnitude = x.abs();
-    let (half, half_low) = half_expm1::<A, T>(magnitude + magnitude);
-    let (half, half_low) = fast_two_sum(half, half_low);
-    let half_divisor = half + T::ONE;
-    let divisor_lost = (half - (half_divisor - T::ONE)) + half_low;
-
-    let is_small = half < T::ONE;
-    let quotient = (if is_small { half } else { T::ONE }) / half_divisor;
-    // 1/(t/2 + 1) is 1 − t/(t + 2).
-    let correction = (half_low - quotient * divisor_lost) * (T::ONE - quotient);
-    let result = if is_small { quotient + correction } else { T::ONE - quotient };
-    if magnitude < T::TINY { x } else { result.copysign(x) }
+    // Below this bound tanh is 1 whatever e is, and 2ⁿ is normal above it.
+    let decay = Decay::of::<A>(x, T::EXPM1_LOW);
+    decay.fraction(decay.rounded.power_of_two()).tanh::<A>(x)
 }
 
-/// 1/cosh²x = 4s(1 − s) with s = e/(1 + e) and e = e^(−2|x|), and what the roundings of e and 1 + e lost to first order.
-/// 4e is scaled at once, so that one rounding alone is at the place of subnormal numbers.
+/// 1/cosh²x.
 #[inline(always)]
 pub(super) fn sech_squared<A: Arithmetic, T: Float>(x: T) -> T {
-    let magnitude = x.abs();
-    let (rounded, one_less) = exp_parts::<A, T>(-(magnitude + magnitude));
-    let rounded = rounded + T::TWO;
-    let (exponential, lost) = fast_two_sum(T::ONE, one_less);
-    let (quadruple, quadruple_low) = (scale(exponential, rounded), scale(lost, rounded));
-    let quarter = T::HALF * T::HALF;
-    let (divisor, divisor_lost) = fast_two_sum(T::ONE, quadruple * quarter);
+    let [_, slope] = tanh_and_sech_squared::<A, T>(x);
+    slope
+}
 
-    let quotient = quadruple / divisor;
-    let complement = T::ONE - quotient * quarter;
-    let correction = (quadruple_low - quotient * (divisor_lost + quadruple_low * quarter)) * complement;
-    A::fma(quotient, complement, correction * (complement - quotient * quarter))
+/// tanh x and 1/cosh²x from one e^(−2|x|), each with the bits that it has alone.
+#[inline(always)]
+pub(super) fn tanh_and_sech_squared<A: Arithmetic, T: Float>(x: T) -> [T; 2] {
+    let decay = Decay::of::<A>(x, T::EXP_RANGE.0);
+    // Normal for all n, or 0 where 4e is.
+    let (lift, exponent) = T::LIFT;
+    let lifted = (decay.rounded + (exponent + T::TWO)).power_of_two();
+    let fraction = decay.fraction(lifted * (T::HALF * T::HALF / lift));
+    [fraction.tanh::<A>(x), fraction.sech_squared::<A>(&decay, lifted)]
+}
+
+/// e^(−2|x|) = 2ⁿ·(exponential + lost), with `rounded` = `ROUNDER` + n.
+struct Decay<T> {
+    rounded: T,
+    exponential: T,
+    lost: T,
+}
+
+impl<T: Float> Decay<T> {
+    /// Of the nearest x for which −2|x| is at least `least`.
+    #[inline(always)]
+    fn of<A: Arithmetic>(x: T, least: T) -> Decay<T> {
+        let magnitude = x.abs();
+        let exponent = -(magnitude + magnitude);
+        let exponent = if exponent < least { least } else { exponent };
+        let (rounded, r) = reduce::<A, T>(exponent);
+        let (square, polynomial) = (r * r, T::exp_polynomial::<A>(r));
+        let one_less = A::fma(square, polynomial, r);
+        let (exponential, lost) = fast_two_sum(T::ONE, one_less);
+        Decay { rounded, exponential, lost: lost + (square * polynomial - (one_less - r)) }
+    }
+
+    /// `power` is 2ⁿ.
+    #[inline(always)]
+    fn fraction(&self, power: T) -> Fraction<T> {
+        let (e, low) = (self.exponential * power, self.lost * power);
+        let (divisor, divisor_lost) = fast_two_sum(T::ONE, e);
+        Fraction { e, low, divisor, divisor_lost: divisor_lost + low }
+    }
+}
+
+/// e = e^(−2|x|) and the divisor 1 + e, with what their roundings lost.
+struct Fraction<T> {
+    e: T,
+    low: T,
+    divisor: T,
+    divisor_lost: T,
+}
+
+impl<T: Float> Fraction<T> {
+    /// (1 − e)/(1 + e) with the sign of x, and what the roundings lost to first order: for tiny x all is in what 1 − e
+    /// lost, which is 2|x|.
+    #[inline(always)]
+    fn tanh<A: Arithmetic>(&self, x: T) -> T {
+        let numerator = T::ONE - self.e;
+        let numerator_lost = ((T::ONE - numerator) - self.e) - self.low;
+        let quotient = numerator / self.divisor;
+        // 1/(1 + e) is (1 + tanh)/2.
+        let reciprocal = A::fma(T::HALF, quotient, T::HALF);
+        A::fma(numerator_lost - quotient * self.divisor_lost, reciprocal, quotient).copysign(x)
+    }
+
+    /// 4s(1 − s) with s = e/(1 + e), and what the roundings lost to first order. `lifted` is 4·2ⁿ times a power of two so
+    /// great that no step before the last meets a subnormal number.
+    #[inline(always)]
+    fn sech_squared<A: Arithmetic>(&self, decay: &Decay<T>, lifted: T) -> T {
+        let down = T::ONE / T::LIFT.0;
+        let quotient = decay.exponential * lifted / self.divisor;
+        let s = T::HALF * T::HALF * down * quotient;
+        let complement = T::ONE - s;
+        let correction = (decay.lost * lifted - quotient * self.divisor_lost) * complement;
+        (A::fma(-s, quotient, quotient) + correction * (complement - s)) * down
+    }
 }
 
 /// 1/(1 + e⁻ˣ), as e^(−|x|) over its sum with 1 for negative x, with what the roundings of both lost: neither form
@@ -72,6 +127,29 @@ pub(super) fn sigmoid<A: Arithmetic, T: Float>(x: T) -> T {
     let reciprocal = if is_negative { T::ONE - quotient } else { quotient };
     let numerator_lost = if is_negative { e_low } else { T::ZERO };
     quotient + (numerator_lost - quotient * (divisor_lost + e_low)) * reciprocal
+}
+
+/// e^(−x²/2)/√(2π), with x² and 1/√(2π) in two parts. Beyond 40 it is 0 in both floats.
+#[inline(always)]
+pub(super) fn normal_pdf<A: Arithmetic, T: Float>(x: T) -> T {
+    let (limit, magnitude) = (T::from_f64(40.0), x.abs());
+    let bounded = if magnitude > limit { limit } else { magnitude };
+    let square = bounded * bounded;
+    let low = A::product_error(bounded, bounded, square);
+    let power = -square * T::HALF;
+    let power = if power < T::EXP_RANGE.0 { T::EXP_RANGE.0 } else { power };
+    let (rounded, one_less) = exp_parts_of_sum::<A, T>(power, -low * T::HALF);
+    let (density, density_low) = T::NORMAL_DENSITY_AT_0;
+    scale(density + A::fma(density, one_less, density_low), rounded)
+}
+
+/// (`ROUNDER` + n, eʳ − 1) with e^(x + low) = 2ⁿ·eʳ, for an x within the range of [`exp_parts`] and a low that is small
+/// against it.
+#[inline(always)]
+pub(super) fn exp_parts_of_sum<A: Arithmetic, T: Float>(x: T, low: T) -> (T, T) {
+    let (rounded, r) = reduce::<A, T>(x);
+    let r = r + low;
+    (rounded, A::fma(r * r, T::exp_polynomial::<A>(r), r))
 }
 
 /// (`ROUNDER` + n, eʳ − 1) with eˣ = 2ⁿ·eʳ, or of the nearest x for which 4eˣ is 0 or eˣ is ∞.

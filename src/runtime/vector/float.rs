@@ -36,6 +36,10 @@ pub(super) trait Float:
     const TINY: Self;
     /// The least normal number.
     const MIN_NORMAL: Self;
+    /// 2^(half of the bits, rounded up) + 1: a product with it splits a number into two of half the bits.
+    const SPLITTER: Self;
+    /// 1/√(2π), rounded, and what that lost.
+    const NORMAL_DENSITY_AT_0: (Self, Self);
     /// A power of two that makes subnormals normal, and its exponent.
     const LIFT: (Self, Self);
 
@@ -51,6 +55,7 @@ pub(super) trait Float:
 
     fn erf<A: Arithmetic>(self) -> Self;
     fn erfc<A: Arithmetic>(self) -> Self;
+    fn normal_cdf<A: Arithmetic>(self) -> Self;
     fn sin<A: Arithmetic>(self) -> Self;
     fn cos<A: Arithmetic>(self) -> Self;
     /// Whether sine and cosine above are wrong because x is too great for their reduction.
@@ -106,6 +111,10 @@ macro_rules! float_bits {
             $functions::erfc::<A>(self)
         }
         #[inline(always)]
+        fn normal_cdf<A: Arithmetic>(self) -> Self {
+            $functions::normal_cdf::<A>(self)
+        }
+        #[inline(always)]
         fn sin<A: Arithmetic>(self) -> Self {
             $functions::sin::<A>(self)
         }
@@ -136,6 +145,8 @@ impl Float for f32 {
     const EXP_RANGE: (Self, Self) = (-106.0, 89.0);
     const EXPM1_LOW: Self = -20.0;
     const TINY: Self = 1.0 / (1u64 << 25) as f32;
+    const SPLITTER: Self = 4097.0;
+    const NORMAL_DENSITY_AT_0: (Self, Self) = (0.398_942_3, -1.133_517e-8);
 
     #[inline(always)]
     fn exp_polynomial<A: Arithmetic>(r: Self) -> Self {
@@ -155,6 +166,8 @@ impl Float for f64 {
     const EXP_RANGE: (Self, Self) = (-748.0, 710.0);
     const EXPM1_LOW: Self = -40.0;
     const TINY: Self = 1.0 / (1u64 << 54) as f64;
+    const SPLITTER: Self = 134_217_729.0;
+    const NORMAL_DENSITY_AT_0: (Self, Self) = (0.398_942_280_401_432_7, -2.492_327_202_277_73e-17);
 
     #[inline(always)]
     fn exp_polynomial<A: Arithmetic>(r: Self) -> Self {

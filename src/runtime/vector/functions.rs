@@ -7,9 +7,9 @@ use super::{
     arithmetic::Arithmetic,
     exponential,
     float::Float,
-    map::{Map, Zip},
+    map::{Map, Twin, Zip},
 };
-use crate::ops::Number;
+use crate::ops::{Number, Real};
 
 /// Functions of one element. `$length` is whether a padded vector pays for the remainder.
 macro_rules! maps {
@@ -88,6 +88,42 @@ zips! {
     Greater<Number>(a, b) -> u8, false = u8::from(a > b);
     /// a ≥ b.
     GreaterEqual<Number>(a, b) -> u8, false = u8::from(a >= b);
+}
+
+/// Pairs of functions of one element. Each value has the bits of the function alone, from which the compiler takes what
+/// both share.
+macro_rules! twins {
+    ($($(#[$doc:meta])* $name:ident($x:ident) = $value:expr $(, rare $is_rare:expr => $of_rare:expr)?;)*) => {$(
+        $(#[$doc])*
+        pub(super) struct $name<T>(PhantomData<T>);
+
+        impl<T: Float + Real> Twin for $name<T> {
+            type Element = T;
+
+            #[inline(always)]
+            fn of<A: Arithmetic>($x: T) -> [T; 2] {
+                $value
+            }
+            $(
+                #[inline(always)]
+                fn is_rare($x: T) -> bool {
+                    $is_rare
+                }
+                fn of_rare($x: T) -> [T; 2] {
+                    $of_rare
+                }
+            )?
+        }
+    )*};
+}
+
+twins! {
+    /// tanh x and 1/cosh²x.
+    TanhAndSlope(x) = exponential::tanh_and_sech_squared::<A, T>(x);
+    /// σ(x) and σ(−x).
+    Sigmoids(x) = [exponential::sigmoid::<A, T>(x), exponential::sigmoid::<A, T>(-x)];
+    /// Sine and cosine.
+    SineAndCosine(x) = [Float::sin::<A>(x), Float::cos::<A>(x)], rare x.is_huge_angle() => [Real::sin(x), Real::cos(x)];
 }
 
 /// Functions of truth values.

@@ -174,6 +174,14 @@ impl<T: Float, A: Arithmetic> Real for Lane<T, A> {
         Lane::new(self.float.erfc::<A>())
     }
     #[inline(always)]
+    fn normal_cdf(self) -> Self {
+        Lane::new(self.float.normal_cdf::<A>())
+    }
+    #[inline(always)]
+    fn normal_pdf(self) -> Self {
+        Lane::new(exponential::normal_pdf::<A, T>(self.float))
+    }
+    #[inline(always)]
     fn sin(self) -> Self {
         Lane::new(self.float.sin::<A>())
     }

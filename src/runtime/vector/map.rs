@@ -5,7 +5,7 @@
 use std::slice;
 
 use super::{
-    Kernel,
+    Kernel, PairKernel,
     arithmetic::{Arithmetic, Baseline},
     instantiate::for_each_set,
 };
@@ -47,6 +47,23 @@ pub(super) trait Zip: 'static {
     const IS_LONG: bool = false;
 
     fn of<A: Arithmetic>(a: Self::In, b: Self::In) -> Self::Out;
+}
+
+/// Two functions of one element, computed together.
+pub(super) trait Twin: 'static {
+    type Element: Copy + Default;
+
+    fn of<A: Arithmetic>(x: Self::Element) -> [Self::Element; 2];
+
+    /// As for [`Map`].
+    #[inline(always)]
+    fn is_rare(_: Self::Element) -> bool {
+        false
+    }
+
+    fn of_rare(x: Self::Element) -> [Self::Element; 2] {
+        Self::of::<Baseline>(x)
+    }
 }
 
 /// How an operand lies in memory.
@@ -97,6 +114,11 @@ impl Layout for Splat {
 for_each_set! {
     /// The kernel of a function of one element.
     pub(super) fn unary<F: Map> = unary_body: Kernel(out: *mut u8, operands: &[*const u8; 3], n: usize)
+}
+
+for_each_set! {
+    /// The kernel of two functions of one element.
+    pub(super) fn twin<F: Twin> = twin_body: PairKernel(outputs: &[*mut u8; 2], x: *const u8, n: usize)
 }
 
 for_each_set! {
@@ -160,6 +182,40 @@ fn map_blocks<F: Map, A: Arithmetic>(out: &mut [F::Out], x: &[F::In]) {
 fn map_each<F: Map, A: Arithmetic>(out: &mut [F::Out], x: &[F::In]) {
     for (out, x) in out.iter_mut().zip(x) {
         *out = F::of::<A>(*x);
+    }
+}
+
+/// # Safety
+/// Both outputs and `x` point to `n` elements of `F::Element` each, and none overlaps another.
+#[inline(always)]
+unsafe fn twin_body<F: Twin, A: Arithmetic>(outputs: &[*mut u8; 2], x: *const u8, n: usize) {
+    // SAFETY: the caller's contract is that of the slices.
+    let (first, second, x) = unsafe {
+        (exclusive::<F::Element>(outputs[0], n), exclusive::<F::Element>(outputs[1], n), shared::<F::Element>(x, n))
+    };
+    if n < BLOCK {
+        let (mut firsts, mut seconds) = ([F::Element::default(); BLOCK], [F::Element::default(); BLOCK]);
+        if n > 0 {
+            twin_each::<F, A>(&mut firsts, &mut seconds, &padded(x));
+        }
+        copy(&firsts, first);
+        copy(&seconds, second);
+    }
+    for start in (0..n).step_by(BLOCK).filter(|_| n >= BLOCK).map(|start| start.min(n - BLOCK)) {
+        let block = start..start + BLOCK;
+        twin_each::<F, A>(&mut first[block.clone()], &mut second[block.clone()], &x[block]);
+    }
+    if x.iter().fold(false, |any, x| any | F::is_rare(*x)) {
+        for (index, x) in x.iter().enumerate().filter(|(_, x)| F::is_rare(**x)) {
+            [first[index], second[index]] = F::of_rare(*x);
+        }
+    }
+}
+
+#[inline(always)]
+fn twin_each<F: Twin, A: Arithmetic>(first: &mut [F::Element], second: &mut [F::Element], x: &[F::Element]) {
+    for ((first, second), x) in first.iter_mut().zip(second).zip(x) {
+        [*first, *second] = F::of::<A>(*x);
     }
 }
 

@@ -30,13 +30,13 @@ pub(crate) use reduce::{accumulate, row_reduce};
 
 use float::Float;
 use functions as f;
-use map::{Map, multiply_add, unary};
+use map::{Map, multiply_add, twin, unary};
 use table::laid_out;
 
 use crate::{
     graph::{Comparison, Connective, DType, Predicate},
-    ops::Number,
-    plan::Function,
+    ops::{Number, Real},
+    plan::{Both, Function, Pair},
     runtime::instruction_set::InstructionSet,
 };
 
@@ -47,6 +47,13 @@ use crate::{
 /// Every pointer is aligned for its dtype and points to as many elements as said; the machine has the instruction set
 /// that the kernel was asked for.
 pub(crate) type Kernel = unsafe fn(out: *mut u8, operands: &[*const u8; 3], n: usize);
+
+/// Computes `n` elements of two functions of `x`.
+///
+/// # Safety
+/// Both outputs and `x` are aligned for the dtype and point to `n` elements each, none of which overlaps another; the
+/// machine has the instruction set that the kernel was asked for.
+pub(crate) type PairKernel = unsafe fn(outputs: &[*mut u8; 2], x: *const u8, n: usize);
 
 /// Reduces each row of `columns` contiguous elements to one, with several partial results in a fixed order.
 ///
@@ -111,6 +118,23 @@ pub(crate) fn kernel(function: Function, dtype: DType, splats: Splats, set: Inst
         (Function::Select, dtype) => Some(select::kernel(dtype, splats, set)),
         (Function::Cast(target), source) => Some(cast(source, target, set)),
         _ => None,
+    }
+}
+
+/// The kernel of two functions of one operand, which is no splat, or `None` if there is none for that dtype.
+pub(crate) fn pair_kernel(pair: Pair, dtype: DType, set: InstructionSet) -> Option<PairKernel> {
+    match dtype {
+        DType::F32 => Some(float_pair::<f32>(pair.both, set)),
+        DType::F64 => Some(float_pair::<f64>(pair.both, set)),
+        DType::I64 | DType::Bool => None,
+    }
+}
+
+fn float_pair<T: Float + Real>(both: Both, set: InstructionSet) -> PairKernel {
+    match both {
+        Both::TanhAndSlope => twin::<f::TanhAndSlope<T>>(set),
+        Both::Sigmoids => twin::<f::Sigmoids<T>>(set),
+        Both::SineAndCosine => twin::<f::SineAndCosine<T>>(set),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The functions of f32 that are computed in f64 and rounded once: erf, erfc, sine, cosine, atan2 and pow. In: one or two
+//! The functions of f32 that are computed in f64 and rounded once: erf, erfc, the normal distribution, sine, cosine, atan2 and pow. In: one or two
 //! f32. Out: an f32. In f64 the polynomials are short, no sum needs to be carried in two parts, and subnormals of f32 are
 //! ordinary numbers; what that costs is the narrower vectors, which is less than the care that f32 would need.
 
@@ -27,20 +27,34 @@ pub(super) fn erf<A: Arithmetic>(x: f32) -> f32 {
     (x * polynomial::<A, _, _>(centred, &coefficients::ERF_MIDDLE)) as f32
 }
 
-/// e^(−x²)·q(t)/(1 + 2|x|), t = (|x| − 3.5)/(|x| + 3.5), of the magnitude, after Shepherd and Laframboise, "Chebyshev
-/// approximation of (1 + 2x)exp(x²)erfc x", Math. Comp. 36, 1981; 2 less that for negative x.
+/// The tail of the magnitude, and 2 less that for negative x.
 #[inline(always)]
 pub(super) fn erfc<A: Arithmetic>(x: f32) -> f32 {
     let magnitude = f64::from(x).abs();
     let bounded = if magnitude > 10.5 { 10.5 } else { magnitude };
-    let power = -(bounded * bounded) * LOG2_E;
+    let tail = tail::<A>(bounded, -(bounded * bounded), 3.5, &coefficients::ERFC_MIDDLE);
+    (if x < 0.0 { 2.0 - tail } else { tail }) as f32
+}
+
+/// The tail of the magnitude, and 1 less that for positive x.
+#[inline(always)]
+pub(super) fn normal_cdf<A: Arithmetic>(x: f32) -> f32 {
+    let magnitude = f64::from(x).abs();
+    let bounded = if magnitude > 15.0 { 15.0 } else { magnitude };
+    let tail = tail::<A>(bounded, -0.5 * (bounded * bounded), 5.0, &coefficients::NORMAL_MIDDLE);
+    (if x > 0.0 { 1.0 - tail } else { tail }) as f32
+}
+
+/// eᵖ·q(t)/(1 + 2x), t = (x − centre)/(x + centre), after Shepherd and Laframboise, "Chebyshev approximation of
+/// (1 + 2x)exp(x²)erfc x", Math. Comp. 36, 1981.
+#[inline(always)]
+fn tail<A: Arithmetic>(x: f64, power: f64, centre: f64, q: &[f64; 12]) -> f64 {
+    let power = power * LOG2_E;
     let rounded = power + f64::ROUNDER;
     let r = (power - (rounded - f64::ROUNDER)) * std::f64::consts::LN_2;
     let exponential = 1.0 + A::fma(r * r, polynomial::<A, _, _>(r, &coefficients::EXP_MIDDLE), r);
-    let t = (bounded - 3.5) / (bounded + 3.5);
-    let scaled = polynomial::<A, _, _>(t, &coefficients::ERFC_MIDDLE) / A::fma(2.0, bounded, 1.0);
-    let tail = exponential * rounded.power_of_two() * scaled;
-    (if x < 0.0 { 2.0 - tail } else { tail }) as f32
+    let scaled = polynomial::<A, _, _>((x - centre) / (x + centre), q) / A::fma(2.0, x, 1.0);
+    exponential * rounded.power_of_two() * scaled
 }
 
 /// sin x for |x| ≤ [`HUGE_ANGLE`].

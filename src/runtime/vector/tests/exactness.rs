@@ -42,7 +42,7 @@ struct One {
 
 /// Measured over some 10⁵ points each: exp 0.94, expm1 1.46, log 0.77, log1p 0.88, rsqrt 1.46, tanh 1.47, sigmoid 1.32,
 /// softplus 1.39, erf 1.13, sin 0.75, cos 0.77.
-const ONES: [One; 14] = [
+const ONES: [One; 16] = [
     One { function: Unary::Exp, points: |random| random.between(-750.0, 712.0), truth: exp },
     One { function: Unary::ExpM1, points: |random| random.between(-2.0, 2.0), truth: exp_m1 },
     One { function: Unary::ExpM1, points: |random| random.between(-40.0, 712.0), truth: exp_m1 },
@@ -59,6 +59,8 @@ const ONES: [One; 14] = [
     One { function: Unary::Softplus, points: |random| random.between(-40.0, 40.0), truth: softplus },
     One { function: Unary::Erf, points: |random| random.between(-6.0, 6.0), truth: erf },
     One { function: Unary::Erfc, points: |random| random.between(-6.5, 27.3), truth: erfc },
+    One { function: Unary::NormalCdf, points: |random| random.between(-38.6, 9.0), truth: normal_cdf },
+    One { function: Unary::NormalPdf, points: |random| random.between(-38.6, 38.6), truth: normal_pdf },
     One {
         function: Unary::Sin,
         points: |random| random.between(-40.0, 40.0),
@@ -224,6 +226,19 @@ fn erfc(x: Double) -> Truth {
     let fraction = (1..400).rev().fold(x, |rest, index| x.add(Double::from(0.5 * f64::from(index)).over(rest)));
     let (value, exponent) = x.times(x).negated().exp_parts_or_bound();
     (value.over(fraction).over_root_pi(), exponent)
+}
+
+fn normal_cdf(x: Double) -> Truth {
+    let (value, exponent) = erfc(x.negated().times(Double::from(2.0).rsqrt()));
+    (value, exponent - 1)
+}
+
+fn normal_pdf(x: Double) -> Truth {
+    if x.high.abs() > 42.0 {
+        return (Double::from(0.0), 0);
+    }
+    let (value, exponent) = x.times(x).negated().scaled(-1).exp_parts_or_bound();
+    (value.over_root_pi().times(Double::from(2.0).rsqrt()), exponent)
 }
 
 /// Zeros, infinities, NaN, subnormals, and where the functions of one number over- or underflow.

@@ -3,8 +3,11 @@
 use super::{Random, sets};
 use crate::{
     graph::{Binary, Comparison, Connective, DType, Predicate, Unary},
-    plan::Function,
-    runtime::vector::{Kernel, Splats, kernel},
+    plan::{Both, Function, PAIRS, Pair},
+    runtime::{
+        instruction_set::InstructionSet,
+        vector::{Kernel, Splats, kernel, pair_kernel},
+    },
 };
 
 /// Negation, magnitude and sign.
@@ -148,6 +151,45 @@ fn check(kernel: Kernel, (function, dtype, splats): (Function, DType, Splats), n
     }
     let (together, alone) = (canonical(&together, target), canonical(&alone, target));
     assert_eq!(together, alone, "{function:?} of {dtype} with {splats:?} at length {n}");
+}
+
+/// Whoever computes a function beside another gets the numbers that it has alone.
+#[test]
+fn every_pair_gives_at_every_length_what_its_functions_give_alone() {
+    for pair in PAIRS {
+        for dtype in [DType::F32, DType::F64] {
+            for set in sets() {
+                LENGTHS.iter().for_each(|n| check_pair(pair, dtype, set, *n));
+            }
+        }
+    }
+}
+
+fn check_pair(pair: Pair, dtype: DType, set: InstructionSet, n: usize) {
+    let x = Column::filled(dtype, n.max(1), &mut Random(n as u64));
+    let none = Splats::NONE;
+    let outputs = [0; 2].map(|_| std::cell::RefCell::new(Column::zeroed(dtype, n + 1)));
+    let addresses = [0, 1].map(|side: usize| outputs[side].borrow_mut().words.as_mut_ptr().cast::<u8>());
+    let both = pair_kernel(pair, dtype, set).expect("pairs are of floats");
+    // SAFETY: x has at least n elements of the dtype and each output n + 1.
+    unsafe { both(&addresses, x.at(0), n) };
+    let mut negated = Column::zeroed(dtype, n + 1);
+    let negate = kernel(Function::Unary(Unary::Negate), dtype, none, set).expect("floats have a negative");
+    // SAFETY: as above.
+    unsafe { negate(negated.words.as_mut_ptr().cast(), &[x.at(0); 3], n) };
+    let alone = match pair.both {
+        // Alone it is made of the other, a rounding or two apart; together it is the function of −x itself.
+        Both::Sigmoids => [(pair.functions[0], &x), (pair.functions[0], &negated)],
+        Both::TanhAndSlope | Both::SineAndCosine => [(pair.functions[0], &x), (pair.functions[1], &x)],
+    };
+    for (output, (function, x)) in outputs.iter().zip(alone) {
+        let kernel = kernel(function, dtype, none, set).expect("each has a kernel");
+        let mut expected = Column::zeroed(dtype, n + 1);
+        // SAFETY: as above.
+        unsafe { kernel(expected.words.as_mut_ptr().cast(), &[x.at(0); 3], n) };
+        let (found, expected) = (canonical(&output.borrow(), dtype), canonical(&expected, dtype));
+        assert_eq!(found, expected, "{function:?} of {dtype} in {:?} with {set:?} at length {n}", pair.both);
+    }
 }
 
 /// The bytes, with every NaN the same.

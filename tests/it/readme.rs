@@ -1,0 +1,36 @@
+//! What the README shows is what a program prints.
+
+use pullback::{Graph, Initializer, Options, graph::Op};
+
+/// Lines without the places in files, which are the reader's, and without what is behind them.
+fn normal(text: &str) -> Vec<String> {
+    let word = |word: &str| if word.contains(".rs:") { "SITE".to_owned() } else { word.to_owned() };
+    text.lines().map(|line| line.split(' ').map(word).collect::<Vec<_>>().join(" ").trim_end().to_owned()).collect()
+}
+
+#[test]
+fn the_plan_in_the_readme_is_the_one_that_its_program_prints() {
+    let readme = include_str!("../../README.md");
+    let mut blocks = readme.split("```text\n").skip(1).filter_map(|block| block.split("```").next());
+    let shown = blocks.find(|block| block.contains(" steps, ")).expect("the README shows a plan");
+
+    let g = Graph::new();
+    let x = g.input("x", ("batch", 64));
+    let w = g.parameter("w", (64, 128), Initializer::Zeros);
+    let b = g.parameter("b", (128,), Initializer::Zeros);
+    let slope = g.gradient((x.dot(w) + b).tanh().sum(), w);
+    let options = Options { threads: 1, ..Options::default() };
+    let mut program = g.compile_with([("slope", slope)], &options).expect("no mistake");
+    let plan = program.show([("batch", 32)]).expect("there is memory");
+    assert_eq!(normal(&plan), normal(shown), "{plan}");
+}
+
+#[test]
+fn the_readme_counts_the_primitives_that_there_are() {
+    // What stands for a mistake computes nothing.
+    let n_primitives = Op::names().into_iter().filter(|name| *name != "poison").count();
+    assert!(
+        include_str!("../../README.md").contains(&format!("| primitives | {n_primitives}, from ")),
+        "{n_primitives}"
+    );
+}

@@ -5,11 +5,12 @@
 //! every patch is the same pattern of offsets, and nothing asks whether it is on the border.
 
 use super::descriptor::{Convolution, SpatialAxis};
+use crate::plan::MachineModel;
 
 /// Columns (outputs) that share a copy of spread input, about.
 const CHUNK_COLUMNS: usize = 832;
 /// Bytes that spread input should not exceed, so that it stays in the second cache with the rest.
-const SPREAD_BYTES: usize = 192 * 1024;
+const SPREAD_BYTES: usize = MachineModel::DEFAULT.resident_bytes / 4 * 3;
 
 /// How the columns of a packed panel are found in spread input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

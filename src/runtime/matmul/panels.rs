@@ -9,6 +9,7 @@ use super::{
     tile::Tile,
     vector::Vector,
 };
+use crate::plan::MachineModel;
 
 /// Bytes of a column of B that are packed at once: two vectors of columns and a tile's rows of A then fit the first
 /// cache together.
@@ -20,7 +21,7 @@ const FEW_STEPS: usize = 64;
 /// Rows of A in one visit of a packed block of B: BLOCK_M · BLOCK_K_BYTES fit half of a second cache of 512 KiB.
 const BLOCK_M: usize = 168;
 /// Bytes of a packed block of B, half of such a second cache.
-const PACKED_BYTES: usize = 256 * 1024;
+const PACKED_BYTES: usize = MachineModel::DEFAULT.resident_bytes;
 
 /// How an operand reaches the tiles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

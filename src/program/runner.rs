@@ -141,7 +141,7 @@ impl Runner {
         }
         match self.signature.symbols.iter().find(|symbol| !bindings.contains_key(*symbol)) {
             Some(symbol) => Err(self.signature.unbound(symbol)),
-            None => self.engine.show(&bindings),
+            None => self.signature.expect_fit(&bindings).and_then(|()| self.engine.show(&bindings)),
         }
     }
 }

@@ -122,6 +122,9 @@ impl<'g> Expr<'g> {
     ///
     /// It is the recurrence yᵢ = xᵢ₋₁·yᵢ₋₁ from y₀ = 1.
     pub(super) fn products_before(self, direction: Direction) -> Expr<'g> {
+        if self.is_poisoned() {
+            return self;
+        }
         let (g, shape) = (self.graph(), self.shape());
         let recurrence = LinearRecurrence { axis: shape.rank() - 1, direction };
         let positions = g.iota(DType::I64, &shape, -1);

@@ -10,8 +10,9 @@ use crate::graph::DType;
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let flops: usize = self.steps.iter().map(|step| step.flops).sum();
-        let bytes: usize = self.steps.iter().map(|step| step.bytes).sum();
+        // Each fits its type; the sums of plans that no memory holds need not.
+        let flops = self.steps.iter().fold(0usize, |sum, step| sum.saturating_add(step.flops));
+        let bytes = self.steps.iter().fold(0usize, |sum, step| sum.saturating_add(step.bytes));
         writeln!(
             f,
             "{} steps, {} FLOP, {} bytes moved; arena {} bytes, at least {}",

@@ -131,8 +131,13 @@ impl Signature {
         if let Some(symbol) = self.symbols.iter().find(|symbol| !solver.bindings.contains_key(*symbol)) {
             return Err(self.unbound(symbol));
         }
-        self.conditions.iter().try_for_each(|condition| condition.expect(&solver.bindings))?;
+        self.expect_fit(&solver.bindings)?;
         Ok(solver.bindings)
+    }
+
+    /// That every slice, window and kernel that is asked for lies within its array, also where rewriting leaves it out.
+    pub(super) fn expect_fit(&self, bindings: &Bindings) -> Result<(), RunError> {
+        self.conditions.iter().try_for_each(|condition| condition.expect(bindings))
     }
 
     /// Why the equations that are left tell nothing: one that no value solves, else a symbol that nothing tells.

@@ -146,7 +146,7 @@ impl Runner {
         }
         match self.signature.symbols.iter().find(|symbol| !bindings.contains_key(*symbol)) {
             Some(symbol) => Err(self.signature.unbound(symbol)),
-            None => Ok(bindings),
+            None => self.signature.expect_fit(&bindings).map(|()| bindings),
         }
     }
 }

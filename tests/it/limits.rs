@@ -13,7 +13,7 @@ use pullback::{
 use super::compiled::{distance, options, run};
 
 /// The ends of the types, what is just beside them, and what kernels and attributes are bounded by.
-const NUMBERS: [u64; 14] = [
+pub(crate) const NUMBERS: [u64; 14] = [
     0,
     1,
     2,
@@ -32,7 +32,7 @@ const NUMBERS: [u64; 14] = [
 
 /// A graph is run if no node of it, input or result, has more elements, sizes of 0 counted as 1: kernels that go lane by
 /// lane visit the lanes of empty arrays too.
-const MOST_ELEMENTS: i64 = 1 << 14;
+pub(crate) const MOST_ELEMENTS: i64 = 1 << 14;
 
 fn is_small(g: &Graph) -> bool {
     let size = |dim: &Dim| dim.as_number().map(|size| size.max(1));
@@ -50,9 +50,31 @@ pub(crate) fn filled(dtype: DType, shape: &[usize]) -> Value {
     }
 }
 
+/// By how much the largest number that is told is beyond what is allowed, where that is the mistake.
+pub(crate) fn excess(mistake: &Mistake) -> Option<u64> {
+    let told = match mistake {
+        Mistake::NumberTooLarge { found, .. } => found.clone(),
+        Mistake::TooLarge { shape } => shape.to_string(),
+        _ => return None,
+    };
+    let numbers = told.split(|c: char| !c.is_ascii_digit()).filter_map(|digits| digits.parse::<u64>().ok());
+    numbers.max()?.checked_sub(1 << 46)
+}
+
 /// Adds the first and second derivatives of `y`. A derivative of what is no mistake is none, unless it is of arrays as
 /// large as they may be, of which it would make larger ones.
 pub(crate) fn with_derivatives<'g>(label: &str, g: &'g Graph, y: Expr<'g>) -> Vec<(String, Expr<'g>)> {
+    // A gradient pads by a kernel more and has one element more to multiply: of sizes at the very bound, ones beyond it.
+    with_derivatives_unless(label, g, y, |mistake| excess(mistake).is_some_and(|excess| excess <= 16))
+}
+
+/// The same, with the mistakes that a derivative may have.
+pub(crate) fn with_derivatives_unless<'g>(
+    label: &str,
+    g: &'g Graph,
+    y: Expr<'g>,
+    is_expected: impl Fn(&Mistake) -> bool,
+) -> Vec<(String, Expr<'g>)> {
     let value = vec![("y".to_string(), y)];
     let mut results = value.clone();
     let inputs: Vec<Expr<'g>> = g.inputs().into_iter().filter(|input| input.dtype().is_float()).collect();
@@ -65,12 +87,7 @@ pub(crate) fn with_derivatives<'g>(label: &str, g: &'g Graph, y: Expr<'g>) -> Ve
         results.extend((0..).zip(second).map(|(n, gradient)| (format!("second derivative {n}"), gradient)));
     }
     let Err(mistakes) = g.check() else { return results };
-    let is_large = |mistake: &Mistake| matches!(mistake, Mistake::NumberTooLarge { .. } | Mistake::TooLarge { .. });
-    assert!(mistakes.0.iter().all(|told| is_large(&told.mistake)), "{label}: {mistakes}");
-    // A gradient has sizes that add up those of what it is made of.
-    let is_near = |dim: &Dim| dim.as_number().is_some_and(|size| size >= 1 << 44);
-    let is_large = g.ids().any(|id| g.expr(id).shape().iter().any(is_near));
-    assert!(is_large, "{label}: a derivative of no mistake is one: {mistakes}");
+    assert!(mistakes.0.iter().all(|told| is_expected(&told.mistake)), "{label}: {mistakes}");
     value
 }
 
@@ -93,7 +110,7 @@ pub(crate) fn engines_agree(label: &str, results: &[(String, Expr<'_>)], fed: &[
 }
 
 /// The text of one primitive on inputs, and what is fed.
-fn text_of(sample: &ops::Sample) -> (String, Vec<(String, Value)>) {
+pub(crate) fn text_of(sample: &ops::Sample) -> (String, Vec<(String, Value)>) {
     let g = Graph::new();
     let fed: Vec<(String, Value)> =
         (0..).zip(&sample.operands).map(|(n, value): (usize, _)| (format!("x{n}"), value.clone())).collect();
@@ -110,7 +127,7 @@ fn text_of(sample: &ops::Sample) -> (String, Vec<(String, Value)>) {
 }
 
 /// Where numbers stand in a text, those of nodes, names and dtypes left out.
-fn numbers_in(text: &str) -> Vec<std::ops::Range<usize>> {
+pub(crate) fn numbers_in(text: &str) -> Vec<std::ops::Range<usize>> {
     let bytes = text.as_bytes();
     let mut found = Vec::new();
     let mut position = 0;
@@ -133,7 +150,7 @@ fn numbers_in(text: &str) -> Vec<std::ops::Range<usize>> {
 }
 
 /// Reads a text; where only the type that is written does not follow, with the type that does.
-fn parse(text: &str) -> Option<pullback::Parsed> {
+pub(crate) fn parse(text: &str) -> Option<pullback::Parsed> {
     let error = match Graph::parse(text) {
         Ok(parsed) => return Some(parsed),
         Err(error) => error,
@@ -178,7 +195,7 @@ fn any_number_in_any_attribute_of_a_text_is_an_error_or_has_one_result() {
 pub(crate) type Build = for<'g> fn(Expr<'g>, usize) -> Expr<'g>;
 
 /// Every function of the builder that takes a `usize`, or something made of one; x has shape `[1, 2, 5]`.
-const OF_COUNTS: &[(&str, Build)] = &[
+pub(crate) const OF_COUNTS: &[(&str, Build)] = &[
     ("step of a slice", |x, n| x.slice((.., .., Index::from(..).step(n)))),
     ("step of a part", |x, n| x.slice((.., .., Index::from(1..4).step(n)))),
     ("top_k", |x, n| x.top_k(n, -1).0),
@@ -233,10 +250,10 @@ pub(crate) fn kernel(x: Expr<'_>) -> Expr<'_> {
     x.graph().input_of::<f64>("kernel", (3, 2, 2))
 }
 
-type BuildAt = for<'g> fn(Expr<'g>, i64) -> Expr<'g>;
+pub(crate) type BuildAt = for<'g> fn(Expr<'g>, i64) -> Expr<'g>;
 
 /// Every function of the builder that takes an `i64`.
-const OF_POSITIONS: &[(&str, BuildAt)] = &[
+pub(crate) const OF_POSITIONS: &[(&str, BuildAt)] = &[
     ("position", |x, n| x.slice((0, .., n))),
     ("range from", |x, n| x.slice((.., .., n..))),
     ("range to", |x, n| x.slice((.., .., ..n))),
@@ -342,33 +359,6 @@ fn large_numbers_are_not_taken_for_small_ones() {
         assert!(matches!(pooled, Mistake::MostlyZeros { .. }), "{pooled}");
         // One element, the first, by whatever step.
         assert!(has_a_result("step", |x| x.slice((.., .., Index::from(..).step(n)))));
-    }
-}
-
-/// Sizes that only the run tells.
-#[test]
-fn any_value_of_a_symbol_is_an_error_or_has_a_plan() {
-    let builds: [Build; 6] = [
-        |x, _| x.slice((.., .., 1..)) + 1.0,
-        |x, _| x.window_sum(Pool::size([1, 1, 3]).stride(1)),
-        |x, _| x.reshape([x.shape().size()]).tanh(),
-        |x, _| x.dot(x.t()),
-        |x, _| x.concat([x, x], 0).sum(),
-        |x, _| x * x.graph().dim_size(x.shape().size() * x.shape().size(), DType::F64),
-    ];
-    for build in builds {
-        for number in NUMBERS {
-            let g = Graph::new();
-            let y = build(g.input_of::<f64>("x", ("b", "b", "n")), 0);
-            for result in with_derivatives("a symbol", &g, y) {
-                let mut program = g.compile(result.1).expect("no mistake");
-                let n = i64::try_from(number).unwrap_or(i64::MIN);
-                for sizes in [[("b", n), ("n", n)], [("b", 1), ("n", n)], [("b", 0), ("n", n)]] {
-                    // Whether there is a plan depends on the memory; what is asked is that there is an answer.
-                    let _ = program.show(sizes).is_ok();
-                }
-            }
-        }
     }
 }
 

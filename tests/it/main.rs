@@ -36,6 +36,7 @@ mod runs;
 mod simplify;
 mod sizes;
 mod slopes;
+mod symbols;
 mod text;
 mod train;
 mod training;

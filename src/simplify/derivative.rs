@@ -8,13 +8,13 @@
 //! PyTensor derives what is written and has rewrites for the derivatives (`pytensor/tensor/rewriting`, Theano before
 //! it); its list of stabilizations is where the rules began.
 
-use super::rewriter::Rewriter;
+use super::{rewriter::Rewriter, table};
 use crate::graph::{Graph, NodeId};
 
 /// The value to differentiate by `opaque`, which ascend, and by leaves in place of `value`; `value` itself where no
 /// rule fires. No rule looks at how the opaque nodes are computed, so that derivatives by them stay what they are.
 pub(crate) fn stabilized(graph: &Graph, value: NodeId, opaque: &[NodeId]) -> NodeId {
-    let mut rewriter = Rewriter::for_derivatives(graph, opaque);
+    let mut rewriter = Rewriter::for_derivatives(graph, table::rule_set(), opaque);
     let mut image: Vec<Option<NodeId>> = vec![None; value.index() + 1];
     for id in graph.ancestors(&[value]) {
         let operands = graph

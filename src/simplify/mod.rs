@@ -7,6 +7,7 @@
 //! It comes after differentiation: `stop_gradient` is the identity here. Only the rules whose point is that a derivative
 //! is not lost also come before one (`derivative.rs`).
 
+mod class;
 mod derivative;
 mod factor;
 mod fold;
@@ -26,9 +27,10 @@ mod stable;
 mod table;
 mod term;
 
+pub use class::Class;
 pub(crate) use derivative::stabilized;
 pub use report::{Firing, Report};
-pub use rule::{Class, RuleSummary};
+pub use rule::RuleSummary;
 pub use table::rules;
 
 use crate::graph::{Diagnostics, Expr, Graph, IntoResults, NodeId, Site};
@@ -187,7 +189,7 @@ fn sweep(graph: &Graph, results: &[NodeId], (options, readers): (&Rewrites, Read
     let needed = graph.needed(results);
     let uses = count_uses(graph, &needed, results);
     let rewritten = Graph::new();
-    let mut rewriter = Rewriter::new(&rewritten, (options, readers), report);
+    let mut rewriter = Rewriter::new(&rewritten, table::rule_set(), (options, readers), report);
     let mut image: Vec<Option<NodeId>> = vec![None; uses.len()];
     for id in needed {
         let operands = graph

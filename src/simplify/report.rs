@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use super::rule::Class;
+use super::class::Class;
 use crate::graph::{Dim, Graph, NodeId, Site};
 
 /// One rule that fired for one line of the user's.

@@ -4,16 +4,11 @@
 //! to where no rule fires, within a budget; what is left over is for the next sweep. Before a derivative is taken the new
 //! nodes join the user's graph, and only the rules for derivatives are tried.
 
-use std::{cell::Ref, collections::HashMap};
+use std::{cell::Ref, collections::HashMap, sync::OnceLock};
 
 use smallvec::SmallVec;
 
-use super::{
-    Rewrites,
-    report::Report,
-    rule::{Class, rules_at},
-    term::Term,
-};
+use super::{Rewrites, class::Class, report::Report, term::Term};
 use crate::{
     graph::{Constant, DType, Graph, Literal, Node, NodeId, Op, Operands, Poison, Shape, Site, Type},
     ops,
@@ -36,9 +31,38 @@ pub(super) enum Readers {
 /// The options of a rewriter before a derivative is taken.
 const FOR_DERIVATIVES: &Rewrites = &Rewrites { exact: false, ulp: false, stabilize: true, fast_math: false };
 
+/// Looks at a term and gives what stands in its place, if a rule fires.
+pub(super) type Apply = Box<dyn Fn(&mut Rewriter<'_>, &Term) -> Option<NodeId> + Send + Sync>;
+
+/// A rule ready to be tried at one primitive.
+pub(super) struct Ready {
+    pub(super) name: &'static str,
+    pub(super) class: Class,
+    pub(super) is_for_derivatives: bool,
+    pub(super) apply: Apply,
+}
+
+/// The rules by the primitive at which they may fire, made ready at the first need.
+pub(super) struct RuleSet {
+    ready: HashMap<&'static str, OnceLock<Vec<Ready>>>,
+    ready_at: fn(&Op) -> Vec<Ready>,
+}
+
+impl RuleSet {
+    /// The rules that a function finds for a primitive.
+    pub(super) fn new(ready_at: fn(&Op) -> Vec<Ready>) -> RuleSet {
+        RuleSet { ready: Op::names().into_iter().map(|name| (name, OnceLock::new())).collect(), ready_at }
+    }
+
+    fn at(&self, op: &Op) -> &[Ready] {
+        self.ready.get(op.name()).map_or(&[], |ready| ready.get_or_init(|| (self.ready_at)(op)))
+    }
+}
+
 /// The new graph while it is made.
 pub(super) struct Rewriter<'o> {
     graph: &'o Graph,
+    rules: &'static RuleSet,
     options: &'o Rewrites,
     readers: Readers,
     /// None before a derivative is taken: then nobody asked.
@@ -63,20 +87,22 @@ impl<'o> Rewriter<'o> {
     /// One that fills an empty graph.
     pub(super) fn new(
         graph: &'o Graph,
+        rules: &'static RuleSet,
         (options, readers): (&'o Rewrites, Readers),
         report: &'o mut Report,
     ) -> Rewriter<'o> {
-        Rewriter { readers, report: Some(report), ..Rewriter::within(graph, options, &[]) }
+        Rewriter { readers, report: Some(report), ..Rewriter::within(graph, rules, options, &[]) }
     }
 
     /// One that adds to a graph what is to be differentiated in place of what is written there.
-    pub(super) fn for_derivatives(graph: &'o Graph, opaque: &'o [NodeId]) -> Rewriter<'o> {
-        Rewriter::within(graph, FOR_DERIVATIVES, opaque)
+    pub(super) fn for_derivatives(graph: &'o Graph, rules: &'static RuleSet, opaque: &'o [NodeId]) -> Rewriter<'o> {
+        Rewriter::within(graph, rules, FOR_DERIVATIVES, opaque)
     }
 
-    fn within(graph: &'o Graph, options: &'o Rewrites, opaque: &'o [NodeId]) -> Rewriter<'o> {
+    fn within(graph: &'o Graph, rules: &'static RuleSet, options: &'o Rewrites, opaque: &'o [NodeId]) -> Rewriter<'o> {
         Rewriter {
             graph,
+            rules,
             options,
             readers: Readers::Unknown,
             report: None,
@@ -174,9 +200,9 @@ impl<'o> Rewriter<'o> {
         self.nested += 1;
         let options = self.options;
         let is_any = self.report.is_some();
-        let mut allowed =
-            rules_at(&term.op).iter().filter(|rule| options.allows(rule.class) && (is_any || rule.is_for_derivatives));
-        let fired = allowed.find_map(|rule| rule.apply(self, term).map(|id| (rule, id)));
+        let rules = self.rules.at(&term.op).iter();
+        let mut allowed = rules.filter(|rule| options.allows(rule.class) && (is_any || rule.is_for_derivatives));
+        let fired = allowed.find_map(|rule| (rule.apply)(self, term).map(|id| (rule, id)));
         self.nested -= 1;
         let (rule, id) = fired?;
         assert!(self.node(id).ty == term.ty, "invariant: {} keeps the type", rule.name);

@@ -1,51 +1,17 @@
-//! What a rewrite is, as data. In: lines of `table.rs`. Out: for each primitive the rules that may fire at it, with their
+//! What a rewrite is, as data. In: lines of a table. Out: for each primitive the rules that may fire at it, with their
 //! patterns read once.
 
-use std::{
-    collections::HashMap,
-    sync::{LazyLock, OnceLock},
-};
-
 use super::{
+    class::Class,
     guard::Guard,
     pattern::{Match, Pattern},
-    rewriter::Rewriter,
-    table::RULES,
+    rewriter::{Apply, Ready, Rewriter},
     term::Term,
 };
 use crate::{
     graph::{NodeId, Op},
     ops,
 };
-
-/// What a rewrite promises.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Class {
-    /// The same bits, signs of zeros included; NaN where there was NaN, whatever its payload.
-    Exact,
-    /// Rounding may differ, and the sign of a zero; NaN and infinity stay where they are, but where a partial sum or product
-    /// overflows or is subnormal in one order and not in the other.
-    Ulp,
-    /// A NaN, an infinity or a loss of digits that the exact value does not have may become the exact value.
-    Stabilize,
-    /// Right for ordinary numbers; NaN, infinity and cancellation are not kept.
-    FastMath,
-}
-
-impl Class {
-    /// Every class, the strictest first.
-    pub const ALL: [Class; 4] = [Class::Exact, Class::Ulp, Class::Stabilize, Class::FastMath];
-
-    /// The name in reports and in `docs/rewrites.md`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Class::Exact => "exact",
-            Class::Ulp => "ulp",
-            Class::Stabilize => "stabilize",
-            Class::FastMath => "fast-math",
-        }
-    }
-}
 
 /// A line of the table of rules, for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,67 +74,36 @@ impl Rule {
     }
 }
 
-/// A rule ready to be tried at one primitive.
-pub(super) struct Ready {
-    pub(super) name: &'static str,
-    pub(super) class: Class,
-    pub(super) is_for_derivatives: bool,
-    action: Action,
-}
-
-struct Replace {
-    pattern: Pattern,
-    replacement: Pattern,
-    guard: Guard,
-}
-
-enum Action {
-    Replace(Box<Replace>),
-    Call(Rewrite),
-}
-
-impl Ready {
-    /// What stands in place of the term, if the rule fires.
-    pub(super) fn apply(&self, rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
-        match &self.action {
-            Action::Call(rewrite) => rewrite(rewriter, term),
-            Action::Replace(rule) => {
-                let found = Match::find(&rule.pattern, term, rewriter)?;
-                (rule.guard.holds)(rewriter, &found).then(|| found.build(&rule.replacement, &term.ty, rewriter))
-            }
-        }
-    }
-}
-
-/// The rules that may fire at a primitive, in the order of the table.
-pub(super) fn rules_at(op: &Op) -> &'static [Ready] {
-    static READY: LazyLock<HashMap<&'static str, OnceLock<Vec<Ready>>>> =
-        LazyLock::new(|| Op::names().into_iter().map(|name| (name, OnceLock::new())).collect());
-    READY.get(op.name()).map_or(&[], |ready| ready.get_or_init(|| ready_at(op)))
-}
-
-/// The same, looked for in the table: of all that an attribute may be, rules at the root only ask the name and the traits.
-fn ready_at(op: &Op) -> Vec<Ready> {
+/// The rules of a table that may fire at a primitive, in the order of the table: of all that an attribute may be, rules at the
+/// root only ask the name and the traits.
+pub(super) fn ready_at(rules: &'static [Rule], op: &Op) -> Vec<Ready> {
     let mut ready = Vec::new();
-    for rule in RULES {
-        let mut add = |action| {
+    for rule in rules {
+        let mut add = |apply| {
             let (name, class, is_for_derivatives) = (rule.name, rule.class, rule.is_for_derivatives);
-            ready.push(Ready { name, class, is_for_derivatives, action });
+            ready.push(Ready { name, class, is_for_derivatives, apply });
         };
         match rule.body {
             Body::Algebra { pattern, replacement, guard } => {
                 for pattern in
                     Pattern::read(pattern).commuted().into_iter().filter(|pattern| pattern.starts_at(op.name()))
                 {
-                    let replacement = Pattern::read(replacement);
-                    add(Action::Replace(Box::new(Replace { pattern, replacement, guard })));
+                    add(replacing(pattern, Pattern::read(replacement), guard));
                 }
             }
-            Body::Structure { ref roots, rewrite, .. } if roots.contain(op) => add(Action::Call(rewrite)),
+            Body::Structure { ref roots, rewrite, .. } if roots.contain(op) => add(Box::new(rewrite)),
             Body::Structure { .. } => {}
         }
     }
     ready
+}
+
+/// Puts the replacement in place of what looks like the pattern, where the guard holds.
+fn replacing(pattern: Pattern, replacement: Pattern, guard: Guard) -> Apply {
+    Box::new(move |rewriter, term| {
+        let found = Match::find(&pattern, term, rewriter)?;
+        (guard.holds)(rewriter, &found).then(|| found.build(&replacement, &term.ty, rewriter))
+    })
 }
 
 impl Roots {

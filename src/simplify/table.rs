@@ -4,19 +4,18 @@
 //! Never to be added, because each was a bug elsewhere: exp a·exp b → exp(a + b), log(exp x) → x, √(x²) → |x|,
 //! a/√b → a·rsqrt b, and x·0 → 0 outside of fast-math.
 
+use std::sync::LazyLock;
+
 use super::{
+    class::Class::{self, Exact, FastMath, Stabilize, Ulp},
     factor, fold,
     guard::{
         ALWAYS, FIRST_GOES, FIRST_GOES_OF_INTEGERS, Guard, NORMAL_PRODUCT, OF_INTEGERS, ORDINARY, POWER_OF_TWO,
         SAME_SIDE_OF_ONE, SHIFTED_SOFTMAX,
     },
     logarithm, movement, product, reduction,
-    rewriter::COMMON_SUBEXPRESSION,
-    rule::{
-        Body,
-        Class::{self, Exact, FastMath, Stabilize, Ulp},
-        Rewrite, Roots, Rule, RuleSummary,
-    },
+    rewriter::{COMMON_SUBEXPRESSION, RuleSet},
+    rule::{Body, Rewrite, Roots, Rule, RuleSummary, ready_at},
     shift, sink, stable,
 };
 use Roots::{Any, Elementwise, Movement, Named};
@@ -30,6 +29,12 @@ pub fn rules() -> Vec<RuleSummary> {
         is_for_derivatives: false,
     };
     std::iter::once(shared).chain(RULES.iter().map(Rule::summary)).collect()
+}
+
+/// All rules, ready to be tried.
+pub(super) fn rule_set() -> &'static RuleSet {
+    static SET: LazyLock<RuleSet> = LazyLock::new(|| RuleSet::new(|op| ready_at(RULES, op)));
+    &SET
 }
 
 const fn algebra(name: &'static str, class: Class, pattern: &'static str, replacement: &'static str) -> Rule {

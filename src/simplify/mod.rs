@@ -22,6 +22,7 @@ mod report;
 mod rewriter;
 mod rule;
 mod shift;
+mod shifted;
 mod sink;
 mod stable;
 mod table;

@@ -38,8 +38,8 @@ impl Moved {
         })
     }
 
-    /// For each axis of the value the axis of the node that it has become, where nothing was done but repeating and axes
-    /// of size 1. Axes of size 1 have no place that matters: none is given.
+    /// For each axis of the value the axis of the node that it has become, where nothing was done but repeating,
+    /// reordering and axes of size 1. Axes of size 1 have no place that matters: none is given.
     pub(super) fn places(&self, rewriter: &Rewriter<'_>) -> Option<Vec<Option<usize>>> {
         let shape = rewriter.shape(self.value);
         let mut places: Vec<Option<usize>> =
@@ -55,6 +55,10 @@ impl Moved {
                     };
                     let longer = embedding(&before, &reshape.shape).map(added);
                     longer.or_else(|| embedding(&reshape.shape, &before).map(removed))?
+                }
+                Op::Transpose(transpose) => {
+                    let place = |axis| transpose.permutation.iter().position(|from| *from == axis);
+                    (0..transpose.permutation.len()).map(place).collect()
                 }
                 _ => return None,
             };

@@ -8,9 +8,16 @@
 
 use smallvec::SmallVec;
 
-use super::{moved::Moved, rewriter::Rewriter, stable::unary, term::Term};
+use super::{
+    moved::Moved,
+    rewriter::Rewriter,
+    shifted::{are_shifted, is_shifted, select},
+    stable::unary,
+    term::Term,
+};
 use crate::graph::{
-    Axes, Binary, Broadcast, Comparison, DimSize, NodeId, Op, Predicate, Reduce, Reduction, Select, StopGradient, Unary,
+    Axes, Binary, Broadcast, Comparison, Concat, DimSize, NodeId, Op, Predicate, Reduce, Reduction, Select,
+    StopGradient, Unary,
 };
 
 /// Exponentials in a sum that is written out, at most.
@@ -31,7 +38,7 @@ impl Shifted {
     fn of(rewriter: &mut Rewriter<'_>, sum: NodeId) -> Option<Shifted> {
         let (x, axes) = unshifted(rewriter, sum)?;
         let shape = rewriter.shape(x);
-        let maximum = rewriter.build(Reduce { kind: Reduction::Max, axes: axes.clone() }, &[x]);
+        let maximum = greatest(rewriter, x, &axes);
         let shift = finite_or_zero(rewriter, maximum);
         let kept: Axes = (0..shape.rank()).filter(|axis| !axes.contains(axis)).collect();
         let spread = rewriter.build(Broadcast { axes: kept, shape }, &[shift]);
@@ -40,6 +47,30 @@ impl Shifted {
         let total = rewriter.build(Reduce { kind: Reduction::Sum, axes }, &[exponentials]);
         Some(Shifted { exponentials, total, shift })
     }
+}
+
+/// The greatest element over axes. An axis that may be empty is lengthened by −∞, once those that cannot be are gone: the
+/// greatest of nothing is an error.
+fn greatest(rewriter: &mut Rewriter<'_>, x: NodeId, axes: &[usize]) -> NodeId {
+    let shape = rewriter.shape(x);
+    let is_open = |axis: &usize| shape[*axis].as_number().is_none();
+    let (open, closed): (Axes, Axes) = axes.iter().copied().partition(is_open);
+    let mut greatest = x;
+    if open.is_empty() || !closed.is_empty() {
+        greatest = rewriter.build(Reduce { kind: Reduction::Max, axes: closed.clone() }, &[greatest]);
+    }
+    if open.is_empty() {
+        return greatest;
+    }
+    let axes: Axes = open.iter().map(|axis| axis - closed.iter().filter(|gone| *gone < axis).count()).collect();
+    for axis in &axes {
+        let mut ty = rewriter.ty(greatest);
+        ty.shape =
+            ty.shape.iter().enumerate().map(|(at, size)| if at == *axis { 1.into() } else { size.clone() }).collect();
+        let least = rewriter.fill(f64::NEG_INFINITY, &ty);
+        greatest = rewriter.build(Concat { axis: *axis }, &[greatest, least]);
+    }
+    rewriter.build(Reduce { kind: Reduction::Max, axes }, &[greatest])
 }
 
 /// The greatest where it is finite, else 0, as a constant of the derivative.
@@ -55,9 +86,8 @@ fn finite_or_zero(rewriter: &mut Rewriter<'_>, maximum: NodeId) -> NodeId {
 fn unshifted(rewriter: &Rewriter<'_>, sum: NodeId) -> Option<(NodeId, Axes)> {
     let (x, axes) = sum_of_exponentials(rewriter, sum)?;
     let shape = rewriter.shape(x);
-    // The greatest of nothing is an error, so that there is something must be known.
-    let is_something = axes.iter().all(|axis| shape[*axis].as_number().is_some_and(|size| size > 0));
-    (is_something && !is_shifted(rewriter, x)).then_some((x, axes))
+    let is_something = axes.iter().all(|axis| !shape[*axis].is(0));
+    (is_something && !is_shifted(rewriter, x, &axes)).then_some((x, axes))
 }
 
 fn sum_of_exponentials(rewriter: &Rewriter<'_>, sum: NodeId) -> Option<(NodeId, Axes)> {
@@ -107,8 +137,8 @@ pub(super) fn less_logsumexp(rewriter: &mut Rewriter<'_>, term: &Term) -> Option
     let (logarithm, shift) =
         if argument(rewriter, parts[0], Unary::Log).is_some() { (parts[0], parts[1]) } else { (parts[1], parts[0]) };
     let total = total(rewriter, argument(rewriter, logarithm, Unary::Log)?);
-    let (difference, _) = sum_of_exponentials(rewriter, total)?;
-    if *rewriter.sees(difference) != Op::Binary(Binary::Sub) || rewriter.operand(difference) != x {
+    let (difference, axes) = sum_of_exponentials(rewriter, total)?;
+    if !is_shifted(rewriter, difference, &axes) || rewriter.operand(difference) != x {
         return None;
     }
     let inner = Moved::behind(rewriter, rewriter.operands(difference)[1]);
@@ -141,17 +171,27 @@ fn is_guard_of(rewriter: &Rewriter<'_>, id: NodeId, shift: NodeId) -> bool {
 
 /// ln(eᵃ + eᵇ + …) = ln(e^(a − m) + e^(b − m) + …) + m, m the greatest of them; 1 is e⁰. Of two it is a softplus.
 pub(super) fn log_of_terms(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
-    let terms = exponentials(rewriter, term.operands[0])?;
-    let mut arguments = Vec::with_capacity(terms.len());
-    for of in terms {
-        arguments.push(match of {
-            Exponential::One => rewriter.fill(0.0, &term.ty),
-            Exponential::Moved(x, moved) => moved.again(rewriter, x),
-        });
-    }
+    let arguments = arguments(rewriter, term.operands[0])?;
     if let [a, b] = arguments[..] {
         return Some(log_of_two(rewriter, a, b));
     }
+    let (total, shift) = shifted_terms(rewriter, arguments)?;
+    let logarithm = unary(rewriter, Unary::Log, total);
+    Some(rewriter.build(Op::Binary(Binary::Add), &[logarithm, shift]))
+}
+
+/// What the exponentials of a sum of [`exponentials`] are of.
+fn arguments(rewriter: &mut Rewriter<'_>, sum: NodeId) -> Option<Vec<NodeId>> {
+    let (ty, terms) = (rewriter.ty(sum), exponentials(rewriter, sum)?);
+    let argument = |of| match of {
+        Exponential::One => rewriter.fill(0.0, &ty),
+        Exponential::Moved(x, moved) => moved.again(rewriter, x),
+    };
+    Some(terms.into_iter().map(argument).collect())
+}
+
+/// e^(a − m) + e^(b − m) + … and m.
+fn shifted_terms(rewriter: &mut Rewriter<'_>, arguments: Vec<NodeId>) -> Option<(NodeId, NodeId)> {
     let maximum = arguments.iter().copied().reduce(|a, b| rewriter.build(Op::Binary(Binary::Maximum), &[a, b]))?;
     let shift = finite_or_zero(rewriter, maximum);
     let mut sum: Option<NodeId> = None;
@@ -163,8 +203,7 @@ pub(super) fn log_of_terms(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<N
             Some(sum) => rewriter.build(Op::Binary(Binary::Add), &[sum, exponential]),
         });
     }
-    let logarithm = unary(rewriter, Unary::Log, sum?);
-    Some(rewriter.build(Op::Binary(Binary::Add), &[logarithm, shift]))
+    Some((sum?, shift))
 }
 
 /// ln(eᵃ + eᵇ) is the greater plus softplus(less − greater), which keeps the digits of small slopes at any order. Each choice
@@ -190,10 +229,10 @@ enum Exponential {
     Moved(NodeId, Moved),
 }
 
-/// The terms of a sum of at least two exponentials and perhaps a 1, if none of them has been shifted.
+/// The terms of a sum of at least two exponentials and perhaps a 1, unless they are shifted.
 fn exponentials(rewriter: &Rewriter<'_>, sum: NodeId) -> Option<Vec<Exponential>> {
     let mut open: SmallVec<[NodeId; 4]> = SmallVec::from_slice(&[sum]);
-    let (mut terms, mut n_ones) = (Vec::new(), 0);
+    let (mut terms, mut unmoved, mut n_ones) = (Vec::new(), Vec::new(), 0);
     while let Some(id) = open.pop() {
         if *rewriter.sees(id) == Op::Binary(Binary::Add) {
             open.extend(rewriter.operands(id).into_iter().rev());
@@ -202,38 +241,81 @@ fn exponentials(rewriter: &Rewriter<'_>, sum: NodeId) -> Option<Vec<Exponential>
             terms.push(Exponential::One);
         } else {
             let moved = Moved::behind(rewriter, id);
-            let x = argument(rewriter, moved.value, Unary::Exp).filter(|x| !is_shifted(rewriter, *x))?;
+            let x = argument(rewriter, moved.value, Unary::Exp)?;
+            unmoved.extend((!moved.is_moved()).then_some(x));
             terms.push(Exponential::Moved(x, moved));
         }
         if terms.len() + open.len() > MOST_TERMS {
             return None;
         }
     }
-    (n_ones <= 1 && terms.len() >= 2 + n_ones).then_some(terms)
+    let is_shifted = || unmoved.len() == terms.len() && are_shifted(rewriter, &unmoved);
+    (n_ones <= 1 && terms.len() >= 2 + n_ones && !is_shifted()).then_some(terms)
 }
 
-/// ln(c·S) = ln S + ln c and ln(S/n) = ln S − ln n, where S is a sum of exponentials and c > 0, n a size.
-pub(super) fn log_of_scaled(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
-    let scaled = term.operands[0];
-    let op = rewriter.op(scaled);
-    let operands = rewriter.operands(scaled);
-    let (sum, scale, outer) = match op {
-        Op::Binary(Binary::Mul) if is_positive(rewriter, operands[1]) => (operands[0], operands[1], Binary::Add),
-        Op::Binary(Binary::Mul) if is_positive(rewriter, operands[0]) => (operands[1], operands[0], Binary::Add),
-        Op::Binary(Binary::Div) if is_positive(rewriter, operands[1]) || is_size(rewriter, operands[1]) => {
-            (operands[0], operands[1], Binary::Sub)
+/// A sum c·S or S/n, c > 0, n a size.
+struct Scaled {
+    sum: NodeId,
+    scale: NodeId,
+    by: Binary,
+    /// Whether the scale neither over- nor underflows with a sum between 1 and 2⁴⁶.
+    is_moderate: bool,
+}
+
+impl Scaled {
+    fn of(rewriter: &Rewriter<'_>, scaled: NodeId) -> Option<Scaled> {
+        let by = match *rewriter.sees(scaled) {
+            Op::Binary(by @ (Binary::Mul | Binary::Div)) => by,
+            _ => return None,
+        };
+        let operands = rewriter.operands(scaled);
+        let positive = |id: NodeId| rewriter.float(id).filter(|number| *number > 0.0 && number.is_finite());
+        let is_scale = |id: NodeId| positive(id).is_some() || (by == Binary::Div && is_size(rewriter, id));
+        let (sum, scale) = match by {
+            Binary::Mul if !is_scale(operands[1]) => (operands[1], operands[0]),
+            _ => (operands[0], operands[1]),
+        };
+        let is_moderate = positive(scale).is_none_or(|number| (2f64.powi(-64)..=2f64.powi(64)).contains(&number));
+        is_scale(scale).then_some(Scaled { sum, scale, by, is_moderate })
+    }
+
+    /// ln S + ln c or ln S − ln n, of the logarithm of S.
+    fn outside(&self, rewriter: &mut Rewriter<'_>, logarithm: NodeId) -> NodeId {
+        let scale = unary(rewriter, Unary::Log, self.scale);
+        let by = if self.by == Binary::Mul { Binary::Add } else { Binary::Sub };
+        rewriter.build(Op::Binary(by), &[logarithm, scale])
+    }
+
+    /// ln(c·S) of a shifted S: the scale stays inside, since ln S and ln c may nearly cancel.
+    fn logarithm(&self, rewriter: &mut Rewriter<'_>, total: NodeId) -> NodeId {
+        if self.is_moderate {
+            let scaled = rewriter.build(Op::Binary(self.by), &[total, self.scale]);
+            return unary(rewriter, Unary::Log, scaled);
         }
-        _ => return None,
-    };
-    let value = Moved::behind(rewriter, sum).value;
-    (unshifted(rewriter, value).is_some() || exponentials(rewriter, value).is_some()).then(|| {
-        let (sum, scale) = (unary(rewriter, Unary::Log, sum), unary(rewriter, Unary::Log, scale));
-        rewriter.build(Op::Binary(outer), &[sum, scale])
-    })
+        let logarithm = unary(rewriter, Unary::Log, total);
+        self.outside(rewriter, logarithm)
+    }
 }
 
-fn is_positive(rewriter: &Rewriter<'_>, id: NodeId) -> bool {
-    rewriter.float(id).is_some_and(|number| number > 0.0 && number.is_finite())
+/// ln(c·Σ eˣ) = ln(c·Σ e^(x − m)) + m: a mean has its scale.
+pub(super) fn log_of_scaled(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
+    let scaled = Scaled::of(rewriter, term.operands[0])?;
+    let moved = Moved::behind(rewriter, scaled.sum);
+    let (total, shift) = match Shifted::of(rewriter, moved.value) {
+        Some(of) => (of.total, of.shift),
+        None => match arguments(rewriter, moved.value)? {
+            // At most ln 2 is lost to the scale.
+            arguments if arguments.len() == 2 => {
+                let logarithm = log_of_two(rewriter, arguments[0], arguments[1]);
+                let logarithm = moved.again(rewriter, logarithm);
+                return Some(scaled.outside(rewriter, logarithm));
+            }
+            arguments => shifted_terms(rewriter, arguments)?,
+        },
+    };
+    let (total, shift) = (moved.again(rewriter, total), moved.again(rewriter, shift));
+    let logarithm = scaled.logarithm(rewriter, total);
+    Some(rewriter.build(Op::Binary(Binary::Add), &[logarithm, shift]))
 }
 
 /// Whether a node is the size of an axis, as a mean divides by it.
@@ -247,44 +329,33 @@ fn is_size(rewriter: &Rewriter<'_>, id: NodeId) -> bool {
 }
 
 /// Whether the logarithm of a node is a difference or a sum of ordinary numbers where the node itself is not: of a sum of
-/// exponentials, or of a softmax.
+/// exponentials, scaled or not, or of a softmax.
 pub(super) fn has_stable_logarithm(rewriter: &Rewriter<'_>, id: NodeId) -> bool {
+    let is_sum = |id| unshifted(rewriter, id).is_some() || exponentials(rewriter, id).is_some();
+    let is_scaled = || {
+        let scaled = Scaled::of(rewriter, id);
+        scaled.is_some_and(|scaled| is_sum(Moved::behind(rewriter, scaled.sum).value))
+    };
     let is_softmax = || {
         *rewriter.sees(id) == Op::Binary(Binary::Div) && {
             let operands = rewriter.operands(id);
             argument(rewriter, operands[0], Unary::Exp).is_some_and(|s| is_shifted_softmax(rewriter, s, operands[1]))
         }
     };
-    unshifted(rewriter, id).is_some() || is_softmax()
+    is_sum(id) || is_softmax() || is_scaled()
 }
 
 /// Whether b is Σ exp(s) over some axes, repeated to the shape of s, and s is less its maximum: then one exponential is 1
 /// and the sum is at least 1, or there is no finite number among them.
 pub(super) fn is_shifted_softmax(rewriter: &Rewriter<'_>, s: NodeId, b: NodeId) -> bool {
     let sum = sum_of_exponentials(rewriter, total(rewriter, b));
-    sum.is_some_and(|(x, _)| x == s) && is_shifted(rewriter, s)
+    sum.is_some_and(|(x, axes)| x == s && is_shifted(rewriter, s, &axes))
 }
 
 /// The sum behind movements and a mask of zeros.
 fn total(rewriter: &Rewriter<'_>, id: NodeId) -> NodeId {
     let total = origin(rewriter, id);
     masked(rewriter, total).map_or(total, |total| origin(rewriter, total))
-}
-
-/// Whether s is x less its own maximum over some axes, or less what is finite or 0.
-fn is_shifted(rewriter: &Rewriter<'_>, s: NodeId) -> bool {
-    let (x, shift) = match *rewriter.sees(s) {
-        Op::Binary(Binary::Sub) => (Some(rewriter.operand(s)), rewriter.operands(s)[1]),
-        // 0 less the shift.
-        Op::Unary(Unary::Negate) => (None, rewriter.operand(s)),
-        _ => return false,
-    };
-    let shift = origin(rewriter, shift);
-    let is_maximum = || {
-        matches!(*rewriter.sees(shift), Op::Reduce(Reduce { kind: Reduction::Max, .. }))
-            && x.is_some_and(|x| origin(rewriter, rewriter.operand(shift)) == origin(rewriter, x))
-    };
-    guarded(rewriter, shift).is_some() || is_maximum()
 }
 
 /// The value behind movements, constant in the derivative or not.
@@ -304,19 +375,4 @@ fn masked(rewriter: &Rewriter<'_>, id: NodeId) -> Option<NodeId> {
         compared[0] == x && rewriter.float(compared[1]) == Some(0.0)
     };
     (is_zero && rewriter.is_number(one, 1.0)).then_some(x)
-}
-
-/// The x of select(is_finite(x), x, 0).
-fn guarded(rewriter: &Rewriter<'_>, id: NodeId) -> Option<NodeId> {
-    let [condition, x, zero] = select(rewriter, origin(rewriter, id))?;
-    let condition = origin(rewriter, condition);
-    let is_guard = *rewriter.sees(condition) == Op::Predicate(Predicate::IsFinite)
-        && origin(rewriter, rewriter.operand(condition)) == origin(rewriter, x)
-        && rewriter.float(zero) == Some(0.0);
-    is_guard.then_some(x)
-}
-
-fn select(rewriter: &Rewriter<'_>, id: NodeId) -> Option<[NodeId; 3]> {
-    let is_select = matches!(*rewriter.sees(id), Op::Select(_));
-    is_select.then(|| rewriter.operands(id).as_slice().try_into().ok())?
 }

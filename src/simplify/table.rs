@@ -223,9 +223,9 @@ pub(super) const RULES: &[Rule] = &[
     guarded("log-softmax",              Stabilize, ["log(div(exp(s), b))",   "sub(s, log(b))"], SHIFTED_SOFTMAX).for_derivatives(),
     structure("logsumexp",              Stabilize, Named(&["log"]),          shift::logsumexp,          "log(sum(exp(x))) → log(sum(exp(x − m))) + m, m = max(x) where finite").for_derivatives(),
     structure("log-of-exponentials",    Stabilize, Named(&["log"]),          shift::log_of_terms,       "log(exp(x) + exp(y)) → m + softplus(min(x, y) − m), log(exp(x) + exp(y) + exp(z) …) → log(exp(x − m) + exp(y − m) + …) + m, m = max(x, y, …) where finite, 1 = exp(0)").for_derivatives(),
-    structure("log-of-scaled-exponentials", Stabilize, Named(&["log"]),      shift::log_of_scaled,      "log(c·s), log(s/n) → log(s) + log(c), log(s) − log(n), s a sum of exponentials, c > 0, n a size").for_derivatives(),
+    structure("log-of-scaled-exponentials", Stabilize, Named(&["log"]),      shift::log_of_scaled,      "log(c·sum(exp(x))), log(sum(exp(x))/n) → log(c·sum(exp(x − m))) + m, log(sum(exp(x − m))/n) + m, m = max(x) where finite, c > 0, n a size; written out too").for_derivatives(),
     structure("less-logsumexp",         Stabilize, Named(&["sub"]),          shift::less_logsumexp,     "x − (log(sum(exp(x − m))) + m) → (x − m) − log(sum(exp(x − m)))").for_derivatives(),
-    structure("log-of-moved",           Stabilize, Named(&["log"]),          logarithm::of_moved,       "log of a moved, picked or repeated sigmoid, softmax or sum of exponentials → the same of its log").for_derivatives(),
+    structure("log-of-moved",           Stabilize, Named(&["log"]),          logarithm::of_moved,       "log of a moved, picked or repeated sigmoid, softmax or sum of exponentials, scaled or not → the same of its log").for_derivatives(),
 
     // What is left beside 1.
     structure("log-of-one-minus-exp",   Stabilize, Named(&["log", "log1p"]), logarithm::of_one_minus_exp, "log(−expm1(x)), log1p(−exp(x)) → log1p(−exp(x)) where x < −log(2), log(−expm1(x)) elsewhere"),

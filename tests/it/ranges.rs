@@ -89,6 +89,39 @@ fn standard_deviations_of_every_magnitude_are_exact_with_their_slopes() {
     }
 }
 
+/// The stated limit: beyond it the variance is infinite, and what is divided by its root is 0.
+#[test]
+fn variances_and_layer_norms_are_right_as_far_as_the_sum_of_squares_is_finite() {
+    const N: usize = 16;
+    for (dtype, _, greatest, unit) in FLOATS {
+        let g = Graph::new();
+        let x = input(&g, dtype, [1, N]);
+        let ones = x.slice(0).ones_like();
+        let variance = x.variance_over(-1, Correction::None);
+        let results = [("variance", variance), ("norm", x.layer_norm(ones, ones * 0.0, 1e-5))];
+        // 16·2²ᵏ is the greatest power of two, or four times as much.
+        let last = (greatest - 5) / 2;
+        for exponent in [0, last - 20, last, last + 1] {
+            let scale = power_of_two(exponent);
+            let fed: Vec<f64> = (0..N).map(|at| if at % 2 == 0 { scale } else { -scale }).collect();
+            for engine in ENGINES {
+                let out = run(&results, &array_of(dtype, &[1, N], &fed), engine);
+                let is_within = exponent <= last;
+                let variance = if is_within { scale * scale } else { f64::INFINITY };
+                assert_eq!(numbers(&out["variance"]), [variance], "of {dtype} at 2^{exponent}, {engine:?}");
+                for (found, fed) in numbers(&out["norm"]).iter().zip(&fed) {
+                    let want = if is_within { fed / (scale * scale + 1e-5).sqrt() } else { 0.0 };
+                    // The sum with ε, its root and its reciprocal, and the product.
+                    assert!(
+                        (found - want).abs() <= 3.0 * unit,
+                        "norm of {dtype} at 2^{exponent}, {engine:?}: {found}, not {want}"
+                    );
+                }
+            }
+        }
+    }
+}
+
 /// Scaling is for the ends of the range; elsewhere it changes no bit.
 #[test]
 fn norms_of_the_usual_range_have_the_bits_of_their_formula() {

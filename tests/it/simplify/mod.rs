@@ -6,6 +6,7 @@ use pullback::{Dim, Evaluation, Expr, Graph, Options, Parameters, Value, graph::
 
 mod graphs;
 mod rules;
+mod shifts;
 mod stable;
 
 /// The values of named results; what the graph does not ask for is not fed.

@@ -324,7 +324,7 @@ const CASES: &[Case] = &[
     Case { rule: "log-sigmoid", fires: |v| { let y = v.x.sigmoid(); y * y.log() }, stays: |v| v.x.tanh().log() },
     Case { rule: "softmax", fires: |v| { let e = v.x.exp(); e / e.sum_over(-1).expand(-1) + e / e.sum_over(0) }, stays: |v| { let e = v.x.dot(v.wide).exp(); e / e.sum_over(0).expand(-1) } },
     Case { rule: "log-softmax", fires: |v| { let (d, e) = (shifted(v.x).exp(), v.y.exp()); (d / d.sum_over(-1).expand(-1)).log() + (e / e.sum_over(0)).log() }, stays: |v| (v.x.exp() / v.column.expand(-1)).log() },
-    Case { rule: "logsumexp", fires: |v| { let e = v.x.exp(); e.sum_over(1).log() * e.sum_over(1) }, stays: |v| shifted(v.x).exp().sum_over(1).log() + v.batch.exp().sum().log() },
+    Case { rule: "logsumexp", fires: |v| { let e = v.x.exp(); e.sum_over(1).log() * e.sum_over(1) }, stays: |v| shifted(v.x).exp().sum_over(1).log() + v.x.expm1().sum_over(1).log() },
     Case { rule: "log-of-exponentials", fires: |v| (v.x.exp() + v.row.exp()).log() + (1.0 + v.y.exp() + v.z.exp()).log(), stays: |v| (v.x.exp() - v.y.exp()).log() + (v.z.exp() + v.x).log() },
     Case { rule: "log-of-scaled-exponentials", fires: |v| v.x.exp().mean_over(1).log() + (0.3 * v.column.exp().sum()).log(), stays: |v| (-0.5 * v.x.exp().sum_over(1)).log() + (v.x.exp() * v.scalar).sum_over(1).log() },
     Case { rule: "less-logsumexp", fires: |v| v.x - v.x.exp().sum_over(1).log().expand(-1) + (v.y - v.y.logsumexp(0)), stays: |v| v.y - v.x.exp().sum_over(0).log() },

@@ -1,10 +1,10 @@
 //! Adding at positions that are computed: the transpose of a gather. In: base, index and updates. Out: the base with the
 //! updates added, duplicates in index order whatever the cut.
 //!
-//! Most positions occur a few times, and adding in order to the output is as good as it is fast. A sum of many would lose
-//! what is small beside it, so a position that occurs more than [`MOST_IN_ORDER`] times is added to with what its additions
-//! round away kept in scratch memory. A sum in more digits for every element would take twice or four times the memory of
-//! the output, and its time, where a large table has few updates.
+//! A sum of many would lose what is small beside it, so it is kept in scratch memory with more digits than its own. Of
+//! short rows, where there are as many updates as rows, all are; else those that occur more than [`MOST_IN_ORDER`] times,
+//! since adding a few in order to the output is as good and faster: a sum in more digits for every element would take
+//! twice or four times the memory of the output, and its time, where a large table has few updates.
 
 use std::ops::Range;
 
@@ -28,6 +28,10 @@ const LEAST_ROW: usize = 32;
 /// How many updates one place takes in plain additions: so many roundings are off by some 1.5 ε for random numbers.
 const MOST_IN_ORDER: u64 = 128;
 
+/// Positions of a run, and runs that may meet, in [`is_spread`]: as many positions as one place takes in order.
+const RUN: usize = 16;
+const MEETING: usize = MOST_IN_ORDER as usize / RUN;
+
 /// Counters of places in one word of scratch memory. They stop at the greatest byte.
 const COUNTERS: usize = 8;
 
@@ -37,8 +41,75 @@ pub(super) struct ScatterAdd {
     gather: Gather,
     /// How many of those rows are one unit: all of a slab, or one.
     n_rows: usize,
-    /// Words of scratch memory: a counter for each row of a part, and a word for each element.
+    /// Words of scratch memory: a counter for each row of a part if rows are counted, and a word for each element.
     n_scratch: usize,
+    long: Long,
+}
+
+/// Which sums are kept with more digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Long {
+    /// Too few updates to lose anything, or integers.
+    None,
+    /// Those of rows that occur often.
+    Frequent,
+    /// All: counting would take as long.
+    All,
+}
+
+/// Numbers whose sums are kept in an element of the output and a word of scratch memory.
+trait Kept: Number {
+    /// The word of a sum of one number.
+    fn begin(number: Self) -> u64;
+    fn add_to(sum: &mut Self, word: &mut u64, number: Self);
+    /// Leaves the nearest number.
+    fn finish(sum: &mut Self, word: u64);
+}
+
+/// All of the sum is in the word.
+impl Kept for f32 {
+    #[inline(always)]
+    fn begin(number: f32) -> u64 {
+        f64::from(number).to_bits()
+    }
+    #[inline(always)]
+    fn add_to(_: &mut f32, word: &mut u64, number: f32) {
+        *word = <f64 as Total<f32>>::add(f64::from_bits(*word), number).to_bits();
+    }
+    #[inline(always)]
+    fn finish(sum: &mut f32, word: u64) {
+        *sum = <f64 as Total<f32>>::rounded(f64::from_bits(word));
+    }
+}
+
+type Total64 = <f64 as Number>::Total;
+
+/// The word has what was rounded away.
+impl Kept for f64 {
+    #[inline(always)]
+    fn begin(_: f64) -> u64 {
+        0
+    }
+    #[inline(always)]
+    fn add_to(sum: &mut f64, word: &mut u64, number: f64) {
+        let (now, left) = Total64::joined(*sum, f64::from_bits(*word)).add(number).split();
+        (*sum, *word) = (now, left.to_bits());
+    }
+    #[inline(always)]
+    fn finish(sum: &mut f64, word: u64) {
+        *sum = Total64::joined(*sum, f64::from_bits(word)).rounded();
+    }
+}
+
+/// Nothing is rounded.
+impl Kept for i64 {
+    fn begin(_: i64) -> u64 {
+        0
+    }
+    fn add_to(sum: &mut i64, _: &mut u64, number: i64) {
+        *sum = Number::add(*sum, number);
+    }
+    fn finish(_: &mut i64, _: u64) {}
 }
 
 impl ScatterAdd {
@@ -47,15 +118,25 @@ impl ScatterAdd {
         let gather = Gather::of_shapes(&gather, place.operands[0].1, place.operands[1].1);
         let is_one_slab = gather.n_batch * gather.n_outer == 1;
         let n_rows = if is_one_slab && gather.row >= LEAST_ROW { 1 } else { gather.size };
-        let scatter = ScatterAdd { gather, n_rows, n_scratch: 0 };
+        let is_long = gather.n_positions as u64 > MOST_IN_ORDER && place.output.0.is_float();
+        let long = match is_long {
+            false => Long::None,
+            true if gather.row < LEAST_ROW && gather.size <= gather.n_positions => Long::All,
+            true => Long::Frequent,
+        };
+        let scatter = ScatterAdd { gather, n_rows, n_scratch: 0, long };
         let elements = scatter.cut().largest().min(scatter.gather.size * scatter.gather.row);
         let counters = elements.div_ceil(scatter.gather.row.max(1)).div_ceil(COUNTERS);
-        let is_long = scatter.gather.n_positions as u64 > MOST_IN_ORDER && place.output.0.is_float();
-        ScatterAdd { n_scratch: if is_long { counters + elements } else { 0 }, ..scatter }
+        let n_scratch = match long {
+            Long::None => 0,
+            Long::Frequent => counters + elements,
+            Long::All => elements,
+        };
+        ScatterAdd { n_scratch, ..scatter }
     }
 
     /// Adds to the rows `rows` of the output, counted over all slabs, which hold the base.
-    fn add<T: Number>(
+    fn add<T: Kept>(
         &self,
         rows: Range<usize>,
         (index, updates): (&[i64], &[T]),
@@ -72,25 +153,31 @@ impl ScatterAdd {
             let (now, later) = out.split_at_mut(n_rows * row);
             let positions = &index[slab / n_outer * n_positions..][..n_positions];
             let updates = &updates[slab * n_positions * row..][..n_positions * row];
-            match self.frequent(first as i64, positions, n_rows, scratch) {
-                Some(frequent) => self.add_exactly(first as i64, (positions, updates), now, frequent),
-                None => self.add_to_slab(first as i64, positions, updates, now),
+            match self.long {
+                Long::None => self.add_to_slab(first as i64, positions, updates, now),
+                Long::All => self.add_all_exactly(first as i64, (positions, updates), now, scratch),
+                Long::Frequent => match self.frequent(first as i64, positions, now, scratch) {
+                    Some(frequent) => self.add_exactly(first as i64, (positions, updates), now, frequent),
+                    None => self.add_to_slab(first as i64, positions, updates, now),
+                },
             }
             (slab, first, out) = (slab + 1, 0, later);
         }
     }
 
-    /// Which of so many rows from `first` on are added to often, if any is, with room for what is rounded away there.
-    fn frequent<'s>(
+    /// Which of the rows from `first` on are added to often, if any is, with the words of their sums.
+    fn frequent<'s, T: Kept>(
         &self,
         first: i64,
         positions: &[i64],
-        n_rows: usize,
+        out: &[T],
         scratch: &'s mut [u64],
     ) -> Option<Frequent<'s>> {
-        if self.n_scratch == 0 {
+        if is_spread(positions) {
             return None;
         }
+        let row = self.gather.row;
+        let n_rows = out.len() / row;
         let (counters, rests) = scratch.split_at_mut(n_rows.div_ceil(COUNTERS));
         counters.fill(0);
         let mut is_any = false;
@@ -108,14 +195,43 @@ impl ScatterAdd {
         }
         for place in 0..n_rows {
             if frequent.has(place) {
-                frequent.rests[place * self.gather.row..][..self.gather.row].fill(0);
+                let words = &mut frequent.rests[place * row..][..row];
+                words.iter_mut().zip(&out[place * row..]).for_each(|(word, base)| *word = T::begin(*base));
             }
         }
         Some(frequent)
     }
 
-    /// Adds to the rows of a slab from `first` on, with what is rounded away where that is much.
-    fn add_exactly<T: Number>(
+    /// Adds to the rows of a slab from `first` on, all of whose sums are kept with more digits.
+    fn add_all_exactly<T: Kept>(
+        &self,
+        first: i64,
+        (positions, updates): (&[i64], &[T]),
+        out: &mut [T],
+        scratch: &mut [u64],
+    ) {
+        let row = self.gather.row;
+        let n_rows = out.len() / row;
+        let words = &mut scratch[..out.len()];
+        words.iter_mut().zip(&*out).for_each(|(word, base)| *word = T::begin(*base));
+        if row == 1 {
+            for (position, update) in positions.iter().zip(updates) {
+                let place = usize::try_from(position.wrapping_sub(first)).ok().filter(|place| *place < n_rows);
+                let Some(place) = place else { continue };
+                T::add_to(&mut out[place], &mut words[place], *update);
+            }
+        } else {
+            for (position, update) in positions.iter().zip(updates.chunks_exact(row)) {
+                let place = usize::try_from(position.wrapping_sub(first)).ok().filter(|place| *place < n_rows);
+                let Some(place) = place else { continue };
+                add_row(&mut out[place * row..][..row], &mut words[place * row..][..row], update);
+            }
+        }
+        out.iter_mut().zip(words).for_each(|(sum, word)| T::finish(sum, *word));
+    }
+
+    /// Adds to the rows of a slab from `first` on, with more digits to those that are added to often.
+    fn add_exactly<T: Kept>(
         &self,
         first: i64,
         (positions, updates): (&[i64], &[T]),
@@ -127,21 +243,16 @@ impl ScatterAdd {
         for (position, update) in positions.iter().zip(updates.chunks_exact(row)) {
             let place = usize::try_from(position.wrapping_sub(first)).ok().filter(|place| *place < n_rows);
             let Some(place) = place else { continue };
-            let sums = out[place * row..][..row].iter_mut().zip(update);
-            if !frequent.has(place) {
-                sums.for_each(|(sum, update)| *sum = sum.add(*update));
-                continue;
-            }
-            for ((sum, update), rest) in sums.zip(&mut frequent.rests[place * row..][..row]) {
-                let total = T::Total::joined(*sum, f64::from_bits(*rest)).add(*update);
-                let (now, left) = total.split();
-                (*sum, *rest) = (now, left.to_bits());
+            let sums = &mut out[place * row..][..row];
+            if frequent.has(place) {
+                add_row(sums, &mut frequent.rests[place * row..][..row], update);
+            } else {
+                sums.iter_mut().zip(update).for_each(|(sum, update)| *sum = sum.add(*update));
             }
         }
         for place in (0..n_rows).filter(|place| frequent.has(*place)) {
-            for (sum, rest) in out[place * row..][..row].iter_mut().zip(&frequent.rests[place * row..][..row]) {
-                *sum = T::Total::joined(*sum, f64::from_bits(*rest)).rounded();
-            }
+            let words = &frequent.rests[place * row..][..row];
+            out[place * row..][..row].iter_mut().zip(words).for_each(|(sum, word)| T::finish(sum, *word));
         }
     }
 
@@ -166,7 +277,26 @@ impl ScatterAdd {
     }
 }
 
-/// How often each row of a part occurs, and for those that do often what was rounded away from each of their elements.
+/// Whether positions go on and on, as those of windows do, so that no place can occur often: each run lies behind all runs
+/// but the last few. Where they do not, that is found soon.
+fn is_spread(positions: &[i64]) -> bool {
+    let (mut greatest, mut behind) = ([i64::MIN; MEETING], i64::MIN);
+    positions.chunks(RUN).enumerate().all(|(number, run)| {
+        let last = &mut greatest[number % MEETING];
+        behind = behind.max(*last);
+        *last = run.iter().copied().fold(i64::MIN, i64::max);
+        run.iter().copied().fold(i64::MAX, i64::min) > behind
+    })
+}
+
+/// Adds an update to a row whose sums have words.
+fn add_row<T: Kept>(sums: &mut [T], words: &mut [u64], update: &[T]) {
+    for ((sum, word), update) in sums.iter_mut().zip(words).zip(update) {
+        T::add_to(sum, word, *update);
+    }
+}
+
+/// How often each row of a part occurs, and for those that do often the words of the sums of their elements.
 struct Frequent<'s> {
     counters: &'s [u64],
     rests: &'s mut [u64],
@@ -210,5 +340,47 @@ impl Run for ScatterAdd {
             self.add(rows, (index, Stored::of(&operands[2])), out, scratch);
         });
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Where the greatest element of each window of an image may be: somewhere in the window.
+    fn of_windows(columns: usize, [size, stride]: [usize; 2], mut within: impl FnMut(usize) -> usize) -> Vec<i64> {
+        let n_places = (columns - size) / stride + 1;
+        let window = |place: usize| {
+            let [row, column] = [place / n_places, place % n_places].map(|place| place * stride + within(size));
+            (row * columns + column) as i64
+        };
+        (0..n_places * 40).map(window).collect()
+    }
+
+    #[test]
+    fn positions_that_are_spread_occur_no_more_often_than_is_added_in_order() {
+        let mut state = 1u64;
+        let mut below = |bound: usize| {
+            state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
+            (state >> 33) as usize % bound
+        };
+        let mut n_spread = 0;
+        for trial in 0..2000 {
+            let (n, slope, noise) = (below(1500), 1 + below(40), 1 + below(200));
+            let positions: Vec<i64> = (0..n).map(|place| (place * slope / 40 + below(noise)) as i64).collect();
+            let mut counts = vec![0u64; 2000];
+            positions.iter().for_each(|position| counts[*position as usize] += 1);
+            if is_spread(&positions) {
+                n_spread += 1;
+                assert!(counts.iter().all(|count| *count <= MOST_IN_ORDER), "trial {trial}: {positions:?}");
+            }
+        }
+        assert!((200..1800).contains(&n_spread), "{n_spread} of 2000 were spread");
+        let most = [0; MOST_IN_ORDER as usize];
+        assert!(is_spread(&most) && !is_spread(&[&most[..], &[0]].concat()));
+        for (columns, window) in [(28, [2, 2]), (56, [2, 2]), (28, [3, 2]), (9, [3, 3])] {
+            assert!(is_spread(&of_windows(columns, window, &mut below)), "{columns} {window:?}");
+        }
+        assert!(!is_spread(&(0..1000).map(|_| below(1000) as i64).collect::<Vec<_>>()));
     }
 }

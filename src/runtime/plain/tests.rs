@@ -295,8 +295,15 @@ fn larger_gathers_and_scatters() {
 #[test]
 fn scatters_of_frequent_positions() {
     let mut numbers = Numbers::new(5);
-    let places: [(usize, usize, &[usize], &[usize]); 4] =
-        [(0, 0, &[3, 2], &[1000]), (0, 0, &[9], &[2000]), (0, 0, &[20, 40], &[3000]), (1, 1, &[4, 3, 2], &[4, 700])];
+    let places: [(usize, usize, &[usize], &[usize]); 6] = [
+        (0, 0, &[3, 2], &[1000]),
+        (0, 0, &[9], &[2000]),
+        (0, 0, &[20, 40], &[3000]),
+        (1, 1, &[4, 3, 2], &[4, 700]),
+        // Fewer updates than rows: those that occur often are found by counting.
+        (0, 0, &[5000], &[1500]),
+        (0, 0, &[900, 3], &[800]),
+    ];
     for (axis, batch, x, shape) in places {
         let frequent = numbers.index(shape, x[axis].min(4));
         let gather = Op::from(Gather { axis, batch });

@@ -16,6 +16,9 @@ use crate::{ops::Number, runtime::instruction_set::InstructionSet};
 /// array is padded.
 const BLOCK: usize = 16;
 
+/// The same for two functions together, where that many are left: their steps wait for each other more often.
+const WIDE_BLOCK: usize = 2 * BLOCK;
+
 /// Fewer elements than this are quicker one by one than padded.
 const WORTH_PADDING: usize = 4;
 
@@ -193,22 +196,35 @@ unsafe fn twin_body<F: Twin, A: Arithmetic>(outputs: &[*mut u8; 2], x: *const u8
     let (first, second, x) = unsafe {
         (exclusive::<F::Element>(outputs[0], n), exclusive::<F::Element>(outputs[1], n), shared::<F::Element>(x, n))
     };
-    if n < BLOCK {
-        let (mut firsts, mut seconds) = ([F::Element::default(); BLOCK], [F::Element::default(); BLOCK]);
-        if n > 0 {
+    match n {
+        0 => {}
+        1..BLOCK => {
+            let (mut firsts, mut seconds) = ([F::Element::default(); BLOCK], [F::Element::default(); BLOCK]);
             twin_each::<F, A>(&mut firsts, &mut seconds, &padded(x));
+            copy(&firsts, first);
+            copy(&seconds, second);
         }
-        copy(&firsts, first);
-        copy(&seconds, second);
-    }
-    for start in (0..n).step_by(BLOCK).filter(|_| n >= BLOCK).map(|start| start.min(n - BLOCK)) {
-        let block = start..start + BLOCK;
-        twin_each::<F, A>(&mut first[block.clone()], &mut second[block.clone()], &x[block]);
+        BLOCK..WIDE_BLOCK => twin_blocks::<F, A, BLOCK>(first, second, x),
+        _ => twin_blocks::<F, A, WIDE_BLOCK>(first, second, x),
     }
     if x.iter().fold(false, |any, x| any | F::is_rare(*x)) {
         for (index, x) in x.iter().enumerate().filter(|(_, x)| F::is_rare(**x)) {
             [first[index], second[index]] = F::of_rare(*x);
         }
+    }
+}
+
+/// `N` elements at once, the last of them with the end of the arrays.
+#[inline(always)]
+fn twin_blocks<F: Twin, A: Arithmetic, const N: usize>(
+    first: &mut [F::Element],
+    second: &mut [F::Element],
+    x: &[F::Element],
+) {
+    let n = x.len();
+    for start in (0..n).step_by(N).map(|start| start.min(n - N)) {
+        let block = start..start + N;
+        twin_each::<F, A>(&mut first[block.clone()], &mut second[block.clone()], &x[block]);
     }
 }
 

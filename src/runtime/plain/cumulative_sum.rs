@@ -18,12 +18,8 @@ use crate::{
 /// How many contiguous lanes run together: a sum waits for the one before it, but not for its neighbours'.
 const N_LANES: usize = 4;
 
-/// How many lanes side by side run together: longer pieces of rows come from memory faster.
-const N_COLUMNS: usize = 1024;
-
-/// Rows that are added to these sums at once, and sums of a vector.
-const N_ROWS: usize = 4;
-const WIDTH: usize = 8;
+/// How many lanes side by side run together.
+const N_COLUMNS: usize = 256;
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct CumulativeSum {
@@ -42,7 +38,8 @@ impl CumulativeSum {
             return;
         }
         if inner > 1 {
-            return vectorize::run(Columns { sums: self, x, out });
+            let slabs = x.chunks_exact(slab).zip(out.chunks_exact_mut(slab));
+            return slabs.for_each(|(x, out)| vectorize::run(Rows { sums: self, x, out }));
         }
         let (groups, grouped_out) = (x.chunks_exact(N_LANES * slab), out.chunks_exact_mut(N_LANES * slab));
         let n_grouped = groups.len() * N_LANES * slab;
@@ -75,88 +72,30 @@ impl CumulativeSum {
     }
 }
 
-/// Slabs whose lanes lie side by side, some columns at a time.
-struct Columns<'a, T> {
+/// The lanes of a slab side by side, some columns at a time.
+struct Rows<'a, T> {
     sums: &'a CumulativeSum,
     x: &'a [T],
     out: &'a mut [T],
 }
 
-impl<T: Number> Loop for Columns<'_, T> {
+impl<T: Number> Loop for Rows<'_, T> {
     #[inline(always)]
     fn run(self) {
         let Lanes { size, inner, .. } = self.sums.lanes;
-        let slab = size * inner;
-        let mut sums = [T::Total::ZERO; N_COLUMNS];
-        for (x, out) in self.x.chunks_exact(slab).zip(self.out.chunks_exact_mut(slab)) {
-            for first in (0..inner).step_by(N_COLUMNS) {
-                let columns = first..inner.min(first + N_COLUMNS);
-                let sums = &mut sums[..columns.len()];
-                let mut block = Block { x, out: &mut *out, inner, columns, direction: self.sums.direction };
-                block.start(if block.direction == Direction::Forward { 0 } else { size - 1 }, sums);
-                let mut n_done = 1;
-                while n_done < size {
-                    let n_rows = if size - n_done < N_ROWS { 1 } else { N_ROWS };
-                    let row = if block.direction == Direction::Forward { n_done } else { size - n_done - n_rows };
-                    if n_rows == 1 {
-                        block.add::<1>(row, sums)
-                    } else {
-                        block.add::<N_ROWS>(row, sums)
-                    }
-                    n_done += n_rows;
-                }
-            }
-        }
-    }
-}
-
-/// Some columns of a slab.
-struct Block<'a, T> {
-    x: &'a [T],
-    out: &'a mut [T],
-    inner: usize,
-    columns: Range<usize>,
-    direction: Direction,
-}
-
-impl<T: Number> Block<'_, T> {
-    /// Sums of the elements of one row, which are as they are.
-    #[inline(always)]
-    fn start(&mut self, row: usize, sums: &mut [T::Total]) {
-        let x = &self.x[row * self.inner..][self.columns.clone()];
-        sums.iter_mut().zip(x).for_each(|(sum, x)| *sum = T::Total::start(*x));
-        self.out[row * self.inner..][self.columns.clone()].copy_from_slice(x);
-    }
-
-    /// Adds `N` rows from `row` on, in the direction of the sums, which are read and written once.
-    #[inline(always)]
-    fn add<const N: usize>(&mut self, row: usize, sums: &mut [T::Total]) {
-        let mut x: [&[T]; N] = std::array::from_fn(|place| &self.x[(row + place) * self.inner..][self.columns.clone()]);
-        let mut lines = self.out[row * self.inner..].chunks_exact_mut(self.inner);
-        let mut out: [&mut [T]; N] = std::array::from_fn(|_| {
-            let line = lines.next().expect("invariant: the rows are in the slab");
-            &mut line[self.columns.clone()]
-        });
-        if self.direction == Direction::Backward {
-            x.reverse();
-            out.reverse();
-        }
-        let n_wide = sums.len() / WIDTH * WIDTH;
-        for first in (0..n_wide).step_by(WIDTH) {
-            let mut now: [T::Total; WIDTH] = std::array::from_fn(|lane| sums[first + lane]);
-            for (x, out) in x.iter().zip(&mut out) {
-                let (x, out) = (&x[first..first + WIDTH], &mut out[first..first + WIDTH]);
-                for ((sum, x), out) in now.iter_mut().zip(x).zip(out) {
+        let row = |step: usize| if self.sums.direction == Direction::Forward { step } else { size - 1 - step };
+        for first in (0..inner).step_by(N_COLUMNS) {
+            let columns = first..inner.min(first + N_COLUMNS);
+            let mut sums = [T::Total::ZERO; N_COLUMNS];
+            let start = &self.x[row(0) * inner..][columns.clone()];
+            sums.iter_mut().zip(start).for_each(|(sum, x)| *sum = T::Total::start(*x));
+            self.out[row(0) * inner..][columns.clone()].copy_from_slice(start);
+            for row in (1..size).map(row) {
+                let (x, out) = (&self.x[row * inner..][columns.clone()], &mut self.out[row * inner..][columns.clone()]);
+                for ((sum, x), out) in sums.iter_mut().zip(x).zip(out) {
                     *sum = sum.add(*x);
                     *out = sum.rounded();
                 }
-            }
-            sums[first..first + WIDTH].copy_from_slice(&now);
-        }
-        for (column, sum) in sums.iter_mut().enumerate().skip(n_wide) {
-            for (x, out) in x.iter().zip(&mut out) {
-                *sum = sum.add(x[column]);
-                out[column] = sum.rounded();
             }
         }
     }

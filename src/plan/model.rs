@@ -63,7 +63,7 @@ impl MachineModel {
         cheap_bytes: 0,
         cost_of_keeping: 4,
         band_least_bytes: 0,
-        band_rows: [1, 4],
+        band_rows: [8, 16],
         least_bands: 1,
         matrix_vector_bytes: 0,
         longest_row: 8192,

@@ -33,7 +33,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("train", &["compile", "data", "graph", "io", "names", "numbers", "optim", "parameters", "program", "risk"]),
     ("view", &["io", "numbers", "train"]),
     ("landscape", &["compile", "graph", "numbers", "parameters", "program", "simplify"]),
-    ("compile", &["graph", "parameters", "pool", "program", "reference", "runtime", "simplify"]),
+    ("compile", &["graph", "parameters", "plan", "pool", "program", "reference", "runtime", "simplify"]),
 ];
 
 /// What tests beside the code may import on top of that.

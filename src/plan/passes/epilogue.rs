@@ -3,7 +3,7 @@
 //! in a second-level cache. If nobody else reads the product, it is never whole.
 
 use crate::plan::{
-    ir::{Banded, Contraction, Instruction, Keep, Memory, Network, Step, TileProgram, Work, count},
+    ir::{Banded, Contraction, Instruction, Keep, Kind, Memory, Network, Step, TileProgram, Work, count},
     model::MachineModel,
 };
 
@@ -23,13 +23,11 @@ pub(in crate::plan) fn fuse(network: &Network, steps: Vec<Step>, model: &Machine
     network.results.iter().for_each(|result| n_readers[*result] += 1);
     let mut steps: Vec<Option<Step>> = steps.into_iter().map(Some).collect();
     for position in 0..steps.len() {
-        let Some(Work::Contraction(vertex, contraction)) = steps[position].as_ref().map(|step| &step.work) else {
-            continue;
-        };
+        let Some(Work::Contraction(vertex, _)) = steps[position].as_ref().map(|step| &step.work) else { continue };
         let (vertex, reader) = (*vertex, first_reader[*vertex]);
         let keep = if n_readers[vertex] == 1 { Keep::Band } else { Keep::Whole };
         let Some(Some(Step { work: Work::Tile(program), .. })) = steps.get(reader) else { continue };
-        let Some(program) = program.with_product(network, vertex, contraction, keep, model) else { continue };
+        let Some(program) = program.with_product(network, vertex, keep, model) else { continue };
         let product = steps[position].take().expect("invariant: it was there");
         let step = steps[reader].as_mut().expect("invariant: it was there");
         step.work = Work::Tile(program);
@@ -56,15 +54,9 @@ impl Step {
 impl TileProgram {
     /// The program that computes the product too; none if it does not go through the product's rows in their order, or if
     /// that would gain nothing.
-    fn with_product(
-        &self,
-        network: &Network,
-        vertex: usize,
-        contraction: &Contraction,
-        keep: Keep,
-        model: &MachineModel,
-    ) -> Option<TileProgram> {
+    fn with_product(&self, network: &Network, vertex: usize, keep: Keep, model: &MachineModel) -> Option<TileProgram> {
         let of = &network.vertices[vertex];
+        let Kind::Contraction(contraction) = &of.kind else { return None };
         let is_fit = self.product.is_none()
             && of.bytes() >= model.band_least_bytes
             && is_row_major(contraction)

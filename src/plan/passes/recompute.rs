@@ -47,7 +47,7 @@ pub(in crate::plan) fn recompute(
         let outside = readers.outside(vertex);
         let recipe = Recipe::of(network, clusters, vertex, dearest, model);
         let saves =
-            !outside.is_empty() && outside.iter().all(|reader| reader.saves(network, clusters, vertex, &recipe, model));
+            !outside.is_empty() && outside.iter().all(|reader| reader.saves(network, clusters, vertex, &recipe));
         if saves {
             outside.iter().for_each(|reader| reader.insert(network, clusters, vertex, &recipe));
         }
@@ -94,6 +94,8 @@ impl Dearest {
 /// How to compute a value from what is kept anyway: vertices that are cheap enough, operands first, and what they read.
 struct Recipe {
     dearest: Dearest,
+    /// Arrays of fewer bytes are read at no cost.
+    cheap_bytes: usize,
     copies: SmallVec<[usize; 4]>,
     reads: SmallVec<[Operand; 4]>,
 }
@@ -124,7 +126,7 @@ impl Recipe {
         }
         let members = clusters.of[vertex].map_or(&[][..], |cluster| &clusters.clusters[cluster].members);
         copies.sort_unstable_by_key(|copy| members.iter().position(|member| member == copy));
-        Recipe { dearest, copies, reads }
+        Recipe { dearest, cheap_bytes: model.cheap_bytes, copies, reads }
     }
 }
 
@@ -168,14 +170,7 @@ impl Readers {
 impl Reader {
     /// Whether the reader can compute the value element by element from no more arrays than it reads now: one array in
     /// place of the value, and any that it reads already or that are small.
-    fn saves(
-        &self,
-        network: &Network,
-        clusters: &Clusters,
-        vertex: usize,
-        recipe: &Recipe,
-        model: &MachineModel,
-    ) -> bool {
+    fn saves(&self, network: &Network, clusters: &Clusters, vertex: usize, recipe: &Recipe) -> bool {
         let n_elements = count(&network.vertices[vertex].sizes);
         let is_elementwise = self.edges.iter().all(|(user, position)| {
             let reader = &network.vertices[*user];
@@ -191,7 +186,7 @@ impl Reader {
         let own = clusters.of[vertex];
         let is_kept = |read: usize| !recipe.dearest.has(network, read) || clusters.of[read] != own || reads(read);
         let is_new = |operand: &&Operand| {
-            network.vertices[operand.vertex].bytes() >= model.cheap_bytes && !reads(operand.vertex)
+            network.vertices[operand.vertex].bytes() >= recipe.cheap_bytes && !reads(operand.vertex)
         };
         is_elementwise
             && has_room

@@ -7,8 +7,8 @@ use std::{collections::BTreeMap, ops::Range};
 use thiserror::Error;
 
 use super::ir::{
-    Action, Axis, Clusters, Extent, Instruction, Keep, Kind, Network, Place, Plan, Step, Storage, TileProgram, Work,
-    count,
+    Action, Axis, Clusters, Extent, Instruction, Keep, Kind, Network, Place, Plan, Step, Storage, TileProgram,
+    WholeArrays, Work, count,
 };
 
 /// A read or write that goes wrong.
@@ -163,13 +163,19 @@ pub(super) fn order(network: &Network, steps: &[Step]) -> Result<(), Flaw> {
 pub(crate) fn check(plan: &Plan) -> Result<(), Clash> {
     let mut memory = Memory { plan, arena: Owners::default(), is_written: vec![false; plan.network.vertices.len()] };
     for (position, step) in plan.steps.iter().enumerate() {
-        let reads = operands(plan, &step.work);
+        let reads = operands(&step.work);
         if let Some(vertex) = reads.iter().copied().find(|vertex| !memory.holds(*vertex)) {
             return Err(Clash::Lost { step: position, vertex });
         }
         let mut declared = step.writes.clone();
         declared.sort_unstable();
-        if declared != written(&step.work) {
+        let is_as_meant = match &step.work {
+            Work::Tile(_) => true,
+            Work::Contraction(arrays, _) | Work::Primitive(arrays, _) => {
+                *arrays == WholeArrays::of(&plan.network, arrays.vertex)
+            }
+        };
+        if !is_as_meant || declared != written(&step.work) {
             return Err(Clash::Undeclared { step: position });
         }
         if let Some(vertex) = unfinished(&step.work) {
@@ -278,10 +284,11 @@ fn overlap(one: &Range<usize>, other: &Range<usize>) -> bool {
 }
 
 /// The vertices whose memory a step's own description reads.
-fn operands(plan: &Plan, work: &Work) -> Vec<usize> {
-    let of = |vertex: &usize| plan.network.vertices[*vertex].operands.iter().map(|operand| operand.vertex).collect();
+fn operands(work: &Work) -> Vec<usize> {
     match work {
-        Work::Contraction(vertex, _) | Work::Primitive(vertex, _) => of(vertex),
+        Work::Contraction(arrays, _) | Work::Primitive(arrays, _) => {
+            arrays.operands.iter().map(|operand| operand.vertex).collect()
+        }
         Work::Tile(program) => {
             let own: Vec<usize> = program.computed().collect();
             let all = program.memory.iter().map(|memory| memory.vertex);
@@ -358,7 +365,7 @@ fn stays_in_tile(program: &TileProgram, vertex: usize) -> bool {
 /// The vertices whose memory a step's own description writes, in ascending order.
 fn written(work: &Work) -> Vec<usize> {
     match work {
-        Work::Contraction(vertex, _) | Work::Primitive(vertex, _) => vec![*vertex],
+        Work::Contraction(arrays, _) | Work::Primitive(arrays, _) => vec![arrays.vertex],
         Work::Tile(program) => {
             let kept = program.product.iter().filter(|product| product.keep == Keep::Whole);
             let outputs = program.instructions.iter().flat_map(Instruction::outputs);

@@ -18,8 +18,8 @@ mod trace;
 pub(crate) use ir::PAIRS;
 pub(crate) use ir::{
     Access, Accumulated, Action, Along, Banded, Batch, Both, Contraction, Extent, Function, Instruction, Keep, Kind,
-    MatrixVector, Network, Number, Origin, Padding, Pair, Place, Plan, PlanError, Read, Step, Storage, TileProgram,
-    Vertex, Work, Write, count, offsets,
+    MatrixVector, Number, Origin, Padding, Pair, Place, Plan, PlanError, Read, ReadArray, Step, Storage, TileProgram,
+    Vertex, WholeArrays, Work, Write, count, offsets,
 };
 pub(crate) use model::MachineModel;
 pub(crate) use passes::memory;

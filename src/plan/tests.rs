@@ -183,10 +183,10 @@ fn redirect(plan: &mut Plan, step: usize, vertex: usize) -> Option<usize> {
             let memory = reads.find(|memory| is_kept(&plan.places, memory.vertex))?;
             Some(std::mem::replace(&mut memory.vertex, vertex))
         }
-        Work::Contraction(of, _) | Work::Primitive(of, _) => {
-            let mut operands = plan.network.vertices[*of].operands.iter_mut();
-            let operand = operands.find(|operand| is_kept(&plan.places, operand.vertex))?;
-            Some(std::mem::replace(&mut operand.vertex, vertex))
+        Work::Contraction(arrays, _) | Work::Primitive(arrays, _) => {
+            let position = arrays.operands.iter().position(|operand| is_kept(&plan.places, operand.vertex))?;
+            plan.network.vertices[arrays.vertex].operands[position].vertex = vertex;
+            Some(std::mem::replace(&mut arrays.operands[position].vertex, vertex))
         }
     }
 }

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     graph::{Bindings, Convolution},
     ops::Fault,
-    plan::{Access, Network},
+    plan::{Access, WholeArrays},
 };
 
 /// A convolution that is ready to run.
@@ -19,20 +19,18 @@ pub(super) struct ConvolutionStep {
 }
 
 impl ConvolutionStep {
-    /// The step of vertex `vertex`.
+    /// The convolution of these arrays.
     ///
     /// # Errors
     /// A padding whose symbols are not bound, or a kernel that does not fit.
     pub(super) fn new(
         op: &Convolution,
-        vertex: usize,
-        network: &Network,
+        arrays: &WholeArrays,
         bindings: &Bindings,
         set: InstructionSet,
     ) -> Result<ConvolutionStep, Fault> {
-        let of = &network.vertices[vertex];
-        let (x, w) = (&of.operands[0].access, &of.operands[1].access);
-        let out = Access::contiguous(&of.sizes);
+        let (x, w) = (&arrays.operands[0].access, &arrays.operands[1].access);
+        let out = Access::contiguous(&arrays.sizes);
         // Blocks are addressed without further checks: all positions are within what this bounds.
         op.expect_fit(&x.sizes(), &w.sizes(), bindings)?;
         let first_two = |access: &Access| [access.axes[0].stride, access.axes[1].stride];
@@ -61,7 +59,7 @@ impl ConvolutionStep {
             w: first_two(w),
             out: first_two(&out),
             axes: (0..op.low.len()).map(axis).collect::<Result<_, _>>()?,
-            dtype: of.dtype,
+            dtype: arrays.dtype,
         };
         Ok(ConvolutionStep { plan: ConvolutionPlan::new(&convolution, set) })
     }

@@ -9,7 +9,7 @@ use super::plain::{Data, DataMut, Place, Plain};
 use crate::{
     graph::{Bindings, DType, Op},
     ops::Fault,
-    plan::{Network, count},
+    plan::{WholeArrays, count},
     pool::Team,
 };
 
@@ -24,23 +24,19 @@ pub(super) struct PlainStep {
 }
 
 impl PlainStep {
-    /// The step of vertex `vertex`.
+    /// The primitive of these arrays, which lie in row-major order.
     ///
     /// # Errors
     /// What is known from sizes alone to have no value.
-    pub(super) fn new(op: &Op, vertex: usize, network: &Network, bindings: &Bindings) -> Result<PlainStep, Fault> {
-        let of = &network.vertices[vertex];
-        let holders: Vec<(DType, Vec<usize>)> = of
-            .operands
-            .iter()
-            .map(|operand| (network.vertices[operand.vertex].dtype, operand.access.sizes().to_vec()))
-            .collect();
+    pub(super) fn new(op: &Op, arrays: &WholeArrays, bindings: &Bindings) -> Result<PlainStep, Fault> {
+        let holders: Vec<(DType, Vec<usize>)> =
+            arrays.operands.iter().map(|read| (read.dtype, read.access.sizes().to_vec())).collect();
         let types: Vec<(DType, &[usize])> = holders.iter().map(|(dtype, sizes)| (*dtype, sizes.as_slice())).collect();
-        let place = Place { operands: &types, output: (of.dtype, &of.sizes), bindings };
+        let place = Place { operands: &types, output: (arrays.dtype, &arrays.sizes), bindings };
         let plain = Plain::resolve(op, place).expect("invariant: a plan has steps of these primitives alone")?;
         let operands: Vec<(DType, usize)> = holders.iter().map(|(dtype, sizes)| (*dtype, count(sizes))).collect();
         let data = Vec::with_capacity(operands.len());
-        Ok(PlainStep { plain, operands, output: (of.dtype, count(&of.sizes)), data })
+        Ok(PlainStep { plain, operands, output: (arrays.dtype, count(&arrays.sizes)), data })
     }
 
     pub(super) fn n_tasks(&self) -> usize {

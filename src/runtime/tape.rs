@@ -19,7 +19,7 @@ use crate::{
     graph::{Bindings, Op, Value, ValueView, ValueViewMut},
     memory::is_available,
     ops::Fault,
-    plan::{Kind, Origin, Plan, PlanError, Step, Storage, Vertex, Work, memory::ALIGNMENT},
+    plan::{Kind, Origin, Plan, PlanError, ReadArray, Step, Storage, Vertex, WholeArrays, Work, memory::ALIGNMENT},
     pool::Team,
     program::RunError,
 };
@@ -140,32 +140,21 @@ impl Tape {
                     }
                 }
             }
-            Work::Contraction(vertex, contraction) => {
-                let of = &self.plan.network.vertices[*vertex];
-                let ready = ProductStep::new(contraction, of.dtype, set);
-                let size = of.dtype.size() as isize;
-                let operands = of.operands.iter().map(|operand| (operand.vertex, operand.access.offset * size));
-                let memory = operands.chain([(*vertex, 0)]).collect();
+            Work::Contraction(arrays, contraction) => {
+                let ready = ProductStep::new(contraction, arrays.dtype, set);
                 let scratch = ready.scratch_bytes();
-                (ReadyWork::Product(ready), memory, scratch)
+                (ReadyWork::Product(ready), memory_of(arrays), scratch)
             }
-            Work::Primitive(vertex, Op::Convolution(op)) => {
-                let of = &self.plan.network.vertices[*vertex];
-                let ready = ConvolutionStep::new(op, *vertex, &self.plan.network, bindings, set);
+            Work::Primitive(arrays, Op::Convolution(op)) => {
+                let ready = ConvolutionStep::new(op, arrays, bindings, set);
                 let ready = ready.map_err(|fault| PlanError { origin, fault })?;
-                let size = of.dtype.size() as isize;
-                let operands = of.operands.iter().map(|operand| (operand.vertex, operand.access.offset * size));
-                let memory = operands.chain([(*vertex, 0)]).collect();
                 let scratch = ready.scratch_bytes();
-                (ReadyWork::Convolution(Box::new(ready)), memory, scratch)
+                (ReadyWork::Convolution(Box::new(ready)), memory_of(arrays), scratch)
             }
-            Work::Primitive(vertex, op) => {
-                let of = &self.plan.network.vertices[*vertex];
-                let ready = PlainStep::new(op, *vertex, &self.plan.network, bindings);
-                let ready = ready.map_err(|fault| PlanError { origin, fault })?;
-                let memory = of.operands.iter().map(|operand| (operand.vertex, 0)).chain([(*vertex, 0)]).collect();
+            Work::Primitive(arrays, op) => {
+                let ready = PlainStep::new(op, arrays, bindings).map_err(|fault| PlanError { origin, fault })?;
                 let scratch = ready.scratch_bytes();
-                (ReadyWork::Plain(ready), memory, scratch)
+                (ReadyWork::Plain(ready), memory_of(arrays), scratch)
             }
         };
         let n_addresses = memory.len();
@@ -377,6 +366,12 @@ macro_rules! each_view {
             $kind::Bool($view) => $body,
         }
     };
+}
+
+/// The vertices that hold operands and result, and how many bytes behind their starts these begin.
+fn memory_of(arrays: &WholeArrays) -> Vec<(usize, isize)> {
+    let start = |read: &ReadArray| (read.vertex, read.access.offset * read.dtype.size() as isize);
+    arrays.operands.iter().map(start).chain([(arrays.vertex, 0)]).collect()
 }
 
 fn constant_address(plan: &Plan, vertex: usize) -> *mut u8 {

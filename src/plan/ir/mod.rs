@@ -18,5 +18,5 @@ pub(crate) use instruction::{Action, Extent, Instruction, Memory, Padding, Place
 pub(crate) use network::{Along, Kind, Network, Number, Operand, Origin, PlanError, Reduce, Vertex, Window};
 pub(crate) use pair::{Both, PAIRS, Pair};
 pub(super) use pair::{function_of, partner};
-pub(crate) use plan::{Plan, Step, Storage, Work};
+pub(crate) use plan::{Plan, ReadArray, Step, Storage, WholeArrays, Work};
 pub(crate) use program::{Accumulated, Banded, Keep, TileProgram};

@@ -1,11 +1,14 @@
 //! Plans, as types: steps in order, and where every value lies.
 
+use smallvec::SmallVec;
+
 use super::{
+    access::{Access, Sizes},
     contraction::Contraction,
-    network::{Network, Origin},
+    network::{Network, Operand, Origin},
     program::TileProgram,
 };
-use crate::graph::Op;
+use crate::graph::{DType, Op};
 
 /// What a program does, for one set of sizes.
 #[derive(Debug)]
@@ -59,7 +62,44 @@ pub(crate) enum Work {
     /// Fused functions and reductions, and perhaps the product of matrices that they go on with.
     Tile(TileProgram),
     /// A product of matrices.
-    Contraction(usize, Contraction),
+    Contraction(WholeArrays, Contraction),
     /// Any other primitive.
-    Primitive(usize, Op),
+    Primitive(WholeArrays, Op),
+}
+
+/// The arrays of a step that takes them whole.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct WholeArrays {
+    /// What it reads, in the order of the primitive's operands.
+    pub(crate) operands: SmallVec<[ReadArray; 3]>,
+    /// The vertex that it computes.
+    pub(crate) vertex: usize,
+    pub(crate) dtype: DType,
+    pub(crate) sizes: Sizes,
+}
+
+/// An array that is read, and how it lies.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct ReadArray {
+    pub(crate) vertex: usize,
+    pub(crate) dtype: DType,
+    pub(crate) access: Access,
+}
+
+impl WholeArrays {
+    /// Those of a vertex.
+    pub(in crate::plan) fn of(network: &Network, vertex: usize) -> WholeArrays {
+        let of = &network.vertices[vertex];
+        let read = |operand: &Operand| ReadArray {
+            vertex: operand.vertex,
+            dtype: network.vertices[operand.vertex].dtype,
+            access: operand.access.clone(),
+        };
+        WholeArrays {
+            operands: of.operands.iter().map(read).collect(),
+            vertex,
+            dtype: of.dtype,
+            sizes: of.sizes.clone(),
+        }
+    }
 }

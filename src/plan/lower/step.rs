@@ -2,7 +2,7 @@
 
 use super::tile;
 use crate::plan::{
-    ir::{Clusters, Kind, Network, Step, Work},
+    ir::{Clusters, Kind, Network, Step, WholeArrays, Work},
     model::MachineModel,
 };
 
@@ -39,8 +39,10 @@ fn step(
     let cluster = &clusters.clusters[position];
     let work = match (cluster.domain, &network.vertices[last].kind) {
         (Some(_), _) => Work::Tile(tile::program(network, cluster, &|vertex| is_stored[vertex], model)),
-        (None, Kind::Contraction(contraction)) => Work::Contraction(last, contraction.clone()),
-        (None, Kind::Primitive(op)) => Work::Primitive(last, op.clone()),
+        (None, Kind::Contraction(contraction)) => {
+            Work::Contraction(WholeArrays::of(network, last), contraction.clone())
+        }
+        (None, Kind::Primitive(op)) => Work::Primitive(WholeArrays::of(network, last), op.clone()),
         (None, other) => unreachable!("invariant: {other:?} is fused"),
     };
     let operands = cluster.members.iter().flat_map(|member| &network.vertices[*member].operands);

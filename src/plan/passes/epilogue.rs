@@ -23,8 +23,8 @@ pub(in crate::plan) fn fuse(network: &Network, steps: Vec<Step>, model: &Machine
     network.results.iter().for_each(|result| n_readers[*result] += 1);
     let mut steps: Vec<Option<Step>> = steps.into_iter().map(Some).collect();
     for position in 0..steps.len() {
-        let Some(Work::Contraction(vertex, _)) = steps[position].as_ref().map(|step| &step.work) else { continue };
-        let (vertex, reader) = (*vertex, first_reader[*vertex]);
+        let Some(Work::Contraction(arrays, _)) = steps[position].as_ref().map(|step| &step.work) else { continue };
+        let (vertex, reader) = (arrays.vertex, first_reader[arrays.vertex]);
         let keep = if n_readers[vertex] == 1 { Keep::Band } else { Keep::Whole };
         let Some(Some(Step { work: Work::Tile(program), .. })) = steps.get(reader) else { continue };
         let Some(program) = program.with_product(network, vertex, keep, model) else { continue };

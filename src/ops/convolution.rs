@@ -6,11 +6,12 @@ use smallvec::SmallVec;
 
 use super::{
     apply::LARGEST_NUMBER,
+    congruence::{Multiples, greatest_common_divisor, pairs},
     real::{Real, Total},
     rule::{Application, Evaluation, Fault, LinearMap, Linearization, Rule, Traits, expect_float, expect_operands},
     sample::{Sample, reals},
     slice::{dims, expect_count},
-    spatial::{Misfit, Span, Taps, Way, expect_fit, expect_positive, extent, greatest_common_divisor},
+    spatial::{Misfit, Span, Taps, Way, expect_fit, expect_positive, extent},
 };
 use crate::graph::{Axes, Bindings, Convolution, Dim, Dims, Expr, Mistake, Reverse, Shape, Type, Value};
 
@@ -188,24 +189,15 @@ impl Convolution {
     /// many as if each place met the most that any does.
     fn pairs(&self, axis: usize, places: &Dim, taps: &Dim) -> Dim {
         let (dilation, stride, step) = (self.input_dilation[axis], self.stride[axis], self.kernel_dilation[axis]);
-        let numbers = [places, taps, &self.low[axis]].map(|dim| dim.as_number().map(i128::from));
-        let [Some(n_places), Some(n_taps), Some(low)] = numbers else {
+        let size = |dim: &Dim| usize::try_from(dim.as_number()?).ok();
+        let (Some(n_places), Some(n_taps), Some(low)) = (size(places), size(taps), self.low[axis].as_number()) else {
             let between = (dilation / greatest_common_divisor(step, dilation)) as i64;
             return places.clone()
                 * taps.as_number().map_or(taps.clone(), |taps| Dim::from((taps + between - 1) / between));
         };
-        if dilation == 1 {
-            return places.clone() * taps;
-        }
-        // Every n_phases-th place meets the same taps.
-        let n_phases = (dilation / greatest_common_divisor(stride, dilation)) as i128;
-        let meets =
-            |phase: i128, tap: i128| (phase * stride as i128 + tap * step as i128 - low) % dilation as i128 == 0;
-        let pairs = (0..n_phases.min(n_places)).map(|phase| {
-            let n_met = (0..n_taps).filter(|tap| meets(phase, *tap)).count() as i128;
-            n_met * ((n_places - phase + n_phases - 1) / n_phases)
-        });
-        Dim::from(pairs.sum::<i128>() as i64)
+        let (places, taps) = (Multiples { count: n_places, step: stride }, Multiples { count: n_taps, step });
+        // A number of pairs that leaves `i64` stays too large.
+        Dim::from(i64::try_from(pairs(places, taps, low.into(), dilation)).unwrap_or(i64::MAX))
     }
 
     fn correlate<T: Real>(&self, x: &ArrayD<T>, kernel: &ArrayD<T>, low: &[i64], shape: &[usize]) -> ArrayD<T> {

@@ -1,6 +1,6 @@
 //! Sums of products over axes: the one primitive behind products of matrices, outer products and einsum.
 
-use ndarray::{Array3, ArrayD, Axis, IxDyn};
+use ndarray::{Array3, ArrayD, Axis, Dimension, IxDyn};
 
 use super::{
     axes::{expect_axis, inverse_permutation},
@@ -139,6 +139,10 @@ impl DotGeneral {
     }
 
     fn product<T: Number>(&self, left: &ArrayD<T>, right: &ArrayD<T>, shape: IxDyn) -> ArrayD<T> {
+        if shape.size() == 0 {
+            // There may be many products, each without an element.
+            return ArrayD::from_elem(shape, T::ZERO);
+        }
         let (rows, columns) = (self.left_free(left.ndim()), self.right_free(right.ndim()));
         let left = merge(left, [&self.left_batch, &rows, &self.left_contract]);
         let right = merge(right, [&self.right_batch, &self.right_contract, &columns]);

@@ -278,11 +278,6 @@ pub(super) fn extent(size: &Dim, dilation: usize) -> Dim {
     if size.is(0) { Dim::from(0) } else { (size.clone() - 1) * Dim::from(dilation) + 1 }
 }
 
-/// The greatest number that divides both.
-pub(crate) fn greatest_common_divisor(a: usize, b: usize) -> usize {
-    if b == 0 { a } else { greatest_common_divisor(b, a % b) }
-}
-
 /// That no entry is 0.
 pub(super) fn expect_positive(what: &'static str, numbers: &[usize]) -> Result<(), Mistake> {
     if numbers.contains(&0) { Err(Mistake::NotPositive { what, found: Dim::from(0) }) } else { Ok(()) }

@@ -2,12 +2,13 @@
 //! far. It remembers that sum, one number per parameter, and the step count.
 
 use super::{
-    Optimizer, OptimizerError, OptimizerState, Schedule,
-    elementwise::Elementwise,
-    error::{check_epsilon, check_layouts, check_rate},
+    OptimizerError, Schedule,
+    elementwise::{ByElement, Elementwise},
+    error::{check_epsilon, check_rate},
+    rule::{Rule, optimizer},
     state::State,
 };
-use crate::parameters::{Gradients, Parameters, Real};
+use crate::parameters::Real;
 
 /// Adaptive gradient: r ← r + g⊙g, then θ ← θ − γₜ g / (δ + √r), with r = 0 at first.
 ///
@@ -42,7 +43,7 @@ pub struct AdaGrad {
 impl AdaGrad {
     /// AdaGrad at `rate`, a number or a [`Schedule`].
     pub fn new(rate: impl Into<Schedule>) -> AdaGrad {
-        AdaGrad { rate: rate.into(), epsilon: 1e-7, state: State::new("adagrad", ["square"]) }
+        AdaGrad { rate: rate.into(), epsilon: 1e-7, state: State::default() }
     }
 
     /// With δ, which keeps the denominator from zero; not less than the least normal f32.
@@ -51,26 +52,26 @@ impl AdaGrad {
     }
 }
 
-impl Optimizer for AdaGrad {
-    fn step(&mut self, parameters: &mut Parameters, gradients: &Gradients) -> Result<(), OptimizerError> {
-        check_layouts(parameters, gradients)?;
+impl Rule<1> for AdaGrad {
+    const KEEPS: [&'static str; 1] = ["square"];
+
+    type Update = ByElement<Descent, 2>;
+
+    fn name(&self) -> &'static str {
+        "adagrad"
+    }
+
+    fn at(&self, step: u64) -> Result<Self::Update, OptimizerError> {
         check_epsilon(self.epsilon)?;
-        let rate = check_rate(&self.rate, self.state.step())?;
-        let update = Descent { rate, epsilon: self.epsilon };
-        self.state.advance(update, parameters, gradients)
-    }
-
-    fn state(&self) -> OptimizerState {
-        self.state.save()
-    }
-
-    fn restore(&mut self, state: OptimizerState) -> Result<(), OptimizerError> {
-        self.state.restore(state)
+        let rate = check_rate(&self.rate, step)?;
+        Ok(ByElement(Descent { rate, epsilon: self.epsilon }))
     }
 }
 
+optimizer!(AdaGrad);
+
 #[derive(Clone, Copy)]
-struct Descent {
+pub(super) struct Descent {
     rate: f64,
     epsilon: f64,
 }

@@ -2,12 +2,13 @@
 //! both means, two numbers per parameter, and the step count.
 
 use super::{
-    Optimizer, OptimizerError, OptimizerState, Schedule,
-    elementwise::Elementwise,
-    error::{check_decay, check_epsilon, check_layouts, check_rate},
+    OptimizerError, Schedule,
+    elementwise::{ByElement, Elementwise},
+    error::{check_decay, check_epsilon, check_rate},
+    rule::{Rule, optimizer},
     state::State,
 };
-use crate::parameters::{Gradients, Parameters, Real};
+use crate::parameters::Real;
 
 /// Adaptive moment estimation, at step t = 0, 1, …, with m = v = 0 at first:
 ///
@@ -47,13 +48,7 @@ pub struct Adam {
 impl Adam {
     /// Adam at `rate`, a number or a [`Schedule`].
     pub fn new(rate: impl Into<Schedule>) -> Adam {
-        Adam {
-            rate: rate.into(),
-            beta1: 0.9,
-            beta2: 0.999,
-            epsilon: 1e-8,
-            state: State::new("adam", ["mean", "square"]),
-        }
+        Adam { rate: rate.into(), beta1: 0.9, beta2: 0.999, epsilon: 1e-8, state: State::default() }
     }
 
     /// With β₁, the decay of the mean gradient, in [0, 1).
@@ -72,22 +67,22 @@ impl Adam {
     }
 }
 
-impl Optimizer for Adam {
-    fn step(&mut self, parameters: &mut Parameters, gradients: &Gradients) -> Result<(), OptimizerError> {
-        check_layouts(parameters, gradients)?;
-        let rate = check_rate(&self.rate, self.state.step())?;
-        let moments = Moments::new([self.beta1, self.beta2], self.epsilon, rate, self.state.step())?;
-        self.state.advance(moments, parameters, gradients)
+impl Rule<2> for Adam {
+    const KEEPS: [&'static str; 2] = ["mean", "square"];
+
+    type Update = ByElement<Moments, 7>;
+
+    fn name(&self) -> &'static str {
+        "adam"
     }
 
-    fn state(&self) -> OptimizerState {
-        self.state.save()
-    }
-
-    fn restore(&mut self, state: OptimizerState) -> Result<(), OptimizerError> {
-        self.state.restore(state)
+    fn at(&self, step: u64) -> Result<Self::Update, OptimizerError> {
+        let rate = check_rate(&self.rate, step)?;
+        Ok(ByElement(Moments::new([self.beta1, self.beta2], self.epsilon, rate, step)?))
     }
 }
+
+optimizer!(Adam);
 
 /// The numbers of one step, the bias corrections taken out of the loop:
 /// γ m̂ / (√v̂ + ε) is `rate` m / (`scale` √v + ε).

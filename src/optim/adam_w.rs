@@ -2,13 +2,14 @@
 //! moves them. It remembers what Adam does.
 
 use super::{
-    Optimizer, OptimizerError, OptimizerState, Schedule,
+    OptimizerError, Schedule,
     adam::Moments,
-    elementwise::Elementwise,
-    error::{check_factor, check_layouts, check_rate},
+    elementwise::{ByElement, Elementwise},
+    error::{check_factor, check_rate},
+    rule::{Rule, optimizer},
     state::State,
 };
-use crate::parameters::{Gradients, Parameters, Real};
+use crate::parameters::Real;
 
 /// Adam with decoupled weight decay: θ ← (1 − γₜ λ) θ − γₜ m̂ / (√v̂ + ε), with m̂ and v̂ as in [`Adam`](super::Adam).
 ///
@@ -46,8 +47,7 @@ pub struct AdamW {
 impl AdamW {
     /// AdamW at `rate`, a number or a [`Schedule`].
     pub fn new(rate: impl Into<Schedule>) -> AdamW {
-        let state = State::new("adam-w", ["mean", "square"]);
-        AdamW { rate: rate.into(), decay: 0.01, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, state }
+        AdamW { rate: rate.into(), decay: 0.01, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, state: State::default() }
     }
 
     /// With λ, by which parameters decay, finite and not negative.
@@ -71,26 +71,27 @@ impl AdamW {
     }
 }
 
-impl Optimizer for AdamW {
-    fn step(&mut self, parameters: &mut Parameters, gradients: &Gradients) -> Result<(), OptimizerError> {
-        check_layouts(parameters, gradients)?;
+impl Rule<2> for AdamW {
+    const KEEPS: [&'static str; 2] = ["mean", "square"];
+
+    type Update = ByElement<Decayed, 8>;
+
+    fn name(&self) -> &'static str {
+        "adam-w"
+    }
+
+    fn at(&self, step: u64) -> Result<Self::Update, OptimizerError> {
         check_factor("decay", self.decay)?;
-        let rate = check_rate(&self.rate, self.state.step())?;
-        let moments = Moments::new([self.beta1, self.beta2], self.epsilon, rate, self.state.step())?;
-        self.state.advance(Decayed { keep: 1.0 - rate * self.decay, moments }, parameters, gradients)
-    }
-
-    fn state(&self) -> OptimizerState {
-        self.state.save()
-    }
-
-    fn restore(&mut self, state: OptimizerState) -> Result<(), OptimizerError> {
-        self.state.restore(state)
+        let rate = check_rate(&self.rate, step)?;
+        let moments = Moments::new([self.beta1, self.beta2], self.epsilon, rate, step)?;
+        Ok(ByElement(Decayed { keep: 1.0 - rate * self.decay, moments }))
     }
 }
 
+optimizer!(AdamW);
+
 #[derive(Clone, Copy)]
-struct Decayed {
+pub(super) struct Decayed {
     keep: f64,
     moments: Moments,
 }

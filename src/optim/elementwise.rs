@@ -3,8 +3,9 @@
 
 use super::{
     OptimizerError,
-    error::is_finite_in_f32,
+    error::check_made,
     ranges::{self, Ranges},
+    rule::{Arrays, Update},
 };
 use crate::{
     parameters::{Buffers, Parameters, Real},
@@ -17,71 +18,62 @@ use crate::{
 /// The rule itself holds the numbers of the present step, in f64. Rounded to `T` in `update` they are constants of the
 /// loop, and the compiler takes their conversion out of it.
 pub(super) trait Elementwise<const N: usize, const K: usize>: Copy + Send + Sync {
-    /// The numbers of the step, and what an error calls them. They are converted to the dtype of an array here alone, once
-    /// they are known to be finite in any.
+    /// The numbers of the step, and what an error calls them. They are converted to the dtype of an array here alone; those
+    /// that hyperparameters make, once they are known to be finite in any.
     fn numbers(&self) -> [(&'static str, f64); K];
 
     /// The next parameter, and what is remembered. It must be `#[inline(always)]`.
     fn update<T: Real>(numbers: [T; K], theta: T, g: T, memory: [T; N]) -> (T, [T; N]);
 }
 
-/// A rule whose numbers are finite in every dtype that parameters may have.
-#[derive(Clone, Copy)]
-pub(super) struct Checked<R>(R);
+/// The level of a rule by element.
+pub(super) struct ByElement<R, const K: usize>(pub(super) R);
 
-impl<R> Checked<R> {
-    /// The rule, if they are.
-    ///
-    /// # Errors
-    /// The first number that is not.
-    pub(super) fn new<const N: usize, const K: usize>(rule: R) -> Result<Checked<R>, OptimizerError>
-    where
-        R: Elementwise<N, K>,
-    {
-        match rule.numbers().into_iter().find(|(_, number)| !is_finite_in_f32(*number)) {
-            Some((name, value)) => Err(OptimizerError::Overflow { name, value }),
-            None => Ok(Checked(rule)),
-        }
+impl<R: Elementwise<N, K>, const N: usize, const K: usize> Update<N> for ByElement<R, K> {
+    fn apply(self, of: Arrays<'_, N>) -> Result<(), OptimizerError> {
+        descend(self.0, of.parameters, of.gradients, of.kept)
     }
 }
 
-/// Takes the step of all elements.
+/// Takes the step of all elements, one pass for each dtype.
+///
+/// # Errors
+/// The first number of the rule that is not finite in every dtype; nothing is changed then.
 pub(super) fn descend<const N: usize, const K: usize>(
-    Checked(rule): Checked<impl Elementwise<N, K>>,
-    parameters: &mut Parameters,
-    gradients: &Buffers,
-    memory: &mut [Buffers; N],
-) {
-    descend_in::<f32, N, K>(rule, parameters, gradients, memory);
-    descend_in::<f64, N, K>(rule, parameters, gradients, memory);
-}
-
-/// One pass over the elements of one dtype.
-fn descend_in<T: Real, const N: usize, const K: usize>(
     rule: impl Elementwise<N, K>,
     parameters: &mut Parameters,
     gradients: &Buffers,
-    memory: &mut [Buffers; N],
+    kept: &mut [Buffers; N],
+) -> Result<(), OptimizerError> {
+    rule.numbers().into_iter().try_for_each(|(name, number)| check_made(name, number))?;
+    let f32s = kept.each_mut().map(|buffers| buffers.flat_mut::<f32>());
+    descend_slices(rule, parameters.flat_mut(), gradients.flat(), f32s);
+    let f64s = kept.each_mut().map(|buffers| buffers.flat_mut::<f64>());
+    descend_slices(rule, parameters.flat_mut(), gradients.flat(), f64s);
+    Ok(())
+}
+
+/// Takes the step of these elements, in one pass, on all threads if there are many. What overflows, overflows.
+pub(super) fn descend_slices<T: Real, const N: usize, const K: usize>(
+    rule: impl Elementwise<N, K>,
+    parameters: &mut [T],
+    gradients: &[T],
+    kept: [&mut [T]; N],
 ) {
-    ranges::run(Update {
-        rule,
-        numbers: rule.numbers().map(|(_, number)| T::from_f64(number)),
-        parameters: parameters.flat_mut::<T>(),
-        gradients: gradients.flat::<T>(),
-        memory: memory.each_mut().map(|buffers| buffers.flat_mut::<T>()),
-    });
+    let numbers = rule.numbers().map(|(_, number)| T::from_f64(number));
+    ranges::run(Pass { rule, numbers, parameters, gradients, kept });
 }
 
 /// The step of one range of the flat buffers: any cut into ranges gives the same.
-struct Update<'a, R, T, const N: usize, const K: usize> {
+struct Pass<'a, R, T, const N: usize, const K: usize> {
     rule: R,
     numbers: [T; K],
     parameters: &'a mut [T],
     gradients: &'a [T],
-    memory: [&'a mut [T]; N],
+    kept: [&'a mut [T]; N],
 }
 
-impl<R: Elementwise<N, K>, T: Real, const N: usize, const K: usize> Ranges for Update<'_, R, T, N, K> {
+impl<R: Elementwise<N, K>, T: Real, const N: usize, const K: usize> Ranges for Pass<'_, R, T, N, K> {
     const BYTES: usize = size_of::<T>();
 
     fn n_elements(&self) -> usize {
@@ -94,32 +86,31 @@ impl<R: Elementwise<N, K>, T: Real, const N: usize, const K: usize> Ranges for U
         let (gradients, other_gradients) = self.gradients.split_at(n);
         let mut others = [const { None }; N];
         let mut position = 0..N;
-        let memory = self.memory.map(|buffer| {
+        let kept = self.kept.map(|buffer| {
             let (first, other) = buffer.split_at_mut(n);
             others[position.next().expect("invariant: one position for each buffer")] = Some(other);
             first
         });
-        let other_memory = others.map(|other| other.expect("invariant: each position was filled"));
-        let others =
-            Update { rule, numbers, parameters: other_parameters, gradients: other_gradients, memory: other_memory };
-        (Update { rule, numbers, parameters, gradients, memory }, others)
+        let other_kept = others.map(|other| other.expect("invariant: each position was filled"));
+        let others = Pass { rule, numbers, parameters: other_parameters, gradients: other_gradients, kept: other_kept };
+        (Pass { rule, numbers, parameters, gradients, kept }, others)
     }
 }
 
-impl<R: Elementwise<N, K>, T: Real, const N: usize, const K: usize> Loop for Update<'_, R, T, N, K> {
+impl<R: Elementwise<N, K>, T: Real, const N: usize, const K: usize> Loop for Pass<'_, R, T, N, K> {
     #[inline(always)]
     fn run(self) {
         let numbers = self.numbers;
         let n = self.parameters.len();
         // Slices of one length, so that the compiler sees that no index is out of bounds.
         let (parameters, gradients) = (&mut self.parameters[..n], &self.gradients[..n]);
-        let memory = self.memory.map(|buffer| &mut buffer[..n]);
+        let kept = self.kept.map(|buffer| &mut buffer[..n]);
         for i in 0..n {
-            let remembered = std::array::from_fn(|position| memory[position][i]);
+            let remembered = std::array::from_fn(|position| kept[position][i]);
             let (theta, remembered) = R::update(numbers, parameters[i], gradients[i], remembered);
             parameters[i] = theta;
             for position in 0..N {
-                memory[position][i] = remembered[position];
+                kept[position][i] = remembered[position];
             }
         }
     }
@@ -152,9 +143,9 @@ mod tests {
         let wave = |frequency: f32| (0..n).map(|i| (i as f32 * frequency).sin()).collect::<Vec<f32>>();
         let (mut parameters, gradients, mut means) = (wave(0.1), wave(1.7), wave(0.3));
         let mut squares: Vec<f32> = wave(0.9).iter().map(|x| x * x).collect();
-        let memory = [&mut means[..], &mut squares[..]];
+        let kept = [&mut means[..], &mut squares[..]];
         let (rule, numbers) = (Mix(0.9), [0.9]);
-        let mut rest = Update { rule, numbers, parameters: &mut parameters[..], gradients: &gradients, memory };
+        let mut rest = Pass { rule, numbers, parameters: &mut parameters[..], gradients: &gradients, kept };
         for n in ranges {
             let (first, others) = rest.split_at(*n);
             if ranges.len() > 1 {

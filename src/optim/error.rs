@@ -131,6 +131,11 @@ pub(super) fn check_rate(schedule: &Schedule, step: u64) -> Result<f64, Optimize
     if is_finite_in_f32(rate) && rate >= 0.0 { Ok(rate) } else { Err(OptimizerError::Rate { step, rate }) }
 }
 
+/// Checks that a number that hyperparameters make is finite in the dtype of any array.
+pub(super) fn check_made(name: &'static str, value: f64) -> Result<(), OptimizerError> {
+    if is_finite_in_f32(value) { Ok(()) } else { Err(OptimizerError::Overflow { name, value }) }
+}
+
 /// Checks that a decay factor is in [0, 1).
 pub(super) fn check_decay(name: &'static str, value: f64) -> Result<(), OptimizerError> {
     if (0.0..1.0).contains(&value) { Ok(()) } else { Err(OptimizerError::Decay { name, value }) }

@@ -2,12 +2,13 @@
 //! gradients. It remembers that sum, one number per parameter, and the step count.
 
 use super::{
-    Optimizer, OptimizerError, OptimizerState, Schedule,
-    elementwise::Elementwise,
-    error::{check_decay, check_layouts, check_rate},
+    OptimizerError, Schedule,
+    elementwise::{ByElement, Elementwise},
+    error::{check_decay, check_rate},
+    rule::{Rule, optimizer},
     state::State,
 };
-use crate::parameters::{Gradients, Parameters, Real};
+use crate::parameters::Real;
 
 /// The heavy ball: m ← ρ m + g, then θ ← θ − γₜ m, with m = 0 at first.
 ///
@@ -41,30 +42,30 @@ pub struct HeavyBall {
 impl HeavyBall {
     /// Descent at `rate`, a number or a [`Schedule`], with momentum ρ in [0, 1).
     pub fn new(rate: impl Into<Schedule>, momentum: f64) -> HeavyBall {
-        HeavyBall { rate: rate.into(), momentum, state: State::new("heavy-ball", ["momentum"]) }
+        HeavyBall { rate: rate.into(), momentum, state: State::default() }
     }
 }
 
-impl Optimizer for HeavyBall {
-    fn step(&mut self, parameters: &mut Parameters, gradients: &Gradients) -> Result<(), OptimizerError> {
-        check_layouts(parameters, gradients)?;
+impl Rule<1> for HeavyBall {
+    const KEEPS: [&'static str; 1] = ["momentum"];
+
+    type Update = ByElement<Descent, 2>;
+
+    fn name(&self) -> &'static str {
+        "heavy-ball"
+    }
+
+    fn at(&self, step: u64) -> Result<Self::Update, OptimizerError> {
         check_decay("momentum", self.momentum)?;
-        let rate = check_rate(&self.rate, self.state.step())?;
-        let update = Descent { rate, momentum: self.momentum };
-        self.state.advance(update, parameters, gradients)
-    }
-
-    fn state(&self) -> OptimizerState {
-        self.state.save()
-    }
-
-    fn restore(&mut self, state: OptimizerState) -> Result<(), OptimizerError> {
-        self.state.restore(state)
+        let rate = check_rate(&self.rate, step)?;
+        Ok(ByElement(Descent { rate, momentum: self.momentum }))
     }
 }
+
+optimizer!(HeavyBall);
 
 #[derive(Clone, Copy)]
-struct Descent {
+pub(super) struct Descent {
     rate: f64,
     momentum: f64,
 }

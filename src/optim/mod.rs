@@ -8,11 +8,14 @@ mod checkpoint;
 mod elementwise;
 mod error;
 mod heavy_ball;
+mod lars;
 mod nesterov;
+mod parameterwise;
 mod perturbed_sgd;
 mod ranges;
 mod rms_prop;
 mod row;
+mod rule;
 mod schedule;
 mod sgd;
 mod sign_sgd;
@@ -29,6 +32,7 @@ pub use adam_w::AdamW;
 pub use checkpoint::OptimizerState;
 pub use error::OptimizerError;
 pub use heavy_ball::HeavyBall;
+pub use lars::Lars;
 pub use nesterov::Nesterov;
 pub use perturbed_sgd::PerturbedSgd;
 pub use rms_prop::RmsProp;
@@ -43,7 +47,8 @@ pub use uniform::Uniform;
 /// The arithmetic is done in each parameter's own dtype, element by element in memory order, so that a step is the same
 /// bit for bit wherever it runs, on any number of threads. From 1 MiB of parameters on, a step takes all that the machine
 /// runs at once, unless a program is using them. NaN in a gradient becomes NaN in its parameter, and in what the rule
-/// remembers of it, so that it stays NaN; no other parameter is touched by it.
+/// remembers of it, so that it stays NaN; no other parameter is touched by it. (A rule that asks for the length of an array,
+/// as [`Lars`] does, makes all of that array NaN.)
 ///
 /// A rule is resumed from a checkpoint by its [state](Optimizer::state); rates are functions of the step. Gradients are
 /// clipped, decayed and accumulated by the methods of [`Gradients`], before the step.

@@ -2,12 +2,13 @@
 //! and a decaying sum of gradients. It remembers that sum, one number per parameter, and the step count.
 
 use super::{
-    Optimizer, OptimizerError, OptimizerState, Schedule,
-    elementwise::Elementwise,
-    error::{check_decay, check_layouts, check_rate},
+    OptimizerError, Schedule,
+    elementwise::{ByElement, Elementwise},
+    error::{check_decay, check_rate},
+    rule::{Rule, optimizer},
     state::State,
 };
-use crate::parameters::{Gradients, Parameters, Real};
+use crate::parameters::Real;
 
 /// Nesterov's momentum: m ← ρ m + g, then θ ← θ − γₜ (g + ρ m), with m = 0 at first.
 ///
@@ -46,30 +47,30 @@ pub struct Nesterov {
 impl Nesterov {
     /// Descent at `rate`, a number or a [`Schedule`], with momentum ρ in [0, 1).
     pub fn new(rate: impl Into<Schedule>, momentum: f64) -> Nesterov {
-        Nesterov { rate: rate.into(), momentum, state: State::new("nesterov", ["momentum"]) }
+        Nesterov { rate: rate.into(), momentum, state: State::default() }
     }
 }
 
-impl Optimizer for Nesterov {
-    fn step(&mut self, parameters: &mut Parameters, gradients: &Gradients) -> Result<(), OptimizerError> {
-        check_layouts(parameters, gradients)?;
+impl Rule<1> for Nesterov {
+    const KEEPS: [&'static str; 1] = ["momentum"];
+
+    type Update = ByElement<Descent, 2>;
+
+    fn name(&self) -> &'static str {
+        "nesterov"
+    }
+
+    fn at(&self, step: u64) -> Result<Self::Update, OptimizerError> {
         check_decay("momentum", self.momentum)?;
-        let rate = check_rate(&self.rate, self.state.step())?;
-        let update = Descent { rate, momentum: self.momentum };
-        self.state.advance(update, parameters, gradients)
-    }
-
-    fn state(&self) -> OptimizerState {
-        self.state.save()
-    }
-
-    fn restore(&mut self, state: OptimizerState) -> Result<(), OptimizerError> {
-        self.state.restore(state)
+        let rate = check_rate(&self.rate, step)?;
+        Ok(ByElement(Descent { rate, momentum: self.momentum }))
     }
 }
+
+optimizer!(Nesterov);
 
 #[derive(Clone, Copy)]
-struct Descent {
+pub(super) struct Descent {
     rate: f64,
     momentum: f64,
 }

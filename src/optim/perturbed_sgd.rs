@@ -6,15 +6,16 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 
 use super::{
-    Optimizer, OptimizerError, OptimizerState, Schedule,
-    elementwise::{Checked, Elementwise, descend},
-    error::{check_factor, check_layouts, check_rate, is_same},
+    OptimizerError, Schedule,
+    elementwise::{Elementwise, descend},
+    error::{check_factor, check_rate, is_same},
     ranges::{self, GRANULE, Ranges},
+    rule::{Arrays, Rule, Update, optimizer},
     state::State,
 };
 use crate::{
     graph::DType,
-    parameters::{Buffers, Gradients, Parameters, Real},
+    parameters::{Buffers, Real},
     vectorize::Loop,
 };
 
@@ -54,15 +55,12 @@ pub struct PerturbedSgd {
     seed: u64,
     radius: f64,
     state: State<0>,
-    /// Memory for the draws, which are made anew at each step.
-    noise: Buffers,
 }
 
 impl PerturbedSgd {
     /// Descent at `rate`, a number or a [`Schedule`], with the noise of a seed.
     pub fn new(rate: impl Into<Schedule>, seed: u64) -> PerturbedSgd {
-        let state = State::new("perturbed-sgd", []);
-        PerturbedSgd { rate: rate.into(), seed, radius: 1.0, state, noise: Buffers::default() }
+        PerturbedSgd { rate: rate.into(), seed, radius: 1.0, state: State::default() }
     }
 
     /// With the length of ξ, finite and not negative.
@@ -71,30 +69,43 @@ impl PerturbedSgd {
     }
 }
 
-impl Optimizer for PerturbedSgd {
-    fn step(&mut self, parameters: &mut Parameters, gradients: &Gradients) -> Result<(), OptimizerError> {
-        check_layouts(parameters, gradients)?;
+impl Rule<0> for PerturbedSgd {
+    const KEEPS: [&'static str; 0] = [];
+
+    type Update = Noisy;
+
+    fn name(&self) -> &'static str {
+        "perturbed-sgd"
+    }
+
+    fn at(&self, step: u64) -> Result<Self::Update, OptimizerError> {
         check_factor("radius", self.radius)?;
-        let rate = check_rate(&self.rate, self.state.step())?;
-        if !is_same(self.noise.layout(), parameters.layout()) {
-            self.noise = Buffers::zeros(parameters.layout().clone());
+        let rate = check_rate(&self.rate, step)?;
+        Ok(Noisy { rate, radius: self.radius, seed: self.seed, step })
+    }
+}
+
+optimizer!(PerturbedSgd);
+
+/// A step: the noise is drawn first, because its length is that of all of it.
+pub(super) struct Noisy {
+    rate: f64,
+    radius: f64,
+    seed: u64,
+    step: u64,
+}
+
+impl Update<0> for Noisy {
+    fn apply(self, of: Arrays<'_, 0>) -> Result<(), OptimizerError> {
+        let Arrays { parameters, gradients, scratch: noise, .. } = of;
+        if !is_same(noise.layout(), parameters.layout()) {
+            *noise = Buffers::zeros(parameters.layout().clone());
         }
-        draw(&mut self.noise, self.seed, self.state.step());
-        let norm = self.noise.norm();
+        draw(noise, self.seed, self.step);
+        let norm = noise.norm();
         // The norm is 0 where there are no parameters.
         let scale = if norm > 0.0 { self.radius / norm } else { 0.0 };
-        let rule = Checked::new(Descent { rate, scale })?;
-        descend(rule, parameters, gradients, std::array::from_mut(&mut self.noise));
-        self.state.count();
-        Ok(())
-    }
-
-    fn state(&self) -> OptimizerState {
-        self.state.save()
-    }
-
-    fn restore(&mut self, state: OptimizerState) -> Result<(), OptimizerError> {
-        self.state.restore(state)
+        descend(Descent { rate: self.rate, scale }, parameters, gradients, std::array::from_mut(noise))
     }
 }
 

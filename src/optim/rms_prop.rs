@@ -2,12 +2,13 @@
 //! the mean square, one number per parameter, and the step count.
 
 use super::{
-    Optimizer, OptimizerError, OptimizerState, Schedule,
-    elementwise::Elementwise,
-    error::{check_decay, check_epsilon, check_layouts, check_rate},
+    OptimizerError, Schedule,
+    elementwise::{ByElement, Elementwise},
+    error::{check_decay, check_epsilon, check_rate},
+    rule::{Rule, optimizer},
     state::State,
 };
-use crate::parameters::{Gradients, Parameters, Real};
+use crate::parameters::Real;
 
 /// Root mean square propagation: r ← τ r + (1 − τ) g⊙g, then θ ← θ − γₜ g / (δ + √r), with r = 0 at first.
 ///
@@ -40,7 +41,7 @@ pub struct RmsProp {
 impl RmsProp {
     /// RmsProp at `rate`, a number or a [`Schedule`].
     pub fn new(rate: impl Into<Schedule>) -> RmsProp {
-        RmsProp { rate: rate.into(), decay: 0.9, epsilon: 1e-8, state: State::new("rms-prop", ["square"]) }
+        RmsProp { rate: rate.into(), decay: 0.9, epsilon: 1e-8, state: State::default() }
     }
 
     /// With τ, the decay of the mean square, in [0, 1).
@@ -54,27 +55,27 @@ impl RmsProp {
     }
 }
 
-impl Optimizer for RmsProp {
-    fn step(&mut self, parameters: &mut Parameters, gradients: &Gradients) -> Result<(), OptimizerError> {
-        check_layouts(parameters, gradients)?;
+impl Rule<1> for RmsProp {
+    const KEEPS: [&'static str; 1] = ["square"];
+
+    type Update = ByElement<Descent, 4>;
+
+    fn name(&self) -> &'static str {
+        "rms-prop"
+    }
+
+    fn at(&self, step: u64) -> Result<Self::Update, OptimizerError> {
         check_decay("decay", self.decay)?;
         check_epsilon(self.epsilon)?;
-        let rate = check_rate(&self.rate, self.state.step())?;
-        let update = Descent { rate, decay: self.decay, epsilon: self.epsilon };
-        self.state.advance(update, parameters, gradients)
-    }
-
-    fn state(&self) -> OptimizerState {
-        self.state.save()
-    }
-
-    fn restore(&mut self, state: OptimizerState) -> Result<(), OptimizerError> {
-        self.state.restore(state)
+        let rate = check_rate(&self.rate, step)?;
+        Ok(ByElement(Descent { rate, decay: self.decay, epsilon: self.epsilon }))
     }
 }
 
+optimizer!(RmsProp);
+
 #[derive(Clone, Copy)]
-struct Descent {
+pub(super) struct Descent {
     rate: f64,
     decay: f64,
     epsilon: f64,

@@ -2,12 +2,13 @@
 //! It remembers the step count and nothing else.
 
 use super::{
-    Optimizer, OptimizerError, OptimizerState, Schedule,
-    elementwise::Elementwise,
-    error::{check_layouts, check_rate},
+    OptimizerError, Schedule,
+    elementwise::{ByElement, Elementwise},
+    error::check_rate,
+    rule::{Rule, optimizer},
     state::State,
 };
-use crate::parameters::{Gradients, Parameters, Real};
+use crate::parameters::Real;
 
 /// Sign descent: θ ← θ − γₜ sign(g), where sign(0) = 0, of either sign, and sign(NaN) = NaN.
 ///
@@ -36,28 +37,29 @@ pub struct SignSgd {
 impl SignSgd {
     /// Descent at `rate`, a number or a [`Schedule`].
     pub fn new(rate: impl Into<Schedule>) -> SignSgd {
-        SignSgd { rate: rate.into(), state: State::new("sign-sgd", []) }
+        SignSgd { rate: rate.into(), state: State::default() }
     }
 }
 
-impl Optimizer for SignSgd {
-    fn step(&mut self, parameters: &mut Parameters, gradients: &Gradients) -> Result<(), OptimizerError> {
-        check_layouts(parameters, gradients)?;
-        let rate = check_rate(&self.rate, self.state.step())?;
-        self.state.advance(Descent { rate }, parameters, gradients)
+impl Rule<0> for SignSgd {
+    const KEEPS: [&'static str; 0] = [];
+
+    type Update = ByElement<Descent, 1>;
+
+    fn name(&self) -> &'static str {
+        "sign-sgd"
     }
 
-    fn state(&self) -> OptimizerState {
-        self.state.save()
-    }
-
-    fn restore(&mut self, state: OptimizerState) -> Result<(), OptimizerError> {
-        self.state.restore(state)
+    fn at(&self, step: u64) -> Result<Self::Update, OptimizerError> {
+        let rate = check_rate(&self.rate, step)?;
+        Ok(ByElement(Descent { rate }))
     }
 }
+
+optimizer!(SignSgd);
 
 #[derive(Clone, Copy)]
-struct Descent {
+pub(super) struct Descent {
     rate: f64,
 }
 

@@ -1,6 +1,7 @@
 //! Every rule against arithmetic done by hand, and every refusal with nothing changed.
 
 mod checkpoints;
+mod lars;
 mod noise;
 mod numbers;
 
@@ -178,11 +179,9 @@ fn adam_leaves_a_parameter_without_gradient_where_it_is() {
     assert_eq!(parameters, start());
 }
 
-const N_RULES: usize = 12;
-
-fn every_rule() -> [Box<dyn Optimizer>; N_RULES] {
+fn every_rule() -> Vec<Box<dyn Optimizer>> {
     let changing = || Schedule::cosine(0.1, 0.01, 5).warm_up(2);
-    [
+    vec![
         Box::new(Sgd::new(changing())),
         Box::new(HeavyBall::new(0.1, 0.9)),
         Box::new(Nesterov::new(changing(), 0.9)),
@@ -191,6 +190,7 @@ fn every_rule() -> [Box<dyn Optimizer>; N_RULES] {
         Box::new(Adam::new(changing())),
         Box::new(AdamW::new(0.1).decay(0.2)),
         Box::new(SignSgd::new(0.1)),
+        Box::new(Lars::new(changing()).trust(0.1)),
         Box::new(PerturbedSgd::new(changing(), 7)),
         Box::new(Uniform::new(Row::heavy_ball(changing(), 0.9))),
         Box::new(Uniform::new(Row::adagrad(0.1))),
@@ -198,9 +198,14 @@ fn every_rule() -> [Box<dyn Optimizer>; N_RULES] {
     ]
 }
 
-/// The rules whose elements know nothing of each other; the noise of the perturbed one is of all parameters together.
-fn is_elementwise(rule: &dyn Optimizer) -> bool {
+/// The rules whose parameters know nothing of each other; the noise of the perturbed one is of all together.
+fn is_by_parameter(rule: &dyn Optimizer) -> bool {
     rule.state().rule() != "perturbed-sgd"
+}
+
+/// The rules whose elements know nothing of each other.
+fn is_elementwise(rule: &dyn Optimizer) -> bool {
+    is_by_parameter(rule) && rule.state().rule() != "lars"
 }
 
 #[test]
@@ -276,6 +281,11 @@ fn hyperparameters_out_of_range_are_named_and_change_nothing() {
         (Box::new(AdamW::new(0.1).beta2(1.0)), "beta2 is 1"),
         (Box::new(AdamW::new(0.1).epsilon(0.0)), "epsilon is 0"),
         (Box::new(SignSgd::new(f64::NAN)), "the rate is NaN"),
+        (Box::new(Lars::new(-0.1)), "the rate is -0.1"),
+        (Box::new(Lars::new(0.1).trust(f64::NAN)), "trust is NaN"),
+        (Box::new(Lars::new(0.1).momentum(1.0)), "momentum is 1"),
+        (Box::new(Lars::new(0.1).decay(-1.0)), "decay is -1"),
+        (Box::new(Lars::new(1e30).trust(1e30)), "rate · trust is 1.0000000000000001e60 at this step"),
         (Box::new(PerturbedSgd::new(f64::NAN, 1)), "the rate is NaN"),
         (Box::new(PerturbedSgd::new(0.1, 1).radius(f64::NAN)), "radius is NaN"),
         (Box::new(PerturbedSgd::new(0.1, 1).radius(-1.0)), "radius is -1"),
@@ -299,14 +309,17 @@ fn hyperparameters_out_of_range_are_named_and_change_nothing() {
             "1 − rate · decay is -1.0000000000000001e60 at this step, which is not finite in f32",
         ),
     ];
-    for (mut rule, expected) in cases {
-        let mut parameters = start();
-        let gradients = gradients_of(&parameters, [1.0, 1.0]);
-        let before = rule.state();
-        let error = rule.step(&mut parameters, &gradients).unwrap_err();
-        assert!(error.to_string().starts_with(expected), "{error}");
-        assert_eq!((parameters, rule.state()), (start(), before));
-    }
+    cases.into_iter().for_each(|(rule, expected)| assert_refused(rule, expected));
+}
+
+/// Its first step is an error that begins like this, and nothing is changed.
+fn assert_refused(mut rule: Box<dyn Optimizer>, expected: &str) {
+    let mut parameters = start();
+    let gradients = gradients_of(&parameters, [1.0, 1.0]);
+    let before = rule.state();
+    let error = rule.step(&mut parameters, &gradients).unwrap_err();
+    assert!(error.to_string().starts_with(expected), "{error}");
+    assert_eq!((parameters, rule.state()), (start(), before));
 }
 
 #[test]
@@ -338,7 +351,7 @@ fn large_steps_on_threads_give_the_bits_of_small_ones() {
         }
         (parameters, gradients)
     };
-    for position in (0..N_RULES).filter(|&position| is_elementwise(&*every_rule()[position])) {
+    for position in (0..every_rule().len()).filter(|&position| is_elementwise(&*every_rule()[position])) {
         let (mut parameters, gradients) = parameters_from(0, n);
         let mut large = every_rule().into_iter().nth(position).unwrap();
         (0..3).for_each(|_| large.step(&mut parameters, &gradients).unwrap());

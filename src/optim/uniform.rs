@@ -2,13 +2,13 @@
 //! method. It remembers a square, the last H and the last displacement, three numbers per parameter, and the step count.
 
 use super::{
-    Optimizer, OptimizerError, OptimizerState, Row,
-    elementwise::Elementwise,
-    error::check_layouts,
+    OptimizerError, Row,
+    elementwise::{ByElement, Elementwise},
     row::{Numbers, Scaling},
+    rule::{Arrays, Rule, Update, optimizer},
     state::State,
 };
-use crate::parameters::{Buffers, Gradients, Parameters, Real};
+use crate::parameters::{Buffers, Real};
 
 /// The uniform framework, at step t = 0, 1, …, with θ₋₁ = θ₀:
 ///
@@ -57,14 +57,7 @@ pub struct Uniform {
 impl Uniform {
     /// The method that `row` describes.
     pub fn new(row: Row) -> Uniform {
-        // What is remembered means something else where G comes from the gradients otherwise.
-        let rule = match row.scaling() {
-            Scaling::Identity => "uniform-identity",
-            Scaling::Sum => "uniform-sum",
-            Scaling::Average { .. } => "uniform-average",
-            Scaling::CorrectedAverage { .. } => "uniform-corrected-average",
-        };
-        Uniform { row, state: State::new(rule, ["square", "scale", "displacement"]) }
+        Uniform { row, state: State::default() }
     }
 
     /// The row.
@@ -98,28 +91,50 @@ impl Uniform {
     }
 }
 
-impl Optimizer for Uniform {
-    fn step(&mut self, parameters: &mut Parameters, gradients: &Gradients) -> Result<(), OptimizerError> {
-        check_layouts(parameters, gradients)?;
-        let numbers = self.row.numbers(self.state.step())?;
+impl Rule<3> for Uniform {
+    const KEEPS: [&'static str; 3] = ["square", "scale", "displacement"];
+
+    type Update = Move;
+
+    /// What is kept means something else where G comes from the gradients otherwise.
+    fn name(&self) -> &'static str {
         match self.row.scaling() {
-            Scaling::Identity => self.state.advance(Unscaled(numbers), parameters, gradients),
-            _ => self.state.advance(Scaled(numbers), parameters, gradients),
+            Scaling::Identity => "uniform-identity",
+            Scaling::Sum => "uniform-sum",
+            Scaling::Average { .. } => "uniform-average",
+            Scaling::CorrectedAverage { .. } => "uniform-corrected-average",
         }
     }
 
-    fn state(&self) -> OptimizerState {
-        self.state.save()
+    fn at(&self, step: u64) -> Result<Self::Update, OptimizerError> {
+        let numbers = self.row.numbers(step)?;
+        Ok(match self.row.scaling() {
+            Scaling::Identity => Move::Unscaled(Unscaled(numbers)),
+            _ => Move::Scaled(Scaled(numbers)),
+        })
     }
+}
 
-    fn restore(&mut self, state: OptimizerState) -> Result<(), OptimizerError> {
-        self.state.restore(state)
+optimizer!(Uniform);
+
+/// A step, by whether H = I.
+pub(super) enum Move {
+    Unscaled(Unscaled),
+    Scaled(Scaled),
+}
+
+impl Update<3> for Move {
+    fn apply(self, of: Arrays<'_, 3>) -> Result<(), OptimizerError> {
+        match self {
+            Move::Unscaled(rule) => ByElement(rule).apply(of),
+            Move::Scaled(rule) => ByElement(rule).apply(of),
+        }
     }
 }
 
 /// The step where H = I: of an infinite gradient no square is taken.
 #[derive(Clone, Copy)]
-struct Unscaled(Numbers);
+pub(super) struct Unscaled(Numbers);
 
 impl Elementwise<3, 2> for Unscaled {
     fn numbers(&self) -> [(&'static str, f64); 2] {
@@ -135,7 +150,7 @@ impl Elementwise<3, 2> for Unscaled {
 }
 
 #[derive(Clone, Copy)]
-struct Scaled(Numbers);
+pub(super) struct Scaled(Numbers);
 
 impl Elementwise<3, 7> for Scaled {
     fn numbers(&self) -> [(&'static str, f64); 7] {

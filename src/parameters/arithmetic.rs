@@ -39,18 +39,12 @@ impl Buffers {
     /// # }
     /// ```
     pub fn norm(&self) -> f64 {
-        norm_of(|scale| self.sum_of_squares(scale), || self.largest())
+        norm_of(|scale| self.sum_of_squares(scale), || largest(self.flat::<f32>()).max(largest(self.flat::<f64>())))
     }
 
     /// Σ(scale·x)².
     fn sum_of_squares(&self, scale: f64) -> f64 {
         sum_of_squares(self.flat::<f32>(), scale) + sum_of_squares(self.flat::<f64>(), scale)
-    }
-
-    /// The largest |x|, 0 if there is none.
-    fn largest(&self) -> f64 {
-        let f32s = self.flat::<f32>().iter().map(|&x| f64::from(x));
-        f32s.chain(self.flat::<f64>().iter().copied()).fold(0.0, |largest, x| x.abs().max(largest))
     }
 }
 
@@ -173,6 +167,16 @@ impl Gradients {
         clip::<f64>(self, largest);
         Ok(())
     }
+}
+
+/// The Euclidean norm of some elements, as [`Buffers::norm`] is that of all.
+pub(crate) fn norm_of_slice<T: Real + Into<f64>>(elements: &[T]) -> f64 {
+    norm_of(|scale| sum_of_squares(elements, scale), || largest(elements))
+}
+
+/// The largest |x|, 0 if there is none.
+fn largest<T: Real + Into<f64>>(elements: &[T]) -> f64 {
+    elements.iter().fold(0.0, |largest, &x| x.into().abs().max(largest))
 }
 
 /// √Σx², given Σ(scale·x)² for any scale and the largest |x|, which are asked for where Σx² leaves the normal numbers.

@@ -15,7 +15,7 @@ use std::{
     sync::Arc,
 };
 
-pub(crate) use arithmetic::norm_of;
+pub(crate) use arithmetic::{norm_of, norm_of_slice};
 pub use buffers::{Buffers, Real};
 pub use error::ParameterError;
 pub use initialize::{InitializerError, ParameterSpec};

@@ -433,3 +433,52 @@ fn paddings_that_overflow_once_symbols_are_numbers_are_errors_in_both_engines() 
         assert!(result.is_err(), "{evaluation:?}");
     }
 }
+
+/// By number, by a symbol of a size and by a symbol of the kernel: to plan and to count takes no walk over taps.
+#[test]
+fn huge_kernels_over_spread_input_are_counted_and_planned_at_once() {
+    type Sizes = &'static [(&'static str, i64)];
+    const MOST: i64 = 1 << 45;
+    let cases: [(Dim, Dim, Sizes); 3] =
+        [(2.into(), MOST.into(), &[]), ("n".into(), MOST.into(), &[("n", 2)]), (2.into(), "k".into(), &[("k", MOST)])];
+    for (x, taps, sizes) in cases {
+        let g = Graph::new();
+        let (x, kernel) = (g.input("x", (1, 1, x)), g.input("kernel", (1, 1, taps)));
+        let way = Convolve::default().padding([(0, MOST as usize + 7)]).input_dilation((1 << 20) - 1);
+        let y = x.convolve(kernel, way);
+        g.check().expect("the kernel fits");
+        let gradient = g.gradient(y.sum(), x);
+        assert!(g.flops([("y", y), ("gradient", gradient)]).as_number().is_none_or(|flops| flops > MOST));
+        let mut program = g.compile([("y", y), ("gradient", gradient)]).expect("no mistake");
+        // Whether there is memory for it is not asked before it is run.
+        program.show(sizes.iter().copied()).expect("the kernel fits");
+    }
+}
+
+/// Sizes that nothing is made of cost no memory and no time, in either engine.
+#[test]
+fn products_and_convolutions_without_an_output_do_no_work() {
+    let (large, huge) = (1usize << 40, 1usize << 46);
+    let products: [(&[usize], &[usize]); 3] =
+        [(&[0, huge], &[huge, 0]), (&[large, 0, 3], &[large, 3, 0]), (&[large, 3, 0], &[large, 0, 0])];
+    for (left, right) in products {
+        let g = Graph::new();
+        let y = g.input_of::<f64>("left", left).dot(g.input_of::<f64>("right", right));
+        let results = with_derivatives("a product", &g, y);
+        let fed = [("left", left), ("right", right)].map(|(name, shape)| (name.into(), filled(DType::F64, shape)));
+        assert!(engines_agree(&format!("{left:?} by {right:?}"), &results, &fed));
+    }
+    let convolutions: [(&[usize], &[usize], Convolve); 4] = [
+        (&[0, 1, large], &[0, 1, large / 2], Convolve::valid()),
+        (&[0, 1, large], &[0, 1, 3], Convolve::valid().stride(7)),
+        (&[1 << 20, 0, 4], &[0, 0, 1 << 20], Convolve::default().padding([(1 << 20, 1 << 20)])),
+        (&[0, 1, 1 << 20], &[0, 1, 1 << 20], Convolve::default().padding([(1 << 20, 1 << 20)]).input_dilation(63)),
+    ];
+    for (x, kernel, way) in convolutions {
+        let g = Graph::new();
+        let y = g.input_of::<f64>("x", x).convolve(g.input_of::<f64>("kernel", kernel), way);
+        let results = with_derivatives("a convolution", &g, y);
+        let fed = [("x", x), ("kernel", kernel)].map(|(name, shape)| (name.into(), filled(DType::F64, shape)));
+        assert!(engines_agree(&format!("{x:?} by {kernel:?}"), &results, &fed));
+    }
+}

@@ -29,6 +29,7 @@ mod nn;
 mod numbers;
 mod optimizers;
 mod padding;
+mod polynomials;
 mod primitives;
 mod ranges;
 mod readme;

@@ -4,7 +4,9 @@
 use ndarray::Array2;
 use pullback::{
     DType, Gradients, Graph, Initializer, Parameters, TrainingStep,
-    optim::{AdaGrad, Adam, AdamW, HeavyBall, Nesterov, Optimizer, PerturbedSgd, RmsProp, Row, Schedule, Sgd, Uniform},
+    optim::{
+        AdaGrad, Adam, AdamW, HeavyBall, Lars, Nesterov, Optimizer, PerturbedSgd, RmsProp, Row, Schedule, Sgd, Uniform,
+    },
     parameters::Layout,
 };
 
@@ -231,9 +233,10 @@ fn momentum_is_not_the_printed_row_where_the_rate_changes() {
 
 #[test]
 fn a_training_that_is_cut_in_two_is_the_same() {
-    let rules: [fn() -> Box<dyn Optimizer>; 3] = [
+    let rules: [fn() -> Box<dyn Optimizer>; 4] = [
         || Box::new(AdamW::new(Schedule::cosine(0.05, 0.0, 40).warm_up(5))),
         || Box::new(PerturbedSgd::new(0.1, 11).radius(0.1)),
+        || Box::new(Lars::new(0.1).trust(0.1)),
         || Box::new(Uniform::new(Row::adam(0.05, 0.9, 0.999))),
     ];
     for make in rules {

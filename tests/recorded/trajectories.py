@@ -71,5 +71,17 @@ def sign_sgd(theta, g, state, t, rate=D("0.1")):
     return theta - rate * (0 if g == 0 else g.copy_sign(1) / g)
 
 
+def lars(rate=D("0.1"), trust=D("0.5"), rho=D("0.9"), decay=D("0.3")):
+    """By the array of both, whose lengths it asks for."""
+    theta, v = list(STARTS), [D(0), D(0)]
+    for g in zip(*GRADIENTS):
+        length, steepness = (sum(x * x for x in of).sqrt() for of in (theta, g))
+        kappa = trust * length / (steepness + decay * length)
+        v = [rho * v + rate * kappa * (g + decay * theta) for v, g, theta in zip(v, g, theta)]
+        theta = [theta - v for theta, v in zip(theta, v)]
+    return theta
+
+
 for rule in [sgd, heavy_ball, nesterov, adagrad, rms_prop, adam, adam_w, sign_sgd]:
     print(rule.__name__, *[f"{theta:.15f}" for theta in run(rule)])
+print("lars", *[f"{theta:.15f}" for theta in lars()])

@@ -39,6 +39,10 @@ const HYPERPARAMETERS: &[(&str, Make)] = &[
     ("adamw: beta2", |x| Box::new(AdamW::new(0.1).beta2(x))),
     ("adamw: epsilon", |x| Box::new(AdamW::new(0.1).epsilon(x))),
     ("signs", |x| Box::new(SignSgd::new(x))),
+    ("lars: rate", |x| Box::new(Lars::new(x))),
+    ("lars: trust", |x| Box::new(Lars::new(0.1).trust(x))),
+    ("lars: momentum", |x| Box::new(Lars::new(0.1).momentum(x))),
+    ("lars: decay", |x| Box::new(Lars::new(0.1).decay(x))),
     ("perturbed: rate", |x| Box::new(PerturbedSgd::new(x, 1))),
     ("perturbed: radius", |x| Box::new(PerturbedSgd::new(0.1, 1).radius(x))),
     ("row of sgd", |x| uniform(Row::sgd(x))),
@@ -68,6 +72,7 @@ const TOGETHER: &[(&str, MakeTogether)] = &[
     ("rate and decay", || Box::new(AdamW::new(1e30).decay(1e30))),
     ("rate and the first correction", || Box::new(Adam::new(1e30).beta1(1.0 - 1e-12))),
     ("rate and the first correction, decayed", || Box::new(AdamW::new(1e30).beta1(1.0 - 1e-12))),
+    ("rate and trust", || Box::new(Lars::new(1e30).trust(1e30))),
     ("growing rate", || sgd(Schedule::exponential(1.0, 1e20))),
     ("rate after a small one", || {
         uniform(Row::heavy_ball(Schedule::function(|step| [1e-30, 1e30, 1e30][step as usize]), 0.9))
@@ -106,6 +111,16 @@ fn every_hyperparameter_gives_finite_parameters_or_an_error_for_any_number() {
     }
     for (what, make) in TOGETHER {
         assert!(steps(what, &mut *make()) < GRADIENTS.len(), "{what}");
+    }
+}
+
+/// A rule that is listed has its numbers listed.
+#[test]
+fn no_rule_is_without_its_hyperparameters() {
+    let listed: Vec<OptimizerState> = HYPERPARAMETERS.iter().map(|(_, make)| make(0.1).state()).collect();
+    for rule in every_rule() {
+        let state = rule.state();
+        assert!(listed.iter().any(|listed| listed.rule() == state.rule()), "{}", state.rule());
     }
 }
 

@@ -11,7 +11,7 @@ use crate::graph::DType;
 ///
 /// Output p meets kernel tap k where `i·input_dilation = p·stride + k·kernel_dilation − low` is inside the input; the
 /// padding above the input follows from the size of the output.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct SpatialAxis {
     pub(crate) input: usize,
     pub(crate) kernel: usize,
@@ -68,6 +68,11 @@ impl Convolution {
     /// Outputs of one image and channel.
     pub(super) fn places(&self) -> usize {
         self.axes.iter().map(|axis| axis.output).product()
+    }
+
+    /// Whether it has no output.
+    pub(super) fn is_empty(&self) -> bool {
+        self.batch * self.groups * self.kernels * self.places() == 0
     }
 
     /// Taps of one kernel and channel.

@@ -76,6 +76,10 @@ impl ConvolutionPlan {
     /// For dtypes that are no floats, and for no spatial axis: inference refuses both.
     pub(crate) fn new(convolution: &Convolution, set: InstructionSet) -> ConvolutionPlan {
         assert!(!convolution.axes.is_empty(), "invariant: a convolution has a spatial axis");
+        if convolution.is_empty() {
+            // Whatever its other sizes are, there is nothing to look up or to make room for.
+            return ConvolutionPlan { parts: Vec::new() };
+        }
         let kernels = kernels(convolution.dtype, set);
         let parts = dense_parts(convolution).into_iter().map(|dense| DensePlan::new(dense, kernels));
         ConvolutionPlan { parts: parts.collect() }

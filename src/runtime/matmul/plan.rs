@@ -142,6 +142,7 @@ impl ProductPlan {
     fn scratch_elements(&self, lanes: usize) -> usize {
         let [m, n] = self.grid.largest();
         match self.path {
+            _ if self.n_tasks() == 0 => 0,
             Path::Fill | Path::Plain => 0,
             Path::DotRows if self.product.b[0] == 1 => 0,
             Path::DotRows => self.product.k,

@@ -1,0 +1,69 @@
+//! What makes an optimizer of a rule. In: its name, what it keeps, and its update at a step. Out: steps, states and restored
+//! states, written once for all rules. An update is of one level: by element (`elementwise.rs`) or by parameter
+//! (`parameterwise.rs`).
+
+use super::OptimizerError;
+use crate::parameters::{Buffers, Parameters};
+
+/// A rule with `N` arrays that it keeps between steps. [`optimizer`] makes an [`Optimizer`](super::Optimizer) of it.
+pub(super) trait Rule<const N: usize> {
+    /// What the arrays are called in a checkpoint.
+    const KEEPS: [&'static str; N];
+
+    /// The wrapper of its level around what becomes of one thing of that level.
+    type Update: Update<N>;
+
+    /// What its state is called in a checkpoint: a name of its own wherever the arrays mean something else.
+    fn name(&self) -> &'static str;
+
+    /// Its update at a step, counted from 0.
+    ///
+    /// # Errors
+    /// A hyperparameter is out of its range.
+    fn at(&self, step: u64) -> Result<Self::Update, OptimizerError>;
+}
+
+/// A step of all parameters.
+pub(super) trait Update<const N: usize> {
+    /// Takes it.
+    ///
+    /// # Errors
+    /// Hyperparameters make a number that is not finite in f32; nothing is changed then.
+    fn apply(self, of: Arrays<'_, N>) -> Result<(), OptimizerError>;
+}
+
+/// What a step reads and writes, all of one layout but for the scratch memory.
+pub(super) struct Arrays<'a, const N: usize> {
+    pub(super) parameters: &'a mut Parameters,
+    pub(super) gradients: &'a Buffers,
+    pub(super) kept: &'a mut [Buffers; N],
+    /// Memory that no step finds as another left it, empty until an update gives it a layout.
+    pub(super) scratch: &'a mut Buffers,
+}
+
+/// The optimizer of a rule that has its [`State`](super::state::State) in a field `state`.
+macro_rules! optimizer {
+    ($rule:ident) => {
+        impl $crate::optim::Optimizer for $rule {
+            fn step(
+                &mut self,
+                parameters: &mut $crate::Parameters,
+                gradients: &$crate::Gradients,
+            ) -> Result<(), $crate::optim::OptimizerError> {
+                $crate::optim::error::check_layouts(parameters, gradients)?;
+                let update = self.at(self.state.step())?;
+                self.state.advance(update, parameters, gradients)
+            }
+
+            fn state(&self) -> $crate::optim::OptimizerState {
+                self.state.save(self.name(), Self::KEEPS)
+            }
+
+            fn restore(&mut self, state: $crate::optim::OptimizerState) -> Result<(), $crate::optim::OptimizerError> {
+                let name = self.name();
+                self.state.restore(name, Self::KEEPS, state)
+            }
+        }
+    };
+}
+pub(super) use optimizer;

@@ -172,6 +172,26 @@ pub enum Mistake {
         /// How many there are.
         found: usize,
     },
+    /// An axis that has no equal parts.
+    #[error("axis {axis} of size {size} has no {parts} equal parts")]
+    UnequalParts {
+        /// The axis.
+        axis: usize,
+        /// Its size.
+        size: Dim,
+        /// How many parts were asked for.
+        parts: usize,
+    },
+    /// Parts that are not all of an axis.
+    #[error("the parts add up to {sum}, and axis {axis} has size {size}")]
+    PartsDiffer {
+        /// The axis.
+        axis: usize,
+        /// Its size.
+        size: Dim,
+        /// The sum of the sizes of the parts.
+        sum: Dim,
+    },
     /// A symbolic size that a stride does not divide.
     #[error("a stride of {stride} over size {size} has no size that is a polynomial")]
     SymbolicStride {
@@ -324,9 +344,20 @@ pub enum EinsumProblem {
     /// A character that is no letter.
     #[error("{0:?} is not a letter")]
     NotALetter(char),
-    /// No `->`.
-    #[error("`->` is missing")]
-    NoArrow,
+    /// `...` twice in what stands for one array.
+    #[error("`...` is twice in {0:?}")]
+    RepeatedEllipsis(String),
+    /// `...` has axes that the result does not mention.
+    #[error("`...` has axes, and is not on the right of `->`")]
+    LostEllipsis,
+    /// The axes of `...` in two operands.
+    #[error("`...` is {left} in one operand and {right} in another, which do not broadcast together")]
+    NotBroadcastable {
+        /// Its sizes in the operands before.
+        left: Shape,
+        /// Its sizes in the operand that does not fit.
+        right: Shape,
+    },
     /// Another number of operands than the string names.
     #[error("it names {named} operands, {found} were given")]
     OperandCount {

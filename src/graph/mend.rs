@@ -1,7 +1,14 @@
 //! What to do about each mistake, in a graph or in a text. In: a [`Mistake`] or a [`Problem`]. Out: a sentence for the line
 //! below it. What is wrong is said in `diagnostic.rs` and `cursor.rs`.
 
-use super::{cursor::Problem, diagnostic::Mistake, dim::Dim, dtype::DType, op::Op, shape::Shape};
+use super::{
+    cursor::Problem,
+    diagnostic::{EinsumProblem, Mistake},
+    dim::Dim,
+    dtype::DType,
+    op::Op,
+    shape::Shape,
+};
 use crate::names;
 
 impl Problem {
@@ -54,6 +61,7 @@ impl Mistake {
             Mistake::Channels { input, kernel_channels, groups, .. } => {
                 help_with_channels(input, &(kernel_channels.clone() * Dim::from(*groups)))
             }
+            Mistake::Einsum { problem, .. } => help_with_einsum(problem).into(),
             Mistake::DuplicateName { first, .. } => {
                 format!("it was taken at {first}; open a scope with `graph.scope(…)` or choose another name")
             }
@@ -90,10 +98,10 @@ impl Mistake {
             Mistake::Symbolic { .. } => "give the axis a fixed size where it is declared",
             Mistake::EmptyReduction { .. } => "`sum` and `prod` of nothing are 0 and 1",
             Mistake::PaddingTooWide { .. } => "pad by less than the window spans, dilation included",
-            Mistake::Einsum { .. } => {
-                "write one letter for each axis of each operand, an arrow, and the letters of the result, as in \
-                 \"bij,bjk->bik\""
+            Mistake::UnequalParts { .. } => {
+                "choose a number that divides the size, or give the size of each part, as in `split([4, 3, 3], 0)`"
             }
+            Mistake::PartsDiffer { .. } => "give sizes that add up to that of the axis, one for each part",
             Mistake::BadName { .. } => "choose another; `graph.scope(…)` puts words before it",
             Mistake::Literal { dtype: DType::F32, .. } => {
                 "the greatest f32 is about 3.4e38: use an f64 operand, or `f64::INFINITY` if that is meant"
@@ -120,6 +128,7 @@ impl Mistake {
             | Mistake::FreeAxis { .. }
             | Mistake::NegativeSize { .. }
             | Mistake::Channels { .. }
+            | Mistake::Einsum { .. }
             | Mistake::DuplicateName { .. }
             | Mistake::OutOfRange { .. }
             | Mistake::NumberTooLarge { .. } => unreachable!("invariant: help that depends on its mistake is above"),
@@ -150,6 +159,25 @@ fn help_with_negative_size(size: &Dim) -> String {
         return "a size that is not known beforehand is a symbol, as in `(\"batch\", 3)`; −1 is for `reshape`".into();
     }
     "sizes are 0 or more".into()
+}
+
+fn help_with_einsum(problem: &EinsumProblem) -> &'static str {
+    match problem {
+        EinsumProblem::LostEllipsis => "write `...` in the result too, or sum these axes first",
+        EinsumProblem::NotBroadcastable { .. } => {
+            "the axes of `...` are aligned at their end; sizes must be equal or 1, axis by axis"
+        }
+        EinsumProblem::RepeatedEllipsis(_) => "write `...` once, and letters for the axes that are not meant by it",
+        EinsumProblem::NotALetter(_)
+        | EinsumProblem::OperandCount { .. }
+        | EinsumProblem::Rank { .. }
+        | EinsumProblem::SizesDiffer { .. }
+        | EinsumProblem::UnknownOutput(_)
+        | EinsumProblem::RepeatedOutput(_) => {
+            "write one letter for each axis of each operand, an arrow, and the letters of the result, as in \
+             \"bij,bjk->bik\"; `...` stands for axes that broadcast"
+        }
+    }
 }
 
 /// Arrays with channels last are told from those with the wrong number of channels.

@@ -19,6 +19,7 @@ use super::{dtype::DType, shape::Type};
 /// assert_eq!(value.shape(), [2]);
 /// assert_eq!(value.array::<f32>().unwrap()[[1]], 2.0);
 /// assert!(value.array::<f64>().is_none());
+/// assert_eq!(Value::from(vec![1.0f32, 2.0]), value);
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value<R = f64> {
@@ -32,7 +33,19 @@ pub enum Value<R = f64> {
     Bool(ArrayD<bool>),
 }
 
-/// A borrowed array of one of the four dtypes, of any strides.
+/// A borrowed array of one of the four dtypes, of any strides: of ndarray's arrays and views, of slices and vectors as arrays
+/// of one axis, and of numbers.
+///
+/// # Example
+/// ```
+/// use pullback::{Graph, Parameters};
+/// let g = Graph::new();
+/// let mut program = g.compile(g.input("x", ("n",)).sum())?;
+/// let x = vec![1.0f32, 2.0, 3.0];
+/// assert_eq!(program.run(&Parameters::default(), [("x", (&x).into())])?["result"], 6.0f32.into());
+/// assert_eq!(program.run(&Parameters::default(), [("x", (&x[1..]).into())])?["result"], 5.0f32.into());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub enum ValueView<'a> {
     /// 32-bit floats.
@@ -308,6 +321,62 @@ element!(bool, Bool);
 impl<T: Element, D: Dimension> From<Array<T, D>> for Value {
     fn from(array: Array<T, D>) -> Value {
         T::wrap(array.into_dyn())
+    }
+}
+
+/// One axis.
+impl<T: Element> From<Vec<T>> for Value {
+    fn from(elements: Vec<T>) -> Value {
+        Value::from(Array::from(elements))
+    }
+}
+
+/// One axis.
+impl<T: Element> From<&[T]> for Value {
+    fn from(elements: &[T]) -> Value {
+        Value::from(elements.to_vec())
+    }
+}
+
+/// One axis.
+impl<T: Element, const N: usize> From<[T; N]> for Value {
+    fn from(elements: [T; N]) -> Value {
+        Value::from(Vec::from(elements))
+    }
+}
+
+/// One axis.
+impl<'a, T: Element> From<&'a [T]> for ValueView<'a> {
+    fn from(elements: &'a [T]) -> ValueView<'a> {
+        T::wrap_view(ndarray::aview1(elements).into_dyn())
+    }
+}
+
+/// One axis.
+impl<'a, T: Element> From<&'a Vec<T>> for ValueView<'a> {
+    fn from(elements: &'a Vec<T>) -> ValueView<'a> {
+        elements.as_slice().into()
+    }
+}
+
+/// One axis.
+impl<'a, T: Element, const N: usize> From<&'a [T; N]> for ValueView<'a> {
+    fn from(elements: &'a [T; N]) -> ValueView<'a> {
+        elements.as_slice().into()
+    }
+}
+
+/// One axis.
+impl<'a, T: Element> From<&'a mut [T]> for ValueViewMut<'a> {
+    fn from(elements: &'a mut [T]) -> ValueViewMut<'a> {
+        T::wrap_view_mut(ndarray::aview_mut1(elements).into_dyn())
+    }
+}
+
+/// One axis.
+impl<'a, T: Element> From<&'a mut Vec<T>> for ValueViewMut<'a> {
+    fn from(elements: &'a mut Vec<T>) -> ValueViewMut<'a> {
+        elements.as_mut_slice().into()
     }
 }
 

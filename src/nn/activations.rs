@@ -7,7 +7,7 @@ use super::expect::either;
 use crate::{
     graph::{Axes, Dim, Expr, Mistake, Reduce, Reduction},
     numbers::short,
-    ops::{Choice, IntoAxes},
+    ops::{Choice, IntoAxes, Operand},
 };
 
 /// e^(x − max) over some axes, with what it takes to make softmax and logsumexp of it. The axes are kept with size 1.
@@ -121,6 +121,57 @@ impl<'g> Expr<'g> {
     pub fn logsumexp(self, axes: impl IntoAxes) -> Expr<'g> {
         let _frame = self.enter("logsumexp");
         either(self.exponentials(axes).map(|(of, axes)| (of.total.log() + of.max).reshape(self.shape().without(&axes))))
+    }
+
+    /// ln(eᵃ + eᵇ) of this a and another b, elementwise: the greater plus softplus(less − greater), so that nothing overflows
+    /// and no small part is lost. The slopes are σ(a − b) and σ(b − a), of every order and at ties too: where one is +∞ or the
+    /// other −∞ they are 1 and 0, and ½ each where both are the same infinity, which is then the value. NaN if either is.
+    ///
+    /// # Shapes
+    /// a, b: broadcast together.
+    ///
+    /// # Errors
+    /// A mistake is recorded if a is no float, if b has another dtype, or if they do not broadcast.
+    ///
+    /// # Source
+    /// Blanchard, Higham and Higham, *Accurately computing the log-sum-exp and softmax functions*, 2021.
+    ///
+    /// # Example
+    /// ```
+    /// use pullback::{Graph, Parameters};
+    /// let g = Graph::new();
+    /// let a = g.input_of::<f64>("a", ());
+    /// let y = a.logaddexp(-1000.0);
+    /// let mut program = g.compile([("y", y), ("slope", g.gradient(y, a))])?;
+    /// let out = program.run(&Parameters::default(), [("a", (&-1000.0).into())])?;
+    /// assert_eq!((out.scalar("y"), out.scalar("slope")), (Some(2f64.ln() - 1000.0), Some(0.5)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[track_caller]
+    pub fn logaddexp(self, other: impl Operand<'g>) -> Expr<'g> {
+        let _frame = self.enter("logaddexp");
+        either(self.expect_pair(other.into_expr(self)).map(|(a, b)| {
+            let is_first = a.greater_equal(b);
+            let (greater, less) = (is_first.select(a, b), is_first.select(b, a));
+            // Two equal infinities have no difference, and the slope of their maximum is ½ for each.
+            let is_one_infinity = a.equal(b).and(a.is_finite().logical_not());
+            let difference = is_one_infinity.select(0.0, less - greater);
+            is_one_infinity.select(a.maximum(b), greater + difference.softplus())
+        }))
+    }
+
+    /// This float and another one of its dtype in one shape.
+    fn expect_pair(self, other: Expr<'g>) -> Result<(Expr<'g>, Expr<'g>), Expr<'g>> {
+        let g = self.graph();
+        if let Some(poison) = g.refuse(&[self, other]) {
+            return Err(poison);
+        }
+        self.expect_float()?;
+        let (left, right) = (self.dtype(), other.dtype());
+        if left != right {
+            return Err(g.report(Mistake::DTypesDiffer { left, right }, &[self, other]));
+        }
+        self.broadcast_with(other)
     }
 
     /// `apply(x)` where this truth value is true, `otherwise` elsewhere, safe at any order of derivative: where it is
@@ -265,6 +316,7 @@ impl<'g> Expr<'g> {
     /// assert_eq!(out["slope"], array![0.0, 1.0, 1.0, 0.0].into());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias = "clip")]
     #[track_caller]
     pub fn clamp(self, low: f64, high: f64) -> Expr<'g> {
         let _frame = self.enter("clamp");

@@ -120,6 +120,18 @@ pub(crate) fn infer(op: &Op, operands: &[Type]) -> Result<Type, Mistake> {
 /// end of its range, which is beyond this.
 pub(super) const LARGEST_NUMBER: u64 = 1 << 46;
 
+/// The literal of `dtype` that a number is, if the dtype has it; a float is rounded.
+pub(super) fn held(number: f64, dtype: DType) -> Option<Literal> {
+    let is_held = match dtype {
+        DType::F32 => !number.is_finite() || (number as f32).is_finite(),
+        DType::F64 => true,
+        DType::I64 => number.fract() == 0.0 && (-(2f64.powi(63))..2f64.powi(63)).contains(&number),
+        DType::Bool => number == 0.0 || number == 1.0,
+    };
+    let literal = if dtype == DType::I64 { Literal::Integer(number as i64) } else { Literal::Number(number) };
+    is_held.then_some(literal)
+}
+
 impl<'g> Expr<'g> {
     /// Opens the frame of a call: what is built or mistaken until the guard drops belongs to the caller's line.
     #[track_caller]
@@ -133,15 +145,7 @@ impl<'g> Expr<'g> {
             return self;
         }
         let ty = self.ty();
-        let literal = match ty.dtype {
-            DType::F32 | DType::F64 => Some(Literal::Number(number)),
-            DType::I64 => {
-                let is_held = number.fract() == 0.0 && (-(2f64.powi(63))..2f64.powi(63)).contains(&number);
-                is_held.then_some(Literal::Integer(number as i64))
-            }
-            DType::Bool => (number == 0.0 || number == 1.0).then_some(Literal::Number(number)),
-        };
-        match literal {
+        match held(number, ty.dtype) {
             Some(literal) => self.graph().splat(literal, ty),
             None => self.graph().report(Mistake::Literal { literal: number, dtype: ty.dtype }, &[self]),
         }
@@ -157,7 +161,11 @@ impl<'g> Expr<'g> {
             return Ok((self, other));
         }
         match broadcast_shapes(&left, &right) {
-            Some(shape) => Ok((self.stretch(&shape), other.stretch(&shape))),
+            Some(shape) => {
+                let left = self.stretch(&shape);
+                // A shape that is too large is one mistake, not one for each operand.
+                Ok((left, if left.is_poisoned() { left } else { other.stretch(&shape) }))
+            }
             None => Err(self.graph().report(Mistake::NotBroadcastable { left, right }, &[self, other])),
         }
     }

@@ -50,7 +50,7 @@ impl Rule for Cast {
 }
 
 impl Cast {
-    fn of_numbers<T: Number, R: Real>(&self, x: &ArrayD<T>) -> Value<R> {
+    pub(super) fn of_numbers<T: Number, R: Real>(&self, x: &ArrayD<T>) -> Value<R> {
         match self.dtype {
             DType::F32 => Value::F32(x.mapv(|x| f32::from_f64(x.to_f64()))),
             DType::F64 => Value::F64(x.mapv(|x| R::from_f64(x.to_f64()))),

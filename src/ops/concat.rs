@@ -8,7 +8,7 @@ use super::{
     rule::{Application, Evaluation, Fault, LinearMap, Linearization, Rule, Traits, expect_ascending, expect_operands},
     sample::{Sample, reals},
 };
-use crate::graph::{Axes, Concat, Dim, Dims, Expr, Mistake, Reverse, Slice, Type, Value};
+use crate::graph::{Concat, Dim, Expr, Mistake, Reverse, Slice, Type, Value};
 
 impl Rule for Concat {
     fn infer(&self, operands: &[Type]) -> Result<Type, Mistake> {
@@ -76,12 +76,8 @@ impl LinearMap for Concat {
     fn transpose<'g>(&self, operand: usize, cotangent: Expr<'g>, at: &Application<'g>) -> Expr<'g> {
         let before: Dim = at.operands[..operand].iter().map(|part| part.shape()[self.axis].clone()).sum();
         let part = at.operands[operand].shape();
-        let mut start: Dims = part.iter().map(|_| Dim::from(0)).collect();
-        let mut stop: Dims = part.iter().cloned().collect();
-        stop[self.axis] = before.clone() + &part[self.axis];
-        start[self.axis] = before;
-        let slice = Slice { start, stop, step: Axes::from_elem(1, part.rank()) };
-        cotangent.graph().apply(slice, &[cotangent])
+        let after = before.clone() + &part[self.axis];
+        cotangent.graph().apply(Slice::along(&part, self.axis, before, after), &[cotangent])
     }
 }
 
@@ -136,7 +132,7 @@ impl LinearMap for Reverse {
 }
 
 impl<'g> Expr<'g> {
-    /// This array and then the others, along `axis`; negative axes count from the end.
+    /// This array and then the others, along `axis`; negative axes count from the end. [`Expr::stack`] joins along a new axis.
     ///
     /// # Shapes
     /// `[a, n]` and `[b, n]` along 0 → `[a + b, n]`.
@@ -148,6 +144,8 @@ impl<'g> Expr<'g> {
     /// let (x, y) = (g.input("x", ("n", 3)), g.input("y", (2, 3)));
     /// assert_eq!(x.concat([y], 0).shape().to_string(), "[n + 2, 3]");
     /// ```
+    #[doc(alias = "concatenate")]
+    #[doc(alias = "cat")]
     #[track_caller]
     pub fn concat(self, others: impl IntoIterator<Item = Expr<'g>>, axis: i64) -> Expr<'g> {
         let _frame = self.enter("concat");
@@ -159,7 +157,8 @@ impl<'g> Expr<'g> {
         }
     }
 
-    /// The elements in reverse order along axes.
+    /// The elements in reverse order along axes. A slice may do it along some of them, by a step of −1.
+    #[doc(alias = "flip")]
     #[track_caller]
     pub fn reverse(self, axes: impl IntoAxes) -> Expr<'g> {
         let _frame = self.enter("reverse");

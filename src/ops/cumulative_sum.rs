@@ -105,6 +105,7 @@ impl<'g> Expr<'g> {
     /// let path = steps.cumulative_sum(-1);
     /// assert_eq!(path.shape(), steps.shape());
     /// ```
+    #[doc(alias = "cumsum")]
     #[track_caller]
     pub fn cumulative_sum(self, axis: i64) -> Expr<'g> {
         let _frame = self.enter("cumulative_sum");

@@ -1,21 +1,41 @@
 //! Sums of products told by letters. In: a string such as `"bij,bjk->bik"` and operands. Out: diagonals, sums and
 //! products of two, from left to right. It does not look for a better order than the one written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::labelled::Labelled;
-use crate::graph::{Dim, EinsumProblem, Expr, Graph, Mistake, Shape, Site};
+use super::{apply::broadcast_shapes, labelled::Labelled};
+use crate::graph::{Axes, Dim, EinsumProblem, Expr, Graph, Mistake, Shape, Site};
 
-/// The letters of an einsum string.
+/// An einsum string as it is written.
+struct Written {
+    operands: Vec<Term>,
+    /// What is behind the arrow, if there is one.
+    output: Option<Term>,
+}
+
+/// What stands for one array.
+struct Term {
+    letters: Vec<char>,
+    /// Before which of the letters `...` is, if it is there.
+    ellipsis: Option<usize>,
+}
+
+/// A letter for each axis, those of `...` included.
 struct Specification {
     operands: Vec<Vec<char>>,
     output: Vec<char>,
+    /// For each operand, axes of size 1 that stretch. They have no letter and are left out: what is not there broadcasts.
+    stretched: Vec<Axes>,
 }
 
 impl Graph {
     /// Einstein summation: one letter for each axis of each operand, an arrow, the letters of the result. Axes of one
     /// letter go together; letters that are not in the result are summed. A letter twice in one operand takes its
-    /// diagonal. Spaces are ignored; the arrow is required.
+    /// diagonal. Spaces are ignored.
+    ///
+    /// As in NumPy, `...` stands for any number of axes, which broadcast between operands, aligned at their end; the result
+    /// has them where it has `...`. Without an arrow, the result has the axes of `...` and then the letters that occur once,
+    /// in the order of the alphabet, capitals first.
     ///
     /// Letters of one operand alone are summed before anything is multiplied; then operands are multiplied two at a
     /// time in the order written, each product a matrix product of as few elements as the letters allow.
@@ -29,10 +49,12 @@ impl Graph {
     /// | `"ii->"` | trace |
     /// | `"ij->ji"` | transpose |
     /// | `"bi,ij,bj->b"` | a quadratic form for each of a batch |
+    /// | `"...ij,...jk->...ik"` | products of matrices whose batch axes broadcast |
+    /// | `"ij,jk"` | `"ij,jk->ik"` |
     ///
     /// # Errors
     /// [`Mistake::Einsum`] is recorded if the string is malformed or does not fit the operands. Sizes of one letter are
-    /// equal: 1 is not stretched.
+    /// equal: only in the axes of `...` is 1 stretched. Where `...` has axes, a result that is written has it too.
     ///
     /// # Example
     /// ```
@@ -49,8 +71,8 @@ impl Graph {
             return poison;
         }
         let shapes: Vec<Shape> = operands.iter().map(Expr::shape).collect();
-        match Specification::parse(specification).and_then(|parsed| parsed.fit(&shapes).map(|()| parsed)) {
-            Ok(parsed) => parsed.build(operands),
+        match Written::parse(specification).and_then(|written| written.settle(&shapes)) {
+            Ok(settled) => settled.build(operands),
             Err(problem) => {
                 self.report(Mistake::Einsum { specification: specification.to_string(), problem }, operands)
             }
@@ -58,24 +80,107 @@ impl Graph {
     }
 }
 
-impl Specification {
-    fn parse(text: &str) -> Result<Specification, EinsumProblem> {
+impl Written {
+    fn parse(text: &str) -> Result<Written, EinsumProblem> {
         let text: String = text.split_whitespace().collect();
-        let (operands, output) = text.split_once("->").ok_or(EinsumProblem::NoArrow)?;
-        let operands: Result<_, _> = operands.split(',').map(letters).collect();
-        Ok(Specification { operands: operands?, output: letters(output)? })
+        let (operands, output) = match text.split_once("->") {
+            Some((operands, output)) => (operands, Some(Term::parse(output)?)),
+            None => (text.as_str(), None),
+        };
+        let operands: Result<_, _> = operands.split(',').map(Term::parse).collect();
+        Ok(Written { operands: operands?, output })
     }
 
-    /// That the letters fit operands of these shapes.
-    fn fit(&self, shapes: &[Shape]) -> Result<(), EinsumProblem> {
+    /// A letter for each axis of operands of these shapes.
+    fn settle(&self, shapes: &[Shape]) -> Result<Specification, EinsumProblem> {
         if shapes.len() != self.operands.len() {
             return Err(EinsumProblem::OperandCount { named: self.operands.len(), found: shapes.len() });
         }
-        let mut sizes: BTreeMap<char, &Dim> = BTreeMap::new();
-        for (operand, (letters, shape)) in self.operands.iter().zip(shapes).enumerate() {
-            if letters.len() != shape.rank() {
-                return Err(EinsumProblem::Rank { operand, rank: shape.rank(), letters: letters.len() });
+        let mut common = Shape::default();
+        for (operand, (term, shape)) in self.operands.iter().zip(shapes).enumerate() {
+            let right = term.open(operand, shape)?;
+            common =
+                broadcast_shapes(&common, &right).ok_or(EinsumProblem::NotBroadcastable { left: common, right })?;
+        }
+        let mut settled =
+            Specification { operands: Vec::new(), output: self.output(common.rank())?, stretched: Vec::new() };
+        for (term, shape) in self.operands.iter().zip(shapes) {
+            let (letters, stretched) = term.letters_of(shape, &common);
+            settled.operands.push(letters);
+            settled.stretched.push(stretched);
+        }
+        settled.fit(shapes)?;
+        Ok(settled)
+    }
+
+    /// The letters of the result, where `...` stands for `n_open` axes.
+    fn output(&self, n_open: usize) -> Result<Vec<char>, EinsumProblem> {
+        match &self.output {
+            Some(term) if term.ellipsis.is_none() && n_open > 0 => Err(EinsumProblem::LostEllipsis),
+            Some(term) => Ok(term.spelled(&open_letters(n_open))),
+            None => {
+                let all: Vec<char> = self.operands.iter().flat_map(|term| &term.letters).copied().collect();
+                let is_once = |letter: &char| all.iter().filter(|other| *other == letter).count() == 1;
+                let once: BTreeSet<char> = all.iter().copied().filter(is_once).collect();
+                Ok(open_letters(n_open).into_iter().chain(once).collect())
             }
+        }
+    }
+}
+
+/// Letters that nobody writes, because they are none.
+fn open_letters(n_open: usize) -> Vec<char> {
+    ('\u{E000}'..).take(n_open).collect()
+}
+
+impl Term {
+    fn parse(text: &str) -> Result<Term, EinsumProblem> {
+        match text.split_once("...") {
+            None => Ok(Term { letters: letters(text)?, ellipsis: None }),
+            Some((_, after)) if after.contains("...") => Err(EinsumProblem::RepeatedEllipsis(text.to_string())),
+            Some((before, after)) => {
+                let (before, after) = (letters(before)?, letters(after)?);
+                Ok(Term { ellipsis: Some(before.len()), letters: [before, after].concat() })
+            }
+        }
+    }
+
+    /// The sizes of the axes that `...` stands for.
+    fn open(&self, operand: usize, shape: &Shape) -> Result<Shape, EinsumProblem> {
+        let n_letters = self.letters.len();
+        match (shape.rank().checked_sub(n_letters), self.ellipsis) {
+            (Some(0), None) => Ok(Shape::default()),
+            (Some(n_open), Some(start)) => Ok(shape[start..start + n_open].into()),
+            (Some(_), None) | (None, _) => Err(EinsumProblem::Rank { operand, rank: shape.rank(), letters: n_letters }),
+        }
+    }
+
+    /// The letters with others in place of `...`.
+    fn spelled(&self, open: &[char]) -> Vec<char> {
+        match self.ellipsis {
+            Some(start) => [&self.letters[..start], open, &self.letters[start..]].concat(),
+            None => self.letters.clone(),
+        }
+    }
+
+    /// The letters of an array of this shape without its axes that stretch to `common`, and these axes.
+    fn letters_of(&self, shape: &Shape, common: &Shape) -> (Vec<char>, Axes) {
+        let n_open = shape.rank() - self.letters.len();
+        let (start, missing) = (self.ellipsis.unwrap_or(0), common.rank() - n_open);
+        let does_stretch = |axis: &usize| shape[*axis].is(1) && !common[missing + axis - start].is(1);
+        let stretched: Axes = (start..start + n_open).filter(does_stretch).collect();
+        let letters = self.spelled(&open_letters(common.rank())[missing..]);
+        let kept = letters.into_iter().enumerate().filter(|(axis, _)| !stretched.contains(axis));
+        (kept.map(|(_, letter)| letter).collect(), stretched)
+    }
+}
+
+impl Specification {
+    /// That axes of one letter are of one size, and that the result has each of its letters once and from an operand.
+    fn fit(&self, shapes: &[Shape]) -> Result<(), EinsumProblem> {
+        let shapes: Vec<Shape> = shapes.iter().zip(&self.stretched).map(|(shape, axes)| shape.without(axes)).collect();
+        let mut sizes: BTreeMap<char, &Dim> = BTreeMap::new();
+        for (letters, shape) in self.operands.iter().zip(&shapes) {
             for (letter, size) in letters.iter().zip(shape.iter()) {
                 let known = *sizes.entry(*letter).or_insert(size);
                 if known != size {
@@ -98,7 +203,8 @@ impl Specification {
     fn build<'g>(&self, operands: &[Expr<'g>]) -> Expr<'g> {
         let mut parts = (0..operands.len()).map(|own| {
             let others = |letter: char| self.is_in(letter, 0..own) || self.is_in(letter, own + 1..operands.len());
-            let part = Labelled::new(operands[own], self.operands[own].clone()).diagonal();
+            let operand = operands[own].reshape(operands[own].shape().without(&self.stretched[own]));
+            let part = Labelled::new(operand, self.operands[own].clone()).diagonal();
             part.sum_unless(|letter| self.output.contains(&letter) || others(letter))
         });
         let first = parts.next().expect("invariant: as many operands as the string names, at least one");
@@ -133,7 +239,8 @@ mod tests {
 
     /// The definition: every value of every letter, added to its place in the result.
     fn by_loops(specification: &str, operands: &[Value]) -> ArrayD<f64> {
-        let parsed = Specification::parse(specification).unwrap();
+        let shapes: Vec<Shape> = operands.iter().map(|operand| operand.shape().into()).collect();
+        let parsed = Written::parse(specification).unwrap().settle(&shapes).unwrap();
         let sizes: BTreeMap<char, usize> = (parsed.operands.iter().zip(operands))
             .flat_map(|(letters, operand)| letters.iter().copied().zip(operand.shape().iter().copied()))
             .collect();
@@ -204,8 +311,14 @@ mod tests {
     #[test]
     fn problems_are_told() {
         let cases = [
-            ("ij,jk", EinsumProblem::NoArrow),
             ("i.,jk->ik", EinsumProblem::NotALetter('.')),
+            ("i..j,jk->ik", EinsumProblem::NotALetter('.')),
+            ("i....,jk->ik", EinsumProblem::NotALetter('.')),
+            ("...i...,jk->ik", EinsumProblem::RepeatedEllipsis("...i...".into())),
+            ("i...,jk->ik", EinsumProblem::LostEllipsis),
+            ("...,...->...", EinsumProblem::NotBroadcastable { left: Shape::from((2, 3)), right: Shape::from((3, 4)) }),
+            ("...ijk,jk->i", EinsumProblem::Rank { operand: 0, rank: 2, letters: 3 }),
+            ("ij,ik", EinsumProblem::SizesDiffer { letter: 'i', left: Dim::from(2), right: Dim::from(3) }),
             ("ij->j", EinsumProblem::OperandCount { named: 1, found: 2 }),
             ("ij,j->i", EinsumProblem::Rank { operand: 1, rank: 2, letters: 1 }),
             ("ij,ik->jk", EinsumProblem::SizesDiffer { letter: 'i', left: Dim::from(2), right: Dim::from(3) }),

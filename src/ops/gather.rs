@@ -3,6 +3,7 @@
 use ndarray::{ArrayD, Dimension, IxDyn};
 
 use super::{
+    apply::broadcast_shapes,
     axes::{expect_axis, inverse_permutation},
     real::{Number, Real, Total},
     rule::{Application, Evaluation, Fault, LinearMap, Linearization, Rule, Traits, expect_number, expect_operands},
@@ -214,6 +215,8 @@ impl<'g> Expr<'g> {
     /// let words = g.input_of::<i64>("words", ("batch", 12));
     /// assert_eq!(table.gather(words, 0).ty().to_string(), "f32[batch, 12, 64]");
     /// ```
+    #[doc(alias = "take")]
+    #[doc(alias = "index_select")]
     #[track_caller]
     pub fn gather(self, index: Expr<'g>, axis: i64) -> Expr<'g> {
         let _frame = self.enter("gather");
@@ -221,6 +224,88 @@ impl<'g> Expr<'g> {
             Ok(axis) => self.graph().apply(Gather { axis, batch: 0 }, &[self, index]),
             Err(poison) => poison,
         }
+    }
+
+    /// The parts at positions along several leading axes at once, as NumPy's `x[i, j]`: `y[p…, …] = x[i[p…], j[p…], …]`. The
+    /// indices, one for each leading axis, broadcast together. Positions are not counted from the end.
+    ///
+    /// The derivative adds up over positions that are read more than once.
+    ///
+    /// # Shapes
+    /// x: `[m, n, d]`, indices: `i64[b, 1]` and `i64[t]` → `[b, t, d]`.
+    ///
+    /// # Errors
+    /// A mistake is recorded if there is no index or more than axes, if one is not `i64`, or if they do not broadcast. A
+    /// position below 0 or beyond its axis is a fault of the run.
+    ///
+    /// # Example
+    /// ```
+    /// use ndarray::array;
+    /// use pullback::{Graph, Parameters};
+    /// let g = Graph::new();
+    /// let x = g.constant(array![[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]);
+    /// let (i, j) = (g.input_of::<i64>("i", ("n",)), g.input_of::<i64>("j", ("n",)));
+    /// let mut program = g.compile(x.gather_nd([i, j]))?;
+    /// let fed = [("i", (&array![2i64, 0]).into()), ("j", (&array![0i64, 1]).into())];
+    /// assert_eq!(program.run(&Parameters::default(), fed)?["result"], array![5.0, 2.0].into());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[track_caller]
+    pub fn gather_nd(self, indices: impl IntoIterator<Item = Expr<'g>>) -> Expr<'g> {
+        let _frame = self.enter("gather_nd");
+        let indices: Vec<Expr<'g>> = indices.into_iter().collect();
+        let operands = [&[self], indices.as_slice()].concat();
+        if let Some(poison) = self.graph().refuse(&operands) {
+            return poison;
+        }
+        match self.common_shape(&indices) {
+            Ok(common) => {
+                let shape = self.shape();
+                let (indexed, rest) = shape.split_at(indices.len());
+                let merged: Dim = indexed.iter().cloned().product();
+                let rows = self.reshape(std::iter::once(&merged).chain(rest).cloned().collect::<Shape>());
+                let positions = self.flat_positions(&indices, &common);
+                self.graph().apply(Gather { axis: 0, batch: 0 }, &[rows, positions])
+            }
+            Err(mistake) => self.graph().report(mistake, &operands),
+        }
+    }
+
+    /// The shape that indices of as many leading axes broadcast to.
+    fn common_shape(self, indices: &[Expr<'g>]) -> Result<Shape, Mistake> {
+        if indices.is_empty() || indices.len() > self.rank() {
+            let (what, expected) = ("the number of indices", "from 1 to the number of axes");
+            return Err(Mistake::OutOfRange { what, expected, found: indices.len().to_string() });
+        }
+        if let Some(index) = indices.iter().find(|index| index.dtype() != DType::I64) {
+            return Err(Mistake::UnsupportedDType { expected: "an i64 index", found: index.dtype() });
+        }
+        indices.iter().try_fold(Shape::default(), |left, index| {
+            let right = index.shape();
+            broadcast_shapes(&left, &right).ok_or(Mistake::NotBroadcastable { left, right })
+        })
+    }
+
+    /// Positions along the leading axes as positions along these merged.
+    fn flat_positions(self, indices: &[Expr<'g>], common: &Shape) -> Expr<'g> {
+        let (g, shape) = (self.graph(), self.shape());
+        let checked = |(axis, index): (usize, &Expr<'g>)| {
+            let mut only = vec![Dim::from(1); axis];
+            only.push(shape[axis].clone());
+            // Read from a list of the positions that there are, which one beyond its own axis is not in: merged, it could
+            // be that of another row.
+            let positions = g.iota(DType::I64, only, axis as i64);
+            g.apply(Gather { axis, batch: 0 }, &[positions, *index]).reshape(index.shape()).broadcast_to(common)
+        };
+        let merge = |outer: (usize, Expr<'g>), inner: (usize, Expr<'g>)| {
+            let rows = match shape[inner.0].as_number() {
+                Some(size) => outer.1 * size,
+                None => outer.1 * g.dim_size(shape[inner.0].clone(), DType::I64),
+            };
+            (inner.0, rows + inner.1)
+        };
+        let all = indices.iter().enumerate().map(|(axis, index)| (axis, checked((axis, index))));
+        all.reduce(merge).expect("invariant: there is an index").1
     }
 
     /// One position for each place along `axis`, as NumPy's `take_along_axis`: for the last axis
@@ -241,6 +326,7 @@ impl<'g> Expr<'g> {
     /// let own = scores.take_along(label.expand(-1), -1);
     /// assert_eq!(own.ty().to_string(), "f32[batch, 1]");
     /// ```
+    #[doc(alias = "take_along_axis")]
     #[track_caller]
     pub fn take_along(self, index: Expr<'g>, axis: i64) -> Expr<'g> {
         let _frame = self.enter("take_along");
@@ -284,6 +370,7 @@ impl<'g> Expr<'g> {
     /// let counts = g.constant(ndarray::Array1::<i64>::zeros(10)).scatter_add(label, label.ones_like(), 0);
     /// assert_eq!(counts.ty().to_string(), "i64[10]");
     /// ```
+    #[doc(alias = "index_add")]
     #[track_caller]
     pub fn scatter_add(self, index: Expr<'g>, updates: Expr<'g>, axis: i64) -> Expr<'g> {
         let _frame = self.enter("scatter_add");

@@ -337,7 +337,8 @@ impl Graph {
         Some(Mistake::DuplicateName { name: name.to_string(), first })
     }
 
-    /// An array known beforehand, of any rank and dtype.
+    /// An array known beforehand, of any rank and dtype. [`Graph::constant_of`] converts it to a dtype that is known at run
+    /// time.
     ///
     /// # Example
     /// ```
@@ -363,6 +364,7 @@ impl Graph {
     }
 
     /// 0, 1, 2, … along `axis` of an array of `dtype` and `shape`; negative axes count from the end.
+    #[doc(alias = "arange")]
     #[track_caller]
     pub fn iota(&self, dtype: DType, shape: impl Into<Shape>, axis: i64) -> Expr<'_> {
         let _frame = self.enter("iota", Site::caller());
@@ -378,21 +380,5 @@ impl Graph {
     pub fn dim_size(&self, dim: impl Into<Dim>, dtype: DType) -> Expr<'_> {
         let _frame = self.enter("dim_size", Site::caller());
         self.apply(DimSize { dim: dim.into(), dtype }, &[])
-    }
-}
-
-impl<'g> Expr<'g> {
-    /// Zeros of this type.
-    #[track_caller]
-    pub fn zeros_like(self) -> Expr<'g> {
-        let _frame = self.enter("zeros_like");
-        self.filled(0.0)
-    }
-
-    /// Ones of this type.
-    #[track_caller]
-    pub fn ones_like(self) -> Expr<'g> {
-        let _frame = self.enter("ones_like");
-        self.filled(1.0)
     }
 }

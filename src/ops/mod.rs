@@ -4,6 +4,8 @@
 //! sweep, a plan or a thread. A primitive is a row of `graph/op.rs` and a `Rule` here; a missing rule does not compile.
 
 mod apply;
+mod arrange;
+mod assign;
 mod axes;
 mod binary;
 mod broadcast;
@@ -17,6 +19,7 @@ mod cost;
 mod cumulative_sum;
 mod dot;
 mod einsum;
+mod fill;
 mod fit;
 mod gather;
 mod labelled;
@@ -47,6 +50,7 @@ mod window;
 
 pub use apply::Operand;
 pub(crate) use apply::infer;
+pub use arrange::IntoParts;
 pub use axes::{AllAxes, IntoAxes};
 pub(crate) use binary::{BinaryFunction, BinaryNumberFunction, binary_functions};
 pub(crate) use congruence::{Solutions, greatest_common_divisor, solutions};

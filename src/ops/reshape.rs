@@ -157,6 +157,7 @@ impl<'g> Expr<'g> {
     ///
     /// # Shapes
     /// `[batch, 8, 8]` flattened from 1 → `[batch, 64]`.
+    #[doc(alias = "flatten")]
     #[track_caller]
     pub fn flatten_from(self, axis: usize) -> Expr<'g> {
         let _frame = self.enter("flatten_from");
@@ -176,6 +177,8 @@ impl<'g> Expr<'g> {
     ///
     /// # Shapes
     /// `[n]` expanded at −1 → `[n, 1]`.
+    #[doc(alias = "expand_dims")]
+    #[doc(alias = "unsqueeze")]
     #[track_caller]
     pub fn expand(self, axis: i64) -> Expr<'g> {
         let _frame = self.enter("expand");
@@ -206,6 +209,7 @@ impl<'g> Expr<'g> {
     ///
     /// # Shapes
     /// `[a, b, c]` by `[2, 0, 1]` → `[c, a, b]`.
+    #[doc(alias = "permute")]
     #[track_caller]
     pub fn transpose(self, order: impl AsRef<[i64]>) -> Expr<'g> {
         let _frame = self.enter("transpose");

@@ -12,7 +12,7 @@ use super::{
     rule::{Application, Evaluation, Fault, LinearMap, Linearization, Rule, Traits, expect_number, expect_operands},
     sample::{Sample, reals},
 };
-use crate::graph::{Axes, Bindings, Dim, Dims, Expr, Mistake, Pad, Shape, Slice, Type, Value};
+use crate::graph::{Axes, Bindings, Dim, Dims, Expr, Mistake, Pad, Reverse, Shape, Slice, Type, Value};
 
 impl Rule for Slice {
     fn infer(&self, operands: &[Type]) -> Result<Type, Mistake> {
@@ -73,6 +73,19 @@ pub(super) fn expect_count(what: &'static str, found: usize, expected: usize) ->
 }
 
 impl Slice {
+    /// All of an array of this shape.
+    pub(super) fn whole(shape: &Shape) -> Slice {
+        let rank = shape.rank();
+        Slice { start: dims(&vec![0; rank]), stop: shape.iter().cloned().collect(), step: Axes::from_elem(1, rank) }
+    }
+
+    /// The elements from `start` on below `stop` along `axis` of an array of this shape.
+    pub(super) fn along(shape: &Shape, axis: usize, start: Dim, stop: Dim) -> Slice {
+        let mut slice = Slice::whole(shape);
+        (slice.start[axis], slice.stop[axis]) = (start, stop);
+        slice
+    }
+
     /// ⌈(stop − start) / step⌉, if the bounds are within the axis as far as that is known.
     fn size(&self, axis: usize, size: &Dim) -> Result<Dim, Mistake> {
         let (start, stop, step) = (&self.start[axis], &self.stop[axis], self.step[axis]);
@@ -246,21 +259,25 @@ impl LinearMap for Pad {
 /// What is taken along one axis: a range, or one position, whose axis is then removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Index {
-    /// Elements `start`, `start + step`, … below `stop`; negative bounds count from the end. [`range`] makes one.
+    /// Elements `start`, `start + step`, … below `stop`; negative bounds count from the end. [`range`] makes one. A negative
+    /// step goes from the last of these elements down to `start`.
     Range {
         /// First element; 0 if absent.
         start: i64,
         /// Bound above, not reached; the end if absent.
         stop: Option<i64>,
-        /// Stride, at least 1.
-        step: usize,
+        /// Stride, not 0; backwards if it is negative.
+        step: i64,
     },
     /// One element, the axis removed; negative counts from the end.
     At(i64),
 }
 
 impl Index {
-    /// The same range with another stride.
+    /// The same range with another stride. A negative one begins at the last element of the range and goes backwards, as in
+    /// ndarray: the bounds say which elements are meant, the step in which order. NumPy's `x[::-2]` is
+    /// `Index::from(..).step(-2)`, and its `x[8:1:-3]`, whose bounds are in the order of the step, is
+    /// `Index::from(2..9).step(-3)`.
     ///
     /// # Example
     /// ```
@@ -268,9 +285,10 @@ impl Index {
     /// let g = Graph::new();
     /// let x = g.input("x", (10,));
     /// assert_eq!(x.slice(Index::from(1..).step(2)).shape().to_string(), "[5]");
+    /// assert_eq!(x.slice(Index::from(..).step(-3)).shape().to_string(), "[4]"); // elements 9, 6, 3, 0
     /// ```
     #[must_use]
-    pub fn step(self, step: usize) -> Index {
+    pub fn step(self, step: i64) -> Index {
         match self {
             Index::Range { start, stop, .. } => Index::Range { start, stop, step },
             Index::At(position) => Index::At(position),
@@ -369,16 +387,17 @@ indices_from_tuple!(A, B, C, D);
 impl<'g> Expr<'g> {
     /// Part of the array, as NumPy's basic indexing: ranges keep their axis, numbers remove it, negative ones count from
     /// the end, axes not mentioned are taken whole. Unlike NumPy, a bound outside the axis is a mistake. NumPy's `1:-1` is
-    /// [`range(1, -1)`](range): Rust's lints take `1..-1` for an empty range.
+    /// [`range(1, -1)`](range): Rust's lints take `1..-1` for an empty range. Its `::-2` is [`Index::step`].
     ///
     /// # Example
     /// ```
-    /// # use pullback::{Graph, range};
+    /// # use pullback::{Graph, Index, range};
     /// let g = Graph::new();
     /// let x = g.input("x", ("batch", 5, 8));
     /// assert_eq!(x.slice((.., range(1, -1))).shape().to_string(), "[batch, 3, 8]");
     /// assert_eq!(x.slice((.., -1, ..4)).shape().to_string(), "[batch, 4]");
     /// assert_eq!(x.slice(1..).shape().to_string(), "[batch - 1, 5, 8]");
+    /// assert_eq!(x.slice((.., Index::from(..).step(-2))).shape().to_string(), "[batch, 3, 8]");
     /// ```
     #[track_caller]
     pub fn slice(self, indices: impl IntoIndices) -> Expr<'g> {
@@ -392,30 +411,67 @@ impl<'g> Expr<'g> {
             return self.graph().report(Mistake::Rank { expected, found: shape }, &[self]);
         }
         match resolve(&indices, &shape) {
-            Ok((slice, removed)) => {
-                let part = self.graph().apply(slice, &[self]);
-                if part.is_poisoned() { part } else { part.reshape(part.shape().without(&removed)) }
+            Ok(meant) => {
+                let part = meant.backwards_of(self.graph().apply(meant.slice.clone(), &[self]));
+                if part.is_poisoned() { part } else { part.reshape(part.shape().without(&meant.removed)) }
             }
             Err(mistake) => self.graph().report(mistake, &[self]),
         }
     }
 }
 
-/// The slice meant and the axes that it then removes.
-fn resolve(indices: &[Index], shape: &Shape) -> Result<(Slice, Axes), Mistake> {
-    let mut slice = Slice {
-        start: dims(&vec![0; shape.rank()]),
-        stop: shape.iter().cloned().collect(),
-        step: Axes::from_elem(1, shape.rank()),
-    };
-    let mut removed = Axes::new();
+/// What indices mean for an array, in the order in which it is done.
+struct Selection {
+    /// Ranges whose step is negative are taken whole here.
+    slice: Slice,
+    /// Axes of a negative step, ascending.
+    reversed: Axes,
+    /// How far apart elements are along these axes once they are reversed.
+    step: Axes,
+    /// Axes of a position, ascending.
+    removed: Axes,
+}
+
+impl Selection {
+    /// The slice with its axes of negative steps reversed and strided.
+    fn backwards_of<'g>(&self, part: Expr<'g>) -> Expr<'g> {
+        if part.is_poisoned() || self.reversed.is_empty() {
+            return part;
+        }
+        let (g, shape) = (part.graph(), part.shape());
+        let reversed = g.apply(Reverse { axes: self.reversed.clone() }, &[part]);
+        if self.step.iter().all(|step| *step == 1) {
+            return reversed;
+        }
+        let mut strided = Slice::whole(&shape);
+        for (axis, step) in self.reversed.iter().zip(&self.step) {
+            strided.step[*axis] = *step;
+        }
+        g.apply(strided, &[reversed])
+    }
+}
+
+/// What is meant of an array of this shape.
+fn resolve(indices: &[Index], shape: &Shape) -> Result<Selection, Mistake> {
+    let mut meant =
+        Selection { slice: Slice::whole(shape), reversed: Axes::new(), step: Axes::new(), removed: Axes::new() };
     for (axis, index) in indices.iter().enumerate() {
         let from_end = |bound: i64| if bound < 0 { shape[axis].clone() + bound } else { Dim::from(bound) };
         match *index {
+            Index::Range { step: 0, .. } => {
+                let (what, expected) = ("the step of a slice", "not 0");
+                return Err(Mistake::OutOfRange { what, expected, found: "0".to_string() });
+            }
             Index::Range { start, stop, step } => {
-                slice.start[axis] = from_end(start);
-                slice.stop[axis] = stop.map_or(shape[axis].clone(), from_end);
-                slice.step[axis] = step;
+                meant.slice.start[axis] = from_end(start);
+                meant.slice.stop[axis] = stop.map_or(shape[axis].clone(), from_end);
+                let distance = usize::try_from(step.unsigned_abs()).unwrap_or(usize::MAX);
+                if step < 0 {
+                    meant.reversed.push(axis);
+                    meant.step.push(distance);
+                } else {
+                    meant.slice.step[axis] = distance;
+                }
             }
             Index::At(position) => {
                 if let Some(size) = shape[axis].as_number() {
@@ -426,11 +482,11 @@ fn resolve(indices: &[Index], shape: &Shape) -> Result<(Slice, Axes), Mistake> {
                         size: Dim::from(size),
                     })?;
                 }
-                slice.start[axis] = from_end(position);
-                slice.stop[axis] = from_end(position) + 1;
-                removed.push(axis);
+                meant.slice.start[axis] = from_end(position);
+                meant.slice.stop[axis] = from_end(position) + 1;
+                meant.removed.push(axis);
             }
         }
     }
-    Ok((slice, removed))
+    Ok(meant)
 }

@@ -209,6 +209,7 @@ impl<'g> Expr<'g> {
     /// let scores = g.input("scores", ("batch", "time", "time"));
     /// assert_eq!(scores.lower_triangle().shape(), scores.shape());
     /// ```
+    #[doc(alias = "tril")]
     #[track_caller]
     pub fn lower_triangle(self) -> Expr<'g> {
         let _frame = self.enter("lower_triangle");
@@ -227,6 +228,7 @@ impl<'g> Expr<'g> {
     /// let a = g.input("a", (3, 4));
     /// assert_eq!(a.upper_triangle().shape(), a.shape());
     /// ```
+    #[doc(alias = "triu")]
     #[track_caller]
     pub fn upper_triangle(self) -> Expr<'g> {
         let _frame = self.enter("upper_triangle");

@@ -145,7 +145,7 @@ fn a_chain_of_a_hundred_thousand_nodes() {
     let x = g.input_of::<f64>("x", ());
     let mut y = x;
     for _ in 0..100_000 {
-        y = y + 1e-6;
+        y += 1e-6;
     }
     let gradient = g.gradient(y * y, x);
     let found = evaluate(gradient, &[("x", arr0(1.0).into())]).scalar::<f64>().expect("a scalar");

@@ -116,6 +116,125 @@ const MISTAKES: &[(&str, Build)] = &[
     ("pooling", |g| {
         g.input("image", ("batch", 1, 8, 8)).max_pool(Pool::size(2).padding(2));
     }),
+    ("einsum of ellipses", |g| {
+        g.einsum("...i,...i->...", &[g.input("x", (4, 3, 2)), g.input("y", (5, 3, 2))]);
+    }),
+    ("einsum without the ellipsis in its result", |g| {
+        g.einsum("...i->i", &[matrix(g, "x")]);
+    }),
+    ("einsum with an ellipsis twice", |g| {
+        g.einsum("...i...->i", &[matrix(g, "x")]);
+    }),
+    ("step of 0", |g| {
+        g.input("x", (4,)).slice(Index::from(..).step(0));
+    }),
+    ("negative step over a symbol", |g| {
+        matrix(g, "x").slice(Index::from(..).step(-2));
+    }),
+    ("negative step out of range", |g| {
+        g.input("x", (4,)).slice(Index::from(2..6).step(-1));
+    }),
+    ("stack", |g| {
+        matrix(g, "x").stack([matrix(g, "y"), g.input("z", ("batch", 1))], 0);
+    }),
+    ("axis of a stack", |g| {
+        matrix(g, "x").stack([matrix(g, "y")], 3);
+    }),
+    ("equal parts", |g| {
+        g.input("x", ("batch", 10)).split(3, 1);
+    }),
+    ("equal parts of a symbol", |g| {
+        matrix(g, "x").split(2, 0);
+    }),
+    ("no parts", |g| {
+        matrix(g, "x").split(0, 1);
+    }),
+    ("sizes of parts", |g| {
+        g.input("x", ("batch", 10)).split([4, 3], 1);
+    }),
+    ("negative size of a part", |g| {
+        g.input("x", ("batch", 10)).split([-1, 11], 1);
+    }),
+    ("tile by a negative number", |g| {
+        matrix(g, "x").tile((1, -2));
+    }),
+    ("negative padding", |g| {
+        matrix(g, "x").pad([(0, 0), (-1, 1)], 0.0);
+    }),
+    ("padding of other axes", |g| {
+        g.input("x", (2, 3, 4)).pad([(0, 0), (1, 1)], 0.0);
+    }),
+    ("array around an array", |g| {
+        matrix(g, "x").pad([(1, 1)], g.input("value", (3,)));
+    }),
+    ("value of another dtype around an array", |g| {
+        matrix(g, "x").pad([(1, 1)], g.input_of::<f64>("value", ()));
+    }),
+    ("value that the dtype lacks around an array", |g| {
+        g.input_of::<i64>("count", (3,)).pad([(1, 1)], 0.5);
+    }),
+    ("too much padding", |g| {
+        g.input("x", (3,)).pad([(1i64 << 46, 1i64 << 46)], 1.0);
+    }),
+    ("diag of a scalar", |g| {
+        g.input("x", ()).diag();
+    }),
+    ("diagonal of no square", |g| {
+        g.input("x", (3, 4)).diagonal();
+    }),
+    ("trace of truth values", |g| {
+        g.eye(3, DType::Bool).trace();
+    }),
+    ("negative eye", |g| {
+        g.eye(-3, DType::F32);
+    }),
+    ("too large an eye", |g| {
+        g.eye(1i64 << 40, DType::F32);
+    }),
+    ("full of a negative size", |g| {
+        g.full(1.0, (2, -3));
+    }),
+    ("full like, of another dtype", |g| {
+        matrix(g, "x").full_like(g.input_of::<f64>("value", ()));
+    }),
+    ("constant of another dtype", |g| {
+        g.constant_of(DType::I64, [1.0, 2.5]);
+    }),
+    ("large constant of another dtype", |g| {
+        g.constant_of(DType::F32, [1.0, 1e40]);
+    }),
+    ("indices that do not broadcast", |g| {
+        g.input("x", (3, 4)).gather_nd([g.input_of::<i64>("i", (2,)), g.input_of::<i64>("j", (3,))]);
+    }),
+    ("more indices than axes", |g| {
+        let i = g.input_of::<i64>("i", ());
+        g.input("x", (3, 4)).gather_nd([i, i, i]);
+    }),
+    ("no index", |g| {
+        g.input("x", (3, 4)).gather_nd([]);
+    }),
+    ("index of a float", |g| {
+        g.input("x", (3, 4)).gather_nd([g.input("i", ())]);
+    }),
+    ("logaddexp of integers", |g| {
+        g.input_of::<i64>("x", ()).logaddexp(1);
+    }),
+    ("logaddexp of two dtypes", |g| {
+        matrix(g, "x").logaddexp(g.input_of::<f64>("y", ("batch", 3)));
+    }),
+    ("logaddexp of two shapes", |g| {
+        matrix(g, "x").logaddexp(g.input("y", (4,)));
+    }),
+    ("assignment", |g| {
+        let mut x = matrix(g, "x");
+        x += g.input("y", (4,));
+    }),
+    ("sum of terms", |g| {
+        [matrix(g, "x"), g.input("y", (4,))].into_iter().sum::<Option<Expr<'_>>>();
+    }),
+    ("broadcast of both to too large a shape", |g| {
+        let _ = g.input("x", (1i64 << 30, 1)) + g.input("y", (1i64 << 30,));
+    }),
     ("condition", |g| {
         matrix(g, "x").select(1.0, matrix(g, "y"));
     }),
@@ -166,7 +285,7 @@ const MISTAKES: &[(&str, Build)] = &[
         g.input("x", (1 << 30, 1 << 30));
     }),
     ("too large a number", |g| {
-        g.input("x", (5,)).slice(Index::from(..).step(usize::MAX));
+        g.input("x", (5,)).slice(Index::from(..).step(i64::MAX));
     }),
     ("channels last", |g| {
         g.input("image", ("batch", 28, 28, 3)).convolve(g.input("kernel", (16, 3, 5, 5)), Convolve::valid());
@@ -327,6 +446,18 @@ fn one_mistake_used_by_ten_operations_gives_one_report() {
         linear(wrong, "layer", 3),
         x.greater(0.0).select(wrong, x),
         g.einsum("ab,bc->ac", &[wrong, x]),
+        wrong.stack([x], 9),
+        wrong.split(0, 9)[0],
+        wrong.tile((-1,)),
+        wrong.pad([(-1, 0)], 0.5),
+        wrong.diag(),
+        wrong.diagonal(),
+        wrong.trace(),
+        wrong.full_like(1.0),
+        wrong.logaddexp(0.5),
+        x.gather_nd([wrong]),
+        x.pad([(1, 1)], wrong),
+        [x, wrong, x].into_iter().sum::<Option<Expr<'_>>>().expect("there are terms"),
     ];
     assert!(uses.iter().all(Expr::is_poisoned));
     assert_eq!(g.check().expect_err("one mistake").0.len(), 1);

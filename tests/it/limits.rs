@@ -196,8 +196,13 @@ pub(crate) type Build = for<'g> fn(Expr<'g>, usize) -> Expr<'g>;
 
 /// Every function of the builder that takes a `usize`, or something made of one; x has shape `[1, 2, 5]`.
 pub(crate) const OF_COUNTS: &[(&str, Build)] = &[
-    ("step of a slice", |x, n| x.slice((.., .., Index::from(..).step(n)))),
-    ("step of a part", |x, n| x.slice((.., .., Index::from(1..4).step(n)))),
+    ("equal parts", |x, n| x.split(n, -1).pop().expect("a part or what stands for it")),
+    ("sizes of parts", |x, n| x.split([n, 2], 2).remove(0)),
+    ("tile", |x, n| x.tile((n, 1, 2))),
+    ("pad", |x, n| x.pad([(0, 0), (1, n), (n, 0)], 0.0)),
+    ("pad by another value", |x, n| x.pad([(0, 0), (1, n), (n, 0)], 1.0)),
+    ("eye", |x, n| x.sum_over(0).t().dot(x.graph().eye(n, DType::F64))),
+    ("full", |x, n| x * x.graph().full(0.5, (n, 1))),
     ("top_k", |x, n| x.top_k(n, -1).0),
     ("positions of top_k", |x, n| x.top_k(n, -1).1),
     ("flatten_from", |x, n| x.flatten_from(n)),
@@ -255,6 +260,15 @@ pub(crate) type BuildAt = for<'g> fn(Expr<'g>, i64) -> Expr<'g>;
 /// Every function of the builder that takes an `i64`.
 pub(crate) const OF_POSITIONS: &[(&str, BuildAt)] = &[
     ("position", |x, n| x.slice((0, .., n))),
+    ("step of a slice", |x, n| x.slice((.., .., Index::from(..).step(n)))),
+    ("step of a part", |x, n| x.slice((.., .., Index::from(1..4).step(n)))),
+    ("steps along two axes", |x, n| x.slice((.., Index::from(..).step(-1), Index::from(1..).step(n)))),
+    ("stack", |x, n| x.stack([x * x], n)),
+    ("axis of split", |x, n| x.split(2, n).remove(1)),
+    ("positions along two axes", |x, n| {
+        let index = x.graph().constant([0, n]);
+        x.gather_nd([x.graph().constant(0i64), index])
+    }),
     ("range from", |x, n| x.slice((.., .., n..))),
     ("range to", |x, n| x.slice((.., .., ..n))),
     ("range", |x, n| x.slice((.., .., range(1, n)))),
@@ -345,7 +359,6 @@ fn large_numbers_are_not_taken_for_small_ones() {
     };
     for n in [usize::MAX, usize::MAX - 1, 1 << 63, (1 << 63) - 1, (1 << 46) + 1] {
         let too_large = |what| Some(Mistake::NumberTooLarge { what, found: n.to_string(), most: 1 << 46 });
-        assert_eq!(mistake(|x, n| x.slice((.., .., Index::from(..).step(n))), n), too_large("step"));
         assert_eq!(mistake(|x, n| x.convolve(kernel(x), Convolve::valid().stride(n)), n), too_large("stride"));
         let dilated = mistake(|x, n| x.convolve(kernel(x), Convolve::valid().dilation(n)), n);
         assert_eq!(dilated, too_large("kernel_dilation"));
@@ -354,11 +367,20 @@ fn large_numbers_are_not_taken_for_small_ones() {
         let short = mistake(|x, n| x.top_k(n, -1).0, n).expect("5 elements are too few");
         assert!(matches!(short, Mistake::SliceOutOfRange { axis: 2, .. }), "{short}");
     }
+    for n in [i64::MAX, i64::MIN, (1 << 46) + 1, -(1 << 46) - 1] {
+        let g = Graph::new();
+        g.input_of::<f64>("x", (1, 2, 5)).slice((.., .., Index::from(..).step(n)));
+        let found = n.unsigned_abs().to_string();
+        let too_large = Mistake::NumberTooLarge { what: "step", found, most: 1 << 46 };
+        assert_eq!(g.check().expect_err("too large").0[0].mistake, too_large);
+    }
     for n in [1 << 31, 1 << 32, 1 << 40] {
         let pooled = mistake(|x, n| x.max_pool(Pool::size(n).same()), n).expect("nearly all is padding");
         assert!(matches!(pooled, Mistake::MostlyZeros { .. }), "{pooled}");
-        // One element, the first, by whatever step.
-        assert!(has_a_result("step", |x| x.slice((.., .., Index::from(..).step(n)))));
+        // One element, the first or the last, by whatever step.
+        for step in [n as i64, -(n as i64)] {
+            assert!(has_a_result("step", |x| x.slice((.., .., Index::from(..).step(step)))));
+        }
     }
 }
 

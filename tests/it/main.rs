@@ -9,6 +9,7 @@ fn after_place(text: &str) -> &str {
 
 mod accumulation;
 mod allocation;
+mod arrange;
 mod autodiff;
 mod budget;
 mod checked;

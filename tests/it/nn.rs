@@ -20,6 +20,7 @@ const SMOOTH: &[(&str, Composite)] = &[
     ("softmax over the first axis", |x| x.softmax(0)),
     ("log_softmax", |x| x.log_softmax(-1)),
     ("logsumexp", |x| x.logsumexp([0, 1])),
+    ("logaddexp", |x| x.logaddexp(x.sin())),
     ("log_sigmoid", |x| x.log_sigmoid()),
     ("gelu", |x| x.gelu()),
     ("gelu_tanh", |x| x.gelu_tanh()),

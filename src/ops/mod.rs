@@ -35,6 +35,7 @@ mod sample;
 mod select;
 mod slice;
 mod spatial;
+pub(crate) mod special;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]

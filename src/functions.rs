@@ -372,8 +372,8 @@ macro_rules! elementwise_functions {
                     samples: [-2.0..2.0, -1.7..2.2],
                     kinks: [[], []],
                 }
-                /// a / b, floats only.
-                Div = "div", operator(a: Real, b) -> y {
+                /// a / b; of `i64` without the fraction, with −1 for a division by 0.
+                Div = "div", operator(a: Number, b) -> y {
                     value: a.div(b),
                     partials: [Factor(1.0 / b), Factor(-y / b)],
                     commutes: false,

@@ -219,6 +219,127 @@ macro_rules! elementwise_functions {
                     samples: -0.4..0.4,
                     kinks: [0.0, -0.0, 0.5],
                 }
+                /// Tangent of x in radians, elementwise; derivative 1 + tan²x.
+                Tan = "tan", tan(x: Real) -> y {
+                    value: T::call(special::Tan, [x]),
+                    partial: Factor(1.0 + y * y),
+                    cost: 30,
+                    error: 2.0,
+                    samples: -1.2..1.2,
+                }
+                /// Arcsine in radians, in [−π/2, π/2], elementwise; NaN outside of [−1, 1]; derivative 1/√(1 − x²).
+                Asin = "asin", asin(x: Real) -> y {
+                    value: T::call(special::Asin, [x]),
+                    partial: Factor((1.0 - x * x).rsqrt()),
+                    cost: 30,
+                    error: 2.0,
+                    samples: -0.8..0.8,
+                }
+                /// Arccosine in radians, in [0, π], elementwise; NaN outside of [−1, 1]; derivative −1/√(1 − x²).
+                Acos = "acos", acos(x: Real) -> y {
+                    value: T::call(special::Acos, [x]),
+                    partial: Factor(-(1.0 - x * x).rsqrt()),
+                    cost: 30,
+                    error: 2.0,
+                    samples: -0.8..0.8,
+                }
+                /// Arctangent in radians, in [−π/2, π/2], elementwise; derivative 1/(1 + x²), without a square that overflows.
+                Atan = "atan", atan(x: Real) -> y {
+                    value: x.atan2(T::ONE),
+                    partial: Factor(slope_of_angle(0, x, 1.0.into_expr(x))),
+                    cost: 30,
+                    error: 2.0,
+                    samples: -2.0..2.0,
+                }
+                /// Hyperbolic sine, elementwise.
+                Sinh = "sinh", sinh(x: Real) -> y {
+                    value: T::call(special::Sinh, [x]),
+                    partial: Factor(x.cosh()),
+                    cost: 30,
+                    error: 2.0,
+                    samples: -2.0..2.0,
+                }
+                /// Hyperbolic cosine, elementwise.
+                Cosh = "cosh", cosh(x: Real) -> y {
+                    value: T::call(special::Cosh, [x]),
+                    partial: Factor(x.sinh()),
+                    cost: 30,
+                    error: 2.0,
+                    samples: -2.0..2.0,
+                }
+                /// Inverse hyperbolic sine, elementwise; derivative 1/√(1 + x²), without a square that overflows.
+                Asinh = "asinh", asinh(x: Real) -> y {
+                    value: T::call(special::Asinh, [x]),
+                    partial: Factor(1.0 / x.hypot(1.0)),
+                    cost: 30,
+                    error: 2.0,
+                    samples: -2.0..2.0,
+                }
+                /// Inverse hyperbolic cosine, elementwise; NaN below 1; derivative 1/√(x² − 1), infinite at 1.
+                Acosh = "acosh", acosh(x: Real) -> y {
+                    value: T::call(special::Acosh, [x]),
+                    partial: Factor(1.0 / ((x - 1.0).sqrt() * (x + 1.0).sqrt())),
+                    cost: 30,
+                    error: 2.0,
+                    samples: 1.3..3.0,
+                }
+                /// Inverse hyperbolic tangent, elementwise: ±∞ at ±1, NaN beyond; derivative 1/(1 − x²).
+                Atanh = "atanh", atanh(x: Real) -> y {
+                    value: T::call(special::Atanh, [x]),
+                    partial: Factor(1.0 / (1.0 - x * x)),
+                    cost: 30,
+                    error: 2.0,
+                    samples: -0.7..0.7,
+                }
+                /// Logarithm to the base 2, elementwise, exact at powers of two: −∞ at 0, NaN below.
+                Log2 = "log2", log2(x: Real) -> y {
+                    value: T::call(special::Log2, [x]),
+                    partial: Factor(LOG2_E / x),
+                    cost: 30,
+                    error: 1.0,
+                    samples: 0.3..3.0,
+                }
+                /// 2ˣ, elementwise, exact at integers; derivative ln 2·2ˣ.
+                Exp2 = "exp2", exp2(x: Real) -> y {
+                    value: T::call(special::Exp2, [x]),
+                    partial: Factor(LN_2 * y),
+                    cost: 30,
+                    error: 1.0,
+                    samples: -2.0..2.0,
+                }
+                /// Logarithm to the base 10, elementwise: −∞ at 0, NaN below.
+                Log10 = "log10", log10(x: Real) -> y {
+                    value: T::call(special::Log10, [x]),
+                    partial: Factor(LOG10_E / x),
+                    cost: 30,
+                    error: 1.0,
+                    samples: 0.3..3.0,
+                }
+                /// Cube root, elementwise, of negative numbers too; derivative 1/(3·y²), infinite at 0.
+                Cbrt = "cbrt", cbrt(x: Real) -> y {
+                    value: T::call(special::Cbrt, [x]),
+                    partial: Factor(1.0 / (3.0 * y * y)),
+                    cost: 30,
+                    error: 1.0,
+                    samples: 0.3..3.0,
+                }
+                /// The number whose error function is x, elementwise: ±∞ at ±1, NaN beyond.
+                ErfInv = "erf_inv", erf_inv(x: Real) -> y {
+                    value: T::call(special::ErfInv, [x]),
+                    partial: Factor((y * y).exp() / FRAC_2_SQRT_PI),
+                    cost: 30,
+                    error: 2.0,
+                    samples: -0.8..0.8,
+                }
+                /// Logarithm of the magnitude of the gamma function, ln|Γ(x)|, elementwise: ∞ at 0 and the negative integers; derivative
+                /// the digamma function, [`Expr::polygamma`](crate::Expr::polygamma) of order 0.
+                LogGamma = "lgamma", lgamma(x: Real) -> y {
+                    value: T::call(special::LogGamma, [x]),
+                    partial: Factor(x.polygamma(0.0)),
+                    cost: 30,
+                    error: 2.0,
+                    samples: 0.4..4.0,
+                }
             }
             binary {
                 /// a + b.
@@ -251,8 +372,8 @@ macro_rules! elementwise_functions {
                     samples: [-2.0..2.0, -1.7..2.2],
                     kinks: [[], []],
                 }
-                /// a / b, floats only.
-                Div = "div", operator(a: Real, b) -> y {
+                /// a / b; of `i64` without the fraction, with −1 for a division by 0.
+                Div = "div", operator(a: Number, b) -> y {
                     value: a.div(b),
                     partials: [Factor(1.0 / b), Factor(-y / b)],
                     commutes: false,
@@ -313,6 +434,40 @@ macro_rules! elementwise_functions {
                     cost: 30,
                     error: 2.0,
                     samples: [-2.0..2.0, -1.7..2.2],
+                    kinks: [[], []],
+                }
+                /// √(a² + b²), elementwise, without squares that over- or underflow. At (0, 0), where it has no derivative, both
+                /// slopes are 0.
+                Hypot = "hypot", hypot(a: Real, b) -> y {
+                    value: T::call(special::Hypot, [a, b]),
+                    partials: [Factor(slope_of_hypot(0, a, b)), Factor(slope_of_hypot(1, a, b))],
+                    commutes: true,
+                    cost: 30,
+                    error: 1.0,
+                    samples: [0.3..2.0, -1.7..2.2],
+                    kinks: [[0.0, -0.0, 2.0, 0.0], [0.0, 0.0, 2.0, 1.5]],
+                }
+                /// a − n·b with n = a/b without its fraction: the remainder, with the sign of a. Of `i64` by 0 it is a.
+                Rem = "rem", operator(a: Number, b) -> y {
+                    value: a.remainder(b),
+                    partials: [One, Factor(-((a - y) / b).round())],
+                    commutes: false,
+                    cost: 10,
+                    error: 0.0,
+                    samples: [1.2..1.7, 0.9..1.1],
+                    kinks: [[0.0, -0.0, -2.0, 3.0], [1.0, 1.0, 2.0, -1.5]],
+                }
+                /// The derivative of order n of the digamma function at x, elementwise, for n the integer part of `other` in
+                /// 0, …, 170 and NaN for others: the digamma function for n = 0, the trigamma function for n = 1. The derivative
+                /// by x is that of order n + 1; n steps, so that the derivative by it is 0. At the poles 0, −1, −2, … it is ∞
+                /// for odd n, and NaN for even n but for ∓∞ at ±0.
+                Polygamma = "polygamma", polygamma(a: Real, b) -> y {
+                    value: T::call(special::Polygamma, [a, b]),
+                    partials: [Factor(a.polygamma(b + 1.0)), Zero],
+                    commutes: false,
+                    cost: 200,
+                    error: 2.0,
+                    samples: [0.4..4.0, 1.1..1.9],
                     kinks: [[], []],
                 }
             }

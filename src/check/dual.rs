@@ -10,7 +10,7 @@
 
 use std::cmp::Ordering;
 
-use crate::ops::{Number, Real, own_total};
+use crate::ops::{Number, Real, own_total, special::Special};
 
 /// value + tangent·ε with ε² = 0.
 #[derive(Debug, Clone, Copy, Default)]
@@ -76,6 +76,10 @@ impl<T: Real> Number for Dual<T> {
         let tangent = self.tangent.mul(other.value).add(self.value.mul(other.tangent));
         Dual { value: self.value.mul(other.value), tangent }
     }
+    fn div(self, other: Self) -> Self {
+        let value = self.value.div(other.value);
+        Dual { value, tangent: self.tangent.sub(value.mul(other.tangent)).div(other.value) }
+    }
     fn neg(self) -> Self {
         Dual { value: self.value.neg(), tangent: self.tangent.neg() }
     }
@@ -91,13 +95,14 @@ impl<T: Real> Number for Dual<T> {
     fn minimum(self, other: Self) -> Self {
         if self.is_nan() || self < other { self } else { other }
     }
+    fn remainder(self, other: Self) -> Self {
+        let value = self.value.remainder(other.value);
+        let quotient = self.value.sub(value).div(other.value).round();
+        Dual { value, tangent: self.tangent.sub(quotient.mul(other.tangent)) }
+    }
 }
 
 impl<T: Real> Real for Dual<T> {
-    fn div(self, other: Self) -> Self {
-        let value = self.value.div(other.value);
-        Dual { value, tangent: self.tangent.sub(value.mul(other.tangent)).div(other.value) }
-    }
     fn is_finite(self) -> bool {
         self.value.is_finite()
     }
@@ -176,5 +181,12 @@ impl<T: Real> Real for Dual<T> {
         let square = self.value.mul(self.value).add(other.value.mul(other.value));
         let turn = other.value.mul(self.tangent).sub(self.value.mul(other.tangent));
         Dual { value: self.value.atan2(other.value), tangent: turn.div(square) }
+    }
+    fn call<const N: usize>(function: impl Special<N>, operands: [Self; N]) -> Self {
+        let at = operands.map(|operand| operand.value);
+        let value = T::call(function, at);
+        let slopes = function.slopes(at, value);
+        let tangents = slopes.iter().zip(operands).map(|(slope, operand)| slope.mul(operand.tangent));
+        Dual { value, tangent: tangents.fold(T::ZERO, T::add) }
     }
 }

@@ -8,10 +8,11 @@ use super::{
     real::{Number, Real},
     rule::{
         Application, Evaluation, Fault, Linearization,
-        Partial::{self, Contest, Factor, MinusOne, One},
+        Partial::{self, Contest, Factor, MinusOne, One, Zero},
         Partials, Rule, Traits, expect_number, expect_operands, same_type,
     },
     sample::{Sample, listed, reals},
+    special,
 };
 use crate::{
     functions::{elementwise_functions, if_for_integers},
@@ -88,7 +89,7 @@ macro_rules! binary_rules {
     ) => {
         /// The functions as types, for code that is compiled for each of them.
         pub(crate) mod binary_functions {
-            use super::{BinaryFunction, BinaryNumberFunction, Number, Real, if_for_integers};
+            use super::{BinaryFunction, BinaryNumberFunction, Number, Real, if_for_integers, special};
 
             $(
                 pub(crate) struct $function;
@@ -115,7 +116,7 @@ macro_rules! binary_rules {
 
         impl Binary {
             /// Whether it is defined on `i64` too.
-            fn is_for_integers(self) -> bool {
+            pub(crate) fn is_for_integers(self) -> bool {
                 match self {
                     $(Binary::$function => if_for_integers!($numbers, { true } else { false }),)*
                 }
@@ -215,14 +216,39 @@ fn one_power_less<'g>(a: Expr<'g>, b: Expr<'g>, y: Expr<'g>) -> Expr<'g> {
 /// the greater, they are 1/g or r/g over 1 + r². Both are 0 at (0, 0), where the angle has no slope.
 ///
 /// After Smith, *Algorithm 116: Complex division*, Comm. ACM 5, 1962.
-fn slope_of_angle<'g>(operand: usize, a: Expr<'g>, b: Expr<'g>) -> Expr<'g> {
-    let is_steep = a.abs().greater(b.abs());
-    let (greater, lesser) = (is_steep.select(a, b), is_steep.select(b, a));
-    let is_nowhere = greater.equal(0.0).and(lesser.equal(0.0));
-    let greater = is_nowhere.select(1.0, greater);
-    let ratio = lesser / greater;
+pub(super) fn slope_of_angle<'g>(operand: usize, a: Expr<'g>, b: Expr<'g>) -> Expr<'g> {
+    let Ordered { is_steep, is_nowhere, greater, ratio } = Ordered::new(a, b);
     let numerator = if operand == 0 { is_steep.select(ratio, 1.0) } else { -is_steep.select(1.0, ratio) };
     is_nowhere.select(0.0, numerator / greater / (1.0 + ratio * ratio))
+}
+
+/// a/√(a² + b²) by a, b/√(a² + b²) by b, in the same way: the sign of g, or r times it, over √(1 + r²).
+fn slope_of_hypot<'g>(operand: usize, a: Expr<'g>, b: Expr<'g>) -> Expr<'g> {
+    let Ordered { is_steep, is_nowhere, greater, ratio } = Ordered::new(a, b);
+    let numerator = if operand == 0 { is_steep.select(1.0, ratio) } else { is_steep.select(ratio, 1.0) };
+    is_nowhere.select(0.0, numerator * greater.sign() / (1.0 + ratio * ratio).sqrt())
+}
+
+/// Two numbers by their magnitude.
+struct Ordered<'g> {
+    /// Whether the first is the greater.
+    is_steep: Expr<'g>,
+    /// Whether both are 0.
+    is_nowhere: Expr<'g>,
+    /// The greater, 1 where both are 0.
+    greater: Expr<'g>,
+    /// The lesser over the greater.
+    ratio: Expr<'g>,
+}
+
+impl<'g> Ordered<'g> {
+    fn new(a: Expr<'g>, b: Expr<'g>) -> Ordered<'g> {
+        let is_steep = a.abs().greater(b.abs());
+        let (greater, lesser) = (is_steep.select(a, b), is_steep.select(b, a));
+        let is_nowhere = greater.equal(0.0).and(lesser.equal(0.0));
+        let greater = is_nowhere.select(1.0, greater);
+        Ordered { is_steep, is_nowhere, greater, ratio: lesser / greater }
+    }
 }
 
 impl<'g> Expr<'g> {
@@ -267,6 +293,7 @@ operator!(Add, add);
 operator!(Sub, sub);
 operator!(Mul, mul);
 operator!(Div, div);
+operator!(Rem, rem);
 
 impl<'g> std::ops::Neg for Expr<'g> {
     type Output = Expr<'g>;

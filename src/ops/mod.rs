@@ -39,6 +39,7 @@ mod sample;
 mod select;
 mod slice;
 mod spatial;
+pub(crate) mod special;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]

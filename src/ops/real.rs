@@ -8,6 +8,8 @@ use std::{
 
 use ndarray::{Array2, ArrayView2, Axis};
 
+use super::special::Special;
+
 /// Numbers with arithmetic.
 pub(crate) trait Number: Copy + Default + PartialOrd + fmt::Debug + 'static {
     /// What sums of many are kept in until they are done.
@@ -27,11 +29,15 @@ pub(crate) trait Number: Copy + Default + PartialOrd + fmt::Debug + 'static {
     fn add(self, other: Self) -> Self;
     fn sub(self, other: Self) -> Self;
     fn mul(self, other: Self) -> Self;
+    /// Of integers without the fraction, and −1 by 0.
+    fn div(self, other: Self) -> Self;
     fn neg(self) -> Self;
     fn abs(self) -> Self;
     fn sign(self) -> Self;
     fn maximum(self, other: Self) -> Self;
     fn minimum(self, other: Self) -> Self;
+    /// self − n·other, with n the quotient without its fraction; it has the sign of `self`. Of integers by 0 it is `self`.
+    fn remainder(self, other: Self) -> Self;
 
     /// The sum of all, rounded once.
     fn sum(numbers: impl Iterator<Item = Self>) -> Self {
@@ -162,7 +168,6 @@ own_total!([] i64);
 
 /// Numbers with the functions of analysis.
 pub(crate) trait Real: Number {
-    fn div(self, other: Self) -> Self;
     fn is_finite(self) -> bool;
     fn exp(self) -> Self;
     fn exp_m1(self) -> Self;
@@ -185,6 +190,8 @@ pub(crate) trait Real: Number {
     fn pow(self, exponent: Self) -> Self;
     fn integer_power(self, exponent: i64) -> Self;
     fn atan2(self, other: Self) -> Self;
+    /// A function that is computed in f64.
+    fn call<const N: usize>(function: impl Special<N>, operands: [Self; N]) -> Self;
 }
 
 macro_rules! float {
@@ -228,6 +235,10 @@ macro_rules! float {
                 self * other
             }
             #[inline(always)]
+            fn div(self, other: Self) -> Self {
+                self / other
+            }
+            #[inline(always)]
             fn neg(self) -> Self {
                 -self
             }
@@ -250,15 +261,16 @@ macro_rules! float {
                 let lesser = if self < other { self } else { other };
                 if self.is_nan() { self } else { lesser }
             }
+            #[inline(always)]
+            fn remainder(self, other: Self) -> Self {
+                self % other
+            }
             fn matrix_product(a: ArrayView2<'_, Self>, b: ArrayView2<'_, Self>) -> Array2<Self> {
                 $product(a, b)
             }
         }
 
         impl Real for $float {
-            fn div(self, other: Self) -> Self {
-                self / other
-            }
             fn is_finite(self) -> bool {
                 $float::is_finite(self)
             }
@@ -337,6 +349,9 @@ macro_rules! float {
             }
             fn atan2(self, other: Self) -> Self {
                 $float::atan2(self, other)
+            }
+            fn call<const N: usize>(function: impl Special<N>, operands: [Self; N]) -> Self {
+                function.value(operands.map(f64::from)) as $float
             }
         }
     };
@@ -425,6 +440,10 @@ impl Number for i64 {
         self.wrapping_mul(other)
     }
     #[inline(always)]
+    fn div(self, other: Self) -> Self {
+        if other == 0 { -1 } else { self.wrapping_div(other) }
+    }
+    #[inline(always)]
     fn neg(self) -> Self {
         self.wrapping_neg()
     }
@@ -443,5 +462,9 @@ impl Number for i64 {
     #[inline(always)]
     fn minimum(self, other: Self) -> Self {
         self.min(other)
+    }
+    #[inline(always)]
+    fn remainder(self, other: Self) -> Self {
+        if other == 0 { self } else { self.wrapping_rem(other) }
     }
 }

@@ -1,8 +1,10 @@
 //! Functions of one number, elementwise: what their rows in `functions.rs` say, as a [`Rule`], and the methods of `Expr`.
 
-use std::f64::consts::FRAC_2_SQRT_PI;
+use std::f64::consts::{FRAC_2_SQRT_PI, LN_2, LOG2_E, LOG10_E};
 
 use super::{
+    apply::Operand,
+    binary::slope_of_angle,
     real::{Number, Real},
     rule::{
         Application, Evaluation, Fault, Linearization,
@@ -10,6 +12,7 @@ use super::{
         Partials, Rule, Traits, expect_number, expect_operands,
     },
     sample::{Sample, listed, reals},
+    special,
 };
 use crate::{
     functions::{elementwise_functions, if_for_integers},
@@ -83,7 +86,7 @@ macro_rules! unary_rules {
     ) => {
         /// The functions as types, for code that is compiled for each of them.
         pub(crate) mod unary_functions {
-            use super::{Number, Real, UnaryFunction, UnaryNumberFunction, if_for_integers};
+            use super::{Number, Real, UnaryFunction, UnaryNumberFunction, if_for_integers, special};
 
             $(
                 pub(crate) struct $function;
@@ -110,7 +113,7 @@ macro_rules! unary_rules {
 
         impl Unary {
             /// Whether it is defined on `i64` too.
-            fn is_for_integers(self) -> bool {
+            pub(crate) fn is_for_integers(self) -> bool {
                 match self {
                     $(Unary::$function => if_for_integers!($numbers, { true } else { false }),)*
                 }

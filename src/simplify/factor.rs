@@ -5,13 +5,17 @@
 //! Literals do not move outwards: where c·x·y is finite, x·y may not be.
 
 use super::{guard::is_normal, reduction::is_smaller, reduction::scaled, rewriter::Rewriter, term::Term};
-use crate::graph::{Binary, NodeId, Op, Unary};
+use crate::graph::{Binary, DType, NodeId, Op, Unary};
 
 /// Literals between this and its reciprocal are moved: the largest shift of what overflows and of what is subnormal.
 const LARGEST: f64 = 65536.0;
 
 /// (−x)·y → −(x·y), and so for quotients: no rounding depends on a sign.
 pub(super) fn sign_outwards(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
+    // −MIN is MIN, and the quotient of an integer by 0 is −1 whatever its sign.
+    if term.op == Op::Binary(Binary::Div) && term.ty.dtype == DType::I64 {
+        return None;
+    }
     let is_negated = |side: &usize| {
         let operand = term.operands[*side];
         rewriter.node(operand).op == Op::Unary(Unary::Negate) && rewriter.is_read_once(operand)

@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 
 use super::{rewriter::Rewriter, term::Term};
 use crate::{
-    graph::{NodeId, Op, Select, StopGradient, Type},
+    graph::{Binary, DType, NodeId, Op, Select, StopGradient, Type},
     ops,
 };
 
@@ -92,6 +92,13 @@ fn primitive(name: &str) -> Op {
     }
 }
 
+/// Whether a primitive is what a pattern names. A quotient of integers has lost its fraction: what the table says of quotients is
+/// not true of it.
+fn is_named(name: &Op, op: &Op, ty: &Type) -> bool {
+    let is_integer_quotient = *op == Op::Binary(Binary::Div) && ty.dtype == DType::I64;
+    name == op && !is_integer_quotient
+}
+
 /// What the variables of a pattern are.
 #[derive(Debug)]
 pub(super) struct Match {
@@ -105,8 +112,8 @@ impl Match {
     pub(super) fn find(pattern: &Pattern, term: &Term, rewriter: &Rewriter<'_>) -> Option<Match> {
         let Pattern::Apply(op, operands) = pattern else { return None };
         let mut found = Match { bound: SmallVec::new(), first: *term.operands.first()? };
-        let fits =
-            **op == term.op && operands.iter().zip(&term.operands).all(|(at, id)| found.extend(at, *id, rewriter));
+        let fits = is_named(op, &term.op, &term.ty)
+            && operands.iter().zip(&term.operands).all(|(at, id)| found.extend(at, *id, rewriter));
         fits.then_some(found)
     }
 
@@ -122,7 +129,7 @@ impl Match {
                 }
             },
             Pattern::Apply(op, operands) => {
-                *rewriter.sees(id) == **op
+                is_named(op, &rewriter.sees(id), &rewriter.ty(id))
                     && operands.iter().zip(rewriter.operands(id)).all(|(at, id)| self.extend(at, id, rewriter))
             }
         }

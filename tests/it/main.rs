@@ -19,6 +19,7 @@ mod diagnostics;
 mod epilogue;
 mod files;
 mod gradients;
+mod integers;
 mod landscape;
 mod layers;
 mod lecture;

@@ -1,6 +1,7 @@
 """Records the first and second derivatives of the elementwise functions over the whole range of f32 and f64.
 
     python tests/recorded/slopes.py > tests/recorded/slopes.txt
+    python tests/recorded/slopes.py values > tests/recorded/values.txt
 
 The functions are Taylor series of order 3 in 2600-bit arithmetic (mpmath), written from their definitions. A line
 `: name operand dtype` begins a section: the derivatives of a function by one operand. Each line below it has the bits of the
@@ -10,10 +11,14 @@ truth is above it in units of its last place, and the condition number, the sum 
 Points have a random significand for every exponent near 1 and for every few exponents elsewhere, with both signs, subnormal
 numbers included. Functions of two numbers, and integer powers, are recorded where the operands, the value and what the
 derivative is made of are normal numbers.
+
+A new function is a line of LATER_ONES or LATER_TWOS. It is recorded after those before, whose points stay what they are, and
+its values in f64 too: below `: name`, the bits of the operands, those of the nearest value, and how far the truth is above it.
 """
 
 import random
 import struct
+import sys
 
 from mpmath import mp, mpf
 
@@ -207,6 +212,67 @@ TWOS = {
 }
 
 
+def sinh(x):
+    return (exp(x) - exp(-x)) / 2
+
+
+def cosh(x):
+    return (exp(x) + exp(-x)) / 2
+
+
+def cbrt(x):
+    return -cbrt(-x) if x.c[0] < 0 else exp(log(x) / 3)
+
+
+def erf_inv(x):
+    def of(u):
+        y = mp.erfinv(u)
+        d = mp.sqrt(mp.pi) / 2 * mp.exp(y * y)
+        return y, d, 2 * y * d**2, (2 + 8 * y * y) * d**3
+
+    return x.compose(of)
+
+
+def lgamma(x):
+    return x.compose(lambda u: (mp.re(mp.loggamma(u)), mp.psi(0, u), mp.psi(1, u), mp.psi(2, u)))
+
+
+def polygamma(x, order):
+    n = int(mp.floor(order.c[0]))
+    return x.compose(lambda u: tuple(mp.psi(n + i, u) for i in range(4)))
+
+
+def remainder(a, b):
+    quotient = a.c[0] / b.c[0]
+    return a - b * (mp.floor(quotient) if quotient > 0 else mp.ceil(quotient))
+
+
+# Each with the open interval that it is recorded in.
+LATER_ONES = {
+    "tan": (lambda x: sin(x) / cos(x), -mp.inf, mp.inf),
+    "asin": (lambda x: atan(x / sqrt(1 - x * x)), -1, 1),
+    "acos": (lambda x: mp.pi / 2 - atan(x / sqrt(1 - x * x)), -1, 1),
+    "atan": (atan, -mp.inf, mp.inf),
+    "sinh": (sinh, -mp.inf, mp.inf),
+    "cosh": (cosh, -mp.inf, mp.inf),
+    "asinh": (lambda x: log(x + sqrt(1 + x * x)), -mp.inf, mp.inf),
+    "acosh": (lambda x: log(x + sqrt(x * x - 1)), 1, mp.inf),
+    "atanh": (lambda x: log((1 + x) / (1 - x)) / 2, -1, 1),
+    "log2": (lambda x: log(x) / mp.log(2), 0, mp.inf),
+    "exp2": (lambda x: exp(x * mp.log(2)), -mp.inf, mp.inf),
+    "log10": (lambda x: log(x) / mp.log(10), 0, mp.inf),
+    "cbrt": (cbrt, -mp.inf, mp.inf),
+    "erf_inv": (erf_inv, -1, 1),
+    "lgamma": (lgamma, 0, mp.inf),
+}
+# Each with the interval of the second operand, if it is not to be any number.
+LATER_TWOS = {
+    "hypot": (lambda a, b: sqrt(a * a + b * b), None),
+    "rem": (remainder, None),
+    "polygamma": (polygamma, (0, 12)),
+}
+
+
 def rounded(truth, dtype):
     """The bits of the nearest number, and how many places the truth is above it."""
     _, _, fraction, least, most = FORMATS[dtype]
@@ -264,7 +330,8 @@ def of_one(name, function, is_ordinary=lambda *_: True):
     for dtype in FORMATS:
         lines = []
         for x in numbers(dtype)[:: 7 if name in SIMPLE else 1]:
-            if x <= ABOVE.get(name, -mp.inf):
+            _, low, high = LATER_ONES.get(name, (None, ABOVE.get(name, -mp.inf), mp.inf))
+            if not low < x < high:
                 continue
             series = function(Series([mpf(x), mpf(1)]))
             d1, d2, d3 = series.derivatives()
@@ -276,7 +343,16 @@ def of_one(name, function, is_ordinary=lambda *_: True):
         section(name, 0, dtype, lines)
 
 
+def rounded_to(x, dtype):
+    float_format, *_ = FORMATS[dtype]
+    return struct.unpack(float_format, struct.pack(float_format, x))[0]
+
+
 def pairs(name, dtype):
+    interval = LATER_TWOS.get(name, (None, None))[1]
+    if interval:
+        random_pair = lambda: (random_number(RNG.randint(-8, 8), dtype), rounded_to(RNG.uniform(*interval), dtype))
+        return [random_pair() for _ in range(60)]
     _, _, fraction, least, most = FORMATS[dtype]
     found = []
     for _ in range(130):
@@ -323,6 +399,26 @@ def of_two(name, function):
             section(name, operand, dtype, lines)
 
 
+def values():
+    """Where it is well conditioned, that is for positive numbers and not near the root of the digamma function."""
+    for name, (function, low, high) in LATER_ONES.items():
+        points = numbers("f64") + [RNG.uniform(max(low, -20), min(high, 20)) for _ in range(200)]
+        points += [edge + side * 2 ** RNG.uniform(-40, 0) for edge, side in ((low, 1), (high, -1)) for _ in range(40)]
+        yield name, function, [(x,) for x in points if low < x < high]
+    for name, (function, interval) in LATER_TWOS.items():
+        is_ordinary = lambda a, b: name != "polygamma" or b >= 1 or abs(a - 1.46) > 0.3
+        yield name, function, [pair for _ in range(3) for pair in pairs(name, "f64") if is_ordinary(*pair)]
+
+
+if sys.argv[1:] == ["values"]:
+    for name, function, points in values():
+        print(":", name)
+        for point in points:
+            bits, above = rounded(function(*(Series([mpf(x)]) for x in point)).c[0], "f64")
+            words = [f"{number(x, 'f64'):016x}" for x in point] + [f"{bits:016x}", f"{float(above):.3f}"]
+            print(*words)
+    sys.exit()
+
 for one in ONES:
     of_one(one, ONES[one])
 for power in POWERS:
@@ -337,3 +433,7 @@ for two in TWOS:
 # Last, so that the points of those before stay what they are.
 of_one("normal_cdf", normal_cdf)
 of_one("normal_pdf", lambda x: exp(-x * x / 2) / mp.sqrt(2 * mp.pi))
+for one in LATER_ONES:
+    of_one(one, LATER_ONES[one][0])
+for two in LATER_TWOS:
+    of_two(two, LATER_TWOS[two][0])

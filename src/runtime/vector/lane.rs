@@ -4,7 +4,7 @@
 use std::{cmp::Ordering, fmt, marker::PhantomData};
 
 use super::{arithmetic::Arithmetic, exponential, float::Float, logarithm};
-use crate::ops::{Number, Real, own_total};
+use crate::ops::{Number, Real, own_total, special::Special};
 
 /// A float in a loop that is compiled for the instruction set of `A`.
 #[derive(Clone, Copy, Default)]
@@ -99,6 +99,10 @@ impl<T: Float, A: Arithmetic> Number for Lane<T, A> {
         Lane::new(self.float * other.float)
     }
     #[inline(always)]
+    fn div(self, other: Self) -> Self {
+        Lane::new(self.float / other.float)
+    }
+    #[inline(always)]
     fn neg(self) -> Self {
         Lane::new(-self.float)
     }
@@ -118,13 +122,13 @@ impl<T: Float, A: Arithmetic> Number for Lane<T, A> {
     fn minimum(self, other: Self) -> Self {
         Lane::new(self.float.minimum(other.float))
     }
+    #[inline(always)]
+    fn remainder(self, other: Self) -> Self {
+        Lane::new(self.float.remainder(other.float))
+    }
 }
 
 impl<T: Float, A: Arithmetic> Real for Lane<T, A> {
-    #[inline(always)]
-    fn div(self, other: Self) -> Self {
-        Lane::new(self.float / other.float)
-    }
     #[inline(always)]
     fn is_finite(self) -> bool {
         self.float.abs() < T::INFINITY
@@ -215,6 +219,11 @@ impl<T: Float, A: Arithmetic> Real for Lane<T, A> {
     #[inline(always)]
     fn atan2(self, other: Self) -> Self {
         Lane::new(self.float.atan2::<A>(other.float))
+    }
+    /// One element after the other.
+    #[inline(always)]
+    fn call<const N: usize>(function: impl Special<N>, operands: [Self; N]) -> Self {
+        Lane::from_f64(function.value(operands.map(Lane::to_f64)))
     }
 }
 

@@ -108,7 +108,8 @@ fn plain_binary(function: Binary, a: f64, b: f64) -> Option<f64> {
         Binary::Maximum => b,
         Binary::Minimum if a.is_nan() || a < b => a,
         Binary::Minimum => b,
-        Binary::Pow | Binary::Atan2 => return None,
+        Binary::Rem => a % b,
+        _ => return None,
     })
 }
 
@@ -147,6 +148,8 @@ fn functions_of_integers_wrap() {
         (Binary::Add, i64::wrapping_add as fn(i64, i64) -> i64),
         (Binary::Sub, i64::wrapping_sub),
         (Binary::Mul, i64::wrapping_mul),
+        (Binary::Div, |a, b| if b == 0 { -1 } else { a.wrapping_div(b) }),
+        (Binary::Rem, |a, b| if b == 0 { a } else { a.wrapping_rem(b) }),
         (Binary::Maximum, Ord::max),
         (Binary::Minimum, Ord::min),
     ];

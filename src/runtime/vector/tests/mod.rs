@@ -6,6 +6,7 @@ mod conventions;
 mod double_double;
 mod exactness;
 mod lengths;
+mod recorded;
 mod reductions;
 
 use super::{InstructionSet, Kernel};

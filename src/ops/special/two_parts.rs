@@ -1,0 +1,42 @@
+//! Numbers that are carried as a sum of two f64, of which the second is small. In: f64. Out: what an operation gives, and
+//! what its rounding lost.
+
+/// a + b rounded, and what the rounding lost.
+pub(super) fn two_sum(a: f64, b: f64) -> (f64, f64) {
+    let sum = a + b;
+    let of_b = sum - a;
+    (sum, (a - (sum - of_b)) + (b - of_b))
+}
+
+/// a·b rounded, and what the rounding lost.
+pub(super) fn product(a: f64, b: f64) -> (f64, f64) {
+    let product = a * b;
+    (product, a.mul_add(b, -product))
+}
+
+/// √(x + low) in two parts.
+pub(super) fn root(x: f64, low: f64) -> (f64, f64) {
+    let root = x.sqrt();
+    if root == 0.0 {
+        return (root, 0.0);
+    }
+    (root, ((-root).mul_add(root, x) + low) / (2.0 * root))
+}
+
+/// a/b in two parts, of numbers in two parts.
+pub(super) fn quotient(a: (f64, f64), b: (f64, f64)) -> (f64, f64) {
+    let quotient = a.0 / b.0;
+    (quotient, ((-quotient).mul_add(b.0, a.0) + (a.1 - quotient * b.1)) / b.0)
+}
+
+/// n! in two parts.
+pub(super) fn factorial(n: f64) -> (f64, f64) {
+    let (mut high, mut low) = (1.0, 0.0);
+    let mut factor = 2.0;
+    while factor <= n {
+        let (next, lost) = product(high, factor);
+        (high, low) = two_sum(next, low * factor + lost);
+        factor += 1.0;
+    }
+    (high, low)
+}

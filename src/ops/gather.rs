@@ -246,7 +246,8 @@ impl<'g> Expr<'g> {
     /// let x = g.constant(array![[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]);
     /// let (i, j) = (g.input_of::<i64>("i", ("n",)), g.input_of::<i64>("j", ("n",)));
     /// let mut program = g.compile(x.gather_nd([i, j]))?;
-    /// let fed = [("i", (&array![2i64, 0]).into()), ("j", (&array![0i64, 1]).into())];
+    /// let (rows, columns) = (array![2i64, 0], array![0i64, 1]);
+    /// let fed = [("i", (&rows).into()), ("j", (&columns).into())];
     /// assert_eq!(program.run(&Parameters::default(), fed)?["result"], array![5.0, 2.0].into());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

@@ -177,12 +177,12 @@ impl Graph {
             signature.fed().map(|declaration| Some(graph.named(&declaration.name)?.id())).collect()
         };
         let engine: Box<dyn Engine> = match options.evaluation {
-            Evaluation::Reference => evaluator(self, &leaves(self), &ids),
+            Evaluation::Reference => Box::new(Evaluator::new(self, &leaves(self), &ids)),
             Evaluation::Compiled => {
                 let Simplified { graph, results, .. } = simplify(self, &ids, &options.rewrites);
                 let part = Part { leaves: leaves(&graph), graph, results };
                 let settings = Settings { model: MachineModel::DEFAULT, memory_budget: options.memory_budget };
-                Box::new(Machine::new(part, options.threads, settings, evaluator))
+                Box::new(Machine::new(part, options.threads, settings))
             }
         };
         Ok(Runner::new(signature, engine))
@@ -241,9 +241,4 @@ impl Graph {
             None => Ok(first_use.into_keys().collect()),
         }
     }
-}
-
-/// The engine that goes through a graph operation by operation.
-fn evaluator(graph: &Graph, leaves: &[Option<NodeId>], results: &[NodeId]) -> Box<dyn Engine> {
-    Box::new(Evaluator::new(graph, leaves, results))
 }

@@ -17,7 +17,8 @@
 //! }
 //! ```
 //!
-//! the last two left out where there is nothing to say. A method called `operator` is written as one (`ops/binary.rs`).
+//! `scalar`, and `kinks` of functions of one number, left out where there is nothing to say. A method called `operator` is
+//! written as one (`ops/binary.rs`).
 
 /// Calls `$consumer! { unary { rows } binary { rows } }`.
 macro_rules! elementwise_functions {

@@ -48,8 +48,8 @@ pub(crate) trait Engine: Send + fmt::Debug {
         results: Vec<Value>,
     ) -> Result<Box<dyn AttachedEngine>, RunError>;
 
-    /// Goes through all operations one by one and names the first that makes NaN or infinity out of finite numbers.
-    fn check(&mut self, leaves: &[ValueView<'_>], bindings: &Bindings) -> Result<(), RunError>;
+    /// What goes through the same operations one by one: fused steps have no values between them.
+    fn reference(&self) -> Box<dyn Checker>;
 
     /// Runs `n_runs` times and gives the shortest time of each step.
     fn profile(
@@ -65,6 +65,12 @@ pub(crate) trait Engine: Send + fmt::Debug {
 
     /// What it does for these sizes, as text for people.
     fn show(&mut self, bindings: &Bindings) -> Result<String, RunError>;
+}
+
+/// Goes through all operations one by one.
+pub(crate) trait Checker: Send + fmt::Debug {
+    /// Names the first operation that makes NaN or infinity out of finite numbers.
+    fn check(&mut self, leaves: &[ValueView<'_>], bindings: &Bindings) -> Result<(), RunError>;
 }
 
 /// An engine with arrays of its own.

@@ -1,7 +1,9 @@
 //! One call of a program: what programs and training steps share. In: a signature, an engine, and the arrays of a call.
 //! Out: results written. It keeps the memory of a call for the next one.
 
-use super::{Attached, Declaration, Engine, Pass, Profile, Role, RunError, Signature, bind::Binder, recycle::recycled};
+use super::{
+    Attached, Checker, Declaration, Engine, Pass, Profile, Role, RunError, Signature, bind::Binder, recycle::recycled,
+};
 use crate::{
     graph::{Bindings, Value, ValueView, ValueViewMut},
     memory, names,
@@ -13,6 +15,8 @@ use crate::{
 pub(crate) struct Runner {
     pub(crate) signature: Signature,
     engine: Box<dyn Engine>,
+    /// Made at the first need.
+    checker: Option<Box<dyn Checker>>,
     binder: Binder,
     leaves: Vec<ValueView<'static>>,
     results: Vec<ValueViewMut<'static>>,
@@ -22,7 +26,7 @@ pub(crate) struct Runner {
 impl Runner {
     pub(crate) fn new(signature: Signature, engine: Box<dyn Engine>) -> Runner {
         let (binder, leaves, results, ordered) = (Binder::default(), Vec::new(), Vec::new(), Vec::new());
-        Runner { signature, engine, binder, leaves, results, ordered }
+        Runner { signature, engine, checker: None, binder, leaves, results, ordered }
     }
 
     /// Memory for the leaves of a call; [`Runner::give_back`] keeps it for the next.
@@ -106,7 +110,8 @@ impl Runner {
 
     /// That no operation makes NaN or infinity out of finite numbers.
     pub(super) fn check(&mut self, leaves: &[ValueView<'_>]) -> Result<(), RunError> {
-        self.engine.check(leaves, &self.binder.bindings)
+        let checker = self.checker.get_or_insert_with(|| self.engine.reference());
+        checker.check(leaves, &self.binder.bindings)
     }
 
     /// Runs `n_runs` times on arrays of its own and gives the shortest time of each step.

@@ -12,11 +12,11 @@ use crate::{
     graph::{Bindings, Graph, NodeId, Op, Site, Type, Value, ValueView, ValueViewMut},
     memory,
     ops::{self, Evaluation, Fault, Real},
-    program::{AttachedEngine, Engine, Pass, Profile, RunError, StepProfile},
+    program::{AttachedEngine, Checker, Engine, Pass, Profile, RunError, StepProfile},
 };
 
 /// An op-by-op evaluator of part of a graph.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Evaluator {
     steps: Vec<Step>,
     /// Position of the step that gives each result.
@@ -24,7 +24,7 @@ pub(crate) struct Evaluator {
 }
 
 /// One operation: which, of which type, from which earlier steps.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Step {
     op: Op,
     ty: Type,
@@ -192,11 +192,8 @@ impl Engine for Evaluator {
         Ok(Box::new(attached))
     }
 
-    fn check(&mut self, leaves: &[ValueView<'_>], bindings: &Bindings) -> Result<(), RunError> {
-        let leaves: Vec<Value> = leaves.iter().map(ValueView::to_value).collect();
-        self.steps.iter().try_for_each(|step| step.expect_finite_leaf(&leaves))?;
-        self.walk(&leaves, bindings, Step::expect_finite)?;
-        Ok(())
+    fn reference(&self) -> Box<dyn Checker> {
+        Box::new(self.clone())
     }
 
     /// One step for the whole: nobody tunes the reference.
@@ -226,6 +223,15 @@ impl Engine for Evaluator {
     fn show(&mut self, _: &Bindings) -> Result<String, RunError> {
         let lines = self.steps.iter().map(|step| format!("{} → {}  {}\n", step.op.name(), step.ty, step.site));
         Ok(lines.collect())
+    }
+}
+
+impl Checker for Evaluator {
+    fn check(&mut self, leaves: &[ValueView<'_>], bindings: &Bindings) -> Result<(), RunError> {
+        let leaves: Vec<Value> = leaves.iter().map(ValueView::to_value).collect();
+        self.steps.iter().try_for_each(|step| step.expect_finite_leaf(&leaves))?;
+        self.walk(&leaves, bindings, Step::expect_finite)?;
+        Ok(())
     }
 }
 

@@ -9,22 +9,17 @@ use crate::{
     graph::{Bindings, Graph, NodeId, Value, ValueView, ValueViewMut},
     plan::{Origin, Plan, PlanError, Settings, Source},
     pool::MOST_THREADS,
-    program::{AttachedEngine, Engine, Pass, Profile, RunError, StepProfile},
+    program::{AttachedEngine, Checker, Engine, Pass, Profile, RunError, StepProfile},
+    reference::Evaluator,
 };
 
 /// Tapes that are kept; the one that was not used for longest goes first.
 const MOST_TAPES: usize = 16;
 
-/// Makes the engine that evaluates a graph operation by operation, of its leaves and results.
-pub(crate) type MakeChecker = fn(&Graph, &[Option<NodeId>], &[NodeId]) -> Box<dyn Engine>;
-
 /// Runs plans of one graph.
 #[derive(Debug)]
 pub(crate) struct Machine {
     part: Part,
-    /// Fused steps have no values between operations, so another engine looks at those; made at the first need.
-    make_checker: MakeChecker,
-    checker: Option<Box<dyn Engine>>,
     n_threads: usize,
     settings: Settings,
     /// The last used first.
@@ -48,9 +43,9 @@ impl Part {
 
 impl Machine {
     /// Plans `part` and runs it on at most so many threads.
-    pub(crate) fn new(part: Part, n_threads: usize, settings: Settings, make_checker: MakeChecker) -> Machine {
+    pub(crate) fn new(part: Part, n_threads: usize, settings: Settings) -> Machine {
         let n_threads = n_threads.clamp(1, MOST_THREADS);
-        Machine { part, make_checker, checker: None, n_threads, settings, tapes: Vec::new() }
+        Machine { part, n_threads, settings, tapes: Vec::new() }
     }
 
     fn plan(&self, bindings: &Bindings) -> Result<Plan, RunError> {
@@ -102,10 +97,9 @@ impl Engine for Machine {
         Ok(Box::new(attached))
     }
 
-    fn check(&mut self, leaves: &[ValueView<'_>], bindings: &Bindings) -> Result<(), RunError> {
-        let Part { graph, leaves: ids, results } = &self.part;
-        let checker = self.checker.get_or_insert_with(|| (self.make_checker)(graph, ids, results));
-        checker.check(leaves, bindings)
+    fn reference(&self) -> Box<dyn Checker> {
+        let Part { graph, leaves, results } = &self.part;
+        Box::new(Evaluator::new(graph, leaves, results))
     }
 
     fn profile(

@@ -19,7 +19,5 @@ mod tests;
 mod tile;
 mod vector;
 
-#[cfg(test)]
-use machine::MakeChecker;
 pub(crate) use machine::{Machine, Part};
 pub use vector::error_table;

@@ -165,8 +165,7 @@ fn small_graphs_that_are_cut_like_large_ones_give_what_the_reference_gives() {
             let source = Source { graph, leaves, results, bindings: &bindings };
             found.count(&Plan::new(source, &settings).unwrap());
             let part = Part { graph: self::model(seed).graph, leaves: leaves.clone(), results: results.clone() };
-            let checker: super::MakeChecker = |graph, leaves, results| Box::new(Evaluator::new(graph, leaves, results));
-            let values = run(&mut Machine::new(part, n_threads, settings, checker), &model);
+            let values = run(&mut Machine::new(part, n_threads, settings), &model);
             for (position, (want, got)) in truth.iter().zip(&values).enumerate() {
                 expect_near(want, got, &format!("result {position} of seed {seed} on {n_threads} threads"));
             }

@@ -28,7 +28,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("reference", &["graph", "memory", "ops", "program"]),
     ("check", &["graph", "ops", "program", "reference"]),
     ("plan", &["graph", "ops"]),
-    ("runtime", &["functions", "graph", "memory", "ops", "plan", "pool", "program", "vectorize"]),
+    ("runtime", &["functions", "graph", "memory", "ops", "plan", "pool", "program", "reference", "vectorize"]),
     ("io", &["graph", "names", "parameters"]),
     ("train", &["compile", "data", "graph", "io", "names", "numbers", "optim", "parameters", "program", "risk"]),
     ("view", &["io", "numbers", "train"]),

@@ -28,6 +28,11 @@ const COMPOSITES: &[(&str, Composite)] = &[
     ("hard_tanh", |x| x.hard_tanh()),
 ];
 
+type CompositeOfTwo = for<'g> fn(Expr<'g>, Expr<'g>) -> Expr<'g>;
+
+/// Those of two numbers.
+const COMPOSITES_OF_TWO: &[(&str, CompositeOfTwo)] = &[("logaddexp", |a, b| a.logaddexp(b))];
+
 /// The functions of `nn/activations.rs` that are not elementwise, or are made of what they are given.
 const NOT_ELEMENTWISE: &[&str] = &["softmax", "log_softmax", "logsumexp", "where_safe"];
 
@@ -102,6 +107,9 @@ fn at_place(place: i64, dtype: DType) -> f64 {
 fn function<'g>(name: &str, operands: &[Expr<'g>]) -> Expr<'g> {
     let g = operands[0].graph();
     let composite = COMPOSITES.iter().find(|(composite, _)| *composite == name);
+    if let Some((_, of_two)) = COMPOSITES_OF_TWO.iter().find(|(composite, _)| *composite == name) {
+        return of_two(operands[0], operands[1]);
+    }
     let power = || name.strip_prefix("powi(")?.strip_suffix(')')?.parse().ok();
     match (Unary::from_name(name), Binary::from_name(name), composite) {
         (Some(function), ..) => g.apply_op(Op::Unary(function), operands),
@@ -214,7 +222,8 @@ fn every_elementwise_function_has_its_slopes_recorded() {
         .filter(|name| !NOT_ELEMENTWISE.contains(name));
     let names = Unary::ALL.iter().map(|function| (function.name(), 1));
     let names = names.chain(Binary::ALL.iter().map(|function| (function.name(), 2)));
-    for (name, n_operands) in names.chain(composites.map(|name| (name, 1))) {
+    let is_of_two = |name: &str| COMPOSITES_OF_TWO.iter().any(|(composite, _)| *composite == name);
+    for (name, n_operands) in names.chain(composites.map(|name| (name, 1 + usize::from(is_of_two(name))))) {
         let found = recorded_of.get(name).unwrap_or_else(|| panic!("the slopes of {name} are not recorded"));
         assert_eq!(found.len(), 2 * n_operands, "{name}: every operand in both dtypes, found {found:?}");
     }

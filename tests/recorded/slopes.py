@@ -273,6 +273,15 @@ LATER_TWOS = {
 }
 
 
+def logaddexp(a, b):
+    greater, less = (a, b) if a.c[0] > b.c[0] else (b, a)
+    return greater + log(1 + exp(less - greater))
+
+
+# Composites of two numbers, of which slopes are recorded and values are not.
+COMPOSITE_TWOS = {"logaddexp": logaddexp}
+
+
 def rounded(truth, dtype):
     """The bits of the nearest number, and how many places the truth is above it."""
     _, _, fraction, least, most = FORMATS[dtype]
@@ -437,3 +446,5 @@ for one in LATER_ONES:
     of_one(one, LATER_ONES[one][0])
 for two in LATER_TWOS:
     of_two(two, LATER_TWOS[two][0])
+for two in COMPOSITE_TWOS:
+    of_two(two, COMPOSITE_TWOS[two])

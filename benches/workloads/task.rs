@@ -48,7 +48,7 @@ pub(crate) struct Function {
 
 /// A function before and after its first step.
 enum State {
-    Fresh(Program, Inputs),
+    Fresh(Box<Program>, Inputs),
     Running(Attached),
     /// While one becomes the other.
     Taken,
@@ -68,7 +68,7 @@ impl Task {
 
     pub(super) fn function(program: Program, inputs: Inputs, check: Check) -> Task {
         let outputs = program.outputs().map(|(name, _)| name.to_owned()).collect();
-        Task::Function(Box::new(Function { state: State::Fresh(program, inputs), outputs, check }))
+        Task::Function(Box::new(Function { state: State::Fresh(Box::new(program), inputs), outputs, check }))
     }
 
     /// One step.

@@ -125,7 +125,7 @@ impl Tape {
         let (origin, partials) = (step.origin, step.partials.0);
         let band = match &step.work {
             Work::Tile(program) => program.band(),
-            _ => None,
+            Work::Contraction(..) | Work::Primitive(..) => None,
         };
         let (work, memory, scratch): (ReadyWork, Vec<(usize, isize)>, usize) = match &step.work {
             Work::Tile(program) => {

@@ -1,6 +1,9 @@
 //! What one instruction of a tile program computes. In: a primitive. Out: the elementwise function that it is, if any.
 
-use crate::graph::{Binary, Comparison, Connective, DType, Op, Predicate, Unary};
+use crate::{
+    graph::{Binary, Comparison, Connective, DType, Op, Predicate, Unary},
+    ops,
+};
 
 /// A function of at most three operands, elementwise.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -39,7 +42,10 @@ impl Function {
             Op::IntegerPower(power) => Some(Function::IntegerPower(power.exponent)),
             Op::Select(_) => Some(Function::Select),
             Op::Cast(cast) => Some(Function::Cast(cast.dtype)),
-            _ => None,
+            other => {
+                assert!(!ops::traits(other).is_elementwise, "invariant: {} has a function", other.name());
+                None
+            }
         }
     }
 

@@ -78,6 +78,17 @@ pub(crate) enum Kind {
     Primitive(Op),
 }
 
+impl Kind {
+    /// Whether an operand is read in an order of its own, so that all of it must be there before.
+    pub(in crate::plan) fn reads_whole(&self, position: usize) -> bool {
+        match self {
+            Kind::Copy | Kind::Pad(_) | Kind::Contraction(_) | Kind::DotRows(_) | Kind::Primitive(_) => true,
+            Kind::DotColumns(_) => position == 0,
+            Kind::Map(_) | Kind::Reduce(_) | Kind::Leaf(_) | Kind::Constant(_) | Kind::Splat(_) => false,
+        }
+    }
+}
+
 /// One number, as the bits of its dtype.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Number {

@@ -84,7 +84,10 @@ impl<'n> Builder<'n> {
         let extent = self.extent(match &of.kind {
             Kind::Reduce(reduce) if is_terminal(reduce) => count(&of.operands[0].access.sizes()),
             Kind::DotColumns(product) => product.rows.size,
-            _ => count(&of.sizes),
+            Kind::Reduce(_) | Kind::Map(_) | Kind::Copy | Kind::Pad(_) | Kind::DotRows(_) => count(&of.sizes),
+            Kind::Leaf(_) | Kind::Constant(_) | Kind::Splat(_) | Kind::Contraction(_) | Kind::Primitive(_) => {
+                unreachable!("invariant: these are not fused")
+            }
         });
         let (action, operands, dtype): (Action, SmallVec<[Place; 3]>, DType) = match &of.kind {
             Kind::Map(function) => self.map(*function, extent, vertex),
@@ -122,7 +125,9 @@ impl<'n> Builder<'n> {
                 let vector = self.unsplat(vector, extent, of.dtype, vertex);
                 (Action::AccumulateDot(*product), SmallVec::from_slice(&[matrix, vector]), of.dtype)
             }
-            _ => unreachable!("invariant: only these are fused"),
+            Kind::Leaf(_) | Kind::Constant(_) | Kind::Splat(_) | Kind::Contraction(_) | Kind::Primitive(_) => {
+                unreachable!("invariant: these are not fused")
+            }
         };
         let output = self.output(vertex, is_stored);
         self.instructions.push(Instruction { action, output, beside: None, operands, dtype, extent, vertex });
@@ -178,7 +183,7 @@ impl<'n> Builder<'n> {
             Domain::Matrix { rows, columns } if columns != 1 && n_elements == rows && rows * columns != rows => {
                 Extent::Row
             }
-            _ => Extent::Full,
+            Domain::Matrix { .. } | Domain::Line(_) => Extent::Full,
         }
     }
 
@@ -188,7 +193,8 @@ impl<'n> Builder<'n> {
         if let Some(place) = self.place_of.get(&operand.vertex).copied() {
             return match operand.access.relation(count(&holder.sizes)) {
                 Relation::Expanded { .. } => self.expand(place, holder.dtype, vertex),
-                _ => place,
+                Relation::Same => place,
+                Relation::Other => unreachable!("invariant: members read each other element by element"),
             };
         }
         if let Kind::Splat(number) = holder.kind {

@@ -209,17 +209,14 @@ impl<'n> Sweep<'n> {
     fn domain_of_edge(&self, vertex: usize, user: usize, position: usize, domain: Domain) -> Option<Domain> {
         let reader = &self.network.vertices[user];
         let n_elements = count(&self.network.vertices[vertex].sizes);
-        // These read arrays in an order of their own, so all of what they read must be there before.
-        let reads_whole = matches!(reader.kind, Kind::Pad(_) | Kind::Copy | Kind::DotRows(_))
-            || (matches!(reader.kind, Kind::DotColumns(_)) && position == 0);
-        if reads_whole {
+        if reader.kind.reads_whole(position) {
             return None;
         }
         match (reader.operands[position].access.relation(n_elements), &reader.kind) {
             (Relation::Same, Kind::Reduce(reduce)) if reduce.rows == 1 => match domain {
                 Domain::Matrix { rows, columns } if n_elements == rows || n_elements == rows * columns => Some(domain),
                 Domain::Line(n) if n == n_elements => Some(domain),
-                _ => None,
+                Domain::Matrix { .. } | Domain::Line(_) => None,
             },
             (Relation::Same, Kind::Reduce(Reduce { rows, columns, .. })) => {
                 Some(Domain::Matrix { rows: *rows, columns: *columns })
@@ -228,7 +225,7 @@ impl<'n> Sweep<'n> {
             (Relation::Expanded { columns }, Kind::Map(_)) => {
                 (columns <= self.longest_row && n_elements > 1).then_some(Domain::Matrix { rows: n_elements, columns })
             }
-            _ => None,
+            (Relation::Expanded { .. } | Relation::Other, _) => None,
         }
     }
 

@@ -26,11 +26,9 @@ pub(in crate::plan) fn gather(network: &Network, clusters: &mut Clusters, model:
     let mut halves_of: HashMap<(usize, &Access), SmallVec<[usize; 2]>> = HashMap::new();
     halves.iter().for_each(|half| halves_of.entry(operand(*half)).or_default().push(*half));
     for half in halves {
-        match partner(network, half, &halves_of[&operand(half)]) {
-            Some((pair, vertices)) if vertices[0] == half && pair.saves() > model.cost_of_keeping => {
-                unite(clusters, vertices);
-            }
-            _ => {}
+        let Some((pair, vertices)) = partner(network, half, &halves_of[&operand(half)]) else { continue };
+        if vertices[0] == half && pair.saves() > model.cost_of_keeping {
+            unite(clusters, vertices);
         }
     }
     drop_empty(clusters);

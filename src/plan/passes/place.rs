@@ -24,11 +24,12 @@ pub(in crate::plan) fn place(
 ) -> Result<(Vec<Storage>, memory::Layout), PlanError> {
     let mut places = vec![Storage::Nowhere; network.vertices.len()];
     for (vertex, of) in network.vertices.iter().enumerate() {
-        match &of.kind {
-            Kind::Leaf(position) => places[vertex] = Storage::Leaf(*position),
-            Kind::Constant(_) => places[vertex] = Storage::Constant,
-            _ => {}
-        }
+        places[vertex] = match &of.kind {
+            Kind::Leaf(position) => Storage::Leaf(*position),
+            Kind::Constant(_) => Storage::Constant,
+            Kind::Splat(_) | Kind::Map(_) | Kind::Copy | Kind::Pad(_) | Kind::Reduce(_) => Storage::Nowhere,
+            Kind::Contraction(_) | Kind::DotRows(_) | Kind::DotColumns(_) | Kind::Primitive(_) => Storage::Nowhere,
+        };
     }
     network.results.iter().enumerate().for_each(|(position, result)| places[*result] = Storage::Output(position));
     let mut last_read = vec![0; network.vertices.len()];

@@ -17,8 +17,7 @@
 //! }
 //! ```
 //!
-//! `scalar`, and `kinks` of functions of one number, left out where there is nothing to say. A method called `operator` is
-//! written as one (`ops/binary.rs`).
+//! the last two left out where there is nothing to say. A method called `operator` is written as one (`ops/binary.rs`).
 
 /// Calls `$consumer! { unary { rows } binary { rows } }`.
 macro_rules! elementwise_functions {
@@ -351,7 +350,6 @@ macro_rules! elementwise_functions {
                     cost: 1,
                     error: 0.5,
                     samples: [-2.0..2.0, -1.7..2.2],
-                    kinks: [[], []],
                 }
                 /// a − b.
                 Sub = "sub", operator(a: Number, b) -> y {
@@ -361,7 +359,6 @@ macro_rules! elementwise_functions {
                     cost: 1,
                     error: 0.5,
                     samples: [-2.0..2.0, -1.7..2.2],
-                    kinks: [[], []],
                 }
                 /// a · b.
                 Mul = "mul", operator(a: Number, b) -> y {
@@ -371,7 +368,6 @@ macro_rules! elementwise_functions {
                     cost: 1,
                     error: 0.5,
                     samples: [-2.0..2.0, -1.7..2.2],
-                    kinks: [[], []],
                 }
                 /// a / b; of `i64` without the fraction, with −1 for a division by 0.
                 Div = "div", operator(a: Number, b) -> y {
@@ -381,7 +377,6 @@ macro_rules! elementwise_functions {
                     cost: 4,
                     error: 0.5,
                     samples: [-2.0..2.0, 0.4..2.0],
-                    kinks: [[], []],
                 }
                 /// The greater of both, elementwise; NaN if either is; where equal, each side has derivative ½.
                 Maximum = "maximum", maximum(a: Number, b) -> y {
@@ -435,7 +430,6 @@ macro_rules! elementwise_functions {
                     cost: 30,
                     error: 2.0,
                     samples: [-2.0..2.0, -1.7..2.2],
-                    kinks: [[], []],
                 }
                 /// √(a² + b²), elementwise, without squares that over- or underflow. At (0, 0), where it has no derivative, both
                 /// slopes are 0.
@@ -469,7 +463,6 @@ macro_rules! elementwise_functions {
                     cost: 200,
                     error: 2.0,
                     samples: [0.4..4.0, 1.1..1.9],
-                    kinks: [[], []],
                 }
             }
         }

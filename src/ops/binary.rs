@@ -83,7 +83,7 @@ macro_rules! binary_rules {
                 cost: $cost:literal,
                 error: $error:literal,
                 samples: [$samples_a:expr, $samples_b:expr],
-                kinks: [$kinks_a:expr, $kinks_b:expr],
+                $(kinks: [$kinks_a:expr, $kinks_b:expr],)?
             }
         )* }
     ) => {
@@ -159,15 +159,14 @@ macro_rules! binary_rules {
 
             /// Where the function is smooth, and the kinks worth a look.
             fn samples_of_one(self) -> Vec<Sample> {
-                let (smooth, kinks): ([std::ops::Range<f64>; 2], [&[f64]; 2]) = match self {
-                    $(Binary::$function => ([$samples_a, $samples_b], [&$kinks_a, &$kinks_b]),)*
+                let (smooth, kinks): ([std::ops::Range<f64>; 2], &[[&[f64]; 2]]) = match self {
+                    $(Binary::$function => ([$samples_a, $samples_b], &[$([&$kinks_a, &$kinks_b])?]),)*
                 };
                 let of = |shape: &[usize]| smooth.clone().map(|range| reals(shape, range.start, range.end));
                 let mut samples =
                     vec![Sample::smooth(Op::Binary(self), of(&[2, 3])), Sample::smooth(Op::Binary(self), of(&[0]))];
-                if !kinks[0].is_empty() {
-                    samples.push(Sample::kink(Op::Binary(self), kinks.map(|kinks| listed(&[kinks.len()], kinks))));
-                }
+                let at_kinks = |kinks: &[&[f64]; 2]| kinks.map(|kinks| listed(&[kinks.len()], kinks));
+                samples.extend(kinks.iter().map(|kinks| Sample::kink(Op::Binary(self), at_kinks(kinks))));
                 samples
             }
         }

@@ -3,7 +3,7 @@
 use ndarray::{ArrayD, Axis, IxDyn, Slice};
 
 use super::*;
-use crate::graph::Bindings;
+use crate::graph::{Binary, Bindings, Comparison, Connective};
 
 /// In which order the elements of an array lie in memory.
 #[derive(Debug, Clone, Copy)]
@@ -101,4 +101,25 @@ fn elements(value: &Value) -> (Vec<usize>, Vec<String>) {
         Value::Bool(x) => x.iter().map(|x| format!("{x:?}")).collect(),
     };
     (value.shape().to_vec(), elements)
+}
+
+/// What is said of the order of two operands holds at every pair of these numbers, to the bits; one NaN is as good as another.
+#[test]
+fn functions_say_that_they_commute_if_and_only_if_they_do() {
+    const NUMBERS: [f64; 12] =
+        [0.0, -0.0, 1.0, -1.0, 2.5, 3.0, 0.3, 5e-324, 1e300, f64::INFINITY, f64::NEG_INFINITY, f64::NAN];
+    let bits = |x: f64| if x.is_nan() { f64::NAN.to_bits() } else { x.to_bits() };
+    let pairs = || NUMBERS.iter().flat_map(|a| NUMBERS.iter().map(|b| (*a, *b)));
+    for function in Binary::ALL {
+        let commutes = pairs().all(|(a, b)| bits(function.of_reals(a, b)) == bits(function.of_reals(b, a)));
+        assert_eq!(traits(&Op::Binary(*function)).is_commutative, commutes, "{}", function.name());
+    }
+    for comparison in Comparison::ALL {
+        let commutes = pairs().all(|(a, b)| comparison.holds(a, b) == comparison.holds(b, a));
+        assert_eq!(traits(&Op::Comparison(*comparison)).is_commutative, commutes, "{}", comparison.name());
+    }
+    for connective in Connective::ALL {
+        assert!(traits(&Op::Connective(*connective)).is_commutative);
+        assert_eq!(connective.holds(true, false), connective.holds(false, true), "{}", connective.name());
+    }
 }

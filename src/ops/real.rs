@@ -132,7 +132,7 @@ impl Total<f64> for Compensated {
 
 /// a + b rounded, and what was rounded away: Knuth, *The Art of Computer Programming*, volume 2, section 4.2.2.
 #[inline(always)]
-fn two_sum(a: f64, b: f64) -> (f64, f64) {
+pub(super) fn two_sum(a: f64, b: f64) -> (f64, f64) {
     let sum = a + b;
     let of_b = sum - a;
     (sum, (a - (sum - of_b)) + (b - of_b))

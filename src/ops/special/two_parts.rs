@@ -1,12 +1,7 @@
 //! Numbers that are carried as a sum of two f64, of which the second is small. In: f64. Out: what an operation gives, and
 //! what its rounding lost.
 
-/// a + b rounded, and what the rounding lost.
-pub(super) fn two_sum(a: f64, b: f64) -> (f64, f64) {
-    let sum = a + b;
-    let of_b = sum - a;
-    (sum, (a - (sum - of_b)) + (b - of_b))
-}
+pub(super) use super::super::real::two_sum;
 
 /// a·b rounded, and what the rounding lost.
 pub(super) fn product(a: f64, b: f64) -> (f64, f64) {

@@ -1,347 +1,66 @@
-//! Attributes of primitives as text, both ways. In: one value or its text. Out: the other. One line here is all that a
-//! new kind of attribute needs to be printed and read back.
-
-use std::{fmt::Write, str::FromStr};
-
-use ndarray::{ArrayD, IxDyn};
+//! How large the numbers in an attribute are. In: an attribute of a primitive. Out: a size, step or position in it that is too
+//! large. How attributes are written and read is in `text/attribute.rs`.
 
 use super::{
-    cursor::{Cursor, ParseError, Problem},
-    diagnostic::Mistake,
     dim::Dim,
     dtype::DType,
     initializer::Initializer,
     kinds::{Direction, Orientation, Ranking, Reduction, Triangle, WindowReduction},
     op::{Dims, Literal, Name},
-    shape::{Axes, Shape, Type},
-    value::Value,
+    shape::{Axes, Shape},
 };
 
-/// How much of a large array is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Detail {
-    /// The first elements: for people.
-    Abbreviated,
-    /// All: can be read back.
-    Exact,
-}
-
-/// How many elements of a constant the abbreviated form shows.
-const SHOWN_ELEMENTS: usize = 6;
-
-/// Collects the text of a graph.
-pub(crate) struct Writer {
-    pub(crate) text: String,
-    pub(crate) detail: Detail,
-    /// The dtype of the node whose attributes are written.
-    pub(crate) dtype: DType,
-}
-
-impl Writer {
-    /// Writes a word after a space.
-    pub(crate) fn word(&mut self, word: impl std::fmt::Display) {
-        write!(self.text, " {word}").expect("invariant: writing to a string does not fail");
-    }
-
-    fn field(&mut self, key: &str, value: impl std::fmt::Display) {
-        self.word(format_args!("{key}={value}"));
-    }
-}
-
-/// What is known of a node before its attributes are read.
-pub(crate) struct Declared<'t> {
-    pub(crate) operation: &'t str,
-    pub(crate) ty: Type,
-}
-
 /// A value that a primitive is configured with.
-pub(crate) trait Attribute: Sized {
-    /// Writes itself, as `key=value` or, for the one thing an operation is about, the bare value.
-    fn write(&self, key: &str, writer: &mut Writer);
-
-    /// Reads what `write` wrote.
-    fn read(key: &str, declared: &Declared<'_>, cursor: &mut Cursor<'_>) -> Result<Self, ParseError>;
-
+pub(super) trait Attribute {
     /// A size, step or position in it that is of more than `most` in magnitude, if there is one.
     fn excess(&self, most: u64) -> Option<String>;
 }
 
-fn excess_of_count(count: &usize, most: u64) -> Option<String> {
-    u64::try_from(*count).map_or(true, |count| count > most).then(|| count.to_string())
-}
-
-fn excess_of_dim(dim: &Dim, most: u64) -> Option<String> {
-    dim.exceeds(most).then(|| dim.to_string())
-}
-
-fn key(key: &str, cursor: &mut Cursor<'_>) -> Result<(), ParseError> {
-    let start = cursor.clone();
-    let found = cursor.word().is_ok_and(|word| word == key) && cursor.take("=");
-    if found { Ok(()) } else { start.expected(format_args!("`{key}=`")) }
-}
-
-/// Attributes that hold no size, step or position.
-macro_rules! without_excess {
-    () => {
-        fn excess(&self, _: u64) -> Option<String> {
-            None
-        }
-    };
-}
-
-/// The output's shape: stands in the node's type, which is checked for itself.
-impl Attribute for Shape {
-    without_excess!();
-
-    fn write(&self, _: &str, _: &mut Writer) {}
-
-    fn read(_: &str, declared: &Declared<'_>, _: &mut Cursor<'_>) -> Result<Self, ParseError> {
-        Ok(declared.ty.shape.clone())
+impl Attribute for usize {
+    fn excess(&self, most: u64) -> Option<String> {
+        u64::try_from(*self).map_or(true, |count| count > most).then(|| self.to_string())
     }
-}
-
-/// The output's dtype: stands in the node's type.
-impl Attribute for DType {
-    without_excess!();
-
-    fn write(&self, _: &str, _: &mut Writer) {}
-
-    fn read(_: &str, declared: &Declared<'_>, _: &mut Cursor<'_>) -> Result<Self, ParseError> {
-        Ok(declared.ty.dtype)
-    }
-}
-
-macro_rules! number_attribute {
-    ($($type:ty = $read:ident, $self:ident, $most:pat => $excess:expr;)*) => {$(
-        impl Attribute for $type {
-            fn excess(&$self, $most: u64) -> Option<String> {
-                $excess
-            }
-
-            fn write(&self, key: &str, writer: &mut Writer) {
-                writer.field(key, self);
-            }
-
-            fn read(name: &str, _: &Declared<'_>, cursor: &mut Cursor<'_>) -> Result<Self, ParseError> {
-                key(name, cursor)?;
-                cursor.$read()
-            }
-        }
-    )*};
-}
-number_attribute! {
-    usize = count, self, most => excess_of_count(self, most);
-    // An exponent: any will do.
-    i64 = number, self, _ => None;
 }
 
 impl Attribute for Dim {
     fn excess(&self, most: u64) -> Option<String> {
-        excess_of_dim(self, most)
-    }
-
-    fn write(&self, key: &str, writer: &mut Writer) {
-        writer.field(key, self);
-    }
-
-    fn read(name: &str, _: &Declared<'_>, cursor: &mut Cursor<'_>) -> Result<Self, ParseError> {
-        key(name, cursor)?;
-        cursor.dim()
+        self.exceeds(most).then(|| self.to_string())
     }
 }
 
 impl Attribute for Axes {
     fn excess(&self, most: u64) -> Option<String> {
-        self.iter().find_map(|count| excess_of_count(count, most))
-    }
-
-    fn write(&self, key: &str, writer: &mut Writer) {
-        writer.field(key, format_args!("{self:?}"));
-    }
-
-    fn read(name: &str, _: &Declared<'_>, cursor: &mut Cursor<'_>) -> Result<Self, ParseError> {
-        key(name, cursor)?;
-        Ok(cursor.list(Cursor::count)?.into())
+        self.iter().find_map(|count| count.excess(most))
     }
 }
 
 impl Attribute for Dims {
     fn excess(&self, most: u64) -> Option<String> {
-        self.iter().find_map(|dim| excess_of_dim(dim, most))
-    }
-
-    fn write(&self, key: &str, writer: &mut Writer) {
-        writer.field(key, format_args!("{self:?}"));
-    }
-
-    fn read(name: &str, _: &Declared<'_>, cursor: &mut Cursor<'_>) -> Result<Self, ParseError> {
-        key(name, cursor)?;
-        Ok(cursor.list(Cursor::dim)?.into())
+        self.iter().find_map(|dim| dim.excess(most))
     }
 }
 
-/// Kinds that the operation's own name says.
-macro_rules! kind_attribute {
-    ($($type:ty),*) => {$(
+/// Attributes that hold no size, step or position: an exponent may be any, and the output's shape is checked for itself.
+macro_rules! without_sizes {
+    ($($type:ty),* $(,)?) => {$(
         impl Attribute for $type {
-            without_excess!();
-
-            fn write(&self, _: &str, _: &mut Writer) {}
-
-            fn read(_: &str, declared: &Declared<'_>, cursor: &mut Cursor<'_>) -> Result<Self, ParseError> {
-                Self::from_name(declared.operation)
-                    .ok_or_else(|| cursor.error(Problem::UnknownOperation(declared.operation.to_string())))
+            fn excess(&self, _: u64) -> Option<String> {
+                None
             }
         }
     )*};
 }
-kind_attribute!(Reduction, Ranking, WindowReduction);
-
-macro_rules! choice_attribute {
-    ($($type:ty),*) => {$(
-        impl Attribute for $type {
-            without_excess!();
-
-            fn write(&self, key: &str, writer: &mut Writer) {
-                writer.field(key, self.name());
-            }
-
-            fn read(name: &str, _: &Declared<'_>, cursor: &mut Cursor<'_>) -> Result<Self, ParseError> {
-                key(name, cursor)?;
-                let start = cursor.clone();
-                let names: Vec<_> = Self::ALL.iter().map(|choice| choice.name()).collect();
-                Self::from_name(cursor.word()?).map_or_else(|| start.expected(names.join(" or ")), Ok)
-            }
-        }
-    )*};
-}
-choice_attribute!(Direction, Triangle, Orientation);
-
-impl Attribute for Name {
-    without_excess!();
-
-    fn write(&self, _: &str, writer: &mut Writer) {
-        writer.word(format_args!("{:?}", self.0));
-    }
-
-    fn read(_: &str, _: &Declared<'_>, cursor: &mut Cursor<'_>) -> Result<Self, ParseError> {
-        Ok(Name(cursor.string()?.into()))
-    }
-}
-
-impl Attribute for Initializer {
-    without_excess!();
-
-    fn write(&self, key: &str, writer: &mut Writer) {
-        match self {
-            Initializer::Zeros => writer.field(key, "zeros"),
-            Initializer::Constant(number) => writer.field(key, format_args!("constant({number:?})")),
-            Initializer::Uniform { low, high } => writer.field(key, format_args!("uniform({low:?}, {high:?})")),
-            Initializer::Normal { mean, deviation } => {
-                writer.field(key, format_args!("normal({mean:?}, {deviation:?})"));
-            }
-            Initializer::GlorotUniform => writer.field(key, "glorot_uniform"),
-            Initializer::GlorotNormal => writer.field(key, "glorot_normal"),
-            Initializer::HeUniform => writer.field(key, "he_uniform"),
-            Initializer::HeNormal => writer.field(key, "he_normal"),
-            Initializer::Orthogonal { gain } => writer.field(key, format_args!("orthogonal({gain:?})")),
-        }
-    }
-
-    fn read(name: &str, _: &Declared<'_>, cursor: &mut Cursor<'_>) -> Result<Self, ParseError> {
-        key(name, cursor)?;
-        let start = cursor.clone();
-        let distribution = cursor.word()?;
-        let mut arguments = Vec::new();
-        if cursor.take("(") {
-            arguments.push(cursor.number::<f64>()?);
-            while cursor.take(",") {
-                arguments.push(cursor.number::<f64>()?);
-            }
-            cursor.expect(")")?;
-        }
-        match (distribution, arguments.as_slice()) {
-            ("zeros", []) => Ok(Initializer::Zeros),
-            ("constant", &[number]) => Ok(Initializer::Constant(number)),
-            ("uniform", &[low, high]) => Ok(Initializer::Uniform { low, high }),
-            ("normal", &[mean, deviation]) => Ok(Initializer::Normal { mean, deviation }),
-            ("glorot_uniform", []) => Ok(Initializer::GlorotUniform),
-            ("glorot_normal", []) => Ok(Initializer::GlorotNormal),
-            ("he_uniform", []) => Ok(Initializer::HeUniform),
-            ("he_normal", []) => Ok(Initializer::HeNormal),
-            ("orthogonal", &[gain]) => Ok(Initializer::Orthogonal { gain }),
-            _ => start.expected(
-                "zeros, constant(c), uniform(low, high), normal(mean, deviation), glorot_uniform, glorot_normal, \
-                 he_uniform, he_normal or orthogonal(gain)",
-            ),
-        }
-    }
-}
-
-impl Attribute for Literal {
-    without_excess!();
-
-    fn write(&self, _: &str, writer: &mut Writer) {
-        match self {
-            Literal::Number(number) if writer.dtype == DType::Bool => writer.word(*number != 0.0),
-            Literal::Number(number) if writer.dtype == DType::F32 && writer.detail == Detail::Abbreviated => {
-                writer.word(format_args!("{:?}", *number as f32));
-            }
-            Literal::Number(number) => writer.word(format_args!("{number:?}")),
-            Literal::Integer(integer) => writer.word(integer),
-            Literal::Array(value) => {
-                let shown = if writer.detail == Detail::Exact { usize::MAX } else { SHOWN_ELEMENTS };
-                writer.word(elements_text(value, shown));
-            }
-        }
-    }
-
-    fn read(_: &str, declared: &Declared<'_>, cursor: &mut Cursor<'_>) -> Result<Self, ParseError> {
-        if !cursor.is_at("[") {
-            return Ok(match declared.ty.dtype {
-                DType::I64 => Literal::Integer(cursor.number()?),
-                DType::Bool => Literal::Number(f64::from(cursor.number::<bool>()?)),
-                DType::F32 | DType::F64 => Literal::Number(cursor.number()?),
-            });
-        }
-        let shape = &declared.ty.shape;
-        Ok(Literal::from(match declared.ty.dtype {
-            DType::F32 => Value::F32(read_elements(shape, cursor)?),
-            DType::F64 => Value::F64(read_elements(shape, cursor)?),
-            DType::I64 => Value::I64(read_elements(shape, cursor)?),
-            DType::Bool => Value::Bool(read_elements(shape, cursor)?),
-        }))
-    }
-}
-
-fn elements_text(value: &Value, shown: usize) -> String {
-    fn join<T: std::fmt::Debug>(array: &ArrayD<T>, shown: usize) -> String {
-        let mut words: Vec<String> = array.iter().take(shown).map(|element| format!("{element:?}")).collect();
-        if array.len() > shown {
-            words.push(format!("… {} elements", array.len()));
-        }
-        format!("[{}]", words.join(", "))
-    }
-    match value {
-        Value::F32(array) => join(array, shown),
-        Value::F64(array) => join(array, shown),
-        Value::I64(array) => join(array, shown),
-        Value::Bool(array) => join(array, shown),
-    }
-}
-
-/// The elements in brackets, in row-major order, as many as `shape` has.
-fn read_elements<T: FromStr>(shape: &Shape, cursor: &mut Cursor<'_>) -> Result<ArrayD<T>, ParseError> {
-    let start = cursor.clone();
-    let elements = cursor
-        .list(|cursor| if cursor.is_at("…") { Err(cursor.error(Problem::Abbreviated)) } else { cursor.number() })?;
-    let Some(sizes) = shape.as_numbers() else {
-        return start.expected("one number for all elements of an array with symbols in its shape");
-    };
-    let found = elements.len();
-    match sizes.iter().try_fold(1usize, |size, dim| size.checked_mul(*dim)) {
-        Some(expected) if expected != found => Err(start.error(Problem::Elements { expected, found })),
-        _ => ArrayD::from_shape_vec(IxDyn(&sizes), elements)
-            .map_err(|_| start.error(Problem::Mistake(Mistake::TooLarge { shape: shape.clone() }))),
-    }
-}
+without_sizes!(
+    i64,
+    Shape,
+    DType,
+    Name,
+    Literal,
+    Initializer,
+    Reduction,
+    Ranking,
+    WindowReduction,
+    Direction,
+    Triangle,
+    Orientation,
+);

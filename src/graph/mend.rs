@@ -1,38 +1,12 @@
-//! What to do about each mistake, in a graph or in a text. In: a [`Mistake`] or a [`Problem`]. Out: a sentence for the line
-//! below it. What is wrong is said in `diagnostic.rs` and `cursor.rs`.
+//! What to do about each mistake. In: a [`Mistake`]. Out: a sentence for the line below it. What is wrong is said in
+//! `diagnostic.rs`.
 
 use super::{
-    cursor::Problem,
     diagnostic::{EinsumProblem, Mistake},
     dim::Dim,
     dtype::DType,
-    op::Op,
     shape::Shape,
 };
-use crate::names;
-
-impl Problem {
-    /// What to do about it, where more is known than what is wrong.
-    pub fn help(&self) -> Option<String> {
-        match self {
-            Problem::UnknownOperation(name) => {
-                let nearest = names::nearest(name, Op::names())?;
-                Some(format!("the nearest name is `{nearest}`"))
-            }
-            Problem::OutOfOrder { expected, .. } => Some(format!("number nodes line by line: this one is %{expected}")),
-            Problem::Mistake(mistake) => Some(mistake.help()),
-            Problem::WrongType { inferred, .. } => Some(format!("write {inferred}, or change the operands")),
-            Problem::DuplicateName(_) => Some("give each a name of its own".into()),
-            Problem::Poison => Some("mend the mistake, which `Graph::check` tells, and print the graph again".into()),
-            // What is expected instead, or the bound, is in the message.
-            Problem::Expected { .. } | Problem::Elements { .. } | Problem::LargePolynomial | Problem::Abbreviated => {
-                None
-            }
-            // What was meant is not known.
-            Problem::UnknownNode(_) | Problem::Number(_) => None,
-        }
-    }
-}
 
 impl Mistake {
     /// What to do about it: every mistake says so.

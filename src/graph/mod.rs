@@ -3,8 +3,7 @@
 //! In: calls of the builder. Out: a [`Graph`]. Nothing here knows what a primitive means (that is `ops/`) or how
 //! anything runs.
 
-pub(crate) mod attribute;
-pub(crate) mod cursor;
+mod attribute;
 mod diagnostic;
 mod dim;
 mod dtype;
@@ -15,13 +14,13 @@ mod mend;
 mod monomial;
 mod needed;
 mod op;
+mod operations;
 mod results;
 mod shape;
 mod site;
 mod storage;
 mod value;
 
-pub use cursor::{ParseError, Problem};
 pub use diagnostic::{Diagnostic, Diagnostics, EinsumProblem, Mistake, OperandNote};
 pub use dim::{Bindings, Dim};
 pub use dtype::DType;
@@ -30,6 +29,7 @@ pub use initializer::Initializer;
 pub use kinds::*;
 pub use op::*;
 pub(crate) use op::{collect_operations, each_operation};
+pub(crate) use operations::operations;
 pub use results::IntoResults;
 pub(crate) use shape::has_too_many_elements;
 pub use shape::{Axes, Shape, Type};

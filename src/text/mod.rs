@@ -47,9 +47,13 @@
 //! What is printed exactly is read back as an equal graph and prints as the same bytes; only the sign and payload of a
 //! NaN are not kept, nor the sites: a node that was read has the place of its line.
 
+mod attribute;
+mod cursor;
+mod error;
 mod parse;
 mod print;
 
+pub use error::{ParseError, Problem};
 pub use parse::Parsed;
 
 #[cfg(doc)]

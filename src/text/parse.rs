@@ -4,8 +4,13 @@
 use indexmap::IndexMap;
 use smallvec::SmallVec;
 
+use super::{
+    attribute::{Declared, read_operation},
+    cursor::Cursor,
+    error::{ParseError, Problem},
+};
 use crate::{
-    graph::{Expr, Graph, NodeId, Op, Operands, ParseError, Problem, Site, Type, attribute::Declared, cursor::Cursor},
+    graph::{Expr, Graph, NodeId, Op, Operands, Site, Type},
     ops,
 };
 
@@ -140,10 +145,9 @@ impl Reading {
         cursor: &mut Cursor<'_>,
     ) -> Result<Op, ParseError> {
         let start = cursor.clone();
-        let op = Op::read(declared, cursor).map_err(|error| match *error.problem {
-            problem @ Problem::UnknownOperation(_) => at_operation.error(problem),
-            problem => ParseError { problem: Box::new(problem), ..error },
-        })?;
+        let Some(op) = read_operation(declared, cursor)? else {
+            return Err(at_operation.error(Problem::UnknownOperation(declared.operation.to_string())));
+        };
         cursor.end_of_line()?;
         match op.leaf_name() {
             _ if matches!(op, Op::Poison(_)) => Err(at_operation.error(Problem::Poison)),

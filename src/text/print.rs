@@ -3,11 +3,11 @@
 
 use std::fmt::Write;
 
-use crate::graph::{
-    DType, Expr, Graph, IntoResults, NodeId,
-    attribute::{Detail, Writer},
+use super::{
+    attribute::{Detail, Writer, write_attributes},
     cursor::is_path,
 };
+use crate::graph::{DType, Expr, Graph, IntoResults, NodeId};
 
 impl Graph {
     /// The nodes that `results` are computed from and inputs that alone tell their sizes, for people: of a large
@@ -91,7 +91,7 @@ fn write_node(graph: &Graph, id: NodeId, number: usize, numbers: &[Option<usize>
         append(&mut writer.text, format_args!("{separator} %{operand}"));
     }
     writer.dtype = node.ty.dtype;
-    node.op.write_attributes(writer);
+    write_attributes(&node.op, writer);
     writer.text.push('\n');
 }
 

@@ -16,7 +16,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("pool", &[]),
     ("vectorize", &[]),
     ("ops", &["functions", "graph"]),
-    ("text", &["graph", "ops"]),
+    ("text", &["graph", "names", "ops"]),
     ("autodiff", &["graph", "ops", "simplify"]),
     ("simplify", &["graph", "ops"]),
     ("nn", &["graph", "numbers", "ops"]),

@@ -4,10 +4,11 @@
 use ndarray::{ArrayD, IxDyn};
 use pullback::{
     Convolve, DType, Dim, Evaluation, Expr, Graph, Index, Initializer, Pool, Shape, Value,
-    graph::{Mistake, Problem, ScatterAdd, Window},
+    graph::{Mistake, ScatterAdd, Window},
     nn, ops,
     ops::samples,
     range,
+    text::Problem,
 };
 
 use super::compiled::{distance, options, run};

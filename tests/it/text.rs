@@ -5,8 +5,9 @@ use std::sync::Arc;
 use ndarray::{ArrayD, IxDyn, array};
 use pullback::{
     DType, Dim, Expr, Graph, Initializer, Parsed, Shape, Value,
-    graph::{Constant, DimSize, Input, Literal, Name, Op, Problem},
+    graph::{Constant, DimSize, Input, Literal, Name, Op},
     ops,
+    text::Problem,
 };
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;

@@ -1,0 +1,235 @@
+//! The primitives that have attributes: one row each, with the types of the attributes.
+//!
+//! The table is a macro, so that each stage takes from a row what it needs: [`op`](super::op) the struct and the variant of
+//! [`Op`](super::Op), `text/attribute.rs` the words. A row is
+//!
+//! ```text
+//! /// What it computes.
+//! Variant = "name in the text form" {
+//!     /// What the attribute says.
+//!     attribute: its type,
+//! }
+//! ```
+//!
+//! or `Variant = Kind { … }` where the attribute `kind` gives the name. An attribute of type `Shape` or `DType` is the output's,
+//! so the text has it as the type of the node.
+
+/// Calls `$consumer! { rows }`.
+macro_rules! operations {
+    ($consumer:ident) => {
+        $consumer! {
+                /// A mistake stands here: it was reported once, and what is built on it stays silent.
+                Poison = "poison" {}
+                /// An array that is fed at each run.
+                Input = "input" {
+                    /// Its name, scopes included.
+                    name: Name,
+                    /// The type's element type.
+                    dtype: DType,
+                    /// The type's shape.
+                    shape: Shape,
+                }
+                /// An array that is learned.
+                Parameter = "parameter" {
+                    /// Its name, scopes included.
+                    name: Name,
+                    /// How it starts.
+                    initializer: Initializer,
+                    /// The type's element type.
+                    dtype: DType,
+                    /// The type's shape, without symbols.
+                    shape: Shape,
+                }
+                /// An array known beforehand.
+                Constant = "constant" {
+                    /// Its elements.
+                    value: Literal,
+                    /// The type's element type.
+                    dtype: DType,
+                    /// The type's shape.
+                    shape: Shape,
+                }
+                /// 0, 1, 2, … along one axis, the same along the others.
+                Iota = "iota" {
+                    /// The axis that counts.
+                    axis: usize,
+                    /// The type's element type.
+                    dtype: DType,
+                    /// The type's shape.
+                    shape: Shape,
+                }
+                /// The value of a dim, as a scalar: how a mean knows its count when the batch is a symbol.
+                DimSize = "dim_size" {
+                    /// The dim.
+                    dim: Dim,
+                    /// The type's element type.
+                    dtype: DType,
+                }
+                /// Uniform random integers in `[0, 2^width)` from the `i64` scalars key and counter, by Philox-4x32-10: element i
+                /// depends on key, counter and i alone.
+                RandomBits = "random_bits" {
+                    /// How many random bits, 1 to 62.
+                    width: usize,
+                    /// The type's shape.
+                    shape: Shape,
+                }
+                /// xⁿ for an integer n known beforehand.
+                IntegerPower = "integer_power" {
+                    /// n.
+                    exponent: i64,
+                }
+                /// The second operand where the first is true, else the third.
+                Select = "select" {}
+                /// The same values in another dtype; float to integer truncates and saturates, NaN to 0; to bool is x ≠ 0.
+                Cast = "cast" {
+                    /// The new element type.
+                    dtype: DType,
+                }
+                /// The operand, whose derivative is taken as 0.
+                StopGradient = "stop_gradient" {}
+                /// Repeats: axis i of the operand becomes axis `axes[i]` of the output; axes of size 1 stretch, others are added.
+                Broadcast = "broadcast" {
+                    /// Where each of the operand's axes goes, ascending.
+                    axes: Axes,
+                    /// The output's shape.
+                    shape: Shape,
+                }
+                /// The same elements in the same row-major order in another shape.
+                Reshape = "reshape" {
+                    /// The output's shape.
+                    shape: Shape,
+                }
+                /// Reorders axes: axis i of the output is axis `permutation[i]` of the operand.
+                Transpose = "transpose" {
+                    /// A permutation of the axes.
+                    permutation: Axes,
+                }
+                /// Elements `start`, `start + step`, … below `stop` along each axis.
+                Slice = "slice" {
+                    /// The first element along each axis.
+                    start: Dims,
+                    /// The bound above along each axis, not reached.
+                    stop: Dims,
+                    /// The stride along each axis, at least 1.
+                    step: Axes,
+                }
+                /// Zeros around (`low`, `high`) and between (`interior`) the elements along each axis.
+                Pad = "pad" {
+                    /// Zeros before the first element.
+                    low: Dims,
+                    /// Zeros after the last element.
+                    high: Dims,
+                    /// Zeros between neighbours.
+                    interior: Axes,
+                }
+                /// The operands one after another along an axis.
+                Concat = "concat" {
+                    /// The axis.
+                    axis: usize,
+                }
+                /// The elements in reverse order along axes.
+                Reverse = "reverse" {
+                    /// The axes.
+                    axes: Axes,
+                }
+                /// `out[b…, o…, i…, r…] = x[b…, o…, index[b…, i…], r…]`: picks positions along an axis; the first `batch` axes of
+                /// operand and index go together.
+                Gather = "gather" {
+                    /// The axis of x that the index selects from, at least `batch`.
+                    axis: usize,
+                    /// How many leading axes x and the index share.
+                    batch: usize,
+                }
+                /// `base` with `updates` added where a gather with the same index would have read; duplicates add in index order.
+                /// Operands: base, index, updates.
+                ScatterAdd = "scatter_add" {
+                    /// As for gather.
+                    axis: usize,
+                    /// As for gather.
+                    batch: usize,
+                }
+                /// Removes axes by adding, multiplying, or taking the extreme.
+                Reduce = Reduction {
+                    /// What is taken.
+                    kind: Reduction,
+                    /// The axes removed, ascending.
+                    axes: Axes,
+                }
+                /// Positions by order of value along one axis, in `i64`; argmax and argmin remove the axis, argsort keeps it.
+                Rank = Ranking {
+                    /// What is asked.
+                    kind: Ranking,
+                    /// The axis.
+                    axis: usize,
+                }
+                /// Running sums along an axis.
+                CumulativeSum = "cumulative_sum" {
+                    /// The axis.
+                    axis: usize,
+                    /// From which end.
+                    direction: Direction,
+                }
+                /// A linear recurrence along an axis: yᵢ = aᵢ·yᵢ₋₁ + bᵢ, the first y being its b. Operands: a, b.
+                LinearRecurrence = "linear_recurrence" {
+                    /// The axis.
+                    axis: usize,
+                    /// From which end.
+                    direction: Direction,
+                }
+                /// Sum of products: batch axes go together, contracted axes are summed. Axes of the output: batch, the left
+                /// operand's others, the right operand's others.
+                DotGeneral = "dot" {
+                    /// Batch axes of the left operand.
+                    left_batch: Axes,
+                    /// Batch axes of the right operand, in the same order.
+                    right_batch: Axes,
+                    /// Contracted axes of the left operand.
+                    left_contract: Axes,
+                    /// Contracted axes of the right operand, in the same order.
+                    right_contract: Axes,
+                }
+                /// Cross-correlation of `[batch, in, spatial…]` with a kernel `[out, in / groups, spatial…]` to `[batch, out,
+                /// spatial…]`: `out[n, o, p] = Σ_{c, k} x̂[n, c, p·stride + k·kernel_dilation] · kernel[o, c, k]`, where x̂ is x with
+                /// `input_dilation − 1` zeros between its elements and `low`, `high` zeros around it (negative ones crop).
+                Convolution = "convolution" {
+                    /// Step of the window.
+                    stride: Axes,
+                    /// Zeros before, along each spatial axis.
+                    low: Dims,
+                    /// Zeros after, along each spatial axis.
+                    high: Dims,
+                    /// Spread of the input, 1 for none.
+                    input_dilation: Axes,
+                    /// Spread of the kernel, 1 for none.
+                    kernel_dilation: Axes,
+                    /// Parts into which the channels are cut, each convolved with its own kernels.
+                    groups: usize,
+                }
+                /// Reduces each window, over all axes of the operand.
+                Window = WindowReduction {
+                    /// What is taken.
+                    kind: WindowReduction,
+                    /// Size of the window along each axis.
+                    size: Axes,
+                    /// Step of the window along each axis.
+                    stride: Axes,
+                    /// Spread of the window along each axis, 1 for none.
+                    dilation: Axes,
+                    /// Padding before, along each axis; less than the spread window.
+                    low: Axes,
+                    /// Padding after, along each axis; less than the spread window.
+                    high: Axes,
+                }
+                /// The lower triangular L with L·Lᵀ = (A + Aᵀ)/2, over the last two axes; NaN where A is not positive definite.
+                Cholesky = "cholesky" {}
+                /// X with A·X = B (or Aᵀ·X = B), A triangular, over the last two axes; the other half of A is not read.
+                TriangularSolve = "triangular_solve" {
+                    /// The half of A that is meant.
+                    triangle: Triangle,
+                    /// Whether A is transposed.
+                    orientation: Orientation,
+                }
+        }
+    };
+}
+pub(crate) use operations;

@@ -1,0 +1,118 @@
+//! What can be wrong with a text, where, and what to do about it.
+
+use thiserror::Error;
+
+use crate::{
+    graph::{Mistake, Op, Type},
+    names,
+};
+
+/// Text that is not a graph, and where.
+#[derive(Debug, Clone, PartialEq, Error)]
+#[error("{line}:{column}: {problem}{}", as_last_line(problem.help()))]
+pub struct ParseError {
+    /// Line of the text, from 1.
+    pub line: u32,
+    /// Column in characters, from 1.
+    pub column: u32,
+    /// What is wrong there.
+    pub problem: Box<Problem>,
+}
+
+fn as_last_line(help: Option<String>) -> String {
+    help.map_or_else(String::new, |help| format!("\n   = help: {help}"))
+}
+
+/// What is wrong with a text.
+#[derive(Debug, Clone, PartialEq, Error)]
+pub enum Problem {
+    /// Something else should stand here.
+    #[error("expected {expected}, found {found}")]
+    Expected {
+        /// What should stand here.
+        expected: String,
+        /// What does.
+        found: String,
+    },
+    /// No primitive has this name.
+    #[error("no operation is called `{0}`")]
+    UnknownOperation(String),
+    /// An operand that no earlier line defines.
+    #[error("%{0} is not defined above")]
+    UnknownNode(usize),
+    /// Lines are numbered from 0 without gaps.
+    #[error("expected the definition of %{expected}, found %{found}")]
+    OutOfOrder {
+        /// The number due.
+        expected: usize,
+        /// The number written.
+        found: usize,
+    },
+    /// The operation with these operands is not well formed.
+    #[error("{0}")]
+    Mistake(Mistake),
+    /// The type written is not the one that the operation gives.
+    #[error("the type is written {declared}, but the operation gives {inferred}")]
+    WrongType {
+        /// The type written.
+        declared: Type,
+        /// The type that follows from operation and operands.
+        inferred: Type,
+    },
+    /// A number that does not fit where it stands.
+    #[error("`{0}` does not fit here")]
+    Number(String),
+    /// Too many or too few elements for the type.
+    #[error("expected {expected} elements, found {found}")]
+    Elements {
+        /// How many the type has.
+        expected: usize,
+        /// How many are written.
+        found: usize,
+    },
+    /// The abbreviated form cannot be read back.
+    #[error("this array is abbreviated; print the graph in its exact form to read it back")]
+    Abbreviated,
+    /// A mistake was made when the graph was built.
+    #[error("`poison` stands for a mistake in the graph that was printed; it cannot be read back")]
+    Poison,
+    /// A size that would take too long to compute with.
+    #[error(
+        "this size is too large a polynomial: a term has at most {MOST_FACTORS} symbols, and a shape at most \
+         {MOST_TERMS} terms when it is multiplied out"
+    )]
+    LargePolynomial,
+    /// Two results or two leaves of one name.
+    #[error("the name {0:?} is taken above")]
+    DuplicateName(String),
+}
+
+/// The most symbols in one term of a size, repeated ones counted.
+pub(super) const MOST_FACTORS: u32 = 64;
+
+/// The most terms of a shape's number of elements: sums multiply, so without a bound a line of text could ask for
+/// exponentially many.
+pub(super) const MOST_TERMS: usize = 1024;
+
+impl Problem {
+    /// What to do about it, where more is known than what is wrong.
+    pub fn help(&self) -> Option<String> {
+        match self {
+            Problem::UnknownOperation(name) => {
+                let nearest = names::nearest(name, Op::names())?;
+                Some(format!("the nearest name is `{nearest}`"))
+            }
+            Problem::OutOfOrder { expected, .. } => Some(format!("number nodes line by line: this one is %{expected}")),
+            Problem::Mistake(mistake) => Some(mistake.help()),
+            Problem::WrongType { inferred, .. } => Some(format!("write {inferred}, or change the operands")),
+            Problem::DuplicateName(_) => Some("give each a name of its own".into()),
+            Problem::Poison => Some("mend the mistake, which `Graph::check` tells, and print the graph again".into()),
+            // What is expected instead, or the bound, is in the message.
+            Problem::Expected { .. } | Problem::Elements { .. } | Problem::LargePolynomial | Problem::Abbreviated => {
+                None
+            }
+            // What was meant is not known.
+            Problem::UnknownNode(_) | Problem::Number(_) => None,
+        }
+    }
+}

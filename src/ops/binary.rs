@@ -7,7 +7,7 @@ use super::{
     apply::Operand,
     real::{Number, Real},
     rule::{
-        Application, Evaluation, Fault, Linearization,
+        Application, Domain, Evaluation, Fault, Linearization,
         Partial::{self, Contest, Factor, MinusOne, One, Zero},
         Partials, Rule, Traits, expect_number, expect_operands, same_type,
     },
@@ -45,6 +45,10 @@ impl Rule for Binary {
 
     fn traits(&self) -> Traits {
         Traits { is_commutative: self.is_commutative(), ..Traits::ELEMENTWISE }
+    }
+
+    fn domain(&self) -> Domain<'_> {
+        Domain::All
     }
 
     fn linearization(&self) -> Linearization<'_> {

@@ -4,7 +4,10 @@ use ndarray::{ArrayD, Axis, IxDyn};
 
 use super::{
     real::Real,
-    rule::{Application, Evaluation, Fault, LinearMap, Linearization, Rule, Traits, expect_ascending, expect_operands},
+    rule::{
+        Application, Domain, Evaluation, Fault, LinearMap, Linearization, Rule, Traits, expect_ascending,
+        expect_operands,
+    },
     sample::{Sample, reals},
 };
 use crate::graph::{Axes, Broadcast, Dim, Expr, Mistake, Shape, Type, Value};
@@ -25,6 +28,10 @@ impl Rule for Broadcast {
 
     fn traits(&self) -> Traits {
         Traits::MOVEMENT
+    }
+
+    fn domain(&self) -> Domain<'_> {
+        Domain::All
     }
 
     fn linearization(&self) -> Linearization<'_> {

@@ -4,7 +4,9 @@ use ndarray::ArrayD;
 
 use super::{
     real::{Number, Real},
-    rule::{Application, Evaluation, Fault, LinearMap, Linearization, Rule, Traits, expect_float, expect_operands},
+    rule::{
+        Application, Domain, Evaluation, Fault, LinearMap, Linearization, Rule, Traits, expect_float, expect_operands,
+    },
     sample::{Sample, listed, reals},
 };
 use crate::graph::{Cast, DType, Dim, Expr, Mistake, StopGradient, Type, Value};
@@ -18,6 +20,10 @@ impl Rule for Cast {
     /// Linear between floats; the sweeps never ask where either side is no float.
     fn traits(&self) -> Traits {
         Traits::ELEMENTWISE
+    }
+
+    fn domain(&self) -> Domain<'_> {
+        Domain::All
     }
 
     fn linearization(&self) -> Linearization<'_> {
@@ -75,6 +81,10 @@ impl Rule for StopGradient {
 
     fn traits(&self) -> Traits {
         Traits::NONE
+    }
+
+    fn domain(&self) -> Domain<'_> {
+        Domain::All
     }
 
     fn linearization(&self) -> Linearization<'_> {

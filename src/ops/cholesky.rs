@@ -4,7 +4,9 @@ use ndarray::{ArrayD, ArrayView2, ArrayViewMut2, IxDyn};
 
 use super::{
     real::Real,
-    rule::{Application, Custom, Evaluation, Fault, Linearization, Rule, Traits, expect_float, expect_operands},
+    rule::{
+        Application, Custom, Domain, Evaluation, Fault, Linearization, Rule, Traits, expect_float, expect_operands,
+    },
     sample::{Sample, listed, reals},
     triangular_solve::{expect_square, matrix_product},
 };
@@ -20,6 +22,10 @@ impl Rule for Cholesky {
 
     fn traits(&self) -> Traits {
         Traits::NONE
+    }
+
+    fn domain(&self) -> Domain<'_> {
+        Domain::All
     }
 
     fn linearization(&self) -> Linearization<'_> {

@@ -5,7 +5,10 @@ use ndarray::{ArrayD, Axis, concatenate};
 use super::{
     axes::{IntoAxes, expect_axis, normalize},
     real::Real,
-    rule::{Application, Evaluation, Fault, LinearMap, Linearization, Rule, Traits, expect_ascending, expect_operands},
+    rule::{
+        Application, Domain, Evaluation, Fault, LinearMap, Linearization, Rule, Traits, expect_ascending,
+        expect_operands,
+    },
     sample::{Sample, reals},
 };
 use crate::graph::{Concat, Dim, Expr, Mistake, Reverse, Slice, Type, Value};
@@ -31,6 +34,10 @@ impl Rule for Concat {
 
     fn traits(&self) -> Traits {
         Traits::MOVEMENT
+    }
+
+    fn domain(&self) -> Domain<'_> {
+        Domain::All
     }
 
     fn linearization(&self) -> Linearization<'_> {
@@ -90,6 +97,10 @@ impl Rule for Reverse {
 
     fn traits(&self) -> Traits {
         Traits::MOVEMENT
+    }
+
+    fn domain(&self) -> Domain<'_> {
+        Domain::All
     }
 
     fn linearization(&self) -> Linearization<'_> {

@@ -8,12 +8,27 @@ use super::{
     apply::LARGEST_NUMBER,
     congruence::{Multiples, greatest_common_divisor, pairs},
     real::{Real, Total},
-    rule::{Application, Evaluation, Fault, LinearMap, Linearization, Rule, Traits, expect_float, expect_operands},
+    rule::{
+        Application, CheckSizes, Domain, Evaluation, Fault, LinearMap, Linearization, Rule, Traits, expect_float,
+        expect_operands,
+    },
     sample::{Sample, reals},
     slice::{dims, expect_count},
     spatial::{Misfit, Span, Taps, Way, expect_fit, expect_positive, extent},
 };
 use crate::graph::{Axes, Bindings, Convolution, Dim, Dims, Expr, Mistake, Reverse, Shape, Type, Value};
+
+impl CheckSizes for Convolution {
+    /// That the kernel lies within the padded operand.
+    fn check_sizes(&self, operands: &[&[usize]], bindings: &Bindings) -> Result<(), Fault> {
+        let number = |dim: &Dim| match dim.evaluate(bindings).map_err(Fault::Size)? {
+            number if number.unsigned_abs() <= LARGEST_NUMBER => Ok(number),
+            _ => Err(Fault::Size(dim.clone())),
+        };
+        let numbers = |dims: &Dims| dims.iter().map(number).collect::<Result<SmallVec<[i64; 4]>, Fault>>();
+        Ok(self.fit(&operands[0][2..], &operands[1][2..], [&numbers(&self.low)?, &numbers(&self.high)?])?)
+    }
+}
 
 impl Rule for Convolution {
     fn infer(&self, operands: &[Type]) -> Result<Type, Mistake> {
@@ -40,6 +55,10 @@ impl Rule for Convolution {
 
     fn traits(&self) -> Traits {
         Traits::NONE
+    }
+
+    fn domain(&self) -> Domain<'_> {
+        Domain::Checked(self)
     }
 
     fn linearization(&self) -> Linearization<'_> {
@@ -173,16 +192,6 @@ impl Convolution {
             high: high[spatial],
         };
         expect_fit((0..x.len()).map(way), Taps::Data)
-    }
-
-    /// The same once symbols are numbers, for operands of these sizes.
-    pub(crate) fn expect_fit(&self, x: &[usize], kernel: &[usize], bindings: &Bindings) -> Result<(), Fault> {
-        let number = |dim: &Dim| match dim.evaluate(bindings).map_err(Fault::Size)? {
-            number if number.unsigned_abs() <= LARGEST_NUMBER => Ok(number),
-            _ => Err(Fault::Size(dim.clone())),
-        };
-        let numbers = |dims: &Dims| dims.iter().map(number).collect::<Result<SmallVec<[i64; 4]>, Fault>>();
-        Ok(self.fit(&x[2..], &kernel[2..], [&numbers(&self.low)?, &numbers(&self.high)?])?)
     }
 
     /// How many pairs of a place and a tap along an axis meet no zero between two elements. Where sizes are symbols, as

@@ -5,7 +5,9 @@ use ndarray::{ArrayD, Axis};
 use super::{
     axes::expect_axis,
     real::{Number, Real, Total},
-    rule::{Application, Evaluation, Fault, LinearMap, Linearization, Rule, Traits, expect_number, expect_operands},
+    rule::{
+        Application, Domain, Evaluation, Fault, LinearMap, Linearization, Rule, Traits, expect_number, expect_operands,
+    },
     sample::{Sample, reals},
 };
 use crate::graph::{CumulativeSum, Dim, Direction, Expr, Mistake, Type, Value};
@@ -20,6 +22,10 @@ impl Rule for CumulativeSum {
 
     fn traits(&self) -> Traits {
         Traits::NONE
+    }
+
+    fn domain(&self) -> Domain<'_> {
+        Domain::All
     }
 
     fn linearization(&self) -> Linearization<'_> {

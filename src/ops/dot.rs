@@ -5,7 +5,9 @@ use ndarray::{Array3, ArrayD, Axis, Dimension, IxDyn};
 use super::{
     axes::{expect_axis, inverse_permutation},
     real::{Number, Real},
-    rule::{Application, Evaluation, Fault, LinearMap, Linearization, Rule, Traits, expect_number, expect_operands},
+    rule::{
+        Application, Domain, Evaluation, Fault, LinearMap, Linearization, Rule, Traits, expect_number, expect_operands,
+    },
     sample::{Sample, listed, reals},
     slice::expect_count,
 };
@@ -39,6 +41,10 @@ impl Rule for DotGeneral {
 
     fn traits(&self) -> Traits {
         Traits::NONE
+    }
+
+    fn domain(&self) -> Domain<'_> {
+        Domain::All
     }
 
     fn linearization(&self) -> Linearization<'_> {

@@ -6,7 +6,9 @@ use super::{
     apply::broadcast_shapes,
     axes::{expect_axis, inverse_permutation},
     real::{Number, Real, Total},
-    rule::{Application, Evaluation, Fault, LinearMap, Linearization, Rule, Traits, expect_number, expect_operands},
+    rule::{
+        Application, Domain, Evaluation, Fault, LinearMap, Linearization, Rule, Traits, expect_number, expect_operands,
+    },
     sample::{Sample, listed, reals},
 };
 use crate::graph::{Axes, DType, Dim, Expr, Gather, Mistake, ScatterAdd, Shape, Type, Value};
@@ -37,6 +39,10 @@ impl Rule for Gather {
 
     fn traits(&self) -> Traits {
         Traits::NONE
+    }
+
+    fn domain(&self) -> Domain<'_> {
+        Domain::All
     }
 
     fn linearization(&self) -> Linearization<'_> {
@@ -158,6 +164,10 @@ impl Rule for ScatterAdd {
 
     fn traits(&self) -> Traits {
         Traits::NONE
+    }
+
+    fn domain(&self) -> Domain<'_> {
+        Domain::All
     }
 
     fn linearization(&self) -> Linearization<'_> {

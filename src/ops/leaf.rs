@@ -6,7 +6,7 @@ use ndarray::{ArrayD, IxDyn};
 use super::{
     axes::expect_axis,
     real::{Number, Real},
-    rule::{Evaluation, Fault, Linearization, Rule, Traits, expect_number, expect_operands},
+    rule::{Domain, Evaluation, Fault, Linearization, Rule, Traits, expect_number, expect_operands},
     sample::{Sample, listed},
 };
 use crate::graph::{
@@ -28,6 +28,10 @@ macro_rules! fed_leaf {
 
             fn traits(&self) -> Traits {
                 Traits::NONE
+            }
+
+            fn domain(&self) -> Domain<'_> {
+                Domain::All
             }
 
             fn linearization(&self) -> Linearization<'_> {
@@ -102,6 +106,10 @@ impl Rule for Poison {
         Traits::NONE
     }
 
+    fn domain(&self) -> Domain<'_> {
+        Domain::All
+    }
+
     fn linearization(&self) -> Linearization<'_> {
         Linearization::Constant
     }
@@ -148,6 +156,10 @@ impl Rule for Constant {
 
     fn traits(&self) -> Traits {
         Traits::NONE
+    }
+
+    fn domain(&self) -> Domain<'_> {
+        Domain::All
     }
 
     fn linearization(&self) -> Linearization<'_> {
@@ -207,6 +219,10 @@ impl Rule for Iota {
         Traits::NONE
     }
 
+    fn domain(&self) -> Domain<'_> {
+        Domain::All
+    }
+
     fn linearization(&self) -> Linearization<'_> {
         Linearization::Constant
     }
@@ -244,6 +260,10 @@ impl Rule for DimSize {
 
     fn traits(&self) -> Traits {
         Traits::NONE
+    }
+
+    fn domain(&self) -> Domain<'_> {
+        Domain::All
     }
 
     fn linearization(&self) -> Linearization<'_> {

@@ -5,7 +5,9 @@ use ndarray::Zip;
 use super::{
     apply::Operand,
     real::{Number, Real},
-    rule::{Evaluation, Fault, Linearization, Rule, Traits, expect_float, expect_number, expect_operands, same_type},
+    rule::{
+        Domain, Evaluation, Fault, Linearization, Rule, Traits, expect_float, expect_number, expect_operands, same_type,
+    },
     sample::{Sample, listed},
 };
 use crate::graph::{Comparison, Connective, DType, Dim, Expr, Mistake, Op, Predicate, Type, Value};
@@ -20,6 +22,10 @@ impl Rule for Comparison {
 
     fn traits(&self) -> Traits {
         Traits { is_commutative: matches!(self, Comparison::Equal | Comparison::NotEqual), ..Traits::ELEMENTWISE }
+    }
+
+    fn domain(&self) -> Domain<'_> {
+        Domain::All
     }
 
     fn linearization(&self) -> Linearization<'_> {
@@ -74,6 +80,10 @@ impl Rule for Connective {
         Traits { is_commutative: true, ..Traits::ELEMENTWISE }
     }
 
+    fn domain(&self) -> Domain<'_> {
+        Domain::All
+    }
+
     fn linearization(&self) -> Linearization<'_> {
         Linearization::Constant
     }
@@ -121,6 +131,10 @@ impl Rule for Predicate {
 
     fn traits(&self) -> Traits {
         Traits::ELEMENTWISE
+    }
+
+    fn domain(&self) -> Domain<'_> {
+        Domain::All
     }
 
     fn linearization(&self) -> Linearization<'_> {

@@ -20,7 +20,6 @@ mod cumulative_sum;
 mod dot;
 mod einsum;
 mod fill;
-mod fit;
 mod gather;
 mod labelled;
 mod leaf;
@@ -56,11 +55,10 @@ pub use axes::{AllAxes, IntoAxes};
 pub(crate) use binary::{BinaryFunction, BinaryNumberFunction, binary_functions};
 pub(crate) use congruence::{Solutions, greatest_common_divisor, solutions};
 pub use convolve::Convolve;
-pub(crate) use fit::{asks_about_sizes, expect_fit};
 pub use pool::Pool;
 pub(crate) use real::{Number, Real, Total, own_total};
 pub use rule::Fault;
-pub(crate) use rule::{Application, Evaluation, Linearization, Partial, Rule, Traits};
+pub(crate) use rule::{Application, CheckSizes, Domain, Evaluation, Linearization, Partial, Rule, Traits};
 pub(crate) use sample::reals;
 pub use sample::{Sample, Smoothness};
 pub use select::Choice;
@@ -71,11 +69,27 @@ pub use verify::{Flaw, Inconsistency, verify};
 
 use smallvec::SmallVec;
 
-use crate::graph::{Dim, Op, Type, Value, collect_operations, each_operation};
+use crate::graph::{Bindings, Dim, Op, Type, Value, collect_operations, each_operation};
 
 /// The kind of a primitive.
 pub(crate) fn traits(op: &Op) -> Traits {
     each_operation!(op, rule => rule.traits())
+}
+
+/// That a primitive has a value for operands of these shapes, as far as shapes tell.
+///
+/// # Errors
+/// The fault that it has for any operands of these shapes.
+pub(crate) fn check_sizes(op: &Op, operands: &[&[usize]], bindings: &Bindings) -> Result<(), Fault> {
+    match each_operation!(op, rule => rule.domain()) {
+        Domain::All => Ok(()),
+        Domain::Checked(rule) => rule.check_sizes(operands, bindings),
+    }
+}
+
+/// Whether [`check_sizes`] refuses any shapes.
+pub(crate) fn has_checked_sizes(op: &Op) -> bool {
+    matches!(each_operation!(op, rule => rule.domain()), Domain::Checked(_))
 }
 
 /// The derivative of a primitive.
@@ -86,7 +100,7 @@ pub(crate) fn linearization(op: &Op) -> Linearization<'_> {
 /// The value of a primitive by its reference kernel.
 pub(crate) fn evaluate<R: Real>(op: &Op, at: &Evaluation<'_, R>) -> Result<Value<R>, Fault> {
     let shapes: SmallVec<[&[usize]; 3]> = at.operands.iter().map(|operand| operand.shape()).collect();
-    expect_fit(op, &shapes, at.bindings)?;
+    check_sizes(op, &shapes, at.bindings)?;
     each_operation!(op, rule => rule.evaluate(at))
 }
 

@@ -3,7 +3,8 @@
 use super::{
     real::Real,
     rule::{
-        Application, Evaluation, Fault, Linearization, Partial, Partials, Rule, Traits, expect_float, expect_operands,
+        Application, Domain, Evaluation, Fault, Linearization, Partial, Partials, Rule, Traits, expect_float,
+        expect_operands,
     },
     sample::{Sample, listed, reals},
 };
@@ -18,6 +19,10 @@ impl Rule for IntegerPower {
 
     fn traits(&self) -> Traits {
         Traits::ELEMENTWISE
+    }
+
+    fn domain(&self) -> Domain<'_> {
+        Domain::All
     }
 
     fn linearization(&self) -> Linearization<'_> {

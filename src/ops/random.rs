@@ -7,7 +7,7 @@ use ndarray::{ArrayD, IxDyn};
 use super::{
     leaf::check_sizes,
     real::Real,
-    rule::{Evaluation, Fault, Linearization, Rule, Traits, expect_operands},
+    rule::{Domain, Evaluation, Fault, Linearization, Rule, Traits, expect_operands},
     sample::{Sample, listed},
     slice::Index,
 };
@@ -61,6 +61,10 @@ impl Rule for RandomBits {
 
     fn traits(&self) -> Traits {
         Traits::NONE
+    }
+
+    fn domain(&self) -> Domain<'_> {
+        Domain::All
     }
 
     fn linearization(&self) -> Linearization<'_> {

@@ -5,7 +5,7 @@ use ndarray::{ArrayD, ArrayView1, Axis, Zip};
 use super::{
     axes::expect_axis,
     real::{Number, Real},
-    rule::{Evaluation, Fault, Linearization, Rule, Traits, expect_number, expect_operands},
+    rule::{Domain, Evaluation, Fault, Linearization, Rule, Traits, expect_number, expect_operands},
     sample::{Sample, listed, reals},
     slice::Index,
 };
@@ -27,6 +27,10 @@ impl Rule for Rank {
 
     fn traits(&self) -> Traits {
         Traits::NONE
+    }
+
+    fn domain(&self) -> Domain<'_> {
+        Domain::All
     }
 
     fn linearization(&self) -> Linearization<'_> {

@@ -5,7 +5,9 @@ use ndarray::{ArrayD, Axis};
 use super::{
     axes::expect_axis,
     real::Real,
-    rule::{Application, Custom, Evaluation, Fault, Linearization, Rule, Traits, expect_float, expect_operands},
+    rule::{
+        Application, Custom, Domain, Evaluation, Fault, Linearization, Rule, Traits, expect_float, expect_operands,
+    },
     sample::{Sample, listed, reals},
 };
 use crate::graph::{Axes, DType, Dim, Dims, Direction, Expr, LinearRecurrence, Mistake, Pad, Slice, Type, Value};
@@ -26,6 +28,10 @@ impl Rule for LinearRecurrence {
 
     fn traits(&self) -> Traits {
         Traits::NONE
+    }
+
+    fn domain(&self) -> Domain<'_> {
+        Domain::All
     }
 
     fn linearization(&self) -> Linearization<'_> {

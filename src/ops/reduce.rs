@@ -6,7 +6,7 @@ use super::{
     axes::{AllAxes, IntoAxes, inverse_permutation},
     real::{Number, Real},
     rule::{
-        Application, Custom, Evaluation, Fault, LinearMap, Linearization, Rule, Traits, expect_ascending,
+        Application, Custom, Domain, Evaluation, Fault, LinearMap, Linearization, Rule, Traits, expect_ascending,
         expect_number, expect_operands,
     },
     sample::{Sample, listed, reals},
@@ -31,6 +31,10 @@ impl Rule for Reduce {
 
     fn traits(&self) -> Traits {
         Traits::NONE
+    }
+
+    fn domain(&self) -> Domain<'_> {
+        Domain::All
     }
 
     fn linearization(&self) -> Linearization<'_> {

@@ -5,7 +5,7 @@ use ndarray::{ArrayD, IxDyn};
 use super::{
     axes::{IntoAxes, inverse_permutation},
     real::Real,
-    rule::{Application, Evaluation, Fault, LinearMap, Linearization, Rule, Traits, expect_operands},
+    rule::{Application, Domain, Evaluation, Fault, LinearMap, Linearization, Rule, Traits, expect_operands},
     sample::{Sample, reals},
 };
 use crate::graph::{Axes, Dim, Expr, Mistake, Reshape, Shape, Transpose, Type, Value};
@@ -26,6 +26,10 @@ impl Rule for Reshape {
 
     fn traits(&self) -> Traits {
         Traits::MOVEMENT
+    }
+
+    fn domain(&self) -> Domain<'_> {
+        Domain::All
     }
 
     fn linearization(&self) -> Linearization<'_> {
@@ -77,6 +81,10 @@ impl Rule for Transpose {
 
     fn traits(&self) -> Traits {
         Traits::MOVEMENT
+    }
+
+    fn domain(&self) -> Domain<'_> {
+        Domain::All
     }
 
     fn linearization(&self) -> Linearization<'_> {

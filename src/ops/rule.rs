@@ -17,6 +17,9 @@ pub(crate) trait Rule: Sized {
     /// What kind of primitive it is, for rewrites that ask only that.
     fn traits(&self) -> Traits;
 
+    /// For which sizes it has a value.
+    fn domain(&self) -> Domain<'_>;
+
     /// The derivative.
     fn linearization(&self) -> Linearization<'_>;
 
@@ -50,6 +53,22 @@ impl Traits {
     pub(crate) const ELEMENTWISE: Traits = Traits { is_elementwise: true, ..Traits::NONE };
     /// A movement of data.
     pub(crate) const MOVEMENT: Traits = Traits { is_movement: true, ..Traits::NONE };
+}
+
+/// For which sizes of the operands, once they are numbers, a primitive has a value.
+pub(crate) enum Domain<'r> {
+    /// For all that its shape rule accepts, whatever else their elements decide.
+    All,
+    /// For those that a check accepts: whether a slice, a window or a kernel lies within its array.
+    Checked(&'r dyn CheckSizes),
+}
+
+/// What is decided by sizes alone. Both engines ask it before anything else, and what unsafe code leans on is established
+/// here.
+pub(crate) trait CheckSizes {
+    /// # Errors
+    /// The fault that the primitive has for any operands of these shapes.
+    fn check_sizes(&self, operands: &[&[usize]], bindings: &Bindings) -> Result<(), Fault>;
 }
 
 /// The derivative of a primitive, in the form that gives both modes.

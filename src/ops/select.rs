@@ -6,7 +6,8 @@ use super::{
     apply::{Operand, broadcast_shapes},
     real::Real,
     rule::{
-        Application, Evaluation, Fault, Linearization, Partial, Partials, Rule, Traits, expect_operands, same_type,
+        Application, Domain, Evaluation, Fault, Linearization, Partial, Partials, Rule, Traits, expect_operands,
+        same_type,
     },
     sample::{Sample, listed, reals},
 };
@@ -27,6 +28,10 @@ impl Rule for Select {
 
     fn traits(&self) -> Traits {
         Traits::ELEMENTWISE
+    }
+
+    fn domain(&self) -> Domain<'_> {
+        Domain::All
     }
 
     fn linearization(&self) -> Linearization<'_> {

@@ -9,10 +9,20 @@ use super::{
     apply::LARGEST_NUMBER,
     axes::normalize,
     real::{Number, Real},
-    rule::{Application, Evaluation, Fault, LinearMap, Linearization, Rule, Traits, expect_number, expect_operands},
+    rule::{
+        Application, CheckSizes, Domain, Evaluation, Fault, LinearMap, Linearization, Rule, Traits, expect_number,
+        expect_operands,
+    },
     sample::{Sample, reals},
 };
 use crate::graph::{Axes, Bindings, Dim, Dims, Expr, Mistake, Pad, Reverse, Shape, Slice, Type, Value};
+
+impl CheckSizes for Slice {
+    /// That it lies within the operand.
+    fn check_sizes(&self, operands: &[&[usize]], bindings: &Bindings) -> Result<(), Fault> {
+        self.starts(operands[0], bindings).map(drop)
+    }
+}
 
 impl Rule for Slice {
     fn infer(&self, operands: &[Type]) -> Result<Type, Mistake> {
@@ -26,6 +36,10 @@ impl Rule for Slice {
 
     fn traits(&self) -> Traits {
         Traits::MOVEMENT
+    }
+
+    fn domain(&self) -> Domain<'_> {
+        Domain::Checked(self)
     }
 
     fn linearization(&self) -> Linearization<'_> {
@@ -151,6 +165,19 @@ fn spread(size: &Dim, interior: usize) -> Dim {
     if size.is(0) { Dim::from(0) } else { size.clone() + (size.clone() - 1) * Dim::from(interior) }
 }
 
+impl CheckSizes for Pad {
+    /// That neither side is negative; with it, every element of the operand has a place in an output of the inferred size.
+    fn check_sizes(&self, operands: &[&[usize]], bindings: &Bindings) -> Result<(), Fault> {
+        self.zeros(&self.low, bindings)?;
+        // Along an axis without elements, zeros that would be between them are taken from those after.
+        operands[0].iter().zip(&self.high).try_for_each(|(size, high)| match high.evaluate(bindings) {
+            Ok(number) if number >= 0 || *size == 0 => Ok(()),
+            Ok(_) => Err(Fault::Size(high.clone())),
+            Err(lost) => Err(Fault::Size(lost)),
+        })
+    }
+}
+
 impl Rule for Pad {
     fn infer(&self, operands: &[Type]) -> Result<Type, Mistake> {
         let [x] = expect_operands(operands)?;
@@ -175,6 +202,10 @@ impl Rule for Pad {
 
     fn traits(&self) -> Traits {
         Traits::MOVEMENT
+    }
+
+    fn domain(&self) -> Domain<'_> {
+        Domain::Checked(self)
     }
 
     fn linearization(&self) -> Linearization<'_> {
@@ -219,17 +250,6 @@ impl Pad {
             usize::try_from(number).map_err(|_| Fault::Size(dim.clone()))
         };
         side.iter().map(one).collect()
-    }
-
-    /// That neither side is negative; with it, every element of the operand has a place in an output of the inferred size.
-    pub(crate) fn expect_fit(&self, sizes: &[usize], bindings: &Bindings) -> Result<(), Fault> {
-        self.zeros(&self.low, bindings)?;
-        // Along an axis without elements, zeros that would be between them are taken from those after.
-        sizes.iter().zip(&self.high).try_for_each(|(size, high)| match high.evaluate(bindings) {
-            Ok(number) if number >= 0 || *size == 0 => Ok(()),
-            Ok(_) => Err(Fault::Size(high.clone())),
-            Err(lost) => Err(Fault::Size(lost)),
-        })
     }
 
     fn surround<T: Number>(&self, x: &ArrayD<T>, low: &[usize], shape: &[usize]) -> ArrayD<T> {

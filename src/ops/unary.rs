@@ -7,7 +7,7 @@ use super::{
     binary::slope_of_angle,
     real::{Number, Real},
     rule::{
-        Application, Evaluation, Fault, Linearization,
+        Application, Domain, Evaluation, Fault, Linearization,
         Partial::{self, Factor, MinusOne, Where, Zero},
         Partials, Rule, Traits, expect_number, expect_operands,
     },
@@ -44,6 +44,10 @@ impl Rule for Unary {
 
     fn traits(&self) -> Traits {
         Traits::ELEMENTWISE
+    }
+
+    fn domain(&self) -> Domain<'_> {
+        Domain::All
     }
 
     fn linearization(&self) -> Linearization<'_> {

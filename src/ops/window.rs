@@ -7,16 +7,24 @@ use ndarray::{ArrayD, Dimension, IxDyn, indices};
 use super::{
     real::{Number, Real},
     rule::{
-        Application, Custom, Evaluation, Fault, LinearMap, Linearization, Rule, Traits, expect_number, expect_operands,
+        Application, CheckSizes, Custom, Domain, Evaluation, Fault, LinearMap, Linearization, Rule, Traits,
+        expect_number, expect_operands,
     },
     sample::{Sample, listed, reals},
     slice::expect_count,
     spatial::{Misfit, Span, Taps, Way, expect_fit, expect_positive, extent},
 };
 use crate::graph::{
-    Axes, DType, Dim, Dims, Expr, Gather, Literal, Mistake, Pad, ScatterAdd, Shape, Type, Value, Window,
+    Axes, Bindings, DType, Dim, Dims, Expr, Gather, Literal, Mistake, Pad, ScatterAdd, Shape, Type, Value, Window,
     WindowReduction,
 };
+
+impl CheckSizes for Window {
+    /// That its windows lie within the padded operand.
+    fn check_sizes(&self, operands: &[&[usize]], _: &Bindings) -> Result<(), Fault> {
+        Ok(self.fit(operands[0])?)
+    }
+}
 
 impl Rule for Window {
     fn infer(&self, operands: &[Type]) -> Result<Type, Mistake> {
@@ -35,6 +43,10 @@ impl Rule for Window {
 
     fn traits(&self) -> Traits {
         Traits::NONE
+    }
+
+    fn domain(&self) -> Domain<'_> {
+        Domain::Checked(self)
     }
 
     fn linearization(&self) -> Linearization<'_> {
@@ -174,11 +186,6 @@ impl Window {
             high: number(self.high[axis]),
         };
         expect_fit((0..sizes.len()).filter(|axis| !self.is_each(*axis)).map(way), Taps::Places)
-    }
-
-    /// The same once symbols are numbers.
-    pub(super) fn expect_fit(&self, sizes: &[usize]) -> Result<(), Fault> {
-        Ok(self.fit(sizes)?)
     }
 
     /// Whether an extreme is asked of a window without an element, of the first of the windows: spread windows can step

@@ -25,7 +25,7 @@ impl Condition {
         let node = graph.node(id);
         let operands: Vec<Shape> =
             graph.operands(id).iter().map(|operand| graph.node(*operand).ty.shape.clone()).collect();
-        let is_open = ops::asks_about_sizes(&node.op) && operands.iter().any(|shape| shape.as_numbers().is_none());
+        let is_open = ops::has_checked_sizes(&node.op) && operands.iter().any(|shape| shape.as_numbers().is_none());
         is_open.then(|| Condition { op: node.op.clone(), operands, call: node.call, node: id.index(), site: node.site })
     }
 
@@ -38,7 +38,7 @@ impl Condition {
         };
         let shapes: SmallVec<[&[usize]; 2]> = shapes.iter().map(|sizes| &sizes[..]).collect();
         let (call, operation, node, site) = (self.call, self.op.name(), self.node, self.site);
-        ops::expect_fit(&self.op, &shapes, bindings).map_err(|fault| RunError::Node {
+        ops::check_sizes(&self.op, &shapes, bindings).map_err(|fault| RunError::Node {
             call,
             operation,
             node,

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     graph::{Bindings, Convolution},
-    ops::Fault,
+    ops::{CheckSizes, Fault},
     plan::{Access, WholeArrays},
 };
 
@@ -32,7 +32,7 @@ impl ConvolutionStep {
         let (x, w) = (&arrays.operands[0].access, &arrays.operands[1].access);
         let out = Access::contiguous(&arrays.sizes);
         // Blocks are addressed without further checks: all positions are within what this bounds.
-        op.expect_fit(&x.sizes(), &w.sizes(), bindings)?;
+        op.check_sizes(&[&x.sizes(), &w.sizes()], bindings)?;
         let first_two = |access: &Access| [access.axes[0].stride, access.axes[1].stride];
         let axis = |axis: usize| -> Result<SpatialAxis, Fault> {
             let low = op.low[axis].evaluate(bindings).map_err(Fault::Size)?;

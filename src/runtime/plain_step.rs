@@ -33,7 +33,7 @@ impl PlainStep {
             arrays.operands.iter().map(|read| (read.dtype, read.access.sizes().to_vec())).collect();
         let types: Vec<(DType, &[usize])> = holders.iter().map(|(dtype, sizes)| (*dtype, sizes.as_slice())).collect();
         let place = Place { operands: &types, output: (arrays.dtype, &arrays.sizes), bindings };
-        let plain = Plain::resolve(op, place).expect("invariant: a plan has steps of these primitives alone")?;
+        let plain = Plain::resolve(op, place)?;
         let operands: Vec<(DType, usize)> = holders.iter().map(|(dtype, sizes)| (*dtype, count(sizes))).collect();
         let data = Vec::with_capacity(operands.len());
         Ok(PlainStep { plain, operands, output: (arrays.dtype, count(&arrays.sizes)), data })

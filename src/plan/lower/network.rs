@@ -37,7 +37,7 @@ pub(in crate::plan) fn network(source: Source<'_>) -> Result<Network, PlanError>
         let origin = Origin { operation: node.op.name(), call: node.call, node: id.index(), site: node.site };
         let shapes: SmallVec<[Sizes; 3]> = operands.iter().map(|operand| operand.access.sizes()).collect();
         let shapes: SmallVec<[&[usize]; 3]> = shapes.iter().map(|sizes| &sizes[..]).collect();
-        let sizes = ops::expect_fit(&node.op, &shapes, bindings)
+        let sizes = ops::check_sizes(&node.op, &shapes, bindings)
             .and_then(|()| node.ty.shape.evaluate(bindings).map_err(Fault::Size))
             .map_err(|fault| PlanError { origin, fault })?;
         let at = At { sizes: sizes.into(), dtype: node.ty.dtype, origin };

@@ -1,6 +1,7 @@
 //! The primitives that are neither elementwise nor products, sums or convolutions of the fast kind: gathers and their
 //! transposes, orders, running sums, recurrences, random bits, triangular matrices, windows, counters, padding,
-//! joining, products of integers, and a reduction of any kind over any axes.
+//! joining, products of integers, and a reduction of any kind over any axes; and any other primitive, by the kernel of its
+//! rule.
 //!
 //! In: a primitive with numeric shapes, once, and then contiguous row-major slices at each run. Out: the output, whole
 //! or part by part, equal to the reference kernels' (sums that are added in order but for rounding). Nothing is
@@ -21,6 +22,7 @@ mod random;
 mod rank;
 mod recurrence;
 mod reduce;
+mod reference;
 mod scatter;
 #[cfg(test)]
 mod tests;
@@ -107,15 +109,16 @@ kernels! {
     Pad(pad::Pad),
     Concat(join::Concat),
     Reduce(reduce::Reduce),
+    Reference(Box<reference::Reference>),
     Contract(contract::Contract),
 }
 
 impl Plain {
-    /// The primitive as a kernel of this folder; `None` if it is none of these.
+    /// The primitive as a kernel of this folder: its own, or that of its rule.
     ///
     /// # Errors
     /// What is known from shapes alone to be impossible: an extreme of nothing, or a size that is unbound or negative.
-    pub(crate) fn resolve(op: &Op, place: Place<'_>) -> Option<Result<Plain, Fault>> {
+    pub(crate) fn resolve(op: &Op, place: Place<'_>) -> Result<Plain, Fault> {
         let kernel: Result<Kernel, Fault> = match op {
             Op::Gather(gather) => Ok(gather::Gather::resolve(gather, place).into()),
             Op::ScatterAdd(scatter) => Ok(scatter::ScatterAdd::resolve(scatter, place).into()),
@@ -132,9 +135,9 @@ impl Plain {
             Op::Concat(concat) => Ok(join::Concat::resolve(concat, place).into()),
             Op::Reduce(reduce) => reduce::Reduce::resolve(reduce, place).map(Kernel::from),
             Op::DotGeneral(dot) if place.output.0 == DType::I64 => Ok(contract::Contract::resolve(dot, place).into()),
-            _ => return None,
+            other => Ok(reference::Reference::resolve(other, place).into()),
         };
-        Some(kernel.map(|kernel| Plain { cut: kernel.as_run().cut(), kernel }))
+        kernel.map(|kernel| Plain { cut: kernel.as_run().cut(), kernel })
     }
 
     /// How many parts the work is cut into, at least 1; by shape alone.

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     graph::Pad as Op,
-    ops::{Fault, Number},
+    ops::{CheckSizes, Fault, Number},
 };
 
 #[derive(Debug, Clone, PartialEq)]
@@ -35,7 +35,7 @@ struct Axis {
 impl Pad {
     pub(super) fn resolve(op: &Op, place: Place<'_>) -> Result<Pad, Fault> {
         let (x, out) = (place.operands[0].1, place.output.1);
-        op.expect_fit(x, place.bindings)?;
+        op.check_sizes(&[x], place.bindings)?;
         let lows = op.zeros(&op.low, place.bindings)?;
         let mut axes: Vec<Axis> = Vec::new();
         let mut slab = [1, 1];

@@ -19,7 +19,7 @@ pub(super) struct Window {
     pub(super) axes: Vec<Axis>,
 }
 
-/// A window along one axis. By [`expect_fit`](crate::ops::expect_fit) every position that a place or a tap has is below
+/// A window along one axis. By its [`CheckSizes`](crate::ops::CheckSizes) every position that a place or a tap has is below
 /// three times the largest attribute, so that none of these products overflows.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Axis {

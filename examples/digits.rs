@@ -103,7 +103,7 @@ fn mistakes(
     parameters: &Parameters,
     data: &Dataset,
 ) -> Result<Vec<(usize, i64)>, Box<dyn Error>> {
-    let out = predict.run(parameters, [("x", data.x().into())])?;
+    let out = predict.run(parameters, ("x", data.x()))?;
     let guesses = out["digit"].array::<i64>().ok_or("the prediction is not of integers")?;
     let pairs = guesses.iter().zip(data.y()).enumerate();
     Ok(pairs.filter(|(_, (guess, digit))| guess != digit).map(|(position, (guess, _))| (position, *guess)).collect())

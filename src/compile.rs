@@ -85,8 +85,8 @@ impl Graph {
     /// let g = Graph::new();
     /// let (x, y) = (g.input_of::<f64>("x", ()), g.input_of::<f64>("y", ()));
     /// let mut program = g.compile([("sum", x + y), ("product", x * y)])?;
-    /// let out = program.run(&Parameters::default(), [("x", (&3.0).into()), ("y", (&4.0).into())])?;
-    /// assert_eq!((out.scalar("sum"), out.scalar("product")), (Some(7.0), Some(12.0)));
+    /// let out = program.call((("x", 3.0), ("y", 4.0)))?;
+    /// assert_eq!((out.scalar("sum")?, out.scalar("product")?), (7.0, 12.0));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn compile<'g>(&'g self, results: impl IntoResults<'g>) -> Result<Program, CompileError> {

@@ -222,7 +222,7 @@ impl Problem {
         let mut gradients = Gradients::zeros(parameters.layout().clone());
         let mut losses = Vec::new();
         for step in 0..n_steps {
-            let inputs = [("x", (&train.x).into()), ("y", (&train.y).into())];
+            let inputs = (("x", &train.x), ("y", &train.y));
             let (loss, _) = self.step.run_into(&parameters, inputs, &mut gradients)?;
             method.step(&mut parameters, &gradients)?;
             if step < DRAWN_STEPS {

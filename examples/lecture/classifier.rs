@@ -94,7 +94,7 @@ impl Classifier {
         for epoch in 1..=how.most_epochs {
             let mut total = 0.0;
             for batch in examples.batches_of_epoch(how.batch, how.seed, epoch)? {
-                let inputs = [("x", (&batch.x).into()), ("label", (&batch.y).into())];
+                let inputs = (("x", &batch.x), ("label", &batch.y));
                 let (loss, _) = self.step.run_into(&parameters, inputs, &mut gradients)?;
                 rule.step(&mut parameters, &gradients)?;
                 total += loss * batch.y.len() as f64;
@@ -114,7 +114,7 @@ impl Classifier {
     pub(crate) fn measure(&mut self, parameters: &Parameters, examples: &Dataset) -> Fallible<Measured> {
         let (mut total, mut errors) = (0.0, Vec::with_capacity(examples.len()));
         for batch in examples.batches_in_order(MEASURED)? {
-            let out = self.measure.run(parameters, [("x", (&batch.x).into()), ("label", (&batch.y).into())])?;
+            let out = self.measure.run(parameters, (("x", &batch.x), ("label", &batch.y)))?;
             let losses = out["loss"].array::<f32>().ok_or("losses are not of f32")?;
             let classes = out["class"].array::<i64>().ok_or("classes are not of i64")?;
             total += losses.iter().map(|&loss| f64::from(loss)).sum::<f64>();

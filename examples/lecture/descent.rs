@@ -26,7 +26,7 @@ pub(crate) fn descend(
         if visit(parameters.flat()) == Seen::Enough {
             return Ok(());
         }
-        step.run_into(&parameters, [], &mut gradients)?;
+        step.run_into(&parameters, (), &mut gradients)?;
         rule.step(&mut parameters, &gradients)?;
     }
     visit(parameters.flat());

@@ -178,7 +178,7 @@ impl Problem {
         let mut gradients = Gradients::zeros(parameters.layout().clone());
         let (mut losses, mut path) = (Vec::new(), Vec::new());
         for _ in 0..=self.n_steps {
-            let (loss, _) = self.step.run_into(&parameters, [("examples", (&self.examples).into())], &mut gradients)?;
+            let (loss, _) = self.step.run_into(&parameters, ("examples", &self.examples), &mut gradients)?;
             losses.push(loss);
             path.push((parameters.flat::<f64>()[0], parameters.flat::<f64>()[1]));
             if losses.len() > self.n_steps {
@@ -187,7 +187,7 @@ impl Problem {
             if method == Method::Minibatch {
                 let drawn: Vec<usize> = (0..self.batch).map(|_| rng.random_range(0..self.examples.nrows())).collect();
                 let batch = self.examples.select(Dimension(0), &drawn);
-                self.step.run_into(&parameters, [("examples", (&batch).into())], &mut gradients)?;
+                self.step.run_into(&parameters, ("examples", &batch), &mut gradients)?;
             }
             rule.step(&mut parameters, &gradients)?;
         }
@@ -197,7 +197,7 @@ impl Problem {
             self.settle(&mut parameters)?;
         }
         let kind = self.kind_at(&parameters)?;
-        let rest = self.landscape.at(&parameters, [("examples", (&self.examples).into())])?.value();
+        let rest = self.landscape.at(&parameters, ("examples", &self.examples))?.value();
         Ok(Descent { losses, path, distance, kind, rest })
     }
 
@@ -206,7 +206,7 @@ impl Problem {
         let mut gradients = Gradients::zeros(parameters.layout().clone());
         let mut rule = Sgd::new(self.rate);
         for _ in 0..5000 {
-            self.step.run_into(parameters, [("examples", (&self.examples).into())], &mut gradients)?;
+            self.step.run_into(parameters, ("examples", &self.examples), &mut gradients)?;
             if gradients.norm() < 1e-10 {
                 break;
             }
@@ -217,7 +217,7 @@ impl Problem {
 
     fn kind_at(&mut self, parameters: &Parameters) -> Result<StationaryKind, Box<dyn Error>> {
         let tolerance = Tolerance { gradient: 1e-8, eigenvalue: 1e-6 };
-        let mut point = self.landscape.at(parameters, [("examples", (&self.examples).into())])?;
+        let mut point = self.landscape.at(parameters, ("examples", &self.examples))?;
         Ok(point.stationary_kind(&tolerance, &Lanczos::seeded(0))?.kind)
     }
 }
@@ -263,7 +263,7 @@ struct Study {
 impl Study {
     fn new(mut problem: Problem, setting: &Setting) -> Result<Study, Box<dyn Error>> {
         let n_runs = setting.pick(4, 16, 64);
-        let examples = [("examples", (&problem.examples).into())];
+        let examples = ("examples", &problem.examples);
         let value = problem.landscape.at(&problem.saddle, examples)?.value();
         let mut runs = Vec::new();
         for (method, _) in METHODS {
@@ -325,7 +325,7 @@ impl Study {
         let mut values = Vec::with_capacity(N * N);
         for (row, column) in (0..N).flat_map(|row| (0..N).map(move |column| (row, column))) {
             point.flat_mut::<f64>().copy_from_slice(&[at(column), at(row)]);
-            let examples = [("examples", (&self.problem.examples).into())];
+            let examples = ("examples", &self.problem.examples);
             values.push(self.problem.landscape.at(&point, examples)?.value());
         }
         let levels = vec![-0.8, -0.6, -0.4, -0.2, -0.1, 0.0, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4];

@@ -170,7 +170,7 @@ impl Fit {
     fn run(&mut self, x: &Array1<f64>, seed: u64) -> Result<Array1<f64>, Box<dyn Error>> {
         let parameters = self.graph.initialize(seed)?;
         let y = x.mapv(target);
-        let out = self.program.run(&parameters, [("x", x.into()), ("y", (&y).into())])?;
+        let out = self.program.run(&parameters, (("x", x), ("y", &y)))?;
         let fit = out["fit"].array::<f64>().ok_or("the fit is of f64")?;
         // Or the greatest error would pass over what is no number.
         let is_finite = fit.iter().all(|value| value.is_finite());

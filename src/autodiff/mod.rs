@@ -40,9 +40,9 @@ impl Graph {
     /// let slope = g.gradient(x.powi(3), x);
     /// let curvature = g.gradient(slope, x);
     /// let mut program = g.compile([("slope", slope), ("curvature", curvature)])?;
-    /// let out = program.run(&Parameters::default(), [("x", (&2.0f64).into())])?;
-    /// assert_eq!(out.scalar::<f64>("slope"), Some(12.0));
-    /// assert_eq!(out.scalar::<f64>("curvature"), Some(12.0));
+    /// let out = program.call(("x", 2.0f64))?;
+    /// assert_eq!(out.scalar::<f64>("slope"), Ok(12.0));
+    /// assert_eq!(out.scalar::<f64>("curvature"), Ok(12.0));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[track_caller]
@@ -109,7 +109,7 @@ impl Graph {
     /// let hv = g.jvp(g.gradient(f, x), &[(x, v)]);
     /// let mut program = g.compile(hv)?;
     /// let (at, along) = (ndarray::arr1(&[1.0, 2.0]), ndarray::arr1(&[1.0, 10.0]));
-    /// let out = program.run(&Parameters::default(), [("x", (&at).into()), ("v", (&along).into())])?;
+    /// let out = program.call((("x", &at), ("v", &along)))?;
     /// assert_eq!(out["result"], ndarray::arr1(&[6.0, 120.0]).into());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

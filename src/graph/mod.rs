@@ -20,6 +20,7 @@ mod shape;
 mod site;
 mod storage;
 mod value;
+mod view;
 
 pub use diagnostic::{Diagnostic, Diagnostics, EinsumProblem, Mistake, OperandNote};
 pub use dim::{Bindings, Dim};
@@ -37,3 +38,4 @@ pub use site::Site;
 pub(crate) use storage::{FrameGuard, Node};
 pub use storage::{Graph, NodeId, Operands, Scope};
 pub use value::{Element, Value, ValueView, ValueViewMut};
+pub use view::{AsView, AsViewMut};

@@ -12,6 +12,7 @@ use super::{
     lanczos::Krylov,
     point::Point,
 };
+use crate::program::Inputs;
 
 /// How a density is sampled.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,7 +48,7 @@ impl Probes {
     }
 }
 
-impl Point<'_> {
+impl<I: Inputs> Point<'_, I> {
     /// The density of the Hessian's spectrum by stochastic Lanczos quadrature: each probe v = (±1, …, ±1)/√n gives a
     /// tridiagonal matrix, whose eigenvalues θₖ with the squares τₖ² of the first elements of its eigenvectors satisfy
     /// Σₖ τₖ²·θₖᵖ = vᵀ(∇²f)ᵖv; the mean over probes estimates tr((∇²f)ᵖ)/n.
@@ -69,7 +70,7 @@ impl Point<'_> {
     /// let w = g.parameter_of(DType::F64, "w", (100,), Initializer::Zeros);
     /// let half = w.slice(..50).square().sum() - w.slice(50..).square().sum() * 2.0; // λ = 2 and −4, 50 of each
     /// let mut landscape = Landscape::new(half)?;
-    /// let density = landscape.at(&g.initialize(0)?, [])?.spectral_density(&Probes::seeded(1))?;
+    /// let density = landscape.at(&g.initialize(0)?, ())?.spectral_density(&Probes::seeded(1))?;
     /// assert!((density.share_below(0.0) - 0.5).abs() < 1e-12);
     /// assert!((density.trace() + 100.0).abs() < 1e-9);
     /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -9,6 +9,7 @@ use super::{
     point::Point,
     symmetric,
 };
+use crate::program::Inputs;
 
 /// The greatest number of parameters of a dense Hessian: 32 MiB.
 pub const MOST_DENSE: usize = 2048;
@@ -34,7 +35,7 @@ pub struct Curvature {
     pub highest: Eigenvalue,
 }
 
-impl Point<'_> {
+impl<I: Inputs> Point<'_, I> {
     /// The Hessian ∇²f, rows and columns in the order of [`Direction::elements`](super::Direction::elements), made
     /// exactly symmetric.
     ///
@@ -55,7 +56,7 @@ impl Point<'_> {
     /// let w = g.parameter_of(DType::F64, "w", (2,), Initializer::Constant(1.0));
     /// let (x, y) = (w.slice(0), w.slice(1));
     /// let mut landscape = Landscape::new(x.powi(3) * y)?;
-    /// assert_eq!(landscape.at(&g.initialize(0)?, [])?.hessian()?, array![[6.0, 3.0], [3.0, 0.0]]);
+    /// assert_eq!(landscape.at(&g.initialize(0)?, ())?.hessian()?, array![[6.0, 3.0], [3.0, 0.0]]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn hessian(&mut self) -> Result<Array2<f64>, LandscapeError> {
@@ -101,7 +102,7 @@ impl Point<'_> {
     /// let w = g.parameter_of(DType::F64, "w", (500,), Initializer::Zeros);
     /// let scale = g.iota(DType::F64, (500,), 0) - 100.0;
     /// let mut landscape = Landscape::new((scale * w * w / 2.0).sum())?;
-    /// let found = landscape.at(&g.initialize(0)?, [])?.curvature(&Lanczos::seeded(3))?;
+    /// let found = landscape.at(&g.initialize(0)?, ())?.curvature(&Lanczos::seeded(3))?;
     /// assert!((found.lowest.value + 100.0).abs() < 1e-6 && (found.highest.value - 399.0).abs() < 1e-6);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

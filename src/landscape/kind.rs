@@ -7,6 +7,7 @@ use super::{
     lanczos::Lanczos,
     point::Point,
 };
+use crate::program::Inputs;
 
 /// What counts as zero.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -82,7 +83,7 @@ pub struct StrictSaddleReport {
     pub distance: Option<f64>,
 }
 
-impl Point<'_> {
+impl<I: Inputs> Point<'_, I> {
     /// The kind of the point by the second-derivative test: stationary if ‖∇f‖ is within the tolerance, then by the signs
     /// of the least and the greatest eigenvalue. A sign is certain only beyond the tolerance and the error bound of the
     /// eigenvalue: a Rayleigh quotient above λ_min proves a negative one, but not a positive one.
@@ -108,7 +109,7 @@ impl Point<'_> {
     /// let (x, y) = (w.slice(0), w.slice(1));
     /// let mut landscape = Landscape::new(x.powi(3) - 3.0 * x * y * y)?;
     /// let tolerance = Tolerance { gradient: 1e-9, eigenvalue: 1e-9 };
-    /// let found = landscape.at(&g.initialize(0)?, [])?.stationary_kind(&tolerance, &Lanczos::seeded(0))?;
+    /// let found = landscape.at(&g.initialize(0)?, ())?.stationary_kind(&tolerance, &Lanczos::seeded(0))?;
     /// assert_eq!(found.kind, StationaryKind::Inconclusive);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -147,7 +148,7 @@ impl Point<'_> {
     /// let w = g.parameter_of(DType::F64, "w", (2,), Initializer::Zeros);
     /// let mut landscape = Landscape::new((1.0 - w.slice(0) * w.slice(1)).powi(2))?;
     /// let constants = StrictSaddle { gradient: 0.1, curvature: 0.5, convexity: 0.5, distance: 0.2 };
-    /// let report = landscape.at(&g.initialize(0)?, [])?.strict_saddle(&constants, &Lanczos::seeded(0))?;
+    /// let report = landscape.at(&g.initialize(0)?, ())?.strict_saddle(&constants, &Lanczos::seeded(0))?;
     /// assert_eq!(report.case, StrictSaddleCase::NegativeCurvature);
     /// assert!((report.lowest.unwrap().value + 2.0).abs() < 1e-14);
     /// # Ok::<(), Box<dyn std::error::Error>>(())

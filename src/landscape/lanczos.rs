@@ -12,7 +12,7 @@ use super::{
     point::Point,
     symmetric::Tridiagonal,
 };
-use crate::graph::DType;
+use crate::{graph::DType, program::Inputs};
 
 /// How extreme eigenvalues are looked for.
 #[derive(Debug, Clone, PartialEq)]
@@ -62,7 +62,7 @@ impl Lanczos {
     }
 }
 
-impl Point<'_> {
+impl<I: Inputs> Point<'_, I> {
     /// The least and the greatest eigenvalues of the Hessian with eigenvectors, by Lanczos' method with full
     /// reorthogonalization; as many as there are, if fewer than asked for.
     ///
@@ -88,7 +88,7 @@ impl Point<'_> {
     /// let scale = g.iota(DType::F64, (300,), 0);
     /// let mut landscape = Landscape::new((scale * w * w / 2.0).sum())?;
     /// let search = Lanczos { count: 3, ..Lanczos::seeded(0) };
-    /// let found = landscape.at(&g.initialize(0)?, [])?.extreme_eigenvalues(&search)?;
+    /// let found = landscape.at(&g.initialize(0)?, ())?.extreme_eigenvalues(&search)?;
     /// for (pair, expected) in found.highest.iter().zip([299.0, 298.0, 297.0]) {
     ///     assert!((pair.value - expected).abs() < 1e-6);
     /// }
@@ -175,7 +175,7 @@ impl Krylov {
     }
 
     /// Takes the next vector into the basis and finds the one after it.
-    pub(super) fn step(&mut self, point: &mut Point<'_>) -> Result<(), LandscapeError> {
+    pub(super) fn step(&mut self, point: &mut Point<'_, impl Inputs>) -> Result<(), LandscapeError> {
         let mut product = vec![0.0; self.next.len()];
         point.product(&self.next, &mut product)?;
         let length = norm(&product);

@@ -10,6 +10,7 @@ use super::{
     lanczos::{Eigenpair, Lanczos},
     point::Point,
 };
+use crate::program::Inputs;
 
 /// The part of a predicted rise that a step must reach (Armijo's rule).
 const SUFFICIENT: f64 = 1e-4;
@@ -48,7 +49,7 @@ impl BoxSearch {
     }
 }
 
-impl Point<'_> {
+impl<I: Inputs> Point<'_, I> {
     /// The sharpness: the greatest eigenvalue of the Hessian, with its eigenvector. Gradient descent of rate η is stable
     /// at a minimum only if it is at most 2/η.
     ///
@@ -66,7 +67,7 @@ impl Point<'_> {
     /// let w = g.parameter_of(DType::F64, "w", (3,), Initializer::Zeros);
     /// let scale = g.constant(ndarray::array![1.0, 5.0, 2.0]);
     /// let mut landscape = Landscape::new((scale * w * w / 2.0).sum())?;
-    /// let top = landscape.at(&g.initialize(0)?, [])?.sharpness(&Lanczos::seeded(0))?;
+    /// let top = landscape.at(&g.initialize(0)?, ())?.sharpness(&Lanczos::seeded(0))?;
     /// assert!((top.value - 5.0).abs() < 1e-9);
     /// assert!((top.vector.elements()[1].abs() - 1.0).abs() < 1e-5);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -103,7 +104,7 @@ impl Point<'_> {
     /// let g = Graph::new();
     /// let w = g.parameter_of(DType::F64, "w", (2,), Initializer::Zeros);
     /// let mut landscape = Landscape::new(w.square().sum())?;
-    /// let found = landscape.at(&g.initialize(0)?, [])?.epsilon_sharpness(&BoxSearch::seeded(0))?;
+    /// let found = landscape.at(&g.initialize(0)?, ())?.epsilon_sharpness(&BoxSearch::seeded(0))?;
     /// assert!((found.percent - 100.0 * 2e-6).abs() < 1e-12); // at a corner of the box
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

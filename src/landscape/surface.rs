@@ -6,9 +6,9 @@ use std::sync::Arc;
 use super::{direction::Direction, error::LandscapeError, point::Point};
 use crate::{
     compile::Options,
-    graph::{DType, Expr, Graph, NodeId, Site, ValueView},
+    graph::{DType, Expr, Graph, NodeId, Site},
     parameters::{Layout, ParameterError, Parameters},
-    program::{CompileError, Program},
+    program::{CompileError, Inputs, Program},
     simplify::{Rewrites, simplify},
 };
 
@@ -26,7 +26,7 @@ use crate::{
 /// let w2 = g.parameter_of(DType::F64, "w2", (), Initializer::Zeros);
 /// let mut landscape = Landscape::new((1.0 - w2 * w1).powi(2))?;
 /// let origin = g.initialize(0)?;
-/// let mut point = landscape.at(&origin, [])?;
+/// let mut point = landscape.at(&origin, ())?;
 /// assert_eq!(point.value(), 1.0);
 /// let spectrum = point.eigenvalues()?;
 /// assert!((spectrum[0] + 2.0).abs() < 1e-14 && (spectrum[1] - 2.0).abs() < 1e-14);
@@ -124,12 +124,8 @@ impl Landscape {
     ///
     /// # Errors
     /// [`LandscapeError::Run`] as for [`Program::run`]; [`LandscapeError::LossNotFinite`].
-    pub fn at<'a>(
-        &'a mut self,
-        parameters: &Parameters,
-        inputs: impl IntoIterator<Item = (&'a str, ValueView<'a>)>,
-    ) -> Result<Point<'a>, LandscapeError> {
-        Point::new(self, parameters, inputs.into_iter().collect())
+    pub fn at<'a, I: Inputs>(&'a mut self, parameters: &Parameters, inputs: I) -> Result<Point<'a, I>, LandscapeError> {
+        Point::new(self, parameters, inputs)
     }
 
     /// The coordinates of a direction among the parameters of the loss; those of other parameters are left out.

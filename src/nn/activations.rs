@@ -70,7 +70,7 @@ impl<'g> Expr<'g> {
     /// let x = g.input_of::<f64>("x", (2, 2));
     /// let mut program = g.compile(x.softmax(-1))?;
     /// let x = array![[1e300, 1e300], [0.0, f64::NEG_INFINITY]];
-    /// let out = program.run(&Parameters::default(), [("x", (&x).into())])?;
+    /// let out = program.call(("x", &x))?;
     /// assert_eq!(out["result"], array![[0.5, 0.5], [1.0, 0.0]].into());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -143,8 +143,8 @@ impl<'g> Expr<'g> {
     /// let a = g.input_of::<f64>("a", ());
     /// let y = a.logaddexp(-1000.0);
     /// let mut program = g.compile([("y", y), ("slope", g.gradient(y, a))])?;
-    /// let out = program.run(&Parameters::default(), [("a", (&-1000.0).into())])?;
-    /// assert_eq!((out.scalar("y"), out.scalar("slope")), (Some(2f64.ln() - 1000.0), Some(0.5)));
+    /// let out = program.call(("a", -1000.0))?;
+    /// assert_eq!((out.scalar("y")?, out.scalar("slope")?), (2f64.ln() - 1000.0, 0.5));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[track_caller]
@@ -193,8 +193,8 @@ impl<'g> Expr<'g> {
     /// let x = g.input_of::<f64>("x", ());
     /// let y = x.greater(0.0).where_safe(x, 1.0, |x| x * x.log(), 0.0);
     /// let mut program = g.compile([("y", y), ("slope", g.gradient(y, x))])?;
-    /// let out = program.run(&Parameters::default(), [("x", (&0.0f64).into())])?;
-    /// assert_eq!((out.scalar("y"), out.scalar("slope")), (Some(0.0), Some(0.0)));
+    /// let out = program.call(("x", 0.0f64))?;
+    /// assert_eq!((out.scalar("y")?, out.scalar("slope")?), (0.0, 0.0));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[track_caller]
@@ -222,8 +222,8 @@ impl<'g> Expr<'g> {
     /// let g = Graph::new();
     /// let x = g.input_of::<f64>("x", ());
     /// let mut program = g.compile([("y", x.log_sigmoid())])?;
-    /// let out = program.run(&Parameters::default(), [("x", (&-1e300f64).into())])?;
-    /// assert_eq!(out.scalar("y"), Some(-1e300));
+    /// let out = program.call(("x", -1e300f64))?;
+    /// assert_eq!(out.scalar("y"), Ok(-1e300));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[track_caller]
@@ -311,7 +311,7 @@ impl<'g> Expr<'g> {
     /// let y = x.clamp(0.0, 1.0);
     /// let mut program = g.compile([("y", y), ("slope", g.gradient(y.sum(), x))])?;
     /// let x = array![-0.5, 0.0, 1.0, 1.5];
-    /// let out = program.run(&Parameters::default(), [("x", (&x).into())])?;
+    /// let out = program.call(("x", &x))?;
     /// assert_eq!(out["y"], array![0.0, 0.0, 1.0, 1.0].into());
     /// assert_eq!(out["slope"], array![0.0, 1.0, 1.0, 0.0].into());
     /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -28,7 +28,7 @@ use crate::graph::{Expr, Mistake, Shape};
 /// let labels = g.input_of::<i64>("labels", ("batch",));
 /// let mut program = g.compile(cross_entropy(logits, labels))?;
 /// let (logits, labels) = (array![[0.0, 0.0], [0.0, -1e9]], array![1i64, 1]);
-/// let out = program.run(&Parameters::default(), [("logits", (&logits).into()), ("labels", (&labels).into())])?;
+/// let out = program.call((("logits", &logits), ("labels", &labels)))?;
 /// assert_eq!(out["result"], array![2f64.ln(), 1e9].into());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -104,7 +104,7 @@ pub fn cross_entropy_with_probabilities<'g>(logits: Expr<'g>, probabilities: Exp
 /// let (p, q) = (g.input_of::<f64>("p", ("batch", 2)), g.input_of::<f64>("q", ("batch", 2)));
 /// let mut program = g.compile(kl_divergence(p, q))?;
 /// let (p, q) = (array![[0.0, 1.0], [0.5, 0.5]], array![[0.5, 0.5], [0.5, 0.5]]);
-/// let out = program.run(&Parameters::default(), [("p", (&p).into()), ("q", (&q).into())])?;
+/// let out = program.call((("p", &p), ("q", &q)))?;
 /// assert_eq!(out["result"], array![2f64.ln(), 0.0].into());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -142,8 +142,8 @@ pub fn kl_divergence<'g>(p: Expr<'g>, q: Expr<'g>) -> Expr<'g> {
 /// let labels = g.input_of::<i64>("labels", ("batch",));
 /// let mut program = g.compile(misclassification(scores, labels).mean())?;
 /// let (scores, labels) = (array![[0.1f32, 2.0, 0.3], [1.0, 0.0, 0.5]], array![1i64, 2]);
-/// let out = program.run(&Parameters::default(), [("scores", (&scores).into()), ("labels", (&labels).into())])?;
-/// assert_eq!(out.scalar::<f32>("result"), Some(0.5));
+/// let out = program.call((("scores", &scores), ("labels", &labels)))?;
+/// assert_eq!(out.scalar::<f32>("result"), Ok(0.5));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[track_caller]
@@ -173,7 +173,7 @@ pub fn misclassification<'g>(scores: Expr<'g>, labels: Expr<'g>) -> Expr<'g> {
 /// let (scores, labels) = (g.input("scores", (3,)), g.input("labels", (3,)));
 /// let mut program = g.compile(sign_misclassification(scores, labels))?;
 /// let (scores, labels) = (array![0.5f32, 0.5, 0.0], array![1f32, -1.0, 1.0]);
-/// let out = program.run(&Parameters::default(), [("scores", (&scores).into()), ("labels", (&labels).into())])?;
+/// let out = program.call((("scores", &scores), ("labels", &labels)))?;
 /// assert_eq!(out["result"], array![0f32, 1.0, 1.0].into());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

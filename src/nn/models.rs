@@ -57,7 +57,7 @@ pub fn linear_score<'g>(x: Expr<'g>, name: &str) -> Expr<'g> {
 /// let (score, label) = (g.input_of::<f64>("score", ()), g.input_of::<f64>("label", ()));
 /// let mut program = g.compile(label_probability(score, label))?;
 /// let odds = 3f64; // e^f for the label 1
-/// let out = program.run(&Parameters::default(), [("score", (&odds.ln()).into()), ("label", (&1.0).into())])?;
+/// let out = program.call((("score", &odds.ln()), ("label", 1.0)))?;
 /// assert!((out.scalar::<f64>("result").unwrap() - 0.75).abs() < 1e-15);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -151,7 +151,7 @@ impl<'g> Expr<'g> {
     /// let g = Graph::new();
     /// let x = g.input_of::<f64>("x", ("batch", 2));
     /// let mut program = g.compile(x.append_norm())?;
-    /// let out = program.run(&Parameters::default(), [("x", (&array![[3.0, 4.0], [0.0, 0.0]]).into())])?;
+    /// let out = program.call(("x", &array![[3.0, 4.0], [0.0, 0.0]]))?;
     /// assert_eq!(out["result"], array![[3.0, 4.0, 5.0], [0.0, 0.0, 0.0]].into());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

@@ -81,7 +81,7 @@ impl<'g> Expr<'g> {
     /// let x = g.input("x", ("batch", 2));
     /// let mut program = g.compile(x.mean_over(0))?;
     /// let x = array![[1.0f32, 2.0], [3.0, 4.0], [5.0, 6.0]];
-    /// let out = program.run(&Parameters::default(), [("x", (&x).into())])?;
+    /// let out = program.call(("x", &x))?;
     /// assert_eq!(out["result"], array![3.0f32, 4.0].into());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -154,7 +154,7 @@ impl<'g> Expr<'g> {
     /// let length = x.norm_over(-1);
     /// let mut program = g.compile([("length", length), ("slope", g.gradient(length.sum(), x))])?;
     /// let x = array![[0.0, 2.0], [0.0, 0.0]];
-    /// let out = program.run(&Parameters::default(), [("x", (&x).into())])?;
+    /// let out = program.call(("x", &x))?;
     /// assert_eq!(out["length"], array![2.0, 0.0].into());
     /// assert_eq!(out["slope"], array![[0.0, 1.0], [0.0, 0.0]].into());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -261,7 +261,7 @@ impl<'g> Expr<'g> {
     /// let g = Graph::new();
     /// let label = g.input_of::<i64>("label", ("batch",));
     /// let mut program = g.compile(label.one_hot(3, DType::F32))?;
-    /// let out = program.run(&Parameters::default(), [("label", (&array![2i64, 0]).into())])?;
+    /// let out = program.call(("label", &array![2i64, 0]))?;
     /// assert_eq!(out["result"], array![[0.0f32, 0.0, 1.0], [1.0, 0.0, 0.0]].into());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

@@ -213,7 +213,7 @@ impl<'g> Expr<'g> {
     /// let g = Graph::new();
     /// let x = g.input("x", ("n", 2));
     /// let mut program = g.compile(x.pad([(0, 1), (1, 0)], f64::NEG_INFINITY).max_over(0))?;
-    /// let out = program.run(&Parameters::default(), [("x", (&array![[1.0f32, 2.0], [0.0, 3.0]]).into())])?;
+    /// let out = program.call(("x", &array![[1.0f32, 2.0], [0.0, 3.0]]))?;
     /// assert_eq!(out["result"], array![f32::NEG_INFINITY, 1.0, 3.0].into());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -302,7 +302,7 @@ impl<'g> Expr<'g> {
     /// let g = Graph::new();
     /// let x = g.input("x", ("n",));
     /// let mut program = g.compile(x.diag())?;
-    /// let out = program.run(&Parameters::default(), [("x", (&array![1.0f32, 2.0]).into())])?;
+    /// let out = program.call(("x", &array![1.0f32, 2.0]))?;
     /// assert_eq!(out["result"], array![[1.0f32, 0.0], [0.0, 2.0]].into());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

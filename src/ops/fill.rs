@@ -51,7 +51,7 @@ impl Graph {
     /// use pullback::{DType, Graph, Parameters};
     /// let g = Graph::new();
     /// let mut program = g.compile(g.eye(2, DType::F32) * 0.1)?;
-    /// let out = program.run(&Parameters::default(), [])?;
+    /// let out = program.call(())?;
     /// assert_eq!(out["result"], array![[0.1f32, 0.0], [0.0, 0.1]].into());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

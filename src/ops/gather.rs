@@ -257,8 +257,8 @@ impl<'g> Expr<'g> {
     /// let (i, j) = (g.input_of::<i64>("i", ("n",)), g.input_of::<i64>("j", ("n",)));
     /// let mut program = g.compile(x.gather_nd([i, j]))?;
     /// let (rows, columns) = (array![2i64, 0], array![0i64, 1]);
-    /// let fed = [("i", (&rows).into()), ("j", (&columns).into())];
-    /// assert_eq!(program.run(&Parameters::default(), fed)?["result"], array![5.0, 2.0].into());
+    /// let fed = (("i", &rows), ("j", &columns));
+    /// assert_eq!(program.call(fed)?["result"], array![5.0, 2.0].into());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[track_caller]

@@ -11,7 +11,7 @@ use super::{
     layout::{ALIGNMENT, Layout, Slot},
 };
 use crate::{
-    graph::{DType, Element, ValueView, ValueViewMut},
+    graph::{AsView, DType, Element, ValueView, ValueViewMut},
     memory,
 };
 
@@ -169,8 +169,8 @@ impl Buffers {
     /// # Errors
     /// The name is unknown, or the dtype or the shape is another; nothing is written then. Nothing is cast or
     /// broadcast.
-    pub fn set<'a>(&mut self, name: &str, value: impl Into<ValueView<'a>>) -> Result<(), ParameterError> {
-        match value.into() {
+    pub fn set(&mut self, name: &str, value: impl AsView) -> Result<(), ParameterError> {
+        match value.as_view() {
             ValueView::F32(array) => self.assign(name, &array),
             ValueView::F64(array) => self.assign(name, &array),
             other => Err(self.wrong_dtype(name, other.dtype())),

@@ -4,7 +4,7 @@
 use ndarray::{Array2, array};
 
 use super::*;
-use crate::graph::{DType, Initializer, Value, ValueView};
+use crate::graph::{AsView, DType, Initializer, Value};
 
 fn mixed() -> Parameters {
     let arrays = [("w", DType::F32, vec![2, 3]), ("scale", DType::F64, vec![]), ("b", DType::F32, vec![3])];
@@ -29,7 +29,7 @@ fn arrays_and_flat_buffers_are_one_memory() {
     assert_eq!(parameters.flat::<f32>(), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 0.0, 7.0, 0.0]);
     assert_eq!(parameters.flat::<f64>(), [0.5]);
     assert_eq!(parameters.array::<f32>("b").unwrap()[1], 7.0);
-    assert_eq!(parameters.view("w"), Some(ValueView::from(&array![[1.0f32, 2.0, 3.0], [4.0, 5.0, 6.0]])));
+    assert_eq!(parameters.view("w"), Some(array![[1.0f32, 2.0, 3.0], [4.0, 5.0, 6.0]].as_view()));
     assert_eq!(parameters.view("v"), None);
     let types: Vec<String> = parameters.iter().map(|(name, view)| format!("{name}: {}", view.ty())).collect();
     assert_eq!(types, ["w: f32[2, 3]", "scale: f64[]", "b: f32[3]"]);

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{Declaration, Role, RunError, Signature, recycle::recycled};
+use super::{Declaration, Inputs, Role, RunError, Signature, recycle::recycled};
 use crate::{
     graph::{Bindings, Dim, ValueView},
     names,
@@ -28,23 +28,24 @@ const NOT_FED: usize = usize::MAX;
 
 impl Binder {
     /// Matches what is fed with what was declared, and appends a view of each leaf to `leaves`, inputs before parameters.
-    pub(super) fn bind<'a, 'n, 'i: 'a>(
+    pub(super) fn bind<'a>(
         &mut self,
         signature: &Signature,
         parameters: &'a Parameters,
-        inputs: impl IntoIterator<Item = (&'n str, ValueView<'i>)>,
+        inputs: &'a dyn Inputs,
         leaves: &mut Vec<ValueView<'a>>,
     ) -> Result<(), RunError> {
         let mut fed: Vec<Option<ValueView<'a>>> = recycled(std::mem::take(&mut self.fed));
         fed.resize(signature.inputs.len(), None);
-        for (name, view) in inputs {
+        inputs.each(&mut |name, view| {
             let found = signature.inputs.iter().position(|input| input.name == name);
             let position = found.ok_or_else(|| signature.unknown(name))?;
             signature.inputs[position].expect(Role::Input, &view)?;
-            if fed[position].replace(view.reborrow()).is_some() {
-                return Err(RunError::DuplicateInput { name: name.to_owned() });
+            match fed[position].replace(view) {
+                None => Ok(()),
+                Some(_) => Err(RunError::DuplicateInput { name: name.to_owned() }),
             }
-        }
+        })?;
         if !self.has_seen(&fed) {
             self.shapes.clear();
             self.bindings = signature.sizes(&fed)?;

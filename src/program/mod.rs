@@ -7,6 +7,7 @@ mod attached;
 mod bind;
 mod condition;
 mod error;
+mod feed;
 mod outputs;
 mod profile;
 mod recycle;
@@ -19,7 +20,8 @@ use std::{fmt, sync::Arc};
 pub use attached::{Attached, Input, Output};
 pub(crate) use condition::Condition;
 pub use error::{CompileError, Role, RunError};
-pub use outputs::Outputs;
+pub use feed::{Destinations, Inputs};
+pub use outputs::{OutputError, Outputs};
 pub use profile::{Profile, StepProfile};
 pub(crate) use runner::Runner;
 pub use show::Pass;
@@ -128,7 +130,7 @@ pub(crate) struct Declaration {
 /// let x = g.input("x", ("batch", 2));
 /// let mut program = g.compile([("norm", (x * x).sum_over(-1).sqrt())])?;
 /// let x = array![[3.0f32, 4.0], [6.0, 8.0]];
-/// let out = program.run(&Parameters::default(), [("x", (&x).into())])?;
+/// let out = program.call(("x", &x))?;
 /// assert_eq!(out["norm"], array![5.0f32, 10.0].into());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -157,20 +159,34 @@ impl Program {
         self.runner.signature.outputs.iter().map(|output| (output.name.as_str(), &output.ty))
     }
 
+    /// Computes the outputs of a program without parameters; [`Program::run`] takes them.
+    ///
+    /// # Errors
+    /// As for [`Program::run`]: [`RunError::MissingParameter`] if there are any.
+    ///
+    /// # Example
+    /// ```
+    /// use pullback::Graph;
+    /// let g = Graph::new();
+    /// let (x, y) = (g.input_of::<f64>("x", ()), g.input_of::<f64>("y", (2,)));
+    /// let out = g.compile((x * y).sum())?.call((("x", 2.0), ("y", [3.0, 4.0])))?;
+    /// assert_eq!(out.scalar::<f64>("result")?, 14.0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn call(&mut self, inputs: impl Inputs) -> Result<Outputs, RunError> {
+        self.run(&Parameters::default(), inputs)
+    }
+
     /// Computes the outputs.
     ///
-    /// Inputs are views of any strides. A size that is a symbol takes its value from the arrays fed.
+    /// [`Inputs`] are pairs of a name and an array of any strides, such as `("x", &x)`, or several of them. A size that is a symbol takes its value from the arrays fed.
     ///
     /// # Errors
     /// [`RunError`] if an input is missing, unknown, or of another type than declared, if two inputs disagree on a
     /// symbol, or if an operation has no value (an index out of range). The program can be run again.
-    pub fn run<'a, 'n, 'i: 'a>(
-        &mut self,
-        parameters: &'a Parameters,
-        inputs: impl IntoIterator<Item = (&'n str, ValueView<'i>)>,
-    ) -> Result<Outputs, RunError> {
+    pub fn run(&mut self, parameters: &Parameters, inputs: impl Inputs) -> Result<Outputs, RunError> {
         let mut leaves = Vec::new();
-        self.runner.bind(parameters, inputs, &mut leaves)?;
+        self.runner.bind(parameters, &inputs, &mut leaves)?;
         self.compute(&leaves)
     }
 
@@ -191,19 +207,15 @@ impl Program {
     /// let g = Graph::new();
     /// let x = g.input_of::<f64>("x", (3,));
     /// let mut program = g.compile([("y", (1.0 - x).log().sum())])?;
-    /// let error = program.run_checked(&Parameters::default(), [("x", (&array![0.5, 1.0, 0.25]).into())]).unwrap_err();
+    /// let error = program.run_checked(&Parameters::default(), ("x", &array![0.5, 1.0, 0.25])).unwrap_err();
     /// let RunError::NonFinite { call: "log", value, element, .. } = &error else { panic!("{error}") };
     /// assert_eq!((*value, element.as_slice()), (f64::NEG_INFINITY, &[1][..]));
     /// println!("{error}"); // `log` (in it `log1p`, node %2) at src/main.rs:5:51 makes -inf of finite numbers, at [1]
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn run_checked<'a, 'n, 'i: 'a>(
-        &mut self,
-        parameters: &'a Parameters,
-        inputs: impl IntoIterator<Item = (&'n str, ValueView<'i>)>,
-    ) -> Result<Outputs, RunError> {
+    pub fn run_checked(&mut self, parameters: &Parameters, inputs: impl Inputs) -> Result<Outputs, RunError> {
         let mut leaves = Vec::new();
-        self.runner.bind(parameters, inputs, &mut leaves)?;
+        self.runner.bind(parameters, &inputs, &mut leaves)?;
         self.runner.check(&leaves)?;
         self.compute(&leaves)
     }
@@ -229,20 +241,19 @@ impl Program {
     /// let x = g.input_of::<f64>("x", ());
     /// let mut program = g.compile([("y", x.exp())])?;
     /// let mut y = 0.0;
-    /// program.run_into(&Parameters::default(), [("x", (&1.0f64).into())], [("y", (&mut y).into())])?;
+    /// program.run_into(&Parameters::default(), ("x", 1.0f64), ("y", &mut y))?;
     /// assert_eq!(y, 1f64.exp());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn run_into<'a, 'n, 'i: 'a, 'r>(
+    pub fn run_into(
         &mut self,
-        parameters: &'a Parameters,
-        inputs: impl IntoIterator<Item = (&'n str, ValueView<'i>)>,
-        outputs: impl IntoIterator<Item = (&'n str, ValueViewMut<'r>)>,
+        parameters: &Parameters,
+        inputs: impl Inputs,
+        mut outputs: impl Destinations,
     ) -> Result<(), RunError> {
-        let mut leaves = self.runner.take_leaves();
-        self.runner.bind(parameters, inputs, &mut leaves)?;
-        let mut results = self.runner.take_results();
-        self.runner.order(outputs, &mut results)?;
+        let (mut leaves, mut results) = (self.runner.take_leaves(), self.runner.take_results());
+        self.runner.bind(parameters, &inputs, &mut leaves)?;
+        self.runner.order(&mut outputs, &mut results)?;
         let done = self.runner.run(&leaves, &mut results);
         self.runner.give_back(leaves, results);
         done
@@ -261,7 +272,7 @@ impl Program {
     /// let x = g.input_of::<f64>("x", ());
     /// let y = x.sin();
     /// let program = g.compile([("y", y), ("slope", g.gradient(y, x))])?;
-    /// let mut f = program.attach(&Parameters::default(), [("x", (&0.0).into())])?;
+    /// let mut f = program.attach(&Parameters::default(), ("x", 0.0))?;
     /// let (at, slope) = (f.input("x").expect("an input"), f.output("slope").expect("an output"));
     /// for x in [0.0f64, 0.5, 1.0] {
     ///     f.write(at)[0] = x;
@@ -270,12 +281,8 @@ impl Program {
     /// }
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn attach<'n, 'i>(
-        self,
-        parameters: &Parameters,
-        inputs: impl IntoIterator<Item = (&'n str, ValueView<'i>)>,
-    ) -> Result<Attached, RunError> {
-        self.runner.attach(parameters, inputs)
+    pub fn attach(self, parameters: &Parameters, inputs: impl Inputs) -> Result<Attached, RunError> {
+        self.runner.attach(parameters, &inputs)
     }
 
     /// Runs `n_runs` times and gives the shortest time of each step, with the user's line that it comes from.
@@ -289,18 +296,18 @@ impl Program {
     /// let g = Graph::new();
     /// let x = g.input("x", (1000,));
     /// let mut program = g.compile([("y", x.tanh().sum())])?;
-    /// let profile = program.profile(&Parameters::default(), [("x", (&ndarray::arr1(&[0.5f32; 1000])).into())], 10)?;
+    /// let profile = program.profile(&Parameters::default(), ("x", &ndarray::arr1(&[0.5f32; 1000])), 10)?;
     /// assert_eq!(profile.steps.iter().map(|step| step.flops).sum::<usize>(), 1999);
     /// println!("{profile}");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn profile<'n, 'i>(
+    pub fn profile(
         &mut self,
         parameters: &Parameters,
-        inputs: impl IntoIterator<Item = (&'n str, ValueView<'i>)>,
+        inputs: impl Inputs,
         n_runs: usize,
     ) -> Result<Profile, RunError> {
-        self.runner.profile(parameters, inputs, n_runs)
+        self.runner.profile(parameters, &inputs, n_runs)
     }
 
     /// The plan for these values of the symbols (those of the last call where none is given), as text: steps with what

@@ -2,7 +2,8 @@
 //! Out: results written. It keeps the memory of a call for the next one.
 
 use super::{
-    Attached, Checker, Declaration, Engine, Pass, Profile, Role, RunError, Signature, bind::Binder, recycle::recycled,
+    Attached, Checker, Declaration, Destinations, Engine, Inputs, Pass, Profile, Role, RunError, Signature,
+    bind::Binder, recycle::recycled,
 };
 use crate::{
     graph::{Bindings, Value, ValueView, ValueViewMut},
@@ -45,31 +46,32 @@ impl Runner {
     }
 
     /// Matches what is fed with what was declared, and solves for the sizes.
-    pub(super) fn bind<'a, 'n, 'i: 'a>(
+    pub(super) fn bind<'a>(
         &mut self,
         parameters: &'a Parameters,
-        inputs: impl IntoIterator<Item = (&'n str, ValueView<'i>)>,
+        inputs: &'a dyn Inputs,
         leaves: &mut Vec<ValueView<'a>>,
     ) -> Result<(), RunError> {
         self.binder.bind(&self.signature, parameters, inputs, leaves)
     }
 
     /// Puts named arrays of the caller's in the order of the outputs, if they are of the right types.
-    pub(super) fn order<'n, 'r>(
+    pub(super) fn order<'r>(
         &mut self,
-        outputs: impl IntoIterator<Item = (&'n str, ValueViewMut<'r>)>,
+        outputs: &'r mut dyn Destinations,
         results: &mut Vec<ValueViewMut<'r>>,
     ) -> Result<(), RunError> {
         let declared = &self.signature.outputs;
         let mut views: Vec<Option<ValueViewMut<'r>>> = recycled(std::mem::take(&mut self.ordered));
         views.resize_with(declared.len(), || None);
-        for (name, view) in outputs {
+        outputs.each(&mut |name, view| {
             let position = declared.iter().position(|output| output.name == name);
             let position = position.ok_or_else(|| self.signature.unknown_output(name))?;
-            if views[position].replace(view).is_some() {
-                return Err(RunError::DuplicateOutput { name: name.to_owned() });
+            match views[position].replace(view) {
+                None => Ok(()),
+                Some(_) => Err(RunError::DuplicateOutput { name: name.to_owned() }),
             }
-        }
+        })?;
         for (output, view) in declared.iter().zip(views.drain(..)) {
             let view = view.ok_or_else(|| RunError::MissingOutput { name: output.name.clone() })?;
             output.expect_result(&view, &self.binder.bindings)?;
@@ -95,11 +97,7 @@ impl Runner {
     }
 
     /// Hands arrays of its own to the engine.
-    pub(super) fn attach<'n, 'i>(
-        mut self,
-        parameters: &Parameters,
-        inputs: impl IntoIterator<Item = (&'n str, ValueView<'i>)>,
-    ) -> Result<Attached, RunError> {
+    pub(super) fn attach(mut self, parameters: &Parameters, inputs: &dyn Inputs) -> Result<Attached, RunError> {
         let mut leaves = Vec::new();
         self.bind(parameters, inputs, &mut leaves)?;
         let values = leaves.iter().map(ValueView::to_value).collect();
@@ -115,10 +113,10 @@ impl Runner {
     }
 
     /// Runs `n_runs` times on arrays of its own and gives the shortest time of each step.
-    pub(super) fn profile<'n, 'i>(
+    pub(super) fn profile(
         &mut self,
         parameters: &Parameters,
-        inputs: impl IntoIterator<Item = (&'n str, ValueView<'i>)>,
+        inputs: &dyn Inputs,
         n_runs: usize,
     ) -> Result<Profile, RunError> {
         let mut leaves = Vec::new();

@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
-use super::{Outputs, Pass, Profile, RunError, Runner};
+use super::{Inputs, Outputs, Pass, Profile, RunError, Runner};
 use crate::{
-    graph::{DType, Value, ValueView, ValueViewMut},
+    graph::{AsViewMut, DType, Value, ValueView, ValueViewMut},
     parameters::{Gradients, Layout, Parameters},
 };
 
@@ -33,11 +33,7 @@ impl TrainingStep {
     ///
     /// # Errors
     /// As for [`Program::run`](super::Program::run).
-    pub fn run<'a, 'n, 'i: 'a>(
-        &mut self,
-        parameters: &'a Parameters,
-        inputs: impl IntoIterator<Item = (&'n str, ValueView<'i>)>,
-    ) -> Result<TrainingOutput, RunError> {
+    pub fn run(&mut self, parameters: &Parameters, inputs: impl Inputs) -> Result<TrainingOutput, RunError> {
         let mut gradients = self.zero_gradients(parameters)?;
         let (loss, outputs) = self.run_into(parameters, inputs, &mut gradients)?;
         Ok(TrainingOutput { loss, gradients, outputs })
@@ -49,17 +45,17 @@ impl TrainingStep {
     /// # Errors
     /// As for [`Program::run`](super::Program::run); also if `gradients` is not in the layout of this graph's
     /// parameters.
-    pub fn run_into<'a, 'n, 'i: 'a>(
+    pub fn run_into(
         &mut self,
-        parameters: &'a Parameters,
-        inputs: impl IntoIterator<Item = (&'n str, ValueView<'i>)>,
+        parameters: &Parameters,
+        inputs: impl Inputs,
         gradients: &mut Gradients,
     ) -> Result<(f64, Outputs), RunError> {
         if **gradients.layout() != *self.layout {
             return Err(RunError::GradientLayout);
         }
         let mut leaves = self.runner.take_leaves();
-        self.runner.bind(parameters, inputs, &mut leaves)?;
+        self.runner.bind(parameters, &inputs, &mut leaves)?;
         self.compute(leaves, gradients)
     }
 
@@ -76,18 +72,14 @@ impl TrainingStep {
     /// let w = g.parameter("w", (2,), Initializer::Zeros);
     /// let mut step = g.compile_training(w.square().sum().sqrt())?;
     /// // The loss is 0, and its gradient would be 0/0.
-    /// let error = step.run_checked(&g.initialize(0)?, []).unwrap_err();
+    /// let error = step.run_checked(&g.initialize(0)?, ()).unwrap_err();
     /// assert!(matches!(error, RunError::NonFinite { .. }), "{error}");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn run_checked<'a, 'n, 'i: 'a>(
-        &mut self,
-        parameters: &'a Parameters,
-        inputs: impl IntoIterator<Item = (&'n str, ValueView<'i>)>,
-    ) -> Result<TrainingOutput, RunError> {
+    pub fn run_checked(&mut self, parameters: &Parameters, inputs: impl Inputs) -> Result<TrainingOutput, RunError> {
         let mut gradients = self.zero_gradients(parameters)?;
         let mut leaves = self.runner.take_leaves();
-        self.runner.bind(parameters, inputs, &mut leaves)?;
+        self.runner.bind(parameters, &inputs, &mut leaves)?;
         self.runner.check(&leaves)?;
         let (loss, outputs) = self.compute(leaves, &mut gradients)?;
         Ok(TrainingOutput { loss, gradients, outputs })
@@ -112,13 +104,13 @@ impl TrainingStep {
     ///
     /// # Errors
     /// As for [`TrainingStep::run`].
-    pub fn profile<'n, 'i>(
+    pub fn profile(
         &mut self,
         parameters: &Parameters,
-        inputs: impl IntoIterator<Item = (&'n str, ValueView<'i>)>,
+        inputs: impl Inputs,
         n_runs: usize,
     ) -> Result<Profile, RunError> {
-        self.runner.profile(parameters, inputs, n_runs)
+        self.runner.profile(parameters, &inputs, n_runs)
     }
 
     /// The plan for these values of the symbols, as text; see [`Program::show`](super::Program::show).
@@ -162,8 +154,8 @@ impl Loss {
 
     fn view_mut(&mut self) -> ValueViewMut<'_> {
         match self {
-            Loss::F32(loss) => loss.into(),
-            Loss::F64(loss) => loss.into(),
+            Loss::F32(loss) => loss.as_view_mut(),
+            Loss::F64(loss) => loss.as_view_mut(),
         }
     }
 

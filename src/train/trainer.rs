@@ -189,8 +189,7 @@ impl Trainer {
 
     fn measure<T: Element>(&mut self, parameters: &Parameters, batch: &Batch<T>) -> Result<Outputs, RunError> {
         let [name_of_x, name_of_y] = &self.inputs;
-        let fed = [(name_of_x.as_str(), (&batch.x).into()), (name_of_y.as_str(), (&batch.y).into())];
-        self.evaluation.run(parameters, fed)
+        self.evaluation.run(parameters, ((name_of_x.as_str(), &batch.x), (name_of_y.as_str(), &batch.y)))
     }
 
     /// The error of some rows that did not run together: that of the first that does not run alone, if there is one.

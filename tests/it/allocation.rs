@@ -16,8 +16,8 @@ use std::{
 
 use ndarray::{Array1, Array2, ArrayD, IxDyn};
 use pullback::{
-    Convolve, DType, Element, Evaluation, Expr, Gradients, Graph, Initializer, Options, Parameters, Pool, Program,
-    Value, ValueView,
+    Convolve, DType, Element, Evaluation, Expr, Gradients, Graph, Initializer, Inputs, Options, Parameters, Pool,
+    Program, Value,
     nn::{cross_entropy, layer_norm, linear},
     ops::samples,
     optim::{AdaGrad, Adam, AdamW, HeavyBall, Lars, Optimizer, PerturbedSgd, Row, Sgd, Uniform},
@@ -213,8 +213,8 @@ impl Batch {
         Batch { image, token: Array1::from_shape_fn(n_rows, token), label: Array1::from_shape_fn(n_rows, label) }
     }
 
-    fn fed(&self) -> [(&str, ValueView<'_>); 3] {
-        [("image", (&self.image).into()), ("token", (&self.token).into()), ("label", (&self.label).into())]
+    fn fed(&self) -> impl Inputs {
+        (("image", &self.image), ("token", &self.token), ("label", &self.label))
     }
 }
 
@@ -227,8 +227,7 @@ impl Results {
     }
 
     fn run(&mut self, program: &mut Program, parameters: &Parameters, batch: &Batch) {
-        let outputs = self.0.iter_mut().map(|(name, value)| (name.as_str(), value.into()));
-        program.run_into(parameters, batch.fed(), outputs).expect("fits");
+        program.run_into(parameters, batch.fed(), &mut self.0).expect("fits");
     }
 }
 
@@ -294,8 +293,8 @@ fn arrays_of_any_strides_cost_nothing_the_second_time() {
     let parameters = Parameters::default();
     let mut run = || {
         let mut transposed = y.view_mut().reversed_axes();
-        let outputs = [("y", (&mut transposed).into())];
-        program.run_into(&parameters, [("x", x.t().into())], outputs).expect("fits");
+        let outputs = ("y", &mut transposed);
+        program.run_into(&parameters, ("x", x.t()), outputs).expect("fits");
     };
     run();
     assert_eq!(count(run), 0);
@@ -386,11 +385,11 @@ fn no_primitive_allocates_the_second_time() {
                 continue;
             }
             let mut program = g.compile_with([("y", result)], &options(2)).expect("no mistake");
-            let names: Vec<String> = (0..operands.len()).map(|position| format!("x{position}")).collect();
-            let fed = || names.iter().zip(&operands).map(|(name, value)| (name.as_str(), ValueView::from(value)));
+            let names = (0..operands.len()).map(|position| format!("x{position}"));
+            let fed: Vec<(String, &Value)> = names.zip(&operands).collect();
             let parameters = Parameters::default();
-            let mut y = program.run(&parameters, fed()).expect("fits")["y"].clone();
-            let mut run = || program.run_into(&parameters, fed(), [("y", (&mut y).into())]).expect("fits");
+            let mut y = program.run(&parameters, &fed).expect("fits")["y"].clone();
+            let mut run = || program.run_into(&parameters, &fed, ("y", &mut y)).expect("fits");
             run();
             let n_allocations = count(run);
             if n_allocations > 0 {

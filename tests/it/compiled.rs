@@ -21,7 +21,7 @@ pub(crate) fn run(
     let g = results[0].1.graph();
     let named = results.iter().map(|(name, result)| (name.clone(), *result)).collect::<Vec<_>>();
     let mut program = g.compile_with(named, options).expect("the graph has no mistake");
-    program.run(&Parameters::default(), fed.iter().map(|(name, value)| (name.as_str(), value.into())))
+    program.call(fed)
 }
 
 /// The largest difference relative to the larger of 1 and the numbers; infinite where kinds of numbers differ.
@@ -153,7 +153,7 @@ fn a_network_of_many_tasks_is_the_same_on_any_number_of_threads() {
     let train = |options: &Options| {
         let none: [(&str, Expr<'_>); 0] = [];
         let mut step = g.compile_training_with(loss, none, options).expect("no mistake");
-        step.run(&parameters, [("x", (&xs).into()), ("labels", (&ys).into())]).expect("fed as declared")
+        step.run(&parameters, (("x", &xs), ("labels", &ys))).expect("fed as declared")
     };
     let want = train(&options(Evaluation::Reference, 1));
     let got = train(&options(Evaluation::Compiled, 1));
@@ -193,9 +193,9 @@ fn inputs_and_outputs_of_any_strides_are_the_same_numbers() {
     let mut program = g.compile([("y", 2.0 * x + x.t().t())]).expect("no mistake");
     let transposed = array![[1.0, 4.0], [2.0, 5.0], [3.0, 6.0]];
     let mut y = array![[0.0, 0.0], [0.0, 0.0], [0.0, 0.0]];
-    let fed = [("x", transposed.t().into())];
+    let fed = ("x", transposed.t());
     let mut view = y.view_mut().reversed_axes();
-    program.run_into(&Parameters::default(), fed, [("y", (&mut view).into())]).expect("of the right shapes");
+    program.run_into(&Parameters::default(), fed, ("y", &mut view)).expect("of the right shapes");
     assert_eq!(y, array![[3.0, 12.0], [6.0, 15.0], [9.0, 18.0]]);
 }
 
@@ -227,7 +227,7 @@ fn a_symbolic_batch_is_planned_once_for_each_size() {
     let parameters = g.initialize(0).expect("no mistake");
     for batch in [3, 5, 3, 1, 0, 5] {
         let xs = ndarray::Array2::<f32>::from_elem((batch, 4), 0.25);
-        let out = program.run(&parameters, [("x", (&xs).into())]).expect("any batch fits");
+        let out = program.run(&parameters, ("x", &xs)).expect("any batch fits");
         let y = out["y"].array::<f32>().expect("an f32");
         let want = if batch == 0 { f32::NAN } else { 0.5f32.tanh() };
         assert!(y.iter().all(|y| (y - want).abs() < 1e-6 || (y.is_nan() && want.is_nan())), "{batch}: {y}");
@@ -243,14 +243,14 @@ fn programs_run_at_once_in_one_process() {
     let y = x.dot(w).tanh().softmax(-1).sum_over(0);
     let xs = ArrayD::from_shape_fn(IxDyn(&[400, 100]), |at| ((at[0] + 3 * at[1]) % 13) as f64 / 7.0);
     let mut first = g.compile_with([("y", y)], &options(Evaluation::Compiled, 2)).expect("no mistake");
-    let want = first.run(&Parameters::default(), [("x", (&xs).into())]).expect("fits");
+    let want = first.call(("x", &xs)).expect("fits");
     std::thread::scope(|scope| {
         for _ in 0..3 {
             let mut program = g.compile_with([("y", y)], &options(Evaluation::Compiled, 3)).expect("no mistake");
             let (xs, want) = (&xs, &want);
             scope.spawn(move || {
                 for _ in 0..50 {
-                    let out = program.run(&Parameters::default(), [("x", xs.into())]).expect("fits");
+                    let out = program.call(("x", xs)).expect("fits");
                     assert_eq!(bits(&out), bits(want));
                 }
             });
@@ -333,8 +333,7 @@ fn empty_rows_have_values() {
     assert_like_reference("empty rows", &results, &fed, 1e-15);
     let mut program = g.compile([("product", results[0].1)]).expect("no mistake");
     let mut out = array![f64::NAN, f64::NAN, f64::NAN];
-    let fed = fed.iter().map(|(name, value)| (name.as_str(), value.into()));
-    program.run_into(&Parameters::default(), fed, [("product", (&mut out).into())]).expect("fits");
+    program.run_into(&Parameters::default(), &fed, ("product", &mut out)).expect("fits");
     assert_eq!(out, array![1.0, 1.0, 1.0]);
 }
 

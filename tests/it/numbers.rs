@@ -88,11 +88,9 @@ fn literals_of_any_size_are_short_in_text_and_read_back() {
         let parsed = Graph::parse(&g.to_text(y)).expect("it was printed");
         let run = |y: Expr<'_>| {
             let mut program = y.graph().compile([("y", y)])?;
-            Ok::<_, Box<dyn std::error::Error>>(
-                program.run(&Parameters::default(), [("x", (&1.0).into())])?.scalar::<f64>("y"),
-            )
+            Ok::<_, Box<dyn std::error::Error>>(program.call(("x", 1.0))?.scalar::<f64>("y")?)
         };
-        assert_eq!(run(parsed.result("result").expect("it was printed")).expect("it runs"), Some(number));
+        assert_eq!(run(parsed.result("result").expect("it was printed")).expect("it runs"), number);
     }
 }
 
@@ -114,7 +112,7 @@ fn every_wrong_dtype_is_told_with_both_mends() {
             DType::Bool => g.input_of::<bool>("x", (1,)),
         };
         let mut program = g.compile([("y", x)]).expect("no mistake");
-        program.run(&Parameters::default(), [("x", fed.into())]).map(|_| ())
+        program.call(("x", fed)).map(|_| ())
     };
     for ((declared, _), (found, fed)) in feeds.iter().flat_map(|one| feeds.iter().map(move |other| (one, other))) {
         match told(*declared, fed) {

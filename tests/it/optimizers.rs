@@ -142,7 +142,7 @@ fn train(rule: &mut dyn Optimizer, n_steps: usize) -> Vec<Parameters> {
     let (mut step, mut parameters, x, y) = network();
     let mut all = Vec::new();
     for _ in 0..n_steps {
-        let out = step.run(&parameters, [("x", (&x).into()), ("y", (&y).into())]).expect("fits");
+        let out = step.run(&parameters, (("x", &x), ("y", &y))).expect("fits");
         rule.step(&mut parameters, &out.gradients).expect("one layout");
         all.push(parameters.clone());
     }
@@ -248,7 +248,7 @@ fn a_training_that_is_cut_in_two_is_the_same() {
         let (mut step, _, x, y) = network();
         let mut resumed = parameters;
         for want in &whole[15..] {
-            let out = step.run(&resumed, [("x", (&x).into()), ("y", (&y).into())]).expect("fits");
+            let out = step.run(&resumed, (("x", &x), ("y", &y))).expect("fits");
             second.step(&mut resumed, &out.gradients).expect("one layout");
             assert_eq!(&resumed, want);
         }

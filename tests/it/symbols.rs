@@ -3,8 +3,7 @@
 
 use ndarray::{ArrayD, IxDyn};
 use pullback::{
-    Bindings, Convolve, DType, Dim, Evaluation, Expr, Graph, Outputs, Parameters, Pool, Program, RunError, Value,
-    ops::Fault,
+    Bindings, Convolve, DType, Dim, Evaluation, Expr, Graph, Outputs, Pool, Program, RunError, Value, ops::Fault,
 };
 
 use super::{
@@ -64,7 +63,7 @@ fn room_of(g: &Graph, bindings: &Bindings) -> Room {
 }
 
 fn execute(program: &mut Program, fed: &[(String, Value)]) -> Result<Outputs, RunError> {
-    program.run(&Parameters::default(), fed.iter().map(|(name, value)| (name.as_str(), value.into())))
+    program.call(fed)
 }
 
 /// Whether there is a plan; `None` if no result depends on one of the symbols.

@@ -264,8 +264,7 @@ fn what_is_read_back_compiles_and_runs_wherever_the_sizes_were_told() {
                 Some((*name, Value::F64(ArrayD::from_elem(IxDyn(&shape), 1.5))))
             });
             let values: Vec<(&str, Value)> = values.collect();
-            let fed = values.iter().map(|(name, value)| (*name, value.into()));
-            let out = program.run(&pullback::Parameters::default(), fed).expect("it fits");
+            let out = program.call(values).expect("it fits");
             out["result"].clone()
         };
         let simplified = g.simplify(build_result(&g), &pullback::Rewrites::default()).expect("no mistake");

@@ -44,7 +44,7 @@ fn kinds_of_stationary_points() {
     for (name, function, w, kind, ends) in cases {
         let (mut landscape, mut parameters) = landscape(2, function);
         parameters.set("w", &Array1::from(w.to_vec())).expect("fits");
-        let mut point = landscape.at(&parameters, []).expect("fits");
+        let mut point = landscape.at(&parameters, ()).expect("fits");
         let found = point.stationary_kind(&tolerance, &Lanczos::seeded(0)).expect("finite");
         assert_eq!(found.kind, *kind, "{name}");
         assert_eq!(found.curvature.is_some(), ends.is_some(), "{name}");
@@ -64,7 +64,7 @@ fn kinds_by_lanczos() {
     {
         let spectrum: Vec<f64> = (0..150).map(|k| lowest + (highest - lowest) * f64::from(k) / 149.0).collect();
         let (mut landscape, parameters) = quadratic(with_spectrum(&spectrum, 9));
-        let mut point = landscape.at(&parameters, []).expect("fits");
+        let mut point = landscape.at(&parameters, ()).expect("fits");
         let tolerance = Tolerance { gradient: 1e-9, eigenvalue: 1e-6 };
         let search = Lanczos { tolerance: 1e-9, ..Lanczos::seeded(1) };
         assert_eq!(point.stationary_kind(&tolerance, &search).expect("converges").kind, kind);
@@ -83,9 +83,9 @@ fn slices_are_the_loss_itself() {
         let mut moved = parameters.clone();
         let steps = first.elements().iter().zip(second.elements()).map(|(first, second)| a * first + b * second);
         moved.flat_mut::<f64>().iter_mut().zip(steps).for_each(|(w, step)| *w += step);
-        program.run(&moved, []).expect("fits").scalar::<f64>("result").expect("a scalar")
+        program.run(&moved, ()).expect("fits").scalar::<f64>("result").expect("a scalar")
     };
-    let mut point = landscape.at(&parameters, []).expect("fits");
+    let mut point = landscape.at(&parameters, ()).expect("fits");
     let steps = [-1.0, -0.25, 0.0, 0.5];
     for (step, found) in steps.iter().zip(point.slice(&first, &steps).expect("finite")) {
         assert_close(found, direct(*step, 0.0), 1e-14);
@@ -146,7 +146,7 @@ fn the_greatest_loss_in_a_box() {
             (g.constant(scales.clone()) * (w - g.constant(centre.clone())).square()).sum() / 2.0
         });
         parameters.set("w", &x).expect("fits");
-        let mut point = landscape.at(&parameters, []).expect("fits");
+        let mut point = landscape.at(&parameters, ()).expect("fits");
         let value = point.value();
         let found = point.epsilon_sharpness(&BoxSearch { epsilon, ..BoxSearch::seeded(2) }).expect("finite");
         assert_close(found.greatest_loss, expected, 1e-13);
@@ -162,12 +162,12 @@ fn the_greatest_loss_in_a_box() {
 fn a_greatest_loss_inside_the_box() {
     let (mut landscape, parameters) = landscape(1, |w| -(w - 0.005).square().sum());
     let search = BoxSearch { epsilon: 1e-2, ..BoxSearch::seeded(0) };
-    let found = landscape.at(&parameters, []).expect("fits").epsilon_sharpness(&search).expect("finite");
+    let found = landscape.at(&parameters, ()).expect("fits").epsilon_sharpness(&search).expect("finite");
     assert_close(found.displacement.elements()[0], 0.005, 1e-9);
     assert_close(found.greatest_loss, 0.0, 1e-17);
     // At a maximum nothing rises.
     let (mut top, parameters) = self::landscape(2, |w| -w.square().sum());
-    let found = top.at(&parameters, []).expect("fits").epsilon_sharpness(&search).expect("finite");
+    let found = top.at(&parameters, ()).expect("fits").epsilon_sharpness(&search).expect("finite");
     assert_eq!((found.percent, found.greatest_loss), (0.0, 0.0));
 }
 
@@ -194,7 +194,7 @@ fn the_strict_saddle_property() {
     for (index, (function, w, case)) in cases.iter().enumerate() {
         let (mut landscape, mut parameters) = landscape(2, function);
         parameters.set("w", &Array1::from(w.to_vec())).expect("fits");
-        let mut point = landscape.at(&parameters, []).expect("fits");
+        let mut point = landscape.at(&parameters, ()).expect("fits");
         let report = point.strict_saddle(&constants, &Lanczos::seeded(0)).expect("finite");
         assert_eq!(report.case, *case, "case {index}: {report:?}");
     }

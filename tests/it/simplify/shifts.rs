@@ -2,15 +2,14 @@
 //! is the right one, a scale stays inside of the logarithm, and axes of symbolic size are shifted too.
 
 use ndarray::{Array2, ArrayD, Axis, array};
-use pullback::{AllAxes, DType, Dim, Expr, Graph, Parameters, Rewrites, Value};
+use pullback::{AllAxes, DType, Dim, Expr, Graph, Rewrites, Value};
 
 use super::numbers;
 
 /// The numbers of each result, compiled: the reference computes what is written.
 fn run(results: &[(&str, Expr<'_>)], fed: &[(&str, Value)]) -> Vec<Vec<f64>> {
     let mut program = results[0].1.graph().compile(results.to_vec()).expect("no mistake");
-    let out = program.run(&Parameters::default(), fed.iter().map(|(name, value)| (*name, value.into())));
-    let out = out.expect("it fits");
+    let out = program.call(fed).expect("it fits");
     results.iter().map(|(name, _)| numbers(&out[*name])).collect()
 }
 

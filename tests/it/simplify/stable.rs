@@ -5,7 +5,7 @@
 
 use ndarray::{Array2, array};
 use pullback::{
-    DType, Expr, Graph, Parameters, Rewrites, Value,
+    DType, Expr, Graph, Rewrites, Value,
     simplify::{Class, rules},
 };
 
@@ -322,7 +322,7 @@ fn run(case: &Case, dtype: DType) -> Vec<Vec<(&'static str, Vec<f64>)>> {
         let results = all.iter().filter(|(name, _)| names.contains(name)).copied();
         let mut program = g.compile(results.clone()).expect("no mistake");
         let (x, y) = (fed(&xs, dtype), fed(&ys, dtype));
-        let out = program.run(&Parameters::default(), [("x", (&x).into()), ("y", (&y).into())]).expect("it fits");
+        let out = program.call((("x", &x), ("y", &y))).expect("it fits");
         results.map(|(name, _)| (name, numbers(&out[name]))).collect()
     };
     SETS.iter().map(|names| of_set(names)).collect()
@@ -444,7 +444,7 @@ fn a_node_by_which_is_derived_is_not_looked_behind() {
     let results = [both[0], both[1], alone, tangent, none];
     let mut program = g.compile(names.into_iter().zip(results)).expect("no mistake");
     let at = Value::from(array![0.5, 50.0].into_dyn());
-    let out = program.run(&Parameters::default(), [("x", (&at).into())]).expect("it fits");
+    let out = program.call(("x", &at)).expect("it fits");
     let wanted = |of: fn(f64) -> f64| [of(0.5), of(50.0)];
     let (by_x, by_p) = (wanted(|x| logistic(x).0), wanted(|x| 1.0 / logistic(x).1));
     let along = by_x.iter().chain(&by_p).sum();
@@ -472,8 +472,8 @@ fn probabilities_picked_by_labels_have_finite_logarithms_and_slopes() {
     let index = Value::from(array![1i64, 1].into_dyn());
     for results in [vec![("loss", loss)], vec![("loss", loss), ("slope", slope), ("picked", picked)]] {
         let mut program = g.compile(results).expect("no mistake");
-        let fed = [("x", (&at).into()), ("labels", (&index).into())];
-        let out = program.run(&Parameters::default(), fed).expect("it fits");
+        let fed = (("x", &at), ("labels", &index));
+        let out = program.call(fed).expect("it fits");
         assert_eq!(numbers(&out["loss"]), [1000.0]);
         if let Some(slope) = out.get("slope") {
             assert_eq!(numbers(slope), [1.0, -1.0, 0.0, 0.0, 0.0, 0.0]);
@@ -512,7 +512,7 @@ fn shifts_that_only_one_side_stops_keep_their_slope() {
     let want = [1.0 - softmax[0], -softmax[1], -softmax[2] - 1.0];
     let mut program = g.compile(slope).expect("no mistake");
     let at = Value::from(array![1.0, 2.0, 4.0]);
-    let out = program.run(&Parameters::default(), [("x", (&at).into())]).expect("it fits");
+    let out = program.call(("x", &at)).expect("it fits");
     for (got, want) in numbers(&out["result"]).iter().zip(want) {
         // A few roundings of numbers about 1.
         assert!((got - want).abs() <= 1e-15, "{got}, not {want}");

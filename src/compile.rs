@@ -114,8 +114,7 @@ impl Graph {
     /// See the crate's first page.
     #[track_caller]
     pub fn compile_training(&self, loss: Expr<'_>) -> Result<TrainingStep, CompileError> {
-        let none: [(&str, Expr<'_>); 0] = [];
-        self.compile_training_with(loss, none, &Options::default())
+        self.compile_training_with(loss, (), &Options::default())
     }
 
     /// [`Graph::compile_training`] with options, and with further named outputs that are computed in the same step:

@@ -74,8 +74,7 @@ impl Classifier {
         let graph = Graph::new();
         let options = Options { threads: 1, ..Options::default() };
         let (logits, losses) = network(&graph, n_features, width, activation);
-        let none: [(&str, Expr<'_>); 0] = [];
-        let step = graph.compile_training_with(losses.mean(), none, &options)?;
+        let step = graph.compile_training_with(losses.mean(), (), &options)?;
         let measure = graph.compile_with([("class", logits.argmax(-1)), ("loss", losses)], &options)?;
         Ok(Classifier { graph, step, measure })
     }

@@ -7,8 +7,7 @@ use pullback::{CompileError, Expr, Gradients, Options, Parameters, TrainingStep,
 
 /// A step of training on one thread: the losses here are too small for more.
 pub(crate) fn compile(loss: Expr<'_>) -> Result<TrainingStep, CompileError> {
-    let none: [(&str, Expr<'_>); 0] = [];
-    loss.graph().compile_training_with(loss, none, &Options { threads: 1, ..Options::default() })
+    loss.graph().compile_training_with(loss, (), &Options { threads: 1, ..Options::default() })
 }
 
 /// Takes up to `n_steps` steps; ends when `visit`, which is shown the parameters before the first step and after each, says

@@ -1,13 +1,15 @@
 //! A program with arrays of its own. In: numbers written into its inputs. Out: numbers read from its outputs. A call looks
 //! nothing up and passes nothing, so that it costs little more than its operations.
 
+use std::sync::Arc;
+
 use super::{AttachedEngine, RunError, Signature};
 use crate::graph::{Element, ValueView, ValueViewMut};
 
 /// A program that keeps its inputs and outputs; made by [`Program::attach`](super::Program::attach).
 #[derive(Debug)]
 pub struct Attached {
-    signature: Signature,
+    signature: Arc<Signature>,
     engine: Box<dyn AttachedEngine>,
 }
 
@@ -20,7 +22,7 @@ pub struct Input(usize);
 pub struct Output(usize);
 
 impl Attached {
-    pub(super) fn new(signature: Signature, engine: Box<dyn AttachedEngine>) -> Attached {
+    pub(super) fn new(signature: Arc<Signature>, engine: Box<dyn AttachedEngine>) -> Attached {
         Attached { signature, engine }
     }
 

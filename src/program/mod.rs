@@ -50,6 +50,9 @@ pub(crate) trait Engine: Send + fmt::Debug {
         results: Vec<Value>,
     ) -> Result<Box<dyn AttachedEngine>, RunError>;
 
+    /// An engine of the same graph with memory of its own.
+    fn fork(&self) -> Box<dyn Engine>;
+
     /// What goes through the same operations one by one: fused steps have no values between them.
     fn reference(&self) -> Box<dyn Checker>;
 
@@ -120,7 +123,8 @@ pub(crate) struct Declaration {
 
 /// A graph made ready to run: feed arrays by name, get arrays by name.
 ///
-/// It owns what it needs, so the graph may be dropped and the program sent to another thread.
+/// It owns what it needs, so the graph may be dropped and the program sent to another thread. A clone shares the graph and the
+/// plans with the first, and makes memory of its own at its first run: one for each worker of a server or of rayon.
 ///
 /// # Example
 /// ```
@@ -134,7 +138,7 @@ pub(crate) struct Declaration {
 /// assert_eq!(out["norm"], array![5.0f32, 10.0].into());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Program {
     runner: Runner,
 }

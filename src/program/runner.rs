@@ -1,6 +1,8 @@
 //! One call of a program: what programs and training steps share. In: a signature, an engine, and the arrays of a call.
 //! Out: results written. It keeps the memory of a call for the next one.
 
+use std::sync::Arc;
+
 use super::{
     Attached, Checker, Declaration, Destinations, Engine, Inputs, Pass, Profile, Role, RunError, Signature,
     bind::Binder, recycle::recycled,
@@ -14,7 +16,7 @@ use crate::{
 /// An engine with the signature that it is fed by.
 #[derive(Debug)]
 pub(crate) struct Runner {
-    pub(crate) signature: Signature,
+    pub(crate) signature: Arc<Signature>,
     engine: Box<dyn Engine>,
     /// Made at the first need.
     checker: Option<Box<dyn Checker>>,
@@ -24,10 +26,25 @@ pub(crate) struct Runner {
     ordered: Vec<Option<ValueViewMut<'static>>>,
 }
 
+impl Clone for Runner {
+    /// A runner of the same engine that has met no call.
+    fn clone(&self) -> Runner {
+        Runner {
+            signature: self.signature.clone(),
+            engine: self.engine.fork(),
+            checker: None,
+            binder: Binder::default(),
+            leaves: Vec::new(),
+            results: Vec::new(),
+            ordered: Vec::new(),
+        }
+    }
+}
+
 impl Runner {
     pub(crate) fn new(signature: Signature, engine: Box<dyn Engine>) -> Runner {
         let (binder, leaves, results, ordered) = (Binder::default(), Vec::new(), Vec::new(), Vec::new());
-        Runner { signature, engine, checker: None, binder, leaves, results, ordered }
+        Runner { signature: Arc::new(signature), engine, checker: None, binder, leaves, results, ordered }
     }
 
     /// Memory for the leaves of a call; [`Runner::give_back`] keeps it for the next.

@@ -9,8 +9,9 @@ use crate::{
     parameters::{Gradients, Layout, Parameters},
 };
 
-/// A compiled loss with the gradients of all parameters of the graph.
-#[derive(Debug)]
+/// A compiled loss with the gradients of all parameters of the graph. A clone shares the graph and the plans, as one of
+/// [`Program`](super::Program) does.
+#[derive(Debug, Clone)]
 pub struct TrainingStep {
     /// Its outputs are the loss, the gradients in the order of the layout, and then what else was asked for.
     pub(crate) runner: Runner,

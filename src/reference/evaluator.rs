@@ -192,6 +192,10 @@ impl Engine for Evaluator {
         Ok(Box::new(attached))
     }
 
+    fn fork(&self) -> Box<dyn Engine> {
+        Box::new(self.clone())
+    }
+
     fn reference(&self) -> Box<dyn Checker> {
         Box::new(self.clone())
     }

@@ -1,6 +1,8 @@
 //! The engine of compiled programs. In: a graph and its results. Out: results for what is fed. It keeps a tape for each
 //! set of sizes that it has met, so a second run of a size costs no planning.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
 use super::{
     attached::AttachedTape,
     tape::{Arrays, Tape},
@@ -19,11 +21,21 @@ const MOST_TAPES: usize = 16;
 /// Runs plans of one graph.
 #[derive(Debug)]
 pub(crate) struct Machine {
-    part: Part,
+    /// Clones plan from it, one at a time: a graph is not to be read from two threads at once.
+    part: Arc<Mutex<Part>>,
     n_threads: usize,
     settings: Settings,
     /// The last used first.
-    tapes: Vec<(Bindings, Tape)>,
+    planned: Vec<Planned>,
+}
+
+/// A set of sizes that was met.
+#[derive(Debug)]
+struct Planned {
+    bindings: Bindings,
+    plan: Arc<Plan>,
+    /// Made at the first run: it has the memory of the run.
+    tape: Option<Tape>,
 }
 
 /// What of a graph is run.
@@ -45,24 +57,37 @@ impl Machine {
     /// Plans `part` and runs it on at most so many threads.
     pub(crate) fn new(part: Part, n_threads: usize, settings: Settings) -> Machine {
         let n_threads = n_threads.clamp(1, MOST_THREADS);
-        Machine { part, n_threads, settings, tapes: Vec::new() }
+        Machine { part: Arc::new(Mutex::new(part)), n_threads, settings, planned: Vec::new() }
     }
 
-    fn plan(&self, bindings: &Bindings) -> Result<Plan, RunError> {
-        Plan::new(self.part.source(bindings), &self.settings).map_err(RunError::from)
+    /// Nothing writes to it, so a panic elsewhere leaves it whole.
+    fn part(&self) -> MutexGuard<'_, Part> {
+        self.part.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The plan for these sizes: one that was made before, or a new one.
+    fn plan(&self, bindings: &Bindings) -> Result<Arc<Plan>, RunError> {
+        match self.planned.iter().find(|planned| planned.bindings == *bindings) {
+            Some(planned) => Ok(planned.plan.clone()),
+            None => Ok(Arc::new(Plan::new(self.part().source(bindings), &self.settings)?)),
+        }
     }
 
     fn tape(&mut self, bindings: &Bindings) -> Result<&mut Tape, RunError> {
-        match self.tapes.iter().position(|(sizes, _)| sizes == bindings) {
+        match self.planned.iter().position(|planned| planned.bindings == *bindings) {
             Some(0) => {}
-            Some(position) => self.tapes[..=position].rotate_right(1),
+            Some(position) => self.planned[..=position].rotate_right(1),
             None => {
-                let tape = Tape::new(self.plan(bindings)?, bindings, self.n_threads)?;
-                self.tapes.truncate(MOST_TAPES - 1);
-                self.tapes.insert(0, (bindings.clone(), tape));
+                let planned = Planned { bindings: bindings.clone(), plan: self.plan(bindings)?, tape: None };
+                self.planned.truncate(MOST_TAPES - 1);
+                self.planned.insert(0, planned);
             }
         }
-        Ok(&mut self.tapes[0].1)
+        let Planned { plan, tape, .. } = &mut self.planned[0];
+        if tape.is_none() {
+            *tape = Some(Tape::new(plan.clone(), bindings, self.n_threads)?);
+        }
+        Ok(tape.as_mut().expect("invariant: it was made above"))
     }
 }
 
@@ -97,8 +122,19 @@ impl Engine for Machine {
         Ok(Box::new(attached))
     }
 
+    /// It shares the graph and the plans, and makes tapes of its own.
+    fn fork(&self) -> Box<dyn Engine> {
+        let planned = self.planned.iter().map(|planned| Planned {
+            bindings: planned.bindings.clone(),
+            plan: planned.plan.clone(),
+            tape: None,
+        });
+        let (part, settings) = (self.part.clone(), self.settings.clone());
+        Box::new(Machine { part, n_threads: self.n_threads, settings, planned: planned.collect() })
+    }
+
     fn reference(&self) -> Box<dyn Checker> {
-        let Part { graph, leaves, results } = &self.part;
+        let Part { graph, leaves, results } = &*self.part();
         Box::new(Evaluator::new(graph, leaves, results))
     }
 
@@ -123,14 +159,11 @@ impl Engine for Machine {
     }
 
     fn passes(&self, bindings: &Bindings) -> Result<Vec<Pass>, RunError> {
-        let passes = Plan::passes(self.part.source(bindings), &self.settings)?;
+        let passes = Plan::passes(self.part().source(bindings), &self.settings)?;
         Ok(passes.into_iter().map(|(name, text)| Pass { name, text }).collect())
     }
 
     fn show(&mut self, bindings: &Bindings) -> Result<String, RunError> {
-        match self.tapes.iter().find(|(sizes, _)| sizes == bindings) {
-            Some((_, tape)) => Ok(tape.plan.to_string()),
-            None => Ok(self.plan(bindings)?.to_string()),
-        }
+        Ok(self.plan(bindings)?.to_string())
     }
 }

@@ -3,7 +3,10 @@
 
 #![allow(unsafe_code, reason = "steps read and write memory by address")]
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use aligned_vec::{AVec, ConstAlign};
 
@@ -37,7 +40,7 @@ type Aligned = AVec<u8, ConstAlign<ALIGNMENT>>;
 /// A plan with its kernels, addresses and memory.
 #[derive(Debug)]
 pub(super) struct Tape {
-    pub(super) plan: Plan,
+    pub(super) plan: Arc<Plan>,
     steps: Vec<Ready>,
     /// Where the memory of each step begins, one step after another.
     addresses: Vec<*mut u8>,
@@ -90,7 +93,7 @@ pub(super) struct Arrays<'a, 'v, 'r> {
 }
 
 impl Tape {
-    pub(super) fn new(plan: Plan, bindings: &Bindings, n_threads: usize) -> Result<Tape, RunError> {
+    pub(super) fn new(plan: Arc<Plan>, bindings: &Bindings, n_threads: usize) -> Result<Tape, RunError> {
         let set = InstructionSet::detect();
         let mut arena = Aligned::new(ALIGNMENT);
         // Touched now, so that no run meets memory for the first time.

@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, fmt};
 
 use super::class::Class;
-use crate::graph::{Dim, Graph, NodeId, Site};
+use crate::graph::{Dim, Expr, Graph, NodeId, Site};
 
 /// One rule that fired for one line of the user's.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,7 +73,8 @@ impl Report {
 }
 
 fn flops(graph: &Graph, results: &[NodeId]) -> Dim {
-    graph.flops(results.iter().map(|id| (String::new(), graph.expr(*id))))
+    let named: Vec<(&str, Expr<'_>)> = results.iter().map(|id| ("", graph.expr(*id))).collect();
+    graph.flops(named)
 }
 
 impl fmt::Display for Report {

@@ -31,7 +31,9 @@ impl Parsed {
 
     /// The exact text of the results: the text that was read, but for comments, spaces and nodes that no result needs.
     pub fn to_text(&self) -> String {
-        self.graph.to_text(self.results.iter().map(|(name, id)| (name, self.graph.expr(*id))))
+        let named: Vec<(&str, Expr<'_>)> =
+            self.results.iter().map(|(name, id)| (name.as_str(), self.graph.expr(*id))).collect();
+        self.graph.to_text(named)
     }
 }
 

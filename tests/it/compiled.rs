@@ -151,8 +151,7 @@ fn a_network_of_many_tasks_is_the_same_on_any_number_of_threads() {
         ArrayD::from_shape_fn(IxDyn(&[rows, features]), |at| ((at[0] * 31 + at[1] * 17) % 101) as f64 / 50.0 - 1.0);
     let ys = ArrayD::from_shape_fn(IxDyn(&[rows]), |at| (at[0] * 7 % 11) as i64);
     let train = |options: &Options| {
-        let none: [(&str, Expr<'_>); 0] = [];
-        let mut step = g.compile_training_with(loss, none, options).expect("no mistake");
+        let mut step = g.compile_training_with(loss, (), options).expect("no mistake");
         step.run(&parameters, (("x", &xs), ("labels", &ys))).expect("fed as declared")
     };
     let want = train(&options(Evaluation::Reference, 1));
@@ -381,8 +380,7 @@ fn sums_of_wide_columns_take_little_memory() {
     let g = Graph::new();
     let x = g.input("x", (32, 1 << 18));
     let mut program = g.compile([("y", x.sum_over(0))]).expect("no mistake");
-    let none: [(&str, i64); 0] = [];
-    let plan = program.show(none).expect("there are no symbols");
+    let plan = program.show([]).expect("there are no symbols");
     let arena = plan.split("arena ").nth(1).and_then(|rest| rest.split(' ').next()).expect("the arena is told");
     assert!(arena.parse::<usize>().expect("a number") <= 8 << 20, "{plan}");
 }
@@ -405,8 +403,7 @@ fn dead_arrays_are_written_over() {
     let second = (first.tanh() * first + x).dot(w);
     let y = (second.sin() * second).sum_over(0);
     let mut program = g.compile([("y", y)]).expect("no mistake");
-    let none: [(&str, i64); 0] = [];
-    let plan = program.show(none).expect("there are no symbols");
+    let plan = program.show([]).expect("there are no symbols");
     assert!(plan.contains("= store"), "{plan}");
     let bytes = plan.split("arena ").nth(1).and_then(|rest| rest.split(' ').next()).expect("the arena is told");
     let two_arrays = 2 * 256 * 128 * 4;

@@ -99,6 +99,32 @@ fn a_program_outlives_its_graph_and_moves_to_another_thread() {
     assert_eq!(y.join().expect("no panic").scalar::<f64>("y"), Ok(1.0));
 }
 
+/// A worker has a clone with memory of its own, made before or after the first run; sizes that the first met are planned.
+#[test]
+fn clones_run_at_once_and_give_the_same_bits() {
+    let g = Graph::new();
+    let loss = least_squares(&g);
+    let mut first = g.compile_training(loss).expect("no mistake");
+    let mut program = g.compile(("loss", loss)).expect("no mistake");
+    let parameters = g.initialize(0).expect("no mistake");
+    let (x, y) = data();
+    let early = (first.clone(), program.clone());
+    let want = first.run(&parameters, (("x", &x), ("y", &y))).expect("fits");
+    let loss = program.run(&parameters, (("x", &x), ("y", &y))).expect("fits");
+    let late = (first.clone(), program.clone());
+    std::thread::scope(|scope| {
+        for (mut step, mut program) in [early, late, (first, program)] {
+            let (parameters, x, y, want, loss) = (&parameters, &x, &y, &want, &loss);
+            scope.spawn(move || {
+                for _ in 0..20 {
+                    assert_eq!(step.run(parameters, (("x", x), ("y", y))).expect("fits"), *want);
+                    assert_eq!(program.run(parameters, (("x", x), ("y", y))).expect("fits"), *loss);
+                }
+            });
+        }
+    });
+}
+
 #[test]
 fn views_of_any_strides_are_fed_and_written() {
     let g = Graph::new();

@@ -11,9 +11,8 @@ mod stable;
 
 /// The values of named results; what the graph does not ask for is not fed.
 fn evaluate<'g>(graph: &'g Graph, results: &[(String, Expr<'g>)], feed: &BTreeMap<String, Value>) -> Vec<Value> {
-    let results_by_name = results.iter().map(|(name, result)| (name.as_str(), *result));
     let options = Options { evaluation: Evaluation::Reference, ..Options::default() };
-    let mut program = graph.compile_with(results_by_name, &options).expect("no mistake");
+    let mut program = graph.compile_with(results, &options).expect("no mistake");
     let fed: Vec<(&str, &Value)> = feed
         .iter()
         .filter(|(name, _)| graph.named(name).is_some())

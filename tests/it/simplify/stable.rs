@@ -319,11 +319,11 @@ fn run(case: &Case, dtype: DType) -> Vec<Vec<(&'static str, Vec<f64>)>> {
     let product = g.gradient((gradient * fixed(DIRECTION)).sum(), x);
     let all = [("value", value), ("gradient", gradient), ("product", product), ("inner", inner), ("loss", loss)];
     let of_set = |names: &[&str]| {
-        let results = all.iter().filter(|(name, _)| names.contains(name)).copied();
+        let results: Vec<(&str, Expr<'_>)> = all.iter().filter(|(name, _)| names.contains(name)).copied().collect();
         let mut program = g.compile(results.clone()).expect("no mistake");
         let (x, y) = (fed(&xs, dtype), fed(&ys, dtype));
         let out = program.call((("x", &x), ("y", &y))).expect("it fits");
-        results.map(|(name, _)| (name, numbers(&out[name]))).collect()
+        results.into_iter().map(|(name, _)| (name, numbers(&out[name]))).collect()
     };
     SETS.iter().map(|names| of_set(names)).collect()
 }
@@ -441,8 +441,8 @@ fn a_node_by_which_is_derived_is_not_looked_behind() {
     let tangent = g.jvp(loss, &[(x, x.ones_like()), (p, p.ones_like())]);
     let none = g.gradient((1.0 - p).sum(), reflected);
     let names = ["by x", "by p", "alone", "tangent", "none"];
-    let results = [both[0], both[1], alone, tangent, none];
-    let mut program = g.compile(names.into_iter().zip(results)).expect("no mistake");
+    let results: Vec<_> = names.into_iter().zip([both[0], both[1], alone, tangent, none]).collect();
+    let mut program = g.compile(results).expect("no mistake");
     let at = Value::from(array![0.5, 50.0].into_dyn());
     let out = program.call(("x", &at)).expect("it fits");
     let wanted = |of: fn(f64) -> f64| [of(0.5), of(50.0)];

@@ -458,7 +458,7 @@ macro_rules! elementwise_functions {
                 /// for odd n, and NaN for even n but for ∓∞ at ±0.
                 Polygamma = "polygamma", polygamma(a: Real, b) -> y {
                     value: T::call(special::Polygamma, [a, b]),
-                    partials: [Factor(a.polygamma(b + 1.0)), Zero],
+                    partials: [Factor(a.polygamma(b.floor() + 1.0)), Zero],
                     commutes: false,
                     cost: 200,
                     error: 2.0,

@@ -66,7 +66,7 @@ special_functions! {
     ErfInv(x) -> y = quantile::erf_inv, [y.mul(y).exp().div(T::from_f64(FRAC_2_SQRT_PI))];
     LogGamma(x) -> y = log_gamma, [T::call(Polygamma, [x, T::ZERO])];
     Hypot(a, b) -> y = libm::hypot, [share(a, y), share(b, y)];
-    Polygamma(x, order) -> y = gamma::polygamma, [T::call(Polygamma, [x, order.add(T::ONE)]), T::ZERO];
+    Polygamma(x, order) -> y = gamma::polygamma, [T::call(Polygamma, [x, order.floor().add(T::ONE)]), T::ZERO];
     Stumpff(x, order) -> y = stumpff::stumpff, [slope_of_stumpff(x, order.floor()), T::ZERO];
 }
 

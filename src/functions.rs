@@ -458,11 +458,56 @@ macro_rules! elementwise_functions {
                 /// for odd n, and NaN for even n but for ∓∞ at ±0.
                 Polygamma = "polygamma", polygamma(a: Real, b) -> y {
                     value: T::call(special::Polygamma, [a, b]),
-                    partials: [Factor(a.polygamma(b + 1.0)), Zero],
+                    partials: [Factor(a.polygamma(b.floor() + 1.0)), Zero],
                     commutes: false,
                     cost: 200,
                     error: 2.0,
                     samples: [0.4..4.0, 1.1..1.9],
+                }
+                /// The Stumpff function cₖ(s) = Σ (−s)ⁱ/(k + 2i)! at s = `self`, elementwise, for k the integer part of `other` in
+                /// 0, …, 170 and NaN for others.
+                ///
+                /// c₀(s) = cos √s and c₁(s) = sin √s/√s, which are cosh √−s and sinh √−s/√−s where s < 0, and
+                /// cₖ₊₂(s) = (1/k! − cₖ(s))/s. At s = θ²
+                ///
+                /// - c₁ = sin θ/θ,
+                /// - c₂ = (1 − cos θ)/θ²,
+                /// - c₃ = (θ − sin θ)/θ³,
+                ///
+                /// with every derivative also at θ = 0, where these quotients are 0/0. The derivative by s is
+                /// cₖ′ = ½(k·cₖ₊₂ − cₖ₊₁); k steps, so that the derivative by it is 0.
+                ///
+                /// # Example
+                /// The matrix of the rotation by the vector v, that is by |v| about the axis v/|v|, is by the formula of Rodrigues
+                /// 1 + c₁(v·v)·K + c₂(v·v)·K², where K is the matrix of the cross product with v. Near v = 0 it moves a point p by
+                /// v × p, so that the gradient of q·(R p) is p × q there.
+                /// ```
+                /// use ndarray::array;
+                /// use pullback::{DType, Graph, Parameters};
+                /// let g = Graph::new();
+                /// let v = g.input_of::<f64>("v", (3,));
+                /// let [x, y, z] = [0, 1, 2].map(|axis| v.slice(axis));
+                /// let zero = x.zeros_like();
+                /// let cross = zero.stack([-z, y, z, zero, -x, -y, x, zero], 0).reshape((3, 3));
+                /// let s = v.square().sum();
+                /// let rotation = g.eye(3, DType::F64) + s.stumpff(1) * cross + s.stumpff(2) * cross.dot(cross);
+                ///
+                /// let (p, q) = (g.constant(array![1.0, 0.0, 0.0]), g.constant(array![0.0, 1.0, 0.0]));
+                /// let gradient = g.gradient((rotation.dot(p) * q).sum(), v);
+                /// let mut program = g.compile([("rotation", rotation), ("gradient", gradient)])?;
+                /// let out = program.run(&Parameters::default(), [("v", (&[0.0, 0.0, 0.0]).into())])?;
+                /// assert_eq!(out["rotation"], array![[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]].into());
+                /// assert_eq!(out["gradient"], array![0.0, 0.0, 1.0].into());
+                /// # Ok::<(), Box<dyn std::error::Error>>(())
+                /// ```
+                Stumpff = "stumpff", stumpff(a: Real, b) -> y {
+                    value: T::call(special::Stumpff, [a, b]),
+                    partials: [Factor(slope_of_stumpff(a, b)), Zero],
+                    commutes: false,
+                    cost: 100,
+                    error: 2.0,
+                    samples: [-2.0..4.0, 1.1..1.9],
+                    kinks: [[0.0, -0.0, 0.0, 0.0, 50.0, 50.0, 50.0, -50.0], [0.0, 1.0, 2.0, 3.0, 0.0, 1.0, 3.0, 2.0]],
                 }
             }
         }

@@ -232,6 +232,15 @@ fn slope_of_hypot<'g>(operand: usize, a: Expr<'g>, b: Expr<'g>) -> Expr<'g> {
     is_nowhere.select(0.0, numerator * greater.sign() / (1.0 + ratio * ratio).sqrt())
 }
 
+/// ½(k·cₖ₊₂(s) − cₖ₊₁(s)), whose terms cancel where s is large. There it is (cₖ₋₁ − k·cₖ)/(2s), which is the same since
+/// cₖ₊₂ = (1/k! − cₖ)/s. The orders are selected, and not the values, of which two would be computed in vain.
+fn slope_of_stumpff<'g>(s: Expr<'g>, order: Expr<'g>) -> Expr<'g> {
+    let k = order.floor();
+    let is_far = k.greater(0.0).and(s.greater(0.5 * (k + 1.0) * (k + 2.0)));
+    let greater_order = is_far.select(k, k + 2.0);
+    (k * s.stumpff(greater_order) - s.stumpff(greater_order - 1.0)) / is_far.select(-2.0 * s, 2.0)
+}
+
 /// Two numbers by their magnitude.
 struct Ordered<'g> {
     /// Whether the first is the greater.

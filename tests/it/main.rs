@@ -35,6 +35,7 @@ mod polynomials;
 mod primitives;
 mod ranges;
 mod readme;
+mod rotations;
 mod runs;
 mod simplify;
 mod sizes;

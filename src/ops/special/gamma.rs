@@ -3,10 +3,7 @@
 //! ψ⁽ⁿ⁾(x) = (−1)ⁿ⁺¹·n!·ζ(n + 1, x) for n ≥ 1, with the zeta function of Hurwitz by the formula of Euler and Maclaurin: DLMF,
 //! 5.15 and 25.11.28.
 
-use super::two_parts::{factorial, product, quotient, two_sum};
-
-/// The greatest order whose factorial is finite.
-const MOST: f64 = 170.0;
+use super::two_parts::{MAX_FACTORIAL, factorial, product, quotient, two_sum};
 
 /// B₂ⱼ/(2j)!.
 const BERNOULLI: [f64; 12] = [
@@ -42,11 +39,11 @@ impl Sum {
     }
 }
 
-/// ψ⁽ⁿ⁾(x) for the integer n that is not above `order`; NaN for negative ones and for those beyond [`MOST`]. At the poles 0, −1,
-/// −2, … it is ∞ for odd n; for even n the sign of zero tells the side, and the others are NaN.
+/// ψ⁽ⁿ⁾(x) for the integer n that is not above `order`; NaN for negative ones and for those beyond [`MAX_FACTORIAL`]. At the
+/// poles 0, −1, −2, … it is ∞ for odd n; for even n the sign of zero tells the side, and the others are NaN.
 pub(super) fn polygamma(x: f64, order: f64) -> f64 {
     let n = order.floor();
-    if !(0.0..=MOST).contains(&n) || x.is_nan() || x == f64::NEG_INFINITY {
+    if !(0.0..=MAX_FACTORIAL).contains(&n) || x.is_nan() || x == f64::NEG_INFINITY {
         return f64::NAN;
     }
     let is_odd = n % 2.0 == 1.0;

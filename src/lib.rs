@@ -33,8 +33,8 @@ pub mod view;
 
 pub use compile::{Evaluation, Options};
 pub use graph::{
-    Bindings, DType, Diagnostics, Dim, Element, Expr, Graph, Initializer, Mistake, Orientation, Shape, Site, Triangle,
-    Type, Value, ValueView, ValueViewMut,
+    Bindings, DType, Diagnostics, Dim, Element, Expr, Graph, GraphError, Initializer, Orientation, Shape, Site,
+    Triangle, Type, Value, ValueView, ValueViewMut,
 };
 pub use nn::Correction;
 pub use ops::{AllAxes, Convolve, Index, Padding, PerAxis, Pool, range};

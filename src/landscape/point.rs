@@ -4,7 +4,7 @@
 use super::{direction::Direction, error::LandscapeError, surface::Landscape};
 use crate::{
     graph::{ValueView, ValueViewMut},
-    parameters::{Parameters, Real},
+    parameters::{FloatElement, Parameters},
 };
 
 /// A landscape at parameters of its own copy, with what is fed.
@@ -59,7 +59,7 @@ impl<'a> Point<'a> {
     /// let g = Graph::new();
     /// let w = g.parameter_of(DType::F64, "w", (2,), Initializer::Constant(3.0));
     /// let mut landscape = Landscape::new(w.square().sum())?;
-    /// let mut point = landscape.at(&g.initialize(0)?, [])?;
+    /// let mut point = landscape.point(&g.initialize(0)?, [])?;
     /// assert_eq!(point.gradient()?.elements(), [6.0, 6.0]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -99,7 +99,7 @@ impl<'a> Point<'a> {
         let inputs = inputs.chain([(self.landscape.direction.as_str(), direction)]);
         let mut into = ndarray::ArrayViewMut1::from(&mut *product);
         self.landscape.product.run_into(&self.origin, inputs, [("product", (&mut into).into())])?;
-        self.expect_finite("Hessian-vector product", product)
+        self.check_finite("Hessian-vector product", product)
     }
 
     /// Makes this point the one at which the loss is asked for.
@@ -137,10 +137,10 @@ impl<'a> Point<'a> {
         let mut into = ndarray::ArrayViewMut1::from(&mut *gradient);
         let outputs = [("loss", ValueViewMut::from(&mut loss)), ("gradient", (&mut into).into())];
         self.landscape.gradient.run_into(&self.moved, self.inputs.iter().cloned(), outputs)?;
-        self.expect_finite("gradient", gradient)
+        self.check_finite("gradient", gradient)
     }
 
-    fn expect_finite(&self, what: &'static str, numbers: &[f64]) -> Result<(), LandscapeError> {
+    fn check_finite(&self, what: &'static str, numbers: &[f64]) -> Result<(), LandscapeError> {
         let Some(position) = numbers.iter().position(|number| !number.is_finite()) else { return Ok(()) };
         let mut start = 0;
         for ((name, slot), site) in self.landscape.layout.iter().zip(&self.landscape.sites) {
@@ -156,7 +156,7 @@ impl<'a> Point<'a> {
 }
 
 /// Writes x + by(i) for each element; gives how many there are.
-fn displace<'x, T: Real + Into<f64>>(
+fn displace<'x, T: FloatElement + Into<f64>>(
     from: impl Iterator<Item = &'x T>,
     mut to: ndarray::ArrayViewMutD<'_, T>,
     by: impl Fn(usize) -> f64,

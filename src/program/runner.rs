@@ -2,7 +2,8 @@
 //! Out: results written. It keeps the memory of a call for the next one.
 
 use super::{
-    Attached, Checker, Declaration, Engine, Pass, Profile, Role, RunError, Signature, bind::Binder, recycle::recycled,
+    Attached, Declaration, Engine, FiniteChecker, Pass, Profile, Role, RunError, Signature, bind::Binder,
+    recycle::recycled,
 };
 use crate::{
     graph::{Bindings, Value, ValueView, ValueViewMut},
@@ -16,7 +17,7 @@ pub(crate) struct Runner {
     pub(crate) signature: Signature,
     engine: Box<dyn Engine>,
     /// Made at the first need.
-    checker: Option<Box<dyn Checker>>,
+    checker: Option<Box<dyn FiniteChecker>>,
     binder: Binder,
     leaves: Vec<ValueView<'static>>,
     results: Vec<ValueViewMut<'static>>,
@@ -72,7 +73,7 @@ impl Runner {
         }
         for (output, view) in declared.iter().zip(views.drain(..)) {
             let view = view.ok_or_else(|| RunError::MissingOutput { name: output.name.clone() })?;
-            output.expect_result(&view, &self.binder.bindings)?;
+            output.check_result(&view, &self.binder.bindings)?;
             results.push(view);
         }
         self.ordered = recycled(views);
@@ -151,7 +152,7 @@ impl Runner {
         }
         match self.signature.symbols.iter().find(|symbol| !bindings.contains_key(*symbol)) {
             Some(symbol) => Err(self.signature.unbound(symbol)),
-            None => self.signature.expect_fit(&bindings).map(|()| bindings),
+            None => self.signature.check_fit(&bindings).map(|()| bindings),
         }
     }
 }
@@ -185,7 +186,7 @@ impl Declaration {
     }
 
     /// That an array to be written has the type of the output.
-    fn expect_result(&self, view: &ValueViewMut<'_>, bindings: &Bindings) -> Result<(), RunError> {
+    fn check_result(&self, view: &ValueViewMut<'_>, bindings: &Bindings) -> Result<(), RunError> {
         if view.dtype() != self.ty.dtype {
             let (name, role, site) = (self.name.clone(), Role::Output, self.site);
             return Err(RunError::WrongDType { name, role, expected: self.ty.dtype, found: view.dtype(), site });

@@ -2,78 +2,78 @@
 //! set of sizes that it has met, so a second run of a size costs no planning.
 
 use super::{
-    attached::AttachedTape,
-    tape::{Arrays, Tape},
+    attached::AttachedExecutable,
+    executable::{Executable, RunArrays},
 };
 use crate::{
     graph::{Bindings, Graph, NodeId, Value, ValueView, ValueViewMut},
-    plan::{Origin, Plan, PlanError, Settings, Source},
-    pool::MOST_THREADS,
-    program::{AttachedEngine, Checker, Engine, Pass, Profile, RunError, StepProfile},
+    plan::{Origin, Plan, PlanError, PlanInput, Settings},
+    pool::MAX_THREADS,
+    program::{AttachedEngine, Engine, FiniteChecker, Pass, Profile, RunError, StepProfile},
     reference::Evaluator,
 };
 
 /// Tapes that are kept; the one that was not used for longest goes first.
-const MOST_TAPES: usize = 16;
+const MAX_EXECUTABLES: usize = 16;
 
 /// Runs plans of one graph.
 #[derive(Debug)]
-pub(crate) struct Machine {
-    part: Part,
+pub(crate) struct CachingEngine {
+    part: Subgraph,
     n_threads: usize,
     settings: Settings,
     /// The last used first.
-    tapes: Vec<(Bindings, Tape)>,
+    executables: Vec<(Bindings, Executable)>,
 }
 
 /// What of a graph is run.
 #[derive(Debug)]
-pub(crate) struct Part {
+pub(crate) struct Subgraph {
     pub(crate) graph: Graph,
     /// What is fed, in this order; what the results do not need may be missing from the graph.
     pub(crate) leaves: Vec<Option<NodeId>>,
     pub(crate) results: Vec<NodeId>,
 }
 
-impl Part {
-    fn source<'p>(&'p self, bindings: &'p Bindings) -> Source<'p> {
-        Source { graph: &self.graph, leaves: &self.leaves, results: &self.results, bindings }
+impl Subgraph {
+    fn source<'p>(&'p self, bindings: &'p Bindings) -> PlanInput<'p> {
+        PlanInput { graph: &self.graph, leaves: &self.leaves, results: &self.results, bindings }
     }
 }
 
-impl Machine {
+impl CachingEngine {
     /// Plans `part` and runs it on at most so many threads.
-    pub(crate) fn new(part: Part, n_threads: usize, settings: Settings) -> Machine {
-        let n_threads = n_threads.clamp(1, MOST_THREADS);
-        Machine { part, n_threads, settings, tapes: Vec::new() }
+    pub(crate) fn new(part: Subgraph, n_threads: usize, settings: Settings) -> CachingEngine {
+        let n_threads = n_threads.clamp(1, MAX_THREADS);
+        CachingEngine { part, n_threads, settings, executables: Vec::new() }
     }
 
     fn plan(&self, bindings: &Bindings) -> Result<Plan, RunError> {
         Plan::new(self.part.source(bindings), &self.settings).map_err(RunError::from)
     }
 
-    fn tape(&mut self, bindings: &Bindings) -> Result<&mut Tape, RunError> {
-        match self.tapes.iter().position(|(sizes, _)| sizes == bindings) {
+    fn executable(&mut self, bindings: &Bindings) -> Result<&mut Executable, RunError> {
+        match self.executables.iter().position(|(sizes, _)| sizes == bindings) {
             Some(0) => {}
-            Some(position) => self.tapes[..=position].rotate_right(1),
+            Some(position) => self.executables[..=position].rotate_right(1),
             None => {
-                let tape = Tape::new(self.plan(bindings)?, bindings, self.n_threads)?;
-                self.tapes.truncate(MOST_TAPES - 1);
-                self.tapes.insert(0, (bindings.clone(), tape));
+                let executable = Executable::new(self.plan(bindings)?, bindings, self.n_threads)?;
+                self.executables.truncate(MAX_EXECUTABLES - 1);
+                self.executables.insert(0, (bindings.clone(), executable));
             }
         }
-        Ok(&mut self.tapes[0].1)
+        Ok(&mut self.executables[0].1)
     }
 }
 
 impl From<PlanError> for RunError {
     fn from(error: PlanError) -> RunError {
         let Origin { operation, call, node, site } = error.origin;
-        RunError::Node { call, operation, node, site, fault: error.fault }
+        RunError::Node { call, operation, node, site, error: error.error }
     }
 }
 
-impl Engine for Machine {
+impl Engine for CachingEngine {
     fn run(
         &mut self,
         leaves: &[ValueView<'_>],
@@ -81,8 +81,8 @@ impl Engine for Machine {
         results: &mut [ValueViewMut<'_>],
     ) -> Result<(), RunError> {
         let n_threads = self.n_threads;
-        let tape = self.tape(bindings)?;
-        tape.run(Arrays { leaves, results }, n_threads)
+        let executable = self.executable(bindings)?;
+        executable.run(RunArrays { leaves, results }, n_threads)
     }
 
     fn attach(
@@ -91,14 +91,14 @@ impl Engine for Machine {
         bindings: &Bindings,
         results: Vec<Value>,
     ) -> Result<Box<dyn AttachedEngine>, RunError> {
-        let tape = Tape::new(self.plan(bindings)?, bindings, self.n_threads)?;
-        let mut attached = AttachedTape::new(tape, leaves, results, self.n_threads)?;
+        let executable = Executable::new(self.plan(bindings)?, bindings, self.n_threads)?;
+        let mut attached = AttachedExecutable::new(executable, leaves, results, self.n_threads)?;
         attached.run()?;
         Ok(Box::new(attached))
     }
 
-    fn reference(&self) -> Box<dyn Checker> {
-        let Part { graph, leaves, results } = &self.part;
+    fn reference(&self) -> Box<dyn FiniteChecker> {
+        let Subgraph { graph, leaves, results } = &self.part;
         Box::new(Evaluator::new(graph, leaves, results))
     }
 
@@ -110,10 +110,10 @@ impl Engine for Machine {
         n_runs: usize,
     ) -> Result<Profile, RunError> {
         let n_threads = self.n_threads;
-        let tape = self.tape(bindings)?;
-        let times = tape.time(Arrays { leaves, results }, n_threads, n_runs.max(1))?;
-        let steps = tape.plan.steps.iter().zip(times).map(|(step, time)| StepProfile {
-            description: tape.plan.describe(step),
+        let executable = self.executable(bindings)?;
+        let times = executable.time(RunArrays { leaves, results }, n_threads, n_runs.max(1))?;
+        let steps = executable.plan.steps.iter().zip(times).map(|(step, time)| StepProfile {
+            description: executable.plan.describe(step),
             site: step.origin.site,
             time,
             flops: step.flops,
@@ -128,8 +128,8 @@ impl Engine for Machine {
     }
 
     fn show(&mut self, bindings: &Bindings) -> Result<String, RunError> {
-        match self.tapes.iter().find(|(sizes, _)| sizes == bindings) {
-            Some((_, tape)) => Ok(tape.plan.to_string()),
+        match self.executables.iter().find(|(sizes, _)| sizes == bindings) {
+            Some((_, executable)) => Ok(executable.plan.to_string()),
             None => Ok(self.plan(bindings)?.to_string()),
         }
     }

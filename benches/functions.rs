@@ -33,10 +33,8 @@ pub(crate) fn bench(criterion: &mut Criterion) {
             let mut program = g.compile_with([("y", y)], &options).expect("a function has no mistake");
             let (mut out, parameters) = (fed[0].clone(), Parameters::default());
             group.bench_function(BenchmarkId::new(sample.op.name(), dtype), |bencher| {
-                bencher.iter(|| {
-                    let fed = names.iter().zip(&fed).map(|(name, value)| (*name, value.into()));
-                    program.run_into(&parameters, fed, [("y", (&mut out).into())]).expect("the inputs fit");
-                });
+                let fed: Vec<(&str, &Value)> = names.iter().copied().zip(&fed).collect();
+                bencher.iter(|| program.run_into(&parameters, &fed, ("y", &mut out)).expect("the inputs fit"));
             });
         }
     }

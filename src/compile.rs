@@ -14,7 +14,7 @@ use crate::{
     pool::available_threads,
     program::{CompileError, Condition, Declaration, Engine, Program, Runner, Signature, TrainingStep},
     reference::Evaluator,
-    runtime::{Machine, Part},
+    runtime::{CachingEngine, Subgraph},
     simplify::{Rewrites, Simplified, simplify},
 };
 
@@ -179,9 +179,9 @@ impl Graph {
             Evaluation::Reference => Box::new(Evaluator::new(self, &leaves(self), &ids)),
             Evaluation::Compiled => {
                 let Simplified { graph, results, .. } = simplify(self, &ids, &options.rewrites);
-                let part = Part { leaves: leaves(&graph), graph, results };
+                let part = Subgraph { leaves: leaves(&graph), graph, results };
                 let settings = Settings { model: MachineModel::DEFAULT, memory_budget: options.memory_budget };
-                Box::new(Machine::new(part, options.threads, settings))
+                Box::new(CachingEngine::new(part, options.threads, settings))
             }
         };
         Ok(Runner::new(signature, engine))
@@ -214,7 +214,7 @@ impl Graph {
         };
         let symbols = self.symbols(&needed, &inputs)?;
         let outputs = results.iter().map(output).collect();
-        let conditions = needed.iter().filter_map(|id| Condition::of(self, *id)).collect();
+        let conditions = needed.iter().filter_map(|id| Condition::for_node(self, *id)).collect();
         Ok(Signature { inputs, parameters, outputs, symbols, conditions })
     }
 

@@ -483,7 +483,7 @@ macro_rules! elementwise_functions {
                 /// v × p, so that the gradient of q·(R p) is p × q there.
                 /// ```
                 /// use ndarray::array;
-                /// use pullback::{DType, Graph, Parameters};
+                /// use pullback::{DType, Graph};
                 /// let g = Graph::new();
                 /// let v = g.input_of::<f64>("v", (3,));
                 /// let [x, y, z] = [0, 1, 2].map(|axis| v.slice(axis));
@@ -495,7 +495,7 @@ macro_rules! elementwise_functions {
                 /// let (p, q) = (g.constant(array![1.0, 0.0, 0.0]), g.constant(array![0.0, 1.0, 0.0]));
                 /// let gradient = g.gradient((rotation.dot(p) * q).sum(), v);
                 /// let mut program = g.compile([("rotation", rotation), ("gradient", gradient)])?;
-                /// let out = program.run(&Parameters::default(), [("v", (&[0.0, 0.0, 0.0]).into())])?;
+                /// let out = program.call(("v", [0.0, 0.0, 0.0]))?;
                 /// assert_eq!(out["rotation"], array![[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]].into());
                 /// assert_eq!(out["gradient"], array![0.0, 0.0, 1.0].into());
                 /// # Ok::<(), Box<dyn std::error::Error>>(())

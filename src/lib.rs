@@ -33,7 +33,7 @@ pub mod view;
 
 pub use compile::{Evaluation, Options};
 pub use graph::{
-    AsView, AsViewMut, Bindings, DType, Diagnostics, Dim, Element, Expr, Graph, Initializer, Mistake, Orientation,
+    AsView, AsViewMut, Bindings, DType, Diagnostics, Dim, Element, Expr, Graph, GraphError, Initializer, Orientation,
     Shape, Site, Triangle, Type, Value, ValueView, ValueViewMut,
 };
 pub use nn::Correction;

@@ -17,7 +17,7 @@ use ndarray::{Array1, Array2, ArrayView2};
 use pullback::{
     Expr, Graph, Parameters, Program, TrainingStep,
     data::{Dataset, synthetic::circles},
-    nn::{linear, logistic_loss, sign_misclassification},
+    nn::{binary_zero_one_loss, linear, logistic_loss},
     optim::{HeavyBall, Optimizer},
     risk::Tally,
     view::{Axis, Chart, Corner, Figure, Grid},
@@ -139,7 +139,7 @@ impl Classifier {
         let label = graph.input("label", ("batch",));
         let scores = linear(lift(x), "classifier", 1).squeeze(-1);
         let step = graph.compile_training(logistic_loss(scores, label).mean())?;
-        let error = sign_misclassification(scores, label).mean();
+        let error = binary_zero_one_loss(scores, label).mean();
         let program = graph.compile([("scores", scores), ("error", error)])?;
         Ok(Classifier { graph, step, program })
     }

@@ -150,7 +150,7 @@ impl Problem {
         let u = g.parameter_of(DType::F64, "u", (D, D), Initializer::Zeros);
         let x = g.input_of::<f64>("examples", ("batch", D));
         let squares = u.square().sum_over(1);
-        let unit = u / squares.sqrt().expand(1);
+        let unit = u / squares.sqrt().unsqueeze(1);
         let loss = decomposition(unit, x) + 0.25 * (squares - 1.0).square().sum();
         let (name, weights) = match saddle {
             Saddle::HalfWay => ("tensor, half-way", [[1, 1, 0, 0], [1, -1, 0, 0], [0, 0, 1, 1], [0, 0, 1, -1]]),
@@ -197,7 +197,7 @@ impl Problem {
             self.settle(&mut parameters)?;
         }
         let kind = self.kind_at(&parameters)?;
-        let rest = self.landscape.at(&parameters, ("examples", &self.examples))?.value();
+        let rest = self.landscape.point(&parameters, ("examples", &self.examples))?.value();
         Ok(Descent { losses, path, distance, kind, rest })
     }
 
@@ -217,7 +217,7 @@ impl Problem {
 
     fn kind_at(&mut self, parameters: &Parameters) -> Result<StationaryKind, Box<dyn Error>> {
         let tolerance = Tolerance { gradient: 1e-8, eigenvalue: 1e-6 };
-        let mut point = self.landscape.at(parameters, ("examples", &self.examples))?;
+        let mut point = self.landscape.point(parameters, ("examples", &self.examples))?;
         Ok(point.stationary_kind(&tolerance, &Lanczos::seeded(0))?.kind)
     }
 }
@@ -264,7 +264,7 @@ impl Study {
     fn new(mut problem: Problem, setting: &Setting) -> Result<Study, Box<dyn Error>> {
         let n_runs = setting.pick(4, 16, 64);
         let examples = ("examples", &problem.examples);
-        let value = problem.landscape.at(&problem.saddle, examples)?.value();
+        let value = problem.landscape.point(&problem.saddle, examples)?.value();
         let mut runs = Vec::new();
         for (method, _) in METHODS {
             let n_runs = if method == Method::Descent { 1 } else { n_runs };
@@ -326,7 +326,7 @@ impl Study {
         for (row, column) in (0..N).flat_map(|row| (0..N).map(move |column| (row, column))) {
             point.flat_mut::<f64>().copy_from_slice(&[at(column), at(row)]);
             let examples = ("examples", &self.problem.examples);
-            values.push(self.problem.landscape.at(&point, examples)?.value());
+            values.push(self.problem.landscape.point(&point, examples)?.value());
         }
         let levels = vec![-0.8, -0.6, -0.4, -0.2, -0.1, 0.0, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4];
         let levels = levels.into_iter().filter(|level| *level > self.problem.least).collect();

@@ -190,7 +190,7 @@ impl Problem {
     /// Remembers how curved the loss is, and how much the gradients of minibatches differ.
     fn look(&mut self, parameters: &Parameters) -> Result<(), Box<dyn Error>> {
         let inputs = (("x", &self.x), ("y", &self.y));
-        let found = self.landscape.at(parameters, inputs)?.curvature(&Lanczos::seeded(self.seed))?;
+        let found = self.landscape.point(parameters, inputs)?.curvature(&Lanczos::seeded(self.seed))?;
         let curvature = found.highest.value.max(-found.lowest.value);
         let whole = self.step.run(parameters, (("x", &self.x), ("y", &self.y)))?.gradients;
         let mut squares = Tally::default();

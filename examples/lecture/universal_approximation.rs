@@ -184,7 +184,7 @@ fn compile(g: &Graph, activation: &Activation, m: usize) -> Result<Program, Box<
     let uniform =
         |name, reach: f64| g.parameter_of(DType::F64, name, (m,), Initializer::Uniform { low: -reach, high: reach });
     let (steepness, place) = (uniform("steepness", 2.0 + m as f64 / 2.0), uniform("place", 1.0));
-    let features = (activation.apply)((x.expand(-1) - place) * steepness);
+    let features = (activation.apply)((x.unsqueeze(-1) - place) * steepness);
     let fitted = Index::from(..).step(STRIDE as i64);
     let (seen, wanted) = (features.slice(fitted), y.slice(fitted));
     let scale = (N_POINTS / STRIDE) as f64;

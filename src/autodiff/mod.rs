@@ -9,7 +9,7 @@ mod reverse;
 mod scale;
 mod stable;
 
-use crate::graph::{Expr, Graph, Mistake, Site};
+use crate::graph::{Expr, Graph, GraphError, Site};
 
 impl Graph {
     /// The gradient of a scalar: ∂f/∂x in the shape of x, by reverse mode.
@@ -46,9 +46,9 @@ impl Graph {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[track_caller]
-    pub fn gradient<'g>(&'g self, of: Expr<'g>, x: Expr<'g>) -> Expr<'g> {
+    pub fn gradient<'g>(&'g self, y: Expr<'g>, x: Expr<'g>) -> Expr<'g> {
         let _frame = self.enter("gradient", Site::caller());
-        self.gradients(of, &[x])[0]
+        self.gradients(y, &[x])[0]
     }
 
     /// The gradients of a scalar with respect to several nodes, in one sweep, or two where some are leaves and some are not.
@@ -56,14 +56,14 @@ impl Graph {
     /// # Errors
     /// As for [`Graph::gradient`]; all results then stand for the mistake.
     #[track_caller]
-    pub fn gradients<'g>(&'g self, of: Expr<'g>, xs: &[Expr<'g>]) -> Vec<Expr<'g>> {
+    pub fn gradients<'g>(&'g self, y: Expr<'g>, xs: &[Expr<'g>]) -> Vec<Expr<'g>> {
         let _frame = self.enter("gradients", Site::caller());
-        if !of.is_poisoned() && of.rank() != 0 {
-            let poison = self.report(Mistake::GradientOfArray { found: of.ty() }, &[of]);
+        if !y.is_poisoned() && y.rank() != 0 {
+            let poison = self.report(GraphError::GradientOfArray { found: y.ty() }, &[y]);
             return vec![poison; xs.len()];
         }
-        match self.differentiable(of, xs) {
-            Ok(()) => pull_back(of, of.ones_like(), xs),
+        match self.differentiable(y, xs) {
+            Ok(()) => pull_back(y, y.ones_like(), xs),
             Err(poison) => vec![poison; xs.len()],
         }
     }
@@ -133,10 +133,10 @@ impl Graph {
                 return Err(*expr);
             }
             if !std::ptr::eq(expr.graph(), self) {
-                return Err(self.report(Mistake::ForeignGraph, &[*expr]));
+                return Err(self.report(GraphError::ForeignGraph, &[*expr]));
             }
             if !expr.dtype().is_float() {
-                return Err(self.report(Mistake::NoDerivative { found: expr.ty() }, &[*expr]));
+                return Err(self.report(GraphError::NoDerivative { found: expr.ty() }, &[*expr]));
             }
         }
         Ok(())
@@ -146,17 +146,17 @@ impl Graph {
         if direction.is_poisoned() {
             return Err(direction);
         }
-        let (own, other) = (x.ty(), direction.ty());
-        let mistake = if !std::ptr::eq(direction.graph(), self) {
-            Mistake::ForeignGraph
-        } else if own.dtype != other.dtype {
-            Mistake::DTypesDiffer { left: own.dtype, right: other.dtype }
-        } else if own.shape != other.shape {
-            Mistake::ShapesDiffer { left: own.shape, right: other.shape }
+        let (expected, found) = (x.ty(), direction.ty());
+        let error = if !std::ptr::eq(direction.graph(), self) {
+            GraphError::ForeignGraph
+        } else if expected.dtype != found.dtype {
+            GraphError::DTypesDiffer { left: expected.dtype, right: found.dtype }
+        } else if expected.shape != found.shape {
+            GraphError::ShapesDiffer { left: expected.shape, right: found.shape }
         } else {
             return Ok(());
         };
-        Err(self.report(mistake, &[x, direction]))
+        Err(self.report(error, &[x, direction]))
     }
 }
 
@@ -166,9 +166,9 @@ fn pull_back<'g>(y: Expr<'g>, cotangent: Expr<'g>, xs: &[Expr<'g>]) -> Vec<Expr<
     for (value, positions) in stable::values(y, xs) {
         let group: Vec<Expr<'g>> = positions.iter().map(|position| xs[*position]).collect();
         let swept = reverse::sweep(value, cotangent, &group);
-        positions.into_iter().zip(swept).for_each(|(position, of)| found[position] = Some(of));
+        positions.into_iter().zip(swept).for_each(|(position, gradient)| found[position] = Some(gradient));
     }
-    found.into_iter().map(|of| of.expect("invariant: each x is in one group")).collect()
+    found.into_iter().map(|gradient| gradient.expect("invariant: each x is in one group")).collect()
 }
 
 /// ẏ, by forward mode, of what is equal to y and stable.

@@ -167,14 +167,14 @@ macro_rules! operations {
                     /// The axis.
                     axis: usize,
                     /// From which end.
-                    direction: Direction,
+                    direction: ScanDirection,
                 }
                 /// A linear recurrence along an axis: yᵢ = aᵢ·yᵢ₋₁ + bᵢ, the first y being its b. Operands: a, b.
                 LinearRecurrence = "linear_recurrence" {
                     /// The axis.
                     axis: usize,
                     /// From which end.
-                    direction: Direction,
+                    direction: ScanDirection,
                 }
                 /// Sum of products: batch axes go together, contracted axes are summed. Axes of the output: batch, the left
                 /// operand's others, the right operand's others.

@@ -14,7 +14,7 @@ use petgraph::{Direction::Incoming, graph::DiGraph, graph::NodeIndex, visit::Edg
 use smallvec::SmallVec;
 
 use super::{
-    diagnostic::{Diagnostic, Diagnostics, Mistake, OperandNote},
+    diagnostic::{Diagnostic, Diagnostics, GraphError, OperandNote},
     expr::Expr,
     op::{Name, Op, Poison},
     shape::Type,
@@ -256,10 +256,10 @@ impl Graph {
     }
 
     /// Records a mistake of the current call and returns the poison that stands in its place.
-    pub(crate) fn report(&self, mistake: Mistake, operands: &[Expr<'_>]) -> Expr<'_> {
+    pub(crate) fn report(&self, error: GraphError, operands: &[Expr<'_>]) -> Expr<'_> {
         let frame = self.frame.get().expect("invariant: every builder opens a frame");
         let operands = operands.iter().map(Expr::note).collect();
-        let diagnostic = Diagnostic { mistake, operation: frame.operation, site: frame.site, operands };
+        let diagnostic = Diagnostic { error, operation: frame.operation, site: frame.site, operands };
         self.inner.borrow_mut().diagnostics.push(diagnostic);
         self.poison()
     }

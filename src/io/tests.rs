@@ -12,7 +12,7 @@ use crate::{
 
 fn sample() -> Arrays {
     let mut arrays = Arrays::new();
-    let array = |shape: &[usize]| ArrayD::from_shape_fn(IxDyn(shape), |at| at.slice().iter().sum::<usize>());
+    let array = |shape: &[usize]| ArrayD::from_shape_fn(IxDyn(shape), |index| index.slice().iter().sum::<usize>());
     arrays.insert("a", Value::F32(array(&[2, 3]).mapv(|x| x as f32 / 3.0)));
     arrays.insert("b", Value::F64(array(&[]).mapv(|_| f64::NAN)));
     arrays.insert("c", Value::I64(array(&[0, 4]).mapv(|x| x as i64)));

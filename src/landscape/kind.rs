@@ -2,7 +2,7 @@
 //! whether the strict saddle property holds there; always with the numbers that led to it.
 
 use super::{
-    error::{LandscapeError, expect_not_negative, expect_positive},
+    error::{LandscapeError, check_not_negative, check_positive},
     hessian::{Curvature, Eigenvalue},
     lanczos::Lanczos,
     point::Point,
@@ -109,13 +109,13 @@ impl<I: Inputs> Point<'_, I> {
     /// let (x, y) = (w.slice(0), w.slice(1));
     /// let mut landscape = Landscape::new(x.powi(3) - 3.0 * x * y * y)?;
     /// let tolerance = Tolerance { gradient: 1e-9, eigenvalue: 1e-9 };
-    /// let found = landscape.at(&g.initialize(0)?, ())?.stationary_kind(&tolerance, &Lanczos::seeded(0))?;
+    /// let found = landscape.point(&g.initialize(0)?, ())?.stationary_kind(&tolerance, &Lanczos::seeded(0))?;
     /// assert_eq!(found.kind, StationaryKind::Inconclusive);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn stationary_kind(&mut self, tolerance: &Tolerance, search: &Lanczos) -> Result<Stationarity, LandscapeError> {
-        expect_not_negative("the tolerance of the gradient", tolerance.gradient)?;
-        expect_not_negative("the tolerance of eigenvalues", tolerance.eigenvalue)?;
+        check_not_negative("the tolerance of the gradient", tolerance.gradient)?;
+        check_not_negative("the tolerance of eigenvalues", tolerance.eigenvalue)?;
         search.check()?;
         let gradient_norm = self.gradient()?.norm();
         if gradient_norm > tolerance.gradient {
@@ -148,7 +148,7 @@ impl<I: Inputs> Point<'_, I> {
     /// let w = g.parameter_of(DType::F64, "w", (2,), Initializer::Zeros);
     /// let mut landscape = Landscape::new((1.0 - w.slice(0) * w.slice(1)).powi(2))?;
     /// let constants = StrictSaddle { gradient: 0.1, curvature: 0.5, convexity: 0.5, distance: 0.2 };
-    /// let report = landscape.at(&g.initialize(0)?, ())?.strict_saddle(&constants, &Lanczos::seeded(0))?;
+    /// let report = landscape.point(&g.initialize(0)?, ())?.strict_saddle(&constants, &Lanczos::seeded(0))?;
     /// assert_eq!(report.case, StrictSaddleCase::NegativeCurvature);
     /// assert!((report.lowest.unwrap().value + 2.0).abs() < 1e-14);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -158,10 +158,10 @@ impl<I: Inputs> Point<'_, I> {
         constants: &StrictSaddle,
         search: &Lanczos,
     ) -> Result<StrictSaddleReport, LandscapeError> {
-        expect_positive("epsilon of the strict saddle", constants.gradient)?;
-        expect_positive("gamma of the strict saddle", constants.curvature)?;
-        expect_positive("alpha of the strict saddle", constants.convexity)?;
-        expect_positive("delta of the strict saddle", constants.distance)?;
+        check_positive("epsilon of the strict saddle", constants.gradient)?;
+        check_positive("gamma of the strict saddle", constants.curvature)?;
+        check_positive("alpha of the strict saddle", constants.convexity)?;
+        check_positive("delta of the strict saddle", constants.distance)?;
         search.check()?;
         let gradient_norm = self.gradient()?.norm();
         if gradient_norm >= constants.gradient {

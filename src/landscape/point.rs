@@ -6,7 +6,7 @@ use std::fmt;
 use super::{direction::Direction, error::LandscapeError, surface::Landscape};
 use crate::{
     graph::{ValueView, ValueViewMut},
-    parameters::{Parameters, Real},
+    parameters::{FloatElement, Parameters},
     program::Inputs,
 };
 
@@ -67,7 +67,7 @@ impl<'a, I: Inputs> Point<'a, I> {
     /// let g = Graph::new();
     /// let w = g.parameter_of(DType::F64, "w", (2,), Initializer::Constant(3.0));
     /// let mut landscape = Landscape::new(w.square().sum())?;
-    /// let mut point = landscape.at(&g.initialize(0)?, ())?;
+    /// let mut point = landscape.point(&g.initialize(0)?, ())?;
     /// assert_eq!(point.gradient()?.elements(), [6.0, 6.0]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -104,7 +104,7 @@ impl<'a, I: Inputs> Point<'a, I> {
     pub(super) fn product(&mut self, v: &[f64], product: &mut [f64]) -> Result<(), LandscapeError> {
         let inputs = (&self.inputs, (self.landscape.direction.as_str(), v));
         self.landscape.product.run_into(&self.origin, inputs, ("product", &mut *product))?;
-        self.expect_finite("Hessian-vector product", product)
+        self.check_finite("Hessian-vector product", product)
     }
 
     /// Makes this point the one at which the loss is asked for.
@@ -140,10 +140,10 @@ impl<'a, I: Inputs> Point<'a, I> {
         let mut loss = 0.0f64;
         let outputs = (("loss", &mut loss), ("gradient", &mut *gradient));
         self.landscape.gradient.run_into(&self.moved, &self.inputs, outputs)?;
-        self.expect_finite("gradient", gradient)
+        self.check_finite("gradient", gradient)
     }
 
-    fn expect_finite(&self, what: &'static str, numbers: &[f64]) -> Result<(), LandscapeError> {
+    fn check_finite(&self, what: &'static str, numbers: &[f64]) -> Result<(), LandscapeError> {
         let Some(position) = numbers.iter().position(|number| !number.is_finite()) else { return Ok(()) };
         let mut start = 0;
         for ((name, slot), site) in self.landscape.layout.iter().zip(&self.landscape.sites) {
@@ -159,7 +159,7 @@ impl<'a, I: Inputs> Point<'a, I> {
 }
 
 /// Writes x + by(i) for each element; gives how many there are.
-fn displace<'x, T: Real + Into<f64>>(
+fn displace<'x, T: FloatElement + Into<f64>>(
     from: impl Iterator<Item = &'x T>,
     mut to: ndarray::ArrayViewMutD<'_, T>,
     by: impl Fn(usize) -> f64,

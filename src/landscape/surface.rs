@@ -26,7 +26,7 @@ use crate::{
 /// let w2 = g.parameter_of(DType::F64, "w2", (), Initializer::Zeros);
 /// let mut landscape = Landscape::new((1.0 - w2 * w1).powi(2))?;
 /// let origin = g.initialize(0)?;
-/// let mut point = landscape.at(&origin, ())?;
+/// let mut point = landscape.point(&origin, ())?;
 /// assert_eq!(point.value(), 1.0);
 /// let spectrum = point.eigenvalues()?;
 /// assert!((spectrum[0] + 2.0).abs() < 1e-14 && (spectrum[1] - 2.0).abs() < 1e-14);
@@ -75,10 +75,10 @@ impl Landscape {
     /// As for [`Landscape::new`].
     #[track_caller]
     pub fn with_options(loss: Expr<'_>, options: &Options) -> Result<Landscape, LandscapeError> {
-        let (site, own) = (Site::caller(), loss.graph());
-        own.check().map_err(CompileError::from)?;
-        let kept: Vec<NodeId> = std::iter::once(loss).chain(own.inputs()).map(|kept| kept.id()).collect();
-        let copy = simplify(own, &kept, &Rewrites::none());
+        let (site, user_graph) = (Site::caller(), loss.graph());
+        user_graph.check().map_err(CompileError::from)?;
+        let kept: Vec<NodeId> = std::iter::once(loss).chain(user_graph.inputs()).map(|kept| kept.id()).collect();
+        let copy = simplify(user_graph, &kept, &Rewrites::none());
         let (g, site_of_loss) = (copy.graph, loss.site());
         let _frame = g.enter("landscape", site);
         Landscape::compile(g.expr(copy.results[0]), site_of_loss, options)
@@ -124,7 +124,11 @@ impl Landscape {
     ///
     /// # Errors
     /// [`LandscapeError::Run`] as for [`Program::run`]; [`LandscapeError::LossNotFinite`].
-    pub fn at<'a, I: Inputs>(&'a mut self, parameters: &Parameters, inputs: I) -> Result<Point<'a, I>, LandscapeError> {
+    pub fn point<'a, I: Inputs>(
+        &'a mut self,
+        parameters: &Parameters,
+        inputs: I,
+    ) -> Result<Point<'a, I>, LandscapeError> {
         Point::new(self, parameters, inputs)
     }
 
@@ -166,9 +170,9 @@ fn split<'g>(vector: Expr<'g>, parameters: &[Expr<'g>]) -> Vec<Expr<'g>> {
     let mut start = 0;
     let mut part = |parameter: &Expr<'g>| {
         let size = parameter.shape().size().as_number().expect("invariant: parameters have fixed sizes");
-        let own = vector.slice(start..start + size);
+        let elements = vector.slice(start..start + size);
         start += size;
-        own.reshape(parameter.shape()).cast(parameter.dtype())
+        elements.reshape(parameter.shape()).cast(parameter.dtype())
     };
     parameters.iter().map(&mut part).collect()
 }

@@ -3,9 +3,9 @@
 
 use std::f64::consts::PI;
 
-use super::expect::either;
+use super::check::either;
 use crate::{
-    graph::{Axes, Dim, Expr, Mistake, Reduce, Reduction},
+    graph::{Axes, Dim, Expr, GraphError, Reduce, Reduction},
     numbers::short,
     ops::{Choice, IntoAxes, Operand},
 };
@@ -39,11 +39,11 @@ fn reduce<'g>(kind: Reduction, axes: &Axes, x: Expr<'g>) -> Expr<'g> {
 
 impl<'g> Expr<'g> {
     fn exponentials(self, axes: impl IntoAxes) -> Result<(Exponentials<'g>, Axes), Expr<'g>> {
-        self.expect_float()?;
+        self.check_float()?;
         let axes = self.axes(axes)?;
         if axes.iter().any(|axis| self.shape()[*axis].is(0)) {
-            let mistake = Mistake::NotPositive { what: "the size of the axis", found: Dim::from(0) };
-            return Err(self.graph().report(mistake, &[self]));
+            let error = GraphError::NotPositive { what: "the size of the axis", found: Dim::from(0) };
+            return Err(self.graph().report(error, &[self]));
         }
         Ok((Exponentials::over(self, &axes), axes))
     }
@@ -77,7 +77,7 @@ impl<'g> Expr<'g> {
     #[track_caller]
     pub fn softmax(self, axis: i64) -> Expr<'g> {
         let _frame = self.enter("softmax");
-        either(self.exponentials(axis).map(|(of, _)| of.exponentials / of.total))
+        either(self.exponentials(axis).map(|(terms, _)| terms.exponentials / terms.total))
     }
 
     /// The logarithm of [`Expr::softmax`]: yᵢ = xᵢ − ln Σⱼ e^xⱼ, without the loss of small probabilities. Where all x are
@@ -94,7 +94,7 @@ impl<'g> Expr<'g> {
     #[track_caller]
     pub fn log_softmax(self, axis: i64) -> Expr<'g> {
         let _frame = self.enter("log_softmax");
-        either(self.exponentials(axis).map(|(of, _)| of.shifted - of.total.log()))
+        either(self.exponentials(axis).map(|(terms, _)| terms.shifted - terms.total.log()))
     }
 
     /// ln Σ eˣ over axes, with the greatest x subtracted first so that nothing overflows. Where all x are −∞ it is −∞ with
@@ -120,7 +120,10 @@ impl<'g> Expr<'g> {
     #[track_caller]
     pub fn logsumexp(self, axes: impl IntoAxes) -> Expr<'g> {
         let _frame = self.enter("logsumexp");
-        either(self.exponentials(axes).map(|(of, axes)| (of.total.log() + of.max).reshape(self.shape().without(&axes))))
+        either(
+            self.exponentials(axes)
+                .map(|(terms, axes)| (terms.total.log() + terms.max).reshape(self.shape().without(&axes))),
+        )
     }
 
     /// ln(eᵃ + eᵇ) of this a and another b, elementwise: the greater plus softplus(less − greater), so that nothing overflows
@@ -150,7 +153,7 @@ impl<'g> Expr<'g> {
     #[track_caller]
     pub fn logaddexp(self, other: impl Operand<'g>) -> Expr<'g> {
         let _frame = self.enter("logaddexp");
-        either(self.expect_pair(other.into_expr(self)).map(|(a, b)| {
+        either(self.check_pair(other.into_expr(self)).map(|(a, b)| {
             let is_first = a.greater_equal(b);
             let (greater, less) = (is_first.select(a, b), is_first.select(b, a));
             // Two equal infinities have no difference, and the slope of their maximum is ½ for each.
@@ -161,15 +164,15 @@ impl<'g> Expr<'g> {
     }
 
     /// This float and another one of its dtype in one shape.
-    fn expect_pair(self, other: Expr<'g>) -> Result<(Expr<'g>, Expr<'g>), Expr<'g>> {
+    fn check_pair(self, other: Expr<'g>) -> Result<(Expr<'g>, Expr<'g>), Expr<'g>> {
         let g = self.graph();
         if let Some(poison) = g.refuse(&[self, other]) {
             return Err(poison);
         }
-        self.expect_float()?;
+        self.check_float()?;
         let (left, right) = (self.dtype(), other.dtype());
         if left != right {
-            return Err(g.report(Mistake::DTypesDiffer { left, right }, &[self, other]));
+            return Err(g.report(GraphError::DTypesDiffer { left, right }, &[self, other]));
         }
         self.broadcast_with(other)
     }
@@ -278,7 +281,7 @@ impl<'g> Expr<'g> {
     #[track_caller]
     pub fn leaky_relu(self, slope: f64) -> Expr<'g> {
         let _frame = self.enter("leaky_relu");
-        either(self.expect_finite("the slope", slope).map(|()| self.greater(0.0).select(self, slope * self)))
+        either(self.check_finite("the slope", slope).map(|()| self.greater(0.0).select(self, slope * self)))
     }
 
     /// x where x > 0, `alpha`·(eˣ − 1) elsewhere; derivative `alpha` at 0; NaN passes through.
@@ -293,7 +296,7 @@ impl<'g> Expr<'g> {
     pub fn elu(self, alpha: f64) -> Expr<'g> {
         let _frame = self.enter("elu");
         let elu = |()| self.less_equal(0.0).where_safe(self, 0.0, |x| alpha * x.expm1(), self);
-        either(self.expect_finite("alpha", alpha).map(elu))
+        either(self.check_finite("alpha", alpha).map(elu))
     }
 
     /// x within `[low, high]`, elementwise: the nearest bound where it is outside. The derivative is 1 inside, the bounds
@@ -325,7 +328,7 @@ impl<'g> Expr<'g> {
         }
         let found = format!("{} to {}", short(low), short(high));
         let expected = "in order, low first, and neither NaN";
-        self.graph().report(Mistake::OutOfRange { what: "the bounds", expected, found }, &[self])
+        self.graph().report(GraphError::OutOfRange { what: "the bounds", expected, found }, &[self])
     }
 
     /// min(max(x, 0), 6), elementwise; derivative 0 at both kinks, as [`Expr::relu`] has it at 0; NaN passes through.
@@ -351,7 +354,7 @@ impl<'g> Expr<'g> {
 
     /// What a function builds of this float, or the mistake that it is none.
     fn of_float(self, build: impl FnOnce(Expr<'g>) -> Expr<'g>) -> Expr<'g> {
-        either(self.expect_float().map(|()| build(self)))
+        either(self.check_float().map(|()| build(self)))
     }
 
     /// √x, elementwise, with derivative 0 at 0: for roots of sums of squares.

@@ -1,7 +1,7 @@
 //! Functions that declare the parameters they use, under a name. In: an expression. Out: an expression of the same dtype.
 //! A layer is not an object: its parameters are the graph's.
 
-use super::expect::either;
+use super::check::either;
 use crate::graph::{Dim, Expr, Initializer};
 
 /// An affine map of the last axis: y = x·W + b, with the parameters `name.weight` from [`Initializer::HeUniform`], which
@@ -49,7 +49,7 @@ pub fn linear_with<'g>(x: Expr<'g>, name: &str, width: impl Into<Dim>, weight: I
         let bias = x.parameter_beside(name, "bias", &[width], Initializer::Zeros)?;
         Ok(x.dot(weight) + bias)
     };
-    either(x.expect_features().and_then(build))
+    either(x.check_features().and_then(build))
 }
 
 /// A linear map of the last axis without a bias: y = x·W, with the parameter `name.weight` from
@@ -80,7 +80,7 @@ pub fn linear_map<'g>(x: Expr<'g>, name: &str, width: impl Into<Dim>) -> Expr<'g
         let shape = [features, width.into()];
         Ok(x.dot(x.parameter_beside(name, "weight", &shape, Initializer::GlorotUniform)?))
     };
-    either(x.expect_features().and_then(build))
+    either(x.check_features().and_then(build))
 }
 
 /// [`Expr::layer_norm`] over the last axis with ε = 10⁻⁵ and the parameters `name.gain` from ones and `name.bias` from
@@ -124,7 +124,7 @@ pub fn layer_norm_with<'g>(x: Expr<'g>, name: &str, epsilon: f64) -> Expr<'g> {
         let bias = x.parameter_beside(name, "bias", &[features], Initializer::Zeros)?;
         Ok(x.layer_norm(gain, bias, epsilon))
     };
-    either(x.expect_features().and_then(build))
+    either(x.check_features().and_then(build))
 }
 
 impl<'g> Expr<'g> {

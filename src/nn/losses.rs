@@ -1,8 +1,8 @@
 //! What is minimized, and what is counted: for each row or element the loss of a prediction. In: predictions and targets
 //! of equal shapes, which are never broadcast. Out: one loss each; `.mean()` is the empirical risk, `.sum()` its total.
 
-use super::expect::either;
-use crate::graph::{Expr, Mistake, Shape};
+use super::check::either;
+use crate::graph::{Expr, GraphError, Shape};
 
 /// The negative log-likelihood of one class for each row: −ln pᵧ with p = softmax(logits) and y its label.
 ///
@@ -35,23 +35,23 @@ use crate::graph::{Expr, Mistake, Shape};
 #[track_caller]
 pub fn cross_entropy<'g>(logits: Expr<'g>, labels: Expr<'g>) -> Expr<'g> {
     let _frame = logits.enter("cross_entropy");
-    either(expect_labels(logits, labels).map(|()| {
-        let own = logits.log_softmax(-1).take_along(labels.expand(-1), -1);
-        -own.squeeze(-1)
+    either(check_labels(logits, labels).map(|()| {
+        let log_probability = logits.log_softmax(-1).take_along(labels.unsqueeze(-1), -1);
+        -log_probability.squeeze(-1)
     }))
 }
 
-fn expect_labels<'g>(logits: Expr<'g>, labels: Expr<'g>) -> Result<(), Expr<'g>> {
+fn check_labels<'g>(logits: Expr<'g>, labels: Expr<'g>) -> Result<(), Expr<'g>> {
     let g = logits.graph();
     if let Some(poison) = g.refuse(&[logits, labels]) {
         return Err(poison);
     }
-    logits.expect_last_axis()?;
-    labels.expect_integer("i64 labels")?;
+    logits.check_last_axis()?;
+    labels.check_integer("i64 labels")?;
     let (shape, found) = (logits.shape(), labels.shape());
     let expected = Shape::from(&shape[..shape.rank() - 1]);
     if found != expected {
-        return Err(g.report(Mistake::WrongShape { what: "the labels", expected, found }, &[logits, labels]));
+        return Err(g.report(GraphError::WrongShape { what: "the labels", expected, found }, &[logits, labels]));
     }
     Ok(())
 }
@@ -72,7 +72,7 @@ fn expect_labels<'g>(logits: Expr<'g>, labels: Expr<'g>) -> Result<(), Expr<'g>>
 #[track_caller]
 pub fn cross_entropy_with_probabilities<'g>(logits: Expr<'g>, probabilities: Expr<'g>) -> Expr<'g> {
     let _frame = logits.enter("cross_entropy_with_probabilities");
-    let checked = logits.expect_alike(probabilities, "the probabilities").and_then(|()| logits.expect_last_axis());
+    let checked = logits.check_alike(probabilities, "the probabilities").and_then(|()| logits.check_last_axis());
     either(checked.map(|_| {
         let logarithms = logits.log_softmax(-1);
         let counts = probabilities.not_equal(0.0).or(logarithms.is_finite());
@@ -111,7 +111,7 @@ pub fn cross_entropy_with_probabilities<'g>(logits: Expr<'g>, probabilities: Exp
 #[track_caller]
 pub fn kl_divergence<'g>(p: Expr<'g>, q: Expr<'g>) -> Expr<'g> {
     let _frame = p.enter("kl_divergence");
-    let checked = p.expect_alike(q, "the second distribution").and_then(|()| p.expect_last_axis());
+    let checked = p.check_alike(q, "the second distribution").and_then(|()| p.check_last_axis());
     either(checked.map(|_| {
         // Both are replaced before the logarithms, so that no 0·∞ arises in a derivative.
         let counts = p.not_equal(0.0);
@@ -136,20 +136,20 @@ pub fn kl_divergence<'g>(p: Expr<'g>, q: Expr<'g>) -> Expr<'g> {
 /// # Example
 /// ```
 /// use ndarray::array;
-/// use pullback::{Graph, Parameters, nn::misclassification};
+/// use pullback::{Graph, Parameters, nn::zero_one_loss};
 /// let g = Graph::new();
 /// let scores = g.input("scores", ("batch", 3));
 /// let labels = g.input_of::<i64>("labels", ("batch",));
-/// let mut program = g.compile(misclassification(scores, labels).mean())?;
+/// let mut program = g.compile(zero_one_loss(scores, labels).mean())?;
 /// let (scores, labels) = (array![[0.1f32, 2.0, 0.3], [1.0, 0.0, 0.5]], array![1i64, 2]);
 /// let out = program.call((("scores", &scores), ("labels", &labels)))?;
 /// assert_eq!(out.scalar::<f32>("result"), Ok(0.5));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[track_caller]
-pub fn misclassification<'g>(scores: Expr<'g>, labels: Expr<'g>) -> Expr<'g> {
-    let _frame = scores.enter("misclassification");
-    either(expect_labels(scores, labels).map(|()| scores.argmax(-1).not_equal(labels).cast(scores.dtype())))
+pub fn zero_one_loss<'g>(scores: Expr<'g>, labels: Expr<'g>) -> Expr<'g> {
+    let _frame = scores.enter("zero_one_loss");
+    either(check_labels(scores, labels).map(|()| scores.argmax(-1).not_equal(labels).cast(scores.dtype())))
 }
 
 /// Whether the sign of a score for two classes is wrong, elementwise: 1 unless y·f > 0, with the label y = −1 or 1, in the
@@ -168,20 +168,20 @@ pub fn misclassification<'g>(scores: Expr<'g>, labels: Expr<'g>) -> Expr<'g> {
 /// # Example
 /// ```
 /// use ndarray::array;
-/// use pullback::{Graph, Parameters, nn::sign_misclassification};
+/// use pullback::{Graph, Parameters, nn::binary_zero_one_loss};
 /// let g = Graph::new();
 /// let (scores, labels) = (g.input("scores", (3,)), g.input("labels", (3,)));
-/// let mut program = g.compile(sign_misclassification(scores, labels))?;
+/// let mut program = g.compile(binary_zero_one_loss(scores, labels))?;
 /// let (scores, labels) = (array![0.5f32, 0.5, 0.0], array![1f32, -1.0, 1.0]);
 /// let out = program.call((("scores", &scores), ("labels", &labels)))?;
 /// assert_eq!(out["result"], array![0f32, 1.0, 1.0].into());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[track_caller]
-pub fn sign_misclassification<'g>(scores: Expr<'g>, labels: Expr<'g>) -> Expr<'g> {
-    let _frame = scores.enter("sign_misclassification");
+pub fn binary_zero_one_loss<'g>(scores: Expr<'g>, labels: Expr<'g>) -> Expr<'g> {
+    let _frame = scores.enter("binary_zero_one_loss");
     let is_wrong = |()| (labels * scores).greater(0.0).logical_not().cast(scores.dtype());
-    either(scores.expect_alike(labels, "the labels").map(is_wrong))
+    either(scores.check_alike(labels, "the labels").map(is_wrong))
 }
 
 /// The square of the error, elementwise: (prediction − target)².
@@ -204,7 +204,7 @@ pub fn sign_misclassification<'g>(scores: Expr<'g>, labels: Expr<'g>) -> Expr<'g
 #[track_caller]
 pub fn squared_error<'g>(prediction: Expr<'g>, target: Expr<'g>) -> Expr<'g> {
     let _frame = prediction.enter("squared_error");
-    either(prediction.expect_alike(target, "the target").map(|()| (prediction - target).powi(2)))
+    either(prediction.check_alike(target, "the target").map(|()| (prediction - target).powi(2)))
 }
 
 /// The logistic loss of a score for two classes, elementwise: ln(1 + e^(−y·f)) with the label y = −1 or 1. It is the
@@ -221,7 +221,7 @@ pub fn squared_error<'g>(prediction: Expr<'g>, target: Expr<'g>) -> Expr<'g> {
 #[track_caller]
 pub fn logistic_loss<'g>(scores: Expr<'g>, labels: Expr<'g>) -> Expr<'g> {
     let _frame = scores.enter("logistic_loss");
-    either(scores.expect_alike(labels, "the labels").map(|()| (-(labels * scores)).softplus()))
+    either(scores.check_alike(labels, "the labels").map(|()| (-(labels * scores)).softplus()))
 }
 
 /// The hinge loss of a score for two classes, elementwise: max(1 − y·f, 0) with the label y = −1 or 1; derivative 0 at the
@@ -238,5 +238,5 @@ pub fn logistic_loss<'g>(scores: Expr<'g>, labels: Expr<'g>) -> Expr<'g> {
 #[track_caller]
 pub fn hinge_loss<'g>(scores: Expr<'g>, labels: Expr<'g>) -> Expr<'g> {
     let _frame = scores.enter("hinge_loss");
-    either(scores.expect_alike(labels, "the labels").map(|()| (1.0 - labels * scores).relu()))
+    either(scores.check_alike(labels, "the labels").map(|()| (1.0 - labels * scores).relu()))
 }

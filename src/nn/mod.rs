@@ -6,7 +6,7 @@
 //! on the user's line.
 
 mod activations;
-mod expect;
+mod check;
 mod layers;
 mod losses;
 mod models;
@@ -14,8 +14,8 @@ mod statistics;
 
 pub use layers::{layer_norm, layer_norm_with, linear, linear_map, linear_with};
 pub use losses::{
-    cross_entropy, cross_entropy_with_probabilities, hinge_loss, kl_divergence, logistic_loss, misclassification,
-    sign_misclassification, squared_error,
+    binary_zero_one_loss, cross_entropy, cross_entropy_with_probabilities, hinge_loss, kl_divergence, logistic_loss,
+    squared_error, zero_one_loss,
 };
 pub use models::{hidden_layers, label_probability, linear_score, perceptron};
 pub use statistics::Correction;

@@ -1,7 +1,7 @@
 //! Whole models under one name: linear scores and networks of several layers. In: an expression. Out: scores. What they
 //! are compared with is a loss's business; nothing here is more than layers put together.
 
-use super::{expect::either, layers::linear_map, linear};
+use super::{check::either, layers::linear_map, linear};
 use crate::graph::{Dim, Expr, Initializer};
 
 /// The score of a linear classifier for two classes: f = ⟨β, x⟩ over the last axis, with the parameter `name.weight` = β
@@ -35,7 +35,7 @@ use crate::graph::{Dim, Expr, Initializer};
 pub fn linear_score<'g>(x: Expr<'g>, name: &str) -> Expr<'g> {
     let _frame = x.enter("linear_score");
     let build = |features: Dim| Ok(x.dot(x.parameter_beside(name, "weight", &[features], Initializer::Zeros)?));
-    either(x.expect_features().and_then(build))
+    either(x.check_features().and_then(build))
 }
 
 /// The probability that logistic regression gives a label, elementwise: P(y | f) = 1/(1 + e^(−y·f)), with y = −1 or 1.
@@ -64,7 +64,7 @@ pub fn linear_score<'g>(x: Expr<'g>, name: &str) -> Expr<'g> {
 #[track_caller]
 pub fn label_probability<'g>(scores: Expr<'g>, labels: Expr<'g>) -> Expr<'g> {
     let _frame = scores.enter("label_probability");
-    either(scores.expect_alike(labels, "the labels").map(|()| (labels * scores).sigmoid()))
+    either(scores.check_alike(labels, "the labels").map(|()| (labels * scores).sigmoid()))
 }
 
 /// A feed-forward network: h₀ = x, hᵢ = σ(hᵢ₋₁·Wᵢ + bᵢ) for each hidden width, and the scores h·B, with σ = `activation`.
@@ -158,6 +158,6 @@ impl<'g> Expr<'g> {
     #[track_caller]
     pub fn append_norm(self) -> Expr<'g> {
         let _frame = self.enter("append_norm");
-        either(self.expect_last_axis().map(|_| self.concat([self.norm_over(-1).expand(-1)], -1)))
+        either(self.check_last_axis().map(|_| self.concat([self.norm_over(-1).unsqueeze(-1)], -1)))
     }
 }

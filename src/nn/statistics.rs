@@ -1,9 +1,9 @@
 //! Numbers about arrays: means, variances, norms, and the layer norm that is made of them; one-hot rows. In: an array
 //! and axes. Out: the array without those axes, or normalized over the last.
 
-use super::expect::either;
+use super::check::either;
 use crate::{
-    graph::{Axes, DType, Dim, Expr, Mistake, Shape},
+    graph::{Axes, DType, Dim, Expr, GraphError, Shape},
     numbers::short,
     ops::{AllAxes, IntoAxes},
 };
@@ -18,7 +18,7 @@ pub enum Correction {
 }
 
 impl Correction {
-    fn of(self, count: Dim) -> Dim {
+    fn divisor(self, count: Dim) -> Dim {
         match self {
             Correction::None => count,
             Correction::Bessel => count - 1,
@@ -41,13 +41,13 @@ impl<'g> Centre<'g> {
 
     /// √variance.
     fn deviation(&self, correction: Correction) -> Expr<'g> {
-        let count = correction.of(self.deviations.count(&self.axes));
+        let count = correction.divisor(self.deviations.count(&self.axes));
         self.deviations.root_of_squares(&self.axes, |sum| sum.divided_by_size(count))
     }
 
     fn variance(&self, correction: Correction) -> Expr<'g> {
         let squares = self.deviations * self.deviations;
-        let count = correction.of(squares.count(&self.axes));
+        let count = correction.divisor(squares.count(&self.axes));
         squares.sum_axes(&self.axes).divided_by_size(count)
     }
 }
@@ -212,37 +212,37 @@ impl<'g> Expr<'g> {
     #[track_caller]
     pub fn layer_norm(self, gain: Expr<'g>, bias: Expr<'g>, epsilon: f64) -> Expr<'g> {
         let _frame = self.enter("layer_norm");
-        either(self.expect_layer(gain, bias, epsilon).map(|()| {
+        either(self.check_layer(gain, bias, epsilon).map(|()| {
             let centre = Centre::over(self, [self.rank() - 1].as_slice().into());
             let scale = (centre.variance(Correction::None) + epsilon).rsqrt();
-            centre.deviations * scale.expand(-1) * gain + bias
+            centre.deviations * scale.unsqueeze(-1) * gain + bias
         }))
     }
 
-    fn expect_layer(self, gain: Expr<'g>, bias: Expr<'g>, epsilon: f64) -> Result<(), Expr<'g>> {
+    fn check_layer(self, gain: Expr<'g>, bias: Expr<'g>, epsilon: f64) -> Result<(), Expr<'g>> {
         let g = self.graph();
         if let Some(poison) = g.refuse(&[self, gain, bias]) {
             return Err(poison);
         }
-        let features = Shape::from((self.expect_last_axis()?,));
+        let features = Shape::from((self.check_last_axis()?,));
         for (operand, what) in [(gain, "the gain"), (bias, "the bias")] {
             let found = operand.ty();
             if found.dtype != self.dtype() {
-                let mistake = Mistake::DTypesDiffer { left: self.dtype(), right: found.dtype };
-                return Err(g.report(mistake, &[self, operand]));
+                let error = GraphError::DTypesDiffer { left: self.dtype(), right: found.dtype };
+                return Err(g.report(error, &[self, operand]));
             }
             if found.shape != features {
-                let mistake = Mistake::WrongShape { what, expected: features, found: found.shape };
-                return Err(g.report(mistake, &[self, operand]));
+                let error = GraphError::WrongShape { what, expected: features, found: found.shape };
+                return Err(g.report(error, &[self, operand]));
             }
         }
-        self.expect_finite("epsilon", epsilon)?;
+        self.check_finite("epsilon", epsilon)?;
         // Positive in f32 too, or a row of equal numbers is divided by 0.
         if epsilon > 0.0 && (self.dtype() == DType::F64 || epsilon as f32 > 0.0) {
             return Ok(());
         }
         let found = short(epsilon).to_string();
-        Err(g.report(Mistake::OutOfRange { what: "epsilon", expected: "positive", found }, &[self]))
+        Err(g.report(GraphError::OutOfRange { what: "epsilon", expected: "positive", found }, &[self]))
     }
 
     /// A row for each integer: 1 at its position, 0 elsewhere, as `dtype`. An integer below 0 or not below `classes` gives
@@ -268,15 +268,15 @@ impl<'g> Expr<'g> {
     #[track_caller]
     pub fn one_hot(self, classes: impl Into<Dim>, dtype: DType) -> Expr<'g> {
         let _frame = self.enter("one_hot");
-        either(self.expect_integer("i64 labels").map(|()| {
+        either(self.check_integer("i64 labels").map(|()| {
             let shape: Shape = self.shape().iter().cloned().chain([classes.into()]).collect();
             let class = self.graph().iota(DType::I64, shape, -1);
-            self.expand(-1).equal(class).cast(dtype)
+            self.unsqueeze(-1).equal(class).cast(dtype)
         }))
     }
 
     fn float_axes(self, axes: impl IntoAxes) -> Result<Axes, Expr<'g>> {
-        self.expect_float()?;
+        self.check_float()?;
         self.axes(axes)
     }
 

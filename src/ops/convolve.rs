@@ -2,10 +2,10 @@
 //! numbers for each axis.
 
 use super::{
-    convolution::expect_ranks,
+    convolution::check_ranks,
     spatial::{Padding, PerAxis, Span, extent},
 };
-use crate::graph::{Axes, Convolution, Dim, Expr, Mistake, Shape};
+use crate::graph::{Axes, Convolution, Dim, Expr, GraphError, Shape};
 
 /// How a kernel goes over an array; by default by steps of 1 and without padding. A number holds for all spatial axes,
 /// an array has one for each.
@@ -84,8 +84,8 @@ impl Convolve {
         Convolve { groups, ..self }
     }
 
-    fn over(&self, x: &Shape, kernel: &Shape) -> Result<Convolution, Mistake> {
-        expect_ranks(x, kernel)?;
+    fn over(&self, x: &Shape, kernel: &Shape) -> Result<Convolution, GraphError> {
+        check_ranks(x, kernel)?;
         let n_spatial = x.rank() - 2;
         let stride = self.stride.positive_over("stride", n_spatial)?;
         let kernel_dilation = self.dilation.positive_over("dilation", n_spatial)?;
@@ -139,7 +139,7 @@ impl<'g> Expr<'g> {
         }
         match options.over(&self.shape(), &kernel.shape()) {
             Ok(convolution) => self.graph().apply(convolution, &[self, kernel]),
-            Err(mistake) => self.graph().report(mistake, &[self, kernel]),
+            Err(error) => self.graph().report(error, &[self, kernel]),
         }
     }
 }

@@ -4,7 +4,7 @@
 use ndarray::{ArrayD, IxDyn};
 
 use super::apply::{Operand, held};
-use crate::graph::{Cast, DType, Dim, Element, Expr, Graph, Literal, Mistake, Shape, Site, Type, Value};
+use crate::graph::{Cast, DType, Dim, Element, Expr, Graph, GraphError, Literal, Shape, Site, Type, Value};
 
 impl Graph {
     /// An array of which every element is `value`, of the value's type.
@@ -84,13 +84,13 @@ impl Graph {
         let _frame = self.enter("constant_of", Site::caller());
         match converted(value.into(), dtype) {
             Ok(value) => self.constant(value),
-            Err(mistake) => self.report(mistake, &[]),
+            Err(error) => self.report(error, &[]),
         }
     }
 }
 
 /// The same numbers in `dtype`, if it has all of them.
-fn converted(value: Value, dtype: DType) -> Result<Value, Mistake> {
+fn converted(value: Value, dtype: DType) -> Result<Value, GraphError> {
     if value.dtype() == dtype {
         return Ok(value);
     }
@@ -101,7 +101,7 @@ fn converted(value: Value, dtype: DType) -> Result<Value, Mistake> {
         Value::Bool(array) => array.mapv(f64::from),
     };
     match numbers.iter().find(|number| held(**number, dtype).is_none()) {
-        Some(number) => Err(Mistake::Literal { literal: *number, dtype }),
+        Some(number) => Err(GraphError::Literal { literal: *number, dtype }),
         None => Ok(Cast { dtype }.of_numbers(&numbers)),
     }
 }
@@ -143,7 +143,7 @@ impl<'g> Expr<'g> {
         }
         let (left, right) = (self.dtype(), value.dtype());
         if left != right {
-            return self.graph().report(Mistake::DTypesDiffer { left, right }, &[self, value]);
+            return self.graph().report(GraphError::DTypesDiffer { left, right }, &[self, value]);
         }
         value.broadcast_to(self.shape())
     }

@@ -112,7 +112,7 @@ fn other_rules_by_decimal_arithmetic() {
     assert_trajectory(rms_prop, RMS_PROP);
     let adam = Adam::new(0.1).beta1(0.8).beta2(0.9).epsilon(1e-3);
     assert_trajectory(adam, ADAM);
-    let adam_w = AdamW::new(0.1).decay(0.3).beta1(0.8).beta2(0.9).epsilon(1e-3);
+    let adam_w = AdamW::new(0.1).weight_decay(0.3).beta1(0.8).beta2(0.9).epsilon(1e-3);
     assert_trajectory(adam_w, [0.783_913_017_333_081, -1.774_044_378_135_802]);
     assert_trajectory(SignSgd::new(0.1), [0.9, -2.0]);
 }
@@ -188,7 +188,7 @@ fn every_rule() -> Vec<Box<dyn Optimizer>> {
         Box::new(AdaGrad::new(0.1)),
         Box::new(RmsProp::new(0.1)),
         Box::new(Adam::new(changing())),
-        Box::new(AdamW::new(0.1).decay(0.2)),
+        Box::new(AdamW::new(0.1).weight_decay(0.2)),
         Box::new(SignSgd::new(0.1)),
         Box::new(Lars::new(changing()).trust(0.1)),
         Box::new(PerturbedSgd::new(changing(), 7)),
@@ -275,7 +275,10 @@ fn hyperparameters_out_of_range_are_named_and_change_nothing() {
         (Box::new(RmsProp::new(0.1).decay(f64::NAN)), "decay is NaN"),
         (Box::new(RmsProp::new(0.1).epsilon(-1.0)), "epsilon is -1"),
         (Box::new(RmsProp::new(f64::NAN)), "the rate is NaN"),
-        (Box::new(AdamW::new(0.1).decay(-0.1)), "decay is -0.1, but must be finite in f32 and not negative"),
+        (
+            Box::new(AdamW::new(0.1).weight_decay(-0.1)),
+            "weight_decay is -0.1, but must be finite in f32 and not negative",
+        ),
         (Box::new(AdamW::new(0.1).beta1(f64::NAN)), "beta1 is NaN"),
         (Box::new(AdamW::new(f64::NAN)), "the rate is NaN"),
         (Box::new(AdamW::new(0.1).beta2(1.0)), "beta2 is 1"),
@@ -284,7 +287,7 @@ fn hyperparameters_out_of_range_are_named_and_change_nothing() {
         (Box::new(Lars::new(-0.1)), "the rate is -0.1"),
         (Box::new(Lars::new(0.1).trust(f64::NAN)), "trust is NaN"),
         (Box::new(Lars::new(0.1).momentum(1.0)), "momentum is 1"),
-        (Box::new(Lars::new(0.1).decay(-1.0)), "decay is -1"),
+        (Box::new(Lars::new(0.1).weight_decay(-1.0)), "weight_decay is -1"),
         (Box::new(Lars::new(1e30).trust(1e30)), "rate · trust is 1.0000000000000001e60 at this step"),
         (Box::new(PerturbedSgd::new(f64::NAN, 1)), "the rate is NaN"),
         (Box::new(PerturbedSgd::new(0.1, 1).radius(f64::NAN)), "radius is NaN"),
@@ -305,8 +308,8 @@ fn hyperparameters_out_of_range_are_named_and_change_nothing() {
         ),
         (Box::new(Sgd::new(1e308)), "the rate is 1e308 at step 0, but must be finite in f32 and not negative"),
         (
-            Box::new(AdamW::new(1e30).decay(1e30)),
-            "1 − rate · decay is -1.0000000000000001e60 at this step, which is not finite in f32",
+            Box::new(AdamW::new(1e30).weight_decay(1e30)),
+            "1 − rate · weight_decay is -1.0000000000000001e60 at this step, which is not finite in f32",
         ),
     ];
     cases.into_iter().for_each(|(rule, expected)| assert_refused(rule, expected));

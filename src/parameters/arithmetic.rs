@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{
     Gradients,
-    buffers::{Buffers, Real},
+    buffers::{Buffers, FloatElement},
     error::ParameterError,
 };
 use crate::{
@@ -170,19 +170,19 @@ impl Gradients {
 }
 
 /// The Euclidean norm of some elements, as [`Buffers::norm`] is that of all.
-pub(crate) fn norm_of_slice<T: Real + Into<f64>>(elements: &[T]) -> f64 {
+pub(crate) fn norm_of_slice<T: FloatElement + Into<f64>>(elements: &[T]) -> f64 {
     norm_of(|scale| sum_of_squares(elements, scale), || largest(elements))
 }
 
 /// The largest |x|, 0 if there is none.
-fn largest<T: Real + Into<f64>>(elements: &[T]) -> f64 {
+fn largest<T: FloatElement + Into<f64>>(elements: &[T]) -> f64 {
     elements.iter().fold(0.0, |largest, &x| x.into().abs().max(largest))
 }
 
 /// √Σx², given Σ(scale·x)² for any scale and the largest |x|, which are asked for where Σx² leaves the normal numbers.
 pub(crate) fn norm_of(sum_of_squares: impl Fn(f64) -> f64, largest: impl FnOnce() -> f64) -> f64 {
     let sum = sum_of_squares(1.0);
-    if sum.is_nan() || (LEAST_SUM..f64::INFINITY).contains(&sum) {
+    if sum.is_nan() || (MIN_SUM..f64::INFINITY).contains(&sum) {
         return sum.sqrt();
     }
     let largest = largest();
@@ -195,7 +195,7 @@ pub(crate) fn norm_of(sum_of_squares: impl Fn(f64) -> f64, largest: impl FnOnce(
 }
 
 /// Sums of squares from here on have lost nothing that matters to underflow, even of 2⁶⁴ elements.
-const LEAST_SUM: f64 = 1e-270;
+const MIN_SUM: f64 = 1e-270;
 
 fn check_limit(limit: f64) -> Result<(), ParameterError> {
     if limit >= 0.0 { Ok(()) } else { Err(ParameterError::Limit { limit }) }
@@ -204,13 +204,13 @@ fn check_limit(limit: f64) -> Result<(), ParameterError> {
 /// The number of partial sums: four of the widest registers of f64, to hide how long an addition takes.
 const N_LANES: usize = 32;
 
-fn sum_of_squares<T: Real + Into<f64>>(elements: &[T], scale: f64) -> f64 {
-    struct Sum<'a, T> {
+fn sum_of_squares<T: FloatElement + Into<f64>>(elements: &[T], scale: f64) -> f64 {
+    struct SquareSumLoop<'a, T> {
         elements: &'a [T],
         scale: f64,
         result: &'a mut f64,
     }
-    impl<T: Real + Into<f64>> Loop for Sum<'_, T> {
+    impl<T: FloatElement + Into<f64>> Loop for SquareSumLoop<'_, T> {
         #[inline(always)]
         fn run(self) {
             let mut lanes = [0.0; N_LANES];
@@ -232,49 +232,49 @@ fn sum_of_squares<T: Real + Into<f64>>(elements: &[T], scale: f64) -> f64 {
         }
     }
     let mut result = 0.0;
-    vectorize::run(Sum { elements, scale, result: &mut result });
+    vectorize::run(SquareSumLoop { elements, scale, result: &mut result });
     result
 }
 
 /// What is done to each element.
-struct Each<'a, T, F> {
+struct MapLoop<'a, T, F> {
     elements: &'a mut [T],
     function: F,
 }
 
-impl<T: Real, F: Fn(T) -> T> Loop for Each<'_, T, F> {
+impl<T: FloatElement, F: Fn(T) -> T> Loop for MapLoop<'_, T, F> {
     #[inline(always)]
     fn run(self) {
         self.elements.iter_mut().for_each(|x| *x = (self.function)(*x));
     }
 }
 
-fn scale<T: Real>(gradients: &mut Gradients, factor: f64) {
+fn scale<T: FloatElement>(gradients: &mut Gradients, factor: f64) {
     let factor = T::from_f64(factor);
-    vectorize::run(Each { elements: gradients.flat_mut::<T>(), function: |x| factor * x });
+    vectorize::run(MapLoop { elements: gradients.flat_mut::<T>(), function: |x| factor * x });
 }
 
-fn clip<T: Real>(gradients: &mut Gradients, largest: f64) {
+fn clip<T: FloatElement>(gradients: &mut Gradients, largest: f64) {
     let largest = T::from_f64(largest);
     let function = |x: T| {
         let below = if x > largest { largest } else { x };
         if below < -largest { -largest } else { below }
     };
-    vectorize::run(Each { elements: gradients.flat_mut::<T>(), function });
+    vectorize::run(MapLoop { elements: gradients.flat_mut::<T>(), function });
 }
 
-fn add_scaled<T: Real>(gradients: &mut Gradients, factor: f64, other: &Buffers) {
-    struct Add<'a, T> {
+fn add_scaled<T: FloatElement>(gradients: &mut Gradients, factor: f64, other: &Buffers) {
+    struct AddScaledLoop<'a, T> {
         elements: &'a mut [T],
         factor: T,
         others: &'a [T],
     }
-    impl<T: Real> Loop for Add<'_, T> {
+    impl<T: FloatElement> Loop for AddScaledLoop<'_, T> {
         #[inline(always)]
         fn run(self) {
             self.elements.iter_mut().zip(self.others).for_each(|(x, &y)| *x += self.factor * y);
         }
     }
     let factor = T::from_f64(factor);
-    vectorize::run(Add { elements: gradients.flat_mut::<T>(), factor, others: other.flat::<T>() });
+    vectorize::run(AddScaledLoop { elements: gradients.flat_mut::<T>(), factor, others: other.flat::<T>() });
 }

@@ -15,7 +15,7 @@ use crate::{
     memory,
 };
 
-type Aligned<T> = AVec<T, ConstAlign<ALIGNMENT>>;
+type AlignedBuffer<T> = AVec<T, ConstAlign<ALIGNMENT>>;
 
 /// Named float arrays in one contiguous buffer per dtype, each aligned to [`ALIGNMENT`] bytes.
 ///
@@ -37,12 +37,12 @@ type Aligned<T> = AVec<T, ConstAlign<ALIGNMENT>>;
 #[derive(Clone, PartialEq)]
 pub struct Buffers {
     layout: Arc<Layout>,
-    f32s: Aligned<f32>,
-    f64s: Aligned<f64>,
+    f32s: AlignedBuffer<f32>,
+    f64s: AlignedBuffer<f64>,
 }
 
 /// A float that parameters can be made of: `f32` or `f64`.
-pub trait Real: Element + NdFloat + sealed::Stored {
+pub trait FloatElement: Element + NdFloat + sealed::Stored {
     /// The nearest number of this type, infinite where `number` is too large.
     fn from_f64(number: f64) -> Self;
 }
@@ -117,12 +117,12 @@ impl Buffers {
     }
 
     /// All elements of one dtype, array after array.
-    pub fn flat<T: Real>(&self) -> &[T] {
+    pub fn flat<T: FloatElement>(&self) -> &[T] {
         T::stored(self)
     }
 
     /// All elements of one dtype, array after array, to write.
-    pub fn flat_mut<T: Real>(&mut self) -> &mut [T] {
+    pub fn flat_mut<T: FloatElement>(&mut self) -> &mut [T] {
         T::stored_mut(self)
     }
 
@@ -150,7 +150,7 @@ impl Buffers {
     ///
     /// # Errors
     /// The name is unknown, or the elements are not `T`.
-    pub fn array<T: Real>(&self, name: &str) -> Result<ArrayViewD<'_, T>, ParameterError> {
+    pub fn array<T: FloatElement>(&self, name: &str) -> Result<ArrayViewD<'_, T>, ParameterError> {
         Ok(self.array_of(self.slot::<T>(name)?))
     }
 
@@ -158,7 +158,7 @@ impl Buffers {
     ///
     /// # Errors
     /// The name is unknown, or the elements are not `T`.
-    pub fn array_mut<T: Real>(&mut self, name: &str) -> Result<ArrayViewMutD<'_, T>, ParameterError> {
+    pub fn array_mut<T: FloatElement>(&mut self, name: &str) -> Result<ArrayViewMutD<'_, T>, ParameterError> {
         let Slot { shape, range, .. } = self.slot::<T>(name)?.clone();
         let elements = &mut T::stored_mut(self)[range];
         Ok(ArrayViewMutD::from_shape(shape, elements).expect("invariant: a slot has its shape's number of elements"))
@@ -178,12 +178,12 @@ impl Buffers {
     }
 
     /// The elements of the array of that name, in row-major order, to write.
-    pub(super) fn slice_mut<T: Real>(&mut self, name: &str) -> Result<&mut [T], ParameterError> {
+    pub(super) fn slice_mut<T: FloatElement>(&mut self, name: &str) -> Result<&mut [T], ParameterError> {
         let range = self.slot::<T>(name)?.range.clone();
         Ok(&mut T::stored_mut(self)[range])
     }
 
-    fn assign<T: Real>(&mut self, name: &str, value: &ArrayViewD<'_, T>) -> Result<(), ParameterError> {
+    fn assign<T: FloatElement>(&mut self, name: &str, value: &ArrayViewD<'_, T>) -> Result<(), ParameterError> {
         let mut target = self.array_mut::<T>(name)?;
         if target.shape() != value.shape() {
             let (expected, found) = (target.shape().to_vec(), value.shape().to_vec());
@@ -193,7 +193,7 @@ impl Buffers {
         Ok(())
     }
 
-    fn slot<T: Real>(&self, name: &str) -> Result<&Slot, ParameterError> {
+    fn slot<T: FloatElement>(&self, name: &str) -> Result<&Slot, ParameterError> {
         let of_this_dtype = self.layout.get(name).filter(|slot| slot.dtype == T::DTYPE);
         of_this_dtype.ok_or_else(|| self.wrong_dtype(name, T::DTYPE))
     }
@@ -214,7 +214,7 @@ impl Buffers {
         }
     }
 
-    fn array_of<T: Real>(&self, slot: &Slot) -> ArrayViewD<'_, T> {
+    fn array_of<T: FloatElement>(&self, slot: &Slot) -> ArrayViewD<'_, T> {
         let elements = &T::stored(self)[slot.range.clone()];
         ArrayViewD::from_shape(slot.shape.as_slice(), elements)
             .expect("invariant: a slot has its shape's number of elements")
@@ -229,7 +229,7 @@ fn split_first<'a, T>(rest: &mut &'a mut [T], slot: &Slot) -> ArrayViewMutD<'a, 
         .expect("invariant: a slot has its shape's number of elements")
 }
 
-fn zeros<T: Real>(n_elements: usize) -> Aligned<T> {
+fn zeros<T: FloatElement>(n_elements: usize) -> AlignedBuffer<T> {
     let mut elements = AVec::with_capacity(ALIGNMENT, n_elements);
     elements.resize(n_elements, T::zero());
     elements
@@ -259,7 +259,7 @@ macro_rules! real {
             }
         }
 
-        impl Real for $type {
+        impl FloatElement for $type {
             fn from_f64(number: f64) -> $type {
                 number as $type
             }

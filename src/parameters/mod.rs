@@ -16,7 +16,7 @@ use std::{
 };
 
 pub(crate) use arithmetic::{norm_of, norm_of_slice};
-pub use buffers::{Buffers, Real};
+pub use buffers::{Buffers, FloatElement};
 pub use error::ParameterError;
 pub use initialize::{InitializerError, ParameterSpec};
 pub use layout::{ALIGNMENT, Layout, LayoutError, Slot};

@@ -306,8 +306,8 @@ fn gradients_accumulate_and_decay() {
 
 #[test]
 fn every_initializer_gives_finite_numbers_or_an_error_for_any_number() {
-    type Make = fn(f64) -> Initializer;
-    let makes: [Make; 6] = [
+    type MakeBuffers = fn(f64) -> Initializer;
+    let makes: [MakeBuffers; 6] = [
         Initializer::Constant,
         |low| Initializer::Uniform { low, high: 1.0 },
         |high| Initializer::Uniform { low: -1.0, high },

@@ -40,7 +40,7 @@ impl Binder {
         inputs.each(&mut |name, view| {
             let found = signature.inputs.iter().position(|input| input.name == name);
             let position = found.ok_or_else(|| signature.unknown(name))?;
-            signature.inputs[position].expect(Role::Input, &view)?;
+            signature.inputs[position].check(Role::Input, &view)?;
             match fed[position].replace(view) {
                 None => Ok(()),
                 Some(_) => Err(RunError::DuplicateInput { name: name.to_owned() }),
@@ -70,7 +70,7 @@ impl Binder {
         for parameter in &signature.parameters {
             let position = parameters.layout().position(&parameter.name);
             let position = position.ok_or_else(|| parameter.missing_among(parameters))?;
-            parameter.expect(Role::Parameter, &parameters.view_at(position))?;
+            parameter.check(Role::Parameter, &parameters.view_at(position))?;
             self.positions.push(position);
         }
         self.layout = Some(parameters.layout().clone());
@@ -132,13 +132,13 @@ impl Signature {
         if let Some(symbol) = self.symbols.iter().find(|symbol| !solver.bindings.contains_key(*symbol)) {
             return Err(self.unbound(symbol));
         }
-        self.expect_fit(&solver.bindings)?;
+        self.check_fit(&solver.bindings)?;
         Ok(solver.bindings)
     }
 
     /// That every slice, window and kernel that is asked for lies within its array, also where rewriting leaves it out.
-    pub(super) fn expect_fit(&self, bindings: &Bindings) -> Result<(), RunError> {
-        self.conditions.iter().try_for_each(|condition| condition.expect(bindings))
+    pub(super) fn check_fit(&self, bindings: &Bindings) -> Result<(), RunError> {
+        self.conditions.iter().try_for_each(|condition| condition.check(bindings))
     }
 
     /// Why the equations that are left tell nothing: one that no value solves, else a symbol that nothing tells.
@@ -225,7 +225,7 @@ impl Solver {
 
 impl Declaration {
     /// That a view has the dtype, the rank and the numeric sizes declared.
-    pub(super) fn expect(&self, role: Role, view: &ValueView<'_>) -> Result<(), RunError> {
+    pub(super) fn check(&self, role: Role, view: &ValueView<'_>) -> Result<(), RunError> {
         if view.dtype() != self.ty.dtype {
             let (name, site) = (self.name.clone(), self.site);
             return Err(RunError::WrongDType { name, role, expected: self.ty.dtype, found: view.dtype(), site });

@@ -17,7 +17,7 @@ mod training;
 
 use std::{fmt, sync::Arc};
 
-pub use attached::{Attached, Input, Output};
+pub use attached::{Attached, InputHandle, OutputHandle};
 pub(crate) use condition::Condition;
 pub use error::{CompileError, Role, RunError};
 pub use feed::{Destinations, Inputs};
@@ -54,7 +54,7 @@ pub(crate) trait Engine: Send + fmt::Debug {
     fn fork(&self) -> Box<dyn Engine>;
 
     /// What goes through the same operations one by one: fused steps have no values between them.
-    fn reference(&self) -> Box<dyn Checker>;
+    fn reference(&self) -> Box<dyn FiniteChecker>;
 
     /// Runs `n_runs` times and gives the shortest time of each step.
     fn profile(
@@ -73,7 +73,7 @@ pub(crate) trait Engine: Send + fmt::Debug {
 }
 
 /// Goes through all operations one by one.
-pub(crate) trait Checker: Send + fmt::Debug {
+pub(crate) trait FiniteChecker: Send + fmt::Debug {
     /// Names the first operation that makes NaN or infinity out of finite numbers.
     fn check(&mut self, leaves: &[ValueView<'_>], bindings: &Bindings) -> Result<(), RunError>;
 }
@@ -335,7 +335,7 @@ impl Program {
     }
 
     /// What each pass of planning leaves for these values of the symbols (those of the last call where none is given): its
-    /// name and the network, clusters or steps after it, as text. A reference program has none.
+    /// name and the network, fusion groups or steps after it, as text. A reference program has none.
     ///
     /// # Errors
     /// [`RunError`] if a symbol has no value, or if there is no plan for these sizes.
@@ -350,8 +350,8 @@ impl Program {
     /// let x = g.input("x", ("batch", 8));
     /// let program = g.compile([("y", x.softmax(-1))])?;
     /// let passes = program.passes([("batch", 32)])?;
-    /// let clusters = passes.iter().find(|pass| pass.name == "clusters").expect("a pass");
-    /// assert!(clusters.text.starts_with("cluster 0 over 32 × 8"), "{}", clusters.text);
+    /// let groups = passes.iter().find(|pass| pass.name == "fusion groups").expect("a pass");
+    /// assert!(groups.text.starts_with("group 0 over 32 × 8"), "{}", groups.text);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn passes<'n>(&self, sizes: impl IntoIterator<Item = (&'n str, i64)>) -> Result<Vec<Pass>, RunError> {

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::{
-    Attached, Checker, Declaration, Destinations, Engine, Inputs, Pass, Profile, Role, RunError, Signature,
+    Attached, Declaration, Destinations, Engine, FiniteChecker, Inputs, Pass, Profile, Role, RunError, Signature,
     bind::Binder, recycle::recycled,
 };
 use crate::{
@@ -19,7 +19,7 @@ pub(crate) struct Runner {
     pub(crate) signature: Arc<Signature>,
     engine: Box<dyn Engine>,
     /// Made at the first need.
-    checker: Option<Box<dyn Checker>>,
+    checker: Option<Box<dyn FiniteChecker>>,
     binder: Binder,
     leaves: Vec<ValueView<'static>>,
     results: Vec<ValueViewMut<'static>>,
@@ -91,7 +91,7 @@ impl Runner {
         })?;
         for (output, view) in declared.iter().zip(views.drain(..)) {
             let view = view.ok_or_else(|| RunError::MissingOutput { name: output.name.clone() })?;
-            output.expect_result(&view, &self.binder.bindings)?;
+            output.check_result(&view, &self.binder.bindings)?;
             results.push(view);
         }
         self.ordered = recycled(views);
@@ -166,7 +166,7 @@ impl Runner {
         }
         match self.signature.symbols.iter().find(|symbol| !bindings.contains_key(*symbol)) {
             Some(symbol) => Err(self.signature.unbound(symbol)),
-            None => self.signature.expect_fit(&bindings).map(|()| bindings),
+            None => self.signature.check_fit(&bindings).map(|()| bindings),
         }
     }
 }
@@ -200,7 +200,7 @@ impl Declaration {
     }
 
     /// That an array to be written has the type of the output.
-    fn expect_result(&self, view: &ValueViewMut<'_>, bindings: &Bindings) -> Result<(), RunError> {
+    fn check_result(&self, view: &ValueViewMut<'_>, bindings: &Bindings) -> Result<(), RunError> {
         if view.dtype() != self.ty.dtype {
             let (name, role, site) = (self.name.clone(), Role::Output, self.site);
             return Err(RunError::WrongDType { name, role, expected: self.ty.dtype, found: view.dtype(), site });

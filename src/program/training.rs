@@ -137,8 +137,8 @@ impl TrainingStep {
 
     /// The parameters' own layout where it is equal, so that later comparisons are of pointers.
     fn layout_for(&self, parameters: &Parameters) -> Arc<Layout> {
-        let own = parameters.layout();
-        if **own == *self.layout { own.clone() } else { self.layout.clone() }
+        let found = parameters.layout();
+        if **found == *self.layout { found.clone() } else { self.layout.clone() }
     }
 }
 

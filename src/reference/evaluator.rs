@@ -11,21 +11,21 @@ use super::finite::{NonFinite, non_finite};
 use crate::{
     graph::{Bindings, Graph, NodeId, Op, Site, Type, Value, ValueView, ValueViewMut},
     memory,
-    ops::{self, Evaluation, Fault, Real},
-    program::{AttachedEngine, Checker, Engine, Pass, Profile, RunError, StepProfile},
+    ops::{self, EvaluationContext, OpError, Real},
+    program::{AttachedEngine, Engine, FiniteChecker, Pass, Profile, RunError, StepProfile},
 };
 
 /// An op-by-op evaluator of part of a graph.
 #[derive(Debug, Clone)]
 pub(crate) struct Evaluator {
-    steps: Vec<Step>,
+    steps: Vec<EvaluatorStep>,
     /// Position of the step that gives each result.
     results: Vec<usize>,
 }
 
 /// One operation: which, of which type, from which earlier steps.
 #[derive(Debug, Clone)]
-struct Step {
+struct EvaluatorStep {
     op: Op,
     ty: Type,
     site: Site,
@@ -51,7 +51,7 @@ impl Evaluator {
         for (position, id) in ids.into_iter().enumerate() {
             position_of[id.index()] = position;
             let node = graph.node(id);
-            steps.push(Step {
+            steps.push(EvaluatorStep {
                 op: node.op.clone(),
                 ty: node.ty.clone(),
                 site: node.site,
@@ -96,7 +96,7 @@ impl Evaluator {
         &self,
         leaves: &[Value<R>],
         bindings: &Bindings,
-        look: impl Fn(&Step, &[Option<Value<R>>], &Value<R>) -> Result<(), RunError>,
+        look: impl Fn(&EvaluatorStep, &[Option<Value<R>>], &Value<R>) -> Result<(), RunError>,
     ) -> Result<Vec<Option<Value<R>>>, RunError> {
         let mut values: Vec<Option<Value<R>>> = vec![None; self.steps.len()];
         for (position, step) in self.steps.iter().enumerate() {
@@ -112,29 +112,29 @@ impl Evaluator {
     }
 }
 
-impl Step {
+impl EvaluatorStep {
     fn evaluate<R: Real>(&self, values: &[Option<Value<R>>], bindings: &Bindings) -> Result<Value<R>, RunError> {
         let value =
             |operand: &usize| values[*operand].as_ref().expect("invariant: operands are kept to their last use");
         let operands: Vec<&Value<R>> = self.operands.iter().map(value).collect();
-        let at = Evaluation { operands: &operands, ty: &self.ty, bindings };
-        self.expect_memory(&at).and_then(|()| ops::evaluate(&self.op, &at)).map_err(|fault| RunError::Node {
+        let context = EvaluationContext { operands: &operands, ty: &self.ty, bindings };
+        self.check_memory(&context).and_then(|()| ops::evaluate(&self.op, &context)).map_err(|error| RunError::Node {
             call: self.call,
             operation: self.op.name(),
             node: self.node,
             site: self.site,
-            fault,
+            error,
         })
     }
 
     /// That there is memory for its value.
-    fn expect_memory<R: Real>(&self, at: &Evaluation<'_, R>) -> Result<(), Fault> {
-        let bytes = at.shape()?.iter().product::<usize>().saturating_mul(size_of::<R>().max(self.ty.dtype.size()));
-        if memory::is_available(bytes) { Ok(()) } else { Err(Fault::Memory { bytes }) }
+    fn check_memory<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<(), OpError> {
+        let bytes = context.shape()?.iter().product::<usize>().saturating_mul(size_of::<R>().max(self.ty.dtype.size()));
+        if memory::is_available(bytes) { Ok(()) } else { Err(OpError::Memory { bytes }) }
     }
 
     /// That it makes no NaN and no infinity out of finite operands. What has no operands is a constant, and meant.
-    fn expect_finite(&self, values: &[Option<Value>], value: &Value) -> Result<(), RunError> {
+    fn check_finite(&self, values: &[Option<Value>], value: &Value) -> Result<(), RunError> {
         let is_finite = |operand: &usize| values[*operand].as_ref().is_none_or(|value| non_finite(value).is_none());
         if self.operands.is_empty() {
             return Ok(());
@@ -150,7 +150,7 @@ impl Step {
     }
 
     /// That what is fed to it is finite, if it is a leaf.
-    fn expect_finite_leaf(&self, leaves: &[Value]) -> Result<(), RunError> {
+    fn check_finite_leaf(&self, leaves: &[Value]) -> Result<(), RunError> {
         let name = match &self.op {
             Op::Input(input) => &input.name.0,
             Op::Parameter(parameter) => &parameter.name.0,
@@ -196,7 +196,7 @@ impl Engine for Evaluator {
         Box::new(self.clone())
     }
 
-    fn reference(&self) -> Box<dyn Checker> {
+    fn reference(&self) -> Box<dyn FiniteChecker> {
         Box::new(self.clone())
     }
 
@@ -230,11 +230,11 @@ impl Engine for Evaluator {
     }
 }
 
-impl Checker for Evaluator {
+impl FiniteChecker for Evaluator {
     fn check(&mut self, leaves: &[ValueView<'_>], bindings: &Bindings) -> Result<(), RunError> {
         let leaves: Vec<Value> = leaves.iter().map(ValueView::to_value).collect();
-        self.steps.iter().try_for_each(|step| step.expect_finite_leaf(&leaves))?;
-        self.walk(&leaves, bindings, Step::expect_finite)?;
+        self.steps.iter().try_for_each(|step| step.check_finite_leaf(&leaves))?;
+        self.walk(&leaves, bindings, EvaluatorStep::check_finite)?;
         Ok(())
     }
 }

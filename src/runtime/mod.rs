@@ -5,19 +5,19 @@ mod attached;
 mod band;
 mod convolution;
 mod convolve;
+mod executable;
+mod fallback;
+mod fallback_step;
 mod instruction_set;
 mod machine;
 mod matmul;
-mod movement;
-mod plain;
-mod plain_step;
 mod product;
 mod scalar;
-mod tape;
+mod strided_copy;
 #[cfg(test)]
 mod tests;
 mod tile;
 mod vector;
 
-pub(crate) use machine::{Machine, Part};
+pub(crate) use machine::{CachingEngine, Subgraph};
 pub use vector::error_table;

@@ -17,7 +17,7 @@ pub(super) const OF_INTEGERS: Guard =
     Guard { says: "x integer", holds: |rewriter, found| rewriter.node(found.node('x')).ty.dtype == DType::I64 };
 
 pub(super) const FIRST_GOES: Guard =
-    Guard { says: "nothing else reads the comparison", holds: |rewriter, found| rewriter.is_read_once(found.first) };
+    Guard { says: "nothing else reads the comparison", holds: |rewriter, found| rewriter.has_one_use(found.first) };
 
 pub(super) const FIRST_GOES_OF_INTEGERS: Guard = Guard {
     says: "x integer, nothing else reads the comparison",

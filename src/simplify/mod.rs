@@ -30,12 +30,12 @@ mod term;
 
 pub use class::Class;
 pub(crate) use derivative::stabilized;
-pub use report::{Firing, Report};
+pub use report::{Firing, SimplifyReport};
 pub use rule::RuleSummary;
 pub use table::rules;
 
 use crate::graph::{Diagnostics, Expr, Graph, IntoResults, NodeId, Site};
-use rewriter::{Readers, Rewriter};
+use rewriter::{Rewriter, UseCounts};
 
 /// Which classes of rewrites may fire; see [`Class`] for what each promises.
 ///
@@ -89,7 +89,7 @@ pub struct Simplification {
     /// The results, in the order in which they were asked for.
     pub results: Vec<(String, NodeId)>,
     /// What was rewritten.
-    pub report: Report,
+    pub report: SimplifyReport,
 }
 
 impl Simplification {
@@ -108,7 +108,7 @@ impl Simplification {
 pub(crate) struct Simplified {
     pub(crate) graph: Graph,
     pub(crate) results: Vec<NodeId>,
-    pub(crate) report: Report,
+    pub(crate) report: SimplifyReport,
 }
 
 impl Graph {
@@ -160,20 +160,20 @@ impl Graph {
 
 /// Sweeps before the last one, which only copies: rules expose one another, and each sweep follows them further. Graphs
 /// seen so far settle in two to four.
-const MOST_SWEEPS: usize = 7;
+const MAX_SWEEPS: usize = 7;
 
 /// The simplified graph of `results`. The graph has no mistake.
 pub(crate) fn simplify(graph: &Graph, results: &[NodeId], options: &Rewrites) -> Simplified {
-    let mut report = Report::of(graph, results);
-    let mut swept = sweep(graph, results, (options, Readers::Unknown), &mut report);
-    for _ in 1..MOST_SWEEPS {
-        swept = sweep(&swept.graph, &swept.results, (options, Readers::Counted), &mut report);
+    let mut report = SimplifyReport::before(graph, results);
+    let mut swept = sweep(graph, results, (options, UseCounts::Unknown), &mut report);
+    for _ in 1..MAX_SWEEPS {
+        swept = sweep(&swept.graph, &swept.results, (options, UseCounts::Counted), &mut report);
         if !swept.has_fired {
             break;
         }
     }
     if swept.has_fired {
-        swept = sweep(&swept.graph, &swept.results, (&Rewrites::none(), Readers::Unknown), &mut report);
+        swept = sweep(&swept.graph, &swept.results, (&Rewrites::none(), UseCounts::Unknown), &mut report);
     }
     report.close(&swept.graph, &swept.results);
     Simplified { graph: swept.graph, results: swept.results, report }
@@ -186,11 +186,16 @@ struct Swept {
 }
 
 /// Copies what the results need, operands first, and rewrites each node as it is made.
-fn sweep(graph: &Graph, results: &[NodeId], (options, readers): (&Rewrites, Readers), report: &mut Report) -> Swept {
+fn sweep(
+    graph: &Graph,
+    results: &[NodeId],
+    (options, use_counts): (&Rewrites, UseCounts),
+    report: &mut SimplifyReport,
+) -> Swept {
     let needed = graph.needed(results);
     let uses = count_uses(graph, &needed, results);
     let rewritten = Graph::new();
-    let mut rewriter = Rewriter::new(&rewritten, table::rule_set(), (options, readers), report);
+    let mut rewriter = Rewriter::new(&rewritten, table::rule_set(), (options, use_counts), report);
     let mut image: Vec<Option<NodeId>> = vec![None; uses.len()];
     for id in needed {
         let operands = graph
@@ -200,8 +205,8 @@ fn sweep(graph: &Graph, results: &[NodeId], (options, readers): (&Rewrites, Read
             .collect();
         image[id.index()] = Some(rewriter.copy(&graph.node(id), operands, uses[id.index()]));
     }
-    let of = |id: &NodeId| image[id.index()].expect("invariant: results are among what they need");
-    let results = results.iter().map(of).collect();
+    let new_id = |id: &NodeId| image[id.index()].expect("invariant: results are among what they need");
+    let results = results.iter().map(new_id).collect();
     let has_fired = rewriter.has_fired();
     Swept { graph: rewritten, results, has_fired }
 }

@@ -5,20 +5,20 @@ use super::{movement::embedding, rewriter::Rewriter};
 use crate::graph::{Axes, NodeId, Op};
 
 /// Movements one after another that are looked through at most: those of one kind have been merged.
-const MOST: usize = 8;
+const MAX_MOVEMENTS: usize = 8;
 
 /// A value and the movements between it and a node that was asked for.
-pub(super) struct Moved {
+pub(super) struct ViewChain {
     pub(super) value: NodeId,
     /// The outermost first.
     movements: Vec<NodeId>,
 }
 
-impl Moved {
+impl ViewChain {
     /// The value that a node moves; itself where it is no movement.
-    pub(super) fn behind(rewriter: &Rewriter<'_>, id: NodeId) -> Moved {
-        let mut moved = Moved { value: id, movements: Vec::new() };
-        while moved.movements.len() < MOST && is_movement(&rewriter.sees(moved.value)) {
+    pub(super) fn trace_movements(rewriter: &Rewriter<'_>, id: NodeId) -> ViewChain {
+        let mut moved = ViewChain { value: id, movements: Vec::new() };
+        while moved.movements.len() < MAX_MOVEMENTS && is_movement(&rewriter.visible_op(moved.value)) {
             moved.movements.push(moved.value);
             moved.value = rewriter.operand(moved.value);
         }
@@ -30,7 +30,7 @@ impl Moved {
     }
 
     /// The same movements of another value of that shape.
-    pub(super) fn again(&self, rewriter: &mut Rewriter<'_>, value: NodeId) -> NodeId {
+    pub(super) fn reapply(&self, rewriter: &mut Rewriter<'_>, value: NodeId) -> NodeId {
         self.movements.iter().rev().fold(value, |value, movement| {
             let (op, mut operands) = (rewriter.op(*movement), rewriter.operands(*movement));
             operands[0] = value;

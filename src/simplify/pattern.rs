@@ -48,17 +48,17 @@ impl Pattern {
                 .flat_map(|list| orders.iter().map(|order| [list.as_slice(), std::slice::from_ref(order)].concat()));
             lists = extended.collect();
         }
-        let mut all: Vec<Pattern> = Vec::new();
+        let mut variants: Vec<Pattern> = Vec::new();
         for list in lists {
             let reversed: Vec<Pattern> = list.iter().rev().cloned().collect();
             for list in if is_commutative { vec![list, reversed] } else { vec![list] } {
                 let pattern = Pattern::Apply(op.clone(), list);
-                if !all.contains(&pattern) {
-                    all.push(pattern);
+                if !variants.contains(&pattern) {
+                    variants.push(pattern);
                 }
             }
         }
-        all
+        variants
     }
 }
 
@@ -113,7 +113,7 @@ impl Match {
         let Pattern::Apply(op, operands) = pattern else { return None };
         let mut found = Match { bound: SmallVec::new(), first: *term.operands.first()? };
         let fits = is_named(op, &term.op, &term.ty)
-            && operands.iter().zip(&term.operands).all(|(at, id)| found.extend(at, *id, rewriter));
+            && operands.iter().zip(&term.operands).all(|(pattern, id)| found.extend(pattern, *id, rewriter));
         fits.then_some(found)
     }
 
@@ -129,8 +129,11 @@ impl Match {
                 }
             },
             Pattern::Apply(op, operands) => {
-                is_named(op, &rewriter.sees(id), &rewriter.ty(id))
-                    && operands.iter().zip(rewriter.operands(id)).all(|(at, id)| self.extend(at, id, rewriter))
+                is_named(op, &rewriter.visible_op(id), &rewriter.ty(id))
+                    && operands
+                        .iter()
+                        .zip(rewriter.operands(id))
+                        .all(|(pattern, id)| self.extend(pattern, id, rewriter))
             }
         }
     }

@@ -8,20 +8,20 @@ use std::{cell::Ref, collections::HashMap, sync::OnceLock};
 
 use smallvec::SmallVec;
 
-use super::{Rewrites, class::Class, report::Report, term::Term};
+use super::{Rewrites, class::Class, report::SimplifyReport, term::Term};
 use crate::{
     graph::{Constant, DType, Graph, Literal, Node, NodeId, Op, Operands, Poison, Shape, Site, Type},
     ops,
 };
 
 /// Replacements inside replacements.
-const MOST_NESTED: usize = 12;
+const MAX_NESTED: usize = 12;
 /// Rules fired for one node of the old graph.
-const MOST_FIRINGS: usize = 48;
+const MAX_FIRINGS: usize = 48;
 
 /// What is known of how often a node is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Readers {
+pub(super) enum UseCounts {
     /// Nothing: equal nodes have not been merged yet, and each reader may count for one of them only.
     Unknown,
     /// The old graph's count holds.
@@ -35,7 +35,7 @@ const FOR_DERIVATIVES: &Rewrites = &Rewrites { exact: false, ulp: false, stabili
 pub(super) type Apply = Box<dyn Fn(&mut Rewriter<'_>, &Term) -> Option<NodeId> + Send + Sync>;
 
 /// A rule ready to be tried at one primitive.
-pub(super) struct Ready {
+pub(super) struct PreparedRule {
     pub(super) name: &'static str,
     pub(super) class: Class,
     pub(super) is_for_derivatives: bool,
@@ -44,17 +44,17 @@ pub(super) struct Ready {
 
 /// The rules by the primitive at which they may fire, made ready at the first need.
 pub(super) struct RuleSet {
-    ready: HashMap<&'static str, OnceLock<Vec<Ready>>>,
-    ready_at: fn(&Op) -> Vec<Ready>,
+    ready: HashMap<&'static str, OnceLock<Vec<PreparedRule>>>,
+    ready_at: fn(&Op) -> Vec<PreparedRule>,
 }
 
 impl RuleSet {
     /// The rules that a function finds for a primitive.
-    pub(super) fn new(ready_at: fn(&Op) -> Vec<Ready>) -> RuleSet {
+    pub(super) fn new(ready_at: fn(&Op) -> Vec<PreparedRule>) -> RuleSet {
         RuleSet { ready: Op::names().into_iter().map(|name| (name, OnceLock::new())).collect(), ready_at }
     }
 
-    fn at(&self, op: &Op) -> &[Ready] {
+    fn for_op(&self, op: &Op) -> &[PreparedRule] {
         self.ready.get(op.name()).map_or(&[], |ready| ready.get_or_init(|| (self.ready_at)(op)))
     }
 }
@@ -64,14 +64,14 @@ pub(super) struct Rewriter<'o> {
     graph: &'o Graph,
     rules: &'static RuleSet,
     options: &'o Rewrites,
-    readers: Readers,
+    use_counts: UseCounts,
     /// None before a derivative is taken: then nobody asked.
-    report: Option<&'o mut Report>,
+    report: Option<&'o mut SimplifyReport>,
     /// What a derivative is asked by, ascending: rules see no primitive there.
     opaque: &'o [NodeId],
     /// Nodes of the graph from before that are not in the table yet.
     unlisted: Vec<NodeId>,
-    made: HashMap<u64, SmallVec<[NodeId; 1]>>,
+    nodes_by_hash: HashMap<u64, SmallVec<[NodeId; 1]>>,
     /// For each node, how often the old graph reads what became it.
     expected_uses: Vec<u32>,
     /// For each node, how often the new graph reads it so far.
@@ -88,10 +88,10 @@ impl<'o> Rewriter<'o> {
     pub(super) fn new(
         graph: &'o Graph,
         rules: &'static RuleSet,
-        (options, readers): (&'o Rewrites, Readers),
-        report: &'o mut Report,
+        (options, use_counts): (&'o Rewrites, UseCounts),
+        report: &'o mut SimplifyReport,
     ) -> Rewriter<'o> {
-        Rewriter { readers, report: Some(report), ..Rewriter::within(graph, rules, options, &[]) }
+        Rewriter { use_counts, report: Some(report), ..Rewriter::within(graph, rules, options, &[]) }
     }
 
     /// One that adds to a graph what is to be differentiated in place of what is written there.
@@ -104,11 +104,11 @@ impl<'o> Rewriter<'o> {
             graph,
             rules,
             options,
-            readers: Readers::Unknown,
+            use_counts: UseCounts::Unknown,
             report: None,
             opaque,
             unlisted: graph.ids().collect(),
-            made: HashMap::new(),
+            nodes_by_hash: HashMap::new(),
             expected_uses: vec![0; graph.len()],
             uses: vec![0; graph.len()],
             written: None,
@@ -140,7 +140,7 @@ impl<'o> Rewriter<'o> {
 
     fn start(&mut self, node: &Node, operands: Operands) -> Term {
         self.written = Some((node.site, node.call));
-        self.firings_left = MOST_FIRINGS;
+        self.firings_left = MAX_FIRINGS;
         Term { op: node.op.clone(), ty: node.ty.clone(), operands }
     }
 
@@ -194,13 +194,13 @@ impl<'o> Rewriter<'o> {
     }
 
     fn rewrite(&mut self, term: &Term) -> Option<NodeId> {
-        if self.nested == MOST_NESTED || self.firings_left == 0 {
+        if self.nested == MAX_NESTED || self.firings_left == 0 {
             return None;
         }
         self.nested += 1;
         let options = self.options;
         let is_any = self.report.is_some();
-        let rules = self.rules.at(&term.op).iter();
+        let rules = self.rules.for_op(&term.op).iter();
         let mut allowed = rules.filter(|rule| options.allows(rule.class) && (is_any || rule.is_for_derivatives));
         let fired = allowed.find_map(|rule| (rule.apply)(self, term).map(|id| (rule, id)));
         self.nested -= 1;
@@ -225,7 +225,7 @@ impl<'o> Rewriter<'o> {
             let node = self.graph.node(id);
             let listed = Term { op: node.op.clone(), ty: node.ty.clone(), operands: self.graph.operands(id) };
             if self.find_as_written(&listed).is_none() {
-                self.made.entry(listed.fingerprint()).or_default().push(id);
+                self.nodes_by_hash.entry(listed.fingerprint()).or_default().push(id);
             }
         }
         self.find_as_written(term).or_else(|| {
@@ -240,7 +240,7 @@ impl<'o> Rewriter<'o> {
     }
 
     fn find_as_written(&self, term: &Term) -> Option<NodeId> {
-        let candidates = self.made.get(&term.fingerprint())?;
+        let candidates = self.nodes_by_hash.get(&term.fingerprint())?;
         // A value that happens to be equal to an opaque one does not depend on it.
         let is_same = |id: &&NodeId| {
             term.is_computed_by(&self.node(**id)) && self.operands(**id) == term.operands && !self.is_opaque(**id)
@@ -257,7 +257,7 @@ impl<'o> Rewriter<'o> {
         term.operands.iter().for_each(|operand| self.uses[operand.index()] += 1);
         self.uses.push(0);
         self.expected_uses.push(0);
-        self.made.entry(fingerprint).or_default().push(id);
+        self.nodes_by_hash.entry(fingerprint).or_default().push(id);
         id
     }
 }
@@ -276,14 +276,14 @@ impl Rewriter<'_> {
     }
 
     /// The primitive of a node, as far as rules may look at it.
-    pub(super) fn sees(&self, id: NodeId) -> Ref<'_, Op> {
+    pub(super) fn visible_op(&self, id: NodeId) -> Ref<'_, Op> {
         static OPAQUE: Op = Op::Poison(Poison {});
         let is_opaque = self.is_opaque(id);
         Ref::map(self.graph.node(id), |node| if is_opaque { &OPAQUE } else { &node.op })
     }
 
     pub(super) fn op(&self, id: NodeId) -> Op {
-        self.sees(id).clone()
+        self.visible_op(id).clone()
     }
 
     pub(super) fn operands(&self, id: NodeId) -> Operands {
@@ -305,12 +305,12 @@ impl Rewriter<'_> {
 
     /// Whether the node is read once, by what is being rewritten, and so is not needed if that goes. A node that this
     /// sweep came upon by itself may be read by anything: then the answer is no.
-    pub(super) fn is_read_once(&self, id: NodeId) -> bool {
-        self.readers == Readers::Counted && self.expected_uses[id.index()] == 1 && self.uses[id.index()] == 0
+    pub(super) fn has_one_use(&self, id: NodeId) -> bool {
+        self.use_counts == UseCounts::Counted && self.expected_uses[id.index()] == 1 && self.uses[id.index()] == 0
     }
 
     /// Whether the node is needed even if what is being rewritten does not read it any more. Where that is not known, no.
-    pub(super) fn has_other_readers(&self, id: NodeId) -> bool {
+    pub(super) fn has_other_uses(&self, id: NodeId) -> bool {
         self.expected_uses[id.index()] > 1
     }
 

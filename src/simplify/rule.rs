@@ -5,7 +5,7 @@ use super::{
     class::Class,
     guard::Guard,
     pattern::{Match, Pattern},
-    rewriter::{Apply, Ready, Rewriter},
+    rewriter::{Apply, PreparedRule, Rewriter},
     term::Term,
 };
 use crate::{
@@ -30,7 +30,7 @@ pub struct RuleSummary {
 pub(super) type Rewrite = fn(&mut Rewriter<'_>, &Term) -> Option<NodeId>;
 
 /// One line of the table.
-pub(super) struct Rule {
+pub(super) struct RewriteRule {
     pub(super) name: &'static str,
     pub(super) class: Class,
     pub(super) body: Body,
@@ -55,11 +55,11 @@ pub(super) enum Roots {
     Any,
 }
 
-impl Rule {
+impl RewriteRule {
     /// The same rule, which also fires before a derivative is taken: that of what is written is lost where that of the
     /// replacement is not.
-    pub(super) const fn for_derivatives(self) -> Rule {
-        Rule { is_for_derivatives: true, ..self }
+    pub(super) const fn for_derivatives(self) -> RewriteRule {
+        RewriteRule { is_for_derivatives: true, ..self }
     }
 
     /// The identity, for people.
@@ -76,12 +76,12 @@ impl Rule {
 
 /// The rules of a table that may fire at a primitive, in the order of the table: of all that an attribute may be, rules at the
 /// root only ask the name and the traits.
-pub(super) fn ready_at(rules: &'static [Rule], op: &Op) -> Vec<Ready> {
+pub(super) fn ready_at(rules: &'static [RewriteRule], op: &Op) -> Vec<PreparedRule> {
     let mut ready = Vec::new();
     for rule in rules {
         let mut add = |apply| {
             let (name, class, is_for_derivatives) = (rule.name, rule.class, rule.is_for_derivatives);
-            ready.push(Ready { name, class, is_for_derivatives, apply });
+            ready.push(PreparedRule { name, class, is_for_derivatives, apply });
         };
         match rule.body {
             Body::Algebra { pattern, replacement, guard } => {

@@ -53,7 +53,7 @@ mod error;
 mod parse;
 mod print;
 
-pub use error::{ParseError, Problem};
+pub use error::{ParseError, ParseErrorKind};
 pub use parse::Parsed;
 
 #[cfg(doc)]

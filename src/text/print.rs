@@ -73,8 +73,8 @@ fn print(graph: &Graph, results: &[(String, Expr<'_>)], detail: Detail) -> Strin
 
 /// For each node of the graph, its number in the listing if it has one.
 fn numbers_of_needed(graph: &Graph, results: &[(String, Expr<'_>)]) -> Vec<Option<usize>> {
-    let own = results.iter().filter(|(_, expr)| std::ptr::eq(expr.graph(), graph));
-    let ids: Vec<NodeId> = own.map(|(_, expr)| expr.id()).collect();
+    let local = results.iter().filter(|(_, expr)| std::ptr::eq(expr.graph(), graph));
+    let ids: Vec<NodeId> = local.map(|(_, expr)| expr.id()).collect();
     let mut numbers = vec![None; graph.len()];
     for (number, id) in graph.needed(&ids).into_iter().enumerate() {
         numbers[id.index()] = Some(number);

@@ -151,7 +151,7 @@ pub enum TrainError {
     },
     /// What counts as better is no number.
     #[error("the least gain is {}, but must be finite", short(*found))]
-    LeastGain {
+    MinDelta {
         /// What it is.
         found: f64,
     },

@@ -7,13 +7,13 @@ use super::checkpoint::Checkpoint;
 pub struct Patience {
     pub(super) epochs: u64,
     pub(super) measure: String,
-    pub(super) least_gain: f64,
+    pub(super) min_delta: f64,
 }
 
 impl Patience {
     /// Waits so many epochs for a lower loss.
     pub fn new(epochs: u64) -> Patience {
-        Patience { epochs, measure: "loss".to_owned(), least_gain: 0.0 }
+        Patience { epochs, measure: "loss".to_owned(), min_delta: 0.0 }
     }
 
     /// Watches another measure than the loss; less is better.
@@ -22,8 +22,8 @@ impl Patience {
     }
 
     /// Counts as better only what is lower by more than this.
-    pub fn least_gain(self, least_gain: f64) -> Patience {
-        Patience { least_gain, ..self }
+    pub fn min_delta(self, min_delta: f64) -> Patience {
+        Patience { min_delta, ..self }
     }
 }
 

@@ -43,7 +43,7 @@ thread_local! {
     static IS_WEIGHED: Cell<bool> = const { Cell::new(false) };
     /// How many bytes this thread holds more than when weighing began, and the most that it did.
     static HELD: Cell<isize> = const { Cell::new(0) };
-    static MOST_HELD: Cell<isize> = const { Cell::new(0) };
+    static MAX_HELD: Cell<isize> = const { Cell::new(0) };
 }
 
 // SAFETY: every call is the system allocator's; counting allocates nothing and does not unwind.
@@ -86,7 +86,7 @@ fn note() {
 fn weigh(n_taken: usize, n_freed: usize) {
     if IS_WEIGHED.get() {
         let held = HELD.get() + n_taken as isize;
-        MOST_HELD.set(MOST_HELD.get().max(held));
+        MAX_HELD.set(MAX_HELD.get().max(held));
         HELD.set(held - n_freed as isize);
     }
 }
@@ -94,11 +94,11 @@ fn weigh(n_taken: usize, n_freed: usize) {
 /// What `work` returns, and how many bytes it held at most at once, by this thread.
 pub(crate) fn peak<R>(work: impl FnOnce() -> R) -> (R, usize) {
     HELD.set(0);
-    MOST_HELD.set(0);
+    MAX_HELD.set(0);
     IS_WEIGHED.set(true);
     let result = work();
     IS_WEIGHED.set(false);
-    (result, MOST_HELD.get().unsigned_abs())
+    (result, MAX_HELD.get().unsigned_abs())
 }
 
 /// Whether this thread is the test's or a worker's: other tests of this process run at the same time.

@@ -8,7 +8,7 @@ use pullback::{
     AsView, DType, Dim, Evaluation, Expr, Graph, Index, Options, Parameters, RunError, Value,
     check::prove_expression,
     graph::Op,
-    ops::{Fault, Smoothness},
+    ops::{OpError, Smoothness},
     range,
 };
 
@@ -80,7 +80,7 @@ const RECORDED: &[(&str, Build)] = &[
     ("x[i]", |x| x.gather_nd([i(x)])),
     ("x[i, j]", |x| x.gather_nd([i(x), j(x)])),
     ("x[i, j, k]", |x| x.gather_nd([i(x), j(x), index(x, [3, 3, 0])])),
-    ("x[i[:, None], j]", |x| x.gather_nd([i(x).expand(-1), j(x)])),
+    ("x[i[:, None], j]", |x| x.gather_nd([i(x).unsqueeze(-1), j(x)])),
     ("x[1, j]", |x| x.gather_nd([x.graph().constant(1i64), j(x)])),
     ("logaddexp", |x| x.logaddexp(3.0 * x.reverse(0))),
     ("logaddexp of a row", |x| x.logaddexp(x.slice((0, 0)))),
@@ -237,8 +237,8 @@ fn an_index_of_many_that_is_outside_of_its_axis_is_an_error_of_its_own() {
                 fed.extend([("i".to_string(), positions[0].into()), ("j".to_string(), positions[1].into())]);
             }
             let error = run(&[("y".to_string(), y)], &fed, &options(engine, 1)).expect_err("out of range");
-            let RunError::Node { fault, .. } = &error else { panic!("{error}") };
-            assert_eq!(*fault, Fault::Index { index, axis, size }, "{positions:?}, {engine:?}");
+            let RunError::Node { error: fault, .. } = &error else { panic!("{error}") };
+            assert_eq!(*fault, OpError::Index { index, axis, size }, "{positions:?}, {engine:?}");
         }
     }
 }

@@ -173,7 +173,7 @@ fn a_network_of_many_tasks_is_the_same_on_any_number_of_threads() {
 fn long_rows_are_reduced_piece_by_piece() {
     let g = Graph::new();
     let x = g.input("x", (3, 40_000));
-    let spread = x.max_over(-1).expand(-1);
+    let spread = x.max_over(-1).unsqueeze(-1);
     let results = [
         ("sum".to_string(), (x * x).sum_over(-1)),
         ("max".to_string(), (2.0 * x).max_over(-1)),
@@ -322,8 +322,8 @@ fn empty_rows_have_values() {
         ("product".to_string(), x.prod_over(-1)),
         ("sum".to_string(), x.sum_over(-1).exp() + y),
         ("value".to_string(), t),
-        ("spread".to_string(), t.expand(-1) + x),
-        ("all".to_string(), (t.expand(-1) * x).sum()),
+        ("spread".to_string(), t.unsqueeze(-1) + x),
+        ("all".to_string(), (t.unsqueeze(-1) * x).sum()),
     ];
     let fed = [
         ("x".to_string(), Value::F64(ArrayD::zeros(IxDyn(&[3, 0])))),
@@ -368,7 +368,7 @@ fn contractions_over_empty_axes_are_zero() {
 fn long_rows_of_masks_are_not_held() {
     let g = Graph::new();
     let (v, x) = (g.input("v", (4,)), g.input("x", (4, 65_536)));
-    let mask = v.greater(0.0).expand(-1).broadcast_to((4, 65_536));
+    let mask = v.greater(0.0).unsqueeze(-1).broadcast_to((4, 65_536));
     let results = [("y".to_string(), mask.select(x, 2.0 * x))];
     let fed = [("v".to_string(), ramp(&[4])), ("x".to_string(), ramp(&[4, 65_536]))];
     assert_like_reference("masked rows", &results, &fed, 0.0);

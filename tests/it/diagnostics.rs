@@ -3,7 +3,7 @@
 use ndarray::{Array1, Array2, Array3};
 use pullback::{
     AllAxes, Convolve, DType, Expr, Graph, Index, Initializer, Inputs, Pool,
-    graph::{Binary, Mistake, Op, Select},
+    graph::{Binary, GraphError, Op, Select},
     nn::{cross_entropy, linear, squared_error},
 };
 
@@ -414,8 +414,8 @@ fn two_independent_mistakes_give_two_reports() {
     let _ = (sum.tanh() * product).sum();
     let found = g.check().expect_err("two mistakes").0;
     assert_eq!(found.len(), 2);
-    assert!(matches!(found[0].mistake, Mistake::NotBroadcastable { .. }));
-    assert!(matches!(found[1].mistake, Mistake::SizesDiffer { .. }));
+    assert!(matches!(found[0].error, GraphError::NotBroadcastable { .. }));
+    assert!(matches!(found[1].error, GraphError::SizesDiffer { .. }));
 }
 
 #[test]

@@ -5,12 +5,12 @@ use pullback::{
     DType, Expr, Graph, Initializer, Parameters, Value,
     check::prove_expression,
     nn::{
-        cross_entropy, hidden_layers, hinge_loss, kl_divergence, label_probability, linear_map, linear_score,
-        logistic_loss, misclassification, perceptron, sign_misclassification,
+        binary_zero_one_loss, cross_entropy, hidden_layers, hinge_loss, kl_divergence, label_probability, linear_map,
+        linear_score, logistic_loss, perceptron, zero_one_loss,
     },
     ops::Smoothness,
     optim::{Optimizer, Sgd},
-    risk::{RiskError, Tally, error_rate, generalization_error},
+    risk::{RiskError, Tally, error_rate, generalization_gap},
 };
 use rand_chacha::{
     ChaCha8Rng,
@@ -129,7 +129,7 @@ fn lifting_parts_a_disc_from_its_ring() {
         let (x, y) = (g.constant(points.clone()), g.constant(labels.clone()));
         let intercept = g.parameter_of(DType::F64, "intercept", (), Initializer::Zeros);
         let scores = linear_score(lift(x), "beta") + intercept;
-        let error = sign_misclassification(scores, y).mean();
+        let error = binary_zero_one_loss(scores, y).mean();
         let mut step = g
             .compile_training_with(hinge_loss(scores, y).mean(), [("error", error)], &pullback::Options::default())
             .expect("no mistake");
@@ -191,10 +191,10 @@ fn cross_entropy_is_a_divergence() {
 fn errors_are_counted() {
     let g = Graph::new();
     let scores = g.constant(array![[1.0, 1.0, 0.0], [0.0, 2.0, 1.0], [0.0, f64::NAN, 1.0], [0.0, 0.0, 1.0]]);
-    let wrong = misclassification(scores, g.constant(array![0i64, 2, 2, 7]));
+    let wrong = zero_one_loss(scores, g.constant(array![0i64, 2, 2, 7]));
     assert_eq!(numbers(&g, &Parameters::default(), wrong), [0.0, 1.0, 1.0, 1.0]);
     let scores = g.constant(array![2.0, -2.0, 0.0, f64::NAN, -1e-300]);
-    let signs = sign_misclassification(scores, g.constant(array![1.0, 1.0, 1.0, 1.0, -1.0]));
+    let signs = binary_zero_one_loss(scores, g.constant(array![1.0, 1.0, 1.0, 1.0, -1.0]));
     assert_eq!(numbers(&g, &Parameters::default(), signs), [0.0, 1.0, 1.0, 1.0, 0.0]);
 }
 
@@ -272,6 +272,6 @@ fn impossible_counts_are_refused() {
     assert!(matches!(tally(&[1.0, f64::NAN]).estimate(0.9), Err(RiskError::NotFinite { .. })));
     assert!(matches!(tally(&[1.0, f64::INFINITY]).estimate(0.9), Err(RiskError::NotFinite { .. })));
     assert_eq!(tally(&[3.0, 4.0]).bounded_estimate(1.0, 0.9), Err(RiskError::Range { loss: 3.5, range: 1.0 }));
-    let moved = generalization_error(error_rate(5, 10, 0.9).expect("possible"), 0.5);
+    let moved = generalization_gap(error_rate(5, 10, 0.9).expect("possible"), 0.5);
     assert!(moved.value == 0.0 && moved.lower < 0.0 && moved.upper > 0.0);
 }

@@ -150,7 +150,7 @@ fn cross_entropy_of_two_classes_is_the_logistic_loss() {
         for (label, sign) in [(0i64, -1.0), (1, 1.0)] {
             let g = Graph::new();
             let f = g.input_of::<f64>("f", ());
-            let logits = (f * 0.0).expand(0).concat([f.expand(0)], 0);
+            let logits = (f * 0.0).unsqueeze(0).concat([f.unsqueeze(0)], 0);
             let two = cross_entropy(logits, g.constant(label));
             let one = logistic_loss(f, g.constant(sign));
             let results = [("two", two), ("one", one), ("d_two", g.gradient(two, f)), ("d_one", g.gradient(one, f))];

@@ -73,7 +73,7 @@ fn rules_give_what_pytorch_gives() {
     assert_recorded("rms_prop", RmsProp::new(0.02).decay(0.9).epsilon(1e-3), as_it_is);
     assert_recorded("adam", adam(), as_it_is);
     assert_recorded("adam_decay", adam(), decay);
-    let adam_w = AdamW::new(0.1).decay(0.2).beta1(0.8).beta2(0.95).epsilon(1e-3);
+    let adam_w = AdamW::new(0.1).weight_decay(0.2).beta1(0.8).beta2(0.95).epsilon(1e-3);
     assert_recorded("adam_w", adam_w, as_it_is);
     let clip = |gradients: &mut Gradients, _: &Parameters| gradients.clip_value(0.4).expect("it is a limit");
     assert_recorded("sgd_clip_value", Sgd::new(0.05), clip);

@@ -3,7 +3,7 @@
 //! over numbers with two infinitesimal parts.
 
 use ndarray::{Array1, Array2, s};
-use pullback::{DType, Evaluation, Expr, Graph, Outputs, Parameters, Value};
+use pullback::{DType, Evaluation, Expr, Graph, Outputs, Value};
 
 use super::compiled::options;
 
@@ -63,7 +63,7 @@ fn tolerance(v: &[f64; 3]) -> f64 {
 
 fn run(results: &[(&str, Expr<'_>)], engine: Evaluation, fed: &[(&str, Value)]) -> Outputs {
     let mut program = results[0].1.graph().compile_with(results.to_vec(), &options(engine, 1)).expect("no mistake");
-    program.run(&Parameters::default(), fed.iter().map(|(name, value)| (*name, value.into()))).expect("fits")
+    program.call(fed).expect("fits")
 }
 
 fn expect_close(found: &[f64], truth: &[f64], tolerance: f64, what: &str) {

@@ -7,7 +7,7 @@ use pullback::{
     DType, Dim, Expr, Graph, Initializer, Parsed, Shape, Value,
     graph::{Constant, DimSize, Input, Literal, Name, Op},
     ops,
-    text::Problem,
+    text::ParseErrorKind,
 };
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -212,7 +212,7 @@ fn mistakes_and_foreign_handles_are_listed_as_poison() {
     %0: f32[] = poison
     return wrong = %0, foreign = poison
     "#);
-    assert_eq!(Graph::parse(&text).unwrap_err().problem.as_ref(), &Problem::Poison);
+    assert_eq!(Graph::parse(&text).unwrap_err().kind.as_ref(), &ParseErrorKind::Poison);
     assert!(g.apply_op(wrong.op(), &[]).is_poisoned());
     assert_eq!(g.check().unwrap_err().0.len(), 2);
 }
@@ -437,7 +437,7 @@ fn a_shape_of_many_sums_is_built_and_not_read() {
     let g = Graph::new();
     let x = g.input("x", vec![Dim::symbol("a") + 1; 200]);
     assert_eq!(g.check(), Ok(()));
-    assert_eq!(Graph::parse(&g.to_text(x)).unwrap_err().problem.as_ref(), &Problem::LargePolynomial);
+    assert_eq!(Graph::parse(&g.to_text(x)).unwrap_err().kind.as_ref(), &ParseErrorKind::LargePolynomial);
 }
 
 const SEED_TEXT: &str = r#"# every kind of attribute

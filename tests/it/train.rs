@@ -12,7 +12,7 @@ use pullback::{
     Graph, Initializer, Options, Parameters, RunError,
     data::{Dataset, Split, digits},
     io::Arrays,
-    nn::{cross_entropy, linear, misclassification},
+    nn::{cross_entropy, linear, zero_one_loss},
     optim::{Adam, HeavyBall, Optimizer, Schedule, Sgd},
     train::{Checkpoint, Epoch, Fit, Metric, Objective, Observer, Patience, Report, Step, Stop, TrainError, Trainer},
 };
@@ -26,7 +26,7 @@ fn network(options: &Options) -> (Trainer, Parameters) {
     let g = Graph::new();
     let (x, label) = (g.input("x", ("batch", 64)), g.input_of::<i64>("label", ("batch",)));
     let scores = linear(linear(x, "hidden", 12).tanh(), "out", 10);
-    let error = Metric::rate("error", misclassification(scores, label));
+    let error = Metric::rate("error", zero_one_loss(scores, label));
     let trainer = Trainer::with_options(["x", "label"], cross_entropy(scores, label), [error], options);
     (trainer.expect("the graph has no mistake"), g.initialize(3).expect("initializers fit"))
 }
@@ -198,7 +198,7 @@ fn measures_are_those_of_the_parameters_that_were_kept() {
     assert_eq!(error.held_out, Some(held_out[1].estimate));
     let training = trainer.evaluate(&parameters, &split.train, 0.9).expect("the training part fits");
     assert_eq!((loss.training, error.training), (training[0].estimate.value, training[1].estimate.value));
-    let (gap, held_out) = (error.generalization.expect("there is a test part"), held_out[1].estimate);
+    let (gap, held_out) = (error.generalization_gap.expect("there is a test part"), held_out[1].estimate);
     assert_eq!((gap.value, gap.lower), (held_out.value - error.training, held_out.lower - error.training));
     // A rate of 210 examples is a fraction of 210.
     assert!((held_out.value * 210.0 - (held_out.value * 210.0).round()).abs() < 1e-9);
@@ -399,10 +399,10 @@ fn numbers_that_would_be_missed_after_an_epoch_are_told_before_it() {
         assert!(matches!(result, Err(TrainError::Risk { .. })), "{odd}: {result:?}");
     }
     for odd in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
-        let patience = Patience::new(1).least_gain(odd);
+        let patience = Patience::new(1).min_delta(odd);
         let training = trainer.training(&mut parameters, &mut rule).validate(&data);
         let result = training.fit(&data, &Fit::new(1, 20).patience(patience));
-        assert!(matches!(result, Err(TrainError::LeastGain { .. })), "{odd}: {result:?}");
+        assert!(matches!(result, Err(TrainError::MinDelta { .. })), "{odd}: {result:?}");
     }
     assert_eq!(bits(&parameters), before);
 }

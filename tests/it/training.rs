@@ -31,7 +31,7 @@ fn every_optimizer_solves_least_squares() {
         Box::new(AdaGrad::new(0.5)),
         Box::new(RmsProp::new(Schedule::exponential(0.05, 0.98))),
         Box::new(Adam::new(0.05)),
-        Box::new(AdamW::new(0.05).decay(0.0)),
+        Box::new(AdamW::new(0.05).weight_decay(0.0)),
         Box::new(Uniform::new(Row::adam(0.05, 0.9, 0.999))),
     ];
     for mut rule in rules {

@@ -1,7 +1,7 @@
 //! Two classes on the sides of a hyperplane: strictly, or on the whole. In: how many, of how many features, how far
 //! apart, a seed. Out: features and a label.
 
-use super::draw::{Normal, dot, expect_length, expect_some, room, with_labels};
+use super::draw::{Normal, check_length, check_some, dot, room, with_labels};
 use crate::data::{DataError, Dataset};
 
 /// Two classes that a hyperplane through the origin parts, with no example nearer to it than `margin`.
@@ -26,7 +26,7 @@ use crate::data::{DataError, Dataset};
 /// # Ok::<(), pullback::data::DataError>(())
 /// ```
 pub fn separable(n: usize, n_features: usize, margin: f64, seed: u64) -> Result<Dataset, DataError> {
-    expect_length("the margin", margin)?;
+    check_length("the margin", margin)?;
     sided(n, n_features, seed, |side, along| side * (along.abs() + margin))
 }
 
@@ -52,13 +52,13 @@ pub fn separable(n: usize, n_features: usize, margin: f64, seed: u64) -> Result<
 /// # Ok::<(), pullback::data::DataError>(())
 /// ```
 pub fn overlapping(n: usize, n_features: usize, distance: f64, seed: u64) -> Result<Dataset, DataError> {
-    expect_length("the distance", distance)?;
+    check_length("the distance", distance)?;
     sided(n, n_features, seed, |side, along| along + side * distance / 2.0)
 }
 
 /// Normal examples, each moved along a drawn direction from w·z to `place(side, w·z)`.
 fn sided(n: usize, n_features: usize, seed: u64, place: impl Fn(f64, f64) -> f64) -> Result<Dataset, DataError> {
-    expect_some("the number of features", n_features)?;
+    check_some("the number of features", n_features)?;
     let mut normal = Normal::new(seed);
     let direction = normal.direction(n_features)?;
     let mut rows = room(n, n_features)?;

@@ -35,9 +35,9 @@ macro_rules! special_functions {
             // One copy, and not one for each kernel.
             #[inline(never)]
             fn value(self, x: [f64; { [$(stringify!($x)),*].len() }]) -> f64 {
-                let of: fn($(special_functions!(@float $x)),*) -> f64 = $value;
+                let function: fn($(special_functions!(@float $x)),*) -> f64 = $value;
                 let [$($x),*] = x;
-                of($($x),*)
+                function($($x),*)
             }
 
             fn slopes<T: Real>(self, x: [T; { [$(stringify!($x)),*].len() }], $y: T) -> [T; { [$(stringify!($x)),*].len() }] {

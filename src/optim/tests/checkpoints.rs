@@ -44,22 +44,26 @@ fn a_state_that_does_not_fit_is_refused_and_changes_nothing() {
     for position in 0..every_rule().len() {
         let mut rule = every_rule().into_iter().nth(position).unwrap();
         take_steps(&mut *rule, &mut start(), 0..2);
-        let own = rule.state();
-        let of_rule = |arrays: Vec<(&str, Buffers)>| OptimizerState::new(own.rule(), 5, arrays);
+        let snapshot = rule.state();
+        let of_rule = |arrays: Vec<(&str, Buffers)>| OptimizerState::new(snapshot.rule(), 5, arrays);
         let mut bad = vec![
-            OptimizerState::new("other", own.step(), own.iter().map(|(name, array)| (name, array.clone()))),
+            OptimizerState::new("other", snapshot.step(), snapshot.iter().map(|(name, array)| (name, array.clone()))),
             of_rule(
-                own.iter().map(|(name, array)| (name, array.clone())).chain([("more", Buffers::default())]).collect(),
+                snapshot
+                    .iter()
+                    .map(|(name, array)| (name, array.clone()))
+                    .chain([("more", Buffers::default())])
+                    .collect(),
             ),
         ];
-        if !own.is_empty() {
+        if !snapshot.is_empty() {
             bad.push(of_rule(vec![]));
-            bad.push(of_rule(own.names().map(|name| (name, Buffers::zeros(other_layout.clone()))).collect()));
-            bad.push(of_rule(own.iter().map(|(_, array)| ("name", array.clone())).collect()));
+            bad.push(of_rule(snapshot.names().map(|name| (name, Buffers::zeros(other_layout.clone()))).collect()));
+            bad.push(of_rule(snapshot.iter().map(|(_, array)| ("name", array.clone())).collect()));
         }
         for state in bad {
             rule.restore(state).unwrap_err();
-            assert_eq!(rule.state(), own);
+            assert_eq!(rule.state(), snapshot);
         }
     }
     let mut fresh = Adam::new(0.1);

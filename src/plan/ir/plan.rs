@@ -3,9 +3,9 @@
 use smallvec::SmallVec;
 
 use super::{
-    access::{Access, Sizes},
     contraction::Contraction,
-    network::{Network, Operand, Origin},
+    layout::{Sizes, StridedLayout},
+    network::{Network, Origin, StridedOperand},
     program::TileProgram,
 };
 use crate::graph::{DType, Op};
@@ -14,9 +14,9 @@ use crate::graph::{DType, Op};
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) network: Network,
-    pub(crate) steps: Vec<Step>,
+    pub(crate) steps: Vec<PlanStep>,
     /// Where the value of each vertex lies.
-    pub(crate) places: Vec<Storage>,
+    pub(crate) storage: Vec<Storage>,
     /// Bytes of the arena.
     pub(crate) arena_bytes: usize,
     /// The least that any layout of these steps in this order needs.
@@ -40,8 +40,8 @@ pub(crate) enum Storage {
 
 /// One step.
 #[derive(Debug, Clone)]
-pub(crate) struct Step {
-    pub(crate) work: Work,
+pub(crate) struct PlanStep {
+    pub(crate) work: StepKind,
     /// Vertices whose memory it reads.
     pub(crate) reads: Vec<usize>,
     /// Vertices whose memory it writes.
@@ -58,7 +58,7 @@ pub(crate) struct Step {
 
 /// What a step does.
 #[derive(Debug, Clone)]
-pub(crate) enum Work {
+pub(crate) enum StepKind {
     /// Fused functions and reductions, and perhaps the product of matrices that they go on with.
     Tile(TileProgram),
     /// A product of matrices.
@@ -83,23 +83,23 @@ pub(crate) struct WholeArrays {
 pub(crate) struct ReadArray {
     pub(crate) vertex: usize,
     pub(crate) dtype: DType,
-    pub(crate) access: Access,
+    pub(crate) layout: StridedLayout,
 }
 
 impl WholeArrays {
     /// Those of a vertex.
-    pub(in crate::plan) fn of(network: &Network, vertex: usize) -> WholeArrays {
-        let of = &network.vertices[vertex];
-        let read = |operand: &Operand| ReadArray {
+    pub(in crate::plan) fn of_vertex(network: &Network, vertex: usize) -> WholeArrays {
+        let def = &network.vertices[vertex];
+        let read = |operand: &StridedOperand| ReadArray {
             vertex: operand.vertex,
             dtype: network.vertices[operand.vertex].dtype,
-            access: operand.access.clone(),
+            layout: operand.layout.clone(),
         };
         WholeArrays {
-            operands: of.operands.iter().map(read).collect(),
+            operands: def.operands.iter().map(read).collect(),
             vertex,
-            dtype: of.dtype,
-            sizes: of.sizes.clone(),
+            dtype: def.dtype,
+            sizes: def.sizes.clone(),
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use super::{
     contraction::Contraction,
-    instruction::{Extent, Instruction, Memory, Width, Write},
-    network::Number,
+    instruction::{Granularity, Instruction, MemRef, Width, WritePattern},
+    network::ScalarValue,
 };
 use crate::{graph::Reduction, plan::model::MachineModel};
 
@@ -16,8 +16,8 @@ pub(crate) struct TileProgram {
     /// Those at the start that give the same for every tile of a task.
     pub(crate) n_invariant: usize,
     /// Memory that is read or written: the vertex that holds it, and the first element.
-    pub(crate) memory: Vec<Memory>,
-    pub(crate) numbers: Vec<Number>,
+    pub(crate) memory: Vec<MemRef>,
+    pub(crate) numbers: Vec<ScalarValue>,
     pub(crate) n_registers: usize,
     pub(crate) register_bytes: usize,
     /// Rows and columns of a tile; fewer columns than a row has only where nothing holds a row.
@@ -41,7 +41,7 @@ impl TileProgram {
 
     /// Whether tasks take whole bands of rows, because a reduction goes on along rows that are cut.
     pub(crate) fn goes_by_bands(&self) -> bool {
-        let reduces = |instruction: &Instruction| instruction.action.facts().writes == Write::Rows;
+        let reduces = |instruction: &Instruction| instruction.action.facts().writes == WritePattern::Rows;
         self.cuts_rows() && self.instructions.iter().any(reduces)
     }
 
@@ -71,7 +71,7 @@ impl TileProgram {
         let mut offset = 0;
         let mut accumulators = Vec::new();
         for instruction in &self.instructions {
-            let Write::Accumulator(kind, width) = instruction.action.facts().writes else { continue };
+            let WritePattern::Accumulator(kind, width) = instruction.action.facts().writes else { continue };
             let width = match width {
                 Width::One => 1,
                 Width::Columns => self.columns,
@@ -102,17 +102,17 @@ impl TileProgram {
     /// Tasks by the work there is; one where a row that is cut must not be torn apart.
     pub(in crate::plan) fn count_tasks(&self, model: &MachineModel) -> usize {
         let weight = |instruction: &Instruction| {
-            let each = instruction.action.facts().cost;
-            match instruction.extent {
-                Extent::Full => each * self.rows * self.columns,
-                Extent::Row => each * self.rows,
+            let cost = instruction.action.facts().cost;
+            match instruction.granularity {
+                Granularity::Element => cost * self.rows * self.columns,
+                Granularity::Row => cost * self.rows,
             }
         };
         let product = self.product.as_ref().map_or(0, |product| product.flops() / model.flops_of_addition);
         let work = self.instructions.iter().map(weight).sum::<usize>() + product;
         // Partial results are to be few beside what they are made of.
         let partials: usize = self.accumulators().iter().map(|accumulator| accumulator.width).sum();
-        let most = (self.rows * self.columns / (4 * partials.max(1))).clamp(1, model.most_tasks);
+        let most = (self.rows * self.columns / (4 * partials.max(1))).clamp(1, model.max_tasks);
         (work / model.task_cost).clamp(1, most).min(self.n_units().max(1))
     }
 }

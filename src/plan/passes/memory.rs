@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 pub(crate) const ALIGNMENT: usize = 64;
 
 /// With more buffers than this, only the order of time is tried: the others compare each with each.
-const MOST_COMPARED: usize = 2048;
+const MAX_COMPARED: usize = 2048;
 
 /// A buffer: `first` writes it, `last` is the last step that reads it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub(crate) struct Lifetime {
 
 /// Offsets of buffers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Layout {
+pub(crate) struct ArenaLayout {
     pub(crate) offsets: Vec<usize>,
     pub(crate) bytes: usize,
     /// What lives at the fullest step: no layout needs less.
@@ -36,14 +36,14 @@ impl Lifetime {
 ///
 /// # Source
 /// Pisarchyk and Lee, *Efficient memory management for deep neural net inference*, 2020, for the first.
-pub(crate) fn lay_out(lifetimes: &[Lifetime]) -> Layout {
+pub(crate) fn lay_out(lifetimes: &[Lifetime]) -> ArenaLayout {
     let rounded: Vec<Lifetime> = lifetimes
         .iter()
         .map(|lifetime| Lifetime { bytes: lifetime.bytes.next_multiple_of(ALIGNMENT), ..*lifetime })
         .collect();
     let lower_bound = fullest(&rounded);
     let mut best = by_time(&rounded);
-    if rounded.len() <= MOST_COMPARED {
+    if rounded.len() <= MAX_COMPARED {
         let mut order: Vec<usize> = (0..rounded.len()).collect();
         order.sort_by_key(|buffer| (std::cmp::Reverse(rounded[*buffer].bytes), *buffer));
         let by_size = best_fit(&rounded, &order);
@@ -55,7 +55,7 @@ pub(crate) fn lay_out(lifetimes: &[Lifetime]) -> Layout {
             }
         }
     }
-    Layout { offsets: best.0, bytes: best.1, lower_bound }
+    ArenaLayout { offsets: best.0, bytes: best.1, lower_bound }
 }
 
 fn fullest(lifetimes: &[Lifetime]) -> usize {
@@ -81,16 +81,16 @@ fn best_fit(lifetimes: &[Lifetime], order: &[usize]) -> (Vec<usize>, usize) {
     for buffer in order.iter().copied() {
         let lifetime = &lifetimes[buffer];
         let (mut offset, mut gap, mut start) = (None, usize::MAX, 0);
-        for other in placed.iter().filter(|other| lifetimes[**other].overlaps(lifetime)) {
-            let room = offsets[*other].saturating_sub(start);
+        for placed_buffer in placed.iter().filter(|placed_buffer| lifetimes[**placed_buffer].overlaps(lifetime)) {
+            let room = offsets[*placed_buffer].saturating_sub(start);
             if room >= lifetime.bytes && room < gap {
                 (offset, gap) = (Some(start), room);
             }
-            start = start.max(offsets[*other] + lifetimes[*other].bytes);
+            start = start.max(offsets[*placed_buffer] + lifetimes[*placed_buffer].bytes);
         }
         offsets[buffer] = offset.unwrap_or(start);
         end = end.max(offsets[buffer] + lifetime.bytes);
-        let position = placed.partition_point(|other| offsets[*other] <= offsets[buffer]);
+        let position = placed.partition_point(|placed_buffer| offsets[*placed_buffer] <= offsets[buffer]);
         placed.insert(position, buffer);
     }
     (offsets, end)

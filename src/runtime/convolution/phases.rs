@@ -9,7 +9,7 @@
 
 use std::collections::HashMap;
 
-use super::descriptor::{Convolution, Dense, SpatialAxis};
+use super::descriptor::{ConvolutionDescriptor, Dense, SpatialAxis};
 use crate::ops::{Solutions, greatest_common_divisor as gcd, solutions};
 
 /// Phases of one axis that go over the same patches.
@@ -20,8 +20,8 @@ struct Group {
 }
 
 /// The plain convolutions that together are this one.
-pub(super) fn dense_parts(convolution: &Convolution) -> Vec<Dense> {
-    let plain = Convolution { axes: Default::default(), ..convolution.clone() };
+pub(super) fn dense_parts(convolution: &ConvolutionDescriptor) -> Vec<Dense> {
+    let plain = ConvolutionDescriptor { axes: Default::default(), ..convolution.clone() };
     let mut parts = vec![Dense { convolution: plain, phases: vec![[0, 0]] }];
     for axis in &convolution.axes {
         let groups = groups(axis);
@@ -103,7 +103,7 @@ mod tests {
             let mut found = vec![Vec::new(); output];
             for Group { axis: plain, phases } in groups(&axis) {
                 for ([w, out], (p, k)) in phases.iter().flat_map(|phase| {
-                    ndarray::indices([plain.output, plain.kernel]).into_iter().map(move |at| (phase, at))
+                    ndarray::indices([plain.output, plain.kernel]).into_iter().map(move |pair| (phase, pair))
                 }) {
                     let element = (p * plain.stride + k * plain.kernel_dilation) as isize - plain.low;
                     found[(out + p as isize * plain.out) as usize].push((w + k as isize * plain.w, element));

@@ -261,15 +261,15 @@ const CASES: &[Case] = &[
     Case { rule: "log-sigmoid", at: ALL, build: |x, _| { let inner = x.sigmoid(); (inner.log(), inner) }, truth: Each(|x, _| of_log_sigmoid(x)) },
     Case { rule: "log-sigmoid", at: ALL, build: |x, _| { let inner = x.sigmoid(); (-(1.0 - inner).log(), inner) }, truth: Each(|x, _| of_softplus(x)) },
     Case { rule: "log-sigmoid", at: ALL, build: |x, y| { let inner = 1.0 / (1.0 + (-x).exp()); (-(y * inner.log() + (1.0 - y) * (1.0 - inner).log()), inner) }, truth: Each(of_binary_cross_entropy) },
-    Case { rule: "softmax", at: ALL, build: |x, _| { let inner = x.exp(); (inner / inner.sum_over(-1).expand(-1), inner) }, truth: Row(of_softmax) },
-    Case { rule: "log-softmax", at: ALL, build: |x, _| { let inner = (x - x.max_over(-1).expand(-1)).exp(); ((inner / inner.sum_over(-1).expand(-1)).log(), inner) }, truth: Row(of_log_softmax) },
-    Case { rule: "log-softmax", at: ALL, build: |x, _| { let inner = x.exp(); ((inner / inner.sum_over(-1).expand(-1)).log(), inner) }, truth: Row(of_log_softmax) },
+    Case { rule: "softmax", at: ALL, build: |x, _| { let inner = x.exp(); (inner / inner.sum_over(-1).unsqueeze(-1), inner) }, truth: Row(of_softmax) },
+    Case { rule: "log-softmax", at: ALL, build: |x, _| { let inner = (x - x.max_over(-1).unsqueeze(-1)).exp(); ((inner / inner.sum_over(-1).unsqueeze(-1)).log(), inner) }, truth: Row(of_log_softmax) },
+    Case { rule: "log-softmax", at: ALL, build: |x, _| { let inner = x.exp(); ((inner / inner.sum_over(-1).unsqueeze(-1)).log(), inner) }, truth: Row(of_log_softmax) },
     Case { rule: "log-softmax", at: ALL, build: |x, _| { let inner = x.softmax(-1); (inner.log(), inner) }, truth: Row(of_log_softmax) },
     Case { rule: "logsumexp", at: ALL, build: |x, _| { let inner = x.exp(); (inner.sum_over(-1).log(), inner) }, truth: Row(of_logsumexp) },
     Case { rule: "log-of-exponentials", at: ALL, build: |x, y| { let inner = x.exp() + y.exp(); (inner.log(), inner) }, truth: Each(of_log_add_exp) },
     Case { rule: "log-of-exponentials", at: ALL, build: |x, y| { let inner = 1.0 + x.exp() + (y - 0.5).exp(); (inner.log(), inner) }, truth: Each(of_log_of_three) },
     Case { rule: "log-of-scaled-exponentials", at: ALL, build: |x, _| { let inner = x.exp(); (inner.mean_over(-1).log(), inner) }, truth: Row(of_log_mean_exp) },
-    Case { rule: "less-logsumexp", at: ALL, build: |x, _| { let inner = x.exp().sum_over(-1).log(); (x - inner.expand(-1), inner) }, truth: Row(of_log_softmax) },
+    Case { rule: "less-logsumexp", at: ALL, build: |x, _| { let inner = x.exp().sum_over(-1).log(); (x - inner.unsqueeze(-1), inner) }, truth: Row(of_log_softmax) },
     Case { rule: "log-of-moved", at: ALL, build: |x, _| { let inner = x.softmax(-1).slice((.., 1..2)); (inner.log(), inner) }, truth: Row(of_picked) },
     Case { rule: "log1p", at: BELOW_ONE, build: |x, _| { let inner = 1.0 + -x; ((1.0 + (0.0 - x)).log(), inner) }, truth: Each(|x, _| { let [v, g, h] = of_log1p(-x); [v, True(-g.0, 0.0), h] }) },
 ];
@@ -465,7 +465,7 @@ fn probabilities_picked_by_labels_have_finite_logarithms_and_slopes() {
     let x = g.input_of::<f32>("x", ("batch", 3));
     let labels = g.input_of::<i64>("labels", ("batch",));
     let e = x.exp();
-    let picked = (e / e.sum_over(-1).expand(-1)).take_along(labels.expand(-1), -1);
+    let picked = (e / e.sum_over(-1).unsqueeze(-1)).take_along(labels.unsqueeze(-1), -1);
     let loss = -picked.log().sum();
     let slope = g.gradient(loss, x);
     let at = Value::from(array![[1000f32, 0.0, -1000.0], [0.0, 400.0, 100.0]].into_dyn());

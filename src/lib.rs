@@ -40,8 +40,8 @@ pub use nn::Correction;
 pub use ops::{AllAxes, Convolve, Index, Padding, PerAxis, Pool, range};
 pub use parameters::{Gradients, Parameters};
 pub use program::{
-    Attached, CompileError, Destinations, Inputs, OutputError, Outputs, Pass, Profile, Program, RunError, StepProfile,
-    TrainingOutput, TrainingStep,
+    Attached, CompileError, Destinations, Inputs, OutputError, Outputs, Pass, PlanSummary, Profile, Program, RunError,
+    StepProfile, TrainingOutput, TrainingStep,
 };
 #[doc(hidden)]
 pub use runtime::error_table;

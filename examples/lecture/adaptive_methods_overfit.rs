@@ -228,7 +228,7 @@ impl Problem {
                 losses.push((step as f64, loss));
             }
         }
-        Ok((Array1::from(parameters.flat::<f64>().to_vec()), losses))
+        Ok((Array1::from(parameters.flat::<f64>()?.to_vec()), losses))
     }
 }
 

@@ -22,13 +22,13 @@ pub(crate) fn descend(
     let mut parameters = start.clone();
     let mut gradients = Gradients::zeros(parameters.layout().clone());
     for _ in 0..n_steps {
-        if visit(parameters.flat()) == Seen::Enough {
+        if visit(parameters.flat()?) == Seen::Enough {
             return Ok(());
         }
         step.run_into(&parameters, (), &mut gradients)?;
         rule.step(&mut parameters, &gradients)?;
     }
-    visit(parameters.flat());
+    visit(parameters.flat()?);
     Ok(())
 }
 

@@ -81,7 +81,7 @@ impl Problem {
                 let x = batch.x.mapv(f64::from);
                 self.step.run_into(&parameters, (("x", &x), ("y", &batch.y)), &mut gradients)?;
                 rule.step(&mut parameters, &gradients)?;
-                rates.push(rule.effective_rate().ok_or("a step was taken")?.flat::<f64>().to_vec());
+                rates.push(rule.effective_rate().ok_or("a step was taken")?.flat::<f64>()?.to_vec());
             }
         }
         Ok(Training { name, rates, losses })

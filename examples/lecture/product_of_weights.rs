@@ -43,7 +43,7 @@ fn run(setting: &Setting) -> Outcome {
     evidence.require(n_indefinite > 0, format!("the Hessian is indefinite at {n_indefinite} of {} points", n * n));
     evidence.require(n_convex > 0, format!("it is positive definite at {n_convex}, so the loss is not concave"));
 
-    point.flat_mut::<f64>().fill(0.0);
+    point.flat_mut::<f64>()?.fill(0.0);
     let tolerance = Tolerance { gradient: 1e-12, eigenvalue: 1e-9 };
     let origin = landscape.point(&point, ())?.stationary_kind(&tolerance, &Lanczos::seeded(setting.seed))?;
     let curvature = origin.curvature.ok_or("the origin is stationary")?;

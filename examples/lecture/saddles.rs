@@ -137,7 +137,7 @@ impl Problem {
         let loss = surface(w.slice(0), w.slice(1)) + tilts.dot(w).mean();
         let saddle = g.initialize(0)?;
         let mut start = saddle.clone();
-        start.flat_mut::<f64>()[0] = 1.2;
+        start.flat_mut::<f64>()?[0] = 1.2;
         let examples = ndarray::array![[0.5, 0.0], [-0.5, 0.0], [0.0, 0.5], [0.0, -0.5]];
         let (step, landscape) = (compile(loss)?, Landscape::new(loss)?);
         let least = if name == MONKEY { -27.0 / 32.0 } else { -0.25 };
@@ -180,7 +180,7 @@ impl Problem {
         for _ in 0..=self.n_steps {
             let (loss, _) = self.step.run_into(&parameters, ("examples", &self.examples), &mut gradients)?;
             losses.push(loss);
-            path.push((parameters.flat::<f64>()[0], parameters.flat::<f64>()[1]));
+            path.push((parameters.flat::<f64>()?[0], parameters.flat::<f64>()?[1]));
             if losses.len() > self.n_steps {
                 break;
             }
@@ -191,7 +191,7 @@ impl Problem {
             }
             rule.step(&mut parameters, &gradients)?;
         }
-        let moved = self.saddle.flat::<f64>().iter().zip(parameters.flat::<f64>());
+        let moved = self.saddle.flat::<f64>()?.iter().zip(parameters.flat::<f64>()?);
         let distance = moved.map(|(from, to)| (from - to).powi(2)).sum::<f64>().sqrt();
         if method != Method::Descent {
             self.settle(&mut parameters)?;
@@ -324,7 +324,7 @@ impl Study {
         let mut point = self.problem.saddle.clone();
         let mut values = Vec::with_capacity(N * N);
         for (row, column) in (0..N).flat_map(|row| (0..N).map(move |column| (row, column))) {
-            point.flat_mut::<f64>().copy_from_slice(&[at(column), at(row)]);
+            point.flat_mut::<f64>()?.copy_from_slice(&[at(column), at(row)]);
             let examples = ("examples", &self.problem.examples);
             values.push(self.problem.landscape.point(&point, examples)?.value());
         }

@@ -24,12 +24,12 @@ use crate::parameters::FloatElement;
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let mut parameters = Parameters::zeros(Layout::new([("w", DType::F64, vec![1])])?);
 /// let mut gradients = Gradients::zeros(parameters.layout().clone());
-/// gradients.flat_mut::<f64>()[0] = 30.0;
+/// gradients.flat_mut::<f64>()?[0] = 30.0;
 /// let mut adagrad = AdaGrad::new(1.0);
 /// adagrad.step(&mut parameters, &gradients)?;
-/// assert!((parameters.flat::<f64>()[0] + 1.0).abs() < 1e-6); // 30 / √900
+/// assert!((parameters.flat::<f64>()?[0] + 1.0).abs() < 1e-6); // 30 / √900
 /// adagrad.step(&mut parameters, &gradients)?;
-/// assert!((parameters.flat::<f64>()[0] + 1.0 + 0.5f64.sqrt()).abs() < 1e-6); // 30 / √1800
+/// assert!((parameters.flat::<f64>()?[0] + 1.0 + 0.5f64.sqrt()).abs() < 1e-6); // 30 / √1800
 /// # Ok(())
 /// # }
 /// ```

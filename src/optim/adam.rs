@@ -27,12 +27,12 @@ use crate::parameters::FloatElement;
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let mut parameters = Parameters::zeros(Layout::new([("w", DType::F32, vec![2])])?);
 /// let mut gradients = Gradients::zeros(parameters.layout().clone());
-/// gradients.flat_mut::<f32>().copy_from_slice(&[100.0, -0.01]);
+/// gradients.flat_mut::<f32>()?.copy_from_slice(&[100.0, -0.01]);
 /// let mut adam = Adam::new(1e-3).beta2(0.99);
 /// adam.step(&mut parameters, &gradients)?;
 /// // The first step is as long as the rate, however large the gradient.
-/// assert!((parameters.flat::<f32>()[0] + 1e-3).abs() < 1e-8);
-/// assert!((parameters.flat::<f32>()[1] - 1e-3).abs() < 1e-8);
+/// assert!((parameters.flat::<f32>()?[0] + 1e-3).abs() < 1e-8);
+/// assert!((parameters.flat::<f32>()?[1] - 1e-3).abs() < 1e-8);
 /// # Ok(())
 /// # }
 /// ```

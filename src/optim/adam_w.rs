@@ -26,11 +26,11 @@ use crate::parameters::FloatElement;
 /// use pullback::{DType, Gradients, Parameters, optim::{AdamW, Optimizer}, parameters::Layout};
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let mut parameters = Parameters::zeros(Layout::new([("w", DType::F64, vec![2])])?);
-/// parameters.flat_mut::<f64>().copy_from_slice(&[10.0, -10.0]);
+/// parameters.flat_mut::<f64>()?.copy_from_slice(&[10.0, -10.0]);
 /// let gradients = Gradients::zeros(parameters.layout().clone());
 /// // Without a gradient there is the decay alone: by 0.5 · 0.2.
 /// AdamW::new(0.5).weight_decay(0.2).step(&mut parameters, &gradients)?;
-/// assert_eq!(parameters.flat::<f64>(), [9.0, -9.0]);
+/// assert_eq!(parameters.flat::<f64>()?, [9.0, -9.0]);
 /// # Ok(())
 /// # }
 /// ```

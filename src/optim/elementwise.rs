@@ -46,10 +46,10 @@ pub(super) fn descend<const N: usize, const K: usize>(
     kept: &mut [Buffers; N],
 ) -> Result<(), OptimizerError> {
     rule.numbers().into_iter().try_for_each(|(name, number)| check_made(name, number))?;
-    let f32s = kept.each_mut().map(|buffers| buffers.flat_mut::<f32>());
-    descend_slices(rule, parameters.flat_mut(), gradients.flat(), f32s);
-    let f64s = kept.each_mut().map(|buffers| buffers.flat_mut::<f64>());
-    descend_slices(rule, parameters.flat_mut(), gradients.flat(), f64s);
+    let f32s = kept.each_mut().map(|buffers| buffers.elements_mut::<f32>());
+    descend_slices(rule, parameters.elements_mut(), gradients.elements(), f32s);
+    let f64s = kept.each_mut().map(|buffers| buffers.elements_mut::<f64>());
+    descend_slices(rule, parameters.elements_mut(), gradients.elements(), f64s);
     Ok(())
 }
 

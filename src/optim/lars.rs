@@ -33,12 +33,12 @@ use crate::parameters::{FloatElement, norm_of_slice};
 /// use pullback::{DType, Gradients, Parameters, optim::{Lars, Optimizer}, parameters::Layout};
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let mut parameters = Parameters::zeros(Layout::new([("w", DType::F64, vec![2]), ("b", DType::F64, vec![])])?);
-/// parameters.flat_mut::<f64>().copy_from_slice(&[3.0, 4.0, 10.0]);
+/// parameters.flat_mut::<f64>()?.copy_from_slice(&[3.0, 4.0, 10.0]);
 /// let mut gradients = Gradients::zeros(parameters.layout().clone());
-/// gradients.flat_mut::<f64>().copy_from_slice(&[0.0, 1e6, 1e-6]);
+/// gradients.flat_mut::<f64>()?.copy_from_slice(&[0.0, 1e6, 1e-6]);
 /// Lars::new(1.0).trust(0.1).weight_decay(0.0).step(&mut parameters, &gradients)?;
 /// // By a tenth of ‖(3, 4)‖ = 5, and of 10.
-/// for (w, want) in parameters.flat::<f64>().iter().zip([3.0, 3.5, 9.0]) {
+/// for (w, want) in parameters.flat::<f64>()?.iter().zip([3.0, 3.5, 9.0]) {
 ///     assert!((w - want).abs() < 1e-12);
 /// }
 /// # Ok(())

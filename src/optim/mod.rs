@@ -63,9 +63,9 @@ pub use uniform::Uniform;
 /// for mut rule in rules {
 ///     let mut parameters = Parameters::zeros(layout.clone());
 ///     let mut gradients = Gradients::zeros(parameters.layout().clone());
-///     gradients.flat_mut::<f64>().fill(1.0);
+///     gradients.flat_mut::<f64>()?.fill(1.0);
 ///     rule.step(&mut parameters, &gradients)?;
-///     assert!(parameters.flat::<f64>().iter().all(|w| (w + 0.1).abs() < 1e-8));
+///     assert!(parameters.flat::<f64>()?.iter().all(|w| (w + 0.1).abs() < 1e-8));
 /// }
 /// # Ok(())
 /// # }

@@ -28,12 +28,12 @@ use crate::parameters::FloatElement;
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let mut parameters = Parameters::zeros(Layout::new([("w", DType::F64, vec![1])])?);
 /// let mut gradients = Gradients::zeros(parameters.layout().clone());
-/// gradients.flat_mut::<f64>()[0] = 1.0;
+/// gradients.flat_mut::<f64>()?[0] = 1.0;
 /// let mut nesterov = Nesterov::new(1.0, 0.5);
 /// nesterov.step(&mut parameters, &gradients)?;
-/// assert_eq!(parameters.flat::<f64>(), [-1.5]); // m = 1
+/// assert_eq!(parameters.flat::<f64>()?, [-1.5]); // m = 1
 /// nesterov.step(&mut parameters, &gradients)?;
-/// assert_eq!(parameters.flat::<f64>(), [-1.5 - 1.75]); // m = 1.5
+/// assert_eq!(parameters.flat::<f64>()?, [-1.5 - 1.75]); // m = 1.5
 /// # Ok(())
 /// # }
 /// ```

@@ -53,8 +53,8 @@ fn parameter<'a, T: FloatElement, const N: usize>(
 ) -> ParameterSlices<'a, T, N> {
     let range = || slot.range.clone();
     ParameterSlices {
-        elements: &mut arrays.parameters.flat_mut::<T>()[range()],
-        gradient: &arrays.gradients.flat::<T>()[range()],
-        kept: arrays.kept.each_mut().map(|buffers| &mut buffers.flat_mut::<T>()[range()]),
+        elements: &mut arrays.parameters.elements_mut::<T>()[range()],
+        gradient: &arrays.gradients.elements::<T>()[range()],
+        kept: arrays.kept.each_mut().map(|buffers| &mut buffers.elements_mut::<T>()[range()]),
     }
 }

@@ -136,7 +136,7 @@ fn draw_in<T: FloatElement>(noise: &mut Buffers, seed: u64, step: u64) {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(step);
     let first_block = if T::DTYPE == DType::F64 { FIRST_BLOCK_OF_F64 } else { 0 };
-    ranges::run(GaussianFill { rng, first_block, elements: noise.flat_mut::<T>() });
+    ranges::run(GaussianFill { rng, first_block, elements: noise.elements_mut::<T>() });
 }
 
 /// Words of the stream that belong to one block of [`GRANULE`] elements, which takes some 130 of them: how many is left to

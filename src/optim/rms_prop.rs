@@ -24,9 +24,9 @@ use crate::parameters::FloatElement;
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let mut parameters = Parameters::zeros(Layout::new([("w", DType::F64, vec![1])])?);
 /// let mut gradients = Gradients::zeros(parameters.layout().clone());
-/// gradients.flat_mut::<f64>()[0] = 30.0;
+/// gradients.flat_mut::<f64>()?[0] = 30.0;
 /// RmsProp::new(1.0).decay(0.75).step(&mut parameters, &gradients)?;
-/// assert!((parameters.flat::<f64>()[0] + 2.0).abs() < 1e-6); // 30 / √(900 / 4)
+/// assert!((parameters.flat::<f64>()?[0] + 2.0).abs() < 1e-6); // 30 / √(900 / 4)
 /// # Ok(())
 /// # }
 /// ```

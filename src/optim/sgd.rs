@@ -23,11 +23,11 @@ use crate::parameters::FloatElement;
 /// let mut gradients = Gradients::zeros(parameters.layout().clone());
 /// let mut sgd = Sgd::new(0.25);
 /// for _ in 0..50 {
-///     let w = parameters.flat::<f64>()[0];
-///     gradients.flat_mut::<f64>()[0] = 2.0 * (w - 3.0); // of (w − 3)²
+///     let w = parameters.flat::<f64>()?[0];
+///     gradients.flat_mut::<f64>()?[0] = 2.0 * (w - 3.0); // of (w − 3)²
 ///     sgd.step(&mut parameters, &gradients)?;
 /// }
-/// assert!((parameters.flat::<f64>()[0] - 3.0).abs() < 1e-12);
+/// assert!((parameters.flat::<f64>()?[0] - 3.0).abs() < 1e-12);
 /// # Ok(())
 /// # }
 /// ```

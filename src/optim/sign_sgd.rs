@@ -22,9 +22,9 @@ use crate::parameters::FloatElement;
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let mut parameters = Parameters::zeros(Layout::new([("w", DType::F64, vec![3])])?);
 /// let mut gradients = Gradients::zeros(parameters.layout().clone());
-/// gradients.flat_mut::<f64>().copy_from_slice(&[1e9, -1e-9, 0.0]);
+/// gradients.flat_mut::<f64>()?.copy_from_slice(&[1e9, -1e-9, 0.0]);
 /// SignSgd::new(0.5).step(&mut parameters, &gradients)?;
-/// assert_eq!(parameters.flat::<f64>(), [-0.5, 0.5, 0.0]);
+/// assert_eq!(parameters.flat::<f64>()?, [-0.5, 0.5, 0.0]);
 /// # Ok(())
 /// # }
 /// ```

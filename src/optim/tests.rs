@@ -27,8 +27,8 @@ const GRADIENTS: [[f64; 2]; 3] = [[0.5, -1.5], [0.25, 2.0], [-3.0, 0.0]];
 
 fn gradients_of(parameters: &Parameters, numbers: [f64; 2]) -> Gradients {
     let mut gradients = Gradients::zeros(parameters.layout().clone());
-    gradients.flat_mut::<f64>().copy_from_slice(&numbers);
-    gradients.flat_mut::<f32>().copy_from_slice(&numbers.map(|number| number as f32));
+    gradients.flat_mut::<f64>().unwrap().copy_from_slice(&numbers);
+    gradients.flat_mut::<f32>().unwrap().copy_from_slice(&numbers.map(|number| number as f32));
     gradients
 }
 
@@ -42,7 +42,7 @@ fn assert_trajectory(mut optimizer: impl Optimizer, want: [f64; 2]) {
         optimizer.step(&mut parameters, &gradients).unwrap();
     }
     for (element, want) in want.into_iter().enumerate() {
-        let got = (parameters.flat::<f64>()[element], f64::from(parameters.flat::<f32>()[element]));
+        let got = (parameters.flat::<f64>().unwrap()[element], f64::from(parameters.flat::<f32>().unwrap()[element]));
         assert!((got.0 - want).abs() <= 1e-12, "f64 element {element}: {} is not {want}", got.0);
         assert!((got.1 - want).abs() <= 1e-6, "f32 element {element}: {} is not {want}", got.1);
     }
@@ -147,14 +147,17 @@ fn effective_rates_and_momenta_are_those_of_the_last_step() {
     let rate = 0.1 * 0.2 / 0.488 / scales[2];
     let momentum = 0.8 * 0.36 / 0.488 * scales[1] / scales[2];
     let (rates, momenta) = (uniform.effective_rate().unwrap(), uniform.effective_momentum().unwrap());
-    assert!((rates.flat::<f64>()[0] - rate).abs() < 1e-14 && (momenta.flat::<f64>()[0] - momentum).abs() < 1e-14);
-    assert!((f64::from(rates.flat::<f32>()[0]) - rate).abs() < 1e-7);
-    assert!((f64::from(momenta.flat::<f32>()[0]) - momentum).abs() < 1e-6);
+    assert!(
+        (rates.flat::<f64>().unwrap()[0] - rate).abs() < 1e-14
+            && (momenta.flat::<f64>().unwrap()[0] - momentum).abs() < 1e-14
+    );
+    assert!((f64::from(rates.flat::<f32>().unwrap()[0]) - rate).abs() < 1e-7);
+    assert!((f64::from(momenta.flat::<f32>().unwrap()[0]) - momentum).abs() < 1e-6);
 
     let mut heavy_ball = Uniform::new(Row::heavy_ball(0.1, 0.9));
     heavy_ball.step(&mut parameters, &gradients_of(&start(), [f64::INFINITY, 1.0])).unwrap();
-    assert_eq!(heavy_ball.effective_rate().unwrap().flat::<f64>(), [0.1, 0.1]);
-    assert_eq!(heavy_ball.effective_momentum().unwrap().flat::<f64>(), [0.9, 0.9]);
+    assert_eq!(heavy_ball.effective_rate().unwrap().flat::<f64>().unwrap(), [0.1, 0.1]);
+    assert_eq!(heavy_ball.effective_momentum().unwrap().flat::<f64>().unwrap(), [0.9, 0.9]);
 }
 
 #[test]
@@ -163,12 +166,12 @@ fn signs_of_zeros_and_nan_are_their_own() {
         let mut parameters = start();
         let gradients = gradients_of(&parameters, numbers);
         SignSgd::new(0.5).step(&mut parameters, &gradients).unwrap();
-        assert_eq!(parameters.flat::<f64>(), want);
+        assert_eq!(parameters.flat::<f64>().unwrap(), want);
     }
     let mut parameters = start();
     let gradients = gradients_of(&parameters, [f64::NAN, 1.0]);
     SignSgd::new(0.5).step(&mut parameters, &gradients).unwrap();
-    assert!(parameters.flat::<f64>()[0].is_nan() && parameters.flat::<f64>()[1] == -2.5);
+    assert!(parameters.flat::<f64>().unwrap()[0].is_nan() && parameters.flat::<f64>().unwrap()[1] == -2.5);
 }
 
 #[test]
@@ -347,10 +350,10 @@ fn large_steps_on_threads_give_the_bits_of_small_ones() {
         let layout = Layout::new([("a", DType::F64, vec![n]), ("b", DType::F32, vec![n])]).unwrap();
         let (mut parameters, mut gradients) = (Parameters::zeros(layout.clone()), Gradients::zeros(layout));
         for position in 0..n {
-            parameters.flat_mut::<f64>()[position] = wave(first + position);
-            parameters.flat_mut::<f32>()[position] = wave(first + position + 5) as f32;
-            gradients.flat_mut::<f64>()[position] = wave(3 * (first + position));
-            gradients.flat_mut::<f32>()[position] = wave(7 * (first + position)) as f32;
+            parameters.flat_mut::<f64>().unwrap()[position] = wave(first + position);
+            parameters.flat_mut::<f32>().unwrap()[position] = wave(first + position + 5) as f32;
+            gradients.flat_mut::<f64>().unwrap()[position] = wave(3 * (first + position));
+            gradients.flat_mut::<f32>().unwrap()[position] = wave(7 * (first + position)) as f32;
         }
         (parameters, gradients)
     };
@@ -364,8 +367,8 @@ fn large_steps_on_threads_give_the_bits_of_small_ones() {
             let mut small = every_rule().into_iter().nth(position).unwrap();
             (0..3).for_each(|_| small.step(&mut part, &gradients).unwrap());
             let range = first..first + n_small;
-            assert_eq!(bits(part.flat::<f64>()), bits(&parameters.flat::<f64>()[range.clone()]));
-            assert_eq!(bits(part.flat::<f32>()), bits(&parameters.flat::<f32>()[range]));
+            assert_eq!(bits(part.flat::<f64>().unwrap()), bits(&parameters.flat::<f64>().unwrap()[range.clone()]));
+            assert_eq!(bits(part.flat::<f32>().unwrap()), bits(&parameters.flat::<f32>().unwrap()[range]));
         }
     }
 }

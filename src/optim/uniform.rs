@@ -35,15 +35,15 @@ use crate::parameters::{Buffers, FloatElement};
 /// let mut gradients = Gradients::zeros(one.layout().clone());
 /// let (mut uniform, mut adam) = (Uniform::new(Row::adam(0.1, 0.9, 0.999)), Adam::new(0.1));
 /// for step in 0..50 {
-///     gradients.flat_mut::<f64>().copy_from_slice(&[f64::cos(step as f64), 4.0]);
+///     gradients.flat_mut::<f64>()?.copy_from_slice(&[f64::cos(step as f64), 4.0]);
 ///     uniform.step(&mut one, &gradients)?;
 ///     adam.step(&mut other, &gradients)?;
 /// }
-/// for (one, other) in one.flat::<f64>().iter().zip(other.flat::<f64>()) {
+/// for (one, other) in one.flat::<f64>()?.iter().zip(other.flat::<f64>()?) {
 ///     assert!((one - other).abs() < 1e-12);
 /// }
 /// // A gradient that is 4 throughout has √v̂ = 4, so that Adam's rate is a quarter of α.
-/// let rate = uniform.effective_rate().expect("steps were taken").flat::<f64>()[1];
+/// let rate = uniform.effective_rate().expect("steps were taken").flat::<f64>()?[1];
 /// assert!((rate - uniform.row().alpha(49) / 4.0).abs() < 1e-9);
 /// # Ok(())
 /// # }
@@ -183,8 +183,8 @@ fn fill<T: FloatElement + Into<f64>>(
     scales_before: &Buffers,
     of_element: &impl Fn(f64, f64) -> f64,
 ) {
-    let elements = squares.flat::<T>().iter().zip(scales_before.flat::<T>());
-    for (result, (&square, &scale_before)) in result.flat_mut::<T>().iter_mut().zip(elements) {
+    let elements = squares.elements::<T>().iter().zip(scales_before.elements::<T>());
+    for (result, (&square, &scale_before)) in result.elements_mut::<T>().iter_mut().zip(elements) {
         *result = T::from_f64(of_element(square.into(), scale_before.into()));
     }
 }

@@ -32,27 +32,30 @@ impl Buffers {
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let layout = Layout::new([("a", DType::F32, vec![1]), ("b", DType::F64, vec![1])])?;
     /// let mut gradients = Gradients::zeros(layout);
-    /// gradients.flat_mut::<f32>()[0] = 3.0;
-    /// gradients.flat_mut::<f64>()[0] = -4.0;
+    /// gradients.flat_mut::<f32>()?[0] = 3.0;
+    /// gradients.flat_mut::<f64>()?[0] = -4.0;
     /// assert_eq!(gradients.norm(), 5.0);
     /// # Ok(())
     /// # }
     /// ```
     pub fn norm(&self) -> f64 {
-        norm_of(|scale| self.sum_of_squares(scale), || largest(self.flat::<f32>()).max(largest(self.flat::<f64>())))
+        norm_of(
+            |scale| self.sum_of_squares(scale),
+            || largest(self.elements::<f32>()).max(largest(self.elements::<f64>())),
+        )
     }
 
     /// Σ(scale·x)².
     fn sum_of_squares(&self, scale: f64) -> f64 {
-        sum_of_squares(self.flat::<f32>(), scale) + sum_of_squares(self.flat::<f64>(), scale)
+        sum_of_squares(self.elements::<f32>(), scale) + sum_of_squares(self.elements::<f64>(), scale)
     }
 }
 
 impl Gradients {
     /// All zero again, to accumulate anew.
     pub fn clear(&mut self) {
-        self.flat_mut::<f32>().fill(0.0);
-        self.flat_mut::<f64>().fill(0.0);
+        self.elements_mut::<f32>().fill(0.0);
+        self.elements_mut::<f64>().fill(0.0);
     }
 
     /// g ← factor·g. The mean of `n` accumulated gradients is `scale(1.0 / n)`.
@@ -75,11 +78,11 @@ impl Gradients {
     /// let mut sum = Gradients::zeros(Layout::new([("w", DType::F64, vec![1])])?);
     /// let mut of_a_minibatch = sum.clone();
     /// for number in [1.0, 2.0, 6.0] {
-    ///     of_a_minibatch.flat_mut::<f64>()[0] = number;
+    ///     of_a_minibatch.flat_mut::<f64>()?[0] = number;
     ///     sum.add(&of_a_minibatch)?;
     /// }
     /// sum.scale(1.0 / 3.0);
-    /// assert_eq!(sum.flat::<f64>(), [3.0]);
+    /// assert_eq!(sum.flat::<f64>()?, [3.0]);
     /// # Ok(())
     /// # }
     /// ```
@@ -101,10 +104,10 @@ impl Gradients {
     /// use pullback::{DType, parameters::{Gradients, Layout, Parameters}};
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let mut parameters = Parameters::zeros(Layout::new([("w", DType::F64, vec![1])])?);
-    /// parameters.flat_mut::<f64>()[0] = 8.0;
+    /// parameters.flat_mut::<f64>()?[0] = 8.0;
     /// let mut gradients = Gradients::zeros(parameters.layout().clone());
     /// gradients.add_scaled(0.25, &parameters)?;
-    /// assert_eq!(gradients.flat::<f64>(), [2.0]);
+    /// assert_eq!(gradients.flat::<f64>()?, [2.0]);
     /// # Ok(())
     /// # }
     /// ```
@@ -141,9 +144,9 @@ impl Gradients {
     /// use pullback::{DType, parameters::{Gradients, Layout}};
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let mut gradients = Gradients::zeros(Layout::new([("w", DType::F64, vec![2])])?);
-    /// gradients.flat_mut::<f64>().copy_from_slice(&[3.0, 4.0]);
+    /// gradients.flat_mut::<f64>()?.copy_from_slice(&[3.0, 4.0]);
     /// assert_eq!(gradients.clip_norm(2.5)?, 5.0);
-    /// assert_eq!(gradients.flat::<f64>(), [1.5, 2.0]);
+    /// assert_eq!(gradients.flat::<f64>()?, [1.5, 2.0]);
     /// assert!(gradients.clip_norm(-1.0).is_err());
     /// # Ok(())
     /// # }
@@ -251,7 +254,7 @@ impl<T: FloatElement, F: Fn(T) -> T> Loop for MapLoop<'_, T, F> {
 
 fn scale<T: FloatElement>(gradients: &mut Gradients, factor: f64) {
     let factor = T::from_f64(factor);
-    vectorize::run(MapLoop { elements: gradients.flat_mut::<T>(), function: |x| factor * x });
+    vectorize::run(MapLoop { elements: gradients.elements_mut::<T>(), function: |x| factor * x });
 }
 
 fn clip<T: FloatElement>(gradients: &mut Gradients, largest: f64) {
@@ -260,7 +263,7 @@ fn clip<T: FloatElement>(gradients: &mut Gradients, largest: f64) {
         let below = if x > largest { largest } else { x };
         if below < -largest { -largest } else { below }
     };
-    vectorize::run(MapLoop { elements: gradients.flat_mut::<T>(), function });
+    vectorize::run(MapLoop { elements: gradients.elements_mut::<T>(), function });
 }
 
 fn add_scaled<T: FloatElement>(gradients: &mut Gradients, factor: f64, other: &Buffers) {
@@ -276,5 +279,5 @@ fn add_scaled<T: FloatElement>(gradients: &mut Gradients, factor: f64, other: &B
         }
     }
     let factor = T::from_f64(factor);
-    vectorize::run(AddScaledLoop { elements: gradients.flat_mut::<T>(), factor, others: other.flat::<T>() });
+    vectorize::run(AddScaledLoop { elements: gradients.elements_mut::<T>(), factor, others: other.elements::<T>() });
 }

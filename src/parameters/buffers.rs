@@ -28,7 +28,7 @@ type AlignedBuffer<T> = AVec<T, ConstAlign<ALIGNMENT>>;
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let mut buffers = Buffers::zeros(Layout::new([("a", DType::F32, vec![2]), ("b", DType::F64, vec![2, 2])])?);
 /// buffers.array_mut::<f64>("b")?[[1, 0]] = 3.0;
-/// assert_eq!(buffers.flat::<f64>(), [0.0, 0.0, 3.0, 0.0]);
+/// assert_eq!(buffers.flat::<f64>()?, [0.0, 0.0, 3.0, 0.0]);
 /// let names: Vec<&str> = buffers.iter().map(|(name, _)| name).collect();
 /// assert_eq!(names, ["a", "b"]);
 /// # Ok(())
@@ -117,12 +117,39 @@ impl Buffers {
     }
 
     /// All elements of one dtype, array after array.
-    pub fn flat<T: FloatElement>(&self) -> &[T] {
-        T::stored(self)
+    ///
+    /// # Errors
+    /// [`ParameterError::NoneOfDType`] if there are arrays, and none is of this dtype.
+    pub fn flat<T: FloatElement>(&self) -> Result<&[T], ParameterError> {
+        self.check_any_of(T::DTYPE)?;
+        Ok(self.elements())
     }
 
     /// All elements of one dtype, array after array, to write.
-    pub fn flat_mut<T: FloatElement>(&mut self) -> &mut [T] {
+    ///
+    /// # Errors
+    /// As [`Buffers::flat`].
+    pub fn flat_mut<T: FloatElement>(&mut self) -> Result<&mut [T], ParameterError> {
+        self.check_any_of(T::DTYPE)?;
+        Ok(self.elements_mut())
+    }
+
+    fn check_any_of(&self, dtype: DType) -> Result<(), ParameterError> {
+        match self.layout.iter().next() {
+            Some((_, slot)) if self.layout.iter().all(|(_, slot)| slot.dtype != dtype) => {
+                Err(ParameterError::NoneOfDType { asked: dtype, found: slot.dtype })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// All elements of one dtype, array after array; none if no array is of it.
+    pub(crate) fn elements<T: FloatElement>(&self) -> &[T] {
+        T::stored(self)
+    }
+
+    /// All elements of one dtype to write.
+    pub(crate) fn elements_mut<T: FloatElement>(&mut self) -> &mut [T] {
         T::stored_mut(self)
     }
 

@@ -31,6 +31,14 @@ pub enum ParameterError {
         /// The dtype that was asked for or given.
         found: DType,
     },
+    /// All arrays are of another dtype.
+    #[error("no array is {asked}: all are {found}")]
+    NoneOfDType {
+        /// The dtype that was asked for.
+        asked: DType,
+        /// The dtype that there is.
+        found: DType,
+    },
     /// The array has another shape.
     #[error("`{name}` has shape {expected:?}, not {found:?}")]
     WrongShape {

@@ -32,7 +32,7 @@ pub use layout::{ALIGNMENT, Layout, LayoutError, Slot};
 /// let mut parameters = Parameters::zeros(layout);
 /// parameters.set("bias", &array![1.0f32, -1.0])?;
 /// assert_eq!(parameters.array::<f32>("bias")?[1], -1.0);
-/// assert_eq!(parameters.flat::<f32>(), [0.0, 0.0, 0.0, 0.0, 1.0, -1.0]);
+/// assert_eq!(parameters.flat::<f32>()?, [0.0, 0.0, 0.0, 0.0, 1.0, -1.0]);
 /// let mistake = parameters.array::<f32>("biass").unwrap_err();
 /// assert_eq!(mistake.to_string(), "nothing is named `biass`; the nearest name is `bias`");
 /// # Ok(())
@@ -49,7 +49,7 @@ pub struct Parameters(Buffers);
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let parameters = Parameters::zeros(Layout::new([("weight", DType::F64, vec![3])])?);
 /// let mut gradients = Gradients::zeros(parameters.layout().clone());
-/// gradients.flat_mut::<f64>()[2] = 0.5;
+/// gradients.flat_mut::<f64>()?[2] = 0.5;
 /// assert_eq!(gradients.array::<f64>("weight")?[2], 0.5);
 /// # Ok(())
 /// # }

@@ -10,18 +10,9 @@ use crate::graph::DType;
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Each fits its type; the sums of plans that no memory holds need not.
-        let flops = self.steps.iter().fold(0usize, |sum, step| sum.saturating_add(step.flops));
-        let bytes = self.steps.iter().fold(0usize, |sum, step| sum.saturating_add(step.bytes));
-        writeln!(
-            f,
-            "{} steps, {} FLOP, {} bytes moved; arena {} bytes, at least {}",
-            self.steps.len(),
-            flops,
-            bytes,
-            self.arena_bytes,
-            self.lower_bound
-        )?;
+        let (n_steps, flops, moved_bytes) = (self.steps.len(), self.flops(), self.moved_bytes());
+        let (arena, least) = (self.arena_bytes, self.lower_bound);
+        writeln!(f, "{n_steps} steps, {flops} FLOP, {moved_bytes} bytes moved; arena {arena} bytes, at least {least}")?;
         for (position, step) in self.steps.iter().enumerate() {
             let description = self.describe(step);
             writeln!(

@@ -13,6 +13,7 @@ mod profile;
 mod recycle;
 mod runner;
 mod show;
+mod summary;
 mod training;
 
 use std::{fmt, sync::Arc};
@@ -25,6 +26,7 @@ pub use outputs::{OutputError, Outputs};
 pub use profile::{Profile, StepProfile};
 pub(crate) use runner::Runner;
 pub use show::Pass;
+pub use summary::PlanSummary;
 pub use training::{TrainingOutput, TrainingStep};
 
 use crate::{
@@ -67,6 +69,9 @@ pub(crate) trait Engine: Send + fmt::Debug {
 
     /// What each pass of planning leaves for these sizes.
     fn passes(&self, bindings: &Bindings) -> Result<Vec<Pass>, RunError>;
+
+    /// The figures of its plan for these sizes; what is fed and given is the caller's to count.
+    fn summary(&self, bindings: &Bindings) -> Result<PlanSummary, RunError>;
 
     /// What it does for these sizes, as text for people.
     fn show(&mut self, bindings: &Bindings) -> Result<String, RunError>;
@@ -332,6 +337,62 @@ impl Program {
     /// ```
     pub fn show<'n>(&mut self, sizes: impl IntoIterator<Item = (&'n str, i64)>) -> Result<String, RunError> {
         self.runner.show(sizes)
+    }
+
+    /// The figures of the plan for these values of the symbols (those of the last call where none is given).
+    ///
+    /// # Errors
+    /// [`RunError`] if a symbol has no value, or if there is no plan for these sizes.
+    ///
+    /// # Complexity
+    /// One planning, unless these sizes were met before.
+    ///
+    /// # Example
+    /// ```
+    /// use pullback::{Graph, Initializer};
+    /// let g = Graph::new();
+    /// let x = g.input("x", ("batch", 64));
+    /// let y = x.dot(g.parameter("w", (64, 10), Initializer::Zeros)).tanh();
+    /// let program = g.compile(y)?;
+    /// let summary = program.summary([("batch", 32)])?;
+    /// assert_eq!((summary.n_steps, summary.flops), (2, 32 * 10 * (2 * 64 + 1)));
+    /// assert_eq!(summary.fed_bytes, 4 * (32 * 64 + 64 * 10 + 32 * 10));
+    /// assert_eq!(g.flops(y).to_string(), "1290*batch");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn summary<'n>(&self, sizes: impl IntoIterator<Item = (&'n str, i64)>) -> Result<PlanSummary, RunError> {
+        self.runner.summary(sizes)
+    }
+
+    /// The largest value of a symbol, such as the size of a batch, for which a run takes at most so many bytes by
+    /// [`PlanSummary::memory_bytes`]; `None` if there is none. `others` are the other symbols, which have the values of the
+    /// last call where none is given.
+    ///
+    /// Memory is taken to grow with the size. Sizes for which an operation has no value do not fit.
+    ///
+    /// # Errors
+    /// [`RunError`] if a symbol is unknown or has no value.
+    ///
+    /// # Complexity
+    /// Some forty to eighty plannings at most.
+    ///
+    /// # Example
+    /// ```
+    /// use pullback::{Graph, Initializer};
+    /// let g = Graph::new();
+    /// let x = g.input("x", ("batch", 64));
+    /// let program = g.compile(x.dot(g.parameter("w", (64, 10), Initializer::Zeros)))?;
+    /// // 4·(64·10) bytes of weights, and 4·(64 + 10) for each row.
+    /// assert_eq!(program.largest("batch", 1_000_000, [])?, Some((1_000_000 - 2560) / 296));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn largest<'n>(
+        &self,
+        symbol: &'n str,
+        bytes: usize,
+        others: impl IntoIterator<Item = (&'n str, i64)>,
+    ) -> Result<Option<i64>, RunError> {
+        self.runner.largest(symbol, bytes, others)
     }
 
     /// What each pass of planning leaves for these values of the symbols (those of the last call where none is given): its

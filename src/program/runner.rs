@@ -17,7 +17,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Runner {
     pub(crate) signature: Arc<Signature>,
-    engine: Box<dyn Engine>,
+    pub(super) engine: Box<dyn Engine>,
     /// Made at the first need.
     checker: Option<Box<dyn FiniteChecker>>,
     binder: Binder,
@@ -155,7 +155,7 @@ impl Runner {
     }
 
     /// A number for each symbol.
-    fn bindings<'n>(&self, sizes: impl IntoIterator<Item = (&'n str, i64)>) -> Result<Bindings, RunError> {
+    pub(super) fn bindings<'n>(&self, sizes: impl IntoIterator<Item = (&'n str, i64)>) -> Result<Bindings, RunError> {
         let mut bindings = self.binder.bindings.clone();
         for (symbol, size) in sizes {
             if !self.signature.symbols.iter().any(|known| **known == *symbol) {
@@ -188,10 +188,16 @@ impl Declaration {
         })
     }
 
+    /// Bytes of an array of this type; as many as there are numbers for if there are more.
+    pub(super) fn bytes(&self, bindings: &Bindings) -> Result<usize, RunError> {
+        let sizes = self.sizes(bindings)?;
+        Ok(sizes.iter().fold(self.ty.dtype.size(), |bytes, size| bytes.saturating_mul(*size)))
+    }
+
     /// Zeros of this type.
     fn zeros(&self, bindings: &Bindings) -> Result<Value, RunError> {
         let sizes = self.sizes(bindings)?;
-        let bytes = sizes.iter().product::<usize>() * self.ty.dtype.size();
+        let bytes = self.bytes(bindings)?;
         if !memory::is_available(bytes) {
             let what = format!("the output {:?} (written at {})", self.name, self.site);
             return Err(RunError::OutOfMemory { what, bytes });

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{Inputs, Outputs, Pass, Profile, RunError, Runner};
+use super::{Inputs, Outputs, Pass, PlanSummary, Profile, RunError, Runner};
 use crate::{
     graph::{AsViewMut, DType, Value, ValueView, ValueViewMut},
     parameters::{Gradients, Layout, Parameters},
@@ -120,6 +120,27 @@ impl TrainingStep {
     /// [`RunError`] if a symbol has no value, or if there is no plan for these sizes.
     pub fn show<'n>(&mut self, sizes: impl IntoIterator<Item = (&'n str, i64)>) -> Result<String, RunError> {
         self.runner.show(sizes)
+    }
+
+    /// The figures of the plan; see [`Program::summary`](super::Program::summary).
+    ///
+    /// # Errors
+    /// [`RunError`] if a symbol has no value, or if there is no plan for these sizes.
+    pub fn summary<'n>(&self, sizes: impl IntoIterator<Item = (&'n str, i64)>) -> Result<PlanSummary, RunError> {
+        self.runner.summary(sizes)
+    }
+
+    /// The largest size that fits a budget of memory; see [`Program::largest`](super::Program::largest).
+    ///
+    /// # Errors
+    /// [`RunError`] if a symbol is unknown or has no value.
+    pub fn largest<'n>(
+        &self,
+        symbol: &'n str,
+        bytes: usize,
+        others: impl IntoIterator<Item = (&'n str, i64)>,
+    ) -> Result<Option<i64>, RunError> {
+        self.runner.largest(symbol, bytes, others)
     }
 
     /// What each pass of planning leaves, as text; see [`Program::passes`](super::Program::passes).

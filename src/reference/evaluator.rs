@@ -12,7 +12,7 @@ use crate::{
     graph::{Bindings, Graph, NodeId, Op, Site, Type, Value, ValueView, ValueViewMut},
     memory,
     ops::{self, EvaluationContext, OpError, Real},
-    program::{AttachedEngine, Engine, FiniteChecker, Pass, Profile, RunError, StepProfile},
+    program::{AttachedEngine, Engine, FiniteChecker, Pass, PlanSummary, Profile, RunError, StepProfile},
 };
 
 /// An op-by-op evaluator of part of a graph.
@@ -127,6 +127,18 @@ impl EvaluatorStep {
         })
     }
 
+    /// Bytes of its value.
+    fn bytes(&self, bindings: &Bindings) -> Result<usize, RunError> {
+        let shape = self.ty.shape.evaluate(bindings).map_err(|dim| RunError::Node {
+            call: self.call,
+            operation: self.op.name(),
+            node: self.node,
+            site: self.site,
+            error: OpError::Size(dim),
+        })?;
+        Ok(shape.iter().fold(self.ty.dtype.size(), |bytes, size| bytes.saturating_mul(*size)))
+    }
+
     /// That there is memory for its value.
     fn check_memory<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<(), OpError> {
         let bytes = context.shape()?.iter().product::<usize>().saturating_mul(size_of::<R>().max(self.ty.dtype.size()));
@@ -217,6 +229,24 @@ impl Engine for Evaluator {
         let Some(last) = self.steps.last() else { return Ok(Profile { steps: Vec::new() }) };
         let description = format!("{} operations, one after another", self.steps.len());
         Ok(Profile { steps: vec![StepProfile { description, site: last.site, time, flops: 0, bytes: 0 }] })
+    }
+
+    /// A step for each operation; what is counted as the arena are the values that are held at once.
+    fn summary(&self, bindings: &Bindings) -> Result<PlanSummary, RunError> {
+        let (mut flops, mut moved_bytes, mut held, mut most) = (0usize, 0usize, 0usize, 0usize);
+        let bytes: Vec<usize> = self.steps.iter().map(|step| step.bytes(bindings)).collect::<Result<_, _>>()?;
+        for (step, own) in self.steps.iter().zip(&bytes) {
+            let types: Vec<Type> = step.operands.iter().map(|operand| self.steps[*operand].ty.clone()).collect();
+            let count = ops::flops(&step.op, &types, &step.ty).evaluate(bindings).ok();
+            flops = flops.saturating_add(count.and_then(|count| usize::try_from(count).ok()).unwrap_or(usize::MAX));
+            let read = step.operands.iter().map(|operand| bytes[*operand]);
+            moved_bytes = read.fold(moved_bytes.saturating_add(*own), usize::saturating_add);
+            held = held.saturating_add(*own);
+            most = most.max(held);
+            held = step.last_uses.iter().fold(held, |held, operand| held.saturating_sub(bytes[*operand]));
+        }
+        let n_steps = self.steps.len();
+        Ok(PlanSummary { n_steps, flops, moved_bytes, arena_bytes: most, least_arena_bytes: most, fed_bytes: 0 })
     }
 
     /// It plans nothing.

@@ -11,7 +11,7 @@ use crate::{
     graph::{Bindings, Graph, NodeId, Value, ValueView, ValueViewMut},
     plan::{Origin, Plan, PlanError, PlanInput, Settings},
     pool::MAX_THREADS,
-    program::{AttachedEngine, Engine, FiniteChecker, Pass, Profile, RunError, StepProfile},
+    program::{AttachedEngine, Engine, FiniteChecker, Pass, PlanSummary, Profile, RunError, StepProfile},
     reference::Evaluator,
 };
 
@@ -162,6 +162,18 @@ impl Engine for CachingEngine {
     fn passes(&self, bindings: &Bindings) -> Result<Vec<Pass>, RunError> {
         let passes = Plan::passes(self.subgraph().source(bindings), &self.settings)?;
         Ok(passes.into_iter().map(|(name, text)| Pass { name, text }).collect())
+    }
+
+    fn summary(&self, bindings: &Bindings) -> Result<PlanSummary, RunError> {
+        let plan = self.plan(bindings)?;
+        Ok(PlanSummary {
+            n_steps: plan.steps.len(),
+            flops: plan.flops(),
+            moved_bytes: plan.moved_bytes(),
+            arena_bytes: plan.arena_bytes,
+            least_arena_bytes: plan.lower_bound,
+            fed_bytes: 0,
+        })
     }
 
     fn show(&mut self, bindings: &Bindings) -> Result<String, RunError> {

@@ -356,7 +356,7 @@ fn a_second_step_of_an_optimizer_allocates_nothing() {
             let layout = ParameterLayout::new([("w", DType::F32, vec![n])]).expect("one name");
             let mut parameters = Parameters::zeros(layout);
             let mut gradients = Gradients::zeros(parameters.layout().clone());
-            gradients.flat_mut::<f32>().fill(0.5);
+            gradients.flat_mut::<f32>().expect("there").fill(0.5);
             rule.step(&mut parameters, &gradients).expect("one layout");
             let n_allocations = count(|| {
                 gradients.add_scaled(0.1, &parameters).expect("one layout");

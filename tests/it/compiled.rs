@@ -379,10 +379,31 @@ fn long_rows_of_masks_are_not_held() {
 fn sums_of_wide_columns_take_little_memory() {
     let g = Graph::new();
     let x = g.input("x", (32, 1 << 18));
-    let mut program = g.compile([("y", x.sum_over(0))]).expect("no mistake");
-    let plan = program.show([]).expect("there are no symbols");
-    let arena = plan.split("arena ").nth(1).and_then(|rest| rest.split(' ').next()).expect("the arena is told");
-    assert!(arena.parse::<usize>().expect("a number") <= 8 << 20, "{plan}");
+    let program = g.compile([("y", x.sum_over(0))]).expect("no mistake");
+    let summary = program.summary([]).expect("there are no symbols");
+    assert!(summary.arena_bytes <= 8 << 20, "{summary:?}");
+}
+
+/// The largest size fits, and the next does not, by the figures and in both engines; other symbols have their values.
+#[test]
+fn the_largest_size_fits_a_budget_and_the_next_does_not() {
+    let g = Graph::new();
+    let x = g.input("x", ("batch", "width"));
+    let y = (x.softmax(-1).cumulative_sum(0) * x).sum_over(0);
+    for evaluation in [Evaluation::Compiled, Evaluation::Reference] {
+        let program = g.compile_with(y, &options(evaluation, 2)).expect("no mistake");
+        let memory =
+            |batch| program.summary([("batch", batch), ("width", 100)]).expect("sizes are known").memory_bytes();
+        for budget in [10_000, 1_000_000, 123_456_789] {
+            let largest =
+                program.largest("batch", budget, [("width", 100)]).expect("sizes are known").expect("it fits");
+            assert!(memory(largest) <= budget && memory(largest + 1) > budget, "{largest} rows in {budget} bytes");
+        }
+        assert_eq!(program.largest("batch", 100, [("width", 100)]), Ok(None));
+        let unknown = program.largest("bach", 100, [("width", 100)]).unwrap_err().to_string();
+        assert_eq!(unknown, "no size is named `bach`; the nearest name is `batch`");
+        assert!(matches!(program.largest("batch", 100, []), Err(RunError::UnboundSymbol { .. })));
+    }
 }
 
 #[test]
@@ -405,9 +426,9 @@ fn dead_arrays_are_written_over() {
     let mut program = g.compile([("y", y)]).expect("no mistake");
     let plan = program.show([]).expect("there are no symbols");
     assert!(plan.contains("= store"), "{plan}");
-    let bytes = plan.split("arena ").nth(1).and_then(|rest| rest.split(' ').next()).expect("the arena is told");
+    let bytes = program.summary([]).expect("there are no symbols").arena_bytes;
     let two_arrays = 2 * 256 * 128 * 4;
-    assert!(bytes.parse::<usize>().expect("a number") < two_arrays + two_arrays / 4, "{plan}");
+    assert!(bytes < two_arrays + two_arrays / 4, "{plan}");
     let fed = [("x".to_string(), ramp(&[256, 128])), ("w".to_string(), ramp(&[128, 128]))];
     assert_like_reference("written over", &[("y".into(), y), ("first".into(), first)], &fed, 2e-4);
     assert_like_reference("written over", &[("y".into(), y)], &fed, 2e-4);

@@ -32,7 +32,7 @@ fn network(options: &Options) -> (Trainer, Parameters) {
 }
 
 fn bits(parameters: &Parameters) -> Vec<u32> {
-    parameters.flat::<f32>().iter().map(|x| x.to_bits()).collect()
+    parameters.flat::<f32>().expect("there").iter().map(|x| x.to_bits()).collect()
 }
 
 /// A file of this test alone.
@@ -235,7 +235,7 @@ fn batches_that_are_added_up_are_one_step() {
         let mut rule = Sgd::new(0.1);
         let fit = Fit::new(3, size).accumulate(accumulate);
         let report = trainer.training(&mut parameters, &mut rule).fit(&points(40), &fit).expect("training goes well");
-        (report.history.epochs()[2].step, parameters.flat::<f32>()[0])
+        (report.history.epochs()[2].step, parameters.flat::<f32>().expect("there")[0])
     };
     let (whole, parts) = (train(16, 1), train(4, 4));
     assert_eq!((whole.0, parts.0), (9, 9));
@@ -244,7 +244,7 @@ fn batches_that_are_added_up_are_one_step() {
     let (mut trainer, mut parameters) = line(&Options::default());
     let report = trainer.training(&mut parameters, &mut Sgd::new(0.1)).fit(&points(40), &Fit::new(1, 40));
     let mean = points(40).x().iter().map(|x| f64::from(x * x)).sum::<f64>() / 40.0;
-    assert!((f64::from(parameters.flat::<f32>()[0]) - 0.4 * mean).abs() < 1e-6);
+    assert!((f64::from(parameters.flat::<f32>().expect("there")[0]) - 0.4 * mean).abs() < 1e-6);
     assert!((report.expect("training goes well").history.epochs()[0].train[0] - 4.0 * mean).abs() < 1e-5);
 }
 
@@ -253,7 +253,7 @@ fn clipped_steps_are_no_longer_than_the_limit() {
     let (mut trainer, mut parameters) = line(&Options::default());
     let fit = Fit::new(1, 40).clip_norm(0.5);
     trainer.training(&mut parameters, &mut Sgd::new(1.0)).fit(&points(40), &fit).expect("training goes well");
-    assert!((parameters.flat::<f32>()[0] - 0.5).abs() < 1e-6);
+    assert!((parameters.flat::<f32>().expect("there")[0] - 0.5).abs() < 1e-6);
 }
 
 #[test]
@@ -273,7 +273,7 @@ fn the_first_operation_that_makes_no_number_is_named() {
     };
     assert!(cause.to_string().contains("log") && cause.to_string().contains("tests/it/train.rs"), "{cause}");
     // The parameters are those that made it, and finite.
-    assert!(parameters.flat::<f32>()[0] < 0.0);
+    assert!(parameters.flat::<f32>().expect("there")[0] < 0.0);
 }
 
 /// Ends at a step.

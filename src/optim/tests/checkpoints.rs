@@ -21,8 +21,8 @@ fn a_restored_rule_goes_on_bit_for_bit() {
             // As a file would keep it: numbers, in a layout of their own.
             let copies = state.iter().map(|(name, array)| {
                 let mut copy = Buffers::zeros(Layout::clone(array.layout()));
-                copy.flat_mut::<f32>().copy_from_slice(array.flat());
-                copy.flat_mut::<f64>().copy_from_slice(array.flat());
+                copy.flat_mut::<f32>().unwrap().copy_from_slice(array.flat().unwrap());
+                copy.flat_mut::<f64>().unwrap().copy_from_slice(array.flat().unwrap());
                 (name.to_owned(), copy)
             });
             let read = OptimizerState::new(state.rule(), state.step(), copies);
@@ -31,8 +31,18 @@ fn a_restored_rule_goes_on_bit_for_bit() {
             let mut resumed = parameters.clone();
             take_steps(&mut *whole, &mut parameters, n_steps_before..8);
             take_steps(&mut *fresh, &mut resumed, n_steps_before..8);
-            assert_eq!(bits(resumed.flat::<f64>()), bits(parameters.flat::<f64>()), "{}", state.rule());
-            assert_eq!(bits(resumed.flat::<f32>()), bits(parameters.flat::<f32>()), "{}", state.rule());
+            assert_eq!(
+                bits(resumed.flat::<f64>().unwrap()),
+                bits(parameters.flat::<f64>().unwrap()),
+                "{}",
+                state.rule()
+            );
+            assert_eq!(
+                bits(resumed.flat::<f32>().unwrap()),
+                bits(parameters.flat::<f32>().unwrap()),
+                "{}",
+                state.rule()
+            );
             assert_eq!(whole.state(), fresh.state());
         }
     }

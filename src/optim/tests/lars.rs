@@ -12,11 +12,11 @@ fn lars_by_decimal_arithmetic() {
 /// One step of an array `[3, 4]` with the gradient `[0, g]`.
 fn step<T: crate::parameters::FloatElement>(mut rule: Lars, start: [T; 2], g: T) -> [T; 2] {
     let mut parameters = Parameters::zeros(Layout::new([("w", T::DTYPE, vec![2])]).unwrap());
-    parameters.flat_mut::<T>().copy_from_slice(&start);
+    parameters.flat_mut::<T>().unwrap().copy_from_slice(&start);
     let mut gradients = Gradients::zeros(parameters.layout().clone());
-    gradients.flat_mut::<T>()[1] = g;
+    gradients.flat_mut::<T>().unwrap()[1] = g;
     rule.step(&mut parameters, &gradients).unwrap();
-    parameters.flat::<T>().try_into().unwrap()
+    parameters.flat::<T>().unwrap().try_into().unwrap()
 }
 
 /// To subnormal numbers, and to those whose squares are none.
@@ -89,7 +89,8 @@ fn parameters_know_nothing_of_each_other_in_any_rule_but_the_perturbed_one() {
             );
         }
         assert!(
-            together.flat::<f64>().iter().all(|x| x.is_finite()) && together.array::<f32>("b").unwrap()[0].is_nan()
+            together.flat::<f64>().unwrap().iter().all(|x| x.is_finite())
+                && together.array::<f32>("b").unwrap()[0].is_nan()
         );
     }
 }

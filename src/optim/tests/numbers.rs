@@ -92,8 +92,8 @@ fn steps(what: &str, rule: &mut dyn Optimizer) -> usize {
         let state = rule.state();
         let buffers = state.iter().map(|(_, buffers)| buffers).chain([&*parameters]);
         for buffers in buffers {
-            let is_finite = buffers.flat::<f32>().iter().all(|x| x.is_finite())
-                && buffers.flat::<f64>().iter().all(|x| x.is_finite());
+            let is_finite = buffers.flat::<f32>().unwrap().iter().all(|x| x.is_finite())
+                && buffers.flat::<f64>().unwrap().iter().all(|x| x.is_finite());
             assert!(is_finite, "{what}: {buffers:?} after step {step}");
         }
     }

@@ -23,6 +23,18 @@ pub(crate) struct Plan {
     pub(crate) lower_bound: usize,
 }
 
+impl Plan {
+    /// Operations on floats. Those of a step fit its type; the sum of a plan that no memory holds need not.
+    pub(crate) fn flops(&self) -> usize {
+        self.steps.iter().fold(0, |sum, step| sum.saturating_add(step.flops))
+    }
+
+    /// Bytes that the steps read and write.
+    pub(crate) fn moved_bytes(&self) -> usize {
+        self.steps.iter().fold(0, |sum, step| sum.saturating_add(step.bytes))
+    }
+}
+
 /// Where a value lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Storage {

@@ -82,7 +82,7 @@ fn slices_are_the_loss_itself() {
     let mut direct = |a: f64, b: f64| {
         let mut moved = parameters.clone();
         let steps = first.elements().iter().zip(second.elements()).map(|(first, second)| a * first + b * second);
-        moved.flat_mut::<f64>().iter_mut().zip(steps).for_each(|(w, step)| *w += step);
+        moved.flat_mut::<f64>().expect("there").iter_mut().zip(steps).for_each(|(w, step)| *w += step);
         program.run(&moved, ()).expect("fits").scalar::<f64>("result").expect("a scalar")
     };
     let mut point = landscape.point(&parameters, ()).expect("fits");

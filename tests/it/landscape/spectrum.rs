@@ -80,7 +80,7 @@ fn the_hessian_of_a_network_is_the_difference_of_gradients() {
     for coordinate in 0..n {
         let mut slope = |shift: f64| {
             let mut moved = parameters.clone();
-            moved.flat_mut::<f64>()[coordinate] += shift;
+            moved.flat_mut::<f64>().expect("there")[coordinate] += shift;
             landscape.point(&moved, ()).expect("fits").gradient().expect("finite")
         };
         let (above, below) = (slope(step), slope(-step));

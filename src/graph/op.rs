@@ -14,12 +14,13 @@ use super::{
         Binary, Comparison, Connective, Orientation, Predicate, Ranking, Reduction, ScanDirection, Triangle, Unary,
         WindowReduction,
     },
+    list::List,
     operations::operations,
     shape::{Axes, Shape},
 };
 
 /// A size, stride or padding for each axis.
-pub type Dims = smallvec::SmallVec<[Dim; 4]>;
+pub type Dims = List<Dim>;
 
 /// The elements of a constant.
 #[derive(Debug, Clone, PartialEq)]

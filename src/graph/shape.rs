@@ -8,10 +8,11 @@ use smallvec::SmallVec;
 use super::{
     dim::{Bindings, Dim},
     dtype::DType,
+    list::List,
 };
 
 /// Positions of axes, or one small number per axis.
-pub type Axes = SmallVec<[usize; 4]>;
+pub type Axes = List<usize>;
 
 /// Sizes of the axes of an array, outermost first. `()` is a scalar.
 ///

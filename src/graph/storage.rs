@@ -16,6 +16,7 @@ use smallvec::SmallVec;
 use super::{
     diagnostic::{Diagnostic, Diagnostics, GraphError, OperandNote},
     expr::Expr,
+    list::List,
     op::{Name, Op, Poison},
     shape::Type,
     site::Site,
@@ -33,7 +34,7 @@ impl NodeId {
 }
 
 /// Operands of a node, in order.
-pub type Operands = SmallVec<[NodeId; 3]>;
+pub type Operands = List<NodeId>;
 
 /// What a node computes, of which type, and where that was written.
 #[derive(Debug, Clone, PartialEq)]

@@ -98,11 +98,11 @@ impl Rule for Convolution {
             }
         };
         let plane = Convolution {
-            stride: Axes::from_slice(&[1, 2]),
+            stride: Axes::from([1, 2]),
             low: dims(&[1, 0]),
             high: dims(&[0, 2]),
-            input_dilation: Axes::from_slice(&[1, 2]),
-            kernel_dilation: Axes::from_slice(&[2, 1]),
+            input_dilation: Axes::from([1, 2]),
+            kernel_dilation: Axes::from([2, 1]),
             groups: 1,
         };
         vec![

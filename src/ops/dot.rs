@@ -208,10 +208,10 @@ impl<'g> Expr<'g> {
     /// let g = Graph::new();
     /// let (x, y) = (g.input("x", ("n", 3, 5)), g.input("y", (5, 4, "n")));
     /// let z = x.dot_general(y, DotGeneral {
-    ///     left_batch: Axes::from_slice(&[0]),
-    ///     right_batch: Axes::from_slice(&[2]),
-    ///     left_contract: Axes::from_slice(&[2]),
-    ///     right_contract: Axes::from_slice(&[0]),
+    ///     left_batch: Axes::from([0]),
+    ///     right_batch: Axes::from([2]),
+    ///     left_contract: Axes::from([2]),
+    ///     right_contract: Axes::from([0]),
     /// });
     /// assert_eq!(z.shape().to_string(), "[n, 3, 4]");
     /// ```

@@ -94,11 +94,11 @@ impl Rule for Window {
             };
             let plane = Window {
                 kind: *kind,
-                size: Axes::from_slice(&[1, 2, 3]),
-                stride: Axes::from_slice(&[1, 2, 1]),
-                dilation: Axes::from_slice(&[1, 1, 2]),
-                low: Axes::from_slice(&[0, 1, 3]),
-                high: Axes::from_slice(&[0, 0, 4]),
+                size: Axes::from([1, 2, 3]),
+                stride: Axes::from([1, 2, 1]),
+                dilation: Axes::from([1, 1, 2]),
+                low: Axes::from([0, 1, 3]),
+                high: Axes::from([0, 0, 4]),
             };
             let sample = |window: Window, x: &[usize]| Sample::smooth(window, [reals(x, -1.0, 1.0)]);
             samples.extend([
@@ -319,11 +319,11 @@ mod tests {
     fn window(kind: WindowReduction, size: [usize; 2], stride: [usize; 2], padding: [usize; 2]) -> Window {
         Window {
             kind,
-            size: Axes::from_slice(&size),
-            stride: Axes::from_slice(&stride),
+            size: Axes::from(size),
+            stride: Axes::from(stride),
             dilation: Axes::from_elem(1, 2),
-            low: Axes::from_slice(&padding),
-            high: Axes::from_slice(&padding),
+            low: Axes::from(padding),
+            high: Axes::from(padding),
         }
     }
 

@@ -179,7 +179,7 @@ pub(super) fn of_scatter(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<Nod
     let (base, index, updates) = (operands[0], operands[1], operands[2]);
     // An index out of range is an error: what stays must report it.
     let stays = rewriter.has_other_uses(scattered);
-    if reduce.axes.as_slice() != [axis] || rewriter.float(base) != Some(0.0) || !stays {
+    if *reduce.axes != [axis] || rewriter.float(base) != Some(0.0) || !stays {
         return None;
     }
     // The axes of the updates: those before the axis, those of the index that are not shared, those after the axis.

@@ -146,7 +146,7 @@ fn guarded(rewriter: &Rewriter<'_>, id: NodeId) -> Option<NodeId> {
 
 pub(super) fn select(rewriter: &Rewriter<'_>, id: NodeId) -> Option<[NodeId; 3]> {
     let is_select = matches!(*rewriter.visible_op(id), Op::Select(_));
-    is_select.then(|| rewriter.operands(id).as_slice().try_into().ok())?
+    is_select.then(|| rewriter.operands(id)[..].try_into().ok())?
 }
 
 /// Whether terms that are written out are all less one shift, the greatest of them where it is finite.

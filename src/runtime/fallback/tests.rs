@@ -451,7 +451,7 @@ fn padding_of_any_kind() {
         let x = numbers.corners(&shape);
         assert_agrees(Pad { low: dims(low), high: dims(high), interior }, &[x]);
     }
-    let dims = || Dims::from_vec(vec![Dim::from(0), Dim::from(0), Dim::from(1), Dim::from(1)]);
+    let dims = || Dims::from(vec![Dim::from(0), Dim::from(0), Dim::from(1), Dim::from(1)]);
     let x = numbers.corners(&[16, 8, 28, 28]);
     assert_agrees(Pad { low: dims(), high: dims(), interior: Axes::from_elem(0, 4) }, &[x]);
 }
@@ -489,7 +489,7 @@ fn reductions_of_any_kind() {
         }
     }
     let x = [numbers.reals(&[64, 8, 14, 14])];
-    assert_agrees(Reduce { kind: Reduction::Sum, axes: Axes::from_slice(&[0, 2, 3]) }, &x);
+    assert_agrees(Reduce { kind: Reduction::Sum, axes: Axes::from([0, 2, 3]) }, &x);
 }
 
 #[test]
@@ -544,7 +544,7 @@ fn an_extreme_of_nothing_is_a_fault() {
     let none = Bindings::new();
     let rank = Rank { kind: Ranking::ArgMin, axis: 1 }.into();
     assert_eq!(resolve_bound(&rank, &[2, 0], &[2], &none), Err(OpError::Empty { axis: 1 }));
-    let reduce = Reduce { kind: Reduction::Max, axes: Axes::from_slice(&[0, 1]) }.into();
+    let reduce = Reduce { kind: Reduction::Max, axes: Axes::from([0, 1]) }.into();
     assert_eq!(resolve_bound(&reduce, &[0, 0, 3], &[3], &none), Err(OpError::Empty { axis: 1 }));
     // The only window has its taps at −2 and 1, of an axis that has only 0.
     let spread = |kind| Op::from(window(kind, &[[1, 1, 1, 0, 0], [2, 1, 3, 2, 1]]));

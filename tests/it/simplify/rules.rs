@@ -118,7 +118,7 @@ fn feed(seed: u64, n_special: usize) -> BTreeMap<String, Value> {
 }
 
 fn axes(axes: &[usize]) -> Axes {
-    Axes::from_slice(axes)
+    Axes::from(axes)
 }
 
 fn apply<'g>(op: impl Into<Op>, x: Expr<'g>) -> Expr<'g> {

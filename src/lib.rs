@@ -43,7 +43,6 @@ pub use program::{
     Attached, CompileError, Destinations, Inputs, OutputError, Outputs, Pass, PlanSummary, Profile, Program, RunError,
     StepProfile, TrainingOutput, TrainingStep,
 };
-#[doc(hidden)]
-pub use runtime::error_table;
+pub use runtime::{AccuracyRow, error_table};
 pub use simplify::{Rewrites, Simplification};
 pub use text::{ParseError, Parsed};

@@ -20,4 +20,4 @@ mod tile;
 mod vector;
 
 pub(crate) use machine::{CachingEngine, Subgraph};
-pub use vector::error_table;
+pub use vector::{AccuracyRow, error_table};

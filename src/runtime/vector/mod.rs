@@ -25,7 +25,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub use accuracy::error_table;
+pub use accuracy::{AccuracyRow, error_table};
 pub(crate) use reduce::{accumulate, row_reduce};
 
 use float::Float;

@@ -89,6 +89,7 @@ impl Graph {
     /// assert_eq!((out.scalar("sum"), out.scalar("product")), (Some(7.0), Some(12.0)));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias = "jit")]
     pub fn compile<'g>(&'g self, results: impl IntoResults<'g>) -> Result<Program, CompileError> {
         self.compile_with(results, &Options::default())
     }
@@ -112,6 +113,7 @@ impl Graph {
     ///
     /// # Example
     /// See the crate's first page.
+    #[doc(alias = "value_and_grad")]
     #[track_caller]
     pub fn compile_training(&self, loss: Expr<'_>) -> Result<TrainingStep, CompileError> {
         let none: [(&str, Expr<'_>); 0] = [];
@@ -152,6 +154,7 @@ impl Graph {
     ///
     /// # Errors
     /// [`CompileError`] with every mistake of the graph, or if an initializer does not fit its parameter.
+    #[doc(alias = "init")]
     pub fn initialize(&self, seed: u64) -> Result<Parameters, CompileError> {
         self.check()?;
         Ok(Parameters::initialize(self.parameter_specs(), seed)?)

@@ -45,6 +45,7 @@ impl Graph {
     /// assert_eq!(out.scalar::<f64>("curvature"), Some(12.0));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias("grad", "backward"))]
     #[track_caller]
     pub fn gradient<'g>(&'g self, y: Expr<'g>, x: Expr<'g>) -> Expr<'g> {
         let _frame = self.enter("gradient", Site::caller());
@@ -55,6 +56,7 @@ impl Graph {
     ///
     /// # Errors
     /// As for [`Graph::gradient`]; all results then stand for the mistake.
+    #[doc(alias = "autograd")]
     #[track_caller]
     pub fn gradients<'g>(&'g self, y: Expr<'g>, xs: &[Expr<'g>]) -> Vec<Expr<'g>> {
         let _frame = self.enter("gradients", Site::caller());
@@ -78,6 +80,7 @@ impl Graph {
     ///
     /// # Complexity
     /// One or two sweeps over the ancestors of y.
+    #[doc(alias("pullback", "backward"))]
     #[track_caller]
     pub fn vjp<'g>(&'g self, y: Expr<'g>, cotangent: Expr<'g>, xs: &[Expr<'g>]) -> Vec<Expr<'g>> {
         let _frame = self.enter("vjp", Site::caller());
@@ -113,6 +116,7 @@ impl Graph {
     /// assert_eq!(out["result"], ndarray::arr1(&[6.0, 120.0]).into());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias("pushforward", "forward_mode"))]
     #[track_caller]
     pub fn jvp<'g>(&'g self, y: Expr<'g>, tangents: &[(Expr<'g>, Expr<'g>)]) -> Expr<'g> {
         let _frame = self.enter("jvp", Site::caller());

@@ -340,6 +340,7 @@ pub enum GraphError {
 
 /// What is wrong with an einsum string.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum EinsumError {
     /// A character that is no letter.
     #[error("{0:?} is not a letter")]

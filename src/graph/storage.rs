@@ -129,6 +129,7 @@ impl Graph {
     /// }
     /// assert_eq!(g.parameters()[0].name().unwrap(), "encoder.weight");
     /// ```
+    #[doc(alias("name_scope", "variable_scope"))]
     pub fn scope(&self, name: impl Into<String>) -> Scope<'_> {
         let mut inner = self.inner.borrow_mut();
         let depth = inner.scopes.len();
@@ -235,6 +236,7 @@ impl Graph {
     /// let report = g.check().unwrap_err().to_string();
     /// assert!(report.contains("shapes [2, 3] and [4, 5] do not broadcast together"));
     /// ```
+    #[doc(alias = "validate")]
     pub fn check(&self) -> Result<(), Diagnostics> {
         let inner = self.inner.borrow();
         if inner.diagnostics.is_empty() { Ok(()) } else { Err(Diagnostics(inner.diagnostics.clone())) }

@@ -124,6 +124,7 @@ impl Landscape {
     ///
     /// # Errors
     /// [`LandscapeError::Run`] as for [`Program::run`]; [`LandscapeError::LossNotFinite`].
+    #[doc(alias = "at")]
     pub fn point<'a>(
         &'a mut self,
         parameters: &Parameters,

@@ -150,6 +150,7 @@ impl<'g> Expr<'g> {
     /// assert_eq!((out.scalar("y"), out.scalar("slope")), (Some(2f64.ln() - 1000.0), Some(0.5)));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias = "log_add_exp")]
     #[track_caller]
     pub fn logaddexp(self, other: impl Operand<'g>) -> Expr<'g> {
         let _frame = self.enter("logaddexp");
@@ -200,6 +201,7 @@ impl<'g> Expr<'g> {
     /// assert_eq!((out.scalar("y"), out.scalar("slope")), (Some(0.0), Some(0.0)));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias("safe_where", "double_where"))]
     #[track_caller]
     pub fn where_safe(
         self,
@@ -229,6 +231,7 @@ impl<'g> Expr<'g> {
     /// assert_eq!(out.scalar("y"), Some(-1e300));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias = "logsigmoid")]
     #[track_caller]
     pub fn log_sigmoid(self) -> Expr<'g> {
         let _frame = self.enter("log_sigmoid");
@@ -250,6 +253,7 @@ impl<'g> Expr<'g> {
     ///
     /// # Source
     /// Hendrycks and Gimpel, *Gaussian error linear units (GELUs)*, 2016, section 2.
+    #[doc(alias = "gelu_new")]
     #[track_caller]
     pub fn gelu_tanh(self) -> Expr<'g> {
         let _frame = self.enter("gelu_tanh");
@@ -265,6 +269,7 @@ impl<'g> Expr<'g> {
     /// # Source
     /// Elfwing, Uchibe and Doya, *Sigmoid-weighted linear units for neural network function approximation in
     /// reinforcement learning*, 2018.
+    #[doc(alias = "swish")]
     #[track_caller]
     pub fn silu(self) -> Expr<'g> {
         let _frame = self.enter("silu");
@@ -278,6 +283,7 @@ impl<'g> Expr<'g> {
     ///
     /// # Source
     /// Maas, Hannun and Ng, *Rectifier nonlinearities improve neural network acoustic models*, 2013.
+    #[doc(alias = "lrelu")]
     #[track_caller]
     pub fn leaky_relu(self, slope: f64) -> Expr<'g> {
         let _frame = self.enter("leaky_relu");
@@ -319,6 +325,7 @@ impl<'g> Expr<'g> {
     /// assert_eq!(out["slope"], array![0.0, 1.0, 1.0, 0.0].into());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias("clamp_min", "clamp_max"))]
     #[doc(alias = "clip")]
     #[track_caller]
     pub fn clamp(self, low: f64, high: f64) -> Expr<'g> {
@@ -346,6 +353,7 @@ impl<'g> Expr<'g> {
     ///
     /// # Source
     /// Collobert, *Large scale machine learning*, 2004.
+    #[doc(alias = "hardtanh")]
     #[track_caller]
     pub fn hard_tanh(self) -> Expr<'g> {
         let _frame = self.enter("hard_tanh");

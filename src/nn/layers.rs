@@ -26,6 +26,7 @@ use crate::graph::{Dim, Expr, Initializer};
 /// assert_eq!(g.named("hidden.weight").unwrap().ty().to_string(), "f32[64, 128]");
 /// assert_eq!(g.named("hidden.bias").unwrap().ty().to_string(), "f32[128]");
 /// ```
+#[doc(alias("dense", "fully_connected", "Linear"))]
 #[track_caller]
 pub fn linear<'g>(x: Expr<'g>, name: &str, width: impl Into<Dim>) -> Expr<'g> {
     let _frame = x.enter("linear");
@@ -103,6 +104,7 @@ pub fn linear_map<'g>(x: Expr<'g>, name: &str, width: impl Into<Dim>) -> Expr<'g
 /// assert_eq!(layer_norm(x, "norm").shape(), x.shape());
 /// assert_eq!(g.named("norm.gain").unwrap().ty().to_string(), "f32[64]");
 /// ```
+#[doc(alias = "LayerNorm")]
 #[track_caller]
 pub fn layer_norm<'g>(x: Expr<'g>, name: &str) -> Expr<'g> {
     let _frame = x.enter("layer_norm");

@@ -32,6 +32,7 @@ use crate::graph::{Expr, GraphError, Shape};
 /// assert_eq!(out["result"], array![2f64.ln(), 1e9].into());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[doc(alias("sparse_categorical_crossentropy", "nll_loss"))]
 #[track_caller]
 pub fn cross_entropy<'g>(logits: Expr<'g>, labels: Expr<'g>) -> Expr<'g> {
     let _frame = logits.enter("cross_entropy");
@@ -69,6 +70,7 @@ fn check_labels<'g>(logits: Expr<'g>, labels: Expr<'g>) -> Result<(), Expr<'g>> 
 ///
 /// # Source
 /// Goodfellow, Bengio and Courville, *Deep Learning*, 2016, section 3.13.
+#[doc(alias("categorical_crossentropy", "soft_labels"))]
 #[track_caller]
 pub fn cross_entropy_with_probabilities<'g>(logits: Expr<'g>, probabilities: Expr<'g>) -> Expr<'g> {
     let _frame = logits.enter("cross_entropy_with_probabilities");
@@ -108,6 +110,7 @@ pub fn cross_entropy_with_probabilities<'g>(logits: Expr<'g>, probabilities: Exp
 /// assert_eq!(out["result"], array![2f64.ln(), 0.0].into());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[doc(alias = "kl_div")]
 #[track_caller]
 pub fn kl_divergence<'g>(p: Expr<'g>, q: Expr<'g>) -> Expr<'g> {
     let _frame = p.enter("kl_divergence");
@@ -146,6 +149,7 @@ pub fn kl_divergence<'g>(p: Expr<'g>, q: Expr<'g>) -> Expr<'g> {
 /// assert_eq!(out.scalar::<f32>("result"), Some(0.5));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[doc(alias("misclassification", "accuracy"))]
 #[track_caller]
 pub fn zero_one_loss<'g>(scores: Expr<'g>, labels: Expr<'g>) -> Expr<'g> {
     let _frame = scores.enter("zero_one_loss");
@@ -177,6 +181,7 @@ pub fn zero_one_loss<'g>(scores: Expr<'g>, labels: Expr<'g>) -> Expr<'g> {
 /// assert_eq!(out["result"], array![0f32, 1.0, 1.0].into());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[doc(alias = "sign_misclassification")]
 #[track_caller]
 pub fn binary_zero_one_loss<'g>(scores: Expr<'g>, labels: Expr<'g>) -> Expr<'g> {
     let _frame = scores.enter("binary_zero_one_loss");
@@ -201,6 +206,7 @@ pub fn binary_zero_one_loss<'g>(scores: Expr<'g>, labels: Expr<'g>) -> Expr<'g> 
 /// let report = g.check().unwrap_err().to_string();
 /// assert!(report.contains("the target must have shape [batch, 1], found [batch]"));
 /// ```
+#[doc(alias("mse", "mse_loss"))]
 #[track_caller]
 pub fn squared_error<'g>(prediction: Expr<'g>, target: Expr<'g>) -> Expr<'g> {
     let _frame = prediction.enter("squared_error");
@@ -218,6 +224,7 @@ pub fn squared_error<'g>(prediction: Expr<'g>, target: Expr<'g>) -> Expr<'g> {
 ///
 /// # Source
 /// Hastie, Tibshirani and Friedman, *The Elements of Statistical Learning*, 2nd edition, 2009, section 10.6.
+#[doc(alias("binary_cross_entropy_with_logits", "bce"))]
 #[track_caller]
 pub fn logistic_loss<'g>(scores: Expr<'g>, labels: Expr<'g>) -> Expr<'g> {
     let _frame = scores.enter("logistic_loss");
@@ -235,6 +242,7 @@ pub fn logistic_loss<'g>(scores: Expr<'g>, labels: Expr<'g>) -> Expr<'g> {
 ///
 /// # Source
 /// Hastie, Tibshirani and Friedman, *The Elements of Statistical Learning*, 2nd edition, 2009, section 12.3.2.
+#[doc(alias = "svm")]
 #[track_caller]
 pub fn hinge_loss<'g>(scores: Expr<'g>, labels: Expr<'g>) -> Expr<'g> {
     let _frame = scores.enter("hinge_loss");

@@ -92,6 +92,7 @@ pub fn label_probability<'g>(scores: Expr<'g>, labels: Expr<'g>) -> Expr<'g> {
 /// let names: Vec<String> = g.parameters().iter().filter_map(|parameter| parameter.name()).collect();
 /// assert_eq!(names, ["net.1.weight", "net.1.bias", "net.2.weight", "net.2.bias", "net.out.weight"]);
 /// ```
+#[doc(alias("mlp", "feed_forward"))]
 #[track_caller]
 pub fn perceptron<'g>(
     x: Expr<'g>,

@@ -85,6 +85,7 @@ impl<'g> Expr<'g> {
     /// assert_eq!(out["result"], array![3.0f32, 4.0].into());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias("average", "reduce_mean"))]
     #[track_caller]
     pub fn mean_over(self, axes: impl IntoAxes) -> Expr<'g> {
         let _frame = self.enter("mean_over");
@@ -103,6 +104,7 @@ impl<'g> Expr<'g> {
     /// # Source
     /// Chan, Golub and LeVeque, *Algorithms for computing the sample variance*, The American Statistician 37, 1983, the
     /// two-pass algorithm.
+    #[doc(alias = "var")]
     #[track_caller]
     pub fn variance_over(self, axes: impl IntoAxes, correction: Correction) -> Expr<'g> {
         let _frame = self.enter("variance_over");
@@ -116,6 +118,7 @@ impl<'g> Expr<'g> {
     ///
     /// # Errors
     /// A mistake is recorded if x is no float or has no such axis.
+    #[doc(alias("std", "stddev"))]
     #[track_caller]
     pub fn standard_deviation_over(self, axes: impl IntoAxes, correction: Correction) -> Expr<'g> {
         let _frame = self.enter("standard_deviation_over");
@@ -131,6 +134,7 @@ impl<'g> Expr<'g> {
     ///
     /// # Shapes
     /// any → `[]`
+    #[doc(alias("l2_norm", "vector_norm"))]
     #[track_caller]
     pub fn norm(self) -> Expr<'g> {
         let _frame = self.enter("norm");
@@ -169,6 +173,7 @@ impl<'g> Expr<'g> {
     ///
     /// # Shapes
     /// any → `[]`
+    #[doc(alias = "l1_norm")]
     #[track_caller]
     pub fn norm_l1(self) -> Expr<'g> {
         let _frame = self.enter("norm_l1");
@@ -265,6 +270,7 @@ impl<'g> Expr<'g> {
     /// assert_eq!(out["result"], array![[0.0f32, 0.0, 1.0], [1.0, 0.0, 0.0]].into());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias = "to_categorical")]
     #[track_caller]
     pub fn one_hot(self, classes: impl Into<Dim>, dtype: DType) -> Expr<'g> {
         let _frame = self.enter("one_hot");

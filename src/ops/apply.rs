@@ -199,6 +199,7 @@ impl<'g> Expr<'g> {
     /// let row = g.input("row", (3,));
     /// assert_eq!(row.broadcast_to((2, 3)).shape().to_string(), "[2, 3]");
     /// ```
+    #[doc(alias = "expand_as")]
     #[track_caller]
     pub fn broadcast_to(self, shape: impl Into<Shape>) -> Expr<'g> {
         let _frame = self.enter("broadcast_to");

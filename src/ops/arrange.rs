@@ -122,6 +122,7 @@ impl<'g> Expr<'g> {
     /// assert_eq!(parts[1].shape().to_string(), "[batch, 10]");
     /// # let _ = (query, value);
     /// ```
+    #[doc(alias("unbind", "unstack"))]
     #[doc(alias = "chunk")]
     #[track_caller]
     pub fn split(self, parts: impl IntoParts, axis: i64) -> Vec<Expr<'g>> {
@@ -170,6 +171,7 @@ impl<'g> Expr<'g> {
     /// assert_eq!(x.tile((2, 4)).shape().to_string(), "[2*n, 12]");
     /// assert_eq!(x.tile(("batch", 1, 1)).shape().to_string(), "[batch, n, 3]");
     /// ```
+    #[doc(alias = "repeat")]
     #[track_caller]
     pub fn tile(self, repeats: impl Into<Shape>) -> Expr<'g> {
         let _frame = self.enter("tile");
@@ -217,6 +219,7 @@ impl<'g> Expr<'g> {
     /// assert_eq!(out["result"], array![f32::NEG_INFINITY, 1.0, 3.0].into());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias = "constant_pad")]
     #[track_caller]
     pub fn pad<A: Into<Dim>, B: Into<Dim>>(
         self,

@@ -72,6 +72,7 @@ impl Convolve {
 
     /// Distance between neighbours of the array, zeros between them: what a transposed convolution is made of. The zeros
     /// cost nothing.
+    #[doc(alias("conv_transpose", "transposed_convolution", "lhs_dilation"))]
     #[must_use]
     pub fn input_dilation(self, input_dilation: impl Into<PerAxis>) -> Convolve {
         Convolve { input_dilation: input_dilation.into(), ..self }
@@ -131,6 +132,7 @@ impl<'g> Expr<'g> {
     /// let halved = x.convolve(kernel, Convolve::default().stride(2).padding([(2, 1), (2, 1)]));
     /// assert_eq!(halved.shape().to_string(), "[batch, 16, 14, 14]");
     /// ```
+    #[doc(alias("conv", "conv1d", "conv2d", "conv3d"))]
     #[track_caller]
     pub fn convolve(self, kernel: Expr<'g>, options: Convolve) -> Expr<'g> {
         let _frame = self.enter("convolve");

@@ -22,6 +22,7 @@ impl Graph {
     /// assert_eq!(g.full(0.5f32, ("batch", 3)).ty().to_string(), "f32[batch, 3]");
     /// assert_eq!(g.full(true, (2,)).ty().to_string(), "bool[2]");
     /// ```
+    #[doc(alias = "fill")]
     #[doc(alias = "zeros")]
     #[doc(alias = "ones")]
     #[track_caller]

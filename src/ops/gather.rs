@@ -226,6 +226,7 @@ impl<'g> Expr<'g> {
     /// let words = g.input_of::<i64>("words", ("batch", 12));
     /// assert_eq!(table.gather(words, 0).ty().to_string(), "f32[batch, 12, 64]");
     /// ```
+    #[doc(alias("embedding", "lookup"))]
     #[doc(alias = "take")]
     #[doc(alias = "index_select")]
     #[track_caller]
@@ -262,6 +263,7 @@ impl<'g> Expr<'g> {
     /// assert_eq!(program.run(&Parameters::default(), fed)?["result"], array![5.0, 2.0].into());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias("advanced_indexing", "fancy_indexing"))]
     #[track_caller]
     pub fn gather_nd(self, indices: impl IntoIterator<Item = Expr<'g>>) -> Expr<'g> {
         let _frame = self.enter("gather_nd");
@@ -338,6 +340,7 @@ impl<'g> Expr<'g> {
     /// let own = scores.take_along(label.unsqueeze(-1), -1);
     /// assert_eq!(own.ty().to_string(), "f32[batch, 1]");
     /// ```
+    #[doc(alias = "gather_elements")]
     #[doc(alias = "take_along_axis")]
     #[track_caller]
     pub fn take_along(self, index: Expr<'g>, axis: i64) -> Expr<'g> {
@@ -387,6 +390,7 @@ impl<'g> Expr<'g> {
     /// let counts = g.constant(ndarray::Array1::<i64>::zeros(10)).scatter_add(label, label.ones_like(), 0);
     /// assert_eq!(counts.ty().to_string(), "i64[10]");
     /// ```
+    #[doc(alias("segment_sum", "index_put", "scatter"))]
     #[doc(alias = "index_add")]
     #[track_caller]
     pub fn scatter_add(self, index: Expr<'g>, updates: Expr<'g>, axis: i64) -> Expr<'g> {

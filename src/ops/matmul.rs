@@ -31,6 +31,7 @@ impl<'g> Expr<'g> {
     /// let (x, w) = (g.input("x", ("batch", 64)), g.input("w", (64, 10)));
     /// assert_eq!(x.dot(w).shape().to_string(), "[batch, 10]");
     /// ```
+    #[doc(alias("matmul", "mm", "bmm", "mv"))]
     #[track_caller]
     pub fn dot(self, other: Expr<'g>) -> Expr<'g> {
         let _frame = self.enter("dot");
@@ -63,6 +64,7 @@ impl<'g> Expr<'g> {
     /// let (u, v) = (g.input("u", ("m",)), g.input("v", (3, 4)));
     /// assert_eq!(u.outer(v).shape().to_string(), "[m, 3, 4]");
     /// ```
+    #[doc(alias = "ger")]
     #[track_caller]
     pub fn outer(self, other: Expr<'g>) -> Expr<'g> {
         let _frame = self.enter("outer");

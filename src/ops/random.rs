@@ -128,6 +128,7 @@ impl Graph {
     /// let dice = g.random_bits(g.constant(17i64), step, 3, ("batch", 2));
     /// assert_eq!(dice.ty().to_string(), "i64[batch, 2]");
     /// ```
+    #[doc(alias = "randint")]
     #[track_caller]
     pub fn random_bits<'g>(
         &'g self,
@@ -156,6 +157,7 @@ impl Graph {
     /// let dropped_out = kept.select(2.0 * x, 0.0);
     /// assert_eq!(dropped_out.ty(), x.ty());
     /// ```
+    #[doc(alias = "rand")]
     #[track_caller]
     pub fn random_uniform<'g>(
         &'g self,
@@ -195,6 +197,7 @@ impl Graph {
     /// let drawn = mean + scale * g.random_normal(g.constant(2i64), step, DType::F32, (8,));
     /// assert_eq!(drawn.ty().to_string(), "f32[8]");
     /// ```
+    #[doc(alias = "randn")]
     #[track_caller]
     pub fn random_normal<'g>(
         &'g self,

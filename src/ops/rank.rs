@@ -143,6 +143,7 @@ rank_methods! {
     /// let scores = g.input("scores", ("batch", 10));
     /// assert_eq!(scores.argmax(-1).ty().to_string(), "i64[batch]");
     /// ```
+    #[doc(alias = "arg_max")]
     argmax => ArgMax;
     /// Where the least is along `axis`, which is removed, as `i64`: the first of ties, the first NaN if there is one.
     /// Negative axes count from the end.
@@ -152,6 +153,7 @@ rank_methods! {
     ///
     /// # Errors
     /// A mistake is recorded if the axis has size 0.
+    #[doc(alias = "arg_min")]
     argmin => ArgMin;
     /// The positions along `axis` in ascending order of value, as `i64`: ties in order of position, NaN last. Negative
     /// axes count from the end.
@@ -204,6 +206,7 @@ impl<'g> Expr<'g> {
     /// assert_eq!(values.ty().to_string(), "f32[batch, 3]");
     /// assert_eq!(positions.ty().to_string(), "i64[batch, 3]");
     /// ```
+    #[doc(alias = "topk")]
     #[track_caller]
     pub fn top_k(self, k: usize, axis: i64) -> (Expr<'g>, Expr<'g>) {
         let _frame = self.enter("top_k");

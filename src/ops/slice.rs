@@ -419,6 +419,7 @@ impl<'g> Expr<'g> {
     /// assert_eq!(x.slice(1..).shape().to_string(), "[batch - 1, 5, 8]");
     /// assert_eq!(x.slice((.., Index::from(..).step(-2))).shape().to_string(), "[batch, 3, 8]");
     /// ```
+    #[doc(alias("narrow", "getitem", "index"))]
     #[track_caller]
     pub fn slice(self, indices: impl IntoIndices) -> Expr<'g> {
         let _frame = self.enter("slice");

@@ -23,6 +23,7 @@ pub struct VerifyError {
 
 /// What is wrong with a node.
 #[derive(Debug, Clone, PartialEq, Error)]
+#[non_exhaustive]
 pub enum VerifyErrorKind {
     /// An operand that does not come before its user.
     #[error("has the operand %{}, which does not come before it", .operand.index())]

@@ -50,6 +50,7 @@ impl Buffers {
 
 impl Gradients {
     /// All zero again, to accumulate anew.
+    #[doc(alias = "zero_grad")]
     pub fn clear(&mut self) {
         self.flat_mut::<f32>().fill(0.0);
         self.flat_mut::<f64>().fill(0.0);
@@ -108,6 +109,7 @@ impl Gradients {
     /// # Ok(())
     /// # }
     /// ```
+    #[doc(alias = "axpy")]
     pub fn add_scaled(&mut self, factor: f64, other: &Buffers) -> Result<(), ParameterError> {
         let (expected, found) = (self.layout(), other.layout());
         if !Arc::ptr_eq(expected, found) && expected != found {
@@ -148,6 +150,7 @@ impl Gradients {
     /// # Ok(())
     /// # }
     /// ```
+    #[doc(alias("clip_grad_norm", "clip_by_global_norm"))]
     pub fn clip_norm(&mut self, largest: f64) -> Result<f64, ParameterError> {
         check_limit(largest)?;
         let norm = self.norm();
@@ -161,6 +164,7 @@ impl Gradients {
     ///
     /// # Errors
     /// `largest` is NaN or negative; nothing is changed then.
+    #[doc(alias = "clip_grad_value")]
     pub fn clip_value(&mut self, largest: f64) -> Result<(), ParameterError> {
         check_limit(largest)?;
         clip::<f32>(self, largest);

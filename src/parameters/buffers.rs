@@ -117,6 +117,7 @@ impl Buffers {
     }
 
     /// All elements of one dtype, array after array.
+    #[doc(alias("parameters_to_vector", "ravel_pytree"))]
     pub fn flat<T: FloatElement>(&self) -> &[T] {
         T::stored(self)
     }

@@ -89,6 +89,7 @@ impl Parameters {
     /// # Ok(())
     /// # }
     /// ```
+    #[doc(alias = "reset_parameters")]
     pub fn initialize(specs: impl IntoIterator<Item = ParameterSpec>, seed: u64) -> Result<Parameters, ParameterError> {
         let specs: Vec<ParameterSpec> = specs.into_iter().collect();
         let layout = Layout::new(specs.iter().map(|spec| (spec.name.as_str(), spec.dtype, spec.shape.clone())))?;

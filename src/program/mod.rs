@@ -164,6 +164,7 @@ impl Program {
     /// # Errors
     /// [`RunError`] if an input is missing, unknown, or of another type than declared, if two inputs disagree on a
     /// symbol, or if an operation has no value (an index out of range). The program can be run again.
+    #[doc(alias("forward", "predict"))]
     pub fn run<'a, 'n, 'i: 'a>(
         &mut self,
         parameters: &'a Parameters,
@@ -197,6 +198,7 @@ impl Program {
     /// println!("{error}"); // `log` (in it `log1p`, node %2) at src/main.rs:5:51 makes -inf of finite numbers, at [1]
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias("debug_nans", "detect_anomaly"))]
     pub fn run_checked<'a, 'n, 'i: 'a>(
         &mut self,
         parameters: &'a Parameters,
@@ -233,6 +235,7 @@ impl Program {
     /// assert_eq!(y, 1f64.exp());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias = "out")]
     pub fn run_into<'a, 'n, 'i: 'a, 'r>(
         &mut self,
         parameters: &'a Parameters,
@@ -270,6 +273,7 @@ impl Program {
     /// }
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias = "bind")]
     pub fn attach<'n, 'i>(
         self,
         parameters: &Parameters,
@@ -294,6 +298,7 @@ impl Program {
     /// println!("{profile}");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias = "benchmark")]
     pub fn profile<'n, 'i>(
         &mut self,
         parameters: &Parameters,
@@ -343,6 +348,7 @@ impl Program {
     /// assert!(groups.text.starts_with("group 0 over 32 × 8"), "{}", groups.text);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias = "dump_ir")]
     pub fn passes<'n>(&self, sizes: impl IntoIterator<Item = (&'n str, i64)>) -> Result<Vec<Pass>, RunError> {
         self.runner.passes(sizes)
     }

@@ -21,6 +21,7 @@ impl Outputs {
     }
 
     /// The one element of the output of that name, if it is a `T` with exactly one.
+    #[doc(alias = "item")]
     pub fn scalar<T: Element>(&self, name: &str) -> Option<T> {
         self.get(name)?.scalar()
     }

@@ -141,6 +141,7 @@ impl Graph {
     /// println!("{}", simplified.report);
     /// # Ok::<(), pullback::Diagnostics>(())
     /// ```
+    #[doc(alias = "optimize")]
     #[track_caller]
     pub fn simplify<'g>(
         &'g self,

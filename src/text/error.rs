@@ -25,6 +25,7 @@ fn as_last_line(help: Option<String>) -> String {
 
 /// What is wrong with a text.
 #[derive(Debug, Clone, PartialEq, Error)]
+#[non_exhaustive]
 pub enum ParseErrorKind {
     /// Something else should stand here.
     #[error("expected {expected}, found {found}")]

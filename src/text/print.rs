@@ -33,6 +33,7 @@ impl Graph {
     ///      return loss = %2\n"
     /// );
     /// ```
+    #[doc(alias("print", "summary"))]
     pub fn show<'g>(&'g self, results: impl IntoResults<'g>) -> String {
         print(self, &results.into_results(), Detail::Abbreviated)
     }
@@ -54,6 +55,7 @@ impl Graph {
     /// assert_eq!(parsed.to_text(), text);
     /// # Ok::<(), pullback::ParseError>(())
     /// ```
+    #[doc(alias("dump", "serialize"))]
     pub fn to_text<'g>(&'g self, results: impl IntoResults<'g>) -> String {
         print(self, &results.into_results(), Detail::Exact)
     }

@@ -98,12 +98,12 @@ impl NetworkBuilder<'_> {
             }
             Op::Reduce(reduce) => self.reduce(reduce, operands, info),
             Op::DotGeneral(dot) if info.dtype.is_float() => self.contraction(dot, operands, info),
-            _ => self.moved(op, operands, info),
+            _ => self.lower_movement(op, operands, info),
         }
     }
 
     /// A movement of data as strides, where strides can say it; any other primitive as it is.
-    fn moved(
+    fn lower_movement(
         &mut self,
         op: &Op,
         mut operands: SmallVec<[StridedOperand; 3]>,

@@ -1,8 +1,9 @@
 //! Graph with sizes → plan. In: a graph, its results and a number for each symbol. Out: a [`Plan`]: steps in order, and
-//! where every value lies. Nothing here runs anything, and nothing is left for the runtime to decide.
+//! the storage of every value. Nothing here runs anything, and nothing is left for the runtime to decide.
 //!
-//! [`ir`] has the types, [`lower`] goes down a level (graph → network, clusters → steps), [`passes`] has a file for each
-//! pass; [`Plan::run_passes`] is the list of them. [`check`] proves what they leave without having made it.
+//! [`ir`] has the types, [`lower`] goes down a level (graph → network, fusion groups → steps), [`passes`] has a file
+//! for each pass, and [`Plan::run_passes`] is the list of them. [`verify`] verifies what they leave, without sharing
+//! code with them.
 
 mod ir;
 mod lower;
@@ -28,7 +29,7 @@ pub(crate) use passes::memory;
 use self::{memory::ArenaLayout, passes::RematPolicy, trace::Trace};
 use crate::graph::{Bindings, Graph, NodeId};
 
-/// What plans are made of: the part of a graph that results need.
+/// The input of planning: the part of a graph that the results need.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PlanInput<'g> {
     pub(crate) graph: &'g Graph,

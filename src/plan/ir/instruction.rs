@@ -1,6 +1,6 @@
-//! What a fused step is made of. In: nothing. Out: [`Instruction`], what it does ([`Action`]) and where ([`Location`]), and the
-//! [`Facts`] of each action, which every other stage reads instead of asking which action it is. `check.rs` alone has a table
-//! of its own, on purpose.
+//! What a fused step is made of. In: nothing. Out: [`Instruction`], what it does ([`Action`]) and where ([`Location`]),
+//! and the [`Facts`] of each action, which every other stage reads instead of asking which action it is. `check.rs`
+//! alone has a table of its own, on purpose.
 
 use smallvec::SmallVec;
 
@@ -98,7 +98,7 @@ pub(crate) enum Location {
     Number(usize),
 }
 
-/// How many elements an instruction goes through.
+/// Whether an instruction has a value for each element of a tile or for each row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Granularity {
     /// Every element of the tile.
@@ -152,7 +152,7 @@ pub(crate) enum WritePattern {
     Elements,
     /// One element for each row of the tile, which goes on where a row is cut.
     Rows,
-    /// Elements that all tiles of a task write to, and that are put together by this reduction at the end.
+    /// Elements that all tiles of a task write to; the tasks' elements are combined by this reduction at the end.
     Accumulator(Reduction, Width),
 }
 
@@ -216,13 +216,13 @@ impl Instruction {
         [(self.output, self.vertex)].into_iter().chain(self.second_output)
     }
 
-    /// The places of its values.
+    /// The locations of its values.
     pub(crate) fn outputs_mut(&mut self) -> impl Iterator<Item = &mut Location> {
         [&mut self.output].into_iter().chain(self.second_output.as_mut().map(|(location, _)| location))
     }
 
-    /// Whether element i of the tile is computed from element i of each operand, so that memory may be written over once it
-    /// was read.
+    /// Whether element i of the tile is computed from element i of each operand, so that memory may be written over
+    /// once it was read.
     pub(in crate::plan) fn reads_by_element(&self) -> bool {
         let facts = self.action.facts();
         facts.reads.iter().take(self.operands.len()).all(|read| match read {

@@ -1,4 +1,5 @@
-//! Tile programs, as types: instructions, what they read and write in memory, and how the whole is cut into tiles and tasks.
+//! Tile programs, as types: instructions, what they read and write in memory, and how the whole is cut into tiles and
+//! tasks.
 
 use super::{
     contraction::Contraction,
@@ -7,7 +8,7 @@ use super::{
 };
 use crate::{graph::Reduction, plan::model::MachineModel};
 
-/// A fused step: every instruction goes through all elements, tile by tile.
+/// A fused step: instructions that run over the iteration space, tile by tile.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct TileProgram {
     pub(crate) rows: usize,
@@ -66,7 +67,7 @@ impl TileProgram {
         self.instructions.iter().flat_map(Instruction::outputs).map(|(_, vertex)| vertex).chain(product)
     }
 
-    /// The reductions that every task does for itself, and that are put together at the end.
+    /// The reductions that every task computes for its part, and that are combined at the end.
     pub(crate) fn accumulators(&self) -> Vec<Accumulated<'_>> {
         let mut offset = 0;
         let mut accumulators = Vec::new();
@@ -120,7 +121,7 @@ impl TileProgram {
 /// A reduction with partial results.
 pub(crate) struct Accumulated<'p> {
     pub(crate) instruction: &'p Instruction,
-    /// By what partial results are put together.
+    /// The reduction that combines partial results.
     pub(crate) kind: Reduction,
     /// Elements that it leaves.
     pub(crate) width: usize,
@@ -148,7 +149,7 @@ pub(crate) struct Banded {
 pub(crate) enum Keep {
     /// Others read the product: it is stored as a whole.
     Whole,
-    /// The next band takes their place.
+    /// Rows are overwritten by the next band.
     Band,
 }
 

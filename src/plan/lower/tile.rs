@@ -1,5 +1,5 @@
-//! Tile programs. In: a fused cluster. Out: a [`TileProgram`]: instructions on registers of a few thousand elements, what
-//! they read and write in memory, and how the whole is cut into tiles and tasks, by shape alone.
+//! Tile programs. In: a fusion group. Out: a [`TileProgram`]: instructions on registers of a few thousand elements,
+//! what they read and write in memory, and how the whole is cut into tiles and tasks, by shape alone.
 
 use std::collections::HashMap;
 
@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-/// The program of a fused cluster; `is_stored` tells whose values others read.
+/// The program of a fusion group; `is_stored` says which values are read outside of it.
 pub(in crate::plan) fn program(
     network: &Network,
     group: &FusionGroup,
@@ -310,7 +310,7 @@ impl<'n> TileProgramBuilder<'n> {
         }
     }
 
-    /// A register full of a splat; any other place as it is.
+    /// A register filled with a splat; any other location as it is.
     fn fill_from_splat(
         &mut self,
         location: Location,

@@ -200,7 +200,7 @@ impl<'g> Expr<'g> {
     /// letters.
     ///
     /// # Errors
-    /// A mistake is recorded if axes are repeated or out of range, or if sizes differ that go together.
+    /// An error is recorded if axes are repeated or out of range, or if sizes differ that go together.
     ///
     /// # Example
     /// ```

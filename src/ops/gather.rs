@@ -216,7 +216,7 @@ impl<'g> Expr<'g> {
     /// x: `[n, d]`, index: `i64[b, t]` along 0 → `[b, t, d]`: a table of embeddings.
     ///
     /// # Errors
-    /// A mistake is recorded if the index is not `i64`. A position below 0 or beyond the axis is a fault of the run.
+    /// An error is recorded if the index is not `i64`. A position below 0 or beyond the axis is a fault of the run.
     ///
     /// # Example
     /// ```
@@ -238,8 +238,8 @@ impl<'g> Expr<'g> {
         }
     }
 
-    /// The parts at positions along several leading axes at once, as NumPy's `x[i, j]`: `y[p…, …] = x[i[p…], j[p…], …]`. The
-    /// indices, one for each leading axis, broadcast together. Positions are not counted from the end.
+    /// The parts at positions along several leading axes at once, as NumPy's `x[i, j]`: `y[p…, …] = x[i[p…], j[p…],
+    /// …]`. The indices, one for each leading axis, broadcast together. Positions are not counted from the end.
     ///
     /// The derivative adds up over positions that are read more than once.
     ///
@@ -247,7 +247,7 @@ impl<'g> Expr<'g> {
     /// x: `[m, n, d]`, indices: `i64[b, 1]` and `i64[t]` → `[b, t, d]`.
     ///
     /// # Errors
-    /// A mistake is recorded if there is no index or more than axes, if one is not `i64`, or if they do not broadcast. A
+    /// An error is recorded if there is no index or more than axes, if one is not `i64`, or if they do not broadcast. A
     /// position below 0 or beyond its axis is a fault of the run.
     ///
     /// # Example
@@ -306,8 +306,8 @@ impl<'g> Expr<'g> {
         let checked = |(axis, index): (usize, &Expr<'g>)| {
             let mut only = vec![Dim::from(1); axis];
             only.push(shape[axis].clone());
-            // Read from a list of the positions that there are, which one beyond its own axis is not in: merged, it could
-            // be that of another row.
+            // Read from a list of the positions that there are, which one beyond its own axis is not in: merged, it
+            // could be that of another row.
             let positions = g.iota(DType::I64, only, axis as i64);
             g.apply(Gather { axis, batch: 0 }, &[positions, *index]).reshape(index.shape()).broadcast_to(common)
         };
@@ -329,7 +329,7 @@ impl<'g> Expr<'g> {
     /// x: `[batch, classes]`, index: `i64[batch, 1]` along −1 → `[batch, 1]`.
     ///
     /// # Errors
-    /// As [`Expr::gather`]; and a mistake if ranks differ, or sizes away from the axis.
+    /// As [`Expr::gather`]; and an error if ranks differ, or sizes away from the axis.
     ///
     /// # Example
     /// ```
@@ -372,14 +372,14 @@ impl<'g> Expr<'g> {
         g.apply(gather, &[self.permute(&last), index.permute(&last)]).permute(&inverse_permutation(&last))
     }
 
-    /// This array with `updates` added at the positions `index` along `axis`: `y[…, index[i…], …] += updates[…, i…, …]`.
-    /// Duplicates add in the order of the index.
+    /// This array with `updates` added at the positions `index` along `axis`: `y[…, index[i…], …] += updates[…, i…,
+    /// …]`. Duplicates add in the order of the index.
     ///
     /// # Shapes
     /// self: `[n, d]`, index: `i64[m]`, updates: `[m, d]` along 0 → `[n, d]`.
     ///
     /// # Errors
-    /// A mistake is recorded if the updates do not have the type that [`Expr::gather`] would give. A position below 0 or
+    /// An error is recorded if the updates do not have the type that [`Expr::gather`] would give. A position below 0 or
     /// beyond the axis is a fault of the run.
     ///
     /// # Example

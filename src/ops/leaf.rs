@@ -1,5 +1,5 @@
 //! What a graph starts from: inputs, parameters, constants, counters and sizes; and the poison that stands for a
-//! mistake.
+//! error.
 
 use ndarray::{ArrayD, IxDyn};
 
@@ -352,15 +352,15 @@ impl Graph {
         }
     }
 
-    /// The mistake, if `op` is a leaf whose name another one has.
+    /// The error, if `op` is a leaf whose name another one has.
     pub(super) fn taken_name(&self, op: &Op) -> Option<GraphError> {
         let Name(name) = op.leaf_name()?;
         let first = self.named(name)?.site();
         Some(GraphError::DuplicateName { name: name.to_string(), first })
     }
 
-    /// An array known beforehand, of any rank and dtype. [`Graph::constant_of`] converts it to a dtype that is known at run
-    /// time.
+    /// An array known beforehand, of any rank and dtype. [`Graph::constant_of`] converts it to a dtype that is known at
+    /// run time.
     ///
     /// # Example
     /// ```

@@ -115,7 +115,7 @@ impl<'g> Expr<'g> {
     /// along each axis, where extent = (size − 1)·dilation + 1.
     ///
     /// # Errors
-    /// A mistake is recorded if padding can leave a window without an element.
+    /// An error is recorded if padding can leave a window without an element.
     ///
     /// # Complexity
     /// Outputs · elements of the window.

@@ -127,14 +127,14 @@ macro_rules! rank_methods {
 }
 
 rank_methods! {
-    /// Where the greatest is along `axis`, which is removed, as `i64`: the first of ties, the first NaN if there is one.
-    /// Negative axes count from the end.
+    /// Where the greatest is along `axis`, which is removed, as `i64`: the first of ties, the first NaN if there is
+    /// one. Negative axes count from the end.
     ///
     /// # Shapes
     /// `[m, n]` along −1 → `i64[m]`.
     ///
     /// # Errors
-    /// A mistake is recorded if the axis has size 0.
+    /// An error is recorded if the axis has size 0.
     ///
     /// # Example
     /// ```
@@ -152,7 +152,7 @@ rank_methods! {
     /// `[m, n]` along −1 → `i64[m]`.
     ///
     /// # Errors
-    /// A mistake is recorded if the axis has size 0.
+    /// An error is recorded if the axis has size 0.
     #[doc(alias = "arg_min")]
     argmin => ArgMin;
     /// The positions along `axis` in ascending order of value, as `i64`: ties in order of position, NaN last. Negative
@@ -193,7 +193,7 @@ impl<'g> Expr<'g> {
     /// `[m, n]` along −1 → `[m, k]` and `i64[m, k]`.
     ///
     /// # Errors
-    /// A mistake is recorded if `k` exceeds the size of the axis; a fault of the run if that size is a symbol.
+    /// An error is recorded if `k` exceeds the size of the axis; a fault of the run if that size is a symbol.
     ///
     /// # Complexity
     /// That of a sort, O(n log n) for each lane of n.

@@ -136,8 +136,8 @@ impl<'g> Expr<'g> {
     /// what the number of elements leaves.
     ///
     /// # Errors
-    /// A mistake is recorded if the numbers of elements are not equal as polynomials, or if the other sizes do not divide
-    /// it.
+    /// An error is recorded if the numbers of elements are not equal as polynomials, or if the other sizes do not
+    /// divide it.
     ///
     /// # Example
     /// ```

@@ -93,7 +93,7 @@ impl Plan {
         passes::rematerialize(&mut network, &mut groups, policy, model);
         trace.groups("rematerialization", &network, &groups);
         let step_of = lower::steps(&network, &groups, model);
-        let mut least: Option<(Vec<PlanStep>, Vec<Storage>, ArenaLayout)> = None;
+        let mut smallest: Option<(Vec<PlanStep>, Vec<Storage>, ArenaLayout)> = None;
         for order in passes::orders(&network, &groups) {
             let steps: Vec<PlanStep> = order.iter().filter_map(|group| step_of[*group].clone()).collect();
             trace.steps("order", &network, &steps);
@@ -101,11 +101,11 @@ impl Plan {
             trace.steps("bands", &network, &steps);
             let (storage, layout) = passes::assign_buffers(&network, &mut steps, model)?;
             trace.steps("in place", &network, &steps);
-            if least.as_ref().is_none_or(|(.., least)| layout.bytes < least.bytes) {
-                least = Some((steps, storage, layout));
+            if smallest.as_ref().is_none_or(|(.., smallest)| layout.bytes < smallest.bytes) {
+                smallest = Some((steps, storage, layout));
             }
         }
-        let (steps, storage, layout) = least.expect("invariant: there is an order");
+        let (steps, storage, layout) = smallest.expect("invariant: there is an order");
         let plan = Plan { network, steps, storage, arena_bytes: layout.bytes, lower_bound: layout.lower_bound };
         trace.plan("memory", &plan);
         // Steps read and write by address, so this holds in every build.

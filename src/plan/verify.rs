@@ -111,8 +111,8 @@ pub(crate) enum PassError {
 pub(super) fn network(network: &Network) -> Result<(), PassError> {
     for (vertex, def) in network.vertices.iter().enumerate() {
         for (operand, read) in def.operands.iter().enumerate() {
-            let flaw = PassError::Layout { vertex, operand };
-            let producer = network.vertices.get(read.vertex).ok_or_else(|| flaw.clone())?;
+            let error = PassError::Layout { vertex, operand };
+            let producer = network.vertices.get(read.vertex).ok_or_else(|| error.clone())?;
             let span = |sign: isize| -> isize {
                 let reach = |axis: &StridedAxis| (axis.size as isize - 1) * axis.stride;
                 read.layout.axes.iter().map(reach).filter(|reach| reach.signum() == sign).sum()
@@ -122,7 +122,7 @@ pub(super) fn network(network: &Network) -> Result<(), PassError> {
             // A splat has no memory.
             let has_memory = !matches!(producer.kind, VertexKind::Splat(_));
             if has_memory && read.layout.count() > 0 && !is_within {
-                return Err(flaw);
+                return Err(error);
             }
         }
     }
@@ -374,7 +374,7 @@ fn stays_in_tile(program: &TileProgram, vertex: usize) -> bool {
         .flat_map(|instruction| instruction.operands.iter().map(move |location| (instruction, *location)));
     let stays = |(instruction, location): (&Instruction, Location)| match location {
         Location::Memory(memory) if is_of(memory) => {
-            let goes_through_the_tile = match instruction.action {
+            let stays_in_its_tile = match instruction.action {
                 Action::Apply(_) | Action::ApplyBoth(_) | Action::Accumulate(..) => {
                     instruction.granularity == Granularity::Element
                 }
@@ -382,7 +382,7 @@ fn stays_in_tile(program: &TileProgram, vertex: usize) -> bool {
                 Action::Load(_) | Action::LoadPadded(..) | Action::Store | Action::Expand => false,
                 Action::DotRows(_) | Action::AccumulateDot(_) => false,
             };
-            goes_through_the_tile && program.memory[memory].offset == 0
+            stays_in_its_tile && program.memory[memory].offset == 0
         }
         Location::Element(memory) => !is_of(memory),
         Location::Memory(_) | Location::Register(_) | Location::Number(_) => true,

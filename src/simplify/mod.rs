@@ -1,6 +1,6 @@
 //! Graph → smaller graph of equal value: rules as data, common subexpressions, folded constants, dead code.
 //!
-//! In: a graph without mistakes and the nodes that are wanted of it. Out: a new graph that holds only what those need,
+//! In: a graph without errors and the nodes that are wanted of it. Out: a new graph that holds only what those need,
 //! and a report of what was rewritten, by rule and by the user's line. Nothing here derives or runs anything, and no
 //! value changes by more than the class of its rule says (`docs/rewrites.md` lists the rules by class).
 //!
@@ -120,7 +120,7 @@ impl Graph {
     /// Ask for derivatives first: in the new graph what was behind [`Expr::stop_gradient`] is an ordinary value.
     ///
     /// # Errors
-    /// Every mistake of the graph.
+    /// Every error of the graph.
     ///
     /// # Complexity
     /// Linear in the number of nodes; at most eight sweeps.
@@ -164,7 +164,7 @@ impl Graph {
 /// seen so far settle in two to four.
 const MAX_SWEEPS: usize = 7;
 
-/// The simplified graph of `results`. The graph has no mistake.
+/// The simplified graph of `results`. The graph has no error.
 pub(crate) fn simplify(graph: &Graph, results: &[NodeId], options: &Rewrites) -> Simplified {
     let mut report = SimplifyReport::before(graph, results);
     let mut swept = sweep(graph, results, (options, UseCounts::Unknown), &mut report);

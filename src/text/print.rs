@@ -38,9 +38,9 @@ impl Graph {
         print(self, &results.into_results(), Detail::Abbreviated)
     }
 
-    /// The nodes that `results` are computed from and inputs that alone tell their sizes, exactly: [`Graph::parse`] reads
-    /// the text back if the names of the results are distinct and no mistake was made, and what it reads compiles if this
-    /// graph does.
+    /// The nodes that `results` are computed from and inputs that alone tell their sizes, exactly: [`Graph::parse`]
+    /// reads the text back if the names of the results are distinct and no error was made, and what it reads compiles
+    /// if this graph does.
     ///
     /// # Complexity
     /// Linear in the nodes of the graph and the elements of its constants.

@@ -205,7 +205,7 @@ impl NetworkBuilder<'_> {
         let sizes = operand.layout.sizes();
         let empty = reduce.axes.iter().find(|axis| sizes[**axis] == 0).copied();
         let is_extreme = matches!(reduce.kind, Reduction::Max | Reduction::Min);
-        // As where sizes are numbers, also if nothing is asked for: the mistake would come with the next batch.
+        // As where sizes are numbers, also if nothing is asked for: the error would come with the next batch.
         if let Some(axis) = empty.filter(|_| is_extreme) {
             return Err(OpError::Empty { axis });
         }

@@ -25,7 +25,7 @@ pub(in crate::plan) fn program(
     is_stored: &dyn Fn(usize) -> bool,
     model: &MachineModel,
 ) -> TileProgram {
-    let space = group.space.expect("invariant: a fused cluster has a domain");
+    let space = group.space.expect("invariant: a fusion group has an iteration space");
     let mut builder = TileProgramBuilder::new(network, group, space, model);
     for member in group.members.iter().copied() {
         match partner(network, member, &group.members) {

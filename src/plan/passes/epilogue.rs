@@ -77,7 +77,7 @@ impl TileProgram {
         let rows = band_rows(contraction, def.dtype.size(), model)?;
         // Rows of a band by the program's count, which may cut those of the product.
         let rows_of_program = rows * (contraction.n / shaped.columns);
-        let tile = [fitting(rows_of_program, shaped.tile[0]), shaped.tile[1]];
+        let tile = [largest_divisor(rows_of_program, shaped.tile[0]), shaped.tile[1]];
         if tile[0] < rows_of_program.min(shaped.tile[0]) / 2 {
             return None;
         }
@@ -131,18 +131,18 @@ fn is_row_major(contraction: &Contraction) -> bool {
 /// Rows of a band, if the product has enough of them.
 fn band_rows(contraction: &Contraction, element_bytes: usize, model: &MachineModel) -> Option<usize> {
     let n_rows: usize = contraction.batch.iter().map(|batch| batch.size).product::<usize>() * contraction.m;
-    let [least, most] = model.band_rows;
-    let wanted = (model.resident_bytes / (contraction.n * element_bytes)).min(n_rows / model.min_bands).min(most);
+    let [min, max] = model.band_rows;
+    let wanted = (model.resident_bytes / (contraction.n * element_bytes)).min(n_rows / model.min_bands).min(max);
     let rows = match contraction.batch.is_empty() {
         true => wanted / GRANULE * GRANULE,
-        false => fitting(contraction.m, wanted.max(1)),
+        false => largest_divisor(contraction.m, wanted.max(1)),
     };
-    (rows >= least).then_some(rows)
+    (rows >= min).then_some(rows)
 }
 
-/// The largest number that is no more than `most` and divides `n`.
-fn fitting(n: usize, most: usize) -> usize {
-    (1..=most.min(n)).rev().find(|part| n.is_multiple_of(*part)).unwrap_or(1)
+/// The largest number that is no more than `max` and divides `n`.
+fn largest_divisor(n: usize, max: usize) -> usize {
+    (1..=max.min(n)).rev().find(|part| n.is_multiple_of(*part)).unwrap_or(1)
 }
 
 /// Whether an instruction multiplies a matrix of its own.

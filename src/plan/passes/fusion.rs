@@ -275,10 +275,9 @@ impl<'n> Sweep<'n> {
 
     /// Merges the chosen groups and the vertex into the largest of them.
     fn merge(&mut self, candidate: &Candidate<'_>, chosen: &[usize], level: usize) -> usize {
-        let domains: SmallVec<[IterationSpace; 8]> =
+        let spaces: SmallVec<[IterationSpace; 8]> =
             chosen.iter().filter_map(|group| self.space_with(candidate, *group)).collect();
-        let space =
-            domains.into_iter().reduce(|left, right| left.unified(right).expect("invariant: they were unified"));
+        let space = spaces.into_iter().reduce(|left, right| left.unified(right).expect("invariant: they were unified"));
         let largest = chosen.iter().copied().max_by_key(|group| (self.groups[*group].members.len(), *group));
         let target = largest.expect("invariant: something was chosen");
         let mut level_bound = self.groups[target].level_bound;
@@ -297,12 +296,12 @@ impl<'n> Sweep<'n> {
     fn finish(mut self) -> FusionGroups {
         let mut renamed = vec![None; self.groups.len()];
         let mut groups = Vec::new();
-        for (position, growing) in self.groups.iter_mut().enumerate() {
-            if growing.merged_into.is_none() {
+        for (position, open) in self.groups.iter_mut().enumerate() {
+            if open.merged_into.is_none() {
                 renamed[position] = Some(groups.len());
-                let mut members = std::mem::take(&mut growing.members);
+                let mut members = std::mem::take(&mut open.members);
                 members.sort_unstable();
-                groups.push(FusionGroup { members, space: growing.space, level: growing.level });
+                groups.push(FusionGroup { members, space: open.space, level: open.level });
             }
         }
         let group_of = (0..self.group_of.len())

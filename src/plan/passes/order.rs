@@ -29,8 +29,8 @@ pub(in crate::plan) fn candidates(network: &Network, groups: &FusionGroups) -> V
 
 impl Dependencies {
     fn new(network: &Network, groups: &FusionGroups) -> Dependencies {
-        let n_clusters = groups.groups.len();
-        let (mut in_degrees, mut users) = (vec![0; n_clusters], vec![Vec::new(); n_clusters]);
+        let n_groups = groups.groups.len();
+        let (mut in_degrees, mut users) = (vec![0; n_groups], vec![Vec::new(); n_groups]);
         for (position, group) in groups.groups.iter().enumerate() {
             let operands = group.members.iter().flat_map(|member| &network.vertices[*member].operands);
             let mut producers: Vec<usize> = operands.filter_map(|operand| groups.group_of[operand.vertex]).collect();
@@ -57,7 +57,7 @@ impl Dependencies {
                 }
             }
         }
-        assert_eq!(order.len(), in_degrees.len(), "invariant: clusters have no cycle");
+        assert_eq!(order.len(), in_degrees.len(), "invariant: fusion groups have no cycle");
         order
     }
 

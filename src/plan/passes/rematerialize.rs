@@ -228,7 +228,7 @@ impl ExternalUse {
         }
         let members = &mut groups.groups[self.group].members;
         members.splice(0..0, copy_of.iter().map(|(_, copy_id)| *copy_id));
-        let (_, copy_id) = copy_of.last().expect("invariant: a recipe has the vertex itself");
+        let (_, copy_id) = copy_of.last().expect("invariant: the subgraph has the vertex itself");
         debug_assert_eq!(remat.copies.last(), Some(&vertex));
         for (user, position) in &self.edges {
             network.vertices[*user].operands[*position].vertex = *copy_id;

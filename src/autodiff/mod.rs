@@ -14,7 +14,7 @@ use crate::graph::{Expr, Graph, GraphError, Site};
 impl Graph {
     /// The gradient of a scalar: ∂f/∂x in the shape of x, by reverse mode.
     ///
-    /// `x` may be any float node, not only a parameter; where `of` does not depend on it the gradient is zero. The
+    /// `x` may be any float node, not only a parameter; where `y` does not depend on it the gradient is zero. The
     /// result is an expression, so it can be differentiated again. What is written with exp and log in a way that
     /// overflows is differentiated in its stable form, such as log(1 + eˣ) as a softplus
     /// ([`Class::Stabilize`](crate::simplify::Class)).

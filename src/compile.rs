@@ -1,6 +1,6 @@
 //! The pipeline: graph → checks → derivative → engine → program. What a newcomer reads after `lib.rs`.
 //!
-//! In: a graph and named results. Out: a [`Program`] or a [`TrainingStep`], or all mistakes together.
+//! In: a graph and named results. Out: a [`Program`] or a [`TrainingStep`], or all errors together.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -37,11 +37,13 @@ pub struct Options {
     pub rewrites: Rewrites,
     /// What computes the numbers.
     pub evaluation: Evaluation,
-    /// Bytes of memory for values between steps, above which elementwise functions of the forward part are computed again
-    /// where the backward part reads them element by element, however long that takes; without one, only those that
-    /// take less than reading them. Numbers may differ in the rounding of sums, which are cut by the work there is.
+    /// Bytes of memory for values between steps, above which elementwise functions of the forward part are computed
+    /// again where the backward part reads them element by element, however long that takes; without one, only those
+    /// that take less than reading them. Numbers may differ in the rounding of sums, which are cut by the work there
+    /// is.
     ///
-    /// It is a wish: a plan takes what it needs, which [`Program::show`] tells. What a product of matrices reads is kept.
+    /// It is a wish: a plan takes what it needs, which [`Program::show`] tells. What a product of matrices reads is
+    /// kept.
     ///
     /// # Source
     /// Griewank and Walther, *Evaluating Derivatives*, 2nd edition, 2008, chapter 12, for what more could be done.
@@ -73,7 +75,7 @@ impl Graph {
     /// Makes named results ready to run: one expression (then named `result`), or pairs of a name and an expression.
     ///
     /// # Errors
-    /// [`CompileError`] with every mistake of the graph, or if two outputs have one name, or if a size can be told by no
+    /// [`CompileError`] with every error of the graph, or if two outputs have one name, or if a size can be told by no
     /// input.
     ///
     /// # Complexity
@@ -89,6 +91,7 @@ impl Graph {
     /// assert_eq!((out.scalar("sum")?, out.scalar("product")?), (7.0, 12.0));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias = "jit")]
     pub fn compile<'g>(&'g self, results: impl IntoResults<'g>) -> Result<Program, CompileError> {
         self.compile_with(results, &Options::default())
     }
@@ -112,6 +115,7 @@ impl Graph {
     ///
     /// # Example
     /// See the crate's first page.
+    #[doc(alias = "value_and_grad")]
     #[track_caller]
     pub fn compile_training(&self, loss: Expr<'_>) -> Result<TrainingStep, CompileError> {
         self.compile_training_with(loss, (), &Options::default())
@@ -150,7 +154,8 @@ impl Graph {
     /// a parameter does not change the others'.
     ///
     /// # Errors
-    /// [`CompileError`] with every mistake of the graph, or if an initializer does not fit its parameter.
+    /// [`CompileError`] with every error of the graph, or if an initializer does not fit its parameter.
+    #[doc(alias = "init")]
     pub fn initialize(&self, seed: u64) -> Result<Parameters, CompileError> {
         self.check()?;
         Ok(Parameters::initialize(self.parameter_specs(), seed)?)

@@ -78,6 +78,7 @@ pub enum RiskError {
 /// assert!(error_rate(0, 300, 0.95)?.upper > 0.01);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[doc(alias("wilson_interval", "proportion_confint", "accuracy"))]
 pub fn error_rate(n_errors: u64, n_examples: u64, level: f64) -> Result<Estimate, RiskError> {
     let z = normal_quantile(level)?;
     check_examples(1, n_examples)?;
@@ -111,6 +112,7 @@ pub fn error_rate(n_errors: u64, n_examples: u64, level: f64) -> Result<Estimate
 /// assert!(gap.lower > 0.0); // overfitted, at this level
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[doc(alias = "generalization_error")]
 pub fn generalization_gap(held_out: Estimate, training: f64) -> Estimate {
     let moved = |number: f64| number - training;
     Estimate {

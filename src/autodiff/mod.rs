@@ -14,15 +14,16 @@ use crate::graph::{Expr, Graph, GraphError, Site};
 impl Graph {
     /// The gradient of a scalar: ∂f/∂x in the shape of x, by reverse mode.
     ///
-    /// `x` may be any float node, not only a parameter; where `of` does not depend on it the gradient is zero. The result
-    /// is an expression, so it can be differentiated again. What is written with exp and log in a way that overflows is
-    /// differentiated in its stable form, such as log(1 + eˣ) as a softplus ([`Class::Stabilize`](crate::simplify::Class)).
+    /// `x` may be any float node, not only a parameter; where `y` does not depend on it the gradient is zero. The
+    /// result is an expression, so it can be differentiated again. What is written with exp and log in a way that
+    /// overflows is differentiated in its stable form, such as log(1 + eˣ) as a softplus
+    /// ([`Class::Stabilize`](crate::simplify::Class)).
     ///
     /// # Shapes
     /// f: `[]`, x: any → the shape of x.
     ///
     /// # Errors
-    /// A mistake is recorded if f is no scalar, or if f or x is no float.
+    /// An error is recorded if f is no scalar, or if f or x is no float.
     ///
     /// # Complexity
     /// One sweep over the ids up to f. Evaluating the gradient of all inputs costs a small multiple of evaluating f,
@@ -45,16 +46,19 @@ impl Graph {
     /// assert_eq!(out.scalar::<f64>("curvature"), Ok(12.0));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias("grad", "backward"))]
     #[track_caller]
     pub fn gradient<'g>(&'g self, y: Expr<'g>, x: Expr<'g>) -> Expr<'g> {
         let _frame = self.enter("gradient", Site::caller());
         self.gradients(y, &[x])[0]
     }
 
-    /// The gradients of a scalar with respect to several nodes, in one sweep, or two where some are leaves and some are not.
+    /// The gradients of a scalar with respect to several nodes, in one sweep, or two where some are leaves and some are
+    /// not.
     ///
     /// # Errors
-    /// As for [`Graph::gradient`]; all results then stand for the mistake.
+    /// As for [`Graph::gradient`]; all results then stand for the error.
+    #[doc(alias = "autograd")]
     #[track_caller]
     pub fn gradients<'g>(&'g self, y: Expr<'g>, xs: &[Expr<'g>]) -> Vec<Expr<'g>> {
         let _frame = self.enter("gradients", Site::caller());
@@ -74,10 +78,11 @@ impl Graph {
     /// y and ȳ: any, equal; each result has the shape of its x.
     ///
     /// # Errors
-    /// A mistake is recorded if ȳ is not of the type of y, or if anything is no float.
+    /// An error is recorded if ȳ is not of the type of y, or if anything is no float.
     ///
     /// # Complexity
     /// One or two sweeps over the ancestors of y.
+    #[doc(alias("pullback", "backward"))]
     #[track_caller]
     pub fn vjp<'g>(&'g self, y: Expr<'g>, cotangent: Expr<'g>, xs: &[Expr<'g>]) -> Vec<Expr<'g>> {
         let _frame = self.enter("vjp", Site::caller());
@@ -93,7 +98,7 @@ impl Graph {
     /// Each ẋ has the shape of its x; the result has the shape of y.
     ///
     /// # Errors
-    /// A mistake is recorded if an ẋ is not of the type of its x, or if anything is no float.
+    /// An error is recorded if an ẋ is not of the type of its x, or if anything is no float.
     ///
     /// # Complexity
     /// One or two sweeps over the ancestors of y; evaluating costs a small multiple of evaluating y, for one
@@ -113,6 +118,7 @@ impl Graph {
     /// assert_eq!(out["result"], ndarray::arr1(&[6.0, 120.0]).into());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias("pushforward", "forward_mode"))]
     #[track_caller]
     pub fn jvp<'g>(&'g self, y: Expr<'g>, tangents: &[(Expr<'g>, Expr<'g>)]) -> Expr<'g> {
         let _frame = self.enter("jvp", Site::caller());

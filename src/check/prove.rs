@@ -26,6 +26,7 @@ const SINGLE_TOLERANCE: f64 = 2e-5;
 
 /// A property that a rule does not have.
 #[derive(Debug, Clone, PartialEq, Error)]
+#[non_exhaustive]
 pub enum RuleError {
     /// The sample itself is no valid use of the primitive.
     #[error(transparent)]
@@ -80,6 +81,7 @@ pub enum RuleError {
 ///     pullback::check::prove(&sample).expect("every rule holds");
 /// }
 /// ```
+#[doc(alias("gradcheck", "check_grads", "gradient_check"))]
 pub fn prove(sample: &Sample) -> Result<(), RuleError> {
     let graph = Graph::new();
     let (operands, output) = build(&graph, sample, &sample.operands)?;
@@ -106,6 +108,7 @@ pub fn prove(sample: &Sample) -> Result<(), RuleError> {
 /// prove_expression((x.sin() / (1.0 + x * x)).sum(), &[(x, at.into())], Smoothness::Smooth)?;
 /// # Ok::<(), pullback::check::RuleError>(())
 /// ```
+#[doc(alias("gradcheck", "check_grads"))]
 #[track_caller]
 pub fn prove_expression(
     output: Expr<'_>,

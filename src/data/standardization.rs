@@ -23,6 +23,7 @@ use super::{DataError, Dataset, Split, Target};
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias("standard_scaler", "z_score"))]
 #[derive(Debug, Clone, PartialEq)]
 pub struct Standardization {
     mean: Array1<f32>,

@@ -1,4 +1,4 @@
-//! Mistakes in a graph, told once each with the user's file and line. In: what is wrong. Out: a report in the manner of
+//! Errors in a graph, told once each with the user's file and line. In: what is wrong. Out: a report in the manner of
 //! a compiler. Nothing here stops the building of the graph.
 
 use std::{error::Error, fmt};
@@ -340,6 +340,7 @@ pub enum GraphError {
 
 /// What is wrong with an einsum string.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum EinsumError {
     /// A character that is no letter.
     #[error("{0:?} is not a letter")]
@@ -405,7 +406,7 @@ pub struct OperandNote {
     pub site: Site,
 }
 
-/// One mistake, where it was made, with what.
+/// One error, where it was made, with what.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Diagnostic {
     /// What is wrong.
@@ -431,7 +432,7 @@ impl fmt::Display for Diagnostic {
     }
 }
 
-/// All the mistakes of a graph, in the order in which they were made.
+/// All the errors of a graph, in the order in which they were made.
 #[derive(Clone, PartialEq)]
 pub struct Diagnostics(pub Vec<Diagnostic>);
 

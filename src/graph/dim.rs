@@ -25,9 +25,9 @@ pub type Bindings = BTreeMap<Arc<str>, i64>;
 /// Polynomials are kept sorted with like terms merged, so `2 * batch` and `batch + batch` are equal, hash alike and
 /// print alike.
 ///
-/// A coefficient that leaves `i64` becomes the nearest end of its range and stays there whatever is added, taken away or
-/// multiplied (but by 0), so that it cannot come back as a wrong size: an operation whose sizes or attributes are as large
-/// is a mistake.
+/// A coefficient that leaves `i64` becomes the nearest end of its range and stays there whatever is added, taken away
+/// or multiplied (but by 0), so that it cannot come back as a wrong size: an operation whose sizes or attributes are as
+/// large is an error.
 ///
 /// # Example
 /// ```

@@ -1,4 +1,4 @@
-//! What to do about each mistake. In: a [`GraphError`]. Out: a sentence for the line below it. What is wrong is said in
+//! What to do about each error. In: a [`GraphError`]. Out: a sentence for the line below it. What is wrong is said in
 //! `diagnostic.rs`.
 
 use super::{
@@ -9,7 +9,7 @@ use super::{
 };
 
 impl GraphError {
-    /// What to do about it: every mistake says so.
+    /// What to do about it: every error says so.
     pub fn help(&self) -> String {
         match self {
             GraphError::NotBroadcastable { left, right } if left.rank() == right.rank() => {
@@ -48,7 +48,7 @@ impl GraphError {
         }
     }
 
-    /// The same for mistakes whose mend depends on nothing in them.
+    /// The same for errors whose mend depends on nothing in them.
     fn fixed_help(&self) -> &'static str {
         match self {
             GraphError::ShapesDiffer { .. } => {

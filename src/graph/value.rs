@@ -133,6 +133,7 @@ impl Value {
     }
 
     /// The one element, if this is a `T` with exactly one.
+    #[doc(alias = "item")]
     pub fn scalar<T: Element>(&self) -> Option<T> {
         let array = self.array::<T>()?;
         let mut elements = array.iter();

@@ -244,6 +244,7 @@ impl Foreign {
 /// assert_eq!(load_parameters("model.safetensors", parameters.layout())?, parameters);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[doc(alias("save", "state_dict"))]
 pub fn save_parameters(path: impl AsRef<Path>, parameters: &Parameters) -> Result<(), IoError> {
     let mut arrays = Arrays::new();
     arrays.insert_all("", parameters);
@@ -254,6 +255,7 @@ pub fn save_parameters(path: impl AsRef<Path>, parameters: &Parameters) -> Resul
 ///
 /// # Errors
 /// As for [`Arrays::load`]; also if an array is missing or of another dtype or shape than its parameter.
+#[doc(alias = "load_state_dict")]
 pub fn load_parameters(path: impl AsRef<Path>, layout: &Arc<Layout>) -> Result<Parameters, IoError> {
     let path = path.as_ref();
     Ok(Parameters::from(Arrays::load(path)?.buffers(path, "", layout)?))

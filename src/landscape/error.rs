@@ -1,4 +1,4 @@
-//! Mistakes in the study of a loss. In: what was asked and what was found. Out: a [`LandscapeError`] that says where.
+//! Errors in the study of a loss. In: what was asked and what was found. Out: a [`LandscapeError`] that says where.
 
 use std::{fmt, sync::Arc};
 

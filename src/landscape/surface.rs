@@ -1,5 +1,6 @@
-//! A loss made ready to be studied. In: a loss. Out: a [`Landscape`], programs of its value, gradient and Hessian–vector
-//! product in which all parameters are one vector of f64. The user's graph stays as it is: all is built in a copy.
+//! A loss made ready to be studied. In: a loss. Out: a [`Landscape`], programs of its value, gradient and
+//! Hessian–vector product in which all parameters are one vector of f64. The user's graph stays as it is: all is built
+//! in a copy.
 
 use std::sync::Arc;
 
@@ -14,8 +15,9 @@ use crate::{
 
 /// A loss, its gradient and its Hessian–vector product, compiled once, to be studied at any point.
 ///
-/// The loss may be of `f32` or `f64`, its parameters of both. Directions, gradients and spectra are in `f64`; with `f32`
-/// parameters the products have the precision of `f32`, so ask for eigenvalues to 10⁻⁴ of the greatest and no closer.
+/// The loss may be of `f32` or `f64`, its parameters of both. Directions, gradients and spectra are in `f64`; with
+/// `f32` parameters the products have the precision of `f32`, so ask for eigenvalues to 10⁻⁴ of the greatest and no
+/// closer.
 ///
 /// # Example
 /// The saddle of (1 − w₂w₁)² at the origin:
@@ -55,15 +57,15 @@ impl Landscape {
     /// Compiles a loss with respect to all parameters that it depends on. The graph is not changed.
     ///
     /// # Errors
-    /// [`LandscapeError::Compile`] with every mistake of the graph, or if the loss is no float scalar, or if a size can be
-    /// told by no input; [`LandscapeError::NoParameters`].
+    /// [`LandscapeError::Compile`] with every error of the graph, or if the loss is no float scalar, or if a size can
+    /// be told by no input; [`LandscapeError::NoParameters`].
     ///
     /// # Complexity
     /// A Hessian–vector product costs a small multiple of the loss, by forward over reverse mode.
     ///
     /// # Source
-    /// Pearlmutter, *Fast exact multiplication by the Hessian*, 1994; Griewank and Walther, *Evaluating Derivatives*, 2nd
-    /// edition, 2008, chapter 5.
+    /// Pearlmutter, *Fast exact multiplication by the Hessian*, 1994; Griewank and Walther, *Evaluating Derivatives*,
+    /// 2nd edition, 2008, chapter 5.
     #[track_caller]
     pub fn new(loss: Expr<'_>) -> Result<Landscape, LandscapeError> {
         Landscape::with_options(loss, &Options::default())
@@ -124,6 +126,7 @@ impl Landscape {
     ///
     /// # Errors
     /// [`LandscapeError::Run`] as for [`Program::run`]; [`LandscapeError::LossNotFinite`].
+    #[doc(alias = "at")]
     pub fn point<'a, I: Inputs>(
         &'a mut self,
         parameters: &Parameters,

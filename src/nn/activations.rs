@@ -1,5 +1,5 @@
-//! Functions between layers: softmax and its logarithm over an axis, and elementwise functions with their conventions at
-//! the kinks. In: a float. Out: a float of the same shape, or without the reduced axes.
+//! Functions between layers: softmax and its logarithm over an axis, and elementwise functions with their conventions
+//! at the kinks. In: a float. Out: a float of the same shape, or without the reduced axes.
 
 use std::f64::consts::PI;
 
@@ -56,11 +56,12 @@ impl<'g> Expr<'g> {
     /// `[…, n, …]` → the same.
     ///
     /// # Errors
-    /// A mistake is recorded if x is no float, or if there is no such axis or it has size 0.
+    /// An error is recorded if x is no float, or if there is no such axis or it has size 0.
     ///
     /// # Source
-    /// Bridle, *Probabilistic interpretation of feedforward classification network outputs*, 1990; for the shift, Blanchard,
-    /// Higham and Higham, *Accurately computing the log-sum-exp and softmax functions*, IMA J. Numer. Anal. 41, 2021.
+    /// Bridle, *Probabilistic interpretation of feedforward classification network outputs*, 1990; for the shift,
+    /// Blanchard, Higham and Higham, *Accurately computing the log-sum-exp and softmax functions*, IMA J. Numer. Anal.
+    /// 41, 2021.
     ///
     /// # Example
     /// ```
@@ -80,8 +81,8 @@ impl<'g> Expr<'g> {
         either(self.exponentials(axis).map(|(terms, _)| terms.exponentials / terms.total))
     }
 
-    /// The logarithm of [`Expr::softmax`]: yᵢ = xᵢ − ln Σⱼ e^xⱼ, without the loss of small probabilities. Where all x are
-    /// −∞, so are all y, and the derivative is that of y = x; +∞ and NaN give NaN.
+    /// The logarithm of [`Expr::softmax`]: yᵢ = xᵢ − ln Σⱼ e^xⱼ, without the loss of small probabilities. Where all x
+    /// are −∞, so are all y, and the derivative is that of y = x; +∞ and NaN give NaN.
     ///
     /// # Shapes
     /// `[…, n, …]` → the same.
@@ -97,8 +98,8 @@ impl<'g> Expr<'g> {
         either(self.exponentials(axis).map(|(terms, _)| terms.shifted - terms.total.log()))
     }
 
-    /// ln Σ eˣ over axes, with the greatest x subtracted first so that nothing overflows. Where all x are −∞ it is −∞ with
-    /// derivative 0; where one is +∞ it is +∞; NaN if any is.
+    /// ln Σ eˣ over axes, with the greatest x subtracted first so that nothing overflows. Where all x are −∞ it is −∞
+    /// with derivative 0; where one is +∞ it is +∞; NaN if any is.
     ///
     /// # Shapes
     /// `[m, n]` over −1 → `[m]`.
@@ -126,15 +127,16 @@ impl<'g> Expr<'g> {
         )
     }
 
-    /// ln(eᵃ + eᵇ) of this a and another b, elementwise: the greater plus softplus(less − greater), so that nothing overflows
-    /// and no small part is lost. The slopes are σ(a − b) and σ(b − a), of every order and at ties too: where one is +∞ or the
-    /// other −∞ they are 1 and 0, and ½ each where both are the same infinity, which is then the value. NaN if either is.
+    /// ln(eᵃ + eᵇ) of this a and another b, elementwise: the greater plus softplus(less − greater), so that nothing
+    /// overflows and no small part is lost. The slopes are σ(a − b) and σ(b − a), of every order and at ties too: where
+    /// one is +∞ or the other −∞ they are 1 and 0, and ½ each where both are the same infinity, which is then the
+    /// value. NaN if either is.
     ///
     /// # Shapes
     /// a, b: broadcast together.
     ///
     /// # Errors
-    /// A mistake is recorded if a is no float, if b has another dtype, or if they do not broadcast.
+    /// An error is recorded if a is no float, if b has another dtype, or if they do not broadcast.
     ///
     /// # Source
     /// Blanchard, Higham and Higham, *Accurately computing the log-sum-exp and softmax functions*, 2021.
@@ -150,6 +152,7 @@ impl<'g> Expr<'g> {
     /// assert_eq!((out.scalar("y")?, out.scalar("slope")?), (2f64.ln() - 1000.0, 0.5));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias = "log_add_exp")]
     #[track_caller]
     pub fn logaddexp(self, other: impl Operand<'g>) -> Expr<'g> {
         let _frame = self.enter("logaddexp");
@@ -200,6 +203,7 @@ impl<'g> Expr<'g> {
     /// assert_eq!((out.scalar("y")?, out.scalar("slope")?), (0.0, 0.0));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias("safe_where", "double_where"))]
     #[track_caller]
     pub fn where_safe(
         self,
@@ -229,6 +233,7 @@ impl<'g> Expr<'g> {
     /// assert_eq!(out.scalar("y"), Ok(-1e300));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias = "logsigmoid")]
     #[track_caller]
     pub fn log_sigmoid(self) -> Expr<'g> {
         let _frame = self.enter("log_sigmoid");
@@ -250,6 +255,7 @@ impl<'g> Expr<'g> {
     ///
     /// # Source
     /// Hendrycks and Gimpel, *Gaussian error linear units (GELUs)*, 2016, section 2.
+    #[doc(alias = "gelu_new")]
     #[track_caller]
     pub fn gelu_tanh(self) -> Expr<'g> {
         let _frame = self.enter("gelu_tanh");
@@ -265,6 +271,7 @@ impl<'g> Expr<'g> {
     /// # Source
     /// Elfwing, Uchibe and Doya, *Sigmoid-weighted linear units for neural network function approximation in
     /// reinforcement learning*, 2018.
+    #[doc(alias = "swish")]
     #[track_caller]
     pub fn silu(self) -> Expr<'g> {
         let _frame = self.enter("silu");
@@ -274,10 +281,11 @@ impl<'g> Expr<'g> {
     /// x where x > 0, `slope`·x elsewhere; derivative `slope` at 0; NaN passes through.
     ///
     /// # Errors
-    /// A mistake is recorded if x is no float, or if the slope is not finite in its dtype.
+    /// An error is recorded if x is no float, or if the slope is not finite in its dtype.
     ///
     /// # Source
     /// Maas, Hannun and Ng, *Rectifier nonlinearities improve neural network acoustic models*, 2013.
+    #[doc(alias = "lrelu")]
     #[track_caller]
     pub fn leaky_relu(self, slope: f64) -> Expr<'g> {
         let _frame = self.enter("leaky_relu");
@@ -287,11 +295,11 @@ impl<'g> Expr<'g> {
     /// x where x > 0, `alpha`·(eˣ − 1) elsewhere; derivative `alpha` at 0; NaN passes through.
     ///
     /// # Errors
-    /// A mistake is recorded if x is no float, or if `alpha` is not finite in its dtype.
+    /// An error is recorded if x is no float, or if `alpha` is not finite in its dtype.
     ///
     /// # Source
-    /// Clevert, Unterthiner and Hochreiter, *Fast and accurate deep network learning by exponential linear units (ELUs)*,
-    /// 2016, section 3.
+    /// Clevert, Unterthiner and Hochreiter, *Fast and accurate deep network learning by exponential linear units
+    /// (ELUs)*, 2016, section 3.
     #[track_caller]
     pub fn elu(self, alpha: f64) -> Expr<'g> {
         let _frame = self.enter("elu");
@@ -299,11 +307,11 @@ impl<'g> Expr<'g> {
         either(self.check_finite("alpha", alpha).map(elu))
     }
 
-    /// x within `[low, high]`, elementwise: the nearest bound where it is outside. The derivative is 1 inside, the bounds
-    /// included, and 0 outside; NaN passes through.
+    /// x within `[low, high]`, elementwise: the nearest bound where it is outside. The derivative is 1 inside, the
+    /// bounds included, and 0 outside; NaN passes through.
     ///
     /// # Errors
-    /// A mistake is recorded unless low ≤ high, or if the dtype cannot hold a bound.
+    /// An error is recorded unless low ≤ high, or if the dtype cannot hold a bound.
     ///
     /// # Example
     /// ```
@@ -319,6 +327,7 @@ impl<'g> Expr<'g> {
     /// assert_eq!(out["slope"], array![0.0, 1.0, 1.0, 0.0].into());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias("clamp_min", "clamp_max"))]
     #[doc(alias = "clip")]
     #[track_caller]
     pub fn clamp(self, low: f64, high: f64) -> Expr<'g> {
@@ -346,13 +355,14 @@ impl<'g> Expr<'g> {
     ///
     /// # Source
     /// Collobert, *Large scale machine learning*, 2004.
+    #[doc(alias = "hardtanh")]
     #[track_caller]
     pub fn hard_tanh(self) -> Expr<'g> {
         let _frame = self.enter("hard_tanh");
         self.of_float(|x| x.clamp(-1.0, 1.0))
     }
 
-    /// What a function builds of this float, or the mistake that it is none.
+    /// What a function builds of this float, or the error that it is none.
     fn of_float(self, build: impl FnOnce(Expr<'g>) -> Expr<'g>) -> Expr<'g> {
         either(self.check_float().map(|()| build(self)))
     }

@@ -1,5 +1,5 @@
-//! What composites ask of their operands before they build. In: handles. Out: nothing, or the poison that stands for the
-//! mistake. Nothing is computed here.
+//! What composites ask of their operands before they build. In: handles. Out: nothing, or the poison that stands for
+//! the error. Nothing is computed here.
 
 use crate::{
     graph::{DType, Dim, Expr, GraphError},

@@ -1,19 +1,20 @@
-//! What is minimized, and what is counted: for each row or element the loss of a prediction. In: predictions and targets
-//! of equal shapes, which are never broadcast. Out: one loss each; `.mean()` is the empirical risk, `.sum()` its total.
+//! What is minimized, and what is counted: for each row or element the loss of a prediction. In: predictions and
+//! targets of equal shapes, which are never broadcast. Out: one loss each; `.mean()` is the empirical risk, `.sum()`
+//! its total.
 
 use super::check::either;
 use crate::graph::{Expr, GraphError, Shape};
 
 /// The negative log-likelihood of one class for each row: −ln pᵧ with p = softmax(logits) and y its label.
 ///
-/// It is computed from the logarithm of softmax, so it is finite with the derivative softmax(logits) − onehot(label) for
-/// logits as large as the dtype holds. A row with −∞ at its label has the loss +∞.
+/// It is computed from the logarithm of softmax, so it is finite with the derivative softmax(logits) − onehot(label)
+/// for logits as large as the dtype holds. A row with −∞ at its label has the loss +∞.
 ///
 /// # Shapes
 /// logits: `[…, classes]`, labels: `i64[…]` → `[…]`.
 ///
 /// # Errors
-/// A mistake is recorded if the logits are no floats or have no axis, or if the labels are not `i64` or of another
+/// An error is recorded if the logits are no floats or have no axis, or if the labels are not `i64` or of another
 /// shape. A label below 0 or not below the number of classes is an error of the run that names this line.
 ///
 /// # Source
@@ -32,6 +33,7 @@ use crate::graph::{Expr, GraphError, Shape};
 /// assert_eq!(out["result"], array![2f64.ln(), 1e9].into());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[doc(alias("sparse_categorical_crossentropy", "nll_loss"))]
 #[track_caller]
 pub fn cross_entropy<'g>(logits: Expr<'g>, labels: Expr<'g>) -> Expr<'g> {
     let _frame = logits.enter("cross_entropy");
@@ -58,17 +60,18 @@ fn check_labels<'g>(logits: Expr<'g>, labels: Expr<'g>) -> Result<(), Expr<'g>> 
 
 /// The cross-entropy of each row to a distribution over the classes: −Σⱼ pⱼ·ln softmax(logits)ⱼ.
 ///
-/// The probabilities may be learned or smoothed; that they sum to 1 is not checked. A class of probability 0 counts as 0
-/// even where its logit is −∞.
+/// The probabilities may be learned or smoothed; that they sum to 1 is not checked. A class of probability 0 counts as
+/// 0 even where its logit is −∞.
 ///
 /// # Shapes
 /// logits and probabilities: `[…, classes]` → `[…]`.
 ///
 /// # Errors
-/// A mistake is recorded if the logits are no floats or have no axis, or if the probabilities are of another type.
+/// An error is recorded if the logits are no floats or have no axis, or if the probabilities are of another type.
 ///
 /// # Source
 /// Goodfellow, Bengio and Courville, *Deep Learning*, 2016, section 3.13.
+#[doc(alias("categorical_crossentropy", "soft_labels"))]
 #[track_caller]
 pub fn cross_entropy_with_probabilities<'g>(logits: Expr<'g>, probabilities: Expr<'g>) -> Expr<'g> {
     let _frame = logits.enter("cross_entropy_with_probabilities");
@@ -83,14 +86,15 @@ pub fn cross_entropy_with_probabilities<'g>(logits: Expr<'g>, probabilities: Exp
 /// The Kullback–Leibler divergence of each row of q from that of p: KL(p‖q) = Σⱼ pⱼ·ln(pⱼ/qⱼ).
 ///
 /// A class with pⱼ = 0 counts as 0, its derivatives too (the one by pⱼ would be −∞); one with qⱼ = 0 < pⱼ gives +∞. The
-/// derivatives elsewhere are ln(pⱼ/qⱼ) + 1 and −pⱼ/qⱼ, of pⱼ and qⱼ as free numbers. That the rows sum to 1 is not checked.
-/// Where q is a softmax, [`cross_entropy_with_probabilities`] loses no digits; [`cross_entropy`] is KL(eᵧ‖softmax(f)).
+/// derivatives elsewhere are ln(pⱼ/qⱼ) + 1 and −pⱼ/qⱼ, of pⱼ and qⱼ as free numbers. That the rows sum to 1 is not
+/// checked. Where q is a softmax, [`cross_entropy_with_probabilities`] loses no digits; [`cross_entropy`] is
+/// KL(eᵧ‖softmax(f)).
 ///
 /// # Shapes
 /// p and q: `[…, classes]`, equal → `[…]`; they are not broadcast.
 ///
 /// # Errors
-/// A mistake is recorded if p is no float or has no axis, or if q is of another type.
+/// An error is recorded if p is no float or has no axis, or if q is of another type.
 ///
 /// # Source
 /// Kullback and Leibler, *On information and sufficiency*, 1951, eq. 2.4; Cover and Thomas, *Elements of Information
@@ -108,6 +112,7 @@ pub fn cross_entropy_with_probabilities<'g>(logits: Expr<'g>, probabilities: Exp
 /// assert_eq!(out["result"], array![2f64.ln(), 0.0].into());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[doc(alias = "kl_div")]
 #[track_caller]
 pub fn kl_divergence<'g>(p: Expr<'g>, q: Expr<'g>) -> Expr<'g> {
     let _frame = p.enter("kl_divergence");
@@ -120,15 +125,15 @@ pub fn kl_divergence<'g>(p: Expr<'g>, q: Expr<'g>) -> Expr<'g> {
     }))
 }
 
-/// Whether the greatest score of each row belongs to another class than its label: 1 if it does, 0 if not, in the dtype of
-/// the scores, so that `.mean()` is the error rate. The classifier is argmaxᵢ fᵢ(x), the first of ties; a row with NaN
-/// in it is an error wherever the label is not its first NaN. The derivative is 0.
+/// Whether the greatest score of each row belongs to another class than its label: 1 if it does, 0 if not, in the dtype
+/// of the scores, so that `.mean()` is the error rate. The classifier is argmaxᵢ fᵢ(x), the first of ties; a row with
+/// NaN in it is an error wherever the label is not its first NaN. The derivative is 0.
 ///
 /// # Shapes
 /// scores: `[…, classes]`, labels: `i64[…]` → `[…]`.
 ///
 /// # Errors
-/// A mistake is recorded as for [`cross_entropy`]. A label that is no class counts as an error of the classifier.
+/// An error is recorded as for [`cross_entropy`]. A label that is no class counts as an error of the classifier.
 ///
 /// # Source
 /// Hastie, Tibshirani and Friedman, *The Elements of Statistical Learning*, 2nd edition, 2009, section 2.4.
@@ -146,14 +151,15 @@ pub fn kl_divergence<'g>(p: Expr<'g>, q: Expr<'g>) -> Expr<'g> {
 /// assert_eq!(out.scalar::<f32>("result"), Ok(0.5));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[doc(alias("misclassification", "accuracy"))]
 #[track_caller]
 pub fn zero_one_loss<'g>(scores: Expr<'g>, labels: Expr<'g>) -> Expr<'g> {
     let _frame = scores.enter("zero_one_loss");
     either(check_labels(scores, labels).map(|()| scores.argmax(-1).not_equal(labels).cast(scores.dtype())))
 }
 
-/// Whether the sign of a score for two classes is wrong, elementwise: 1 unless y·f > 0, with the label y = −1 or 1, in the
-/// dtype of the scores. A score of 0 decides nothing and is an error, and so is NaN. The derivative is 0.
+/// Whether the sign of a score for two classes is wrong, elementwise: 1 unless y·f > 0, with the label y = −1 or 1, in
+/// the dtype of the scores. A score of 0 decides nothing and is an error, and so is NaN. The derivative is 0.
 ///
 /// # Shapes
 /// scores and labels: any, equal; they are not broadcast.
@@ -177,6 +183,7 @@ pub fn zero_one_loss<'g>(scores: Expr<'g>, labels: Expr<'g>) -> Expr<'g> {
 /// assert_eq!(out["result"], array![0f32, 1.0, 1.0].into());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[doc(alias = "sign_misclassification")]
 #[track_caller]
 pub fn binary_zero_one_loss<'g>(scores: Expr<'g>, labels: Expr<'g>) -> Expr<'g> {
     let _frame = scores.enter("binary_zero_one_loss");
@@ -190,7 +197,7 @@ pub fn binary_zero_one_loss<'g>(scores: Expr<'g>, labels: Expr<'g>) -> Expr<'g> 
 /// prediction and target: any, equal; they are not broadcast, because `[n]` against `[n, 1]` would be n² errors.
 ///
 /// # Errors
-/// A mistake is recorded if the prediction is no float, or if the target is of another type.
+/// An error is recorded if the prediction is no float, or if the target is of another type.
 ///
 /// # Example
 /// ```
@@ -201,6 +208,7 @@ pub fn binary_zero_one_loss<'g>(scores: Expr<'g>, labels: Expr<'g>) -> Expr<'g> 
 /// let report = g.check().unwrap_err().to_string();
 /// assert!(report.contains("the target must have shape [batch, 1], found [batch]"));
 /// ```
+#[doc(alias("mse", "mse_loss"))]
 #[track_caller]
 pub fn squared_error<'g>(prediction: Expr<'g>, target: Expr<'g>) -> Expr<'g> {
     let _frame = prediction.enter("squared_error");
@@ -214,18 +222,19 @@ pub fn squared_error<'g>(prediction: Expr<'g>, target: Expr<'g>) -> Expr<'g> {
 /// scores and labels: any, equal; they are not broadcast.
 ///
 /// # Errors
-/// A mistake is recorded if the scores are no floats, or if the labels are of another type: they are floats too.
+/// An error is recorded if the scores are no floats, or if the labels are of another type: they are floats too.
 ///
 /// # Source
 /// Hastie, Tibshirani and Friedman, *The Elements of Statistical Learning*, 2nd edition, 2009, section 10.6.
+#[doc(alias("binary_cross_entropy_with_logits", "bce"))]
 #[track_caller]
 pub fn logistic_loss<'g>(scores: Expr<'g>, labels: Expr<'g>) -> Expr<'g> {
     let _frame = scores.enter("logistic_loss");
     either(scores.check_alike(labels, "the labels").map(|()| (-(labels * scores)).softplus()))
 }
 
-/// The hinge loss of a score for two classes, elementwise: max(1 − y·f, 0) with the label y = −1 or 1; derivative 0 at the
-/// kink y·f = 1.
+/// The hinge loss of a score for two classes, elementwise: max(1 − y·f, 0) with the label y = −1 or 1; derivative 0 at
+/// the kink y·f = 1.
 ///
 /// # Shapes
 /// scores and labels: any, equal; they are not broadcast.
@@ -235,6 +244,7 @@ pub fn logistic_loss<'g>(scores: Expr<'g>, labels: Expr<'g>) -> Expr<'g> {
 ///
 /// # Source
 /// Hastie, Tibshirani and Friedman, *The Elements of Statistical Learning*, 2nd edition, 2009, section 12.3.2.
+#[doc(alias = "svm")]
 #[track_caller]
 pub fn hinge_loss<'g>(scores: Expr<'g>, labels: Expr<'g>) -> Expr<'g> {
     let _frame = scores.enter("hinge_loss");

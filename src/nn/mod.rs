@@ -2,7 +2,7 @@
 //!
 //! In: expressions. Out: expressions; a layer declares its parameters too. Nothing here holds an array or has a
 //! derivative of its own: derivatives are those of the primitives, and where that would be wrong at a kink, the
-//! composition is chosen so that it is not. A wrong operand is one mistake, under the name of the function called and
+//! composition is chosen so that it is not. A wrong operand is one error, under the name of the function called and
 //! on the user's line.
 
 mod activations;

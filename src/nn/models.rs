@@ -4,8 +4,8 @@
 use super::{check::either, layers::linear_map, linear};
 use crate::graph::{Dim, Expr, Initializer};
 
-/// The score of a linear classifier for two classes: f = ⟨β, x⟩ over the last axis, with the parameter `name.weight` = β
-/// from zeros, at which every convex loss may start. There is no intercept: append a column of ones to x, or use
+/// The score of a linear classifier for two classes: f = ⟨β, x⟩ over the last axis, with the parameter `name.weight` =
+/// β from zeros, at which every convex loss may start. There is no intercept: append a column of ones to x, or use
 /// [`linear`](super::linear).
 ///
 /// With [`logistic_loss`](super::logistic_loss) it is logistic regression, and [`label_probability`] is its
@@ -16,7 +16,7 @@ use crate::graph::{Dim, Expr, Initializer};
 /// x: `[…, in]`, weight: `[in]` → `[…]`.
 ///
 /// # Errors
-/// A mistake is recorded if x is no float, has no axis or a last axis whose size is a symbol, or if the name is taken.
+/// An error is recorded if x is no float, has no axis or a last axis whose size is a symbol, or if the name is taken.
 ///
 /// # Source
 /// Hastie, Tibshirani and Friedman, *The Elements of Statistical Learning*, 2nd edition, 2009, section 4.4.
@@ -45,7 +45,7 @@ pub fn linear_score<'g>(x: Expr<'g>, name: &str) -> Expr<'g> {
 /// scores and labels: any, equal; they are not broadcast.
 ///
 /// # Errors
-/// A mistake is recorded if the scores are no floats, or if the labels are of another type: they are floats too.
+/// An error is recorded if the scores are no floats, or if the labels are of another type: they are floats too.
 ///
 /// # Source
 /// Hastie, Tibshirani and Friedman, *The Elements of Statistical Learning*, 2nd edition, 2009, section 4.4.
@@ -67,7 +67,8 @@ pub fn label_probability<'g>(scores: Expr<'g>, labels: Expr<'g>) -> Expr<'g> {
     either(scores.check_alike(labels, "the labels").map(|()| (labels * scores).sigmoid()))
 }
 
-/// A feed-forward network: h₀ = x, hᵢ = σ(hᵢ₋₁·Wᵢ + bᵢ) for each hidden width, and the scores h·B, with σ = `activation`.
+/// A feed-forward network: h₀ = x, hᵢ = σ(hᵢ₋₁·Wᵢ + bᵢ) for each hidden width, and the scores h·B, with σ =
+/// `activation`.
 ///
 /// With the hidden widths `[m]` and one output it is βᵀσ(W₁x + b₁), with `[m₁, m₂]` it is βᵀσ(W₂σ(W₁x + b₁) + b₂), and
 /// with more outputs Bσ(W₁x + b₁); with no hidden width it is x·B. The parameters are those of [`hidden_layers`] and
@@ -77,7 +78,7 @@ pub fn label_probability<'g>(scores: Expr<'g>, labels: Expr<'g>) -> Expr<'g> {
 /// x: `[…, in]` → `[…, outputs]`; one output keeps its axis, which `squeeze(-1)` removes.
 ///
 /// # Errors
-/// A mistake is recorded if x is no float, has no axis or a last axis whose size is a symbol, or if a name is taken.
+/// An error is recorded if x is no float, has no axis or a last axis whose size is a symbol, or if a name is taken.
 ///
 /// # Source
 /// Goodfellow, Bengio and Courville, *Deep Learning*, 2016, chapter 6.
@@ -92,6 +93,7 @@ pub fn label_probability<'g>(scores: Expr<'g>, labels: Expr<'g>) -> Expr<'g> {
 /// let names: Vec<String> = g.parameters().iter().filter_map(|parameter| parameter.name()).collect();
 /// assert_eq!(names, ["net.1.weight", "net.1.bias", "net.2.weight", "net.2.bias", "net.out.weight"]);
 /// ```
+#[doc(alias("mlp", "feed_forward"))]
 #[track_caller]
 pub fn perceptron<'g>(
     x: Expr<'g>,
@@ -111,7 +113,7 @@ pub fn perceptron<'g>(
 /// x: `[…, in]` → `[…, last width]`; x itself without widths.
 ///
 /// # Errors
-/// As for [`perceptron`]; a mistake in one layer is reported once, not for each layer after it.
+/// As for [`perceptron`]; an error in one layer is reported once, not for each layer after it.
 ///
 /// # Example
 /// ```
@@ -142,7 +144,7 @@ impl<'g> Expr<'g> {
     /// `[…, n]` → `[…, n + 1]`.
     ///
     /// # Errors
-    /// A mistake is recorded if x is no float or has no axis.
+    /// An error is recorded if x is no float or has no axis.
     ///
     /// # Example
     /// ```

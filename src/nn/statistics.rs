@@ -64,14 +64,14 @@ impl<'g> Expr<'g> {
 
     /// The sum divided by the number of elements; NaN of nothing, with derivative 0 for all that it would depend on.
     ///
-    /// Over the axes given, which are removed; negative ones count from the end. Sizes that are symbols are read from the
-    /// arrays at each run.
+    /// Over the axes given, which are removed; negative ones count from the end. Sizes that are symbols are read from
+    /// the arrays at each run.
     ///
     /// # Shapes
     /// `[batch, n]` over 0 → `[n]`.
     ///
     /// # Errors
-    /// A mistake is recorded if x is no float or has no such axis.
+    /// An error is recorded if x is no float or has no such axis.
     ///
     /// # Example
     /// ```
@@ -85,24 +85,26 @@ impl<'g> Expr<'g> {
     /// assert_eq!(out["result"], array![3.0f32, 4.0].into());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias("average", "reduce_mean"))]
     #[track_caller]
     pub fn mean_over(self, axes: impl IntoAxes) -> Expr<'g> {
         let _frame = self.enter("mean_over");
         either(self.float_axes(axes).map(|axes| self.mean_axes(&axes)))
     }
 
-    /// The mean of the squared deviations from the mean: Σ(x − μ)²/n, or /(n − 1) with [`Correction::Bessel`]. NaN where
-    /// the divisor is not positive. Computed in two passes, so that nothing cancels.
+    /// The mean of the squared deviations from the mean: Σ(x − μ)²/n, or /(n − 1) with [`Correction::Bessel`]. NaN
+    /// where the divisor is not positive. Computed in two passes, so that nothing cancels.
     ///
     /// # Shapes
     /// `[batch, n]` over 0 → `[n]`.
     ///
     /// # Errors
-    /// A mistake is recorded if x is no float or has no such axis.
+    /// An error is recorded if x is no float or has no such axis.
     ///
     /// # Source
     /// Chan, Golub and LeVeque, *Algorithms for computing the sample variance*, The American Statistician 37, 1983, the
     /// two-pass algorithm.
+    #[doc(alias = "var")]
     #[track_caller]
     pub fn variance_over(self, axes: impl IntoAxes, correction: Correction) -> Expr<'g> {
         let _frame = self.enter("variance_over");
@@ -115,22 +117,24 @@ impl<'g> Expr<'g> {
     /// `[batch, n]` over 0 → `[n]`.
     ///
     /// # Errors
-    /// A mistake is recorded if x is no float or has no such axis.
+    /// An error is recorded if x is no float or has no such axis.
+    #[doc(alias("std", "stddev"))]
     #[track_caller]
     pub fn standard_deviation_over(self, axes: impl IntoAxes, correction: Correction) -> Expr<'g> {
         let _frame = self.enter("standard_deviation_over");
         either(self.float_axes(axes).map(|axes| Centre::over(self, axes).deviation(correction)))
     }
 
-    /// Euclidean length √Σx² of all elements, right wherever it can be represented: squares that would over- or underflow
-    /// are scaled. The derivative is x/‖x‖, and 0 at 0 to every order, so that `norm().square()` has second derivative 0
-    /// there; write `x.square().sum()` for that.
+    /// Euclidean length √Σx² of all elements, right wherever it can be represented: squares that would over- or
+    /// underflow are scaled. The derivative is x/‖x‖, and 0 at 0 to every order, so that `norm().square()` has second
+    /// derivative 0 there; write `x.square().sum()` for that.
     ///
     /// # Source
     /// Blue, *A portable Fortran program to find the Euclidean norm of a vector*, 1978.
     ///
     /// # Shapes
     /// any → `[]`
+    #[doc(alias("l2_norm", "vector_norm"))]
     #[track_caller]
     pub fn norm(self) -> Expr<'g> {
         let _frame = self.enter("norm");
@@ -143,7 +147,7 @@ impl<'g> Expr<'g> {
     /// `[batch, n]` over −1 → `[batch]`.
     ///
     /// # Errors
-    /// A mistake is recorded if x is no float or has no such axis.
+    /// An error is recorded if x is no float or has no such axis.
     ///
     /// # Example
     /// ```
@@ -169,6 +173,7 @@ impl<'g> Expr<'g> {
     ///
     /// # Shapes
     /// any → `[]`
+    #[doc(alias = "l1_norm")]
     #[track_caller]
     pub fn norm_l1(self) -> Expr<'g> {
         let _frame = self.enter("norm_l1");
@@ -181,7 +186,7 @@ impl<'g> Expr<'g> {
     /// `[batch, n]` over −1 → `[batch]`.
     ///
     /// # Errors
-    /// A mistake is recorded if x is no float or has no such axis.
+    /// An error is recorded if x is no float or has no such axis.
     #[track_caller]
     pub fn norm_l1_over(self, axes: impl IntoAxes) -> Expr<'g> {
         let _frame = self.enter("norm_l1_over");
@@ -196,8 +201,8 @@ impl<'g> Expr<'g> {
     /// x: `[…, n]`, gain and bias: `[n]` → `[…, n]`.
     ///
     /// # Errors
-    /// A mistake is recorded if x is no float or has no axis, if gain or bias has another type than `[n]` of the dtype of
-    /// x, or if ε is not positive.
+    /// An error is recorded if x is no float or has no axis, if gain or bias has another type than `[n]` of the dtype
+    /// of x, or if ε is not positive.
     ///
     /// # Source
     /// Ba, Kiros and Hinton, *Layer normalization*, 2016, eq. 3 and 4.
@@ -245,14 +250,14 @@ impl<'g> Expr<'g> {
         Err(g.report(GraphError::OutOfRange { what: "epsilon", expected: "positive", found }, &[self]))
     }
 
-    /// A row for each integer: 1 at its position, 0 elsewhere, as `dtype`. An integer below 0 or not below `classes` gives
-    /// a row of zeros.
+    /// A row for each integer: 1 at its position, 0 elsewhere, as `dtype`. An integer below 0 or not below `classes`
+    /// gives a row of zeros.
     ///
     /// # Shapes
     /// `i64[…]` → `[…, classes]`.
     ///
     /// # Errors
-    /// A mistake is recorded if this is not `i64`.
+    /// An error is recorded if this is not `i64`.
     ///
     /// # Example
     /// ```
@@ -265,6 +270,7 @@ impl<'g> Expr<'g> {
     /// assert_eq!(out["result"], array![[0.0f32, 0.0, 1.0], [1.0, 0.0, 0.0]].into());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias = "to_categorical")]
     #[track_caller]
     pub fn one_hot(self, classes: impl Into<Dim>, dtype: DType) -> Expr<'g> {
         let _frame = self.enter("one_hot");
@@ -284,10 +290,11 @@ impl<'g> Expr<'g> {
         self.sum_axes(axes).divided_by_size(self.count(axes))
     }
 
-    /// √f(Σx²) for an f that is a multiple. Where the sum of squares is near the ends of the dtype's range, x is scaled by a
-    /// power of two before and the root after, which rounds nothing; elsewhere the bits are those of the formula.
+    /// √f(Σx²) for an f that is a multiple. Where the sum of squares is near the ends of the dtype's range, x is scaled
+    /// by a power of two before and the root after, which rounds nothing; elsewhere the bits are those of the formula.
     fn root_of_squares(self, axes: &[usize], multiple: impl FnOnce(Expr<'g>) -> Expr<'g>) -> Expr<'g> {
-        // (least, its scale, greatest, its scale): a scaled sum stays within [2⁻⁹⁴⁸, 2¹⁰⁰⁰], for f32 within [2⁻¹³⁸, 2¹¹⁶].
+        // (least, its scale, greatest, its scale): a scaled sum stays within [2⁻⁹⁴⁸, 2¹⁰⁰⁰], for f32 within [2⁻¹³⁸,
+        // 2¹¹⁶].
         let [least, up, greatest, down] =
             if self.dtype() == DType::F32 { [-100, 80, 100, -70] } else { [-800, 600, 800, -560] }
                 .map(|n| 2f64.powi(n));

@@ -1,5 +1,5 @@
 //! Building: from a call with operands to a node. In: a primitive and handles. Out: the handle of a new node, or of
-//! poison beside a recorded mistake. Literals and broadcasting are settled here, so that primitives see equal types.
+//! poison beside a recorded error. Literals and broadcasting are settled here, so that primitives see equal types.
 
 use crate::graph::{
     Broadcast, Constant, DType, Dim, Expr, FrameGuard, Graph, GraphError, Literal, Op, Shape, Site, Type,
@@ -41,7 +41,7 @@ impl<'g> Operand<'g> for i64 {
 }
 
 impl Graph {
-    /// Appends a primitive: infers its type or records the mistake; silent where an operand is poison.
+    /// Appends a primitive: infers its type or records the error; silent where an operand is poison.
     pub(crate) fn apply<'g>(&'g self, op: impl Into<Op>, operands: &[Expr<'g>]) -> Expr<'g> {
         if let Some(poison) = self.refuse(operands) {
             return poison;
@@ -116,9 +116,9 @@ pub(crate) fn infer(op: &Op, operands: &[Type]) -> Result<Type, GraphError> {
     }
 }
 
-/// The largest size, step or position that an operation takes, and the largest coefficient in one with symbols: no array
-/// has more elements. What is computed of a few of them fits `i64`, and where many are multiplied, [`Dim`] stays at the
-/// end of its range, which is beyond this.
+/// The largest size, step or position that an operation takes, and the largest coefficient in one with symbols: no
+/// array has more elements. What is computed of a few of them fits `i64`, and where many are multiplied, [`Dim`] stays
+/// at the end of its range, which is beyond this.
 pub(super) const MAX_ATTRIBUTE: u64 = 1 << 46;
 
 /// The literal of `dtype` that a number is, if the dtype has it; a float is rounded.
@@ -140,7 +140,7 @@ impl<'g> Expr<'g> {
         self.graph().enter(operation, Site::caller())
     }
 
-    /// A constant of this dtype and shape, every element `number`; a mistake if the dtype cannot hold it.
+    /// A constant of this dtype and shape, every element `number`; an error if the dtype cannot hold it.
     pub(crate) fn filled(self, number: f64) -> Expr<'g> {
         if self.is_poisoned() {
             return self;
@@ -164,7 +164,7 @@ impl<'g> Expr<'g> {
         match broadcast_shapes(&left, &right) {
             Some(shape) => {
                 let left = self.stretch(&shape);
-                // A shape that is too large is one mistake, not one for each operand.
+                // A shape that is too large is one error, not one for each operand.
                 Ok((left, if left.is_poisoned() { left } else { other.stretch(&shape) }))
             }
             None => Err(self.graph().report(GraphError::NotBroadcastable { left, right }, &[self, other])),
@@ -199,6 +199,7 @@ impl<'g> Expr<'g> {
     /// let row = g.input("row", (3,));
     /// assert_eq!(row.broadcast_to((2, 3)).shape().to_string(), "[2, 3]");
     /// ```
+    #[doc(alias = "expand_as")]
     #[track_caller]
     pub fn broadcast_to(self, shape: impl Into<Shape>) -> Expr<'g> {
         let _frame = self.enter("broadcast_to");

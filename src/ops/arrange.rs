@@ -1,5 +1,5 @@
-//! Arrays put together, taken apart, repeated and surrounded. In: arrays. Out: composites of reshapes, broadcasts, slices,
-//! concatenations and selections, whose derivatives are theirs. No element is computed with.
+//! Arrays put together, taken apart, repeated and surrounded. In: arrays. Out: composites of reshapes, broadcasts,
+//! slices, concatenations and selections, whose derivatives are theirs. No element is computed with.
 
 use super::{
     apply::{Operand, held},
@@ -69,7 +69,7 @@ impl<'g> Expr<'g> {
     /// k arrays `[m, n]` along 0 → `[k, m, n]`, along −1 → `[m, n, k]`.
     ///
     /// # Errors
-    /// A mistake is recorded if types differ, or if the result has no such axis.
+    /// An error is recorded if types differ, or if the result has no such axis.
     ///
     /// # Example
     /// ```
@@ -99,8 +99,8 @@ impl<'g> Expr<'g> {
         g.report(error, &operands)
     }
 
-    /// The array in parts along `axis`, in order: so many equal ones, or one of each size given. Negative axes count from the
-    /// end; [`Expr::concat`] puts the parts together again.
+    /// The array in parts along `axis`, in order: so many equal ones, or one of each size given. Negative axes count
+    /// from the end; [`Expr::concat`] puts the parts together again.
     ///
     /// A size with symbols has equal parts where the number divides it as a polynomial, as 3 does `3*width`.
     ///
@@ -108,8 +108,8 @@ impl<'g> Expr<'g> {
     /// `[m, 6]` in 3 along 1 → three times `[m, 2]`; by `[1, 5]` along 1 → `[m, 1]` and `[m, 5]`.
     ///
     /// # Errors
-    /// A mistake is recorded if there is no such axis, if the number of parts does not divide its size or is not from 1 to
-    /// 2²⁰, or if the sizes do not add up to it. Each of the parts, one of none, then stands for the mistake.
+    /// An error is recorded if there is no such axis, if the number of parts does not divide its size or is not from 1
+    /// to 2²⁰, or if the sizes do not add up to it. Each of the parts, one of none, then stands for the error.
     ///
     /// # Example
     /// ```
@@ -122,6 +122,7 @@ impl<'g> Expr<'g> {
     /// assert_eq!(parts[1].shape().to_string(), "[batch, 10]");
     /// # let _ = (query, value);
     /// ```
+    #[doc(alias("unbind", "unstack"))]
     #[doc(alias = "chunk")]
     #[track_caller]
     pub fn split(self, parts: impl IntoParts, axis: i64) -> Vec<Expr<'g>> {
@@ -153,14 +154,14 @@ impl<'g> Expr<'g> {
         }
     }
 
-    /// The array so many times along each axis, one copy after another. As in NumPy, the numbers are aligned with the axes
-    /// at the end; axes and numbers that are missing in front are 1.
+    /// The array so many times along each axis, one copy after another. As in NumPy, the numbers are aligned with the
+    /// axes at the end; axes and numbers that are missing in front are 1.
     ///
     /// # Shapes
     /// `[m, n]` by `(2, 3)` → `[2*m, 3*n]`; `[n]` by `(2, 1)` → `[2, n]`.
     ///
     /// # Errors
-    /// A mistake is recorded if a number is negative, or if the result is too large.
+    /// An error is recorded if a number is negative, or if the result is too large.
     ///
     /// # Example
     /// ```
@@ -170,6 +171,7 @@ impl<'g> Expr<'g> {
     /// assert_eq!(x.tile((2, 4)).shape().to_string(), "[2*n, 12]");
     /// assert_eq!(x.tile(("batch", 1, 1)).shape().to_string(), "[batch, n, 3]");
     /// ```
+    #[doc(alias = "repeat")]
     #[track_caller]
     pub fn tile(self, repeats: impl Into<Shape>) -> Expr<'g> {
         let _frame = self.enter("tile");
@@ -196,15 +198,16 @@ impl<'g> Expr<'g> {
         self.reshape(shape(&apart)).broadcast_to(shape(&merged_sizes)).reshape(merged)
     }
 
-    /// The array with `value` around it: for each axis, how many elements before and after; one pair alone is for all axes.
-    /// The value is a number or a scalar of this dtype. An element is never computed with it, so that it may be infinite.
+    /// The array with `value` around it: for each axis, how many elements before and after; one pair alone is for all
+    /// axes. The value is a number or a scalar of this dtype. An element is never computed with it, so that it may be
+    /// infinite.
     ///
     /// # Shapes
     /// `[m, n]` with `[(1, 1), (0, k)]` → `[m + 2, n + k]`.
     ///
     /// # Errors
-    /// A mistake is recorded if a number of elements is negative, if there are other axes than pairs, or if the value is no
-    /// scalar of this dtype. One with symbols that is negative is an error of the run.
+    /// An error is recorded if a number of elements is negative, if there are other axes than pairs, or if the value is
+    /// no scalar of this dtype. One with symbols that is negative is an error of the run.
     ///
     /// # Example
     /// ```
@@ -217,6 +220,7 @@ impl<'g> Expr<'g> {
     /// assert_eq!(out["result"], array![f32::NEG_INFINITY, 1.0, 3.0].into());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias = "constant_pad")]
     #[track_caller]
     pub fn pad<A: Into<Dim>, B: Into<Dim>>(
         self,
@@ -277,7 +281,7 @@ impl<'g> Expr<'g> {
         };
         let is_there = |width: &Dim| !width.is(0);
         let before = Some(before).filter(is_there).map(block);
-        // What is too large is one mistake, not one for each side.
+        // What is too large is one error, not one for each side.
         if let Some(poison) = before.filter(Expr::is_poisoned) {
             return poison;
         }
@@ -293,7 +297,7 @@ impl<'g> Expr<'g> {
     /// `[…, n]` → `[…, n, n]`.
     ///
     /// # Errors
-    /// A mistake is recorded for a scalar.
+    /// An error is recorded for a scalar.
     ///
     /// # Example
     /// ```
@@ -328,7 +332,7 @@ impl<'g> Expr<'g> {
     /// `[…, n, n]` → `[…, n]`.
     ///
     /// # Errors
-    /// A mistake is recorded if the last two sizes are not equal.
+    /// An error is recorded if the last two sizes are not equal.
     ///
     /// # Example
     /// ```
@@ -358,7 +362,7 @@ impl<'g> Expr<'g> {
     /// `[…, n, n]` → `[…]`.
     ///
     /// # Errors
-    /// A mistake is recorded if the last two sizes are not equal, or if x is `bool`.
+    /// An error is recorded if the last two sizes are not equal, or if x is `bool`.
     ///
     /// # Example
     /// ```

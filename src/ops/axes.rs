@@ -1,4 +1,4 @@
-//! Which axes a user means. In: numbers, negative ones from the end. Out: positions, or the mistake.
+//! Which axes a user means. In: numbers, negative ones from the end. Out: positions, or the error.
 
 use crate::graph::{Axes, Expr, GraphError};
 

@@ -117,6 +117,7 @@ impl<'g> Expr<'g> {
     /// let count = g.input_of::<i64>("count", ());
     /// assert_eq!(count.cast(DType::F64).ty().to_string(), "f64[]");
     /// ```
+    #[doc(alias("astype", "to", "type_as"))]
     #[track_caller]
     pub fn cast(self, dtype: DType) -> Expr<'g> {
         let _frame = self.enter("cast");
@@ -124,6 +125,7 @@ impl<'g> Expr<'g> {
     }
 
     /// The same value, whose derivative is taken as 0.
+    #[doc(alias("detach", "no_grad", "stop_grad"))]
     #[track_caller]
     pub fn stop_gradient(self) -> Expr<'g> {
         let _frame = self.enter("stop_gradient");

@@ -168,6 +168,7 @@ impl<'g> Expr<'g> {
     /// let factor = covariance.cholesky();
     /// assert_eq!(factor.shape(), covariance.shape());
     /// ```
+    #[doc(alias = "potrf")]
     #[track_caller]
     pub fn cholesky(self) -> Expr<'g> {
         let _frame = self.enter("cholesky");
@@ -192,6 +193,7 @@ impl<'g> Expr<'g> {
     /// let newton_step = -hessian.solve_positive_definite(gradient);
     /// assert_eq!(newton_step.shape().to_string(), "[5]");
     /// ```
+    #[doc(alias("cho_solve", "cholesky_solve"))]
     #[track_caller]
     pub fn solve_positive_definite(self, right: Expr<'g>) -> Expr<'g> {
         let _frame = self.enter("solve_positive_definite");

@@ -155,6 +155,7 @@ impl<'g> Expr<'g> {
     /// let (x, y) = (g.input("x", ("n", 3)), g.input("y", (2, 3)));
     /// assert_eq!(x.concat([y], 0).shape().to_string(), "[n + 2, 3]");
     /// ```
+    #[doc(alias("hstack", "vstack"))]
     #[doc(alias = "concatenate")]
     #[doc(alias = "cat")]
     #[track_caller]

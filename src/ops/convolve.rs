@@ -1,5 +1,5 @@
-//! How a user asks for a convolution. In: an array, a kernel and how it goes over the array. Out: the primitive with its
-//! numbers for each axis.
+//! How a user asks for a convolution. In: an array, a kernel and how it goes over the array. Out: the primitive with
+//! its numbers for each axis.
 
 use super::{
     convolution::check_ranks,
@@ -70,8 +70,9 @@ impl Convolve {
         Convolve { dilation: dilation.into(), ..self }
     }
 
-    /// Distance between neighbours of the array, zeros between them: what a transposed convolution is made of. The zeros
-    /// cost nothing.
+    /// Distance between neighbours of the array, zeros between them: what a transposed convolution is made of. The
+    /// zeros cost nothing.
+    #[doc(alias("conv_transpose", "transposed_convolution", "lhs_dilation"))]
     #[must_use]
     pub fn input_dilation(self, input_dilation: impl Into<PerAxis>) -> Convolve {
         Convolve { input_dilation: input_dilation.into(), ..self }
@@ -105,16 +106,16 @@ impl Convolve {
 impl<'g> Expr<'g> {
     /// The convolution of the networks: a cross-correlation, the kernel is not flipped.
     ///
-    /// out\[n, o, p\] = Σ_{c, k} x̂\[n, c, p·stride + k·dilation\] · kernel\[o, c, k\], where x̂ is the padded x, p and k
-    /// are positions along all spatial axes, and c runs over the channels of o's group. Padding contributes nothing, even
-    /// where the kernel is infinite or NaN.
+    /// out\[n, o, p\] = Σ_{c, k} x̂\[n, c, p·stride + k·dilation\] · kernel\[o, c, k\], where x̂ is the padded x, p and
+    /// k are positions along all spatial axes, and c runs over the channels of o's group. Padding contributes nothing,
+    /// even where the kernel is infinite or NaN.
     ///
     /// # Shapes
     /// x: `[batch, in, spatial…]`, kernel: `[out, in / groups, spatial…]` → `[batch, out, spatial…]`. Sizes may be
     /// symbols where the stride divides them.
     ///
     /// # Errors
-    /// A mistake is recorded if the channels do not fit the groups, or if no place of the kernel is within the array.
+    /// An error is recorded if the channels do not fit the groups, or if no place of the kernel is within the array.
     ///
     /// # Complexity
     /// 2 · batch · out · places · (in / groups) · kernel size.
@@ -131,6 +132,7 @@ impl<'g> Expr<'g> {
     /// let halved = x.convolve(kernel, Convolve::default().stride(2).padding([(2, 1), (2, 1)]));
     /// assert_eq!(halved.shape().to_string(), "[batch, 16, 14, 14]");
     /// ```
+    #[doc(alias("conv", "conv1d", "conv2d", "conv3d"))]
     #[track_caller]
     pub fn convolve(self, kernel: Expr<'g>, options: Convolve) -> Expr<'g> {
         let _frame = self.enter("convolve");

@@ -18,6 +18,7 @@ impl Graph {
     /// let w = g.parameter("w", (64, 10), Initializer::Zeros);
     /// assert_eq!(g.flops(x.dot(w)).to_string(), "1280*batch");
     /// ```
+    #[doc(alias("cost_analysis", "macs"))]
     pub fn flops<'g>(&'g self, results: impl IntoResults<'g>) -> Dim {
         let ids: Vec<NodeId> = results.into_results().iter().map(|(_, result)| result.id()).collect();
         let cost = |id: NodeId| {

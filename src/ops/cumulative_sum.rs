@@ -132,6 +132,7 @@ impl<'g> Expr<'g> {
     /// let reward = g.input("reward", ("episode", 50));
     /// assert_eq!(reward.cumulative_sum_from_end(1).shape(), reward.shape());
     /// ```
+    #[doc(alias = "reverse_cumsum")]
     #[track_caller]
     pub fn cumulative_sum_from_end(self, axis: i64) -> Expr<'g> {
         let _frame = self.enter("cumulative_sum_from_end");

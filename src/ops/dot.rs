@@ -200,7 +200,7 @@ impl<'g> Expr<'g> {
     /// letters.
     ///
     /// # Errors
-    /// A mistake is recorded if axes are repeated or out of range, or if sizes differ that go together.
+    /// An error is recorded if axes are repeated or out of range, or if sizes differ that go together.
     ///
     /// # Example
     /// ```
@@ -215,6 +215,7 @@ impl<'g> Expr<'g> {
     /// });
     /// assert_eq!(z.shape().to_string(), "[n, 3, 4]");
     /// ```
+    #[doc(alias("tensordot", "contract"))]
     #[track_caller]
     pub fn dot_general(self, other: Expr<'g>, axes: DotGeneral) -> Expr<'g> {
         let _frame = self.enter("dot_general");

@@ -64,6 +64,7 @@ impl Graph {
     /// let scores = g.einsum("bqhd,bkhd->bhqk", &[query, key]);
     /// assert_eq!(scores.shape().to_string(), "[batch, 8, time, time]");
     /// ```
+    #[doc(alias("einops", "rearrange"))]
     #[track_caller]
     pub fn einsum<'g>(&'g self, specification: &str, operands: &[Expr<'g>]) -> Expr<'g> {
         let _frame = self.enter("einsum", Site::caller());

@@ -1,5 +1,5 @@
-//! Arrays that are known beforehand: all of one number, ones on a diagonal, and arrays of data in a dtype that is known at
-//! run time. In: numbers and shapes. Out: constants.
+//! Arrays that are known beforehand: all of one number, ones on a diagonal, and arrays of data in a dtype that is known
+//! at run time. In: numbers and shapes. Out: constants.
 
 use ndarray::{ArrayD, IxDyn};
 
@@ -13,7 +13,7 @@ impl Graph {
     /// Any, with symbols too: nothing is stored but the number.
     ///
     /// # Errors
-    /// A mistake is recorded if a size is negative or the array too large.
+    /// An error is recorded if a size is negative or the array too large.
     ///
     /// # Example
     /// ```
@@ -22,6 +22,7 @@ impl Graph {
     /// assert_eq!(g.full(0.5f32, ("batch", 3)).ty().to_string(), "f32[batch, 3]");
     /// assert_eq!(g.full(true, (2,)).ty().to_string(), "bool[2]");
     /// ```
+    #[doc(alias = "fill")]
     #[doc(alias = "zeros")]
     #[doc(alias = "ones")]
     #[track_caller]
@@ -43,7 +44,7 @@ impl Graph {
     /// `[n, n]`, n a number or a symbol.
     ///
     /// # Errors
-    /// A mistake is recorded if n is negative or the matrix too large.
+    /// An error is recorded if n is negative or the matrix too large.
     ///
     /// # Example
     /// ```
@@ -68,8 +69,8 @@ impl Graph {
     /// `g.constant_of(x.dtype(), array![1.0, -1.0])`. Floats are rounded to those of `dtype`.
     ///
     /// # Errors
-    /// A mistake is recorded if `dtype` does not have an element: a fraction or an infinity for `i64`, a finite number that
-    /// would become infinite in `f32`, anything but 0 and 1 for `bool`.
+    /// An error is recorded if `dtype` does not have an element: a fraction or an infinity for `i64`, a finite number
+    /// that would become infinite in `f32`, anything but 0 and 1 for `bool`.
     ///
     /// # Example
     /// ```
@@ -121,11 +122,12 @@ impl<'g> Expr<'g> {
         self.filled(1.0)
     }
 
-    /// An array of this type of which every element is `value`: a number that this dtype has, or a handle that broadcasts to
-    /// this shape.
+    /// An array of this type of which every element is `value`: a number that this dtype has, or a handle that
+    /// broadcasts to this shape.
     ///
     /// # Errors
-    /// A mistake is recorded if this dtype does not have the number, or if the handle has another dtype or does not broadcast.
+    /// An error is recorded if this dtype does not have the number, or if the handle has another dtype or does not
+    /// broadcast.
     ///
     /// # Example
     /// ```

@@ -216,7 +216,7 @@ impl<'g> Expr<'g> {
     /// x: `[n, d]`, index: `i64[b, t]` along 0 → `[b, t, d]`: a table of embeddings.
     ///
     /// # Errors
-    /// A mistake is recorded if the index is not `i64`. A position below 0 or beyond the axis is a fault of the run.
+    /// An error is recorded if the index is not `i64`. A position below 0 or beyond the axis is a fault of the run.
     ///
     /// # Example
     /// ```
@@ -226,6 +226,7 @@ impl<'g> Expr<'g> {
     /// let words = g.input_of::<i64>("words", ("batch", 12));
     /// assert_eq!(table.gather(words, 0).ty().to_string(), "f32[batch, 12, 64]");
     /// ```
+    #[doc(alias("embedding", "lookup"))]
     #[doc(alias = "take")]
     #[doc(alias = "index_select")]
     #[track_caller]
@@ -237,8 +238,8 @@ impl<'g> Expr<'g> {
         }
     }
 
-    /// The parts at positions along several leading axes at once, as NumPy's `x[i, j]`: `y[p…, …] = x[i[p…], j[p…], …]`. The
-    /// indices, one for each leading axis, broadcast together. Positions are not counted from the end.
+    /// The parts at positions along several leading axes at once, as NumPy's `x[i, j]`: `y[p…, …] = x[i[p…], j[p…],
+    /// …]`. The indices, one for each leading axis, broadcast together. Positions are not counted from the end.
     ///
     /// The derivative adds up over positions that are read more than once.
     ///
@@ -246,7 +247,7 @@ impl<'g> Expr<'g> {
     /// x: `[m, n, d]`, indices: `i64[b, 1]` and `i64[t]` → `[b, t, d]`.
     ///
     /// # Errors
-    /// A mistake is recorded if there is no index or more than axes, if one is not `i64`, or if they do not broadcast. A
+    /// An error is recorded if there is no index or more than axes, if one is not `i64`, or if they do not broadcast. A
     /// position below 0 or beyond its axis is a fault of the run.
     ///
     /// # Example
@@ -262,6 +263,7 @@ impl<'g> Expr<'g> {
     /// assert_eq!(program.call(fed)?["result"], array![5.0, 2.0].into());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias("advanced_indexing", "fancy_indexing"))]
     #[track_caller]
     pub fn gather_nd(self, indices: impl IntoIterator<Item = Expr<'g>>) -> Expr<'g> {
         let _frame = self.enter("gather_nd");
@@ -304,8 +306,8 @@ impl<'g> Expr<'g> {
         let checked = |(axis, index): (usize, &Expr<'g>)| {
             let mut only = vec![Dim::from(1); axis];
             only.push(shape[axis].clone());
-            // Read from a list of the positions that there are, which one beyond its own axis is not in: merged, it could
-            // be that of another row.
+            // Read from a list of the positions that there are, which one beyond its own axis is not in: merged, it
+            // could be that of another row.
             let positions = g.iota(DType::I64, only, axis as i64);
             g.apply(Gather { axis, batch: 0 }, &[positions, *index]).reshape(index.shape()).broadcast_to(common)
         };
@@ -327,7 +329,7 @@ impl<'g> Expr<'g> {
     /// x: `[batch, classes]`, index: `i64[batch, 1]` along −1 → `[batch, 1]`.
     ///
     /// # Errors
-    /// As [`Expr::gather`]; and a mistake if ranks differ, or sizes away from the axis.
+    /// As [`Expr::gather`]; and an error if ranks differ, or sizes away from the axis.
     ///
     /// # Example
     /// ```
@@ -338,6 +340,7 @@ impl<'g> Expr<'g> {
     /// let own = scores.take_along(label.unsqueeze(-1), -1);
     /// assert_eq!(own.ty().to_string(), "f32[batch, 1]");
     /// ```
+    #[doc(alias = "gather_elements")]
     #[doc(alias = "take_along_axis")]
     #[track_caller]
     pub fn take_along(self, index: Expr<'g>, axis: i64) -> Expr<'g> {
@@ -369,14 +372,14 @@ impl<'g> Expr<'g> {
         g.apply(gather, &[self.permute(&last), index.permute(&last)]).permute(&inverse_permutation(&last))
     }
 
-    /// This array with `updates` added at the positions `index` along `axis`: `y[…, index[i…], …] += updates[…, i…, …]`.
-    /// Duplicates add in the order of the index.
+    /// This array with `updates` added at the positions `index` along `axis`: `y[…, index[i…], …] += updates[…, i…,
+    /// …]`. Duplicates add in the order of the index.
     ///
     /// # Shapes
     /// self: `[n, d]`, index: `i64[m]`, updates: `[m, d]` along 0 → `[n, d]`.
     ///
     /// # Errors
-    /// A mistake is recorded if the updates do not have the type that [`Expr::gather`] would give. A position below 0 or
+    /// An error is recorded if the updates do not have the type that [`Expr::gather`] would give. A position below 0 or
     /// beyond the axis is a fault of the run.
     ///
     /// # Example
@@ -387,6 +390,7 @@ impl<'g> Expr<'g> {
     /// let counts = g.constant(ndarray::Array1::<i64>::zeros(10)).scatter_add(label, label.ones_like(), 0);
     /// assert_eq!(counts.ty().to_string(), "i64[10]");
     /// ```
+    #[doc(alias("segment_sum", "index_put", "scatter"))]
     #[doc(alias = "index_add")]
     #[track_caller]
     pub fn scatter_add(self, index: Expr<'g>, updates: Expr<'g>, axis: i64) -> Expr<'g> {

@@ -1,5 +1,5 @@
 //! What a graph starts from: inputs, parameters, constants, counters and sizes; and the poison that stands for a
-//! mistake.
+//! error.
 
 use ndarray::{ArrayD, IxDyn};
 
@@ -301,6 +301,7 @@ impl Graph {
     /// let x = g.input("x", ("batch", 64));
     /// assert_eq!(x.ty().to_string(), "f32[batch, 64]");
     /// ```
+    #[doc(alias = "placeholder")]
     #[track_caller]
     pub fn input(&self, name: &str, shape: impl Into<Shape>) -> Expr<'_> {
         self.input_of::<f32>(name, shape)
@@ -323,6 +324,7 @@ impl Graph {
     /// let weight = g.parameter("weight", (64, 10), Initializer::GlorotUniform);
     /// assert_eq!(weight.ty().to_string(), "f32[64, 10]");
     /// ```
+    #[doc(alias("variable", "weight"))]
     #[track_caller]
     pub fn parameter(&self, name: &str, shape: impl Into<Shape>, initializer: Initializer) -> Expr<'_> {
         self.parameter_of(DType::F32, name, shape, initializer)
@@ -350,15 +352,15 @@ impl Graph {
         }
     }
 
-    /// The mistake, if `op` is a leaf whose name another one has.
+    /// The error, if `op` is a leaf whose name another one has.
     pub(super) fn taken_name(&self, op: &Op) -> Option<GraphError> {
         let Name(name) = op.leaf_name()?;
         let first = self.named(name)?.site();
         Some(GraphError::DuplicateName { name: name.to_string(), first })
     }
 
-    /// An array known beforehand, of any rank and dtype. [`Graph::constant_of`] converts it to a dtype that is known at run
-    /// time.
+    /// An array known beforehand, of any rank and dtype. [`Graph::constant_of`] converts it to a dtype that is known at
+    /// run time.
     ///
     /// # Example
     /// ```
@@ -369,6 +371,7 @@ impl Graph {
     /// assert_eq!(kernel.ty().to_string(), "f32[1, 2]");
     /// assert_eq!(rate.ty().to_string(), "f64[]");
     /// ```
+    #[doc(alias("tensor", "array", "literal"))]
     #[track_caller]
     pub fn constant(&self, value: impl Into<Value>) -> Expr<'_> {
         let _frame = self.enter("constant", Site::caller());
@@ -384,6 +387,7 @@ impl Graph {
     }
 
     /// 0, 1, 2, … along `axis` of an array of `dtype` and `shape`; negative axes count from the end.
+    #[doc(alias("range", "linspace"))]
     #[doc(alias = "arange")]
     #[track_caller]
     pub fn iota(&self, dtype: DType, shape: impl Into<Shape>, axis: i64) -> Expr<'_> {
@@ -396,6 +400,7 @@ impl Graph {
     }
 
     /// The value of a dim as a scalar of `dtype`.
+    #[doc(alias = "size")]
     #[track_caller]
     pub fn dim_size(&self, dim: impl Into<Dim>, dtype: DType) -> Expr<'_> {
         let _frame = self.enter("dim_size", Site::caller());

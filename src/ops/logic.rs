@@ -201,22 +201,31 @@ macro_rules! logic_methods {
 
 logic_methods! {
     /// Where self = other, elementwise, as `bool`.
+    #[doc(alias = "eq")]
     equal => Comparison::Equal;
     /// Where self ≠ other, elementwise, as `bool`.
+    #[doc(alias = "ne")]
     not_equal => Comparison::NotEqual;
     /// Where self < other, elementwise, as `bool`.
+    #[doc(alias = "lt")]
     less => Comparison::Less;
     /// Where self ≤ other, elementwise, as `bool`.
+    #[doc(alias = "le")]
     less_equal => Comparison::LessEqual;
     /// Where self > other, elementwise, as `bool`.
+    #[doc(alias = "gt")]
     greater => Comparison::Greater;
     /// Where self ≥ other, elementwise, as `bool`.
+    #[doc(alias = "ge")]
     greater_equal => Comparison::GreaterEqual;
     /// Where both are true, elementwise.
+    #[doc(alias = "logical_and")]
     and => Connective::And;
     /// Where either is true, elementwise.
+    #[doc(alias = "logical_or")]
     or => Connective::Or;
     /// Where exactly one is true, elementwise.
+    #[doc(alias = "logical_xor")]
     xor => Connective::Xor;
 }
 
@@ -237,9 +246,12 @@ macro_rules! predicate_methods {
 
 predicate_methods! {
     /// Where a truth value is false, elementwise.
+    #[doc(alias = "not")]
     logical_not => Not;
     /// Where a float is neither infinite nor NaN, elementwise, as `bool`.
+    #[doc(alias = "isfinite")]
     is_finite => IsFinite;
     /// Where a float is NaN, elementwise, as `bool`.
+    #[doc(alias = "isnan")]
     is_nan => IsNan;
 }

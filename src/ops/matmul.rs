@@ -1,4 +1,5 @@
-//! Products of matrices and vectors, in batches, and outer products. In: two handles. Out: one sum of products over axes.
+//! Products of matrices and vectors, in batches, and outer products. In: two handles. Out: one sum of products over
+//! axes.
 
 use super::{apply::broadcast_shapes, labelled::Labelled};
 use crate::graph::{Axes, DotGeneral, Expr, GraphError, Shape};
@@ -19,7 +20,7 @@ impl<'g> Expr<'g> {
     /// | `[a, 1, m, k]` | `[b, k, n]` | `[a, b, m, n]` |
     ///
     /// # Errors
-    /// A mistake is recorded if k differs, if batches do not broadcast, or if an operand is a scalar: that is `*`.
+    /// An error is recorded if k differs, if batches do not broadcast, or if an operand is a scalar: that is `*`.
     ///
     /// # Complexity
     /// 2·m·k·n operations for each of the batch. Nothing is repeated in memory where batches broadcast.
@@ -31,6 +32,7 @@ impl<'g> Expr<'g> {
     /// let (x, w) = (g.input("x", ("batch", 64)), g.input("w", (64, 10)));
     /// assert_eq!(x.dot(w).shape().to_string(), "[batch, 10]");
     /// ```
+    #[doc(alias("matmul", "mm", "bmm", "mv"))]
     #[track_caller]
     pub fn dot(self, other: Expr<'g>) -> Expr<'g> {
         let _frame = self.enter("dot");
@@ -63,6 +65,7 @@ impl<'g> Expr<'g> {
     /// let (u, v) = (g.input("u", ("m",)), g.input("v", (3, 4)));
     /// assert_eq!(u.outer(v).shape().to_string(), "[m, 3, 4]");
     /// ```
+    #[doc(alias = "ger")]
     #[track_caller]
     pub fn outer(self, other: Expr<'g>) -> Expr<'g> {
         let _frame = self.enter("outer");
@@ -88,9 +91,9 @@ fn batch_of_matrices(left: &Shape, right: &Shape) -> Result<Shape, GraphError> {
     broadcast_shapes(&left, &right).ok_or(GraphError::NotBroadcastable { left, right })
 }
 
-/// An operand of a batched product of matrices: leading axes have the letters of `batch` at the same place from the end,
-/// the last ones those of `matrix`. Axes of size 1 that the batch stretches are removed, so that nothing is repeated:
-/// only the other operand has that letter then.
+/// An operand of a batched product of matrices: leading axes have the letters of `batch` at the same place from the
+/// end, the last ones those of `matrix`. Axes of size 1 that the batch stretches are removed, so that nothing is
+/// repeated: only the other operand has that letter then.
 fn label_batch<'g>(x: Expr<'g>, batch: &Shape, letters: &[char], matrix: &[char]) -> Labelled<'g> {
     let shape = x.shape();
     let leading = shape.rank() - matrix.len();

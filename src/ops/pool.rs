@@ -115,7 +115,7 @@ impl<'g> Expr<'g> {
     /// along each axis, where extent = (size − 1)·dilation + 1.
     ///
     /// # Errors
-    /// A mistake is recorded if padding can leave a window without an element.
+    /// An error is recorded if padding can leave a window without an element.
     ///
     /// # Complexity
     /// Outputs · elements of the window.
@@ -130,6 +130,7 @@ impl<'g> Expr<'g> {
     /// let x = g.input("x", ("batch", 8, 28, 28));
     /// assert_eq!(x.max_pool(2).shape().to_string(), "[batch, 8, 14, 14]");
     /// ```
+    #[doc(alias = "max_pool2d")]
     #[track_caller]
     pub fn max_pool(self, pool: impl Into<Pool>) -> Expr<'g> {
         let _frame = self.enter("max_pool");
@@ -154,6 +155,7 @@ impl<'g> Expr<'g> {
     /// let x = g.input("x", ("batch", 8, 28));
     /// assert_eq!(x.avg_pool(Pool::size(3).stride(1).same()).shape(), x.shape());
     /// ```
+    #[doc(alias("avg_pool2d", "mean_pool"))]
     #[track_caller]
     pub fn avg_pool(self, pool: impl Into<Pool>) -> Expr<'g> {
         let _frame = self.enter("avg_pool");
@@ -195,6 +197,7 @@ impl<'g> Expr<'g> {
     /// let x = g.input("x", (7,));
     /// assert_eq!(x.window_sum(Pool::size(3).stride(1)).shape().to_string(), "[5]");
     /// ```
+    #[doc(alias("reduce_window", "sum_pool"))]
     #[track_caller]
     pub fn window_sum(self, pool: impl Into<Pool>) -> Expr<'g> {
         let _frame = self.enter("window_sum");

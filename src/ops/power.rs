@@ -63,6 +63,7 @@ impl Partials for IntegerPower {
 
 impl<'g> Expr<'g> {
     /// xⁿ, elementwise, for an integer n known beforehand; derivative n·xⁿ⁻¹, and 0 for n = 0.
+    #[doc(alias = "integer_power")]
     #[track_caller]
     pub fn powi(self, n: i64) -> Expr<'g> {
         let _frame = self.enter("powi");
@@ -70,6 +71,7 @@ impl<'g> Expr<'g> {
     }
 
     /// x², elementwise.
+    #[doc(alias = "sqr")]
     #[track_caller]
     pub fn square(self) -> Expr<'g> {
         let _frame = self.enter("square");

@@ -113,7 +113,7 @@ impl Graph {
     /// draws (two draws with the same key and counter are the same numbers), and count the runs with the counter.
     ///
     /// # Errors
-    /// A mistake is recorded if key or counter is no `i64` scalar, or `width` is not from 1 to 62.
+    /// An error is recorded if key or counter is no `i64` scalar, or `width` is not from 1 to 62.
     ///
     /// # Source
     /// Philox-4x32-10: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC11. The counter's words are the
@@ -128,6 +128,7 @@ impl Graph {
     /// let dice = g.random_bits(g.constant(17i64), step, 3, ("batch", 2));
     /// assert_eq!(dice.ty().to_string(), "i64[batch, 2]");
     /// ```
+    #[doc(alias = "randint")]
     #[track_caller]
     pub fn random_bits<'g>(
         &'g self,
@@ -144,7 +145,7 @@ impl Graph {
     /// multiples of 2⁻²⁴ for `f32` and of 2⁻⁵³ for `f64`, without rounding. The derivative is 0.
     ///
     /// # Errors
-    /// A mistake is recorded if `dtype` is no float; else as [`Graph::random_bits`].
+    /// An error is recorded if `dtype` is no float; else as [`Graph::random_bits`].
     ///
     /// # Example
     /// ```
@@ -156,6 +157,7 @@ impl Graph {
     /// let dropped_out = kept.select(2.0 * x, 0.0);
     /// assert_eq!(dropped_out.ty(), x.ty());
     /// ```
+    #[doc(alias = "rand")]
     #[track_caller]
     pub fn random_uniform<'g>(
         &'g self,
@@ -178,7 +180,8 @@ impl Graph {
     /// Random floats of mean 0 and variance 1, normally distributed, from the `i64` scalars `key` and `counter` as for
     /// [`Graph::random_bits`]: z = √(−2 ln(1 − u))·cos(2πv), with u and v uniform in [0, 1). The derivative is 0.
     ///
-    /// Element i takes the elements 2i and 2i + 1 of the uniform stream. |z| is at most 5.8 for `f32` and 8.6 for `f64`.
+    /// Element i takes the elements 2i and 2i + 1 of the uniform stream. |z| is at most 5.8 for `f32` and 8.6 for
+    /// `f64`.
     ///
     /// # Errors
     /// As [`Graph::random_uniform`].
@@ -195,6 +198,7 @@ impl Graph {
     /// let drawn = mean + scale * g.random_normal(g.constant(2i64), step, DType::F32, (8,));
     /// assert_eq!(drawn.ty().to_string(), "f32[8]");
     /// ```
+    #[doc(alias = "randn")]
     #[track_caller]
     pub fn random_normal<'g>(
         &'g self,

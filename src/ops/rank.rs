@@ -127,14 +127,14 @@ macro_rules! rank_methods {
 }
 
 rank_methods! {
-    /// Where the greatest is along `axis`, which is removed, as `i64`: the first of ties, the first NaN if there is one.
-    /// Negative axes count from the end.
+    /// Where the greatest is along `axis`, which is removed, as `i64`: the first of ties, the first NaN if there is
+    /// one. Negative axes count from the end.
     ///
     /// # Shapes
     /// `[m, n]` along −1 → `i64[m]`.
     ///
     /// # Errors
-    /// A mistake is recorded if the axis has size 0.
+    /// An error is recorded if the axis has size 0.
     ///
     /// # Example
     /// ```
@@ -143,6 +143,7 @@ rank_methods! {
     /// let scores = g.input("scores", ("batch", 10));
     /// assert_eq!(scores.argmax(-1).ty().to_string(), "i64[batch]");
     /// ```
+    #[doc(alias = "arg_max")]
     argmax => ArgMax;
     /// Where the least is along `axis`, which is removed, as `i64`: the first of ties, the first NaN if there is one.
     /// Negative axes count from the end.
@@ -151,7 +152,8 @@ rank_methods! {
     /// `[m, n]` along −1 → `i64[m]`.
     ///
     /// # Errors
-    /// A mistake is recorded if the axis has size 0.
+    /// An error is recorded if the axis has size 0.
+    #[doc(alias = "arg_min")]
     argmin => ArgMin;
     /// The positions along `axis` in ascending order of value, as `i64`: ties in order of position, NaN last. Negative
     /// axes count from the end.
@@ -191,7 +193,7 @@ impl<'g> Expr<'g> {
     /// `[m, n]` along −1 → `[m, k]` and `i64[m, k]`.
     ///
     /// # Errors
-    /// A mistake is recorded if `k` exceeds the size of the axis; a fault of the run if that size is a symbol.
+    /// An error is recorded if `k` exceeds the size of the axis; a fault of the run if that size is a symbol.
     ///
     /// # Complexity
     /// That of a sort, O(n log n) for each lane of n.
@@ -204,6 +206,7 @@ impl<'g> Expr<'g> {
     /// assert_eq!(values.ty().to_string(), "f32[batch, 3]");
     /// assert_eq!(positions.ty().to_string(), "i64[batch, 3]");
     /// ```
+    #[doc(alias = "topk")]
     #[track_caller]
     pub fn top_k(self, k: usize, axis: i64) -> (Expr<'g>, Expr<'g>) {
         let _frame = self.enter("top_k");

@@ -209,6 +209,7 @@ impl<'g> Expr<'g> {
     /// let centred = x - x.keep_axes(-1, |x| x.max_over(-1));
     /// assert_eq!(centred.shape(), x.shape());
     /// ```
+    #[doc(alias("keepdims", "keepdim"))]
     #[track_caller]
     pub fn keep_axes(self, axes: impl IntoAxes, reduce: impl FnOnce(Expr<'g>) -> Expr<'g>) -> Expr<'g> {
         let _frame = self.enter("keep_axes");
@@ -252,12 +253,16 @@ macro_rules! reduction_methods {
 
 reduction_methods! {
     /// The sum of the elements; 0 of nothing.
+    #[doc(alias = "reduce_sum")]
     sum, sum_over => Sum;
     /// The product of the elements; 1 of nothing. The derivative is right whatever zeros are among them, in O(n) work and
     /// memory.
+    #[doc(alias = "reduce_prod")]
     prod, prod_over => Product;
     /// The greatest element; NaN if any is. The derivative is split evenly among the tied.
+    #[doc(alias("amax", "reduce_max"))]
     max, max_over => Max;
     /// The least element; NaN if any is. The derivative is split evenly among the tied.
+    #[doc(alias("amin", "reduce_min"))]
     min, min_over => Min;
 }

@@ -136,8 +136,8 @@ impl<'g> Expr<'g> {
     /// what the number of elements leaves.
     ///
     /// # Errors
-    /// A mistake is recorded if the numbers of elements are not equal as polynomials, or if the other sizes do not divide
-    /// it.
+    /// An error is recorded if the numbers of elements are not equal as polynomials, or if the other sizes do not
+    /// divide it.
     ///
     /// # Example
     /// ```
@@ -147,6 +147,7 @@ impl<'g> Expr<'g> {
     /// assert_eq!(x.reshape(("batch", 64)).shape().to_string(), "[batch, 64]");
     /// assert_eq!(x.reshape((-1, 64)).shape().to_string(), "[batch, 64]");
     /// ```
+    #[doc(alias = "view")]
     #[track_caller]
     pub fn reshape(self, shape: impl Into<Shape>) -> Expr<'g> {
         let _frame = self.enter("reshape");
@@ -220,6 +221,7 @@ impl<'g> Expr<'g> {
     ///
     /// # Shapes
     /// `[a, b, c]` by `[2, 0, 1]` → `[c, a, b]`.
+    #[doc(alias("swapaxes", "movedim", "moveaxis"))]
     #[doc(alias = "permute")]
     #[track_caller]
     pub fn transpose(self, order: impl AsRef<[i64]>) -> Expr<'g> {
@@ -238,6 +240,7 @@ impl<'g> Expr<'g> {
     ///
     /// # Shapes
     /// `[…, m, n]` → `[…, n, m]`.
+    #[doc(alias("mT", "matrix_transpose"))]
     #[track_caller]
     pub fn t(self) -> Expr<'g> {
         let _frame = self.enter("t");

@@ -159,6 +159,7 @@ impl<R> EvaluationContext<'_, R> {
 
 /// Why a primitive has no value for these numbers.
 #[derive(Debug, Clone, PartialEq, Error)]
+#[non_exhaustive]
 pub enum OpError {
     /// A size that is unbound, negative or too large.
     #[error("the size {0} is unbound, negative or too large")]

@@ -88,6 +88,7 @@ impl<'g> Expr<'g> {
     /// let y = x.greater(0.0).select(x.log(), 0.0);
     /// assert_eq!(y.ty().to_string(), "f32[3]");
     /// ```
+    #[doc(alias("cond", "masked_fill", "if_else"))]
     #[doc(alias = "where")]
     #[track_caller]
     pub fn select(self, if_true: impl Choice<'g>, if_false: impl Choice<'g>) -> Expr<'g> {

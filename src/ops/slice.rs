@@ -166,7 +166,8 @@ fn spread(size: &Dim, interior: usize) -> Dim {
 }
 
 impl CheckSizes for Pad {
-    /// That neither side is negative; with it, every element of the operand has a place in an output of the inferred size.
+    /// That neither side is negative; with it, every element of the operand has a place in an output of the inferred
+    /// size.
     fn check_sizes(&self, operands: &[&[usize]], bindings: &Bindings) -> Result<(), OpError> {
         self.zeros(&self.low, bindings)?;
         // Along an axis without elements, zeros that would be between them are taken from those after.
@@ -279,8 +280,8 @@ impl LinearMap for Pad {
 /// What is taken along one axis: a range, or one position, whose axis is then removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Index {
-    /// Elements `start`, `start + step`, … below `stop`; negative bounds count from the end. [`range`] makes one. A negative
-    /// step goes from the last of these elements down to `start`.
+    /// Elements `start`, `start + step`, … below `stop`; negative bounds count from the end. [`range`] makes one. A
+    /// negative step goes from the last of these elements down to `start`.
     Range {
         /// First element; 0 if absent.
         start: i64,
@@ -294,8 +295,8 @@ pub enum Index {
 }
 
 impl Index {
-    /// The same range with another stride. A negative one begins at the last element of the range and goes backwards, as in
-    /// ndarray: the bounds say which elements are meant, the step in which order. NumPy's `x[::-2]` is
+    /// The same range with another stride. A negative one begins at the last element of the range and goes backwards,
+    /// as in ndarray: the bounds say which elements are meant, the step in which order. NumPy's `x[::-2]` is
     /// `Index::from(..).step(-2)`, and its `x[8:1:-3]`, whose bounds are in the order of the step, is
     /// `Index::from(2..9).step(-3)`.
     ///
@@ -316,8 +317,8 @@ impl Index {
     }
 }
 
-/// The elements from `start` on below `stop`, with any of both counted from the end: `1..-1` where Rust's own range would
-/// read as empty. A range of which both bounds are on one side is written as such.
+/// The elements from `start` on below `stop`, with any of both counted from the end: `1..-1` where Rust's own range
+/// would read as empty. A range of which both bounds are on one side is written as such.
 ///
 /// # Example
 /// ```
@@ -405,9 +406,9 @@ indices_from_tuple!(A, B, C);
 indices_from_tuple!(A, B, C, D);
 
 impl<'g> Expr<'g> {
-    /// Part of the array, as NumPy's basic indexing: ranges keep their axis, numbers remove it, negative ones count from
-    /// the end, axes not mentioned are taken whole. Unlike NumPy, a bound outside the axis is a mistake. NumPy's `1:-1` is
-    /// [`range(1, -1)`](range): Rust's lints take `1..-1` for an empty range. Its `::-2` is [`Index::step`].
+    /// Part of the array, as NumPy's basic indexing: ranges keep their axis, numbers remove it, negative ones count
+    /// from the end, axes not mentioned are taken whole. Unlike NumPy, a bound outside the axis is an error. NumPy's
+    /// `1:-1` is [`range(1, -1)`](range): Rust's lints take `1..-1` for an empty range. Its `::-2` is [`Index::step`].
     ///
     /// # Example
     /// ```
@@ -419,6 +420,7 @@ impl<'g> Expr<'g> {
     /// assert_eq!(x.slice(1..).shape().to_string(), "[batch - 1, 5, 8]");
     /// assert_eq!(x.slice((.., Index::from(..).step(-2))).shape().to_string(), "[batch, 3, 8]");
     /// ```
+    #[doc(alias("narrow", "getitem", "index"))]
     #[track_caller]
     pub fn slice(self, indices: impl IntoIndices) -> Expr<'g> {
         let _frame = self.enter("slice");

@@ -265,6 +265,7 @@ impl<'g> Expr<'g> {
     /// let x = a.solve_triangular(b, Triangle::Lower, Orientation::Plain);
     /// assert_eq!(x.shape().to_string(), "[batch, 3]");
     /// ```
+    #[doc(alias("trsm", "triangular_solve"))]
     #[track_caller]
     pub fn solve_triangular(self, right: Expr<'g>, triangle: Triangle, orientation: Orientation) -> Expr<'g> {
         let _frame = self.enter("solve_triangular");

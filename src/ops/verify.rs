@@ -1,5 +1,5 @@
 //! The consistency of a graph: whether every node has the type that its primitive infers. In: a graph. Out: nothing, or
-//! the first node that does not fit. It checks the stages that make graphs, not their users: a user's mistakes are
+//! the first node that does not fit. It checks the stages that make graphs, not their users: a user's errors are
 //! diagnostics.
 
 use std::collections::HashSet;
@@ -23,6 +23,7 @@ pub struct VerifyError {
 
 /// What is wrong with a node.
 #[derive(Debug, Clone, PartialEq, Error)]
+#[non_exhaustive]
 pub enum VerifyErrorKind {
     /// An operand that does not come before its user.
     #[error("has the operand %{}, which does not come before it", .operand.index())]

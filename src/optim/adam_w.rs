@@ -58,6 +58,7 @@ impl AdamW {
     }
 
     /// With λ, by which parameters decay, finite and not negative.
+    #[doc(alias = "decay")]
     pub fn weight_decay(self, weight_decay: f64) -> AdamW {
         AdamW { weight_decay, ..self }
     }

@@ -1,4 +1,4 @@
-//! Mistakes at a step. In: layouts and hyperparameters. Out: an [`OptimizerError`], and the checks that return it.
+//! Errors at a step. In: layouts and hyperparameters. Out: an [`OptimizerError`], and the checks that return it.
 
 use std::sync::Arc;
 

@@ -32,6 +32,7 @@ use crate::parameters::FloatElement;
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "momentum")]
 #[derive(Debug, Clone)]
 pub struct HeavyBall {
     rate: Schedule,

@@ -70,6 +70,7 @@ impl Lars {
     }
 
     /// With λ, the part of a parameter that is added to its gradient, finite and not negative.
+    #[doc(alias = "decay")]
     pub fn weight_decay(self, weight_decay: f64) -> Lars {
         Lars { weight_decay, ..self }
     }

@@ -37,6 +37,7 @@ use crate::parameters::FloatElement;
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "nag")]
 #[derive(Debug, Clone)]
 pub struct Nesterov {
     rate: Schedule,

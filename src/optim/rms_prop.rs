@@ -45,6 +45,7 @@ impl RmsProp {
     }
 
     /// With τ, the decay of the mean square, in [0, 1).
+    #[doc(alias("rho", "alpha"))]
     pub fn decay(self, decay: f64) -> RmsProp {
         RmsProp { decay, ..self }
     }

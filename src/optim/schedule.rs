@@ -58,6 +58,7 @@ impl Schedule {
     }
 
     /// γₜ = rate · factor^⌊t/length⌋: a step of the stairs is `length` steps long, at least one: with 0 it is NaN.
+    #[doc(alias("step_lr", "piecewise_constant"))]
     pub fn steps(rate: f64, factor: f64, length: u64) -> Schedule {
         Schedule(ScheduleKind::Steps { rate, factor, length })
     }
@@ -71,6 +72,7 @@ impl Schedule {
     ///
     /// # Source
     /// Loshchilov and Hutter, *SGDR: stochastic gradient descent with warm restarts*, 2017, equation 5, without restarts.
+    #[doc(alias = "cosine_annealing")]
     pub fn cosine(rate: f64, last: f64, n_steps: u64) -> Schedule {
         Schedule(ScheduleKind::Cosine { rate, last, n_steps })
     }
@@ -85,11 +87,13 @@ impl Schedule {
     ///
     /// # Source
     /// Goyal et al., *Accurate, large minibatch SGD: training ImageNet in 1 hour*, 2017, section 2.2.
+    #[doc(alias = "warmup")]
     pub fn warm_up(self, n_steps: u64) -> Schedule {
         Schedule(ScheduleKind::WarmUp { then: Arc::new(self.0), n_steps })
     }
 
     /// The rate at `step`, counted from 0.
+    #[doc(alias = "get_lr")]
     pub fn at(&self, step: u64) -> f64 {
         self.0.at(step)
     }

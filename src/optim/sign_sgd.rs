@@ -28,6 +28,7 @@ use crate::parameters::FloatElement;
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "signum")]
 #[derive(Debug, Clone)]
 pub struct SignSgd {
     rate: Schedule,

@@ -53,6 +53,7 @@ impl Buffers {
 
 impl Gradients {
     /// All zero again, to accumulate anew.
+    #[doc(alias = "zero_grad")]
     pub fn clear(&mut self) {
         self.elements_mut::<f32>().fill(0.0);
         self.elements_mut::<f64>().fill(0.0);
@@ -111,6 +112,7 @@ impl Gradients {
     /// # Ok(())
     /// # }
     /// ```
+    #[doc(alias = "axpy")]
     pub fn add_scaled(&mut self, factor: f64, other: &Buffers) -> Result<(), ParameterError> {
         let (expected, found) = (self.layout(), other.layout());
         if !Arc::ptr_eq(expected, found) && expected != found {
@@ -151,6 +153,7 @@ impl Gradients {
     /// # Ok(())
     /// # }
     /// ```
+    #[doc(alias("clip_grad_norm", "clip_by_global_norm"))]
     pub fn clip_norm(&mut self, largest: f64) -> Result<f64, ParameterError> {
         check_limit(largest)?;
         let norm = self.norm();
@@ -164,6 +167,7 @@ impl Gradients {
     ///
     /// # Errors
     /// `largest` is NaN or negative; nothing is changed then.
+    #[doc(alias = "clip_grad_value")]
     pub fn clip_value(&mut self, largest: f64) -> Result<(), ParameterError> {
         check_limit(largest)?;
         clip::<f32>(self, largest);

@@ -120,6 +120,7 @@ impl Buffers {
     ///
     /// # Errors
     /// [`ParameterError::NoneOfDType`] if there are arrays, and none is of this dtype.
+    #[doc(alias("parameters_to_vector", "ravel_pytree"))]
     pub fn flat<T: FloatElement>(&self) -> Result<&[T], ParameterError> {
         self.check_any_of(T::DTYPE)?;
         Ok(self.elements())

@@ -1,5 +1,5 @@
-//! Mistakes with parameters. In: what was asked and the layout. Out: a [`ParameterError`], with the nearest name where
-//! a name is unknown. Mistakes of layouts and initializers are described beside these.
+//! Errors with parameters. In: what was asked and the layout. Out: a [`ParameterError`], with the nearest name where
+//! a name is unknown. Errors of layouts and initializers are described beside these.
 
 use std::sync::Arc;
 

@@ -33,8 +33,8 @@ pub use layout::{ALIGNMENT, Layout, LayoutError, Slot};
 /// parameters.set("bias", &array![1.0f32, -1.0])?;
 /// assert_eq!(parameters.array::<f32>("bias")?[1], -1.0);
 /// assert_eq!(parameters.flat::<f32>()?, [0.0, 0.0, 0.0, 0.0, 1.0, -1.0]);
-/// let mistake = parameters.array::<f32>("biass").unwrap_err();
-/// assert_eq!(mistake.to_string(), "nothing is named `biass`; the nearest name is `bias`");
+/// let error = parameters.array::<f32>("biass").unwrap_err();
+/// assert_eq!(error.to_string(), "nothing is named `biass`; the nearest name is `bias`");
 /// # Ok(())
 /// # }
 /// ```
@@ -89,6 +89,7 @@ impl Parameters {
     /// # Ok(())
     /// # }
     /// ```
+    #[doc(alias = "reset_parameters")]
     pub fn initialize(specs: impl IntoIterator<Item = ParameterSpec>, seed: u64) -> Result<Parameters, ParameterError> {
         let specs: Vec<ParameterSpec> = specs.into_iter().collect();
         let layout = Layout::new(specs.iter().map(|spec| (spec.name.as_str(), spec.dtype, spec.shape.clone())))?;

@@ -1,8 +1,9 @@
 //! Graph with sizes → plan. In: a graph, its results and a number for each symbol. Out: a [`Plan`]: steps in order, and
-//! where every value lies. Nothing here runs anything, and nothing is left for the runtime to decide.
+//! the storage of every value. Nothing here runs anything, and nothing is left for the runtime to decide.
 //!
-//! [`ir`] has the types, [`lower`] goes down a level (graph → network, clusters → steps), [`passes`] has a file for each
-//! pass; [`Plan::run_passes`] is the list of them. [`check`] proves what they leave without having made it.
+//! [`ir`] has the types, [`lower`] goes down a level (graph → network, fusion groups → steps), [`passes`] has a file
+//! for each pass, and [`Plan::run_passes`] is the list of them. [`verify`] verifies what they leave, without sharing
+//! code with them.
 
 mod ir;
 mod lower;
@@ -28,7 +29,7 @@ pub(crate) use passes::memory;
 use self::{memory::ArenaLayout, passes::RematPolicy, trace::Trace};
 use crate::graph::{Bindings, Graph, NodeId};
 
-/// What plans are made of: the part of a graph that results need.
+/// The input of planning: the part of a graph that the results need.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PlanInput<'g> {
     pub(crate) graph: &'g Graph,
@@ -92,7 +93,7 @@ impl Plan {
         passes::rematerialize(&mut network, &mut groups, policy, model);
         trace.groups("rematerialization", &network, &groups);
         let step_of = lower::steps(&network, &groups, model);
-        let mut least: Option<(Vec<PlanStep>, Vec<Storage>, ArenaLayout)> = None;
+        let mut smallest: Option<(Vec<PlanStep>, Vec<Storage>, ArenaLayout)> = None;
         for order in passes::orders(&network, &groups) {
             let steps: Vec<PlanStep> = order.iter().filter_map(|group| step_of[*group].clone()).collect();
             trace.steps("order", &network, &steps);
@@ -100,11 +101,11 @@ impl Plan {
             trace.steps("bands", &network, &steps);
             let (storage, layout) = passes::assign_buffers(&network, &mut steps, model)?;
             trace.steps("in place", &network, &steps);
-            if least.as_ref().is_none_or(|(.., least)| layout.bytes < least.bytes) {
-                least = Some((steps, storage, layout));
+            if smallest.as_ref().is_none_or(|(.., smallest)| layout.bytes < smallest.bytes) {
+                smallest = Some((steps, storage, layout));
             }
         }
-        let (steps, storage, layout) = least.expect("invariant: there is an order");
+        let (steps, storage, layout) = smallest.expect("invariant: there is an order");
         let plan = Plan { network, steps, storage, arena_bytes: layout.bytes, lower_bound: layout.lower_bound };
         trace.plan("memory", &plan);
         // Steps read and write by address, so this holds in every build.

@@ -1,38 +1,38 @@
-//! The machine that plans are made for. In: nothing. Out: sizes of caches, and from what size on something pays; the decisions
-//! 0009, 0010 and 0012 say where the numbers come from. They are passed to every pass, so that tests can set them to 0 and
-//! send small graphs through passes that only large ones reach.
+//! The machine model that plans are made for: sizes of caches, and thresholds from which on a transformation pays; the
+//! decisions 0009, 0010 and 0012 say where the numbers come from. They are passed to every pass, so that tests can set
+//! them to 0 and send small graphs through passes that only large ones reach.
 
 /// Sizes of caches and thresholds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct MachineModel {
-    /// Bytes that all registers of a tile program take together, about: the first-level cache.
+    /// The size of the first-level cache, which all registers of a tile program together should fit into.
     pub(crate) first_level_bytes: usize,
-    /// Bytes of one register at least and at most, unless one row needs more: shorter ones cost calls, longer ones gain
+    /// The least and most bytes of a register, unless one row needs more: shorter ones cost calls, longer ones gain
     /// nothing.
     pub(crate) register_bytes: [usize; 2],
-    /// Bytes that are still in the second-level cache when they are read again: rows of a matrix that a tile reads twice,
-    /// rows of a band, the packed part of a factor.
+    /// The bytes that are still in the second-level cache when they are read again: rows of a matrix that a tile reads
+    /// twice, rows of a band, the packed part of a factor.
     pub(crate) resident_bytes: usize,
-    /// Arrays of fewer bytes cost nothing to keep and to read: they are neither computed again nor written over.
+    /// Smaller arrays cost nothing to store and to read: they are neither rematerialized nor written in place.
     pub(crate) cheap_bytes: usize,
-    /// Additions in whose time a value is written and read again from beyond the first cache.
+    /// The cost of a store and a load beyond the first-level cache, in additions.
     pub(crate) store_cost: usize,
-    /// Products of fewer bytes stay in a cache between two steps, so that bands gain nothing.
+    /// Smaller products stay in a cache between two steps, so that bands gain nothing.
     pub(crate) min_band_bytes: usize,
-    /// Rows of a band: fewer do not pay for packing the other factor anew, more gain nothing.
+    /// The least and most rows of a band: fewer do not pay for packing the other factor again, more gain nothing.
     pub(crate) band_rows: [usize; 2],
-    /// Bands at least, so that threads have something to share.
+    /// The least number of bands, so that several threads have work.
     pub(crate) min_bands: usize,
     /// A matrix of fewer bytes stays in a cache between two products with vectors.
     pub(crate) matrix_vector_bytes: usize,
-    /// A row of more elements is not held between a reduction and its reader: registers are as wide as the widest dtype of
-    /// a program, and several are to lie in the second-level cache.
+    /// The longest row that stays in a register between a reduction along it and the user of that: registers are as
+    /// wide as the widest dtype of a program, and several are to lie in the second-level cache.
     pub(crate) max_row: usize,
-    /// Operations of a product of matrices in the time of an addition of two arrays' elements.
+    /// The operations of a matrix product in the time of one elementwise addition.
     pub(crate) flops_of_addition: usize,
-    /// Additions that a task is worth.
+    /// The least cost of a task, in additions.
     pub(crate) task_cost: usize,
-    /// Tasks that a step is cut into at most.
+    /// The most tasks of a step.
     pub(crate) max_tasks: usize,
 }
 

@@ -52,7 +52,7 @@ pub(super) fn network(network: &Network) -> String {
     (0..network.vertices.len()).map(|vertex| line(network, vertex)).collect()
 }
 
-/// Clusters with their members.
+/// Fusion groups with their members.
 pub(super) fn groups(network: &Network, groups: &FusionGroups) -> String {
     let mut text = String::new();
     for (position, group) in groups.groups.iter().enumerate() {
@@ -67,7 +67,7 @@ pub(super) fn groups(network: &Network, groups: &FusionGroups) -> String {
     text
 }
 
-/// Steps in their order, before values have places.
+/// Steps in their order, before values have storage.
 pub(super) fn steps(network: &Network, steps: &[PlanStep]) -> String {
     let names = |vertices: &[usize]| vertices.iter().map(|vertex| format!(" v{vertex}")).collect::<String>();
     let line = |(position, step): (usize, &PlanStep)| {

@@ -1,5 +1,6 @@
-//! What each pass leaves. In: the name of a pass and what there is after it. Out: its text, if somebody asked; in builds
-//! with debug assertions, which tests are, it is checked too.
+//! The text of what each pass leaves, if it is asked for. In: the name of a pass and the network, groups or steps after
+//! it. Out: a list of names and texts. In builds with debug assertions, which tests are, what a pass leaves is verified
+//! here too.
 
 use super::{
     ir::{FusionGroups, Network, Plan, PlanStep},

@@ -1,6 +1,26 @@
-//! An independent check of a plan's memory. In: a plan. Out: whether every read sees the value it means, or the first that
-//! does not. It follows the steps with a map of who wrote which byte, and knows nothing of how places were chosen (the
-//! idea of regalloc2's checker).
+//! Verifies what the passes leave: networks, fusion groups and orders after each pass, and the memory of a finished
+//! plan. In: a plan. Out: the first read that does not see the value it means, if there is one. An error here is a bug
+//! of the passes.
+//!
+//! # The argument
+//!
+//! [`plan`] is an abstract interpreter of the steps (the idea of regalloc2's checker). The state is a map from the
+//! bytes of the arena to the vertex that wrote them last ([`Owners`]), and the set of written vertices. The transfer
+//! function of a step is:
+//!
+//! 1. every vertex that the step reads must own all of its bytes, or be fed, constant, or a result that is written
+//!    ([`MemoryState::holds`]);
+//! 2. what the step writes must be what it declares, lie within the arena and apart from what the step uses, unless it
+//!    may be written in place ([`MemoryState::may_write_over`]);
+//! 3. then the written vertices own their bytes, and whoever owned any of those bytes owns them no longer.
+//!
+//! Steps run one after another with a barrier between them, so if (1) holds at every step, every read sees the value
+//! that its vertex means; lifetimes and offsets need not be known. What happens inside of a step is covered by
+//! conditions on its program: it reads as a whole only what is complete ([`unfinished`]), and tiles find in their band
+//! all that they read of a product ([`torn`]).
+//!
+//! Reads and writes are taken from the instructions by tables of this file, not from the facts that the passes use: a
+//! wrong fact would otherwise verify itself.
 
 use std::{collections::BTreeMap, ops::Range};
 
@@ -74,42 +94,42 @@ pub(crate) enum PlanMemoryError {
     },
 }
 
-/// What a pass may not leave.
+/// What is wrong with what a pass left.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum PassError {
     /// An operand is read beyond the array that holds it.
     Layout { vertex: usize, operand: usize },
-    /// A vertex that is computed is in no cluster, or in another than it says, or in two.
+    /// A computed vertex is in no group, in another than `group_of` says, or in two.
     Member { vertex: usize },
-    /// Clusters read from each other in a circle.
+    /// Groups read from each other in a cycle.
     Circle { group: usize },
     /// A step reads what no step before it writes.
     Order { step: usize, vertex: usize },
 }
 
-/// That every operand is read within the array that holds it.
+/// Verifies that every operand is read within the array that holds it.
 pub(super) fn network(network: &Network) -> Result<(), PassError> {
     for (vertex, def) in network.vertices.iter().enumerate() {
         for (operand, read) in def.operands.iter().enumerate() {
-            let flaw = PassError::Layout { vertex, operand };
-            let producer = network.vertices.get(read.vertex).ok_or_else(|| flaw.clone())?;
+            let error = PassError::Layout { vertex, operand };
+            let producer = network.vertices.get(read.vertex).ok_or_else(|| error.clone())?;
             let span = |sign: isize| -> isize {
                 let reach = |axis: &StridedAxis| (axis.size as isize - 1) * axis.stride;
                 read.layout.axes.iter().map(reach).filter(|reach| reach.signum() == sign).sum()
             };
             let (first, last) = (read.layout.offset + span(-1), read.layout.offset + span(1));
             let is_within = first >= 0 && last < count(&producer.sizes) as isize;
-            // A number that lies nowhere is read by no address.
+            // A splat has no memory.
             let has_memory = !matches!(producer.kind, VertexKind::Splat(_));
             if has_memory && read.layout.count() > 0 && !is_within {
-                return Err(flaw);
+                return Err(error);
             }
         }
     }
     Ok(())
 }
 
-/// That every vertex that is computed for somebody is in one cluster, and that clusters can be put in an order.
+/// Verifies that every computed vertex with a use is in one group, and that the groups have a topological order.
 pub(super) fn groups(network: &Network, groups: &FusionGroups) -> Result<(), PassError> {
     let mut found = vec![None; network.vertices.len()];
     for (position, group) in groups.groups.iter().enumerate() {
@@ -122,7 +142,7 @@ pub(super) fn groups(network: &Network, groups: &FusionGroups) -> Result<(), Pas
     if let Some(vertex) = (0..found.len()).find(|vertex| found[*vertex] != groups.group_of[*vertex]) {
         return Err(PassError::Member { vertex });
     }
-    // What is left when clusters that read from none that is left are taken away is a circle.
+    // Kahn's algorithm: what is left after removing all groups that read from no group that is left is a cycle.
     let reads_from = |group: usize| -> Vec<usize> {
         let operands = groups.groups[group].members.iter().flat_map(|member| &network.vertices[*member].operands);
         operands.filter_map(|operand| found[operand.vertex]).filter(|producer_group| *producer_group != group).collect()
@@ -146,7 +166,7 @@ pub(super) fn groups(network: &Network, groups: &FusionGroups) -> Result<(), Pas
     circle.map_or(Ok(()), |group| Err(PassError::Circle { group }))
 }
 
-/// That every step reads what is fed, known, or written by a step before it.
+/// Verifies that every step reads only what is fed, constant, or written by an earlier step.
 pub(super) fn order(network: &Network, steps: &[PlanStep]) -> Result<(), PassError> {
     let is_there = |kind: &VertexKind| matches!(kind, VertexKind::Leaf(_) | VertexKind::Constant(_));
     let mut is_written: Vec<bool> = network.vertices.iter().map(|def| is_there(&def.kind)).collect();
@@ -159,7 +179,7 @@ pub(super) fn order(network: &Network, steps: &[PlanStep]) -> Result<(), PassErr
     Ok(())
 }
 
-/// That every read of every step sees the value that it means.
+/// Verifies that every read of every step sees the value that it means.
 pub(crate) fn plan(plan: &Plan) -> Result<(), PlanMemoryError> {
     let mut memory =
         MemoryState { plan, arena: Owners::default(), is_written: vec![false; plan.network.vertices.len()] };
@@ -192,7 +212,7 @@ pub(crate) fn plan(plan: &Plan) -> Result<(), PlanMemoryError> {
     missing.map_or(Ok(()), |result| Err(PlanMemoryError::Missing { result }))
 }
 
-/// What lies where between two steps.
+/// The state between two steps: who owns which bytes of the arena, and which vertices are written.
 struct MemoryState<'p> {
     plan: &'p Plan,
     arena: Owners,
@@ -200,7 +220,7 @@ struct MemoryState<'p> {
 }
 
 impl MemoryState<'_> {
-    /// Whether a vertex can be read.
+    /// Whether the whole value of a vertex can be read now.
     fn holds(&self, vertex: usize) -> bool {
         let def = &self.plan.network.vertices[vertex];
         match (self.plan.storage[vertex], &def.kind) {
@@ -212,7 +232,7 @@ impl MemoryState<'_> {
         }
     }
 
-    /// The bytes of the arena that a vertex has.
+    /// The bytes of the arena that the plan gives to a vertex.
     fn range(&self, vertex: usize) -> Option<Range<usize>> {
         match self.plan.storage[vertex] {
             Storage::Arena(start) => Some(start..start + self.plan.network.vertices[vertex].bytes()),
@@ -220,7 +240,7 @@ impl MemoryState<'_> {
         }
     }
 
-    /// That what a step writes lies within the arena and apart, and is its own to write.
+    /// Verifies that what a step writes lies within the arena, overlaps nothing that the step uses, and may be written.
     fn check_room(&self, position: usize, reads: &[usize]) -> Result<(), PlanMemoryError> {
         let step = &self.plan.steps[position];
         let partials = step.partials.0..step.partials.0 + step.partials.1;
@@ -255,8 +275,8 @@ impl MemoryState<'_> {
         }
     }
 
-    /// Whether a step may write a value over one that it reads: element i is read by element i alone, and a tile is written
-    /// when nothing else of it is left to do.
+    /// Whether a step may write a value over one that it reads: element i is read for element i only, and a tile is
+    /// stored after all other instructions of the tile.
     fn may_write_over(&self, step: &PlanStep, read: usize, written: usize) -> bool {
         let StepKind::Tile(program) = &step.work else { return false };
         let is_store = |instruction: &Instruction| instruction.action == Action::Store;
@@ -285,7 +305,7 @@ fn overlap(left: &Range<usize>, right: &Range<usize>) -> bool {
     left.start.max(right.start) < left.end.min(right.end)
 }
 
-/// The vertices whose memory a step's own description reads.
+/// The vertices whose memory a step reads, by its instructions.
 fn operands(work: &StepKind) -> Vec<usize> {
     match work {
         StepKind::Contraction(arrays, _) | StepKind::Primitive(arrays, _) => {
@@ -299,7 +319,8 @@ fn operands(work: &StepKind) -> Vec<usize> {
     }
 }
 
-/// A vertex that a step reads in an order of its own while it computes it.
+/// A vertex that a step computes and also reads in another order than elementwise, so that it would see unwritten
+/// elements.
 fn unfinished(work: &StepKind) -> Option<usize> {
     let StepKind::Tile(program) = work else { return None };
     let computed: Vec<usize> = program.computed().collect();
@@ -321,8 +342,8 @@ fn unfinished(work: &StepKind) -> Option<usize> {
     read.find(|vertex| computed.contains(vertex))
 }
 
-/// A product whose bands are not what the rest of its step reads: a tile is to find in its band all that it reads of the
-/// product, and a band is to be rows of one matrix.
+/// A product whose bands are not what the tiles of its step read: a tile must find in its band all that it reads of the
+/// product, and a band must be rows of one matrix.
 fn torn(plan: &Plan, work: &StepKind) -> Option<usize> {
     let StepKind::Tile(program) = work else { return None };
     let product = program.product.as_ref()?;
@@ -336,13 +357,13 @@ fn torn(plan: &Plan, work: &StepKind) -> Option<usize> {
         && product.n_rows() * contraction.n == program.rows * program.columns
         && (rest, down * program.tile[0] * program.columns) == (0, product.rows * contraction.n)
         && (contraction.batch.is_empty() || contraction.m.is_multiple_of(product.rows))
-        // Rows that are gone with their band lie nowhere that another step could read.
+        // A product of which only a band is kept has no storage that another step could read.
         && (product.keep == Keep::Band) == (plan.storage[product.vertex] == Storage::Nowhere)
         && stays_in_tile(program, product.vertex);
     (!fits).then_some(product.vertex)
 }
 
-/// Whether a tile reads of a vertex its own elements alone, whatever else the step computes.
+/// Whether a tile reads of a vertex only the elements of that tile.
 fn stays_in_tile(program: &TileProgram, vertex: usize) -> bool {
     let is_of = |memory: usize| program.memory[memory].vertex == vertex;
     let is_factor =
@@ -353,7 +374,7 @@ fn stays_in_tile(program: &TileProgram, vertex: usize) -> bool {
         .flat_map(|instruction| instruction.operands.iter().map(move |location| (instruction, *location)));
     let stays = |(instruction, location): (&Instruction, Location)| match location {
         Location::Memory(memory) if is_of(memory) => {
-            let goes_through_the_tile = match instruction.action {
+            let stays_in_its_tile = match instruction.action {
                 Action::Apply(_) | Action::ApplyBoth(_) | Action::Accumulate(..) => {
                     instruction.granularity == Granularity::Element
                 }
@@ -361,7 +382,7 @@ fn stays_in_tile(program: &TileProgram, vertex: usize) -> bool {
                 Action::Load(_) | Action::LoadPadded(..) | Action::Store | Action::Expand => false,
                 Action::DotRows(_) | Action::AccumulateDot(_) => false,
             };
-            goes_through_the_tile && program.memory[memory].offset == 0
+            stays_in_its_tile && program.memory[memory].offset == 0
         }
         Location::Element(memory) => !is_of(memory),
         Location::Memory(_) | Location::Register(_) | Location::Number(_) => true,
@@ -369,7 +390,7 @@ fn stays_in_tile(program: &TileProgram, vertex: usize) -> bool {
     !is_factor && reads.all(stays)
 }
 
-/// The vertices whose memory a step's own description writes, in ascending order.
+/// The vertices whose memory a step writes, by its instructions, in ascending order.
 fn written(work: &StepKind) -> Vec<usize> {
     match work {
         StepKind::Contraction(arrays, _) | StepKind::Primitive(arrays, _) => vec![arrays.vertex],
@@ -390,7 +411,7 @@ fn writes((location, vertex): (Location, usize)) -> Option<usize> {
     matches!(location, Location::Memory(_) | Location::Element(_)).then_some(vertex)
 }
 
-/// Who wrote which bytes: the start of each range → its end and its owner.
+/// Which vertex wrote which bytes last: the start of each range → its end and its owner.
 #[derive(Default)]
 struct Owners(BTreeMap<usize, (usize, usize)>);
 

@@ -1,4 +1,4 @@
-//! What can go wrong when a program is made or run. In: the mistake. Out: an error that names input, shapes and line.
+//! What can go wrong when a program is made or run. In: the error. Out: an error that names input, shapes and line.
 
 use std::{fmt, sync::Arc};
 

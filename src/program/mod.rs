@@ -193,6 +193,7 @@ impl Program {
     /// # Errors
     /// [`RunError`] if an input is missing, unknown, or of another type than declared, if two inputs disagree on a
     /// symbol, or if an operation has no value (an index out of range). The program can be run again.
+    #[doc(alias("forward", "predict"))]
     pub fn run(&mut self, parameters: &Parameters, inputs: impl Inputs) -> Result<Outputs, RunError> {
         let mut leaves = Vec::new();
         self.runner.bind(parameters, &inputs, &mut leaves)?;
@@ -222,6 +223,7 @@ impl Program {
     /// println!("{error}"); // `log` (in it `log1p`, node %2) at src/main.rs:5:51 makes -inf of finite numbers, at [1]
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias("debug_nans", "detect_anomaly"))]
     pub fn run_checked(&mut self, parameters: &Parameters, inputs: impl Inputs) -> Result<Outputs, RunError> {
         let mut leaves = Vec::new();
         self.runner.bind(parameters, &inputs, &mut leaves)?;
@@ -254,6 +256,7 @@ impl Program {
     /// assert_eq!(y, 1f64.exp());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias = "out")]
     pub fn run_into(
         &mut self,
         parameters: &Parameters,
@@ -290,6 +293,7 @@ impl Program {
     /// }
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias = "bind")]
     pub fn attach(self, parameters: &Parameters, inputs: impl Inputs) -> Result<Attached, RunError> {
         self.runner.attach(parameters, &inputs)
     }
@@ -310,6 +314,7 @@ impl Program {
     /// println!("{profile}");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias = "benchmark")]
     pub fn profile(
         &mut self,
         parameters: &Parameters,
@@ -415,6 +420,7 @@ impl Program {
     /// assert!(groups.text.starts_with("group 0 over 32 × 8"), "{}", groups.text);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias = "dump_ir")]
     pub fn passes<'n>(&self, sizes: impl IntoIterator<Item = (&'n str, i64)>) -> Result<Vec<Pass>, RunError> {
         self.runner.passes(sizes)
     }

@@ -115,6 +115,7 @@ impl Outputs {
     ///
     /// # Errors
     /// [`OutputError`] if there is no such output, or if it is not exactly one `T`.
+    #[doc(alias = "item")]
     pub fn scalar<T: Element>(&self, name: &str) -> Result<T, OutputError> {
         let value = self.known(name)?;
         if value.dtype() != T::DTYPE {

@@ -1,5 +1,5 @@
-//! A tape with arrays of its own. In: numbers written into its leaves. Out: its results. Addresses are filled in once, so
-//! that a run is its steps and nothing else.
+//! An executable that is bound to arrays. In: numbers written into its leaves. Out: its results. Addresses are filled
+//! in once, at binding, so that a run is the steps and nothing else.
 
 use super::executable::{Executable, RunArrays};
 use crate::{
@@ -7,7 +7,7 @@ use crate::{
     program::{AttachedEngine, RunError},
 };
 
-/// A tape that is bound to arrays, which are lent from now on and never given away.
+/// An executable bound to arrays that it owns; callers borrow them to write inputs and to read results.
 #[derive(Debug)]
 pub(super) struct AttachedExecutable {
     executable: Executable,

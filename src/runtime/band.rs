@@ -1,5 +1,5 @@
-//! Products of matrices inside of tile programs. In: a product that the plan has put there, the addresses of a call, and
-//! the number of a band. Out: some rows of the product, whole ones, where the rest of the program reads them.
+//! A matrix product inside of a tile program, one band of rows at a time (epilogue fusion). In: the product, the
+//! addresses of a run and the number of a band. Out: the rows of that band, where the tiles that follow read them.
 
 #![allow(unsafe_code, reason = "products take addresses")]
 
@@ -80,7 +80,7 @@ impl Bands {
         }
     }
 
-    /// Memory that each worker needs: that of the product, and the rows of a band if they are not kept.
+    /// The scratch memory of each worker: that of the product, and the rows of a band if they are not stored.
     pub(super) fn scratch_bytes(&self) -> usize {
         self.band_start() + if self.keep == Keep::Band { self.rows[0] * self.row_bytes() } else { 0 }
     }
@@ -94,8 +94,8 @@ impl Bands {
         self.product.n * self.element_bytes
     }
 
-    /// Which memory of the program is the product, and where its first element would be if the worker's band were a part of
-    /// the whole, unless it is one.
+    /// Which memory of the program is the product, and where its first element would be if the worker's band were a
+    /// part of the whole, unless it is one.
     pub(super) fn location(&self, band: usize, scratch: *mut u8) -> Option<(usize, *mut u8)> {
         let first = band * self.rows[0] * self.row_bytes();
         (self.keep == Keep::Band).then(|| (self.memory[2], scratch.wrapping_add(self.band_start()).wrapping_sub(first)))
@@ -104,8 +104,9 @@ impl Bands {
     /// Computes the rows of a band.
     ///
     /// # Safety
-    /// `memory` has the first elements of the program's arrays, as the plan describes them, that of C by [`Self::place`]
-    /// if there is one; the scratch is as large as was asked for and nothing else uses it, nor the band.
+    /// `memory` has the first elements of the program's arrays, as the plan describes them, that of C by
+    /// [`Self::location`] if there is one; the scratch is as large as was asked for and nothing else uses it, nor the
+    /// band.
     pub(super) unsafe fn run(&self, band: usize, memory: impl Fn(usize) -> *mut u8, scratch: *mut u8) {
         let [rows, m, n_rows] = self.rows;
         let first = band * rows;

@@ -1,5 +1,12 @@
-//! A plan that is ready to run. In: a plan. Out: a [`Executable`]: steps with their kernels and addresses, and all memory they
-//! need. A run fills in the addresses of what is fed and goes through the steps; it allocates, hashes and locks nothing.
+//! An executable: a plan with its kernels, addresses and memory, for one set of sizes. In: a plan, once; then the
+//! arrays of a run. Out: results. A run fills in the addresses that depend on the caller's arrays (relocations) and
+//! executes the steps in order; it allocates, hashes and locks nothing.
+//!
+//! Why reading and writing by address is sound: [`verify::plan`](crate::plan) holds for every plan, so every read of a
+//! step sees the value that it means and no step writes over a live value; the tasks of one step write apart from each
+//! other by the plan; and a barrier between steps orders their accesses. What is left to this file is that each address
+//! is that of an array of the dtype, the number of elements and the order that the plan states: it is checked where an
+//! address is taken.
 
 #![allow(unsafe_code, reason = "steps read and write memory by address")]
 
@@ -30,10 +37,10 @@ use crate::{
     program::RunError,
 };
 
-/// A run that takes less is the caller's alone: waking a worker that has gone to sleep takes some 5 to 50 µs.
+/// A shorter run uses the caller's thread only: waking a worker that sleeps takes some 5 to 50 µs.
 const MIN_SHARED: Duration = Duration::from_micros(30);
 
-/// About how long a step takes on one thread, at 100 GFLOP/s and 20 GB/s.
+/// A rough estimate of the time of a step on one thread, at 100 GFLOP/s and 20 GB/s.
 fn estimate(step: &PlanStep) -> Duration {
     Duration::from_nanos((step.flops / 100 + step.bytes / 20) as u64)
 }
@@ -45,32 +52,32 @@ type AlignedBytes = AVec<u8, ConstAlign<ALIGNMENT>>;
 pub(super) struct Executable {
     pub(super) plan: Arc<Plan>,
     steps: Vec<PreparedStep>,
-    /// Where the memory of each step begins, one step after another.
+    /// The address of each array of each step, one step after another.
     addresses: Vec<*mut u8>,
-    /// Addresses that change from run to run: position, whose it is, and how many bytes behind its start.
+    /// Addresses that change from run to run: the position in `addresses`, the caller's array, and the offset in bytes.
     relocations: Vec<(usize, CallerArray, isize)>,
     arena: AlignedBytes,
-    /// The workers' own memory, one piece each.
+    /// Scratch memory, `scratch_bytes` for each worker.
     scratch: AlignedBytes,
     scratch_bytes: usize,
-    /// Whether any step has tasks for more than one thread, and the whole is worth waking them.
+    /// Whether any step has several tasks and the run is long enough to wake other threads.
     has_tasks: bool,
-    /// Copies in row-major order of what is fed or asked for in another, made at the first need.
+    /// Contiguous copies of the caller's arrays that are not contiguous, allocated when first needed.
     staged_leaves: Vec<AlignedBytes>,
     staged_outputs: Vec<AlignedBytes>,
 }
 
-// SAFETY: the addresses are those of memory that the tape owns, or are overwritten at the start of each run.
+// SAFETY: the addresses are those of memory that the executable owns, or are overwritten at the start of each run.
 unsafe impl Send for Executable {}
 
-/// Memory of the caller's.
+/// An array of the caller: an input or parameter, or a result.
 #[derive(Debug, Clone, Copy)]
 enum CallerArray {
     Leaf(usize),
     Output(usize),
 }
 
-/// A step with its part of the addresses.
+/// A step with its range of `addresses`.
 #[derive(Debug)]
 struct PreparedStep {
     work: PreparedKind,
@@ -99,7 +106,7 @@ impl Executable {
     pub(super) fn new(plan: Arc<Plan>, bindings: &Bindings, n_threads: usize) -> Result<Executable, RunError> {
         let set = InstructionSet::detect();
         let mut arena = AlignedBytes::new(ALIGNMENT);
-        // Touched now, so that no run meets memory for the first time.
+        // Touched now, so that no run has page faults.
         grow(&mut arena, plan.arena_bytes, || "values between steps".to_owned())?;
         let mut executable = Executable {
             steps: Vec::with_capacity(plan.steps.len()),
@@ -165,7 +172,7 @@ impl Executable {
         };
         let n_addresses = memory.len();
         for (vertex, offset) in memory {
-            // A band that is not kept lies in the scratch memory of a worker, which puts its address in.
+            // A band that is not stored is in the scratch memory of a worker, which fills in its address.
             let address = if band == Some(vertex) { std::ptr::null_mut() } else { self.address(vertex, offset) };
             self.addresses.push(address);
         }
@@ -175,7 +182,7 @@ impl Executable {
         Ok(())
     }
 
-    /// The address of a vertex's memory, or a patch for when it is known.
+    /// The address of a vertex's memory, or a relocation if it depends on the caller's arrays.
     fn address(&mut self, vertex: usize, offset: isize) -> *mut u8 {
         let position = self.addresses.len();
         match self.plan.storage[vertex] {
@@ -240,7 +247,7 @@ impl Executable {
             scratch: self.scratch.as_ptr().cast_mut(),
             scratch_bytes: self.scratch_bytes,
         };
-        // SAFETY: the plan's check proved that steps overlap nothing that is alive; the addresses are those of this run.
+        // SAFETY: the plan was verified: steps overlap nothing that is live; the addresses are those of this run.
         let done = unsafe { ready.run(&call, team) };
         done.map_err(|error| {
             let Origin { operation, call, node, site } = ready.origin;
@@ -248,7 +255,7 @@ impl Executable {
         })
     }
 
-    /// Fills in the addresses of what is fed and asked for.
+    /// Resolves the relocations: fills in the addresses of the caller's arrays.
     pub(super) fn bind(&mut self, arrays: &mut RunArrays<'_, '_, '_>) -> Result<(), RunError> {
         while self.staged_leaves.len() < arrays.leaves.len() {
             self.staged_leaves.push(AlignedBytes::new(ALIGNMENT));
@@ -274,7 +281,7 @@ impl Executable {
         Ok(())
     }
 
-    /// Copies results to where they are wanted in another order than row-major.
+    /// Copies results into the caller's arrays that are not contiguous.
     fn deliver(&self, results: &mut [ValueViewMut<'_>]) {
         for (result, staged) in results.iter_mut().zip(&self.staged_outputs) {
             if output_address(result).is_none() {
@@ -374,7 +381,7 @@ macro_rules! each_view {
     };
 }
 
-/// The vertices that hold operands and result, and how many bytes behind their starts these begin.
+/// The vertices of the operands and the result, with the offset in bytes at which each begins.
 fn memory_of(arrays: &WholeArrays) -> Vec<(usize, isize)> {
     let start = |read: &ReadArray| (read.vertex, read.layout.offset * read.dtype.size() as isize);
     arrays.operands.iter().map(start).chain([(arrays.vertex, 0)]).collect()
@@ -394,7 +401,7 @@ fn constant_address(plan: &Plan, vertex: usize) -> *mut u8 {
     each_view!(Value, &**value, array => array.as_ptr().cast_mut().cast())
 }
 
-/// The address of the first element, if the elements lie in row-major order without gaps.
+/// The address of the first element, if the array is contiguous.
 fn leaf_address(view: &ValueView<'_>) -> Option<*mut u8> {
     each_view!(ValueView, view, array => array.is_standard_layout().then(|| array.as_ptr().cast_mut().cast()))
 }
@@ -403,7 +410,7 @@ fn output_address(view: &mut ValueViewMut<'_>) -> Option<*mut u8> {
     each_view!(ValueViewMut, view, array => array.is_standard_layout().then(|| array.as_mut_ptr().cast()))
 }
 
-/// Makes memory `bytes` long, zeros where it is new.
+/// Resizes memory to `bytes`; new bytes are zero.
 fn grow(memory: &mut AlignedBytes, bytes: usize, what: impl Fn() -> String) -> Result<(), RunError> {
     if memory.capacity() < bytes && !is_available(bytes) {
         return Err(RunError::OutOfMemory { what: what(), bytes });
@@ -412,7 +419,7 @@ fn grow(memory: &mut AlignedBytes, bytes: usize, what: impl Fn() -> String) -> R
     Ok(())
 }
 
-/// Copies an array into memory in row-major order; gives its address.
+/// Copies an array into contiguous memory; gives its address.
 fn stage(staged: &mut AlignedBytes, view: &ValueView<'_>) -> Result<*mut u8, RunError> {
     fn copy<T: Copy>(staged: &mut AlignedBytes, array: &ndarray::ArrayViewD<'_, T>) {
         let start = staged.as_mut_ptr().cast::<T>();

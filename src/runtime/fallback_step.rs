@@ -1,5 +1,5 @@
-//! Steps of one primitive on whole arrays. In: a primitive with its sizes. Out: a step that hands typed slices to a kernel,
-//! in parts if there are any.
+//! A step of one primitive on whole arrays, by a fallback kernel. In: a primitive with its sizes. Out: a step that
+//! gives typed slices to the kernel, in parts if the kernel can compute parts.
 
 #![allow(unsafe_code, reason = "slices are made of addresses")]
 
@@ -13,7 +13,7 @@ use crate::{
     pool::Team,
 };
 
-/// A primitive that is ready to run.
+/// A primitive with its kernel and sizes, ready to run.
 #[derive(Debug)]
 pub(super) struct FallbackStep {
     fallback: FallbackKernel,
@@ -24,10 +24,10 @@ pub(super) struct FallbackStep {
 }
 
 impl FallbackStep {
-    /// The primitive of these arrays, which lie in row-major order.
+    /// The step of a primitive on these contiguous arrays.
     ///
     /// # Errors
-    /// What is known from sizes alone to have no value.
+    /// [`OpError`] if the sizes alone say that the primitive has no value.
     pub(super) fn new(op: &Op, arrays: &WholeArrays, bindings: &Bindings) -> Result<FallbackStep, OpError> {
         let holders: Vec<(DType, Vec<usize>)> =
             arrays.operands.iter().map(|read| (read.dtype, read.layout.sizes().to_vec())).collect();
@@ -86,7 +86,7 @@ impl FallbackStep {
             let start = out.offset_by(range.start * self.output.0.size());
             // SAFETY: by this function's contract; parts are apart, and within the output.
             let out = unsafe { slice_mut(start, self.output.0, range.len()) };
-            // SAFETY: by this function's contract; scratch memory was written when the tape was made.
+            // SAFETY: by this function's contract; scratch memory was written when the executable was made.
             let scratch = unsafe { std::slice::from_raw_parts_mut(scratch(worker).cast(), self.fallback.n_scratch()) };
             if let (Err(found), 0) = (self.fallback.run_part(part, data, out, scratch), part) {
                 *error.lock().expect("invariant: nothing panics here") = Some(found);

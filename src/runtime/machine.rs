@@ -1,5 +1,5 @@
-//! The engine of compiled programs. In: a graph and its results. Out: results for what is fed. It keeps a tape for each
-//! set of sizes that it has met, so a second run of a size costs no planning.
+//! The engine of compiled programs: a cache of executables. In: a graph and its results. Out: results for what is fed.
+//! An executable is made at the first run with new sizes and kept, so a second run with them costs no planning.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -15,17 +15,17 @@ use crate::{
     reference::Evaluator,
 };
 
-/// Tapes that are kept; the one that was not used for longest goes first.
+/// The most executables that are kept; the least recently used one is dropped first.
 const MAX_EXECUTABLES: usize = 16;
 
-/// Runs plans of one graph.
+/// Plans and runs one graph, with a cache of executables by sizes.
 #[derive(Debug)]
 pub(crate) struct CachingEngine {
     /// Clones plan from it, one at a time: a graph is not to be read from two threads at once.
     subgraph: Arc<Mutex<Subgraph>>,
     n_threads: usize,
     settings: Settings,
-    /// The last used first.
+    /// Most recently used first.
     planned: Vec<Planned>,
 }
 
@@ -38,7 +38,7 @@ struct Planned {
     executable: Option<Executable>,
 }
 
-/// What of a graph is run.
+/// The part of a graph that is run.
 #[derive(Debug)]
 pub(crate) struct Subgraph {
     pub(crate) graph: Graph,

@@ -1,5 +1,5 @@
-//! Plan and arrays → arrays. In: a plan. Out: an engine that runs it, with nothing allocated per run. It decides nothing
-//! that the plan could have decided.
+//! Plan and arrays → arrays. In: a plan. Out: an engine that runs it without allocating. What is computed together, in
+//! which order and at which offset was decided by the plan; here kernels and addresses are resolved.
 
 mod attached;
 mod band;

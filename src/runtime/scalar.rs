@@ -1,7 +1,7 @@
-//! The interpreter of tile programs of a few elements. In: a program of one float type whose domain is small. Out: its
-//! results. A kernel for vectors costs several nanoseconds a call; here the program is unrolled, an operation is one arm of
-//! a match on registers that hold numbers, and a scalar function of thirty operations with its gradient takes a fraction
-//! of a microsecond.
+//! The interpreter of tile programs with a small iteration space (at most 8 elements). In: a program of one float type.
+//! Out: its results. A call of a vector kernel takes several nanoseconds; here the program is unrolled to operations on
+//! single numbers, each one arm of a match, so that a scalar function of thirty operations and its gradient take a
+//! fraction of a microsecond.
 
 #![allow(unsafe_code, reason = "elements are read and written by address")]
 
@@ -178,7 +178,7 @@ fn is_known(instruction: &Instruction) -> bool {
 /// Writes out a program element by element.
 struct Unroller<'p> {
     program: &'p TileProgram,
-    /// The register of each place, by element.
+    /// The register of each location, by element.
     register_of: HashMap<(Location, usize), u16>,
     loads: HashMap<(usize, isize), u16>,
     order: Vec<Move>,
@@ -255,7 +255,7 @@ impl<'p> Unroller<'p> {
         Operation { code, out, operands }
     }
 
-    /// The register that holds an element of a place.
+    /// The register that holds an element of a location.
     fn read(&mut self, location: Location, element: usize) -> u16 {
         if let Some(register) = self.register_of.get(&(location, element)) {
             return *register;

@@ -1,5 +1,5 @@
-//! Movements of data within a tile. In: addresses and an access. Out: elements in row-major order. Elements are moved by
-//! their bytes, so one function serves all dtypes of a size.
+//! Strided copies within a tile: gather, padded gather and broadcast. In: addresses and a strided layout. Out: the
+//! elements in row-major order, contiguous. Elements are copied as bytes, so one function serves all dtypes of a size.
 
 #![allow(unsafe_code, reason = "these are the kernels that read and write by address")]
 
@@ -14,11 +14,11 @@ pub(super) struct CopyRange {
     pub(super) n: usize,
 }
 
-/// Gathers elements `start .. start + n` of an access.
+/// Gathers elements `start .. start + n` of a strided layout.
 ///
 /// # Safety
-/// `source` points to an array that holds every element of the access, of `size` bytes each, and `out` to `n` elements
-/// that nothing else uses; `start + n` is at most the number of elements of the access.
+/// `source` points to an array that holds every element of the layout, of `size` bytes each, and `out` to `n` elements
+/// that nothing else uses; `start + n` is at most the number of elements of the layout.
 pub(super) unsafe fn gather(run: CopyRange, layout: &StridedLayout, size: usize) {
     // SAFETY: by this function's contract; the types have `size` bytes and no invalid values.
     unsafe {
@@ -90,7 +90,7 @@ unsafe fn copy_line<T: Copy>(out: *mut T, source: *const T, stride: isize, n: us
     }
 }
 
-/// Axes that an access has at most once collapsed: shapes of more are refused long before.
+/// The most axes of a coalesced layout: shapes with more are refused long before.
 const MAX_AXES: usize = 32;
 
 /// # Safety
@@ -103,7 +103,7 @@ unsafe fn gather_elements<T: Copy>(run: CopyRange, layout: &StridedLayout) {
     // SAFETY: the offset is that of an element, by this function's contract.
     let mut source = unsafe { run.source.cast::<T>().offset(layout.offset) };
     let Some((inner, outer)) = layout.axes.split_last() else {
-        // SAFETY: the access is of one element, repeated.
+        // SAFETY: the layout is of one element, repeated.
         return unsafe { copy_line(out, source, 0, left) };
     };
     assert!(outer.len() < MAX_AXES, "invariant: no array has so many axes");
@@ -114,12 +114,12 @@ unsafe fn gather_elements<T: Copy>(run: CopyRange, layout: &StridedLayout) {
     for (position, axis) in outer.iter().enumerate().rev() {
         index[position] = rest % axis.size.max(1);
         rest /= axis.size.max(1);
-        // SAFETY: the address stays that of an element of the access.
+        // SAFETY: the address stays that of an element of the layout.
         source = unsafe { source.offset(axis.stride * index[position] as isize) };
     }
     while left > 0 {
         let n = left.min(inner.size - along);
-        // SAFETY: elements `along .. along + n` of this line are in the access, and `n` elements are left of `out`.
+        // SAFETY: elements `along .. along + n` of this line are in the layout, and `n` elements are left of `out`.
         unsafe {
             copy_line(out, source.offset(inner.stride * along as isize), inner.stride, n);
             out = out.add(n);

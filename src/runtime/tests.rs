@@ -1,6 +1,6 @@
-//! Small random graphs through every pass: on a machine on which everything pays, products are computed in bands, pairs of
-//! matrix and vector share a visit, values are written in place and computed again, and steps are cut into tasks, at sizes
-//! that an ordinary machine would not cut. The reference has the truth.
+//! Small random graphs through every pass: on a machine on which everything pays, products are computed in bands, pairs
+//! of matrix and vector share a pass over the matrix, values are written in place and rematerialized, and steps are cut
+//! into tasks, at sizes that an ordinary machine would not cut. The reference has the truth.
 
 use ndarray::{ArrayD, IxDyn};
 use rand::{RngExt, SeedableRng};

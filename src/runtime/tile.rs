@@ -1,6 +1,10 @@
-//! The interpreter of tile programs. In: a program with its kernels, the addresses of a call, and a task. Out: the tiles
-//! of that task. Every register is written by one instruction and read by later ones of the same tile, so it stays in the
-//! first-level cache.
+//! The interpreter of tile programs. In: a program with its kernels, the addresses of a run and a task. Out: the tiles
+//! of that task.
+//!
+//! A task is a range of tiles. For each tile every instruction is one call of a kernel over the elements of the tile. A
+//! register is written by one instruction of the tile and read by later ones, so it stays in the first-level cache.
+//! Reductions over tiles go to accumulators of the task, which are combined in the order of the tasks when all are
+//! done: the bits do not depend on the number of threads.
 
 #![allow(unsafe_code, reason = "kernels take addresses")]
 
@@ -43,7 +47,7 @@ pub(super) struct TileStep {
     accumulators: Vec<Accumulator>,
 }
 
-/// A reduction that every task does for itself.
+/// A reduction that every task computes for its own tiles.
 #[derive(Debug, Clone, Copy)]
 struct Accumulator {
     kind: Reduction,
@@ -63,7 +67,7 @@ struct ResolvedInstruction {
     action: ResolvedAction,
     granularity: Granularity,
     output: Address,
-    /// Where the second value of two goes.
+    /// Where the second output of a pair goes.
     second_output: Address,
     operands: [Address; 3],
 }
@@ -114,7 +118,7 @@ pub(super) struct Task<'a> {
     pub(super) partials: *mut u8,
 }
 
-/// Part of the matrix.
+/// The part of the iteration space that a tile covers.
 #[derive(Clone, Copy)]
 struct TileBounds {
     row: usize,
@@ -179,7 +183,7 @@ impl TileStep {
         (self.n_registers_bytes + (N_FIXED + n_memory) * size_of::<*mut u8>()).next_multiple_of(64)
     }
 
-    /// Goes through the tiles of one task.
+    /// Runs the tiles of one task.
     ///
     /// # Safety
     /// The task's memory points to arrays as the plan describes them, of which no other task writes what this one
@@ -200,7 +204,7 @@ impl TileStep {
         unsafe { machine.run() };
     }
 
-    /// Puts the partial results of all tasks together, in the order of the tasks.
+    /// Combines the partial results of all tasks, in the order of the tasks.
     ///
     /// # Safety
     /// All tasks are done; memory and partials as in [`TileStep::run`].
@@ -223,7 +227,7 @@ fn row_reduce(kind: Reduction, dtype: DType, set: InstructionSet) -> RowReduce {
     vector::row_reduce(kind, dtype, set).expect("invariant: numbers are reduced")
 }
 
-/// Finds kernels and addresses.
+/// Resolves instructions to kernels and locations to addresses.
 struct Resolver<'p> {
     program: &'p TileProgram,
     set: InstructionSet,
@@ -425,7 +429,8 @@ impl Interpreter<'_> {
         };
         let out = self.resolve_address(call.output, tile);
         let source = self.resolve_address(call.operands[0], tile).cast_const();
-        // SAFETY: the plan gives each place the elements that its extent asks for, never the output's as an operand.
+        // SAFETY: the plan gives each location the elements that its granularity asks for, never the output's as an
+        // operand.
         unsafe {
             match &call.action {
                 ResolvedAction::Kernel(kernel) => {
@@ -520,7 +525,7 @@ fn dot_columns(product: &MatrixVector, rows: usize, dtype: DType) -> MatmulDescr
     }
 }
 
-/// Fills an accumulator with what changes nothing.
+/// Fills an accumulator with the neutral element of its reduction.
 ///
 /// # Safety
 /// `address` points to the elements of the accumulator, which nothing else uses.

@@ -1,6 +1,6 @@
-//! Signs move outwards, to where they meet others, a sum or a product of matrices; literal factors go into a broadcast, where
-//! there are fewer elements. In: a product or a quotient that is about to be made. Out: one with less to do. Only factors
-//! that nothing else reads are moved.
+//! Moving signs and literal factors. Signs move outwards, where they meet other signs, a sum or a product of matrices;
+//! literal factors move into a broadcast, where there are fewer elements. In: a product or a quotient that is about to
+//! be made. Out: an equal one with less to compute. Only factors without other uses are moved.
 //!
 //! Literals do not move outwards: where c·x·y is finite, x·y may not be.
 

@@ -1,5 +1,5 @@
-//! Values known beforehand. In: a primitive of constants. Out: a constant, computed by the reference kernel; only where it
-//! stays one literal or a few elements.
+//! Constant folding. In: a primitive whose operands are constants. Out: a constant, computed by the reference kernel;
+//! only where the result is a splat or has few elements.
 
 use super::{rewriter::Rewriter, term::Term};
 use crate::{

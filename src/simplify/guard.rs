@@ -1,5 +1,5 @@
-//! When an algebraic rule may fire: a question about what its variables are. In: a match. Out: yes, or no where the answer
-//! is not known.
+//! Guards: the conditions under which a pattern rule may fire. In: a match with the nodes of its variables. Out:
+//! whether the condition is known to hold; no where that is not known.
 
 use super::{pattern::Match, rewriter::Rewriter, shift};
 use crate::graph::{Bindings, DType, Dim};

@@ -1,5 +1,5 @@
-//! Logarithms that lose digits beside 1, or whose operand is 0 or infinite where they are not. In: a logarithm that is
-//! about to be made. Out: the one that does not.
+//! Stable logarithms: of operands near 1, where log loses digits, and of operands that over- or underflow although the
+//! logarithm does not. In: a logarithm that is about to be made. Out: an equal expression without the loss.
 
 use std::f64::consts::LN_2;
 

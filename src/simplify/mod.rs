@@ -1,11 +1,11 @@
 //! Graph → smaller graph of equal value: rules as data, common subexpressions, folded constants, dead code.
 //!
-//! In: a graph without mistakes and the nodes that are wanted of it. Out: a new graph that holds only what those need,
-//! and a report of what was rewritten, by rule and by the user's line. Nothing here derives or runs anything, and no value
-//! changes by more than the class of its rule says (`docs/rewrites.md` lists the rules by class).
+//! In: a graph without errors and the nodes that are wanted of it. Out: a new graph that holds only what those need,
+//! and a report of what was rewritten, by rule and by the user's line. Nothing here derives or runs anything, and no
+//! value changes by more than the class of its rule says (`docs/rewrites.md` lists the rules by class).
 //!
-//! It comes after differentiation: `stop_gradient` is the identity here. Only the rules whose point is that a derivative
-//! is not lost also come before one (`derivative.rs`).
+//! It comes after differentiation: `stop_gradient` is the identity here. Only the rules whose point is that a
+//! derivative is not lost also come before one (`derivative.rs`).
 
 mod class;
 mod derivative;
@@ -52,7 +52,8 @@ pub struct Rewrites {
     pub exact: bool,
     /// [`Class::Ulp`] rules.
     pub ulp: bool,
-    /// [`Class::Stabilize`] rules. A derivative is that of the stable form in any case: it is made before this is asked.
+    /// [`Class::Stabilize`] rules. A derivative is that of the stable form in any case: it is made before this is
+    /// asked.
     pub stabilize: bool,
     /// [`Class::FastMath`] rules.
     pub fast_math: bool,
@@ -112,14 +113,14 @@ pub(crate) struct Simplified {
 }
 
 impl Graph {
-    /// A new graph of equal results with fewer operations: one expression (then named `result`), or pairs of a name and an
-    /// expression. Inputs and parameters keep their names and types; those that no result needs are left out, but for an
-    /// input that alone tells the size of an axis.
+    /// A new graph of equal results with fewer operations: one expression (then named `result`), or pairs of a name and
+    /// an expression. Inputs and parameters keep their names and types; those that no result needs are left out, but
+    /// for an input that alone tells the size of an axis.
     ///
     /// Ask for derivatives first: in the new graph what was behind [`Expr::stop_gradient`] is an ordinary value.
     ///
     /// # Errors
-    /// Every mistake of the graph.
+    /// Every error of the graph.
     ///
     /// # Complexity
     /// Linear in the number of nodes; at most eight sweeps.
@@ -141,6 +142,7 @@ impl Graph {
     /// println!("{}", simplified.report);
     /// # Ok::<(), pullback::Diagnostics>(())
     /// ```
+    #[doc(alias = "optimize")]
     #[track_caller]
     pub fn simplify<'g>(
         &'g self,
@@ -162,7 +164,7 @@ impl Graph {
 /// seen so far settle in two to four.
 const MAX_SWEEPS: usize = 7;
 
-/// The simplified graph of `results`. The graph has no mistake.
+/// The simplified graph of `results`. The graph has no error.
 pub(crate) fn simplify(graph: &Graph, results: &[NodeId], options: &Rewrites) -> Simplified {
     let mut report = SimplifyReport::before(graph, results);
     let mut swept = sweep(graph, results, (options, UseCounts::Unknown), &mut report);
@@ -185,7 +187,7 @@ struct Swept {
     has_fired: bool,
 }
 
-/// Copies what the results need, operands first, and rewrites each node as it is made.
+/// One sweep: copies the nodes that the results need, operands first, and rewrites each as it is made.
 fn sweep(
     graph: &Graph,
     results: &[NodeId],
@@ -211,7 +213,7 @@ fn sweep(
     Swept { graph: rewritten, results, has_fired }
 }
 
-/// How often each node is read by those needed; being a result counts as one reading.
+/// The number of uses of each node by needed nodes; being a result counts as a use.
 fn count_uses(graph: &Graph, needed: &[NodeId], results: &[NodeId]) -> Vec<u32> {
     let mut uses = vec![0; needed.last().map_or(0, |id| id.index() + 1)];
     results.iter().for_each(|id| uses[id.index()] += 1);

@@ -1,5 +1,5 @@
-//! Movements of data one after another, and those that move nothing. In: a movement that is about to be made. Out: a
-//! shorter one, or the operand. All of them keep every bit.
+//! Merging movements and dropping those that move nothing. In: a movement that is about to be made. Out: an equal
+//! shorter chain, or the operand itself. All of these rules keep every bit.
 
 use super::{rewriter::Rewriter, term::Term};
 use crate::graph::{

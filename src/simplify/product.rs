@@ -1,5 +1,6 @@
-//! Products of matrices: transposes become the axes that a product goes over, and scales go where there are fewer
-//! elements. In: a product, or a transpose of one. Out: a product that moves less.
+//! Products of matrices: transposes are absorbed into the axes that a product contracts, and scale factors move to
+//! where there are fewer elements. In: a product, or a transpose of one. Out: an equal product that moves or multiplies
+//! less.
 
 use super::{
     guard::is_normal,

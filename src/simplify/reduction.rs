@@ -1,5 +1,5 @@
-//! Reductions of what was moved, repeated, scaled or reduced before. In: a reduction that is about to be made. Out: one
-//! over fewer elements, or none.
+//! Reductions of values that were transposed, broadcast, scaled or reduced before. In: a reduction that is about to be
+//! made. Out: an equal reduction over fewer elements, or none.
 
 use super::{
     guard::{estimate, is_normal},
@@ -67,7 +67,8 @@ pub(super) fn of_broadcast(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<N
     let is_repeated = |axis: &usize| operand_axis(*axis).is_none_or(|operand_axis| shape[operand_axis].is(1));
     let count: Dim =
         reduce.axes.iter().filter(|axis| is_repeated(axis)).map(|axis| broadcast.shape[*axis].clone()).product();
-    // Of nothing a sum is 0 even where x is infinite, and an extreme is an error: that there is something must be known.
+    // Of nothing a sum is 0 even where x is infinite, and an extreme is an error: that there is something must be
+    // known.
     let count = count.as_number().filter(|count| *count > 0)?;
     if !reduce.axes.iter().any(is_repeated) || count == 2 && !rewriter.has_one_use(repeated) {
         return None;

@@ -1,8 +1,8 @@
-//! Makes nodes of the new graph: each is rewritten before it is made, and none is made twice.
+//! The rewriter: makes the nodes of the new graph, each rewritten before it is made and none made twice (hash-consing).
 //!
-//! In: terms, operands first. Out: nodes. A rule that fires builds its replacement through here too, so a node is followed
-//! to where no rule fires, within a budget; what is left over is for the next sweep. Before a derivative is taken the new
-//! nodes join the user's graph, and only the rules for derivatives are tried.
+//! In: terms, operands first. Out: nodes. The replacement of a rule is built through the rewriter too, so rules fire
+//! until none applies, within a budget; what is left is for the next sweep. Before differentiation the new nodes are
+//! added to the user's graph, and only the rules for derivatives are tried.
 
 use std::{cell::Ref, collections::HashMap, sync::OnceLock};
 
@@ -14,24 +14,24 @@ use crate::{
     ops,
 };
 
-/// Replacements inside replacements.
+/// The greatest depth of replacements inside of replacements.
 const MAX_NESTED: usize = 12;
-/// Rules fired for one node of the old graph.
+/// The most rules that fire for one node of the old graph.
 const MAX_FIRINGS: usize = 48;
 
-/// What is known of how often a node is read.
+/// What is known of the number of uses of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum UseCounts {
-    /// Nothing: equal nodes have not been merged yet, and each reader may count for one of them only.
+    /// Nothing: equal nodes have not been merged yet, so each use may be counted for one of them only.
     Unknown,
-    /// The old graph's count holds.
+    /// The counts of the old graph are right.
     Counted,
 }
 
 /// The options of a rewriter before a derivative is taken.
 const FOR_DERIVATIVES: &Rewrites = &Rewrites { exact: false, ulp: false, stabilize: true, fast_math: false };
 
-/// Looks at a term and gives what stands in its place, if a rule fires.
+/// Gives the replacement of a term, if a rule fires.
 pub(super) type Apply = Box<dyn Fn(&mut Rewriter<'_>, &Term) -> Option<NodeId> + Send + Sync>;
 
 /// A rule ready to be tried at one primitive.
@@ -67,14 +67,14 @@ pub(super) struct Rewriter<'o> {
     use_counts: UseCounts,
     /// None before a derivative is taken: then nobody asked.
     report: Option<&'o mut SimplifyReport>,
-    /// What a derivative is asked by, ascending: rules see no primitive there.
+    /// The nodes that are differentiated by, ascending. They are opaque: rules see no primitive there.
     opaque: &'o [NodeId],
     /// Nodes of the graph from before that are not in the table yet.
     unlisted: Vec<NodeId>,
     nodes_by_hash: HashMap<u64, SmallVec<[NodeId; 1]>>,
-    /// For each node, how often the old graph reads what became it.
+    /// For each new node the number of uses, in the old graph, of the nodes that became it.
     expected_uses: Vec<u32>,
-    /// For each node, how often the new graph reads it so far.
+    /// For each new node the number of uses in the new graph so far.
     uses: Vec<u32>,
     /// The line of the node that is being copied, and what was called there.
     written: Option<(Site, &'static str)>,
@@ -144,7 +144,7 @@ impl<'o> Rewriter<'o> {
         Term { op: node.op.clone(), ty: node.ty.clone(), operands }
     }
 
-    /// What stands for a node of the old graph, which is read `uses` times there.
+    /// The new node of a node of the old graph that has `uses` uses there.
     pub(super) fn copy(&mut self, node: &Node, operands: Operands, uses: u32) -> NodeId {
         let term = self.start(node, operands);
         let id = match self.find(&term) {
@@ -303,13 +303,13 @@ impl Rewriter<'_> {
         self.graph.node(id).ty.shape.clone()
     }
 
-    /// Whether the node is read once, by what is being rewritten, and so is not needed if that goes. A node that this
-    /// sweep came upon by itself may be read by anything: then the answer is no.
+    /// Whether the only use of the node is by the term that is being rewritten, so that the node is dead if that goes.
+    /// No for a node that this sweep made itself, whose uses are not known yet.
     pub(super) fn has_one_use(&self, id: NodeId) -> bool {
         self.use_counts == UseCounts::Counted && self.expected_uses[id.index()] == 1 && self.uses[id.index()] == 0
     }
 
-    /// Whether the node is needed even if what is being rewritten does not read it any more. Where that is not known, no.
+    /// Whether the node is known to have other uses than by the term that is being rewritten.
     pub(super) fn has_other_uses(&self, id: NodeId) -> bool {
         self.expected_uses[id.index()] > 1
     }

@@ -1,5 +1,5 @@
-//! What a rewrite is, as data. In: lines of a table. Out: for each primitive the rules that may fire at it, with their
-//! patterns read once.
+//! Rewrite rules as data. In: the lines of the table. Out: for each primitive the rules that may fire at it, with their
+//! patterns parsed once.
 
 use super::{
     class::Class,
@@ -26,7 +26,7 @@ pub struct RuleSummary {
     pub is_for_derivatives: bool,
 }
 
-/// Looks at a term and gives what stands in its place.
+/// Gives the replacement of a term.
 pub(super) type Rewrite = fn(&mut Rewriter<'_>, &Term) -> Option<NodeId>;
 
 /// One line of the table.
@@ -74,8 +74,8 @@ impl RewriteRule {
     }
 }
 
-/// The rules of a table that may fire at a primitive, in the order of the table: of all that an attribute may be, rules at the
-/// root only ask the name and the traits.
+/// The rules of a table that may fire at a primitive, in the order of the table: of all that an attribute may be, rules
+/// at the root only ask the name and the traits.
 pub(super) fn ready_at(rules: &'static [RewriteRule], op: &Op) -> Vec<PreparedRule> {
     let mut ready = Vec::new();
     for rule in rules {
@@ -98,7 +98,7 @@ pub(super) fn ready_at(rules: &'static [RewriteRule], op: &Op) -> Vec<PreparedRu
     ready
 }
 
-/// Puts the replacement in place of what looks like the pattern, where the guard holds.
+/// Builds the replacement of a term that matches the pattern, if the guard holds.
 fn replacing(pattern: Pattern, replacement: Pattern, guard: Guard) -> Apply {
     Box::new(move |rewriter, term| {
         let found = Match::find(&pattern, term, rewriter)?;

@@ -1,10 +1,10 @@
-//! Sums of exponentials overflow where their logarithms and quotients are ordinary numbers. In: a logarithm, a quotient or a
-//! difference of such sums that is about to be made. Out: the same of exponentials less the greatest, or of the other
-//! differences that are right.
+//! Shifted exponentials (the log-sum-exp trick): sums of exponentials overflow where their logarithms and quotients are
+//! ordinary numbers. In: a logarithm, a quotient or a difference of such sums that is about to be made. Out: the same
+//! of e^(x − m), m the maximum of x, or another form without overflow.
 //!
-//! The shift is the greatest where that is finite and 0 elsewhere; it is a constant of the derivative, since no result
-//! depends on it. Blanchard, Higham and Higham, *Accurately computing the log-sum-exp and softmax functions*, 2021;
-//! `local_log_sum_exp` and `local_log_add_exp` of PyTensor.
+//! The shift m is the maximum where that is finite and 0 elsewhere. It is a constant for differentiation, since no
+//! result depends on it. Blanchard, Higham and Higham, *Accurately computing the log-sum-exp and softmax functions*,
+//! 2021; `local_log_sum_exp` and `local_log_add_exp` of PyTensor.
 
 use smallvec::SmallVec;
 
@@ -49,8 +49,8 @@ impl Shifted {
     }
 }
 
-/// The greatest element over axes. An axis that may be empty is lengthened by −∞, once those that cannot be are gone: the
-/// greatest of nothing is an error.
+/// The greatest element over axes. An axis that may be empty is lengthened by −∞, once those that cannot be are gone:
+/// the greatest of nothing is an error.
 fn greatest(rewriter: &mut Rewriter<'_>, x: NodeId, axes: &[usize]) -> NodeId {
     let shape = rewriter.shape(x);
     let is_open = |axis: &usize| shape[*axis].as_number().is_none();
@@ -104,8 +104,8 @@ pub(super) fn argument(rewriter: &Rewriter<'_>, id: NodeId, function: Unary) -> 
     (*rewriter.visible_op(id) == Op::Unary(function)).then(|| rewriter.operand(id))
 }
 
-/// ln Σ eˣ = ln Σ e^(x − m) + m. It takes more work than what it replaces, and is worth it: from x ≈ 89 on in `f32` that was
-/// infinite.
+/// ln Σ eˣ = ln Σ e^(x − m) + m. It takes more work than what it replaces, and is worth it: from x ≈ 89 on in `f32`
+/// that was infinite.
 pub(super) fn logsumexp(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
     let shifted = Shifted::from_sum(rewriter, term.operands[0])?;
     let logarithm = unary(rewriter, Unary::Log, shifted.total);
@@ -154,8 +154,8 @@ pub(super) fn less_logsumexp(rewriter: &mut Rewriter<'_>, term: &Term) -> Option
     })
 }
 
-/// Whether a value is select(shift is finite, shift, 0) itself, moved nowhere, and constant in the derivative only if the
-/// shift is.
+/// Whether a value is select(shift is finite, shift, 0) itself, moved nowhere, and constant in the derivative only if
+/// the shift is.
 fn is_guard_of(rewriter: &Rewriter<'_>, id: NodeId, shift: NodeId) -> bool {
     let is_stopped = |id| matches!(*rewriter.visible_op(id), Op::StopGradient(_));
     if is_stopped(id) && !is_stopped(shift) {
@@ -210,8 +210,8 @@ fn shifted_terms(rewriter: &mut Rewriter<'_>, arguments: Vec<NodeId>) -> Option<
     Some((sum?, shift))
 }
 
-/// ln(eᵃ + eᵇ) is the greater plus softplus(less − greater), which keeps the digits of small slopes at any order. Each choice
-/// of the greater is right on both sides of a tie, so that derivatives are right there too.
+/// ln(eᵃ + eᵇ) is the greater plus softplus(less − greater), which keeps the digits of small slopes at any order. Each
+/// choice of the greater is right on both sides of a tie, so that derivatives are right there too.
 fn log_of_two(rewriter: &mut Rewriter<'_>, a: NodeId, b: NodeId) -> NodeId {
     let is_first = rewriter.build(Op::Comparison(Comparison::GreaterEqual), &[a, b]);
     let greater = rewriter.build(Select {}, &[is_first, a, b]);
@@ -332,8 +332,8 @@ fn is_size(rewriter: &Rewriter<'_>, id: NodeId) -> bool {
     is_dim(value) || is_bounded
 }
 
-/// Whether the logarithm of a node is a difference or a sum of ordinary numbers where the node itself is not: of a sum of
-/// exponentials, scaled or not, or of a softmax.
+/// Whether the logarithm of a node is a difference or a sum of ordinary numbers where the node itself is not: of a sum
+/// of exponentials, scaled or not, or of a softmax.
 pub(super) fn has_stable_logarithm(rewriter: &Rewriter<'_>, id: NodeId) -> bool {
     let is_sum = |id| unshifted(rewriter, id).is_some() || exponentials(rewriter, id).is_some();
     let is_scaled = || {
@@ -349,8 +349,8 @@ pub(super) fn has_stable_logarithm(rewriter: &Rewriter<'_>, id: NodeId) -> bool 
     is_sum(id) || is_softmax() || is_scaled()
 }
 
-/// Whether b is Σ exp(s) over some axes, repeated to the shape of s, and s is less its maximum: then one exponential is 1
-/// and the sum is at least 1, or there is no finite number among them.
+/// Whether b is Σ exp(s) over some axes, repeated to the shape of s, and s is less its maximum: then one exponential is
+/// 1 and the sum is at least 1, or there is no finite number among them.
 pub(super) fn is_shifted_softmax(rewriter: &Rewriter<'_>, s: NodeId, b: NodeId) -> bool {
     let sum = sum_of_exponentials(rewriter, total(rewriter, b));
     sum.is_some_and(|(x, axes)| x == s && is_shifted(rewriter, s, &axes))

@@ -1,6 +1,7 @@
-//! Whether exponentials are shifted already: each of their sums has a term that is 1, and none that is greater. In: what
-//! the exponentials are of. Out: the axes over which its greatest element has been subtracted. What is not known to be
-//! shifted is shifted again, which takes time and is right; so all that `shift.rs` makes is known here.
+//! Recognizes exponentials that are shifted already, so that each of their sums has a term that is 1 and none that is
+//! greater. In: the argument x of exponentials. Out: the axes over which the maximum of x has been subtracted from it.
+//! The answer is conservative: what is not known to be shifted is shifted again, which costs time and is right.
+//! Whatever `shift.rs` makes is recognized.
 
 use smallvec::SmallVec;
 
@@ -49,8 +50,8 @@ impl Traced {
     }
 }
 
-/// Whether s is less its greatest element over some of these axes, or over all of them: Σ eˢ over them is then at least 1, or
-/// there is no finite number among the s.
+/// Whether s is less its greatest element over some of these axes, or over all of them: Σ eˢ over them is then at least
+/// 1, or there is no finite number among the s.
 pub(super) fn is_shifted(rewriter: &Rewriter<'_>, s: NodeId, axes: &[usize]) -> bool {
     let Some((x, shift)) = difference(rewriter, s) else { return false };
     let Some(shift) = Traced::from(rewriter, shift) else { return false };

@@ -1,5 +1,5 @@
-//! Elementwise primitives and movements change places: the work is done on the operands of the movements, and what was
-//! moved apart is moved together once. Every element is computed as before, so every bit stays.
+//! Commutes elementwise primitives with movements: the primitive is computed on the operands of the movements, which
+//! often have fewer elements, and the result is moved once. Every element is computed as before, so every bit stays.
 
 use super::{fold::reshaped_splat, guard::estimate, movement::embedding, rewriter::Rewriter, term::Term};
 use crate::graph::{Axes, Broadcast, NodeId, Op, Shape};
@@ -17,8 +17,8 @@ pub(super) fn broadcast(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<Node
     moved.swap(rewriter, term)
 }
 
-/// On fewer elements, where one operand is repeated along all axes along which another one is, and more: it is repeated to
-/// the other's shape first.
+/// On fewer elements, where one operand is repeated along all axes along which another one is, and more: it is repeated
+/// to the other's shape first.
 pub(super) fn nested_broadcast(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
     let is_broadcast = |id: &&NodeId| matches!(rewriter.op(**id), Op::Broadcast(_));
     let size = |id: &&NodeId| estimate(&rewriter.shape(rewriter.operand(**id)).size());

@@ -1,5 +1,5 @@
 //! Sigmoids that are written as something else. In: a difference or a product that is about to be made. Out: the stable
-//! form, whatever else reads what it is made of: a value does not depend on what is computed beside it.
+//! form. It fires whatever other uses the operands have: a value does not depend on what is computed beside it.
 //!
 //! The ideas are those of PyTensor's rewrites of sigmoids (`pytensor/tensor/rewriting/math.py`, Theano before it).
 

@@ -25,6 +25,7 @@ fn as_last_line(help: Option<String>) -> String {
 
 /// What is wrong with a text.
 #[derive(Debug, Clone, PartialEq, Error)]
+#[non_exhaustive]
 pub enum ParseErrorKind {
     /// Something else should stand here.
     #[error("expected {expected}, found {found}")]
@@ -73,7 +74,7 @@ pub enum ParseErrorKind {
     /// The abbreviated form cannot be read back.
     #[error("this array is abbreviated; print the graph in its exact form to read it back")]
     Abbreviated,
-    /// A mistake was made when the graph was built.
+    /// An error was made when the graph was built.
     #[error("`poison` stands for a mistake in the graph that was printed; it cannot be read back")]
     Poison,
     /// A size that would take too long to compute with.

@@ -33,13 +33,14 @@ impl Graph {
     ///      return loss = %2\n"
     /// );
     /// ```
+    #[doc(alias("print", "summary"))]
     pub fn show<'g>(&'g self, results: impl IntoResults<'g>) -> String {
         print(self, &results.into_results(), Detail::Abbreviated)
     }
 
-    /// The nodes that `results` are computed from and inputs that alone tell their sizes, exactly: [`Graph::parse`] reads
-    /// the text back if the names of the results are distinct and no mistake was made, and what it reads compiles if this
-    /// graph does.
+    /// The nodes that `results` are computed from and inputs that alone tell their sizes, exactly: [`Graph::parse`]
+    /// reads the text back if the names of the results are distinct and no error was made, and what it reads compiles
+    /// if this graph does.
     ///
     /// # Complexity
     /// Linear in the nodes of the graph and the elements of its constants.
@@ -54,6 +55,7 @@ impl Graph {
     /// assert_eq!(parsed.to_text(), text);
     /// # Ok::<(), pullback::ParseError>(())
     /// ```
+    #[doc(alias("dump", "serialize"))]
     pub fn to_text<'g>(&'g self, results: impl IntoResults<'g>) -> String {
         print(self, &results.into_results(), Detail::Exact)
     }

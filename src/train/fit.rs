@@ -3,6 +3,7 @@
 use super::checkpoint::Checkpoint;
 
 /// When to stop before the last epoch: `epochs` in a row without a better value of `measure` on the validation set.
+#[doc(alias = "early_stopping")]
 #[derive(Debug, Clone, PartialEq)]
 pub struct Patience {
     pub(super) epochs: u64,
@@ -17,11 +18,13 @@ impl Patience {
     }
 
     /// Watches another measure than the loss; less is better.
+    #[doc(alias = "monitor")]
     pub fn on(self, measure: impl Into<String>) -> Patience {
         Patience { measure: measure.into(), ..self }
     }
 
     /// Counts as better only what is lower by more than this.
+    #[doc(alias = "least_gain")]
     pub fn min_delta(self, min_delta: f64) -> Patience {
         Patience { min_delta, ..self }
     }
@@ -38,6 +41,7 @@ impl Patience {
 ///     .clip_norm(1.0)
 ///     .checkpoint(Checkpoint::new("run.safetensors").every_steps(500));
 /// ```
+#[doc(alias = "TrainingArguments")]
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fit {
     pub(super) epochs: u64,
@@ -72,6 +76,7 @@ impl Fit {
 
     /// Adds up the gradients of so many batches for one step, weighted by their examples, as if they were one batch; at
     /// least one. What is left at the end of an epoch is a step of its own.
+    #[doc(alias = "gradient_accumulation")]
     pub fn accumulate(self, batches: usize) -> Fit {
         Fit { accumulate: batches.max(1), ..self }
     }

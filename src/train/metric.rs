@@ -1,5 +1,5 @@
-//! What is measured beside the loss. In: an expression with a number for each example. Out: a [`Metric`], which says what
-//! the numbers are and so which interval their mean has.
+//! What is measured beside the loss. In: an expression with a number for each example. Out: a [`Metric`], which says
+//! what the numbers are and so which interval their mean has.
 
 use crate::graph::Expr;
 
@@ -29,7 +29,7 @@ impl<'g> Metric<'g> {
         Metric { name: name.into(), values, kind: IntervalKind::Mean }
     }
 
-    /// The rate of something that is so (1) or not (0), such as a mistake.
+    /// The rate of something that is so (1) or not (0), such as an error.
     pub fn rate(name: impl Into<String>, values: Expr<'g>) -> Metric<'g> {
         Metric { name: name.into(), values, kind: IntervalKind::Rate }
     }

@@ -32,6 +32,7 @@ impl<'g> Objective<'g> {
     }
 
     /// With a scalar added that is not measured, such as λ‖θ‖².
+    #[doc(alias("regularization", "weight_decay", "l2"))]
     pub fn penalty(self, penalty: Expr<'g>) -> Objective<'g> {
         Objective { penalty: Some(penalty), ..self }
     }

@@ -27,6 +27,7 @@ use crate::data::{DataError, Dataset};
 /// assert_eq!(moons.x().row(1), array![0.0, 0.5]);
 /// # Ok::<(), pullback::data::DataError>(())
 /// ```
+#[doc(alias = "make_moons")]
 pub fn two_moons(n: usize, noise: f64, seed: u64) -> Result<Dataset, DataError> {
     check_length("the noise", noise)?;
     let mut normal = Normal::new(seed);
@@ -61,6 +62,7 @@ pub fn two_moons(n: usize, noise: f64, seed: u64) -> Result<Dataset, DataError> 
 /// assert!((radius(2) - 1.0).abs() < 1e-6 && (radius(3) - 0.5).abs() < 1e-6);
 /// # Ok::<(), pullback::data::DataError>(())
 /// ```
+#[doc(alias = "make_circles")]
 pub fn circles(n: usize, ratio: f64, noise: f64, seed: u64) -> Result<Dataset, DataError> {
     check_length("the ratio of radii", ratio)?;
     check_length("the noise", noise)?;

@@ -6,8 +6,8 @@ use crate::data::{DataError, Dataset};
 
 /// Two classes that a hyperplane through the origin parts, with no example nearer to it than `margin`.
 ///
-/// A direction w, |w| = 1, is drawn, and for each example a normal z: x = z + (s·(|w·z| + margin) − w·z)·w, with s = −1 for
-/// class 0 and +1 for class 1, so that s·(w·x) = |w·z| + margin (before x is rounded to f32).
+/// A direction w, |w| = 1, is drawn, and for each example a normal z: x = z + (s·(|w·z| + margin) − w·z)·w, with s = −1
+/// for class 0 and +1 for class 1, so that s·(w·x) = |w·z| + margin (before x is rounded to f32).
 ///
 /// # Shapes
 /// `x: [n, n_features]`, `y: [n]`, labels 0 and 1
@@ -16,8 +16,8 @@ use crate::data::{DataError, Dataset};
 /// There is no feature, the margin is not from 0 to 10³⁶, or there is no memory for so many examples.
 ///
 /// # Source
-/// The set-up of Novikoff, *On convergence proofs for perceptrons*, 1962: a perceptron makes at most (max |x| / margin)²
-/// mistakes.
+/// The set-up of Novikoff, *On convergence proofs for perceptrons*, 1962: a perceptron makes at most (max |x| /
+/// margin)² errors.
 ///
 /// # Example
 /// ```
@@ -32,9 +32,9 @@ pub fn separable(n: usize, n_features: usize, margin: f64, seed: u64) -> Result<
 
 /// Two classes that nothing parts: normal with unit covariance, means `distance` apart.
 ///
-/// A direction w, |w| = 1, is drawn, and for each example a normal z: x = z + s·distance/2·w, with s = −1 for class 0 and +1
-/// for class 1. The best rule is the sign of w·x; it errs in a fraction Φ(−distance/2), with Φ the normal distribution
-/// function, and no rule errs less.
+/// A direction w, |w| = 1, is drawn, and for each example a normal z: x = z + s·distance/2·w, with s = −1 for class 0
+/// and +1 for class 1. The best rule is the sign of w·x; it errs in a fraction Φ(−distance/2), with Φ the normal
+/// distribution function, and no rule errs less.
 ///
 /// # Shapes
 /// `x: [n, n_features]`, `y: [n]`, labels 0 and 1

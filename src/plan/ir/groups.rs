@@ -7,9 +7,9 @@ use super::network::{ReduceVertex, ReductionAxis};
 pub(crate) struct FusionGroup {
     /// Positions of vertices, operands before their users.
     pub(crate) members: Vec<usize>,
-    /// The elements that it goes through; none for a single primitive.
+    /// Its iteration space; none for a single primitive.
     pub(crate) space: Option<IterationSpace>,
-    /// Less than those of all clusters that it reads from.
+    /// Lower than the level of every group that it reads from.
     pub(crate) level: usize,
 }
 
@@ -27,21 +27,22 @@ pub(crate) enum IterationSpace {
     },
 }
 
-/// The clusters of a network.
+/// The fusion groups of a network.
 #[derive(Debug)]
 pub(crate) struct FusionGroups {
     pub(crate) groups: Vec<FusionGroup>,
-    /// The cluster of each vertex; none for what needs no computing.
+    /// The group of each vertex; none for a vertex that is not computed.
     pub(crate) group_of: Vec<Option<usize>>,
 }
 
-/// Whether a reduction leaves what the other members of its cluster cannot read: one number, or one for each column.
+/// Whether the other members of its group cannot read a reduction, since it is known only at the end of the pass: one
+/// number, or one for each column.
 pub(crate) fn is_terminal(reduce: &ReduceVertex) -> bool {
     reduce.along == ReductionAxis::Columns || reduce.rows == 1
 }
 
 impl IterationSpace {
-    /// The domain that both are.
+    /// The iteration space of a group that holds both.
     pub(in crate::plan) fn unified(self, other: IterationSpace) -> Option<IterationSpace> {
         match (self, other) {
             (IterationSpace::Flat(n), IterationSpace::Flat(m)) => (n == m).then_some(self),

@@ -1,6 +1,8 @@
-//! What a fused step is made of. In: nothing. Out: [`Instruction`], what it does ([`Action`]) and where ([`Location`]), and the
-//! [`Facts`] of each action, which every other stage reads instead of asking which action it is. `check.rs` alone has a table
-//! of its own, on purpose.
+//! Instructions of tile programs, as types: [`Instruction`], what it does ([`Action`]) and where its operands are
+//! ([`Location`]).
+//!
+//! The [`Facts`] of an action say how it reads, writes and costs; every pass asks these instead of matching on actions.
+//! `verify.rs` alone has tables of its own, on purpose.
 
 use smallvec::SmallVec;
 
@@ -13,7 +15,7 @@ use super::{
 };
 use crate::graph::{DType, Reduction};
 
-/// An array in memory.
+/// A reference to memory: the array of a vertex, from an element on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct MemRef {
     pub(crate) vertex: usize,
@@ -26,13 +28,13 @@ pub(crate) struct MemRef {
 pub(crate) struct Instruction {
     pub(crate) action: Action,
     pub(crate) output: Location,
-    /// Where the second value of two goes, and the vertex that it is.
+    /// The location of the second output of a pair, and its vertex.
     pub(crate) second_output: Option<(Location, usize)>,
     pub(crate) operands: SmallVec<[Location; 3]>,
     /// The dtype of the operands.
     pub(crate) dtype: DType,
     pub(crate) granularity: Granularity,
-    /// Which vertex it computes, for whoever reads a plan.
+    /// The vertex that it computes.
     pub(crate) vertex: usize,
 }
 
@@ -43,13 +45,13 @@ pub(crate) enum Action {
     Apply(Function),
     /// Two elementwise functions of one operand.
     ApplyBoth(Pair),
-    /// Gathers elements from memory, in row-major order of the access.
+    /// Gathers elements from memory, in row-major order of the strided layout.
     Load(StridedLayout),
-    /// The same, with zeros outside of the window; the access is that of the window.
+    /// The same, with zeros outside of the window; the layout is that of the window.
     LoadPadded(StridedLayout, ZeroPadding),
     /// Copies a register to memory, after all else of the tile is done.
     Store,
-    /// Repeats each element along a row.
+    /// Broadcasts one element for each row along the row.
     Expand,
     /// Reduces each row to one element.
     ReduceRows(Reduction),
@@ -69,7 +71,7 @@ pub(crate) struct ZeroPadding {
 }
 
 impl ZeroPadding {
-    /// The offset of an element of the padded array within the access of the window, if the window has it.
+    /// The offset of an element of the padded array by the layout of the window, if the element is within the window.
     pub(crate) fn offset(&self, layout: &StridedLayout, element: usize) -> Option<isize> {
         let (mut rest, mut offset) = (element, layout.offset);
         for (position, size) in self.sizes.iter().enumerate().rev() {
@@ -98,7 +100,7 @@ pub(crate) enum Location {
     Number(usize),
 }
 
-/// How many elements an instruction goes through.
+/// Whether an instruction has a value for each element of a tile or for each row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Granularity {
     /// Every element of the tile.
@@ -108,7 +110,7 @@ pub(crate) enum Granularity {
 }
 
 impl Location {
-    /// Whether one element stands for all.
+    /// Whether it is a single element that is used for all.
     pub(crate) fn is_splat(self) -> bool {
         matches!(self, Location::Element(_) | Location::Number(_))
     }
@@ -126,7 +128,7 @@ pub(crate) struct Facts {
     /// How each operand is read; beyond the operands that there are, nothing.
     pub(crate) reads: [ReadPattern; 3],
     pub(crate) writes: WritePattern,
-    /// How much longer an element of the extent takes than an addition, roughly.
+    /// The rough time of one element (or row, by granularity), in additions.
     pub(crate) cost: usize,
     /// Columns of a matrix in memory of which it reads a row for each element.
     pub(crate) matrix_columns: Option<usize>,
@@ -135,7 +137,7 @@ pub(crate) struct Facts {
 /// How an instruction reads an operand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ReadPattern {
-    /// Element i for element i of the instruction's extent.
+    /// Element i for element i (or row i, by granularity) of the instruction.
     Elements,
     /// One element for each row of the tile.
     Rows,
@@ -152,7 +154,7 @@ pub(crate) enum WritePattern {
     Elements,
     /// One element for each row of the tile, which goes on where a row is cut.
     Rows,
-    /// Elements that all tiles of a task write to, and that are put together by this reduction at the end.
+    /// Elements that all tiles of a task write to; the tasks' elements are combined by this reduction at the end.
     Accumulator(Reduction, Width),
 }
 
@@ -216,13 +218,13 @@ impl Instruction {
         [(self.output, self.vertex)].into_iter().chain(self.second_output)
     }
 
-    /// The places of its values.
+    /// The locations of its values.
     pub(crate) fn outputs_mut(&mut self) -> impl Iterator<Item = &mut Location> {
         [&mut self.output].into_iter().chain(self.second_output.as_mut().map(|(location, _)| location))
     }
 
-    /// Whether element i of the tile is computed from element i of each operand, so that memory may be written over once it
-    /// was read.
+    /// Whether element i of the tile is computed from element i of each operand, so that memory may be written over
+    /// once it was read.
     pub(in crate::plan) fn reads_by_element(&self) -> bool {
         let facts = self.action.facts();
         facts.reads.iter().take(self.operands.len()).all(|read| match read {

@@ -1,5 +1,5 @@
-//! How the elements of an array lie in memory. In: shapes and movements of data. Out: an [`StridedLayout`], sizes with strides,
-//! so that a movement of data costs nothing. It does not say whose memory it is.
+//! How the elements of an array lie in memory. In: shapes and movements of data. Out: an [`StridedLayout`], sizes with
+//! strides, so that a movement of data costs nothing. It does not say whose memory it is.
 
 use smallvec::SmallVec;
 
@@ -13,7 +13,7 @@ pub(crate) struct StridedAxis {
     pub(crate) stride: isize,
 }
 
-/// The place of every element: that of index i is `offset + Σ iₐ·strideₐ`.
+/// A strided layout: element i of the index is at `offset + Σ iₐ·strideₐ`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct StridedLayout {
     pub(crate) offset: isize,
@@ -181,7 +181,7 @@ pub(crate) fn offsets(layout: &StridedLayout) -> impl Iterator<Item = isize> {
     })
 }
 
-/// How one array is read by another of the same or a larger domain.
+/// How a user with an iteration space of the same size, or a larger one, reads an array.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AccessPattern {
     /// Element i is read by element i, in row-major order.

@@ -1,5 +1,5 @@
-//! The graph in numbers, as types: vertices that compute something, each operand with the way it is read. Movements of data
-//! are gone: they are strides.
+//! Networks, as types: the lowered graph with numeric sizes. Each vertex computes or holds an array; its operands are
+//! read by strided layouts, so movements such as transposes and broadcasts are gone.
 
 use std::sync::Arc;
 
@@ -15,15 +15,15 @@ use crate::{
     ops::{self, OpError},
 };
 
-/// Everything that a plan is made of: vertices, operands before their users, and what the program gives.
+/// The lowered graph: vertices, operands before their users, and the results.
 #[derive(Debug)]
 pub(crate) struct Network {
     pub(crate) vertices: Vec<Vertex>,
-    /// The vertex that gives each result: each computes it, in row-major order, and for this result alone.
+    /// The vertex of each result; it computes the contiguous result, and no two results share one.
     pub(crate) results: Vec<usize>,
 }
 
-/// One operation that computes or holds an array, in row-major order without gaps.
+/// One operation with the contiguous array that it computes or holds.
 #[derive(Debug, Clone)]
 pub(crate) struct Vertex {
     pub(crate) kind: VertexKind,
@@ -33,7 +33,7 @@ pub(crate) struct Vertex {
     pub(crate) origin: Origin,
 }
 
-/// Which node of the graph something came from.
+/// The node of the graph that a vertex came from.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Origin {
     pub(crate) operation: &'static str,
@@ -43,7 +43,7 @@ pub(crate) struct Origin {
     pub(crate) site: Site,
 }
 
-/// An array that is read, and how.
+/// An operand: the array of a vertex, read by a strided layout.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct StridedOperand {
     /// Position of the vertex that holds it.
@@ -56,7 +56,7 @@ pub(crate) struct StridedOperand {
 pub(crate) enum VertexKind {
     /// An input or parameter, by its position among them.
     Leaf(usize),
-    /// An array known beforehand, its elements in row-major order in memory.
+    /// A constant array, contiguous.
     Constant(Arc<Value>),
     /// One number repeated.
     Splat(ScalarValue),
@@ -64,7 +64,7 @@ pub(crate) enum VertexKind {
     Map(Function),
     /// The elements of the operand in row-major order: a movement of data that strides cannot say.
     Copy,
-    /// The operand at a place of an array of zeros.
+    /// The operand inside of an array of zeros, from an offset on.
     Pad(PadOffset),
     /// A reduction of the operand, seen as a matrix.
     Reduce(ReduceVertex),
@@ -74,7 +74,8 @@ pub(crate) enum VertexKind {
     DotRows(MatrixVector),
     /// The product of a vector with the columns of a matrix, to which a fused step adds some rows at a time.
     DotColumns(MatrixVector),
-    /// Any other primitive, with operands in row-major order, but for those of a convolution, which may have any strides.
+    /// Any other primitive, with operands in row-major order, but for those of a convolution, which may have any
+    /// strides.
     Primitive(Op),
 }
 

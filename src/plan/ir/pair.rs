@@ -1,4 +1,5 @@
-//! Functions of one number that one instruction computes together, and which two of a cluster are such a pair.
+//! Pairs of functions of one number that one instruction computes together, and which two vertices of a group are a
+//! pair.
 
 use super::{
     function::Function,
@@ -54,7 +55,7 @@ impl Pair {
     }
 }
 
-/// The pair that a member of a cluster is one half of, and its vertices in the order of the pair.
+/// The pair that a member of a group is one half of, and its vertices in the order of the pair.
 pub(in crate::plan) fn partner(network: &Network, member: usize, members: &[usize]) -> Option<(Pair, [usize; 2])> {
     let member_function = function_of(network, member)?;
     PAIRS.iter().find_map(|pair| {

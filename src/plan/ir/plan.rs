@@ -1,4 +1,4 @@
-//! Plans, as types: steps in order, and where every value lies.
+//! Plans, as types: steps in order, and the storage of every value.
 
 use smallvec::SmallVec;
 
@@ -15,11 +15,11 @@ use crate::graph::{DType, Op};
 pub(crate) struct Plan {
     pub(crate) network: Network,
     pub(crate) steps: Vec<PlanStep>,
-    /// Where the value of each vertex lies.
+    /// The storage of each vertex.
     pub(crate) storage: Vec<Storage>,
     /// Bytes of the arena.
     pub(crate) arena_bytes: usize,
-    /// The least that any layout of these steps in this order needs.
+    /// A lower bound of the arena of these steps in this order.
     pub(crate) lower_bound: usize,
 }
 
@@ -35,10 +35,10 @@ impl Plan {
     }
 }
 
-/// Where a value lies.
+/// Where the value of a vertex is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Storage {
-    /// Nowhere: no step but its own reads it, or it is one number.
+    /// Not stored: only its own step reads it, or it is a splat.
     Nowhere,
     /// An input or parameter.
     Leaf(usize),
@@ -58,9 +58,9 @@ pub(crate) struct PlanStep {
     pub(crate) reads: Vec<usize>,
     /// Vertices whose memory it writes.
     pub(crate) writes: Vec<usize>,
-    /// First byte of what the step alone uses of the arena, and how many.
+    /// Arena memory for partial results, used by this step alone: first byte and size.
     pub(crate) partials: (usize, usize),
-    /// The node that a report names: the last of those that it computes.
+    /// The node that reports name: that of the last vertex it computes.
     pub(crate) origin: Origin,
     /// Operations on floats, a multiply-add as two.
     pub(crate) flops: usize,
@@ -71,7 +71,7 @@ pub(crate) struct PlanStep {
 /// What a step does.
 #[derive(Debug, Clone)]
 pub(crate) enum StepKind {
-    /// Fused functions and reductions, and perhaps the product of matrices that they go on with.
+    /// Fused functions and reductions, perhaps with the matrix product that they are the epilogue of.
     Tile(TileProgram),
     /// A product of matrices.
     Contraction(WholeArrays, Contraction),

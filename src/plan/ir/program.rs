@@ -1,4 +1,5 @@
-//! Tile programs, as types: instructions, what they read and write in memory, and how the whole is cut into tiles and tasks.
+//! Tile programs, as types: the instructions of a fused step, the memory that they read and write, and how the
+//! iteration space is cut into tiles and tasks.
 
 use super::{
     contraction::Contraction,
@@ -7,23 +8,23 @@ use super::{
 };
 use crate::{graph::Reduction, plan::model::MachineModel};
 
-/// A fused step: every instruction goes through all elements, tile by tile.
+/// A fused step: instructions that run over the iteration space, tile by tile.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct TileProgram {
     pub(crate) rows: usize,
     pub(crate) columns: usize,
     pub(crate) instructions: Vec<Instruction>,
-    /// Those at the start that give the same for every tile of a task.
+    /// The number of loop-invariant instructions, at the start: they give the same for every tile of a task.
     pub(crate) n_invariant: usize,
     /// Memory that is read or written: the vertex that holds it, and the first element.
     pub(crate) memory: Vec<MemRef>,
     pub(crate) numbers: Vec<ScalarValue>,
     pub(crate) n_registers: usize,
     pub(crate) register_bytes: usize,
-    /// Rows and columns of a tile; fewer columns than a row has only where nothing holds a row.
+    /// Rows and columns of a tile. Rows are cut only if no instruction needs a whole row in a register.
     pub(crate) tile: [usize; 2],
     pub(crate) n_tasks: usize,
-    /// A product of matrices that is computed before, some rows at a time.
+    /// A matrix product that is computed in bands, each before the tiles that read it.
     pub(crate) product: Option<Banded>,
 }
 
@@ -34,18 +35,18 @@ impl TileProgram {
         [self.rows.div_ceil(self.tile[0]), self.columns.div_ceil(self.tile[1]).max(1)]
     }
 
-    /// Whether rows are cut, so that a reduction along rows goes on from tile to tile.
+    /// Whether rows are cut, so that a reduction along rows continues from tile to tile.
     pub(crate) fn cuts_rows(&self) -> bool {
         self.tile[1] < self.columns
     }
 
-    /// Whether tasks take whole bands of rows, because a reduction goes on along rows that are cut.
+    /// Whether tasks take all tiles of a row together, because a reduction continues along rows that are cut.
     pub(crate) fn goes_by_bands(&self) -> bool {
         let reduces = |instruction: &Instruction| instruction.action.facts().writes == WritePattern::Rows;
         self.cuts_rows() && self.instructions.iter().any(reduces)
     }
 
-    /// How many tiles belong together: those of a band of rows, or one.
+    /// The number of tiles of a unit, which one task computes: those of a band of rows, or one.
     pub(crate) fn tiles_of_unit(&self) -> usize {
         match &self.product {
             Some(product) => product.tiles,
@@ -54,19 +55,19 @@ impl TileProgram {
         }
     }
 
-    /// What tasks are made of.
+    /// The number of units.
     pub(crate) fn n_units(&self) -> usize {
         let [down, across] = self.n_tiles();
         (down * across).div_ceil(self.tiles_of_unit())
     }
 
-    /// The vertices that it computes.
+    /// The vertices that the program computes.
     pub(crate) fn computed(&self) -> impl Iterator<Item = usize> {
         let product = self.product.iter().map(|product| product.vertex);
         self.instructions.iter().flat_map(Instruction::outputs).map(|(_, vertex)| vertex).chain(product)
     }
 
-    /// The reductions that every task does for itself, and that are put together at the end.
+    /// The reductions that every task computes for its part, and that are combined at the end.
     pub(crate) fn accumulators(&self) -> Vec<Accumulated<'_>> {
         let mut offset = 0;
         let mut accumulators = Vec::new();
@@ -120,7 +121,7 @@ impl TileProgram {
 /// A reduction with partial results.
 pub(crate) struct Accumulated<'p> {
     pub(crate) instruction: &'p Instruction,
-    /// By what partial results are put together.
+    /// The reduction that combines partial results.
     pub(crate) kind: Reduction,
     /// Elements that it leaves.
     pub(crate) width: usize,
@@ -148,7 +149,7 @@ pub(crate) struct Banded {
 pub(crate) enum Keep {
     /// Others read the product: it is stored as a whole.
     Whole,
-    /// The next band takes their place.
+    /// Rows are overwritten by the next band.
     Band,
 }
 

@@ -1,5 +1,5 @@
-//! Sums of products as products of matrices. In: the axes of a `dot` and how its operands lie. Out: a [`Contraction`] of
-//! sizes and strides: a batch of matrix products. How a product is computed is the runtime's.
+//! Sums of products as products of matrices. In: the axes of a `dot` and how its operands lie. Out: a [`Contraction`]
+//! of sizes and strides: a batch of matrix products. How a product is computed is the runtime's.
 
 use smallvec::SmallVec;
 
@@ -51,7 +51,7 @@ impl DotAxes {
         layout.merged(&(rank - self.n_contracted..rank).collect::<Axes>())
     }
 
-    /// Free axes that do not merge into one join the batch, where the other factor stands still.
+    /// Free axes that do not merge into one join the batch, along which the other factor has stride 0.
     pub(in crate::plan) fn contraction(&self, left: &StridedLayout, right: &StridedLayout) -> Contraction {
         let free = |layout: &StridedLayout| -> SmallVec<[StridedAxis; 4]> {
             let last = layout.axes.len() - self.n_contracted;

@@ -1,5 +1,6 @@
-//! The graph in numbers. In: a graph, its results and a number for each symbol. Out: a [`Network`] of vertices that
-//! compute something, each operand with the way it is read. Movements of data are gone: they are strides.
+//! Lowers a graph to a network. In: a graph, its results and a number for each symbol. Out: a [`Network`] of vertices
+//! with numeric sizes, whose operands are read by strided layouts. Transposes, broadcasts, slices, reversals and most
+//! reshapes only change strides and become no vertex.
 
 use std::sync::Arc;
 
@@ -18,7 +19,7 @@ use crate::{
     },
 };
 
-/// The network of a source.
+/// Lowers the part of a graph that the results need.
 pub(in crate::plan) fn network(source: PlanInput<'_>) -> Result<Network, PlanError> {
     let PlanInput { graph, leaves, results, bindings } = source;
     let ids = graph.ancestors(results);
@@ -53,7 +54,7 @@ pub(in crate::plan) fn network(source: PlanInput<'_>) -> Result<Network, PlanErr
     Ok(Network { vertices: builder.vertices, results: computed })
 }
 
-/// What is known of the node that is lowered.
+/// Sizes, dtype and origin of the node that is lowered.
 struct VertexInfo {
     sizes: Sizes,
     dtype: DType,
@@ -98,12 +99,13 @@ impl NetworkBuilder<'_> {
             }
             Op::Reduce(reduce) => self.reduce(reduce, operands, info),
             Op::DotGeneral(dot) if info.dtype.is_float() => self.contraction(dot, operands, info),
-            _ => self.moved(op, operands, info),
+            _ => self.lower_movement(op, operands, info),
         }
     }
 
-    /// A movement of data as strides, where strides can say it; any other primitive as it is.
-    fn moved(
+    /// Lowers a movement to strides, or to a copy where strides cannot say it; any other primitive to a vertex of its
+    /// own.
+    fn lower_movement(
         &mut self,
         op: &Op,
         mut operands: SmallVec<[StridedOperand; 3]>,
@@ -139,7 +141,7 @@ impl NetworkBuilder<'_> {
         Ok(StridedOperand { vertex: operands[0].vertex, layout: moved })
     }
 
-    /// Puts the elements in row-major order in memory, if they are not.
+    /// Adds a copy of the operand to contiguous memory, unless it is contiguous already.
     fn make_contiguous(&mut self, operand: &mut StridedOperand, origin: Origin) {
         let n_elements = count(&self.vertices[operand.vertex].sizes);
         let is_whole = operand.layout.is_contiguous() && operand.layout.count() == n_elements;
@@ -152,7 +154,7 @@ impl NetworkBuilder<'_> {
         *operand = copy;
     }
 
-    /// The vertex that computes a result: a copy, if it is held elsewhere or in another order.
+    /// The vertex of a result: a copy, if the value is fed, constant, not contiguous, or another result too.
     fn materialize(&mut self, mut operand: StridedOperand, taken: &[usize]) -> usize {
         let vertex = &self.vertices[operand.vertex];
         let origin = vertex.origin;
@@ -205,7 +207,7 @@ impl NetworkBuilder<'_> {
         let sizes = operand.layout.sizes();
         let empty = reduce.axes.iter().find(|axis| sizes[**axis] == 0).copied();
         let is_extreme = matches!(reduce.kind, Reduction::Max | Reduction::Min);
-        // As where sizes are numbers, also if nothing is asked for: the mistake would come with the next batch.
+        // As where sizes are numbers, also if nothing is asked for: the error would come with the next batch.
         if let Some(axis) = empty.filter(|_| is_extreme) {
             return Err(OpError::Empty { axis });
         }

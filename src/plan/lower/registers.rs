@@ -1,4 +1,5 @@
-//! Which value is in which register. In: instructions on as many registers as values. Out: the same on few.
+//! Register allocation: a linear scan. In: instructions with a virtual register for each value. Out: the same
+//! instructions with few registers, which are reused after the last use of a value.
 
 use std::collections::HashMap;
 
@@ -6,7 +7,8 @@ use smallvec::SmallVec;
 
 use crate::plan::ir::{Instruction, Location};
 
-/// Gives every value a register from its first to its last use; no instruction writes a register that it reads.
+/// Assigns a register to every value from its first to its last use and gives the number of registers. A register is
+/// freed after the instruction of its last use, so no instruction writes a register that it reads.
 pub(super) fn assign(instructions: &mut [Instruction], n_invariant: usize) -> usize {
     let mut last_use: HashMap<usize, usize> = HashMap::new();
     for (position, instruction) in instructions.iter().enumerate() {

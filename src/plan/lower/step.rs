@@ -1,4 +1,4 @@
-//! From a cluster to a step. In: clusters, and which vertices others read. Out: what the step does, reads and writes.
+//! From a fusion group to a step. In: fusion groups. Out: for each what its step does, reads and writes.
 
 use super::tile;
 use crate::plan::{
@@ -6,7 +6,7 @@ use crate::plan::{
     model::MachineModel,
 };
 
-/// The step of each cluster, in the order of the clusters; none of one whose members are all computed elsewhere.
+/// The step of each group, in the order of the groups; none for a group without members.
 pub(in crate::plan) fn steps(network: &Network, groups: &FusionGroups, model: &MachineModel) -> Vec<Option<PlanStep>> {
     let is_stored = stored(network, groups);
     let step = |position: usize| {
@@ -16,7 +16,7 @@ pub(in crate::plan) fn steps(network: &Network, groups: &FusionGroups, model: &M
     (0..groups.groups.len()).map(step).collect()
 }
 
-/// Which vertices are read outside of their cluster, or are results.
+/// Which vertices must be stored: they are read outside of their group, or are results.
 fn stored(network: &Network, groups: &FusionGroups) -> Vec<bool> {
     let mut is_stored = vec![false; network.vertices.len()];
     for (vertex, def) in network.vertices.iter().enumerate() {
@@ -28,7 +28,7 @@ fn stored(network: &Network, groups: &FusionGroups) -> Vec<bool> {
     is_stored
 }
 
-/// The step of one cluster, whose last member is `last`.
+/// The step of one group, whose last member is `last`.
 fn step(
     network: &Network,
     groups: &FusionGroups,

@@ -1,5 +1,9 @@
-//! Tile programs. In: a fused cluster. Out: a [`TileProgram`]: instructions on registers of a few thousand elements, what
-//! they read and write in memory, and how the whole is cut into tiles and tasks, by shape alone.
+//! Lowers a fusion group to a tile program. In: a fusion group. Out: a [`TileProgram`]: instructions on registers of a
+//! few thousand elements, the memory that they read and write, and the cut into tiles and tasks, by shape alone.
+//!
+//! Each member becomes one instruction (a pair becomes one for both). Its operands are registers of other members, or
+//! memory: read directly where memory is contiguous or one element, and by a `Load` where it is strided. A value for
+//! each row becomes one for each element by an `Expand`. Registers are virtual until the end ([`registers`]).
 
 use std::collections::HashMap;
 
@@ -18,18 +22,18 @@ use crate::{
     },
 };
 
-/// The program of a fused cluster; `is_stored` tells whose values others read.
+/// The program of a fusion group; `is_stored` says which values are read outside of it.
 pub(in crate::plan) fn program(
     network: &Network,
     group: &FusionGroup,
     is_stored: &dyn Fn(usize) -> bool,
     model: &MachineModel,
 ) -> TileProgram {
-    let space = group.space.expect("invariant: a fused cluster has a domain");
+    let space = group.space.expect("invariant: a fusion group has an iteration space");
     let mut builder = TileProgramBuilder::new(network, group, space, model);
     for member in group.members.iter().copied() {
         match partner(network, member, &group.members) {
-            // Computed beside the other.
+            // Computed by the instruction of the other half.
             Some(_) if builder.location_of.contains_key(&member) => {}
             Some((pair, vertices)) => builder.pair(pair, vertices, is_stored),
             None => builder.member(member, is_stored(member)),
@@ -47,7 +51,7 @@ struct TileProgramBuilder<'n> {
     instructions: Vec<Instruction>,
     memory: Vec<MemRef>,
     numbers: Vec<ScalarValue>,
-    /// Where the value of a member is.
+    /// The location of each member that has been lowered.
     location_of: HashMap<usize, Location>,
     loaded: HashMap<(MemRef, StridedLayout, Granularity), Location>,
     expanded: HashMap<Location, Location>,
@@ -161,7 +165,7 @@ impl<'n> TileProgramBuilder<'n> {
         });
     }
 
-    /// Two members that one instruction computes.
+    /// One instruction for a pair of members.
     fn pair(&mut self, pair: Pair, vertices: [usize; 2], is_stored: &dyn Fn(usize) -> bool) {
         let def = &self.network.vertices[vertices[0]];
         let granularity = self.granularity(count(&def.sizes));
@@ -179,7 +183,7 @@ impl<'n> TileProgramBuilder<'n> {
         });
     }
 
-    /// Where the value of a member goes.
+    /// The location for the value of a member: memory if it is stored, else a register.
     fn output(&mut self, vertex: usize, is_stored: bool) -> Location {
         let output = if is_stored {
             let dtype = self.network.vertices[vertex].dtype;
@@ -191,7 +195,7 @@ impl<'n> TileProgramBuilder<'n> {
         output
     }
 
-    /// An elementwise function with its operands.
+    /// The action, operands and dtype of an elementwise function.
     fn map(
         &mut self,
         function: Function,
@@ -210,7 +214,7 @@ impl<'n> TileProgramBuilder<'n> {
         (Action::Apply(function), operands, dtype)
     }
 
-    /// Which elements an array of so many has.
+    /// The granularity of an array of so many elements in this iteration space.
     fn granularity(&self, n_elements: usize) -> Granularity {
         match self.space {
             IterationSpace::Matrix { rows, columns }
@@ -222,7 +226,7 @@ impl<'n> TileProgramBuilder<'n> {
         }
     }
 
-    /// Where an operand can be read element by element, after a load or an expansion where that takes one.
+    /// The location from which an operand is read elementwise, after a load or an expansion where that takes one.
     fn operand(&mut self, operand: &StridedOperand, granularity: Granularity, vertex: usize) -> Location {
         let producer = &self.network.vertices[operand.vertex];
         if let Some(location) = self.location_of.get(&operand.vertex).copied() {
@@ -301,7 +305,7 @@ impl<'n> TileProgramBuilder<'n> {
         output
     }
 
-    /// Kernels with one operand, and those whose operands are all splats, want elements.
+    /// No kernel takes only splats: if all operands are, the first is filled into a register.
     fn avoid_splats_alone(&mut self, operands: &mut SmallVec<[Location; 3]>, granularity: Granularity, vertex: usize) {
         if operands.iter().all(|operand| operand.is_splat()) {
             let def = &self.network.vertices[vertex];
@@ -310,7 +314,7 @@ impl<'n> TileProgramBuilder<'n> {
         }
     }
 
-    /// A register full of a splat; any other place as it is.
+    /// A register filled with a splat; any other location as it is.
     fn fill_from_splat(
         &mut self,
         location: Location,
@@ -336,7 +340,7 @@ impl<'n> TileProgramBuilder<'n> {
         output
     }
 
-    /// Where an array begins that is read in an order of its own.
+    /// The memory of an array that an instruction reads in its own order, from the first element of the layout on.
     fn start(&mut self, operand: &StridedOperand, dtype: DType) -> Location {
         self.memory(operand, operand.layout.offset, dtype)
     }
@@ -414,7 +418,7 @@ impl<'n> TileProgramBuilder<'n> {
         self.instructions.iter().any(holds)
     }
 
-    /// Rows of a matrix in memory that a tile takes at most, so that they stay in a cache.
+    /// The most rows of a tile, so that the rows of a matrix that it reads stay in the cache.
     fn block(&self) -> usize {
         let block = |instruction: &Instruction| {
             let row_bytes = instruction.action.facts().matrix_columns? * instruction.dtype.size();
@@ -423,8 +427,8 @@ impl<'n> TileProgramBuilder<'n> {
         self.instructions.iter().filter_map(block).min().unwrap_or(usize::MAX)
     }
 
-    /// Loads that depend on the column alone are done once a task. That holds only if tiles are of whole rows, which no
-    /// more than `block` elements and the least register hold for certain.
+    /// Hoists loop-invariant loads: those that depend on the column alone are done once a task. That is right only if
+    /// tiles are of whole rows, which is certain if a row has at most `block` elements and fits the smallest register.
     fn move_invariant_loads_first(&mut self, block: usize) -> usize {
         let (rows, columns) = (self.rows, self.columns);
         let is_invariant = |instruction: &Instruction| {
@@ -446,7 +450,7 @@ impl<'n> TileProgramBuilder<'n> {
     }
 }
 
-/// Whether all rows of a matrix are read from the same elements.
+/// Whether every row of the matrix reads the same elements.
 fn repeats_by_row(layout: &StridedLayout, rows: usize, columns: usize) -> bool {
     if layout.axes.is_empty() {
         return true;
@@ -465,7 +469,7 @@ fn repeats_by_row(layout: &StridedLayout, rows: usize, columns: usize) -> bool {
     )
 }
 
-/// The period of the operands that repeat along a line, as a bias does along the rows of a batch.
+/// The period of operands that repeat along a flat iteration space, as a bias repeats for each row of a batch.
 fn period(network: &Network, group: &FusionGroup, n: usize, model: &MachineModel) -> Option<usize> {
     let is_product =
         |member: &usize| matches!(network.vertices[*member].kind, VertexKind::DotRows(_) | VertexKind::DotColumns(_));

@@ -1,5 +1,9 @@
-//! Where every value lies. In: steps in order. Out: a place for each value that is kept, and for what each step needs for
-//! itself.
+//! Buffer assignment: the storage of every value. In: steps in order. Out: for each value whether it is fed, a
+//! constant, a result of the caller or in the arena, and at which offset there; and for each step the offset of its
+//! partial results.
+//!
+//! A value is live from the step that writes it to the last step that reads it. A value that is written in place shares
+//! the buffer of the value that it replaces, whose lifetime is extended. [`memory`] gives offsets to the buffers.
 
 use super::{
     in_place,
@@ -16,7 +20,7 @@ use crate::{
 /// More bytes than any address space has, and few enough that offsets never overflow.
 const MAX_BYTES: usize = 1 << 56;
 
-/// Places every value that is kept, and what each step needs for itself.
+/// Assigns storage to every value that is stored, and arena memory to the partial results of each step.
 pub(in crate::plan) fn assign_buffers(
     network: &Network,
     steps: &mut [PlanStep],

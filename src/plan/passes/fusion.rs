@@ -1,11 +1,38 @@
-//! What is computed together. In: a network. Out: its computing vertices in clusters, each of which is one step: a single
-//! primitive, or elementwise functions and reductions that make one visit of their data.
+//! Fusion: which vertices are computed together. In: a network. Out: its computing vertices in fusion groups, each of
+//! which becomes one step: a single primitive, or elementwise functions and reductions computed in one pass over their
+//! data.
 //!
-//! One sweep from the results to the leaves: a vertex joins the clusters of its users where it is read element by
-//! element, so values are computed where they are needed, and clusters that share a producer become one. Each cluster
-//! has a *height*, less than those of all clusters that it reads from; that keeps the graph of clusters without cycles
-//! at the cost of a comparison (the same idea as the depths by which XLA's fusion forbids cycles, but kept incrementally).
-//! A value is never computed twice.
+//! # The algorithm
+//!
+//! One sweep over the vertices from the results to the leaves. Users come after producers in the network, so when a
+//! vertex is visited all of its users are in groups. The vertex joins every group of a user that may take it, and those
+//! groups are merged into one. A vertex that no group may take opens a group. Each vertex is in exactly one group, so
+//! fusion alone computes no value twice.
+//!
+//! # Why it is legal
+//!
+//! Two things must hold of each group.
+//!
+//! *One iteration space.* All members are computed in one pass, so element i of a member may depend on element i of
+//! another member only (or on its row). A vertex joins a group only if each of its users in there reads it elementwise,
+//! or one element for each row, and the spaces agree: [`Sweep::space_of_edge`] is the transfer function of one edge,
+//! and [`IterationSpace::unified`] the meet of two. Reductions to one number, or to one for each column, are known only
+//! at the end of the pass, so nothing in their own group may read them ([`is_terminal`]).
+//!
+//! *No cycles.* A group must not read, through another, what it computes itself. Each group has a *level* that is lower
+//! than the level of every group that it reads from. The invariant is
+//!
+//! ```text
+//! level(reader) < level(producer)   for every edge between two different groups
+//! ```
+//!
+//! A cycle would have to descend forever, so the invariant forbids cycles. A new group gets 1 + the highest level of
+//! its users. Merging raises levels: the merged group takes the highest level of its parts, or 1 + that of each user
+//! outside of it. Raising the level of a group is allowed as long as it stays below its *level bound*, the lowest level
+//! among the groups that it reads from: then every edge into it and out of it still keeps the invariant. So the test
+//! for a merge is a comparison instead of a search for paths. It may refuse a merge that is legal; it never allows one
+//! that is not. (XLA forbids cycles in fusions by depths in the same way; here levels are kept up to date while groups
+//! grow.)
 
 use smallvec::SmallVec;
 
@@ -17,10 +44,10 @@ use crate::plan::{
     model::MachineModel,
 };
 
-/// Clusters of more vertices than this gain nothing and need many registers.
+/// The most members of a group: larger groups gain nothing and need many registers.
 pub(in crate::plan) const MAX_MEMBERS: usize = 96;
 
-/// The clusters of `network`.
+/// The fusion groups of `network`.
 ///
 /// # Complexity
 /// Linear in the number of edges, but for merging lists of members.
@@ -32,33 +59,34 @@ pub(in crate::plan) fn find(network: &Network, model: &MachineModel) -> FusionGr
     sweep.finish()
 }
 
-/// A vertex that is to be placed: the domain that it has by itself, and its users with the positions of the operands.
+/// A vertex that looks for a group: the iteration space that it has by itself, and its uses.
 struct Candidate<'e> {
     vertex: usize,
     vertex_space: IterationSpace,
-    /// Sorted by the cluster of the user, which comes first.
+    /// For each use the group of the user, the user and the position of the operand, sorted by group.
     edges: &'e [(usize, usize, usize)],
 }
 
-/// A cluster while it grows.
+/// A group while it grows.
 #[derive(Debug)]
 struct OpenGroup {
     members: Vec<usize>,
     space: Option<IterationSpace>,
     level: usize,
-    /// The least height of the clusters that it reads from: its own must stay below.
+    /// The lowest level of the groups that it reads from: its own level must stay below.
     level_bound: usize,
-    /// The cluster that took it over.
+    /// The group that it was merged into.
     merged_into: Option<usize>,
 }
 
 struct Sweep<'n> {
     network: &'n Network,
-    /// A row of more elements is not held between a reduction and its reader.
+    /// A longer row does not stay in a register between a reduction along it and the user of that.
     max_row: usize,
     groups: Vec<OpenGroup>,
     group_of: Vec<Option<usize>>,
-    /// For each vertex the users with the position of the operand, one after another; `starts` delimits them.
+    /// The uses of all vertices, each as user and position of the operand; those of vertex v are
+    /// `users[starts[v]..starts[v + 1]]`.
     users: Vec<(usize, usize)>,
     starts: Vec<usize>,
 }
@@ -95,7 +123,7 @@ impl<'n> Sweep<'n> {
         Some(group)
     }
 
-    /// Puts one vertex into a cluster; all of its users are in one.
+    /// Puts one vertex into a group. All of its users are in groups already.
     fn visit(&mut self, vertex: usize) {
         let vertex_space = match &self.network.vertices[vertex].kind {
             VertexKind::Leaf(_) | VertexKind::Constant(_) | VertexKind::Splat(_) => return,
@@ -145,7 +173,8 @@ impl<'n> Sweep<'n> {
         group
     }
 
-    /// Joins as many of the clusters around as may become one with the vertex; none if it must stand alone.
+    /// Merges the vertex with as many groups of its users as may take it; gives the merged group, or none if no group
+    /// may.
     fn join(&mut self, candidate: &Candidate<'_>, user_groups: &[usize]) -> Option<usize> {
         if self.is_terminal(candidate.vertex) {
             return None;
@@ -163,7 +192,8 @@ impl<'n> Sweep<'n> {
                 chosen.push(*group);
             }
         }
-        // A cluster whose producers stand too low is left out, which may raise the others: until nothing changes.
+        // A group whose level bound does not allow the merged level is left outside. The merged group must then have a
+        // higher level than it, so the test is repeated until nothing changes.
         loop {
             let outside = user_groups.iter().filter(|group| !chosen.contains(group));
             let above = outside.map(|group| self.groups[*group].level + 1);
@@ -184,7 +214,8 @@ impl<'n> Sweep<'n> {
         }
     }
 
-    /// The domain of a cluster once the vertex has joined it, if each of its users there reads it element by element.
+    /// The iteration space of a group once the vertex has joined it; none if a user in there does not read the vertex
+    /// elementwise or one element for each row.
     fn space_with(&mut self, candidate: &Candidate<'_>, group: usize) -> Option<IterationSpace> {
         let Candidate { vertex, vertex_space, edges } = *candidate;
         let mut space = self.groups[group].space?;
@@ -194,7 +225,7 @@ impl<'n> Sweep<'n> {
         }
         let size = count(&self.network.vertices[vertex].sizes);
         match (vertex_space, space) {
-            // A reduction along rows brings the domain of what it reads.
+            // A reduction along rows makes the group iterate over the matrix that it reads.
             (IterationSpace::Matrix { rows, columns }, _) => {
                 let is_held = (2..=self.max_row).contains(&columns);
                 let matrix = IterationSpace::Matrix { rows, columns };
@@ -209,7 +240,8 @@ impl<'n> Sweep<'n> {
         }
     }
 
-    /// The domain in which `user` reads the vertex element by element.
+    /// The transfer function of one edge: the iteration space that `user` gives to the vertex that it reads; none if
+    /// the user needs elements of the vertex beyond its own element or row.
     fn space_of_edge(
         &self,
         vertex: usize,
@@ -241,12 +273,11 @@ impl<'n> Sweep<'n> {
         }
     }
 
-    /// Makes one cluster of the chosen ones and the vertex.
+    /// Merges the chosen groups and the vertex into the largest of them.
     fn merge(&mut self, candidate: &Candidate<'_>, chosen: &[usize], level: usize) -> usize {
-        let domains: SmallVec<[IterationSpace; 8]> =
+        let spaces: SmallVec<[IterationSpace; 8]> =
             chosen.iter().filter_map(|group| self.space_with(candidate, *group)).collect();
-        let space =
-            domains.into_iter().reduce(|left, right| left.unified(right).expect("invariant: they were unified"));
+        let space = spaces.into_iter().reduce(|left, right| left.unified(right).expect("invariant: they were unified"));
         let largest = chosen.iter().copied().max_by_key(|group| (self.groups[*group].members.len(), *group));
         let target = largest.expect("invariant: something was chosen");
         let mut level_bound = self.groups[target].level_bound;
@@ -265,12 +296,12 @@ impl<'n> Sweep<'n> {
     fn finish(mut self) -> FusionGroups {
         let mut renamed = vec![None; self.groups.len()];
         let mut groups = Vec::new();
-        for (position, growing) in self.groups.iter_mut().enumerate() {
-            if growing.merged_into.is_none() {
+        for (position, open) in self.groups.iter_mut().enumerate() {
+            if open.merged_into.is_none() {
                 renamed[position] = Some(groups.len());
-                let mut members = std::mem::take(&mut growing.members);
+                let mut members = std::mem::take(&mut open.members);
                 members.sort_unstable();
-                groups.push(FusionGroup { members, space: growing.space, level: growing.level });
+                groups.push(FusionGroup { members, space: open.space, level: open.level });
             }
         }
         let group_of = (0..self.group_of.len())

@@ -1,6 +1,17 @@
-//! Results that take the place of what they are made of. In: steps, and when each value is last read. Out: for each value
-//! the one whose memory it takes over. A fused step may write over an array that nobody reads after it, if it reads that
-//! array element by element only: the elements of a tile are then written last, from a register.
+//! In-place writing: results that take over the memory of an operand. In: steps in order, and when each value is last
+//! read. Out: for each value the one whose memory it reuses.
+//!
+//! A fused step may write a value over an array that it reads under three conditions.
+//!
+//! 1. No later step reads the array, and the array lies in the arena, not with the caller.
+//! 2. The step reads the array elementwise only ([`TileProgram::reads_by_element`]): element i of the array is read
+//!    when element i of the iteration space is computed, and no other. Then no tile, on whatever thread, needs an
+//!    element that another tile overwrites. Both have as many elements of as many bytes.
+//! 3. Within a tile the elements are written after the last instruction that reads the array.
+//!    [`TileProgram::write_last`] establishes this: the value is computed into a register, and a store at the end of
+//!    the program copies it to memory.
+//!
+//! [`verify`](crate::plan::verify) asks for the same conditions again, by code of its own.
 
 use crate::plan::{
     ir::{
@@ -9,7 +20,7 @@ use crate::plan::{
     model::MachineModel,
 };
 
-/// For each vertex the one whose memory it takes over; steps are changed to write such values last.
+/// For each vertex the one whose memory it reuses; steps are changed to write such values last.
 pub(super) fn find(
     network: &Network,
     steps: &mut [PlanStep],
@@ -21,7 +32,7 @@ pub(super) fn find(
     for (position, step) in steps.iter_mut().enumerate() {
         let StepKind::Tile(program) = &mut step.work else { continue };
         let is_free = |vertex: usize| {
-            // What lies with the caller or is known beforehand is not the arena's.
+            // Arrays of the caller and constants are not in the arena.
             storage[vertex] == Storage::Nowhere && last_read[vertex] == position
         };
         let mut old: Vec<usize> = step.reads.iter().copied().filter(|vertex| is_free(*vertex)).collect();

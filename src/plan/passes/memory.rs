@@ -1,12 +1,18 @@
-//! Where values lie in the arena. In: for each buffer its bytes, and the steps that make it and last read it. Out: an
-//! offset for each, so that no two that live at once overlap, and how close that comes to the least there can be.
+//! The layout of the arena: offsets for buffers with known lifetimes. In: for each buffer its size, the step that
+//! writes it first and the step that reads it last. Out: an offset for each, and a lower bound of the bytes that any
+//! layout needs.
+//!
+//! The invariant: two buffers whose lifetimes overlap do not overlap in the arena. The problem (dynamic storage
+//! allocation) is NP-hard, so three greedy layouts are tried and the smallest is kept. Each keeps the invariant because
+//! it places a buffer only in a gap between those placed buffers whose lifetimes overlap its own (`best_fit`), or in
+//! memory that was given back before its first step (`by_time`).
 
 use std::collections::BTreeSet;
 
 /// Every buffer begins at a multiple of so many bytes.
 pub(crate) const ALIGNMENT: usize = 64;
 
-/// With more buffers than this, only the order of time is tried: the others compare each with each.
+/// With more buffers than this only `by_time` is tried: `best_fit` compares all pairs.
 const MAX_COMPARED: usize = 2048;
 
 /// A buffer: `first` writes it, `last` is the last step that reads it.
@@ -22,7 +28,7 @@ pub(crate) struct Lifetime {
 pub(crate) struct ArenaLayout {
     pub(crate) offsets: Vec<usize>,
     pub(crate) bytes: usize,
-    /// What lives at the fullest step: no layout needs less.
+    /// The bytes that are live at the fullest step: no layout needs less.
     pub(crate) lower_bound: usize,
 }
 
@@ -32,7 +38,7 @@ impl Lifetime {
     }
 }
 
-/// The smallest of three layouts: best fit by falling size, by falling length of life, and by time.
+/// The smallest of three layouts: best fit by decreasing size, best fit by decreasing length of lifetime, and by time.
 ///
 /// # Source
 /// Pisarchyk and Lee, *Efficient memory management for deep neural net inference*, 2020, for the first.
@@ -73,7 +79,8 @@ fn fullest(lifetimes: &[Lifetime]) -> usize {
     sums.max().unwrap_or(0).max(0) as usize
 }
 
-/// Each buffer in the smallest gap that holds it between those placed before that live at the same time.
+/// Places buffers in the given order, each in the smallest gap that is large enough between the placed buffers that are
+/// live at the same time.
 fn best_fit(lifetimes: &[Lifetime], order: &[usize]) -> (Vec<usize>, usize) {
     let mut offsets = vec![0usize; lifetimes.len()];
     let mut placed: Vec<usize> = Vec::with_capacity(order.len());
@@ -96,7 +103,7 @@ fn best_fit(lifetimes: &[Lifetime], order: &[usize]) -> (Vec<usize>, usize) {
     (offsets, end)
 }
 
-/// Buffers in the order of time, each in the smallest hole that is free by then.
+/// Places buffers by their first step, each in the smallest hole that is free at that step.
 fn by_time(lifetimes: &[Lifetime]) -> (Vec<usize>, usize) {
     let mut order: Vec<usize> = (0..lifetimes.len()).collect();
     order.sort_by_key(|buffer| (lifetimes[*buffer].first, *buffer));

@@ -1,5 +1,5 @@
-//! The passes of planning, a file each: what a pass is given and what it leaves is in its first lines, and in which order
-//! they run is in [`Plan::run_passes`](super::Plan).
+//! The passes of planning, one file each. The first lines of a file say what the pass is given and what it leaves;
+//! [`Plan::run_passes`](super::Plan) is the order in which they run.
 
 mod assign_buffers;
 mod epilogue;

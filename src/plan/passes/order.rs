@@ -1,22 +1,22 @@
-//! In which order steps run. In: clusters. Out: orders of them in which each comes after those it reads from, to choose
-//! from by the memory that they take.
+//! Topological orders of fusion groups. In: fusion groups. Out: one or two orders in which every group comes after the
+//! groups that it reads from; the plan is made for each, and the one with the smaller arena is kept.
 
 use std::{cmp::Reverse, collections::BinaryHeap};
 
 use crate::plan::ir::{FusionGroups, Network, Vertex};
 
-/// With more clusters than this, only the order of the graph is offered: the other looks at all that are ready at each
-/// step.
+/// With more groups than this only the order of the graph is offered: the greedy order looks at every ready group at
+/// each step.
 const MAX_COMPARED: usize = 1024;
 
-/// Which clusters read from which.
+/// The edges between groups.
 struct Dependencies {
     in_degrees: Vec<usize>,
     users: Vec<Vec<usize>>,
 }
 
-/// The order of the graph, since there a value is used soon after it is made; and one that, of the steps that could run,
-/// takes the one that frees most.
+/// The order of the graph, in which a value is used soon after it is made; and a greedy one, which takes of the ready
+/// groups the one that frees most memory.
 pub(in crate::plan) fn candidates(network: &Network, groups: &FusionGroups) -> Vec<Vec<usize>> {
     let dependencies = Dependencies::new(network, groups);
     let mut orders = vec![dependencies.by_graph(groups)];
@@ -29,8 +29,8 @@ pub(in crate::plan) fn candidates(network: &Network, groups: &FusionGroups) -> V
 
 impl Dependencies {
     fn new(network: &Network, groups: &FusionGroups) -> Dependencies {
-        let n_clusters = groups.groups.len();
-        let (mut in_degrees, mut users) = (vec![0; n_clusters], vec![Vec::new(); n_clusters]);
+        let n_groups = groups.groups.len();
+        let (mut in_degrees, mut users) = (vec![0; n_groups], vec![Vec::new(); n_groups]);
         for (position, group) in groups.groups.iter().enumerate() {
             let operands = group.members.iter().flat_map(|member| &network.vertices[*member].operands);
             let mut producers: Vec<usize> = operands.filter_map(|operand| groups.group_of[operand.vertex]).collect();
@@ -57,7 +57,7 @@ impl Dependencies {
                 }
             }
         }
-        assert_eq!(order.len(), in_degrees.len(), "invariant: clusters have no cycle");
+        assert_eq!(order.len(), in_degrees.len(), "invariant: fusion groups have no cycle");
         order
     }
 
@@ -86,9 +86,9 @@ impl Dependencies {
     }
 }
 
-/// What each cluster would free and take.
+/// How many bytes each group would free and take.
 struct Account {
-    /// Values that each cluster reads from others, and bytes that it makes for them.
+    /// For each group the values that it reads from others, and the bytes that it computes for others.
     reads: Vec<Vec<usize>>,
     makes: Vec<usize>,
     n_users: Vec<usize>,
@@ -121,7 +121,7 @@ impl Account {
         Account { reads, makes, n_users, bytes }
     }
 
-    /// Bytes that running a cluster now would free, less those that it would take.
+    /// The bytes that running a group now would free, less those that it would take.
     fn freed(&self, group: usize) -> isize {
         let last = self.reads[group].iter().filter(|vertex| self.n_users[**vertex] == 1);
         last.map(|vertex| self.bytes[*vertex] as isize).sum::<isize>() - self.makes[group] as isize

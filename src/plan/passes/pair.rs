@@ -1,10 +1,11 @@
-//! Functions of one number that one instruction computes together. In: a network and its clusters. Out: the same,
-//! in which the later of two came to the earlier, where that pays.
+//! Colocation of pairs: two functions of one operand that share work, such as tanh and its slope, are computed
+//! together. In: a network and its fusion groups. Out: the same, with the later function of a pair moved into the group
+//! of the earlier one where that pays.
 //!
-//! A derivative is made of functions of what the value is made of: the slope of tanh is another function of the same
-//! exponential. Both are read in different clusters, the slope when the gradient comes back. It is computed beside the
-//! value and kept until then, if what that saves is worth more than what keeping a value costs. Where its operand is
-//! kept for it alone, that memory is free instead.
+//! A derivative is often a function of the same exponential as the value. The value is used in the forward pass and the
+//! slope in the backward pass, so they are in different groups. Computed together, the slope costs little, but it has
+//! to be stored until the backward pass; that pays if what is saved is worth more than a store and a load
+//! ([`MachineModel`]). If its operand was stored only for the slope, that memory is freed instead.
 
 use std::collections::HashMap;
 
@@ -15,7 +16,7 @@ use crate::plan::{
     model::MachineModel,
 };
 
-/// Moves the later of two functions of one operand into the cluster of the earlier.
+/// Moves the later function of each pair into the group of the earlier one.
 pub(in crate::plan) fn gather(network: &Network, groups: &mut FusionGroups, model: &MachineModel) {
     let is_half = |vertex: &usize| {
         let function = function_of(network, *vertex);
@@ -34,11 +35,12 @@ pub(in crate::plan) fn gather(network: &Network, groups: &mut FusionGroups, mode
     drop_empty(groups);
 }
 
-/// Both in the cluster that comes first, if one does.
+/// Puts both functions into the group that runs first, the one of the higher level; nothing if the levels are equal.
 fn colocate(groups: &mut FusionGroups, vertices: [usize; 2]) {
     let [Some(left), Some(right)] = vertices.map(|vertex| groups.group_of[vertex]) else { return };
     let [level, other_level] = [left, right].map(|group| groups.groups[group].level);
-    // Who stands higher never waits for who stands lower, nor for those that read from there.
+    // A group reads only from groups of higher levels, so the one of the higher level never depends on the other, and
+    // moving a vertex there makes no cycle.
     let (moved, from, to) = match level.cmp(&other_level) {
         std::cmp::Ordering::Greater => (vertices[1], right, left),
         std::cmp::Ordering::Less => (vertices[0], left, right),
@@ -54,7 +56,7 @@ fn colocate(groups: &mut FusionGroups, vertices: [usize; 2]) {
     groups.group_of[moved] = Some(to);
 }
 
-/// Takes away the clusters whose members have all gone.
+/// Removes the groups without members.
 fn drop_empty(groups: &mut FusionGroups) {
     let mut n_left = 0;
     let renamed: Vec<usize> = groups

@@ -1,10 +1,14 @@
-//! Values are computed again where they are read, instead of being kept: cheap ones, or all elementwise ones where memory
-//! is short. In: a network and its clusters. Out: the same with copies of vertices in the clusters that read them, so that
-//! nobody outside of their own needs them.
+//! Rematerialization: copies cheap producers into the groups that use them, so that they need not be stored. In: a
+//! network and its fusion groups. Out: the same, with copies of vertices in the groups of their users, and without the
+//! originals that have no use left.
 //!
-//! Training keeps what the forward part made for the backward part. A sum or a product of what is kept anyway costs less
-//! to compute than to write and to read, and its memory is saved. The copy is the same operation on the same numbers, so
-//! it has the same bits.
+//! Training stores what the forward pass computed until the backward pass uses it. A sum or a product of values that
+//! are stored anyway costs less to compute than to write and to read, and its memory is saved. The copy is the same
+//! operation on the same operands, so it has the same bits.
+//!
+//! A vertex is rematerialized only if *all* of its uses in other groups can have a copy, since otherwise it is stored
+//! all the same. Levels stay valid ([`fusion`](super::fusion)): a copy reads what the original read, from groups that
+//! the original's group reads from or belongs to, and these have higher levels than every user of the original.
 
 use smallvec::SmallVec;
 
@@ -16,19 +20,19 @@ use crate::{
     },
 };
 
-/// Operations that one value is worth where memory is what counts.
+/// The most operations of a copied subgraph where a memory budget makes memory count more than time.
 const MAX_REMAT_OPS: usize = 24;
 
-/// The dearest functions that are computed again.
+/// Which functions may be computed again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::plan) enum RematPolicy {
-    /// Those that take less than reading their result from beyond the first cache.
+    /// Those that cost less than loading their result from beyond the first-level cache.
     Cheap,
-    /// All that are elementwise.
+    /// Any elementwise function.
     AnyElementwise,
 }
 
-/// Copies vertices into the clusters that read them, where that saves keeping them.
+/// Copies vertices into the groups of their users, where that saves storing them.
 pub(in crate::plan) fn rematerialize(
     network: &mut Network,
     groups: &mut FusionGroups,
@@ -54,7 +58,7 @@ pub(in crate::plan) fn rematerialize(
     drop_unread(network, groups);
 }
 
-/// Takes out of their clusters the vertices that nobody reads any more.
+/// Dead code elimination: takes the vertices without uses out of their groups.
 fn drop_unread(network: &mut Network, groups: &mut FusionGroups) {
     let mut n_uses = vec![0usize; network.vertices.len()];
     network.vertices.iter().flat_map(|def| &def.operands).for_each(|operand| n_uses[operand.vertex] += 1);
@@ -77,7 +81,7 @@ fn drop_unread(network: &mut Network, groups: &mut FusionGroups) {
 }
 
 impl RematPolicy {
-    /// Whether a vertex is an elementwise function that is no dearer.
+    /// Whether a vertex is an elementwise function that may be computed again.
     fn allows(self, network: &Network, vertex: usize) -> bool {
         let def = &network.vertices[vertex];
         match def.kind {
@@ -98,7 +102,8 @@ impl RematPolicy {
     }
 }
 
-/// How to compute a value from what is kept anyway: vertices that are cheap enough, operands first, and what they read.
+/// The subgraph that computes a value from values that are stored anyway: the vertices to copy, operands first, and
+/// what they read.
 struct RematSubgraph {
     policy: RematPolicy,
     /// Arrays of fewer bytes are read at no cost.
@@ -143,10 +148,10 @@ impl RematSubgraph {
     }
 }
 
-/// Who reads what from another cluster.
+/// For each vertex its uses in other groups than its own.
 struct ExternalUses(Vec<SmallVec<[ExternalUse; 2]>>);
 
-/// One cluster that reads a value of another, with the members and operands that do.
+/// A group that uses a vertex of another group, with the uses: member and position of the operand.
 #[derive(Debug, Clone)]
 struct ExternalUse {
     group: usize,
@@ -156,7 +161,7 @@ struct ExternalUse {
 impl ExternalUses {
     fn new(network: &Network, groups: &FusionGroups) -> ExternalUses {
         let mut readers: Vec<SmallVec<[ExternalUse; 2]>> = vec![SmallVec::new(); network.vertices.len()];
-        // Cluster by cluster, so that the last reader found is the only one that may be found again.
+        // Group by group, so that only the last entry of a vertex can be of the same group.
         for (group, reader_group) in groups.groups.iter().enumerate() {
             for user in reader_group.members.iter().copied() {
                 for (position, operand) in network.vertices[user].operands.iter().enumerate() {
@@ -181,8 +186,8 @@ impl ExternalUses {
 }
 
 impl ExternalUse {
-    /// Whether the reader can compute the value element by element from no more arrays than it reads now: one array in
-    /// place of the value, and any that it reads already or that are small.
+    /// Whether the group can compute the value elementwise without reading more arrays than it does now: at most one
+    /// new array in place of the value, beside those that it reads already or that are small.
     fn saves(&self, network: &Network, groups: &FusionGroups, vertex: usize, remat: &RematSubgraph) -> bool {
         let n_elements = count(&network.vertices[vertex].sizes);
         let is_elementwise = self.edges.iter().all(|(user, position)| {
@@ -207,7 +212,7 @@ impl ExternalUse {
             && remat.reads.iter().filter(is_new).count() <= 1
     }
 
-    /// Puts copies before the members of the cluster and lets those read them.
+    /// Puts the copies before the members of the group and lets the uses read them.
     fn insert(&self, network: &mut Network, groups: &mut FusionGroups, vertex: usize, remat: &RematSubgraph) {
         let mut copy_of: SmallVec<[(usize, usize); 4]> = SmallVec::new();
         for original in &remat.copies {
@@ -223,7 +228,7 @@ impl ExternalUse {
         }
         let members = &mut groups.groups[self.group].members;
         members.splice(0..0, copy_of.iter().map(|(_, copy_id)| *copy_id));
-        let (_, copy_id) = copy_of.last().expect("invariant: a recipe has the vertex itself");
+        let (_, copy_id) = copy_of.last().expect("invariant: the subgraph has the vertex itself");
         debug_assert_eq!(remat.copies.last(), Some(&vertex));
         for (user, position) in &self.edges {
             network.vertices[*user].operands[*position].vertex = *copy_id;

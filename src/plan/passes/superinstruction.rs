@@ -1,9 +1,9 @@
-//! Groups of functions that one instruction computes with less work. In: a network. Out: the same with those groups
-//! replaced. Derivatives are made of them.
+//! Superinstructions: patterns of functions that one instruction computes with less work. In: a network. Out: the same
+//! with the patterns replaced. Derivatives are full of them.
 //!
-//! | group | instruction | saves |
+//! | pattern | instruction | saves |
 //! |---|---|---|
-//! | a·b + c | multiply and add, the same bits | a visit |
+//! | a·b + c | multiply and add, the same bits | a pass over the tile |
 //! | σ(−x) beside y = σ(x) | e^(−x)·y or 1 − y, a rounding or two apart | most of a sigmoid |
 
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
     plan::ir::{Function, Network, ScalarValue, StridedOperand, VertexKind, count},
 };
 
-/// Replaces the groups that there are.
+/// Replaces every pattern that occurs.
 pub(in crate::plan) fn introduce(network: &mut Network) {
     let mut n_uses = vec![0usize; network.vertices.len()];
     network.vertices.iter().flat_map(|def| &def.operands).for_each(|operand| n_uses[operand.vertex] += 1);
@@ -36,7 +36,7 @@ pub(in crate::plan) fn introduce(network: &mut Network) {
     }
 }
 
-/// a·b + c or c + a·b, where nothing else reads the product.
+/// a·b + c or c + a·b, where the product has no other use.
 fn multiply_add(network: &mut Network, vertex: usize, n_uses: &mut [usize]) {
     let def = &network.vertices[vertex];
     let is_whole = |operand: &StridedOperand| {
@@ -86,7 +86,7 @@ fn sigmoid_of_negated(network: &mut Network, vertex: usize, sigmoid_of: &[Option
     }
 }
 
-/// Leaves a number, which takes no step, in place of what nobody reads.
+/// Replaces a vertex without uses by a splat, which needs no step.
 fn drop(network: &mut Network, unread: usize, n_uses: &mut [usize]) {
     let def = &mut network.vertices[unread];
     def.kind = VertexKind::Splat(ScalarValue::new(def.dtype, 0.0));

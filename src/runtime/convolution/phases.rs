@@ -1,11 +1,11 @@
-//! Convolutions of spread input, without the zeros that it is spread with. In: a convolution. Out: convolutions whose input
-//! is not spread, that write disjoint parts of its output.
+//! Convolutions of spread input, without the zeros that it is spread with. In: a convolution. Out: convolutions whose
+//! input is not spread, that write disjoint parts of its output.
 //!
-//! Along an axis that is spread by d, output p and tap k meet an element if p·s + k·kd ≡ low (mod d). So the outputs with
-//! one remainder of p modulo d / gcd(s, d), a *phase*, see every (d / gcd(kd, d))-th tap and no other, and along them
-//! neighbours see neighbours: each phase is a plain convolution with some of the taps, or empty. Phases that go over the
-//! same patches are computed together. This is the sub-pixel form of a transposed convolution (Shi and others, Is the
-//! deconvolution layer the same as a convolutional layer?, 2016).
+//! Along an axis that is spread by d, output p and tap k meet an element if p·s + k·kd ≡ low (mod d). So the outputs
+//! with one remainder of p modulo d / gcd(s, d), a *phase*, see every (d / gcd(kd, d))-th tap and no other, and along
+//! them neighbours see neighbours: each phase is an ordinary convolution with some of the taps, or empty. Phases that
+//! go over the same patches are computed together. This is the sub-pixel form of a transposed convolution (Shi and
+//! others, Is the deconvolution layer the same as a convolutional layer?, 2016).
 
 use std::collections::HashMap;
 
@@ -19,7 +19,7 @@ struct Group {
     phases: Vec<[isize; 2]>,
 }
 
-/// The plain convolutions that together are this one.
+/// The ordinary convolutions, without input dilation, that together are this one.
 pub(super) fn dense_parts(convolution: &ConvolutionDescriptor) -> Vec<Dense> {
     let plain = ConvolutionDescriptor { axes: Default::default(), ..convolution.clone() };
     let mut parts = vec![Dense { convolution: plain, phases: vec![[0, 0]] }];

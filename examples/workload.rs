@@ -1,4 +1,4 @@
-//! Times one workload of docs/performance.md in a process of its own, as the same work is timed in other libraries, and
+//! Times one workload of docs/reference/performance.md in a process of its own, as the same work is timed in other libraries, and
 //! prints one line of JSON.
 //!
 //! ```text

@@ -54,7 +54,7 @@ fn between<'t>(text: &'t str, open: &str, close: char) -> Vec<&'t str> {
 
 /// The anchors that a document's headings have where documents are shown: in lower case, with hyphens for spaces.
 fn anchors(text: &str) -> Vec<String> {
-    let headings = text.lines().filter_map(|line| line.starts_with('#').then(|| line.trim_start_matches('#').trim()));
+    let headings = text.lines().filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches('#').trim());
     let kept = |c: &char| c.is_alphanumeric() || matches!(c, '-' | '_' | ' ');
     headings.map(|heading| heading.to_lowercase().chars().filter(kept).collect::<String>().replace(' ', "-")).collect()
 }

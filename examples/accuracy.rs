@@ -5,7 +5,7 @@
 //! cargo run --release --example accuracy -- 4099    # every 4,099th
 //! ```
 //!
-//! Exits with 1 if one is off by more than its bound. The table is in docs/performance.md.
+//! Exits with 1 if one is off by more than its bound. The table is in docs/reference/performance.md.
 
 use std::{error::Error, process::ExitCode};
 

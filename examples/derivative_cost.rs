@@ -1,5 +1,5 @@
 //! The lecture's comparison: what all derivatives of a network of k layers of H units cost by backpropagation, naively,
-//! and by central differences. Prints the table of docs/derivative-cost.md, and fails if the exponents are not those of
+//! and by central differences. Prints the table of docs/lecture/derivative-cost.md, and fails if the exponents are not those of
 //! O(kH²), O(k²H²) and O(k²H⁴).
 //!
 //! ```text

@@ -1,4 +1,4 @@
-//! Times one workload of docs/performance.md in a process of its own, as the same work is timed in other libraries, and
+//! Times one workload of docs/reference/performance.md in a process of its own, as the same work is timed in other libraries, and
 //! prints one line of JSON.
 //!
 //! ```text
@@ -37,6 +37,9 @@ struct Arguments {
     /// Print the plan and the time of each of its steps instead.
     #[arg(long)]
     profile: bool,
+    /// Print what a pass of planning leaves instead, such as `clusters`.
+    #[arg(long)]
+    pass: Option<String>,
 }
 
 /// Microseconds a step.
@@ -47,7 +50,7 @@ struct Times {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let Arguments { workload: name, threads, secs, profile } = Arguments::parse();
+    let Arguments { workload: name, threads, secs, profile, pass } = Arguments::parse();
     let workload = workloads::named(&name).ok_or_else(|| {
         let names = ALL.map(|workload| workload.name).join(", ");
         format!("there is no workload `{name}`, but {names}")
@@ -59,6 +62,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut task = workload.feed(compiled)?;
     if profile {
         println!("{}", task.profile(100)?);
+        return Ok(());
+    }
+    if let Some(pass) = pass {
+        println!("{}", task.pass(&pass)?);
         return Ok(());
     }
     let start = Instant::now();

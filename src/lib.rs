@@ -9,6 +9,8 @@ mod compile;
 pub mod data;
 mod functions;
 pub mod graph;
+#[cfg(any(doc, doctest))]
+pub mod guide;
 pub mod io;
 pub mod landscape;
 mod memory;

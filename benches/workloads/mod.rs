@@ -1,4 +1,4 @@
-//! The workloads of docs/performance.md, W1 to W9, written once for the benches, the runner and the tests.
+//! The workloads of docs/reference/performance.md, W1 to W9, written once for the benches, the runner and the tests.
 //!
 //! In: nothing. Out: [`ALL`], each compiled by the public interface alone, fed, and taken step by step. The same bits go
 //! into other libraries, so what a workload computes is compared with what they compute. Nothing is timed here.

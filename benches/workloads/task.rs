@@ -98,6 +98,31 @@ impl Task {
         Ok(format!("{plan}\n{profile}"))
     }
 
+    /// What the pass of planning with this name leaves, as text: each time, where it ran for several orders of the steps.
+    pub(crate) fn pass(&mut self, name: &str) -> Result<String, Box<dyn Error>> {
+        let passes = match self {
+            Task::Training(training) => {
+                training.step()?;
+                training.step.passes([])?
+            }
+            Task::Function(function) => {
+                let State::Fresh(program, inputs) = &mut function.state else {
+                    return Err("the passes of a function are read before its first step".into());
+                };
+                program.call(&*inputs)?;
+                program.passes([])?
+            }
+        };
+        let texts: Vec<&str> = passes.iter().filter(|pass| pass.name == name).map(|pass| pass.text.as_str()).collect();
+        if texts.is_empty() {
+            let mut names: Vec<&str> = passes.iter().map(|pass| pass.name).collect();
+            names.sort_unstable();
+            names.dedup();
+            return Err(format!("there is no pass `{name}`, but {}", names.join(", ")).into());
+        }
+        Ok(texts.join("\n"))
+    }
+
     /// The losses of the first three steps where there is a rule; the loss and the norm of its whole gradient where there
     /// is none; else what the function's [`Check`] says. Steps are taken as needed.
     pub(crate) fn check(&mut self) -> Result<Vec<f64>, Box<dyn Error>> {

@@ -10,18 +10,18 @@ use pullback::view::{Figure, FigureError};
 pub(crate) enum Size {
     /// Seconds: does it run, and does the claim hold roughly.
     Quick,
-    /// Under a minute on two cores: the numbers of docs/lecture.md.
+    /// Under a minute on two cores: the numbers of docs/lecture/README.md.
     Default,
     /// As much as it takes.
     Full,
 }
 
 impl Size {
-    /// Where pictures go unless it is said: docs/figures has those of the default size and seed, which docs/lecture.md
+    /// Where pictures go unless it is said: docs/lecture/figures has those of the default size and seed, which docs/lecture/README.md
     /// shows, and any other run leaves them as they are.
     pub(crate) fn figures(self, seed: u64) -> PathBuf {
         let is_shown = self == Size::Default && seed == 0;
-        PathBuf::from(if is_shown { "docs/figures" } else { "target/figures" })
+        PathBuf::from(if is_shown { "docs/lecture/figures" } else { "target/figures" })
     }
 }
 

@@ -1,7 +1,7 @@
 //! The effective rate of AdaGrad only falls; those of RMSProp and Adam rise again.
 //!
 //! Measured: αₜHₜ⁻¹ of each parameter of a tanh network that learns two moons from minibatches, at every step, by each row of
-//! the uniform framework (docs/uniform-framework.md): how often it rises from one step to the next, and by how much it is above
+//! the uniform framework (docs/reference/uniform-framework.md): how often it rises from one step to the next, and by how much it is above
 //! its least value so far.
 //! Drawn: effective rates over the steps, of all parameters and of one, and the loss.
 //!

@@ -1,4 +1,4 @@
-//! The claims of a lecture on non-convex optimization (docs/lecture.md), each measured, drawn and asserted.
+//! The claims of a lecture on non-convex optimization (docs/lecture/README.md), each measured, drawn and asserted.
 //!
 //! ```text
 //! cargo run --release --example lecture -- list
@@ -44,7 +44,7 @@ struct Arguments {
     /// Seed of everything random.
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Where pictures go: docs/figures for the default size and seed, target/figures for any other, unless it is said.
+    /// Where pictures go: docs/lecture/figures for the default size and seed, target/figures for any other, unless it is said.
     #[arg(long)]
     figures: Option<PathBuf>,
     /// Directory with the four files of Fashion-MNIST, plain or gzip, for claims that use them where they are. The default

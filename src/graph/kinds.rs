@@ -43,7 +43,7 @@ macro_rules! name_functions {
     ) => {
         named! {
             /// Functions of one number, elementwise: the rows of the table in `functions.rs`. Conventions at kinks are in
-            /// `docs/conventions.md`.
+            /// `docs/reference/conventions.md`.
             Unary { $($(#[$unary_doc])* $unary = $unary_name),* }
         }
 

@@ -18,7 +18,7 @@ impl Class {
     /// Every class, the strictest first.
     pub const ALL: [Class; 4] = [Class::Exact, Class::Ulp, Class::Stabilize, Class::FastMath];
 
-    /// The name in reports and in `docs/rewrites.md`.
+    /// The name in reports and in `docs/reference/rewrites.md`.
     pub fn name(self) -> &'static str {
         match self {
             Class::Exact => "exact",

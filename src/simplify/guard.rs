@@ -4,7 +4,7 @@
 use super::{pattern::Match, rewriter::Rewriter, shift};
 use crate::graph::{Bindings, DType, Dim};
 
-/// A question with the words that `docs/rewrites.md` has for it.
+/// A question with the words that `docs/reference/rewrites.md` has for it.
 #[derive(Clone, Copy)]
 pub(super) struct Guard {
     pub(super) says: &'static str,

@@ -2,7 +2,7 @@
 //!
 //! In: a graph without errors and the nodes that are wanted of it. Out: a new graph that holds only what those need,
 //! and a report of what was rewritten, by rule and by the user's line. Nothing here derives or runs anything, and no
-//! value changes by more than the class of its rule says (`docs/rewrites.md` lists the rules by class).
+//! value changes by more than the class of its rule says (`docs/reference/rewrites.md` lists the rules by class).
 //!
 //! It comes after differentiation: `stop_gradient` is the identity here. Only the rules whose point is that a
 //! derivative is not lost also come before one (`derivative.rs`).

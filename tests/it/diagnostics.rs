@@ -1,5 +1,7 @@
 //! What a user is told about a mistake. Each text was read before it was accepted.
 
+use std::{collections::BTreeSet, fs, path::Path};
+
 use ndarray::{Array1, Array2, Array3};
 use pullback::{
     AllAxes, Convolve, DType, Expr, Graph, Index, Initializer, Inputs, Pool,
@@ -24,6 +26,26 @@ fn normal(text: &str) -> String {
         normal += after_place(part);
     }
     normal
+}
+
+/// Each text is a file in `snapshots/` and the folder, under the name of its case, and each file there is such a text.
+fn assert_texts(folder: &str, texts: impl IntoIterator<Item = (&'static str, String)>) {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path(format!("snapshots/{folder}"));
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    let mut expected = BTreeSet::new();
+    settings.bind(|| {
+        for (name, text) in texts {
+            let name = name.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
+            insta::assert_snapshot!(name.as_str(), text);
+            assert!(expected.insert(format!("{name}.snap")), "two cases of the name {name}");
+        }
+    });
+    let files = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/snapshots").join(folder));
+    let name = |file: std::io::Result<fs::DirEntry>| file.map(|file| file.file_name().to_string_lossy().into_owned());
+    let found: BTreeSet<String> = files.and_then(|files| files.map(name).collect()).expect("the folder is readable");
+    assert_eq!(found, expected, "files without a case, or cases without a file");
 }
 
 fn matrix<'g>(g: &'g Graph, name: &str) -> Expr<'g> {
@@ -386,14 +408,12 @@ fn every_kind_of_error_reads_well() {
             ),
         ),
     ];
-    let all: Vec<String> = all.iter().map(|(name, told)| format!("## {name}\n{told}")).collect();
-    insta::assert_snapshot!("errors", all.join("\n\n"));
+    assert_texts("errors", all);
 }
 
 #[test]
 fn every_kind_of_mistake_reads_well() {
-    let all: Vec<String> = MISTAKES.iter().map(|(name, build)| format!("## {name}\n{}", reports(build))).collect();
-    insta::assert_snapshot!("mistakes", all.join("\n\n"));
+    assert_texts("mistakes", MISTAKES.iter().map(|(name, build)| (*name, reports(build))));
 }
 
 #[test]

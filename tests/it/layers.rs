@@ -9,6 +9,7 @@ use std::{
 /// For each folder (or file of the root) of src, what it may import.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("functions", &[]),
+    ("guide", &[]),
     ("graph", &["functions", "names"]),
     ("names", &[]),
     ("memory", &[]),

@@ -9,7 +9,7 @@ use std::path::Path;
 use claim::Size;
 use clap::ValueEnum;
 
-/// docs/lecture.md shows the figures of one size and seed; no other run may draw into its folder unasked.
+/// docs/lecture/README.md shows the figures of one size and seed; no other run may draw into its folder unasked.
 #[test]
 fn only_the_run_that_is_shown_draws_over_tracked_figures() {
     for (size, seed) in Size::value_variants().iter().flat_map(|size| [0, 1, u64::MAX].map(|seed| (size, seed))) {

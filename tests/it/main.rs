@@ -16,6 +16,7 @@ mod checked;
 mod compiled;
 mod data;
 mod diagnostics;
+mod documents;
 mod epilogue;
 mod files;
 mod gradients;

@@ -196,7 +196,7 @@ fn trajectory(rule: &mut dyn Optimizer, gradients: &[f64]) -> Vec<f64> {
     gradients.iter().map(step).collect()
 }
 
-/// The printed rows that docs/uniform-framework.md warns of are other methods. Adam's G as a recursion of the corrected
+/// The printed rows that docs/reference/uniform-framework.md warns of are other methods. Adam's G as a recursion of the corrected
 /// average is another from the second step on.
 #[test]
 fn adam_is_not_the_recursion_of_its_corrected_average() {

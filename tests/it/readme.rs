@@ -1,4 +1,4 @@
-//! What the README shows is what a program prints.
+//! What the README and the guide show is what a program prints, and as short as they say.
 
 use pullback::{Graph, Initializer, Options, graph::Op};
 
@@ -9,10 +9,10 @@ fn normal(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn the_plan_in_the_readme_is_the_one_that_its_program_prints() {
-    let readme = include_str!("../../README.md");
-    let mut blocks = readme.split("```text\n").skip(1).filter_map(|block| block.split("```").next());
-    let shown = blocks.find(|block| block.contains(" steps, ")).expect("the README shows a plan");
+fn the_plan_in_the_guide_is_the_one_that_its_program_prints() {
+    let page = include_str!("../../docs/guide/running.md");
+    let mut blocks = page.split("```text\n").skip(1).filter_map(|block| block.split("```").next());
+    let shown = blocks.find(|block| block.contains(" steps, ")).expect("the guide shows a plan");
 
     let g = Graph::new();
     let x = g.input("x", ("batch", 64));
@@ -33,4 +33,18 @@ fn the_readme_counts_the_primitives_that_there_are() {
         include_str!("../../README.md").contains(&format!("| primitives | {n_primitives}, from ")),
         "{n_primitives}"
     );
+}
+
+/// Whole programs, imports counted, each line one that rustfmt would leave as it is.
+#[test]
+fn the_programs_of_ten_lines_in_the_readme_have_ten_lines() {
+    let (_, section) = include_str!("../../README.md").split_once("## Ten lines").expect("the section");
+    let (section, _) = section.split_once("\n## ").expect("the next one");
+    let programs: Vec<&str> = section.split("```rust\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert_eq!(programs.len(), 2);
+    for program in programs {
+        assert!(program.contains("fn main()"), "{program}");
+        assert!(program.lines().count() <= 10, "{program}");
+        assert!(program.lines().all(|line| line.chars().count() <= 120), "{program}");
+    }
 }

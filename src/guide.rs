@@ -1,0 +1,21 @@
+//! The guide, page by page. The same pages are in `docs/guide/`; what they show is compiled and run as doc tests.
+
+/// Builds a graph, compiles a training step and writes the loop by hand.
+pub mod first_network {
+    #![doc = include_str!("../docs/guide/first-network.md")]
+}
+
+/// Gradients, products with Jacobians and Hessians, of any order.
+pub mod derivatives {
+    #![doc = include_str!("../docs/guide/derivatives.md")]
+}
+
+/// Training with metrics, a validation set, early stopping and checkpoints.
+pub mod training {
+    #![doc = include_str!("../docs/guide/training.md")]
+}
+
+/// Options of compilation, the plan of a program, and the time of each of its steps.
+pub mod running {
+    #![doc = include_str!("../docs/guide/running.md")]
+}

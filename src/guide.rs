@@ -19,3 +19,8 @@ pub mod training {
 pub mod running {
     #![doc = include_str!("../docs/guide/running.md")]
 }
+
+/// Short programs for common needs: freezing, dropout, checkpoints, Hessians, servers.
+pub mod recipes {
+    #![doc = include_str!("../docs/guide/recipes.md")]
+}

@@ -193,12 +193,30 @@ impl Graph {
         ids.into_iter().filter(|id| is_needed[id.index()]).collect()
     }
 
-    /// The handle of a node of this graph.
+    /// The handle of a node of this graph: a struct that has a graph keeps ids of its nodes, since handles borrow the graph.
     ///
-    /// # Panics
-    /// What asks the handle of an id of another, larger graph for its type.
+    /// # Errors
+    /// An error is recorded if the graph has no such node, because the id is that of another, larger one.
+    ///
+    /// # Example
+    /// ```
+    /// use pullback::{Graph, graph::NodeId};
+    /// struct Model {
+    ///     graph: Graph,
+    ///     loss: NodeId,
+    /// }
+    /// let graph = Graph::new();
+    /// let loss = graph.input("x", ("n",)).square().sum().id();
+    /// let model = Model { graph, loss };
+    /// assert_eq!(model.graph.expr(model.loss).ty().to_string(), "f32[]");
+    /// ```
+    #[track_caller]
     pub fn expr(&self, id: NodeId) -> Expr<'_> {
-        Expr::new(self, id)
+        if id.index() < self.len() {
+            return Expr::new(self, id);
+        }
+        let _frame = self.enter("expr", Site::caller());
+        self.report(GraphError::ForeignGraph, &[])
     }
 
     /// The inputs, in the order of declaration.

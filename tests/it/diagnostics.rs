@@ -523,3 +523,15 @@ fn a_select_across_graphs_with_a_literal() {
     g.input_of::<bool>("c", ()).select(other.input("x", ()), 0.0);
     assert!(g.check().expect_err("one mistake").to_string().contains("an operand belongs to another graph"));
 }
+
+/// An id of another graph that this one is too small for is told with the line that asks for it.
+#[test]
+fn an_id_of_a_larger_graph_is_an_error() {
+    let (small, large) = (Graph::new(), Graph::new());
+    let x = small.input("x", ());
+    let id = (large.input("x", ()).exp() + 1.0).id();
+    let y = small.expr(id) + x;
+    let report = small.check().expect_err("an id of another graph").to_string();
+    assert!(y.is_poisoned() && report.contains("an operand belongs to another graph"), "{report}");
+    assert!(report.contains("tests/it/diagnostics.rs"), "{report}");
+}

@@ -1,4 +1,4 @@
-//! Typed slices whose dtype is known at run time. In: slices. Out: the same, asked for by element type.
+//! Slices whose dtype is known at run time. In: slices. Out: the same, as slices of a Rust type.
 
 #[cfg(test)]
 use std::ops::Range;

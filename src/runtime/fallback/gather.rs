@@ -1,4 +1,4 @@
-//! Reading at positions that are computed. In: x and an index. Out: rows of x, copied whole.
+//! Gather: reads rows at computed positions. In: x and an index. Out: rows of x, copied whole.
 
 use std::ops::Range;
 

@@ -1,12 +1,12 @@
-//! The primitives that are neither elementwise nor products, sums or convolutions of the fast kind: gathers and their
-//! transposes, orders, running sums, recurrences, random bits, triangular matrices, windows, counters, padding,
-//! joining, products of integers, and a reduction of any kind over any axes; and any other primitive, by the kernel of its
-//! rule.
+//! Fallback kernels: whole-array kernels of the primitives that are neither elementwise nor products, sums or
+//! convolutions of floats: gathers and scatters, ranks, running sums, recurrences, random bits, triangular matrices,
+//! windows, counters, padding, concatenation, products of integers, and reductions over any axes. Any other primitive
+//! runs by the kernel of its rule.
 //!
-//! In: a primitive with numeric shapes, once, and then contiguous row-major slices at each run. Out: the output, whole
-//! or part by part, equal to the reference kernels' (sums that are added in order but for rounding). Nothing is
-//! allocated per run, and no thread is known: work is cut by shape alone into parts that write disjoint ranges of the
-//! output, and the caller decides who runs them.
+//! In: a primitive with numeric shapes, once; then contiguous slices at each run. Out: the output, whole or in parts,
+//! equal to that of the reference kernels (sums in a fixed order may be rounded differently). Nothing is allocated per
+//! run. The output is cut by shape alone into parts that write disjoint ranges; the caller decides which thread runs
+//! which part.
 
 mod contract;
 mod cumulative_sum;
@@ -54,9 +54,9 @@ pub(crate) struct ResolveContext<'a> {
     pub(crate) bindings: &'a Bindings,
 }
 
-/// What each primitive of this folder can do.
+/// What each kernel of this folder provides.
 trait FallbackRun {
-    /// How the output may be cut.
+    /// How the output may be cut into parts.
     fn partition(&self) -> Partition;
 
     /// Words of memory that a part needs while it is computed, whatever is in them.

@@ -1,5 +1,6 @@
-//! How an output is cut into parts. In: the number of units that are computed by themselves, and their size and work.
-//! Out: ranges. Only shapes decide, never a number of threads, so that results do not depend on it.
+//! Partitions: how an output is cut into parts. In: the number of units that can be computed independently, and their
+//! size and work. Out: ranges of units. Only shapes decide, never the number of threads, so results do not depend on
+//! it.
 
 use std::ops::Range;
 

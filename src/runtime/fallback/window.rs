@@ -1,5 +1,5 @@
-//! Sums and extremes over windows of any number of axes: the slow way, for shapes that `plane.rs` does not take. In:
-//! numbers. Out: for each window its sum, its greatest, or where that is.
+//! Sums and extremes over windows of any number of axes: the slow kernel, for shapes that `plane.rs` does not take. In:
+//! numbers. Out: for each window its sum, its maximum, or the position of the maximum.
 
 use std::ops::Range;
 
@@ -19,8 +19,8 @@ pub(super) struct WindowKernel {
     pub(super) axes: Vec<WindowAxis>,
 }
 
-/// A window along one axis. By its [`CheckSizes`](crate::ops::CheckSizes) every position that a place or a tap has is below
-/// three times the largest attribute, so that none of these products overflows.
+/// A window along one axis. By its [`CheckSizes`](crate::ops::CheckSizes) every position that a place or a tap has is
+/// below three times the largest attribute, so that none of these products overflows.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct WindowAxis {
     /// Elements of x.

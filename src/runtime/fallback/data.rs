@@ -34,9 +34,9 @@ impl DataMut<'_> {
     }
 }
 
-/// A type of elements.
+/// A Rust type of elements.
 pub(super) trait SliceElement: Copy {
-    /// The elements of an operand that inference found to be of this type.
+    /// The elements of an operand, which type inference has found to be of this type.
     fn as_slice<'a>(data: &Data<'a>) -> &'a [Self];
 }
 

@@ -18,7 +18,7 @@ pub(super) struct GatherKernel {
     pub(super) row: usize,
     /// The size of the axis that is selected from.
     pub(super) size: usize,
-    /// That axis, for the fault.
+    /// That axis, for the error.
     pub(super) axis: usize,
 }
 

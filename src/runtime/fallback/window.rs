@@ -40,12 +40,12 @@ impl WindowAxis {
         WindowAxis { size, n_places: size, n_taps: 1, stride: 1, dilation: 1, low: 0 }
     }
 
-    /// Whether each place has one element, its own.
+    /// Whether each window has one element, its own.
     pub(super) fn is_whole(&self) -> bool {
         WindowAxis { dilation: 1, ..*self } == WindowAxis::whole(self.size)
     }
 
-    /// The taps that are not on padding at a place.
+    /// The taps that are not on padding at an output position.
     pub(super) fn taps(&self, place: usize) -> Range<usize> {
         let start = place * self.stride;
         let first = self.low.saturating_sub(start).div_ceil(self.dilation);

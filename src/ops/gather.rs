@@ -216,7 +216,7 @@ impl<'g> Expr<'g> {
     /// x: `[n, d]`, index: `i64[b, t]` along 0 → `[b, t, d]`: a table of embeddings.
     ///
     /// # Errors
-    /// An error is recorded if the index is not `i64`. A position below 0 or beyond the axis is a fault of the run.
+    /// An error is recorded if the index is not `i64`. A position below 0 or beyond the axis is an error of the run.
     ///
     /// # Example
     /// ```
@@ -248,7 +248,7 @@ impl<'g> Expr<'g> {
     ///
     /// # Errors
     /// An error is recorded if there is no index or more than axes, if one is not `i64`, or if they do not broadcast. A
-    /// position below 0 or beyond its axis is a fault of the run.
+    /// position below 0 or beyond its axis is an error of the run.
     ///
     /// # Example
     /// ```
@@ -380,7 +380,7 @@ impl<'g> Expr<'g> {
     ///
     /// # Errors
     /// An error is recorded if the updates do not have the type that [`Expr::gather`] would give. A position below 0 or
-    /// beyond the axis is a fault of the run.
+    /// beyond the axis is an error of the run.
     ///
     /// # Example
     /// ```

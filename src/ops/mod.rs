@@ -79,7 +79,7 @@ pub(crate) fn traits(op: &Op) -> Traits {
 /// That a primitive has a value for operands of these shapes, as far as shapes tell.
 ///
 /// # Errors
-/// The fault that it has for any operands of these shapes.
+/// The error that it has for any operands of these shapes.
 pub(crate) fn check_sizes(op: &Op, operands: &[&[usize]], bindings: &Bindings) -> Result<(), OpError> {
     match each_operation!(op, rule => rule.domain()) {
         Domain::All => Ok(()),

@@ -193,7 +193,7 @@ impl<'g> Expr<'g> {
     /// `[m, n]` along −1 → `[m, k]` and `i64[m, k]`.
     ///
     /// # Errors
-    /// An error is recorded if `k` exceeds the size of the axis; a fault of the run if that size is a symbol.
+    /// An error is recorded if `k` exceeds the size of the axis; an error of the run if that size is a symbol.
     ///
     /// # Complexity
     /// That of a sort, O(n log n) for each lane of n.

@@ -41,8 +41,8 @@ pub(crate) struct Traits {
     pub(crate) is_elementwise: bool,
     /// Its elements are elements of its operands, or zeros.
     pub(crate) is_movement: bool,
-    /// Its two operands may come in either order and give the same bits. Those of maximum and minimum may not, because the
-    /// sign of a zero depends on it.
+    /// Its two operands may come in either order and give the same bits. Those of maximum and minimum may not, because
+    /// the sign of a zero depends on it.
     pub(crate) is_commutative: bool,
 }
 
@@ -63,11 +63,11 @@ pub(crate) enum Domain<'r> {
     Checked(&'r dyn CheckSizes),
 }
 
-/// What is decided by sizes alone. Both engines ask it before anything else, and what unsafe code leans on is established
-/// here.
+/// What is decided by sizes alone. Both engines ask it before anything else, and what unsafe code leans on is
+/// established here.
 pub(crate) trait CheckSizes {
     /// # Errors
-    /// The fault that the primitive has for any operands of these shapes.
+    /// The error that the primitive has for any operands of these shapes.
     fn check_sizes(&self, operands: &[&[usize]], bindings: &Bindings) -> Result<(), OpError>;
 }
 

@@ -4,13 +4,13 @@
 use super::rule::{EvaluationContext, OpError};
 use crate::graph::{Bindings, Expr, Value};
 
-/// The value, of a graph without inputs, symbols or faults.
+/// The value, of a graph without inputs, symbols or errors.
 pub(super) fn value(expr: Expr<'_>) -> Value {
     expr.graph().check().unwrap();
     evaluate(expr, &Bindings::new()).unwrap()
 }
 
-/// The value of a graph without inputs, or the first fault.
+/// The value of a graph without inputs, or the first error.
 pub(super) fn evaluate(expr: Expr<'_>, bindings: &Bindings) -> Result<Value, OpError> {
     let g = expr.graph();
     let mut values: Vec<Value> = Vec::new();

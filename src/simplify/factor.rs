@@ -7,7 +7,8 @@
 use super::{guard::is_normal, reduction::is_smaller, reduction::scaled, rewriter::Rewriter, term::Term};
 use crate::graph::{Binary, DType, NodeId, Op, Unary};
 
-/// Literals between this and its reciprocal are moved: the largest shift of what overflows and of what is subnormal.
+/// Only literals between this and its reciprocal are moved. It bounds how far the range of overflow and of subnormals
+/// shifts.
 const MAX_FACTOR: f64 = 65536.0;
 
 /// (−x)·y → −(x·y), and so for quotients: no rounding depends on a sign.
@@ -49,7 +50,7 @@ pub(super) fn literal_into_broadcast(rewriter: &mut Rewriter<'_>, term: &Term) -
     Some(rewriter.build(Op::Binary(Binary::Mul), &[repeated, y]))
 }
 
-/// The literal and the other factor of a product that nothing else reads.
+/// The literal and the other factor of a product without other uses.
 fn moderate(rewriter: &Rewriter<'_>, id: NodeId) -> Option<(f64, NodeId)> {
     let (function, number, x) = scaled(rewriter, id)?;
     (function == Binary::Mul && is_moderate(number)).then_some((number, x))

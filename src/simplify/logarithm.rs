@@ -12,7 +12,7 @@ use super::{
 };
 use crate::graph::{Binary, Comparison, DType, IntegerPower, NodeId, Op, Select, Type, Unary};
 
-/// σ(x) is 0 far below, and its logarithm −∞.
+/// log(σ(x)) → −softplus(−x): σ(x) underflows to 0 for small x, and its logarithm would be −∞.
 pub(super) fn of_sigmoid(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
     let x = argument(rewriter, term.operands[0], Unary::Sigmoid)?;
     let negated = unary(rewriter, Unary::Negate, x);
@@ -20,8 +20,8 @@ pub(super) fn of_sigmoid(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<Nod
     Some(unary(rewriter, Unary::Negate, softplus))
 }
 
-/// Of what was moved, such as one column of a softmax, before it is moved, where the logarithm is right then. It may be
-/// taken of more elements.
+/// log(moved(x)) → moved(log(x)) for a movement, such as the slice of one column of a softmax, where log(x) has a
+/// stable form. The logarithm may then be computed of more elements.
 pub(super) fn of_moved(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
     let moved = ViewChain::trace_movements(rewriter, term.operands[0]);
     let is_right =
@@ -32,7 +32,7 @@ pub(super) fn of_moved(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeI
     })
 }
 
-/// ln(1 − eˣ) = ln(−expm1(x)) near 0 and log1p(−eˣ) below −ln 2: the one loses digits where the other does not.
+/// ln(1 − eˣ) = ln(−expm1(x)) near 0 and log1p(−eˣ) below −ln 2: each loses digits where the other does not.
 ///
 /// Mächler, *Accurately computing log(1 − exp(−|a|))*, 2012.
 pub(super) fn of_one_minus_exp(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
@@ -40,7 +40,7 @@ pub(super) fn of_one_minus_exp(rewriter: &mut Rewriter<'_>, term: &Term) -> Opti
     let negated = argument(rewriter, term.operands[0], Unary::Negate)?;
     let x = argument(rewriter, negated, function).filter(|x| !is_bounded(rewriter, *x, &term.ty))?;
     let bound = rewriter.fill(-LN_2, &term.ty);
-    // Each branch has the other's arguments replaced: what is not chosen is finite.
+    // In each branch the arguments of the other are replaced, so that the branch that is not chosen is finite.
     let low = rewriter.build(Op::Binary(Binary::Minimum), &[x, bound]);
     let high = rewriter.build(Op::Binary(Binary::Maximum), &[x, bound]);
     let exponential = unary(rewriter, Unary::Exp, low);
@@ -104,7 +104,7 @@ pub(super) fn of_slope_of_tanh(rewriter: &mut Rewriter<'_>, term: &Term) -> Opti
     Some(rewriter.build(Select {}, &[is_near, near, far]))
 }
 
-/// The y of y², however that is written.
+/// The y of y², written as a square, a power or a product.
 fn root(rewriter: &Rewriter<'_>, square: NodeId) -> Option<NodeId> {
     let operands = rewriter.operands(square);
     let is_square = match *rewriter.visible_op(square) {

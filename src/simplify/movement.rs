@@ -11,7 +11,7 @@ pub(super) fn cast_to_same(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<N
     (rewriter.node(x).ty == term.ty).then_some(x)
 }
 
-/// Only where the inner cast loses nothing.
+/// cast(cast(x)) → cast(x), only where the inner cast loses nothing.
 pub(super) fn cast_of_cast(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
     let inner = term.operands[0];
     if !matches!(rewriter.op(inner), Op::Cast(_)) {
@@ -81,8 +81,8 @@ pub(super) fn slice_of_whole(rewriter: &mut Rewriter<'_>, term: &Term) -> Option
     is_whole.then_some(term.operands[0])
 }
 
-/// Only where the inner one takes neighbours, since else the outer bound is not known to be within the array; and only
-/// where it is within the array for certain, since else it is an error that must be reported.
+/// slice(slice(x)) → slice(x), only where the inner slice has step 1, since else the outer bound is not known to be
+/// within the array; and only where it is certainly within the array, since else it is an error that must be reported.
 pub(super) fn slice_of_slice(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
     let (Op::Slice(outer), Op::Slice(inner)) = (&term.op, rewriter.op(term.operands[0])) else { return None };
     let x = rewriter.operand(term.operands[0]);
@@ -117,7 +117,7 @@ pub(super) fn slice_of_pad(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<N
     Some(rewriter.build(slice, &[x]))
 }
 
-/// Parts of a concat that each slice of it looks through at most.
+/// The most parts of a concat that a slice of it is compared with.
 const MAX_PARTS: usize = 64;
 
 pub(super) fn slice_of_concat(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
@@ -166,7 +166,7 @@ pub(super) fn concat_of_one(_: &mut Rewriter<'_>, term: &Term) -> Option<NodeId>
     (term.operands.len() == 1).then(|| term.operands[0])
 }
 
-/// For each axis of `from` its place in `to`, if all other axes of `to` have size 1.
+/// For each axis of `from` its position in `to`, if all other axes of `to` have size 1.
 pub(super) fn embedding(from: &Shape, to: &Shape) -> Option<Axes> {
     let mut places = Axes::new();
     for (axis, size) in to.iter().enumerate() {
@@ -179,7 +179,7 @@ pub(super) fn embedding(from: &Shape, to: &Shape) -> Option<Axes> {
     (places.len() == from.rank()).then_some(places)
 }
 
-/// What a reshape only adds axes of size 1 to, and where its axes are then.
+/// Matches a reshape that only adds axes of size 1: its operand, and where the axes of that are in the result.
 pub(super) fn added_unit_axes(rewriter: &Rewriter<'_>, id: NodeId) -> Option<(NodeId, Axes)> {
     if !matches!(rewriter.node(id).op, Op::Reshape(_)) {
         return None;

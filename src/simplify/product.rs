@@ -11,7 +11,8 @@ use super::{
 };
 use crate::graph::{Axes, Binary, Broadcast, DotGeneral, NodeId, Op, Reduce, Reduction, Reshape, Unary};
 
-/// Where the axes that neither go together nor are contracted keep their order.
+/// dot(transpose(x), y) → dot(x, y) with the axes of x renumbered, where the free axes (neither batch nor contracted)
+/// keep their order.
 pub(super) fn of_transpose(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
     let Op::DotGeneral(dot) = &term.op else { return None };
     (0..2).find_map(|side| {
@@ -33,7 +34,8 @@ pub(super) fn of_transpose(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<N
     })
 }
 
-/// A kernel as large as what it goes over has one place: a product of matrices, whose rows nobody copies first.
+/// A convolution whose kernel is as large as the input has one output position: it is a matrix product, which needs no
+/// patches.
 pub(super) fn of_convolution(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
     let Op::Convolution(convolution) = &term.op else { return None };
     let (x, kernel) = (rewriter.shape(term.operands[0]), rewriter.shape(term.operands[1]));
@@ -62,7 +64,7 @@ fn free_axes(dot: &DotGeneral, side: usize, rank: usize) -> Axes {
     (0..rank).filter(|axis| !batch.contains(axis) && !contract.contains(axis)).collect()
 }
 
-/// A transpose that puts the right operand's axes before the left one's swaps the operands.
+/// transpose(dot(x, y)) → dot(y, x), where the transpose swaps the free axes of x with those of y.
 pub(super) fn transposed(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
     let (Op::Transpose(transpose), product) = (&term.op, term.operands[0]) else { return None };
     let Op::DotGeneral(dot) = rewriter.op(product) else { return None };
@@ -82,7 +84,7 @@ pub(super) fn transposed(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<Nod
     Some(rewriter.build(swapped, &[operands[1], operands[0]]))
 }
 
-/// A product with one literal everywhere is a sum.
+/// dot(x, c) → broadcast(c·sum(x)), where every element of the other operand is the literal c.
 pub(super) fn of_literal(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
     let Op::DotGeneral(dot) = &term.op else { return None };
     let is_literal =

@@ -27,7 +27,7 @@ pub(super) fn over_no_axes(_: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> 
     reduction(term).filter(|(reduce, _)| reduce.axes.is_empty()).map(|(_, x)| x)
 }
 
-/// Axes of size 1 are dropped and the others reduced.
+/// reduce(x) over axes of size 1 → reshape(x), and a reduction over the other axes if there are any.
 pub(super) fn of_unit_axes(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
     let (reduce, x) = reduction(term)?;
     let shape = rewriter.shape(x);
@@ -41,7 +41,7 @@ pub(super) fn of_unit_axes(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<N
     Some(if axes.is_empty() { rest } else { rewriter.build(Reduce { kind: reduce.kind, axes }, &[rest]) })
 }
 
-/// What was given axes of size 1, or lost some, is reduced as it was before.
+/// reduce(reshape(x)) → reshape(reduce(x)), where the reshape only adds or removes axes of size 1.
 pub(super) fn after_unit_axes(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
     let (reduce, reshaped) = reduction(term)?;
     if !matches!(rewriter.op(reshaped), Op::Reshape(_)) {
@@ -57,7 +57,8 @@ pub(super) fn after_unit_axes(rewriter: &mut Rewriter<'_>, term: &Term) -> Optio
     Some(rewriter.build(Reshape { shape: term.ty.shape.clone() }, &[reduced]))
 }
 
-/// A reduction over axes along which a broadcast repeats, and over others perhaps.
+/// reduce(broadcast(x)) → broadcast(n·reduce(x)), over axes along which the broadcast repeats n times (and perhaps
+/// others); an extreme needs no factor n.
 pub(super) fn of_broadcast(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
     let (reduce, repeated) = reduction(term)?;
     let Op::Broadcast(broadcast) = rewriter.op(repeated) else { return None };
@@ -67,8 +68,7 @@ pub(super) fn of_broadcast(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<N
     let is_repeated = |axis: &usize| operand_axis(*axis).is_none_or(|operand_axis| shape[operand_axis].is(1));
     let count: Dim =
         reduce.axes.iter().filter(|axis| is_repeated(axis)).map(|axis| broadcast.shape[*axis].clone()).product();
-    // Of nothing a sum is 0 even where x is infinite, and an extreme is an error: that there is something must be
-    // known.
+    // An empty sum is 0 even where x is infinite, and an empty extreme is an error: n must be known to be positive.
     let count = count.as_number().filter(|count| *count > 0)?;
     if !reduce.axes.iter().any(is_repeated) || count == 2 && !rewriter.has_one_use(repeated) {
         return None;
@@ -89,7 +89,7 @@ fn times(rewriter: &mut Rewriter<'_>, x: NodeId, number: f64) -> NodeId {
     rewriter.build(Op::Binary(Binary::Mul), &[factor, x])
 }
 
-/// c·n, with n read from the arrays where it is not known.
+/// sum of n elements c → n·c, with n as a `dim_size` where it is symbolic.
 pub(super) fn of_literal(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
     let (reduce, x) = reduction(term)?;
     let dtype = term.ty.dtype;
@@ -107,7 +107,8 @@ pub(super) fn of_literal(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<Nod
     Some(rewriter.build(Broadcast { axes: Axes::new(), shape: term.ty.shape.clone() }, &[sum]))
 }
 
-/// Where the axes that are reduced keep their order, and those that stay too.
+/// reduce(transpose(x)) → reduce(x), where the transpose changes neither the order of the reduced axes nor that of the
+/// others.
 pub(super) fn of_transpose(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
     let (reduce, moved) = reduction(term)?;
     let Op::Transpose(transpose) = rewriter.op(moved) else { return None };
@@ -120,7 +121,7 @@ pub(super) fn of_transpose(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<N
     (is_ascending(&axes) && is_ascending(&kept)).then(|| rewriter.build(Reduce { kind: reduce.kind, axes }, &[x]))
 }
 
-/// One reduction over the axes of both, where the first is not needed otherwise.
+/// reduce(reduce(x)) → reduce(x) over the axes of both, where the inner one has no other use.
 pub(super) fn of_reduction(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
     let (outer, reduced) = reduction(term)?;
     let Op::Reduce(inner) = rewriter.op(reduced) else { return None };
@@ -134,7 +135,7 @@ pub(super) fn of_reduction(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<N
     Some(rewriter.build(Reduce { kind: outer.kind, axes }, &[x]))
 }
 
-/// The scale of an operand that is not needed unscaled: the primitive, the literal, and what it scales.
+/// Matches c·x or x/c without other uses, c a normal number: the primitive, c and x.
 pub(super) fn scaled(rewriter: &Rewriter<'_>, id: NodeId) -> Option<(Binary, f64, NodeId)> {
     let Op::Binary(function @ (Binary::Mul | Binary::Div)) = rewriter.node(id).op else { return None };
     let operands = rewriter.operands(id);
@@ -148,7 +149,7 @@ pub(super) fn scaled(rewriter: &Rewriter<'_>, id: NodeId) -> Option<(Binary, f64
     rewriter.has_one_use(id).then_some((function, number, x))
 }
 
-/// The scale after the sum, on fewer elements.
+/// sum(c·x) → c·sum(x), where that scales fewer elements.
 pub(super) fn of_scaled(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
     let (_, product) = reduction(term)?;
     let (function, number, x) = scaled(rewriter, product)?;
@@ -160,7 +161,7 @@ pub(super) fn of_scaled(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<Node
     Some(rewriter.build(Op::Binary(function), &[sum, factor]))
 }
 
-/// The sign after the sum, on fewer elements.
+/// sum(−x) → −sum(x), where that negates fewer elements.
 pub(super) fn of_negated(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
     let (_, negated) = reduction(term)?;
     let is_negated = rewriter.node(negated).op == Op::Unary(Unary::Negate) && rewriter.has_one_use(negated);
@@ -172,13 +173,14 @@ pub(super) fn of_negated(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<Nod
     Some(rewriter.build(Op::Unary(Unary::Negate), &[sum]))
 }
 
-/// Wherever the updates go along the axis, they are summed.
+/// sum over the axis of scatter_add(0, index, updates) → sum(updates): each update is counted once wherever it is
+/// added.
 pub(super) fn of_scatter(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
     let (reduce, scattered) = reduction(term)?;
     let Op::ScatterAdd(ScatterAdd { axis, batch }) = rewriter.op(scattered) else { return None };
     let operands = rewriter.operands(scattered);
     let (base, index, updates) = (operands[0], operands[1], operands[2]);
-    // An index out of range is an error: what stays must report it.
+    // An index out of range is an error, which the scatter must still be there to report.
     let stays = rewriter.has_other_uses(scattered);
     if *reduce.axes != [axis] || rewriter.float(base) != Some(0.0) || !stays {
         return None;
@@ -189,7 +191,7 @@ pub(super) fn of_scatter(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<Nod
     is_no_more.then(|| rewriter.build(Reduce { kind: Reduction::Sum, axes }, &[updates]))
 }
 
-/// What is added to a scatter into zeros is scattered into.
+/// scatter_add(0, …) + x → scatter_add(x, …), where the scatter has no other use.
 pub(super) fn added_to_scatter(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
     let is_scatter = |side: &usize| {
         let id = term.operands[*side];
@@ -205,7 +207,7 @@ pub(super) fn added_to_scatter(rewriter: &mut Rewriter<'_>, term: &Term) -> Opti
     Some(rewriter.build(scatter, &operands))
 }
 
-/// The scale after the sum, where the scale is the same along all that is summed.
+/// sum(broadcast(x)·y) → x·sum(y), where x is constant along the summed axes.
 pub(super) fn of_row_scaled(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
     let (reduce, product) = reduction(term)?;
     if rewriter.node(product).op != Op::Binary(Binary::Mul) || !rewriter.has_one_use(product) {
@@ -229,7 +231,7 @@ pub(super) fn of_row_scaled(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<
     Some(rewriter.build(Op::Binary(Binary::Mul), &[factor, sum]))
 }
 
-/// Whether work on the one is less than work on the other, with room for a movement.
+/// Whether `small` has at most half of the elements of `large`, which pays for one more movement.
 pub(super) fn is_smaller(small: &Shape, large: &Shape) -> bool {
     2 * estimate(&small.size()) <= estimate(&large.size())
 }

@@ -20,10 +20,10 @@ use crate::graph::{
     StopGradient, Unary,
 };
 
-/// Exponentials in a sum that is written out, at most.
+/// The most exponentials in a sum that is written out.
 const MAX_TERMS: usize = 16;
 
-/// Exponentials of x less its greatest element over some axes.
+/// Shifted exponentials: e^(x − m), with m the maximum of x over some axes.
 struct Shifted {
     /// e^(x − m).
     exponentials: NodeId,
@@ -34,7 +34,7 @@ struct Shifted {
 }
 
 impl Shifted {
-    /// Of Σ eˣ, where that is not shifted yet.
+    /// The shifted form of Σ eˣ; none if the sum is not of exponentials or is shifted already.
     fn from_sum(rewriter: &mut Rewriter<'_>, sum: NodeId) -> Option<Shifted> {
         let (x, axes) = unshifted(rewriter, sum)?;
         let shape = rewriter.shape(x);
@@ -49,8 +49,8 @@ impl Shifted {
     }
 }
 
-/// The greatest element over axes. An axis that may be empty is lengthened by −∞, once those that cannot be are gone:
-/// the greatest of nothing is an error.
+/// The maximum over axes. The maximum of an empty axis is an error, so an axis that may be empty gets a −∞ appended,
+/// after the other axes have been reduced.
 fn greatest(rewriter: &mut Rewriter<'_>, x: NodeId, axes: &[usize]) -> NodeId {
     let shape = rewriter.shape(x);
     let is_open = |axis: &usize| shape[*axis].as_number().is_none();
@@ -77,7 +77,7 @@ fn greatest(rewriter: &mut Rewriter<'_>, x: NodeId, axes: &[usize]) -> NodeId {
     rewriter.build(Reduce { kind: Reduction::Max, axes }, &[greatest])
 }
 
-/// The greatest where it is finite, else 0, as a constant of the derivative.
+/// The maximum where it is finite, else 0, behind `stop_gradient`.
 fn finite_or_zero(rewriter: &mut Rewriter<'_>, maximum: NodeId) -> NodeId {
     let ty = rewriter.ty(maximum);
     let is_finite = rewriter.build(Op::Predicate(Predicate::IsFinite), &[maximum]);
@@ -86,7 +86,7 @@ fn finite_or_zero(rewriter: &mut Rewriter<'_>, maximum: NodeId) -> NodeId {
     rewriter.build(StopGradient {}, &[shift])
 }
 
-/// x and the axes of Σ eˣ, where a greatest x can be subtracted and has not been.
+/// Matches Σ eˣ that is not shifted and gives x and the axes.
 fn unshifted(rewriter: &Rewriter<'_>, sum: NodeId) -> Option<(NodeId, Axes)> {
     let (x, axes) = sum_of_exponentials(rewriter, sum)?;
     let shape = rewriter.shape(x);
@@ -99,13 +99,12 @@ fn sum_of_exponentials(rewriter: &Rewriter<'_>, sum: NodeId) -> Option<(NodeId, 
     Some((argument(rewriter, rewriter.operand(sum), Unary::Exp)?, axes))
 }
 
-/// The x of f(x).
+/// Matches f(x) and gives x.
 pub(super) fn argument(rewriter: &Rewriter<'_>, id: NodeId, function: Unary) -> Option<NodeId> {
     (*rewriter.visible_op(id) == Op::Unary(function)).then(|| rewriter.operand(id))
 }
 
-/// ln Σ eˣ = ln Σ e^(x − m) + m. It takes more work than what it replaces, and is worth it: from x ≈ 89 on in `f32`
-/// that was infinite.
+/// ln Σ eˣ = ln Σ e^(x − m) + m. It costs more than what it replaces, which is infinite from x ≈ 89 on in `f32`.
 pub(super) fn logsumexp(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
     let shifted = Shifted::from_sum(rewriter, term.operands[0])?;
     let logarithm = unary(rewriter, Unary::Log, shifted.total);
@@ -184,7 +183,7 @@ pub(super) fn log_of_terms(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<N
     Some(rewriter.build(Op::Binary(Binary::Add), &[logarithm, shift]))
 }
 
-/// What the exponentials of a sum of [`exponentials`] are of.
+/// The arguments of the exponentials in a sum of [`exponentials`].
 fn arguments(rewriter: &mut Rewriter<'_>, sum: NodeId) -> Option<Vec<NodeId>> {
     let (ty, terms) = (rewriter.ty(sum), exponentials(rewriter, sum)?);
     let argument = |exponential| match exponential {
@@ -226,7 +225,7 @@ fn log_of_two(rewriter: &mut Rewriter<'_>, a: NodeId, b: NodeId) -> NodeId {
     rewriter.build(Op::Binary(Binary::Add), &[greater, softplus])
 }
 
-/// A term of a sum of exponentials.
+/// A term of a sum of exponentials that is written out.
 enum Exponential {
     One,
     /// The exponential of this, moved.
@@ -356,13 +355,13 @@ pub(super) fn is_shifted_softmax(rewriter: &Rewriter<'_>, s: NodeId, b: NodeId) 
     sum.is_some_and(|(x, axes)| x == s && is_shifted(rewriter, s, &axes))
 }
 
-/// The sum behind movements and a mask of zeros.
+/// The sum, traced back through movements and a mask of zeros.
 fn total(rewriter: &Rewriter<'_>, id: NodeId) -> NodeId {
     let total = origin(rewriter, id);
     masked(rewriter, total).map_or(total, |total| origin(rewriter, total))
 }
 
-/// The value behind movements, constant in the derivative or not.
+/// The value, traced back through movements and `stop_gradient`.
 fn origin(rewriter: &Rewriter<'_>, id: NodeId) -> NodeId {
     let mut value = ViewChain::trace_movements(rewriter, id).value;
     while matches!(*rewriter.visible_op(value), Op::StopGradient(_)) {
@@ -371,7 +370,7 @@ fn origin(rewriter: &Rewriter<'_>, id: NodeId) -> NodeId {
     value
 }
 
-/// The x of select(x = 0, 1, x).
+/// Matches select(x = 0, 1, x) and gives x.
 fn masked(rewriter: &Rewriter<'_>, id: NodeId) -> Option<NodeId> {
     let [condition, one, x] = select(rewriter, id)?;
     let is_zero = *rewriter.visible_op(condition) == Op::Comparison(Comparison::Equal) && {

@@ -8,13 +8,14 @@ use smallvec::SmallVec;
 use super::{moved::ViewChain, rewriter::Rewriter};
 use crate::graph::{Axes, Binary, Concat, NodeId, Op, Predicate, Reduce, Reduction, Unary};
 
-/// Operands of a written-out maximum that are looked at, at most.
+/// The most operands of a written-out maximum that are looked at.
 const MAX_OPERANDS: usize = 16;
 
-/// A value behind movements that repeat it, reorder its axes or add axes of size 1, constant in the derivative or not.
+/// A value traced back through movements that repeat it, reorder its axes or add axes of size 1, and through
+/// `stop_gradient`.
 struct Traced {
     value: NodeId,
-    /// For each of its axes its place where it was traced from; none for axes of size 1.
+    /// For each axis of the value the axis of the node that it was traced from; none for axes of size 1.
     places: Vec<Option<usize>>,
 }
 
@@ -38,20 +39,20 @@ impl Traced {
         }
     }
 
-    /// A value of the same shape as this one, traced on.
+    /// Traces further, from a node of the same shape as this value.
     fn on(self, rewriter: &Rewriter<'_>, id: NodeId) -> Option<Traced> {
         let next = Traced::from(rewriter, id)?;
         Some(Traced { value: next.value, places: self.seen(next.places) })
     }
 
-    /// Places in this value, seen from where it was traced from.
+    /// Maps axes of this value to axes of the node that it was traced from.
     fn seen(&self, places: Vec<Option<usize>>) -> Vec<Option<usize>> {
         places.into_iter().map(|place| place.and_then(|place| self.places[place])).collect()
     }
 }
 
-/// Whether s is less its greatest element over some of these axes, or over all of them: Σ eˢ over them is then at least
-/// 1, or there is no finite number among the s.
+/// Whether s = x − max(x), with the maximum over some or all of these axes: Σ eˢ over them is then at least 1, or no s
+/// is finite.
 pub(super) fn is_shifted(rewriter: &Rewriter<'_>, s: NodeId, axes: &[usize]) -> bool {
     let Some((x, shift)) = difference(rewriter, s) else { return false };
     let Some(shift) = Traced::from(rewriter, shift) else { return false };
@@ -72,7 +73,7 @@ fn difference(rewriter: &Rewriter<'_>, s: NodeId) -> Option<(NodeId, NodeId)> {
     })
 }
 
-/// The axes over which one value is the greatest element of the other, as they are where both were traced from.
+/// The axes over which `shift` is the maximum of `x`, numbered as in the node that both were traced from.
 fn greatest_over(rewriter: &Rewriter<'_>, shift: &Traced, x: &Traced) -> Option<Axes> {
     let ((of_shift, reduced_axes), (of_x, gone_before)) = (root(rewriter, shift.value), root(rewriter, x.value));
     if of_shift != of_x {
@@ -93,7 +94,7 @@ fn greatest_over(rewriter: &Rewriter<'_>, shift: &Traced, x: &Traced) -> Option<
     Some(over)
 }
 
-/// What a value is the greatest element of, and over which axes of that: itself over none where it is no maximum.
+/// For a maximum the value that it is the maximum of and the axes; for anything else itself and no axes.
 fn root(rewriter: &Rewriter<'_>, id: NodeId) -> (NodeId, Axes) {
     let (mut value, mut kept) = (id, None::<Vec<usize>>);
     let mut reductions: SmallVec<[Axes; 2]> = SmallVec::new();
@@ -119,7 +120,7 @@ fn root(rewriter: &Rewriter<'_>, id: NodeId) -> (NodeId, Axes) {
     (value, reduced_axes)
 }
 
-/// What has been lengthened by −∞, which is never the greatest unless there is nothing else.
+/// The value without a part of −∞ that was appended, which is the maximum only if there is nothing else.
 fn unpadded(rewriter: &Rewriter<'_>, id: NodeId) -> NodeId {
     let mut value = id;
     while matches!(*rewriter.visible_op(value), Op::Concat(Concat { .. })) {
@@ -132,7 +133,7 @@ fn unpadded(rewriter: &Rewriter<'_>, id: NodeId) -> NodeId {
     value
 }
 
-/// The x of select(x is finite, x, 0).
+/// Matches select(is_finite(x), x, 0) and gives x.
 fn guarded(rewriter: &Rewriter<'_>, id: NodeId) -> Option<NodeId> {
     let [condition, x, zero] = select(rewriter, id)?;
     let condition = Traced::from(rewriter, condition)?;
@@ -150,7 +151,8 @@ pub(super) fn select(rewriter: &Rewriter<'_>, id: NodeId) -> Option<[NodeId; 3]>
     is_select.then(|| rewriter.operands(id)[..].try_into().ok())?
 }
 
-/// Whether terms that are written out are all less one shift, the greatest of them where it is finite.
+/// Whether terms that are written out (not an array) all have one and the same shift subtracted, which is their maximum
+/// where that is finite.
 pub(super) fn are_shifted(rewriter: &Rewriter<'_>, terms: &[NodeId]) -> bool {
     let shift_of = |term: &NodeId| match *rewriter.visible_op(*term) {
         // 0 less the shift.
@@ -174,7 +176,7 @@ fn unstopped(rewriter: &Rewriter<'_>, id: NodeId) -> NodeId {
     value
 }
 
-/// What a guarded value is the greatest of, element by element.
+/// The operands of a guarded elementwise maximum.
 fn operands(rewriter: &Rewriter<'_>, shift: NodeId) -> Option<SmallVec<[NodeId; 4]>> {
     let mut open: SmallVec<[NodeId; 4]> = SmallVec::from_slice(&[guarded(rewriter, shift)?]);
     let mut found = SmallVec::new();

@@ -4,10 +4,10 @@
 use super::{fold::reshaped_splat, guard::estimate, movement::embedding, rewriter::Rewriter, term::Term};
 use crate::graph::{Axes, Broadcast, NodeId, Op, Shape};
 
-/// On fewer elements.
+/// f(broadcast(x), broadcast(y), c) → broadcast(f(x, y, c)): f is computed on fewer elements.
 pub(super) fn broadcast(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
     let moved = CommonMovement::alike(rewriter, term, |op| matches!(op, Op::Broadcast(_)))?;
-    // With what is not read otherwise the broadcasts go too; else the smaller operation must make up for one more.
+    // If a broadcast has no other use it is dropped; else the smaller operation must make up for one more broadcast.
     let goes = moved.ids.iter().any(|id| rewriter.has_one_use(*id));
     let (large, small) = (estimate(&term.ty.shape.size()), estimate(&moved.shape.size()));
     let is_free = matches!(term.op, Op::Connective(_) | Op::Predicate(_) | Op::Cast(_));
@@ -17,8 +17,8 @@ pub(super) fn broadcast(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<Node
     moved.swap(rewriter, term)
 }
 
-/// On fewer elements, where one operand is repeated along all axes along which another one is, and more: it is repeated
-/// to the other's shape first.
+/// f(broadcast(x), broadcast(y)) → broadcast(f(broadcast(x), y)), where x is repeated along all axes along which y is,
+/// and along others: x is broadcast to the shape of y first.
 pub(super) fn nested_broadcast(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
     let is_broadcast = |id: &&NodeId| matches!(rewriter.op(**id), Op::Broadcast(_));
     let size = |id: &&NodeId| estimate(&rewriter.shape(rewriter.operand(**id)).size());
@@ -55,13 +55,14 @@ pub(super) fn nested_broadcast(rewriter: &mut Rewriter<'_>, term: &Term) -> Opti
     Some(rewriter.build(outer, &[small]))
 }
 
-/// An operand in the shape of the largest one before it was repeated.
+/// An operand to be brought to the shape that the largest operand had before it was broadcast.
 enum Inside {
     Literal(NodeId),
     Repeated(NodeId, Axes),
 }
 
-/// Past axes of size 1, so that movements meet and a broadcast or a reduction takes them up.
+/// f(reshape(x)) → reshape(f(x)), where the reshape only adds or removes axes of size 1: movements then meet, and are
+/// merged or absorbed by a broadcast or a reduction.
 pub(super) fn unit_axes(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
     let moved = CommonMovement::alike(rewriter, term, |op| matches!(op, Op::Reshape(_)))?;
     let (inside, outside) = (&moved.shape, &term.ty.shape);
@@ -69,7 +70,8 @@ pub(super) fn unit_axes(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<Node
     moved.swap(rewriter, term)
 }
 
-/// Towards a product or another transpose, which take it up.
+/// f(transpose(x), transpose(y), c) → transpose(f(x, y, c)), where the transposes have no other use: a product or
+/// another transpose may then absorb it.
 pub(super) fn transpose(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
     let moved = CommonMovement::alike(rewriter, term, |op| matches!(op, Op::Transpose(_)))?;
     moved.ids.iter().all(|id| rewriter.has_one_use(*id)).then(|| moved.swap(rewriter, term))?
@@ -102,7 +104,7 @@ impl CommonMovement {
         moved
     }
 
-    /// The movement of the primitive of what was moved.
+    /// Builds the primitive on the operands of the movements, and the movement of that.
     fn swap(self, rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
         let inside = |id: &NodeId| match self.ids.contains(id) {
             true => Some(rewriter.operand(*id)),

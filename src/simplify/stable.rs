@@ -10,7 +10,7 @@ pub(super) fn unary(rewriter: &mut Rewriter<'_>, function: Unary, x: NodeId) -> 
     rewriter.build(Op::Unary(function), &[x])
 }
 
-/// 1 − σ(x) is 0 from x ≈ 17 on in `f32`; σ(−x) is not.
+/// 1 − σ(x) → σ(−x): the difference is 0 from x ≈ 17 on in `f32`, and σ(−x) is not.
 pub(super) fn one_minus_sigmoid(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
     let [minuend, subtrahend] = term.operands[..] else { return None };
     let moved = ViewChain::trace_movements(rewriter, subtrahend);
@@ -20,8 +20,8 @@ pub(super) fn one_minus_sigmoid(rewriter: &mut Rewriter<'_>, term: &Term) -> Opt
     Some(moved.reapply(rewriter, sigmoid))
 }
 
-/// e^x σ(−x) is σ(x), and no number where e^x is infinite; σ(−x) may have a factor already, as in a
-/// derivative of log(1 + e^x).
+/// e^x·(y·σ(−x)) → y·σ(x): the product is NaN where e^x is infinite. The factor y occurs in derivatives of log(1 +
+/// e^x).
 pub(super) fn sigmoid_of_exp(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
     let [left, right] = term.operands[..] else { return None };
     [(left, right), (right, left)].into_iter().find_map(|(exponential, other)| {
@@ -42,8 +42,8 @@ pub(super) fn sigmoid_of_exp(rewriter: &mut Rewriter<'_>, term: &Term) -> Option
     })
 }
 
-/// Whether two values are known to differ in sign alone. Which of them has the minus is up to the user, and literals
-/// have taken it over where they are factors.
+/// Whether one value is known to be the negative of the other. Either of them may have the minus, which may also be in
+/// a literal factor.
 fn are_opposite(rewriter: &Rewriter<'_>, left: NodeId, right: NodeId) -> bool {
     let is_negated = |negated: NodeId, x: NodeId| argument(rewriter, negated, Unary::Negate) == Some(x);
     let scaled = |id: NodeId| {

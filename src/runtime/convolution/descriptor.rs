@@ -25,9 +25,10 @@ pub(crate) struct SpatialAxis {
     pub(crate) out: isize,
 }
 
-/// `out[n, o, p] = Σ_{c, k} x̂[n, c, p·stride + k·kernel_dilation]·w[o, c, k]`, where x̂ is x spread by the input dilation
-/// and padded, and c runs over the channels of the group of o. What is not an element of x contributes nothing, whatever
-/// its weight is. All strides are in elements; those of x and w may be anything, elements of out must not share memory.
+/// `out[n, o, p] = Σ_{c, k} x̂[n, c, p·stride + k·kernel_dilation]·w[o, c, k]`, where x̂ is x dilated by the input
+/// dilation and padded, and c runs over the channels of the group of o. What is not an element of x contributes
+/// nothing, whatever its weight is. All strides are in elements; those of x and w may be anything, elements of out must
+/// not share memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ConvolutionDescriptor {
     pub(crate) batch: usize,
@@ -46,9 +47,10 @@ pub(crate) struct ConvolutionDescriptor {
     pub(crate) dtype: DType,
 }
 
-/// A convolution whose input is not spread, for several kernels that go over the same patches.
+/// A convolution whose input is not dilated, for several kernels that go over the same patches.
 ///
-/// Its rows are the channels of out in a group, and for each of them the phases: row r is channel r / n of phase r mod n.
+/// Its rows are the channels of out in a group, and for each of them the phases: row r is channel r / n of phase r mod
+/// n.
 #[derive(Debug, Clone)]
 pub(super) struct Dense {
     pub(super) convolution: ConvolutionDescriptor,
@@ -82,13 +84,13 @@ impl ConvolutionDescriptor {
 }
 
 impl SpatialAxis {
-    /// The element of x under tap `k` of output `p`, if that is not padding, where x is not spread.
+    /// The element of x under tap `k` of output `p`, if that is not padding, where x is not dilated.
     pub(super) fn element(&self, p: usize, k: usize) -> Option<usize> {
         let position = (p * self.stride + k * self.kernel_dilation) as isize - self.low;
         usize::try_from(position).ok().filter(|position| *position < self.input)
     }
 
-    /// The outputs all of whose taps are elements of x, where x is not spread.
+    /// The outputs all of whose taps are elements of x, where x is not dilated.
     pub(super) fn inside(&self) -> Range<usize> {
         let first = usize::try_from(self.low).map_or(0, |low| low.div_ceil(self.stride));
         let last_tap = self.kernel.saturating_sub(1) * self.kernel_dilation;

@@ -1,18 +1,18 @@
-//! The plan's numbers about space: where patches lie in spread input, how much of it is held at once, in which order
-//! taps are summed. In: a convolution. Out: offsets and sizes; it reads no operand.
+//! The geometry of a convolution's plan: where patches are in the padded input, how much of it is held at once, and in
+//! which order taps are summed. In: a convolution. Out: offsets and sizes; it reads no operand.
 //!
-//! Spread input is a copy of a few images and channels in scratch memory, padded, with contiguous rows: there
-//! every patch is the same pattern of offsets, and nothing asks whether it is on the border.
+//! The padded input is a copy of a few images and channels in scratch memory, with padding written out and contiguous
+//! rows. In there every patch is the same pattern of offsets, so the inner loops never test for the border.
 
 use super::descriptor::{ConvolutionDescriptor, SpatialAxis};
 use crate::plan::MachineModel;
 
-/// Columns (outputs) that share a copy of spread input, about.
+/// Columns (outputs) that share a copy of padded input, about.
 const CHUNK_COLUMNS: usize = 832;
-/// Bytes that spread input should not exceed, so that it stays in the second cache with the rest.
-const SPREAD_BYTES: usize = MachineModel::DEFAULT.resident_bytes / 4 * 3;
+/// Bytes that padded input should not exceed, so that it stays in the second cache with the rest.
+const PADDED_BYTES: usize = MachineModel::DEFAULT.resident_bytes / 4 * 3;
 
-/// How the columns of a packed panel are found in spread input.
+/// How the columns of a packed panel are found in padded input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Patches {
     /// Neighbouring outputs read neighbouring elements, in long rows: rows are copied.
@@ -22,7 +22,7 @@ pub(super) enum Patches {
     Gathered,
 }
 
-/// Offsets are in elements, of spread input unless said otherwise.
+/// Offsets are in elements, of padded input unless said otherwise.
 #[derive(Debug, Clone)]
 pub(super) struct Geometry {
     /// The axes, with those flipped along which w runs backwards: see [`Tap`].
@@ -37,18 +37,18 @@ pub(super) struct Geometry {
     pub(super) weight_run: usize,
     pub(super) weight_step: isize,
     pub(super) patches: Patches,
-    /// Channels that are spread and summed in one visit.
+    /// Channels that are copied and summed in one pass.
     pub(super) channel_block: usize,
-    /// Taps that are summed in one visit.
+    /// Taps that are summed in one pass.
     pub(super) tap_block: usize,
     pub(super) chunk: usize,
     pub(super) channel_stride: isize,
     pub(super) image_stride: isize,
-    /// The most elements of spread input that are held at once.
-    pub(super) spread_elements: usize,
+    /// The most elements of padded input that are held at once.
+    pub(super) padded_elements: usize,
 }
 
-/// One axis of spread input.
+/// One axis of padded input.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct PaddedAxis {
     pub(super) axis: SpatialAxis,
@@ -58,7 +58,7 @@ pub(super) struct PaddedAxis {
 }
 
 impl Geometry {
-    /// `panel`: the columns of a full panel; `steps`: the most steps of a visit.
+    /// `panel`: the columns of a full panel; `steps`: the most steps of a pass.
     pub(super) fn new(
         convolution: &ConvolutionDescriptor,
         panel: usize,
@@ -70,11 +70,11 @@ impl Geometry {
         let unit = column_unit(convolution, panel);
         let mut chunk = CHUNK_COLUMNS / unit * unit;
         let mut layout = PaddedInputLayout::new(convolution, chunk, unit);
-        while layout.elements(channel_block) * element_bytes > SPREAD_BYTES && chunk > unit {
+        while layout.elements(channel_block) * element_bytes > PADDED_BYTES && chunk > unit {
             chunk = (chunk / 2).next_multiple_of(unit);
             layout = PaddedInputLayout::new(convolution, chunk, unit);
         }
-        while layout.elements(channel_block) * element_bytes > SPREAD_BYTES && channel_block > 1 {
+        while layout.elements(channel_block) * element_bytes > PADDED_BYTES && channel_block > 1 {
             channel_block = channel_block.div_ceil(2);
         }
         // Blocks are made equal, so that none is too short to hide the cost of writing the output.
@@ -93,20 +93,20 @@ impl Geometry {
             chunk,
             channel_stride: layout.channel_elements as isize,
             image_stride: (layout.channel_elements * channel_block) as isize,
-            spread_elements: layout.elements(channel_block),
+            padded_elements: layout.elements(channel_block),
             axes: layout.axes,
         }
     }
 }
 
 /// What columns are cut into multiples of: whole images where they are neither tiny nor large, so that no image is
-/// spread twice, else panels.
+/// copied twice, else panels.
 pub(super) fn column_unit(convolution: &ConvolutionDescriptor, panel: usize) -> usize {
     let places = convolution.places();
     if places >= 3 * panel && places <= CHUNK_COLUMNS { places } else { panel }
 }
 
-/// How spread input lies for chunks of some number of columns.
+/// How padded input lies for chunks of some number of columns.
 struct PaddedInputLayout {
     axes: Vec<PaddedAxis>,
     channel_elements: usize,
@@ -179,7 +179,7 @@ impl TapOffsets {
 /// How many taps, from each multiple of that number, have weights at one stride, and that stride.
 fn longest_run(axes: &[PaddedAxis]) -> (usize, isize) {
     let (mut run, mut step) = (1, 1);
-    for PaddedAxis { axis, .. } in axes.iter().rev().filter(|spread| spread.axis.kernel > 1) {
+    for PaddedAxis { axis, .. } in axes.iter().rev().filter(|padded| padded.axis.kernel > 1) {
         if run == 1 {
             step = axis.w.abs();
         } else if axis.w.abs() != step * run as isize {

@@ -2,9 +2,9 @@
 //! outputs, in tasks that may run on any threads. Gradients are convolutions too, so nothing here knows of them.
 //!
 //! A convolution is computed as a product of weights `[o, (c, k)]` and patches `[(c, k), (n, p)]`. Patches are never in
-//! memory as a whole: a panel of them at a time is packed, from a padded copy of a few channels and images. Input that is
-//! spread, as in the gradient of a strided convolution, is taken apart before, so that no zero between its elements is
-//! multiplied.
+//! memory as a whole: a panel of them at a time is packed, from a padded copy of a few channels and images. Dilated
+//! input, as in the gradient of a strided convolution, is decomposed into phases before, so that no zero between its
+//! elements is multiplied.
 #![expect(unsafe_code, reason = "kernels read and write memory that the plan has laid out")]
 
 mod border;

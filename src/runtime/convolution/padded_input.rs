@@ -1,5 +1,6 @@
-//! Copies some images and channels of x into scratch memory, padded, with contiguous rows. In: x with any
-//! strides. Out: spread input, as [`Geometry`] lays it out. It knows no kernel.
+//! Copies a block of the input (some images and channels) into scratch memory, with padding written out and rows
+//! contiguous. In: x with any strides. Out: the padded input, as [`Geometry`] lays it out. It does not depend on the
+//! kernel's weights.
 
 use std::ops::Range;
 
@@ -9,7 +10,7 @@ use super::{
 };
 use crate::runtime::matmul::vector::{MatmulElement, Vector};
 
-/// What is spread. Channels count within the operand, not within a group.
+/// What is copied. Channels count within the operand, not within a group.
 pub(super) struct InputBlock<T> {
     pub(super) x: *const T,
     pub(super) images: Range<usize>,
@@ -20,10 +21,10 @@ pub(super) struct InputBlock<T> {
 }
 
 /// # Safety
-/// The machine has the vector's set; x is valid for the convolution; `to` has room for the geometry's spread elements
+/// The machine has the vector's set; x is valid for the convolution; `to` has room for the geometry's padded elements
 /// and one vector.
 #[inline(always)]
-pub(super) unsafe fn spread_input<V: Vector>(
+pub(super) unsafe fn copy_padded<V: Vector>(
     convolution: &ConvolutionDescriptor,
     geometry: &Geometry,
     part: &InputBlock<V::Element>,
@@ -33,7 +34,7 @@ pub(super) unsafe fn spread_input<V: Vector>(
             let offset = image as isize * convolution.x[0] + channel as isize * convolution.x[1];
             let to = position as isize * geometry.image_stride + place as isize * geometry.channel_stride;
             // SAFETY: the image and the channel are inside x, and the geometry counts their room.
-            unsafe { spread_channel::<V>(geometry, part, part.x.wrapping_offset(offset), part.to.offset(to)) }
+            unsafe { copy_padded_channel::<V>(geometry, part, part.x.wrapping_offset(offset), part.to.offset(to)) }
         }
     }
 }
@@ -41,61 +42,61 @@ pub(super) unsafe fn spread_input<V: Vector>(
 /// Rows in ascending order: each may leave zeros of a last vector where the next begins.
 ///
 /// # Safety
-/// As for [`spread_input`], with `x` and `to` at one channel.
+/// As for [`copy_padded`], with `x` and `to` at one channel.
 #[inline(always)]
-unsafe fn spread_channel<V: Vector>(
+unsafe fn copy_padded_channel<V: Vector>(
     geometry: &Geometry,
     part: &InputBlock<V::Element>,
     x: *const V::Element,
     to: *mut V::Element,
 ) {
     let (last, outer) = geometry.axes.split_last().expect("invariant: a convolution has a spatial axis");
-    let n_rows = outer.iter().map(|spread| spread.extent).product::<usize>();
+    let n_rows = outer.iter().map(|padded| padded.extent).product::<usize>();
     let origin = |axis: usize| {
         let moved = if axis == 0 { part.first_output * geometry.axes[0].axis.stride } else { 0 };
         moved as isize - geometry.axes[axis].axis.low
     };
     for row in 0..n_rows {
         let (mut rest, mut source) = (row, Some(x));
-        for (axis, spread) in outer.iter().enumerate().rev() {
-            let (position, above) = if axis == 0 { (rest, 0) } else { (rest % spread.extent, rest / spread.extent) };
+        for (axis, padded) in outer.iter().enumerate().rev() {
+            let (position, above) = if axis == 0 { (rest, 0) } else { (rest % padded.extent, rest / padded.extent) };
             rest = above;
-            let index = element_at(spread, position as isize + origin(axis));
-            source = source.zip(index).map(|(source, index)| source.wrapping_offset(index * spread.axis.x));
+            let index = element_at(padded, position as isize + origin(axis));
+            source = source.zip(index).map(|(source, index)| source.wrapping_offset(index * padded.axis.x));
         }
         // SAFETY: a source is there only where every outer position holds an element of x.
-        unsafe { spread_row::<V>(last, origin(outer.len()), source, to.add(row * last.extent)) }
+        unsafe { copy_padded_row::<V>(last, origin(outer.len()), source, to.add(row * last.extent)) }
     }
 }
 
 /// The element at a position, if one is there.
 #[inline(always)]
-fn element_at(spread: &PaddedAxis, position: isize) -> Option<isize> {
-    (position >= 0 && position < spread.axis.input as isize).then_some(position)
+fn element_at(padded: &PaddedAxis, position: isize) -> Option<isize> {
+    (position >= 0 && position < padded.axis.input as isize).then_some(position)
 }
 
 /// # Safety
-/// As for [`spread_input`], with `source` at a row of x and `to` at one of spread input.
+/// As for [`copy_padded`], with `source` at a row of x and `to` at one of padded input.
 #[inline(always)]
-unsafe fn spread_row<V: Vector>(
-    spread: &PaddedAxis,
+unsafe fn copy_padded_row<V: Vector>(
+    padded: &PaddedAxis,
     origin: isize,
     source: Option<*const V::Element>,
     to: *mut V::Element,
 ) {
-    let extent = spread.extent as isize;
-    let elements = origin.max(0)..(extent + origin).min(spread.axis.input as isize);
+    let extent = padded.extent as isize;
+    let elements = origin.max(0)..(extent + origin).min(padded.axis.input as isize);
     // SAFETY: positions below the extent are inside the row, and a vector's overhang is overwritten by the next row or
     // falls into the vector behind the last. The elements are inside the row of x.
     unsafe {
         match source {
-            Some(source) if spread.axis.x == 1 && !elements.is_empty() => {
+            Some(source) if padded.axis.x == 1 && !elements.is_empty() => {
                 copy_elements::<V>(source, elements, origin, to, extent);
             }
             Some(source) => {
                 write_zeros::<V>(to, 0, extent);
                 for index in elements {
-                    *to.offset(index - origin) = *source.offset(index * spread.axis.x);
+                    *to.offset(index - origin) = *source.offset(index * padded.axis.x);
                 }
             }
             None => write_zeros::<V>(to, 0, extent),
@@ -106,7 +107,7 @@ unsafe fn spread_row<V: Vector>(
 /// A row of side by side elements, with zeros before and behind them.
 ///
 /// # Safety
-/// As for [`spread_row`], with some elements inside the row of x and of spread input.
+/// As for [`copy_padded_row`], with some elements inside the row of x and of padded input.
 #[inline(always)]
 unsafe fn copy_elements<V: Vector>(
     source: *const V::Element,
@@ -136,7 +137,7 @@ unsafe fn copy_elements<V: Vector>(
 /// Zeros from one position to another, and up to a vector further.
 ///
 /// # Safety
-/// As for [`spread_row`].
+/// As for [`copy_padded_row`].
 #[inline(always)]
 unsafe fn write_zeros<V: Vector>(to: *mut V::Element, from: isize, end: isize) {
     let mut position = from;

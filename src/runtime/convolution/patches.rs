@@ -1,12 +1,12 @@
-//! Packs the patches of one panel of outputs. In: spread input and where the outputs lie in it. Out: a panel as tiles read
-//! it: tap after tap, each a row of whole vectors of outputs. This is im2col for one panel at a time.
+//! Packs the patches of one panel of outputs. In: padded input and where the outputs lie in it. Out: a panel as tiles
+//! read it: tap after tap, each a row of whole vectors of outputs. This is im2col for one panel at a time.
 
 use std::ops::Range;
 
 use super::geometry::{Geometry, Patches};
 use crate::runtime::matmul::vector::{MAX_LANES, MatmulElement, Vector};
 
-/// The outputs of a panel: where each lies in spread input, and in out.
+/// The outputs of a panel: where each lies in padded input, and in out.
 #[derive(Clone, Copy)]
 pub(super) struct Columns<'t> {
     pub(super) places: &'t [isize],
@@ -30,7 +30,7 @@ pub(super) fn run_end(offsets: &[isize], start: usize) -> usize {
     end
 }
 
-/// Steps of one visit: for each channel of the block, some taps.
+/// Steps of one pass: for each channel of the block, some taps.
 #[derive(Clone)]
 pub(super) struct Steps {
     pub(super) channels: usize,
@@ -38,23 +38,23 @@ pub(super) struct Steps {
 }
 
 /// # Safety
-/// The machine has the vector's set; `spread` holds the channels and the columns' patches, with a vector behind them;
+/// The machine has the vector's set; `padded` holds the channels and the columns' patches, with a vector behind them;
 /// `to` has room for as many steps of whole vectors, and for as many more as a vector has lanes.
 #[inline(always)]
 pub(super) unsafe fn pack_patches<V: Vector>(
     geometry: &Geometry,
     columns: &Columns<'_>,
     steps: &Steps,
-    spread: *const V::Element,
+    padded: *const V::Element,
     to: *mut V::Element,
 ) {
     let row = columns.count().next_multiple_of(V::LANES);
     // SAFETY: the caller's promises are those of each of the three.
     unsafe {
         match geometry.patches {
-            Patches::Copied => copy_patches::<V>(geometry, columns, steps, spread, Packed { to, row }),
-            Patches::Transposed => transpose_patches::<V>(geometry, columns, steps, spread, Packed { to, row }),
-            Patches::Gathered => gather_patches(geometry, columns, steps, spread, Packed { to, row }),
+            Patches::Copied => copy_patches::<V>(geometry, columns, steps, padded, Packed { to, row }),
+            Patches::Transposed => transpose_patches::<V>(geometry, columns, steps, padded, Packed { to, row }),
+            Patches::Gathered => gather_patches(geometry, columns, steps, padded, Packed { to, row }),
         }
     }
 }
@@ -71,7 +71,7 @@ struct Packed<T> {
 struct PatchRun {
     /// The lane where it begins.
     lane: usize,
-    /// Where lane 0 would lie in spread input, were the run that long.
+    /// Where lane 0 would lie in padded input, were the run that long.
     place: isize,
 }
 
@@ -84,7 +84,7 @@ unsafe fn copy_patches<V: Vector>(
     geometry: &Geometry,
     columns: &Columns<'_>,
     steps: &Steps,
-    spread: *const V::Element,
+    padded: *const V::Element,
     packed: Packed<V::Element>,
 ) {
     for first in (0..packed.row).step_by(V::LANES) {
@@ -99,10 +99,10 @@ unsafe fn copy_patches<V: Vector>(
         // SAFETY: the caller's promises. Few runs are told apart so that their loop is unrolled.
         unsafe {
             match n_runs {
-                1 => compose::<V>(geometry, &runs[..1], steps, spread, packed),
-                2 => compose::<V>(geometry, &runs[..2], steps, spread, packed),
-                3 => compose::<V>(geometry, &runs[..3], steps, spread, packed),
-                _ => compose::<V>(geometry, &runs[..n_runs], steps, spread, packed),
+                1 => compose::<V>(geometry, &runs[..1], steps, padded, packed),
+                2 => compose::<V>(geometry, &runs[..2], steps, padded, packed),
+                3 => compose::<V>(geometry, &runs[..3], steps, padded, packed),
+                _ => compose::<V>(geometry, &runs[..n_runs], steps, padded, packed),
             }
         }
     }
@@ -117,14 +117,14 @@ unsafe fn compose<V: Vector>(
     geometry: &Geometry,
     runs: &[PatchRun],
     steps: &Steps,
-    spread: *const V::Element,
+    padded: *const V::Element,
     packed: Packed<V::Element>,
 ) {
     let mut to = packed.to;
     for channel in 0..steps.channels {
-        let from = spread.wrapping_offset(channel as isize * geometry.channel_stride);
+        let from = padded.wrapping_offset(channel as isize * geometry.channel_stride);
         for tap in &geometry.tap_offsets[steps.taps.clone()] {
-            // SAFETY: the patches and a vector behind them are inside spread input; the step is inside the panel.
+            // SAFETY: the patches and a vector behind them are inside padded input; the step is inside the panel.
             unsafe {
                 let mut line = V::load(from.offset(runs[0].place + tap));
                 for run in &runs[1..] {
@@ -146,10 +146,10 @@ unsafe fn transpose_patches<V: Vector>(
     geometry: &Geometry,
     columns: &Columns<'_>,
     steps: &Steps,
-    spread: *const V::Element,
+    padded: *const V::Element,
     packed: Packed<V::Element>,
 ) {
-    let tap_row = geometry.axes.last().map_or(1, |spread| spread.axis.kernel);
+    let tap_row = geometry.axes.last().map_or(1, |padded| padded.axis.kernel);
     for first in (0..packed.row).step_by(V::LANES) {
         let mut step = 0;
         let mut lane_places = [0; MAX_LANES];
@@ -158,12 +158,12 @@ unsafe fn transpose_patches<V: Vector>(
             *place = columns.places[(first + lane).min(columns.count() - 1)];
         }
         for channel in 0..steps.channels {
-            let from = spread.wrapping_offset(channel as isize * geometry.channel_stride);
+            let from = padded.wrapping_offset(channel as isize * geometry.channel_stride);
             let mut tap = steps.taps.start;
             while tap < steps.taps.end {
                 let count = V::LANES.min(steps.taps.end - tap).min(tap_row - tap % tap_row);
                 let offset = geometry.tap_offsets[tap];
-                // SAFETY: a row of taps and a vector behind it are inside spread input. All rows of the square are
+                // SAFETY: a row of taps and a vector behind it are inside padded input. All rows of the square are
                 // written: those that are no taps are overwritten by the next square, or lie behind the panel.
                 unsafe {
                     let mut square = [V::splat(V::Element::ZERO); MAX_LANES];
@@ -190,16 +190,16 @@ unsafe fn gather_patches<T: MatmulElement>(
     geometry: &Geometry,
     columns: &Columns<'_>,
     steps: &Steps,
-    spread: *const T,
+    padded: *const T,
     packed: Packed<T>,
 ) {
     let mut to = packed.to;
     for channel in 0..steps.channels {
-        let from = spread.wrapping_offset(channel as isize * geometry.channel_stride);
+        let from = padded.wrapping_offset(channel as isize * geometry.channel_stride);
         for tap in &geometry.tap_offsets[steps.taps.clone()] {
             for column in 0..packed.row {
                 let place = columns.places[column.min(columns.count() - 1)];
-                // SAFETY: the patch is inside spread input, the column inside the row.
+                // SAFETY: the patch is inside padded input, the column inside the row.
                 unsafe { *to.wrapping_add(column) = *from.offset(place + tap) };
             }
             to = to.wrapping_add(packed.row);

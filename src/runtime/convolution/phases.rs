@@ -1,11 +1,13 @@
-//! Convolutions of spread input, without the zeros that it is spread with. In: a convolution. Out: convolutions whose
-//! input is not spread, that write disjoint parts of its output.
+//! Phases: decomposes a convolution with a dilated input into convolutions without input dilation, so that no zero
+//! between elements is multiplied. In: a convolution. Out: convolutions with undilated input that write disjoint parts
+//! of its output.
 //!
-//! Along an axis that is spread by d, output p and tap k meet an element if p·s + k·kd ≡ low (mod d). So the outputs
-//! with one remainder of p modulo d / gcd(s, d), a *phase*, see every (d / gcd(kd, d))-th tap and no other, and along
-//! them neighbours see neighbours: each phase is an ordinary convolution with some of the taps, or empty. Phases that
-//! go over the same patches are computed together. This is the sub-pixel form of a transposed convolution (Shi and
-//! others, Is the deconvolution layer the same as a convolutional layer?, 2016).
+//! Along an axis with input dilation d, output p and tap k meet an element if p·s + k·kd ≡ low (mod d), with stride s
+//! and kernel dilation kd. So the outputs with one remainder of p modulo d / gcd(s, d), a *phase*, meet every (d /
+//! gcd(kd, d))-th tap and no other, and neighbouring outputs of a phase meet neighbouring elements: each phase is an
+//! ordinary convolution with some of the taps, or empty. Phases that read the same patches are computed together. This
+//! is the sub-pixel form of a transposed convolution (Shi and others, Is the deconvolution layer the same as a
+//! convolutional layer?, 2016).
 
 use std::collections::HashMap;
 

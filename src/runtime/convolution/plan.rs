@@ -1,5 +1,5 @@
-//! Decides once how a convolution is computed. In: a [`ConvolutionDescriptor`] and an instruction set. Out: a plan of tasks, to be
-//! run in any order on any threads. It computes nothing itself: see `run.rs`.
+//! Plans a convolution once. In: a [`ConvolutionDescriptor`] and an instruction set. Out: tasks that may run in any
+//! order on any threads. It computes nothing itself: see `run.rs`.
 
 use super::{
     descriptor::{ConvolutionDescriptor, ConvolutionOperands, Dense},
@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-/// Bytes of a column of patches that are summed in one visit: a panel of them fits the first cache.
+/// Bytes of a column of patches that are summed in one pass: a panel of them fits the first cache.
 const STEP_BYTES: usize = 1280;
 
 type ConvolutionTaskFn = unsafe fn(&DensePlan, usize, ConvolutionOperands, *mut u8);
@@ -29,7 +29,7 @@ pub(crate) struct ConvolutionPlan {
     parts: Vec<DensePlan>,
 }
 
-/// A part of a convolution whose input is not spread.
+/// A part of a convolution, with an input that is not dilated.
 #[derive(Debug, Clone)]
 pub(super) struct DensePlan {
     pub(super) dense: Dense,
@@ -45,7 +45,7 @@ pub(super) struct DensePlan {
 /// How weights reach the tiles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Weights {
-    /// Read where they lie: the steps of a visit have one stride.
+    /// Read where they lie: the steps of a pass have one stride.
     InPlace,
     Packed,
 }
@@ -117,9 +117,9 @@ impl ConvolutionPlan {
     /// Computes some channels of some outputs.
     ///
     /// # Safety
-    /// The operands are valid for the convolution's sizes and strides, and aligned for its dtype. `out` overlaps neither x
-    /// nor w, and no task runs twice at a time. `scratch` is aligned to 64, valid for [`Self::scratch_bytes`] and used by
-    /// no other task meanwhile. The task is below [`Self::n_tasks`]. The machine has the plan's set.
+    /// The operands are valid for the convolution's sizes and strides, and aligned for its dtype. `out` overlaps
+    /// neither x nor w, and no task runs twice at a time. `scratch` is aligned to 64, valid for [`Self::scratch_bytes`]
+    /// and used by no other task meanwhile. The task is below [`Self::n_tasks`]. The machine has the plan's set.
     pub(crate) unsafe fn run_task(&self, task: usize, operands: ConvolutionOperands, scratch: *mut u8) {
         let (part, task) = self.part_of(task);
         // SAFETY: the caller's promises are those of the kernel that was chosen with the dtype and the set; the parts
@@ -175,7 +175,7 @@ fn cut(dense: &Dense, kernels: ConvolutionKernelInfo) -> TaskGrid {
     })
 }
 
-/// In place only where all steps of a visit are at one stride, and all rows.
+/// In place only where all steps of a pass are at one stride, and all rows.
 fn choose_weights(dense: &Dense, geometry: &Geometry) -> Weights {
     let convolution = &dense.convolution;
     let taps = convolution.taps();
@@ -197,8 +197,8 @@ fn lay_out(geometry: &Geometry, weights: Weights, rows: usize, kernels: Convolut
         end += (elements * element_bytes).next_multiple_of(64);
         start
     };
-    // Spread input comes first and is followed by a vector that its last row may overhang.
-    place(geometry.spread_elements + kernels.lanes, kernels.element_bytes);
+    // Padded input comes first and is followed by a vector that its last row may overhang.
+    place(geometry.padded_elements + kernels.lanes, kernels.element_bytes);
     // Squares that are transposed may overhang the panel by all their rows but one.
     let panel = place((steps + kernels.lanes) * columns, kernels.element_bytes);
     let packed = if weights == Weights::Packed { rows * steps } else { 0 };

@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::{
     border::{has_infinite_weights, mend_border},
     descriptor::{ConvolutionDescriptor, ConvolutionOperands},
-    padded_input::{InputBlock, spread_input},
+    padded_input::{InputBlock, copy_padded},
     patches::{Columns, Steps, pack_patches, run_end},
     plan::{DensePlan, Weights},
 };
@@ -24,7 +24,7 @@ pub(super) struct TaskPointers<T> {
     pub(super) x: *const T,
     pub(super) w: *const T,
     pub(super) out: *mut T,
-    spread: *mut T,
+    padded: *mut T,
     panel: *mut T,
     pub(super) weights: *mut T,
     tile: *mut T,
@@ -32,7 +32,7 @@ pub(super) struct TaskPointers<T> {
     pub(super) outputs: *mut isize,
 }
 
-/// Columns that share spread input, and what of the input it holds.
+/// Columns that share padded input, and what of the input it holds.
 #[derive(Clone)]
 pub(super) struct Chunk {
     pub(super) columns: Range<usize>,
@@ -61,7 +61,8 @@ pub(super) unsafe fn run_task<V: Vector>(
                 locate(plan, &chunk, memory);
                 let first_channel = group * plan.dense.convolution.channels;
                 let work = GroupWork { first_channel, rows: block.rows.clone() };
-                // Where there are few outputs to a weight, as in the gradient by a kernel, all outputs are asked instead.
+                // Where there are few outputs to a weight, as in the gradient by a kernel, all outputs are asked
+                // instead.
                 let found = run_chunk::<V>(plan, &chunk, &work, memory);
                 if plan.is_padded && (found == Weighed::Infinite || !plan.weighs(chunk.columns.len())) {
                     mend_border(plan, &chunk, &work, memory);
@@ -86,7 +87,7 @@ fn memory<T: MatmulElement>(
         x: operands.x.cast(),
         w: operands.w.cast::<T>().wrapping_offset(kernel * w[0] + plan.geometry.first_weight),
         out: operands.out.cast::<T>().wrapping_offset(kernel * out[1]),
-        spread: part(0),
+        padded: part(0),
         panel: part(layout.panel),
         weights: part(layout.weights),
         tile: part(layout.tile),
@@ -109,7 +110,7 @@ fn next_chunk(plan: &DensePlan, columns: Range<usize>) -> Chunk {
     Chunk { columns: columns.start..end, images: image..(end - 1) / places + 1, first_output }
 }
 
-/// Writes the tables of a chunk: where its outputs lie in spread input and in out.
+/// Writes the tables of a chunk: where its outputs lie in padded input and in out.
 ///
 /// # Safety
 /// The tables have room for the chunk.
@@ -125,11 +126,11 @@ unsafe fn locate<T>(plan: &DensePlan, chunk: &Chunk, memory: TaskPointers<T>) {
         let (mut rest, first) = ((column - image * places) / row, column % row);
         let mut place = (image - chunk.images.start) as isize * plan.geometry.image_stride;
         let mut output = image as isize * plan.dense.convolution.out[0];
-        for spread in axes[..axes.len() - 1].iter().rev() {
-            let position = (rest % spread.axis.output) as isize;
-            rest /= spread.axis.output;
-            place += position * spread.axis.stride as isize * spread.stride;
-            output += position * spread.axis.out;
+        for padded in axes[..axes.len() - 1].iter().rev() {
+            let position = (rest % padded.axis.output) as isize;
+            rest /= padded.axis.output;
+            place += position * padded.axis.stride as isize * padded.stride;
+            output += position * padded.axis.out;
         }
         place -= (chunk.first_output * axes[0].axis.stride) as isize * axes[0].stride;
         for position in first..row.min(first + chunk.columns.end - column) {
@@ -185,17 +186,17 @@ unsafe fn run_chunk<V: Vector>(
             images: chunk.images.clone(),
             channels: start..start + channels,
             first_output: chunk.first_output,
-            to: memory.spread,
+            to: memory.padded,
         };
         // SAFETY: the chunk's images and channels are inside x, and the geometry counted the room that they take.
-        unsafe { spread_input::<V>(convolution, geometry, &part) };
+        unsafe { copy_padded::<V>(convolution, geometry, &part) };
         for tap in (0..n_taps).step_by(geometry.tap_block) {
             let steps = Steps { channels, taps: tap..n_taps.min(tap + geometry.tap_block) };
             let output = if channel + tap == 0 { Accumulation::Overwrite } else { Accumulation::Add };
             let w = convolution.w[1] * channel as isize;
             let memory = TaskPointers { w: memory.w.wrapping_offset(w), ..memory };
             let visit = Visit { steps, rows: work.rows.clone(), columns: chunk.columns.len(), output };
-            // SAFETY: the steps are inside the block that has just been spread.
+            // SAFETY: the steps are inside the block that has just been copied.
             let found = unsafe { run_visit::<V>(plan, &visit, memory) };
             weighed = if found == Weighed::Infinite { found } else { weighed };
         }
@@ -234,7 +235,7 @@ impl Visit {
 }
 
 /// # Safety
-/// As for [`run_chunk`], with `memory.w` at the visit's first channel.
+/// As for [`run_chunk`], with `memory.w` at the pass's first channel.
 #[inline(always)]
 unsafe fn run_visit<V: Vector>(plan: &DensePlan, visit: &Visit, memory: TaskPointers<V::Element>) -> Weighed {
     let strides = [plan.dense.convolution.w[0], plan.geometry.weight_step];
@@ -265,7 +266,7 @@ unsafe fn run_visit<V: Vector>(plan: &DensePlan, visit: &Visit, memory: TaskPoin
                 places: std::slice::from_raw_parts(memory.places.add(column), count),
                 outputs: std::slice::from_raw_parts(memory.outputs.add(column), count),
             };
-            pack_patches::<V>(&plan.geometry, &columns, &visit.steps, memory.spread, memory.panel);
+            pack_patches::<V>(&plan.geometry, &columns, &visit.steps, memory.padded, memory.panel);
             let strips = Strips { k: visit.n_steps(), n: count, packed: memory.panel.cast_const(), in_place: None };
             if plan.has_rows() {
                 multiply_panel::<V>(&rows, &strips, &columns, memory.tile);
@@ -284,7 +285,7 @@ unsafe fn run_visit<V: Vector>(plan: &DensePlan, visit: &Visit, memory: TaskPoin
 /// The tiles of one panel whose rows are of several phases, or whose outputs lie apart, by way of the scratch memory.
 ///
 /// # Safety
-/// As for [`multiply_panel`], with the visit's rows.
+/// As for [`multiply_panel`], with the pass's rows.
 #[inline(always)]
 unsafe fn multiply_phases<V: Vector>(
     plan: &DensePlan,
@@ -344,7 +345,7 @@ unsafe fn multiply_panel<V: Vector>(
     }
 }
 
-/// Packs the weights of a visit as the panels that [`multiply_strips`] cuts rows into.
+/// Packs the weights of a pass as the panels that [`multiply_strips`] cuts rows into.
 ///
 /// # Safety
 /// As for [`run_visit`].

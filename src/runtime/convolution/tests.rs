@@ -351,13 +351,13 @@ fn blocks() {
     ));
 }
 
-/// The shapes of gradients: kernels that run backwards with swapped channels over dilated input, and kernels as large as
-/// an image with outputs as small as a kernel.
+/// The shapes of gradients: kernels that run backwards with swapped channels over dilated input, and kernels as large
+/// as an image with outputs as small as a kernel.
 #[test]
 fn gradients() {
-    let spread = ConvolutionAxis(5, 3, 1, 2, 2, 2, 1);
+    let dilated = ConvolutionAxis(5, 3, 1, 2, 2, 2, 1);
     let layouts = [ChannelOrder::Standard, ChannelOrder::Reversed, ChannelOrder::Standard];
-    check_everywhere(&ConvolutionCase { layouts, ..case([3, 1, 35, 20], &[spread, spread]) });
+    check_everywhere(&ConvolutionCase { layouts, ..case([3, 1, 35, 20], &[dilated, dilated]) });
     let huge = ConvolutionAxis(14, 14, 1, 1, 1, 1, 1);
     let layouts = [ChannelOrder::Swapped; 3];
     check_everywhere(&ConvolutionCase { layouts, ..case([6, 1, 5, 17], &[huge, huge]) });
@@ -376,10 +376,10 @@ fn what_is_cut_into_tasks() {
     check::<f64>(&case([3, 64, 1, 1], &[same(28), same(28)]), &sets());
 }
 
-/// Input that is spread is taken apart into phases: of one or two sizes, with and without taps, alone and together, along
-/// one axis and two, beside kernels that are spread too and strides that share factors with it.
+/// Dilated input is decomposed into phases: of one or two sizes, with and without taps, alone and together, along
+/// one axis and two, beside kernels that are dilated too and strides that share factors with it.
 #[test]
-fn phases_of_spread_input() {
+fn phases_of_dilated_input() {
     for size in [1, 6] {
         for kernel in [1, 2, 3, 5] {
             for input_dilation in [2, 3, 4, 16] {

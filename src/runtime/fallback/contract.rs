@@ -1,5 +1,6 @@
-//! Sums of products of integers, which nobody needs fast. In: two arrays. Out: the sum over the axes that go together, for
-//! each place along the others. Products of floats are the work of `runtime/matmul`.
+//! Products of integers, contracted over axes; slow, since nothing needs them fast. In: two arrays. Out: the sum of
+//! products over the contracted axes, for each position along the others. Products of floats are computed by
+//! `runtime/matmul`.
 
 use std::ops::Range;
 

@@ -1,4 +1,4 @@
-//! Typed slices whose dtype is known at run time. In: slices. Out: the same, asked for by element type.
+//! Slices whose dtype is known at run time. In: slices. Out: the same, as slices of a Rust type.
 
 #[cfg(test)]
 use std::ops::Range;
@@ -34,9 +34,9 @@ impl DataMut<'_> {
     }
 }
 
-/// A type of elements.
+/// A Rust type of elements.
 pub(super) trait SliceElement: Copy {
-    /// The elements of an operand that inference found to be of this type.
+    /// The elements of an operand, which type inference has found to be of this type.
     fn as_slice<'a>(data: &Data<'a>) -> &'a [Self];
 }
 

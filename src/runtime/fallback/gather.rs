@@ -1,4 +1,4 @@
-//! Reading at positions that are computed. In: x and an index. Out: rows of x, copied whole.
+//! Gather: reads rows at computed positions. In: x and an index. Out: rows of x, copied whole.
 
 use std::ops::Range;
 
@@ -18,7 +18,7 @@ pub(super) struct GatherKernel {
     pub(super) row: usize,
     /// The size of the axis that is selected from.
     pub(super) size: usize,
-    /// That axis, for the fault.
+    /// That axis, for the error.
     pub(super) axis: usize,
 }
 

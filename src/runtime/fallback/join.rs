@@ -1,4 +1,4 @@
-//! Arrays one after another along an axis. In: operands of one dtype. Out: their rows, copied whole.
+//! Concatenation along an axis. In: operands of one dtype. Out: their rows one after another, copied whole.
 
 use std::ops::Range;
 

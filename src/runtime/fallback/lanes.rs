@@ -1,5 +1,5 @@
-//! An array seen along one axis. In: a shape and an axis. Out: how many axes' worth of elements are before, on and
-//! after it.
+//! An array seen along one axis. In: a shape and an axis. Out: the number of elements before, on and after the axis
+//! (outer, axis and inner size).
 
 /// The shape `[outer, size, inner]` that an array has once the axes before and after one are merged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

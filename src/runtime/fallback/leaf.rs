@@ -1,4 +1,4 @@
-//! Counters. In: nothing. Out: 0, 1, 2, … along one axis.
+//! Iota: counters. In: nothing. Out: 0, 1, 2, … along one axis.
 
 use std::ops::Range;
 

@@ -1,12 +1,12 @@
-//! The primitives that are neither elementwise nor products, sums or convolutions of the fast kind: gathers and their
-//! transposes, orders, running sums, recurrences, random bits, triangular matrices, windows, counters, padding,
-//! joining, products of integers, and a reduction of any kind over any axes; and any other primitive, by the kernel of its
-//! rule.
+//! Fallback kernels: whole-array kernels of the primitives that are neither elementwise nor products, sums or
+//! convolutions of floats: gathers and scatters, ranks, running sums, recurrences, random bits, triangular matrices,
+//! windows, counters, padding, concatenation, products of integers, and reductions over any axes. Any other primitive
+//! runs by the kernel of its rule.
 //!
-//! In: a primitive with numeric shapes, once, and then contiguous row-major slices at each run. Out: the output, whole
-//! or part by part, equal to the reference kernels' (sums that are added in order but for rounding). Nothing is
-//! allocated per run, and no thread is known: work is cut by shape alone into parts that write disjoint ranges of the
-//! output, and the caller decides who runs them.
+//! In: a primitive with numeric shapes, once; then contiguous slices at each run. Out: the output, whole or in parts,
+//! equal to that of the reference kernels (sums in a fixed order may be rounded differently). Nothing is allocated per
+//! run. The output is cut by shape alone into parts that write disjoint ranges; the caller decides which thread runs
+//! which part.
 
 mod contract;
 mod cumulative_sum;
@@ -46,7 +46,8 @@ pub(crate) struct FallbackKernel {
     partition: Partition,
 }
 
-/// Where a primitive is used: the numeric types of its operands and its output, and the values of symbols.
+/// The use of a primitive for which a kernel is resolved: numeric types of operands and output, and the values of
+/// symbols.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ResolveContext<'a> {
     pub(crate) operands: &'a [(DType, &'a [usize])],
@@ -54,19 +55,19 @@ pub(crate) struct ResolveContext<'a> {
     pub(crate) bindings: &'a Bindings,
 }
 
-/// What each primitive of this folder can do.
+/// What each kernel of this folder provides.
 trait FallbackRun {
-    /// How the output may be cut.
+    /// How the output may be cut into parts.
     fn partition(&self) -> Partition;
 
-    /// Words of memory that a part needs while it is computed, whatever is in them.
+    /// Words of scratch memory that a part needs, with any contents.
     fn n_scratch(&self) -> usize {
         0
     }
 
     /// Computes some units of the output; `out` is their elements and no others.
     ///
-    /// What is wrong with the operands is found by the run of the first units at the latest, whichever else find it.
+    /// An error of the operands is found by the run of the first units at least, and perhaps by others.
     fn run(
         &self,
         units: Range<usize>,
@@ -117,7 +118,8 @@ impl FallbackKernel {
     /// The primitive as a kernel of this folder: its own, or that of its rule.
     ///
     /// # Errors
-    /// What is known from shapes alone to be impossible: an extreme of nothing, or a size that is unbound or negative.
+    /// [`OpError`] for what the shapes alone make impossible: an extreme of nothing, or a size that is unbound or
+    /// negative.
     pub(crate) fn resolve(op: &Op, place: ResolveContext<'_>) -> Result<FallbackKernel, OpError> {
         let kernel: Result<KernelVariant, OpError> = match op {
             Op::Gather(gather) => Ok(gather::GatherKernel::resolve(gather, place).into()),
@@ -162,7 +164,7 @@ impl FallbackKernel {
     ///
     /// # Errors
     /// A position outside its axis. If any part fails then part 0 does, and with the first such position in index
-    /// order: its fault is the one to report.
+    /// order: its error is the one to report.
     pub(crate) fn run_part(
         &self,
         part: usize,

@@ -1,4 +1,5 @@
-//! Zeros around and between elements. In: numbers. Out: rows of them, copied whole where nothing is between them.
+//! Padding: zeros around and between elements. In: numbers. Out: the padded array; rows are copied whole where nothing
+//! is between their elements.
 
 use std::ops::Range;
 

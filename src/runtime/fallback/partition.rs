@@ -1,15 +1,16 @@
-//! How an output is cut into parts. In: the number of units that are computed by themselves, and their size and work.
-//! Out: ranges. Only shapes decide, never a number of threads, so that results do not depend on it.
+//! Partitions: how an output is cut into parts. In: the number of units that can be computed independently, and their
+//! size and work. Out: ranges of units. Only shapes decide, never the number of threads, so results do not depend on
+//! it.
 
 use std::ops::Range;
 
 /// Work of a part, in operations of about a nanosecond, below which handing it to another thread does not pay.
 const GRAIN: usize = 1 << 15;
 
-/// More parts than this only cost their starts.
+/// The most parts: more only cost overhead.
 const MAX_PARTS: usize = 64;
 
-/// An output as a sequence of equal units, so many of them to a part.
+/// An output as a sequence of equal units, and how many of them make a part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Partition {
     n_units: usize,
@@ -29,7 +30,7 @@ impl Partition {
         Partition { n_units_each: self.n_units_each.max(self.n_units.div_ceil(n_parts)), ..self }
     }
 
-    /// At least 1, so that an empty output has somebody to look for faults.
+    /// The number of parts, at least 1, so that one part checks the operands of an empty output.
     pub(super) fn n_parts(&self) -> usize {
         self.n_units.div_ceil(self.n_units_each).max(1)
     }
@@ -49,7 +50,7 @@ impl Partition {
         self.n_units_each.min(self.n_units) * self.n_elements
     }
 
-    /// Every unit a part, so that small shapes have parts too.
+    /// Every unit its own part, so that small shapes have parts too.
     #[cfg(test)]
     pub(super) fn finest(self) -> Partition {
         Partition { n_units_each: 1, ..self }

@@ -1,6 +1,7 @@
-//! Sums and extremes over windows of at most two neighbouring axes: the pooling of images, with channels first or last.
-//! In: numbers. Out: for each window its sum, its greatest, or where that is. A row of windows is made in blocks that are
-//! kept in vectors while the elements of the windows go by in row-major order, which is the reference's.
+//! Sums and extremes over windows of at most two neighbouring axes: pooling of images, with channels first or last. In:
+//! numbers. Out: for each window its sum, its maximum, or the position of the maximum. A row of windows is computed in
+//! blocks of neighbouring windows that are kept in vector registers while the elements of the windows are visited in
+//! row-major order, which is the order of the reference.
 
 use std::ops::Range;
 
@@ -81,8 +82,8 @@ impl PlaneWindowKernel {
         }
     }
 
-    /// The same windows on a plane whose padding is there as elements, if it has padding and is small: large planes have
-    /// few windows at their edges.
+    /// The same windows on a plane whose padding is there as elements, if it has padding and is small: large planes
+    /// have few windows at their edges.
     fn padded(&self) -> Option<PlaneWindowKernel> {
         let surrounding = |axis: WindowAxis| {
             let last = axis.n_places.saturating_sub(1) * axis.stride + (axis.n_taps - 1) * axis.dilation;
@@ -130,8 +131,8 @@ impl PlaneWindowKernel {
         }
     }
 
-    /// Blocks of `L` windows, `S` elements of x from one to the next. The last block overlaps the one before rather than
-    /// be shorter.
+    /// Blocks of `L` windows, `S` elements of x from one to the next. The last block overlaps the one before rather
+    /// than be shorter.
     fn reduce_blocks<T: Number, K: WindowCombiner<T>, const L: usize, const S: usize>(
         &self,
         window: &PlaneWindowKernel,
@@ -174,7 +175,7 @@ impl PlaneWindowKernel {
         WindowBlock::new::<K>(|lane| band.first_position + first_tap(lane) as i32 - low as i32)
     }
 
-    /// Where all elements are there, `start` the first of them in its line.
+    /// For windows without padding; `start` is the first element in its line.
     #[inline(always)]
     fn take_inside<T: Number, K: WindowCombiner<T>, const L: usize, const S: usize>(
         &self,
@@ -195,7 +196,7 @@ impl PlaneWindowKernel {
         }
     }
 
-    /// Where some elements are padding, for which something stands that changes nothing.
+    /// For windows that reach into the padding, in place of which the neutral element is taken.
     fn take_at_edge<T: Number, K: WindowCombiner<T>, const L: usize, const S: usize>(
         &self,
         band: &PlaneBand<'_, T>,
@@ -270,7 +271,7 @@ struct PlaneBand<'a, T> {
     origin: i64,
 }
 
-/// What some neighbouring windows have come to. Positions are 32-bit so that a vector holds as many as of f32.
+/// The results so far of some neighbouring windows. Positions are 32-bit so that a vector holds as many as of f32.
 struct WindowBlock<T, const L: usize> {
     best: [T; L],
     positions: [i32; L],
@@ -284,14 +285,14 @@ impl<T: Number, const L: usize> WindowBlock<T, L> {
     }
 }
 
-/// What is taken over each window.
+/// What is computed over each window: sum, maximum, or position of the maximum.
 trait WindowCombiner<T: Number> {
     type Out: Copy;
     const IS_POSITION: bool;
 
-    /// What there is before the first element, and what changes nothing when it is taken.
+    /// The start value, and the neutral element that stands in for padding.
     fn start() -> T;
-    /// What comes of a window on an empty array, which inference allows a sum alone.
+    /// The result of a window on an empty array, which type inference allows for sums alone.
     fn nothing() -> Self::Out;
     fn take<const L: usize>(block: &mut WindowBlock<T, L>, elements: [T; L], position: i32);
     /// Writes a block; positions are `origin` and `step` times the lane above those taken.
@@ -321,13 +322,13 @@ impl<T: Number> WindowCombiner<T> for SumWindow {
     }
 }
 
-/// Below or equal to every number.
+/// The least number of the type: the start value of a maximum.
 fn least<T: Number>() -> T {
     T::from_f64(f64::NEG_INFINITY)
 }
 
-/// Replaces what elements are greater than: the first of ties stays, and the first NaN. Returns where nothing changed, as
-/// masks of all bits or none: choices by `bool` become branches, and these stay in vectors.
+/// Replaces what elements are greater than: the first of ties stays, and the first NaN. Returns where nothing changed,
+/// as masks of all bits or none: choices by `bool` become branches, and these stay in vectors.
 #[inline(always)]
 fn keep_greatest<T: Number, const L: usize>(best: &mut [T; L], elements: [T; L]) -> [i32; L] {
     let stays = std::array::from_fn(|lane| -i32::from((best[lane] >= elements[lane]) | best[lane].is_nan()));

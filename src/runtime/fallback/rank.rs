@@ -1,5 +1,5 @@
-//! Positions by order of value along one axis. In: numbers. Out: `i64` positions, ties in order of position, NaN the
-//! greatest when sorted and first whenever one is sought.
+//! Ranking along one axis: argmax, argmin, argsort. In: numbers. Out: `i64` positions, ties in order of position; NaN
+//! counts as the greatest when sorted, and is found first by argmax and argmin.
 
 use std::{cmp::Ordering, ops::Range};
 

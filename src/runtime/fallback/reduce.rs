@@ -1,5 +1,5 @@
-//! Any reduction over any axes: slow where the axes are not the first, and right. In: numbers. Out: one for each place
-//! that is left, combined in the order of the reference, the last axis first.
+//! Reductions over any axes: correct for all layouts, and slow where the axes are not the first. In: numbers. Out: one
+//! for each position along the axes that remain, combined in the order of the reference kernel, the last axis first.
 
 use std::ops::Range;
 

@@ -1,5 +1,5 @@
-//! Any primitive, by the kernel of its rule: what it runs by until it has a kernel of its own. In: arrays. Out: the output, in
-//! one part. It copies the operands and allocates at each run.
+//! The reference kernel of a primitive's rule, for primitives without a kernel of their own. In: arrays. Out: the
+//! output, in one part. It copies the operands and allocates at each run.
 
 use std::ops::Range;
 

@@ -1,10 +1,11 @@
-//! Adding at positions that are computed: the transpose of a gather. In: base, index and updates. Out: the base with the
-//! updates added, duplicates in index order whatever the cut.
+//! Scatter-add: adds rows at computed positions; the transpose of a gather. In: base, index and updates. Out: the base
+//! with the updates added, duplicates in the order of the index, however the output is partitioned.
 //!
-//! A sum of many would lose what is small beside it, so it is kept in scratch memory with more digits than its own. Of
-//! short rows, where there are as many updates as rows, all are; else those that occur more than [`MAX_IN_ORDER`] times,
-//! since adding a few in order to the output is as good and faster: a sum in more digits for every element would take
-//! twice or four times the memory of the output, and its time, where a large table has few updates.
+//! A long sum would lose small terms, so long sums are kept in scratch memory with more digits than the element type.
+//! With short rows, and at least as many updates as rows, all sums are; otherwise only those of rows that occur more
+//! than [`MAX_IN_ORDER`] times. Adding a few updates in order directly to the output is as accurate and faster: wider
+//! sums for every element would take two or four times the memory of the output, and the time for it, where a large
+//! table has few updates.
 
 use std::ops::Range;
 
@@ -19,20 +20,22 @@ use crate::{
     ops::{Number, OpError, Total},
 };
 
-/// Each part that a slab is cut into reads the whole index of the slab, so there are few.
+/// The most parts of a slab: each of them reads the whole index of the slab.
 const MAX_PARTS_OF_A_SLAB: usize = 8;
 
 /// Rows shorter than this take about as long to add as their positions to read: a slab of them is not cut.
 const MIN_ROW: usize = 32;
 
-/// How many updates one place takes in plain additions: so many roundings are off by some 1.5 ε for random numbers.
+/// The most updates of one row that are added directly, in order: the roundings of so many are off by some 1.5 ε for
+/// random numbers.
 const MAX_IN_ORDER: u64 = 128;
 
-/// Positions of a run, and runs that may meet, in [`is_spread`]: as many positions as one place takes in order.
+/// For [`is_spread`]: positions in a run, and the number of runs that may overlap; together as many positions as one
+/// row takes in order.
 const RUN: usize = 16;
 const MEETING: usize = MAX_IN_ORDER as usize / RUN;
 
-/// Counters of places in one word of scratch memory. They stop at the greatest byte.
+/// The number of row counters in one word of scratch memory. A counter is a byte and saturates.
 const COUNTERS: usize = 8;
 
 /// The output is `[batch, outer, size, row]`, as x is for the gather.
@@ -46,14 +49,14 @@ pub(super) struct ScatterAddKernel {
     long: Long,
 }
 
-/// Which sums are kept with more digits.
+/// Which sums are kept in scratch memory with more digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Long {
-    /// Too few updates to lose anything, or integers.
+    /// None: there are too few updates to lose digits, or they are integers.
     None,
-    /// Those of rows that occur often.
+    /// Those of rows that occur often in the index.
     Frequent,
-    /// All: counting would take as long.
+    /// All: counting rows would take as long.
     All,
 }
 
@@ -62,11 +65,11 @@ trait Kept: Number {
     /// The word of a sum of one number.
     fn begin(number: Self) -> u64;
     fn add_to(sum: &mut Self, word: &mut u64, number: Self);
-    /// Leaves the nearest number.
+    /// Rounds the sum to the element of the output.
     fn finish(sum: &mut Self, word: u64);
 }
 
-/// All of the sum is in the word.
+/// The word holds the whole sum, in a wider type.
 impl Kept for f32 {
     #[inline(always)]
     fn begin(number: f32) -> u64 {
@@ -84,7 +87,7 @@ impl Kept for f32 {
 
 type Total64 = <f64 as Number>::Total;
 
-/// The word has what was rounded away.
+/// The word holds what was rounded away (a compensated sum).
 impl Kept for f64 {
     #[inline(always)]
     fn begin(_: f64) -> u64 {
@@ -101,7 +104,7 @@ impl Kept for f64 {
     }
 }
 
-/// Nothing is rounded.
+/// Integers: nothing is rounded.
 impl Kept for i64 {
     fn begin(_: i64) -> u64 {
         0
@@ -277,8 +280,8 @@ impl ScatterAddKernel {
     }
 }
 
-/// Whether positions go on and on, as those of windows do, so that no place can occur often: each run lies behind all runs
-/// but the last few. Where they do not, that is found soon.
+/// Whether positions go on and on, as those of windows do, so that no place can occur often: each run lies behind all
+/// runs but the last few. Where they do not, that is found soon.
 fn is_spread(positions: &[i64]) -> bool {
     let (mut greatest, mut previous) = ([i64::MIN; MEETING], i64::MIN);
     positions.chunks(RUN).enumerate().all(|(number, run)| {

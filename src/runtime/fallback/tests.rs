@@ -1,5 +1,5 @@
 //! Every kernel against the reference kernel of its primitive: at the samples of all primitives, at larger shapes with
-//! ties, zeros of either sign and NaN among the numbers, whole and in parts; and the faults.
+//! ties, zeros of either sign and NaN among the numbers, whole and in parts; and the errors.
 
 use std::collections::BTreeSet;
 
@@ -76,7 +76,7 @@ impl KernelCase {
         FallbackKernel::resolve(&self.op, place)
     }
 
-    /// The output made part by part in the order of `parts`; the fault of the first part that has one.
+    /// The output made part by part in the order of `parts`; the error of the first part that has one.
     fn run(&self, plain: &FallbackKernel, parts: impl Iterator<Item = usize>) -> Result<Value, OpError> {
         let operands: Vec<Data<'_>> = self.operands.iter().map(data).collect();
         let mut out = unwritten(&self.ty);
@@ -105,11 +105,12 @@ impl KernelCase {
         plain.kernel
     }
 
-    /// Everything is the same bit for bit but two. Sums that are short are added in order, and those of the reference with
-    /// more digits: for numbers of few digits both are exact, and n others of the size of 1 are off by a rounding for each
-    /// addition, of at most n: n²·ε/2. And systems are solved from the last row: the reference subtracts what is known
-    /// in ascending order, and the kernel as it becomes known, which is descending. The solutions are of the size of 1,
-    /// the matrices well conditioned and the sums of at most 40 terms: 1e-12 is some thousand roundings of f64.
+    /// Everything is the same bit for bit but two. Sums that are short are added in order, and those of the reference
+    /// with more digits: for numbers of few digits both are exact, and n others of the size of 1 are off by a rounding
+    /// for each addition, of at most n: n²·ε/2. And systems are solved from the last row: the reference subtracts what
+    /// is known in ascending order, and the kernel as it becomes known, which is descending. The solutions are of the
+    /// size of 1, the matrices well conditioned and the sums of at most 40 terms: 1e-12 is some thousand roundings of
+    /// f64.
     fn tolerance(&self) -> f64 {
         match &self.op {
             Op::TriangularSolve(solve) => {

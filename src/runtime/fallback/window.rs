@@ -1,5 +1,5 @@
-//! Sums and extremes over windows of any number of axes: the slow way, for shapes that `plane.rs` does not take. In:
-//! numbers. Out: for each window its sum, its greatest, or where that is.
+//! Sums and extremes over windows of any number of axes: the slow kernel, for shapes that `plane.rs` does not take. In:
+//! numbers. Out: for each window its sum, its maximum, or the position of the maximum.
 
 use std::ops::Range;
 
@@ -19,8 +19,8 @@ pub(super) struct WindowKernel {
     pub(super) axes: Vec<WindowAxis>,
 }
 
-/// A window along one axis. By its [`CheckSizes`](crate::ops::CheckSizes) every position that a place or a tap has is below
-/// three times the largest attribute, so that none of these products overflows.
+/// A window along one axis. By its [`CheckSizes`](crate::ops::CheckSizes) every position that a place or a tap has is
+/// below three times the largest attribute, so that none of these products overflows.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct WindowAxis {
     /// Elements of x.
@@ -40,12 +40,12 @@ impl WindowAxis {
         WindowAxis { size, n_places: size, n_taps: 1, stride: 1, dilation: 1, low: 0 }
     }
 
-    /// Whether each place has one element, its own.
+    /// Whether each window has one element, its own.
     pub(super) fn is_whole(&self) -> bool {
         WindowAxis { dilation: 1, ..*self } == WindowAxis::whole(self.size)
     }
 
-    /// The taps that are not on padding at a place.
+    /// The taps that are not on padding at an output position.
     pub(super) fn taps(&self, place: usize) -> Range<usize> {
         let start = place * self.stride;
         let first = self.low.saturating_sub(start).div_ceil(self.dilation);

@@ -1,5 +1,5 @@
-//! How a product is cut into tasks. In: its sizes and what work costs. Out: a grid of blocks, by shape alone: the same
-//! on any number of threads.
+//! The task grid: how a product is cut into tasks. In: its sizes and the cost of work. Out: a grid of blocks, by shape
+//! alone: the same on any number of threads.
 
 use std::ops::Range;
 
@@ -64,8 +64,8 @@ impl PartitionedAxis {
 }
 
 impl TaskGrid {
-    /// Cuts the batch first, since its parts share nothing; then, where there are not enough tasks, each product so that
-    /// what is packed more than once, and what is left for one thread at the end, cost least.
+    /// Cuts the batch first, since its parts share nothing; then, where there are not enough tasks, each product so
+    /// that what is packed more than once, and what is left for one thread at the end, cost least.
     pub(in crate::runtime) fn new(cut: &GridProblem) -> TaskGrid {
         let wanted = wanted_tasks(cut.nanoseconds);
         let batches = PartitionedAxis::new(cut.batches, 1, wanted);

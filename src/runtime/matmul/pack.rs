@@ -1,5 +1,5 @@
-//! Copies a block of an operand into the order in which tiles read it. In: a block with any strides. Out: panels. A
-//! panel of B holds whole vectors, with zeros behind the last column; a panel of A holds just its rows.
+//! Packing: copies a block of an operand into panels, the order in which tiles read it. In: a block with any strides.
+//! Out: panels. A panel of B holds whole vectors, with zeros after the last column; a panel of A holds just its rows.
 
 use super::vector::{MAX_LANES, MatmulElement, Vector};
 

@@ -1,6 +1,6 @@
-//! The general product: blocks of k and of columns, B packed where it is not read as it lies, tiles over all of it.
-//! In: one block of one product, C with contiguous rows. Out: that block of C. It allocates nothing: packed panels go
-//! into scratch memory. The scheme is that of BLIS (Van Zee and van de Geijn, 2015).
+//! The general product (GEMM), by the scheme of BLIS (Van Zee and van de Geijn, 2015): blocks of k and of columns, with
+//! B packed into panels where it is not read in place, and register tiles over all of it. In: one block of one product,
+//! C with contiguous rows. Out: that block of C. It allocates nothing: packed panels go into scratch memory.
 
 use super::{
     naive::Pointers,
@@ -18,7 +18,7 @@ const BLOCK_K_BYTES: usize = 1024;
 const STEP_UNIT: usize = 8;
 /// Up to so many steps, a tile takes less to compute than to write.
 const FEW_STEPS: usize = 64;
-/// Rows of A in one visit of a packed block of B: BLOCK_M · BLOCK_K_BYTES fit half of a second cache of 512 KiB.
+/// Rows of A in one pass of a packed block of B: BLOCK_M · BLOCK_K_BYTES fit half of a second cache of 512 KiB.
 const BLOCK_M: usize = 168;
 /// Bytes of a packed block of B, half of such a second cache.
 const PACKED_BYTES: usize = MachineModel::DEFAULT.resident_bytes;
@@ -100,8 +100,8 @@ fn packed_columns(panels: &Panels, n: usize, lanes: usize) -> usize {
 #[inline(always)]
 pub(super) unsafe fn multiply<V: Vector>(panels: &Panels, pointers: Pointers<V::Element>, scratch: *mut V::Element) {
     let n_blocks = panels.k.div_ceil(block_steps(size_of::<V::Element>())).max(1);
-    // The blocks of k are about equal, so that few are too short to hide the cost of writing C, and multiples of a power of
-    // two, so that sums of ones stay multiples of it.
+    // The blocks of k are about equal, so that few are too short to hide the cost of writing C, and multiples of a
+    // power of two, so that sums of ones stay multiples of it.
     let block = panels.k.div_ceil(n_blocks).next_multiple_of(STEP_UNIT);
     for from in (0..panels.k).step_by(block.max(1)) {
         let to = panels.k.min(from + block);

@@ -1,4 +1,4 @@
-//! Decides once how a product is computed, then computes its blocks. In: a [`MatmulDescriptor`] and an instruction set; then
+//! Plans a matrix product once, then computes its blocks. In: a [`MatmulDescriptor`] and an instruction set; then
 //! operands and scratch memory. Out: C, task by task. It starts no thread, and running allocates nothing.
 
 use super::{
@@ -134,9 +134,10 @@ impl ProductPlan {
     /// Computes one block of C.
     ///
     /// # Safety
-    /// The operands are valid for the product's sizes and strides, and aligned for its dtype. C overlaps neither A nor B,
-    /// and nobody else touches the task's block meanwhile. `scratch` is aligned to 64, valid for [`Self::scratch_bytes`]
-    /// and used by no other task meanwhile. The task is below [`Self::n_tasks`]. The machine has the plan's set.
+    /// The operands are valid for the product's sizes and strides, and aligned for its dtype. C overlaps neither A nor
+    /// B, and nobody else touches the task's block meanwhile. `scratch` is aligned to 64, valid for
+    /// [`Self::scratch_bytes`] and used by no other task meanwhile. The task is below [`Self::n_tasks`]. The machine
+    /// has the plan's set.
     pub(crate) unsafe fn run_task(&self, task: usize, operands: MatmulOperands, scratch: *mut u8) {
         debug_assert!(task < self.n_tasks(), "invariant: tasks are counted by n_tasks");
         // SAFETY: the caller's promises are those of the kernel that was chosen with the dtype and the set.

@@ -1,5 +1,5 @@
-//! What a product of matrices is, before anything is decided about how to compute it. In and out: numbers only; it
-//! computes nothing.
+//! Descriptors of matrix products: sizes and strides, before anything is decided about how to compute them. It computes
+//! nothing.
 
 use std::ops::Range;
 

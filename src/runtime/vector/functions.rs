@@ -1,5 +1,5 @@
-//! The elementwise functions that have no row in the table, as types: comparisons, connectives, questions, casts, integer
-//! powers, instructions for groups. In: one or two elements. Out: one. Truth values are bytes, 0 or 1.
+//! The elementwise functions that have no row in the table, as types: comparisons, connectives, questions, casts,
+//! integer powers, instructions for groups. In: one or two elements. Out: one. Truth values are bytes, 0 or 1.
 
 use std::marker::PhantomData;
 
@@ -92,7 +92,7 @@ zips! {
 
 /// Pairs of functions of one element. Each value has the bits of the function alone, from which the compiler takes what
 /// both share.
-macro_rules! twins {
+macro_rules! pairs {
     ($($(#[$doc:meta])* $name:ident($x:ident) = $value:expr $(, rare $is_rare:expr => $apply_rare:expr)?;)*) => {$(
         $(#[$doc])*
         pub(super) struct $name<T>(PhantomData<T>);
@@ -117,7 +117,7 @@ macro_rules! twins {
     )*};
 }
 
-twins! {
+pairs! {
     /// tanh x and 1/cosh²x.
     TanhAndSlope(x) = exponential::tanh_and_sech_squared::<A, T>(x);
     /// σ(x) and σ(−x).

@@ -1,5 +1,6 @@
-//! Loops over elements. In: a function of one, two or three elements, as a type. Out: kernels that apply it to `n`
-//! elements, for each instruction set. What the functions compute is not here.
+//! Elementwise loops. In: a function of one, two or three elements, as a type. Out: kernels that apply it to `n`
+//! elements, for each instruction set and each combination of contiguous operands and splats. The functions themselves
+//! are elsewhere.
 #![allow(unsafe_code, reason = "kernels take untyped pointers into the arena; each block names who keeps its bounds")]
 
 use std::slice;
@@ -19,19 +20,19 @@ const BLOCK: usize = 16;
 /// The same for two functions together, where that many are left: their steps wait for each other more often.
 const WIDE_BLOCK: usize = 2 * BLOCK;
 
-/// Fewer elements than this are quicker one by one than padded.
+/// Fewer elements than this are computed one by one, which is faster than a padded block.
 const WORTH_PADDING: usize = 4;
 
 /// A function of one element.
 pub(super) trait Map: 'static {
     type In: Copy;
     type Out: Copy + Default;
-    /// Whether the function is so long that it pays to compute a remainder in a whole vector.
+    /// Whether the function takes so long that a remainder is computed as a whole padded vector.
     const IS_LONG: bool = false;
 
     fn apply<A: Arithmetic>(x: Self::In) -> Self::Out;
 
-    /// Whether `apply` is wrong here and `apply_rare` is to be asked.
+    /// Whether `apply` is wrong for this element, so that `apply_rare` must compute it.
     #[inline(always)]
     fn is_rare(_: Self::In) -> bool {
         false
@@ -69,19 +70,19 @@ pub(super) trait MapPair: 'static {
     }
 }
 
-/// How an operand lies in memory.
+/// How an operand is read: contiguous, or one element for all.
 pub(super) trait OperandLayout: 'static {
-    /// How many elements there are for `n`.
+    /// How many elements the operand has for `n` elements of the output.
     fn len(n: usize) -> usize;
     fn get<T: Copy>(elements: &[T], index: usize) -> T;
     /// The elements of the block that begins at `start`.
     fn block<T>(elements: &[T], start: usize) -> &[T];
 }
 
-/// One element for each index.
+/// Contiguous: one element for each index.
 pub(super) struct Contiguous;
 
-/// One element for all.
+/// A splat: one element for all indices.
 pub(super) struct Splat;
 
 impl OperandLayout for Contiguous {
@@ -121,7 +122,7 @@ for_each_set! {
 
 for_each_set! {
     /// The kernel of two functions of one element.
-    pub(super) fn twin<F: MapPair> = twin_body: PairKernel(outputs: &[*mut u8; 2], x: *const u8, n: usize)
+    pub(super) fn pair<F: MapPair> = pair_body: PairKernel(outputs: &[*mut u8; 2], x: *const u8, n: usize)
 }
 
 for_each_set! {
@@ -140,7 +141,7 @@ for_each_set! {
     pub(super) fn multiply_add<T: Number> = multiply_add_body: Kernel(out: *mut u8, operands: &[*const u8; 3], n: usize)
 }
 
-/// Elements of which nothing is known but their size.
+/// Elements of which only the size is known.
 pub(super) trait RawElement: Copy + 'static {}
 impl RawElement for u8 {}
 impl RawElement for u32 {}
@@ -191,7 +192,7 @@ fn map_each<F: Map, A: Arithmetic>(out: &mut [F::Out], x: &[F::In]) {
 /// # Safety
 /// Both outputs and `x` point to `n` elements of `F::Element` each, and none overlaps another.
 #[inline(always)]
-unsafe fn twin_body<F: MapPair, A: Arithmetic>(outputs: &[*mut u8; 2], x: *const u8, n: usize) {
+unsafe fn pair_body<F: MapPair, A: Arithmetic>(outputs: &[*mut u8; 2], x: *const u8, n: usize) {
     // SAFETY: the caller's contract is that of the slices.
     let (first, second, x) = unsafe {
         (exclusive::<F::Element>(outputs[0], n), exclusive::<F::Element>(outputs[1], n), shared::<F::Element>(x, n))
@@ -200,12 +201,12 @@ unsafe fn twin_body<F: MapPair, A: Arithmetic>(outputs: &[*mut u8; 2], x: *const
         0 => {}
         1..BLOCK => {
             let (mut firsts, mut seconds) = ([F::Element::default(); BLOCK], [F::Element::default(); BLOCK]);
-            twin_each::<F, A>(&mut firsts, &mut seconds, &padded(x));
+            pair_each::<F, A>(&mut firsts, &mut seconds, &padded(x));
             copy(&firsts, first);
             copy(&seconds, second);
         }
-        BLOCK..WIDE_BLOCK => twin_blocks::<F, A, BLOCK>(first, second, x),
-        _ => twin_blocks::<F, A, WIDE_BLOCK>(first, second, x),
+        BLOCK..WIDE_BLOCK => pair_blocks::<F, A, BLOCK>(first, second, x),
+        _ => pair_blocks::<F, A, WIDE_BLOCK>(first, second, x),
     }
     if x.iter().fold(false, |any, x| any | F::is_rare(*x)) {
         for (index, x) in x.iter().enumerate().filter(|(_, x)| F::is_rare(**x)) {
@@ -216,7 +217,7 @@ unsafe fn twin_body<F: MapPair, A: Arithmetic>(outputs: &[*mut u8; 2], x: *const
 
 /// `N` elements at once, the last of them with the end of the arrays.
 #[inline(always)]
-fn twin_blocks<F: MapPair, A: Arithmetic, const N: usize>(
+fn pair_blocks<F: MapPair, A: Arithmetic, const N: usize>(
     first: &mut [F::Element],
     second: &mut [F::Element],
     x: &[F::Element],
@@ -224,20 +225,20 @@ fn twin_blocks<F: MapPair, A: Arithmetic, const N: usize>(
     let n = x.len();
     for start in (0..n).step_by(N).map(|start| start.min(n - N)) {
         let block = start..start + N;
-        twin_each::<F, A>(&mut first[block.clone()], &mut second[block.clone()], &x[block]);
+        pair_each::<F, A>(&mut first[block.clone()], &mut second[block.clone()], &x[block]);
     }
 }
 
 #[inline(always)]
-fn twin_each<F: MapPair, A: Arithmetic>(first: &mut [F::Element], second: &mut [F::Element], x: &[F::Element]) {
+fn pair_each<F: MapPair, A: Arithmetic>(first: &mut [F::Element], second: &mut [F::Element], x: &[F::Element]) {
     for ((first, second), x) in first.iter_mut().zip(second).zip(x) {
         [*first, *second] = F::apply::<A>(*x);
     }
 }
 
 /// # Safety
-/// `out` points to `n` elements of `F::Out`; operands 0 and 1 to as many of `F::In` as their layout says; `out` overlaps
-/// neither.
+/// `out` points to `n` elements of `F::Out`; operands 0 and 1 to as many of `F::In` as their layout says; `out`
+/// overlaps neither.
 #[inline(always)]
 unsafe fn binary_body<F: Zip, L: OperandLayout, R: OperandLayout, A: Arithmetic>(
     out: *mut u8,
@@ -329,7 +330,7 @@ fn padded<T: Copy>(elements: &[T]) -> [T; BLOCK] {
     block
 }
 
-/// Copies as many elements as both have; so few are quicker by a loop than by a call.
+/// Copies as many elements as both have, by a loop, which is faster than a call for so few.
 #[inline(always)]
 fn copy<T: Copy>(from: &[T], to: &mut [T]) {
     for (to, from) in to.iter_mut().zip(from) {

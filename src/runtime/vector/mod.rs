@@ -1,9 +1,9 @@
-//! Elementwise kernels of the tile interpreter. In: a function, the dtype of its operands, which of them are one element
-//! repeated, and an instruction set. Out: a pointer to a function that computes `n` elements. It holds no arrays, and
-//! nothing here runs more than one operation.
+//! Elementwise kernels of the tile interpreter. In: a function, the dtype of its operands, which of them are splats,
+//! and an instruction set. Out: a pointer to a function that computes `n` elements. It holds no arrays, and nothing
+//! here runs more than one operation.
 //!
-//! Every function of analysis is within 2 units in the last place over its whole domain, subnormals, infinities, NaN and
-//! signed zeros included; `accuracy.rs` measures it. Conventions are those of `ops/real.rs`.
+//! Every function of analysis is within 2 units in the last place over its whole domain, subnormals, infinities, NaN
+//! and signed zeros included; `accuracy.rs` measures it. Conventions are those of `ops/real.rs`.
 
 mod accuracy;
 mod arithmetic;
@@ -30,7 +30,7 @@ pub(crate) use reduce::{accumulate, row_reduce};
 
 use float::Float;
 use functions as f;
-use map::{Map, multiply_add, twin, unary};
+use map::{Map, multiply_add, pair, unary};
 use table::laid_out;
 
 use crate::{
@@ -40,8 +40,8 @@ use crate::{
     runtime::instruction_set::InstructionSet,
 };
 
-/// Computes `n` elements. `operands[i]` points to `n` elements, or to one where it is a splat; a truth value is a byte, 0
-/// or 1. `out` never overlaps an operand.
+/// Computes `n` elements. `operands[i]` points to `n` elements, or to one where it is a splat; a truth value is a byte,
+/// 0 or 1. `out` never overlaps an operand.
 ///
 /// # Safety
 /// Every pointer is aligned for its dtype and points to as many elements as said; the machine has the instruction set
@@ -68,7 +68,7 @@ pub(crate) type RowReduce = unsafe fn(out: *mut u8, x: *const u8, rows: usize, c
 /// `acc` and `x` point to `n` elements each, aligned and apart; the machine has the instruction set.
 pub(crate) type Accumulate = unsafe fn(acc: *mut u8, x: *const u8, n: usize);
 
-/// Which operands are one element repeated.
+/// Which operands are splats: one element for all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Splats(u8);
 
@@ -132,9 +132,9 @@ pub(crate) fn pair_kernel(pair: Pair, dtype: DType, set: InstructionSet) -> Opti
 
 fn float_pair<T: Float + Real>(kind: PairKind, set: InstructionSet) -> PairKernel {
     match kind {
-        PairKind::TanhAndSlope => twin::<f::TanhAndSlope<T>>(set),
-        PairKind::Sigmoids => twin::<f::Sigmoids<T>>(set),
-        PairKind::SineAndCosine => twin::<f::SineAndCosine<T>>(set),
+        PairKind::TanhAndSlope => pair::<f::TanhAndSlope<T>>(set),
+        PairKind::Sigmoids => pair::<f::Sigmoids<T>>(set),
+        PairKind::SineAndCosine => pair::<f::SineAndCosine<T>>(set),
     }
 }
 

@@ -1,5 +1,5 @@
-//! Reductions of rows, and combination of an array with an accumulator. In: elements. Out: sums, products, extremes. The
-//! order is fixed by the length of a row alone, so a row gives the same bits however many are reduced at once.
+//! Reductions of rows, and combination of an array with an accumulator. In: elements. Out: sums, products, extremes.
+//! The order is fixed by the length of a row alone, so a row gives the same bits however many are reduced at once.
 #![allow(unsafe_code, reason = "kernels take untyped pointers into the arena; each block names who keeps its bounds")]
 
 use std::marker::PhantomData;
@@ -16,7 +16,7 @@ use crate::{
     runtime::instruction_set::InstructionSet,
 };
 
-/// From this length on a row has as many partial results, which are combined pairwise at its end.
+/// Rows of at least this length have this many partial results, which are combined pairwise at the end of the row.
 const MEDIUM: usize = 8;
 
 /// The same for long rows, where more partial results hide the latency of a sum.
@@ -63,7 +63,7 @@ fn accumulate_of<T: Number>(kind: Reduction, set: InstructionSet) -> Accumulate 
 /// A reduction.
 trait ReduceOp: 'static {
     type Item: Number;
-    /// What nothing reduces to, if anything.
+    /// The neutral element, which an empty row reduces to; none for extremes.
     const OF_NOTHING: Option<Self::Item>;
 
     fn combine(a: Self::Item, b: Self::Item) -> Self::Item;

@@ -3,7 +3,7 @@
 _list:
     @just --list
 
-# Prove one primitive, by its name in the text form: just primitive sort
+# Prove one primitive, by its name in the text form: just primitive argsort
 primitive NAME:
     PRIMITIVE={{NAME}} cargo test --locked --test it -- the_rule_of_every_primitive every_primitive_computes_what
 

@@ -16,7 +16,7 @@ pub(crate) fn chosen_samples() -> Vec<Sample> {
     let all = samples();
     let Ok(name) = std::env::var("PRIMITIVE") else { return all };
     let chosen: Vec<Sample> = all.into_iter().filter(|sample| sample.op.name() == name).collect();
-    assert!(!chosen.is_empty(), "there is no primitive `{name}` with samples");
+    assert!(!chosen.is_empty(), "there is no primitive `{name}` with samples, but {}", Op::names().join(", "));
     chosen
 }
 

@@ -1,12 +1,12 @@
 //! A chain of n sines, f64: building, deriving, simplifying, compiling, printing and running it take time linear in n.
 
 use criterion::{BenchmarkId, Criterion, Throughput};
-use pullback::{Expr, Graph, Parameters, Rewrites};
+use pullback::{DType, Expr, Graph, Parameters, Rewrites};
 
 use super::workloads::Compiler;
 
 fn chain(g: &Graph, length: usize) -> (Expr<'_>, Expr<'_>) {
-    let x = g.input_of::<f64>("x", ());
+    let x = g.input_of(DType::F64, "x", ());
     (x, (0..length).fold(x, |y, _| y.sin()))
 }
 

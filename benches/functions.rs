@@ -42,7 +42,7 @@ pub(crate) fn bench(criterion: &mut Criterion) {
 }
 
 fn input<'g>(g: &'g Graph, name: &str, dtype: DType) -> Expr<'g> {
-    if dtype == DType::F32 { g.input(name, (N,)) } else { g.input_of::<f64>(name, (N,)) }
+    if dtype == DType::F32 { g.input(name, (N,)) } else { g.input_of(DType::F64, name, (N,)) }
 }
 
 /// Numbers in no order between the least and the greatest of the sample.

@@ -5,7 +5,7 @@ use pullback::{DType, Expr, Graph, Initializer, Options, Program, Rewrites, chec
 
 /// Declares x, the weights of k layers, and the loss ‖tanh(W_k … tanh(W₁x))‖².
 pub(crate) fn network(g: &Graph, depth: usize, width: usize) -> (Expr<'_>, Vec<Expr<'_>>) {
-    let mut hidden = g.input_of::<f64>("x", (width,));
+    let mut hidden = g.input_of(DType::F64, "x", (width,));
     let mut weights = Vec::new();
     for layer in 0..depth {
         let name = format!("weight{layer}");

@@ -11,7 +11,7 @@ use std::{error::Error, process::ExitCode};
 use clap::{Parser, ValueEnum};
 use ndarray::{ArrayView1, Axis};
 use pullback::{
-    Graph, Parameters, Program,
+    DType, Graph, Parameters, Program,
     data::{Dataset, Split, digits},
     nn::{cross_entropy, linear, zero_one_loss},
     optim::{Adam, HeavyBall, Optimizer, Sgd},
@@ -75,7 +75,7 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> Result<f64, Box<dyn Error>> {
     let Split { train, test } = digits().split(TEST_FRACTION, arguments.seed)?;
     let g = Graph::new();
-    let (x, label) = (g.input("x", ("batch", 64)), g.input_of::<i64>("label", ("batch",)));
+    let (x, label) = (g.input("x", ("batch", 64)), g.input_of(DType::I64, "label", ("batch",)));
     let scores = linear(linear(x, "hidden", 128).relu(), "out", 10);
     let error = Metric::rate("error", zero_one_loss(scores, label));
     let mut trainer = Trainer::new(["x", "label"], cross_entropy(scores, label), [error])?;

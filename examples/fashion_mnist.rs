@@ -14,7 +14,7 @@ use std::{error::Error, path::PathBuf, process::ExitCode};
 
 use clap::Parser;
 use pullback::{
-    Expr, Graph,
+    DType, Expr, Graph,
     data::{DataError, Split, mnist},
     nn::{cross_entropy, hidden_layers, linear, zero_one_loss},
     optim::{Adam, Schedule},
@@ -96,7 +96,7 @@ fn run(arguments: &Arguments, Split { mut train, test }: Split) -> Result<f64, B
         epochs = epochs.min(QUICK_EPOCHS);
     }
     let g = Graph::new();
-    let (x, label) = (g.input("x", ("batch", 784)), g.input_of::<i64>("label", ("batch",)));
+    let (x, label) = (g.input("x", ("batch", 784)), g.input_of(DType::I64, "label", ("batch",)));
     let scores = linear(hidden_layers(x, "hidden", &[256, 128], Expr::relu), "out", 10);
     let error = Metric::rate("error", zero_one_loss(scores, label));
     let mut trainer = Trainer::new(["x", "label"], cross_entropy(scores, label), [error])?;

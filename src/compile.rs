@@ -83,9 +83,9 @@ impl Graph {
     ///
     /// # Example
     /// ```
-    /// use pullback::{Graph, Parameters};
+    /// use pullback::{DType, Graph, Parameters};
     /// let g = Graph::new();
-    /// let (x, y) = (g.input_of::<f64>("x", ()), g.input_of::<f64>("y", ()));
+    /// let (x, y) = (g.input_of(DType::F64, "x", ()), g.input_of(DType::F64, "y", ()));
     /// let mut program = g.compile([("sum", x + y), ("product", x * y)])?;
     /// let out = program.call((("x", 3.0), ("y", 4.0)))?;
     /// assert_eq!((out.scalar("sum")?, out.scalar("product")?), (7.0, 12.0));

@@ -504,7 +504,7 @@ macro_rules! elementwise_functions {
                 /// use ndarray::array;
                 /// use pullback::{DType, Graph};
                 /// let g = Graph::new();
-                /// let v = g.input_of::<f64>("v", (3,));
+                /// let v = g.input_of(DType::F64, "v", (3,));
                 /// let [x, y, z] = [0, 1, 2].map(|axis| v.slice(axis));
                 /// let zero = x.zeros_like();
                 /// let cross = zero.stack([-z, y, z, zero, -x, -y, x, zero], 0).reshape((3, 3));

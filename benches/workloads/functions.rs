@@ -2,7 +2,7 @@
 //! Hessian.
 
 use ndarray::array;
-use pullback::{Expr, Graph, Value};
+use pullback::{DType, Expr, Graph, Value};
 
 use super::{
     GraphOf, Inputs, Results, Workload,
@@ -60,7 +60,7 @@ pub(super) const W9: Workload = Workload {
 
 /// x + 1 of one number: what a call costs that computes nothing.
 pub(crate) fn next(g: &Graph) -> Results<'_> {
-    vec![("y", g.input_of::<f64>("x", ()) + 1.0)]
+    vec![("y", g.input_of(DType::F64, "x", ()) + 1.0)]
 }
 
 fn with_gradient<'g>(value: Expr<'g>, x: Expr<'g>) -> Results<'g> {
@@ -73,19 +73,19 @@ fn transcendental(g: &Graph, size: usize) -> Results<'_> {
 }
 
 fn rosenbrock(g: &Graph) -> Results<'_> {
-    let (x, v) = (g.input_of::<f64>("x", (1_000,)), g.input_of::<f64>("v", (1_000,)));
+    let (x, v) = (g.input_of(DType::F64, "x", (1_000,)), g.input_of(DType::F64, "v", (1_000,)));
     let (left, right) = (x.slice(..-1), x.slice(1..));
     let f = (100.0 * (right - left.square()).square() + (1.0 - left).square()).sum();
     vec![("product", g.jvp(g.gradient(f, x), &[(x, v)]))]
 }
 
 fn saddle(g: &Graph) -> Results<'_> {
-    let w = g.input_of::<f64>("w", (2,));
+    let w = g.input_of(DType::F64, "w", (2,));
     with_gradient((1.0 - w.slice(1) * w.slice(0)).square(), w)
 }
 
 fn thirty_operations(g: &Graph) -> Results<'_> {
-    let x = g.input_of::<f64>("x", (5,));
+    let x = g.input_of(DType::F64, "x", (5,));
     let [a, b, c, d, e] = [0, 1, 2, 3, 4].map(|position| x.slice(position));
     let early = ((a * b).sin() + c) * (d * 0.1).exp();
     let middle = (early - e).tanh() * a + (b * b + 1.0).log();
@@ -96,8 +96,8 @@ fn thirty_operations(g: &Graph) -> Results<'_> {
 }
 
 fn logistic(g: &Graph) -> Results<'_> {
-    let (x, y) = (g.input_of::<f64>("x", ("n", 100)), g.input_of::<f64>("y", ("n",)));
-    let b = g.input_of::<f64>("b", (100,));
+    let (x, y) = (g.input_of(DType::F64, "x", ("n", 100)), g.input_of(DType::F64, "y", ("n",)));
+    let b = g.input_of(DType::F64, "b", (100,));
     with_gradient((-y * x.dot(b)).exp().log1p().mean(), b)
 }
 

@@ -91,7 +91,7 @@ fn dense_layers<'g>(x: Expr<'g>, widths: &[usize]) -> Expr<'g> {
 }
 
 fn mean_cross_entropy(logits: Expr<'_>) -> Expr<'_> {
-    let label = logits.graph().input_of::<i64>("label", ("batch",));
+    let label = logits.graph().input_of(DType::I64, "label", ("batch",));
     cross_entropy(logits, label).mean()
 }
 

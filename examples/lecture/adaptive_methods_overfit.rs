@@ -203,7 +203,7 @@ impl Problem {
     fn new(train: &Examples) -> Result<Problem, Box<dyn Error>> {
         let g = Graph::new();
         let n_features = train.x.ncols();
-        let (x, y) = (g.input_of::<f64>("x", ("batch", n_features)), g.input_of::<f64>("y", ("batch",)));
+        let (x, y) = (g.input_of(DType::F64, "x", ("batch", n_features)), g.input_of(DType::F64, "y", ("batch",)));
         let w = g.parameter_of(DType::F64, "w", (n_features,), Initializer::Zeros);
         let loss = squared_error(x.dot(w), y).mean() / 2.0;
         let step = g.compile_training_with(loss, (), &Options { threads: 1, ..Options::default() })?;

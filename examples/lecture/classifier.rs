@@ -9,7 +9,7 @@ use std::{
 
 use ndarray::ArrayView1;
 use pullback::{
-    Expr, Gradients, Graph, Options, Parameters, Program, TrainingStep,
+    DType, Expr, Gradients, Graph, Options, Parameters, Program, TrainingStep,
     data::Dataset,
     landscape::Landscape,
     nn::{cross_entropy, hidden_layers, linear},
@@ -126,7 +126,7 @@ impl Classifier {
 
 /// The logits, and the loss of each example.
 fn network(g: &Graph, n_features: usize, width: usize, activation: Activation) -> (Expr<'_>, Expr<'_>) {
-    let (x, label) = (g.input("x", ("batch", n_features)), g.input_of::<i64>("label", ("batch",)));
+    let (x, label) = (g.input("x", ("batch", n_features)), g.input_of(DType::I64, "label", ("batch",)));
     let logits = linear(hidden_layers(x, "hidden", &[width], activation), "out", 10);
     (logits, cross_entropy(logits, label))
 }

@@ -21,7 +21,7 @@ use std::error::Error;
 
 use ndarray::array;
 use pullback::{
-    Expr, Graph, Parameters,
+    DType, Expr, Graph, Parameters,
     nn::perceptron,
     view::{Axis, Chart, Corner, Figure},
 };
@@ -95,7 +95,7 @@ fn judge_deep(evidence: &mut Evidence, most: usize) -> Result<(), Box<dyn Error>
     let (mut total, mut are_counted) = (0.0f64, true);
     for k in 1..=most {
         let g = Graph::new();
-        let x = g.input_of::<f64>("x", ("points", 1));
+        let x = g.input_of(DType::F64, "x", ("points", 1));
         let mut deep = g.compile([("value", perceptron(x, "net", &vec![2; k], 1, Expr::relu).squeeze(-1))])?;
         let parameters = mirrors(&g, k)?;
         let places = breaks(k, &[]);

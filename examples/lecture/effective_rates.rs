@@ -12,7 +12,7 @@ use std::error::Error;
 
 use ndarray::{Array1, Array2};
 use pullback::{
-    Expr, Gradients, Graph, Parameters, TrainingStep,
+    DType, Expr, Gradients, Graph, Parameters, TrainingStep,
     data::{Dataset, synthetic::two_moons},
     nn::{cross_entropy, hidden_layers, linear},
     optim::{Optimizer, Row, Uniform},
@@ -63,7 +63,7 @@ fn rows() -> [(&'static str, Row); 5] {
 impl Problem {
     fn new(seed: u64) -> Result<Problem, Box<dyn Error>> {
         let g = Graph::new();
-        let (x, y) = (g.input_of::<f64>("x", ("batch", 2)), g.input_of::<i64>("y", ("batch",)));
+        let (x, y) = (g.input_of(DType::F64, "x", ("batch", 2)), g.input_of(DType::I64, "y", ("batch",)));
         let loss = cross_entropy(linear(hidden_layers(x, "hidden", &[16], Expr::tanh), "out", 2), y).mean();
         Ok(Problem { step: compile(loss)?, start: g.initialize(seed)?, moons: two_moons(512, 0.2, seed)?, seed })
     }

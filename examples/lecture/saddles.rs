@@ -133,7 +133,7 @@ impl Problem {
     fn plane(name: &'static str, surface: Surface) -> Result<Problem, Box<dyn Error>> {
         let g = Graph::new();
         let w = g.parameter_of(DType::F64, "w", (2,), Initializer::Zeros);
-        let tilts = g.input_of::<f64>("examples", ("batch", 2));
+        let tilts = g.input_of(DType::F64, "examples", ("batch", 2));
         let loss = surface(w.slice(0), w.slice(1)) + tilts.dot(w).mean();
         let saddle = g.initialize(0)?;
         let mut start = saddle.clone();
@@ -148,7 +148,7 @@ impl Problem {
     fn tensor(saddle: Saddle, seed: u64) -> Result<Problem, Box<dyn Error>> {
         let g = Graph::new();
         let u = g.parameter_of(DType::F64, "u", (D, D), Initializer::Zeros);
-        let x = g.input_of::<f64>("examples", ("batch", D));
+        let x = g.input_of(DType::F64, "examples", ("batch", D));
         let squares = u.square().sum_over(1);
         let unit = u / squares.sqrt().unsqueeze(1);
         let loss = decomposition(unit, x) + 0.25 * (squares - 1.0).square().sum();

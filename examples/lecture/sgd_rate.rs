@@ -16,7 +16,7 @@ use std::error::Error;
 
 use ndarray::{Array1, Array2, Axis as Dimension};
 use pullback::{
-    Expr, Gradients, Graph, Options, Parameters, TrainingStep,
+    DType, Expr, Gradients, Graph, Options, Parameters, TrainingStep,
     data::synthetic::Teacher,
     landscape::{Lanczos, Landscape},
     nn::{perceptron, squared_error},
@@ -122,7 +122,7 @@ impl Problem {
     fn new(seed: u64) -> Result<Problem, Box<dyn Error>> {
         let examples = Teacher::new(&[4, 8, 1], seed)?.regression(N_EXAMPLES, 0.5, seed.wrapping_add(1))?;
         let g = Graph::new();
-        let (x, y) = (g.input_of::<f64>("x", ("batch", 4)), g.input_of::<f64>("y", ("batch",)));
+        let (x, y) = (g.input_of(DType::F64, "x", ("batch", 4)), g.input_of(DType::F64, "y", ("batch",)));
         let loss = squared_error(perceptron(x, "net", &[8], 1, Expr::tanh).squeeze(-1), y).mean() / 2.0;
         Ok(Problem {
             step: compile(loss)?,

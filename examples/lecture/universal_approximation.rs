@@ -180,7 +180,7 @@ impl Fit {
 
 /// σ(w(x − t)), with t, where x ↦ σ(w(x − t)) bends, anywhere, and with w as steep as the units are close.
 fn compile(g: &Graph, activation: &Activation, m: usize) -> Result<Program, Box<dyn Error>> {
-    let (x, y) = (g.input_of::<f64>("x", (N_POINTS,)), g.input_of::<f64>("y", (N_POINTS,)));
+    let (x, y) = (g.input_of(DType::F64, "x", (N_POINTS,)), g.input_of(DType::F64, "y", (N_POINTS,)));
     let uniform =
         |name, reach: f64| g.parameter_of(DType::F64, name, (m,), Initializer::Uniform { low: -reach, high: reach });
     let (steepness, place) = (uniform("steepness", 2.0 + m as f64 / 2.0), uniform("place", 1.0));

@@ -35,9 +35,9 @@ impl Graph {
     ///
     /// # Example
     /// ```
-    /// use pullback::{Graph, Parameters};
+    /// use pullback::{DType, Graph, Parameters};
     /// let g = Graph::new();
-    /// let x = g.input_of::<f64>("x", ());
+    /// let x = g.input_of(DType::F64, "x", ());
     /// let slope = g.gradient(x.powi(3), x);
     /// let curvature = g.gradient(slope, x);
     /// let mut program = g.compile([("slope", slope), ("curvature", curvature)])?;
@@ -107,9 +107,9 @@ impl Graph {
     /// # Example
     /// A Hessian–vector product is the directional derivative of a gradient:
     /// ```
-    /// use pullback::{Graph, Parameters};
+    /// use pullback::{DType, Graph, Parameters};
     /// let g = Graph::new();
-    /// let (x, v) = (g.input_of::<f64>("x", (2,)), g.input_of::<f64>("v", (2,)));
+    /// let (x, v) = (g.input_of(DType::F64, "x", (2,)), g.input_of(DType::F64, "v", (2,)));
     /// let f = (x.powi(2) * x).sum();
     /// let hv = g.jvp(g.gradient(f, x), &[(x, v)]);
     /// let mut program = g.compile(hv)?;

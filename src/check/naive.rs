@@ -17,9 +17,9 @@ use crate::graph::{Expr, Graph, NodeId, Site};
 ///
 /// # Example
 /// ```
-/// use pullback::{Graph, check::naive_gradients};
+/// use pullback::{DType, Graph, check::naive_gradients};
 /// let g = Graph::new();
-/// let (a, b) = (g.input_of::<f64>("a", ()), g.input_of::<f64>("b", ()));
+/// let (a, b) = (g.input_of(DType::F64, "a", ()), g.input_of(DType::F64, "b", ()));
 /// let loss = (1.0 - a * b).powi(2);
 /// let naive = naive_gradients(loss, &[a, b]);
 /// let shared = g.gradients(loss, &[a, b]);

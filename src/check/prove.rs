@@ -101,9 +101,9 @@ pub fn prove(sample: &Sample) -> Result<(), RuleError> {
 ///
 /// # Example
 /// ```
-/// use pullback::{Graph, check::prove_expression, ops::Smoothness};
+/// use pullback::{DType, Graph, check::prove_expression, ops::Smoothness};
 /// let g = Graph::new();
-/// let x = g.input_of::<f64>("x", (3,));
+/// let x = g.input_of(DType::F64, "x", (3,));
 /// let at = ndarray::arr1(&[0.1, -0.4, 2.0]);
 /// prove_expression((x.sin() / (1.0 + x * x)).sum(), &[(x, at.into())], Smoothness::Smooth)?;
 /// # Ok::<(), pullback::check::RuleError>(())
@@ -194,10 +194,10 @@ fn single_precision(sample: &Sample, output: Expr<'_>, leaves: &[(Expr<'_>, Valu
 
 fn declare<'g>(graph: &'g Graph, name: &str, value: &Value) -> Expr<'g> {
     match value {
-        Value::F32(array) => graph.input_of::<f32>(name, array.shape()),
-        Value::F64(array) => graph.input_of::<f64>(name, array.shape()),
-        Value::I64(array) => graph.input_of::<i64>(name, array.shape()),
-        Value::Bool(array) => graph.input_of::<bool>(name, array.shape()),
+        Value::F32(array) => graph.input_of(DType::F32, name, array.shape()),
+        Value::F64(array) => graph.input_of(DType::F64, name, array.shape()),
+        Value::I64(array) => graph.input_of(DType::I64, name, array.shape()),
+        Value::Bool(array) => graph.input_of(DType::Bool, name, array.shape()),
     }
 }
 

@@ -8,7 +8,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::{
-    graph::{Expr, Graph, NodeId, Value},
+    graph::{DType, Expr, Graph, NodeId, Value},
     ops::Index,
 };
 
@@ -45,7 +45,7 @@ pub fn random_graph(seed: u64, n_steps: usize) -> RandomGraph {
     for position in 0..INPUTS {
         let rank = rng.random_range(0..=3);
         let shape: Vec<usize> = (0..rank).map(|_| rng.random_range(1..=3)).collect();
-        pool.push(graph.input_of::<f64>(&format!("x{position}"), shape.as_slice()));
+        pool.push(graph.input_of(DType::F64, &format!("x{position}"), shape.as_slice()));
         values.push(Value::F64(ArrayD::from_shape_simple_fn(IxDyn(&shape), || rng.random_range(-1.5..1.5))));
     }
     let inputs = pool.iter().map(Expr::id).collect();

@@ -96,7 +96,7 @@ impl Landscape {
         }
         let gradient = join(&g.gradients(loss, &parameters));
         let name = free_name(g);
-        let direction = g.input_of::<f64>(&name, (layout.n_elements(),));
+        let direction = g.input_of(DType::F64, &name, (layout.n_elements(),));
         let product =
             g.jvp(gradient, &parameters.iter().copied().zip(split(direction, &parameters)).collect::<Vec<_>>());
         let value = loss.cast(DType::F64);

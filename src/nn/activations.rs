@@ -66,9 +66,9 @@ impl<'g> Expr<'g> {
     /// # Example
     /// ```
     /// use ndarray::array;
-    /// use pullback::{Graph, Parameters};
+    /// use pullback::{DType, Graph, Parameters};
     /// let g = Graph::new();
-    /// let x = g.input_of::<f64>("x", (2, 2));
+    /// let x = g.input_of(DType::F64, "x", (2, 2));
     /// let mut program = g.compile(x.softmax(-1))?;
     /// let x = array![[1e300, 1e300], [0.0, f64::NEG_INFINITY]];
     /// let out = program.call(("x", &x))?;
@@ -143,9 +143,9 @@ impl<'g> Expr<'g> {
     ///
     /// # Example
     /// ```
-    /// use pullback::{Graph, Parameters};
+    /// use pullback::{DType, Graph, Parameters};
     /// let g = Graph::new();
-    /// let a = g.input_of::<f64>("a", ());
+    /// let a = g.input_of(DType::F64, "a", ());
     /// let y = a.logaddexp(-1000.0);
     /// let mut program = g.compile([("y", y), ("slope", g.gradient(y, a))])?;
     /// let out = program.call(("a", -1000.0))?;
@@ -194,9 +194,9 @@ impl<'g> Expr<'g> {
     /// # Example
     /// x·ln x with its limit at 0:
     /// ```
-    /// use pullback::{Graph, Parameters};
+    /// use pullback::{DType, Graph, Parameters};
     /// let g = Graph::new();
-    /// let x = g.input_of::<f64>("x", ());
+    /// let x = g.input_of(DType::F64, "x", ());
     /// let y = x.greater(0.0).where_safe(x, 1.0, |x| x * x.log(), 0.0);
     /// let mut program = g.compile([("y", y), ("slope", g.gradient(y, x))])?;
     /// let out = program.call(("x", 0.0f64))?;
@@ -225,9 +225,9 @@ impl<'g> Expr<'g> {
     ///
     /// # Example
     /// ```
-    /// # use pullback::{Graph, Parameters};
+    /// # use pullback::{DType, Graph, Parameters};
     /// let g = Graph::new();
-    /// let x = g.input_of::<f64>("x", ());
+    /// let x = g.input_of(DType::F64, "x", ());
     /// let mut program = g.compile([("y", x.log_sigmoid())])?;
     /// let out = program.call(("x", -1e300f64))?;
     /// assert_eq!(out.scalar("y"), Ok(-1e300));
@@ -316,9 +316,9 @@ impl<'g> Expr<'g> {
     /// # Example
     /// ```
     /// use ndarray::array;
-    /// use pullback::{Graph, Parameters};
+    /// use pullback::{DType, Graph, Parameters};
     /// let g = Graph::new();
-    /// let x = g.input_of::<f64>("x", (4,));
+    /// let x = g.input_of(DType::F64, "x", (4,));
     /// let y = x.clamp(0.0, 1.0);
     /// let mut program = g.compile([("y", y), ("slope", g.gradient(y.sum(), x))])?;
     /// let x = array![-0.5, 0.0, 1.0, 1.5];

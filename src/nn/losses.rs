@@ -23,10 +23,10 @@ use crate::graph::{Expr, GraphError, Shape};
 /// # Example
 /// ```
 /// use ndarray::array;
-/// use pullback::{Graph, Parameters, nn::cross_entropy};
+/// use pullback::{DType, Graph, Parameters, nn::cross_entropy};
 /// let g = Graph::new();
-/// let logits = g.input_of::<f64>("logits", ("batch", 2));
-/// let labels = g.input_of::<i64>("labels", ("batch",));
+/// let logits = g.input_of(DType::F64, "logits", ("batch", 2));
+/// let labels = g.input_of(DType::I64, "labels", ("batch",));
 /// let mut program = g.compile(cross_entropy(logits, labels))?;
 /// let (logits, labels) = (array![[0.0, 0.0], [0.0, -1e9]], array![1i64, 1]);
 /// let out = program.call((("logits", &logits), ("labels", &labels)))?;
@@ -103,9 +103,9 @@ pub fn cross_entropy_with_probabilities<'g>(logits: Expr<'g>, probabilities: Exp
 /// # Example
 /// ```
 /// use ndarray::array;
-/// use pullback::{Graph, Parameters, nn::kl_divergence};
+/// use pullback::{DType, Graph, Parameters, nn::kl_divergence};
 /// let g = Graph::new();
-/// let (p, q) = (g.input_of::<f64>("p", ("batch", 2)), g.input_of::<f64>("q", ("batch", 2)));
+/// let (p, q) = (g.input_of(DType::F64, "p", ("batch", 2)), g.input_of(DType::F64, "q", ("batch", 2)));
 /// let mut program = g.compile(kl_divergence(p, q))?;
 /// let (p, q) = (array![[0.0, 1.0], [0.5, 0.5]], array![[0.5, 0.5], [0.5, 0.5]]);
 /// let out = program.call((("p", &p), ("q", &q)))?;
@@ -141,10 +141,10 @@ pub fn kl_divergence<'g>(p: Expr<'g>, q: Expr<'g>) -> Expr<'g> {
 /// # Example
 /// ```
 /// use ndarray::array;
-/// use pullback::{Graph, Parameters, nn::zero_one_loss};
+/// use pullback::{DType, Graph, Parameters, nn::zero_one_loss};
 /// let g = Graph::new();
 /// let scores = g.input("scores", ("batch", 3));
-/// let labels = g.input_of::<i64>("labels", ("batch",));
+/// let labels = g.input_of(DType::I64, "labels", ("batch",));
 /// let mut program = g.compile(zero_one_loss(scores, labels).mean())?;
 /// let (scores, labels) = (array![[0.1f32, 2.0, 0.3], [1.0, 0.0, 0.5]], array![1i64, 2]);
 /// let out = program.call((("scores", &scores), ("labels", &labels)))?;

@@ -52,9 +52,9 @@ pub fn linear_score<'g>(x: Expr<'g>, name: &str) -> Expr<'g> {
 ///
 /// # Example
 /// ```
-/// use pullback::{Graph, Parameters, nn::label_probability};
+/// use pullback::{DType, Graph, Parameters, nn::label_probability};
 /// let g = Graph::new();
-/// let (score, label) = (g.input_of::<f64>("score", ()), g.input_of::<f64>("label", ()));
+/// let (score, label) = (g.input_of(DType::F64, "score", ()), g.input_of(DType::F64, "label", ()));
 /// let mut program = g.compile(label_probability(score, label))?;
 /// let odds = 3f64; // e^f for the label 1
 /// let out = program.call((("score", &odds.ln()), ("label", 1.0)))?;
@@ -149,9 +149,9 @@ impl<'g> Expr<'g> {
     /// # Example
     /// ```
     /// use ndarray::array;
-    /// use pullback::{Graph, Parameters};
+    /// use pullback::{DType, Graph, Parameters};
     /// let g = Graph::new();
-    /// let x = g.input_of::<f64>("x", ("batch", 2));
+    /// let x = g.input_of(DType::F64, "x", ("batch", 2));
     /// let mut program = g.compile(x.append_norm())?;
     /// let out = program.call(("x", &array![[3.0, 4.0], [0.0, 0.0]]))?;
     /// assert_eq!(out["result"], array![[3.0, 4.0, 5.0], [0.0, 0.0, 0.0]].into());

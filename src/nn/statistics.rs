@@ -152,9 +152,9 @@ impl<'g> Expr<'g> {
     /// # Example
     /// ```
     /// use ndarray::array;
-    /// use pullback::{Graph, Parameters};
+    /// use pullback::{DType, Graph, Parameters};
     /// let g = Graph::new();
-    /// let x = g.input_of::<f64>("x", (2, 2));
+    /// let x = g.input_of(DType::F64, "x", (2, 2));
     /// let length = x.norm_over(-1);
     /// let mut program = g.compile([("length", length), ("slope", g.gradient(length.sum(), x))])?;
     /// let x = array![[0.0, 2.0], [0.0, 0.0]];
@@ -264,7 +264,7 @@ impl<'g> Expr<'g> {
     /// use ndarray::array;
     /// use pullback::{DType, Graph, Parameters};
     /// let g = Graph::new();
-    /// let label = g.input_of::<i64>("label", ("batch",));
+    /// let label = g.input_of(DType::I64, "label", ("batch",));
     /// let mut program = g.compile(label.one_hot(3, DType::F32))?;
     /// let out = program.call(("label", &array![2i64, 0]))?;
     /// assert_eq!(out["result"], array![[0.0f32, 0.0, 1.0], [1.0, 0.0, 0.0]].into());

@@ -114,7 +114,7 @@ impl<'g> Expr<'g> {
     /// ```
     /// # use pullback::{DType, Graph};
     /// let g = Graph::new();
-    /// let count = g.input_of::<i64>("count", ());
+    /// let count = g.input_of(DType::I64, "count", ());
     /// assert_eq!(count.cast(DType::F64).ty().to_string(), "f64[]");
     /// ```
     #[doc(alias("astype", "to", "type_as"))]

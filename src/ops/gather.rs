@@ -220,10 +220,10 @@ impl<'g> Expr<'g> {
     ///
     /// # Example
     /// ```
-    /// # use pullback::Graph;
+    /// # use pullback::{DType, Graph};
     /// let g = Graph::new();
     /// let table = g.input("table", (1000, 64));
-    /// let words = g.input_of::<i64>("words", ("batch", 12));
+    /// let words = g.input_of(DType::I64, "words", ("batch", 12));
     /// assert_eq!(table.gather(words, 0).ty().to_string(), "f32[batch, 12, 64]");
     /// ```
     #[doc(alias("embedding", "lookup"))]
@@ -253,10 +253,10 @@ impl<'g> Expr<'g> {
     /// # Example
     /// ```
     /// use ndarray::array;
-    /// use pullback::{Graph, Parameters};
+    /// use pullback::{DType, Graph, Parameters};
     /// let g = Graph::new();
     /// let x = g.constant(array![[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]);
-    /// let (i, j) = (g.input_of::<i64>("i", ("n",)), g.input_of::<i64>("j", ("n",)));
+    /// let (i, j) = (g.input_of(DType::I64, "i", ("n",)), g.input_of(DType::I64, "j", ("n",)));
     /// let mut program = g.compile(x.gather_nd([i, j]))?;
     /// let (rows, columns) = (array![2i64, 0], array![0i64, 1]);
     /// let fed = (("i", &rows), ("j", &columns));
@@ -333,10 +333,10 @@ impl<'g> Expr<'g> {
     ///
     /// # Example
     /// ```
-    /// # use pullback::Graph;
+    /// # use pullback::{DType, Graph};
     /// let g = Graph::new();
     /// let scores = g.input("scores", ("batch", 10));
-    /// let label = g.input_of::<i64>("label", ("batch",));
+    /// let label = g.input_of(DType::I64, "label", ("batch",));
     /// let own = scores.take_along(label.unsqueeze(-1), -1);
     /// assert_eq!(own.ty().to_string(), "f32[batch, 1]");
     /// ```
@@ -386,7 +386,7 @@ impl<'g> Expr<'g> {
     /// ```
     /// # use pullback::{DType, Graph};
     /// let g = Graph::new();
-    /// let label = g.input_of::<i64>("label", ("batch",));
+    /// let label = g.input_of(DType::I64, "label", ("batch",));
     /// let counts = g.constant(ndarray::Array1::<i64>::zeros(10)).scatter_add(label, label.ones_like(), 0);
     /// assert_eq!(counts.ty().to_string(), "i64[10]");
     /// ```
@@ -443,7 +443,7 @@ mod tests {
     #[test]
     fn mistakes_are_told() {
         let g = Graph::new();
-        let (x, index) = (g.input("x", (2, 3)), g.input_of::<i64>("index", (4, 1)));
+        let (x, index) = (g.input("x", (2, 3)), g.input_of(DType::I64, "index", (4, 1)));
         x.take_along(index, 1);
         x.gather(x, 0);
         x.scatter_add(index, x, 0);

@@ -10,8 +10,8 @@ use super::{
     sample::{Sample, listed},
 };
 use crate::graph::{
-    Constant, DType, Dim, DimSize, Element, Expr, Graph, GraphError, Initializer, Input, Iota, Literal, Name, Op,
-    Parameter, Poison, Shape, Site, Type, Value,
+    Constant, DType, Dim, DimSize, Expr, Graph, GraphError, Initializer, Input, Iota, Literal, Name, Op, Parameter,
+    Poison, Shape, Site, Type, Value,
 };
 
 /// A leaf whose array is fed: its value is never computed.
@@ -304,15 +304,23 @@ impl Graph {
     #[doc(alias = "placeholder")]
     #[track_caller]
     pub fn input(&self, name: &str, shape: impl Into<Shape>) -> Expr<'_> {
-        self.input_of::<f32>(name, shape)
+        self.input_of(DType::F32, name, shape)
     }
 
-    /// An array of `T` that is fed at each run.
+    /// An array of any dtype that is fed at each run.
+    ///
+    /// # Example
+    /// ```
+    /// # use pullback::{DType, Graph};
+    /// let g = Graph::new();
+    /// let label = g.input_of(DType::I64, "label", ("batch",));
+    /// assert_eq!(label.ty().to_string(), "i64[batch]");
+    /// ```
     #[track_caller]
-    pub fn input_of<T: Element>(&self, name: &str, shape: impl Into<Shape>) -> Expr<'_> {
+    pub fn input_of(&self, dtype: DType, name: &str, shape: impl Into<Shape>) -> Expr<'_> {
         let _frame = self.enter("input", Site::caller());
         let name = self.scoped(name);
-        self.declare(Input { name, dtype: T::DTYPE, shape: shape.into() })
+        self.declare(Input { name, dtype, shape: shape.into() })
     }
 
     /// An `f32` array that is learned, under `name` with the open scopes before it.

@@ -122,9 +122,9 @@ impl Graph {
     ///
     /// # Example
     /// ```
-    /// # use pullback::Graph;
+    /// # use pullback::{DType, Graph};
     /// let g = Graph::new();
-    /// let step = g.input_of::<i64>("step", ());
+    /// let step = g.input_of(DType::I64, "step", ());
     /// let dice = g.random_bits(g.constant(17i64), step, 3, ("batch", 2));
     /// assert_eq!(dice.ty().to_string(), "i64[batch, 2]");
     /// ```
@@ -152,7 +152,7 @@ impl Graph {
     /// # use pullback::{DType, Graph};
     /// let g = Graph::new();
     /// let x = g.input("x", ("batch", 64));
-    /// let step = g.input_of::<i64>("step", ());
+    /// let step = g.input_of(DType::I64, "step", ());
     /// let kept = g.random_uniform(g.constant(1i64), step, DType::F32, x.shape()).greater_equal(0.5);
     /// let dropped_out = kept.select(2.0 * x, 0.0);
     /// assert_eq!(dropped_out.ty(), x.ty());
@@ -194,7 +194,7 @@ impl Graph {
     /// # use pullback::{DType, Graph};
     /// let g = Graph::new();
     /// let (mean, scale) = (g.input("mean", (8,)), g.input("scale", (8,)));
-    /// let step = g.input_of::<i64>("step", ());
+    /// let step = g.input_of(DType::I64, "step", ());
     /// let drawn = mean + scale * g.random_normal(g.constant(2i64), step, DType::F32, (8,));
     /// assert_eq!(drawn.ty().to_string(), "f32[8]");
     /// ```

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     check::random_graph,
-    graph::{Bindings, Expr, Graph, NodeId},
+    graph::{Bindings, DType, Expr, Graph, NodeId},
     ops,
 };
 
@@ -32,7 +32,7 @@ fn plan(seed: u64) -> Plan {
 /// A plan of products that are computed band by band, one of them read by a later step too.
 fn banded_plan() -> Plan {
     let g = Graph::new();
-    let (x, w) = (g.input_of::<f64>("x", (800, 96)), g.input_of::<f64>("w", (96, 96)));
+    let (x, w) = (g.input_of(DType::F64, "x", (800, 96)), g.input_of(DType::F64, "w", (96, 96)));
     let product = x.dot(w).tanh().dot(w);
     let results = [product.tanh().dot(w).relu().dot(w), product.square().dot(w)].map(|result| result.id());
     let plan = plan_of(&g, &[Some(x.id()), Some(w.id())], &results);
@@ -312,7 +312,7 @@ fn a_value_that_is_written_over_what_is_still_to_be_read_is_found() {
         },
     ];
     let g = Graph::new();
-    let x = g.input_of::<f64>("x", (64, 64));
+    let x = g.input_of(DType::F64, "x", (64, 64));
     let results = [x.cumulative_sum(0).tanh().cumulative_sum(0).id()];
     let mut plan = plan_of(&g, &[Some(x.id())], &results);
     let step = plan.steps.iter().position(|step| matches!(step.work, StepKind::Tile(_))).expect("tanh is fused");
@@ -351,8 +351,8 @@ fn every_elementwise_primitive_is_a_function_of_fused_steps() {
 /// The plan of a layer between two products, with the gradient, so that value and slope are read in different steps.
 fn layer(activation: fn(Expr<'_>) -> Expr<'_>) -> Plan {
     let g = Graph::new();
-    let (x, w) = (g.input_of::<f32>("x", (16, 24)), g.input_of::<f32>("w", (24, 24)));
-    let bias = g.input_of::<f32>("bias", (24,));
+    let (x, w) = (g.input_of(DType::F32, "x", (16, 24)), g.input_of(DType::F32, "w", (24, 24)));
+    let bias = g.input_of(DType::F32, "bias", (24,));
     let loss = activation(x.dot(w) + bias).dot(w).square().sum();
     let results: Vec<NodeId> = g.gradients(loss, &[w, bias]).iter().map(|result| result.id()).collect();
     let leaves = [x, w, bias].map(|leaf| Some(leaf.id()));
@@ -384,7 +384,7 @@ fn a_value_and_its_slope_are_computed_together_where_that_saves_more_than_keepin
 #[test]
 fn functions_of_one_operand_in_one_step_are_one_instruction() {
     let g = Graph::new();
-    let x = g.input_of::<f64>("x", (1000,));
+    let x = g.input_of(DType::F64, "x", (1000,));
     for (pair, value) in PAIRS.into_iter().zip([x.tanh(), x.sigmoid(), x.sin()]) {
         let loss = value.square().sum();
         let results = [loss.id(), g.gradients(loss, &[x])[0].id()];

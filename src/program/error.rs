@@ -79,7 +79,7 @@ impl Role {
             (_, declared) => format!("array.mapv(|x| x as {declared})"),
         };
         match self {
-            Role::Input => format!("declare it by `input_of::<{given}>`, or feed `{converted}`"),
+            Role::Input => format!("declare it by `input_of(DType::{given:?}, …)`, or feed `{converted}`"),
             Role::Parameter => format!("declare it by `parameter_of(DType::{given:?}, …)`, or convert the parameters"),
             Role::Output => format!("give an array of {declared}, or compute the output `.cast(DType::{given:?})`"),
         }

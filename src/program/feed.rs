@@ -13,9 +13,9 @@ use crate::graph::{AsView, AsViewMut, ValueView, ValueViewMut};
 /// # Example
 /// ```
 /// use ndarray::{Array2, array};
-/// use pullback::Graph;
+/// use pullback::{DType, Graph};
 /// let g = Graph::new();
-/// let (x, row, shift) = (g.input("x", (2, 3)), g.input_of::<i64>("row", ()), g.input("shift", (3,)));
+/// let (x, row, shift) = (g.input("x", (2, 3)), g.input_of(DType::I64, "row", ()), g.input("shift", (3,)));
 /// let mut program = g.compile(x.gather(0, row) + shift)?;
 /// let out = program.call((("x", Array2::<f32>::eye(3).slice(ndarray::s![..2, ..])), ("row", 1), ("shift", &[1.0f32, 2.0, 3.0])))?;
 /// assert_eq!(out["result"], array![1.0f32, 3.0, 3.0].into());
@@ -25,7 +25,7 @@ use crate::graph::{AsView, AsViewMut, ValueView, ValueViewMut};
 /// A type of yours can be fed if it tells its arrays:
 ///
 /// ```
-/// use pullback::{Graph, Inputs, RunError, ValueView, AsView};
+/// use pullback::{DType, Graph, Inputs, RunError, ValueView, AsView};
 /// struct Point { x: f64, y: f64 }
 /// impl Inputs for Point {
 ///     fn each<'s>(
@@ -37,7 +37,7 @@ use crate::graph::{AsView, AsViewMut, ValueView, ValueViewMut};
 ///     }
 /// }
 /// let g = Graph::new();
-/// let (x, y) = (g.input_of::<f64>("x", ()), g.input_of::<f64>("y", ()));
+/// let (x, y) = (g.input_of(DType::F64, "x", ()), g.input_of(DType::F64, "y", ()));
 /// let out = g.compile((x * x + y * y).sqrt())?.call(Point { x: 3.0, y: 4.0 })?;
 /// assert_eq!(out.scalar::<f64>("result")?, 5.0);
 /// # Ok::<(), Box<dyn std::error::Error>>(())

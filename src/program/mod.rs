@@ -175,9 +175,9 @@ impl Program {
     ///
     /// # Example
     /// ```
-    /// use pullback::Graph;
+    /// use pullback::{DType, Graph};
     /// let g = Graph::new();
-    /// let (x, y) = (g.input_of::<f64>("x", ()), g.input_of::<f64>("y", (2,)));
+    /// let (x, y) = (g.input_of(DType::F64, "x", ()), g.input_of(DType::F64, "y", (2,)));
     /// let out = g.compile((x * y).sum())?.call((("x", 2.0), ("y", [3.0, 4.0])))?;
     /// assert_eq!(out.scalar::<f64>("result")?, 14.0);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -213,9 +213,9 @@ impl Program {
     /// # Example
     /// ```
     /// use ndarray::array;
-    /// use pullback::{Graph, Parameters, RunError};
+    /// use pullback::{DType, Graph, Parameters, RunError};
     /// let g = Graph::new();
-    /// let x = g.input_of::<f64>("x", (3,));
+    /// let x = g.input_of(DType::F64, "x", (3,));
     /// let mut program = g.compile([("y", (1.0 - x).log().sum())])?;
     /// let error = program.run_checked(&Parameters::default(), ("x", &array![0.5, 1.0, 0.25])).unwrap_err();
     /// let RunError::NonFinite { call: "log", value, element, .. } = &error else { panic!("{error}") };
@@ -247,9 +247,9 @@ impl Program {
     ///
     /// # Example
     /// ```
-    /// use pullback::{Graph, Parameters};
+    /// use pullback::{DType, Graph, Parameters};
     /// let g = Graph::new();
-    /// let x = g.input_of::<f64>("x", ());
+    /// let x = g.input_of(DType::F64, "x", ());
     /// let mut program = g.compile([("y", x.exp())])?;
     /// let mut y = 0.0;
     /// program.run_into(&Parameters::default(), ("x", 1.0f64), ("y", &mut y))?;
@@ -279,9 +279,9 @@ impl Program {
     ///
     /// # Example
     /// ```
-    /// use pullback::{Graph, Parameters};
+    /// use pullback::{DType, Graph, Parameters};
     /// let g = Graph::new();
-    /// let x = g.input_of::<f64>("x", ());
+    /// let x = g.input_of(DType::F64, "x", ());
     /// let y = x.sin();
     /// let program = g.compile([("y", y), ("slope", g.gradient(y, x))])?;
     /// let mut f = program.attach(&Parameters::default(), ("x", 0.0))?;

@@ -16,9 +16,9 @@ use crate::{
 /// # Example
 /// ```
 /// use ndarray::{ArrayD, ArrayView2, Ix2, array};
-/// use pullback::Graph;
+/// use pullback::{DType, Graph};
 /// let g = Graph::new();
-/// let x = g.input_of::<f64>("x", ("n", 2));
+/// let x = g.input_of(DType::F64, "x", ("n", 2));
 /// let mut out = g.compile([("square", x * x), ("sum", x.sum())])?.call(("x", array![[1.0, 2.0], [3.0, 4.0]]))?;
 /// assert_eq!(out.scalar::<f64>("sum")?, 10.0);
 /// let square: ArrayView2<f64> = out.array::<f64, Ix2>("square")?;

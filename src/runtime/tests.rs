@@ -8,7 +8,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::{CachingEngine, Subgraph};
 use crate::{
-    graph::{Bindings, Expr, Graph, NodeId, Value, ValueView, ValueViewMut},
+    graph::{Bindings, DType, Expr, Graph, NodeId, Value, ValueView, ValueViewMut},
     ops::Convolve,
     plan::{Action, MachineModel, Plan, PlanInput, Settings, StepKind, Storage, VertexKind},
     program::Engine,
@@ -34,7 +34,7 @@ struct Maker<'g> {
 impl<'g> Maker<'g> {
     fn input(&mut self, shape: &[usize]) -> Expr<'g> {
         let name = format!("x{}", self.inputs.len());
-        let input = self.graph.input_of::<f64>(&name, shape);
+        let input = self.graph.input_of(DType::F64, &name, shape);
         let rng = &mut self.rng;
         self.values.push(Value::F64(ArrayD::from_shape_simple_fn(IxDyn(shape), || rng.random_range(-1.0..1.0))));
         self.inputs.push(input);

@@ -48,12 +48,12 @@ impl<'g> From<Expr<'g>> for Objective<'g> {
 ///
 /// # Example
 /// ```
-/// use pullback::{
+/// use pullback::{DType,
 ///     Graph, data::digits, nn::{cross_entropy, linear, zero_one_loss}, optim::Adam,
 ///     train::{Fit, Metric, Patience, Trainer},
 /// };
 /// let g = Graph::new();
-/// let (x, label) = (g.input("x", ("batch", 64)), g.input_of::<i64>("label", ("batch",)));
+/// let (x, label) = (g.input("x", ("batch", 64)), g.input_of(DType::I64, "label", ("batch",)));
 /// let scores = linear(linear(x, "hidden", 32).relu(), "out", 10);
 /// let error = Metric::rate("error", zero_one_loss(scores, label));
 /// let mut trainer = Trainer::new(["x", "label"], cross_entropy(scores, label), [error])?;

@@ -5,7 +5,7 @@
 
 use ndarray::{ArrayD, IxDyn};
 use pullback::{
-    Convolve, Evaluation, Expr, Graph, Pool, Value,
+    Convolve, DType, Evaluation, Expr, Graph, Pool, Value,
     graph::{Binary, Op, Unary},
     nn::Correction,
 };
@@ -218,13 +218,13 @@ fn exact(truth: Truth, x: &Numbers, w: &Numbers) -> (f64, f64) {
 fn compute(row: &Row, is_wide: bool, fed: [&Value; 2], evaluation: Evaluation) -> Vec<f64> {
     let (g, n) = (Graph::new(), fed[0].shape()[0]);
     let input = |name: &str, shape: usize| {
-        if is_wide { g.input_of::<f64>(name, [shape]) } else { g.input_of::<f32>(name, [shape]) }
+        if is_wide { g.input_of(DType::F64, name, [shape]) } else { g.input_of(DType::F32, name, [shape]) }
     };
     let inputs = Inputs {
         x: input("x", n),
         w: input("w", n),
         pair: input("pair", 2),
-        zeros: g.input_of::<i64>("zeros", [n]),
+        zeros: g.input_of(DType::I64, "zeros", [n]),
         n,
     };
     let result = (row.build)(&g, inputs);

@@ -186,8 +186,8 @@ struct Network<'g> {
 }
 
 fn network<T: Element>(g: &Graph) -> Network<'_> {
-    let image = g.input_of::<T>("image", ("batch", 2, 12, 12));
-    let (token, label) = (g.input_of::<i64>("token", ("batch",)), g.input_of::<i64>("label", ("batch",)));
+    let image = g.input_of(T::DTYPE, "image", ("batch", 2, 12, 12));
+    let (token, label) = (g.input_of(DType::I64, "token", ("batch",)), g.input_of(DType::I64, "label", ("batch",)));
     let kernel = g.parameter_of(T::DTYPE, "kernel", (4, 2, 3, 3), Initializer::GlorotNormal);
     let table = g.parameter_of(T::DTYPE, "table", (17, 8), Initializer::GlorotNormal);
     let features = image.convolve(kernel, Convolve::same()).relu().max_pool(Pool::size(2));
@@ -297,7 +297,7 @@ fn a_second_step_of_training_allocates_nothing() {
 #[test]
 fn arrays_of_any_strides_cost_nothing_the_second_time() {
     let g = Graph::new();
-    let x = g.input_of::<f64>("x", ("rows", "columns"));
+    let x = g.input_of(DType::F64, "x", ("rows", "columns"));
     let mut program = g.compile([("y", x.tanh().t())]).expect("no mistake");
     let x = Array2::from_shape_fn((30, 40), |(row, column)| (row * 40 + column) as f64 / 1200.0);
     let mut y = Array2::<f64>::zeros((40, 30));
@@ -382,12 +382,7 @@ fn no_primitive_allocates_the_second_time() {
             let g = Graph::new();
             let declare = |(position, value): (usize, &Value)| {
                 let (name, shape) = (format!("x{position}"), value.shape());
-                match value.dtype() {
-                    DType::F32 => g.input_of::<f32>(&name, shape),
-                    DType::F64 => g.input_of::<f64>(&name, shape),
-                    DType::I64 => g.input_of::<i64>(&name, shape),
-                    DType::Bool => g.input_of::<bool>(&name, shape),
-                }
+                g.input_of(value.dtype(), &name, shape)
             };
             let exprs: Vec<Expr<'_>> = operands.iter().enumerate().map(declare).collect();
             let result = g.apply_op(sample.op.clone(), &exprs);

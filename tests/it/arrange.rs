@@ -127,7 +127,7 @@ fn arrays_are_put_together_taken_apart_and_contracted_as_by_numpy_in_both_engine
         let want = recorded.remove(name).unwrap_or_else(|| panic!("{name} is not recorded"));
         for engine in [Evaluation::Reference, Evaluation::Compiled] {
             let g = Graph::new();
-            let y = build(g.input_of::<f64>("x", (2, 3, 4)));
+            let y = build(g.input_of(DType::F64, "x", (2, 3, 4)));
             let results = [("y".to_string(), y)];
             let got = run(&results, &[("x".to_string(), counted())], &options(engine, 1)).expect("it runs");
             // Sums of at most 24 products below 4, and functions within 2 units in the last place.
@@ -142,7 +142,7 @@ fn arrays_are_put_together_taken_apart_and_contracted_as_by_numpy_in_both_engine
 fn their_derivatives_are_those_of_their_values_in_both_engines() {
     for (name, build) in RECORDED {
         let g = Graph::new();
-        let x = g.input_of::<f64>("x", (2, 3, 4));
+        let x = g.input_of(DType::F64, "x", (2, 3, 4));
         // What is infinite beside them has no differences.
         let y = build(x);
         let y = if *name == "pad by an infinity" { y.exp() } else { y };
@@ -200,7 +200,7 @@ const SYMBOLIC: &[(&str, Build)] = &[
 fn sizes_may_be_symbols_and_0_with_first_and_second_derivatives() {
     for (shape, build) in SYMBOLIC {
         let g = Graph::new();
-        let x = g.input_of::<f64>("x", (Dim::symbol("n"), Dim::from(3), Dim::symbol("m") * 2));
+        let x = g.input_of(DType::F64, "x", (Dim::symbol("n"), Dim::from(3), Dim::symbol("m") * 2));
         let y = build(x);
         g.check().unwrap_or_else(|told| panic!("{shape}: {told}"));
         assert_eq!(y.shape().to_string(), *shape);
@@ -228,7 +228,7 @@ fn an_index_of_many_that_is_outside_of_its_axis_is_an_error_of_its_own() {
             let g = Graph::new();
             let x = g.input("x", (2, 3, 4));
             let one = |name: &str, position: i64| match is_fed {
-                true => g.input_of::<i64>(name, ()),
+                true => g.input_of(DType::I64, name, ()),
                 false => g.constant(position),
             };
             let y = x.gather_nd([one("i", positions[0]), one("j", positions[1])]);
@@ -264,7 +264,7 @@ fn logaddexp_is_right_at_infinities_ties_and_extremes_in_both_modes_and_engines(
         [NAN, INF, NAN, NAN, NAN, NAN],
     ];
     let g = Graph::new();
-    let (a, b) = (g.input_of::<f64>("a", (13,)), g.input_of::<f64>("b", (13,)));
+    let (a, b) = (g.input_of(DType::F64, "a", (13,)), g.input_of(DType::F64, "b", (13,)));
     let y = a.logaddexp(b);
     let by_a = g.gradient(y.sum(), a);
     let zeros = a.zeros_like();
@@ -356,7 +356,7 @@ fn movement_keeps_every_element_of_every_dtype() {
 #[test]
 fn the_value_of_a_padding_has_a_derivative() {
     let g = Graph::new();
-    let (x, value) = (g.input_of::<f64>("x", (2, 2)), g.input_of::<f64>("value", ()));
+    let (x, value) = (g.input_of(DType::F64, "x", (2, 2)), g.input_of(DType::F64, "value", ()));
     let padded = x.pad([(1, 0), (2, 1)], value);
     let at = [(x, array![[1.0, 2.0], [3.0, 4.0]].into()), (value, 0.5.into())];
     let proof = prove_expression(padded.square(), &at, Smoothness::Smooth);
@@ -402,7 +402,7 @@ fn constants_take_any_dtype_that_has_all_of_their_numbers() {
 #[test]
 fn assignment_is_the_operator_under_the_line_where_it_is_written() {
     let g = Graph::new();
-    let (x, y) = (g.input_of::<f64>("x", ()), g.input_of::<f64>("y", ()));
+    let (x, y) = (g.input_of(DType::F64, "x", ()), g.input_of(DType::F64, "y", ()));
     let mut all = x;
     all += y;
     let line = line!() - 1;

@@ -2,7 +2,7 @@
 
 use ndarray::{Array1, ArrayD, arr0, arr1, array};
 use pullback::{
-    Expr, Graph, Initializer, Value,
+    DType, Expr, Graph, Initializer, Value,
     check::{naive_gradients, prove_expression, random_graph},
     ops::{Smoothness, verify},
 };
@@ -44,7 +44,7 @@ fn naive_derivatives_equal_backpropagation_on_random_graphs() {
 #[test]
 fn the_lectures_saddle() {
     let g = Graph::new();
-    let (w1, w2) = (g.input_of::<f64>("w1", ()), g.input_of::<f64>("w2", ()));
+    let (w1, w2) = (g.input_of(DType::F64, "w1", ()), g.input_of(DType::F64, "w2", ()));
     let f = (1.0 - w2 * w1).powi(2);
     let at = [("w1", Value::from(0.5)), ("w2", Value::from(0.7))];
     let residual = 1.0 - 0.7 * 0.5;
@@ -66,7 +66,7 @@ fn the_lectures_saddle() {
 #[test]
 fn tenth_derivative_of_a_power() {
     let g = Graph::new();
-    let x = g.input_of::<f64>("x", ());
+    let x = g.input_of(DType::F64, "x", ());
     let derivative = (0..10).fold(x.powi(10), |f, _| g.gradient(f, x));
     assert_eq!(evaluate(derivative, &[("x", 0.3.into())]), 3_628_800.0.into());
 }
@@ -74,7 +74,7 @@ fn tenth_derivative_of_a_power() {
 #[test]
 fn gradient_by_an_intermediate_node() {
     let g = Graph::new();
-    let x = g.input_of::<f64>("x", (2,));
+    let x = g.input_of(DType::F64, "x", (2,));
     let hidden = x * x;
     let loss = (hidden * hidden).sum();
     let fed = [("x", Value::from(arr1(&[1.0, 3.0])))];
@@ -84,7 +84,7 @@ fn gradient_by_an_intermediate_node() {
 #[test]
 fn independence_is_a_gradient_of_zeros() {
     let g = Graph::new();
-    let (x, y) = (g.input_of::<f64>("x", (2, 2)), g.input_of::<f64>("y", ()));
+    let (x, y) = (g.input_of(DType::F64, "x", (2, 2)), g.input_of(DType::F64, "y", ()));
     let gradient = g.gradient(y * 2.0, x);
     let fed = [("x", array![[1.0, 2.0], [3.0, 4.0]].into()), ("y", 1.0.into())];
     assert_eq!(evaluate(gradient, &fed), ArrayD::<f64>::zeros(vec![2, 2]).into());
@@ -96,7 +96,8 @@ fn independence_is_a_gradient_of_zeros() {
 #[test]
 fn vjp_and_jvp_of_a_vector_are_rows_and_columns_of_its_jacobian() {
     let g = Graph::new();
-    let (x, u, v) = (g.input_of::<f64>("x", (2,)), g.input_of::<f64>("u", (3,)), g.input_of::<f64>("v", (2,)));
+    let (x, u, v) =
+        (g.input_of(DType::F64, "x", (2,)), g.input_of(DType::F64, "u", (3,)), g.input_of(DType::F64, "v", (2,)));
     let matrix = g.constant(array![[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]);
     let y = matrix.dot(x).powi(2);
     let fed =
@@ -110,7 +111,7 @@ fn vjp_and_jvp_of_a_vector_are_rows_and_columns_of_its_jacobian() {
 #[test]
 fn a_masked_cotangent_stays_masked() {
     let g = Graph::new();
-    let x = g.input_of::<f64>("x", (3,));
+    let x = g.input_of(DType::F64, "x", (3,));
     let guarded = x.greater(0.0).select(x.sqrt(), 0.0);
     let nested = x.greater(0.0).select((-x.log() * 2.0).exp(), 0.0).relu();
     let fed = [("x", Value::from(arr1(&[0.0, 4.0, -1.0])))];
@@ -141,7 +142,7 @@ fn a_symbolic_batch_of_any_size() {
 #[test]
 fn a_chain_of_a_hundred_thousand_nodes() {
     let g = Graph::new();
-    let x = g.input_of::<f64>("x", ());
+    let x = g.input_of(DType::F64, "x", ());
     let mut y = x;
     for _ in 0..100_000 {
         y += 1e-6;
@@ -155,7 +156,7 @@ fn a_chain_of_a_hundred_thousand_nodes() {
 #[test]
 fn a_mask_survives_fan_in_and_maximum() {
     let g = Graph::new();
-    let x = g.input_of::<f64>("x", (2,));
+    let x = g.input_of(DType::F64, "x", (2,));
     let l = x.log();
     let positive = x.greater(0.0);
     let fed = [("x", Value::from(arr1(&[0.0, 1.0])))];
@@ -171,7 +172,7 @@ fn a_mask_survives_fan_in_and_maximum() {
 #[test]
 fn an_empty_batch_at_second_order() {
     let g = Graph::new();
-    let x = g.input_of::<f64>("x", (2 * pullback::Dim::symbol("n"),));
+    let x = g.input_of(DType::F64, "x", (2 * pullback::Dim::symbol("n"),));
     let y = x.slice(pullback::Index::from(..).step(2));
     let gradient = g.gradient(y.square().sum(), x);
     let second = g.gradient(gradient.square().sum(), x);
@@ -183,7 +184,7 @@ fn an_empty_batch_at_second_order() {
 fn the_gradient_of_a_product_takes_work_and_memory_in_proportion_to_its_elements() {
     let flops = |n: usize| {
         let g = Graph::new();
-        let x = g.input_of::<f64>("x", [n]);
+        let x = g.input_of(DType::F64, "x", [n]);
         let gradient = g.gradient(x.prod(), x);
         let second = g.gradient(gradient.sum(), x);
         g.flops([("first", gradient), ("second", second)]).as_number().unwrap() as f64
@@ -192,7 +193,7 @@ fn the_gradient_of_a_product_takes_work_and_memory_in_proportion_to_its_elements
     // With O(n²) memory these would be 2 TB.
     const N: usize = 500_000;
     let g = Graph::new();
-    let x = g.input_of::<f64>("x", [N]);
+    let x = g.input_of(DType::F64, "x", [N]);
     let mut program = g.compile(g.gradient(x.prod(), x)).unwrap();
     let mut gradient = |at: &[(usize, f64)]| {
         let mut of = Array1::<f64>::ones(N);

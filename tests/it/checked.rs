@@ -34,7 +34,7 @@ fn refusal(result: Expr<'_>, x: &Value) -> String {
 #[test]
 fn the_first_operation_that_makes_one_is_named() {
     let g = Graph::new();
-    let x = g.input_of::<f64>("x", (2, 2));
+    let x = g.input_of(DType::F64, "x", (2, 2));
     let at = Value::from(array![[1.0, 0.0], [-1.0, 2.0]]);
     let cases = [
         (x.log(), "`log` (node %1) at checked.rs:L:C makes -inf of finite numbers, at [0, 1] and 1 more"),
@@ -57,7 +57,7 @@ fn the_first_operation_that_makes_one_is_named() {
 #[test]
 fn what_is_fed_must_be_finite() {
     let g = Graph::new();
-    let x = g.input_of::<f64>("x", (3,));
+    let x = g.input_of(DType::F64, "x", (3,));
     let text = refusal((x * 0.0).log(), &Value::from(array![1.0, f64::NAN, f64::INFINITY]));
     assert_eq!(text, r#""x" (declared at checked.rs:L:C) is NaN at [1] and 1 more"#);
 
@@ -74,7 +74,7 @@ fn what_is_fed_must_be_finite() {
 #[test]
 fn masks_are_meant() {
     let g = Graph::new();
-    let x = g.input_of::<f64>("x", (4, 4));
+    let x = g.input_of(DType::F64, "x", (4, 4));
     let (row, column) = (g.iota(DType::I64, (4, 4), 0), g.iota(DType::I64, (4, 4), 1));
     let masked = row.less(column).select(f64::NEG_INFINITY, x);
     let at = Value::from(Array2::from_shape_fn((4, 4), |(row, column)| (row * 3 + column) as f64 / 7.0));
@@ -91,7 +91,7 @@ fn masks_are_meant() {
 #[test]
 fn stabilized_programs_are_judged_as_they_run() {
     let g = Graph::new();
-    let x = g.input_of::<f64>("x", ());
+    let x = g.input_of(DType::F64, "x", ());
     let run = |rewrites| {
         let options = Options { rewrites, ..Options::default() };
         let mut program = g.compile_with((1.0 + x.exp()).log(), &options).expect("no mistake");
@@ -106,7 +106,7 @@ fn stabilized_programs_are_judged_as_they_run() {
 fn a_run_without_any_gives_what_an_unchecked_one_does() {
     let g = Graph::new();
     let x = g.input("x", ("batch", 5));
-    let labels = g.input_of::<i64>("labels", ("batch",));
+    let labels = g.input_of(DType::I64, "labels", ("batch",));
     let logits = linear(layer_norm(linear(x, "first", 8).tanh(), "norm"), "second", 3);
     let loss = cross_entropy(logits, labels).mean();
     let options = Options::default();

@@ -100,10 +100,10 @@ fn every_primitive_computes_what_its_reference_does() {
                 let name = format!("x{position}");
                 let shape = value.shape();
                 match value {
-                    Value::F32(_) => g.input_of::<f32>(&name, shape),
-                    Value::F64(_) => g.input_of::<f64>(&name, shape),
-                    Value::I64(_) => g.input_of::<i64>(&name, shape),
-                    Value::Bool(_) => g.input_of::<bool>(&name, shape),
+                    Value::F32(_) => g.input_of(DType::F32, &name, shape),
+                    Value::F64(_) => g.input_of(DType::F64, &name, shape),
+                    Value::I64(_) => g.input_of(DType::I64, &name, shape),
+                    Value::Bool(_) => g.input_of(DType::Bool, &name, shape),
                 }
             };
             let exprs: Vec<Expr<'_>> = operands.iter().enumerate().map(declare).collect();
@@ -142,8 +142,8 @@ fn random_graphs_and_their_gradients_compute_what_the_reference_does() {
 fn a_network_of_many_tasks_is_the_same_on_any_number_of_threads() {
     let (rows, features) = (300, 70);
     let g = Graph::new();
-    let x = g.input_of::<f64>("x", ("batch", features));
-    let labels = g.input_of::<i64>("labels", ("batch",));
+    let x = g.input_of(DType::F64, "x", ("batch", features));
+    let labels = g.input_of(DType::I64, "labels", ("batch",));
     let hidden = layer_norm(linear(x, "first", 130).tanh(), "norm");
     let logits = linear((hidden * hidden.sigmoid()).softmax(-1) + hidden, "second", 11);
     let loss = cross_entropy(logits, labels).mean();
@@ -189,7 +189,7 @@ fn long_rows_are_reduced_piece_by_piece() {
 #[test]
 fn inputs_and_outputs_of_any_strides_are_the_same_numbers() {
     let g = Graph::new();
-    let x = g.input_of::<f64>("x", (2, 3));
+    let x = g.input_of(DType::F64, "x", (2, 3));
     let mut program = g.compile([("y", 2.0 * x + x.t().t())]).expect("no mistake");
     let transposed = array![[1.0, 4.0], [2.0, 5.0], [3.0, 6.0]];
     let mut y = array![[0.0, 0.0], [0.0, 0.0], [0.0, 0.0]];
@@ -202,7 +202,7 @@ fn inputs_and_outputs_of_any_strides_are_the_same_numbers() {
 #[test]
 fn results_may_be_inputs_constants_views_and_each_other() {
     let g = Graph::new();
-    let x = g.input_of::<f64>("x", (2, 3));
+    let x = g.input_of(DType::F64, "x", (2, 3));
     let sum = x.sum_over(0);
     let results = [
         ("input".to_string(), x),
@@ -238,7 +238,7 @@ fn a_symbolic_batch_is_planned_once_for_each_size() {
 #[test]
 fn programs_run_at_once_in_one_process() {
     let g = Graph::new();
-    let x = g.input_of::<f64>("x", (400, 100));
+    let x = g.input_of(DType::F64, "x", (400, 100));
     let w = g.constant(ArrayD::from_elem(IxDyn(&[100, 90]), 0.01));
     let y = x.dot(w).tanh().softmax(-1).sum_over(0);
     let xs = ArrayD::from_shape_fn(IxDyn(&[400, 100]), |at| ((at[0] + 3 * at[1]) % 13) as f64 / 7.0);
@@ -262,7 +262,7 @@ fn programs_run_at_once_in_one_process() {
 #[test]
 fn any_number_of_threads_is_taken_for_a_possible_one() {
     let g = Graph::new();
-    let x = g.input_of::<f64>("x", (100_000,));
+    let x = g.input_of(DType::F64, "x", (100_000,));
     let y = (x.sin() * x).cos().sum();
     let xs = Value::F64(ArrayD::from_elem(IxDyn(&[100_000]), 0.5));
     let of = |threads| {
@@ -317,7 +317,7 @@ fn products_with_vectors_wait_for_their_matrix() {
 #[test]
 fn empty_rows_have_values() {
     let g = Graph::new();
-    let (x, y) = (g.input_of::<f64>("x", (3, "n")), g.input_of::<f64>("y", (3,)));
+    let (x, y) = (g.input_of(DType::F64, "x", (3, "n")), g.input_of(DType::F64, "y", (3,)));
     let t = y.tanh();
     let results = [
         ("product".to_string(), x.prod_over(-1)),
@@ -342,7 +342,7 @@ fn empty_rows_have_values() {
 #[test]
 fn extremes_of_no_elements_are_an_error_in_both_engines_for_empty_batches_too() {
     let g = Graph::new();
-    let x = g.input_of::<f64>("x", ("batch", "n"));
+    let x = g.input_of(DType::F64, "x", ("batch", "n"));
     for (shape, is_error) in [([0, 0], true), ([2, 0], true), ([0, 2], false)] {
         let fed = [("x".to_string(), Value::F64(ArrayD::zeros(IxDyn(&shape))))];
         for y in [x.max_over(1), x.min_over(1), x.argmax(1).cast(DType::F64)] {
@@ -357,7 +357,7 @@ fn extremes_of_no_elements_are_an_error_in_both_engines_for_empty_batches_too() 
 #[test]
 fn contractions_over_empty_axes_are_zero() {
     let g = Graph::new();
-    let (a, b) = (g.input_of::<f64>("a", (3, 2, "n")), g.input_of::<f64>("b", (2, "n", 4)));
+    let (a, b) = (g.input_of(DType::F64, "a", (3, 2, "n")), g.input_of(DType::F64, "b", (2, "n", 4)));
     let results = [("y".to_string(), g.einsum("aij,ijb->ab", &[a, b]))];
     let empty = |shape: &[usize]| Value::F64(ArrayD::zeros(IxDyn(shape)));
     let fed = [("a".to_string(), empty(&[3, 2, 0])), ("b".to_string(), empty(&[2, 0, 4]))];
@@ -440,7 +440,7 @@ fn dead_arrays_are_written_over() {
 fn instructions_for_groups_leave_what_others_read() {
     for rewrites in [Rewrites::default(), Rewrites::none()] {
         let g = Graph::new();
-        let (x, z) = (g.input_of::<f64>("x", (50,)), g.input_of::<f64>("z", (50,)));
+        let (x, z) = (g.input_of(DType::F64, "x", (50,)), g.input_of(DType::F64, "z", (50,)));
         let (y, n) = (1.0 - z, -x);
         let exprs = [
             (1.0 - y) * (1.0 + y),
@@ -472,7 +472,11 @@ fn instructions_for_groups_leave_what_others_read() {
 #[test]
 fn integers_have_products_of_sums_and_empty_contractions() {
     let g = Graph::new();
-    let (x, a, b) = (g.input_of::<i64>("x", (20,)), g.input_of::<i64>("a", ("n", 3)), g.input_of::<i64>("b", ("n", 4)));
+    let (x, a, b) = (
+        g.input_of(DType::I64, "x", (20,)),
+        g.input_of(DType::I64, "a", ("n", 3)),
+        g.input_of(DType::I64, "b", ("n", 4)),
+    );
     let results =
         [("product".to_string(), (1 - x) * (1 + x)), ("contraction".to_string(), g.einsum("ki,kj->ij", &[a, b]))];
     let empty = |columns: usize| Value::I64(ArrayD::zeros(IxDyn(&[0, columns])));

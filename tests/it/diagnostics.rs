@@ -69,13 +69,13 @@ const MISTAKES: &[(&str, Build)] = &[
         matrix(g, "x").dot(g.parameter("weight", (4, 10), Initializer::HeNormal));
     }),
     ("two dtypes", |g| {
-        let _ = matrix(g, "x") + g.input_of::<f64>("y", ("batch", 3));
+        let _ = matrix(g, "x") + g.input_of(DType::F64, "y", ("batch", 3));
     }),
     ("function of an integer", |g| {
-        g.input_of::<i64>("count", (3,)).exp();
+        g.input_of(DType::I64, "count", (3,)).exp();
     }),
     ("fraction with an integer", |g| {
-        let _ = g.input_of::<i64>("count", (3,)) * 0.5;
+        let _ = g.input_of(DType::I64, "count", (3,)) * 0.5;
     }),
     ("axis", |g| {
         matrix(g, "x").sum_over(2);
@@ -122,7 +122,7 @@ const MISTAKES: &[(&str, Build)] = &[
         g.gradient(x.tanh(), x);
     }),
     ("gradient by an integer", |g| {
-        let index = g.input_of::<i64>("index", ());
+        let index = g.input_of(DType::I64, "index", ());
         g.gradient(index.cast(DType::F32), index);
     }),
     ("cotangent of another shape", |g| {
@@ -190,10 +190,10 @@ const MISTAKES: &[(&str, Build)] = &[
         matrix(g, "x").pad([(1, 1)], g.input("value", (3,)));
     }),
     ("value of another dtype around an array", |g| {
-        matrix(g, "x").pad([(1, 1)], g.input_of::<f64>("value", ()));
+        matrix(g, "x").pad([(1, 1)], g.input_of(DType::F64, "value", ()));
     }),
     ("value that the dtype lacks around an array", |g| {
-        g.input_of::<i64>("count", (3,)).pad([(1, 1)], 0.5);
+        g.input_of(DType::I64, "count", (3,)).pad([(1, 1)], 0.5);
     }),
     ("too much padding", |g| {
         g.input("x", (3,)).pad([(1i64 << 46, 1i64 << 46)], 1.0);
@@ -217,7 +217,7 @@ const MISTAKES: &[(&str, Build)] = &[
         g.full(1.0, (2, -3));
     }),
     ("full like, of another dtype", |g| {
-        matrix(g, "x").full_like(g.input_of::<f64>("value", ()));
+        matrix(g, "x").full_like(g.input_of(DType::F64, "value", ()));
     }),
     ("constant of another dtype", |g| {
         g.constant_of(DType::I64, [1.0, 2.5]);
@@ -226,10 +226,10 @@ const MISTAKES: &[(&str, Build)] = &[
         g.constant_of(DType::F32, [1.0, 1e40]);
     }),
     ("indices that do not broadcast", |g| {
-        g.input("x", (3, 4)).gather_nd([g.input_of::<i64>("i", (2,)), g.input_of::<i64>("j", (3,))]);
+        g.input("x", (3, 4)).gather_nd([g.input_of(DType::I64, "i", (2,)), g.input_of(DType::I64, "j", (3,))]);
     }),
     ("more indices than axes", |g| {
-        let i = g.input_of::<i64>("i", ());
+        let i = g.input_of(DType::I64, "i", ());
         g.input("x", (3, 4)).gather_nd([i, i, i]);
     }),
     ("no index", |g| {
@@ -239,10 +239,10 @@ const MISTAKES: &[(&str, Build)] = &[
         g.input("x", (3, 4)).gather_nd([g.input("i", ())]);
     }),
     ("logaddexp of integers", |g| {
-        g.input_of::<i64>("x", ()).logaddexp(1);
+        g.input_of(DType::I64, "x", ()).logaddexp(1);
     }),
     ("logaddexp of two dtypes", |g| {
-        matrix(g, "x").logaddexp(g.input_of::<f64>("y", ("batch", 3)));
+        matrix(g, "x").logaddexp(g.input_of(DType::F64, "y", ("batch", 3)));
     }),
     ("logaddexp of two shapes", |g| {
         matrix(g, "x").logaddexp(g.input("y", (4,)));
@@ -267,7 +267,7 @@ const MISTAKES: &[(&str, Build)] = &[
         cross_entropy(matrix(g, "logits"), g.input("labels", ("batch",)));
     }),
     ("labels of another shape", |g| {
-        cross_entropy(matrix(g, "logits"), g.input_of::<i64>("labels", ("batch", 1)));
+        cross_entropy(matrix(g, "logits"), g.input_of(DType::I64, "labels", ("batch", 1)));
     }),
     ("target that would broadcast", |g| {
         squared_error(g.input("prediction", ("batch", 1)), g.input("target", ("batch",)));
@@ -279,7 +279,7 @@ const MISTAKES: &[(&str, Build)] = &[
         matrix(g, "x").clamp(1.0, -1.0);
     }),
     ("activation of an integer", |g| {
-        g.input_of::<i64>("count", (3,)).gelu();
+        g.input_of(DType::I64, "count", (3,)).gelu();
     }),
     ("softmax of nothing", |g| {
         g.input("x", (3, 0)).softmax(-1);
@@ -331,7 +331,7 @@ const MISTAKES: &[(&str, Build)] = &[
         g.input("x", (1, 1, 5)).max_pool([2, 2]);
     }),
     ("random bits", |g| {
-        let scalar = g.input_of::<i64>("key", ());
+        let scalar = g.input_of(DType::I64, "key", ());
         g.random_bits(scalar, scalar, 64, (3,));
     }),
     ("primitive with other shapes", |g| {
@@ -387,7 +387,7 @@ fn every_kind_of_error_reads_well() {
         (
             "position",
             refusal(
-                |g| g.input("x", (3,)).gather(g.input_of::<i64>("index", (1,)), 0),
+                |g| g.input("x", (3,)).gather(g.input_of(DType::I64, "index", (1,)), 0),
                 (("x", &three), ("index", &index)),
             ),
         ),
@@ -520,7 +520,7 @@ fn a_derivative_has_the_line_of_what_it_came_from() {
 #[test]
 fn a_select_across_graphs_with_a_literal() {
     let (g, other) = (Graph::new(), Graph::new());
-    g.input_of::<bool>("c", ()).select(other.input("x", ()), 0.0);
+    g.input_of(DType::Bool, "c", ()).select(other.input("x", ()), 0.0);
     assert!(g.check().expect_err("one mistake").to_string().contains("an operand belongs to another graph"));
 }
 

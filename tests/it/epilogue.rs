@@ -2,7 +2,7 @@
 //! the same bits on any number of threads, and indeed in one step.
 
 use ndarray::ArrayD;
-use pullback::{Evaluation, Expr, Graph, Value};
+use pullback::{DType, Evaluation, Expr, Graph, Value};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -21,7 +21,7 @@ pub(crate) fn input<'g>(
 ) -> Expr<'g> {
     let values = ArrayD::from_shape_simple_fn(shape, || rng.random_range(-1.0..1.0f64));
     fed.push((name.to_owned(), values.into()));
-    g.input_of::<f64>(name, shape)
+    g.input_of(DType::F64, name, shape)
 }
 
 type Sizes = [usize; 3];

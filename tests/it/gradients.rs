@@ -1,7 +1,7 @@
 //! The gradient graphs of six models, as text. Each was read before it was accepted.
 
 use pullback::{
-    Convolve, Expr, Graph, Initializer,
+    Convolve, DType, Expr, Graph, Initializer,
     nn::{cross_entropy, linear, squared_error},
 };
 
@@ -48,7 +48,7 @@ fn two_layers() {
 fn cross_entropy_of_scores() {
     let g = Graph::new();
     let scores = g.parameter("scores", (4, 10), Initializer::Zeros);
-    insta::assert_snapshot!(gradients(cross_entropy(scores, g.input_of::<i64>("label", (4,))).sum()));
+    insta::assert_snapshot!(gradients(cross_entropy(scores, g.input_of(DType::I64, "label", (4,))).sum()));
 }
 
 #[test]

@@ -56,7 +56,7 @@ fn quotients_of_integers_are_those_of_rust_with_any_rewrites_in_either_engine() 
             (Evaluation::Compiled, all),
         ] {
             let g = Graph::new();
-            let [a, b] = ["x", "y"].map(|name| g.input_of::<i64>(name, ("n",)));
+            let [a, b] = ["x", "y"].map(|name| g.input_of(DType::I64, name, ("n",)));
             let options = Options { threads: 1, evaluation, rewrites, ..Options::default() };
             let mut program = g.compile_with([("out", function(a, b))], &options).expect("no mistake");
             let fed = |numbers: &[i64]| Value::I64(Array1::from(numbers.to_vec()).into_dyn());
@@ -71,7 +71,7 @@ fn quotients_of_integers_are_those_of_rust_with_any_rewrites_in_either_engine() 
 #[test]
 fn sums_and_means_know_that_quotients_of_integers_lose_fractions() {
     let g = Graph::new();
-    let x = g.input_of::<i64>("x", (2, 3));
+    let x = g.input_of(DType::I64, "x", (2, 3));
     let out = (x / 2).sum();
     let options = Options { rewrites: Rewrites { fast_math: true, ..Rewrites::default() }, ..Options::default() };
     let mut program = g.compile_with([("out", out)], &options).expect("no mistake");
@@ -79,6 +79,6 @@ fn sums_and_means_know_that_quotients_of_integers_lose_fractions() {
     let found = program.call(("x", &fed)).expect("fits");
     assert_eq!(found["out"].array::<i64>().expect("an integer").iter().copied().collect::<Vec<_>>(), [1]);
 
-    let mean = g.input_of::<i64>("y", (3,)).mean();
+    let mean = g.input_of(DType::I64, "y", (3,)).mean();
     assert!(g.compile([("mean", mean)]).is_err(), "a mean of {} is no integer", DType::I64);
 }

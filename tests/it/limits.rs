@@ -116,10 +116,10 @@ pub(crate) fn text_of(sample: &ops::Sample) -> (String, Vec<(String, Value)>) {
     let fed: Vec<(String, Value)> =
         (0..).zip(&sample.operands).map(|(n, value): (usize, _)| (format!("x{n}"), value.clone())).collect();
     let declare = |(name, value): &(String, Value)| match value {
-        Value::F32(_) => g.input_of::<f32>(name, value.shape()),
-        Value::F64(_) => g.input_of::<f64>(name, value.shape()),
-        Value::I64(_) => g.input_of::<i64>(name, value.shape()),
-        Value::Bool(_) => g.input_of::<bool>(name, value.shape()),
+        Value::F32(_) => g.input_of(DType::F32, name, value.shape()),
+        Value::F64(_) => g.input_of(DType::F64, name, value.shape()),
+        Value::I64(_) => g.input_of(DType::I64, name, value.shape()),
+        Value::Bool(_) => g.input_of(DType::Bool, name, value.shape()),
     };
     let operands: Vec<Expr<'_>> = fed.iter().map(declare).collect();
     let y = g.apply_op(sample.op.clone(), &operands);
@@ -207,8 +207,8 @@ pub(crate) const OF_COUNTS: &[(&str, Build)] = &[
     ("top_k", |x, n| x.top_k(n, -1).0),
     ("positions of top_k", |x, n| x.top_k(n, -1).1),
     ("flatten", |x, n| x.flatten(n)),
-    ("input", |x, n| x + x.graph().input_of::<f64>("other", (n, 1))),
-    ("input of symbols", |x, n| x.graph().input_of::<f64>("other", (Dim::symbol("b"), n, n)).reshape(("b", 4))),
+    ("input", |x, n| x + x.graph().input_of(DType::F64, "other", (n, 1))),
+    ("input of symbols", |x, n| x.graph().input_of(DType::F64, "other", (Dim::symbol("b"), n, n)).reshape(("b", 4))),
     ("parameter", |x, n| x + x.graph().parameter_of(DType::F64, "p", (n,), Initializer::Zeros)),
     ("reshape", |x, n| x.reshape((n, 2))),
     ("reshape with −1", |x, n| x.reshape((Dim::from(-1), Dim::from(n)))),
@@ -253,7 +253,7 @@ pub(crate) const OF_COUNTS: &[(&str, Build)] = &[
 ];
 
 pub(crate) fn kernel(x: Expr<'_>) -> Expr<'_> {
-    x.graph().input_of::<f64>("kernel", (3, 2, 2))
+    x.graph().input_of(DType::F64, "kernel", (3, 2, 2))
 }
 
 pub(crate) type BuildAt = for<'g> fn(Expr<'g>, i64) -> Expr<'g>;
@@ -305,7 +305,7 @@ pub(crate) const OF_POSITIONS: &[(&str, BuildAt)] = &[
 /// Builds, derives, and runs what is small; false if it is a mistake or an error of the run.
 fn has_a_result(label: &str, build: impl for<'g> Fn(Expr<'g>) -> Expr<'g>) -> bool {
     let g = Graph::new();
-    let x = g.input_of::<f64>("x", (1, 2, 5));
+    let x = g.input_of(DType::F64, "x", (1, 2, 5));
     let y = build(x);
     if y.is_poisoned() {
         assert!(g.check().is_err(), "{label}: poison without a mistake");
@@ -355,7 +355,7 @@ fn any_position_given_to_the_builder_is_an_error_or_has_one_result() {
 fn large_numbers_are_not_taken_for_small_ones() {
     let mistake = |build: Build, n: usize| {
         let g = Graph::new();
-        build(g.input_of::<f64>("x", (1, 2, 5)), n);
+        build(g.input_of(DType::F64, "x", (1, 2, 5)), n);
         g.check().err().map(|told| told.0[0].error.clone())
     };
     for n in [usize::MAX, usize::MAX - 1, 1 << 63, (1 << 63) - 1, (1 << 46) + 1] {
@@ -370,7 +370,7 @@ fn large_numbers_are_not_taken_for_small_ones() {
     }
     for n in [i64::MAX, i64::MIN, (1 << 46) + 1, -(1 << 46) - 1] {
         let g = Graph::new();
-        g.input_of::<f64>("x", (1, 2, 5)).slice((.., .., Index::from(..).step(n)));
+        g.input_of(DType::F64, "x", (1, 2, 5)).slice((.., .., Index::from(..).step(n)));
         let found = n.unsigned_abs().to_string();
         let too_large = GraphError::NumberTooLarge { what: "step", found, max: 1 << 46 };
         assert_eq!(g.check().expect_err("too large").0[0].error, too_large);
@@ -389,7 +389,7 @@ fn large_numbers_are_not_taken_for_small_ones() {
 #[test]
 fn attributes_given_as_data_are_bounded() {
     let g = Graph::new();
-    let x = g.input_of::<f64>("x", (5,));
+    let x = g.input_of(DType::F64, "x", (5,));
     for interior in [usize::MAX, 1 << 63, (1 << 46) + 1] {
         let dims = |n: i64| [Dim::from(n)].into_iter().collect();
         let pad = pullback::graph::Pad { low: dims(0), high: dims(0), interior: [interior].into_iter().collect() };
@@ -414,7 +414,7 @@ fn attributes_given_as_data_are_bounded() {
 fn sizes_that_overflow_are_told_and_not_compared() {
     let (wide, n) = (Dim::from(1i64 << 40), Dim::symbol("n"));
     let g = Graph::new();
-    let x = g.input_of::<f64>("x", (n.clone(), wide.clone(), wide.clone()));
+    let x = g.input_of(DType::F64, "x", (n.clone(), wide.clone(), wide.clone()));
     let y = x.reshape((n, wide.clone() * 2, wide));
     assert!(y.is_poisoned());
     let told = g.check().expect_err("one mistake").0;
@@ -486,7 +486,7 @@ fn products_and_convolutions_without_an_output_do_no_work() {
         [(&[0, huge], &[huge, 0]), (&[large, 0, 3], &[large, 3, 0]), (&[large, 3, 0], &[large, 0, 0])];
     for (left, right) in products {
         let g = Graph::new();
-        let y = g.input_of::<f64>("left", left).dot(g.input_of::<f64>("right", right));
+        let y = g.input_of(DType::F64, "left", left).dot(g.input_of(DType::F64, "right", right));
         let results = with_derivatives("a product", &g, y);
         let fed = [("left", left), ("right", right)].map(|(name, shape)| (name.into(), filled(DType::F64, shape)));
         assert!(engines_agree(&format!("{left:?} by {right:?}"), &results, &fed));
@@ -499,7 +499,7 @@ fn products_and_convolutions_without_an_output_do_no_work() {
     ];
     for (x, kernel, way) in convolutions {
         let g = Graph::new();
-        let y = g.input_of::<f64>("x", x).convolve(g.input_of::<f64>("kernel", kernel), way);
+        let y = g.input_of(DType::F64, "x", x).convolve(g.input_of(DType::F64, "kernel", kernel), way);
         let results = with_derivatives("a convolution", &g, y);
         let fed = [("x", x), ("kernel", kernel)].map(|(name, shape)| (name.into(), filled(DType::F64, shape)));
         assert!(engines_agree(&format!("{x:?} by {kernel:?}"), &results, &fed));

@@ -22,7 +22,7 @@ fn errors<'g>(results: &[(&str, Expr<'g>)]) -> Vec<RunError> {
 #[test]
 fn arrays_between_steps_outputs_and_derivatives_that_no_memory_holds_are_errors() {
     let g = Graph::new();
-    let x = g.input_of::<f64>("x", ());
+    let x = g.input_of(DType::F64, "x", ());
     let wide = x.broadcast_to((N,));
     let sorted = wide.sort(0).sum();
     for results in [
@@ -55,7 +55,7 @@ fn parameters_that_no_memory_holds_are_an_error() {
 #[test]
 fn attaching_arrays_that_no_memory_holds_is_an_error() {
     let g = Graph::new();
-    let x = g.input_of::<f64>("x", ());
+    let x = g.input_of(DType::F64, "x", ());
     for evaluation in [Evaluation::Reference, Evaluation::Compiled] {
         let program = g.compile_with([("y", x.broadcast_to((N,)))], &options(evaluation, 1)).expect("no mistake");
         let attached = program.attach(&Parameters::default(), ("x", 0.5));
@@ -69,9 +69,9 @@ fn attaching_arrays_that_no_memory_holds_is_an_error() {
 fn empty_arrays_have_other_sizes_that_memory_could_hold() {
     for shape in [vec![0, i64::MAX, i64::MAX], vec![0, 1 << 24, 1 << 24], vec![0, 1 << 62, 3]] {
         let g = Graph::new();
-        g.input_of::<f64>("x", shape);
+        g.input_of(DType::F64, "x", shape);
         assert!(g.check().is_err());
     }
     let g = Graph::new();
-    assert!(g.input_of::<f64>("x", (0, 4, 4)).reshape((0, i64::MAX, i64::MAX)).is_poisoned());
+    assert!(g.input_of(DType::F64, "x", (0, 4, 4)).reshape((0, i64::MAX, i64::MAX)).is_poisoned());
 }

@@ -89,7 +89,11 @@ fn check(seed: u64) {
     let (mut pool, mut fed) = (Vec::new(), Vec::new());
     for (position, shape) in shapes.into_iter().enumerate() {
         let name = format!("x{position}");
-        pool.push(if dtype == DType::F64 { g.input_of::<f64>(&name, shape) } else { g.input_of::<f32>(&name, shape) });
+        pool.push(if dtype == DType::F64 {
+            g.input_of(DType::F64, &name, shape)
+        } else {
+            g.input_of(DType::F32, &name, shape)
+        });
         fed.push((name, numbers(&mut rng, dtype, shape)));
     }
     for _ in 0..rng.random_range(3..17) {

@@ -170,7 +170,7 @@ fn kl_divergence_is_its_sum() {
     assert_close(&slopes("by_q"), &by(|p, q| -p / q), 1e-14);
 
     let g = Graph::new();
-    let x = g.input_of::<f64>("x", (2, 3));
+    let x = g.input_of(DType::F64, "x", (2, 3));
     let at = Value::from(array![[0.3, 0.2, 0.5], [0.1, 0.4, 0.5]]);
     let own = kl_divergence(x, (x * 2.0).softmax(-1));
     prove_expression(own, &[(x, at)], Smoothness::Smooth).expect("the derivative of its value");

@@ -54,7 +54,7 @@ const SMOOTH: &[(&str, Composite)] = &[
 fn composites_have_the_derivatives_of_their_values() {
     for (name, composite) in SMOOTH {
         let g = Graph::new();
-        let x = g.input_of::<f64>("x", (2, 3));
+        let x = g.input_of(DType::F64, "x", (2, 3));
         let at = Value::from(array![[0.3, -1.2, 0.9], [1.7, -0.4, 0.05]]);
         let proof = prove_expression(composite(x), &[(x, at)], Smoothness::Smooth);
         assert!(proof.is_ok(), "{name}: {}", proof.unwrap_err());
@@ -64,7 +64,7 @@ fn composites_have_the_derivatives_of_their_values() {
 /// f at x, and df/dx of its sum.
 fn value_and_slope(composite: Composite, x: ArrayD<f64>) -> (Vec<f64>, Vec<f64>) {
     let g = Graph::new();
-    let input = g.input_of::<f64>("x", x.shape());
+    let input = g.input_of(DType::F64, "x", x.shape());
     let y = composite(input);
     let mut program = g.compile([("y", y), ("slope", g.gradient(y.sum(), input))]).expect("no mistake");
     let out = program.call(("x", &x)).expect("fits");
@@ -149,7 +149,7 @@ fn cross_entropy_of_two_classes_is_the_logistic_loss() {
     for score in [-30.0, -1.5, 0.0, 0.7, 40.0] {
         for (label, sign) in [(0i64, -1.0), (1, 1.0)] {
             let g = Graph::new();
-            let f = g.input_of::<f64>("f", ());
+            let f = g.input_of(DType::F64, "f", ());
             let logits = (f * 0.0).unsqueeze(0).concat([f.unsqueeze(0)], 0);
             let two = cross_entropy(logits, g.constant(label));
             let one = logistic_loss(f, g.constant(sign));
@@ -167,7 +167,7 @@ fn cross_entropy_of_two_classes_is_the_logistic_loss() {
 fn a_batch_of_none_and_of_any_size() {
     let g = Graph::new();
     let x = g.input("x", ("batch", 4));
-    let label = g.input_of::<i64>("label", ("batch",));
+    let label = g.input_of(DType::I64, "label", ("batch",));
     let logits = linear(layer_norm(x, "norm").gelu(), "out", 3);
     let loss = cross_entropy(logits, label).sum();
     let mut step = g.compile_training(loss).expect("no mistake");
@@ -300,7 +300,7 @@ fn gelu_is_x_times_the_normal_distribution() {
 #[test]
 fn statistics_over_a_batch_of_any_size() {
     let g = Graph::new();
-    let (x, shift) = (g.input_of::<f64>("x", ("batch", 2)), g.input_of::<f64>("shift", (2,)));
+    let (x, shift) = (g.input_of(DType::F64, "x", ("batch", 2)), g.input_of(DType::F64, "shift", (2,)));
     let loss = (x + shift).powi(2).mean();
     let results = [
         ("mean", x.mean_over(0)),
@@ -359,7 +359,7 @@ fn every_number_of_an_activation_is_finite_in_its_dtype_or_a_mistake() {
     for (name, apply) in &applies[..2] {
         for odd in odd {
             let g = Graph::new();
-            let (single, double) = (g.input("x", (2, 3)), g.input_of::<f64>("y", (2, 3)));
+            let (single, double) = (g.input("x", (2, 3)), g.input_of(DType::F64, "y", (2, 3)));
             assert!(apply(single, odd).is_poisoned(), "{name} of {odd:e} in f32");
             assert_eq!(apply(double, odd).is_poisoned(), !odd.is_finite(), "{name} of {odd:e} in f64");
             let told = g.check().expect_err("at least one mistake").0;
@@ -374,6 +374,6 @@ fn every_number_of_an_activation_is_finite_in_its_dtype_or_a_mistake() {
     assert!(applies[2].1(g.input("x", (2, 3)), f64::NAN).is_poisoned());
     for (name, apply) in applies {
         let g = Graph::new();
-        assert!(!apply(g.input_of::<f64>("x", (2, 3)), 1e-50).is_poisoned(), "{name}");
+        assert!(!apply(g.input_of(DType::F64, "x", (2, 3)), 1e-50).is_poisoned(), "{name}");
     }
 }

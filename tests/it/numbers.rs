@@ -23,7 +23,7 @@ fn messages(number: f64) -> Vec<String> {
     let x = g.input("x", (2,));
     x.clamp(number, -number);
     x.leaky_relu(number * f64::INFINITY);
-    let _ = g.input_of::<i64>("i", (2,)) * number;
+    let _ = g.input_of(DType::I64, "i", (2,)) * number;
     let w = |initializer| {
         let g = Graph::new();
         g.parameter("w", (2,), initializer);
@@ -80,7 +80,7 @@ fn no_message_writes_a_number_out_with_its_zeros() {
 fn literals_of_any_size_are_short_in_text_and_read_back() {
     for number in [1e308, -1.797e308, 5e-324, 1e16, 123456.5, f64::INFINITY, 1e22 + 1.0] {
         let g = Graph::new();
-        let x = g.input_of::<f64>("x", ());
+        let x = g.input_of(DType::F64, "x", ());
         let y: Expr<'_> = x * number;
         for text in [g.to_text(y), g.show(y)] {
             assert!(!text.contains("00000000"), "{text}");
@@ -105,12 +105,7 @@ fn every_wrong_dtype_is_told_with_both_mends() {
     ];
     let told = |declared: DType, fed: &pullback::Value| {
         let g = Graph::new();
-        let x = match declared {
-            DType::F32 => g.input_of::<f32>("x", (1,)),
-            DType::F64 => g.input_of::<f64>("x", (1,)),
-            DType::I64 => g.input_of::<i64>("x", (1,)),
-            DType::Bool => g.input_of::<bool>("x", (1,)),
-        };
+        let x = g.input_of(declared, "x", (1,));
         let mut program = g.compile([("y", x)]).expect("no mistake");
         program.call(("x", fed)).map(|_| ())
     };
@@ -120,7 +115,7 @@ fn every_wrong_dtype_is_told_with_both_mends() {
             Err(error) => {
                 assert!(matches!(error, RunError::WrongDType { .. }) && declared != found, "{error}");
                 let text = error.to_string();
-                assert!(text.contains(&format!("declare it by `input_of::<{found}>`")), "{text}");
+                assert!(text.contains(&format!("declare it by `input_of(DType::{found:?}, …)`")), "{text}");
                 assert!(text.contains("or feed `array.mapv("), "{text}");
             }
         }

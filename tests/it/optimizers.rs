@@ -130,7 +130,7 @@ fn clipping_gives_what_pytorch_gives() {
 /// A network of tanh in f64, its parameters and what it is to learn.
 fn network() -> (TrainingStep, Parameters, Array2<f64>, Array2<f64>) {
     let g = Graph::new();
-    let (x, y) = (g.input_of::<f64>("x", ("n", 3)), g.input_of::<f64>("y", ("n", 1)));
+    let (x, y) = (g.input_of(DType::F64, "x", ("n", 3)), g.input_of(DType::F64, "y", ("n", 1)));
     let of_f64 = |name: &str, shape: &[usize]| g.parameter_of(DType::F64, name, shape, Initializer::GlorotNormal);
     let hidden = (x.dot(of_f64("first", &[3, 8])) + of_f64("bias", &[8])).tanh();
     let loss = (hidden.dot(of_f64("second", &[8, 1])) - y).square().mean();

@@ -33,7 +33,7 @@ fn array_of(dtype: DType, shape: &[usize], numbers: &[f64]) -> Value {
 }
 
 fn input(g: &Graph, dtype: DType, shape: [usize; 2]) -> Expr<'_> {
-    if dtype == DType::F32 { g.input("x", shape) } else { g.input_of::<f64>("x", shape) }
+    if dtype == DType::F32 { g.input("x", shape) } else { g.input_of(DType::F64, "x", shape) }
 }
 
 /// (the dtype, the exponents of its least and greatest power of two, its unit in the last place of 1)
@@ -144,7 +144,7 @@ fn norms_of_nothing_infinity_and_nan() {
     for engine in ENGINES {
         let norm = |numbers: &[f64]| {
             let g = Graph::new();
-            let x = g.input_of::<f64>("x", ("n",));
+            let x = g.input_of(DType::F64, "x", ("n",));
             let fed = array_of(DType::F64, &[numbers.len()], numbers);
             run(&[("norm", x.norm())], &fed, engine).scalar::<f64>("norm").expect("a scalar")
         };
@@ -161,7 +161,7 @@ fn derivatives(
     engine: Evaluation,
 ) -> (Vec<f64>, Vec<f64>, Vec<f64>) {
     let g = Graph::new();
-    let x = g.input_of::<f64>("x", (at.len(),));
+    let x = g.input_of(DType::F64, "x", (at.len(),));
     let y = build(x);
     let slope = g.gradient(y.sum(), x);
     let forward: Vec<(String, Expr<'_>)> = (0..at.len())
@@ -266,13 +266,13 @@ fn a_literal_that_its_dtype_cannot_hold_is_a_mistake_at_its_line_wherever_it_is_
 fn literals_that_are_infinite_on_purpose_or_the_greatest_of_their_dtype_are_held() {
     let two_to_63 = f64::powi(2.0, 63);
     let g = Graph::new();
-    let (x, wide, n) = (g.input("x", ()), g.input_of::<f64>("wide", ()), g.input_of::<i64>("n", ()));
+    let (x, wide, n) = (g.input("x", ()), g.input_of(DType::F64, "wide", ()), g.input_of(DType::I64, "n", ()));
     let _ = [x.clamp(0.0, f64::INFINITY), x + f64::NEG_INFINITY, x * f64::NAN, x * f64::from(f32::MAX), x * 1e-60];
     let _ = [wide * 1e308, wide.clamp(-1e40, 1e40), n + -two_to_63];
     assert!(g.check().is_ok());
     for too_great in [two_to_63, -9.3e18, 0.5, f64::INFINITY, f64::NAN] {
         let g = Graph::new();
-        let _ = g.input_of::<i64>("n", ()) * too_great;
+        let _ = g.input_of(DType::I64, "n", ()) * too_great;
         assert!(g.check().is_err(), "{too_great}");
     }
 }

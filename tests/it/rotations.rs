@@ -84,7 +84,7 @@ fn unit(axis: usize) -> Value {
 #[test]
 fn a_rotation_moves_forward_with_its_first_and_second_derivatives_at_and_near_zero() {
     let g = Graph::new();
-    let [v, a, b] = ["v", "a", "b"].map(|name| g.input_of::<f64>(name, (3,)));
+    let [v, a, b] = ["v", "a", "b"].map(|name| g.input_of(DType::F64, name, (3,)));
     let value = rotation(v);
     let first = g.jvp(value, &[(v, a)]);
     let results = [("value", value), ("first", first), ("second", g.jvp(first, &[(v, b)]))];
@@ -104,7 +104,7 @@ fn a_rotation_moves_forward_with_its_first_and_second_derivatives_at_and_near_ze
 fn a_loss_of_a_rotation_has_its_gradient_and_hessian_at_and_near_zero() {
     let weights = Array2::from_shape_fn((3, 3), |(row, column)| [0.5, -0.25, 0.125, 1.0, -0.5][(2 * row + column) % 5]);
     let g = Graph::new();
-    let v = g.input_of::<f64>("v", (3,));
+    let v = g.input_of(DType::F64, "v", (3,));
     let loss = (rotation(v) * g.constant(weights.clone())).sum();
     let gradient = g.gradient(loss, v);
     let [x, y, z] = AXES.map(|axis| g.gradient(gradient.slice(axis as i64), v));

@@ -1,7 +1,7 @@
 //! What a user is told when a program is fed wrongly. Each text was read before it was accepted.
 
 use ndarray::{Array1, Array2};
-use pullback::{Graph, Initializer, Inputs, Parameters, Program, RunError, nn::cross_entropy};
+use pullback::{DType, Graph, Initializer, Inputs, Parameters, Program, RunError, nn::cross_entropy};
 
 use super::after_place;
 
@@ -9,7 +9,7 @@ fn classifier() -> (Program, Parameters) {
     let g = Graph::new();
     let x = g.input("x", ("batch", 2));
     let weight = g.parameter("weight", (2, 3), Initializer::Zeros);
-    let label = g.input_of::<i64>("label", ("batch",));
+    let label = g.input_of(DType::I64, "label", ("batch",));
     let program = g.compile(cross_entropy(x.dot(weight), label).mean()).expect("no mistake");
     (program, g.initialize(0).expect("no mistake"))
 }
@@ -42,7 +42,7 @@ fn every_wrong_feed_is_named() {
         (refusal((("x", &x), ("x", &x))), r#"input "x" is fed twice"#),
         (
             refusal((("x", &double), ("label", &label))),
-            r#""x" is f32 (declared at runs.rs:L:C), found f64; declare it by `input_of::<f64>`, or feed `array.mapv(|x| x as f32)`"#,
+            r#""x" is f32 (declared at runs.rs:L:C), found f64; declare it by `input_of(DType::F64, …)`, or feed `array.mapv(|x| x as f32)`"#,
         ),
         (
             refusal((("x", &wide), ("label", &label))),
@@ -89,7 +89,7 @@ fn a_missing_parameter_is_named() {
 #[test]
 fn sizes_that_no_symbol_gives() {
     let g = Graph::new();
-    let pairs = g.input_of::<f64>("pairs", (2 * pullback::Dim::symbol("n"),));
+    let pairs = g.input_of(DType::F64, "pairs", (2 * pullback::Dim::symbol("n"),));
     let mut program = g.compile(pairs.sum()).expect("no mistake");
     let mut run = |n: usize| {
         let pairs = Array1::<f64>::ones(n);
@@ -107,14 +107,14 @@ fn sizes_that_no_symbol_gives() {
 fn sizes_are_solved_in_any_order_or_refused() {
     let n = || pullback::Dim::symbol("n");
     let g = Graph::new();
-    let (square, side) = (g.input_of::<f64>("square", (n() * n(),)), g.input_of::<f64>("side", (n(),)));
+    let (square, side) = (g.input_of(DType::F64, "square", (n() * n(),)), g.input_of(DType::F64, "side", (n(),)));
     let mut program = g.compile([("y", square.sum() + side.sum())]).expect("no mistake");
     let (nine, three) = (Array1::<f64>::ones(9), Array1::<f64>::ones(3));
     let out = program.call((("square", &nine), ("side", &three)));
     assert_eq!(out.expect("9 is 3²").scalar::<f64>("y"), Ok(12.0));
 
     let huge = Graph::new();
-    let x = huge.input_of::<f64>("x", ("n",));
+    let x = huge.input_of(DType::F64, "x", ("n",));
     let mut program = huge.compile(x.broadcast_to(("n", "n", "n", "n"))).expect("no mistake");
     let many = Array1::<f64>::ones(70_000);
     let refused = program.call(("x", &many)).unwrap_err().to_string();

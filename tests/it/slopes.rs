@@ -136,10 +136,7 @@ fn ways() -> [(&'static str, Options, usize); 4] {
 /// The first and second derivative by one operand, at every point.
 fn slopes(section: &Section, options: &Options, at_once: usize) -> [Vec<f64>; 2] {
     let g = Graph::new();
-    let input = |name: &str| match section.dtype {
-        DType::F32 => g.input_of::<f32>(name, ("n",)),
-        _ => g.input_of::<f64>(name, ("n",)),
-    };
+    let input = |name: &str| g.input_of(section.dtype, name, ("n",));
     let operands: Vec<Expr<'_>> = ["a", "b"][..section.points.len()].iter().map(|name| input(name)).collect();
     let first = g.gradient(function(&section.name, &operands).sum(), operands[section.operand]);
     let second = g.gradient(first.sum(), operands[section.operand]);

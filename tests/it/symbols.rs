@@ -145,11 +145,11 @@ fn any_value_of_a_symbol_is_an_error_or_has_one_result() {
         |x, _| x.broadcast_to(("n", "b", "b", "n")),
         |x, _| x.cumulative_sum(2).softmax(2),
         // As large as what it goes over: rewritten into a product of matrices, which has a value where nothing is summed.
-        |x, _| x.convolve(x.graph().input_of::<f64>("kernel", (2, "b", "n")), Convolve::valid()),
+        |x, _| x.convolve(x.graph().input_of(DType::F64, "kernel", (2, "b", "n")), Convolve::valid()),
     ];
     for (position, build) in builds.iter().enumerate() {
         let g = Graph::new();
-        let y = build(g.input_of::<f64>("x", ("b", "b", "n")), 0);
+        let y = build(g.input_of(DType::F64, "x", ("b", "b", "n")), 0);
         let results = with_derivatives("a symbol", &g, y);
         g.check().expect("no mistake");
         let at = VALUES.into_iter().flat_map(|n| [(n, n), (0, n), (1, n), (2, n), (n, 0), (n, 1), (n, 4)]);
@@ -170,7 +170,7 @@ enum Outcome {
 
 fn outcome(build: impl for<'g> Fn(Expr<'g>) -> Expr<'g>, declared: Dim, size: i64, evaluation: Evaluation) -> Outcome {
     let g = Graph::new();
-    let y = build(g.input_of::<f64>("x", (1, 2, declared)));
+    let y = build(g.input_of(DType::F64, "x", (1, 2, declared)));
     if y.is_poisoned() || g.check().is_err() {
         return Outcome::Mistake;
     }

@@ -222,28 +222,28 @@ fn mistakes_and_foreign_handles_are_listed_as_poison() {
 fn what_is_read_back_compiles_and_runs_wherever_the_sizes_were_told() {
     type Build = for<'g> fn(&'g Graph) -> Expr<'g>;
     let cases: [Build; 7] = [
-        |g| g.input_of::<f64>("x", ("n",)).ones_like().sum(),
-        |g| g.input_of::<f64>("x", ("n", 2)).zeros_like() + 1.0,
+        |g| g.input_of(DType::F64, "x", ("n",)).ones_like().sum(),
+        |g| g.input_of(DType::F64, "x", ("n", 2)).zeros_like() + 1.0,
         |g| {
-            g.input_of::<f64>("x", ("n",));
+            g.input_of(DType::F64, "x", ("n",));
             g.dim_size("n", DType::F64) * 2.0
         },
         |g| {
-            g.input_of::<f64>("x", ("n",));
+            g.input_of(DType::F64, "x", ("n",));
             g.iota(DType::F64, ("n", 3), 0)
         },
         |g| {
-            let (x, y) = (g.input_of::<f64>("x", ("n",)), g.input_of::<f64>("y", ()));
+            let (x, y) = (g.input_of(DType::F64, "x", ("n",)), g.input_of(DType::F64, "y", ()));
             g.gradient(y * y, x)
         },
         |g| {
-            g.input_of::<f64>("x", ("n",));
-            let both = g.input_of::<f64>("both", (Dim::symbol("n") + Dim::symbol("m"),));
+            g.input_of(DType::F64, "x", ("n",));
+            let both = g.input_of(DType::F64, "both", (Dim::symbol("n") + Dim::symbol("m"),));
             both.sum() * g.dim_size("m", DType::F64)
         },
         |g| {
-            g.input_of::<f64>("x", ("n",));
-            g.input_of::<f64>("product", (Dim::symbol("n") * Dim::symbol("m"),));
+            g.input_of(DType::F64, "x", ("n",));
+            g.input_of(DType::F64, "product", (Dim::symbol("n") * Dim::symbol("m"),));
             g.dim_size("m", DType::F64) * 1.0
         },
     ];

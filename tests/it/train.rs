@@ -9,7 +9,7 @@ use std::{
 
 use ndarray::{Array1, Array2};
 use pullback::{
-    Graph, Initializer, Options, Parameters, RunError,
+    DType, Graph, Initializer, Options, Parameters, RunError,
     data::{Dataset, Split, digits},
     io::Arrays,
     nn::{cross_entropy, linear, zero_one_loss},
@@ -24,7 +24,7 @@ fn small_digits() -> Split {
 /// A network for digits of 12 hidden units with its first parameters.
 fn network(options: &Options) -> (Trainer, Parameters) {
     let g = Graph::new();
-    let (x, label) = (g.input("x", ("batch", 64)), g.input_of::<i64>("label", ("batch",)));
+    let (x, label) = (g.input("x", ("batch", 64)), g.input_of(DType::I64, "label", ("batch",)));
     let scores = linear(linear(x, "hidden", 12).tanh(), "out", 10);
     let error = Metric::rate("error", zero_one_loss(scores, label));
     let trainer = Trainer::with_options(["x", "label"], cross_entropy(scores, label), [error], options);
@@ -305,7 +305,7 @@ fn an_observer_ends_a_training_which_goes_on_later() {
 #[test]
 fn mistakes_are_told_before_anything_runs() {
     let g = Graph::new();
-    let (x, label) = (g.input("x", ("batch", 64)), g.input_of::<i64>("label", ("batch",)));
+    let (x, label) = (g.input("x", ("batch", 64)), g.input_of(DType::I64, "label", ("batch",)));
     let losses = cross_entropy(linear(x, "out", 10), label);
     let new = |metrics: Vec<Metric<'_>>| Trainer::new(["x", "label"], losses, metrics).map(|_| ());
     assert!(matches!(Trainer::new(["x", "label"], losses.mean(), []), Err(TrainError::NotOfEach { .. })));
@@ -327,9 +327,9 @@ fn mistakes_are_told_before_anything_runs() {
 #[test]
 fn inputs_that_a_dataset_cannot_feed_are_told_at_construction() {
     let g = Graph::new();
-    let (x, label) = (g.input("x", ("batch", 64)), g.input_of::<i64>("label", ("batch",)));
+    let (x, label) = (g.input("x", ("batch", 64)), g.input_of(DType::I64, "label", ("batch",)));
     let weight = g.input("weight", ("batch",));
-    let (wide, image) = (g.input_of::<f64>("wide", ("batch", 64)), g.input("image", ("batch", 1, 8, 8)));
+    let (wide, image) = (g.input_of(DType::F64, "wide", ("batch", 64)), g.input("image", ("batch", 1, 8, 8)));
     let losses = cross_entropy(linear(x, "out", 10), label);
     let told = |names: [&str; 2], losses: pullback::Expr<'_>| match Trainer::new(names, losses, []) {
         Ok(_) => "nothing".to_owned(),

@@ -92,7 +92,7 @@ fn gradients_are_written_into_memory_that_is_there() {
 fn a_program_outlives_its_graph_and_moves_to_another_thread() {
     let mut program = {
         let g = Graph::new();
-        let x = g.input_of::<f64>("x", ());
+        let x = g.input_of(DType::F64, "x", ());
         g.compile([("y", x.exp())]).expect("no mistake")
     };
     let y = std::thread::spawn(move || program.call(("x", 0.0)).expect("fits"));
@@ -128,7 +128,7 @@ fn clones_run_at_once_and_give_the_same_bits() {
 #[test]
 fn views_of_any_strides_are_fed_and_written() {
     let g = Graph::new();
-    let x = g.input_of::<f64>("x", (2, 3));
+    let x = g.input_of(DType::F64, "x", (2, 3));
     let mut program = g.compile([("y", x * 2.0)]).expect("no mistake");
     let x = array![[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]];
     let mut y = Array2::<f64>::zeros((3, 2));
@@ -140,7 +140,7 @@ fn views_of_any_strides_are_fed_and_written() {
 #[test]
 fn an_input_that_is_not_needed_may_tell_a_size() {
     let g = Graph::new();
-    let x = g.input_of::<f64>("x", ("n",));
+    let x = g.input_of(DType::F64, "x", ("n",));
     let gradient = g.gradient(x.sum(), x);
     let mut program = g.compile(gradient).expect("no mistake");
     let out = program.call(("x", &array![5.0, 6.0])).expect("fits");
@@ -152,7 +152,7 @@ fn an_input_that_is_not_needed_may_tell_a_size() {
 #[test]
 fn what_cannot_be_compiled_says_so_and_loses_nothing() {
     let g = Graph::new();
-    let x = g.input_of::<f64>("x", ());
+    let x = g.input_of(DType::F64, "x", ());
     let next = x + 1.0;
     assert_eq!(
         g.compile([("y", x), ("y", next)]).unwrap_err(),

@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use ndarray::{ArrayD, Axis, IxDyn, Slice};
 use pullback::{
-    Evaluation, Expr, Graph, Index, Options, Rewrites, Value,
+    DType, Evaluation, Expr, Graph, Index, Options, Rewrites, Value,
     graph::Op,
     ops::{Sample, samples},
 };
@@ -104,10 +104,10 @@ fn repeated<T: Clone>(array: &ArrayD<T>, axes: &[usize]) -> (ArrayD<T>, ArrayD<T
 
 fn input<'g>(g: &'g Graph, name: &str, value: &Value) -> Expr<'g> {
     match value {
-        Value::F32(_) => g.input_of::<f32>(name, value.shape()),
-        Value::F64(_) => g.input_of::<f64>(name, value.shape()),
-        Value::I64(_) => g.input_of::<i64>(name, value.shape()),
-        Value::Bool(_) => g.input_of::<bool>(name, value.shape()),
+        Value::F32(_) => g.input_of(DType::F32, name, value.shape()),
+        Value::F64(_) => g.input_of(DType::F64, name, value.shape()),
+        Value::I64(_) => g.input_of(DType::I64, name, value.shape()),
+        Value::Bool(_) => g.input_of(DType::Bool, name, value.shape()),
     }
 }
 

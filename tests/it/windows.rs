@@ -23,18 +23,18 @@ fn a_window_larger_than_its_padded_array_is_refused_by_all_in_the_same_way() {
         ("avg_pool", |x, n| x.avg_pool(Pool::size(n).stride(1))),
         ("window_sum", |x, n| x.window_sum(Pool::size([1, 1, n]).stride(1))),
         ("dilated", |x, n| x.window_max(Pool::size([1, 1, 2]).dilation([1, 1, n - 1]).stride(1))),
-        ("convolve", |x, n| x.convolve(x.graph().input_of::<f64>("k", (3, 2, n)), Convolve::valid())),
+        ("convolve", |x, n| x.convolve(x.graph().input_of(DType::F64, "k", (3, 2, n)), Convolve::valid())),
     ];
     for (name, build) in builds {
         for window in 2..5usize {
             for size in 0..6usize {
                 let fits = window <= size;
                 let g = Graph::new();
-                build(g.input_of::<f64>("x", (1, 2, size)), window);
+                build(g.input_of(DType::F64, "x", (1, 2, size)), window);
                 assert_eq!(g.check().is_ok(), fits, "{name}: {window} over {size}");
 
                 let g = Graph::new();
-                let y = build(g.input_of::<f64>("x", (1, 2, "time")), window);
+                let y = build(g.input_of(DType::F64, "x", (1, 2, "time")), window);
                 let results = with_derivatives(name, &g, y);
                 let value = |input: &Expr<'_>| {
                     let number = |dim: &Dim| dim.as_number().map_or(size, |n| usize::try_from(n).expect("a size"));
@@ -67,7 +67,7 @@ fn batches_of_none_are_pooled_and_convolved() {
         |x, _| x.convolve(kernel(x), Convolve::same()),
     ] {
         let g = Graph::new();
-        let y = build(g.input_of::<f64>("x", ("batch", 2, 5)), 0);
+        let y = build(g.input_of(DType::F64, "x", ("batch", 2, 5)), 0);
         let results = with_derivatives("a batch", &g, y);
         for batch in [0, 1, 3] {
             let fed: Vec<(String, Value)> = g
@@ -88,7 +88,7 @@ fn batches_of_none_are_pooled_and_convolved() {
 #[test]
 fn windows_wider_than_the_array_sum_all_of_it() {
     let g = Graph::new();
-    let x = g.input_of::<f64>("x", (4,));
+    let x = g.input_of(DType::F64, "x", (4,));
     let sums = x.window_sum(Pool::size(101).stride(1).same());
     let weights = g.constant(ndarray::array![1.0, 10.0, 100.0, 1000.0]);
     let gradient = g.gradient((sums * weights).sum(), x);

@@ -4,7 +4,7 @@ use std::error::Error;
 
 use ndarray::{Array1, Array2, array};
 use pullback::{
-    Expr, Graph, Parameters, Program, TrainingStep,
+    DType, Expr, Graph, Parameters, Program, TrainingStep,
     nn::{hidden_layers, linear},
     optim::{Adam, Optimizer, Schedule},
 };
@@ -53,8 +53,8 @@ pub(super) struct Shallow {
 impl Shallow {
     pub(super) fn new(k: usize, m: usize) -> Result<Shallow, Box<dyn Error>> {
         let graph = Graph::new();
-        let x = graph.input_of::<f64>("x", ("points", 1));
-        let y = graph.input_of::<f64>("y", ("points",));
+        let x = graph.input_of(DType::F64, "x", ("points", 1));
+        let y = graph.input_of(DType::F64, "y", ("points",));
         let value = linear(hidden_layers(x, "net", &[m], Expr::relu), "out", 1).squeeze(-1);
         let step = graph.compile_training((value - y).abs().mean())?;
         let value = graph.compile([("value", value)])?;

@@ -17,7 +17,7 @@ fn fed_again(xs: &Array2<f32>, ys: &Array1<f64>) -> impl Inputs {
 fn a_landscape_of_mixed_types_and_inputs() {
     let g = Graph::new();
     let x = g.input("direction", ("n", 2));
-    let target = g.input_of::<f64>("direction_", ("n",));
+    let target = g.input_of(DType::F64, "direction_", ("n",));
     let unused = g.parameter("unused", (7,), Initializer::Constant(1.0));
     let w = g.parameter("w", (2,), Initializer::Constant(0.5));
     let b = g.parameter_of(DType::F64, "b", (), Initializer::Constant(-0.25));

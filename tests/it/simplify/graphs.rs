@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use pullback::{
-    Expr, Graph, Initializer, Rewrites, Value,
+    DType, Expr, Graph, Initializer, Rewrites, Value,
     check::random_graph,
     nn::{cross_entropy, linear},
     ops::verify,
@@ -90,7 +90,7 @@ fn the_same_program_gives_the_same_graph() {
 #[test]
 fn a_chain_of_a_hundred_thousand_operations() {
     let g = Graph::new();
-    let x = g.input_of::<f64>("x", (2,));
+    let x = g.input_of(DType::F64, "x", (2,));
     let chain = (0..50_000).fold(x, |chain, _| -(-chain.tanh()));
     let simplified = g.simplify(chain, &Rewrites::default()).expect("no mistake");
     assert_eq!(simplified.graph.len(), 50_001);
@@ -116,7 +116,7 @@ fn nothing_but_what_the_results_need_is_left() {
 #[test]
 fn slopes_of_logistic_losses_are_numbers_far_out() {
     let g = Graph::new();
-    let x = g.input_of::<f64>("x", (5,));
+    let x = g.input_of(DType::F64, "x", (5,));
     let xs = [-2000.0, -1.0, 0.0, 1.0, 2000.0];
     let feed = BTreeMap::from([("x".to_owned(), Value::from(ndarray::arr1(&xs).into_dyn()))]);
     let losses = [(1.0 + x.exp()).log(), (1.0 + (-x).exp()).log(), (1.0 + (x * -2.0).exp()).log()];
@@ -159,7 +159,7 @@ fn mistakes_are_returned() {
 #[test]
 fn a_linear_classifier_and_its_gradient() {
     let g = Graph::new();
-    let (x, label) = (g.input("x", ("batch", 64)), g.input_of::<i64>("label", ("batch",)));
+    let (x, label) = (g.input("x", ("batch", 64)), g.input_of(DType::I64, "label", ("batch",)));
     let loss = cross_entropy(linear(x, "out", 10), label).mean();
     let parameters = g.parameters();
     let gradients = g.gradients(loss, &parameters);
@@ -198,7 +198,7 @@ fn lost_values_are_found_again() {
     ];
     for (position, (build, at, expected)) in cases.into_iter().enumerate() {
         let g = Graph::new();
-        let y = build(g.input_of::<f64>("x", ()));
+        let y = build(g.input_of(DType::F64, "x", ()));
         let simplified = g.simplify(y, &Rewrites::default()).expect("no mistake");
         let feed = BTreeMap::from([("x".to_owned(), Value::from(at))]);
         let found = numbers(&evaluate(&simplified.graph, &simplified.results(), &feed)[0])[0];
@@ -212,7 +212,7 @@ fn lost_values_are_found_again() {
 #[test]
 fn what_tells_a_size_stays() {
     let g = Graph::new();
-    let (x, _) = (g.input_of::<f64>("x", ("n", 2)), g.input("y", ("m",)));
+    let (x, _) = (g.input_of(DType::F64, "x", ("n", 2)), g.input("y", ("m",)));
     let count = (x.ones_like() * 3.0).sum();
     let simplified = g.simplify(count, &Rewrites::default()).expect("no mistake");
     assert!(simplified.graph.named("x").is_some() && simplified.graph.named("y").is_none());
@@ -224,7 +224,7 @@ fn what_tells_a_size_stays() {
 #[test]
 fn equal_literals_are_one_and_zeros_of_two_signs_are_two() {
     let g = Graph::new();
-    let x = g.input_of::<f64>("x", (2,));
+    let x = g.input_of(DType::F64, "x", (2,));
     let results = [("nan", x.minimum(f64::NAN) * f64::NAN), ("zeros", x.maximum(0.0).atan2(-0.0))];
     let simplified = g.simplify(results, &Rewrites { exact: true, ..Rewrites::none() }).expect("no mistake");
     let text = simplified.to_text();

@@ -308,7 +308,7 @@ fn run(case: &Case, dtype: DType) -> Vec<Vec<(&'static str, Vec<f64>)>> {
     let g = Graph::new();
     let input = |name| {
         let shape = (xs.len(), N);
-        if dtype == DType::F32 { g.input_of::<f32>(name, shape) } else { g.input_of::<f64>(name, shape) }
+        if dtype == DType::F32 { g.input_of(DType::F32, name, shape) } else { g.input_of(DType::F64, name, shape) }
     };
     let (x, y) = (input("x"), input("y"));
     let (value, inner) = (case.build)(x, y);
@@ -432,7 +432,7 @@ fn a_value_does_not_depend_on_what_is_computed_beside_it_for_every_stabilizing_r
 #[test]
 fn a_node_by_which_is_derived_is_not_looked_behind() {
     let g = Graph::new();
-    let x = g.input_of::<f64>("x", (2,));
+    let x = g.input_of(DType::F64, "x", (2,));
     let p = x.sigmoid();
     let reflected = (-x).sigmoid();
     let loss = -(1.0 - p).log().sum();
@@ -462,8 +462,8 @@ fn a_node_by_which_is_derived_is_not_looked_behind() {
 #[test]
 fn probabilities_picked_by_labels_have_finite_logarithms_and_slopes() {
     let g = Graph::new();
-    let x = g.input_of::<f32>("x", ("batch", 3));
-    let labels = g.input_of::<i64>("labels", ("batch",));
+    let x = g.input_of(DType::F32, "x", ("batch", 3));
+    let labels = g.input_of(DType::I64, "labels", ("batch",));
     let e = x.exp();
     let picked = (e / e.sum_over(-1).unsqueeze(-1)).take_along(labels.unsqueeze(-1), -1);
     let loss = -picked.log().sum();
@@ -486,7 +486,7 @@ fn probabilities_picked_by_labels_have_finite_logarithms_and_slopes() {
 fn simplifying_a_stable_form_again_changes_nothing() {
     for case in CASES {
         let g = Graph::new();
-        let (x, y) = (g.input_of::<f64>("x", (5, N)), g.input_of::<f64>("y", (5, N)));
+        let (x, y) = (g.input_of(DType::F64, "x", (5, N)), g.input_of(DType::F64, "y", (5, N)));
         let (value, inner) = (case.build)(x, y);
         let gradient = g.gradient(value.sum(), x);
         let results = [("value", value), ("gradient", gradient), ("inner", inner)];
@@ -501,7 +501,7 @@ fn simplifying_a_stable_form_again_changes_nothing() {
 #[test]
 fn shifts_that_only_one_side_stops_keep_their_slope() {
     let g = Graph::new();
-    let x = g.input_of::<f64>("x", (3,));
+    let x = g.input_of(DType::F64, "x", (3,));
     let m = x.max_over(0);
     let safe = m.is_finite().select(m, 0.0).stop_gradient();
     let less = x - ((x - safe).exp().sum().log() + m);

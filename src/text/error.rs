@@ -41,6 +41,12 @@ pub enum ParseErrorKind {
     /// An operand that no earlier line defines.
     #[error("%{0} is not defined above")]
     UnknownNode(usize),
+    /// A format that another version of this library wrote.
+    #[error("this text is of format {found}, and format {FORMAT} is known")]
+    Format {
+        /// The format that it says.
+        found: usize,
+    },
     /// Lines are numbered from 0 without gaps.
     #[error("expected the definition of %{expected}, found %{found}")]
     OutOfOrder {
@@ -88,6 +94,9 @@ pub enum ParseErrorKind {
     DuplicateName(String),
 }
 
+/// The format that is written and read.
+pub(super) const FORMAT: usize = 1;
+
 /// The most symbols in one term of a size, repeated ones counted.
 pub(super) const MAX_FACTORS: u32 = 64;
 
@@ -105,6 +114,9 @@ impl ParseErrorKind {
             }
             ParseErrorKind::OutOfOrder { expected, .. } => {
                 Some(format!("number nodes line by line: this one is %{expected}"))
+            }
+            ParseErrorKind::Format { .. } => {
+                Some("read it by the version of the library that wrote it, and print the graph again".into())
             }
             ParseErrorKind::Graph(error) => Some(error.help()),
             ParseErrorKind::WrongType { inferred, .. } => Some(format!("write {inferred}, or change the operands")),

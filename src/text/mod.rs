@@ -17,7 +17,7 @@
 //!
 //! # Grammar
 //! ```text
-//! graph      = { node } return
+//! graph      = [ "format" digits ] { node } return     a text without a format is of format 1, the only one
 //! node       = "%" digits ":" type "=" operation [ operand { "," operand } ] { attribute }
 //! return     = "return" [ result { "," result } ]
 //! result     = name "=" operand                        names are distinct

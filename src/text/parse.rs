@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use super::{
     attribute::{Declared, read_operation},
     cursor::Cursor,
-    error::{ParseError, ParseErrorKind},
+    error::{FORMAT, ParseError, ParseErrorKind},
 };
 use crate::{
     graph::{Expr, Graph, NodeId, Op, Operands, Site, Type},
@@ -64,6 +64,7 @@ impl Graph {
         let mut reading = Reading { graph: Graph::new(), nodes: Vec::new() };
         let mut results = None;
         let mut end = (1, 1);
+        let mut is_first = true;
         for mut cursor in Cursor::lines(text) {
             end = cursor.position();
             if cursor.is_blank() {
@@ -72,8 +73,11 @@ impl Graph {
             if results.is_some() {
                 return cursor.expected("nothing after `return`");
             }
+            let may_say_format = std::mem::replace(&mut is_first, false);
             if cursor.is_at("%") {
                 reading.node(&mut cursor)?;
+            } else if may_say_format && cursor.is_at("format") {
+                check_format(&mut cursor)?;
             } else {
                 results = Some(reading.results(&mut cursor)?);
             }
@@ -83,6 +87,16 @@ impl Graph {
         let kind = ParseErrorKind::Expected { expected: "`return`".to_string(), found: "the end".to_string() };
         let results = results.ok_or(ParseError { line, column, kind: Box::new(kind) })?;
         Ok(Parsed { graph: reading.graph, results })
+    }
+}
+
+/// That the text is of the format that is known.
+fn check_format(cursor: &mut Cursor<'_>) -> Result<(), ParseError> {
+    cursor.expect("format")?;
+    let start = cursor.clone();
+    match cursor.count()? {
+        FORMAT => cursor.end_of_line(),
+        found => Err(start.error(ParseErrorKind::Format { found })),
     }
 }
 

@@ -6,6 +6,7 @@ use std::fmt::Write;
 use super::{
     attribute::{Detail, Writer, write_attributes},
     cursor::is_path,
+    error::FORMAT,
 };
 use crate::graph::{DType, Expr, Graph, IntoResults, NodeId};
 
@@ -64,6 +65,9 @@ impl Graph {
 fn print(graph: &Graph, results: &[(String, Expr<'_>)], detail: Detail) -> String {
     let numbers = numbers_of_needed(graph, results);
     let mut writer = Writer { text: String::new(), detail, dtype: DType::F32 };
+    if detail == Detail::Exact {
+        append(&mut writer.text, format_args!("format {FORMAT}\n"));
+    }
     for (id, number) in graph.ids().zip(&numbers) {
         if let Some(number) = number {
             write_node(graph, id, *number, &numbers, &mut writer);

@@ -57,6 +57,9 @@ impl Checkpoint {
     }
 }
 
+/// The version of what is written; one that is read may lack it, as those before it was written did, and is of version 1.
+const VERSION: &str = "1";
+
 /// Nobody has counted to more, and one more is still a number.
 const MAX_COUNTED: u64 = 1 << 53;
 
@@ -72,6 +75,7 @@ pub(super) fn save(
     optimizer: &OptimizerState,
 ) -> Result<(), TrainError> {
     let mut file = Arrays::new();
+    file.note("version", VERSION);
     setting.iter().for_each(|(name, value)| file.note(*name, value));
     file.insert_all("parameters/", parameters);
     file.note("optimizer", optimizer.rule());
@@ -106,6 +110,9 @@ pub(super) fn load(
     optimizer: &mut dyn Optimizer,
 ) -> Result<TrainingState, TrainError> {
     let file = CheckpointReader { path, arrays: Arrays::load(path)? };
+    if let Some(found) = file.arrays.text("version").filter(|found| *found != VERSION) {
+        return Err(TrainError::CheckpointVersion { path: path.to_owned(), found: found.to_owned(), known: VERSION });
+    }
     for (name, expected) in setting {
         let found = file.text(name)?;
         if found != expected {

@@ -176,6 +176,18 @@ pub enum TrainError {
         /// As now.
         expected: String,
     },
+    /// A checkpoint that another version of this library wrote.
+    #[error(
+        "{path}: the checkpoint is of version {found:?}, and version {known:?} is known; go on with the library that wrote it"
+    )]
+    CheckpointVersion {
+        /// The file.
+        path: PathBuf,
+        /// The version that it says.
+        found: String,
+        /// The version that is known.
+        known: &'static str,
+    },
     /// A checkpoint whose texts are not those of one.
     #[error("{path}: the checkpoint's {what} is missing or not readable: {found:?}")]
     BadCheckpoint {

@@ -523,3 +523,20 @@ fn a_chain_of_a_hundred_thousand_nodes_is_printed_and_read() {
     let parsed = assert_round_trip(y);
     assert_eq!((g.len(), parsed.graph.len()), (100_001, 100_001));
 }
+
+/// A text says its format; one without is of the first, and one of a later format is refused by name.
+#[test]
+fn a_text_says_its_format() {
+    let g = Graph::new();
+    let text = g.to_text(g.input("x", (2,)).exp());
+    assert!(text.starts_with("format 1\n%0: "), "{text}");
+    let without = text.strip_prefix("format 1\n").expect("it begins so");
+    assert_eq!(Graph::parse(without).expect("of the first format").to_text(), text);
+    let later = Graph::parse(&text.replace("format 1", "# made elsewhere\n\n format 2")).unwrap_err();
+    assert_eq!((later.line, later.column, &*later.kind), (3, 9, &ParseErrorKind::Format { found: 2 }));
+    for wrong in ["format", "format x", "format 1 1", "format 1\nformat 1", "formats 1"] {
+        let text = format!("{wrong}\n{without}");
+        assert!(Graph::parse(&text).is_err(), "{text}");
+    }
+    assert!(Graph::parse(&without.replace("%1", "format 1\n%1")).is_err());
+}

@@ -424,3 +424,22 @@ fn a_checkpoint_that_names_an_array_again_and_again_is_refused() {
     fs::remove_file(&path).expect("the file is there");
     assert!(matches!(result, Err(TrainError::BadCheckpoint { .. })), "{result:?}");
 }
+
+/// A checkpoint says its version; one without is of the first, and one of a later version is refused by name.
+#[test]
+fn a_checkpoint_of_a_later_version_is_refused() {
+    let (path, data) = (file("version"), digits().first(40));
+    let fit = |start: Checkpoint| Fit::new(1, 20).checkpoint(start);
+    let train = |fit: &Fit| {
+        let (mut trainer, mut parameters) = network(&Options::default());
+        trainer.training(&mut parameters, &mut adam()).fit(&data, fit).map(|_| ())
+    };
+    train(&fit(Checkpoint::new(&path))).expect("training goes well");
+    let mut arrays = Arrays::load(&path).expect("the file is whole");
+    assert_eq!(arrays.text("version"), Some("1"));
+    arrays.note("version", "2");
+    arrays.save(&path).expect("the file can be written");
+    let result = train(&fit(Checkpoint::resume(&path)));
+    fs::remove_file(&path).expect("the file is there");
+    assert!(matches!(&result, Err(TrainError::CheckpointVersion { found, .. }) if found == "2"), "{result:?}");
+}

@@ -26,6 +26,9 @@ pub mod risk;
 mod runtime;
 pub mod simplify;
 pub mod text;
+#[cfg(doctest)]
+#[doc = include_str!("../docs/guide/threads.md")]
+mod threads {}
 pub mod train;
 mod vectorize;
 #[cfg(feature = "plot")]

@@ -41,6 +41,7 @@ mod sizes;
 mod slopes;
 mod symbols;
 mod text;
+mod threads;
 mod train;
 mod training;
 mod views;

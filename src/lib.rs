@@ -25,6 +25,7 @@ mod reference;
 pub mod risk;
 mod runtime;
 pub mod simplify;
+mod sync;
 pub mod text;
 #[cfg(doctest)]
 #[doc = include_str!("../docs/guide/threads.md")]

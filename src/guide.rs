@@ -20,6 +20,11 @@ pub mod running {
     #![doc = include_str!("../docs/guide/running.md")]
 }
 
+/// The threads that programs share, and what happens inside of rayon and tokio.
+pub mod threads {
+    #![doc = include_str!("../docs/guide/threads.md")]
+}
+
 /// Short programs for common needs: freezing, dropout, checkpoints, Hessians, servers.
 pub mod recipes {
     #![doc = include_str!("../docs/guide/recipes.md")]

@@ -27,6 +27,7 @@ mod reference;
 pub mod risk;
 mod runtime;
 pub mod simplify;
+mod sync;
 pub mod text;
 pub mod train;
 mod vectorize;

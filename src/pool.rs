@@ -3,114 +3,156 @@
 //!
 //! One pool serves the process. The caller takes part, so that a step costs no wake-up where the workers are late; workers
 //! spin for a while before they sleep, because the next step comes within microseconds. A program that finds the pool in
-//! use runs on its own thread: the numbers are the same. The optimizers' updates of many parameters use it too.
+//! use runs on its own thread: the numbers are the same. The optimizers' updates of many parameters use it too. It is not
+//! rayon because a step takes microseconds (docs/decisions/0007-own-pool.md).
 //!
-//! It is not rayon because a step takes microseconds: entering rayon's pool from outside costs more than most steps do
-//! (docs/decisions/0007-own-pool.md).
+//! # Why it is right
+//!
+//! A *job* is what one [`Team::run`] hands out: a function, a pointer to its data on the caller's stack, and a number of
+//! tasks. Five things must hold.
+//!
+//! **Every task is done once.** [`JobState`] is the whole of what is left of a job: its next task, how many there are, and
+//! which threads may take them. A task is taken by an exchange of that word for one whose next task is greater by one, so
+//! no two threads take the same. A thread that was late compares with a word that is gone, and fails. If the word has come
+//! back meanwhile, because a later job has as many tasks, the exchange takes a task of that job, rightly: what the thread
+//! had read is all true again, and it reads everything else afterwards.
+//!
+//! **A worker sees the job that its task belongs to.** The caller writes `call` and `data`, then publishes the word
+//! (release). An exchange reads that word or one that other exchanges made of it, which belong to its release sequence
+//! (acquire); so the worker sees `call` and `data` of this job or of a later one. There is no later one before the
+//! worker has counted its task as finished, by the next point.
+//!
+//! **Nobody touches a job whose `run` has returned.** The job is lent to a worker from its exchange to its count. Workers
+//! count a finished task last of all (release); `run` returns only after it has read that all tasks were counted (acquire),
+//! and counting is one chain of additions, so it sees what every one of the tasks did. A worker that has not taken a task
+//! touches the pool alone, which lives as long as the process. Unwinding would end the wait early: a panic of a task, in
+//! the caller or in a worker, ends the process instead ([`AbortOnPanic`]).
+//!
+//! **No worker sleeps through a job.** This is about time, not about results, since the caller does what nobody else does.
+//! A worker first sets its bit in `asleep` and then looks at `state`; the caller first publishes the state and then takes
+//! the bits of the workers it wants. Both change the same word, so one of them is first. If it is the worker, the caller
+//! finds its bit and unparks it; that is remembered if it comes before `park`. If it is the caller (release), the worker
+//! reads what the caller wrote (acquire), so it sees the state and does not sleep. A plain load of the bits would need
+//! sequentially consistent orderings for the same, since neither thread would then write what the other one reads.
+//!
+//! **One job at a time.** A team owns the pool from the exchange of `is_taken` (acquire) until it is dropped (release).
+//! Only its owner writes `call`, `data`, `n_finished` and a new state, and only its owner starts workers.
+//!
+//! | written | ordering | read | ordering | carries |
+//! |---|---|---|---|---|
+//! | `state` by `run` | release | `state` by `claim` | acquire | `call`, `data`, zero in `n_finished`, what the job borrows |
+//! | `n_finished` by `take_part` | release | `n_finished` by `run` | acquire | what a task did |
+//! | `asleep` by `wake` | release | `asleep` by `rest` | acquire | the state |
+//! | `is_taken` by `drop` | release | `is_taken` by `team` | acquire | the pool |
+//! | `n_started` by `serve` | release | `n_started` by `grow` | acquire | what a thread did to start |
+//!
+//! All others are relaxed. `models/` tries the interleavings of small teams, with every value that these orderings let a
+//! thread read; docs/ARCHITECTURE.md has the command.
+//!
+//! # Source
+//! A counter of tasks that all threads take from is self-scheduling: Tang and Yew, *Processor self-scheduling for
+//! multiple-nested parallel loops*, 1986. That a worker says it will sleep and then looks once more, in a word that both
+//! sides change, is also how rayon-core's `sleep` module works.
 
 #![allow(unsafe_code, reason = "a task borrows from the caller's stack, which waits until all tasks are done")]
 
 use std::{
     cell::Cell,
-    hint,
     marker::PhantomData,
-    sync::{
-        Mutex, OnceLock,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
-    },
-    thread::{self, Thread},
-    time::{Duration, Instant},
+    ptr,
+    sync::{LazyLock, OnceLock},
 };
 
-/// How long a worker looks for work before it sleeps.
-const PATIENCE: Duration = Duration::from_micros(100);
+use crate::sync::{
+    Mutex, Patience,
+    atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering},
+    hint,
+    thread::{self, Thread},
+};
 
 /// Threads that a program can use at most.
 pub(crate) const MAX_THREADS: usize = 255;
 
+/// How often a worker looks for work before it asks whether it should sleep.
+const LOOKS: u32 = 64;
+
+/// How often a caller looks whether the workers are done before it lets other threads have its core.
+const LOOKS_BEFORE_YIELD: u32 = 4096;
+
 /// A thread's part in a run: the pool, if it is this program's for now.
 pub(crate) struct Team {
-    pool: Option<&'static ThreadPool>,
+    pub(crate) pool: Option<&'static ThreadPool>,
     n_threads: usize,
     /// One thread gives out work at a time, so a team is not shared.
     is_not_shared: PhantomData<Cell<()>>,
 }
 
-struct ThreadPool {
-    /// The job at hand: its number, how many threads may take part, how many tasks it has, and the next one.
+/// What the threads share. The head of the file says who writes what.
+pub(crate) struct ThreadPool {
+    /// What is left of the job at hand, as a [`JobState`].
     state: AtomicU64,
-    call: AtomicUsize,
-    data: AtomicUsize,
+    /// A [`TaskFn`].
+    call: AtomicPtr<()>,
+    /// What `call` works with, on the stack of the team's owner.
+    data: AtomicPtr<()>,
     n_finished: AtomicUsize,
     is_taken: AtomicBool,
     /// Which workers sleep, a bit each, so that none is looked for that is awake or may not take part.
-    asleep: [AtomicU64; 4],
+    asleep: [AtomicU64; MAX_THREADS.div_ceil(64)],
     n_workers: AtomicUsize,
     n_started: AtomicUsize,
     workers: Mutex<Vec<Thread>>,
 }
 
-/// What a worker knows of the job at hand, as one word, so that taking a task and checking the job are one step.
+/// What is left of the job at hand, as one word, so that taking a task and checking the job are one step.
 #[derive(Clone, Copy)]
 struct JobState(u64);
 
 impl JobState {
-    const TASK_BITS: u32 = 18;
-    const LIMIT_BITS: u32 = 8;
+    const TASK_BITS: u32 = 28;
+    const MAX_TASKS: usize = (1 << Self::TASK_BITS) - 1;
 
-    fn new(job: u64, limit: usize, n_tasks: usize) -> JobState {
-        JobState((((job << Self::LIMIT_BITS) | limit as u64) << Self::TASK_BITS | n_tasks as u64) << Self::TASK_BITS)
+    /// A job of which no task is taken. Threads below the limit may take part.
+    fn new(limit: usize, n_tasks: usize) -> JobState {
+        JobState(((limit as u64) << Self::TASK_BITS | n_tasks as u64) << Self::TASK_BITS)
     }
 
     fn next(self) -> usize {
-        (self.0 & ((1 << Self::TASK_BITS) - 1)) as usize
+        self.0 as usize & Self::MAX_TASKS
     }
 
     fn n_tasks(self) -> usize {
-        ((self.0 >> Self::TASK_BITS) & ((1 << Self::TASK_BITS) - 1)) as usize
+        (self.0 >> Self::TASK_BITS) as usize & Self::MAX_TASKS
     }
 
     fn limit(self) -> usize {
-        ((self.0 >> (2 * Self::TASK_BITS)) & ((1 << Self::LIMIT_BITS) - 1)) as usize
+        (self.0 >> (2 * Self::TASK_BITS)) as usize
     }
 
-    fn job(self) -> u64 {
-        self.0 >> (2 * Self::TASK_BITS + Self::LIMIT_BITS)
+    /// Whether there is a task that this thread may take.
+    fn has_task(self, worker: usize) -> bool {
+        self.next() < self.n_tasks() && worker < self.limit()
     }
 }
 
 /// What is done with one task by one thread of the team.
 type TaskFn = unsafe fn(data: *const (), task: usize, worker: usize);
 
-static POOL: ThreadPool = ThreadPool {
-    state: AtomicU64::new(0),
-    call: AtomicUsize::new(0),
-    data: AtomicUsize::new(0),
-    n_finished: AtomicUsize::new(0),
-    is_taken: AtomicBool::new(false),
-    asleep: [const { AtomicU64::new(0) }; 4],
-    n_workers: AtomicUsize::new(0),
-    n_started: AtomicUsize::new(0),
-    workers: Mutex::new(Vec::new()),
-};
+static POOL: LazyLock<ThreadPool> = LazyLock::new(ThreadPool::new);
 
 /// The number of threads that the machine runs at once.
 pub(crate) fn available_threads() -> usize {
     static AVAILABLE: OnceLock<usize> = OnceLock::new();
-    *AVAILABLE.get_or_init(|| thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS))
+    *AVAILABLE.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS))
 }
 
 impl Team {
     /// A team of at most so many threads, the caller among them; the caller alone if the pool is in use.
     pub(crate) fn gather(n_threads: usize) -> Team {
-        let n_threads = n_threads.clamp(1, MAX_THREADS);
-        if n_threads == 1 || POOL.is_taken.swap(true, Ordering::Acquire) {
-            return Team { pool: None, n_threads: 1, is_not_shared: PhantomData };
+        match n_threads.clamp(1, MAX_THREADS) {
+            1 => Team { pool: None, n_threads: 1, is_not_shared: PhantomData },
+            n_threads => POOL.team(n_threads),
         }
-        if POOL.n_workers.load(Ordering::Relaxed) < n_threads - 1 {
-            POOL.grow(n_threads - 1);
-        }
-        Team { pool: Some(&POOL), n_threads, is_not_shared: PhantomData }
     }
 
     /// Does `work(task, worker)` for every task below `n_tasks`; `worker` is below the number of threads, and no two
@@ -125,15 +167,15 @@ impl Team {
     /// Does `work` with every item, each as a task of its own.
     pub(crate) fn run_each<T: Send>(&self, items: &mut [T], work: &(impl Fn(&mut T) + Sync)) {
         /// Where the items begin.
-        struct ItemsPointer<T>(*mut T);
+        struct Start<T>(*mut T);
         // SAFETY: threads reach different items through it, which may be sent to them.
-        unsafe impl<T: Send> Sync for ItemsPointer<T> {}
-        impl<T> ItemsPointer<T> {
+        unsafe impl<T: Send> Sync for Start<T> {}
+        impl<T> Start<T> {
             fn item(&self, position: usize) -> *mut T {
                 self.0.wrapping_add(position)
             }
         }
-        let (start, n_items) = (ItemsPointer(items.as_mut_ptr()), items.len());
+        let (start, n_items) = (Start(items.as_mut_ptr()), items.len());
         self.run(n_items, &|task, _| {
             // SAFETY: `run` gives each task below the number of items once, so that this is the one reference to an item
             // that is borrowed for as long as `run` takes.
@@ -160,22 +202,52 @@ impl Drop for AbortOnPanic {
 }
 
 impl ThreadPool {
+    /// A pool without workers.
+    pub(crate) fn new() -> ThreadPool {
+        ThreadPool {
+            state: AtomicU64::new(0),
+            call: AtomicPtr::new(ptr::null_mut()),
+            data: AtomicPtr::new(ptr::null_mut()),
+            n_finished: AtomicUsize::new(0),
+            is_taken: AtomicBool::new(false),
+            asleep: std::array::from_fn(|_| AtomicU64::new(0)),
+            n_workers: AtomicUsize::new(0),
+            n_started: AtomicUsize::new(0),
+            workers: Mutex::new(Vec::new()),
+        }
+    }
+
+    /// [`Team::gather`] for more than one thread.
+    pub(crate) fn team(&'static self, n_threads: usize) -> Team {
+        if self.is_taken.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).is_err() {
+            return Team { pool: None, n_threads: 1, is_not_shared: PhantomData };
+        }
+        if self.n_workers.load(Ordering::Relaxed) < n_threads - 1 {
+            self.grow(n_threads - 1);
+        }
+        Team { pool: Some(self), n_threads, is_not_shared: PhantomData }
+    }
+
     /// Starts workers until there are so many, and waits until they look for work.
     fn grow(&'static self, n_workers: usize) {
-        let mut workers = self.workers.lock().expect("invariant: no worker panics while it holds the lock");
-        while workers.len() < n_workers {
-            let worker = workers.len() + 1;
+        for worker in self.n_workers.load(Ordering::Relaxed) + 1..=n_workers {
             let spawned = thread::Builder::new().name(format!("pullback-{worker}")).spawn(move || self.serve(worker));
             match spawned {
-                Ok(handle) => workers.push(handle.thread().clone()),
+                Ok(handle) => self.enlist(handle.thread().clone()),
                 // The caller does what too few workers leave.
                 Err(_) => break,
             }
         }
         // So that what it costs to start a thread is paid here, and not by a later run that is told to allocate nothing.
-        while self.n_started.load(Ordering::Acquire) < workers.len() {
+        while self.n_started.load(Ordering::Acquire) < self.n_workers.load(Ordering::Relaxed) {
             thread::yield_now();
         }
+    }
+
+    /// Counts a thread among the workers. It serves under the next number, from 1 on.
+    pub(crate) fn enlist(&self, worker: Thread) {
+        let mut workers = self.workers.lock().expect("invariant: no thread panics while it holds the lock");
+        workers.push(worker);
         self.n_workers.store(workers.len(), Ordering::Relaxed);
     }
 
@@ -186,32 +258,30 @@ impl ThreadPool {
             // SAFETY: by this function's contract.
             unsafe { (*data.cast::<F>())(task, worker) }
         }
-        let most = (1 << JobState::TASK_BITS) - 1;
-        assert!(n_tasks <= most, "invariant: plans cut fewer tasks");
-        self.call.store(call::<F> as TaskFn as usize, Ordering::Relaxed);
-        self.data.store(std::ptr::from_ref(work) as usize, Ordering::Relaxed);
+        assert!(n_tasks <= JobState::MAX_TASKS, "invariant: plans cut fewer tasks");
+        self.call.store(call::<F> as TaskFn as *mut (), Ordering::Relaxed);
+        self.data.store(ptr::from_ref(work).cast_mut().cast(), Ordering::Relaxed);
         self.n_finished.store(0, Ordering::Relaxed);
-        let job = JobState(self.state.load(Ordering::Relaxed)).job().wrapping_add(1);
-        self.state.store(JobState::new(job, limit, n_tasks).0, Ordering::SeqCst);
-        self.wake(limit.min(n_tasks) - 1);
         let abort = AbortOnPanic;
+        self.state.store(JobState::new(limit, n_tasks).0, Ordering::Release);
+        self.wake(limit.min(n_tasks) - 1);
         while let Some(task) = self.claim(0) {
             work(task, 0);
             self.n_finished.fetch_add(1, Ordering::Relaxed);
         }
-        let mut n_spins = 0u32;
+        let mut n_looks = 0u32;
         while self.n_finished.load(Ordering::Acquire) < n_tasks {
-            n_spins += 1;
-            if n_spins.is_multiple_of(4096) { thread::yield_now() } else { hint::spin_loop() }
+            n_looks += 1;
+            if n_looks.is_multiple_of(LOOKS_BEFORE_YIELD) { thread::yield_now() } else { hint::spin_loop() }
         }
         std::mem::forget(abort);
     }
 
     /// Takes the next task of the job at hand, if there is one and the worker may take part.
     fn claim(&self, worker: usize) -> Option<usize> {
-        let mut state = JobState(self.state.load(Ordering::Acquire));
-        while state.next() < state.n_tasks() && worker < state.limit() {
-            match self.state.compare_exchange_weak(state.0, state.0 + 1, Ordering::AcqRel, Ordering::Acquire) {
+        let mut state = JobState(self.state.load(Ordering::Relaxed));
+        while state.has_task(worker) {
+            match self.state.compare_exchange_weak(state.0, state.0 + 1, Ordering::Acquire, Ordering::Relaxed) {
                 Ok(_) => return Some(state.next()),
                 Err(found) => state = JobState(found),
             }
@@ -219,48 +289,53 @@ impl ThreadPool {
         None
     }
 
+    /// The life of a worker.
     fn serve(&self, worker: usize) {
         let _abort = AbortOnPanic;
         self.n_started.fetch_add(1, Ordering::Release);
         loop {
-            while let Some(task) = self.claim(worker) {
-                let (call, data) = (self.call.load(Ordering::Relaxed), self.data.load(Ordering::Relaxed));
-                // SAFETY: `call` was stored from a `TaskFn` before the state that `claim` acquired, and is not stored again
-                // until this task is counted as finished.
-                let call = unsafe { std::mem::transmute::<usize, TaskFn>(call) };
-                // SAFETY: `data` points to the work of the job that the task belongs to; its owner waits in `run` until
-                // all claimed tasks are finished.
-                unsafe { call(data as *const (), task, worker) };
-                self.n_finished.fetch_add(1, Ordering::Release);
-            }
+            self.take_part(worker);
             self.rest(worker);
         }
     }
 
+    /// Does tasks until there is none to take.
+    pub(crate) fn take_part(&self, worker: usize) {
+        while let Some(task) = self.claim(worker) {
+            let (call, data) = (self.call.load(Ordering::Relaxed), self.data.load(Ordering::Relaxed));
+            // SAFETY: `run` stored `call` from a `TaskFn` before it published the state that `claim` acquired, and no run
+            // stores it again until this task is counted as finished.
+            let call = unsafe { std::mem::transmute::<*mut (), TaskFn>(call) };
+            // SAFETY: `data` points to the work of the job that the task belongs to, for the same reason, with the type
+            // that `call` was made for; its owner waits in `run` until this task is counted as finished.
+            unsafe { call(data, task, worker) };
+            self.n_finished.fetch_add(1, Ordering::Release);
+        }
+    }
+
     /// Waits for a job: awake for a while, then asleep.
-    fn rest(&self, worker: usize) {
-        let since = Instant::now();
-        let has_work = || {
-            let state = JobState(self.state.load(Ordering::SeqCst));
-            state.next() < state.n_tasks() && worker < state.limit()
-        };
-        loop {
-            for _ in 0..64 {
-                if has_work() {
+    pub(crate) fn rest(&self, worker: usize) {
+        // No more than a hint, since `claim` looks again.
+        let has_task = || JobState(self.state.load(Ordering::Relaxed)).has_task(worker);
+        let patience = Patience::new();
+        while !patience.is_over() {
+            for _ in 0..LOOKS {
+                if has_task() {
                     return;
                 }
                 hint::spin_loop();
             }
-            if since.elapsed() > PATIENCE {
-                break;
-            }
         }
         let (word, bit) = ((worker - 1) / 64, 1u64 << ((worker - 1) % 64));
-        self.asleep[word].fetch_or(bit, Ordering::SeqCst);
-        while !has_work() {
+        loop {
+            // Before each sleep, since who wakes it takes the bit. It acquires what `wake` releases.
+            self.asleep[word].fetch_or(bit, Ordering::Acquire);
+            if has_task() {
+                break;
+            }
             thread::park();
         }
-        self.asleep[word].fetch_and(!bit, Ordering::SeqCst);
+        self.asleep[word].fetch_and(!bit, Ordering::Relaxed);
     }
 
     /// Wakes those of the first workers that sleep.
@@ -268,9 +343,10 @@ impl ThreadPool {
         for (word, asleep) in self.asleep.iter().enumerate().take(n_workers.div_ceil(64)) {
             let first = word * 64;
             let wanted = if n_workers - first >= 64 { u64::MAX } else { (1 << (n_workers - first)) - 1 };
-            let sleepers = asleep.load(Ordering::SeqCst) & wanted;
+            // A change even if no bit is set: it releases the state to those that are about to sleep.
+            let sleepers = asleep.fetch_and(!wanted, Ordering::Release) & wanted;
             if sleepers != 0 {
-                let workers = self.workers.lock().expect("invariant: no worker panics while it holds the lock");
+                let workers = self.workers.lock().expect("invariant: no thread panics while it holds the lock");
                 let is_asleep = |position: &usize| sleepers >> (position - first) & 1 == 1;
                 (first..workers.len().min(first + 64))
                     .filter(is_asleep)
@@ -282,8 +358,6 @@ impl ThreadPool {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
     use super::*;
 
     #[test]
@@ -320,5 +394,63 @@ mod tests {
             sum.fetch_add(task, Ordering::Relaxed);
         });
         assert_eq!(sum.load(Ordering::Relaxed), 45);
+    }
+
+    #[test]
+    fn teams_of_many_threads_at_once_do_every_task_once() {
+        let n_rounds = if cfg!(miri) { 5 } else { 500 };
+        thread::scope(|scope| {
+            for n_threads in [2, 3, 4] {
+                scope.spawn(move || {
+                    for round in 0..n_rounds {
+                        let mut items = vec![round; 1 + round % 7];
+                        Team::gather(n_threads).run_each(&mut items, &|item| *item += 1);
+                        assert!(items.iter().all(|item| *item == round + 1));
+                    }
+                });
+            }
+        });
+    }
+
+    /// What the environment of a process has that panics in a task of the caller, or of a worker.
+    const WHO_PANICS: &str = "PULLBACK_TEST_WHO_PANICS";
+
+    #[test]
+    #[cfg_attr(miri, ignore = "Miri starts no processes")]
+    fn a_panic_in_a_task_ends_the_process_whoever_does_the_task() {
+        if let Ok(who) = std::env::var(WHO_PANICS) {
+            let caller_panics = who == "caller";
+            let is_met = AtomicBool::new(false);
+            Team::gather(2).run(2, &|_, worker| {
+                // Each of both threads has one task: neither ends before the other has begun.
+                if (worker == 0) == caller_panics {
+                    while !is_met.load(Ordering::Acquire) {
+                        hint::spin_loop();
+                    }
+                    panic!("in a task of the {who}");
+                }
+                is_met.store(true, Ordering::Release);
+                loop {
+                    thread::park();
+                }
+            });
+            unreachable!("one task does not end");
+        }
+        for who in ["caller", "worker"] {
+            let name = "pool::tests::a_panic_in_a_task_ends_the_process_whoever_does_the_task";
+            let child = std::process::Command::new(std::env::current_exe().expect("this test"))
+                .args(["--exact", name, "--nocapture"])
+                .env(WHO_PANICS, who)
+                .output()
+                .expect("this test can be started");
+            let text = String::from_utf8_lossy(&child.stderr);
+            assert!(text.contains(&format!("in a task of the {who}")), "{text}");
+            // A test that fails by unwinding ends with a code.
+            assert!(
+                !child.status.success() && child.status.code().is_none_or(|code| code != 101),
+                "{:?}",
+                child.status
+            );
+        }
     }
 }

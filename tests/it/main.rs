@@ -43,6 +43,7 @@ mod sizes;
 mod slopes;
 mod symbols;
 mod text;
+mod threads;
 mod train;
 mod training;
 mod views;

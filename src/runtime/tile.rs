@@ -287,13 +287,12 @@ impl Resolver<'_> {
             WritePattern::Elements | WritePattern::Accumulator(..) => instruction.granularity,
             WritePattern::Rows => Granularity::Row,
         };
-        let second_output =
-            instruction.second_output.map(|(location, _)| self.address(location, output)).unwrap_or_default();
+        let second = instruction.second_output.map(|(location, _)| self.address(location, output));
         ResolvedInstruction {
             action,
             granularity: instruction.granularity,
             output: self.address(instruction.output, output),
-            second_output,
+            second_output: second.unwrap_or_default(),
             operands,
         }
     }
@@ -428,18 +427,14 @@ impl Interpreter<'_> {
             Granularity::Row => (tile.row, tile.rows),
         };
         let out = self.resolve_address(call.output, tile);
-        let source = self.resolve_address(call.operands[0], tile).cast_const();
+        let operand = |position: usize| self.resolve_address(call.operands[position], tile).cast_const();
+        let source = operand(0);
         // SAFETY: the plan gives each location the elements that its granularity asks for, never the output's as an
         // operand.
         unsafe {
             match &call.action {
                 ResolvedAction::Kernel(kernel) => {
-                    let operands = [
-                        source,
-                        self.resolve_address(call.operands[1], tile).cast_const(),
-                        self.resolve_address(call.operands[2], tile).cast_const(),
-                    ];
-                    kernel(out, &operands, n);
+                    kernel(out, &[source, operand(1), operand(2)], n);
                 }
                 ResolvedAction::Pair(kernel) => {
                     kernel(&[out, self.resolve_address(call.second_output, tile)], source, n)
@@ -467,22 +462,13 @@ impl Interpreter<'_> {
                     }
                 }
                 ResolvedAction::DotRows(blocks, stride) => {
-                    let (a, b) = (
-                        source.offset(stride * start as isize),
-                        self.resolve_address(call.operands[1], tile).cast_const(),
-                    );
+                    let (a, b) = (source.offset(stride * start as isize), operand(1));
                     blocks.run(n, MatmulOperands { a, b, c: out }, self.product_scratch());
                 }
                 ResolvedAction::AccumulateDot(position, blocks, stride) => {
-                    let (a, b) = (
-                        source.offset(stride * start as isize),
-                        self.resolve_address(call.operands[1], tile).cast_const(),
-                    );
-                    blocks.run(
-                        n,
-                        MatmulOperands { a, b, c: self.accumulator(&self.step.accumulators[*position]) },
-                        self.product_scratch(),
-                    );
+                    let (a, b) = (source.offset(stride * start as isize), operand(1));
+                    let c = self.accumulator(&self.step.accumulators[*position]);
+                    blocks.run(n, MatmulOperands { a, b, c }, self.product_scratch());
                 }
                 ResolvedAction::AccumulateAll(position, reduce) => {
                     let mut part = [0u64; 1];

@@ -15,7 +15,7 @@ use crate::{
     plan::{
         ir::{
             AccessPattern, Action, Function, FusionGroup, Granularity, Instruction, IterationSpace, Location, MemRef,
-            Network, Pair, ReadPattern, ScalarValue, StridedLayout, StridedOperand, TileProgram, VertexKind,
+            Network, Pair, ReadPattern, ScalarValue, StridedLayout, StridedOperand, TileProgram, Vertex, VertexKind,
             WritePattern, ZeroPadding, count, is_terminal, partner,
         },
         model::MachineModel,
@@ -88,10 +88,9 @@ impl<'n> TileProgramBuilder<'n> {
         }
     }
 
-    fn member(&mut self, vertex: usize, is_stored: bool) {
-        let network = self.network;
-        let def = &network.vertices[vertex];
-        let granularity = self.granularity(match &def.kind {
+    /// The granularity of the instruction that computes a vertex.
+    fn granularity_of(&self, def: &Vertex) -> Granularity {
+        let n_elements = match &def.kind {
             VertexKind::Reduce(reduce) if is_terminal(reduce) => count(&def.operands[0].layout.sizes()),
             VertexKind::DotColumns(product) => product.rows.size,
             VertexKind::Reduce(_)
@@ -106,7 +105,14 @@ impl<'n> TileProgramBuilder<'n> {
             | VertexKind::Primitive(_) => {
                 unreachable!("invariant: these are not fused")
             }
-        });
+        };
+        self.granularity(n_elements)
+    }
+
+    fn member(&mut self, vertex: usize, is_stored: bool) {
+        let network = self.network;
+        let def = &network.vertices[vertex];
+        let granularity = self.granularity_of(def);
         let (action, operands, dtype): (Action, SmallVec<[Location; 3]>, DType) = match &def.kind {
             VertexKind::Map(function) => self.map(*function, granularity, vertex),
             VertexKind::Copy => {

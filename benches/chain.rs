@@ -37,8 +37,8 @@ pub(crate) fn bench(criterion: &mut Criterion) {
         let (mut program, parameters, mut end) = (compile(), Parameters::default(), 0.0f64);
         group.bench_function(BenchmarkId::new("evaluate", length), |bencher| {
             bencher.iter(|| {
-                let inputs = [("x", (&1.0).into())];
-                program.run_into(&parameters, inputs, [("y", (&mut end).into())]).expect("the input fits");
+                let inputs = ("x", 1.0);
+                program.run_into(&parameters, inputs, ("y", &mut end)).expect("the input fits");
             });
         });
     }

@@ -5,7 +5,7 @@ use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion};
 use ndarray::{ArrayD, IxDyn};
-use pullback::{Convolve, Expr, Graph, Parameters, Value};
+use pullback::{Convolve, Expr, Graph, Value};
 
 /// x, kernel, stride.
 const CASES: [([usize; 4], [usize; 4], usize); 5] = [
@@ -35,10 +35,7 @@ pub(crate) fn bench(criterion: &mut Criterion) {
             let mut program = g.compile(result).expect("the graph has no mistake");
             let id = BenchmarkId::new(name, format!("f32 x={x_shape:?} kernel={kernel_shape:?} stride={stride}"));
             group.bench_function(id, |bencher| {
-                bencher.iter(|| {
-                    let fed = fed.iter().map(|(name, value)| (*name, black_box(value).into()));
-                    program.run(&Parameters::default(), fed).expect("the inputs fit")
-                });
+                bencher.iter(|| program.call(black_box(&fed)).expect("the inputs fit"));
             });
         }
     }

@@ -19,7 +19,7 @@ pub(crate) fn bench(criterion: &mut Criterion) {
             let x = input(width);
             let id = BenchmarkId::new(format!("{method:?}"), format!("f64 k={depth} H={width}"));
             group.bench_function(id, |bencher| {
-                bencher.iter(|| program.run(&parameters, [("x", black_box(&x).into())]).expect("the input fits"));
+                bencher.iter(|| program.run(&parameters, ("x", black_box(&x))).expect("the input fits"));
             });
         }
     }

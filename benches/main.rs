@@ -4,6 +4,7 @@
 mod chain;
 mod convolution;
 mod derivatives;
+mod functions;
 mod network;
 mod scaling;
 mod steps;
@@ -16,6 +17,7 @@ criterion_group!(
     benches,
     derivatives::bench,
     chain::bench,
+    functions::bench,
     convolution::bench,
     steps::bench,
     steps::bench_compile,

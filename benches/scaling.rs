@@ -16,12 +16,12 @@ pub(crate) fn bench_call(criterion: &mut Criterion) {
     let mut program = compiler.program(&g, functions::next(&g)).expect("an addition has no mistake");
     let parameters = Parameters::default();
     group.bench_function("run", |bencher| {
-        bencher.iter(|| program.run(&parameters, [("x", (&1.0).into())]).expect("the input fits"));
+        bencher.iter(|| program.run(&parameters, ("x", 1.0)).expect("the input fits"));
     });
     let mut y = 0.0f64;
     group.bench_function("run_into", |bencher| {
         bencher.iter(|| {
-            program.run_into(&parameters, [("x", (&1.0).into())], [("y", (&mut y).into())]).expect("the input fits");
+            program.run_into(&parameters, ("x", 1.0), ("y", &mut y)).expect("the input fits");
         });
     });
     group.finish();
@@ -40,10 +40,7 @@ pub(crate) fn bench_batch(criterion: &mut Criterion) {
         let inputs = networks::classifier_inputs(batch, 64);
         group.throughput(Throughput::Elements(batch as u64));
         group.bench_function(BenchmarkId::from_parameter(batch), |bencher| {
-            bencher.iter(|| {
-                let views = inputs.iter().map(|(name, value)| (*name, value.view()));
-                step.run_into(&parameters, views, &mut gradients).expect("the batch fits").0
-            });
+            bencher.iter(|| step.run_into(&parameters, &inputs, &mut gradients).expect("the batch fits").0);
         });
     }
     group.finish();

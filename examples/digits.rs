@@ -13,7 +13,7 @@ use ndarray::{ArrayView1, Axis};
 use pullback::{
     Graph, Parameters, Program,
     data::{Dataset, Split, digits},
-    nn::{cross_entropy, linear, misclassification},
+    nn::{cross_entropy, linear, zero_one_loss},
     optim::{Adam, HeavyBall, Optimizer, Sgd},
     train::{Fit, Metric, Progress, Trainer},
 };
@@ -77,7 +77,7 @@ fn run(arguments: &Arguments) -> Result<f64, Box<dyn Error>> {
     let g = Graph::new();
     let (x, label) = (g.input("x", ("batch", 64)), g.input_of::<i64>("label", ("batch",)));
     let scores = linear(linear(x, "hidden", 128).relu(), "out", 10);
-    let error = Metric::rate("error", misclassification(scores, label));
+    let error = Metric::rate("error", zero_one_loss(scores, label));
     let mut trainer = Trainer::new(["x", "label"], cross_entropy(scores, label), [error])?;
     let mut predict = g.compile([("digit", scores.argmax(-1))])?;
     let mut parameters = g.initialize(arguments.seed)?;
@@ -103,7 +103,7 @@ fn mistakes(
     parameters: &Parameters,
     data: &Dataset,
 ) -> Result<Vec<(usize, i64)>, Box<dyn Error>> {
-    let out = predict.run(parameters, [("x", data.x().into())])?;
+    let out = predict.run(parameters, ("x", data.x()))?;
     let guesses = out["digit"].array::<i64>().ok_or("the prediction is not of integers")?;
     let pairs = guesses.iter().zip(data.y()).enumerate();
     Ok(pairs.filter(|(_, (guess, digit))| guess != digit).map(|(position, (guess, _))| (position, *guess)).collect())

@@ -16,7 +16,7 @@ use clap::Parser;
 use pullback::{
     Expr, Graph,
     data::{DataError, Split, mnist},
-    nn::{cross_entropy, hidden_layers, linear, misclassification},
+    nn::{cross_entropy, hidden_layers, linear, zero_one_loss},
     optim::{Adam, Schedule},
     train::{Fit, Metric, Progress, Trainer},
 };
@@ -98,7 +98,7 @@ fn run(arguments: &Arguments, Split { mut train, test }: Split) -> Result<f64, B
     let g = Graph::new();
     let (x, label) = (g.input("x", ("batch", 784)), g.input_of::<i64>("label", ("batch",)));
     let scores = linear(hidden_layers(x, "hidden", &[256, 128], Expr::relu), "out", 10);
-    let error = Metric::rate("error", misclassification(scores, label));
+    let error = Metric::rate("error", zero_one_loss(scores, label));
     let mut trainer = Trainer::new(["x", "label"], cross_entropy(scores, label), [error])?;
     let mut parameters = g.initialize(arguments.seed)?;
     println!("{} training and {} test images, {} parameters", train.len(), test.len(), parameters.n_elements());

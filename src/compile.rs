@@ -1,6 +1,6 @@
 //! The pipeline: graph → checks → derivative → engine → program. What a newcomer reads after `lib.rs`.
 //!
-//! In: a graph and named results. Out: a [`Program`] or a [`TrainingStep`], or all mistakes together.
+//! In: a graph and named results. Out: a [`Program`] or a [`TrainingStep`], or all errors together.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -14,7 +14,7 @@ use crate::{
     pool::available_threads,
     program::{CompileError, Condition, Declaration, Engine, Program, Runner, Signature, TrainingStep},
     reference::Evaluator,
-    runtime::{Machine, Part},
+    runtime::{CachingEngine, Subgraph},
     simplify::{Rewrites, Simplified, simplify},
 };
 
@@ -37,11 +37,13 @@ pub struct Options {
     pub rewrites: Rewrites,
     /// What computes the numbers.
     pub evaluation: Evaluation,
-    /// Bytes of memory for values between steps, above which elementwise functions of the forward part are computed again
-    /// where the backward part reads them element by element, however long that takes; without one, only those that
-    /// take less than reading them. Numbers may differ in the rounding of sums, which are cut by the work there is.
+    /// Bytes of memory for values between steps, above which elementwise functions of the forward part are computed
+    /// again where the backward part reads them element by element, however long that takes; without one, only those
+    /// that take less than reading them. Numbers may differ in the rounding of sums, which are cut by the work there
+    /// is.
     ///
-    /// It is a wish: a plan takes what it needs, which [`Program::show`] tells. What a product of matrices reads is kept.
+    /// It is a wish: a plan takes what it needs, which [`Program::show`] tells. What a product of matrices reads is
+    /// kept.
     ///
     /// # Source
     /// Griewank and Walther, *Evaluating Derivatives*, 2nd edition, 2008, chapter 12, for what more could be done.
@@ -73,7 +75,7 @@ impl Graph {
     /// Makes named results ready to run: one expression (then named `result`), or pairs of a name and an expression.
     ///
     /// # Errors
-    /// [`CompileError`] with every mistake of the graph, or if two outputs have one name, or if a size can be told by no
+    /// [`CompileError`] with every error of the graph, or if two outputs have one name, or if a size can be told by no
     /// input.
     ///
     /// # Complexity
@@ -85,10 +87,11 @@ impl Graph {
     /// let g = Graph::new();
     /// let (x, y) = (g.input_of::<f64>("x", ()), g.input_of::<f64>("y", ()));
     /// let mut program = g.compile([("sum", x + y), ("product", x * y)])?;
-    /// let out = program.run(&Parameters::default(), [("x", (&3.0).into()), ("y", (&4.0).into())])?;
-    /// assert_eq!((out.scalar("sum"), out.scalar("product")), (Some(7.0), Some(12.0)));
+    /// let out = program.call((("x", 3.0), ("y", 4.0)))?;
+    /// assert_eq!((out.scalar("sum")?, out.scalar("product")?), (7.0, 12.0));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias = "jit")]
     pub fn compile<'g>(&'g self, results: impl IntoResults<'g>) -> Result<Program, CompileError> {
         self.compile_with(results, &Options::default())
     }
@@ -112,10 +115,10 @@ impl Graph {
     ///
     /// # Example
     /// See the crate's first page.
+    #[doc(alias = "value_and_grad")]
     #[track_caller]
     pub fn compile_training(&self, loss: Expr<'_>) -> Result<TrainingStep, CompileError> {
-        let none: [(&str, Expr<'_>); 0] = [];
-        self.compile_training_with(loss, none, &Options::default())
+        self.compile_training_with(loss, (), &Options::default())
     }
 
     /// [`Graph::compile_training`] with options, and with further named outputs that are computed in the same step:
@@ -151,7 +154,8 @@ impl Graph {
     /// a parameter does not change the others'.
     ///
     /// # Errors
-    /// [`CompileError`] with every mistake of the graph, or if an initializer does not fit its parameter.
+    /// [`CompileError`] with every error of the graph, or if an initializer does not fit its parameter.
+    #[doc(alias = "init")]
     pub fn initialize(&self, seed: u64) -> Result<Parameters, CompileError> {
         self.check()?;
         Ok(Parameters::initialize(self.parameter_specs(), seed)?)
@@ -180,9 +184,9 @@ impl Graph {
             Evaluation::Reference => Box::new(Evaluator::new(self, &leaves(self), &ids)),
             Evaluation::Compiled => {
                 let Simplified { graph, results, .. } = simplify(self, &ids, &options.rewrites);
-                let part = Part { leaves: leaves(&graph), graph, results };
+                let part = Subgraph { leaves: leaves(&graph), graph, results };
                 let settings = Settings { model: MachineModel::DEFAULT, memory_budget: options.memory_budget };
-                Box::new(Machine::new(part, options.threads, settings))
+                Box::new(CachingEngine::new(part, options.threads, settings))
             }
         };
         Ok(Runner::new(signature, engine))
@@ -215,7 +219,7 @@ impl Graph {
         };
         let symbols = self.symbols(&needed, &inputs)?;
         let outputs = results.iter().map(output).collect();
-        let conditions = needed.iter().filter_map(|id| Condition::of(self, *id)).collect();
+        let conditions = needed.iter().filter_map(|id| Condition::for_node(self, *id)).collect();
         Ok(Signature { inputs, parameters, outputs, symbols, conditions })
     }
 

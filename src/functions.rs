@@ -25,6 +25,7 @@ macro_rules! elementwise_functions {
         $consumer! {
             unary {
                 /// −x, elementwise: the method behind the operator.
+                #[doc(alias = "neg")]
                 Negate = "neg", negate(x: Number) -> y {
                     value: x.neg(),
                     partial: MinusOne,
@@ -33,6 +34,7 @@ macro_rules! elementwise_functions {
                     samples: -2.0..2.0,
                 }
                 /// |x|, elementwise; derivative sign(x), 0 at 0.
+                #[doc(alias("absolute", "fabs"))]
                 Abs = "abs", abs(x: Number) -> y {
                     value: x.abs(),
                     partial: Factor(x.sign()),
@@ -42,6 +44,7 @@ macro_rules! elementwise_functions {
                     kinks: [0.0, -0.0, 0.5],
                 }
                 /// −1, 0 or 1 by the sign of x, elementwise; NaN stays NaN; derivative 0 everywhere.
+                #[doc(alias("signum", "sgn"))]
                 Sign = "sign", sign(x: Number) -> y {
                     value: x.sign(),
                     partial: Zero,
@@ -59,6 +62,7 @@ macro_rules! elementwise_functions {
                     samples: -2.0..2.0,
                 }
                 /// eˣ − 1, elementwise, without the cancellation near 0; derivative eˣ.
+                #[doc(alias = "exp_m1")]
                 ExpM1 = "expm1", expm1(x: Real) -> y {
                     value: x.exp_m1(),
                     partial: Factor(x.exp()),
@@ -67,6 +71,7 @@ macro_rules! elementwise_functions {
                     samples: -2.0..2.0,
                 }
                 /// Natural logarithm, elementwise: −∞ at 0, NaN below.
+                #[doc(alias = "ln")]
                 Log = "log", log(x: Real) -> y {
                     value: x.ln(),
                     partial: Factor(1.0 / x),
@@ -75,6 +80,7 @@ macro_rules! elementwise_functions {
                     samples: 0.3..3.0,
                 }
                 /// ln(1 + x), elementwise, without the cancellation near 0.
+                #[doc(alias = "ln_1p")]
                 Log1p = "log1p", log1p(x: Real) -> y {
                     value: x.ln_1p(),
                     partial: Factor(1.0 / (1.0 + x)),
@@ -116,6 +122,7 @@ macro_rules! elementwise_functions {
                     samples: -2.0..2.0,
                 }
                 /// Logistic function 1/(1 + e⁻ˣ), elementwise, finite with the right derivative for every finite x.
+                #[doc(alias("logistic", "expit"))]
                 Sigmoid = "sigmoid", sigmoid(x: Real) -> y {
                     value: x.sigmoid(),
                     partial: Factor(y * (-x).sigmoid()),
@@ -149,6 +156,7 @@ macro_rules! elementwise_functions {
                 }
                 /// Standard normal distribution function Φ(x) = ½ erfc(−x/√2), elementwise, without the cancellation for
                 /// negative x; derivative [`Expr::normal_pdf`](crate::Expr::normal_pdf).
+                #[doc(alias = "ndtr")]
                 NormalCdf = "normal_cdf", normal_cdf(x: Real) -> y {
                     value: x.normal_cdf(),
                     partial: Factor(x.normal_pdf()),
@@ -211,6 +219,7 @@ macro_rules! elementwise_functions {
                     kinks: [0.0, -0.0, 0.5],
                 }
                 /// Nearest integer, ties to even, elementwise; derivative 0 everywhere.
+                #[doc(alias = "rint")]
                 Round = "round", round(x: Real) -> y {
                     value: x.round(),
                     partial: Zero,
@@ -228,6 +237,7 @@ macro_rules! elementwise_functions {
                     samples: -1.2..1.2,
                 }
                 /// Arcsine in radians, in [−π/2, π/2], elementwise; NaN outside of [−1, 1]; derivative 1/√(1 − x²).
+                #[doc(alias = "arcsin")]
                 Asin = "asin", asin(x: Real) -> y {
                     value: T::call(special::Asin, [x]),
                     partial: Factor((1.0 - x * x).rsqrt()),
@@ -236,6 +246,7 @@ macro_rules! elementwise_functions {
                     samples: -0.8..0.8,
                 }
                 /// Arccosine in radians, in [0, π], elementwise; NaN outside of [−1, 1]; derivative −1/√(1 − x²).
+                #[doc(alias = "arccos")]
                 Acos = "acos", acos(x: Real) -> y {
                     value: T::call(special::Acos, [x]),
                     partial: Factor(-(1.0 - x * x).rsqrt()),
@@ -244,6 +255,7 @@ macro_rules! elementwise_functions {
                     samples: -0.8..0.8,
                 }
                 /// Arctangent in radians, in [−π/2, π/2], elementwise; derivative 1/(1 + x²), without a square that overflows.
+                #[doc(alias = "arctan")]
                 Atan = "atan", atan(x: Real) -> y {
                     value: x.atan2(T::ONE),
                     partial: Factor(slope_of_angle(0, x, 1.0.into_expr(x))),
@@ -324,6 +336,7 @@ macro_rules! elementwise_functions {
                     samples: 0.3..3.0,
                 }
                 /// The number whose error function is x, elementwise: ±∞ at ±1, NaN beyond.
+                #[doc(alias = "erfinv")]
                 ErfInv = "erf_inv", erf_inv(x: Real) -> y {
                     value: T::call(special::ErfInv, [x]),
                     partial: Factor((y * y).exp() / FRAC_2_SQRT_PI),
@@ -333,6 +346,7 @@ macro_rules! elementwise_functions {
                 }
                 /// Logarithm of the magnitude of the gamma function, ln|Γ(x)|, elementwise: ∞ at 0 and the negative integers; derivative
                 /// the digamma function, [`Expr::polygamma`](crate::Expr::polygamma) of order 0.
+                #[doc(alias = "gammaln")]
                 LogGamma = "lgamma", lgamma(x: Real) -> y {
                     value: T::call(special::LogGamma, [x]),
                     partial: Factor(x.polygamma(0.0)),
@@ -379,6 +393,7 @@ macro_rules! elementwise_functions {
                     samples: [-2.0..2.0, 0.4..2.0],
                 }
                 /// The greater of both, elementwise; NaN if either is; where equal, each side has derivative ½.
+                #[doc(alias = "fmax")]
                 Maximum = "maximum", maximum(a: Number, b) -> y {
                     value: a.maximum(b),
                     partials: [
@@ -392,6 +407,7 @@ macro_rules! elementwise_functions {
                     kinks: [[0.0, -0.0, 2.0, 0.0], [0.0, 0.0, 2.0, 1.5]],
                 }
                 /// The lesser of both, elementwise; NaN if either is; where equal, each side has derivative ½.
+                #[doc(alias = "fmin")]
                 Minimum = "minimum", minimum(a: Number, b) -> y {
                     value: a.minimum(b),
                     partials: [
@@ -407,6 +423,7 @@ macro_rules! elementwise_functions {
                 /// selfᵇ, elementwise. The derivative with respect to the base is b·a^(b−1), 0 where both are 0; with
                 /// respect to the exponent y·ln a, 0 where the base is 0 and the exponent positive. For an integer known
                 /// beforehand use [`Expr::powi`](crate::Expr::powi), which takes negative bases too.
+                #[doc(alias("powf", "power"))]
                 Pow = "pow", pow(a: Real, b) -> y {
                     value: a.pow(b),
                     partials: [
@@ -423,6 +440,7 @@ macro_rules! elementwise_functions {
                 }
                 /// The angle in radians of the point (`other`, `self`), in [−π, π], elementwise. At (0, 0), where it has
                 /// no derivative, both slopes are 0.
+                #[doc(alias = "arctan2")]
                 Atan2 = "atan2", atan2(a: Real, b) -> y {
                     value: a.atan2(b),
                     partials: [Factor(slope_of_angle(0, a, b)), Factor(slope_of_angle(1, a, b))],
@@ -456,13 +474,59 @@ macro_rules! elementwise_functions {
                 /// 0, …, 170 and NaN for others: the digamma function for n = 0, the trigamma function for n = 1. The derivative
                 /// by x is that of order n + 1; n steps, so that the derivative by it is 0. At the poles 0, −1, −2, … it is ∞
                 /// for odd n, and NaN for even n but for ∓∞ at ±0.
+                #[doc(alias("digamma", "psi", "trigamma"))]
                 Polygamma = "polygamma", polygamma(a: Real, b) -> y {
                     value: T::call(special::Polygamma, [a, b]),
-                    partials: [Factor(a.polygamma(b + 1.0)), Zero],
+                    partials: [Factor(a.polygamma(b.floor() + 1.0)), Zero],
                     commutes: false,
                     cost: 200,
                     error: 2.0,
                     samples: [0.4..4.0, 1.1..1.9],
+                }
+                /// The Stumpff function cₖ(s) = Σ (−s)ⁱ/(k + 2i)! at s = `self`, elementwise, for k the integer part of `other` in
+                /// 0, …, 170 and NaN for others.
+                ///
+                /// c₀(s) = cos √s and c₁(s) = sin √s/√s, which are cosh √−s and sinh √−s/√−s where s < 0, and
+                /// cₖ₊₂(s) = (1/k! − cₖ(s))/s. At s = θ²
+                ///
+                /// - c₁ = sin θ/θ,
+                /// - c₂ = (1 − cos θ)/θ²,
+                /// - c₃ = (θ − sin θ)/θ³,
+                ///
+                /// with every derivative also at θ = 0, where these quotients are 0/0. The derivative by s is
+                /// cₖ′ = ½(k·cₖ₊₂ − cₖ₊₁); k steps, so that the derivative by it is 0.
+                ///
+                /// # Example
+                /// The matrix of the rotation by the vector v, that is by |v| about the axis v/|v|, is by the formula of Rodrigues
+                /// 1 + c₁(v·v)·K + c₂(v·v)·K², where K is the matrix of the cross product with v. Near v = 0 it moves a point p by
+                /// v × p, so that the gradient of q·(R p) is p × q there.
+                /// ```
+                /// use ndarray::array;
+                /// use pullback::{DType, Graph};
+                /// let g = Graph::new();
+                /// let v = g.input_of::<f64>("v", (3,));
+                /// let [x, y, z] = [0, 1, 2].map(|axis| v.slice(axis));
+                /// let zero = x.zeros_like();
+                /// let cross = zero.stack([-z, y, z, zero, -x, -y, x, zero], 0).reshape((3, 3));
+                /// let s = v.square().sum();
+                /// let rotation = g.eye(3, DType::F64) + s.stumpff(1) * cross + s.stumpff(2) * cross.dot(cross);
+                ///
+                /// let (p, q) = (g.constant(array![1.0, 0.0, 0.0]), g.constant(array![0.0, 1.0, 0.0]));
+                /// let gradient = g.gradient((rotation.dot(p) * q).sum(), v);
+                /// let mut program = g.compile([("rotation", rotation), ("gradient", gradient)])?;
+                /// let out = program.call(("v", [0.0, 0.0, 0.0]))?;
+                /// assert_eq!(out["rotation"], array![[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]].into());
+                /// assert_eq!(out["gradient"], array![0.0, 0.0, 1.0].into());
+                /// # Ok::<(), Box<dyn std::error::Error>>(())
+                /// ```
+                Stumpff = "stumpff", stumpff(a: Real, b) -> y {
+                    value: T::call(special::Stumpff, [a, b]),
+                    partials: [Factor(slope_of_stumpff(a, b)), Zero],
+                    commutes: false,
+                    cost: 100,
+                    error: 2.0,
+                    samples: [-2.0..4.0, 1.1..1.9],
+                    kinks: [[0.0, -0.0, 0.0, 0.0, 50.0, 50.0, 50.0, -50.0], [0.0, 1.0, 2.0, 3.0, 0.0, 1.0, 3.0, 2.0]],
                 }
             }
         }

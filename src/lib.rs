@@ -35,16 +35,16 @@ pub mod view;
 
 pub use compile::{Evaluation, Options};
 pub use graph::{
-    Bindings, DType, Diagnostics, Dim, Element, Expr, Graph, Initializer, Mistake, Orientation, Shape, Site, Triangle,
-    Type, Value, ValueView, ValueViewMut,
+    AsView, AsViewMut, Bindings, DType, Diagnostics, Dim, Element, Expr, Graph, GraphError, Initializer, Orientation,
+    Shape, Site, Triangle, Type, Value, ValueView, ValueViewMut,
 };
 pub use nn::Correction;
 pub use ops::{AllAxes, Convolve, Index, Padding, PerAxis, Pool, range};
 pub use parameters::{Gradients, Parameters};
 pub use program::{
-    Attached, CompileError, Outputs, Pass, Profile, Program, RunError, StepProfile, TrainingOutput, TrainingStep,
+    Attached, CompileError, Destinations, Inputs, OutputError, Outputs, Pass, PlanSummary, Profile, Program, RunError,
+    StepProfile, TrainingOutput, TrainingStep,
 };
-#[doc(hidden)]
-pub use runtime::error_table;
+pub use runtime::{AccuracyRow, error_table};
 pub use simplify::{Rewrites, Simplification};
 pub use text::{ParseError, Parsed};

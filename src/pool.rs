@@ -26,17 +26,17 @@ use std::{
 const PATIENCE: Duration = Duration::from_micros(100);
 
 /// Threads that a program can use at most.
-pub(crate) const MOST_THREADS: usize = 255;
+pub(crate) const MAX_THREADS: usize = 255;
 
 /// A thread's part in a run: the pool, if it is this program's for now.
 pub(crate) struct Team {
-    pool: Option<&'static Pool>,
+    pool: Option<&'static ThreadPool>,
     n_threads: usize,
     /// One thread gives out work at a time, so a team is not shared.
     is_not_shared: PhantomData<Cell<()>>,
 }
 
-struct Pool {
+struct ThreadPool {
     /// The job at hand: its number, how many threads may take part, how many tasks it has, and the next one.
     state: AtomicU64,
     call: AtomicUsize,
@@ -52,14 +52,14 @@ struct Pool {
 
 /// What a worker knows of the job at hand, as one word, so that taking a task and checking the job are one step.
 #[derive(Clone, Copy)]
-struct State(u64);
+struct JobState(u64);
 
-impl State {
+impl JobState {
     const TASK_BITS: u32 = 18;
     const LIMIT_BITS: u32 = 8;
 
-    fn new(job: u64, limit: usize, n_tasks: usize) -> State {
-        State((((job << Self::LIMIT_BITS) | limit as u64) << Self::TASK_BITS | n_tasks as u64) << Self::TASK_BITS)
+    fn new(job: u64, limit: usize, n_tasks: usize) -> JobState {
+        JobState((((job << Self::LIMIT_BITS) | limit as u64) << Self::TASK_BITS | n_tasks as u64) << Self::TASK_BITS)
     }
 
     fn next(self) -> usize {
@@ -80,9 +80,9 @@ impl State {
 }
 
 /// What is done with one task by one thread of the team.
-type Call = unsafe fn(data: *const (), task: usize, worker: usize);
+type TaskFn = unsafe fn(data: *const (), task: usize, worker: usize);
 
-static POOL: Pool = Pool {
+static POOL: ThreadPool = ThreadPool {
     state: AtomicU64::new(0),
     call: AtomicUsize::new(0),
     data: AtomicUsize::new(0),
@@ -97,13 +97,13 @@ static POOL: Pool = Pool {
 /// The number of threads that the machine runs at once.
 pub(crate) fn available_threads() -> usize {
     static AVAILABLE: OnceLock<usize> = OnceLock::new();
-    *AVAILABLE.get_or_init(|| thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS))
+    *AVAILABLE.get_or_init(|| thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS))
 }
 
 impl Team {
     /// A team of at most so many threads, the caller among them; the caller alone if the pool is in use.
     pub(crate) fn gather(n_threads: usize) -> Team {
-        let n_threads = n_threads.clamp(1, MOST_THREADS);
+        let n_threads = n_threads.clamp(1, MAX_THREADS);
         if n_threads == 1 || POOL.is_taken.swap(true, Ordering::Acquire) {
             return Team { pool: None, n_threads: 1, is_not_shared: PhantomData };
         }
@@ -125,15 +125,15 @@ impl Team {
     /// Does `work` with every item, each as a task of its own.
     pub(crate) fn run_each<T: Send>(&self, items: &mut [T], work: &(impl Fn(&mut T) + Sync)) {
         /// Where the items begin.
-        struct Start<T>(*mut T);
+        struct ItemsPointer<T>(*mut T);
         // SAFETY: threads reach different items through it, which may be sent to them.
-        unsafe impl<T: Send> Sync for Start<T> {}
-        impl<T> Start<T> {
+        unsafe impl<T: Send> Sync for ItemsPointer<T> {}
+        impl<T> ItemsPointer<T> {
             fn item(&self, position: usize) -> *mut T {
                 self.0.wrapping_add(position)
             }
         }
-        let (start, n_items) = (Start(items.as_mut_ptr()), items.len());
+        let (start, n_items) = (ItemsPointer(items.as_mut_ptr()), items.len());
         self.run(n_items, &|task, _| {
             // SAFETY: `run` gives each task below the number of items once, so that this is the one reference to an item
             // that is borrowed for as long as `run` takes.
@@ -159,7 +159,7 @@ impl Drop for AbortOnPanic {
     }
 }
 
-impl Pool {
+impl ThreadPool {
     /// Starts workers until there are so many, and waits until they look for work.
     fn grow(&'static self, n_workers: usize) {
         let mut workers = self.workers.lock().expect("invariant: no worker panics while it holds the lock");
@@ -186,13 +186,13 @@ impl Pool {
             // SAFETY: by this function's contract.
             unsafe { (*data.cast::<F>())(task, worker) }
         }
-        let most = (1 << State::TASK_BITS) - 1;
+        let most = (1 << JobState::TASK_BITS) - 1;
         assert!(n_tasks <= most, "invariant: plans cut fewer tasks");
-        self.call.store(call::<F> as Call as usize, Ordering::Relaxed);
+        self.call.store(call::<F> as TaskFn as usize, Ordering::Relaxed);
         self.data.store(std::ptr::from_ref(work) as usize, Ordering::Relaxed);
         self.n_finished.store(0, Ordering::Relaxed);
-        let job = State(self.state.load(Ordering::Relaxed)).job().wrapping_add(1);
-        self.state.store(State::new(job, limit, n_tasks).0, Ordering::SeqCst);
+        let job = JobState(self.state.load(Ordering::Relaxed)).job().wrapping_add(1);
+        self.state.store(JobState::new(job, limit, n_tasks).0, Ordering::SeqCst);
         self.wake(limit.min(n_tasks) - 1);
         let abort = AbortOnPanic;
         while let Some(task) = self.claim(0) {
@@ -209,11 +209,11 @@ impl Pool {
 
     /// Takes the next task of the job at hand, if there is one and the worker may take part.
     fn claim(&self, worker: usize) -> Option<usize> {
-        let mut state = State(self.state.load(Ordering::Acquire));
+        let mut state = JobState(self.state.load(Ordering::Acquire));
         while state.next() < state.n_tasks() && worker < state.limit() {
             match self.state.compare_exchange_weak(state.0, state.0 + 1, Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) => return Some(state.next()),
-                Err(found) => state = State(found),
+                Err(found) => state = JobState(found),
             }
         }
         None
@@ -225,9 +225,9 @@ impl Pool {
         loop {
             while let Some(task) = self.claim(worker) {
                 let (call, data) = (self.call.load(Ordering::Relaxed), self.data.load(Ordering::Relaxed));
-                // SAFETY: `call` was stored from a `Call` before the state that `claim` acquired, and is not stored again
+                // SAFETY: `call` was stored from a `TaskFn` before the state that `claim` acquired, and is not stored again
                 // until this task is counted as finished.
-                let call = unsafe { std::mem::transmute::<usize, Call>(call) };
+                let call = unsafe { std::mem::transmute::<usize, TaskFn>(call) };
                 // SAFETY: `data` points to the work of the job that the task belongs to; its owner waits in `run` until
                 // all claimed tasks are finished.
                 unsafe { call(data as *const (), task, worker) };
@@ -241,7 +241,7 @@ impl Pool {
     fn rest(&self, worker: usize) {
         let since = Instant::now();
         let has_work = || {
-            let state = State(self.state.load(Ordering::SeqCst));
+            let state = JobState(self.state.load(Ordering::SeqCst));
             state.next() < state.n_tasks() && worker < state.limit()
         };
         loop {

@@ -1,5 +1,5 @@
 //! What a finite sample tells of a risk. In: losses or errors that were counted on examples. Out: an [`Estimate`] with its
-//! confidence interval, and the generalization error made of two of them. Nothing here runs a model.
+//! confidence interval, and the generalization gap made of two of them. Nothing here runs a model.
 
 use std::fmt;
 
@@ -78,9 +78,10 @@ pub enum RiskError {
 /// assert!(error_rate(0, 300, 0.95)?.upper > 0.01);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[doc(alias("wilson_interval", "proportion_confint", "accuracy"))]
 pub fn error_rate(n_errors: u64, n_examples: u64, level: f64) -> Result<Estimate, RiskError> {
     let z = normal_quantile(level)?;
-    expect_examples(1, n_examples)?;
+    check_examples(1, n_examples)?;
     if n_errors > n_examples {
         return Err(RiskError::Counts { n_errors, n_examples });
     }
@@ -93,7 +94,7 @@ pub fn error_rate(n_errors: u64, n_examples: u64, level: f64) -> Result<Estimate
     Ok(Estimate { value: rate, lower, upper, level })
 }
 
-/// The generalization error: true risk − training risk, estimated as held-out − training risk.
+/// The generalization gap: true risk − training risk, estimated as held-out − training risk.
 ///
 /// The model is taken as given. Its risk on the training set is then a known number, and all uncertainty is that of the
 /// held-out sample, which the model must not have seen: the interval is that of `held_out`, moved by `training`. Both are
@@ -104,14 +105,15 @@ pub fn error_rate(n_errors: u64, n_examples: u64, level: f64) -> Result<Estimate
 ///
 /// # Example
 /// ```
-/// use pullback::risk::{error_rate, generalization_error};
+/// use pullback::risk::{error_rate, generalization_gap};
 /// let (held_out, training) = (error_rate(9, 300, 0.95)?, error_rate(2, 1000, 0.95)?);
-/// let gap = generalization_error(held_out, training.value);
+/// let gap = generalization_gap(held_out, training.value);
 /// assert!((gap.value - 0.028).abs() < 1e-15);
 /// assert!(gap.lower > 0.0); // overfitted, at this level
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub fn generalization_error(held_out: Estimate, training: f64) -> Estimate {
+#[doc(alias = "generalization_error")]
+pub fn generalization_gap(held_out: Estimate, training: f64) -> Estimate {
     let moved = |number: f64| number - training;
     Estimate {
         value: moved(held_out.value),
@@ -169,10 +171,10 @@ impl Tally {
         if other.n_examples == 0 {
             return;
         }
-        let (own, others) = (self.n_examples as f64, other.n_examples as f64);
+        let (n_self, n_others) = (self.n_examples as f64, other.n_examples as f64);
         let (deviation, total) = (other.mean - self.mean, n_examples as f64);
-        self.mean += deviation * (others / total);
-        self.squares += other.squares + deviation * deviation * (own * others / total);
+        self.mean += deviation * (n_others / total);
+        self.squares += other.squares + deviation * deviation * (n_self * n_others / total);
         self.n_examples = n_examples;
     }
 
@@ -202,7 +204,7 @@ impl Tally {
     /// Wasserman, *All of Statistics*, 2004, theorem 6.16 and section 5.4.
     pub fn estimate(&self, level: f64) -> Result<Estimate, RiskError> {
         let z = normal_quantile(level)?;
-        expect_examples(2, self.n_examples)?;
+        check_examples(2, self.n_examples)?;
         let n = self.n_examples as f64;
         self.around(z * (self.squares / (n - 1.0) / n).sqrt(), level)
     }
@@ -227,8 +229,8 @@ impl Tally {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn bounded_estimate(&self, range: f64, level: f64) -> Result<Estimate, RiskError> {
-        expect_level(level)?;
-        expect_examples(1, self.n_examples)?;
+        check_level(level)?;
+        check_examples(1, self.n_examples)?;
         if !(range > 0.0 && range.is_finite()) {
             return Err(RiskError::Range { loss: range, range });
         }
@@ -255,18 +257,18 @@ impl Extend<f64> for Tally {
     }
 }
 
-pub(crate) fn expect_level(level: f64) -> Result<(), RiskError> {
+pub(crate) fn check_level(level: f64) -> Result<(), RiskError> {
     if level > 0.0 && level < 1.0 { Ok(()) } else { Err(RiskError::Level { level }) }
 }
 
-fn expect_examples(expected: u64, found: u64) -> Result<(), RiskError> {
+fn check_examples(expected: u64, found: u64) -> Result<(), RiskError> {
     if found >= expected { Ok(()) } else { Err(RiskError::TooFew { expected, found }) }
 }
 
 /// z with P(|Z| ≤ z) = `level` for a standard normal Z: the root of erfc(z/√2) = 1 − level, by bisection down to
 /// neighbouring numbers.
 fn normal_quantile(level: f64) -> Result<f64, RiskError> {
-    expect_level(level)?;
+    check_level(level)?;
     // erfc(38/√2) is below the least distance of a level from 1.
     let (mut low, mut high) = (0.0f64, 38.0f64);
     loop {

@@ -15,8 +15,7 @@ pub(crate) struct Compiler {
 impl Compiler {
     /// A loss with its gradient by all parameters.
     pub(crate) fn training_step(self, g: &Graph, loss: Expr<'_>) -> Result<TrainingStep, CompileError> {
-        let none: [(&str, Expr<'_>); 0] = [];
-        g.compile_training_with(loss, none, &self.options())
+        g.compile_training_with(loss, (), &self.options())
     }
 
     /// Named results.

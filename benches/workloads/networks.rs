@@ -122,7 +122,7 @@ fn deep_starts() -> Vec<Start> {
 fn convolutional(g: &Graph) -> Expr<'_> {
     let x = g.input("x", ("batch", 1, 28, 28));
     let hidden = convolve(convolve(x, "convolution0", 32), "convolution1", 64);
-    mean_cross_entropy(dense_layers(hidden.flatten_from(1), &[128, 10]))
+    mean_cross_entropy(dense_layers(hidden.flatten(1), &[128, 10]))
 }
 
 /// 3 by 3 with padding, a bias for each channel, ReLU, and the greatest of each 2 by 2.

@@ -81,19 +81,18 @@ impl Task {
 
     /// The plan, and the time of each of its steps.
     pub(crate) fn profile(&mut self, n_runs: usize) -> Result<String, Box<dyn Error>> {
-        let none: [(&str, i64); 0] = [];
         let (plan, profile) = match self {
             Task::Training(training) => {
                 let Training { step, parameters, inputs, .. } = training.as_mut();
-                let profile = step.profile(parameters, views(inputs), n_runs)?;
-                (step.show(none)?, profile)
+                let profile = step.profile(parameters, &*inputs, n_runs)?;
+                (step.show([])?, profile)
             }
             Task::Function(function) => {
                 let State::Fresh(program, inputs) = &mut function.state else {
                     return Err("a function is profiled before its first step".into());
                 };
-                let profile = program.profile(&Parameters::default(), views(inputs), n_runs)?;
-                (program.show(none)?, profile)
+                let profile = program.profile(&Parameters::default(), &*inputs, n_runs)?;
+                (program.show([])?, profile)
             }
         };
         Ok(format!("{plan}\n{profile}"))
@@ -101,18 +100,17 @@ impl Task {
 
     /// What the pass of planning with this name leaves, as text: each time, where it ran for several orders of the steps.
     pub(crate) fn pass(&mut self, name: &str) -> Result<String, Box<dyn Error>> {
-        let none: [(&str, i64); 0] = [];
         let passes = match self {
             Task::Training(training) => {
                 training.step()?;
-                training.step.passes(none)?
+                training.step.passes([])?
             }
             Task::Function(function) => {
                 let State::Fresh(program, inputs) = &mut function.state else {
                     return Err("the passes of a function are read before its first step".into());
                 };
-                program.run(&Parameters::default(), views(inputs))?;
-                program.passes(none)?
+                program.call(&*inputs)?;
+                program.passes([])?
             }
         };
         let texts: Vec<&str> = passes.iter().filter(|pass| pass.name == name).map(|pass| pass.text.as_str()).collect();
@@ -137,7 +135,7 @@ impl Task {
 
 impl Training {
     fn step(&mut self) -> Result<(), Box<dyn Error>> {
-        let (loss, _) = self.step.run_into(&self.parameters, views(&self.inputs), &mut self.gradients)?;
+        let (loss, _) = self.step.run_into(&self.parameters, &self.inputs, &mut self.gradients)?;
         if self.losses.len() < LOSSES {
             self.losses.push(loss);
         }
@@ -165,7 +163,7 @@ impl Function {
             return Ok(program.run()?);
         }
         if let State::Fresh(program, inputs) = mem::replace(&mut self.state, State::Taken) {
-            self.state = State::Running(program.attach(&Parameters::default(), views(&inputs))?);
+            self.state = State::Running(program.attach(&Parameters::default(), &inputs)?);
         }
         Ok(())
     }
@@ -184,10 +182,6 @@ impl Function {
             }
         })
     }
-}
-
-fn views(inputs: &Inputs) -> impl Iterator<Item = (&str, ValueView<'_>)> {
-    inputs.iter().map(|(name, value)| (*name, value.view()))
 }
 
 /// The floats of an array.

@@ -206,8 +206,7 @@ impl Problem {
         let (x, y) = (g.input_of::<f64>("x", ("batch", n_features)), g.input_of::<f64>("y", ("batch",)));
         let w = g.parameter_of(DType::F64, "w", (n_features,), Initializer::Zeros);
         let loss = squared_error(x.dot(w), y).mean() / 2.0;
-        let none: [(&str, pullback::Expr<'_>); 0] = [];
-        let step = g.compile_training_with(loss, none, &Options { threads: 1, ..Options::default() })?;
+        let step = g.compile_training_with(loss, (), &Options { threads: 1, ..Options::default() })?;
         Ok(Problem { step, start: g.initialize(0)? })
     }
 
@@ -222,14 +221,14 @@ impl Problem {
         let mut gradients = Gradients::zeros(parameters.layout().clone());
         let mut losses = Vec::new();
         for step in 0..n_steps {
-            let inputs = [("x", (&train.x).into()), ("y", (&train.y).into())];
+            let inputs = (("x", &train.x), ("y", &train.y));
             let (loss, _) = self.step.run_into(&parameters, inputs, &mut gradients)?;
             method.step(&mut parameters, &gradients)?;
             if step < DRAWN_STEPS {
                 losses.push((step as f64, loss));
             }
         }
-        Ok((Array1::from(parameters.flat::<f64>().to_vec()), losses))
+        Ok((Array1::from(parameters.flat::<f64>()?.to_vec()), losses))
     }
 }
 

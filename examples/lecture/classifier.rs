@@ -74,8 +74,7 @@ impl Classifier {
         let graph = Graph::new();
         let options = Options { threads: 1, ..Options::default() };
         let (logits, losses) = network(&graph, n_features, width, activation);
-        let none: [(&str, Expr<'_>); 0] = [];
-        let step = graph.compile_training_with(losses.mean(), none, &options)?;
+        let step = graph.compile_training_with(losses.mean(), (), &options)?;
         let measure = graph.compile_with([("class", logits.argmax(-1)), ("loss", losses)], &options)?;
         Ok(Classifier { graph, step, measure })
     }
@@ -94,7 +93,7 @@ impl Classifier {
         for epoch in 1..=how.most_epochs {
             let mut total = 0.0;
             for batch in examples.batches_of_epoch(how.batch, how.seed, epoch)? {
-                let inputs = [("x", (&batch.x).into()), ("label", (&batch.y).into())];
+                let inputs = (("x", &batch.x), ("label", &batch.y));
                 let (loss, _) = self.step.run_into(&parameters, inputs, &mut gradients)?;
                 rule.step(&mut parameters, &gradients)?;
                 total += loss * batch.y.len() as f64;
@@ -114,7 +113,7 @@ impl Classifier {
     pub(crate) fn measure(&mut self, parameters: &Parameters, examples: &Dataset) -> Fallible<Measured> {
         let (mut total, mut errors) = (0.0, Vec::with_capacity(examples.len()));
         for batch in examples.batches_in_order(MEASURED)? {
-            let out = self.measure.run(parameters, [("x", (&batch.x).into()), ("label", (&batch.y).into())])?;
+            let out = self.measure.run(parameters, (("x", &batch.x), ("label", &batch.y)))?;
             let losses = out["loss"].array::<f32>().ok_or("losses are not of f32")?;
             let classes = out["class"].array::<i64>().ok_or("classes are not of i64")?;
             total += losses.iter().map(|&loss| f64::from(loss)).sum::<f64>();

@@ -31,7 +31,7 @@ pub(crate) fn measure([depth, width]: [usize; 2], method: Method, n_runs: usize)
     let seconds: Vec<f64> = (0..n_runs)
         .map(|_| {
             let start = Instant::now();
-            program.run(&parameters, [("x", (&x).into())]).expect("the input fits");
+            program.run(&parameters, ("x", &x)).expect("the input fits");
             start.elapsed().as_secs_f64()
         })
         .collect();

@@ -7,8 +7,7 @@ use pullback::{CompileError, Expr, Gradients, Options, Parameters, TrainingStep,
 
 /// A step of training on one thread: the losses here are too small for more.
 pub(crate) fn compile(loss: Expr<'_>) -> Result<TrainingStep, CompileError> {
-    let none: [(&str, Expr<'_>); 0] = [];
-    loss.graph().compile_training_with(loss, none, &Options { threads: 1, ..Options::default() })
+    loss.graph().compile_training_with(loss, (), &Options { threads: 1, ..Options::default() })
 }
 
 /// Takes up to `n_steps` steps; ends when `visit`, which is shown the parameters before the first step and after each, says
@@ -23,13 +22,13 @@ pub(crate) fn descend(
     let mut parameters = start.clone();
     let mut gradients = Gradients::zeros(parameters.layout().clone());
     for _ in 0..n_steps {
-        if visit(parameters.flat()) == Seen::Enough {
+        if visit(parameters.flat()?) == Seen::Enough {
             return Ok(());
         }
-        step.run_into(&parameters, [], &mut gradients)?;
+        step.run_into(&parameters, (), &mut gradients)?;
         rule.step(&mut parameters, &gradients)?;
     }
-    visit(parameters.flat());
+    visit(parameters.flat()?);
     Ok(())
 }
 

@@ -75,13 +75,13 @@ impl Problem {
         let (all_x, all_y): (Array2<f64>, Array1<i64>) = (self.moons.x().mapv(f64::from), self.moons.y().to_owned());
         let (mut rates, mut losses) = (Vec::new(), Vec::new());
         for epoch in 0..n_epochs {
-            let inputs = [("x", (&all_x).into()), ("y", (&all_y).into())];
+            let inputs = (("x", &all_x), ("y", &all_y));
             losses.push((rates.len() as f64, self.step.run_into(&parameters, inputs, &mut gradients)?.0));
             for batch in self.moons.batches_of_epoch(BATCH, self.seed, epoch)? {
                 let x = batch.x.mapv(f64::from);
-                self.step.run_into(&parameters, [("x", (&x).into()), ("y", (&batch.y).into())], &mut gradients)?;
+                self.step.run_into(&parameters, (("x", &x), ("y", &batch.y)), &mut gradients)?;
                 rule.step(&mut parameters, &gradients)?;
-                rates.push(rule.effective_rate().ok_or("a step was taken")?.flat::<f64>().to_vec());
+                rates.push(rule.effective_rate().ok_or("a step was taken")?.flat::<f64>()?.to_vec());
             }
         }
         Ok(Training { name, rates, losses })

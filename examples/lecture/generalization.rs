@@ -213,7 +213,7 @@ impl Study {
 fn sharpen(run: Run, parameters: &pullback::Parameters, train: &Dataset, seed: u64) -> Fallible<Run> {
     let mut landscape = Classifier::landscape(train.x().ncols(), WIDTH, |x| x.tanh())?;
     let (x, label) = (train.x(), train.y());
-    let mut point = landscape.at(parameters, [("x", (&x).into()), ("label", (&label).into())])?;
+    let mut point = landscape.point(parameters, (("x", &x), ("label", &label)))?;
     // The products have the precision of f32.
     let top = point.sharpness(&Lanczos { tolerance: 1e-4, ..Lanczos::seeded(seed) })?;
     let search = BoxSearch::seeded(seed);

@@ -76,7 +76,7 @@ impl Valley {
         // From the minimum, 1 along the flat direction and 1/√5 along the steep one.
         let (along, across) = (1.0, 0.2f64.sqrt());
         let from = [along * cosine - across * sine, along * sine + across * cosine];
-        start.flat_mut::<f64>().copy_from_slice(&[MINIMUM[0] + from[0], MINIMUM[1] + from[1]]);
+        start.flat_mut::<f64>()?.copy_from_slice(&[MINIMUM[0] + from[0], MINIMUM[1] + from[1]]);
         Ok(Valley { step, start, turn, length: from[0].hypot(from[1]) })
     }
 

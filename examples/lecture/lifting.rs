@@ -17,7 +17,7 @@ use ndarray::{Array1, Array2, ArrayView2};
 use pullback::{
     Expr, Graph, Parameters, Program, TrainingStep,
     data::{Dataset, synthetic::circles},
-    nn::{linear, logistic_loss, sign_misclassification},
+    nn::{binary_zero_one_loss, linear, logistic_loss},
     optim::{HeavyBall, Optimizer},
     risk::Tally,
     view::{Axis, Chart, Corner, Figure, Grid},
@@ -139,7 +139,7 @@ impl Classifier {
         let label = graph.input("label", ("batch",));
         let scores = linear(lift(x), "classifier", 1).squeeze(-1);
         let step = graph.compile_training(logistic_loss(scores, label).mean())?;
-        let error = sign_misclassification(scores, label).mean();
+        let error = binary_zero_one_loss(scores, label).mean();
         let program = graph.compile([("scores", scores), ("error", error)])?;
         Ok(Classifier { graph, step, program })
     }
@@ -149,7 +149,7 @@ impl Classifier {
         let labels = signs(examples);
         let mut rule = HeavyBall::new(0.3, 0.9);
         for _ in 0..n_steps {
-            let out = self.step.run(&parameters, [("x", examples.x().into()), ("label", (&labels).into())])?;
+            let out = self.step.run(&parameters, (("x", examples.x()), ("label", &labels)))?;
             if !out.loss.is_finite() {
                 return Err(format!("training comes to the loss {}", out.loss).into());
             }
@@ -160,13 +160,13 @@ impl Classifier {
 
     fn error(&mut self, parameters: &Parameters, examples: &Dataset) -> Result<f64, Box<dyn Error>> {
         let labels = signs(examples);
-        let out = self.program.run(parameters, [("x", examples.x().into()), ("label", (&labels).into())])?;
-        Ok(out.scalar::<f32>("error").map(f64::from).ok_or("the error is of f32")?)
+        let out = self.program.run(parameters, (("x", examples.x()), ("label", &labels)))?;
+        Ok(f64::from(out.scalar::<f32>("error")?))
     }
 
     fn scores(&mut self, parameters: &Parameters, x: ArrayView2<'_, f32>) -> Result<Vec<f64>, Box<dyn Error>> {
         let labels = Array1::<f32>::ones(x.nrows());
-        let out = self.program.run(parameters, [("x", x.into()), ("label", (&labels).into())])?;
+        let out = self.program.run(parameters, (("x", x), ("label", &labels)))?;
         let scores = out["scores"].array::<f32>().ok_or("scores are of f32")?;
         Ok(scores.iter().map(|score| f64::from(*score)).collect())
     }

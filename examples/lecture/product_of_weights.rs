@@ -29,7 +29,7 @@ fn run(setting: &Setting) -> Outcome {
     for (row, column) in (0..n).flat_map(|row| (0..n).map(move |column| (row, column))) {
         point.set("w1", &at(column))?;
         point.set("w2", &at(row))?;
-        let mut here = landscape.at(&point, [])?;
+        let mut here = landscape.point(&point, ())?;
         let eigenvalues = here.eigenvalues()?;
         values.push(here.value());
         lowest.push(eigenvalues[0]);
@@ -43,9 +43,9 @@ fn run(setting: &Setting) -> Outcome {
     evidence.require(n_indefinite > 0, format!("the Hessian is indefinite at {n_indefinite} of {} points", n * n));
     evidence.require(n_convex > 0, format!("it is positive definite at {n_convex}, so the loss is not concave"));
 
-    point.flat_mut::<f64>().fill(0.0);
+    point.flat_mut::<f64>()?.fill(0.0);
     let tolerance = Tolerance { gradient: 1e-12, eigenvalue: 1e-9 };
-    let origin = landscape.at(&point, [])?.stationary_kind(&tolerance, &Lanczos::seeded(setting.seed))?;
+    let origin = landscape.point(&point, ())?.stationary_kind(&tolerance, &Lanczos::seeded(setting.seed))?;
     let curvature = origin.curvature.ok_or("the origin is stationary")?;
     let (low, high) = (curvature.lowest.value, curvature.highest.value);
     evidence.require(

@@ -137,7 +137,7 @@ impl Problem {
         let loss = surface(w.slice(0), w.slice(1)) + tilts.dot(w).mean();
         let saddle = g.initialize(0)?;
         let mut start = saddle.clone();
-        start.flat_mut::<f64>()[0] = 1.2;
+        start.flat_mut::<f64>()?[0] = 1.2;
         let examples = ndarray::array![[0.5, 0.0], [-0.5, 0.0], [0.0, 0.5], [0.0, -0.5]];
         let (step, landscape) = (compile(loss)?, Landscape::new(loss)?);
         let least = if name == MONKEY { -27.0 / 32.0 } else { -0.25 };
@@ -150,7 +150,7 @@ impl Problem {
         let u = g.parameter_of(DType::F64, "u", (D, D), Initializer::Zeros);
         let x = g.input_of::<f64>("examples", ("batch", D));
         let squares = u.square().sum_over(1);
-        let unit = u / squares.sqrt().expand(1);
+        let unit = u / squares.sqrt().unsqueeze(1);
         let loss = decomposition(unit, x) + 0.25 * (squares - 1.0).square().sum();
         let (name, weights) = match saddle {
             Saddle::HalfWay => ("tensor, half-way", [[1, 1, 0, 0], [1, -1, 0, 0], [0, 0, 1, 1], [0, 0, 1, -1]]),
@@ -178,26 +178,26 @@ impl Problem {
         let mut gradients = Gradients::zeros(parameters.layout().clone());
         let (mut losses, mut path) = (Vec::new(), Vec::new());
         for _ in 0..=self.n_steps {
-            let (loss, _) = self.step.run_into(&parameters, [("examples", (&self.examples).into())], &mut gradients)?;
+            let (loss, _) = self.step.run_into(&parameters, ("examples", &self.examples), &mut gradients)?;
             losses.push(loss);
-            path.push((parameters.flat::<f64>()[0], parameters.flat::<f64>()[1]));
+            path.push((parameters.flat::<f64>()?[0], parameters.flat::<f64>()?[1]));
             if losses.len() > self.n_steps {
                 break;
             }
             if method == Method::Minibatch {
                 let drawn: Vec<usize> = (0..self.batch).map(|_| rng.random_range(0..self.examples.nrows())).collect();
                 let batch = self.examples.select(Dimension(0), &drawn);
-                self.step.run_into(&parameters, [("examples", (&batch).into())], &mut gradients)?;
+                self.step.run_into(&parameters, ("examples", &batch), &mut gradients)?;
             }
             rule.step(&mut parameters, &gradients)?;
         }
-        let moved = self.saddle.flat::<f64>().iter().zip(parameters.flat::<f64>());
+        let moved = self.saddle.flat::<f64>()?.iter().zip(parameters.flat::<f64>()?);
         let distance = moved.map(|(from, to)| (from - to).powi(2)).sum::<f64>().sqrt();
         if method != Method::Descent {
             self.settle(&mut parameters)?;
         }
         let kind = self.kind_at(&parameters)?;
-        let rest = self.landscape.at(&parameters, [("examples", (&self.examples).into())])?.value();
+        let rest = self.landscape.point(&parameters, ("examples", &self.examples))?.value();
         Ok(Descent { losses, path, distance, kind, rest })
     }
 
@@ -206,7 +206,7 @@ impl Problem {
         let mut gradients = Gradients::zeros(parameters.layout().clone());
         let mut rule = Sgd::new(self.rate);
         for _ in 0..5000 {
-            self.step.run_into(parameters, [("examples", (&self.examples).into())], &mut gradients)?;
+            self.step.run_into(parameters, ("examples", &self.examples), &mut gradients)?;
             if gradients.norm() < 1e-10 {
                 break;
             }
@@ -217,7 +217,7 @@ impl Problem {
 
     fn kind_at(&mut self, parameters: &Parameters) -> Result<StationaryKind, Box<dyn Error>> {
         let tolerance = Tolerance { gradient: 1e-8, eigenvalue: 1e-6 };
-        let mut point = self.landscape.at(parameters, [("examples", (&self.examples).into())])?;
+        let mut point = self.landscape.point(parameters, ("examples", &self.examples))?;
         Ok(point.stationary_kind(&tolerance, &Lanczos::seeded(0))?.kind)
     }
 }
@@ -263,8 +263,8 @@ struct Study {
 impl Study {
     fn new(mut problem: Problem, setting: &Setting) -> Result<Study, Box<dyn Error>> {
         let n_runs = setting.pick(4, 16, 64);
-        let examples = [("examples", (&problem.examples).into())];
-        let value = problem.landscape.at(&problem.saddle, examples)?.value();
+        let examples = ("examples", &problem.examples);
+        let value = problem.landscape.point(&problem.saddle, examples)?.value();
         let mut runs = Vec::new();
         for (method, _) in METHODS {
             let n_runs = if method == Method::Descent { 1 } else { n_runs };
@@ -324,9 +324,9 @@ impl Study {
         let mut point = self.problem.saddle.clone();
         let mut values = Vec::with_capacity(N * N);
         for (row, column) in (0..N).flat_map(|row| (0..N).map(move |column| (row, column))) {
-            point.flat_mut::<f64>().copy_from_slice(&[at(column), at(row)]);
-            let examples = [("examples", (&self.problem.examples).into())];
-            values.push(self.problem.landscape.at(&point, examples)?.value());
+            point.flat_mut::<f64>()?.copy_from_slice(&[at(column), at(row)]);
+            let examples = ("examples", &self.problem.examples);
+            values.push(self.problem.landscape.point(&point, examples)?.value());
         }
         let levels = vec![-0.8, -0.6, -0.4, -0.2, -0.1, 0.0, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4];
         let levels = levels.into_iter().filter(|level| *level > self.problem.least).collect();

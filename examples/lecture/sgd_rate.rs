@@ -136,7 +136,7 @@ impl Problem {
     }
 
     fn loss_at_start(&mut self) -> Result<f64, Box<dyn Error>> {
-        Ok(self.step.run(&self.start, [("x", (&self.x).into()), ("y", (&self.y).into())])?.loss)
+        Ok(self.step.run(&self.start, (("x", &self.x), ("y", &self.y)))?.loss)
     }
 
     /// L: half as much again as the greatest curvature on a run that is shorter than others, and faster.
@@ -171,7 +171,7 @@ impl Problem {
             if stream.is_some() && step % n_steps.div_ceil(N_LOOKS) == 0 {
                 self.look(&parameters)?;
             }
-            self.step.run_into(&parameters, [("x", (&self.x).into()), ("y", (&self.y).into())], &mut gradients)?;
+            self.step.run_into(&parameters, (("x", &self.x), ("y", &self.y)), &mut gradients)?;
             let square = gradients.norm().powi(2);
             all.add(square);
             if 4 * step >= 3 * n_steps {
@@ -180,7 +180,7 @@ impl Problem {
             if stream.is_some() {
                 let drawn: [usize; BATCH] = std::array::from_fn(|_| rng.random_range(0..N_EXAMPLES));
                 let (x, y) = (self.x.select(Dimension(0), &drawn), self.y.select(Dimension(0), &drawn));
-                self.step.run_into(&parameters, [("x", (&x).into()), ("y", (&y).into())], &mut gradients)?;
+                self.step.run_into(&parameters, (("x", &x), ("y", &y)), &mut gradients)?;
             }
             rule.step(&mut parameters, &gradients)?;
         }
@@ -189,14 +189,14 @@ impl Problem {
 
     /// Remembers how curved the loss is, and how much the gradients of minibatches differ.
     fn look(&mut self, parameters: &Parameters) -> Result<(), Box<dyn Error>> {
-        let inputs = [("x", (&self.x).into()), ("y", (&self.y).into())];
-        let found = self.landscape.at(parameters, inputs)?.curvature(&Lanczos::seeded(self.seed))?;
+        let inputs = (("x", &self.x), ("y", &self.y));
+        let found = self.landscape.point(parameters, inputs)?.curvature(&Lanczos::seeded(self.seed))?;
         let curvature = found.highest.value.max(-found.lowest.value);
-        let whole = self.step.run(parameters, [("x", (&self.x).into()), ("y", (&self.y).into())])?.gradients;
+        let whole = self.step.run(parameters, (("x", &self.x), ("y", &self.y)))?.gradients;
         let mut squares = Tally::default();
         for example in 0..N_EXAMPLES {
             let (x, y) = (self.x.select(Dimension(0), &[example]), self.y.select(Dimension(0), &[example]));
-            let mut gradient = self.step.run(parameters, [("x", (&x).into()), ("y", (&y).into())])?.gradients;
+            let mut gradient = self.step.run(parameters, (("x", &x), ("y", &y)))?.gradients;
             gradient.add_scaled(-1.0, &whole)?;
             squares.add(gradient.norm().powi(2));
         }

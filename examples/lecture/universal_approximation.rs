@@ -170,7 +170,7 @@ impl Fit {
     fn run(&mut self, x: &Array1<f64>, seed: u64) -> Result<Array1<f64>, Box<dyn Error>> {
         let parameters = self.graph.initialize(seed)?;
         let y = x.mapv(target);
-        let out = self.program.run(&parameters, [("x", x.into()), ("y", (&y).into())])?;
+        let out = self.program.run(&parameters, (("x", x), ("y", &y)))?;
         let fit = out["fit"].array::<f64>().ok_or("the fit is of f64")?;
         // Or the greatest error would pass over what is no number.
         let is_finite = fit.iter().all(|value| value.is_finite());
@@ -184,7 +184,7 @@ fn compile(g: &Graph, activation: &Activation, m: usize) -> Result<Program, Box<
     let uniform =
         |name, reach: f64| g.parameter_of(DType::F64, name, (m,), Initializer::Uniform { low: -reach, high: reach });
     let (steepness, place) = (uniform("steepness", 2.0 + m as f64 / 2.0), uniform("place", 1.0));
-    let features = (activation.apply)((x.expand(-1) - place) * steepness);
+    let features = (activation.apply)((x.unsqueeze(-1) - place) * steepness);
     let fitted = Index::from(..).step(STRIDE as i64);
     let (seen, wanted) = (features.slice(fitted), y.slice(fitted));
     let scale = (N_POINTS / STRIDE) as f64;

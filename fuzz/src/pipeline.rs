@@ -9,10 +9,10 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 /// The most elements of an array in what is read, and in what its derivatives add.
-const MOST_ELEMENTS: [usize; 2] = [1 << 8, 1 << 14];
-const MOST_FLOPS: i64 = 1 << 22;
+const MAX_ELEMENTS: [usize; 2] = [1 << 8, 1 << 14];
+const MAX_FLOPS: i64 = 1 << 22;
 /// Graphs of more nodes are derived once.
-const MOST_TWICE: usize = 12;
+const MAX_TWICE: usize = 12;
 /// Beyond this, sums overflow in one order and not in another.
 const GREATEST: f64 = 1e30;
 
@@ -24,7 +24,7 @@ pub fn run(bytes: &[u8]) -> bool {
     let seed = bytes.iter().fold(17u64, |hash, byte| hash.wrapping_mul(31).wrapping_add(u64::from(*byte)));
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let bindings = bindings(g, &mut rng);
-    if !is_small(g, &bindings, MOST_ELEMENTS[0]) {
+    if !is_small(g, &bindings, MAX_ELEMENTS[0]) {
         return false;
     }
     let mut results: Vec<(String, Expr<'_>)> = Vec::new();
@@ -32,7 +32,7 @@ pub fn run(bytes: &[u8]) -> bool {
         results.push((format!("r{position}"), g.expr(*id)));
     }
     results.extend(derivatives(g, &results));
-    if g.check().is_err() || !is_small(g, &bindings, MOST_ELEMENTS[1]) {
+    if g.check().is_err() || !is_small(g, &bindings, MAX_ELEMENTS[1]) {
         return false;
     }
     let fed: Option<Vec<(String, Value)>> =
@@ -58,7 +58,7 @@ fn is_small(g: &Graph, bindings: &Bindings, most: usize) -> bool {
         expr.shape().evaluate(bindings).is_ok_and(|sizes| sizes.iter().product::<usize>() <= most)
     });
     let named: Vec<(String, Expr<'_>)> = all.iter().enumerate().map(|(k, expr)| (k.to_string(), *expr)).collect();
-    are_small && g.flops(named).evaluate(bindings).is_ok_and(|flops| flops <= MOST_FLOPS)
+    are_small && g.flops(named).evaluate(bindings).is_ok_and(|flops| flops <= MAX_FLOPS)
 }
 
 /// First derivatives of everything by every float that is fed, and second ones of small graphs.
@@ -70,7 +70,7 @@ fn derivatives<'g>(g: &'g Graph, results: &[(String, Expr<'g>)]) -> Vec<(String,
     let (n_nodes, mut derivatives) = (g.len(), Vec::new());
     for (position, (input, gradient)) in inputs.iter().zip(g.gradients(loss, &inputs)).enumerate() {
         derivatives.push((format!("d{position}"), gradient));
-        if n_nodes <= MOST_TWICE {
+        if n_nodes <= MAX_TWICE {
             derivatives.push((format!("s{position}"), g.gradient(gradient.sum(), *input)));
         }
     }

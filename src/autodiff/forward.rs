@@ -26,13 +26,14 @@ pub(super) fn sweep<'g>(y: Expr<'g>, tangents: &[(Expr<'g>, Expr<'g>)]) -> Expr<
     }
     for id in graph.ancestors(&[y.id()]).into_iter().filter(|id| depends[id.index()]) {
         let _frame = graph.enter_for("jvp", id);
-        let at = Application {
+        let application = Application {
             operands: graph.operands(id).iter().map(|operand| graph.expr(*operand)).collect(),
             output: graph.expr(id),
         };
-        let own: Operands<'g> = at.operands.iter().map(|operand| found[operand.id().index()]).collect();
-        if own.iter().any(Option::is_some) {
-            let pushed = push_forward(&at, &own);
+        let operand_tangents: Tangents<'g> =
+            application.operands.iter().map(|operand| found[operand.id().index()]).collect();
+        if operand_tangents.iter().any(Option::is_some) {
+            let pushed = push_forward(&application, &operand_tangents);
             let sum = &mut found[id.index()];
             *sum = sum.map_or(pushed, |seed| Some(pushed.map_or(seed, |pushed| add(seed, pushed))));
         }
@@ -41,28 +42,28 @@ pub(super) fn sweep<'g>(y: Expr<'g>, tangents: &[(Expr<'g>, Expr<'g>)]) -> Expr<
 }
 
 /// The tangent of each operand, where it is not structurally zero.
-type Operands<'g> = SmallVec<[Option<Expr<'g>>; 3]>;
+type Tangents<'g> = SmallVec<[Option<Expr<'g>>; 3]>;
 
 /// Σᵢ Jᵢẋᵢ, or nothing where it is structurally zero.
-fn push_forward<'g>(at: &Application<'g>, tangents: &Operands<'g>) -> Option<Expr<'g>> {
-    let op = at.output.op();
+fn push_forward<'g>(application: &Application<'g>, tangents: &Tangents<'g>) -> Option<Expr<'g>> {
+    let op = application.output.op();
     let part = |operand: usize, tangent: Expr<'g>| match ops::linearization(&op) {
         Linearization::Constant => None,
-        Linearization::Partials(rule) => scale(tangent, rule.partial(operand, at)),
-        Linearization::Multilinear(_) => Some(replaced(&op, at, operand, tangent)),
-        Linearization::Custom(rule) => Some(rule.jvp(operand, tangent, at)),
+        Linearization::Partials(rule) => scale(tangent, rule.partial(operand, application)),
+        Linearization::Multilinear(_) => Some(replaced(&op, application, operand, tangent)),
+        Linearization::Custom(rule) => Some(rule.jvp(operand, tangent, application)),
         Linearization::Linear(_) => unreachable!("invariant: a linear primitive takes all tangents at once"),
     };
     if let Linearization::Linear(_) = ops::linearization(&op) {
-        return Some(applied(&op, at, tangents));
+        return Some(applied(&op, application, tangents));
     }
     let parts = tangents.iter().enumerate().filter_map(|(operand, tangent)| part(operand, (*tangent)?));
     parts.reduce(add)
 }
 
 /// The primitive applied to the tangents: integers and truth values stay, absent tangents are zeros.
-fn applied<'g>(op: &Op, at: &Application<'g>, tangents: &Operands<'g>) -> Expr<'g> {
-    let operands: Vec<Expr<'g>> = at
+fn applied<'g>(op: &Op, application: &Application<'g>, tangents: &Tangents<'g>) -> Expr<'g> {
+    let operands: Vec<Expr<'g>> = application
         .operands
         .iter()
         .zip(tangents)
@@ -72,12 +73,12 @@ fn applied<'g>(op: &Op, at: &Application<'g>, tangents: &Operands<'g>) -> Expr<'
             None => *operand,
         })
         .collect();
-    at.output.graph().apply(op.clone(), &operands)
+    application.output.graph().apply(op.clone(), &operands)
 }
 
 /// The primitive applied with a tangent in place of one operand.
-fn replaced<'g>(op: &Op, at: &Application<'g>, operand: usize, tangent: Expr<'g>) -> Expr<'g> {
-    let mut operands = at.operands.clone();
+fn replaced<'g>(op: &Op, application: &Application<'g>, operand: usize, tangent: Expr<'g>) -> Expr<'g> {
+    let mut operands = application.operands.clone();
     operands[operand] = tangent;
-    at.output.graph().apply(op.clone(), &operands)
+    application.output.graph().apply(op.clone(), &operands)
 }

@@ -9,20 +9,21 @@ mod reverse;
 mod scale;
 mod stable;
 
-use crate::graph::{Expr, Graph, Mistake, Site};
+use crate::graph::{Expr, Graph, GraphError, Site};
 
 impl Graph {
     /// The gradient of a scalar: ∂f/∂x in the shape of x, by reverse mode.
     ///
-    /// `x` may be any float node, not only a parameter; where `of` does not depend on it the gradient is zero. The result
-    /// is an expression, so it can be differentiated again. What is written with exp and log in a way that overflows is
-    /// differentiated in its stable form, such as log(1 + eˣ) as a softplus ([`Class::Stabilize`](crate::simplify::Class)).
+    /// `x` may be any float node, not only a parameter; where `y` does not depend on it the gradient is zero. The
+    /// result is an expression, so it can be differentiated again. What is written with exp and log in a way that
+    /// overflows is differentiated in its stable form, such as log(1 + eˣ) as a softplus
+    /// ([`Class::Stabilize`](crate::simplify::Class)).
     ///
     /// # Shapes
     /// f: `[]`, x: any → the shape of x.
     ///
     /// # Errors
-    /// A mistake is recorded if f is no scalar, or if f or x is no float.
+    /// An error is recorded if f is no scalar, or if f or x is no float.
     ///
     /// # Complexity
     /// One sweep over the ids up to f. Evaluating the gradient of all inputs costs a small multiple of evaluating f,
@@ -40,30 +41,33 @@ impl Graph {
     /// let slope = g.gradient(x.powi(3), x);
     /// let curvature = g.gradient(slope, x);
     /// let mut program = g.compile([("slope", slope), ("curvature", curvature)])?;
-    /// let out = program.run(&Parameters::default(), [("x", (&2.0f64).into())])?;
-    /// assert_eq!(out.scalar::<f64>("slope"), Some(12.0));
-    /// assert_eq!(out.scalar::<f64>("curvature"), Some(12.0));
+    /// let out = program.call(("x", 2.0f64))?;
+    /// assert_eq!(out.scalar::<f64>("slope"), Ok(12.0));
+    /// assert_eq!(out.scalar::<f64>("curvature"), Ok(12.0));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias("grad", "backward"))]
     #[track_caller]
-    pub fn gradient<'g>(&'g self, of: Expr<'g>, x: Expr<'g>) -> Expr<'g> {
+    pub fn gradient<'g>(&'g self, y: Expr<'g>, x: Expr<'g>) -> Expr<'g> {
         let _frame = self.enter("gradient", Site::caller());
-        self.gradients(of, &[x])[0]
+        self.gradients(y, &[x])[0]
     }
 
-    /// The gradients of a scalar with respect to several nodes, in one sweep, or two where some are leaves and some are not.
+    /// The gradients of a scalar with respect to several nodes, in one sweep, or two where some are leaves and some are
+    /// not.
     ///
     /// # Errors
-    /// As for [`Graph::gradient`]; all results then stand for the mistake.
+    /// As for [`Graph::gradient`]; all results then stand for the error.
+    #[doc(alias = "autograd")]
     #[track_caller]
-    pub fn gradients<'g>(&'g self, of: Expr<'g>, xs: &[Expr<'g>]) -> Vec<Expr<'g>> {
+    pub fn gradients<'g>(&'g self, y: Expr<'g>, xs: &[Expr<'g>]) -> Vec<Expr<'g>> {
         let _frame = self.enter("gradients", Site::caller());
-        if !of.is_poisoned() && of.rank() != 0 {
-            let poison = self.report(Mistake::GradientOfArray { found: of.ty() }, &[of]);
+        if !y.is_poisoned() && y.rank() != 0 {
+            let poison = self.report(GraphError::GradientOfArray { found: y.ty() }, &[y]);
             return vec![poison; xs.len()];
         }
-        match self.differentiable(of, xs) {
-            Ok(()) => pull_back(of, of.ones_like(), xs),
+        match self.differentiable(y, xs) {
+            Ok(()) => pull_back(y, y.ones_like(), xs),
             Err(poison) => vec![poison; xs.len()],
         }
     }
@@ -74,10 +78,11 @@ impl Graph {
     /// y and ȳ: any, equal; each result has the shape of its x.
     ///
     /// # Errors
-    /// A mistake is recorded if ȳ is not of the type of y, or if anything is no float.
+    /// An error is recorded if ȳ is not of the type of y, or if anything is no float.
     ///
     /// # Complexity
     /// One or two sweeps over the ancestors of y.
+    #[doc(alias("pullback", "backward"))]
     #[track_caller]
     pub fn vjp<'g>(&'g self, y: Expr<'g>, cotangent: Expr<'g>, xs: &[Expr<'g>]) -> Vec<Expr<'g>> {
         let _frame = self.enter("vjp", Site::caller());
@@ -93,7 +98,7 @@ impl Graph {
     /// Each ẋ has the shape of its x; the result has the shape of y.
     ///
     /// # Errors
-    /// A mistake is recorded if an ẋ is not of the type of its x, or if anything is no float.
+    /// An error is recorded if an ẋ is not of the type of its x, or if anything is no float.
     ///
     /// # Complexity
     /// One or two sweeps over the ancestors of y; evaluating costs a small multiple of evaluating y, for one
@@ -109,10 +114,11 @@ impl Graph {
     /// let hv = g.jvp(g.gradient(f, x), &[(x, v)]);
     /// let mut program = g.compile(hv)?;
     /// let (at, along) = (ndarray::arr1(&[1.0, 2.0]), ndarray::arr1(&[1.0, 10.0]));
-    /// let out = program.run(&Parameters::default(), [("x", (&at).into()), ("v", (&along).into())])?;
+    /// let out = program.call((("x", &at), ("v", &along)))?;
     /// assert_eq!(out["result"], ndarray::arr1(&[6.0, 120.0]).into());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias("pushforward", "forward_mode"))]
     #[track_caller]
     pub fn jvp<'g>(&'g self, y: Expr<'g>, tangents: &[(Expr<'g>, Expr<'g>)]) -> Expr<'g> {
         let _frame = self.enter("jvp", Site::caller());
@@ -133,10 +139,10 @@ impl Graph {
                 return Err(*expr);
             }
             if !std::ptr::eq(expr.graph(), self) {
-                return Err(self.report(Mistake::ForeignGraph, &[*expr]));
+                return Err(self.report(GraphError::ForeignGraph, &[*expr]));
             }
             if !expr.dtype().is_float() {
-                return Err(self.report(Mistake::NoDerivative { found: expr.ty() }, &[*expr]));
+                return Err(self.report(GraphError::NoDerivative { found: expr.ty() }, &[*expr]));
             }
         }
         Ok(())
@@ -146,17 +152,17 @@ impl Graph {
         if direction.is_poisoned() {
             return Err(direction);
         }
-        let (own, other) = (x.ty(), direction.ty());
-        let mistake = if !std::ptr::eq(direction.graph(), self) {
-            Mistake::ForeignGraph
-        } else if own.dtype != other.dtype {
-            Mistake::DTypesDiffer { left: own.dtype, right: other.dtype }
-        } else if own.shape != other.shape {
-            Mistake::ShapesDiffer { left: own.shape, right: other.shape }
+        let (expected, found) = (x.ty(), direction.ty());
+        let error = if !std::ptr::eq(direction.graph(), self) {
+            GraphError::ForeignGraph
+        } else if expected.dtype != found.dtype {
+            GraphError::DTypesDiffer { left: expected.dtype, right: found.dtype }
+        } else if expected.shape != found.shape {
+            GraphError::ShapesDiffer { left: expected.shape, right: found.shape }
         } else {
             return Ok(());
         };
-        Err(self.report(mistake, &[x, direction]))
+        Err(self.report(error, &[x, direction]))
     }
 }
 
@@ -166,9 +172,9 @@ fn pull_back<'g>(y: Expr<'g>, cotangent: Expr<'g>, xs: &[Expr<'g>]) -> Vec<Expr<
     for (value, positions) in stable::values(y, xs) {
         let group: Vec<Expr<'g>> = positions.iter().map(|position| xs[*position]).collect();
         let swept = reverse::sweep(value, cotangent, &group);
-        positions.into_iter().zip(swept).for_each(|(position, of)| found[position] = Some(of));
+        positions.into_iter().zip(swept).for_each(|(position, gradient)| found[position] = Some(gradient));
     }
-    found.into_iter().map(|of| of.expect("invariant: each x is in one group")).collect()
+    found.into_iter().map(|gradient| gradient.expect("invariant: each x is in one group")).collect()
 }
 
 /// ẏ, by forward mode, of what is equal to y and stable.

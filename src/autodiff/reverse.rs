@@ -23,16 +23,16 @@ pub(super) fn sweep<'g>(y: Expr<'g>, cotangent: Expr<'g>, xs: &[Expr<'g>]) -> Ve
     for id in ids.into_iter().rev().filter(|id| depends[id.index()]) {
         let Some(cotangent) = cotangents[id.index()] else { continue };
         let _frame = graph.enter_for("gradient", id);
-        let at = Application {
+        let application = Application {
             operands: graph.operands(id).iter().map(|operand| graph.expr(*operand)).collect(),
             output: graph.expr(id),
         };
-        let op = at.output.op();
-        for (position, operand) in at.operands.iter().enumerate() {
+        let op = application.output.op();
+        for (position, operand) in application.operands.iter().enumerate() {
             if !depends[operand.id().index()] {
                 continue;
             }
-            if let Some(part) = pull_back(&ops::linearization(&op), position, cotangent, &at) {
+            if let Some(part) = pull_back(&ops::linearization(&op), position, cotangent, &application) {
                 let sum = &mut cotangents[operand.id().index()];
                 *sum = Some(sum.map_or(part, |so_far| add(so_far, part)));
             }
@@ -47,12 +47,14 @@ fn pull_back<'g>(
     linearization: &Linearization<'_>,
     operand: usize,
     cotangent: Expr<'g>,
-    at: &Application<'g>,
+    application: &Application<'g>,
 ) -> Option<Expr<'g>> {
     match linearization {
         Linearization::Constant => None,
-        Linearization::Partials(rule) => scale(cotangent, rule.partial(operand, at)),
-        Linearization::Linear(rule) | Linearization::Multilinear(rule) => Some(rule.transpose(operand, cotangent, at)),
-        Linearization::Custom(rule) => Some(rule.vjp(operand, cotangent, at)),
+        Linearization::Partials(rule) => scale(cotangent, rule.partial(operand, application)),
+        Linearization::Linear(rule) | Linearization::Multilinear(rule) => {
+            Some(rule.transpose(operand, cotangent, application))
+        }
+        Linearization::Custom(rule) => Some(rule.vjp(operand, cotangent, application)),
     }
 }

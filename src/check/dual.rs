@@ -183,9 +183,9 @@ impl<T: Real> Real for Dual<T> {
         Dual { value: self.value.atan2(other.value), tangent: turn.div(square) }
     }
     fn call<const N: usize>(function: impl Special<N>, operands: [Self; N]) -> Self {
-        let at = operands.map(|operand| operand.value);
-        let value = T::call(function, at);
-        let slopes = function.slopes(at, value);
+        let values = operands.map(|operand| operand.value);
+        let value = T::call(function, values);
+        let slopes = function.slopes(values, value);
         let tangents = slopes.iter().zip(operands).map(|(slope, operand)| slope.mul(operand.tangent));
         Dual { value, tangent: tangents.fold(T::ZERO, T::add) }
     }

@@ -9,5 +9,5 @@ mod prove;
 mod random;
 
 pub use naive::naive_gradients;
-pub use prove::{Disproof, prove, prove_expression};
+pub use prove::{RuleError, prove, prove_expression};
 pub use random::{RandomGraph, random_graph};

@@ -26,10 +26,11 @@ const SINGLE_TOLERANCE: f64 = 2e-5;
 
 /// A property that a rule does not have.
 #[derive(Debug, Clone, PartialEq, Error)]
-pub enum Disproof {
+#[non_exhaustive]
+pub enum RuleError {
     /// The sample itself is no valid use of the primitive.
     #[error(transparent)]
-    Mistake(#[from] Diagnostics),
+    Graph(#[from] Diagnostics),
     /// The kernel gives no value.
     #[error(transparent)]
     Run(#[from] RunError),
@@ -80,7 +81,8 @@ pub enum Disproof {
 ///     pullback::check::prove(&sample).expect("every rule holds");
 /// }
 /// ```
-pub fn prove(sample: &Sample) -> Result<(), Disproof> {
+#[doc(alias("gradcheck", "check_grads", "gradient_check"))]
+pub fn prove(sample: &Sample) -> Result<(), RuleError> {
     let graph = Graph::new();
     let (operands, output) = build(&graph, sample, &sample.operands)?;
     let leaves: Vec<(Expr<'_>, Value)> = operands.into_iter().zip(sample.operands.iter().cloned()).collect();
@@ -104,23 +106,24 @@ pub fn prove(sample: &Sample) -> Result<(), Disproof> {
 /// let x = g.input_of::<f64>("x", (3,));
 /// let at = ndarray::arr1(&[0.1, -0.4, 2.0]);
 /// prove_expression((x.sin() / (1.0 + x * x)).sum(), &[(x, at.into())], Smoothness::Smooth)?;
-/// # Ok::<(), pullback::check::Disproof>(())
+/// # Ok::<(), pullback::check::RuleError>(())
 /// ```
+#[doc(alias("gradcheck", "check_grads"))]
 #[track_caller]
 pub fn prove_expression(
     output: Expr<'_>,
     leaves: &[(Expr<'_>, Value)],
     smoothness: Smoothness,
-) -> Result<(), Disproof> {
+) -> Result<(), RuleError> {
     let graph = output.graph();
     let _frame = graph.enter("prove", Site::caller());
     graph.check()?;
     for expr in leaves.iter().map(|(leaf, _)| leaf).chain([&output]) {
         if expr.shape().as_numbers().is_none() {
-            return Err(Disproof::Symbolic { shape: expr.shape() });
+            return Err(RuleError::Symbolic { shape: expr.shape() });
         }
     }
-    expect_leaves(output, leaves)?;
+    check_leaves(output, leaves)?;
     let (operands, values): (Vec<Expr<'_>>, Vec<Value>) = leaves.iter().cloned().unzip();
     let moving: Vec<usize> = (0..operands.len()).filter(|leaf| operands[*leaf].dtype().is_float()).collect();
     let xs = moving.iter().map(|leaf| operands[*leaf]).collect();
@@ -133,15 +136,15 @@ pub fn prove_expression(
 }
 
 /// That every leaf is given, with a value of its type, and that none is `f32`, whose differences are all rounding.
-fn expect_leaves(output: Expr<'_>, leaves: &[(Expr<'_>, Value)]) -> Result<(), Disproof> {
+fn check_leaves(output: Expr<'_>, leaves: &[(Expr<'_>, Value)]) -> Result<(), RuleError> {
     let graph = output.graph();
     let describe = |leaf: Expr<'_>| format!("{leaf:?}");
     for (leaf, value) in leaves {
         if value.ty() != leaf.ty() {
-            return Err(Disproof::Leaf { leaf: describe(*leaf), problem: "has a value of another type" });
+            return Err(RuleError::Leaf { leaf: describe(*leaf), problem: "has a value of another type" });
         }
         if leaf.dtype() == DType::F32 {
-            return Err(Disproof::Leaf {
+            return Err(RuleError::Leaf {
                 leaf: describe(*leaf),
                 problem: "must be f64 for differences to mean anything",
             });
@@ -150,13 +153,13 @@ fn expect_leaves(output: Expr<'_>, leaves: &[(Expr<'_>, Value)]) -> Result<(), D
     let is_given = |leaf: Expr<'_>| leaves.iter().any(|(given, _)| given.is_same(leaf));
     let ancestors = graph.ancestors(&[output.id()]).into_iter().map(|id| graph.expr(id));
     match ancestors.filter(|expr| expr.name().is_some()).find(|leaf| !is_given(*leaf)) {
-        Some(leaf) => Err(Disproof::Leaf { leaf: describe(leaf), problem: "has no value" }),
+        Some(leaf) => Err(RuleError::Leaf { leaf: describe(leaf), problem: "has no value" }),
         None => Ok(()),
     }
 }
 
 /// The primitive of a sample, applied to inputs of the types of `values`.
-fn build<'g>(graph: &'g Graph, sample: &Sample, values: &[Value]) -> Result<(Vec<Expr<'g>>, Expr<'g>), Disproof> {
+fn build<'g>(graph: &'g Graph, sample: &Sample, values: &[Value]) -> Result<(Vec<Expr<'g>>, Expr<'g>), RuleError> {
     let operands: Vec<Expr<'g>> = values
         .iter()
         .enumerate()
@@ -169,7 +172,7 @@ fn build<'g>(graph: &'g Graph, sample: &Sample, values: &[Value]) -> Result<(Vec
 }
 
 /// Compares the kernel in f32 with the kernel in f64.
-fn single_precision(sample: &Sample, output: Expr<'_>, leaves: &[(Expr<'_>, Value)]) -> Result<(), Disproof> {
+fn single_precision(sample: &Sample, output: Expr<'_>, leaves: &[(Expr<'_>, Value)]) -> Result<(), RuleError> {
     let single: Vec<Value> = sample.operands.iter().map(to_single).collect();
     let types: Vec<_> = single.iter().map(Value::ty).collect();
     let has_double = sample.operands.iter().any(|operand| operand.dtype() == DType::F64);
@@ -211,16 +214,16 @@ struct Proof<'g> {
 }
 
 impl<'g> Proof<'g> {
-    fn shape_rule(&self) -> Result<(), Disproof> {
+    fn shape_rule(&self) -> Result<(), RuleError> {
         let value = self.evaluate(&[self.output], &self.values)?.remove(0);
         let inferred = self.output.ty();
         if value.ty() == inferred {
             return Ok(());
         }
-        Err(Disproof::Type { inferred: inferred.to_string(), found: value.ty().to_string() })
+        Err(RuleError::Type { inferred: inferred.to_string(), found: value.ty().to_string() })
     }
 
-    fn derivatives(&self) -> Result<(), Disproof> {
+    fn derivatives(&self) -> Result<(), RuleError> {
         let g = self.graph;
         let weights = g.constant(reals(&self.shape_of(self.output), -1.0, 1.5));
         let v = self.directions(0.7);
@@ -262,18 +265,18 @@ impl<'g> Proof<'g> {
     }
 
     /// Compares each coordinate of the gradients with the central difference of `f`.
-    fn differences(&self, property: &'static str, f: Expr<'g>, gradients: &[Expr<'g>]) -> Result<(), Disproof> {
+    fn differences(&self, property: &'static str, f: Expr<'g>, gradients: &[Expr<'g>]) -> Result<(), RuleError> {
         let found = self.evaluate(gradients, &self.values)?;
         for (operand, gradient) in self.moving.iter().zip(&found) {
             for (position, found) in numbers(gradient).into_iter().enumerate() {
                 let x = numbers(&self.values[*operand])[position];
                 let h = STEP * x.abs().max(1.0);
-                let at = |x: f64| -> Result<f64, Disproof> {
+                let loss_at = |x: f64| -> Result<f64, RuleError> {
                     let mut moved = self.values.clone();
                     set(&mut moved[*operand], position, x);
                     Ok(numbers(&self.evaluate(&[f], &moved)?[0])[0])
                 };
-                let expected = (at(x + h)? - at(x - h)?) / ((x + h) - (x - h));
+                let expected = (loss_at(x + h)? - loss_at(x - h)?) / ((x + h) - (x - h));
                 close(property, position, [found, expected], DIFFERENCE_TOLERANCE)?;
             }
         }
@@ -281,7 +284,7 @@ impl<'g> Proof<'g> {
     }
 
     /// f, its derivative along v, and its second derivative along v and w, by evaluating over duals of duals.
-    fn by_duals(&self, f: Expr<'g>, [v, w]: [&[Value]; 2]) -> Result<[f64; 3], Disproof> {
+    fn by_duals(&self, f: Expr<'g>, [v, w]: [&[Value]; 2]) -> Result<[f64; 3], RuleError> {
         let lift = |(position, value): (usize, &Value)| match value {
             Value::F64(x) => {
                 let moving = self.moving.iter().position(|operand| *operand == position);
@@ -347,11 +350,16 @@ fn evaluate<R: Real>(
     Evaluator::new(graph, &leaves, &results).evaluate(values, &Bindings::new())
 }
 
-fn close(property: &'static str, position: usize, [found, expected]: [f64; 2], tolerance: f64) -> Result<(), Disproof> {
+fn close(
+    property: &'static str,
+    position: usize,
+    [found, expected]: [f64; 2],
+    tolerance: f64,
+) -> Result<(), RuleError> {
     let is_close = (found - expected).abs() <= tolerance * expected.abs().max(1.0)
         || (found.is_nan() && expected.is_nan())
         || found == expected;
-    if is_close { Ok(()) } else { Err(Disproof::Differs { property, position, found, expected }) }
+    if is_close { Ok(()) } else { Err(RuleError::Differs { property, position, found, expected }) }
 }
 
 fn numbers(value: &Value) -> Vec<f64> {

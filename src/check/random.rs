@@ -49,7 +49,7 @@ pub fn random_graph(seed: u64, n_steps: usize) -> RandomGraph {
         values.push(Value::F64(ArrayD::from_shape_simple_fn(IxDyn(&shape), || rng.random_range(-1.5..1.5))));
     }
     let inputs = pool.iter().map(Expr::id).collect();
-    for layout in Layout::ALL {
+    for layout in AxisOrder::ALL {
         let constant = layout.constant(&mut rng);
         pool.push(graph.constant(constant));
     }
@@ -65,29 +65,29 @@ pub fn random_graph(seed: u64, n_steps: usize) -> RandomGraph {
 
 /// An order of elements in memory: a constant may have any.
 #[derive(Debug, Clone, Copy)]
-enum Layout {
+enum AxisOrder {
     RowMajor,
     ColumnMajor,
     Reversed,
     Stepped,
 }
 
-impl Layout {
-    const ALL: [Layout; 4] = [Layout::RowMajor, Layout::ColumnMajor, Layout::Reversed, Layout::Stepped];
+impl AxisOrder {
+    const ALL: [AxisOrder; 4] = [AxisOrder::RowMajor, AxisOrder::ColumnMajor, AxisOrder::Reversed, AxisOrder::Stepped];
 
     /// Numbers of two axes that lie so.
     fn constant(self, rng: &mut ChaCha8Rng) -> Value {
         let [rows, columns] = [rng.random_range(1..=3), rng.random_range(1..=3)];
         let mut draw = |shape: [usize; 2]| ArrayD::from_shape_simple_fn(IxDyn(&shape), || rng.random_range(-1.5..1.5));
         Value::F64(match self {
-            Layout::RowMajor => draw([rows, columns]),
-            Layout::ColumnMajor => draw([columns, rows]).reversed_axes(),
-            Layout::Reversed => {
+            AxisOrder::RowMajor => draw([rows, columns]),
+            AxisOrder::ColumnMajor => draw([columns, rows]).reversed_axes(),
+            AxisOrder::Reversed => {
                 let mut array = draw([rows, columns]);
                 (0..2).for_each(|axis| array.invert_axis(Axis(axis)));
                 array
             }
-            Layout::Stepped => {
+            AxisOrder::Stepped => {
                 let mut array = draw([2 * rows, 2 * columns]);
                 (0..2).for_each(|axis| array.slice_axis_inplace(Axis(axis), Slice::new(0, None, 2)));
                 array
@@ -161,7 +161,7 @@ fn movement<'g>(rng: &mut ChaCha8Rng, x: Expr<'g>) -> Expr<'g> {
         4 => x.slice(..1),
         6 => x.concat([x], axis).slice(Index::from(..).step(2)),
         5 if rank < 3 => x
-            .expand(0)
+            .unsqueeze(0)
             .broadcast_to(std::iter::once(2.into()).chain(x.shape().iter().cloned()).collect::<crate::graph::Shape>()),
         _ => x.cumulative_sum(axis).tanh(),
     }

@@ -46,6 +46,7 @@ impl<T: Target> Dataset<T> {
     /// # Ok(())
     /// # }
     /// ```
+    #[doc(alias = "data_loader")]
     pub fn batches(&self, size: usize, rng: &mut impl Rng) -> Result<Batches<'_, T>, DataError> {
         let mut order: Vec<usize> = (0..self.len()).collect();
         order.shuffle(rng);

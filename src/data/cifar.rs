@@ -5,7 +5,7 @@ use std::{io::Read, path::Path};
 
 use ndarray::{Array1, Array2};
 
-use super::{DataError, Dataset, Split, source::Source};
+use super::{DataError, Dataset, Split, source::ByteSource};
 
 /// Three planes of 32×32.
 const N_PIXELS: usize = 3 * 32 * 32;
@@ -70,7 +70,7 @@ pub fn read(directory: impl AsRef<Path>, kind: Cifar) -> Result<Split, DataError
 /// The file cannot be opened or read, does not end with an example's last byte, or a label is beyond the classes.
 pub fn read_file(path: impl AsRef<Path>, kind: Cifar) -> Result<Dataset, DataError> {
     let mut examples = Examples::default();
-    examples.append(&mut Source::open_plain(path.as_ref())?, kind, None)?;
+    examples.append(&mut ByteSource::open_plain(path.as_ref())?, kind, None)?;
     Ok(examples.finish())
 }
 
@@ -91,7 +91,7 @@ pub fn read_file(path: impl AsRef<Path>, kind: Cifar) -> Result<Dataset, DataErr
 /// ```
 pub fn read_from(name: &str, bytes: impl Read, kind: Cifar) -> Result<Dataset, DataError> {
     let mut examples = Examples::default();
-    examples.append(&mut Source::plain(name, bytes), kind, None)?;
+    examples.append(&mut ByteSource::plain(name, bytes), kind, None)?;
     Ok(examples.finish())
 }
 
@@ -122,7 +122,7 @@ fn read_files(directory: &Path, names: &[&str], kind: Cifar, n_each: usize) -> R
             let directory = directory.display().to_string();
             return Err(DataError::Absent { directory, names: vec![(*name).to_owned()] });
         }
-        examples.append(&mut Source::open_plain(&path)?, kind, Some(n_each))?;
+        examples.append(&mut ByteSource::open_plain(&path)?, kind, Some(n_each))?;
     }
     Ok(examples.finish())
 }
@@ -138,7 +138,7 @@ impl Examples {
     /// Appends all examples of a file: `n_expected`, or as many as there are.
     fn append<R: Read>(
         &mut self,
-        source: &mut Source<R>,
+        source: &mut ByteSource<R>,
         kind: Cifar,
         n_expected: Option<usize>,
     ) -> Result<(), DataError> {
@@ -150,7 +150,7 @@ impl Examples {
             let n_bytes = source.fill(&mut record)?;
             // The labels come first, and wrong ones say more about what a file is than its length does.
             for ((offset, (what, max)), label) in (start..).zip(labels).zip(&record[..n_bytes]) {
-                source.expect_number(offset, what, 0..=*max, u64::from(*label))?;
+                source.check_number(offset, what, 0..=*max, u64::from(*label))?;
             }
             let is_end = n_bytes == 0 && n_expected.is_none();
             if is_end {
@@ -165,7 +165,7 @@ impl Examples {
             self.pixels.extend(record[labels.len()..].iter().map(|pixel| f32::from(*pixel) / 255.0));
             n_read += 1;
         }
-        source.expect_end()
+        source.check_end()
     }
 
     fn finish(self) -> Dataset {

@@ -113,7 +113,7 @@ pub fn read<T: Target>(path: impl AsRef<Path>, format: &Format) -> Result<Datase
 /// # Ok::<(), pullback::data::DataError>(())
 /// ```
 pub fn read_from<T: Target>(name: &str, bytes: impl Read, format: &Format) -> Result<Dataset<T>, DataError> {
-    let mut rows = Rows::new(name, bytes, format);
+    let mut rows = CsvRows::new(name, bytes, format);
     if !rows.advance()? {
         return Err(DataError::Truncated { place: rows.place(0), expected: 1 });
     }
@@ -125,7 +125,7 @@ pub fn read_from<T: Target>(name: &str, bytes: impl Read, format: &Format) -> Re
         Header::Absent => true,
     };
     while has_row {
-        rows.expect_cells(n_columns)?;
+        rows.check_cells(n_columns)?;
         for column in (0..n_columns).filter(|column| *column != target) {
             features.push(rows.cell::<f32>(column)?);
         }
@@ -137,23 +137,23 @@ pub fn read_from<T: Target>(name: &str, bytes: impl Read, format: &Format) -> Re
 }
 
 /// The rows of a file, one at a time.
-struct Rows<R> {
+struct CsvRows<R> {
     reader: Reader<Lines<R>>,
     file: String,
     /// The row that was read last.
     record: ByteRecord,
-    start: Start,
+    start: LineStart,
 }
 
-impl<R: Read> Rows<R> {
-    fn new(name: &str, bytes: R, format: &Format) -> Rows<R> {
+impl<R: Read> CsvRows<R> {
+    fn new(name: &str, bytes: R, format: &Format) -> CsvRows<R> {
         let reader = ReaderBuilder::new()
             .has_headers(false)
             .flexible(true)
             .trim(Trim::All)
             .delimiter(format.delimiter)
             .from_reader(Lines::new(bytes));
-        Rows { reader, file: name.to_owned(), record: ByteRecord::new(), start: Start { offset: 0, line: 1 } }
+        CsvRows { reader, file: name.to_owned(), record: ByteRecord::new(), start: LineStart { offset: 0, line: 1 } }
     }
 
     /// Reads the next row, if there is one.
@@ -187,8 +187,8 @@ impl<R: Read> Rows<R> {
         }
     }
 
-    fn expect_cells(&self, expected: usize) -> Result<(), DataError> {
-        let (found, Start { offset, line }) = (self.record.len(), self.start);
+    fn check_cells(&self, expected: usize) -> Result<(), DataError> {
+        let (found, LineStart { offset, line }) = (self.record.len(), self.start);
         if found == expected {
             Ok(())
         } else {
@@ -218,7 +218,7 @@ impl<R: Read> Rows<R> {
 
 /// The first byte of a line, and the number of that line, counted from 1.
 #[derive(Debug, Clone, Copy)]
-struct Start {
+struct LineStart {
     offset: u64,
     line: u64,
 }
@@ -227,19 +227,19 @@ struct Start {
 /// in the middle of `\r\n`.
 struct Lines<R> {
     bytes: R,
-    next: Start,
+    next: LineStart,
     is_in_break: bool,
     /// Of lines that are not empty and that the parser has not gone through yet.
-    starts: VecDeque<Start>,
+    starts: VecDeque<LineStart>,
 }
 
 impl<R> Lines<R> {
     fn new(bytes: R) -> Lines<R> {
-        Lines { bytes, next: Start { offset: 0, line: 1 }, is_in_break: true, starts: VecDeque::new() }
+        Lines { bytes, next: LineStart { offset: 0, line: 1 }, is_in_break: true, starts: VecDeque::new() }
     }
 
     /// The first start at or after `offset`; those before it are forgotten.
-    fn start_after(&mut self, offset: u64) -> Option<Start> {
+    fn start_after(&mut self, offset: u64) -> Option<LineStart> {
         while self.starts.front().is_some_and(|start| start.offset < offset) {
             self.starts.pop_front();
         }

@@ -39,6 +39,7 @@ const MAX_LABEL: i64 = 9;
 /// assert_eq!(digits.x().dim(), (1797, 64));
 /// assert_eq!(digits.y()[3], 3);
 /// ```
+#[doc(alias = "load_digits")]
 pub fn digits() -> Dataset {
     read_digits(EMBEDDED).expect("invariant: the embedded digits are well formed")
 }

@@ -1,4 +1,4 @@
-//! Mistakes with data. In: bytes, sizes and fractions that are not as they should be. Out: a [`DataError`] that says
+//! Errors with data. In: bytes, sizes and fractions that are not as they should be. Out: a [`DataError`] that says
 //! where.
 
 use std::{io, ops::RangeInclusive};

@@ -5,7 +5,7 @@ use std::{io::Read, path::Path};
 
 use ndarray::{ArrayD, IxDyn};
 
-use super::{DataError, source::Source};
+use super::{DataError, source::ByteSource};
 
 /// How many bytes are read at once; a multiple of the size of every element.
 const CHUNK: usize = 1 << 16;
@@ -61,8 +61,8 @@ impl IdxArray {
 /// # Source
 /// LeCun, Cortes and Burges, *The MNIST database of handwritten digits*, 1998, "the IDX file format".
 pub fn read(path: impl AsRef<Path>) -> Result<IdxArray, DataError> {
-    let mut source = Source::open(path.as_ref())?;
-    let header = Header::read(&mut source)?;
+    let mut source = ByteSource::open(path.as_ref())?;
+    let header = IdxHeader::read(&mut source)?;
     header.read_array(&mut source)
 }
 
@@ -81,20 +81,20 @@ pub fn read(path: impl AsRef<Path>) -> Result<IdxArray, DataError> {
 /// assert_eq!(error.to_string(), "pair, byte 15: the file ends, but should have 16 bytes or more");
 /// ```
 pub fn read_from(name: &str, bytes: impl Read) -> Result<IdxArray, DataError> {
-    let mut source = Source::new(name, bytes)?;
-    let header = Header::read(&mut source)?;
+    let mut source = ByteSource::new(name, bytes)?;
+    let header = IdxHeader::read(&mut source)?;
     header.read_array(&mut source)
 }
 
 /// What an IDX file says that it holds.
-pub(super) struct Header {
-    element: Element,
+pub(super) struct IdxHeader {
+    element: IdxElement,
     shape: Vec<usize>,
     n_elements: usize,
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum Element {
+enum IdxElement {
     U8,
     I8,
     I16,
@@ -103,32 +103,32 @@ enum Element {
     F64,
 }
 
-impl Header {
+impl IdxHeader {
     /// Reads the magic number and the sizes; their product fits the address space.
-    fn read<R: Read>(source: &mut Source<R>) -> Result<Header, DataError> {
+    fn read<R: Read>(source: &mut ByteSource<R>) -> Result<IdxHeader, DataError> {
         let mut magic = [0; N_MAGIC as usize];
         source.fill_exactly(&mut magic, N_MAGIC)?;
         for (offset, byte) in (0..).zip(&magic[..2]) {
-            source.expect_number(offset, "the byte", 0..=0, u64::from(*byte))?;
+            source.check_number(offset, "the byte", 0..=0, u64::from(*byte))?;
         }
-        let element = Element::from_code(magic[2])
+        let element = IdxElement::from_code(magic[2])
             .ok_or_else(|| DataError::ElementType { place: source.place_at(2), found: magic[2] })?;
         let (shape, n_elements) = read_shape(source, magic[3], element.n_bytes())?;
-        Ok(Header { element, shape, n_elements })
+        Ok(IdxHeader { element, shape, n_elements })
     }
 
     /// Reads a header of bytes whose axes have the sizes in `expected`, or any where there is none.
     pub(super) fn read_bytes_of<R: Read>(
-        source: &mut Source<R>,
+        source: &mut ByteSource<R>,
         expected: &[(&'static str, Option<usize>)],
-    ) -> Result<Header, DataError> {
-        let header = Header::read(source)?;
-        source.expect_number(2, "the type of the elements", 0x08..=0x08, header.element.code().into())?;
+    ) -> Result<IdxHeader, DataError> {
+        let header = IdxHeader::read(source)?;
+        source.check_number(2, "the type of the elements", 0x08..=0x08, header.element.code().into())?;
         let n_axes = expected.len() as u64;
-        source.expect_number(3, "the number of axes", n_axes..=n_axes, header.shape.len() as u64)?;
+        source.check_number(3, "the number of axes", n_axes..=n_axes, header.shape.len() as u64)?;
         for ((axis, (what, size)), found) in (0..).zip(expected).zip(&header.shape) {
             let size = size.map_or(*found, |size| size) as u64;
-            source.expect_number(N_MAGIC + axis * N_SIZE, what, size..=size, *found as u64)?;
+            source.check_number(N_MAGIC + axis * N_SIZE, what, size..=size, *found as u64)?;
         }
         Ok(header)
     }
@@ -137,20 +137,20 @@ impl Header {
         &self.shape
     }
 
-    fn read_array<R: Read>(&self, source: &mut Source<R>) -> Result<IdxArray, DataError> {
+    fn read_array<R: Read>(&self, source: &mut ByteSource<R>) -> Result<IdxArray, DataError> {
         Ok(match self.element {
-            Element::U8 => IdxArray::U8(self.read_elements(source, u8::from_be_bytes)?),
-            Element::I8 => IdxArray::I8(self.read_elements(source, i8::from_be_bytes)?),
-            Element::I16 => IdxArray::I16(self.read_elements(source, i16::from_be_bytes)?),
-            Element::I32 => IdxArray::I32(self.read_elements(source, i32::from_be_bytes)?),
-            Element::F32 => IdxArray::F32(self.read_elements(source, f32::from_be_bytes)?),
-            Element::F64 => IdxArray::F64(self.read_elements(source, f64::from_be_bytes)?),
+            IdxElement::U8 => IdxArray::U8(self.read_elements(source, u8::from_be_bytes)?),
+            IdxElement::I8 => IdxArray::I8(self.read_elements(source, i8::from_be_bytes)?),
+            IdxElement::I16 => IdxArray::I16(self.read_elements(source, i16::from_be_bytes)?),
+            IdxElement::I32 => IdxArray::I32(self.read_elements(source, i32::from_be_bytes)?),
+            IdxElement::F32 => IdxArray::F32(self.read_elements(source, f32::from_be_bytes)?),
+            IdxElement::F64 => IdxArray::F64(self.read_elements(source, f64::from_be_bytes)?),
         })
     }
 
     fn read_elements<R: Read, T, const N: usize>(
         &self,
-        source: &mut Source<R>,
+        source: &mut ByteSource<R>,
         decode: fn([u8; N]) -> T,
     ) -> Result<ArrayD<T>, DataError> {
         let elements = self.read_list(source, |bytes| decode(*bytes))?;
@@ -161,7 +161,7 @@ impl Header {
     /// Reads all elements, of `N` bytes each, and checks that nothing follows. The list grows as bytes arrive.
     pub(super) fn read_list<R: Read, T, const N: usize>(
         &self,
-        source: &mut Source<R>,
+        source: &mut ByteSource<R>,
         decode: impl Fn(&[u8; N]) -> T,
     ) -> Result<Vec<T>, DataError> {
         let expected = source.place().offset + (self.n_elements as u64) * N as u64;
@@ -175,42 +175,43 @@ impl Header {
             let (groups, _) = bytes.as_chunks::<N>();
             elements.extend(groups.iter().map(&decode));
         }
-        source.expect_end()?;
+        source.check_end()?;
         Ok(elements)
     }
 }
 
-impl Element {
-    const ALL: [Element; 6] = [Element::U8, Element::I8, Element::I16, Element::I32, Element::F32, Element::F64];
+impl IdxElement {
+    const ALL: [IdxElement; 6] =
+        [IdxElement::U8, IdxElement::I8, IdxElement::I16, IdxElement::I32, IdxElement::F32, IdxElement::F64];
 
-    fn from_code(code: u8) -> Option<Element> {
-        Element::ALL.into_iter().find(|element| element.code() == code)
+    fn from_code(code: u8) -> Option<IdxElement> {
+        IdxElement::ALL.into_iter().find(|element| element.code() == code)
     }
 
     fn code(self) -> u8 {
         match self {
-            Element::U8 => 0x08,
-            Element::I8 => 0x09,
-            Element::I16 => 0x0b,
-            Element::I32 => 0x0c,
-            Element::F32 => 0x0d,
-            Element::F64 => 0x0e,
+            IdxElement::U8 => 0x08,
+            IdxElement::I8 => 0x09,
+            IdxElement::I16 => 0x0b,
+            IdxElement::I32 => 0x0c,
+            IdxElement::F32 => 0x0d,
+            IdxElement::F64 => 0x0e,
         }
     }
 
     fn n_bytes(self) -> usize {
         match self {
-            Element::U8 | Element::I8 => 1,
-            Element::I16 => 2,
-            Element::I32 | Element::F32 => 4,
-            Element::F64 => 8,
+            IdxElement::U8 | IdxElement::I8 => 1,
+            IdxElement::I16 => 2,
+            IdxElement::I32 | IdxElement::F32 => 4,
+            IdxElement::F64 => 8,
         }
     }
 }
 
 /// The sizes and their product. A size of 0 makes the product 0, but the others must be addressable all the same, since
 /// an array's strides are made of them.
-fn read_shape<R: Read>(source: &mut Source<R>, rank: u8, n_bytes: usize) -> Result<(Vec<usize>, usize), DataError> {
+fn read_shape<R: Read>(source: &mut ByteSource<R>, rank: u8, n_bytes: usize) -> Result<(Vec<usize>, usize), DataError> {
     let header_end = N_MAGIC + u64::from(rank) * N_SIZE;
     let mut shape = Vec::new();
     let mut n_addressed = n_bytes;

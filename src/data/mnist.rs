@@ -8,7 +8,7 @@ use std::{
 
 use ndarray::{Array1, Array2};
 
-use super::{DataError, Dataset, Split, idx::Header, source::Source};
+use super::{DataError, Dataset, Split, idx::IdxHeader, source::ByteSource};
 
 const SIDE: usize = 28;
 const MAX_LABEL: u64 = 9;
@@ -43,7 +43,7 @@ const MAX_LABEL: u64 = 9;
 /// ```
 pub fn read(directory: impl AsRef<Path>) -> Result<Split, DataError> {
     let part = |part: &str| {
-        let open = |rest: &str| Source::open(&find(directory.as_ref(), &format!("{part}-{rest}-ubyte"))?);
+        let open = |rest: &str| ByteSource::open(&find(directory.as_ref(), &format!("{part}-{rest}-ubyte"))?);
         read_sources(open("images-idx3")?, open("labels-idx1")?)
     };
     Ok(Split { train: part("train")?, test: part("t10k")? })
@@ -63,7 +63,7 @@ pub fn read(directory: impl AsRef<Path>) -> Result<Split, DataError> {
 /// # Ok::<(), pullback::data::DataError>(())
 /// ```
 pub fn read_from(images: (&str, impl Read), labels: (&str, impl Read)) -> Result<Dataset, DataError> {
-    read_sources(Source::new(images.0, images.1)?, Source::new(labels.0, labels.1)?)
+    read_sources(ByteSource::new(images.0, images.1)?, ByteSource::new(labels.0, labels.1)?)
 }
 
 /// The file of that name, or of that name and `.gz`.
@@ -77,16 +77,16 @@ fn find(directory: &Path, name: &str) -> Result<PathBuf, DataError> {
 }
 
 /// Both headers are compared before any image is read.
-fn read_sources<R: Read, S: Read>(mut images: Source<R>, mut labels: Source<S>) -> Result<Dataset, DataError> {
+fn read_sources<R: Read, S: Read>(mut images: ByteSource<R>, mut labels: ByteSource<S>) -> Result<Dataset, DataError> {
     let sizes =
         [("the number of images", None), ("the number of rows", Some(SIDE)), ("the number of columns", Some(SIDE))];
-    let image_header = Header::read_bytes_of(&mut images, &sizes)?;
+    let image_header = IdxHeader::read_bytes_of(&mut images, &sizes)?;
     let n_images = image_header.shape()[0];
-    let label_header = Header::read_bytes_of(&mut labels, &[("the number of labels", Some(n_images))])?;
+    let label_header = IdxHeader::read_bytes_of(&mut labels, &[("the number of labels", Some(n_images))])?;
     let first_label = labels.place().offset;
     let y = label_header.read_list(&mut labels, |[label]| i64::from(*label))?;
     for (offset, label) in (first_label..).zip(&y) {
-        labels.expect_number(offset, "the label", 0..=MAX_LABEL, label.unsigned_abs())?;
+        labels.check_number(offset, "the label", 0..=MAX_LABEL, label.unsigned_abs())?;
     }
     let x = image_header.read_list(&mut images, |[pixel]| f32::from(*pixel) / 255.0)?;
     let x = Array2::from_shape_vec((n_images, SIDE * SIDE), x).expect("invariant: the header's sizes are these");

@@ -99,6 +99,7 @@ impl<T: Target> Dataset<T> {
     ///
     /// # Errors
     /// The fraction is not in [0, 1]. At either end one part is empty.
+    #[doc(alias = "train_test_split")]
     pub fn split(&self, test_fraction: f64, seed: u64) -> Result<Split<T>, DataError> {
         if !(0.0..=1.0).contains(&test_fraction) {
             return Err(DataError::Fraction { fraction: test_fraction });
@@ -111,6 +112,7 @@ impl<T: Target> Dataset<T> {
     }
 
     /// The first `n` examples, or all if there are not as many.
+    #[doc(alias("take", "head"))]
     pub fn first(&self, n: usize) -> Dataset<T> {
         let n = n.min(self.len());
         Dataset { x: self.x.slice(s![..n, ..]).to_owned(), y: self.y.slice(s![..n]).to_owned() }

@@ -16,7 +16,7 @@ use super::{DataError, Place, Stream};
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
 /// A named stream of bytes, and how many were taken from it.
-pub(super) struct Source<R: Read> {
+pub(super) struct ByteSource<R: Read> {
     bytes: Bytes<R>,
     file: String,
     offset: u64,
@@ -30,29 +30,29 @@ enum Bytes<R: Read> {
 /// The first bytes, which have been looked at, and the rest.
 type Sniffed<R> = Chain<Cursor<Vec<u8>>, R>;
 
-impl Source<File> {
+impl ByteSource<File> {
     /// Opens a file, gzip or not as its first bytes say.
-    pub(super) fn open(path: &Path) -> Result<Source<File>, DataError> {
+    pub(super) fn open(path: &Path) -> Result<ByteSource<File>, DataError> {
         let file = path.display().to_string();
         match File::open(path) {
-            Ok(bytes) => Source::new(&file, bytes),
+            Ok(bytes) => ByteSource::new(&file, bytes),
             Err(source) => Err(DataError::Open { file, source }),
         }
     }
 
     /// Opens a file that is not decompressed, whatever it begins with.
-    pub(super) fn open_plain(path: &Path) -> Result<Source<File>, DataError> {
+    pub(super) fn open_plain(path: &Path) -> Result<ByteSource<File>, DataError> {
         let file = path.display().to_string();
         match File::open(path) {
-            Ok(bytes) => Ok(Source::plain(&file, bytes)),
+            Ok(bytes) => Ok(ByteSource::plain(&file, bytes)),
             Err(source) => Err(DataError::Open { file, source }),
         }
     }
 }
 
-impl<R: Read> Source<R> {
+impl<R: Read> ByteSource<R> {
     /// Bytes that may be gzip.
-    pub(super) fn new(file: &str, mut bytes: R) -> Result<Source<R>, DataError> {
+    pub(super) fn new(file: &str, mut bytes: R) -> Result<ByteSource<R>, DataError> {
         let mut magic = [0; GZIP_MAGIC.len()];
         let place = || Place { file: file.to_owned(), offset: 0, stream: Stream::Plain };
         let n_bytes =
@@ -62,12 +62,12 @@ impl<R: Read> Source<R> {
             GZIP_MAGIC => Bytes::Gzip(Box::new(MultiGzDecoder::new(sniffed))),
             _ => Bytes::Plain(sniffed),
         };
-        Ok(Source { bytes, file: file.to_owned(), offset: 0 })
+        Ok(ByteSource { bytes, file: file.to_owned(), offset: 0 })
     }
 
     /// Bytes that are not decompressed, whatever they begin with.
-    pub(super) fn plain(file: &str, bytes: R) -> Source<R> {
-        Source { bytes: Bytes::Plain(Cursor::new(Vec::new()).chain(bytes)), file: file.to_owned(), offset: 0 }
+    pub(super) fn plain(file: &str, bytes: R) -> ByteSource<R> {
+        ByteSource { bytes: Bytes::Plain(Cursor::new(Vec::new()).chain(bytes)), file: file.to_owned(), offset: 0 }
     }
 
     /// The byte that comes next.
@@ -112,7 +112,7 @@ impl<R: Read> Source<R> {
     }
 
     /// Checks the number at `offset`, which has been read.
-    pub(super) fn expect_number(
+    pub(super) fn check_number(
         &self,
         offset: u64,
         what: &'static str,
@@ -126,7 +126,7 @@ impl<R: Read> Source<R> {
     }
 
     /// Checks that nothing follows. For gzip this is also where its checksum is compared.
-    pub(super) fn expect_end(&mut self) -> Result<(), DataError> {
+    pub(super) fn check_end(&mut self) -> Result<(), DataError> {
         let place = self.place();
         if self.fill(&mut [0])? > 0 { Err(DataError::Oversized { place }) } else { Ok(()) }
     }

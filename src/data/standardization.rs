@@ -16,13 +16,14 @@ use super::{DataError, Dataset, Split, Target};
 /// use pullback::data::{Dataset, Standardization};
 /// # fn main() -> Result<(), pullback::data::DataError> {
 /// let train = Dataset::new(array![[1.0, 7.0], [3.0, 7.0]], array![0, 1])?;
-/// let standardization = Standardization::of(&train);
+/// let standardization = Standardization::fit(&train);
 /// assert_eq!(standardization.mean(), array![2.0, 7.0]);
 /// let test = Dataset::new(array![[5.0, 8.0]], array![1])?;
 /// assert_eq!(standardization.apply(test)?.x(), array![[3.0, 1.0]]);
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias("standard_scaler", "z_score"))]
 #[derive(Debug, Clone, PartialEq)]
 pub struct Standardization {
     mean: Array1<f32>,
@@ -31,7 +32,7 @@ pub struct Standardization {
 
 impl Standardization {
     /// That of the features of `examples`.
-    pub fn of<T: Target>(examples: &Dataset<T>) -> Standardization {
+    pub fn fit<T: Target>(examples: &Dataset<T>) -> Standardization {
         let (means, deviations) = examples.x.axis_iter(Axis(1)).map(mean_and_deviation).unzip();
         Standardization { mean: Array1::from_vec(means), deviation: Array1::from_vec(deviations) }
     }
@@ -80,7 +81,7 @@ impl<T: Target> Split<T> {
     /// # }
     /// ```
     pub fn standardized(self) -> Result<(Split<T>, Standardization), DataError> {
-        let standardization = Standardization::of(&self.train);
+        let standardization = Standardization::fit(&self.train);
         let (train, test) = (standardization.apply(self.train)?, standardization.apply(self.test)?);
         Ok((Split { train, test }, standardization))
     }

@@ -16,17 +16,25 @@ use std::{fmt::Debug, str::FromStr};
 /// # Ok(())
 /// # }
 /// ```
-pub trait Target: Copy + Debug + PartialEq + Send + Sync + FromStr + sealed::Sealed + 'static {
-    /// What the text of one must be, in an error.
-    #[doc(hidden)]
-    const DESCRIPTION: &'static str;
+pub trait Target: Copy + Debug + PartialEq + Send + Sync + FromStr + Checked + 'static {}
 
-    /// Whether it can be learned from: a number, not an infinity or NaN.
-    #[doc(hidden)]
-    fn is_finite(self) -> bool;
+impl Target for i64 {}
+
+impl Target for f32 {}
+
+mod sealed {
+    /// What readers ask of a target; nobody else can implement it.
+    pub trait Checked {
+        /// What the text of one must be, in an error.
+        const DESCRIPTION: &'static str;
+
+        /// Whether it can be learned from: a number, not an infinity or NaN.
+        fn is_finite(self) -> bool;
+    }
 }
+pub(super) use sealed::Checked;
 
-impl Target for i64 {
+impl Checked for i64 {
     const DESCRIPTION: &'static str = "an integer";
 
     fn is_finite(self) -> bool {
@@ -34,18 +42,10 @@ impl Target for i64 {
     }
 }
 
-impl Target for f32 {
+impl Checked for f32 {
     const DESCRIPTION: &'static str = "a finite number";
 
     fn is_finite(self) -> bool {
         f32::is_finite(self)
     }
-}
-
-mod sealed {
-    pub trait Sealed {}
-
-    impl Sealed for i64 {}
-
-    impl Sealed for f32 {}
 }

@@ -5,45 +5,45 @@ use super::{
     dim::Dim,
     dtype::DType,
     initializer::Initializer,
-    kinds::{Direction, Orientation, Ranking, Reduction, Triangle, WindowReduction},
+    kinds::{Orientation, Ranking, Reduction, ScanDirection, Triangle, WindowReduction},
     op::{Dims, Literal, Name},
     shape::{Axes, Shape},
 };
 
 /// A value that a primitive is configured with.
-pub(super) trait Attribute {
-    /// A size, step or position in it that is of more than `most` in magnitude, if there is one.
-    fn excess(&self, most: u64) -> Option<String>;
+pub(super) trait BoundedAttribute {
+    /// A size, step or position in it that is of more than `max` in magnitude, if there is one.
+    fn excess(&self, max: u64) -> Option<String>;
 }
 
-impl Attribute for usize {
-    fn excess(&self, most: u64) -> Option<String> {
-        u64::try_from(*self).map_or(true, |count| count > most).then(|| self.to_string())
+impl BoundedAttribute for usize {
+    fn excess(&self, max: u64) -> Option<String> {
+        u64::try_from(*self).map_or(true, |count| count > max).then(|| self.to_string())
     }
 }
 
-impl Attribute for Dim {
-    fn excess(&self, most: u64) -> Option<String> {
-        self.exceeds(most).then(|| self.to_string())
+impl BoundedAttribute for Dim {
+    fn excess(&self, max: u64) -> Option<String> {
+        self.exceeds(max).then(|| self.to_string())
     }
 }
 
-impl Attribute for Axes {
-    fn excess(&self, most: u64) -> Option<String> {
-        self.iter().find_map(|count| count.excess(most))
+impl BoundedAttribute for Axes {
+    fn excess(&self, max: u64) -> Option<String> {
+        self.iter().find_map(|count| count.excess(max))
     }
 }
 
-impl Attribute for Dims {
-    fn excess(&self, most: u64) -> Option<String> {
-        self.iter().find_map(|dim| dim.excess(most))
+impl BoundedAttribute for Dims {
+    fn excess(&self, max: u64) -> Option<String> {
+        self.iter().find_map(|dim| dim.excess(max))
     }
 }
 
 /// Attributes that hold no size, step or position: an exponent may be any, and the output's shape is checked for itself.
 macro_rules! without_sizes {
     ($($type:ty),* $(,)?) => {$(
-        impl Attribute for $type {
+        impl BoundedAttribute for $type {
             fn excess(&self, _: u64) -> Option<String> {
                 None
             }
@@ -60,7 +60,7 @@ without_sizes!(
     Reduction,
     Ranking,
     WindowReduction,
-    Direction,
+    ScanDirection,
     Triangle,
     Orientation,
 );

@@ -1,4 +1,4 @@
-//! Mistakes in a graph, told once each with the user's file and line. In: what is wrong. Out: a report in the manner of
+//! Errors in a graph, told once each with the user's file and line. In: what is wrong. Out: a report in the manner of
 //! a compiler. Nothing here stops the building of the graph.
 
 use std::{error::Error, fmt};
@@ -15,7 +15,7 @@ use super::{
 /// What is wrong with an operation.
 #[derive(Debug, Clone, PartialEq, Error)]
 #[non_exhaustive]
-pub enum Mistake {
+pub enum GraphError {
     /// Shapes that differ where neither is 1.
     #[error("shapes {left} and {right} do not broadcast together")]
     NotBroadcastable {
@@ -242,12 +242,12 @@ pub enum Mistake {
         groups: usize,
     },
     /// Text that is not an einsum for these operands.
-    #[error("einsum {specification:?}: {problem}")]
+    #[error("einsum {specification:?}: {error}")]
     Einsum {
         /// The string as written.
         specification: String,
         /// What is wrong with it.
-        problem: EinsumProblem,
+        error: EinsumError,
     },
     /// Two inputs or parameters of one name.
     #[error("the name {name:?} is taken")]
@@ -299,14 +299,14 @@ pub enum Mistake {
         shape: Shape,
     },
     /// A size, step or position that is larger than any array has elements.
-    #[error("{what} must be at most {most}, found {found}")]
+    #[error("{what} must be at most {max}, found {found}")]
     NumberTooLarge {
         /// The attribute, or "a size".
         what: &'static str,
         /// The number, or the size with symbols that has it.
         found: String,
         /// The largest number that an operation takes.
-        most: u64,
+        max: u64,
     },
     /// A window, or a kernel, that has no place in its array.
     #[error("axis {axis} has size {size} with its padding, and the window spans {window}")]
@@ -340,7 +340,8 @@ pub enum Mistake {
 
 /// What is wrong with an einsum string.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum EinsumProblem {
+#[non_exhaustive]
+pub enum EinsumError {
     /// A character that is no letter.
     #[error("{0:?} is not a letter")]
     NotALetter(char),
@@ -405,11 +406,11 @@ pub struct OperandNote {
     pub site: Site,
 }
 
-/// One mistake, where it was made, with what.
+/// One error, where it was made, with what.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Diagnostic {
     /// What is wrong.
-    pub mistake: Mistake,
+    pub error: GraphError,
     /// The operation as the user called it.
     pub operation: &'static str,
     /// Where it was called.
@@ -420,18 +421,18 @@ pub struct Diagnostic {
 
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "error in `{}`: {}", self.operation, self.mistake)?;
+        writeln!(f, "error in `{}`: {}", self.operation, self.error)?;
         write!(f, "  --> {}", self.site)?;
         let width = self.operands.iter().map(|note| note.ty.to_string().chars().count()).max().unwrap_or(0);
         for (position, note) in self.operands.iter().enumerate() {
             let ty = note.ty.to_string();
             write!(f, "\n   | operand {position}: {ty:width$}  {} at {}", note.made_by, note.site)?;
         }
-        write!(f, "\n   = help: {}", self.mistake.help())
+        write!(f, "\n   = help: {}", self.error.help())
     }
 }
 
-/// All the mistakes of a graph, in the order in which they were made.
+/// All the errors of a graph, in the order in which they were made.
 #[derive(Clone, PartialEq)]
 pub struct Diagnostics(pub Vec<Diagnostic>);
 

@@ -25,9 +25,9 @@ pub type Bindings = BTreeMap<Arc<str>, i64>;
 /// Polynomials are kept sorted with like terms merged, so `2 * batch` and `batch + batch` are equal, hash alike and
 /// print alike.
 ///
-/// A coefficient that leaves `i64` becomes the nearest end of its range and stays there whatever is added, taken away or
-/// multiplied (but by 0), so that it cannot come back as a wrong size: an operation whose sizes or attributes are as large
-/// is a mistake.
+/// A coefficient that leaves `i64` becomes the nearest end of its range and stays there whatever is added, taken away
+/// or multiplied (but by 0), so that it cannot come back as a wrong size: an operation whose sizes or attributes are as
+/// large is an error.
 ///
 /// # Example
 /// ```
@@ -44,11 +44,11 @@ pub struct Dim(Repr);
 enum Repr {
     Number(i64),
     /// At least one term holds a symbol; terms descend by monomial; no coefficient is zero.
-    Polynomial(Arc<[Term]>),
+    Polynomial(Arc<[PolynomialTerm]>),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-struct Term {
+struct PolynomialTerm {
     monomial: Monomial,
     coefficient: i64,
 }
@@ -56,8 +56,8 @@ struct Term {
 impl Dim {
     /// A named size, bound when arrays are fed.
     pub fn symbol(name: impl Into<Arc<str>>) -> Dim {
-        let monomial = Monomial::of(name.into());
-        Dim(Repr::Polynomial(Arc::from([Term { monomial, coefficient: 1 }])))
+        let monomial = Monomial::from_symbol(name.into());
+        Dim(Repr::Polynomial(Arc::from([PolynomialTerm { monomial, coefficient: 1 }])))
     }
 
     /// The number, if no symbol is in it.
@@ -103,11 +103,11 @@ impl Dim {
         Ok(sum)
     }
 
-    /// Whether a coefficient is of more than `most` in magnitude.
-    pub(crate) fn exceeds(&self, most: u64) -> bool {
+    /// Whether a coefficient is of more than `max` in magnitude.
+    pub(crate) fn exceeds(&self, max: u64) -> bool {
         match &self.0 {
-            Repr::Number(number) => number.unsigned_abs() > most,
-            Repr::Polynomial(terms) => terms.iter().any(|term| term.coefficient.unsigned_abs() > most),
+            Repr::Number(number) => number.unsigned_abs() > max,
+            Repr::Polynomial(terms) => terms.iter().any(|term| term.coefficient.unsigned_abs() > max),
         }
     }
 
@@ -121,18 +121,18 @@ impl Dim {
     pub fn solve(&self, size: i64, bindings: &Bindings) -> Option<(Arc<str>, i64)> {
         let free: Vec<_> = self.symbols().into_iter().filter(|name| !bindings.contains_key(name)).collect();
         let [symbol] = free.as_slice() else { return None };
-        let at = |value: i64| {
+        let evaluate = |value: i64| {
             let mut trial = bindings.clone();
             trial.insert(symbol.clone(), value);
             self.evaluate(&trial).ok()
         };
-        let (offset, slope) = (at(0)?, at(1)?.checked_sub(at(0)?)?);
-        if at(2)? != offset.checked_add(slope.checked_mul(2)?)? {
+        let (offset, slope) = (evaluate(0)?, evaluate(1)?.checked_sub(evaluate(0)?)?);
+        if evaluate(2)? != offset.checked_add(slope.checked_mul(2)?)? {
             return None;
         }
         let rest = size.checked_sub(offset)?;
         let value = rest.checked_div(slope)?;
-        (at(value)? == size).then(|| (symbol.clone(), value))
+        (evaluate(value)? == size).then(|| (symbol.clone(), value))
     }
 
     /// The quotient, if `divisor` divides this polynomial without a remainder.
@@ -164,14 +164,14 @@ impl Dim {
                     Entry::Occupied(mut place) => *place.get_mut() = place.get().saturating_sub(change),
                 }
             }
-            quotient.push(Term { monomial, coefficient: factor });
+            quotient.push(PolynomialTerm { monomial, coefficient: factor });
         }
         Some(Dim::from_terms(quotient))
     }
 
     /// ⌊self / divisor⌋, known if `divisor` divides every coefficient but the constant one.
     pub fn floor_div(&self, divisor: i64) -> Option<Dim> {
-        let (constant, others): (Vec<Term>, Vec<Term>) =
+        let (constant, others): (Vec<PolynomialTerm>, Vec<PolynomialTerm>) =
             self.terms().into_iter().partition(|term| term.monomial.degree() == 0);
         let constant = constant.first().map_or(0, |term| term.coefficient);
         let whole = Dim::from_terms(others).divided_by(&Dim::from(divisor))?;
@@ -179,15 +179,17 @@ impl Dim {
         Some(whole + if is_lost(constant) { constant } else { quotient })
     }
 
-    fn terms(&self) -> SmallVec<[Term; 2]> {
+    fn terms(&self) -> SmallVec<[PolynomialTerm; 2]> {
         match &self.0 {
             Repr::Number(0) => SmallVec::new(),
-            Repr::Number(number) => SmallVec::from_iter([Term { monomial: Monomial::default(), coefficient: *number }]),
+            Repr::Number(number) => {
+                SmallVec::from_iter([PolynomialTerm { monomial: Monomial::default(), coefficient: *number }])
+            }
             Repr::Polynomial(terms) => terms.iter().cloned().collect(),
         }
     }
 
-    fn from_terms(terms: impl IntoIterator<Item = Term>) -> Dim {
+    fn from_terms(terms: impl IntoIterator<Item = PolynomialTerm>) -> Dim {
         let mut merged: BTreeMap<Reverse<Monomial>, i64> = BTreeMap::new();
         for term in terms {
             let coefficient = merged.entry(Reverse(term.monomial)).or_default();
@@ -197,7 +199,7 @@ impl Dim {
         if merged.keys().all(|Reverse(monomial)| monomial.degree() == 0) {
             return Dim(Repr::Number(merged.into_values().next().unwrap_or(0)));
         }
-        let terms = merged.into_iter().map(|(Reverse(monomial), coefficient)| Term { monomial, coefficient });
+        let terms = merged.into_iter().map(|(Reverse(monomial), coefficient)| PolynomialTerm { monomial, coefficient });
         Dim(Repr::Polynomial(terms.collect()))
     }
 }
@@ -236,7 +238,7 @@ impl<D: Into<Dim>> Mul<D> for Dim {
         }
         let (left, right) = (self.terms(), other.terms());
         Dim::from_terms(left.iter().flat_map(|a| {
-            right.iter().map(|b| Term {
+            right.iter().map(|b| PolynomialTerm {
                 monomial: a.monomial.times(&b.monomial),
                 coefficient: times(a.coefficient, b.coefficient),
             })
@@ -385,13 +387,13 @@ mod tests {
             let coefficient = |position: usize| (numbers / 3usize.pow(position as u32) % 3) as i64 - 1;
             terms.iter().enumerate().map(|(position, term)| coefficient(position) * term.clone()).sum()
         };
-        let all: Vec<Dim> = (0..3usize.pow(terms.len() as u32)).map(sum_of).collect();
-        for (numbers, sum) in all.iter().enumerate() {
+        let dims: Vec<Dim> = (0..3usize.pow(terms.len() as u32)).map(sum_of).collect();
+        for (numbers, sum) in dims.iter().enumerate() {
             let folded = terms.iter().enumerate().fold(Dim::from(0), |folded, (position, term)| {
                 folded + ((numbers / 3usize.pow(position as u32) % 3) as i64 - 1) * term.clone()
             });
             assert_eq!(*sum, folded);
-            for divisor in all.iter().step_by(7).filter(|divisor| !divisor.is(0)) {
+            for divisor in dims.iter().step_by(7).filter(|divisor| !divisor.is(0)) {
                 assert_eq!((sum.clone() * divisor.clone()).divided_by(divisor).as_ref(), Some(sum));
                 let off = sum.clone() * divisor.clone() + Dim::symbol("other");
                 assert_eq!(off.divided_by(divisor).map(|quotient| quotient * divisor.clone()), off_of(&off, divisor));

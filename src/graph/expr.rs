@@ -75,7 +75,7 @@ impl<'g> Expr<'g> {
         self.graph.operands(self.id).into_iter().map(|id| self.graph.expr(id)).collect()
     }
 
-    /// Whether it stands for a mistake that was reported.
+    /// Whether it stands for an error that was reported.
     pub fn is_poisoned(&self) -> bool {
         matches!(self.graph.node(self.id).op, Op::Poison(_))
     }

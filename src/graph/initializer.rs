@@ -31,12 +31,16 @@ pub enum Initializer {
         deviation: f64,
     },
     /// Uniform on ±√(6 / (fan_in + fan_out)): for tanh and linear layers.
+    #[doc(alias("xavier", "xavier_uniform"))]
     GlorotUniform,
     /// Normal with variance 2 / (fan_in + fan_out).
+    #[doc(alias = "xavier_normal")]
     GlorotNormal,
     /// Uniform on ±√(6 / fan_in): for rectified layers.
+    #[doc(alias("kaiming", "kaiming_uniform"))]
     HeUniform,
     /// Normal with variance 2 / fan_in.
+    #[doc(alias = "kaiming_normal")]
     HeNormal,
     /// A matrix with orthonormal rows or columns, whichever are fewer, times `gain`. An array of more axes is read as
     /// the matrix `[first axis, all others]`; at least two axes are needed.

@@ -137,7 +137,7 @@ named! {
 
 named! {
     /// Which way a running sum or a recurrence goes.
-    Direction {
+    ScanDirection {
         /// From the first element.
         Forward = "forward",
         /// From the last element.

@@ -32,7 +32,7 @@ impl Ord for Monomial {
 
 impl Monomial {
     /// One symbol.
-    pub(super) fn of(symbol: Arc<str>) -> Monomial {
+    pub(super) fn from_symbol(symbol: Arc<str>) -> Monomial {
         Monomial(SmallVec::from_iter([(symbol, 1)]))
     }
 

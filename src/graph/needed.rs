@@ -11,12 +11,12 @@ impl Graph {
     /// to be solved, and all that share their symbols stay. None of these must be fed, if others tell.
     pub(crate) fn needed(&self, results: &[NodeId]) -> Vec<NodeId> {
         let mut needed = self.ancestors(results);
-        let (mut told, mut used): (BTreeSet<Arc<str>>, BTreeSet<Arc<str>>) = Default::default();
+        let (mut bound_symbols, mut used): (BTreeSet<Arc<str>>, BTreeSet<Arc<str>>) = Default::default();
         for id in &needed {
             let node = self.node(*id);
             used.extend(node.ty.shape.iter().flat_map(Dim::symbols));
             match &node.op {
-                Op::Input(_) => told.extend(node.ty.shape.iter().filter_map(as_symbol)),
+                Op::Input(_) => bound_symbols.extend(node.ty.shape.iter().filter_map(as_symbol)),
                 Op::DimSize(size) => used.extend(size.dim.symbols()),
                 _ => {}
             }
@@ -25,7 +25,7 @@ impl Graph {
             self.inputs().into_iter().filter(|input| needed.binary_search(&input.id()).is_err()).collect();
         loop {
             let symbols = |shape: crate::graph::Shape| shape.iter().flat_map(Dim::symbols).collect::<Vec<_>>();
-            let tells = |symbol: &Arc<str>| used.contains(symbol) && !told.contains(symbol);
+            let tells = |symbol: &Arc<str>| used.contains(symbol) && !bound_symbols.contains(symbol);
             let (found, rest): (Vec<_>, Vec<_>) =
                 others.into_iter().partition(|input| symbols(input.shape()).iter().any(tells));
             if found.is_empty() {

@@ -6,20 +6,21 @@
 use std::sync::Arc;
 
 use super::{
-    attribute::Attribute,
+    attribute::BoundedAttribute,
     dim::Dim,
     dtype::DType,
     initializer::Initializer,
     kinds::{
-        Binary, Comparison, Connective, Direction, Orientation, Predicate, Ranking, Reduction, Triangle, Unary,
+        Binary, Comparison, Connective, Orientation, Predicate, Ranking, Reduction, ScanDirection, Triangle, Unary,
         WindowReduction,
     },
+    list::List,
     operations::operations,
     shape::{Axes, Shape},
 };
 
 /// A size, stride or padding for each axis.
-pub type Dims = smallvec::SmallVec<[Dim; 4]>;
+pub type Dims = List<Dim>;
 
 /// The elements of a constant.
 #[derive(Debug, Clone, PartialEq)]
@@ -121,13 +122,13 @@ macro_rules! declare_operations {
                 }
             }
 
-            /// The name of an attribute that holds a size, step or position of more than `most` in magnitude, and that
+            /// The name of an attribute that holds a size, step or position of more than `max` in magnitude, and that
             /// number.
-            pub(crate) fn excess(&self, most: u64) -> Option<(&'static str, String)> {
+            pub(crate) fn excess(&self, max: u64) -> Option<(&'static str, String)> {
                 match self {
                     Op::Unary(_) | Op::Binary(_) | Op::Comparison(_) | Op::Connective(_) | Op::Predicate(_) => None,
                     $(Op::$op($op { $($field),* }) => {
-                        None$(.or_else(|| Some((stringify!($field), $field.excess(most)?))))*
+                        None$(.or_else(|| Some((stringify!($field), $field.excess(max)?))))*
                     })*
                 }
             }
@@ -151,14 +152,14 @@ macro_rules! declare_operations {
         /// Collects `$function()` of every kind of primitive into one `Vec`.
         macro_rules! collect_operations {
             ($function:ident) => {{
-                let mut all = Vec::new();
-                all.extend($crate::graph::Unary::$function());
-                all.extend($crate::graph::Binary::$function());
-                all.extend($crate::graph::Comparison::$function());
-                all.extend($crate::graph::Connective::$function());
-                all.extend($crate::graph::Predicate::$function());
-                $(all.extend($crate::graph::$op::$function());)*
-                all
+                let mut items = Vec::new();
+                items.extend($crate::graph::Unary::$function());
+                items.extend($crate::graph::Binary::$function());
+                items.extend($crate::graph::Comparison::$function());
+                items.extend($crate::graph::Connective::$function());
+                items.extend($crate::graph::Predicate::$function());
+                $(items.extend($crate::graph::$op::$function());)*
+                items
             }};
         }
         pub(crate) use collect_operations;

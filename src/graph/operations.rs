@@ -1,7 +1,7 @@
 //! The primitives that have attributes: one row each, with the types of the attributes.
 //!
-//! The table is a macro, so that each stage takes from a row what it needs: [`op`](super::op) the struct and the variant of
-//! [`Op`](super::Op), `text/attribute.rs` the words. A row is
+//! The table is a macro, so that each stage takes from a row what it needs: [`op`](super::op) the struct and the
+//! variant of [`Op`](super::Op), `text/attribute.rs` the words. A row is
 //!
 //! ```text
 //! /// What it computes.
@@ -11,14 +11,14 @@
 //! }
 //! ```
 //!
-//! or `Variant = Kind { … }` where the attribute `kind` gives the name. An attribute of type `Shape` or `DType` is the output's,
-//! so the text has it as the type of the node.
+//! or `Variant = Kind { … }` where the attribute `kind` gives the name. An attribute of type `Shape` or `DType` is the
+//! output's, so the text has it as the type of the node.
 
 /// Calls `$consumer! { rows }`.
 macro_rules! operations {
     ($consumer:ident) => {
         $consumer! {
-                /// A mistake stands here: it was reported once, and what is built on it stays silent.
+                /// An error stands here: it was reported once, and what is built on it stays silent.
                 Poison = "poison" {}
                 /// An array that is fed at each run.
                 Input = "input" {
@@ -65,8 +65,8 @@ macro_rules! operations {
                     /// The type's element type.
                     dtype: DType,
                 }
-                /// Uniform random integers in `[0, 2^width)` from the `i64` scalars key and counter, by Philox-4x32-10: element i
-                /// depends on key, counter and i alone.
+                /// Uniform random integers in `[0, 2^width)` from the `i64` scalars key and counter, by Philox-4x32-10:
+                /// element i depends on key, counter and i alone.
                 RandomBits = "random_bits" {
                     /// How many random bits, 1 to 62.
                     width: usize,
@@ -80,14 +80,16 @@ macro_rules! operations {
                 }
                 /// The second operand where the first is true, else the third.
                 Select = "select" {}
-                /// The same values in another dtype; float to integer truncates and saturates, NaN to 0; to bool is x ≠ 0.
+                /// The same values in another dtype; float to integer truncates and saturates, NaN to 0; to bool is x ≠
+                /// 0.
                 Cast = "cast" {
                     /// The new element type.
                     dtype: DType,
                 }
                 /// The operand, whose derivative is taken as 0.
                 StopGradient = "stop_gradient" {}
-                /// Repeats: axis i of the operand becomes axis `axes[i]` of the output; axes of size 1 stretch, others are added.
+                /// Repeats: axis i of the operand becomes axis `axes[i]` of the output; axes of size 1 stretch, others
+                /// are added.
                 Broadcast = "broadcast" {
                     /// Where each of the operand's axes goes, ascending.
                     axes: Axes,
@@ -132,16 +134,16 @@ macro_rules! operations {
                     /// The axes.
                     axes: Axes,
                 }
-                /// `out[b…, o…, i…, r…] = x[b…, o…, index[b…, i…], r…]`: picks positions along an axis; the first `batch` axes of
-                /// operand and index go together.
+                /// `out[b…, o…, i…, r…] = x[b…, o…, index[b…, i…], r…]`: picks positions along an axis; the first
+                /// `batch` axes of operand and index go together.
                 Gather = "gather" {
                     /// The axis of x that the index selects from, at least `batch`.
                     axis: usize,
                     /// How many leading axes x and the index share.
                     batch: usize,
                 }
-                /// `base` with `updates` added where a gather with the same index would have read; duplicates add in index order.
-                /// Operands: base, index, updates.
+                /// `base` with `updates` added where a gather with the same index would have read; duplicates add in
+                /// index order. Operands: base, index, updates.
                 ScatterAdd = "scatter_add" {
                     /// As for gather.
                     axis: usize,
@@ -155,7 +157,8 @@ macro_rules! operations {
                     /// The axes removed, ascending.
                     axes: Axes,
                 }
-                /// Positions by order of value along one axis, in `i64`; argmax and argmin remove the axis, argsort keeps it.
+                /// Positions by order of value along one axis, in `i64`; argmax and argmin remove the axis, argsort
+                /// keeps it.
                 Rank = Ranking {
                     /// What is asked.
                     kind: Ranking,
@@ -167,17 +170,17 @@ macro_rules! operations {
                     /// The axis.
                     axis: usize,
                     /// From which end.
-                    direction: Direction,
+                    direction: ScanDirection,
                 }
                 /// A linear recurrence along an axis: yᵢ = aᵢ·yᵢ₋₁ + bᵢ, the first y being its b. Operands: a, b.
                 LinearRecurrence = "linear_recurrence" {
                     /// The axis.
                     axis: usize,
                     /// From which end.
-                    direction: Direction,
+                    direction: ScanDirection,
                 }
-                /// Sum of products: batch axes go together, contracted axes are summed. Axes of the output: batch, the left
-                /// operand's others, the right operand's others.
+                /// Sum of products: batch axes go together, contracted axes are summed. Axes of the output: batch, the
+                /// left operand's others, the right operand's others.
                 DotGeneral = "dot" {
                     /// Batch axes of the left operand.
                     left_batch: Axes,
@@ -188,9 +191,10 @@ macro_rules! operations {
                     /// Contracted axes of the right operand, in the same order.
                     right_contract: Axes,
                 }
-                /// Cross-correlation of `[batch, in, spatial…]` with a kernel `[out, in / groups, spatial…]` to `[batch, out,
-                /// spatial…]`: `out[n, o, p] = Σ_{c, k} x̂[n, c, p·stride + k·kernel_dilation] · kernel[o, c, k]`, where x̂ is x with
-                /// `input_dilation − 1` zeros between its elements and `low`, `high` zeros around it (negative ones crop).
+                /// Cross-correlation of `[batch, in, spatial…]` with a kernel `[out, in / groups, spatial…]` to
+                /// `[batch, out, spatial…]`: `out[n, o, p] = Σ_{c, k} x̂[n, c, p·stride + k·kernel_dilation] ·
+                /// kernel[o, c, k]`, where x̂ is x with `input_dilation − 1` zeros between its elements and `low`,
+                /// `high` zeros around it (negative ones crop).
                 Convolution = "convolution" {
                     /// Step of the window.
                     stride: Axes,
@@ -220,7 +224,8 @@ macro_rules! operations {
                     /// Padding after, along each axis; less than the spread window.
                     high: Axes,
                 }
-                /// The lower triangular L with L·Lᵀ = (A + Aᵀ)/2, over the last two axes; NaN where A is not positive definite.
+                /// The lower triangular L with L·Lᵀ = (A + Aᵀ)/2, over the last two axes; NaN where A is not positive
+                /// definite.
                 Cholesky = "cholesky" {}
                 /// X with A·X = B (or Aᵀ·X = B), A triangular, over the last two axes; the other half of A is not read.
                 TriangularSolve = "triangular_solve" {

@@ -2,7 +2,8 @@
 
 use super::expr::Expr;
 
-/// Results of a graph: one expression, then named `result`, or pairs of a name and an expression.
+/// Results of a graph: one expression, then named `result`; a pair of a name and an expression; several pairs in an array, a
+/// slice or a vector; `()` for none.
 pub trait IntoResults<'g> {
     /// The pairs, in order.
     fn into_results(self) -> Vec<(String, Expr<'g>)>;
@@ -14,12 +15,32 @@ impl<'g> IntoResults<'g> for Expr<'g> {
     }
 }
 
-impl<'g, I, N> IntoResults<'g> for I
-where
-    I: IntoIterator<Item = (N, Expr<'g>)>,
-    N: Into<String>,
-{
+impl<'g> IntoResults<'g> for () {
+    fn into_results(self) -> Vec<(String, Expr<'g>)> {
+        Vec::new()
+    }
+}
+
+impl<'g, N: Into<String>> IntoResults<'g> for (N, Expr<'g>) {
+    fn into_results(self) -> Vec<(String, Expr<'g>)> {
+        vec![(self.0.into(), self.1)]
+    }
+}
+
+impl<'g, N: Into<String>, const K: usize> IntoResults<'g> for [(N, Expr<'g>); K] {
     fn into_results(self) -> Vec<(String, Expr<'g>)> {
         self.into_iter().map(|(name, result)| (name.into(), result)).collect()
+    }
+}
+
+impl<'g, N: Into<String>> IntoResults<'g> for Vec<(N, Expr<'g>)> {
+    fn into_results(self) -> Vec<(String, Expr<'g>)> {
+        self.into_iter().map(|(name, result)| (name.into(), result)).collect()
+    }
+}
+
+impl<'g, N: Clone + Into<String>> IntoResults<'g> for &[(N, Expr<'g>)] {
+    fn into_results(self) -> Vec<(String, Expr<'g>)> {
+        self.iter().map(|(name, result)| (name.clone().into(), *result)).collect()
     }
 }

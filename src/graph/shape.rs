@@ -8,10 +8,11 @@ use smallvec::SmallVec;
 use super::{
     dim::{Bindings, Dim},
     dtype::DType,
+    list::List,
 };
 
 /// Positions of axes, or one small number per axis.
-pub type Axes = SmallVec<[usize; 4]>;
+pub type Axes = List<usize>;
 
 /// Sizes of the axes of an array, outermost first. `()` is a scalar.
 ///
@@ -67,14 +68,14 @@ impl Shape {
 }
 
 /// An array of more elements than this is refused wherever it is asked for.
-const MOST_ELEMENTS: u64 = 1 << 46;
+const MAX_ELEMENTS: u64 = 1 << 46;
 
 /// Whether memory cannot hold such an array. An empty one is refused for its other sizes as if it had elements: strides
 /// and counts of rows are made of them.
 pub(crate) fn has_too_many_elements(sizes: &[usize]) -> bool {
     let others = sizes.iter().filter(|size| **size > 0);
     let product = others.copied().try_fold(1u64, |product, size| product.checked_mul(size as u64));
-    product.is_none_or(|product| product > MOST_ELEMENTS)
+    product.is_none_or(|product| product > MAX_ELEMENTS)
 }
 
 impl Deref for Shape {

@@ -14,8 +14,9 @@ use petgraph::{Direction::Incoming, graph::DiGraph, graph::NodeIndex, visit::Edg
 use smallvec::SmallVec;
 
 use super::{
-    diagnostic::{Diagnostic, Diagnostics, Mistake, OperandNote},
+    diagnostic::{Diagnostic, Diagnostics, GraphError, OperandNote},
     expr::Expr,
+    list::List,
     op::{Name, Op, Poison},
     shape::Type,
     site::Site,
@@ -33,7 +34,7 @@ impl NodeId {
 }
 
 /// Operands of a node, in order.
-pub type Operands = SmallVec<[NodeId; 3]>;
+pub type Operands = List<NodeId>;
 
 /// What a node computes, of which type, and where that was written.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,7 +51,7 @@ pub(crate) struct Node {
 
 /// A static graph of array operations, built through [`Expr`] handles.
 ///
-/// Building never fails: a mistake is recorded with the caller's file and line, and [`Graph::check`] or compilation
+/// Building never fails: an error is recorded with the caller's file and line, and [`Graph::check`] or compilation
 /// returns all of them together. The graph only grows; passes read it and append to it or make a new one.
 ///
 /// # Example
@@ -80,13 +81,13 @@ struct Inner {
 #[derive(Debug, Clone, Copy)]
 struct Frame {
     site: Site,
-    /// What mistakes are told of.
+    /// What errors are told of.
     operation: &'static str,
     /// What nodes are made for.
     call: &'static str,
 }
 
-/// While it lives, nodes and mistakes belong to the frame that it opened.
+/// While it lives, nodes and errors belong to the frame that it opened.
 pub(crate) struct FrameGuard<'g> {
     graph: &'g Graph,
     previous: Option<Frame>,
@@ -129,6 +130,7 @@ impl Graph {
     /// }
     /// assert_eq!(g.parameters()[0].name().unwrap(), "encoder.weight");
     /// ```
+    #[doc(alias("name_scope", "variable_scope"))]
     pub fn scope(&self, name: impl Into<String>) -> Scope<'_> {
         let mut inner = self.inner.borrow_mut();
         let depth = inner.scopes.len();
@@ -220,10 +222,10 @@ impl Graph {
         id.map(|id| self.expr(id))
     }
 
-    /// All mistakes so far.
+    /// All errors so far.
     ///
     /// # Errors
-    /// One report for each independent mistake; what is built on a mistake adds none.
+    /// One report for each independent error; what is built on an error adds none.
     ///
     /// # Example
     /// ```
@@ -235,6 +237,7 @@ impl Graph {
     /// let report = g.check().unwrap_err().to_string();
     /// assert!(report.contains("shapes [2, 3] and [4, 5] do not broadcast together"));
     /// ```
+    #[doc(alias = "validate")]
     pub fn check(&self) -> Result<(), Diagnostics> {
         let inner = self.inner.borrow();
         if inner.diagnostics.is_empty() { Ok(()) } else { Err(Diagnostics(inner.diagnostics.clone())) }
@@ -255,16 +258,16 @@ impl Graph {
         id
     }
 
-    /// Records a mistake of the current call and returns the poison that stands in its place.
-    pub(crate) fn report(&self, mistake: Mistake, operands: &[Expr<'_>]) -> Expr<'_> {
+    /// Records an error of the current call and returns the poison that stands in its place.
+    pub(crate) fn report(&self, error: GraphError, operands: &[Expr<'_>]) -> Expr<'_> {
         let frame = self.frame.get().expect("invariant: every builder opens a frame");
         let operands = operands.iter().map(Expr::note).collect();
-        let diagnostic = Diagnostic { mistake, operation: frame.operation, site: frame.site, operands };
+        let diagnostic = Diagnostic { error, operation: frame.operation, site: frame.site, operands };
         self.inner.borrow_mut().diagnostics.push(diagnostic);
         self.poison()
     }
 
-    /// A node that stands for a mistake reported already.
+    /// A node that stands for an error reported already.
     pub(crate) fn poison(&self) -> Expr<'_> {
         let ty = Type::new(super::dtype::DType::F32, ());
         self.expr(self.insert(Op::Poison(Poison {}), ty, &[]))

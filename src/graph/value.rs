@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use ndarray::{Array, ArrayBase, ArrayD, ArrayView, ArrayViewD, ArrayViewMutD, Data, DataMut, Dimension, IxDyn};
+use ndarray::{Array, ArrayD, ArrayViewD, ArrayViewMutD, Dimension, IxDyn};
 
 use super::{dtype::DType, shape::Type};
 
@@ -42,8 +42,8 @@ pub enum Value<R = f64> {
 /// let g = Graph::new();
 /// let mut program = g.compile(g.input("x", ("n",)).sum())?;
 /// let x = vec![1.0f32, 2.0, 3.0];
-/// assert_eq!(program.run(&Parameters::default(), [("x", (&x).into())])?["result"], 6.0f32.into());
-/// assert_eq!(program.run(&Parameters::default(), [("x", (&x[1..]).into())])?["result"], 5.0f32.into());
+/// assert_eq!(program.call(("x", &x))?["result"], 6.0f32.into());
+/// assert_eq!(program.call(("x", &x[1..]))?["result"], 5.0f32.into());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
@@ -133,6 +133,7 @@ impl Value {
     }
 
     /// The one element, if this is a `T` with exactly one.
+    #[doc(alias = "item")]
     pub fn scalar<T: Element>(&self) -> Option<T> {
         let array = self.array::<T>()?;
         let mut elements = array.iter();
@@ -194,6 +195,16 @@ impl ValueViewMut<'_> {
     /// The sizes of the axes.
     pub fn shape(&self) -> &[usize] {
         each_dtype!(ValueViewMut, self, array => array.shape())
+    }
+
+    /// The same view for a shorter time.
+    pub(super) fn reborrow(&mut self) -> ValueViewMut<'_> {
+        match self {
+            ValueViewMut::F32(array) => ValueViewMut::F32(array.view_mut()),
+            ValueViewMut::F64(array) => ValueViewMut::F64(array.view_mut()),
+            ValueViewMut::I64(array) => ValueViewMut::I64(array.view_mut()),
+            ValueViewMut::Bool(array) => ValueViewMut::Bool(array.view_mut()),
+        }
     }
 }
 
@@ -260,6 +271,9 @@ pub trait Element: sealed::Sealed + Copy + PartialEq + fmt::Debug + Send + Sync 
     /// The array inside `value`, if its elements are of this type.
     fn unwrap(value: &Value) -> Option<&ArrayD<Self>>;
 
+    /// The array inside `value`, owned, if its elements are of this type.
+    fn into_array(value: Value) -> Option<ArrayD<Self>>;
+
     /// `array` with its dtype known at run time.
     fn wrap(array: ArrayD<Self>) -> Value;
 
@@ -282,6 +296,10 @@ macro_rules! element {
             const DTYPE: DType = DType::$variant;
 
             fn unwrap(value: &Value) -> Option<&ArrayD<$type>> {
+                if let Value::$variant(array) = value { Some(array) } else { None }
+            }
+
+            fn into_array(value: Value) -> Option<ArrayD<$type>> {
                 if let Value::$variant(array) = value { Some(array) } else { None }
             }
 
@@ -345,80 +363,16 @@ impl<T: Element, const N: usize> From<[T; N]> for Value {
     }
 }
 
-/// One axis.
-impl<'a, T: Element> From<&'a [T]> for ValueView<'a> {
-    fn from(elements: &'a [T]) -> ValueView<'a> {
-        T::wrap_view(ndarray::aview1(elements).into_dyn())
+impl fmt::Display for Value {
+    /// The elements in brackets, axis by axis; the middle of a large array is left out.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        each_dtype!(Value, self, array => fmt::Display::fmt(array, f))
     }
 }
 
-/// One axis.
-impl<'a, T: Element> From<&'a Vec<T>> for ValueView<'a> {
-    fn from(elements: &'a Vec<T>) -> ValueView<'a> {
-        elements.as_slice().into()
-    }
-}
-
-/// One axis.
-impl<'a, T: Element, const N: usize> From<&'a [T; N]> for ValueView<'a> {
-    fn from(elements: &'a [T; N]) -> ValueView<'a> {
-        elements.as_slice().into()
-    }
-}
-
-/// One axis.
-impl<'a, T: Element> From<&'a mut [T]> for ValueViewMut<'a> {
-    fn from(elements: &'a mut [T]) -> ValueViewMut<'a> {
-        T::wrap_view_mut(ndarray::aview_mut1(elements).into_dyn())
-    }
-}
-
-/// One axis.
-impl<'a, T: Element> From<&'a mut Vec<T>> for ValueViewMut<'a> {
-    fn from(elements: &'a mut Vec<T>) -> ValueViewMut<'a> {
-        elements.as_mut_slice().into()
-    }
-}
-
-impl<'a, T: Element, D: Dimension> From<ArrayView<'a, T, D>> for ValueView<'a> {
-    fn from(view: ArrayView<'a, T, D>) -> ValueView<'a> {
-        T::wrap_view(view.into_dyn())
-    }
-}
-
-impl<'a, T: Element, S: Data<Elem = T>, D: Dimension> From<&'a ArrayBase<S, D>> for ValueView<'a> {
-    fn from(array: &'a ArrayBase<S, D>) -> ValueView<'a> {
-        T::wrap_view(array.view().into_dyn())
-    }
-}
-
-impl<'a, T: Element> From<&'a T> for ValueView<'a> {
-    fn from(scalar: &'a T) -> ValueView<'a> {
-        T::wrap_view(ndarray::aview0(scalar).into_dyn())
-    }
-}
-
-impl<'a> From<&'a Value> for ValueView<'a> {
-    fn from(value: &'a Value) -> ValueView<'a> {
-        value.view()
-    }
-}
-
-impl<'a, T: Element, S: DataMut<Elem = T>, D: Dimension> From<&'a mut ArrayBase<S, D>> for ValueViewMut<'a> {
-    fn from(array: &'a mut ArrayBase<S, D>) -> ValueViewMut<'a> {
-        T::wrap_view_mut(array.view_mut().into_dyn())
-    }
-}
-
-impl<'a, T: Element> From<&'a mut T> for ValueViewMut<'a> {
-    fn from(scalar: &'a mut T) -> ValueViewMut<'a> {
-        let view = ArrayViewMutD::from_shape(IxDyn(&[]), std::slice::from_mut(scalar));
-        T::wrap_view_mut(view.expect("invariant: a scalar has one element"))
-    }
-}
-
-impl<'a> From<&'a mut Value> for ValueViewMut<'a> {
-    fn from(value: &'a mut Value) -> ValueViewMut<'a> {
-        value.view_mut()
+impl fmt::Display for ValueView<'_> {
+    /// As a [`Value`].
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        each_dtype!(ValueView, self, array => fmt::Display::fmt(array, f))
     }
 }

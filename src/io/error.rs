@@ -1,4 +1,4 @@
-//! What can go wrong with a file. In: the mistake. Out: an error that names the file, and the byte where there is one.
+//! What can go wrong with a file. In: the error. Out: an error that names the file, and the byte where there is one.
 
 use std::{io, path::PathBuf};
 

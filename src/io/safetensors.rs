@@ -114,10 +114,10 @@ impl Arrays {
         if self.arrays.contains_key(RESERVED) {
             return Err(IoError::ReservedName { name: RESERVED });
         }
-        let own = self.arrays.iter().map(|(name, value)| (name.as_str(), Plain::new(value)));
+        let arrays = self.arrays.iter().map(|(name, value)| (name.as_str(), TensorBytes::new(value)));
         let foreign = self.foreign.iter().map(|(name, array)| (name.as_str(), array.plain()));
         let metadata = (!self.notes.is_empty()).then(|| HashMap::from([(NOTES.to_owned(), lines(&self.notes))]));
-        safetensors::serialize(own.chain(foreign), metadata).map_err(|error| match error {
+        safetensors::serialize(arrays.chain(foreign), metadata).map_err(|error| match error {
             SafeTensorError::HeaderTooLarge => IoError::LargeHeader,
             error => unreachable!("invariant: arrays are as long as their shapes say: {error}"),
         })
@@ -224,8 +224,8 @@ impl Foreign {
         format!("{:?}", self.dtype).to_lowercase()
     }
 
-    fn plain(&self) -> Plain<'_> {
-        Plain { dtype: self.dtype, shape: self.shape.clone(), bytes: Cow::Borrowed(&self.bytes) }
+    fn plain(&self) -> TensorBytes<'_> {
+        TensorBytes { dtype: self.dtype, shape: self.shape.clone(), bytes: Cow::Borrowed(&self.bytes) }
     }
 }
 
@@ -244,6 +244,7 @@ impl Foreign {
 /// assert_eq!(load_parameters("model.safetensors", parameters.layout())?, parameters);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[doc(alias("save", "state_dict"))]
 pub fn save_parameters(path: impl AsRef<Path>, parameters: &Parameters) -> Result<(), IoError> {
     let mut arrays = Arrays::new();
     arrays.insert_all("", parameters);
@@ -254,20 +255,21 @@ pub fn save_parameters(path: impl AsRef<Path>, parameters: &Parameters) -> Resul
 ///
 /// # Errors
 /// As for [`Arrays::load`]; also if an array is missing or of another dtype or shape than its parameter.
+#[doc(alias = "load_state_dict")]
 pub fn load_parameters(path: impl AsRef<Path>, layout: &Arc<Layout>) -> Result<Parameters, IoError> {
     let path = path.as_ref();
     Ok(Parameters::from(Arrays::load(path)?.buffers(path, "", layout)?))
 }
 
 /// An array as bytes.
-struct Plain<'v> {
+struct TensorBytes<'v> {
     dtype: Dtype,
     shape: Vec<usize>,
     bytes: Cow<'v, [u8]>,
 }
 
-impl<'v> Plain<'v> {
-    fn new(value: &'v Value) -> Plain<'v> {
+impl<'v> TensorBytes<'v> {
+    fn new(value: &'v Value) -> TensorBytes<'v> {
         fn bytes<'v, T: Copy, const N: usize>(array: ArrayViewD<'v, T>, to: fn(T) -> [u8; N]) -> Cow<'v, [u8]> {
             array.iter().flat_map(|element| to(*element)).collect::<Vec<u8>>().into()
         }
@@ -277,11 +279,11 @@ impl<'v> Plain<'v> {
             ValueView::I64(array) => (Dtype::I64, bytes(array, i64::to_le_bytes)),
             ValueView::Bool(array) => (Dtype::BOOL, bytes(array, |element| [u8::from(element)])),
         };
-        Plain { dtype, shape: value.shape().to_vec(), bytes }
+        TensorBytes { dtype, shape: value.shape().to_vec(), bytes }
     }
 }
 
-impl View for Plain<'_> {
+impl View for TensorBytes<'_> {
     fn dtype(&self) -> Dtype {
         self.dtype
     }

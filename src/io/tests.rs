@@ -12,7 +12,7 @@ use crate::{
 
 fn sample() -> Arrays {
     let mut arrays = Arrays::new();
-    let array = |shape: &[usize]| ArrayD::from_shape_fn(IxDyn(shape), |at| at.slice().iter().sum::<usize>());
+    let array = |shape: &[usize]| ArrayD::from_shape_fn(IxDyn(shape), |index| index.slice().iter().sum::<usize>());
     arrays.insert("a", Value::F32(array(&[2, 3]).mapv(|x| x as f32 / 3.0)));
     arrays.insert("b", Value::F64(array(&[]).mapv(|_| f64::NAN)));
     arrays.insert("c", Value::I64(array(&[0, 4]).mapv(|x| x as i64)));
@@ -63,7 +63,7 @@ fn bad_bytes_are_an_error_with_an_offset() {
 fn parameters_are_read_by_their_layout() {
     let layout = |dtype, n| Layout::new([("w", dtype, vec![n]), ("b", DType::F64, vec![])]).unwrap();
     let mut parameters = Parameters::zeros(layout(DType::F32, 3));
-    parameters.flat_mut::<f32>().copy_from_slice(&[1.0, -0.0, f32::MIN_POSITIVE / 2.0]);
+    parameters.flat_mut::<f32>().unwrap().copy_from_slice(&[1.0, -0.0, f32::MIN_POSITIVE / 2.0]);
     let path = std::env::temp_dir().join(format!("pullback-io-{}.safetensors", std::process::id()));
     save_parameters(&path, &parameters).unwrap();
     let read = load_parameters(&path, parameters.layout());
@@ -71,7 +71,8 @@ fn parameters_are_read_by_their_layout() {
     let more = Layout::new([("w", DType::F32, vec![3]), ("more", DType::F32, vec![1])]).unwrap();
     let missing = load_parameters(&path, &more.into());
     std::fs::remove_file(&path).unwrap();
-    let bits = |parameters: &Parameters| parameters.flat::<f32>().iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+    let bits =
+        |parameters: &Parameters| parameters.flat::<f32>().unwrap().iter().map(|x| x.to_bits()).collect::<Vec<_>>();
     assert_eq!(bits(&read.unwrap()), bits(&parameters));
     assert!(others.iter().all(|read| matches!(read, Err(IoError::Parameter { .. }))), "{others:?}");
     assert!(matches!(missing, Err(IoError::MissingArray { ref name, nearest: None, .. }) if name == "more"));

@@ -8,10 +8,11 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::{
-    error::{LandscapeError, expect_some},
+    error::{LandscapeError, check_some},
     lanczos::Krylov,
     point::Point,
 };
+use crate::program::Inputs;
 
 /// How a density is sampled.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,7 +48,7 @@ impl Probes {
     }
 }
 
-impl Point<'_> {
+impl<I: Inputs> Point<'_, I> {
     /// The density of the Hessian's spectrum by stochastic Lanczos quadrature: each probe v = (±1, …, ±1)/√n gives a
     /// tridiagonal matrix, whose eigenvalues θₖ with the squares τₖ² of the first elements of its eigenvectors satisfy
     /// Σₖ τₖ²·θₖᵖ = vᵀ(∇²f)ᵖv; the mean over probes estimates tr((∇²f)ᵖ)/n.
@@ -69,14 +70,14 @@ impl Point<'_> {
     /// let w = g.parameter_of(DType::F64, "w", (100,), Initializer::Zeros);
     /// let half = w.slice(..50).square().sum() - w.slice(50..).square().sum() * 2.0; // λ = 2 and −4, 50 of each
     /// let mut landscape = Landscape::new(half)?;
-    /// let density = landscape.at(&g.initialize(0)?, [])?.spectral_density(&Probes::seeded(1))?;
+    /// let density = landscape.point(&g.initialize(0)?, ())?.spectral_density(&Probes::seeded(1))?;
     /// assert!((density.share_below(0.0) - 0.5).abs() < 1e-12);
     /// assert!((density.trace() + 100.0).abs() < 1e-9);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn spectral_density(&mut self, probes: &Probes) -> Result<SpectralDensity, LandscapeError> {
-        expect_some("the number of probes", probes.count)?;
-        expect_some("the number of steps", probes.steps)?;
+        check_some("the number of probes", probes.count)?;
+        check_some("the number of steps", probes.steps)?;
         let dimension = self.dimension();
         let mut rng = ChaCha8Rng::seed_from_u64(probes.seed);
         let mut nodes = Vec::new();
@@ -129,7 +130,7 @@ impl SpectralDensity {
     /// # Source
     /// Ghorbani, Krishnan and Xiao, 2019, section 2.
     pub fn at(&self, t: f64, width: f64) -> Result<f64, LandscapeError> {
-        super::error::expect_positive("the width", width)?;
+        super::error::check_positive("the width", width)?;
         let height = |node: &DensityNode| {
             let distance = (t - node.eigenvalue) / (width * SQRT_2);
             node.weight * (-distance * distance).exp()

@@ -105,8 +105,8 @@ impl Direction {
     pub fn random(point: &Parameters, scale: Scale, seed: u64) -> Direction {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let mut direction = Direction::of(point);
-        let mut own = std::mem::take(&mut direction.elements);
-        direction.elements = own.iter().map(|_| rng.sample(StandardNormal)).collect();
+        let mut drawn = std::mem::take(&mut direction.elements);
+        direction.elements = drawn.iter().map(|_| rng.sample(StandardNormal)).collect();
         if scale == Scale::Unit {
             let norm = direction.norm();
             direction.elements.iter_mut().for_each(|element| *element /= norm);
@@ -116,10 +116,10 @@ impl Direction {
         for (_, slot) in direction.layout.iter() {
             let range = start..start + slot.range.len();
             start = range.end;
-            let own = filters(&mut own[range.clone()], &slot.shape, scale);
+            let filters_of_slot = filters(&mut drawn[range.clone()], &slot.shape, scale);
             let mut part = filters(&mut direction.elements[range], &slot.shape, scale);
-            for (own, mut part) in own.rows().into_iter().zip(part.rows_mut()) {
-                let factor = own.dot(&own).sqrt() / part.dot(&part).sqrt();
+            for (filter, mut part) in filters_of_slot.rows().into_iter().zip(part.rows_mut()) {
+                let factor = filter.dot(&filter).sqrt() / part.dot(&part).sqrt();
                 part.mapv_inplace(|element| element * factor);
             }
         }
@@ -139,10 +139,10 @@ impl Direction {
     /// The numbers of the parameter of that name.
     pub fn array(&self, name: &str) -> Option<ArrayViewD<'_, f64>> {
         let mut start = 0;
-        for (own, slot) in self.layout.iter() {
+        for (slot_name, slot) in self.layout.iter() {
             let range = start..start + slot.range.len();
             start = range.end;
-            if own == name {
+            if slot_name == name {
                 let array = ArrayViewD::from_shape(slot.shape.as_slice(), &self.elements[range]);
                 return Some(array.expect("invariant: a slot has its shape's number of elements"));
             }

@@ -1,4 +1,4 @@
-//! Mistakes in the study of a loss. In: what was asked and what was found. Out: a [`LandscapeError`] that says where.
+//! Errors in the study of a loss. In: what was asked and what was found. Out: a [`LandscapeError`] that says where.
 
 use std::{fmt, sync::Arc};
 
@@ -66,12 +66,12 @@ pub enum LandscapeError {
         site: Site,
     },
     /// A dense Hessian of too many parameters.
-    #[error("a dense Hessian of {dimension} parameters is refused, {most} is the most; use Lanczos")]
+    #[error("a dense Hessian of {dimension} parameters is refused, {max} is the most; use Lanczos")]
     TooManyParameters {
         /// The number of parameters.
         dimension: usize,
         /// The most that are taken.
-        most: usize,
+        max: usize,
     },
     /// Lanczos did not reach the tolerance.
     #[error(
@@ -134,7 +134,7 @@ fn along(steps: &[f64]) -> String {
 }
 
 /// Checks that an option is positive and finite.
-pub(super) fn expect_positive(name: &'static str, found: f64) -> Result<(), LandscapeError> {
+pub(super) fn check_positive(name: &'static str, found: f64) -> Result<(), LandscapeError> {
     if found > 0.0 && found.is_finite() {
         return Ok(());
     }
@@ -142,7 +142,7 @@ pub(super) fn expect_positive(name: &'static str, found: f64) -> Result<(), Land
 }
 
 /// Checks that an option is finite and not negative.
-pub(super) fn expect_not_negative(name: &'static str, found: f64) -> Result<(), LandscapeError> {
+pub(super) fn check_not_negative(name: &'static str, found: f64) -> Result<(), LandscapeError> {
     if found >= 0.0 && found.is_finite() {
         return Ok(());
     }
@@ -150,6 +150,6 @@ pub(super) fn expect_not_negative(name: &'static str, found: f64) -> Result<(), 
 }
 
 /// Checks that a count is not zero.
-pub(super) fn expect_some(name: &'static str, found: usize) -> Result<(), LandscapeError> {
+pub(super) fn check_some(name: &'static str, found: usize) -> Result<(), LandscapeError> {
     if found > 0 { Ok(()) } else { Err(LandscapeError::Setting { name, expected: "at least 1", found: 0.0 }) }
 }

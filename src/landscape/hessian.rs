@@ -9,9 +9,10 @@ use super::{
     point::Point,
     symmetric,
 };
+use crate::program::Inputs;
 
 /// The greatest number of parameters of a dense Hessian: 32 MiB.
-pub const MOST_DENSE: usize = 2048;
+pub const MAX_DENSE: usize = 2048;
 
 /// Up to so many parameters the whole spectrum is at least as cheap as Lanczos, and misses nothing.
 const FEW: usize = 128;
@@ -34,7 +35,7 @@ pub struct Curvature {
     pub highest: Eigenvalue,
 }
 
-impl Point<'_> {
+impl<I: Inputs> Point<'_, I> {
     /// The Hessian ∇²f, rows and columns in the order of [`Direction::elements`](super::Direction::elements), made
     /// exactly symmetric.
     ///
@@ -42,7 +43,7 @@ impl Point<'_> {
     /// `[n, n]`
     ///
     /// # Errors
-    /// [`LandscapeError::TooManyParameters`] above [`MOST_DENSE`]; [`LandscapeError::NotFinite`].
+    /// [`LandscapeError::TooManyParameters`] above [`MAX_DENSE`]; [`LandscapeError::NotFinite`].
     ///
     /// # Complexity
     /// n Hessian–vector products and n² numbers.
@@ -55,13 +56,13 @@ impl Point<'_> {
     /// let w = g.parameter_of(DType::F64, "w", (2,), Initializer::Constant(1.0));
     /// let (x, y) = (w.slice(0), w.slice(1));
     /// let mut landscape = Landscape::new(x.powi(3) * y)?;
-    /// assert_eq!(landscape.at(&g.initialize(0)?, [])?.hessian()?, array![[6.0, 3.0], [3.0, 0.0]]);
+    /// assert_eq!(landscape.point(&g.initialize(0)?, ())?.hessian()?, array![[6.0, 3.0], [3.0, 0.0]]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn hessian(&mut self) -> Result<Array2<f64>, LandscapeError> {
         let dimension = self.dimension();
-        if dimension > MOST_DENSE {
-            return Err(LandscapeError::TooManyParameters { dimension, most: MOST_DENSE });
+        if dimension > MAX_DENSE {
+            return Err(LandscapeError::TooManyParameters { dimension, max: MAX_DENSE });
         }
         let mut hessian = Array2::zeros((dimension, dimension));
         let mut axis = vec![0.0; dimension];
@@ -101,7 +102,7 @@ impl Point<'_> {
     /// let w = g.parameter_of(DType::F64, "w", (500,), Initializer::Zeros);
     /// let scale = g.iota(DType::F64, (500,), 0) - 100.0;
     /// let mut landscape = Landscape::new((scale * w * w / 2.0).sum())?;
-    /// let found = landscape.at(&g.initialize(0)?, [])?.curvature(&Lanczos::seeded(3))?;
+    /// let found = landscape.point(&g.initialize(0)?, ())?.curvature(&Lanczos::seeded(3))?;
     /// assert!((found.lowest.value + 100.0).abs() < 1e-6 && (found.highest.value - 399.0).abs() < 1e-6);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -110,12 +111,12 @@ impl Point<'_> {
         if self.dimension() <= FEW {
             let spectrum = self.eigenvalues()?;
             let error = self.rounding(spectrum.iter().fold(0.0f64, |scale, value| scale.max(value.abs())));
-            let of = |value: Option<&f64>| Eigenvalue { value: value.copied().unwrap_or(0.0), error };
-            return Ok(Curvature { lowest: of(spectrum.first()), highest: of(spectrum.last()) });
+            let eigenvalue_of = |value: Option<&f64>| Eigenvalue { value: value.copied().unwrap_or(0.0), error };
+            return Ok(Curvature { lowest: eigenvalue_of(spectrum.first()), highest: eigenvalue_of(spectrum.last()) });
         }
         let Extremes { lowest, highest, .. } = self.extreme_eigenvalues(&Lanczos { count: 1, ..search.clone() })?;
-        let of = |pairs: &[super::Eigenpair]| Eigenvalue { value: pairs[0].value, error: pairs[0].error };
-        Ok(Curvature { lowest: of(&lowest), highest: of(&highest) })
+        let eigenvalue_of = |pairs: &[super::Eigenpair]| Eigenvalue { value: pairs[0].value, error: pairs[0].error };
+        Ok(Curvature { lowest: eigenvalue_of(&lowest), highest: eigenvalue_of(&highest) })
     }
 
     /// The condition number of the Hessian: κ = max|λ| / min|λ|, the ratio of the greatest to the least eigenvalue at a

@@ -2,11 +2,12 @@
 //! whether the strict saddle property holds there; always with the numbers that led to it.
 
 use super::{
-    error::{LandscapeError, expect_not_negative, expect_positive},
+    error::{LandscapeError, check_not_negative, check_positive},
     hessian::{Curvature, Eigenvalue},
     lanczos::Lanczos,
     point::Point,
 };
+use crate::program::Inputs;
 
 /// What counts as zero.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -82,7 +83,7 @@ pub struct StrictSaddleReport {
     pub distance: Option<f64>,
 }
 
-impl Point<'_> {
+impl<I: Inputs> Point<'_, I> {
     /// The kind of the point by the second-derivative test: stationary if ‖∇f‖ is within the tolerance, then by the signs
     /// of the least and the greatest eigenvalue. A sign is certain only beyond the tolerance and the error bound of the
     /// eigenvalue: a Rayleigh quotient above λ_min proves a negative one, but not a positive one.
@@ -108,13 +109,13 @@ impl Point<'_> {
     /// let (x, y) = (w.slice(0), w.slice(1));
     /// let mut landscape = Landscape::new(x.powi(3) - 3.0 * x * y * y)?;
     /// let tolerance = Tolerance { gradient: 1e-9, eigenvalue: 1e-9 };
-    /// let found = landscape.at(&g.initialize(0)?, [])?.stationary_kind(&tolerance, &Lanczos::seeded(0))?;
+    /// let found = landscape.point(&g.initialize(0)?, ())?.stationary_kind(&tolerance, &Lanczos::seeded(0))?;
     /// assert_eq!(found.kind, StationaryKind::Inconclusive);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn stationary_kind(&mut self, tolerance: &Tolerance, search: &Lanczos) -> Result<Stationarity, LandscapeError> {
-        expect_not_negative("the tolerance of the gradient", tolerance.gradient)?;
-        expect_not_negative("the tolerance of eigenvalues", tolerance.eigenvalue)?;
+        check_not_negative("the tolerance of the gradient", tolerance.gradient)?;
+        check_not_negative("the tolerance of eigenvalues", tolerance.eigenvalue)?;
         search.check()?;
         let gradient_norm = self.gradient()?.norm();
         if gradient_norm > tolerance.gradient {
@@ -147,7 +148,7 @@ impl Point<'_> {
     /// let w = g.parameter_of(DType::F64, "w", (2,), Initializer::Zeros);
     /// let mut landscape = Landscape::new((1.0 - w.slice(0) * w.slice(1)).powi(2))?;
     /// let constants = StrictSaddle { gradient: 0.1, curvature: 0.5, convexity: 0.5, distance: 0.2 };
-    /// let report = landscape.at(&g.initialize(0)?, [])?.strict_saddle(&constants, &Lanczos::seeded(0))?;
+    /// let report = landscape.point(&g.initialize(0)?, ())?.strict_saddle(&constants, &Lanczos::seeded(0))?;
     /// assert_eq!(report.case, StrictSaddleCase::NegativeCurvature);
     /// assert!((report.lowest.unwrap().value + 2.0).abs() < 1e-14);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -157,10 +158,10 @@ impl Point<'_> {
         constants: &StrictSaddle,
         search: &Lanczos,
     ) -> Result<StrictSaddleReport, LandscapeError> {
-        expect_positive("epsilon of the strict saddle", constants.gradient)?;
-        expect_positive("gamma of the strict saddle", constants.curvature)?;
-        expect_positive("alpha of the strict saddle", constants.convexity)?;
-        expect_positive("delta of the strict saddle", constants.distance)?;
+        check_positive("epsilon of the strict saddle", constants.gradient)?;
+        check_positive("gamma of the strict saddle", constants.curvature)?;
+        check_positive("alpha of the strict saddle", constants.convexity)?;
+        check_positive("delta of the strict saddle", constants.distance)?;
         search.check()?;
         let gradient_norm = self.gradient()?.norm();
         if gradient_norm >= constants.gradient {

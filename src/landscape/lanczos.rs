@@ -8,11 +8,11 @@ use rand_distr::StandardNormal;
 
 use super::{
     direction::{Direction, add_scaled, dot, norm},
-    error::{LandscapeError, expect_positive, expect_some},
+    error::{LandscapeError, check_positive, check_some},
     point::Point,
     symmetric::Tridiagonal,
 };
-use crate::graph::DType;
+use crate::{graph::DType, program::Inputs};
 
 /// How extreme eigenvalues are looked for.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,7 +22,7 @@ pub struct Lanczos {
     /// The error that is allowed, relative to the greatest |λ|.
     pub tolerance: f64,
     /// The most steps, each one product and one vector kept.
-    pub most_steps: usize,
+    pub max_steps: usize,
     /// What the starting vector is drawn from.
     pub seed: u64,
 }
@@ -52,17 +52,17 @@ pub struct Extremes {
 impl Lanczos {
     /// One eigenvalue at each end, to 10⁻⁶ of the greatest, in at most 300 steps.
     pub fn seeded(seed: u64) -> Lanczos {
-        Lanczos { count: 1, tolerance: 1e-6, most_steps: 300, seed }
+        Lanczos { count: 1, tolerance: 1e-6, max_steps: 300, seed }
     }
 
     pub(super) fn check(&self) -> Result<(), LandscapeError> {
-        expect_some("the number of eigenvalues", self.count)?;
-        expect_some("the number of steps", self.most_steps)?;
-        expect_positive("the tolerance", self.tolerance)
+        check_some("the number of eigenvalues", self.count)?;
+        check_some("the number of steps", self.max_steps)?;
+        check_positive("the tolerance", self.tolerance)
     }
 }
 
-impl Point<'_> {
+impl<I: Inputs> Point<'_, I> {
     /// The least and the greatest eigenvalues of the Hessian with eigenvectors, by Lanczos' method with full
     /// reorthogonalization; as many as there are, if fewer than asked for.
     ///
@@ -88,7 +88,7 @@ impl Point<'_> {
     /// let scale = g.iota(DType::F64, (300,), 0);
     /// let mut landscape = Landscape::new((scale * w * w / 2.0).sum())?;
     /// let search = Lanczos { count: 3, ..Lanczos::seeded(0) };
-    /// let found = landscape.at(&g.initialize(0)?, [])?.extreme_eigenvalues(&search)?;
+    /// let found = landscape.point(&g.initialize(0)?, ())?.extreme_eigenvalues(&search)?;
     /// for (pair, expected) in found.highest.iter().zip([299.0, 298.0, 297.0]) {
     ///     assert!((pair.value - expected).abs() < 1e-6);
     /// }
@@ -97,12 +97,12 @@ impl Point<'_> {
     pub fn extreme_eigenvalues(&mut self, search: &Lanczos) -> Result<Extremes, LandscapeError> {
         search.check()?;
         let dimension = self.dimension();
-        let (count, most_steps) = (search.count.min(dimension), search.most_steps.min(dimension));
+        let (count, max_steps) = (search.count.min(dimension), search.max_steps.min(dimension));
         let mut rng = ChaCha8Rng::seed_from_u64(search.seed);
         let start = (0..dimension).map(|_| rng.sample(StandardNormal)).collect();
         let mut krylov = Krylov::new(start);
         let (mut worst, mut scale) = (f64::INFINITY, 0.0);
-        while krylov.len() < most_steps {
+        while krylov.len() < max_steps {
             krylov.step(self)?;
             if krylov.remainder == 0.0 && krylov.len() < dimension {
                 krylov.restart(&mut rng);
@@ -175,7 +175,7 @@ impl Krylov {
     }
 
     /// Takes the next vector into the basis and finds the one after it.
-    pub(super) fn step(&mut self, point: &mut Point<'_>) -> Result<(), LandscapeError> {
+    pub(super) fn step(&mut self, point: &mut Point<'_, impl Inputs>) -> Result<(), LandscapeError> {
         let mut product = vec![0.0; self.next.len()];
         point.product(&self.next, &mut product)?;
         let length = norm(&product);

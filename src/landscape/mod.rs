@@ -19,7 +19,7 @@ mod symmetric;
 pub use density::{DensityNode, Probes, SpectralDensity};
 pub use direction::{Direction, Scale};
 pub use error::LandscapeError;
-pub use hessian::{Curvature, Eigenvalue, MOST_DENSE};
+pub use hessian::{Curvature, Eigenvalue, MAX_DENSE};
 pub use kind::{Stationarity, StationaryKind, StrictSaddle, StrictSaddleCase, StrictSaddleReport, Tolerance};
 pub use lanczos::{Eigenpair, Extremes, Lanczos};
 pub use point::Point;

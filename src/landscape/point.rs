@@ -1,32 +1,40 @@
 //! A point of a landscape. In: a landscape, parameters and what is fed. Out: value, gradient and Hessian–vector products
 //! there, finite or an error that says where. What is made of them is in the files beside this one.
 
+use std::fmt;
+
 use super::{direction::Direction, error::LandscapeError, surface::Landscape};
 use crate::{
     graph::{ValueView, ValueViewMut},
-    parameters::{Parameters, Real},
+    parameters::{FloatElement, Parameters},
+    program::Inputs,
 };
 
 /// A landscape at parameters of its own copy, with what is fed.
-#[derive(Debug)]
-pub struct Point<'a> {
+pub struct Point<'a, I> {
     pub(super) landscape: &'a mut Landscape,
-    inputs: Vec<(&'a str, ValueView<'a>)>,
+    inputs: I,
     pub(super) origin: Parameters,
     /// The parameters at which the loss was asked for last.
     moved: Parameters,
     value: f64,
 }
 
-impl<'a> Point<'a> {
+impl<I> fmt::Debug for Point<'_, I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Point").field("origin", &self.origin).field("value", &self.value).finish_non_exhaustive()
+    }
+}
+
+impl<'a, I: Inputs> Point<'a, I> {
     pub(super) fn new(
         landscape: &'a mut Landscape,
         parameters: &Parameters,
-        inputs: Vec<(&'a str, ValueView<'a>)>,
-    ) -> Result<Point<'a>, LandscapeError> {
+        inputs: I,
+    ) -> Result<Point<'a, I>, LandscapeError> {
         let mut value = 0.0f64;
         // This checks all that is given, against the user's own parameters.
-        landscape.value.run_into(parameters, inputs.iter().cloned(), [("loss", (&mut value).into())])?;
+        landscape.value.run_into(parameters, &inputs, ("loss", &mut value))?;
         if !value.is_finite() {
             return Err(LandscapeError::LossNotFinite { value, site: landscape.site, steps: Vec::new() });
         }
@@ -59,7 +67,7 @@ impl<'a> Point<'a> {
     /// let g = Graph::new();
     /// let w = g.parameter_of(DType::F64, "w", (2,), Initializer::Constant(3.0));
     /// let mut landscape = Landscape::new(w.square().sum())?;
-    /// let mut point = landscape.at(&g.initialize(0)?, [])?;
+    /// let mut point = landscape.point(&g.initialize(0)?, ())?;
     /// assert_eq!(point.gradient()?.elements(), [6.0, 6.0]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -94,12 +102,9 @@ impl<'a> Point<'a> {
 
     /// Writes ∇²f·v into `product`.
     pub(super) fn product(&mut self, v: &[f64], product: &mut [f64]) -> Result<(), LandscapeError> {
-        let direction = ValueView::from(ndarray::ArrayView1::from(v));
-        let inputs = self.inputs.iter().map(|(name, view)| (*name, view.clone().reborrow()));
-        let inputs = inputs.chain([(self.landscape.direction.as_str(), direction)]);
-        let mut into = ndarray::ArrayViewMut1::from(&mut *product);
-        self.landscape.product.run_into(&self.origin, inputs, [("product", (&mut into).into())])?;
-        self.expect_finite("Hessian-vector product", product)
+        let inputs = (&self.inputs, (self.landscape.direction.as_str(), v));
+        self.landscape.product.run_into(&self.origin, inputs, ("product", &mut *product))?;
+        self.check_finite("Hessian-vector product", product)
     }
 
     /// Makes this point the one at which the loss is asked for.
@@ -123,8 +128,7 @@ impl<'a> Point<'a> {
     /// The loss where [`Point::go`] went, with what is said of the place if it is not finite.
     pub(super) fn loss_there(&mut self, steps: &[f64]) -> Result<f64, LandscapeError> {
         let mut value = 0.0f64;
-        let inputs = self.inputs.iter().cloned();
-        self.landscape.value.run_into(&self.moved, inputs, [("loss", (&mut value).into())])?;
+        self.landscape.value.run_into(&self.moved, &self.inputs, ("loss", &mut value))?;
         if value.is_finite() {
             return Ok(value);
         }
@@ -134,13 +138,12 @@ impl<'a> Point<'a> {
     /// The gradient where [`Point::go`] went.
     pub(super) fn gradient_there(&mut self, gradient: &mut [f64]) -> Result<(), LandscapeError> {
         let mut loss = 0.0f64;
-        let mut into = ndarray::ArrayViewMut1::from(&mut *gradient);
-        let outputs = [("loss", ValueViewMut::from(&mut loss)), ("gradient", (&mut into).into())];
-        self.landscape.gradient.run_into(&self.moved, self.inputs.iter().cloned(), outputs)?;
-        self.expect_finite("gradient", gradient)
+        let outputs = (("loss", &mut loss), ("gradient", &mut *gradient));
+        self.landscape.gradient.run_into(&self.moved, &self.inputs, outputs)?;
+        self.check_finite("gradient", gradient)
     }
 
-    fn expect_finite(&self, what: &'static str, numbers: &[f64]) -> Result<(), LandscapeError> {
+    fn check_finite(&self, what: &'static str, numbers: &[f64]) -> Result<(), LandscapeError> {
         let Some(position) = numbers.iter().position(|number| !number.is_finite()) else { return Ok(()) };
         let mut start = 0;
         for ((name, slot), site) in self.landscape.layout.iter().zip(&self.landscape.sites) {
@@ -156,7 +159,7 @@ impl<'a> Point<'a> {
 }
 
 /// Writes x + by(i) for each element; gives how many there are.
-fn displace<'x, T: Real + Into<f64>>(
+fn displace<'x, T: FloatElement + Into<f64>>(
     from: impl Iterator<Item = &'x T>,
     mut to: ndarray::ArrayViewMutD<'_, T>,
     by: impl Fn(usize) -> f64,

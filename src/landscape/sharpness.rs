@@ -6,10 +6,11 @@ use rand_chacha::ChaCha8Rng;
 
 use super::{
     direction::Direction,
-    error::{LandscapeError, expect_positive, expect_some},
+    error::{LandscapeError, check_positive, check_some},
     lanczos::{Eigenpair, Lanczos},
     point::Point,
 };
+use crate::program::Inputs;
 
 /// The part of a predicted rise that a step must reach (Armijo's rule).
 const SUFFICIENT: f64 = 1e-4;
@@ -36,7 +37,7 @@ pub struct EpsilonSharpness {
     /// 100·(max f − f(x))/(1 + f(x)), in percent.
     pub percent: f64,
     /// The greatest loss.
-    pub greatest_loss: f64,
+    pub max_loss: f64,
     /// The z at which it was found.
     pub displacement: Direction,
 }
@@ -48,7 +49,7 @@ impl BoxSearch {
     }
 }
 
-impl Point<'_> {
+impl<I: Inputs> Point<'_, I> {
     /// The sharpness: the greatest eigenvalue of the Hessian, with its eigenvector. Gradient descent of rate η is stable
     /// at a minimum only if it is at most 2/η.
     ///
@@ -66,7 +67,7 @@ impl Point<'_> {
     /// let w = g.parameter_of(DType::F64, "w", (3,), Initializer::Zeros);
     /// let scale = g.constant(ndarray::array![1.0, 5.0, 2.0]);
     /// let mut landscape = Landscape::new((scale * w * w / 2.0).sum())?;
-    /// let top = landscape.at(&g.initialize(0)?, [])?.sharpness(&Lanczos::seeded(0))?;
+    /// let top = landscape.point(&g.initialize(0)?, ())?.sharpness(&Lanczos::seeded(0))?;
     /// assert!((top.value - 5.0).abs() < 1e-9);
     /// assert!((top.vector.elements()[1].abs() - 1.0).abs() < 1e-5);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -103,14 +104,14 @@ impl Point<'_> {
     /// let g = Graph::new();
     /// let w = g.parameter_of(DType::F64, "w", (2,), Initializer::Zeros);
     /// let mut landscape = Landscape::new(w.square().sum())?;
-    /// let found = landscape.at(&g.initialize(0)?, [])?.epsilon_sharpness(&BoxSearch::seeded(0))?;
+    /// let found = landscape.point(&g.initialize(0)?, ())?.epsilon_sharpness(&BoxSearch::seeded(0))?;
     /// assert!((found.percent - 100.0 * 2e-6).abs() < 1e-12); // at a corner of the box
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn epsilon_sharpness(&mut self, search: &BoxSearch) -> Result<EpsilonSharpness, LandscapeError> {
-        expect_positive("epsilon of the box", search.epsilon)?;
-        expect_some("the number of starts", search.starts)?;
-        expect_some("the number of steps", search.steps)?;
+        check_positive("epsilon of the box", search.epsilon)?;
+        check_some("the number of starts", search.starts)?;
+        check_some("the number of steps", search.steps)?;
         let value = self.value();
         if value <= -1.0 {
             return Err(LandscapeError::LossTooLow { value });
@@ -118,33 +119,33 @@ impl Point<'_> {
         let radii: Vec<f64> =
             Direction::of(&self.origin).elements().iter().map(|x| search.epsilon * (x.abs() + 1.0)).collect();
         let mut rng = ChaCha8Rng::seed_from_u64(search.seed);
-        let mut best = Ascent { at: vec![0.0; radii.len()], loss: value };
+        let mut best = Ascent { position: vec![0.0; radii.len()], loss: value };
         for start in 0..search.starts {
-            let at = match start {
+            let position = match start {
                 0 => vec![0.0; radii.len()],
                 _ => radii.iter().map(|_| rng.random_range(-1.0..=1.0)).collect(),
             };
-            let reached = self.ascend(at, &radii, search.steps)?;
+            let reached = self.ascend(position, &radii, search.steps)?;
             if reached.loss > best.loss {
                 best = reached;
             }
         }
-        let displacement = best.at.iter().zip(&radii).map(|(u, radius)| u * radius).collect();
+        let displacement = best.position.iter().zip(&radii).map(|(u, radius)| u * radius).collect();
         Ok(EpsilonSharpness {
             percent: 100.0 * (best.loss - value) / (1.0 + value),
-            greatest_loss: best.loss,
+            max_loss: best.loss,
             displacement: self.direction(displacement),
         })
     }
 
-    /// Climbs from `at` within the cube.
-    fn ascend(&mut self, at: Vec<f64>, radii: &[f64], steps: usize) -> Result<Ascent, LandscapeError> {
-        self.go(|coordinate| at[coordinate] * radii[coordinate]);
+    /// Climbs from `position` within the cube.
+    fn ascend(&mut self, position: Vec<f64>, radii: &[f64], steps: usize) -> Result<Ascent, LandscapeError> {
+        self.go(|coordinate| position[coordinate] * radii[coordinate]);
         let loss = self.loss_there(&[])?;
-        let mut ascent = Ascent { at, loss };
+        let mut ascent = Ascent { position, loss };
         let mut slope = vec![0.0; radii.len()];
         for _ in 0..steps {
-            self.go(|coordinate| ascent.at[coordinate] * radii[coordinate]);
+            self.go(|coordinate| ascent.position[coordinate] * radii[coordinate]);
             self.gradient_there(&mut slope)?;
             slope.iter_mut().zip(radii).for_each(|(slope, radius)| *slope *= radius);
             let steepest = ascent.steepest_free(&slope);
@@ -168,14 +169,18 @@ impl Point<'_> {
         (mut step, radii): (f64, &[f64]),
     ) -> Result<Option<Ascent>, LandscapeError> {
         for _ in 0..HALVINGS {
-            let at: Vec<f64> =
-                from.at.iter().zip(slope).map(|(at, slope)| (at + step * slope).clamp(-1.0, 1.0)).collect();
+            let position: Vec<f64> = from
+                .position
+                .iter()
+                .zip(slope)
+                .map(|(position, slope)| (position + step * slope).clamp(-1.0, 1.0))
+                .collect();
             let predicted: f64 =
-                at.iter().zip(&from.at).zip(slope).map(|((to, from), slope)| (to - from) * slope).sum();
-            self.go(|coordinate| at[coordinate] * radii[coordinate]);
+                position.iter().zip(&from.position).zip(slope).map(|((to, from), slope)| (to - from) * slope).sum();
+            self.go(|coordinate| position[coordinate] * radii[coordinate]);
             let loss = self.loss_there(&[])?;
             if loss > from.loss && loss - from.loss >= SUFFICIENT * predicted {
-                return Ok(Some(Ascent { at, loss }));
+                return Ok(Some(Ascent { position, loss }));
             }
             step /= 2.0;
         }
@@ -185,14 +190,14 @@ impl Point<'_> {
 
 /// Where an ascent is, in coordinates in which the box is the cube [−1, 1]ⁿ, and the loss there.
 struct Ascent {
-    at: Vec<f64>,
+    position: Vec<f64>,
     loss: f64,
 }
 
 impl Ascent {
     /// The greatest |slope| among coordinates that may still move along it.
     fn steepest_free(&self, slope: &[f64]) -> f64 {
-        let is_free = |(at, slope): &(&f64, &f64)| **slope != 0.0 && **at * slope.signum() < 1.0;
-        self.at.iter().zip(slope).filter(is_free).fold(0.0, |steepest, (_, slope)| steepest.max(slope.abs()))
+        let is_free = |(coordinate, slope): &(&f64, &f64)| **slope != 0.0 && **coordinate * slope.signum() < 1.0;
+        self.position.iter().zip(slope).filter(is_free).fold(0.0, |steepest, (_, slope)| steepest.max(slope.abs()))
     }
 }

@@ -4,8 +4,9 @@
 use ndarray::Array2;
 
 use super::{direction::Direction, error::LandscapeError, point::Point};
+use crate::program::Inputs;
 
-impl Point<'_> {
+impl<I: Inputs> Point<'_, I> {
     /// The loss along a direction: f(x + a·d) for each step a.
     ///
     /// # Errors
@@ -26,7 +27,7 @@ impl Point<'_> {
     /// let mut landscape = Landscape::new((w - 1.0).square().sum())?;
     /// let (from, mut to) = (g.initialize(0)?, g.initialize(0)?);
     /// to.set("w", &ndarray::array![1.0, 1.0])?;
-    /// let losses = landscape.at(&from, [])?.slice(&Direction::between(&from, &to)?, &[0.0, 0.5, 1.0, 2.0])?;
+    /// let losses = landscape.point(&from, ())?.slice(&Direction::between(&from, &to)?, &[0.0, 0.5, 1.0, 2.0])?;
     /// assert_eq!(losses, [2.0, 0.5, 0.0, 2.0]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -60,7 +61,7 @@ impl Point<'_> {
     /// let parameters = g.initialize(4)?;
     /// let [d1, d2] = [1, 2].map(|seed| Direction::random(&parameters, Scale::Filter, seed));
     /// let steps = [-1.0, 0.0, 1.0];
-    /// let mut point = landscape.at(&parameters, [])?;
+    /// let mut point = landscape.point(&parameters, ())?;
     /// let losses = point.plane([&d1, &d2], [&steps, &steps])?;
     /// assert_eq!(losses[[1, 1]], point.value());
     /// # Ok::<(), Box<dyn std::error::Error>>(())

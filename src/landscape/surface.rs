@@ -1,21 +1,23 @@
-//! A loss made ready to be studied. In: a loss. Out: a [`Landscape`], programs of its value, gradient and Hessian–vector
-//! product in which all parameters are one vector of f64. The user's graph stays as it is: all is built in a copy.
+//! A loss made ready to be studied. In: a loss. Out: a [`Landscape`], programs of its value, gradient and
+//! Hessian–vector product in which all parameters are one vector of f64. The user's graph stays as it is: all is built
+//! in a copy.
 
 use std::sync::Arc;
 
 use super::{direction::Direction, error::LandscapeError, point::Point};
 use crate::{
     compile::Options,
-    graph::{DType, Expr, Graph, NodeId, Site, ValueView},
+    graph::{DType, Expr, Graph, NodeId, Site},
     parameters::{Layout, ParameterError, Parameters},
-    program::{CompileError, Program},
+    program::{CompileError, Inputs, Program},
     simplify::{Rewrites, simplify},
 };
 
 /// A loss, its gradient and its Hessian–vector product, compiled once, to be studied at any point.
 ///
-/// The loss may be of `f32` or `f64`, its parameters of both. Directions, gradients and spectra are in `f64`; with `f32`
-/// parameters the products have the precision of `f32`, so ask for eigenvalues to 10⁻⁴ of the greatest and no closer.
+/// The loss may be of `f32` or `f64`, its parameters of both. Directions, gradients and spectra are in `f64`; with
+/// `f32` parameters the products have the precision of `f32`, so ask for eigenvalues to 10⁻⁴ of the greatest and no
+/// closer.
 ///
 /// # Example
 /// The saddle of (1 − w₂w₁)² at the origin:
@@ -26,7 +28,7 @@ use crate::{
 /// let w2 = g.parameter_of(DType::F64, "w2", (), Initializer::Zeros);
 /// let mut landscape = Landscape::new((1.0 - w2 * w1).powi(2))?;
 /// let origin = g.initialize(0)?;
-/// let mut point = landscape.at(&origin, [])?;
+/// let mut point = landscape.point(&origin, ())?;
 /// assert_eq!(point.value(), 1.0);
 /// let spectrum = point.eigenvalues()?;
 /// assert!((spectrum[0] + 2.0).abs() < 1e-14 && (spectrum[1] - 2.0).abs() < 1e-14);
@@ -55,15 +57,15 @@ impl Landscape {
     /// Compiles a loss with respect to all parameters that it depends on. The graph is not changed.
     ///
     /// # Errors
-    /// [`LandscapeError::Compile`] with every mistake of the graph, or if the loss is no float scalar, or if a size can be
-    /// told by no input; [`LandscapeError::NoParameters`].
+    /// [`LandscapeError::Compile`] with every error of the graph, or if the loss is no float scalar, or if a size can
+    /// be told by no input; [`LandscapeError::NoParameters`].
     ///
     /// # Complexity
     /// A Hessian–vector product costs a small multiple of the loss, by forward over reverse mode.
     ///
     /// # Source
-    /// Pearlmutter, *Fast exact multiplication by the Hessian*, 1994; Griewank and Walther, *Evaluating Derivatives*, 2nd
-    /// edition, 2008, chapter 5.
+    /// Pearlmutter, *Fast exact multiplication by the Hessian*, 1994; Griewank and Walther, *Evaluating Derivatives*,
+    /// 2nd edition, 2008, chapter 5.
     #[track_caller]
     pub fn new(loss: Expr<'_>) -> Result<Landscape, LandscapeError> {
         Landscape::with_options(loss, &Options::default())
@@ -75,10 +77,10 @@ impl Landscape {
     /// As for [`Landscape::new`].
     #[track_caller]
     pub fn with_options(loss: Expr<'_>, options: &Options) -> Result<Landscape, LandscapeError> {
-        let (site, own) = (Site::caller(), loss.graph());
-        own.check().map_err(CompileError::from)?;
-        let kept: Vec<NodeId> = std::iter::once(loss).chain(own.inputs()).map(|kept| kept.id()).collect();
-        let copy = simplify(own, &kept, &Rewrites::none());
+        let (site, user_graph) = (Site::caller(), loss.graph());
+        user_graph.check().map_err(CompileError::from)?;
+        let kept: Vec<NodeId> = std::iter::once(loss).chain(user_graph.inputs()).map(|kept| kept.id()).collect();
+        let copy = simplify(user_graph, &kept, &Rewrites::none());
         let (g, site_of_loss) = (copy.graph, loss.site());
         let _frame = g.enter("landscape", site);
         Landscape::compile(g.expr(copy.results[0]), site_of_loss, options)
@@ -124,12 +126,13 @@ impl Landscape {
     ///
     /// # Errors
     /// [`LandscapeError::Run`] as for [`Program::run`]; [`LandscapeError::LossNotFinite`].
-    pub fn at<'a>(
+    #[doc(alias = "at")]
+    pub fn point<'a, I: Inputs>(
         &'a mut self,
         parameters: &Parameters,
-        inputs: impl IntoIterator<Item = (&'a str, ValueView<'a>)>,
-    ) -> Result<Point<'a>, LandscapeError> {
-        Point::new(self, parameters, inputs.into_iter().collect())
+        inputs: I,
+    ) -> Result<Point<'a, I>, LandscapeError> {
+        Point::new(self, parameters, inputs)
     }
 
     /// The coordinates of a direction among the parameters of the loss; those of other parameters are left out.
@@ -170,9 +173,9 @@ fn split<'g>(vector: Expr<'g>, parameters: &[Expr<'g>]) -> Vec<Expr<'g>> {
     let mut start = 0;
     let mut part = |parameter: &Expr<'g>| {
         let size = parameter.shape().size().as_number().expect("invariant: parameters have fixed sizes");
-        let own = vector.slice(start..start + size);
+        let elements = vector.slice(start..start + size);
         start += size;
-        own.reshape(parameter.shape()).cast(parameter.dtype())
+        elements.reshape(parameter.shape()).cast(parameter.dtype())
     };
     parameters.iter().map(&mut part).collect()
 }

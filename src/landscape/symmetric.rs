@@ -107,25 +107,25 @@ impl Tridiagonal {
         let (half, last) = ((diagonal[end - 1] - diagonal[end]) / 2.0, off_diagonal[end - 1]);
         let shift = diagonal[end] - last * (last / (half + half.hypot(last).copysign(half)));
         let (mut x, mut bulge) = (diagonal[start] - shift, off_diagonal[start]);
-        for at in start..end {
+        for rotation in start..end {
             let length = x.hypot(bulge);
             let (cosine, sine) = if length == 0.0 { (1.0, 0.0) } else { (x / length, bulge / length) };
-            if at > start {
-                off_diagonal[at - 1] = length;
+            if rotation > start {
+                off_diagonal[rotation - 1] = length;
             }
-            let (upper, lower, beside) = (diagonal[at], diagonal[at + 1], off_diagonal[at]);
+            let (upper, lower, beside) = (diagonal[rotation], diagonal[rotation + 1], off_diagonal[rotation]);
             let mixed = 2.0 * cosine * sine * beside;
-            diagonal[at] = cosine * cosine * upper + mixed + sine * sine * lower;
-            diagonal[at + 1] = sine * sine * upper - mixed + cosine * cosine * lower;
-            off_diagonal[at] = cosine * sine * (lower - upper) + (cosine * cosine - sine * sine) * beside;
-            if at + 1 < end {
-                (x, bulge) = (off_diagonal[at], sine * off_diagonal[at + 1]);
-                off_diagonal[at + 1] *= cosine;
+            diagonal[rotation] = cosine * cosine * upper + mixed + sine * sine * lower;
+            diagonal[rotation + 1] = sine * sine * upper - mixed + cosine * cosine * lower;
+            off_diagonal[rotation] = cosine * sine * (lower - upper) + (cosine * cosine - sine * sine) * beside;
+            if rotation + 1 < end {
+                (x, bulge) = (off_diagonal[rotation], sine * off_diagonal[rotation + 1]);
+                off_diagonal[rotation + 1] *= cosine;
             }
             for mut row in rows.rows_mut() {
-                let (left, right) = (row[at], row[at + 1]);
-                row[at] = cosine * left + sine * right;
-                row[at + 1] = cosine * right - sine * left;
+                let (left, right) = (row[rotation], row[rotation + 1]);
+                row[rotation] = cosine * left + sine * right;
+                row[rotation + 1] = cosine * right - sine * left;
             }
         }
     }

@@ -1,11 +1,11 @@
-//! Functions between layers: softmax and its logarithm over an axis, and elementwise functions with their conventions at
-//! the kinks. In: a float. Out: a float of the same shape, or without the reduced axes.
+//! Functions between layers: softmax and its logarithm over an axis, and elementwise functions with their conventions
+//! at the kinks. In: a float. Out: a float of the same shape, or without the reduced axes.
 
 use std::f64::consts::PI;
 
-use super::expect::either;
+use super::check::either;
 use crate::{
-    graph::{Axes, Dim, Expr, Mistake, Reduce, Reduction},
+    graph::{Axes, Dim, Expr, GraphError, Reduce, Reduction},
     numbers::short,
     ops::{Choice, IntoAxes, Operand},
 };
@@ -39,11 +39,11 @@ fn reduce<'g>(kind: Reduction, axes: &Axes, x: Expr<'g>) -> Expr<'g> {
 
 impl<'g> Expr<'g> {
     fn exponentials(self, axes: impl IntoAxes) -> Result<(Exponentials<'g>, Axes), Expr<'g>> {
-        self.expect_float()?;
+        self.check_float()?;
         let axes = self.axes(axes)?;
         if axes.iter().any(|axis| self.shape()[*axis].is(0)) {
-            let mistake = Mistake::NotPositive { what: "the size of the axis", found: Dim::from(0) };
-            return Err(self.graph().report(mistake, &[self]));
+            let error = GraphError::NotPositive { what: "the size of the axis", found: Dim::from(0) };
+            return Err(self.graph().report(error, &[self]));
         }
         Ok((Exponentials::over(self, &axes), axes))
     }
@@ -56,11 +56,12 @@ impl<'g> Expr<'g> {
     /// `[…, n, …]` → the same.
     ///
     /// # Errors
-    /// A mistake is recorded if x is no float, or if there is no such axis or it has size 0.
+    /// An error is recorded if x is no float, or if there is no such axis or it has size 0.
     ///
     /// # Source
-    /// Bridle, *Probabilistic interpretation of feedforward classification network outputs*, 1990; for the shift, Blanchard,
-    /// Higham and Higham, *Accurately computing the log-sum-exp and softmax functions*, IMA J. Numer. Anal. 41, 2021.
+    /// Bridle, *Probabilistic interpretation of feedforward classification network outputs*, 1990; for the shift,
+    /// Blanchard, Higham and Higham, *Accurately computing the log-sum-exp and softmax functions*, IMA J. Numer. Anal.
+    /// 41, 2021.
     ///
     /// # Example
     /// ```
@@ -70,18 +71,18 @@ impl<'g> Expr<'g> {
     /// let x = g.input_of::<f64>("x", (2, 2));
     /// let mut program = g.compile(x.softmax(-1))?;
     /// let x = array![[1e300, 1e300], [0.0, f64::NEG_INFINITY]];
-    /// let out = program.run(&Parameters::default(), [("x", (&x).into())])?;
+    /// let out = program.call(("x", &x))?;
     /// assert_eq!(out["result"], array![[0.5, 0.5], [1.0, 0.0]].into());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[track_caller]
     pub fn softmax(self, axis: i64) -> Expr<'g> {
         let _frame = self.enter("softmax");
-        either(self.exponentials(axis).map(|(of, _)| of.exponentials / of.total))
+        either(self.exponentials(axis).map(|(terms, _)| terms.exponentials / terms.total))
     }
 
-    /// The logarithm of [`Expr::softmax`]: yᵢ = xᵢ − ln Σⱼ e^xⱼ, without the loss of small probabilities. Where all x are
-    /// −∞, so are all y, and the derivative is that of y = x; +∞ and NaN give NaN.
+    /// The logarithm of [`Expr::softmax`]: yᵢ = xᵢ − ln Σⱼ e^xⱼ, without the loss of small probabilities. Where all x
+    /// are −∞, so are all y, and the derivative is that of y = x; +∞ and NaN give NaN.
     ///
     /// # Shapes
     /// `[…, n, …]` → the same.
@@ -94,11 +95,11 @@ impl<'g> Expr<'g> {
     #[track_caller]
     pub fn log_softmax(self, axis: i64) -> Expr<'g> {
         let _frame = self.enter("log_softmax");
-        either(self.exponentials(axis).map(|(of, _)| of.shifted - of.total.log()))
+        either(self.exponentials(axis).map(|(terms, _)| terms.shifted - terms.total.log()))
     }
 
-    /// ln Σ eˣ over axes, with the greatest x subtracted first so that nothing overflows. Where all x are −∞ it is −∞ with
-    /// derivative 0; where one is +∞ it is +∞; NaN if any is.
+    /// ln Σ eˣ over axes, with the greatest x subtracted first so that nothing overflows. Where all x are −∞ it is −∞
+    /// with derivative 0; where one is +∞ it is +∞; NaN if any is.
     ///
     /// # Shapes
     /// `[m, n]` over −1 → `[m]`.
@@ -120,18 +121,22 @@ impl<'g> Expr<'g> {
     #[track_caller]
     pub fn logsumexp(self, axes: impl IntoAxes) -> Expr<'g> {
         let _frame = self.enter("logsumexp");
-        either(self.exponentials(axes).map(|(of, axes)| (of.total.log() + of.max).reshape(self.shape().without(&axes))))
+        either(
+            self.exponentials(axes)
+                .map(|(terms, axes)| (terms.total.log() + terms.max).reshape(self.shape().without(&axes))),
+        )
     }
 
-    /// ln(eᵃ + eᵇ) of this a and another b, elementwise: the greater plus softplus(less − greater), so that nothing overflows
-    /// and no small part is lost. The slopes are σ(a − b) and σ(b − a), of every order and at ties too: where one is +∞ or the
-    /// other −∞ they are 1 and 0, and ½ each where both are the same infinity, which is then the value. NaN if either is.
+    /// ln(eᵃ + eᵇ) of this a and another b, elementwise: the greater plus softplus(less − greater), so that nothing
+    /// overflows and no small part is lost. The slopes are σ(a − b) and σ(b − a), of every order and at ties too: where
+    /// one is +∞ or the other −∞ they are 1 and 0, and ½ each where both are the same infinity, which is then the
+    /// value. NaN if either is.
     ///
     /// # Shapes
     /// a, b: broadcast together.
     ///
     /// # Errors
-    /// A mistake is recorded if a is no float, if b has another dtype, or if they do not broadcast.
+    /// An error is recorded if a is no float, if b has another dtype, or if they do not broadcast.
     ///
     /// # Source
     /// Blanchard, Higham and Higham, *Accurately computing the log-sum-exp and softmax functions*, 2021.
@@ -143,14 +148,15 @@ impl<'g> Expr<'g> {
     /// let a = g.input_of::<f64>("a", ());
     /// let y = a.logaddexp(-1000.0);
     /// let mut program = g.compile([("y", y), ("slope", g.gradient(y, a))])?;
-    /// let out = program.run(&Parameters::default(), [("a", (&-1000.0).into())])?;
-    /// assert_eq!((out.scalar("y"), out.scalar("slope")), (Some(2f64.ln() - 1000.0), Some(0.5)));
+    /// let out = program.call(("a", -1000.0))?;
+    /// assert_eq!((out.scalar("y")?, out.scalar("slope")?), (2f64.ln() - 1000.0, 0.5));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias = "log_add_exp")]
     #[track_caller]
     pub fn logaddexp(self, other: impl Operand<'g>) -> Expr<'g> {
         let _frame = self.enter("logaddexp");
-        either(self.expect_pair(other.into_expr(self)).map(|(a, b)| {
+        either(self.check_pair(other.into_expr(self)).map(|(a, b)| {
             let is_first = a.greater_equal(b);
             let (greater, less) = (is_first.select(a, b), is_first.select(b, a));
             // Two equal infinities have no difference, and the slope of their maximum is ½ for each.
@@ -161,15 +167,15 @@ impl<'g> Expr<'g> {
     }
 
     /// This float and another one of its dtype in one shape.
-    fn expect_pair(self, other: Expr<'g>) -> Result<(Expr<'g>, Expr<'g>), Expr<'g>> {
+    fn check_pair(self, other: Expr<'g>) -> Result<(Expr<'g>, Expr<'g>), Expr<'g>> {
         let g = self.graph();
         if let Some(poison) = g.refuse(&[self, other]) {
             return Err(poison);
         }
-        self.expect_float()?;
+        self.check_float()?;
         let (left, right) = (self.dtype(), other.dtype());
         if left != right {
-            return Err(g.report(Mistake::DTypesDiffer { left, right }, &[self, other]));
+            return Err(g.report(GraphError::DTypesDiffer { left, right }, &[self, other]));
         }
         self.broadcast_with(other)
     }
@@ -193,10 +199,11 @@ impl<'g> Expr<'g> {
     /// let x = g.input_of::<f64>("x", ());
     /// let y = x.greater(0.0).where_safe(x, 1.0, |x| x * x.log(), 0.0);
     /// let mut program = g.compile([("y", y), ("slope", g.gradient(y, x))])?;
-    /// let out = program.run(&Parameters::default(), [("x", (&0.0f64).into())])?;
-    /// assert_eq!((out.scalar("y"), out.scalar("slope")), (Some(0.0), Some(0.0)));
+    /// let out = program.call(("x", 0.0f64))?;
+    /// assert_eq!((out.scalar("y")?, out.scalar("slope")?), (0.0, 0.0));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias("safe_where", "double_where"))]
     #[track_caller]
     pub fn where_safe(
         self,
@@ -222,10 +229,11 @@ impl<'g> Expr<'g> {
     /// let g = Graph::new();
     /// let x = g.input_of::<f64>("x", ());
     /// let mut program = g.compile([("y", x.log_sigmoid())])?;
-    /// let out = program.run(&Parameters::default(), [("x", (&-1e300f64).into())])?;
-    /// assert_eq!(out.scalar("y"), Some(-1e300));
+    /// let out = program.call(("x", -1e300f64))?;
+    /// assert_eq!(out.scalar("y"), Ok(-1e300));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias = "logsigmoid")]
     #[track_caller]
     pub fn log_sigmoid(self) -> Expr<'g> {
         let _frame = self.enter("log_sigmoid");
@@ -247,6 +255,7 @@ impl<'g> Expr<'g> {
     ///
     /// # Source
     /// Hendrycks and Gimpel, *Gaussian error linear units (GELUs)*, 2016, section 2.
+    #[doc(alias = "gelu_new")]
     #[track_caller]
     pub fn gelu_tanh(self) -> Expr<'g> {
         let _frame = self.enter("gelu_tanh");
@@ -262,6 +271,7 @@ impl<'g> Expr<'g> {
     /// # Source
     /// Elfwing, Uchibe and Doya, *Sigmoid-weighted linear units for neural network function approximation in
     /// reinforcement learning*, 2018.
+    #[doc(alias = "swish")]
     #[track_caller]
     pub fn silu(self) -> Expr<'g> {
         let _frame = self.enter("silu");
@@ -271,36 +281,37 @@ impl<'g> Expr<'g> {
     /// x where x > 0, `slope`·x elsewhere; derivative `slope` at 0; NaN passes through.
     ///
     /// # Errors
-    /// A mistake is recorded if x is no float, or if the slope is not finite in its dtype.
+    /// An error is recorded if x is no float, or if the slope is not finite in its dtype.
     ///
     /// # Source
     /// Maas, Hannun and Ng, *Rectifier nonlinearities improve neural network acoustic models*, 2013.
+    #[doc(alias = "lrelu")]
     #[track_caller]
     pub fn leaky_relu(self, slope: f64) -> Expr<'g> {
         let _frame = self.enter("leaky_relu");
-        either(self.expect_finite("the slope", slope).map(|()| self.greater(0.0).select(self, slope * self)))
+        either(self.check_finite("the slope", slope).map(|()| self.greater(0.0).select(self, slope * self)))
     }
 
     /// x where x > 0, `alpha`·(eˣ − 1) elsewhere; derivative `alpha` at 0; NaN passes through.
     ///
     /// # Errors
-    /// A mistake is recorded if x is no float, or if `alpha` is not finite in its dtype.
+    /// An error is recorded if x is no float, or if `alpha` is not finite in its dtype.
     ///
     /// # Source
-    /// Clevert, Unterthiner and Hochreiter, *Fast and accurate deep network learning by exponential linear units (ELUs)*,
-    /// 2016, section 3.
+    /// Clevert, Unterthiner and Hochreiter, *Fast and accurate deep network learning by exponential linear units
+    /// (ELUs)*, 2016, section 3.
     #[track_caller]
     pub fn elu(self, alpha: f64) -> Expr<'g> {
         let _frame = self.enter("elu");
         let elu = |()| self.less_equal(0.0).where_safe(self, 0.0, |x| alpha * x.expm1(), self);
-        either(self.expect_finite("alpha", alpha).map(elu))
+        either(self.check_finite("alpha", alpha).map(elu))
     }
 
-    /// x within `[low, high]`, elementwise: the nearest bound where it is outside. The derivative is 1 inside, the bounds
-    /// included, and 0 outside; NaN passes through.
+    /// x within `[low, high]`, elementwise: the nearest bound where it is outside. The derivative is 1 inside, the
+    /// bounds included, and 0 outside; NaN passes through.
     ///
     /// # Errors
-    /// A mistake is recorded unless low ≤ high, or if the dtype cannot hold a bound.
+    /// An error is recorded unless low ≤ high, or if the dtype cannot hold a bound.
     ///
     /// # Example
     /// ```
@@ -311,11 +322,12 @@ impl<'g> Expr<'g> {
     /// let y = x.clamp(0.0, 1.0);
     /// let mut program = g.compile([("y", y), ("slope", g.gradient(y.sum(), x))])?;
     /// let x = array![-0.5, 0.0, 1.0, 1.5];
-    /// let out = program.run(&Parameters::default(), [("x", (&x).into())])?;
+    /// let out = program.call(("x", &x))?;
     /// assert_eq!(out["y"], array![0.0, 0.0, 1.0, 1.0].into());
     /// assert_eq!(out["slope"], array![0.0, 1.0, 1.0, 0.0].into());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias("clamp_min", "clamp_max"))]
     #[doc(alias = "clip")]
     #[track_caller]
     pub fn clamp(self, low: f64, high: f64) -> Expr<'g> {
@@ -325,7 +337,7 @@ impl<'g> Expr<'g> {
         }
         let found = format!("{} to {}", short(low), short(high));
         let expected = "in order, low first, and neither NaN";
-        self.graph().report(Mistake::OutOfRange { what: "the bounds", expected, found }, &[self])
+        self.graph().report(GraphError::OutOfRange { what: "the bounds", expected, found }, &[self])
     }
 
     /// min(max(x, 0), 6), elementwise; derivative 0 at both kinks, as [`Expr::relu`] has it at 0; NaN passes through.
@@ -343,15 +355,16 @@ impl<'g> Expr<'g> {
     ///
     /// # Source
     /// Collobert, *Large scale machine learning*, 2004.
+    #[doc(alias = "hardtanh")]
     #[track_caller]
     pub fn hard_tanh(self) -> Expr<'g> {
         let _frame = self.enter("hard_tanh");
         self.of_float(|x| x.clamp(-1.0, 1.0))
     }
 
-    /// What a function builds of this float, or the mistake that it is none.
+    /// What a function builds of this float, or the error that it is none.
     fn of_float(self, build: impl FnOnce(Expr<'g>) -> Expr<'g>) -> Expr<'g> {
-        either(self.expect_float().map(|()| build(self)))
+        either(self.check_float().map(|()| build(self)))
     }
 
     /// √x, elementwise, with derivative 0 at 0: for roots of sums of squares.

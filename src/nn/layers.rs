@@ -1,17 +1,17 @@
-//! Functions that declare the parameters they use, under a name. In: an expression. Out: an expression of the same dtype.
-//! A layer is not an object: its parameters are the graph's.
+//! Functions that declare the parameters they use, under a name. In: an expression. Out: an expression of the same
+//! dtype. A layer is not an object: its parameters are the graph's.
 
-use super::expect::either;
+use super::check::either;
 use crate::graph::{Dim, Expr, Initializer};
 
-/// An affine map of the last axis: y = x·W + b, with the parameters `name.weight` from [`Initializer::HeUniform`], which
-/// suits rectified layers, and `name.bias` from zeros.
+/// An affine map of the last axis: y = x·W + b, with the parameters `name.weight` from [`Initializer::HeUniform`],
+/// which suits rectified layers, and `name.bias` from zeros.
 ///
 /// # Shapes
 /// x: `[…, in]`, weight: `[in, width]`, bias: `[width]` → `[…, width]`.
 ///
 /// # Errors
-/// A mistake is recorded if x is no float, has no axis or a last axis whose size is a symbol, or if the name is taken.
+/// An error is recorded if x is no float, has no axis or a last axis whose size is a symbol, or if the name is taken.
 ///
 /// # Source
 /// He, Zhang, Ren and Sun, *Delving deep into rectifiers*, 2015, eq. 10, for the initializer.
@@ -26,6 +26,7 @@ use crate::graph::{Dim, Expr, Initializer};
 /// assert_eq!(g.named("hidden.weight").unwrap().ty().to_string(), "f32[64, 128]");
 /// assert_eq!(g.named("hidden.bias").unwrap().ty().to_string(), "f32[128]");
 /// ```
+#[doc(alias("dense", "fully_connected", "Linear"))]
 #[track_caller]
 pub fn linear<'g>(x: Expr<'g>, name: &str, width: impl Into<Dim>) -> Expr<'g> {
     let _frame = x.enter("linear");
@@ -49,7 +50,7 @@ pub fn linear_with<'g>(x: Expr<'g>, name: &str, width: impl Into<Dim>, weight: I
         let bias = x.parameter_beside(name, "bias", &[width], Initializer::Zeros)?;
         Ok(x.dot(weight) + bias)
     };
-    either(x.expect_features().and_then(build))
+    either(x.check_features().and_then(build))
 }
 
 /// A linear map of the last axis without a bias: y = x·W, with the parameter `name.weight` from
@@ -62,8 +63,8 @@ pub fn linear_with<'g>(x: Expr<'g>, name: &str, width: impl Into<Dim>, weight: I
 /// As for [`linear`].
 ///
 /// # Source
-/// Glorot and Bengio, *Understanding the difficulty of training deep feedforward neural networks*, 2010, eq. 16, for the
-/// initializer.
+/// Glorot and Bengio, *Understanding the difficulty of training deep feedforward neural networks*, 2010, eq. 16, for
+/// the initializer.
 ///
 /// # Example
 /// ```
@@ -80,7 +81,7 @@ pub fn linear_map<'g>(x: Expr<'g>, name: &str, width: impl Into<Dim>) -> Expr<'g
         let shape = [features, width.into()];
         Ok(x.dot(x.parameter_beside(name, "weight", &shape, Initializer::GlorotUniform)?))
     };
-    either(x.expect_features().and_then(build))
+    either(x.check_features().and_then(build))
 }
 
 /// [`Expr::layer_norm`] over the last axis with ε = 10⁻⁵ and the parameters `name.gain` from ones and `name.bias` from
@@ -90,7 +91,7 @@ pub fn linear_map<'g>(x: Expr<'g>, name: &str, width: impl Into<Dim>) -> Expr<'g
 /// x: `[…, n]`, gain and bias: `[n]` → `[…, n]`.
 ///
 /// # Errors
-/// A mistake is recorded if x is no float, has no axis or a last axis whose size is a symbol, or if the name is taken.
+/// An error is recorded if x is no float, has no axis or a last axis whose size is a symbol, or if the name is taken.
 ///
 /// # Source
 /// Ba, Kiros and Hinton, *Layer normalization*, 2016, eq. 3 and 4.
@@ -103,6 +104,7 @@ pub fn linear_map<'g>(x: Expr<'g>, name: &str, width: impl Into<Dim>) -> Expr<'g
 /// assert_eq!(layer_norm(x, "norm").shape(), x.shape());
 /// assert_eq!(g.named("norm.gain").unwrap().ty().to_string(), "f32[64]");
 /// ```
+#[doc(alias = "LayerNorm")]
 #[track_caller]
 pub fn layer_norm<'g>(x: Expr<'g>, name: &str) -> Expr<'g> {
     let _frame = x.enter("layer_norm");
@@ -124,11 +126,11 @@ pub fn layer_norm_with<'g>(x: Expr<'g>, name: &str, epsilon: f64) -> Expr<'g> {
         let bias = x.parameter_beside(name, "bias", &[features], Initializer::Zeros)?;
         Ok(x.layer_norm(gain, bias, epsilon))
     };
-    either(x.expect_features().and_then(build))
+    either(x.check_features().and_then(build))
 }
 
 impl<'g> Expr<'g> {
-    /// The parameter `layer.name` of this dtype, or the poison in its place: a layer stops at the first mistake, so that
+    /// The parameter `layer.name` of this dtype, or the poison in its place: a layer stops at the first error, so that
     /// a name that is taken is reported once and not for each parameter.
     pub(super) fn parameter_beside(
         self,

@@ -2,11 +2,11 @@
 //!
 //! In: expressions. Out: expressions; a layer declares its parameters too. Nothing here holds an array or has a
 //! derivative of its own: derivatives are those of the primitives, and where that would be wrong at a kink, the
-//! composition is chosen so that it is not. A wrong operand is one mistake, under the name of the function called and
+//! composition is chosen so that it is not. A wrong operand is one error, under the name of the function called and
 //! on the user's line.
 
 mod activations;
-mod expect;
+mod check;
 mod layers;
 mod losses;
 mod models;
@@ -14,8 +14,8 @@ mod statistics;
 
 pub use layers::{layer_norm, layer_norm_with, linear, linear_map, linear_with};
 pub use losses::{
-    cross_entropy, cross_entropy_with_probabilities, hinge_loss, kl_divergence, logistic_loss, misclassification,
-    sign_misclassification, squared_error,
+    binary_zero_one_loss, cross_entropy, cross_entropy_with_probabilities, hinge_loss, kl_divergence, logistic_loss,
+    squared_error, zero_one_loss,
 };
 pub use models::{hidden_layers, label_probability, linear_score, perceptron};
 pub use statistics::Correction;

@@ -1,11 +1,11 @@
 //! Whole models under one name: linear scores and networks of several layers. In: an expression. Out: scores. What they
 //! are compared with is a loss's business; nothing here is more than layers put together.
 
-use super::{expect::either, layers::linear_map, linear};
+use super::{check::either, layers::linear_map, linear};
 use crate::graph::{Dim, Expr, Initializer};
 
-/// The score of a linear classifier for two classes: f = ⟨β, x⟩ over the last axis, with the parameter `name.weight` = β
-/// from zeros, at which every convex loss may start. There is no intercept: append a column of ones to x, or use
+/// The score of a linear classifier for two classes: f = ⟨β, x⟩ over the last axis, with the parameter `name.weight` =
+/// β from zeros, at which every convex loss may start. There is no intercept: append a column of ones to x, or use
 /// [`linear`](super::linear).
 ///
 /// With [`logistic_loss`](super::logistic_loss) it is logistic regression, and [`label_probability`] is its
@@ -16,7 +16,7 @@ use crate::graph::{Dim, Expr, Initializer};
 /// x: `[…, in]`, weight: `[in]` → `[…]`.
 ///
 /// # Errors
-/// A mistake is recorded if x is no float, has no axis or a last axis whose size is a symbol, or if the name is taken.
+/// An error is recorded if x is no float, has no axis or a last axis whose size is a symbol, or if the name is taken.
 ///
 /// # Source
 /// Hastie, Tibshirani and Friedman, *The Elements of Statistical Learning*, 2nd edition, 2009, section 4.4.
@@ -35,7 +35,7 @@ use crate::graph::{Dim, Expr, Initializer};
 pub fn linear_score<'g>(x: Expr<'g>, name: &str) -> Expr<'g> {
     let _frame = x.enter("linear_score");
     let build = |features: Dim| Ok(x.dot(x.parameter_beside(name, "weight", &[features], Initializer::Zeros)?));
-    either(x.expect_features().and_then(build))
+    either(x.check_features().and_then(build))
 }
 
 /// The probability that logistic regression gives a label, elementwise: P(y | f) = 1/(1 + e^(−y·f)), with y = −1 or 1.
@@ -45,7 +45,7 @@ pub fn linear_score<'g>(x: Expr<'g>, name: &str) -> Expr<'g> {
 /// scores and labels: any, equal; they are not broadcast.
 ///
 /// # Errors
-/// A mistake is recorded if the scores are no floats, or if the labels are of another type: they are floats too.
+/// An error is recorded if the scores are no floats, or if the labels are of another type: they are floats too.
 ///
 /// # Source
 /// Hastie, Tibshirani and Friedman, *The Elements of Statistical Learning*, 2nd edition, 2009, section 4.4.
@@ -57,17 +57,18 @@ pub fn linear_score<'g>(x: Expr<'g>, name: &str) -> Expr<'g> {
 /// let (score, label) = (g.input_of::<f64>("score", ()), g.input_of::<f64>("label", ()));
 /// let mut program = g.compile(label_probability(score, label))?;
 /// let odds = 3f64; // e^f for the label 1
-/// let out = program.run(&Parameters::default(), [("score", (&odds.ln()).into()), ("label", (&1.0).into())])?;
+/// let out = program.call((("score", &odds.ln()), ("label", 1.0)))?;
 /// assert!((out.scalar::<f64>("result").unwrap() - 0.75).abs() < 1e-15);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[track_caller]
 pub fn label_probability<'g>(scores: Expr<'g>, labels: Expr<'g>) -> Expr<'g> {
     let _frame = scores.enter("label_probability");
-    either(scores.expect_alike(labels, "the labels").map(|()| (labels * scores).sigmoid()))
+    either(scores.check_alike(labels, "the labels").map(|()| (labels * scores).sigmoid()))
 }
 
-/// A feed-forward network: h₀ = x, hᵢ = σ(hᵢ₋₁·Wᵢ + bᵢ) for each hidden width, and the scores h·B, with σ = `activation`.
+/// A feed-forward network: h₀ = x, hᵢ = σ(hᵢ₋₁·Wᵢ + bᵢ) for each hidden width, and the scores h·B, with σ =
+/// `activation`.
 ///
 /// With the hidden widths `[m]` and one output it is βᵀσ(W₁x + b₁), with `[m₁, m₂]` it is βᵀσ(W₂σ(W₁x + b₁) + b₂), and
 /// with more outputs Bσ(W₁x + b₁); with no hidden width it is x·B. The parameters are those of [`hidden_layers`] and
@@ -77,7 +78,7 @@ pub fn label_probability<'g>(scores: Expr<'g>, labels: Expr<'g>) -> Expr<'g> {
 /// x: `[…, in]` → `[…, outputs]`; one output keeps its axis, which `squeeze(-1)` removes.
 ///
 /// # Errors
-/// A mistake is recorded if x is no float, has no axis or a last axis whose size is a symbol, or if a name is taken.
+/// An error is recorded if x is no float, has no axis or a last axis whose size is a symbol, or if a name is taken.
 ///
 /// # Source
 /// Goodfellow, Bengio and Courville, *Deep Learning*, 2016, chapter 6.
@@ -92,6 +93,7 @@ pub fn label_probability<'g>(scores: Expr<'g>, labels: Expr<'g>) -> Expr<'g> {
 /// let names: Vec<String> = g.parameters().iter().filter_map(|parameter| parameter.name()).collect();
 /// assert_eq!(names, ["net.1.weight", "net.1.bias", "net.2.weight", "net.2.bias", "net.out.weight"]);
 /// ```
+#[doc(alias("mlp", "feed_forward"))]
 #[track_caller]
 pub fn perceptron<'g>(
     x: Expr<'g>,
@@ -111,7 +113,7 @@ pub fn perceptron<'g>(
 /// x: `[…, in]` → `[…, last width]`; x itself without widths.
 ///
 /// # Errors
-/// As for [`perceptron`]; a mistake in one layer is reported once, not for each layer after it.
+/// As for [`perceptron`]; an error in one layer is reported once, not for each layer after it.
 ///
 /// # Example
 /// ```
@@ -142,7 +144,7 @@ impl<'g> Expr<'g> {
     /// `[…, n]` → `[…, n + 1]`.
     ///
     /// # Errors
-    /// A mistake is recorded if x is no float or has no axis.
+    /// An error is recorded if x is no float or has no axis.
     ///
     /// # Example
     /// ```
@@ -151,13 +153,13 @@ impl<'g> Expr<'g> {
     /// let g = Graph::new();
     /// let x = g.input_of::<f64>("x", ("batch", 2));
     /// let mut program = g.compile(x.append_norm())?;
-    /// let out = program.run(&Parameters::default(), [("x", (&array![[3.0, 4.0], [0.0, 0.0]]).into())])?;
+    /// let out = program.call(("x", &array![[3.0, 4.0], [0.0, 0.0]]))?;
     /// assert_eq!(out["result"], array![[3.0, 4.0, 5.0], [0.0, 0.0, 0.0]].into());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[track_caller]
     pub fn append_norm(self) -> Expr<'g> {
         let _frame = self.enter("append_norm");
-        either(self.expect_last_axis().map(|_| self.concat([self.norm_over(-1).expand(-1)], -1)))
+        either(self.check_last_axis().map(|_| self.concat([self.norm_over(-1).unsqueeze(-1)], -1)))
     }
 }

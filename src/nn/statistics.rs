@@ -1,9 +1,9 @@
 //! Numbers about arrays: means, variances, norms, and the layer norm that is made of them; one-hot rows. In: an array
 //! and axes. Out: the array without those axes, or normalized over the last.
 
-use super::expect::either;
+use super::check::either;
 use crate::{
-    graph::{Axes, DType, Dim, Expr, Mistake, Shape},
+    graph::{Axes, DType, Dim, Expr, GraphError, Shape},
     numbers::short,
     ops::{AllAxes, IntoAxes},
 };
@@ -18,7 +18,7 @@ pub enum Correction {
 }
 
 impl Correction {
-    fn of(self, count: Dim) -> Dim {
+    fn divisor(self, count: Dim) -> Dim {
         match self {
             Correction::None => count,
             Correction::Bessel => count - 1,
@@ -41,13 +41,13 @@ impl<'g> Centre<'g> {
 
     /// √variance.
     fn deviation(&self, correction: Correction) -> Expr<'g> {
-        let count = correction.of(self.deviations.count(&self.axes));
+        let count = correction.divisor(self.deviations.count(&self.axes));
         self.deviations.root_of_squares(&self.axes, |sum| sum.divided_by_size(count))
     }
 
     fn variance(&self, correction: Correction) -> Expr<'g> {
         let squares = self.deviations * self.deviations;
-        let count = correction.of(squares.count(&self.axes));
+        let count = correction.divisor(squares.count(&self.axes));
         squares.sum_axes(&self.axes).divided_by_size(count)
     }
 }
@@ -64,14 +64,14 @@ impl<'g> Expr<'g> {
 
     /// The sum divided by the number of elements; NaN of nothing, with derivative 0 for all that it would depend on.
     ///
-    /// Over the axes given, which are removed; negative ones count from the end. Sizes that are symbols are read from the
-    /// arrays at each run.
+    /// Over the axes given, which are removed; negative ones count from the end. Sizes that are symbols are read from
+    /// the arrays at each run.
     ///
     /// # Shapes
     /// `[batch, n]` over 0 → `[n]`.
     ///
     /// # Errors
-    /// A mistake is recorded if x is no float or has no such axis.
+    /// An error is recorded if x is no float or has no such axis.
     ///
     /// # Example
     /// ```
@@ -81,28 +81,30 @@ impl<'g> Expr<'g> {
     /// let x = g.input("x", ("batch", 2));
     /// let mut program = g.compile(x.mean_over(0))?;
     /// let x = array![[1.0f32, 2.0], [3.0, 4.0], [5.0, 6.0]];
-    /// let out = program.run(&Parameters::default(), [("x", (&x).into())])?;
+    /// let out = program.call(("x", &x))?;
     /// assert_eq!(out["result"], array![3.0f32, 4.0].into());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias("average", "reduce_mean"))]
     #[track_caller]
     pub fn mean_over(self, axes: impl IntoAxes) -> Expr<'g> {
         let _frame = self.enter("mean_over");
         either(self.float_axes(axes).map(|axes| self.mean_axes(&axes)))
     }
 
-    /// The mean of the squared deviations from the mean: Σ(x − μ)²/n, or /(n − 1) with [`Correction::Bessel`]. NaN where
-    /// the divisor is not positive. Computed in two passes, so that nothing cancels.
+    /// The mean of the squared deviations from the mean: Σ(x − μ)²/n, or /(n − 1) with [`Correction::Bessel`]. NaN
+    /// where the divisor is not positive. Computed in two passes, so that nothing cancels.
     ///
     /// # Shapes
     /// `[batch, n]` over 0 → `[n]`.
     ///
     /// # Errors
-    /// A mistake is recorded if x is no float or has no such axis.
+    /// An error is recorded if x is no float or has no such axis.
     ///
     /// # Source
     /// Chan, Golub and LeVeque, *Algorithms for computing the sample variance*, The American Statistician 37, 1983, the
     /// two-pass algorithm.
+    #[doc(alias = "var")]
     #[track_caller]
     pub fn variance_over(self, axes: impl IntoAxes, correction: Correction) -> Expr<'g> {
         let _frame = self.enter("variance_over");
@@ -115,22 +117,24 @@ impl<'g> Expr<'g> {
     /// `[batch, n]` over 0 → `[n]`.
     ///
     /// # Errors
-    /// A mistake is recorded if x is no float or has no such axis.
+    /// An error is recorded if x is no float or has no such axis.
+    #[doc(alias("std", "stddev"))]
     #[track_caller]
     pub fn standard_deviation_over(self, axes: impl IntoAxes, correction: Correction) -> Expr<'g> {
         let _frame = self.enter("standard_deviation_over");
         either(self.float_axes(axes).map(|axes| Centre::over(self, axes).deviation(correction)))
     }
 
-    /// Euclidean length √Σx² of all elements, right wherever it can be represented: squares that would over- or underflow
-    /// are scaled. The derivative is x/‖x‖, and 0 at 0 to every order, so that `norm().square()` has second derivative 0
-    /// there; write `x.square().sum()` for that.
+    /// Euclidean length √Σx² of all elements, right wherever it can be represented: squares that would over- or
+    /// underflow are scaled. The derivative is x/‖x‖, and 0 at 0 to every order, so that `norm().square()` has second
+    /// derivative 0 there; write `x.square().sum()` for that.
     ///
     /// # Source
     /// Blue, *A portable Fortran program to find the Euclidean norm of a vector*, 1978.
     ///
     /// # Shapes
     /// any → `[]`
+    #[doc(alias("l2_norm", "vector_norm"))]
     #[track_caller]
     pub fn norm(self) -> Expr<'g> {
         let _frame = self.enter("norm");
@@ -143,7 +147,7 @@ impl<'g> Expr<'g> {
     /// `[batch, n]` over −1 → `[batch]`.
     ///
     /// # Errors
-    /// A mistake is recorded if x is no float or has no such axis.
+    /// An error is recorded if x is no float or has no such axis.
     ///
     /// # Example
     /// ```
@@ -154,7 +158,7 @@ impl<'g> Expr<'g> {
     /// let length = x.norm_over(-1);
     /// let mut program = g.compile([("length", length), ("slope", g.gradient(length.sum(), x))])?;
     /// let x = array![[0.0, 2.0], [0.0, 0.0]];
-    /// let out = program.run(&Parameters::default(), [("x", (&x).into())])?;
+    /// let out = program.call(("x", &x))?;
     /// assert_eq!(out["length"], array![2.0, 0.0].into());
     /// assert_eq!(out["slope"], array![[0.0, 1.0], [0.0, 0.0]].into());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -169,6 +173,7 @@ impl<'g> Expr<'g> {
     ///
     /// # Shapes
     /// any → `[]`
+    #[doc(alias = "l1_norm")]
     #[track_caller]
     pub fn norm_l1(self) -> Expr<'g> {
         let _frame = self.enter("norm_l1");
@@ -181,7 +186,7 @@ impl<'g> Expr<'g> {
     /// `[batch, n]` over −1 → `[batch]`.
     ///
     /// # Errors
-    /// A mistake is recorded if x is no float or has no such axis.
+    /// An error is recorded if x is no float or has no such axis.
     #[track_caller]
     pub fn norm_l1_over(self, axes: impl IntoAxes) -> Expr<'g> {
         let _frame = self.enter("norm_l1_over");
@@ -196,8 +201,8 @@ impl<'g> Expr<'g> {
     /// x: `[…, n]`, gain and bias: `[n]` → `[…, n]`.
     ///
     /// # Errors
-    /// A mistake is recorded if x is no float or has no axis, if gain or bias has another type than `[n]` of the dtype of
-    /// x, or if ε is not positive.
+    /// An error is recorded if x is no float or has no axis, if gain or bias has another type than `[n]` of the dtype
+    /// of x, or if ε is not positive.
     ///
     /// # Source
     /// Ba, Kiros and Hinton, *Layer normalization*, 2016, eq. 3 and 4.
@@ -212,47 +217,47 @@ impl<'g> Expr<'g> {
     #[track_caller]
     pub fn layer_norm(self, gain: Expr<'g>, bias: Expr<'g>, epsilon: f64) -> Expr<'g> {
         let _frame = self.enter("layer_norm");
-        either(self.expect_layer(gain, bias, epsilon).map(|()| {
+        either(self.check_layer(gain, bias, epsilon).map(|()| {
             let centre = Centre::over(self, [self.rank() - 1].as_slice().into());
             let scale = (centre.variance(Correction::None) + epsilon).rsqrt();
-            centre.deviations * scale.expand(-1) * gain + bias
+            centre.deviations * scale.unsqueeze(-1) * gain + bias
         }))
     }
 
-    fn expect_layer(self, gain: Expr<'g>, bias: Expr<'g>, epsilon: f64) -> Result<(), Expr<'g>> {
+    fn check_layer(self, gain: Expr<'g>, bias: Expr<'g>, epsilon: f64) -> Result<(), Expr<'g>> {
         let g = self.graph();
         if let Some(poison) = g.refuse(&[self, gain, bias]) {
             return Err(poison);
         }
-        let features = Shape::from((self.expect_last_axis()?,));
+        let features = Shape::from((self.check_last_axis()?,));
         for (operand, what) in [(gain, "the gain"), (bias, "the bias")] {
             let found = operand.ty();
             if found.dtype != self.dtype() {
-                let mistake = Mistake::DTypesDiffer { left: self.dtype(), right: found.dtype };
-                return Err(g.report(mistake, &[self, operand]));
+                let error = GraphError::DTypesDiffer { left: self.dtype(), right: found.dtype };
+                return Err(g.report(error, &[self, operand]));
             }
             if found.shape != features {
-                let mistake = Mistake::WrongShape { what, expected: features, found: found.shape };
-                return Err(g.report(mistake, &[self, operand]));
+                let error = GraphError::WrongShape { what, expected: features, found: found.shape };
+                return Err(g.report(error, &[self, operand]));
             }
         }
-        self.expect_finite("epsilon", epsilon)?;
+        self.check_finite("epsilon", epsilon)?;
         // Positive in f32 too, or a row of equal numbers is divided by 0.
         if epsilon > 0.0 && (self.dtype() == DType::F64 || epsilon as f32 > 0.0) {
             return Ok(());
         }
         let found = short(epsilon).to_string();
-        Err(g.report(Mistake::OutOfRange { what: "epsilon", expected: "positive", found }, &[self]))
+        Err(g.report(GraphError::OutOfRange { what: "epsilon", expected: "positive", found }, &[self]))
     }
 
-    /// A row for each integer: 1 at its position, 0 elsewhere, as `dtype`. An integer below 0 or not below `classes` gives
-    /// a row of zeros.
+    /// A row for each integer: 1 at its position, 0 elsewhere, as `dtype`. An integer below 0 or not below `classes`
+    /// gives a row of zeros.
     ///
     /// # Shapes
     /// `i64[…]` → `[…, classes]`.
     ///
     /// # Errors
-    /// A mistake is recorded if this is not `i64`.
+    /// An error is recorded if this is not `i64`.
     ///
     /// # Example
     /// ```
@@ -261,22 +266,23 @@ impl<'g> Expr<'g> {
     /// let g = Graph::new();
     /// let label = g.input_of::<i64>("label", ("batch",));
     /// let mut program = g.compile(label.one_hot(3, DType::F32))?;
-    /// let out = program.run(&Parameters::default(), [("label", (&array![2i64, 0]).into())])?;
+    /// let out = program.call(("label", &array![2i64, 0]))?;
     /// assert_eq!(out["result"], array![[0.0f32, 0.0, 1.0], [1.0, 0.0, 0.0]].into());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias = "to_categorical")]
     #[track_caller]
     pub fn one_hot(self, classes: impl Into<Dim>, dtype: DType) -> Expr<'g> {
         let _frame = self.enter("one_hot");
-        either(self.expect_integer("i64 labels").map(|()| {
+        either(self.check_integer("i64 labels").map(|()| {
             let shape: Shape = self.shape().iter().cloned().chain([classes.into()]).collect();
             let class = self.graph().iota(DType::I64, shape, -1);
-            self.expand(-1).equal(class).cast(dtype)
+            self.unsqueeze(-1).equal(class).cast(dtype)
         }))
     }
 
     fn float_axes(self, axes: impl IntoAxes) -> Result<Axes, Expr<'g>> {
-        self.expect_float()?;
+        self.check_float()?;
         self.axes(axes)
     }
 
@@ -284,10 +290,11 @@ impl<'g> Expr<'g> {
         self.sum_axes(axes).divided_by_size(self.count(axes))
     }
 
-    /// √f(Σx²) for an f that is a multiple. Where the sum of squares is near the ends of the dtype's range, x is scaled by a
-    /// power of two before and the root after, which rounds nothing; elsewhere the bits are those of the formula.
+    /// √f(Σx²) for an f that is a multiple. Where the sum of squares is near the ends of the dtype's range, x is scaled
+    /// by a power of two before and the root after, which rounds nothing; elsewhere the bits are those of the formula.
     fn root_of_squares(self, axes: &[usize], multiple: impl FnOnce(Expr<'g>) -> Expr<'g>) -> Expr<'g> {
-        // (least, its scale, greatest, its scale): a scaled sum stays within [2⁻⁹⁴⁸, 2¹⁰⁰⁰], for f32 within [2⁻¹³⁸, 2¹¹⁶].
+        // (least, its scale, greatest, its scale): a scaled sum stays within [2⁻⁹⁴⁸, 2¹⁰⁰⁰], for f32 within [2⁻¹³⁸,
+        // 2¹¹⁶].
         let [least, up, greatest, down] =
             if self.dtype() == DType::F32 { [-100, 80, 100, -70] } else { [-800, 600, 800, -560] }
                 .map(|n| 2f64.powi(n));

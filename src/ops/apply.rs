@@ -1,8 +1,9 @@
 //! Building: from a call with operands to a node. In: a primitive and handles. Out: the handle of a new node, or of
-//! poison beside a recorded mistake. Literals and broadcasting are settled here, so that primitives see equal types.
+//! poison beside a recorded error. Literals and broadcasting are settled here, so that primitives see equal types.
 
 use crate::graph::{
-    Broadcast, Constant, DType, Dim, Expr, FrameGuard, Graph, Literal, Mistake, Op, Shape, Site, Type, each_operation,
+    Broadcast, Constant, DType, Dim, Expr, FrameGuard, Graph, GraphError, Literal, Op, Shape, Site, Type,
+    each_operation,
 };
 
 use super::{leaf::check_sizes, rule::Rule};
@@ -40,7 +41,7 @@ impl<'g> Operand<'g> for i64 {
 }
 
 impl Graph {
-    /// Appends a primitive: infers its type or records the mistake; silent where an operand is poison.
+    /// Appends a primitive: infers its type or records the error; silent where an operand is poison.
     pub(crate) fn apply<'g>(&'g self, op: impl Into<Op>, operands: &[Expr<'g>]) -> Expr<'g> {
         if let Some(poison) = self.refuse(operands) {
             return poison;
@@ -52,7 +53,7 @@ impl Graph {
                 let ids: smallvec::SmallVec<[_; 3]> = operands.iter().map(Expr::id).collect();
                 self.expr(self.insert(op, ty, &ids))
             }
-            Err(mistake) => self.report(mistake, operands),
+            Err(error) => self.report(error, operands),
         }
     }
 
@@ -63,7 +64,7 @@ impl Graph {
             return Some(*poison);
         }
         let is_foreign = operands.iter().any(|operand| !std::ptr::eq(operand.graph(), self));
-        is_foreign.then(|| self.report(Mistake::ForeignGraph, operands))
+        is_foreign.then(|| self.report(GraphError::ForeignGraph, operands))
     }
 
     /// Appends a primitive given as data, operands exactly as its shape rule wants them: nothing is broadcast or cast.
@@ -82,10 +83,10 @@ impl Graph {
         let _frame = self.enter("apply_op", Site::caller());
         if let Op::Poison(_) = op {
             let (what, expected) = ("the operation", "one that has a value");
-            return self.report(Mistake::OutOfRange { what, expected, found: "`poison`".to_string() }, operands);
+            return self.report(GraphError::OutOfRange { what, expected, found: "`poison`".to_string() }, operands);
         }
         match self.taken_name(&op) {
-            Some(mistake) => self.report(mistake, operands),
+            Some(error) => self.report(error, operands),
             None => self.apply(op, operands),
         }
     }
@@ -97,28 +98,28 @@ impl Graph {
 }
 
 /// The type that a primitive gives for operands of these types.
-pub(crate) fn infer(op: &Op, operands: &[Type]) -> Result<Type, Mistake> {
-    if let Some((attribute, found)) = op.excess(LARGEST_NUMBER) {
-        return Err(Mistake::NumberTooLarge { what: attribute, found, most: LARGEST_NUMBER });
+pub(crate) fn infer(op: &Op, operands: &[Type]) -> Result<Type, GraphError> {
+    if let Some((attribute, found)) = op.excess(MAX_ATTRIBUTE) {
+        return Err(GraphError::NumberTooLarge { what: attribute, found, max: MAX_ATTRIBUTE });
     }
     let ty = each_operation!(op, rule => rule.infer(operands))?;
     check_sizes(&ty.shape)?;
     match ty.shape.as_numbers() {
-        Some(sizes) if crate::graph::has_too_many_elements(&sizes) => Err(Mistake::TooLarge { shape: ty.shape }),
+        Some(sizes) if crate::graph::has_too_many_elements(&sizes) => Err(GraphError::TooLarge { shape: ty.shape }),
         Some(_) => Ok(ty),
-        None => match ty.shape.iter().find(|size| size.exceeds(LARGEST_NUMBER)) {
+        None => match ty.shape.iter().find(|size| size.exceeds(MAX_ATTRIBUTE)) {
             Some(size) => {
-                Err(Mistake::NumberTooLarge { what: "a size", found: size.to_string(), most: LARGEST_NUMBER })
+                Err(GraphError::NumberTooLarge { what: "a size", found: size.to_string(), max: MAX_ATTRIBUTE })
             }
             None => Ok(ty),
         },
     }
 }
 
-/// The largest size, step or position that an operation takes, and the largest coefficient in one with symbols: no array
-/// has more elements. What is computed of a few of them fits `i64`, and where many are multiplied, [`Dim`] stays at the
-/// end of its range, which is beyond this.
-pub(super) const LARGEST_NUMBER: u64 = 1 << 46;
+/// The largest size, step or position that an operation takes, and the largest coefficient in one with symbols: no
+/// array has more elements. What is computed of a few of them fits `i64`, and where many are multiplied, [`Dim`] stays
+/// at the end of its range, which is beyond this.
+pub(super) const MAX_ATTRIBUTE: u64 = 1 << 46;
 
 /// The literal of `dtype` that a number is, if the dtype has it; a float is rounded.
 pub(super) fn held(number: f64, dtype: DType) -> Option<Literal> {
@@ -139,7 +140,7 @@ impl<'g> Expr<'g> {
         self.graph().enter(operation, Site::caller())
     }
 
-    /// A constant of this dtype and shape, every element `number`; a mistake if the dtype cannot hold it.
+    /// A constant of this dtype and shape, every element `number`; an error if the dtype cannot hold it.
     pub(crate) fn filled(self, number: f64) -> Expr<'g> {
         if self.is_poisoned() {
             return self;
@@ -147,7 +148,7 @@ impl<'g> Expr<'g> {
         let ty = self.ty();
         match held(number, ty.dtype) {
             Some(literal) => self.graph().splat(literal, ty),
-            None => self.graph().report(Mistake::Literal { literal: number, dtype: ty.dtype }, &[self]),
+            None => self.graph().report(GraphError::Literal { literal: number, dtype: ty.dtype }, &[self]),
         }
     }
 
@@ -163,17 +164,17 @@ impl<'g> Expr<'g> {
         match broadcast_shapes(&left, &right) {
             Some(shape) => {
                 let left = self.stretch(&shape);
-                // A shape that is too large is one mistake, not one for each operand.
+                // A shape that is too large is one error, not one for each operand.
                 Ok((left, if left.is_poisoned() { left } else { other.stretch(&shape) }))
             }
-            None => Err(self.graph().report(Mistake::NotBroadcastable { left, right }, &[self, other])),
+            None => Err(self.graph().report(GraphError::NotBroadcastable { left, right }, &[self, other])),
         }
     }
 
     /// This value in a shape that it broadcasts to.
     fn stretch(self, shape: &Shape) -> Expr<'g> {
-        let own = self.shape();
-        if own == *shape {
+        let input_shape = self.shape();
+        if input_shape == *shape {
             return self;
         }
         if let Op::Constant(Constant { value: value @ (Literal::Number(_) | Literal::Integer(_)), dtype, .. }) =
@@ -181,7 +182,7 @@ impl<'g> Expr<'g> {
         {
             return self.graph().splat(value, Type::new(dtype, shape));
         }
-        let added = shape.rank() - own.rank();
+        let added = shape.rank() - input_shape.rank();
         self.graph().apply(Broadcast { axes: (added..shape.rank()).collect(), shape: shape.clone() }, &[self])
     }
 
@@ -198,16 +199,17 @@ impl<'g> Expr<'g> {
     /// let row = g.input("row", (3,));
     /// assert_eq!(row.broadcast_to((2, 3)).shape().to_string(), "[2, 3]");
     /// ```
+    #[doc(alias = "expand_as")]
     #[track_caller]
     pub fn broadcast_to(self, shape: impl Into<Shape>) -> Expr<'g> {
         let _frame = self.enter("broadcast_to");
-        let (shape, own) = (shape.into(), self.shape());
+        let (shape, input_shape) = (shape.into(), self.shape());
         if self.is_poisoned() {
             return self;
         }
-        match broadcast_shapes(&own, &shape) {
+        match broadcast_shapes(&input_shape, &shape) {
             Some(common) if common == shape => self.stretch(&shape),
-            _ => self.graph().report(Mistake::NotBroadcastableTo { from: own, to: shape }, &[self]),
+            _ => self.graph().report(GraphError::NotBroadcastableTo { from: input_shape, to: shape }, &[self]),
         }
     }
 }
@@ -215,16 +217,16 @@ impl<'g> Expr<'g> {
 /// NumPy's rule: aligned at the end, sizes are equal or 1.
 pub(crate) fn broadcast_shapes(left: &Shape, right: &Shape) -> Option<Shape> {
     let rank = left.rank().max(right.rank());
-    let one = Dim::from(1);
-    let at = |shape: &Shape, axis: usize| -> Dim {
+    let unit = Dim::from(1);
+    let size_of = |shape: &Shape, axis: usize| -> Dim {
         let missing = rank - shape.rank();
-        if axis < missing { one.clone() } else { shape[axis - missing].clone() }
+        if axis < missing { unit.clone() } else { shape[axis - missing].clone() }
     };
     (0..rank)
-        .map(|axis| match (at(left, axis), at(right, axis)) {
+        .map(|axis| match (size_of(left, axis), size_of(right, axis)) {
             (left, right) if left == right => Some(left),
-            (left, right) if left == one => Some(right),
-            (left, right) if right == one => Some(left),
+            (left, right) if left == unit => Some(right),
+            (left, right) if right == unit => Some(left),
             _ => None,
         })
         .collect()

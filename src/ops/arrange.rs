@@ -1,18 +1,18 @@
-//! Arrays put together, taken apart, repeated and surrounded. In: arrays. Out: composites of reshapes, broadcasts, slices,
-//! concatenations and selections, whose derivatives are theirs. No element is computed with.
+//! Arrays put together, taken apart, repeated and surrounded. In: arrays. Out: composites of reshapes, broadcasts,
+//! slices, concatenations and selections, whose derivatives are theirs. No element is computed with.
 
 use super::{
     apply::{Operand, held},
     axes::normalize,
     labelled::Labelled,
     leaf::check_sizes,
-    slice::expect_count,
-    triangular_solve::expect_square,
+    slice::check_count,
+    triangular_solve::check_square,
 };
-use crate::graph::{Axes, Concat, Constant, DType, Dim, Expr, Literal, Mistake, Op, Pad, Shape, Slice, Type};
+use crate::graph::{Axes, Concat, Constant, DType, Dim, Expr, GraphError, Literal, Op, Pad, Shape, Slice, Type};
 
 /// The most parts that [`Expr::split`] makes: each is a node of the graph.
-const MOST_PARTS: usize = 1 << 20;
+const MAX_PARTS: usize = 1 << 20;
 
 /// How an axis is taken apart: a number of equal parts, or the size of each.
 pub trait IntoParts {
@@ -20,7 +20,7 @@ pub trait IntoParts {
     fn count(&self) -> usize;
 
     /// The size of each part of an axis of this size, or why there are no such parts.
-    fn sizes(self, axis: usize, size: &Dim) -> Result<Vec<Dim>, Mistake>;
+    fn sizes(self, axis: usize, size: &Dim) -> Result<Vec<Dim>, GraphError>;
 }
 
 impl IntoParts for usize {
@@ -28,10 +28,10 @@ impl IntoParts for usize {
         *self
     }
 
-    fn sizes(self, axis: usize, size: &Dim) -> Result<Vec<Dim>, Mistake> {
+    fn sizes(self, axis: usize, size: &Dim) -> Result<Vec<Dim>, GraphError> {
         match size.divided_by(&Dim::from(self)) {
             Some(part) => Ok(vec![part; self]),
-            None => Err(Mistake::UnequalParts { axis, size: size.clone(), parts: self }),
+            None => Err(GraphError::UnequalParts { axis, size: size.clone(), parts: self }),
         }
     }
 }
@@ -41,13 +41,13 @@ impl<D: Into<Dim>> IntoParts for Vec<D> {
         self.len()
     }
 
-    fn sizes(self, axis: usize, size: &Dim) -> Result<Vec<Dim>, Mistake> {
+    fn sizes(self, axis: usize, size: &Dim) -> Result<Vec<Dim>, GraphError> {
         let parts: Vec<Dim> = self.into_iter().map(Into::into).collect();
         if let Some(part) = parts.iter().find(|part| part.as_number().is_some_and(|number| number < 0)) {
-            return Err(Mistake::NegativeSize { axis, size: part.clone() });
+            return Err(GraphError::NegativeSize { axis, size: part.clone() });
         }
         let sum: Dim = parts.iter().cloned().sum();
-        if sum == *size { Ok(parts) } else { Err(Mistake::PartsDiffer { axis, size: size.clone(), sum }) }
+        if sum == *size { Ok(parts) } else { Err(GraphError::PartsDiffer { axis, size: size.clone(), sum }) }
     }
 }
 
@@ -56,7 +56,7 @@ impl<D: Into<Dim>, const N: usize> IntoParts for [D; N] {
         N
     }
 
-    fn sizes(self, axis: usize, size: &Dim) -> Result<Vec<Dim>, Mistake> {
+    fn sizes(self, axis: usize, size: &Dim) -> Result<Vec<Dim>, GraphError> {
         Vec::from(self).sizes(axis, size)
     }
 }
@@ -69,7 +69,7 @@ impl<'g> Expr<'g> {
     /// k arrays `[m, n]` along 0 → `[k, m, n]`, along −1 → `[m, n, k]`.
     ///
     /// # Errors
-    /// A mistake is recorded if types differ, or if the result has no such axis.
+    /// An error is recorded if types differ, or if the result has no such axis.
     ///
     /// # Example
     /// ```
@@ -86,21 +86,21 @@ impl<'g> Expr<'g> {
             return poison;
         }
         let shape = self.shape();
-        let mistake = match operands.iter().find(|other| other.shape() != shape) {
-            Some(other) => Mistake::ShapesDiffer { left: shape, right: other.shape() },
+        let error = match operands.iter().find(|other| other.shape() != shape) {
+            Some(other) => GraphError::ShapesDiffer { left: shape, right: other.shape() },
             None => match normalize(axis, shape.rank() + 1) {
-                Ok(at) => {
-                    let parts: Vec<Expr<'g>> = operands.iter().map(|operand| operand.expand(axis)).collect();
-                    return g.apply(Concat { axis: at }, &parts);
+                Ok(new_axis) => {
+                    let parts: Vec<Expr<'g>> = operands.iter().map(|operand| operand.unsqueeze(axis)).collect();
+                    return g.apply(Concat { axis: new_axis }, &parts);
                 }
-                Err(mistake) => mistake,
+                Err(error) => error,
             },
         };
-        g.report(mistake, &operands)
+        g.report(error, &operands)
     }
 
-    /// The array in parts along `axis`, in order: so many equal ones, or one of each size given. Negative axes count from the
-    /// end; [`Expr::concat`] puts the parts together again.
+    /// The array in parts along `axis`, in order: so many equal ones, or one of each size given. Negative axes count
+    /// from the end; [`Expr::concat`] puts the parts together again.
     ///
     /// A size with symbols has equal parts where the number divides it as a polynomial, as 3 does `3*width`.
     ///
@@ -108,8 +108,8 @@ impl<'g> Expr<'g> {
     /// `[m, 6]` in 3 along 1 → three times `[m, 2]`; by `[1, 5]` along 1 → `[m, 1]` and `[m, 5]`.
     ///
     /// # Errors
-    /// A mistake is recorded if there is no such axis, if the number of parts does not divide its size or is not from 1 to
-    /// 2²⁰, or if the sizes do not add up to it. Each of the parts, one of none, then stands for the mistake.
+    /// An error is recorded if there is no such axis, if the number of parts does not divide its size or is not from 1
+    /// to 2²⁰, or if the sizes do not add up to it. Each of the parts, one of none, then stands for the error.
     ///
     /// # Example
     /// ```
@@ -122,22 +122,23 @@ impl<'g> Expr<'g> {
     /// assert_eq!(parts[1].shape().to_string(), "[batch, 10]");
     /// # let _ = (query, value);
     /// ```
+    #[doc(alias("unbind", "unstack"))]
     #[doc(alias = "chunk")]
     #[track_caller]
     pub fn split(self, parts: impl IntoParts, axis: i64) -> Vec<Expr<'g>> {
         let _frame = self.enter("split");
         let n_parts = parts.count();
-        let standing_for = |poison: Expr<'g>| vec![poison; n_parts.clamp(1, MOST_PARTS)];
+        let standing_for = |poison: Expr<'g>| vec![poison; n_parts.clamp(1, MAX_PARTS)];
         let axis = match self.axis(axis) {
             Ok(axis) => axis,
             Err(poison) => return standing_for(poison),
         };
         let shape = self.shape();
-        let sizes = if (1..=MOST_PARTS).contains(&n_parts) {
+        let sizes = if (1..=MAX_PARTS).contains(&n_parts) {
             parts.sizes(axis, &shape[axis])
         } else {
             let (what, expected) = ("the number of parts", "from 1 to 1048576");
-            Err(Mistake::OutOfRange { what, expected, found: n_parts.to_string() })
+            Err(GraphError::OutOfRange { what, expected, found: n_parts.to_string() })
         };
         match sizes {
             Ok(sizes) => {
@@ -149,18 +150,18 @@ impl<'g> Expr<'g> {
                 };
                 sizes.into_iter().map(part).collect()
             }
-            Err(mistake) => standing_for(self.graph().report(mistake, &[self])),
+            Err(error) => standing_for(self.graph().report(error, &[self])),
         }
     }
 
-    /// The array so many times along each axis, one copy after another. As in NumPy, the numbers are aligned with the axes
-    /// at the end; axes and numbers that are missing in front are 1.
+    /// The array so many times along each axis, one copy after another. As in NumPy, the numbers are aligned with the
+    /// axes at the end; axes and numbers that are missing in front are 1.
     ///
     /// # Shapes
     /// `[m, n]` by `(2, 3)` → `[2*m, 3*n]`; `[n]` by `(2, 1)` → `[2, n]`.
     ///
     /// # Errors
-    /// A mistake is recorded if a number is negative, or if the result is too large.
+    /// An error is recorded if a number is negative, or if the result is too large.
     ///
     /// # Example
     /// ```
@@ -170,41 +171,43 @@ impl<'g> Expr<'g> {
     /// assert_eq!(x.tile((2, 4)).shape().to_string(), "[2*n, 12]");
     /// assert_eq!(x.tile(("batch", 1, 1)).shape().to_string(), "[batch, n, 3]");
     /// ```
+    #[doc(alias = "repeat")]
     #[track_caller]
     pub fn tile(self, repeats: impl Into<Shape>) -> Expr<'g> {
         let _frame = self.enter("tile");
         if self.is_poisoned() {
             return self;
         }
-        let (own, repeats) = (self.shape(), repeats.into());
-        if let Err(mistake) = check_sizes(&repeats) {
-            return self.graph().report(mistake, &[self]);
+        let (input_shape, repeats) = (self.shape(), repeats.into());
+        if let Err(error) = check_sizes(&repeats) {
+            return self.graph().report(error, &[self]);
         }
-        let rank = own.rank().max(repeats.rank());
-        let at = |shape: &Shape, axis: usize| match (axis + shape.rank()).checked_sub(rank) {
-            Some(own) => shape[own].clone(),
+        let rank = input_shape.rank().max(repeats.rank());
+        let size_of = |shape: &Shape, axis: usize| match (axis + shape.rank()).checked_sub(rank) {
+            Some(axis) => shape[axis].clone(),
             None => Dim::from(1),
         };
         // Each axis that repeats is two until the end, the copies and what is copied.
-        let pair = |axis: usize| (at(&repeats, axis), at(&own, axis));
-        let both = |(count, size): (Dim, Dim)| if count.is(1) { vec![size] } else { vec![count, size] };
+        let pair = |axis: usize| (size_of(&repeats, axis), size_of(&input_shape, axis));
+        let merged_sizes = |(count, size): (Dim, Dim)| if count.is(1) { vec![size] } else { vec![count, size] };
         let apart = |(count, size): (Dim, Dim)| if count.is(1) { vec![size] } else { vec![Dim::from(1), size] };
         let shape = |sizes: &dyn Fn((Dim, Dim)) -> Vec<Dim>| -> Shape {
             (0..rank).flat_map(|axis| sizes(pair(axis))).collect()
         };
         let merged = shape(&|(count, size)| vec![count * size]);
-        self.reshape(shape(&apart)).broadcast_to(shape(&both)).reshape(merged)
+        self.reshape(shape(&apart)).broadcast_to(shape(&merged_sizes)).reshape(merged)
     }
 
-    /// The array with `value` around it: for each axis, how many elements before and after; one pair alone is for all axes.
-    /// The value is a number or a scalar of this dtype. An element is never computed with it, so that it may be infinite.
+    /// The array with `value` around it: for each axis, how many elements before and after; one pair alone is for all
+    /// axes. The value is a number or a scalar of this dtype. An element is never computed with it, so that it may be
+    /// infinite.
     ///
     /// # Shapes
     /// `[m, n]` with `[(1, 1), (0, k)]` → `[m + 2, n + k]`.
     ///
     /// # Errors
-    /// A mistake is recorded if a number of elements is negative, if there are other axes than pairs, or if the value is no
-    /// scalar of this dtype. One with symbols that is negative is an error of the run.
+    /// An error is recorded if a number of elements is negative, if there are other axes than pairs, or if the value is
+    /// no scalar of this dtype. One with symbols that is negative is an error of the run.
     ///
     /// # Example
     /// ```
@@ -213,10 +216,11 @@ impl<'g> Expr<'g> {
     /// let g = Graph::new();
     /// let x = g.input("x", ("n", 2));
     /// let mut program = g.compile(x.pad([(0, 1), (1, 0)], f64::NEG_INFINITY).max_over(0))?;
-    /// let out = program.run(&Parameters::default(), [("x", (&array![[1.0f32, 2.0], [0.0, 3.0]]).into())])?;
+    /// let out = program.call(("x", &array![[1.0f32, 2.0], [0.0, 3.0]]))?;
     /// assert_eq!(out["result"], array![f32::NEG_INFINITY, 1.0, 3.0].into());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias = "constant_pad")]
     #[track_caller]
     pub fn pad<A: Into<Dim>, B: Into<Dim>>(
         self,
@@ -231,7 +235,7 @@ impl<'g> Expr<'g> {
         let widths = widths.into_iter().map(|(before, after)| (before.into(), after.into())).collect();
         let sides = match sides(widths, self.rank()) {
             Ok(sides) => sides,
-            Err(mistake) => return g.report(mistake, &[self]),
+            Err(error) => return g.report(error, &[self]),
         };
         match self.scalar_value(value) {
             Ok(value) if is_zero(value) => {
@@ -254,15 +258,15 @@ impl<'g> Expr<'g> {
             return Err(poison);
         }
         let found = value.ty();
-        let mistake = match found.dtype == dtype {
+        let error = match found.dtype == dtype {
             true if found.rank() == 0 => return Ok(value),
             true => {
                 let (what, expected) = ("the value around an array", Shape::default());
-                Mistake::WrongShape { what, expected, found: found.shape }
+                GraphError::WrongShape { what, expected, found: found.shape }
             }
-            false => Mistake::DTypesDiffer { left: dtype, right: found.dtype },
+            false => GraphError::DTypesDiffer { left: dtype, right: found.dtype },
         };
-        Err(g.report(mistake, &[self, value]))
+        Err(g.report(error, &[self, value]))
     }
 
     /// This array between copies of a scalar along one axis.
@@ -277,7 +281,7 @@ impl<'g> Expr<'g> {
         };
         let is_there = |width: &Dim| !width.is(0);
         let before = Some(before).filter(is_there).map(block);
-        // What is too large is one mistake, not one for each side.
+        // What is too large is one error, not one for each side.
         if let Some(poison) = before.filter(Expr::is_poisoned) {
             return poison;
         }
@@ -293,7 +297,7 @@ impl<'g> Expr<'g> {
     /// `[…, n]` → `[…, n, n]`.
     ///
     /// # Errors
-    /// A mistake is recorded for a scalar.
+    /// An error is recorded for a scalar.
     ///
     /// # Example
     /// ```
@@ -302,7 +306,7 @@ impl<'g> Expr<'g> {
     /// let g = Graph::new();
     /// let x = g.input("x", ("n",));
     /// let mut program = g.compile(x.diag())?;
-    /// let out = program.run(&Parameters::default(), [("x", (&array![1.0f32, 2.0]).into())])?;
+    /// let out = program.call(("x", &array![1.0f32, 2.0]))?;
     /// assert_eq!(out["result"], array![[1.0f32, 0.0], [0.0, 2.0]].into());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -314,10 +318,10 @@ impl<'g> Expr<'g> {
             return self;
         }
         match self.shape().last() {
-            Some(n) => self.graph().eye(n, DType::Bool).select(self.expand(-2), 0.0),
+            Some(n) => self.graph().eye(n, DType::Bool).select(self.unsqueeze(-2), 0.0),
             None => {
-                let mistake = Mistake::Rank { expected: "at least 1".into(), found: self.shape() };
-                self.graph().report(mistake, &[self])
+                let error = GraphError::Rank { expected: "at least 1".into(), found: self.shape() };
+                self.graph().report(error, &[self])
             }
         }
     }
@@ -328,7 +332,7 @@ impl<'g> Expr<'g> {
     /// `[…, n, n]` → `[…, n]`.
     ///
     /// # Errors
-    /// A mistake is recorded if the last two sizes are not equal.
+    /// An error is recorded if the last two sizes are not equal.
     ///
     /// # Example
     /// ```
@@ -343,8 +347,8 @@ impl<'g> Expr<'g> {
         if self.is_poisoned() {
             return self;
         }
-        if let Err(mistake) = expect_square(&self.shape()) {
-            return self.graph().report(mistake, &[self]);
+        if let Err(error) = check_square(&self.shape()) {
+            return self.graph().report(error, &[self]);
         }
         // A letter for each axis of the result; the two axes of a matrix have the last.
         let letters: Vec<char> = ('\u{E000}'..).take(self.rank() - 1).collect();
@@ -358,7 +362,7 @@ impl<'g> Expr<'g> {
     /// `[…, n, n]` → `[…]`.
     ///
     /// # Errors
-    /// A mistake is recorded if the last two sizes are not equal, or if x is `bool`.
+    /// An error is recorded if the last two sizes are not equal, or if x is `bool`.
     ///
     /// # Example
     /// ```
@@ -375,15 +379,15 @@ impl<'g> Expr<'g> {
 }
 
 /// How many elements before and after, for each of `rank` axes.
-fn sides(widths: Vec<(Dim, Dim)>, rank: usize) -> Result<Vec<(Dim, Dim)>, Mistake> {
+fn sides(widths: Vec<(Dim, Dim)>, rank: usize) -> Result<Vec<(Dim, Dim)>, GraphError> {
     let is_negative = |dim: &&Dim| dim.as_number().is_some_and(|number| number < 0);
     if let Some(width) = widths.iter().flat_map(|(before, after)| [before, after]).find(is_negative) {
-        return Err(Mistake::OutOfRange { what: "the padding", expected: "0 or more", found: width.to_string() });
+        return Err(GraphError::OutOfRange { what: "the padding", expected: "0 or more", found: width.to_string() });
     }
-    if let [all] = widths.as_slice() {
-        return Ok(vec![all.clone(); rank]);
+    if let [pair] = widths.as_slice() {
+        return Ok(vec![pair.clone(); rank]);
     }
-    expect_count("the padding", widths.len(), rank)?;
+    check_count("the padding", widths.len(), rank)?;
     Ok(widths)
 }
 

@@ -1,6 +1,6 @@
-//! Which axes a user means. In: numbers, negative ones from the end. Out: positions, or the mistake.
+//! Which axes a user means. In: numbers, negative ones from the end. Out: positions, or the error.
 
-use crate::graph::{Axes, Expr, Mistake};
+use crate::graph::{Axes, Expr, GraphError};
 
 /// Axes of an operation: one, several, or all.
 ///
@@ -15,7 +15,7 @@ use crate::graph::{Axes, Expr, Mistake};
 /// ```
 pub trait IntoAxes {
     /// The positions, ascending, or the first axis that is out of range or twice there.
-    fn positions(&self, rank: usize) -> Result<Axes, Mistake>;
+    fn positions(&self, rank: usize) -> Result<Axes, GraphError>;
 }
 
 /// Every axis.
@@ -23,44 +23,44 @@ pub trait IntoAxes {
 pub struct AllAxes;
 
 impl IntoAxes for AllAxes {
-    fn positions(&self, rank: usize) -> Result<Axes, Mistake> {
+    fn positions(&self, rank: usize) -> Result<Axes, GraphError> {
         Ok((0..rank).collect())
     }
 }
 
 impl IntoAxes for i64 {
-    fn positions(&self, rank: usize) -> Result<Axes, Mistake> {
+    fn positions(&self, rank: usize) -> Result<Axes, GraphError> {
         Ok(Axes::from_iter([normalize(*self, rank)?]))
     }
 }
 
 impl IntoAxes for i32 {
-    fn positions(&self, rank: usize) -> Result<Axes, Mistake> {
+    fn positions(&self, rank: usize) -> Result<Axes, GraphError> {
         i64::from(*self).positions(rank)
     }
 }
 
 impl<A: Copy + Into<i64>, const N: usize> IntoAxes for [A; N] {
-    fn positions(&self, rank: usize) -> Result<Axes, Mistake> {
+    fn positions(&self, rank: usize) -> Result<Axes, GraphError> {
         self.as_slice().positions(rank)
     }
 }
 
 impl<A: Copy + Into<i64>> IntoAxes for &[A] {
-    fn positions(&self, rank: usize) -> Result<Axes, Mistake> {
-        let mut axes = self.iter().map(|axis| normalize((*axis).into(), rank)).collect::<Result<Axes, Mistake>>()?;
+    fn positions(&self, rank: usize) -> Result<Axes, GraphError> {
+        let mut axes = self.iter().map(|axis| normalize((*axis).into(), rank)).collect::<Result<Axes, GraphError>>()?;
         axes.sort_unstable();
         if axes.windows(2).any(|pair| pair[0] == pair[1]) {
-            return Err(Mistake::BadAxes { axes, rank });
+            return Err(GraphError::BadAxes { axes, rank });
         }
         Ok(axes)
     }
 }
 
 /// The position of an axis that may be counted from the end.
-pub(crate) fn normalize(axis: i64, rank: usize) -> Result<usize, Mistake> {
+pub(crate) fn normalize(axis: i64, rank: usize) -> Result<usize, GraphError> {
     let from_start = if axis < 0 { axis + rank as i64 } else { axis };
-    usize::try_from(from_start).ok().filter(|axis| *axis < rank).ok_or(Mistake::AxisOutOfRange { axis, rank })
+    usize::try_from(from_start).ok().filter(|axis| *axis < rank).ok_or(GraphError::AxisOutOfRange { axis, rank })
 }
 
 /// The permutation that undoes another: `inverse[order[i]] = i`.
@@ -73,9 +73,9 @@ pub(crate) fn inverse_permutation(order: &[usize]) -> Axes {
 }
 
 /// That there is such an axis.
-pub(crate) fn expect_axis(axis: usize, rank: usize) -> Result<(), Mistake> {
+pub(crate) fn check_axis(axis: usize, rank: usize) -> Result<(), GraphError> {
     let as_written = i64::try_from(axis).unwrap_or(i64::MAX);
-    if axis < rank { Ok(()) } else { Err(Mistake::AxisOutOfRange { axis: as_written, rank }) }
+    if axis < rank { Ok(()) } else { Err(GraphError::AxisOutOfRange { axis: as_written, rank }) }
 }
 
 impl<'g> Expr<'g> {
@@ -84,7 +84,7 @@ impl<'g> Expr<'g> {
         if self.is_poisoned() {
             return Err(self);
         }
-        axes.positions(self.rank()).map_err(|mistake| self.graph().report(mistake, &[self]))
+        axes.positions(self.rank()).map_err(|error| self.graph().report(error, &[self]))
     }
 
     /// The position of one axis, or the poison in its place; silent on poison.

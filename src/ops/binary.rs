@@ -7,16 +7,16 @@ use super::{
     apply::Operand,
     real::{Number, Real},
     rule::{
-        Application, Domain, Evaluation, Fault, Linearization,
+        Application, Domain, EvaluationContext, Linearization, OpError,
         Partial::{self, Contest, Factor, MinusOne, One, Zero},
-        Partials, Rule, Traits, expect_number, expect_operands, same_type,
+        Partials, Rule, Traits, check_number, check_operands, same_type,
     },
     sample::{Sample, listed, reals},
     special,
 };
 use crate::{
     functions::{elementwise_functions, if_for_integers},
-    graph::{Binary, DType, Dim, Expr, Mistake, Op, Type, Value},
+    graph::{Binary, DType, Dim, Expr, GraphError, Op, Type, Value},
 };
 
 /// A function of two floats, and of whatever checks put in their place.
@@ -33,12 +33,12 @@ pub(crate) trait BinaryNumberFunction: BinaryFunction {
 }
 
 impl Rule for Binary {
-    fn infer(&self, operands: &[Type]) -> Result<Type, Mistake> {
-        expect_operands::<2>(operands)?;
+    fn infer(&self, operands: &[Type]) -> Result<Type, GraphError> {
+        check_operands::<2>(operands)?;
         let ty = same_type(operands)?;
-        expect_number(&ty)?;
+        check_number(&ty)?;
         if ty.dtype == DType::I64 && !self.is_for_integers() {
-            return Err(Mistake::UnsupportedDType { expected: "a float", found: ty.dtype });
+            return Err(GraphError::UnsupportedDType { expected: "a float", found: ty.dtype });
         }
         Ok(ty)
     }
@@ -55,8 +55,8 @@ impl Rule for Binary {
         Linearization::Partials(self)
     }
 
-    fn evaluate<R: Real>(&self, at: &Evaluation<'_, R>) -> Result<Value<R>, Fault> {
-        Ok(match (at.operands[0], at.operands[1]) {
+    fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
+        Ok(match (context.operands[0], context.operands[1]) {
             (Value::F32(a), Value::F32(b)) => Value::F32(Zip::from(a).and(b).map_collect(|a, b| self.of_reals(*a, *b))),
             (Value::F64(a), Value::F64(b)) => Value::F64(Zip::from(a).and(b).map_collect(|a, b| self.of_reals(*a, *b))),
             (Value::I64(a), Value::I64(b)) => {
@@ -155,7 +155,7 @@ macro_rules! binary_rules {
             }
 
             /// The greatest error of its kernels, in units in the last place.
-            pub(crate) fn greatest_error(self) -> f64 {
+            pub(crate) fn max_error(self) -> f64 {
                 match self {
                     $(Binary::$function => $error,)*
                 }
@@ -166,9 +166,9 @@ macro_rules! binary_rules {
                 let (smooth, kinks): ([std::ops::Range<f64>; 2], &[[&[f64]; 2]]) = match self {
                     $(Binary::$function => ([$samples_a, $samples_b], &[$([&$kinks_a, &$kinks_b])?]),)*
                 };
-                let of = |shape: &[usize]| smooth.clone().map(|range| reals(shape, range.start, range.end));
+                let samples_over = |shape: &[usize]| smooth.clone().map(|range| reals(shape, range.start, range.end));
                 let mut samples =
-                    vec![Sample::smooth(Op::Binary(self), of(&[2, 3])), Sample::smooth(Op::Binary(self), of(&[0]))];
+                    vec![Sample::smooth(Op::Binary(self), samples_over(&[2, 3])), Sample::smooth(Op::Binary(self), samples_over(&[0]))];
                 let at_kinks = |kinks: &[&[f64]; 2]| kinks.map(|kinks| listed(&[kinks.len()], kinks));
                 samples.extend(kinks.iter().map(|kinks| Sample::kink(Op::Binary(self), at_kinks(kinks))));
                 samples
@@ -176,10 +176,10 @@ macro_rules! binary_rules {
         }
 
         impl Partials for Binary {
-            fn partial<'g>(&self, operand: usize, at: &Application<'g>) -> Partial<'g> {
+            fn partial<'g>(&self, operand: usize, application: &Application<'g>) -> Partial<'g> {
                 match self {
                     $(Binary::$function => {
-                        let ($a, $b, $y) = (at.operands[0], at.operands[1], at.output);
+                        let ($a, $b, $y) = (application.operands[0], application.operands[1], application.output);
                         let _ = ($a, $b, $y);
                         if operand == 0 { $by_a } else { $by_b }
                     })*
@@ -230,6 +230,15 @@ fn slope_of_hypot<'g>(operand: usize, a: Expr<'g>, b: Expr<'g>) -> Expr<'g> {
     let Ordered { is_steep, is_nowhere, greater, ratio } = Ordered::new(a, b);
     let numerator = if operand == 0 { is_steep.select(1.0, ratio) } else { is_steep.select(ratio, 1.0) };
     is_nowhere.select(0.0, numerator * greater.sign() / (1.0 + ratio * ratio).sqrt())
+}
+
+/// ½(k·cₖ₊₂(s) − cₖ₊₁(s)), whose terms cancel where s is large. There it is (cₖ₋₁ − k·cₖ)/(2s), which is the same since
+/// cₖ₊₂ = (1/k! − cₖ)/s. The orders are selected, and not the values, of which two would be computed in vain.
+fn slope_of_stumpff<'g>(s: Expr<'g>, order: Expr<'g>) -> Expr<'g> {
+    let k = order.floor();
+    let is_far = k.greater(0.0).and(s.greater(0.5 * (k + 1.0) * (k + 2.0)));
+    let greater_order = is_far.select(k, k + 2.0);
+    (k * s.stumpff(greater_order) - s.stumpff(greater_order - 1.0)) / is_far.select(-2.0 * s, 2.0)
 }
 
 /// Two numbers by their magnitude.

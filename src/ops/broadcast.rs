@@ -5,23 +5,23 @@ use ndarray::{ArrayD, Axis, IxDyn};
 use super::{
     real::Real,
     rule::{
-        Application, Domain, Evaluation, Fault, LinearMap, Linearization, Rule, Traits, expect_ascending,
-        expect_operands,
+        Application, Domain, EvaluationContext, LinearMap, Linearization, OpError, Rule, Traits, check_ascending,
+        check_operands,
     },
     sample::{Sample, reals},
 };
-use crate::graph::{Axes, Broadcast, Dim, Expr, Mistake, Shape, Type, Value};
+use crate::graph::{Axes, Broadcast, Dim, Expr, GraphError, Shape, Type, Value};
 
 impl Rule for Broadcast {
-    fn infer(&self, operands: &[Type]) -> Result<Type, Mistake> {
-        let [x] = expect_operands(operands)?;
+    fn infer(&self, operands: &[Type]) -> Result<Type, GraphError> {
+        let [x] = check_operands(operands)?;
         if self.axes.len() != x.rank() {
-            return Err(Mistake::AttributeCount { what: "axes", expected: x.rank(), found: self.axes.len() });
+            return Err(GraphError::AttributeCount { what: "axes", expected: x.rank(), found: self.axes.len() });
         }
-        expect_ascending(&self.axes, self.shape.rank())?;
+        check_ascending(&self.axes, self.shape.rank())?;
         let fits = x.shape.iter().zip(&self.axes).all(|(size, axis)| size.is(1) || *size == self.shape[*axis]);
         if !fits {
-            return Err(Mistake::NotBroadcastableTo { from: x.shape.clone(), to: self.shape.clone() });
+            return Err(GraphError::NotBroadcastableTo { from: x.shape.clone(), to: self.shape.clone() });
         }
         Ok(Type::new(x.dtype, &self.shape))
     }
@@ -38,9 +38,9 @@ impl Rule for Broadcast {
         Linearization::Linear(self)
     }
 
-    fn evaluate<R: Real>(&self, at: &Evaluation<'_, R>) -> Result<Value<R>, Fault> {
-        let shape = at.shape()?;
-        Ok(match at.operands[0] {
+    fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
+        let shape = context.shape()?;
+        Ok(match context.operands[0] {
             Value::F32(x) => Value::F32(self.repeat(x, &shape)),
             Value::F64(x) => Value::F64(self.repeat(x, &shape)),
             Value::I64(x) => Value::I64(self.repeat(x, &shape)),
@@ -81,8 +81,8 @@ impl Broadcast {
 
 impl LinearMap for Broadcast {
     /// Sums over the added axes and the stretched ones.
-    fn transpose<'g>(&self, _: usize, cotangent: Expr<'g>, at: &Application<'g>) -> Expr<'g> {
-        let operand = at.operands[0].shape();
+    fn transpose<'g>(&self, _: usize, cotangent: Expr<'g>, application: &Application<'g>) -> Expr<'g> {
+        let operand = application.operands[0].shape();
         let is_repeated = |axis: &usize| match self.axes.iter().position(|kept| kept == axis) {
             None => true,
             Some(position) => operand[position].is(1) && !self.shape[*axis].is(1),

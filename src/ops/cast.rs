@@ -5,15 +5,16 @@ use ndarray::ArrayD;
 use super::{
     real::{Number, Real},
     rule::{
-        Application, Domain, Evaluation, Fault, LinearMap, Linearization, Rule, Traits, expect_float, expect_operands,
+        Application, Domain, EvaluationContext, LinearMap, Linearization, OpError, Rule, Traits, check_float,
+        check_operands,
     },
     sample::{Sample, listed, reals},
 };
-use crate::graph::{Cast, DType, Dim, Expr, Mistake, StopGradient, Type, Value};
+use crate::graph::{Cast, DType, Dim, Expr, GraphError, StopGradient, Type, Value};
 
 impl Rule for Cast {
-    fn infer(&self, operands: &[Type]) -> Result<Type, Mistake> {
-        let [x] = expect_operands(operands)?;
+    fn infer(&self, operands: &[Type]) -> Result<Type, GraphError> {
+        let [x] = check_operands(operands)?;
         Ok(Type { dtype: self.dtype, shape: x.shape.clone() })
     }
 
@@ -30,8 +31,8 @@ impl Rule for Cast {
         Linearization::Linear(self)
     }
 
-    fn evaluate<R: Real>(&self, at: &Evaluation<'_, R>) -> Result<Value<R>, Fault> {
-        Ok(match at.operands[0] {
+    fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
+        Ok(match context.operands[0] {
             Value::F32(x) => self.of_numbers(x),
             Value::F64(x) if self.dtype == DType::F64 => Value::F64(x.clone()),
             Value::F64(x) => self.of_numbers(x),
@@ -67,15 +68,15 @@ impl Cast {
 }
 
 impl LinearMap for Cast {
-    fn transpose<'g>(&self, _: usize, cotangent: Expr<'g>, at: &Application<'g>) -> Expr<'g> {
-        cotangent.cast(at.operands[0].dtype())
+    fn transpose<'g>(&self, _: usize, cotangent: Expr<'g>, application: &Application<'g>) -> Expr<'g> {
+        cotangent.cast(application.operands[0].dtype())
     }
 }
 
 impl Rule for StopGradient {
-    fn infer(&self, operands: &[Type]) -> Result<Type, Mistake> {
-        let [x] = expect_operands(operands)?;
-        expect_float(x)?;
+    fn infer(&self, operands: &[Type]) -> Result<Type, GraphError> {
+        let [x] = check_operands(operands)?;
+        check_float(x)?;
         Ok(x.clone())
     }
 
@@ -91,8 +92,8 @@ impl Rule for StopGradient {
         Linearization::Constant
     }
 
-    fn evaluate<R: Real>(&self, at: &Evaluation<'_, R>) -> Result<Value<R>, Fault> {
-        Ok(at.operands[0].clone())
+    fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
+        Ok(context.operands[0].clone())
     }
 
     fn flops(&self, _: &[Type], _: &Type) -> Dim {
@@ -116,6 +117,7 @@ impl<'g> Expr<'g> {
     /// let count = g.input_of::<i64>("count", ());
     /// assert_eq!(count.cast(DType::F64).ty().to_string(), "f64[]");
     /// ```
+    #[doc(alias("astype", "to", "type_as"))]
     #[track_caller]
     pub fn cast(self, dtype: DType) -> Expr<'g> {
         let _frame = self.enter("cast");
@@ -123,6 +125,7 @@ impl<'g> Expr<'g> {
     }
 
     /// The same value, whose derivative is taken as 0.
+    #[doc(alias("detach", "no_grad", "stop_grad"))]
     #[track_caller]
     pub fn stop_gradient(self) -> Expr<'g> {
         let _frame = self.enter("stop_gradient");

@@ -5,18 +5,19 @@ use ndarray::{ArrayD, ArrayView2, ArrayViewMut2, IxDyn};
 use super::{
     real::Real,
     rule::{
-        Application, Custom, Domain, Evaluation, Fault, Linearization, Rule, Traits, expect_float, expect_operands,
+        Application, Custom, Domain, EvaluationContext, Linearization, OpError, Rule, Traits, check_float,
+        check_operands,
     },
     sample::{Sample, listed, reals},
-    triangular_solve::{expect_square, matrix_product},
+    triangular_solve::{check_square, matrix_product},
 };
-use crate::graph::{Cholesky, Dim, Expr, Mistake, Orientation, Triangle, Type, Value};
+use crate::graph::{Cholesky, Dim, Expr, GraphError, Orientation, Triangle, Type, Value};
 
 impl Rule for Cholesky {
-    fn infer(&self, operands: &[Type]) -> Result<Type, Mistake> {
-        let [a] = expect_operands(operands)?;
-        expect_float(a)?;
-        expect_square(&a.shape)?;
+    fn infer(&self, operands: &[Type]) -> Result<Type, GraphError> {
+        let [a] = check_operands(operands)?;
+        check_float(a)?;
+        check_square(&a.shape)?;
         Ok(a.clone())
     }
 
@@ -32,8 +33,8 @@ impl Rule for Cholesky {
         Linearization::Custom(self)
     }
 
-    fn evaluate<R: Real>(&self, at: &Evaluation<'_, R>) -> Result<Value<R>, Fault> {
-        Ok(match at.operands[0] {
+    fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
+        Ok(match context.operands[0] {
             Value::F32(a) => Value::F32(decompose_all(a)),
             Value::F64(a) => Value::F64(decompose_all(a)),
             _ => unreachable!("invariant: inference asks for floats"),
@@ -118,18 +119,18 @@ fn decompose<T: Real>(a: ArrayView2<'_, T>, mut factor: ArrayViewMut2<'_, T>) ->
 /// With S the symmetrized tangent and Φ the lower half with its diagonal halved, L̇ = L·Φ(L⁻¹·S·L⁻ᵀ).
 impl Custom for Cholesky {
     /// Ā = sym(L⁻ᵀ·Φ(Lᵀ·L̄)·L⁻¹); the upper half of L is constant, so that of L̄ counts for nothing.
-    fn vjp<'g>(&self, _: usize, cotangent: Expr<'g>, at: &Application<'g>) -> Expr<'g> {
-        let factor = at.output;
+    fn vjp<'g>(&self, _: usize, cotangent: Expr<'g>, application: &Application<'g>) -> Expr<'g> {
+        let factor = application.output;
         let inner = halved(matrix_product(factor.t(), cotangent.lower_triangle()));
         let left = factor.solve_triangular(inner, Triangle::Lower, Orientation::Transposed);
         symmetrized(factor.solve_triangular(left.t(), Triangle::Lower, Orientation::Transposed))
     }
 
-    fn jvp<'g>(&self, _: usize, tangent: Expr<'g>, at: &Application<'g>) -> Expr<'g> {
-        let factor = at.output;
+    fn jvp<'g>(&self, _: usize, tangent: Expr<'g>, application: &Application<'g>) -> Expr<'g> {
+        let factor = application.output;
         let left = factor.solve_triangular(symmetrized(tangent), Triangle::Lower, Orientation::Plain);
-        let both = factor.solve_triangular(left.t(), Triangle::Lower, Orientation::Plain);
-        matrix_product(factor, halved(both))
+        let solved = factor.solve_triangular(left.t(), Triangle::Lower, Orientation::Plain);
+        matrix_product(factor, halved(solved))
     }
 }
 
@@ -167,6 +168,7 @@ impl<'g> Expr<'g> {
     /// let factor = covariance.cholesky();
     /// assert_eq!(factor.shape(), covariance.shape());
     /// ```
+    #[doc(alias = "potrf")]
     #[track_caller]
     pub fn cholesky(self) -> Expr<'g> {
         let _frame = self.enter("cholesky");
@@ -191,6 +193,7 @@ impl<'g> Expr<'g> {
     /// let newton_step = -hessian.solve_positive_definite(gradient);
     /// assert_eq!(newton_step.shape().to_string(), "[5]");
     /// ```
+    #[doc(alias("cho_solve", "cholesky_solve"))]
     #[track_caller]
     pub fn solve_positive_definite(self, right: Expr<'g>) -> Expr<'g> {
         let _frame = self.enter("solve_positive_definite");

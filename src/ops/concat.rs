@@ -3,28 +3,28 @@
 use ndarray::{ArrayD, Axis, concatenate};
 
 use super::{
-    axes::{IntoAxes, expect_axis, normalize},
+    axes::{IntoAxes, check_axis, normalize},
     real::Real,
     rule::{
-        Application, Domain, Evaluation, Fault, LinearMap, Linearization, Rule, Traits, expect_ascending,
-        expect_operands,
+        Application, Domain, EvaluationContext, LinearMap, Linearization, OpError, Rule, Traits, check_ascending,
+        check_operands,
     },
     sample::{Sample, reals},
 };
-use crate::graph::{Concat, Dim, Expr, Mistake, Reverse, Slice, Type, Value};
+use crate::graph::{Concat, Dim, Expr, GraphError, Reverse, Slice, Type, Value};
 
 impl Rule for Concat {
-    fn infer(&self, operands: &[Type]) -> Result<Type, Mistake> {
-        let first = operands.first().ok_or(Mistake::OperandCount { expected: 1, found: 0 })?;
-        expect_axis(self.axis, first.rank())?;
+    fn infer(&self, operands: &[Type]) -> Result<Type, GraphError> {
+        let first = operands.first().ok_or(GraphError::OperandCount { expected: 1, found: 0 })?;
+        check_axis(self.axis, first.rank())?;
         for operand in operands {
             if operand.dtype != first.dtype {
-                return Err(Mistake::DTypesDiffer { left: first.dtype, right: operand.dtype });
+                return Err(GraphError::DTypesDiffer { left: first.dtype, right: operand.dtype });
             }
             if operand.rank() != first.rank()
                 || operand.shape.without(&[self.axis]) != first.shape.without(&[self.axis])
             {
-                return Err(Mistake::ShapesDiffer { left: first.shape.clone(), right: operand.shape.clone() });
+                return Err(GraphError::ShapesDiffer { left: first.shape.clone(), right: operand.shape.clone() });
             }
         }
         let mut dims = first.shape.to_vec();
@@ -44,10 +44,10 @@ impl Rule for Concat {
         Linearization::Linear(self)
     }
 
-    fn evaluate<R: Real>(&self, at: &Evaluation<'_, R>) -> Result<Value<R>, Fault> {
+    fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
         macro_rules! join {
             ($variant:ident) => {{
-                let views: Vec<_> = at
+                let views: Vec<_> = context
                     .operands
                     .iter()
                     .map(|operand| match operand {
@@ -58,7 +58,7 @@ impl Rule for Concat {
                 Value::$variant(concatenate(Axis(self.axis), &views).expect("invariant: inference compared the shapes"))
             }};
         }
-        Ok(match at.operands[0] {
+        Ok(match context.operands[0] {
             Value::F32(_) => join!(F32),
             Value::F64(_) => join!(F64),
             Value::I64(_) => join!(I64),
@@ -80,18 +80,18 @@ impl Rule for Concat {
 }
 
 impl LinearMap for Concat {
-    fn transpose<'g>(&self, operand: usize, cotangent: Expr<'g>, at: &Application<'g>) -> Expr<'g> {
-        let before: Dim = at.operands[..operand].iter().map(|part| part.shape()[self.axis].clone()).sum();
-        let part = at.operands[operand].shape();
+    fn transpose<'g>(&self, operand: usize, cotangent: Expr<'g>, application: &Application<'g>) -> Expr<'g> {
+        let before: Dim = application.operands[..operand].iter().map(|part| part.shape()[self.axis].clone()).sum();
+        let part = application.operands[operand].shape();
         let after = before.clone() + &part[self.axis];
         cotangent.graph().apply(Slice::along(&part, self.axis, before, after), &[cotangent])
     }
 }
 
 impl Rule for Reverse {
-    fn infer(&self, operands: &[Type]) -> Result<Type, Mistake> {
-        let [x] = expect_operands(operands)?;
-        expect_ascending(&self.axes, x.rank())?;
+    fn infer(&self, operands: &[Type]) -> Result<Type, GraphError> {
+        let [x] = check_operands(operands)?;
+        check_ascending(&self.axes, x.rank())?;
         Ok(x.clone())
     }
 
@@ -107,8 +107,8 @@ impl Rule for Reverse {
         Linearization::Linear(self)
     }
 
-    fn evaluate<R: Real>(&self, at: &Evaluation<'_, R>) -> Result<Value<R>, Fault> {
-        Ok(match at.operands[0] {
+    fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
+        Ok(match context.operands[0] {
             Value::F32(x) => Value::F32(self.flip(x)),
             Value::F64(x) => Value::F64(self.flip(x)),
             Value::I64(x) => Value::I64(self.flip(x)),
@@ -155,6 +155,7 @@ impl<'g> Expr<'g> {
     /// let (x, y) = (g.input("x", ("n", 3)), g.input("y", (2, 3)));
     /// assert_eq!(x.concat([y], 0).shape().to_string(), "[n + 2, 3]");
     /// ```
+    #[doc(alias("hstack", "vstack"))]
     #[doc(alias = "concatenate")]
     #[doc(alias = "cat")]
     #[track_caller]
@@ -164,7 +165,7 @@ impl<'g> Expr<'g> {
         match normalize(axis, self.rank()) {
             _ if self.is_poisoned() => self,
             Ok(axis) => self.graph().apply(Concat { axis }, &operands),
-            Err(mistake) => self.graph().report(mistake, &operands),
+            Err(error) => self.graph().report(error, &operands),
         }
     }
 

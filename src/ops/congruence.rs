@@ -63,13 +63,13 @@ pub(super) fn pairs(places: Multiples, taps: Multiples, remainder: i128, modulus
     let between = (modulus / divisor) as i128;
     // The first tap that a place meets is its remainder, over the divisor, times this.
     let inverse = inverse((taps.step / divisor) as i128 % between, between);
-    let tap = |of: i128| (of / divisor as i128).rem_euclid(between) * inverse % between;
+    let tap = |place: i128| (place / divisor as i128).rem_euclid(between) * inverse % between;
     let first_tap = tap(remainder - first as i128 * places.step as i128);
     let next = tap(-(distance as i128 * places.step as i128));
-    let (each, rest) = (taps.count as i128 / between, taps.count as i128 % between);
+    let (n_taps_per_residue, rest) = (taps.count as i128 / between, taps.count as i128 % between);
     // ⌊x/m⌋ − ⌊(x − r)/m⌋ is 1 where x mod m < r, else 0.
     let sum = |offset: i128| sum_of_quotients(n_meeting, between, next, offset);
-    n_meeting * each + sum(first_tap) - (sum(first_tap + between - rest) - n_meeting)
+    n_meeting * n_taps_per_residue + sum(first_tap) - (sum(first_tap + between - rest) - n_meeting)
 }
 
 /// Σ ⌊(step·i + offset) / modulus⌋ over i in 0..n, none of them negative.
@@ -131,16 +131,16 @@ mod tests {
     #[test]
     fn pairs_of_huge_numbers_are_counted_at_once() {
         let most = 1usize << 46;
-        let of = |count, step| Multiples { count, step };
+        let multiples = |count, step| Multiples { count, step };
         for remainder in [0, 1, most as i128, -(most as i128)] {
-            assert_eq!(pairs(of(most, most - 1), of(most, most), remainder, 1), 1 << 92);
-            assert_eq!(pairs(of(most, 1), of(most, 1), remainder, most), most as i128);
-            assert_eq!(pairs(of(most - 1, 1), of(most, 1), remainder, most), most as i128 - 1);
+            assert_eq!(pairs(multiples(most, most - 1), multiples(most, most), remainder, 1), 1 << 92);
+            assert_eq!(pairs(multiples(most, 1), multiples(most, 1), remainder, most), most as i128);
+            assert_eq!(pairs(multiples(most - 1, 1), multiples(most, 1), remainder, most), most as i128 - 1);
             // Of as many places as the modulus, each a step of 1 further, one meets each tap.
-            assert_eq!(pairs(of(most - 1, most), of(most - 1, 3), remainder, most - 1), most as i128 - 1);
+            assert_eq!(pairs(multiples(most - 1, most), multiples(most - 1, 3), remainder, most - 1), most as i128 - 1);
             // Both positions are even.
             let want = if remainder % 2 == 0 { most as i128 / 2 * most as i128 } else { 0 };
-            assert_eq!(pairs(of(most, 2), of(most, 6), remainder, 4), want, "{remainder}");
+            assert_eq!(pairs(multiples(most, 2), multiples(most, 6), remainder, 4), want, "{remainder}");
         }
     }
 }

@@ -5,41 +5,41 @@ use ndarray::{ArrayD, Dimension, IxDyn, indices};
 use smallvec::SmallVec;
 
 use super::{
-    apply::LARGEST_NUMBER,
+    apply::MAX_ATTRIBUTE,
     congruence::{Multiples, greatest_common_divisor, pairs},
     real::{Real, Total},
     rule::{
-        Application, CheckSizes, Domain, Evaluation, Fault, LinearMap, Linearization, Rule, Traits, expect_float,
-        expect_operands,
+        Application, CheckSizes, Domain, EvaluationContext, LinearMap, Linearization, OpError, Rule, Traits,
+        check_float, check_operands,
     },
     sample::{Sample, reals},
-    slice::{dims, expect_count},
-    spatial::{Misfit, Span, Taps, Way, expect_fit, expect_positive, extent},
+    slice::{check_count, dims},
+    spatial::{Span, Taps, WindowDims, WindowError, check_fit, check_positive, extent},
 };
-use crate::graph::{Axes, Bindings, Convolution, Dim, Dims, Expr, Mistake, Reverse, Shape, Type, Value};
+use crate::graph::{Axes, Bindings, Convolution, Dim, Dims, Expr, GraphError, Reverse, Shape, Type, Value};
 
 impl CheckSizes for Convolution {
     /// That the kernel lies within the padded operand.
-    fn check_sizes(&self, operands: &[&[usize]], bindings: &Bindings) -> Result<(), Fault> {
-        let number = |dim: &Dim| match dim.evaluate(bindings).map_err(Fault::Size)? {
-            number if number.unsigned_abs() <= LARGEST_NUMBER => Ok(number),
-            _ => Err(Fault::Size(dim.clone())),
+    fn check_sizes(&self, operands: &[&[usize]], bindings: &Bindings) -> Result<(), OpError> {
+        let number = |dim: &Dim| match dim.evaluate(bindings).map_err(OpError::Size)? {
+            number if number.unsigned_abs() <= MAX_ATTRIBUTE => Ok(number),
+            _ => Err(OpError::Size(dim.clone())),
         };
-        let numbers = |dims: &Dims| dims.iter().map(number).collect::<Result<SmallVec<[i64; 4]>, Fault>>();
+        let numbers = |dims: &Dims| dims.iter().map(number).collect::<Result<SmallVec<[i64; 4]>, OpError>>();
         Ok(self.fit(&operands[0][2..], &operands[1][2..], [&numbers(&self.low)?, &numbers(&self.high)?])?)
     }
 }
 
 impl Rule for Convolution {
-    fn infer(&self, operands: &[Type]) -> Result<Type, Mistake> {
-        let [x, kernel] = expect_operands(operands)?;
-        expect_float(x)?;
+    fn infer(&self, operands: &[Type]) -> Result<Type, GraphError> {
+        let [x, kernel] = check_operands(operands)?;
+        check_float(x)?;
         if x.dtype != kernel.dtype {
-            return Err(Mistake::DTypesDiffer { left: x.dtype, right: kernel.dtype });
+            return Err(GraphError::DTypesDiffer { left: x.dtype, right: kernel.dtype });
         }
-        expect_ranks(&x.shape, &kernel.shape)?;
-        self.expect_attributes(x.rank() - 2)?;
-        self.expect_channels(&x.shape, &kernel.shape)?;
+        check_ranks(&x.shape, &kernel.shape)?;
+        self.check_attributes(x.rank() - 2)?;
+        self.check_channels(&x.shape, &kernel.shape)?;
         let spatial: Vec<Dim> =
             (2..x.rank()).map(|axis| self.size(axis, &x.shape[axis], &kernel.shape[axis])).collect::<Result<_, _>>()?;
         let numbers = |dims: &[Dim]| dims.iter().map(Dim::as_number).collect::<Option<Vec<i64>>>();
@@ -65,10 +65,10 @@ impl Rule for Convolution {
         Linearization::Multilinear(self)
     }
 
-    fn evaluate<R: Real>(&self, at: &Evaluation<'_, R>) -> Result<Value<R>, Fault> {
-        let low: Result<Vec<i64>, Fault> = self.low.iter().map(|dim| at.number(dim)).collect();
-        let (low, shape) = (low?, at.shape()?);
-        Ok(match (at.operands[0], at.operands[1]) {
+    fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
+        let low: Result<Vec<i64>, OpError> = self.low.iter().map(|dim| context.number(dim)).collect();
+        let (low, shape) = (low?, context.shape()?);
+        Ok(match (context.operands[0], context.operands[1]) {
             (Value::F32(x), Value::F32(kernel)) => Value::F32(self.correlate(x, kernel, &low, &shape)),
             (Value::F64(x), Value::F64(kernel)) => Value::F64(self.correlate(x, kernel, &low, &shape)),
             _ => unreachable!("invariant: inference refuses other dtypes"),
@@ -84,7 +84,7 @@ impl Rule for Convolution {
     }
 
     fn samples() -> Vec<Sample> {
-        let of = |convolution: Convolution, x: &[usize], kernel: &[usize]| {
+        let sample = |convolution: Convolution, x: &[usize], kernel: &[usize]| {
             Sample::smooth(convolution, [reals(x, -1.0, 1.0), reals(kernel, -0.8, 1.1)])
         };
         let line = |stride: usize, (low, high): (i64, i64), input_dilation: usize, kernel_dilation: usize, groups| {
@@ -98,66 +98,66 @@ impl Rule for Convolution {
             }
         };
         let plane = Convolution {
-            stride: Axes::from_slice(&[1, 2]),
+            stride: Axes::from([1, 2]),
             low: dims(&[1, 0]),
             high: dims(&[0, 2]),
-            input_dilation: Axes::from_slice(&[1, 2]),
-            kernel_dilation: Axes::from_slice(&[2, 1]),
+            input_dilation: Axes::from([1, 2]),
+            kernel_dilation: Axes::from([2, 1]),
             groups: 1,
         };
         vec![
-            of(line(1, (0, 0), 1, 1, 1), &[2, 3, 5], &[2, 3, 3]),
-            of(line(2, (1, 1), 1, 1, 1), &[1, 2, 6], &[1, 2, 3]),
-            of(line(3, (2, 0), 2, 1, 1), &[1, 1, 4], &[2, 1, 2]),
-            of(line(1, (1, 3), 1, 2, 1), &[2, 1, 5], &[1, 1, 3]),
-            of(line(2, (0, 1), 1, 1, 2), &[2, 4, 4], &[6, 2, 2]),
-            of(line(1, (1, 0), 3, 2, 3), &[1, 3, 2], &[3, 1, 2]),
-            of(line(2, (-1, -2), 1, 1, 1), &[1, 1, 8], &[1, 1, 2]),
-            of(line(1, (3, -1), 2, 1, 1), &[1, 1, 3], &[1, 1, 2]),
-            of(line(1, (0, 0), 1, 1, 1), &[0, 2, 3], &[1, 2, 2]),
-            of(line(1, (0, 0), 1, 1, 2), &[0, 2, 3], &[2, 1, 2]),
-            of(line(1, (0, 0), 1, 1, 1), &[1, 1, 1], &[1, 1, 1]),
-            of(plane.clone(), &[2, 2, 3, 3], &[3, 2, 2, 3]),
-            of(Convolution { groups: 2, ..plane }, &[1, 2, 3, 4], &[2, 1, 2, 2]),
+            sample(line(1, (0, 0), 1, 1, 1), &[2, 3, 5], &[2, 3, 3]),
+            sample(line(2, (1, 1), 1, 1, 1), &[1, 2, 6], &[1, 2, 3]),
+            sample(line(3, (2, 0), 2, 1, 1), &[1, 1, 4], &[2, 1, 2]),
+            sample(line(1, (1, 3), 1, 2, 1), &[2, 1, 5], &[1, 1, 3]),
+            sample(line(2, (0, 1), 1, 1, 2), &[2, 4, 4], &[6, 2, 2]),
+            sample(line(1, (1, 0), 3, 2, 3), &[1, 3, 2], &[3, 1, 2]),
+            sample(line(2, (-1, -2), 1, 1, 1), &[1, 1, 8], &[1, 1, 2]),
+            sample(line(1, (3, -1), 2, 1, 1), &[1, 1, 3], &[1, 1, 2]),
+            sample(line(1, (0, 0), 1, 1, 1), &[0, 2, 3], &[1, 2, 2]),
+            sample(line(1, (0, 0), 1, 1, 2), &[0, 2, 3], &[2, 1, 2]),
+            sample(line(1, (0, 0), 1, 1, 1), &[1, 1, 1], &[1, 1, 1]),
+            sample(plane.clone(), &[2, 2, 3, 3], &[3, 2, 2, 3]),
+            sample(Convolution { groups: 2, ..plane }, &[1, 2, 3, 4], &[2, 1, 2, 2]),
         ]
     }
 }
 
 /// That the kernel has as many axes as the input, and both a batch, channels and a spatial axis.
-pub(super) fn expect_ranks(x: &Shape, kernel: &Shape) -> Result<(), Mistake> {
+pub(super) fn check_ranks(x: &Shape, kernel: &Shape) -> Result<(), GraphError> {
     if x.rank() < 3 {
-        return Err(Mistake::Rank { expected: "at least 3".into(), found: x.clone() });
+        return Err(GraphError::Rank { expected: "at least 3".into(), found: x.clone() });
     }
     if kernel.rank() != x.rank() {
-        return Err(Mistake::Rank { expected: x.rank().to_string(), found: kernel.clone() });
+        return Err(GraphError::Rank { expected: x.rank().to_string(), found: kernel.clone() });
     }
     Ok(())
 }
 
 impl Convolution {
-    fn expect_attributes(&self, n_spatial: usize) -> Result<(), Mistake> {
+    fn check_attributes(&self, n_spatial: usize) -> Result<(), GraphError> {
         let steps = [
             ("stride", &self.stride),
             ("input_dilation", &self.input_dilation),
             ("kernel_dilation", &self.kernel_dilation),
         ];
         for (what, numbers) in steps {
-            expect_count(what, numbers.len(), n_spatial)?;
-            expect_positive(what, numbers)?;
+            check_count(what, numbers.len(), n_spatial)?;
+            check_positive(what, numbers)?;
         }
-        expect_count("low", self.low.len(), n_spatial)?;
-        expect_count("high", self.high.len(), n_spatial)?;
-        expect_positive("groups", &[self.groups])
+        check_count("low", self.low.len(), n_spatial)?;
+        check_count("high", self.high.len(), n_spatial)?;
+        check_positive("groups", &[self.groups])
     }
 
     /// That channels = groups · (channels of a kernel), and that each group has as many kernels. Both are compared as
     /// polynomials: in the transpose of the kernel, the batch stands among the channels.
-    fn expect_channels(&self, x: &Shape, kernel: &Shape) -> Result<(), Mistake> {
+    fn check_channels(&self, x: &Shape, kernel: &Shape) -> Result<(), GraphError> {
         let groups = Dim::from(self.groups);
         if x[1] == kernel[1].clone() * &groups && kernel[0].divided_by(&groups).is_some() {
             return Ok(());
         }
-        Err(Mistake::Channels {
+        Err(GraphError::Channels {
             input: x.clone(),
             kernels: kernel[0].clone(),
             kernel_channels: kernel[1].clone(),
@@ -166,22 +166,22 @@ impl Convolution {
     }
 
     /// The size of one spatial axis of the output, at least 1 as far as that is known.
-    fn size(&self, axis: usize, size: &Dim, kernel_size: &Dim) -> Result<Dim, Mistake> {
+    fn size(&self, axis: usize, size: &Dim, kernel_size: &Dim) -> Result<Dim, GraphError> {
         let spatial = axis - 2;
-        expect_some("a spatial size of the input", size)?;
-        expect_some("a spatial size of the kernel", kernel_size)?;
+        check_some("a spatial size of the input", size)?;
+        check_some("a spatial size of the kernel", kernel_size)?;
         let span = Span {
             whole: extent(size, self.input_dilation[spatial]) + &self.low[spatial] + &self.high[spatial],
             window: extent(kernel_size, self.kernel_dilation[spatial]),
             stride: self.stride[spatial],
         };
-        span.expect_room(axis)?;
+        span.check_room(axis)?;
         span.places()
     }
 
     /// That the kernel has a place in the array; sizes and padding are those of the spatial axes.
-    fn fit(&self, x: &[usize], kernel: &[usize], [low, high]: [&[i64]; 2]) -> Result<(), Misfit> {
-        let way = |spatial: usize| Way {
+    fn fit(&self, x: &[usize], kernel: &[usize], [low, high]: [&[i64]; 2]) -> Result<(), WindowError> {
+        let way = |spatial: usize| WindowDims {
             axis: spatial + 2,
             size: x[spatial],
             spread: self.input_dilation[spatial],
@@ -191,7 +191,7 @@ impl Convolution {
             low: low[spatial],
             high: high[spatial],
         };
-        expect_fit((0..x.len()).map(way), Taps::Data)
+        check_fit((0..x.len()).map(way), Taps::Data)
     }
 
     /// How many pairs of a place and a tap along an axis meet no zero between two elements. Where sizes are symbols, as
@@ -315,8 +315,8 @@ impl Convolution {
 }
 
 /// That a size is at least 1, as far as that is known.
-fn expect_some(what: &'static str, size: &Dim) -> Result<(), Mistake> {
-    if size.is(0) { Err(Mistake::NotPositive { what, found: size.clone() }) } else { Ok(()) }
+fn check_some(what: &'static str, size: &Dim) -> Result<(), GraphError> {
+    if size.is(0) { Err(GraphError::NotPositive { what, found: size.clone() }) } else { Ok(()) }
 }
 
 /// The order that begins with `first` and leaves the rest of `rank` axes where they are.
@@ -325,8 +325,8 @@ fn swapped(first: &[usize], rank: usize) -> Axes {
 }
 
 impl LinearMap for Convolution {
-    fn transpose<'g>(&self, operand: usize, cotangent: Expr<'g>, at: &Application<'g>) -> Expr<'g> {
-        let (x, kernel) = (at.operands[0], at.operands[1]);
+    fn transpose<'g>(&self, operand: usize, cotangent: Expr<'g>, application: &Application<'g>) -> Expr<'g> {
+        let (x, kernel) = (application.operands[0], application.operands[1]);
         match operand {
             0 => self.input_cotangent(cotangent, &x.shape(), kernel),
             _ => self.kernel_cotangent(cotangent, x, &kernel.shape()),
@@ -428,17 +428,17 @@ mod tests {
             kernel_dilation: Axes::from_elem(1, 1),
             groups: 2,
         };
-        let of = |shape: (Dim, Dim, Dim)| Type::new(DType::F32, shape);
+        let ty = |shape: (Dim, Dim, Dim)| Type::new(DType::F32, shape);
         let (n, time) = (Dim::symbol("n"), Dim::symbol("time"));
-        let x = of((n.clone(), n.clone() * 2, time.clone()));
-        let kernel = of((Dim::from(4), n.clone(), Dim::from(3)));
+        let x = ty((n.clone(), n.clone() * 2, time.clone()));
+        let kernel = ty((Dim::from(4), n.clone(), Dim::from(3)));
         let output = convolution.infer(&[x.clone(), kernel.clone()]).unwrap();
         assert_eq!(output.shape, Shape::from((n, 4, time)));
         convolution.groups = 3;
-        assert!(matches!(convolution.infer(&[x.clone(), kernel.clone()]), Err(Mistake::Channels { .. })));
+        assert!(matches!(convolution.infer(&[x.clone(), kernel.clone()]), Err(GraphError::Channels { .. })));
         convolution.groups = 2;
         convolution.stride[0] = 2;
-        assert!(matches!(convolution.infer(&[x, kernel]), Err(Mistake::SymbolicStride { .. })));
+        assert!(matches!(convolution.infer(&[x, kernel]), Err(GraphError::SymbolicStride { .. })));
     }
 
     #[test]
@@ -457,11 +457,11 @@ mod tests {
         for (low, x, kernel, expected) in
             [(3, 0, 3, "a spatial size of the input"), (0, 2, 0, "a spatial size of the kernel")]
         {
-            assert_eq!(infer(low, x, kernel), Err(Mistake::NotPositive { what: expected, found: Dim::from(0) }));
+            assert_eq!(infer(low, x, kernel), Err(GraphError::NotPositive { what: expected, found: Dim::from(0) }));
         }
         for (low, kernel) in [(0, 3), (0, 5), (-1, 2), (-4, 1)] {
             let (window, size) = (Dim::from(kernel), Dim::from(2 + low));
-            assert_eq!(infer(low, 2, kernel), Err(Mistake::WindowTooLarge { axis: 2, window, size }));
+            assert_eq!(infer(low, 2, kernel), Err(GraphError::WindowTooLarge { axis: 2, window, size }));
         }
     }
 }

@@ -1,11 +1,11 @@
-//! How a user asks for a convolution. In: an array, a kernel and how it goes over the array. Out: the primitive with its
-//! numbers for each axis.
+//! How a user asks for a convolution. In: an array, a kernel and how it goes over the array. Out: the primitive with
+//! its numbers for each axis.
 
 use super::{
-    convolution::expect_ranks,
+    convolution::check_ranks,
     spatial::{Padding, PerAxis, Span, extent},
 };
-use crate::graph::{Axes, Convolution, Dim, Expr, Mistake, Shape};
+use crate::graph::{Axes, Convolution, Dim, Expr, GraphError, Shape};
 
 /// How a kernel goes over an array; by default by steps of 1 and without padding. A number holds for all spatial axes,
 /// an array has one for each.
@@ -70,8 +70,9 @@ impl Convolve {
         Convolve { dilation: dilation.into(), ..self }
     }
 
-    /// Distance between neighbours of the array, zeros between them: what a transposed convolution is made of. The zeros
-    /// cost nothing.
+    /// Distance between neighbours of the array, zeros between them: what a transposed convolution is made of. The
+    /// zeros cost nothing.
+    #[doc(alias("conv_transpose", "transposed_convolution", "lhs_dilation"))]
     #[must_use]
     pub fn input_dilation(self, input_dilation: impl Into<PerAxis>) -> Convolve {
         Convolve { input_dilation: input_dilation.into(), ..self }
@@ -84,8 +85,8 @@ impl Convolve {
         Convolve { groups, ..self }
     }
 
-    fn over(&self, x: &Shape, kernel: &Shape) -> Result<Convolution, Mistake> {
-        expect_ranks(x, kernel)?;
+    fn over(&self, x: &Shape, kernel: &Shape) -> Result<Convolution, GraphError> {
+        check_ranks(x, kernel)?;
         let n_spatial = x.rank() - 2;
         let stride = self.stride.positive_over("stride", n_spatial)?;
         let kernel_dilation = self.dilation.positive_over("dilation", n_spatial)?;
@@ -105,16 +106,16 @@ impl Convolve {
 impl<'g> Expr<'g> {
     /// The convolution of the networks: a cross-correlation, the kernel is not flipped.
     ///
-    /// out\[n, o, p\] = Σ_{c, k} x̂\[n, c, p·stride + k·dilation\] · kernel\[o, c, k\], where x̂ is the padded x, p and k
-    /// are positions along all spatial axes, and c runs over the channels of o's group. Padding contributes nothing, even
-    /// where the kernel is infinite or NaN.
+    /// out\[n, o, p\] = Σ_{c, k} x̂\[n, c, p·stride + k·dilation\] · kernel\[o, c, k\], where x̂ is the padded x, p and
+    /// k are positions along all spatial axes, and c runs over the channels of o's group. Padding contributes nothing,
+    /// even where the kernel is infinite or NaN.
     ///
     /// # Shapes
     /// x: `[batch, in, spatial…]`, kernel: `[out, in / groups, spatial…]` → `[batch, out, spatial…]`. Sizes may be
     /// symbols where the stride divides them.
     ///
     /// # Errors
-    /// A mistake is recorded if the channels do not fit the groups, or if no place of the kernel is within the array.
+    /// An error is recorded if the channels do not fit the groups, or if no place of the kernel is within the array.
     ///
     /// # Complexity
     /// 2 · batch · out · places · (in / groups) · kernel size.
@@ -131,6 +132,7 @@ impl<'g> Expr<'g> {
     /// let halved = x.convolve(kernel, Convolve::default().stride(2).padding([(2, 1), (2, 1)]));
     /// assert_eq!(halved.shape().to_string(), "[batch, 16, 14, 14]");
     /// ```
+    #[doc(alias("conv", "conv1d", "conv2d", "conv3d"))]
     #[track_caller]
     pub fn convolve(self, kernel: Expr<'g>, options: Convolve) -> Expr<'g> {
         let _frame = self.enter("convolve");
@@ -139,7 +141,7 @@ impl<'g> Expr<'g> {
         }
         match options.over(&self.shape(), &kernel.shape()) {
             Ok(convolution) => self.graph().apply(convolution, &[self, kernel]),
-            Err(mistake) => self.graph().report(mistake, &[self, kernel]),
+            Err(error) => self.graph().report(error, &[self, kernel]),
         }
     }
 }

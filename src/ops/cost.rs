@@ -18,6 +18,7 @@ impl Graph {
     /// let w = g.parameter("w", (64, 10), Initializer::Zeros);
     /// assert_eq!(g.flops(x.dot(w)).to_string(), "1280*batch");
     /// ```
+    #[doc(alias("cost_analysis", "macs"))]
     pub fn flops<'g>(&'g self, results: impl IntoResults<'g>) -> Dim {
         let ids: Vec<NodeId> = results.into_results().iter().map(|(_, result)| result.id()).collect();
         let cost = |id: NodeId| {
@@ -26,5 +27,28 @@ impl Graph {
             super::flops(&node.op, &operands, &node.ty)
         };
         self.ancestors(&ids).into_iter().map(cost).sum()
+    }
+
+    /// The bytes of every value that `results` are computed from, theirs among them, each once: what computing them op by op
+    /// keeps if nothing is dropped. A plan that fuses keeps less; [`PlanSummary`](crate::program::PlanSummary) tells.
+    ///
+    /// # Complexity
+    /// Linear in the number of nodes.
+    ///
+    /// # Example
+    /// ```
+    /// # use pullback::{Graph, Initializer};
+    /// let g = Graph::new();
+    /// let x = g.input("x", ("batch", 64));
+    /// let w = g.parameter("w", (64, 10), Initializer::Zeros);
+    /// assert_eq!(g.bytes(x.dot(w)).to_string(), "296*batch + 2560");
+    /// ```
+    pub fn bytes<'g>(&'g self, results: impl IntoResults<'g>) -> Dim {
+        let ids: Vec<NodeId> = results.into_results().iter().map(|(_, result)| result.id()).collect();
+        let bytes = |id: NodeId| {
+            let Type { dtype, shape } = &self.node(id).ty;
+            shape.iter().fold(Dim::from(dtype.size()), |product, dim| product * dim.clone())
+        };
+        self.ancestors(&ids).into_iter().map(bytes).sum()
     }
 }

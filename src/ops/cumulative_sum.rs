@@ -3,20 +3,21 @@
 use ndarray::{ArrayD, Axis};
 
 use super::{
-    axes::expect_axis,
+    axes::check_axis,
     real::{Number, Real, Total},
     rule::{
-        Application, Domain, Evaluation, Fault, LinearMap, Linearization, Rule, Traits, expect_number, expect_operands,
+        Application, Domain, EvaluationContext, LinearMap, Linearization, OpError, Rule, Traits, check_number,
+        check_operands,
     },
     sample::{Sample, reals},
 };
-use crate::graph::{CumulativeSum, Dim, Direction, Expr, Mistake, Type, Value};
+use crate::graph::{CumulativeSum, Dim, Expr, GraphError, ScanDirection, Type, Value};
 
 impl Rule for CumulativeSum {
-    fn infer(&self, operands: &[Type]) -> Result<Type, Mistake> {
-        let [x] = expect_operands(operands)?;
-        expect_number(x)?;
-        expect_axis(self.axis, x.rank())?;
+    fn infer(&self, operands: &[Type]) -> Result<Type, GraphError> {
+        let [x] = check_operands(operands)?;
+        check_number(x)?;
+        check_axis(self.axis, x.rank())?;
         Ok(x.clone())
     }
 
@@ -32,8 +33,8 @@ impl Rule for CumulativeSum {
         Linearization::Linear(self)
     }
 
-    fn evaluate<R: Real>(&self, at: &Evaluation<'_, R>) -> Result<Value<R>, Fault> {
-        Ok(match at.operands[0] {
+    fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
+        Ok(match context.operands[0] {
             Value::F32(x) => Value::F32(self.accumulate(x)),
             Value::F64(x) => Value::F64(self.accumulate(x)),
             Value::I64(x) => Value::I64(self.accumulate(x)),
@@ -47,7 +48,7 @@ impl Rule for CumulativeSum {
 
     fn samples() -> Vec<Sample> {
         let mut samples = Vec::new();
-        for direction in Direction::ALL {
+        for direction in ScanDirection::ALL {
             let along = |axis, shape: &[usize]| {
                 Sample::smooth(CumulativeSum { axis, direction: *direction }, [reals(shape, -1.0, 1.0)])
             };
@@ -72,7 +73,7 @@ impl CumulativeSum {
         }
         let mut sums = x.as_standard_layout().into_owned();
         for mut lane in sums.lanes_mut(Axis(self.axis)) {
-            if self.direction == Direction::Backward {
+            if self.direction == ScanDirection::Backward {
                 lane.invert_axis(Axis(0));
             }
             let mut elements = lane.iter_mut();
@@ -90,8 +91,8 @@ impl CumulativeSum {
 impl LinearMap for CumulativeSum {
     fn transpose<'g>(&self, _: usize, cotangent: Expr<'g>, _: &Application<'g>) -> Expr<'g> {
         let direction = match self.direction {
-            Direction::Forward => Direction::Backward,
-            Direction::Backward => Direction::Forward,
+            ScanDirection::Forward => ScanDirection::Backward,
+            ScanDirection::Backward => ScanDirection::Forward,
         };
         cotangent.graph().apply(CumulativeSum { axis: self.axis, direction }, &[cotangent])
     }
@@ -115,7 +116,7 @@ impl<'g> Expr<'g> {
     #[track_caller]
     pub fn cumulative_sum(self, axis: i64) -> Expr<'g> {
         let _frame = self.enter("cumulative_sum");
-        self.accumulate(axis, Direction::Forward)
+        self.accumulate(axis, ScanDirection::Forward)
     }
 
     /// Running sums along `axis` from its last element: yᵢ = Σ_{j ≥ i} xⱼ, what is still to come. Negative axes count
@@ -131,13 +132,14 @@ impl<'g> Expr<'g> {
     /// let reward = g.input("reward", ("episode", 50));
     /// assert_eq!(reward.cumulative_sum_from_end(1).shape(), reward.shape());
     /// ```
+    #[doc(alias = "reverse_cumsum")]
     #[track_caller]
     pub fn cumulative_sum_from_end(self, axis: i64) -> Expr<'g> {
         let _frame = self.enter("cumulative_sum_from_end");
-        self.accumulate(axis, Direction::Backward)
+        self.accumulate(axis, ScanDirection::Backward)
     }
 
-    fn accumulate(self, axis: i64, direction: Direction) -> Expr<'g> {
+    fn accumulate(self, axis: i64, direction: ScanDirection) -> Expr<'g> {
         match self.axis(axis) {
             Ok(axis) => self.graph().apply(CumulativeSum { axis, direction }, &[self]),
             Err(poison) => poison,

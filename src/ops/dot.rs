@@ -3,33 +3,34 @@
 use ndarray::{Array3, ArrayD, Axis, Dimension, IxDyn};
 
 use super::{
-    axes::{expect_axis, inverse_permutation},
+    axes::{check_axis, inverse_permutation},
     real::{Number, Real},
     rule::{
-        Application, Domain, Evaluation, Fault, LinearMap, Linearization, Rule, Traits, expect_number, expect_operands,
+        Application, Domain, EvaluationContext, LinearMap, Linearization, OpError, Rule, Traits, check_number,
+        check_operands,
     },
     sample::{Sample, listed, reals},
-    slice::expect_count,
+    slice::check_count,
 };
-use crate::graph::{Axes, Dim, DotGeneral, Expr, Mistake, Shape, Type, Value};
+use crate::graph::{Axes, Dim, DotGeneral, Expr, GraphError, Shape, Type, Value};
 
 impl Rule for DotGeneral {
-    fn infer(&self, operands: &[Type]) -> Result<Type, Mistake> {
-        let [left, right] = expect_operands(operands)?;
-        expect_number(left)?;
+    fn infer(&self, operands: &[Type]) -> Result<Type, GraphError> {
+        let [left, right] = check_operands(operands)?;
+        check_number(left)?;
         if left.dtype != right.dtype {
-            return Err(Mistake::DTypesDiffer { left: left.dtype, right: right.dtype });
+            return Err(GraphError::DTypesDiffer { left: left.dtype, right: right.dtype });
         }
-        expect_count("right_batch", self.right_batch.len(), self.left_batch.len())?;
-        expect_count("right_contract", self.right_contract.len(), self.left_contract.len())?;
-        expect_distinct(&self.left_batch, &self.left_contract, left.rank())?;
-        expect_distinct(&self.right_batch, &self.right_contract, right.rank())?;
+        check_count("right_batch", self.right_batch.len(), self.left_batch.len())?;
+        check_count("right_contract", self.right_contract.len(), self.left_contract.len())?;
+        check_distinct(&self.left_batch, &self.left_contract, left.rank())?;
+        check_distinct(&self.right_batch, &self.right_contract, right.rank())?;
         let left_axes = self.left_batch.iter().chain(&self.left_contract);
         let right_axes = self.right_batch.iter().chain(&self.right_contract);
         for (left_axis, right_axis) in left_axes.copied().zip(right_axes.copied()) {
             if left.shape[left_axis] != right.shape[right_axis] {
                 let (left, right) = (left.shape[left_axis].clone(), right.shape[right_axis].clone());
-                return Err(Mistake::SizesDiffer { left_axis, left, right_axis, right });
+                return Err(GraphError::SizesDiffer { left_axis, left, right_axis, right });
             }
         }
         let batch = self.left_batch.iter().map(|axis| &left.shape[*axis]);
@@ -51,9 +52,9 @@ impl Rule for DotGeneral {
         Linearization::Multilinear(self)
     }
 
-    fn evaluate<R: Real>(&self, at: &Evaluation<'_, R>) -> Result<Value<R>, Fault> {
-        let shape = IxDyn(&at.shape()?);
-        Ok(match (at.operands[0], at.operands[1]) {
+    fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
+        let shape = IxDyn(&context.shape()?);
+        Ok(match (context.operands[0], context.operands[1]) {
             (Value::F32(left), Value::F32(right)) => Value::F32(self.product(left, right, shape)),
             (Value::F64(left), Value::F64(right)) => Value::F64(self.product(left, right, shape)),
             (Value::I64(left), Value::I64(right)) => Value::I64(self.product(left, right, shape)),
@@ -68,9 +69,9 @@ impl Rule for DotGeneral {
     }
 
     fn samples() -> Vec<Sample> {
-        let of = |[left_batch, right_batch, left_contract, right_contract]: [&[usize]; 4],
-                  left: &[usize],
-                  right: &[usize]| {
+        let sample = |[left_batch, right_batch, left_contract, right_contract]: [&[usize]; 4],
+                      left: &[usize],
+                      right: &[usize]| {
             let dot = DotGeneral {
                 left_batch: left_batch.into(),
                 right_batch: right_batch.into(),
@@ -86,32 +87,32 @@ impl Rule for DotGeneral {
             right_contract: [1].as_slice().into(),
         };
         vec![
-            of([&[], &[], &[0], &[0]], &[4], &[4]),
-            of([&[], &[], &[1], &[0]], &[2, 3], &[3, 4]),
-            of([&[], &[], &[0], &[1]], &[3, 2], &[4, 3]),
-            of([&[], &[], &[0], &[0]], &[3], &[3, 2]),
-            of([&[0], &[0], &[2], &[1]], &[2, 2, 3], &[2, 3, 2]),
-            of([&[2, 0], &[0, 1], &[1], &[3]], &[2, 4, 3, 2], &[3, 2, 1, 4]),
-            of([&[], &[], &[0, 2], &[2, 0]], &[2, 3, 4], &[4, 2, 2]),
-            of([&[1], &[2], &[3, 0], &[0, 1]], &[2, 3, 2, 4], &[4, 2, 3, 2]),
-            of([&[0, 1], &[1, 0], &[], &[]], &[2, 3], &[3, 2]),
-            of([&[], &[], &[], &[]], &[2], &[3, 2]),
-            of([&[], &[], &[], &[]], &[], &[2, 3]),
-            of([&[], &[], &[1], &[0]], &[2, 0], &[0, 3]),
-            of([&[], &[], &[1], &[0]], &[0, 2], &[2, 3]),
-            of([&[0], &[0], &[2], &[1]], &[0, 2, 3], &[0, 3, 2]),
-            of([&[], &[], &[1], &[0]], &[1, 1], &[1, 1]),
+            sample([&[], &[], &[0], &[0]], &[4], &[4]),
+            sample([&[], &[], &[1], &[0]], &[2, 3], &[3, 4]),
+            sample([&[], &[], &[0], &[1]], &[3, 2], &[4, 3]),
+            sample([&[], &[], &[0], &[0]], &[3], &[3, 2]),
+            sample([&[0], &[0], &[2], &[1]], &[2, 2, 3], &[2, 3, 2]),
+            sample([&[2, 0], &[0, 1], &[1], &[3]], &[2, 4, 3, 2], &[3, 2, 1, 4]),
+            sample([&[], &[], &[0, 2], &[2, 0]], &[2, 3, 4], &[4, 2, 2]),
+            sample([&[1], &[2], &[3, 0], &[0, 1]], &[2, 3, 2, 4], &[4, 2, 3, 2]),
+            sample([&[0, 1], &[1, 0], &[], &[]], &[2, 3], &[3, 2]),
+            sample([&[], &[], &[], &[]], &[2], &[3, 2]),
+            sample([&[], &[], &[], &[]], &[], &[2, 3]),
+            sample([&[], &[], &[1], &[0]], &[2, 0], &[0, 3]),
+            sample([&[], &[], &[1], &[0]], &[0, 2], &[2, 3]),
+            sample([&[0], &[0], &[2], &[1]], &[0, 2, 3], &[0, 3, 2]),
+            sample([&[], &[], &[1], &[0]], &[1, 1], &[1, 1]),
             Sample::smooth(integers, [listed(&[2], &[3i64, -1]), listed(&[2, 2], &[1i64, 2, i64::MAX, 4])]),
         ]
     }
 }
 
 /// That axes are within the rank and no two of them are one.
-fn expect_distinct(batch: &[usize], contract: &[usize], rank: usize) -> Result<(), Mistake> {
+fn check_distinct(batch: &[usize], contract: &[usize], rank: usize) -> Result<(), GraphError> {
     let axes: Axes = batch.iter().chain(contract).copied().collect();
-    axes.iter().try_for_each(|axis| expect_axis(*axis, rank))?;
+    axes.iter().try_for_each(|axis| check_axis(*axis, rank))?;
     let is_repeated = |position: usize| axes[..position].contains(&axes[position]);
-    if (0..axes.len()).any(is_repeated) { Err(Mistake::BadAxes { axes, rank }) } else { Ok(()) }
+    if (0..axes.len()).any(is_repeated) { Err(GraphError::BadAxes { axes, rank }) } else { Ok(()) }
 }
 
 /// The axes below `rank` that are in neither list.
@@ -155,8 +156,8 @@ impl DotGeneral {
         let sizes = (left.len_of(Axis(0)), left.len_of(Axis(1)), right.len_of(Axis(2)));
         let mut product = Array3::from_elem(sizes, T::ZERO);
         for batch in 0..sizes.0 {
-            let one = T::matrix_product(left.index_axis(Axis(0), batch), right.index_axis(Axis(0), batch));
-            product.index_axis_mut(Axis(0), batch).assign(&one);
+            let matrix = T::matrix_product(left.index_axis(Axis(0), batch), right.index_axis(Axis(0), batch));
+            product.index_axis_mut(Axis(0), batch).assign(&matrix);
         }
         product.into_shape_with_order(shape).expect("invariant: inference put the axes in this order")
     }
@@ -165,8 +166,8 @@ impl DotGeneral {
 impl LinearMap for DotGeneral {
     /// ā = ȳ·bᵀ and b̄ = aᵀ·ȳ: the free axes of the other operand are contracted with those of ȳ, and the axes of the
     /// result are put in the order of the operand. For plain matrices there is nothing to reorder.
-    fn transpose<'g>(&self, operand: usize, cotangent: Expr<'g>, at: &Application<'g>) -> Expr<'g> {
-        let (left, right) = (at.operands[0], at.operands[1]);
+    fn transpose<'g>(&self, operand: usize, cotangent: Expr<'g>, application: &Application<'g>) -> Expr<'g> {
+        let (left, right) = (application.operands[0], application.operands[1]);
         let (rows, columns) = (self.left_free(left.rank()), self.right_free(right.rank()));
         let batch: Axes = (0..self.left_batch.len()).collect();
         let first_column = batch.len() + rows.len();
@@ -199,7 +200,7 @@ impl<'g> Expr<'g> {
     /// letters.
     ///
     /// # Errors
-    /// A mistake is recorded if axes are repeated or out of range, or if sizes differ that go together.
+    /// An error is recorded if axes are repeated or out of range, or if sizes differ that go together.
     ///
     /// # Example
     /// ```
@@ -207,13 +208,14 @@ impl<'g> Expr<'g> {
     /// let g = Graph::new();
     /// let (x, y) = (g.input("x", ("n", 3, 5)), g.input("y", (5, 4, "n")));
     /// let z = x.dot_general(y, DotGeneral {
-    ///     left_batch: Axes::from_slice(&[0]),
-    ///     right_batch: Axes::from_slice(&[2]),
-    ///     left_contract: Axes::from_slice(&[2]),
-    ///     right_contract: Axes::from_slice(&[0]),
+    ///     left_batch: Axes::from([0]),
+    ///     right_batch: Axes::from([2]),
+    ///     left_contract: Axes::from([2]),
+    ///     right_contract: Axes::from([0]),
     /// });
     /// assert_eq!(z.shape().to_string(), "[n, 3, 4]");
     /// ```
+    #[doc(alias("tensordot", "contract"))]
     #[track_caller]
     pub fn dot_general(self, other: Expr<'g>, axes: DotGeneral) -> Expr<'g> {
         let _frame = self.enter("dot_general");

@@ -4,17 +4,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{apply::broadcast_shapes, labelled::Labelled};
-use crate::graph::{Axes, Dim, EinsumProblem, Expr, Graph, Mistake, Shape, Site};
+use crate::graph::{Axes, Dim, EinsumError, Expr, Graph, GraphError, Shape, Site};
 
 /// An einsum string as it is written.
 struct Written {
-    operands: Vec<Term>,
+    operands: Vec<Subscripts>,
     /// What is behind the arrow, if there is one.
-    output: Option<Term>,
+    output: Option<Subscripts>,
 }
 
 /// What stands for one array.
-struct Term {
+struct Subscripts {
     letters: Vec<char>,
     /// Before which of the letters `...` is, if it is there.
     ellipsis: Option<usize>,
@@ -53,7 +53,7 @@ impl Graph {
     /// | `"ij,jk"` | `"ij,jk->ik"` |
     ///
     /// # Errors
-    /// [`Mistake::Einsum`] is recorded if the string is malformed or does not fit the operands. Sizes of one letter are
+    /// [`GraphError::Einsum`] is recorded if the string is malformed or does not fit the operands. Sizes of one letter are
     /// equal: only in the axes of `...` is 1 stretched. Where `...` has axes, a result that is written has it too.
     ///
     /// # Example
@@ -64,6 +64,7 @@ impl Graph {
     /// let scores = g.einsum("bqhd,bkhd->bhqk", &[query, key]);
     /// assert_eq!(scores.shape().to_string(), "[batch, 8, time, time]");
     /// ```
+    #[doc(alias("einops", "rearrange"))]
     #[track_caller]
     pub fn einsum<'g>(&'g self, specification: &str, operands: &[Expr<'g>]) -> Expr<'g> {
         let _frame = self.enter("einsum", Site::caller());
@@ -73,34 +74,31 @@ impl Graph {
         let shapes: Vec<Shape> = operands.iter().map(Expr::shape).collect();
         match Written::parse(specification).and_then(|written| written.settle(&shapes)) {
             Ok(settled) => settled.build(operands),
-            Err(problem) => {
-                self.report(Mistake::Einsum { specification: specification.to_string(), problem }, operands)
-            }
+            Err(error) => self.report(GraphError::Einsum { specification: specification.to_string(), error }, operands),
         }
     }
 }
 
 impl Written {
-    fn parse(text: &str) -> Result<Written, EinsumProblem> {
+    fn parse(text: &str) -> Result<Written, EinsumError> {
         let text: String = text.split_whitespace().collect();
         let (operands, output) = match text.split_once("->") {
-            Some((operands, output)) => (operands, Some(Term::parse(output)?)),
+            Some((operands, output)) => (operands, Some(Subscripts::parse(output)?)),
             None => (text.as_str(), None),
         };
-        let operands: Result<_, _> = operands.split(',').map(Term::parse).collect();
+        let operands: Result<_, _> = operands.split(',').map(Subscripts::parse).collect();
         Ok(Written { operands: operands?, output })
     }
 
     /// A letter for each axis of operands of these shapes.
-    fn settle(&self, shapes: &[Shape]) -> Result<Specification, EinsumProblem> {
+    fn settle(&self, shapes: &[Shape]) -> Result<Specification, EinsumError> {
         if shapes.len() != self.operands.len() {
-            return Err(EinsumProblem::OperandCount { named: self.operands.len(), found: shapes.len() });
+            return Err(EinsumError::OperandCount { named: self.operands.len(), found: shapes.len() });
         }
         let mut common = Shape::default();
         for (operand, (term, shape)) in self.operands.iter().zip(shapes).enumerate() {
             let right = term.open(operand, shape)?;
-            common =
-                broadcast_shapes(&common, &right).ok_or(EinsumProblem::NotBroadcastable { left: common, right })?;
+            common = broadcast_shapes(&common, &right).ok_or(EinsumError::NotBroadcastable { left: common, right })?;
         }
         let mut settled =
             Specification { operands: Vec::new(), output: self.output(common.rank())?, stretched: Vec::new() };
@@ -114,14 +112,14 @@ impl Written {
     }
 
     /// The letters of the result, where `...` stands for `n_open` axes.
-    fn output(&self, n_open: usize) -> Result<Vec<char>, EinsumProblem> {
+    fn output(&self, n_open: usize) -> Result<Vec<char>, EinsumError> {
         match &self.output {
-            Some(term) if term.ellipsis.is_none() && n_open > 0 => Err(EinsumProblem::LostEllipsis),
+            Some(term) if term.ellipsis.is_none() && n_open > 0 => Err(EinsumError::LostEllipsis),
             Some(term) => Ok(term.spelled(&open_letters(n_open))),
             None => {
-                let all: Vec<char> = self.operands.iter().flat_map(|term| &term.letters).copied().collect();
-                let is_once = |letter: &char| all.iter().filter(|other| *other == letter).count() == 1;
-                let once: BTreeSet<char> = all.iter().copied().filter(is_once).collect();
+                let letters: Vec<char> = self.operands.iter().flat_map(|term| &term.letters).copied().collect();
+                let is_once = |letter: &char| letters.iter().filter(|other| *other == letter).count() == 1;
+                let once: BTreeSet<char> = letters.iter().copied().filter(is_once).collect();
                 Ok(open_letters(n_open).into_iter().chain(once).collect())
             }
         }
@@ -133,25 +131,25 @@ fn open_letters(n_open: usize) -> Vec<char> {
     ('\u{E000}'..).take(n_open).collect()
 }
 
-impl Term {
-    fn parse(text: &str) -> Result<Term, EinsumProblem> {
+impl Subscripts {
+    fn parse(text: &str) -> Result<Subscripts, EinsumError> {
         match text.split_once("...") {
-            None => Ok(Term { letters: letters(text)?, ellipsis: None }),
-            Some((_, after)) if after.contains("...") => Err(EinsumProblem::RepeatedEllipsis(text.to_string())),
+            None => Ok(Subscripts { letters: letters(text)?, ellipsis: None }),
+            Some((_, after)) if after.contains("...") => Err(EinsumError::RepeatedEllipsis(text.to_string())),
             Some((before, after)) => {
                 let (before, after) = (letters(before)?, letters(after)?);
-                Ok(Term { ellipsis: Some(before.len()), letters: [before, after].concat() })
+                Ok(Subscripts { ellipsis: Some(before.len()), letters: [before, after].concat() })
             }
         }
     }
 
     /// The sizes of the axes that `...` stands for.
-    fn open(&self, operand: usize, shape: &Shape) -> Result<Shape, EinsumProblem> {
+    fn open(&self, operand: usize, shape: &Shape) -> Result<Shape, EinsumError> {
         let n_letters = self.letters.len();
         match (shape.rank().checked_sub(n_letters), self.ellipsis) {
             (Some(0), None) => Ok(Shape::default()),
             (Some(n_open), Some(start)) => Ok(shape[start..start + n_open].into()),
-            (Some(_), None) | (None, _) => Err(EinsumProblem::Rank { operand, rank: shape.rank(), letters: n_letters }),
+            (Some(_), None) | (None, _) => Err(EinsumError::Rank { operand, rank: shape.rank(), letters: n_letters }),
         }
     }
 
@@ -177,7 +175,7 @@ impl Term {
 
 impl Specification {
     /// That axes of one letter are of one size, and that the result has each of its letters once and from an operand.
-    fn fit(&self, shapes: &[Shape]) -> Result<(), EinsumProblem> {
+    fn fit(&self, shapes: &[Shape]) -> Result<(), EinsumError> {
         let shapes: Vec<Shape> = shapes.iter().zip(&self.stretched).map(|(shape, axes)| shape.without(axes)).collect();
         let mut sizes: BTreeMap<char, &Dim> = BTreeMap::new();
         for (letters, shape) in self.operands.iter().zip(&shapes) {
@@ -185,31 +183,31 @@ impl Specification {
                 let known = *sizes.entry(*letter).or_insert(size);
                 if known != size {
                     let (left, right) = (known.clone(), size.clone());
-                    return Err(EinsumProblem::SizesDiffer { letter: *letter, left, right });
+                    return Err(EinsumError::SizesDiffer { letter: *letter, left, right });
                 }
             }
         }
         for (position, letter) in self.output.iter().enumerate() {
             if !sizes.contains_key(letter) {
-                return Err(EinsumProblem::UnknownOutput(*letter));
+                return Err(EinsumError::UnknownOutput(*letter));
             }
             if self.output[..position].contains(letter) {
-                return Err(EinsumProblem::RepeatedOutput(*letter));
+                return Err(EinsumError::RepeatedOutput(*letter));
             }
         }
         Ok(())
     }
 
     fn build<'g>(&self, operands: &[Expr<'g>]) -> Expr<'g> {
-        let mut parts = (0..operands.len()).map(|own| {
-            let others = |letter: char| self.is_in(letter, 0..own) || self.is_in(letter, own + 1..operands.len());
-            let operand = operands[own].reshape(operands[own].shape().without(&self.stretched[own]));
-            let part = Labelled::new(operand, self.operands[own].clone()).diagonal();
+        let mut parts = (0..operands.len()).map(|index| {
+            let others = |letter: char| self.is_in(letter, 0..index) || self.is_in(letter, index + 1..operands.len());
+            let operand = operands[index].reshape(operands[index].shape().without(&self.stretched[index]));
+            let part = Labelled::new(operand, self.operands[index].clone()).diagonal();
             part.sum_unless(|letter| self.output.contains(&letter) || others(letter))
         });
         let first = parts.next().expect("invariant: as many operands as the string names, at least one");
-        let product = (1..).zip(parts).fold(first, |product, (own, part)| {
-            let is_needed = |letter| self.output.contains(&letter) || self.is_in(letter, own + 1..operands.len());
+        let product = (1..).zip(parts).fold(first, |product, (index, part)| {
+            let is_needed = |letter| self.output.contains(&letter) || self.is_in(letter, index + 1..operands.len());
             product.contract(part, is_needed)
         });
         product.arrange(&self.output)
@@ -220,8 +218,8 @@ impl Specification {
     }
 }
 
-fn letters(text: &str) -> Result<Vec<char>, EinsumProblem> {
-    text.chars().map(|c| if c.is_alphabetic() { Ok(c) } else { Err(EinsumProblem::NotALetter(c)) }).collect()
+fn letters(text: &str) -> Result<Vec<char>, EinsumError> {
+    text.chars().map(|c| if c.is_alphabetic() { Ok(c) } else { Err(EinsumError::NotALetter(c)) }).collect()
 }
 
 #[cfg(test)]
@@ -244,17 +242,20 @@ mod tests {
         let sizes: BTreeMap<char, usize> = (parsed.operands.iter().zip(operands))
             .flat_map(|(letters, operand)| letters.iter().copied().zip(operand.shape().iter().copied()))
             .collect();
-        let all: Vec<usize> = sizes.values().copied().collect();
-        let place = |letters: &[char], at: &IxDyn| {
-            let one = |letter: &char| at[sizes.keys().position(|key| key == letter).unwrap()];
-            IxDyn(&letters.iter().map(one).collect::<Vec<usize>>())
+        let letter_sizes: Vec<usize> = sizes.values().copied().collect();
+        let place = |letters: &[char], index: &IxDyn| {
+            let position = |letter: &char| index[sizes.keys().position(|key| key == letter).unwrap()];
+            IxDyn(&letters.iter().map(position).collect::<Vec<usize>>())
         };
         let shape: Vec<usize> = parsed.output.iter().map(|letter| sizes[letter]).collect();
         let mut sum = ArrayD::zeros(IxDyn(&shape));
-        for (at, ()) in ArrayD::from_elem(IxDyn(&all), ()).indexed_iter() {
-            let factors =
-                parsed.operands.iter().zip(operands).map(|(letters, x)| x.array::<f64>().unwrap()[place(letters, &at)]);
-            sum[place(&parsed.output, &at)] += factors.product::<f64>();
+        for (index, ()) in ArrayD::from_elem(IxDyn(&letter_sizes), ()).indexed_iter() {
+            let factors = parsed
+                .operands
+                .iter()
+                .zip(operands)
+                .map(|(letters, x)| x.array::<f64>().unwrap()[place(letters, &index)]);
+            sum[place(&parsed.output, &index)] += factors.product::<f64>();
         }
         sum
     }
@@ -311,26 +312,26 @@ mod tests {
     #[test]
     fn problems_are_told() {
         let cases = [
-            ("i.,jk->ik", EinsumProblem::NotALetter('.')),
-            ("i..j,jk->ik", EinsumProblem::NotALetter('.')),
-            ("i....,jk->ik", EinsumProblem::NotALetter('.')),
-            ("...i...,jk->ik", EinsumProblem::RepeatedEllipsis("...i...".into())),
-            ("i...,jk->ik", EinsumProblem::LostEllipsis),
-            ("...,...->...", EinsumProblem::NotBroadcastable { left: Shape::from((2, 3)), right: Shape::from((3, 4)) }),
-            ("...ijk,jk->i", EinsumProblem::Rank { operand: 0, rank: 2, letters: 3 }),
-            ("ij,ik", EinsumProblem::SizesDiffer { letter: 'i', left: Dim::from(2), right: Dim::from(3) }),
-            ("ij->j", EinsumProblem::OperandCount { named: 1, found: 2 }),
-            ("ij,j->i", EinsumProblem::Rank { operand: 1, rank: 2, letters: 1 }),
-            ("ij,ik->jk", EinsumProblem::SizesDiffer { letter: 'i', left: Dim::from(2), right: Dim::from(3) }),
-            ("ij,jk->il", EinsumProblem::UnknownOutput('l')),
-            ("ij,jk->ii", EinsumProblem::RepeatedOutput('i')),
+            ("i.,jk->ik", EinsumError::NotALetter('.')),
+            ("i..j,jk->ik", EinsumError::NotALetter('.')),
+            ("i....,jk->ik", EinsumError::NotALetter('.')),
+            ("...i...,jk->ik", EinsumError::RepeatedEllipsis("...i...".into())),
+            ("i...,jk->ik", EinsumError::LostEllipsis),
+            ("...,...->...", EinsumError::NotBroadcastable { left: Shape::from((2, 3)), right: Shape::from((3, 4)) }),
+            ("...ijk,jk->i", EinsumError::Rank { operand: 0, rank: 2, letters: 3 }),
+            ("ij,ik", EinsumError::SizesDiffer { letter: 'i', left: Dim::from(2), right: Dim::from(3) }),
+            ("ij->j", EinsumError::OperandCount { named: 1, found: 2 }),
+            ("ij,j->i", EinsumError::Rank { operand: 1, rank: 2, letters: 1 }),
+            ("ij,ik->jk", EinsumError::SizesDiffer { letter: 'i', left: Dim::from(2), right: Dim::from(3) }),
+            ("ij,jk->il", EinsumError::UnknownOutput('l')),
+            ("ij,jk->ii", EinsumError::RepeatedOutput('i')),
         ];
-        for (specification, problem) in cases {
+        for (specification, expected) in cases {
             let g = Graph::new();
             let (x, y) = (g.input("x", (2, 3)), g.input("y", (3, 4)));
             assert!(g.einsum(specification, &[x, y]).is_poisoned());
-            let told = g.check().unwrap_err().0.remove(0).mistake;
-            assert_eq!(told, Mistake::Einsum { specification: specification.into(), problem });
+            let found = g.check().unwrap_err().0.remove(0).error;
+            assert_eq!(found, GraphError::Einsum { specification: specification.into(), error: expected });
         }
     }
 }

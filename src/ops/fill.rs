@@ -1,10 +1,10 @@
-//! Arrays that are known beforehand: all of one number, ones on a diagonal, and arrays of data in a dtype that is known at
-//! run time. In: numbers and shapes. Out: constants.
+//! Arrays that are known beforehand: all of one number, ones on a diagonal, and arrays of data in a dtype that is known
+//! at run time. In: numbers and shapes. Out: constants.
 
 use ndarray::{ArrayD, IxDyn};
 
 use super::apply::{Operand, held};
-use crate::graph::{Cast, DType, Dim, Element, Expr, Graph, Literal, Mistake, Shape, Site, Type, Value};
+use crate::graph::{Cast, DType, Dim, Element, Expr, Graph, GraphError, Literal, Shape, Site, Type, Value};
 
 impl Graph {
     /// An array of which every element is `value`, of the value's type.
@@ -13,7 +13,7 @@ impl Graph {
     /// Any, with symbols too: nothing is stored but the number.
     ///
     /// # Errors
-    /// A mistake is recorded if a size is negative or the array too large.
+    /// An error is recorded if a size is negative or the array too large.
     ///
     /// # Example
     /// ```
@@ -22,6 +22,7 @@ impl Graph {
     /// assert_eq!(g.full(0.5f32, ("batch", 3)).ty().to_string(), "f32[batch, 3]");
     /// assert_eq!(g.full(true, (2,)).ty().to_string(), "bool[2]");
     /// ```
+    #[doc(alias = "fill")]
     #[doc(alias = "zeros")]
     #[doc(alias = "ones")]
     #[track_caller]
@@ -43,7 +44,7 @@ impl Graph {
     /// `[n, n]`, n a number or a symbol.
     ///
     /// # Errors
-    /// A mistake is recorded if n is negative or the matrix too large.
+    /// An error is recorded if n is negative or the matrix too large.
     ///
     /// # Example
     /// ```
@@ -51,7 +52,7 @@ impl Graph {
     /// use pullback::{DType, Graph, Parameters};
     /// let g = Graph::new();
     /// let mut program = g.compile(g.eye(2, DType::F32) * 0.1)?;
-    /// let out = program.run(&Parameters::default(), [])?;
+    /// let out = program.call(())?;
     /// assert_eq!(out["result"], array![[0.1f32, 0.0], [0.0, 0.1]].into());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -68,8 +69,8 @@ impl Graph {
     /// `g.constant_of(x.dtype(), array![1.0, -1.0])`. Floats are rounded to those of `dtype`.
     ///
     /// # Errors
-    /// A mistake is recorded if `dtype` does not have an element: a fraction or an infinity for `i64`, a finite number that
-    /// would become infinite in `f32`, anything but 0 and 1 for `bool`.
+    /// An error is recorded if `dtype` does not have an element: a fraction or an infinity for `i64`, a finite number
+    /// that would become infinite in `f32`, anything but 0 and 1 for `bool`.
     ///
     /// # Example
     /// ```
@@ -84,13 +85,13 @@ impl Graph {
         let _frame = self.enter("constant_of", Site::caller());
         match converted(value.into(), dtype) {
             Ok(value) => self.constant(value),
-            Err(mistake) => self.report(mistake, &[]),
+            Err(error) => self.report(error, &[]),
         }
     }
 }
 
 /// The same numbers in `dtype`, if it has all of them.
-fn converted(value: Value, dtype: DType) -> Result<Value, Mistake> {
+fn converted(value: Value, dtype: DType) -> Result<Value, GraphError> {
     if value.dtype() == dtype {
         return Ok(value);
     }
@@ -101,7 +102,7 @@ fn converted(value: Value, dtype: DType) -> Result<Value, Mistake> {
         Value::Bool(array) => array.mapv(f64::from),
     };
     match numbers.iter().find(|number| held(**number, dtype).is_none()) {
-        Some(number) => Err(Mistake::Literal { literal: *number, dtype }),
+        Some(number) => Err(GraphError::Literal { literal: *number, dtype }),
         None => Ok(Cast { dtype }.of_numbers(&numbers)),
     }
 }
@@ -121,11 +122,12 @@ impl<'g> Expr<'g> {
         self.filled(1.0)
     }
 
-    /// An array of this type of which every element is `value`: a number that this dtype has, or a handle that broadcasts to
-    /// this shape.
+    /// An array of this type of which every element is `value`: a number that this dtype has, or a handle that
+    /// broadcasts to this shape.
     ///
     /// # Errors
-    /// A mistake is recorded if this dtype does not have the number, or if the handle has another dtype or does not broadcast.
+    /// An error is recorded if this dtype does not have the number, or if the handle has another dtype or does not
+    /// broadcast.
     ///
     /// # Example
     /// ```
@@ -143,7 +145,7 @@ impl<'g> Expr<'g> {
         }
         let (left, right) = (self.dtype(), value.dtype());
         if left != right {
-            return self.graph().report(Mistake::DTypesDiffer { left, right }, &[self, value]);
+            return self.graph().report(GraphError::DTypesDiffer { left, right }, &[self, value]);
         }
         value.broadcast_to(self.shape())
     }

@@ -4,33 +4,34 @@ use ndarray::{ArrayD, Dimension, IxDyn};
 
 use super::{
     apply::broadcast_shapes,
-    axes::{expect_axis, inverse_permutation},
+    axes::{check_axis, inverse_permutation},
     real::{Number, Real, Total},
     rule::{
-        Application, Domain, Evaluation, Fault, LinearMap, Linearization, Rule, Traits, expect_number, expect_operands,
+        Application, Domain, EvaluationContext, LinearMap, Linearization, OpError, Rule, Traits, check_number,
+        check_operands,
     },
     sample::{Sample, listed, reals},
 };
-use crate::graph::{Axes, DType, Dim, Expr, Gather, Mistake, ScatterAdd, Shape, Type, Value};
+use crate::graph::{Axes, DType, Dim, Expr, Gather, GraphError, ScatterAdd, Shape, Type, Value};
 
 impl Rule for Gather {
-    fn infer(&self, operands: &[Type]) -> Result<Type, Mistake> {
-        let [x, index] = expect_operands(operands)?;
-        expect_axis(self.axis, x.rank())?;
+    fn infer(&self, operands: &[Type]) -> Result<Type, GraphError> {
+        let [x, index] = check_operands(operands)?;
+        check_axis(self.axis, x.rank())?;
         if index.dtype != DType::I64 {
-            return Err(Mistake::UnsupportedDType { expected: "an i64 index", found: index.dtype });
+            return Err(GraphError::UnsupportedDType { expected: "an i64 index", found: index.dtype });
         }
         if self.batch > self.axis {
             let found = self.batch.to_string();
-            return Err(Mistake::OutOfRange { what: "the batch of a gather", expected: "at most its axis", found });
+            return Err(GraphError::OutOfRange { what: "the batch of a gather", expected: "at most its axis", found });
         }
         if index.rank() < self.batch {
             let expected = format!("at least {}", self.batch);
-            return Err(Mistake::Rank { expected, found: index.shape.clone() });
+            return Err(GraphError::Rank { expected, found: index.shape.clone() });
         }
         if let Some(axis) = (0..self.batch).find(|axis| x.shape[*axis] != index.shape[*axis]) {
             let (left, right) = (x.shape[axis].clone(), index.shape[axis].clone());
-            return Err(Mistake::SizesDiffer { left_axis: axis, left, right_axis: axis, right });
+            return Err(GraphError::SizesDiffer { left_axis: axis, left, right_axis: axis, right });
         }
         let (outer, rest) = (&x.shape[..self.axis], &x.shape[self.axis + 1..]);
         let shape: Shape = outer.iter().chain(&index.shape[self.batch..]).chain(rest).cloned().collect();
@@ -49,10 +50,10 @@ impl Rule for Gather {
         Linearization::Linear(self)
     }
 
-    fn evaluate<R: Real>(&self, at: &Evaluation<'_, R>) -> Result<Value<R>, Fault> {
-        let selection = Selection::new(self, at.operands[0], at.operands[1])?;
-        let shape = IxDyn(&at.shape()?);
-        Ok(match at.operands[0] {
+    fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
+        let selection = CheckedPositions::new(self, context.operands[0], context.operands[1])?;
+        let shape = IxDyn(&context.shape()?);
+        Ok(match context.operands[0] {
             Value::F32(x) => Value::F32(selection.read(x, shape)),
             Value::F64(x) => Value::F64(selection.read(x, shape)),
             Value::I64(x) => Value::I64(selection.read(x, shape)),
@@ -92,20 +93,20 @@ fn places() -> Vec<(Gather, &'static [usize], Value, &'static [usize])> {
 }
 
 /// Positions that are known to be within the axis they select from.
-struct Selection<'a> {
+struct CheckedPositions<'a> {
     axis: usize,
     batch: usize,
     index: &'a ArrayD<i64>,
 }
 
-impl<'a> Selection<'a> {
+impl<'a> CheckedPositions<'a> {
     /// Checks every position, whether or not anything is read there: a negative one is not counted from the end.
-    fn new<R>(gather: &Gather, operand: &Value<R>, index: &'a Value<R>) -> Result<Selection<'a>, Fault> {
+    fn new<R>(gather: &Gather, operand: &Value<R>, index: &'a Value<R>) -> Result<CheckedPositions<'a>, OpError> {
         let Value::I64(index) = index else { unreachable!("invariant: inference asks for an i64 index") };
         let (axis, size) = (gather.axis, operand.shape()[gather.axis]);
         match index.iter().find(|position| usize::try_from(**position).map_or(true, |position| position >= size)) {
-            Some(position) => Err(Fault::Index { index: *position, axis, size }),
-            None => Ok(Selection { axis, batch: gather.batch, index }),
+            Some(position) => Err(OpError::Index { index: *position, axis, size }),
+            None => Ok(CheckedPositions { axis, batch: gather.batch, index }),
         }
     }
 
@@ -113,8 +114,8 @@ impl<'a> Selection<'a> {
     fn source(&self, place: &IxDyn) -> IxDyn {
         let place = place.as_array_view().to_vec();
         let after = self.axis + self.index.ndim() - self.batch;
-        let at = [&place[..self.batch], &place[self.axis..after]].concat();
-        let position = self.index[IxDyn(&at)] as usize;
+        let index_place = [&place[..self.batch], &place[self.axis..after]].concat();
+        let position = self.index[IxDyn(&index_place)] as usize;
         IxDyn(&[&place[..self.axis], &[position], &place[after..]].concat())
     }
 
@@ -134,10 +135,10 @@ impl<'a> Selection<'a> {
 }
 
 impl LinearMap for Gather {
-    fn transpose<'g>(&self, _: usize, cotangent: Expr<'g>, at: &Application<'g>) -> Expr<'g> {
+    fn transpose<'g>(&self, _: usize, cotangent: Expr<'g>, application: &Application<'g>) -> Expr<'g> {
         let Gather { axis, batch } = *self;
-        let zeros = at.operands[0].zeros_like();
-        cotangent.graph().apply(ScatterAdd { axis, batch }, &[zeros, at.operands[1], cotangent])
+        let zeros = application.operands[0].zeros_like();
+        cotangent.graph().apply(ScatterAdd { axis, batch }, &[zeros, application.operands[1], cotangent])
     }
 }
 
@@ -149,15 +150,15 @@ impl ScatterAdd {
 }
 
 impl Rule for ScatterAdd {
-    fn infer(&self, operands: &[Type]) -> Result<Type, Mistake> {
-        let [base, index, updates] = expect_operands(operands)?;
-        expect_number(base)?;
+    fn infer(&self, operands: &[Type]) -> Result<Type, GraphError> {
+        let [base, index, updates] = check_operands(operands)?;
+        check_number(base)?;
         let read = self.gather().infer(&[base.clone(), index.clone()])?;
         if updates.dtype != read.dtype {
-            return Err(Mistake::DTypesDiffer { left: read.dtype, right: updates.dtype });
+            return Err(GraphError::DTypesDiffer { left: read.dtype, right: updates.dtype });
         }
         if updates.shape != read.shape {
-            return Err(Mistake::ShapesDiffer { left: read.shape, right: updates.shape.clone() });
+            return Err(GraphError::ShapesDiffer { left: read.shape, right: updates.shape.clone() });
         }
         Ok(base.clone())
     }
@@ -174,9 +175,9 @@ impl Rule for ScatterAdd {
         Linearization::Linear(self)
     }
 
-    fn evaluate<R: Real>(&self, at: &Evaluation<'_, R>) -> Result<Value<R>, Fault> {
-        let selection = Selection::new(&self.gather(), at.operands[0], at.operands[1])?;
-        Ok(match (at.operands[0], at.operands[2]) {
+    fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
+        let selection = CheckedPositions::new(&self.gather(), context.operands[0], context.operands[1])?;
+        Ok(match (context.operands[0], context.operands[2]) {
             (Value::F32(base), Value::F32(updates)) => Value::F32(selection.add(base, updates)),
             (Value::F64(base), Value::F64(updates)) => Value::F64(selection.add(base, updates)),
             (Value::I64(base), Value::I64(updates)) => Value::I64(selection.add(base, updates)),
@@ -197,10 +198,10 @@ impl Rule for ScatterAdd {
 }
 
 impl LinearMap for ScatterAdd {
-    fn transpose<'g>(&self, operand: usize, cotangent: Expr<'g>, at: &Application<'g>) -> Expr<'g> {
+    fn transpose<'g>(&self, operand: usize, cotangent: Expr<'g>, application: &Application<'g>) -> Expr<'g> {
         match operand {
             0 => cotangent,
-            _ => cotangent.graph().apply(self.gather(), &[cotangent, at.operands[1]]),
+            _ => cotangent.graph().apply(self.gather(), &[cotangent, application.operands[1]]),
         }
     }
 }
@@ -215,7 +216,7 @@ impl<'g> Expr<'g> {
     /// x: `[n, d]`, index: `i64[b, t]` along 0 → `[b, t, d]`: a table of embeddings.
     ///
     /// # Errors
-    /// A mistake is recorded if the index is not `i64`. A position below 0 or beyond the axis is a fault of the run.
+    /// An error is recorded if the index is not `i64`. A position below 0 or beyond the axis is a fault of the run.
     ///
     /// # Example
     /// ```
@@ -225,6 +226,7 @@ impl<'g> Expr<'g> {
     /// let words = g.input_of::<i64>("words", ("batch", 12));
     /// assert_eq!(table.gather(words, 0).ty().to_string(), "f32[batch, 12, 64]");
     /// ```
+    #[doc(alias("embedding", "lookup"))]
     #[doc(alias = "take")]
     #[doc(alias = "index_select")]
     #[track_caller]
@@ -236,8 +238,8 @@ impl<'g> Expr<'g> {
         }
     }
 
-    /// The parts at positions along several leading axes at once, as NumPy's `x[i, j]`: `y[p…, …] = x[i[p…], j[p…], …]`. The
-    /// indices, one for each leading axis, broadcast together. Positions are not counted from the end.
+    /// The parts at positions along several leading axes at once, as NumPy's `x[i, j]`: `y[p…, …] = x[i[p…], j[p…],
+    /// …]`. The indices, one for each leading axis, broadcast together. Positions are not counted from the end.
     ///
     /// The derivative adds up over positions that are read more than once.
     ///
@@ -245,7 +247,7 @@ impl<'g> Expr<'g> {
     /// x: `[m, n, d]`, indices: `i64[b, 1]` and `i64[t]` → `[b, t, d]`.
     ///
     /// # Errors
-    /// A mistake is recorded if there is no index or more than axes, if one is not `i64`, or if they do not broadcast. A
+    /// An error is recorded if there is no index or more than axes, if one is not `i64`, or if they do not broadcast. A
     /// position below 0 or beyond its axis is a fault of the run.
     ///
     /// # Example
@@ -257,10 +259,11 @@ impl<'g> Expr<'g> {
     /// let (i, j) = (g.input_of::<i64>("i", ("n",)), g.input_of::<i64>("j", ("n",)));
     /// let mut program = g.compile(x.gather_nd([i, j]))?;
     /// let (rows, columns) = (array![2i64, 0], array![0i64, 1]);
-    /// let fed = [("i", (&rows).into()), ("j", (&columns).into())];
-    /// assert_eq!(program.run(&Parameters::default(), fed)?["result"], array![5.0, 2.0].into());
+    /// let fed = (("i", &rows), ("j", &columns));
+    /// assert_eq!(program.call(fed)?["result"], array![5.0, 2.0].into());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias("advanced_indexing", "fancy_indexing"))]
     #[track_caller]
     pub fn gather_nd(self, indices: impl IntoIterator<Item = Expr<'g>>) -> Expr<'g> {
         let _frame = self.enter("gather_nd");
@@ -278,22 +281,22 @@ impl<'g> Expr<'g> {
                 let positions = self.flat_positions(&indices, &common);
                 self.graph().apply(Gather { axis: 0, batch: 0 }, &[rows, positions])
             }
-            Err(mistake) => self.graph().report(mistake, &operands),
+            Err(error) => self.graph().report(error, &operands),
         }
     }
 
     /// The shape that indices of as many leading axes broadcast to.
-    fn common_shape(self, indices: &[Expr<'g>]) -> Result<Shape, Mistake> {
+    fn common_shape(self, indices: &[Expr<'g>]) -> Result<Shape, GraphError> {
         if indices.is_empty() || indices.len() > self.rank() {
             let (what, expected) = ("the number of indices", "from 1 to the number of axes");
-            return Err(Mistake::OutOfRange { what, expected, found: indices.len().to_string() });
+            return Err(GraphError::OutOfRange { what, expected, found: indices.len().to_string() });
         }
         if let Some(index) = indices.iter().find(|index| index.dtype() != DType::I64) {
-            return Err(Mistake::UnsupportedDType { expected: "an i64 index", found: index.dtype() });
+            return Err(GraphError::UnsupportedDType { expected: "an i64 index", found: index.dtype() });
         }
         indices.iter().try_fold(Shape::default(), |left, index| {
             let right = index.shape();
-            broadcast_shapes(&left, &right).ok_or(Mistake::NotBroadcastable { left, right })
+            broadcast_shapes(&left, &right).ok_or(GraphError::NotBroadcastable { left, right })
         })
     }
 
@@ -303,8 +306,8 @@ impl<'g> Expr<'g> {
         let checked = |(axis, index): (usize, &Expr<'g>)| {
             let mut only = vec![Dim::from(1); axis];
             only.push(shape[axis].clone());
-            // Read from a list of the positions that there are, which one beyond its own axis is not in: merged, it could
-            // be that of another row.
+            // Read from a list of the positions that there are, which one beyond its own axis is not in: merged, it
+            // could be that of another row.
             let positions = g.iota(DType::I64, only, axis as i64);
             g.apply(Gather { axis, batch: 0 }, &[positions, *index]).reshape(index.shape()).broadcast_to(common)
         };
@@ -315,8 +318,8 @@ impl<'g> Expr<'g> {
             };
             (inner.0, rows + inner.1)
         };
-        let all = indices.iter().enumerate().map(|(axis, index)| (axis, checked((axis, index))));
-        all.reduce(merge).expect("invariant: there is an index").1
+        let checks = indices.iter().enumerate().map(|(axis, index)| (axis, checked((axis, index))));
+        checks.reduce(merge).expect("invariant: there is an index").1
     }
 
     /// One position for each place along `axis`, as NumPy's `take_along_axis`: for the last axis
@@ -326,7 +329,7 @@ impl<'g> Expr<'g> {
     /// x: `[batch, classes]`, index: `i64[batch, 1]` along −1 → `[batch, 1]`.
     ///
     /// # Errors
-    /// As [`Expr::gather`]; and a mistake if ranks differ, or sizes away from the axis.
+    /// As [`Expr::gather`]; and an error if ranks differ, or sizes away from the axis.
     ///
     /// # Example
     /// ```
@@ -334,9 +337,10 @@ impl<'g> Expr<'g> {
     /// let g = Graph::new();
     /// let scores = g.input("scores", ("batch", 10));
     /// let label = g.input_of::<i64>("label", ("batch",));
-    /// let own = scores.take_along(label.expand(-1), -1);
+    /// let own = scores.take_along(label.unsqueeze(-1), -1);
     /// assert_eq!(own.ty().to_string(), "f32[batch, 1]");
     /// ```
+    #[doc(alias = "gather_elements")]
     #[doc(alias = "take_along_axis")]
     #[track_caller]
     pub fn take_along(self, index: Expr<'g>, axis: i64) -> Expr<'g> {
@@ -349,28 +353,33 @@ impl<'g> Expr<'g> {
             Ok(axis) => axis,
             Err(poison) => return poison,
         };
-        let (own, other) = (self.shape(), index.shape());
-        let rank = own.rank();
-        if other.rank() != rank {
-            return g.report(Mistake::Rank { expected: rank.to_string(), found: other }, &[self, index]);
+        let (shape, index_shape) = (self.shape(), index.shape());
+        let rank = shape.rank();
+        if index_shape.rank() != rank {
+            return g.report(GraphError::Rank { expected: rank.to_string(), found: index_shape }, &[self, index]);
         }
-        if let Some(at) = (0..rank).find(|at| *at != axis && own[*at] != other[*at]) {
-            let (left, right) = (own[at].clone(), other[at].clone());
-            return g.report(Mistake::SizesDiffer { left_axis: at, left, right_axis: at, right }, &[self, index]);
+        if let Some(mismatch) =
+            (0..rank).find(|mismatch| *mismatch != axis && shape[*mismatch] != index_shape[*mismatch])
+        {
+            let (left, right) = (shape[mismatch].clone(), index_shape[mismatch].clone());
+            return g.report(
+                GraphError::SizesDiffer { left_axis: mismatch, left, right_axis: mismatch, right },
+                &[self, index],
+            );
         }
-        let last: Axes = (0..rank).filter(|at| *at != axis).chain([axis]).collect();
+        let last: Axes = (0..rank).filter(|other_axis| *other_axis != axis).chain([axis]).collect();
         let gather = Gather { axis: rank - 1, batch: rank - 1 };
         g.apply(gather, &[self.permute(&last), index.permute(&last)]).permute(&inverse_permutation(&last))
     }
 
-    /// This array with `updates` added at the positions `index` along `axis`: `y[…, index[i…], …] += updates[…, i…, …]`.
-    /// Duplicates add in the order of the index.
+    /// This array with `updates` added at the positions `index` along `axis`: `y[…, index[i…], …] += updates[…, i…,
+    /// …]`. Duplicates add in the order of the index.
     ///
     /// # Shapes
     /// self: `[n, d]`, index: `i64[m]`, updates: `[m, d]` along 0 → `[n, d]`.
     ///
     /// # Errors
-    /// A mistake is recorded if the updates do not have the type that [`Expr::gather`] would give. A position below 0 or
+    /// An error is recorded if the updates do not have the type that [`Expr::gather`] would give. A position below 0 or
     /// beyond the axis is a fault of the run.
     ///
     /// # Example
@@ -381,6 +390,7 @@ impl<'g> Expr<'g> {
     /// let counts = g.constant(ndarray::Array1::<i64>::zeros(10)).scatter_add(label, label.ones_like(), 0);
     /// assert_eq!(counts.ty().to_string(), "i64[10]");
     /// ```
+    #[doc(alias("segment_sum", "index_put", "scatter"))]
     #[doc(alias = "index_add")]
     #[track_caller]
     pub fn scatter_add(self, index: Expr<'g>, updates: Expr<'g>, axis: i64) -> Expr<'g> {
@@ -426,7 +436,7 @@ mod tests {
         for index in [-1i64, 3, i64::MIN] {
             let g = Graph::new();
             let read = g.constant(array![[1.0, 2.0, 3.0]]).gather(g.constant(array![0, index]), 1);
-            assert_eq!(evaluate(read, &Bindings::new()), Err(Fault::Index { index, axis: 1, size: 3 }));
+            assert_eq!(evaluate(read, &Bindings::new()), Err(OpError::Index { index, axis: 1, size: 3 }));
         }
     }
 
@@ -437,13 +447,14 @@ mod tests {
         x.take_along(index, 1);
         x.gather(x, 0);
         x.scatter_add(index, x, 0);
-        let mistakes: Vec<Mistake> = g.check().unwrap_err().0.into_iter().map(|told| told.mistake).collect();
+        let mistakes: Vec<GraphError> =
+            g.check().unwrap_err().0.into_iter().map(|diagnostic| diagnostic.error).collect();
         assert_eq!(
             mistakes,
             [
-                Mistake::SizesDiffer { left_axis: 0, left: Dim::from(2), right_axis: 0, right: Dim::from(4) },
-                Mistake::UnsupportedDType { expected: "an i64 index", found: DType::F32 },
-                Mistake::ShapesDiffer { left: Shape::from((4, 1, 3)), right: Shape::from((2, 3)) },
+                GraphError::SizesDiffer { left_axis: 0, left: Dim::from(2), right_axis: 0, right: Dim::from(4) },
+                GraphError::UnsupportedDType { expected: "an i64 index", found: DType::F32 },
+                GraphError::ShapesDiffer { left: Shape::from((4, 1, 3)), right: Shape::from((2, 3)) },
             ]
         );
     }

@@ -26,8 +26,8 @@ impl<'g> Labelled<'g> {
             let order: Axes = [first, second].into_iter().chain(rest).collect();
             let square = self.value.permute(&order);
             let (g, shape) = (square.graph(), square.shape());
-            let own = g.iota(DType::I64, (shape[0].clone(), 1), 0);
-            let diagonal = g.apply(Gather { axis: 1, batch: 1 }, &[square, own]);
+            let positions = g.iota(DType::I64, (shape[0].clone(), 1), 0);
+            let diagonal = g.apply(Gather { axis: 1, batch: 1 }, &[square, positions]);
             self.value = diagonal.reshape(shape.without(&[1]));
             self.letters = order.iter().filter(|axis| **axis != second).map(|axis| self.letters[*axis]).collect();
         }

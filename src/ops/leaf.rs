@@ -1,16 +1,16 @@
 //! What a graph starts from: inputs, parameters, constants, counters and sizes; and the poison that stands for a
-//! mistake.
+//! error.
 
 use ndarray::{ArrayD, IxDyn};
 
 use super::{
-    axes::expect_axis,
+    axes::check_axis,
     real::{Number, Real},
-    rule::{Domain, Evaluation, Fault, Linearization, Rule, Traits, expect_number, expect_operands},
+    rule::{Domain, EvaluationContext, Linearization, OpError, Rule, Traits, check_number, check_operands},
     sample::{Sample, listed},
 };
 use crate::graph::{
-    Constant, DType, Dim, DimSize, Element, Expr, Graph, Initializer, Input, Iota, Literal, Mistake, Name, Op,
+    Constant, DType, Dim, DimSize, Element, Expr, Graph, GraphError, Initializer, Input, Iota, Literal, Name, Op,
     Parameter, Poison, Shape, Site, Type, Value,
 };
 
@@ -18,8 +18,8 @@ use crate::graph::{
 macro_rules! fed_leaf {
     ($op:ident) => {
         impl Rule for $op {
-            fn infer(&self, operands: &[Type]) -> Result<Type, Mistake> {
-                expect_operands::<0>(operands)?;
+            fn infer(&self, operands: &[Type]) -> Result<Type, GraphError> {
+                check_operands::<0>(operands)?;
                 check_name(&self.name)?;
                 check_sizes(&self.shape)?;
                 self.check()?;
@@ -38,7 +38,7 @@ macro_rules! fed_leaf {
                 Linearization::Constant
             }
 
-            fn evaluate<R: Real>(&self, _: &Evaluation<'_, R>) -> Result<Value<R>, Fault> {
+            fn evaluate<R: Real>(&self, _: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
                 unreachable!("invariant: fed arrays are bound before evaluation")
             }
 
@@ -56,19 +56,19 @@ fed_leaf!(Input);
 fed_leaf!(Parameter);
 
 impl Input {
-    fn check(&self) -> Result<(), Mistake> {
+    fn check(&self) -> Result<(), GraphError> {
         Ok(())
     }
 }
 
 impl Parameter {
-    fn check(&self) -> Result<(), Mistake> {
+    fn check(&self) -> Result<(), GraphError> {
         if !self.dtype.is_float() {
-            return Err(Mistake::UnsupportedDType { expected: "a float", found: self.dtype });
+            return Err(GraphError::UnsupportedDType { expected: "a float", found: self.dtype });
         }
         match self.shape.as_numbers() {
             Some(_) => Ok(()),
-            None => Err(Mistake::SymbolicParameter { shape: self.shape.clone() }),
+            None => Err(GraphError::SymbolicParameter { shape: self.shape.clone() }),
         }
     }
 }
@@ -77,28 +77,28 @@ fn is_word(text: &str) -> bool {
     text.starts_with(|c: char| c.is_alphabetic() || c == '_') && text.chars().all(|c| c.is_alphanumeric() || c == '_')
 }
 
-fn check_name(Name(name): &Name) -> Result<(), Mistake> {
+fn check_name(Name(name): &Name) -> Result<(), GraphError> {
     let is_name = name.starts_with(|c: char| c.is_alphabetic() || c == '_')
         && name.split('.').all(|part| !part.is_empty() && part.chars().all(|c| c.is_alphanumeric() || c == '_'));
-    if is_name { Ok(()) } else { Err(Mistake::BadName { name: name.to_string() }) }
+    if is_name { Ok(()) } else { Err(GraphError::BadName { name: name.to_string() }) }
 }
 
 /// That no size is a negative number and every symbol is a word.
-pub(super) fn check_sizes(shape: &Shape) -> Result<(), Mistake> {
+pub(super) fn check_sizes(shape: &Shape) -> Result<(), GraphError> {
     for (axis, size) in shape.iter().enumerate() {
         if size.as_number().is_some_and(|size| size < 0) {
-            return Err(Mistake::NegativeSize { axis, size: size.clone() });
+            return Err(GraphError::NegativeSize { axis, size: size.clone() });
         }
         if let Some(symbol) = size.symbols().iter().find(|symbol| !is_word(symbol)) {
-            return Err(Mistake::BadName { name: symbol.to_string() });
+            return Err(GraphError::BadName { name: symbol.to_string() });
         }
     }
     Ok(())
 }
 
 impl Rule for Poison {
-    fn infer(&self, operands: &[Type]) -> Result<Type, Mistake> {
-        expect_operands::<0>(operands)?;
+    fn infer(&self, operands: &[Type]) -> Result<Type, GraphError> {
+        check_operands::<0>(operands)?;
         Ok(Type::new(DType::F32, ()))
     }
 
@@ -114,7 +114,7 @@ impl Rule for Poison {
         Linearization::Constant
     }
 
-    fn evaluate<R: Real>(&self, _: &Evaluation<'_, R>) -> Result<Value<R>, Fault> {
+    fn evaluate<R: Real>(&self, _: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
         unreachable!("invariant: a graph with a mistake is not compiled")
     }
 
@@ -128,27 +128,27 @@ impl Rule for Poison {
 }
 
 impl Rule for Constant {
-    fn infer(&self, operands: &[Type]) -> Result<Type, Mistake> {
-        expect_operands::<0>(operands)?;
+    fn infer(&self, operands: &[Type]) -> Result<Type, GraphError> {
+        check_operands::<0>(operands)?;
         check_sizes(&self.shape)?;
         let ty = Type::new(self.dtype, &self.shape);
         match &self.value {
             Literal::Array(value) if value.dtype() != self.dtype => {
-                Err(Mistake::DTypesDiffer { left: value.dtype(), right: self.dtype })
+                Err(GraphError::DTypesDiffer { left: value.dtype(), right: self.dtype })
             }
             Literal::Array(value) if Shape::from(value.shape()) != self.shape => {
-                Err(Mistake::ShapesDiffer { left: value.shape().into(), right: self.shape.clone() })
+                Err(GraphError::ShapesDiffer { left: value.shape().into(), right: self.shape.clone() })
             }
             Literal::Number(number) if self.dtype == DType::I64 => {
-                Err(Mistake::Literal { literal: *number, dtype: self.dtype })
+                Err(GraphError::Literal { literal: *number, dtype: self.dtype })
             }
             Literal::Number(number)
                 if self.dtype == DType::F32 && number.is_finite() && !(*number as f32).is_finite() =>
             {
-                Err(Mistake::Literal { literal: *number, dtype: self.dtype })
+                Err(GraphError::Literal { literal: *number, dtype: self.dtype })
             }
             Literal::Integer(integer) if self.dtype != DType::I64 => {
-                Err(Mistake::Literal { literal: *integer as f64, dtype: self.dtype })
+                Err(GraphError::Literal { literal: *integer as f64, dtype: self.dtype })
             }
             _ => Ok(ty),
         }
@@ -166,8 +166,8 @@ impl Rule for Constant {
         Linearization::Constant
     }
 
-    fn evaluate<R: Real>(&self, at: &Evaluation<'_, R>) -> Result<Value<R>, Fault> {
-        let shape = IxDyn(&at.shape()?);
+    fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
+        let shape = IxDyn(&context.shape()?);
         Ok(match &self.value {
             Literal::Array(value) => match value.as_ref() {
                 Value::F32(array) => Value::F32(array.clone()),
@@ -206,11 +206,11 @@ impl Rule for Constant {
 }
 
 impl Rule for Iota {
-    fn infer(&self, operands: &[Type]) -> Result<Type, Mistake> {
-        expect_operands::<0>(operands)?;
+    fn infer(&self, operands: &[Type]) -> Result<Type, GraphError> {
+        check_operands::<0>(operands)?;
         let ty = Type::new(self.dtype, &self.shape);
-        expect_number(&ty)?;
-        expect_axis(self.axis, ty.rank())?;
+        check_number(&ty)?;
+        check_axis(self.axis, ty.rank())?;
         check_sizes(&self.shape)?;
         Ok(ty)
     }
@@ -227,11 +227,11 @@ impl Rule for Iota {
         Linearization::Constant
     }
 
-    fn evaluate<R: Real>(&self, at: &Evaluation<'_, R>) -> Result<Value<R>, Fault> {
+    fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
         fn count<T: Number>(shape: &[usize], axis: usize) -> ArrayD<T> {
             ArrayD::from_shape_fn(IxDyn(shape), |index| T::from_i64(index[axis] as i64))
         }
-        let shape = at.shape()?;
+        let shape = context.shape()?;
         Ok(match self.dtype {
             DType::F32 => Value::F32(count(&shape, self.axis)),
             DType::F64 => Value::F64(count(&shape, self.axis)),
@@ -251,10 +251,10 @@ impl Rule for Iota {
 }
 
 impl Rule for DimSize {
-    fn infer(&self, operands: &[Type]) -> Result<Type, Mistake> {
-        expect_operands::<0>(operands)?;
+    fn infer(&self, operands: &[Type]) -> Result<Type, GraphError> {
+        check_operands::<0>(operands)?;
         let ty = Type::new(self.dtype, ());
-        expect_number(&ty)?;
+        check_number(&ty)?;
         Ok(ty)
     }
 
@@ -270,8 +270,8 @@ impl Rule for DimSize {
         Linearization::Constant
     }
 
-    fn evaluate<R: Real>(&self, at: &Evaluation<'_, R>) -> Result<Value<R>, Fault> {
-        let size = at.number(&self.dim)?;
+    fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
+        let size = context.number(&self.dim)?;
         Ok(match self.dtype {
             DType::F32 => Value::F32(ArrayD::from_elem(IxDyn(&[]), f32::from_i64(size))),
             DType::F64 => Value::F64(ArrayD::from_elem(IxDyn(&[]), R::from_i64(size))),
@@ -301,6 +301,7 @@ impl Graph {
     /// let x = g.input("x", ("batch", 64));
     /// assert_eq!(x.ty().to_string(), "f32[batch, 64]");
     /// ```
+    #[doc(alias = "placeholder")]
     #[track_caller]
     pub fn input(&self, name: &str, shape: impl Into<Shape>) -> Expr<'_> {
         self.input_of::<f32>(name, shape)
@@ -323,6 +324,7 @@ impl Graph {
     /// let weight = g.parameter("weight", (64, 10), Initializer::GlorotUniform);
     /// assert_eq!(weight.ty().to_string(), "f32[64, 10]");
     /// ```
+    #[doc(alias("variable", "weight"))]
     #[track_caller]
     pub fn parameter(&self, name: &str, shape: impl Into<Shape>, initializer: Initializer) -> Expr<'_> {
         self.parameter_of(DType::F32, name, shape, initializer)
@@ -345,20 +347,20 @@ impl Graph {
     fn declare(&self, op: impl Into<Op>) -> Expr<'_> {
         let op = op.into();
         match self.taken_name(&op) {
-            Some(mistake) => self.report(mistake, &[]),
+            Some(error) => self.report(error, &[]),
             None => self.apply(op, &[]),
         }
     }
 
-    /// The mistake, if `op` is a leaf whose name another one has.
-    pub(super) fn taken_name(&self, op: &Op) -> Option<Mistake> {
+    /// The error, if `op` is a leaf whose name another one has.
+    pub(super) fn taken_name(&self, op: &Op) -> Option<GraphError> {
         let Name(name) = op.leaf_name()?;
         let first = self.named(name)?.site();
-        Some(Mistake::DuplicateName { name: name.to_string(), first })
+        Some(GraphError::DuplicateName { name: name.to_string(), first })
     }
 
-    /// An array known beforehand, of any rank and dtype. [`Graph::constant_of`] converts it to a dtype that is known at run
-    /// time.
+    /// An array known beforehand, of any rank and dtype. [`Graph::constant_of`] converts it to a dtype that is known at
+    /// run time.
     ///
     /// # Example
     /// ```
@@ -369,6 +371,7 @@ impl Graph {
     /// assert_eq!(kernel.ty().to_string(), "f32[1, 2]");
     /// assert_eq!(rate.ty().to_string(), "f64[]");
     /// ```
+    #[doc(alias("tensor", "array", "literal"))]
     #[track_caller]
     pub fn constant(&self, value: impl Into<Value>) -> Expr<'_> {
         let _frame = self.enter("constant", Site::caller());
@@ -384,6 +387,7 @@ impl Graph {
     }
 
     /// 0, 1, 2, … along `axis` of an array of `dtype` and `shape`; negative axes count from the end.
+    #[doc(alias("range", "linspace"))]
     #[doc(alias = "arange")]
     #[track_caller]
     pub fn iota(&self, dtype: DType, shape: impl Into<Shape>, axis: i64) -> Expr<'_> {
@@ -391,11 +395,12 @@ impl Graph {
         let shape = shape.into();
         match super::axes::normalize(axis, shape.rank()) {
             Ok(axis) => self.apply(Iota { axis, dtype, shape }, &[]),
-            Err(mistake) => self.report(mistake, &[]),
+            Err(error) => self.report(error, &[]),
         }
     }
 
     /// The value of a dim as a scalar of `dtype`.
+    #[doc(alias = "size")]
     #[track_caller]
     pub fn dim_size(&self, dim: impl Into<Dim>, dtype: DType) -> Expr<'_> {
         let _frame = self.enter("dim_size", Site::caller());

@@ -6,17 +6,18 @@ use super::{
     apply::Operand,
     real::{Number, Real},
     rule::{
-        Domain, Evaluation, Fault, Linearization, Rule, Traits, expect_float, expect_number, expect_operands, same_type,
+        Domain, EvaluationContext, Linearization, OpError, Rule, Traits, check_float, check_number, check_operands,
+        same_type,
     },
     sample::{Sample, listed},
 };
-use crate::graph::{Comparison, Connective, DType, Dim, Expr, Mistake, Op, Predicate, Type, Value};
+use crate::graph::{Comparison, Connective, DType, Dim, Expr, GraphError, Op, Predicate, Type, Value};
 
 impl Rule for Comparison {
-    fn infer(&self, operands: &[Type]) -> Result<Type, Mistake> {
-        expect_operands::<2>(operands)?;
+    fn infer(&self, operands: &[Type]) -> Result<Type, GraphError> {
+        check_operands::<2>(operands)?;
         let ty = same_type(operands)?;
-        expect_number(&ty)?;
+        check_number(&ty)?;
         Ok(Type { dtype: DType::Bool, ..ty })
     }
 
@@ -32,8 +33,8 @@ impl Rule for Comparison {
         Linearization::Constant
     }
 
-    fn evaluate<R: Real>(&self, at: &Evaluation<'_, R>) -> Result<Value<R>, Fault> {
-        Ok(Value::Bool(match (at.operands[0], at.operands[1]) {
+    fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
+        Ok(Value::Bool(match (context.operands[0], context.operands[1]) {
             (Value::F32(a), Value::F32(b)) => Zip::from(a).and(b).map_collect(|a, b| self.holds(*a, *b)),
             (Value::F64(a), Value::F64(b)) => Zip::from(a).and(b).map_collect(|a, b| self.holds(*a, *b)),
             (Value::I64(a), Value::I64(b)) => Zip::from(a).and(b).map_collect(|a, b| self.holds(*a, *b)),
@@ -69,10 +70,10 @@ impl Comparison {
 }
 
 impl Rule for Connective {
-    fn infer(&self, operands: &[Type]) -> Result<Type, Mistake> {
-        expect_operands::<2>(operands)?;
+    fn infer(&self, operands: &[Type]) -> Result<Type, GraphError> {
+        check_operands::<2>(operands)?;
         let ty = same_type(operands)?;
-        expect_bool(&ty)?;
+        check_bool(&ty)?;
         Ok(ty)
     }
 
@@ -88,8 +89,8 @@ impl Rule for Connective {
         Linearization::Constant
     }
 
-    fn evaluate<R: Real>(&self, at: &Evaluation<'_, R>) -> Result<Value<R>, Fault> {
-        let (Value::Bool(a), Value::Bool(b)) = (at.operands[0], at.operands[1]) else {
+    fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
+        let (Value::Bool(a), Value::Bool(b)) = (context.operands[0], context.operands[1]) else {
             unreachable!("invariant: inference refuses other dtypes")
         };
         Ok(Value::Bool(Zip::from(a).and(b).map_collect(|a, b| self.holds(*a, *b))))
@@ -120,11 +121,11 @@ impl Connective {
 }
 
 impl Rule for Predicate {
-    fn infer(&self, operands: &[Type]) -> Result<Type, Mistake> {
-        let [x] = expect_operands(operands)?;
+    fn infer(&self, operands: &[Type]) -> Result<Type, GraphError> {
+        let [x] = check_operands(operands)?;
         match self {
-            Predicate::Not => expect_bool(x)?,
-            Predicate::IsFinite | Predicate::IsNan => expect_float(x)?,
+            Predicate::Not => check_bool(x)?,
+            Predicate::IsFinite | Predicate::IsNan => check_float(x)?,
         }
         Ok(Type { dtype: DType::Bool, ..x.clone() })
     }
@@ -141,8 +142,8 @@ impl Rule for Predicate {
         Linearization::Constant
     }
 
-    fn evaluate<R: Real>(&self, at: &Evaluation<'_, R>) -> Result<Value<R>, Fault> {
-        Ok(Value::Bool(match at.operands[0] {
+    fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
+        Ok(Value::Bool(match context.operands[0] {
             Value::F32(x) => x.mapv(|x| self.holds(x)),
             Value::F64(x) => x.mapv(|x| self.holds(x)),
             Value::Bool(x) => x.mapv(|x| !x),
@@ -175,8 +176,12 @@ impl Predicate {
     }
 }
 
-fn expect_bool(ty: &Type) -> Result<(), Mistake> {
-    if ty.dtype == DType::Bool { Ok(()) } else { Err(Mistake::UnsupportedDType { expected: "bool", found: ty.dtype }) }
+fn check_bool(ty: &Type) -> Result<(), GraphError> {
+    if ty.dtype == DType::Bool {
+        Ok(())
+    } else {
+        Err(GraphError::UnsupportedDType { expected: "bool", found: ty.dtype })
+    }
 }
 
 macro_rules! logic_methods {
@@ -196,22 +201,31 @@ macro_rules! logic_methods {
 
 logic_methods! {
     /// Where self = other, elementwise, as `bool`.
+    #[doc(alias = "eq")]
     equal => Comparison::Equal;
     /// Where self ≠ other, elementwise, as `bool`.
+    #[doc(alias = "ne")]
     not_equal => Comparison::NotEqual;
     /// Where self < other, elementwise, as `bool`.
+    #[doc(alias = "lt")]
     less => Comparison::Less;
     /// Where self ≤ other, elementwise, as `bool`.
+    #[doc(alias = "le")]
     less_equal => Comparison::LessEqual;
     /// Where self > other, elementwise, as `bool`.
+    #[doc(alias = "gt")]
     greater => Comparison::Greater;
     /// Where self ≥ other, elementwise, as `bool`.
+    #[doc(alias = "ge")]
     greater_equal => Comparison::GreaterEqual;
     /// Where both are true, elementwise.
+    #[doc(alias = "logical_and")]
     and => Connective::And;
     /// Where either is true, elementwise.
+    #[doc(alias = "logical_or")]
     or => Connective::Or;
     /// Where exactly one is true, elementwise.
+    #[doc(alias = "logical_xor")]
     xor => Connective::Xor;
 }
 
@@ -232,9 +246,12 @@ macro_rules! predicate_methods {
 
 predicate_methods! {
     /// Where a truth value is false, elementwise.
+    #[doc(alias = "not")]
     logical_not => Not;
     /// Where a float is neither infinite nor NaN, elementwise, as `bool`.
+    #[doc(alias = "isfinite")]
     is_finite => IsFinite;
     /// Where a float is NaN, elementwise, as `bool`.
+    #[doc(alias = "isnan")]
     is_nan => IsNan;
 }

@@ -1,7 +1,8 @@
-//! Products of matrices and vectors, in batches, and outer products. In: two handles. Out: one sum of products over axes.
+//! Products of matrices and vectors, in batches, and outer products. In: two handles. Out: one sum of products over
+//! axes.
 
 use super::{apply::broadcast_shapes, labelled::Labelled};
-use crate::graph::{Axes, DotGeneral, Expr, Mistake, Shape};
+use crate::graph::{Axes, DotGeneral, Expr, GraphError, Shape};
 
 impl<'g> Expr<'g> {
     /// The product of matrices, as NumPy's `matmul`: y[…, i, j] = Σₖ a[…, i, k]·b[…, k, j]. A vector on the left is a
@@ -19,7 +20,7 @@ impl<'g> Expr<'g> {
     /// | `[a, 1, m, k]` | `[b, k, n]` | `[a, b, m, n]` |
     ///
     /// # Errors
-    /// A mistake is recorded if k differs, if batches do not broadcast, or if an operand is a scalar: that is `*`.
+    /// An error is recorded if k differs, if batches do not broadcast, or if an operand is a scalar: that is `*`.
     ///
     /// # Complexity
     /// 2·m·k·n operations for each of the batch. Nothing is repeated in memory where batches broadcast.
@@ -31,6 +32,7 @@ impl<'g> Expr<'g> {
     /// let (x, w) = (g.input("x", ("batch", 64)), g.input("w", (64, 10)));
     /// assert_eq!(x.dot(w).shape().to_string(), "[batch, 10]");
     /// ```
+    #[doc(alias("matmul", "mm", "bmm", "mv"))]
     #[track_caller]
     pub fn dot(self, other: Expr<'g>) -> Expr<'g> {
         let _frame = self.enter("dot");
@@ -40,7 +42,7 @@ impl<'g> Expr<'g> {
         }
         let batch = match batch_of_matrices(&self.shape(), &other.shape()) {
             Ok(batch) => batch,
-            Err(mistake) => return g.report(mistake, &[self, other]),
+            Err(error) => return g.report(error, &[self, other]),
         };
         let (row, inner, column) = ('i', 'k', 'j');
         let leading: Vec<char> = ('α'..).take(batch.rank()).collect();
@@ -63,6 +65,7 @@ impl<'g> Expr<'g> {
     /// let (u, v) = (g.input("u", ("m",)), g.input("v", (3, 4)));
     /// assert_eq!(u.outer(v).shape().to_string(), "[m, 3, 4]");
     /// ```
+    #[doc(alias = "ger")]
     #[track_caller]
     pub fn outer(self, other: Expr<'g>) -> Expr<'g> {
         let _frame = self.enter("outer");
@@ -74,23 +77,23 @@ impl<'g> Expr<'g> {
 }
 
 /// The leading axes of the product of matrices, or why there is none.
-fn batch_of_matrices(left: &Shape, right: &Shape) -> Result<Shape, Mistake> {
+fn batch_of_matrices(left: &Shape, right: &Shape) -> Result<Shape, GraphError> {
     if let Some(scalar) = [left, right].into_iter().find(|shape| shape.rank() == 0) {
-        return Err(Mistake::Rank { expected: "at least 1".into(), found: scalar.clone() });
+        return Err(GraphError::Rank { expected: "at least 1".into(), found: scalar.clone() });
     }
     let (left_batch, right_batch) = (left.rank().saturating_sub(2), right.rank().saturating_sub(2));
     let (left_axis, right_axis) = (left.rank() - 1, right_batch);
     if left[left_axis] != right[right_axis] {
         let (left, right) = (left[left_axis].clone(), right[right_axis].clone());
-        return Err(Mistake::SizesDiffer { left_axis, left, right_axis, right });
+        return Err(GraphError::SizesDiffer { left_axis, left, right_axis, right });
     }
     let (left, right) = (Shape::from(&left[..left_batch]), Shape::from(&right[..right_batch]));
-    broadcast_shapes(&left, &right).ok_or(Mistake::NotBroadcastable { left, right })
+    broadcast_shapes(&left, &right).ok_or(GraphError::NotBroadcastable { left, right })
 }
 
-/// An operand of a batched product of matrices: leading axes have the letters of `batch` at the same place from the end,
-/// the last ones those of `matrix`. Axes of size 1 that the batch stretches are removed, so that nothing is repeated:
-/// only the other operand has that letter then.
+/// An operand of a batched product of matrices: leading axes have the letters of `batch` at the same place from the
+/// end, the last ones those of `matrix`. Axes of size 1 that the batch stretches are removed, so that nothing is
+/// repeated: only the other operand has that letter then.
 fn label_batch<'g>(x: Expr<'g>, batch: &Shape, letters: &[char], matrix: &[char]) -> Labelled<'g> {
     let shape = x.shape();
     let leading = shape.rank() - matrix.len();
@@ -113,15 +116,15 @@ mod tests {
     /// y[…, i, j] = Σₖ a[…, i, k]·b[…, k, j], element by element.
     fn by_loops(a: &ArrayD<f64>, b: &ArrayD<f64>, shape: &[usize]) -> ArrayD<f64> {
         let (rank, inner) = (shape.len(), a.shape()[a.ndim() - 1]);
-        let at = |x: &ArrayD<f64>, place: &[usize], row: usize, column: usize| {
+        let element = |x: &ArrayD<f64>, place: &[usize], row: usize, column: usize| {
             let whole = [&place[..rank - 2], &[row, column]].concat();
-            let own = &whole[rank - x.ndim()..];
-            let clipped: Vec<usize> = own.iter().zip(x.shape()).map(|(i, size)| *i.min(&(size - 1))).collect();
+            let batch_index = &whole[rank - x.ndim()..];
+            let clipped: Vec<usize> = batch_index.iter().zip(x.shape()).map(|(i, size)| *i.min(&(size - 1))).collect();
             x[IxDyn(&clipped)]
         };
         ArrayD::from_shape_fn(IxDyn(shape), |place| {
             let place: Vec<usize> = (0..rank).map(|axis| place[axis]).collect();
-            (0..inner).map(|k| at(a, &place, place[rank - 2], k) * at(b, &place, k, place[rank - 1])).sum()
+            (0..inner).map(|k| element(a, &place, place[rank - 2], k) * element(b, &place, k, place[rank - 1])).sum()
         })
     }
 
@@ -165,13 +168,14 @@ mod tests {
         x.dot(x);
         y.dot(g.input("z", (5, 3, 2)));
         x.dot(s);
-        let mistakes: Vec<Mistake> = g.check().unwrap_err().0.into_iter().map(|told| told.mistake).collect();
+        let mistakes: Vec<GraphError> =
+            g.check().unwrap_err().0.into_iter().map(|diagnostic| diagnostic.error).collect();
         assert_eq!(
             mistakes,
             [
-                Mistake::SizesDiffer { left_axis: 1, left: Dim::from(3), right_axis: 0, right: Dim::from(2) },
-                Mistake::NotBroadcastable { left: Shape::from((7,)), right: Shape::from((5,)) },
-                Mistake::Rank { expected: "at least 1".into(), found: Shape::from(()) },
+                GraphError::SizesDiffer { left_axis: 1, left: Dim::from(3), right_axis: 0, right: Dim::from(2) },
+                GraphError::NotBroadcastable { left: Shape::from((7,)), right: Shape::from((5,)) },
+                GraphError::Rank { expected: "at least 1".into(), found: Shape::from(()) },
             ]
         );
     }

@@ -57,15 +57,15 @@ pub(crate) use congruence::{Solutions, greatest_common_divisor, solutions};
 pub use convolve::Convolve;
 pub use pool::Pool;
 pub(crate) use real::{Number, Real, Total, own_total};
-pub use rule::Fault;
-pub(crate) use rule::{Application, CheckSizes, Domain, Evaluation, Linearization, Partial, Rule, Traits};
+pub use rule::OpError;
+pub(crate) use rule::{Application, CheckSizes, Domain, EvaluationContext, Linearization, Partial, Rule, Traits};
 pub(crate) use sample::reals;
 pub use sample::{Sample, Smoothness};
 pub use select::Choice;
 pub use slice::{Index, IntoIndices, range};
 pub use spatial::{Padding, PerAxis};
 pub(crate) use unary::{UnaryFunction, UnaryNumberFunction, unary_functions};
-pub use verify::{Flaw, Inconsistency, verify};
+pub use verify::{VerifyError, VerifyErrorKind, verify};
 
 use smallvec::SmallVec;
 
@@ -80,7 +80,7 @@ pub(crate) fn traits(op: &Op) -> Traits {
 ///
 /// # Errors
 /// The fault that it has for any operands of these shapes.
-pub(crate) fn check_sizes(op: &Op, operands: &[&[usize]], bindings: &Bindings) -> Result<(), Fault> {
+pub(crate) fn check_sizes(op: &Op, operands: &[&[usize]], bindings: &Bindings) -> Result<(), OpError> {
     match each_operation!(op, rule => rule.domain()) {
         Domain::All => Ok(()),
         Domain::Checked(rule) => rule.check_sizes(operands, bindings),
@@ -98,10 +98,10 @@ pub(crate) fn linearization(op: &Op) -> Linearization<'_> {
 }
 
 /// The value of a primitive by its reference kernel.
-pub(crate) fn evaluate<R: Real>(op: &Op, at: &Evaluation<'_, R>) -> Result<Value<R>, Fault> {
-    let shapes: SmallVec<[&[usize]; 3]> = at.operands.iter().map(|operand| operand.shape()).collect();
-    check_sizes(op, &shapes, at.bindings)?;
-    each_operation!(op, rule => rule.evaluate(at))
+pub(crate) fn evaluate<R: Real>(op: &Op, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
+    let shapes: SmallVec<[&[usize]; 3]> = context.operands.iter().map(|operand| operand.shape()).collect();
+    check_sizes(op, &shapes, context.bindings)?;
+    each_operation!(op, rule => rule.evaluate(context))
 }
 
 /// How many floating-point operations a primitive takes.

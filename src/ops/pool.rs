@@ -2,7 +2,7 @@
 //! composed of them.
 
 use super::spatial::{Padding, PerAxis, Span, extent};
-use crate::graph::{Axes, Broadcast, Dim, Expr, Literal, Mistake, Op, Shape, Type, Window, WindowReduction};
+use crate::graph::{Axes, Broadcast, Dim, Expr, GraphError, Literal, Op, Shape, Type, Window, WindowReduction};
 
 /// How a window goes over an array; by default by steps of its own size and without padding. A number holds for all
 /// axes that it goes over, an array has one for each.
@@ -69,9 +69,9 @@ impl Pool {
     }
 
     /// The window over all axes of `shape`: of size 1 over the first `n_outer`.
-    fn over(&self, kind: WindowReduction, shape: &Shape, n_outer: usize) -> Result<Window, Mistake> {
+    fn over(&self, kind: WindowReduction, shape: &Shape, n_outer: usize) -> Result<Window, GraphError> {
         let Some(rank) = shape.rank().checked_sub(n_outer).filter(|rank| *rank > 0 || n_outer == 0) else {
-            return Err(Mistake::Rank { expected: format!("at least {}", n_outer + 1), found: shape.clone() });
+            return Err(GraphError::Rank { expected: format!("at least {}", n_outer + 1), found: shape.clone() });
         };
         let size = self.size.positive_over("size", rank)?;
         let stride = self.stride.as_ref().unwrap_or(&self.size).positive_over("stride", rank)?;
@@ -82,14 +82,14 @@ impl Pool {
             stride: stride[axis],
         };
         let (low, high) = self.padding.over(&(0..rank).map(span).collect::<Vec<_>>())?;
-        let behind = |outer: usize, own: Axes| Axes::from_elem(outer, n_outer).into_iter().chain(own).collect();
+        let per_axis = |outer: usize, axes: Axes| Axes::from_elem(outer, n_outer).into_iter().chain(axes).collect();
         Ok(Window {
             kind,
-            size: behind(1, size),
-            stride: behind(1, stride),
-            dilation: behind(1, dilation),
-            low: behind(0, low),
-            high: behind(0, high),
+            size: per_axis(1, size),
+            stride: per_axis(1, stride),
+            dilation: per_axis(1, dilation),
+            low: per_axis(0, low),
+            high: per_axis(0, high),
         })
     }
 }
@@ -101,7 +101,7 @@ impl<'g> Expr<'g> {
         }
         match pool.over(kind, &self.shape(), n_outer) {
             Ok(window) => self.graph().apply(window, &[self]),
-            Err(mistake) => self.graph().report(mistake, &[self]),
+            Err(error) => self.graph().report(error, &[self]),
         }
     }
 
@@ -115,7 +115,7 @@ impl<'g> Expr<'g> {
     /// along each axis, where extent = (size − 1)·dilation + 1.
     ///
     /// # Errors
-    /// A mistake is recorded if padding can leave a window without an element.
+    /// An error is recorded if padding can leave a window without an element.
     ///
     /// # Complexity
     /// Outputs · elements of the window.
@@ -130,6 +130,7 @@ impl<'g> Expr<'g> {
     /// let x = g.input("x", ("batch", 8, 28, 28));
     /// assert_eq!(x.max_pool(2).shape().to_string(), "[batch, 8, 14, 14]");
     /// ```
+    #[doc(alias = "max_pool2d")]
     #[track_caller]
     pub fn max_pool(self, pool: impl Into<Pool>) -> Expr<'g> {
         let _frame = self.enter("max_pool");
@@ -154,12 +155,13 @@ impl<'g> Expr<'g> {
     /// let x = g.input("x", ("batch", 8, 28));
     /// assert_eq!(x.avg_pool(Pool::size(3).stride(1).same()).shape(), x.shape());
     /// ```
+    #[doc(alias("avg_pool2d", "mean_pool"))]
     #[track_caller]
     pub fn avg_pool(self, pool: impl Into<Pool>) -> Expr<'g> {
         let _frame = self.enter("avg_pool");
         if !self.is_poisoned() && !self.dtype().is_float() {
-            let mistake = Mistake::UnsupportedDType { expected: "a float", found: self.dtype() };
-            return self.graph().report(mistake, &[self]);
+            let error = GraphError::UnsupportedDType { expected: "a float", found: self.dtype() };
+            return self.graph().report(error, &[self]);
         }
         let sums = self.window(WindowReduction::Sum, &pool.into(), 2);
         match sums.op() {
@@ -175,8 +177,8 @@ impl<'g> Expr<'g> {
             let count: f64 = window.size.iter().map(|size| *size as f64).product();
             return g.splat(Literal::Number(count), Type::new(self.dtype(), shape));
         }
-        let one = g.splat(Literal::Number(1.0), Type::new(self.dtype(), self.shape().with_ones(&[0, 1])));
-        let counts = g.apply(window.clone(), &[one]);
+        let ones = g.splat(Literal::Number(1.0), Type::new(self.dtype(), self.shape().with_ones(&[0, 1])));
+        let counts = g.apply(window.clone(), &[ones]);
         g.apply(Broadcast { axes: (0..shape.rank()).collect(), shape: shape.clone() }, &[counts])
     }
 
@@ -195,6 +197,7 @@ impl<'g> Expr<'g> {
     /// let x = g.input("x", (7,));
     /// assert_eq!(x.window_sum(Pool::size(3).stride(1)).shape().to_string(), "[5]");
     /// ```
+    #[doc(alias("reduce_window", "sum_pool"))]
     #[track_caller]
     pub fn window_sum(self, pool: impl Into<Pool>) -> Expr<'g> {
         let _frame = self.enter("window_sum");

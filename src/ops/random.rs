@@ -7,11 +7,11 @@ use ndarray::{ArrayD, IxDyn};
 use super::{
     leaf::check_sizes,
     real::Real,
-    rule::{Domain, Evaluation, Fault, Linearization, Rule, Traits, expect_operands},
+    rule::{Domain, EvaluationContext, Linearization, OpError, Rule, Traits, check_operands},
     sample::{Sample, listed},
     slice::Index,
 };
-use crate::graph::{DType, Dim, Expr, Graph, Mistake, RandomBits, Shape, Site, Type, Value};
+use crate::graph::{DType, Dim, Expr, Graph, GraphError, RandomBits, Shape, Site, Type, Value};
 
 /// The multipliers of a round.
 const MULTIPLIERS: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
@@ -42,18 +42,18 @@ fn words(number: u64) -> (u32, u32) {
 }
 
 impl Rule for RandomBits {
-    fn infer(&self, operands: &[Type]) -> Result<Type, Mistake> {
-        for scalar in expect_operands::<2>(operands)? {
+    fn infer(&self, operands: &[Type]) -> Result<Type, GraphError> {
+        for scalar in check_operands::<2>(operands)? {
             if scalar.dtype != DType::I64 {
-                return Err(Mistake::UnsupportedDType { expected: "an i64 key and counter", found: scalar.dtype });
+                return Err(GraphError::UnsupportedDType { expected: "an i64 key and counter", found: scalar.dtype });
             }
             if scalar.rank() != 0 {
-                return Err(Mistake::Rank { expected: "0".into(), found: scalar.shape.clone() });
+                return Err(GraphError::Rank { expected: "0".into(), found: scalar.shape.clone() });
             }
         }
         if !(1..=62).contains(&self.width) {
             let found = self.width.to_string();
-            return Err(Mistake::OutOfRange { what: "the number of random bits", expected: "from 1 to 62", found });
+            return Err(GraphError::OutOfRange { what: "the number of random bits", expected: "from 1 to 62", found });
         }
         check_sizes(&self.shape)?;
         Ok(Type::new(DType::I64, &self.shape))
@@ -71,15 +71,15 @@ impl Rule for RandomBits {
         Linearization::Constant
     }
 
-    fn evaluate<R: Real>(&self, at: &Evaluation<'_, R>) -> Result<Value<R>, Fault> {
-        let (Value::I64(key), Value::I64(counter)) = (at.operands[0], at.operands[1]) else {
+    fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
+        let (Value::I64(key), Value::I64(counter)) = (context.operands[0], context.operands[1]) else {
             unreachable!("invariant: inference asks for i64")
         };
         let scalar = |x: &ArrayD<i64>| *x.first().expect("invariant: inference asks for scalars");
         let (key, counter) = (scalar(key), scalar(counter));
         let mut place = 0..;
         let mut next = || self.element(key, counter, place.next().expect("invariant: the range has no end"));
-        Ok(Value::I64(ArrayD::from_shape_simple_fn(IxDyn(&at.shape()?), &mut next)))
+        Ok(Value::I64(ArrayD::from_shape_simple_fn(IxDyn(&context.shape()?), &mut next)))
     }
 
     fn flops(&self, _: &[Type], _: &Type) -> Dim {
@@ -87,11 +87,11 @@ impl Rule for RandomBits {
     }
 
     fn samples() -> Vec<Sample> {
-        let of = |width, shape: &[usize], key: i64, counter: i64| {
+        let sample = |width, shape: &[usize], key: i64, counter: i64| {
             let bits = RandomBits { width, shape: Shape::from(shape) };
             Sample::smooth(bits, [listed(&[], &[key]), listed(&[], &[counter])])
         };
-        vec![of(62, &[3, 2], 7, 0), of(1, &[5], -1, i64::MAX), of(24, &[], 0, 0), of(53, &[0, 2], 0, 1)]
+        vec![sample(62, &[3, 2], 7, 0), sample(1, &[5], -1, i64::MAX), sample(24, &[], 0, 0), sample(53, &[0, 2], 0, 1)]
     }
 }
 
@@ -113,7 +113,7 @@ impl Graph {
     /// draws (two draws with the same key and counter are the same numbers), and count the runs with the counter.
     ///
     /// # Errors
-    /// A mistake is recorded if key or counter is no `i64` scalar, or `width` is not from 1 to 62.
+    /// An error is recorded if key or counter is no `i64` scalar, or `width` is not from 1 to 62.
     ///
     /// # Source
     /// Philox-4x32-10: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC11. The counter's words are the
@@ -128,6 +128,7 @@ impl Graph {
     /// let dice = g.random_bits(g.constant(17i64), step, 3, ("batch", 2));
     /// assert_eq!(dice.ty().to_string(), "i64[batch, 2]");
     /// ```
+    #[doc(alias = "randint")]
     #[track_caller]
     pub fn random_bits<'g>(
         &'g self,
@@ -144,7 +145,7 @@ impl Graph {
     /// multiples of 2⁻²⁴ for `f32` and of 2⁻⁵³ for `f64`, without rounding. The derivative is 0.
     ///
     /// # Errors
-    /// A mistake is recorded if `dtype` is no float; else as [`Graph::random_bits`].
+    /// An error is recorded if `dtype` is no float; else as [`Graph::random_bits`].
     ///
     /// # Example
     /// ```
@@ -156,6 +157,7 @@ impl Graph {
     /// let dropped_out = kept.select(2.0 * x, 0.0);
     /// assert_eq!(dropped_out.ty(), x.ty());
     /// ```
+    #[doc(alias = "rand")]
     #[track_caller]
     pub fn random_uniform<'g>(
         &'g self,
@@ -169,7 +171,7 @@ impl Graph {
             DType::F32 => 24,
             DType::F64 => 53,
             DType::I64 | DType::Bool => {
-                return self.report(Mistake::UnsupportedDType { expected: "a float", found: dtype }, &[]);
+                return self.report(GraphError::UnsupportedDType { expected: "a float", found: dtype }, &[]);
             }
         };
         self.random_bits(key, counter, width.into(), shape).cast(dtype) * 2f64.powi(-i32::from(width))
@@ -178,7 +180,8 @@ impl Graph {
     /// Random floats of mean 0 and variance 1, normally distributed, from the `i64` scalars `key` and `counter` as for
     /// [`Graph::random_bits`]: z = √(−2 ln(1 − u))·cos(2πv), with u and v uniform in [0, 1). The derivative is 0.
     ///
-    /// Element i takes the elements 2i and 2i + 1 of the uniform stream. |z| is at most 5.8 for `f32` and 8.6 for `f64`.
+    /// Element i takes the elements 2i and 2i + 1 of the uniform stream. |z| is at most 5.8 for `f32` and 8.6 for
+    /// `f64`.
     ///
     /// # Errors
     /// As [`Graph::random_uniform`].
@@ -195,6 +198,7 @@ impl Graph {
     /// let drawn = mean + scale * g.random_normal(g.constant(2i64), step, DType::F32, (8,));
     /// assert_eq!(drawn.ty().to_string(), "f32[8]");
     /// ```
+    #[doc(alias = "randn")]
     #[track_caller]
     pub fn random_normal<'g>(
         &'g self,

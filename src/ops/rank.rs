@@ -3,23 +3,23 @@
 use ndarray::{ArrayD, ArrayView1, Axis, Zip};
 
 use super::{
-    axes::expect_axis,
+    axes::check_axis,
     real::{Number, Real},
-    rule::{Domain, Evaluation, Fault, Linearization, Rule, Traits, expect_number, expect_operands},
+    rule::{Domain, EvaluationContext, Linearization, OpError, Rule, Traits, check_number, check_operands},
     sample::{Sample, listed, reals},
     slice::Index,
 };
-use crate::graph::{DType, Dim, Expr, Mistake, Rank, Ranking, Type, Value};
+use crate::graph::{DType, Dim, Expr, GraphError, Rank, Ranking, Type, Value};
 
 impl Rule for Rank {
-    fn infer(&self, operands: &[Type]) -> Result<Type, Mistake> {
-        let [x] = expect_operands(operands)?;
-        expect_number(x)?;
-        expect_axis(self.axis, x.rank())?;
+    fn infer(&self, operands: &[Type]) -> Result<Type, GraphError> {
+        let [x] = check_operands(operands)?;
+        check_number(x)?;
+        check_axis(self.axis, x.rank())?;
         match self.kind {
             Ranking::ArgSort => Ok(Type::new(DType::I64, &x.shape)),
             Ranking::ArgMax | Ranking::ArgMin if x.shape[self.axis].is(0) => {
-                Err(Mistake::EmptyReduction { operation: self.kind.name(), axis: self.axis })
+                Err(GraphError::EmptyReduction { operation: self.kind.name(), axis: self.axis })
             }
             Ranking::ArgMax | Ranking::ArgMin => Ok(Type::new(DType::I64, x.shape.without(&[self.axis]))),
         }
@@ -37,8 +37,8 @@ impl Rule for Rank {
         Linearization::Constant
     }
 
-    fn evaluate<R: Real>(&self, at: &Evaluation<'_, R>) -> Result<Value<R>, Fault> {
-        Ok(Value::I64(match at.operands[0] {
+    fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
+        Ok(Value::I64(match context.operands[0] {
             Value::F32(x) => self.rank(x)?,
             Value::F64(x) => self.rank(x)?,
             Value::I64(x) => self.rank(x)?,
@@ -70,7 +70,7 @@ impl Rule for Rank {
 }
 
 impl Rank {
-    fn rank<T: Number>(&self, x: &ArrayD<T>) -> Result<ArrayD<i64>, Fault> {
+    fn rank<T: Number>(&self, x: &ArrayD<T>) -> Result<ArrayD<i64>, OpError> {
         let axis = Axis(self.axis);
         match self.kind {
             // Of lanes without elements there may be more than anybody can count.
@@ -82,7 +82,7 @@ impl Rank {
                 });
                 Ok(positions)
             }
-            Ranking::ArgMax | Ranking::ArgMin if x.len_of(axis) == 0 => Err(Fault::Empty { axis: self.axis }),
+            Ranking::ArgMax | Ranking::ArgMin if x.len_of(axis) == 0 => Err(OpError::Empty { axis: self.axis }),
             Ranking::ArgMax => Ok(x.map_axis(axis, |lane| first(lane, |element, best| element > best))),
             Ranking::ArgMin => Ok(x.map_axis(axis, |lane| first(lane, |element, best| element < best))),
         }
@@ -127,14 +127,14 @@ macro_rules! rank_methods {
 }
 
 rank_methods! {
-    /// Where the greatest is along `axis`, which is removed, as `i64`: the first of ties, the first NaN if there is one.
-    /// Negative axes count from the end.
+    /// Where the greatest is along `axis`, which is removed, as `i64`: the first of ties, the first NaN if there is
+    /// one. Negative axes count from the end.
     ///
     /// # Shapes
     /// `[m, n]` along −1 → `i64[m]`.
     ///
     /// # Errors
-    /// A mistake is recorded if the axis has size 0.
+    /// An error is recorded if the axis has size 0.
     ///
     /// # Example
     /// ```
@@ -143,6 +143,7 @@ rank_methods! {
     /// let scores = g.input("scores", ("batch", 10));
     /// assert_eq!(scores.argmax(-1).ty().to_string(), "i64[batch]");
     /// ```
+    #[doc(alias = "arg_max")]
     argmax => ArgMax;
     /// Where the least is along `axis`, which is removed, as `i64`: the first of ties, the first NaN if there is one.
     /// Negative axes count from the end.
@@ -151,7 +152,8 @@ rank_methods! {
     /// `[m, n]` along −1 → `i64[m]`.
     ///
     /// # Errors
-    /// A mistake is recorded if the axis has size 0.
+    /// An error is recorded if the axis has size 0.
+    #[doc(alias = "arg_min")]
     argmin => ArgMin;
     /// The positions along `axis` in ascending order of value, as `i64`: ties in order of position, NaN last. Negative
     /// axes count from the end.
@@ -191,7 +193,7 @@ impl<'g> Expr<'g> {
     /// `[m, n]` along −1 → `[m, k]` and `i64[m, k]`.
     ///
     /// # Errors
-    /// A mistake is recorded if `k` exceeds the size of the axis; a fault of the run if that size is a symbol.
+    /// An error is recorded if `k` exceeds the size of the axis; a fault of the run if that size is a symbol.
     ///
     /// # Complexity
     /// That of a sort, O(n log n) for each lane of n.
@@ -204,6 +206,7 @@ impl<'g> Expr<'g> {
     /// assert_eq!(values.ty().to_string(), "f32[batch, 3]");
     /// assert_eq!(positions.ty().to_string(), "i64[batch, 3]");
     /// ```
+    #[doc(alias = "topk")]
     #[track_caller]
     pub fn top_k(self, k: usize, axis: i64) -> (Expr<'g>, Expr<'g>) {
         let _frame = self.enter("top_k");
@@ -214,8 +217,8 @@ impl<'g> Expr<'g> {
         let (g, size) = (self.graph(), self.shape()[along].clone());
         let is_short = |size: i64| usize::try_from(size).is_ok_and(|size| size < k);
         if size.as_number().is_some_and(is_short) {
-            let mistake = Mistake::SliceOutOfRange { axis: along, start: Dim::from(0), stop: Dim::from(k), size };
-            let poison = g.report(mistake, &[self]);
+            let error = GraphError::SliceOutOfRange { axis: along, start: Dim::from(0), stop: Dim::from(k), size };
+            let poison = g.report(error, &[self]);
             return (poison, poison);
         }
         // A stable ascending sort has the last of ties last, so reversed first: the array goes in backwards too.

@@ -6,24 +6,24 @@ use super::{
     axes::{AllAxes, IntoAxes, inverse_permutation},
     real::{Number, Real},
     rule::{
-        Application, Custom, Domain, Evaluation, Fault, LinearMap, Linearization, Rule, Traits, expect_ascending,
-        expect_number, expect_operands,
+        Application, Custom, Domain, EvaluationContext, LinearMap, Linearization, OpError, Rule, Traits,
+        check_ascending, check_number, check_operands,
     },
     sample::{Sample, listed, reals},
 };
 use crate::graph::{
-    Axes, Broadcast, Comparison, Dim, Direction, Expr, Mistake, Op, Reduce, Reduction, Shape, Type, Value,
+    Axes, Broadcast, Comparison, Dim, Expr, GraphError, Op, Reduce, Reduction, ScanDirection, Shape, Type, Value,
 };
 
 impl Rule for Reduce {
-    fn infer(&self, operands: &[Type]) -> Result<Type, Mistake> {
-        let [x] = expect_operands(operands)?;
-        expect_number(x)?;
-        expect_ascending(&self.axes, x.rank())?;
+    fn infer(&self, operands: &[Type]) -> Result<Type, GraphError> {
+        let [x] = check_operands(operands)?;
+        check_number(x)?;
+        check_ascending(&self.axes, x.rank())?;
         let empty = self.axes.iter().find(|axis| x.shape[**axis].is(0));
         match (self.kind, empty) {
             (Reduction::Max | Reduction::Min, Some(axis)) => {
-                Err(Mistake::EmptyReduction { operation: self.kind.name(), axis: *axis })
+                Err(GraphError::EmptyReduction { operation: self.kind.name(), axis: *axis })
             }
             _ => Ok(Type::new(x.dtype, x.shape.without(&self.axes))),
         }
@@ -44,8 +44,8 @@ impl Rule for Reduce {
         }
     }
 
-    fn evaluate<R: Real>(&self, at: &Evaluation<'_, R>) -> Result<Value<R>, Fault> {
-        Ok(match at.operands[0] {
+    fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
+        Ok(match context.operands[0] {
             Value::F32(x) => Value::F32(self.reduce(x)?),
             Value::F64(x) => Value::F64(self.reduce(x)?),
             Value::I64(x) => Value::I64(self.reduce(x)?),
@@ -85,7 +85,7 @@ impl Rule for Reduce {
 }
 
 impl Reduce {
-    fn reduce<T: Number>(&self, x: &ArrayD<T>) -> Result<ArrayD<T>, Fault> {
+    fn reduce<T: Number>(&self, x: &ArrayD<T>) -> Result<ArrayD<T>, OpError> {
         match self.kind {
             // Of no axes it is the array itself, with the signs of its zeros.
             Reduction::Sum if self.axes.is_empty() => Ok(x.clone()),
@@ -110,12 +110,12 @@ impl Reduce {
         })
     }
 
-    fn fold<T: Number>(&self, x: &ArrayD<T>, start: Option<T>, combine: fn(T, T) -> T) -> Result<ArrayD<T>, Fault> {
+    fn fold<T: Number>(&self, x: &ArrayD<T>, start: Option<T>, combine: fn(T, T) -> T) -> Result<ArrayD<T>, OpError> {
         let mut reduced = x.clone();
         for axis in self.axes.iter().rev() {
             let length = reduced.len_of(Axis(*axis));
             if length == 0 && start.is_none() {
-                return Err(Fault::Empty { axis: *axis });
+                return Err(OpError::Empty { axis: *axis });
             }
             reduced = reduced.map_axis(Axis(*axis), |lane| match start {
                 Some(start) => lane.iter().copied().fold(start, combine),
@@ -135,12 +135,12 @@ impl Reduce {
     }
 
     /// ∂output/∂x, in the shape of x.
-    fn weights<'g>(&self, at: &Application<'g>) -> Expr<'g> {
-        let x = at.operands[0];
+    fn weights<'g>(&self, application: &Application<'g>) -> Expr<'g> {
+        let x = application.operands[0];
         if self.kind == Reduction::Product {
             return self.products_of_others(x);
         }
-        let extreme = self.spread(at.output, &x.shape());
+        let extreme = self.spread(application.output, &x.shape());
         let tied = x.graph().apply(Op::Comparison(Comparison::Equal), &[x, extreme]).cast(x.dtype());
         let count = self.spread(tied.sum_axes(&self.axes), &x.shape());
         tied / count
@@ -158,25 +158,25 @@ impl Reduce {
         let outer: Dim = kept.iter().map(|axis| shape[*axis].clone()).product();
         let n: Dim = self.axes.iter().map(|axis| shape[*axis].clone()).product();
         let rows = x.permute(&order).reshape((outer, n));
-        let products = rows.products_before(Direction::Forward) * rows.products_before(Direction::Backward);
+        let products = rows.products_before(ScanDirection::Forward) * rows.products_before(ScanDirection::Backward);
         let permuted: Shape = order.iter().map(|axis| shape[*axis].clone()).collect();
         products.reshape(permuted).permute(&inverse_permutation(&order))
     }
 }
 
 impl LinearMap for Reduce {
-    fn transpose<'g>(&self, _: usize, cotangent: Expr<'g>, at: &Application<'g>) -> Expr<'g> {
-        self.spread(cotangent, &at.operands[0].shape())
+    fn transpose<'g>(&self, _: usize, cotangent: Expr<'g>, application: &Application<'g>) -> Expr<'g> {
+        self.spread(cotangent, &application.operands[0].shape())
     }
 }
 
 impl Custom for Reduce {
-    fn vjp<'g>(&self, _: usize, cotangent: Expr<'g>, at: &Application<'g>) -> Expr<'g> {
-        self.spread(cotangent, &at.operands[0].shape()) * self.weights(at)
+    fn vjp<'g>(&self, _: usize, cotangent: Expr<'g>, application: &Application<'g>) -> Expr<'g> {
+        self.spread(cotangent, &application.operands[0].shape()) * self.weights(application)
     }
 
-    fn jvp<'g>(&self, _: usize, tangent: Expr<'g>, at: &Application<'g>) -> Expr<'g> {
-        (tangent * self.weights(at)).sum_axes(&self.axes)
+    fn jvp<'g>(&self, _: usize, tangent: Expr<'g>, application: &Application<'g>) -> Expr<'g> {
+        (tangent * self.weights(application)).sum_axes(&self.axes)
     }
 }
 
@@ -209,6 +209,7 @@ impl<'g> Expr<'g> {
     /// let centred = x - x.keep_axes(-1, |x| x.max_over(-1));
     /// assert_eq!(centred.shape(), x.shape());
     /// ```
+    #[doc(alias("keepdims", "keepdim"))]
     #[track_caller]
     pub fn keep_axes(self, axes: impl IntoAxes, reduce: impl FnOnce(Expr<'g>) -> Expr<'g>) -> Expr<'g> {
         let _frame = self.enter("keep_axes");
@@ -252,12 +253,16 @@ macro_rules! reduction_methods {
 
 reduction_methods! {
     /// The sum of the elements; 0 of nothing.
+    #[doc(alias = "reduce_sum")]
     sum, sum_over => Sum;
     /// The product of the elements; 1 of nothing. The derivative is right whatever zeros are among them, in O(n) work and
     /// memory.
+    #[doc(alias = "reduce_prod")]
     prod, prod_over => Product;
     /// The greatest element; NaN if any is. The derivative is split evenly among the tied.
+    #[doc(alias("amax", "reduce_max"))]
     max, max_over => Max;
     /// The least element; NaN if any is. The derivative is split evenly among the tied.
+    #[doc(alias("amin", "reduce_min"))]
     min, min_over => Min;
 }

@@ -5,21 +5,21 @@ use ndarray::{ArrayD, IxDyn};
 use super::{
     axes::{IntoAxes, inverse_permutation},
     real::Real,
-    rule::{Application, Domain, Evaluation, Fault, LinearMap, Linearization, Rule, Traits, expect_operands},
+    rule::{Application, Domain, EvaluationContext, LinearMap, Linearization, OpError, Rule, Traits, check_operands},
     sample::{Sample, reals},
 };
-use crate::graph::{Axes, Dim, Expr, Mistake, Reshape, Shape, Transpose, Type, Value};
+use crate::graph::{Axes, Dim, Expr, GraphError, Reshape, Shape, Transpose, Type, Value};
 
 impl Rule for Reshape {
-    fn infer(&self, operands: &[Type]) -> Result<Type, Mistake> {
-        let [x] = expect_operands(operands)?;
+    fn infer(&self, operands: &[Type]) -> Result<Type, GraphError> {
+        let [x] = check_operands(operands)?;
         // Sizes that overflowed are equal whatever they are.
         if let Some(shape) = [&x.shape, &self.shape].into_iter().find(|shape| shape.size().has_overflowed()) {
-            return Err(Mistake::TooLarge { shape: shape.clone() });
+            return Err(GraphError::TooLarge { shape: shape.clone() });
         }
         if x.shape.size() != self.shape.size() || self.shape.iter().any(|size| size.as_number().is_some_and(|n| n < 0))
         {
-            return Err(Mistake::ElementsDiffer { from: x.shape.clone(), to: self.shape.clone() });
+            return Err(GraphError::ElementsDiffer { from: x.shape.clone(), to: self.shape.clone() });
         }
         Ok(Type::new(x.dtype, &self.shape))
     }
@@ -36,12 +36,12 @@ impl Rule for Reshape {
         Linearization::Linear(self)
     }
 
-    fn evaluate<R: Real>(&self, at: &Evaluation<'_, R>) -> Result<Value<R>, Fault> {
+    fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
         fn reshape<T: Clone>(x: &ArrayD<T>, shape: &[usize]) -> ArrayD<T> {
             x.to_shape(IxDyn(shape)).expect("invariant: inference compared the sizes").to_owned()
         }
-        let shape = at.shape()?;
-        Ok(match at.operands[0] {
+        let shape = context.shape()?;
+        Ok(match context.operands[0] {
             Value::F32(x) => Value::F32(reshape(x, &shape)),
             Value::F64(x) => Value::F64(reshape(x, &shape)),
             Value::I64(x) => Value::I64(reshape(x, &shape)),
@@ -62,18 +62,18 @@ impl Rule for Reshape {
 }
 
 impl LinearMap for Reshape {
-    fn transpose<'g>(&self, _: usize, cotangent: Expr<'g>, at: &Application<'g>) -> Expr<'g> {
-        cotangent.reshape(at.operands[0].shape())
+    fn transpose<'g>(&self, _: usize, cotangent: Expr<'g>, application: &Application<'g>) -> Expr<'g> {
+        cotangent.reshape(application.operands[0].shape())
     }
 }
 
 impl Rule for Transpose {
-    fn infer(&self, operands: &[Type]) -> Result<Type, Mistake> {
-        let [x] = expect_operands(operands)?;
+    fn infer(&self, operands: &[Type]) -> Result<Type, GraphError> {
+        let [x] = check_operands(operands)?;
         let mut sorted = self.permutation.clone();
         sorted.sort_unstable();
         if !sorted.iter().copied().eq(0..x.rank()) {
-            return Err(Mistake::NotAPermutation { permutation: self.permutation.clone(), rank: x.rank() });
+            return Err(GraphError::NotAPermutation { permutation: self.permutation.clone(), rank: x.rank() });
         }
         let shape: Shape = self.permutation.iter().map(|axis| x.shape[*axis].clone()).collect();
         Ok(Type::new(x.dtype, shape))
@@ -91,9 +91,9 @@ impl Rule for Transpose {
         Linearization::Linear(self)
     }
 
-    fn evaluate<R: Real>(&self, at: &Evaluation<'_, R>) -> Result<Value<R>, Fault> {
+    fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
         let order = IxDyn(&self.permutation);
-        Ok(match at.operands[0] {
+        Ok(match context.operands[0] {
             Value::F32(x) => Value::F32(x.view().permuted_axes(order).as_standard_layout().into_owned()),
             Value::F64(x) => Value::F64(x.view().permuted_axes(order).as_standard_layout().into_owned()),
             Value::I64(x) => Value::I64(x.view().permuted_axes(order).as_standard_layout().into_owned()),
@@ -120,14 +120,14 @@ impl LinearMap for Transpose {
 }
 
 /// `to` with the size that −1 stands for, if it is there once.
-fn with_free_axis(from: &Shape, to: &Shape) -> Result<Shape, Mistake> {
+fn with_free_axis(from: &Shape, to: &Shape) -> Result<Shape, GraphError> {
     let is_free = |size: &&Dim| size.is(-1);
     if to.iter().filter(is_free).count() != 1 {
         return Ok(to.clone());
     }
     let others: Dim = to.iter().filter(|size| !is_free(size)).cloned().product();
     let free =
-        from.size().divided_by(&others).ok_or_else(|| Mistake::FreeAxis { from: from.clone(), to: to.clone() })?;
+        from.size().divided_by(&others).ok_or_else(|| GraphError::FreeAxis { from: from.clone(), to: to.clone() })?;
     Ok(to.iter().map(|size| if size.is(-1) { free.clone() } else { size.clone() }).collect())
 }
 
@@ -136,8 +136,8 @@ impl<'g> Expr<'g> {
     /// what the number of elements leaves.
     ///
     /// # Errors
-    /// A mistake is recorded if the numbers of elements are not equal as polynomials, or if the other sizes do not divide
-    /// it.
+    /// An error is recorded if the numbers of elements are not equal as polynomials, or if the other sizes do not
+    /// divide it.
     ///
     /// # Example
     /// ```
@@ -147,6 +147,7 @@ impl<'g> Expr<'g> {
     /// assert_eq!(x.reshape(("batch", 64)).shape().to_string(), "[batch, 64]");
     /// assert_eq!(x.reshape((-1, 64)).shape().to_string(), "[batch, 64]");
     /// ```
+    #[doc(alias = "view")]
     #[track_caller]
     pub fn reshape(self, shape: impl Into<Shape>) -> Expr<'g> {
         let _frame = self.enter("reshape");
@@ -157,7 +158,7 @@ impl<'g> Expr<'g> {
         match with_free_axis(&self.shape(), &shape) {
             Ok(shape) if self.shape() == shape => self,
             Ok(shape) => self.graph().apply(Reshape { shape }, &[self]),
-            Err(mistake) => self.graph().report(mistake, &[self]),
+            Err(error) => self.graph().report(error, &[self]),
         }
     }
 
@@ -165,17 +166,19 @@ impl<'g> Expr<'g> {
     ///
     /// # Shapes
     /// `[batch, 8, 8]` flattened from 1 → `[batch, 64]`.
-    #[doc(alias = "flatten")]
+    #[doc(alias = "flatten_from")]
+    #[doc(alias = "ravel")]
+    #[doc(alias = "collapse")]
     #[track_caller]
-    pub fn flatten_from(self, axis: usize) -> Expr<'g> {
-        let _frame = self.enter("flatten_from");
+    pub fn flatten(self, axis: usize) -> Expr<'g> {
+        let _frame = self.enter("flatten");
         let shape = self.shape();
         if self.is_poisoned() {
             return self;
         }
         if axis > shape.rank() {
             let as_written = i64::try_from(axis).unwrap_or(i64::MAX);
-            return self.graph().report(Mistake::AxisOutOfRange { axis: as_written, rank: shape.rank() }, &[self]);
+            return self.graph().report(GraphError::AxisOutOfRange { axis: as_written, rank: shape.rank() }, &[self]);
         }
         let merged: Dim = shape[axis..].iter().cloned().product();
         self.reshape(shape[..axis].iter().cloned().chain([merged]).collect::<Shape>())
@@ -184,12 +187,13 @@ impl<'g> Expr<'g> {
     /// Adds an axis of size 1 at `axis` of the result; negative axes count from its end.
     ///
     /// # Shapes
-    /// `[n]` expanded at −1 → `[n, 1]`.
+    /// `[n]` unsqueezed at −1 → `[n, 1]`.
     #[doc(alias = "expand_dims")]
-    #[doc(alias = "unsqueeze")]
+    #[doc(alias = "expand")]
+    #[doc(alias = "newaxis")]
     #[track_caller]
-    pub fn expand(self, axis: i64) -> Expr<'g> {
-        let _frame = self.enter("expand");
+    pub fn unsqueeze(self, axis: i64) -> Expr<'g> {
+        let _frame = self.enter("unsqueeze");
         if self.is_poisoned() {
             return self;
         }
@@ -199,7 +203,7 @@ impl<'g> Expr<'g> {
                 dims.insert(axis, Dim::from(1));
                 self.reshape(dims)
             }
-            Err(mistake) => self.graph().report(mistake, &[self]),
+            Err(error) => self.graph().report(error, &[self]),
         }
     }
 
@@ -217,6 +221,7 @@ impl<'g> Expr<'g> {
     ///
     /// # Shapes
     /// `[a, b, c]` by `[2, 0, 1]` → `[c, a, b]`.
+    #[doc(alias("swapaxes", "movedim", "moveaxis"))]
     #[doc(alias = "permute")]
     #[track_caller]
     pub fn transpose(self, order: impl AsRef<[i64]>) -> Expr<'g> {
@@ -227,7 +232,7 @@ impl<'g> Expr<'g> {
         let permutation = order.as_ref().iter().map(|axis| super::axes::normalize(*axis, self.rank())).collect();
         match permutation {
             Ok(permutation) => self.graph().apply(Transpose { permutation }, &[self]),
-            Err(mistake) => self.graph().report(mistake, &[self]),
+            Err(error) => self.graph().report(error, &[self]),
         }
     }
 
@@ -235,6 +240,7 @@ impl<'g> Expr<'g> {
     ///
     /// # Shapes
     /// `[…, m, n]` → `[…, n, m]`.
+    #[doc(alias("mT", "matrix_transpose"))]
     #[track_caller]
     pub fn t(self) -> Expr<'g> {
         let _frame = self.enter("t");
@@ -243,7 +249,9 @@ impl<'g> Expr<'g> {
         }
         let rank = self.rank();
         if rank < 2 {
-            return self.graph().report(Mistake::Rank { expected: "at least 2".into(), found: self.shape() }, &[self]);
+            return self
+                .graph()
+                .report(GraphError::Rank { expected: "at least 2".into(), found: self.shape() }, &[self]);
         }
         let mut order: Axes = (0..rank).collect();
         order.swap(rank - 2, rank - 1);

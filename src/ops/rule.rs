@@ -7,12 +7,12 @@ use smallvec::SmallVec;
 use thiserror::Error;
 
 use super::{real::Real, sample::Sample};
-use crate::graph::{Bindings, Dim, Expr, Mistake, Type, Value};
+use crate::graph::{Bindings, Dim, Expr, GraphError, Type, Value};
 
 /// Everything that the other stages ask of a primitive.
 pub(crate) trait Rule: Sized {
     /// The output's type, or why these operands have none.
-    fn infer(&self, operands: &[Type]) -> Result<Type, Mistake>;
+    fn infer(&self, operands: &[Type]) -> Result<Type, GraphError>;
 
     /// What kind of primitive it is, for rewrites that ask only that.
     fn traits(&self) -> Traits;
@@ -24,7 +24,7 @@ pub(crate) trait Rule: Sized {
     fn linearization(&self) -> Linearization<'_>;
 
     /// The output's value by the plainest means: the reference that everything faster is compared with.
-    fn evaluate<R: Real>(&self, at: &Evaluation<'_, R>) -> Result<Value<R>, Fault>;
+    fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError>;
 
     /// How many floating-point operations it takes, as a polynomial in the symbols. A function of one number counts as
     /// one, a multiply-add as two, moving data as none.
@@ -68,7 +68,7 @@ pub(crate) enum Domain<'r> {
 pub(crate) trait CheckSizes {
     /// # Errors
     /// The fault that the primitive has for any operands of these shapes.
-    fn check_sizes(&self, operands: &[&[usize]], bindings: &Bindings) -> Result<(), Fault>;
+    fn check_sizes(&self, operands: &[&[usize]], bindings: &Bindings) -> Result<(), OpError>;
 }
 
 /// The derivative of a primitive, in the form that gives both modes.
@@ -90,7 +90,7 @@ pub(crate) enum Linearization<'r> {
 /// An elementwise derivative.
 pub(crate) trait Partials {
     /// ∂output/∂operand.
-    fn partial<'g>(&self, operand: usize, at: &Application<'g>) -> Partial<'g>;
+    fn partial<'g>(&self, operand: usize, application: &Application<'g>) -> Partial<'g>;
 }
 
 /// One entry of a diagonal Jacobian, as an expression of the output's shape.
@@ -119,16 +119,16 @@ pub(crate) enum Partial<'g> {
 /// The transpose of a linear map.
 pub(crate) trait LinearMap {
     /// The cotangent of one operand.
-    fn transpose<'g>(&self, operand: usize, cotangent: Expr<'g>, at: &Application<'g>) -> Expr<'g>;
+    fn transpose<'g>(&self, operand: usize, cotangent: Expr<'g>, application: &Application<'g>) -> Expr<'g>;
 }
 
 /// A derivative of which both modes are written out.
 pub(crate) trait Custom {
     /// x̄ᵢ = Jᵢᵀȳ.
-    fn vjp<'g>(&self, operand: usize, cotangent: Expr<'g>, at: &Application<'g>) -> Expr<'g>;
+    fn vjp<'g>(&self, operand: usize, cotangent: Expr<'g>, application: &Application<'g>) -> Expr<'g>;
 
     /// Jᵢẋᵢ, this operand's part of ẏ.
-    fn jvp<'g>(&self, operand: usize, tangent: Expr<'g>, at: &Application<'g>) -> Expr<'g>;
+    fn jvp<'g>(&self, operand: usize, tangent: Expr<'g>, application: &Application<'g>) -> Expr<'g>;
 }
 
 /// One use of a primitive in a graph.
@@ -138,28 +138,29 @@ pub(crate) struct Application<'g> {
 }
 
 /// One use of a primitive on numbers.
-pub(crate) struct Evaluation<'a, R> {
+pub(crate) struct EvaluationContext<'a, R> {
     pub(crate) operands: &'a [&'a Value<R>],
     /// The output's type as inferred; its symbols are in `bindings`.
     pub(crate) ty: &'a Type,
     pub(crate) bindings: &'a Bindings,
 }
 
-impl<R> Evaluation<'_, R> {
+impl<R> EvaluationContext<'_, R> {
     /// The output's shape in numbers.
-    pub(crate) fn shape(&self) -> Result<Vec<usize>, Fault> {
-        self.ty.shape.evaluate(self.bindings).map_err(Fault::Size)
+    pub(crate) fn shape(&self) -> Result<Vec<usize>, OpError> {
+        self.ty.shape.evaluate(self.bindings).map_err(OpError::Size)
     }
 
     /// An attribute in numbers.
-    pub(crate) fn number(&self, dim: &Dim) -> Result<i64, Fault> {
-        dim.evaluate(self.bindings).map_err(Fault::Size)
+    pub(crate) fn number(&self, dim: &Dim) -> Result<i64, OpError> {
+        dim.evaluate(self.bindings).map_err(OpError::Size)
     }
 }
 
 /// Why a primitive has no value for these numbers.
 #[derive(Debug, Clone, PartialEq, Error)]
-pub enum Fault {
+#[non_exhaustive]
+pub enum OpError {
     /// A size that is unbound, negative or too large.
     #[error("the size {0} is unbound, negative or too large")]
     Size(Dim),
@@ -217,55 +218,63 @@ pub enum Fault {
     },
 }
 
-impl Fault {
+impl OpError {
     /// What to do about it.
     pub(crate) fn help(&self) -> &'static str {
         match self {
-            Fault::Size(_) => "feed arrays whose sizes make it a number from 0 to 2^46",
-            Fault::Index { .. } => "positions count from 0; negative ones are not counted from the end",
-            Fault::Slice { .. } => "feed an array that is long enough, or slice from the end with a negative bound",
-            Fault::Memory { .. } => "feed smaller arrays, or compute less at a time",
-            Fault::Empty { .. } => "feed at least one element there; `sum` and `prod` of nothing are 0 and 1",
-            Fault::Window { .. } => "feed a larger array, pad it, or take a smaller window, kernel or dilation",
-            Fault::MostlyZeros { .. } => "pad or spread less: nearly all of the work would be on zeros",
+            OpError::Size(_) => "feed arrays whose sizes make it a number from 0 to 2^46",
+            OpError::Index { .. } => "positions count from 0; negative ones are not counted from the end",
+            OpError::Slice { .. } => "feed an array that is long enough, or slice from the end with a negative bound",
+            OpError::Memory { .. } => "feed smaller arrays, or compute less at a time",
+            OpError::Empty { .. } => "feed at least one element there; `sum` and `prod` of nothing are 0 and 1",
+            OpError::Window { .. } => "feed a larger array, pad it, or take a smaller window, kernel or dilation",
+            OpError::MostlyZeros { .. } => "pad or spread less: nearly all of the work would be on zeros",
         }
     }
 }
 
 /// The one type of all operands, for elementwise primitives.
-pub(crate) fn same_type(operands: &[Type]) -> Result<Type, Mistake> {
-    let first = operands.first().ok_or(Mistake::OperandCount { expected: 1, found: 0 })?;
+pub(crate) fn same_type(operands: &[Type]) -> Result<Type, GraphError> {
+    let first = operands.first().ok_or(GraphError::OperandCount { expected: 1, found: 0 })?;
     for other in &operands[1..] {
         if first.dtype != other.dtype {
-            return Err(Mistake::DTypesDiffer { left: first.dtype, right: other.dtype });
+            return Err(GraphError::DTypesDiffer { left: first.dtype, right: other.dtype });
         }
         if first.shape != other.shape {
-            return Err(Mistake::ShapesDiffer { left: first.shape.clone(), right: other.shape.clone() });
+            return Err(GraphError::ShapesDiffer { left: first.shape.clone(), right: other.shape.clone() });
         }
     }
     Ok(first.clone())
 }
 
 /// Exactly `N` operands.
-pub(crate) fn expect_operands<const N: usize>(operands: &[Type]) -> Result<&[Type; N], Mistake> {
-    operands.try_into().map_err(|_| Mistake::OperandCount { expected: N, found: operands.len() })
+pub(crate) fn check_operands<const N: usize>(operands: &[Type]) -> Result<&[Type; N], GraphError> {
+    operands.try_into().map_err(|_| GraphError::OperandCount { expected: N, found: operands.len() })
 }
 
 /// That a dtype is a float.
-pub(crate) fn expect_float(ty: &Type) -> Result<(), Mistake> {
-    if ty.dtype.is_float() { Ok(()) } else { Err(Mistake::UnsupportedDType { expected: "a float", found: ty.dtype }) }
+pub(crate) fn check_float(ty: &Type) -> Result<(), GraphError> {
+    if ty.dtype.is_float() {
+        Ok(())
+    } else {
+        Err(GraphError::UnsupportedDType { expected: "a float", found: ty.dtype })
+    }
 }
 
 /// That a dtype has arithmetic.
-pub(crate) fn expect_number(ty: &Type) -> Result<(), Mistake> {
-    if ty.dtype.is_number() { Ok(()) } else { Err(Mistake::UnsupportedDType { expected: "a number", found: ty.dtype }) }
+pub(crate) fn check_number(ty: &Type) -> Result<(), GraphError> {
+    if ty.dtype.is_number() {
+        Ok(())
+    } else {
+        Err(GraphError::UnsupportedDType { expected: "a number", found: ty.dtype })
+    }
 }
 
 /// That axes are within the rank, distinct and ascending.
-pub(crate) fn expect_ascending(axes: &[usize], rank: usize) -> Result<(), Mistake> {
+pub(crate) fn check_ascending(axes: &[usize], rank: usize) -> Result<(), GraphError> {
     let is_ascending = axes.windows(2).all(|pair| pair[0] < pair[1]);
     if is_ascending && axes.last().is_none_or(|last| *last < rank) {
         return Ok(());
     }
-    Err(Mistake::BadAxes { axes: axes.into(), rank })
+    Err(GraphError::BadAxes { axes: axes.into(), rank })
 }

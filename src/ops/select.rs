@@ -6,22 +6,22 @@ use super::{
     apply::{Operand, broadcast_shapes},
     real::Real,
     rule::{
-        Application, Domain, Evaluation, Fault, Linearization, Partial, Partials, Rule, Traits, expect_operands,
-        same_type,
+        Application, Domain, EvaluationContext, Linearization, OpError, Partial, Partials, Rule, Traits,
+        check_operands, same_type,
     },
     sample::{Sample, listed, reals},
 };
-use crate::graph::{DType, Dim, Expr, Mistake, Select, Type, Value};
+use crate::graph::{DType, Dim, Expr, GraphError, Select, Type, Value};
 
 impl Rule for Select {
-    fn infer(&self, operands: &[Type]) -> Result<Type, Mistake> {
-        let [condition, _, _] = expect_operands(operands)?;
+    fn infer(&self, operands: &[Type]) -> Result<Type, GraphError> {
+        let [condition, _, _] = check_operands(operands)?;
         if condition.dtype != DType::Bool {
-            return Err(Mistake::UnsupportedDType { expected: "a bool condition", found: condition.dtype });
+            return Err(GraphError::UnsupportedDType { expected: "a bool condition", found: condition.dtype });
         }
         let ty = same_type(&operands[1..])?;
         if condition.shape != ty.shape {
-            return Err(Mistake::ShapesDiffer { left: condition.shape.clone(), right: ty.shape });
+            return Err(GraphError::ShapesDiffer { left: condition.shape.clone(), right: ty.shape });
         }
         Ok(ty)
     }
@@ -38,9 +38,9 @@ impl Rule for Select {
         Linearization::Partials(self)
     }
 
-    fn evaluate<R: Real>(&self, at: &Evaluation<'_, R>) -> Result<Value<R>, Fault> {
-        let Value::Bool(condition) = at.operands[0] else { unreachable!("invariant: inference asks for bool") };
-        Ok(match (at.operands[1], at.operands[2]) {
+    fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
+        let Value::Bool(condition) = context.operands[0] else { unreachable!("invariant: inference asks for bool") };
+        Ok(match (context.operands[1], context.operands[2]) {
             (Value::F32(a), Value::F32(b)) => Value::F32(choose(condition, a, b)),
             (Value::F64(a), Value::F64(b)) => Value::F64(choose(condition, a, b)),
             (Value::I64(a), Value::I64(b)) => Value::I64(choose(condition, a, b)),
@@ -64,11 +64,11 @@ fn choose<T: Copy>(condition: &ArrayD<bool>, a: &ArrayD<T>, b: &ArrayD<T>) -> Ar
 }
 
 impl Partials for Select {
-    fn partial<'g>(&self, operand: usize, at: &Application<'g>) -> Partial<'g> {
+    fn partial<'g>(&self, operand: usize, application: &Application<'g>) -> Partial<'g> {
         match operand {
             0 => Partial::Zero,
-            1 => Partial::Where(at.operands[0]),
-            _ => Partial::Unless(at.operands[0]),
+            1 => Partial::Where(application.operands[0]),
+            _ => Partial::Unless(application.operands[0]),
         }
     }
 }
@@ -88,6 +88,7 @@ impl<'g> Expr<'g> {
     /// let y = x.greater(0.0).select(x.log(), 0.0);
     /// assert_eq!(y.ty().to_string(), "f32[3]");
     /// ```
+    #[doc(alias("cond", "masked_fill", "if_else"))]
     #[doc(alias = "where")]
     #[track_caller]
     pub fn select(self, if_true: impl Choice<'g>, if_false: impl Choice<'g>) -> Expr<'g> {
@@ -97,19 +98,19 @@ impl<'g> Expr<'g> {
         if let Some(poison) = self.graph().refuse(&handles) {
             return poison;
         }
-        let like = if_true.handle().or(if_false.handle()).unwrap_or_else(|| self.cast(DType::F32));
-        let (if_true, if_false) = (if_true.into_expr(like), if_false.into_expr(like));
-        let all = [self, if_true, if_false];
-        if let Some(poison) = all.iter().find(|operand| operand.is_poisoned()) {
+        let dtype_source = if_true.handle().or(if_false.handle()).unwrap_or_else(|| self.cast(DType::F32));
+        let (if_true, if_false) = (if_true.into_expr(dtype_source), if_false.into_expr(dtype_source));
+        let operands = [self, if_true, if_false];
+        if let Some(poison) = operands.iter().find(|operand| operand.is_poisoned()) {
             return *poison;
         }
         let common = broadcast_shapes(&if_true.shape(), &if_false.shape())
             .and_then(|branches| broadcast_shapes(&self.shape(), &branches));
         match common {
-            Some(shape) => self.graph().apply(Select {}, &all.map(|operand| operand.broadcast_to(&shape))),
+            Some(shape) => self.graph().apply(Select {}, &operands.map(|operand| operand.broadcast_to(&shape))),
             None => {
-                let mistake = Mistake::NotBroadcastable { left: if_true.shape(), right: if_false.shape() };
-                self.graph().report(mistake, &all)
+                let error = GraphError::NotBroadcastable { left: if_true.shape(), right: if_false.shape() };
+                self.graph().report(error, &operands)
             }
         }
     }

@@ -6,31 +6,31 @@ use ndarray::{ArrayD, Axis, IxDyn, Slice as Cut};
 use smallvec::SmallVec;
 
 use super::{
-    apply::LARGEST_NUMBER,
+    apply::MAX_ATTRIBUTE,
     axes::normalize,
     real::{Number, Real},
     rule::{
-        Application, CheckSizes, Domain, Evaluation, Fault, LinearMap, Linearization, Rule, Traits, expect_number,
-        expect_operands,
+        Application, CheckSizes, Domain, EvaluationContext, LinearMap, Linearization, OpError, Rule, Traits,
+        check_number, check_operands,
     },
     sample::{Sample, reals},
 };
-use crate::graph::{Axes, Bindings, Dim, Dims, Expr, Mistake, Pad, Reverse, Shape, Slice, Type, Value};
+use crate::graph::{Axes, Bindings, Dim, Dims, Expr, GraphError, Pad, Reverse, Shape, Slice, Type, Value};
 
 impl CheckSizes for Slice {
     /// That it lies within the operand.
-    fn check_sizes(&self, operands: &[&[usize]], bindings: &Bindings) -> Result<(), Fault> {
+    fn check_sizes(&self, operands: &[&[usize]], bindings: &Bindings) -> Result<(), OpError> {
         self.starts(operands[0], bindings).map(drop)
     }
 }
 
 impl Rule for Slice {
-    fn infer(&self, operands: &[Type]) -> Result<Type, Mistake> {
-        let [x] = expect_operands(operands)?;
-        expect_count("start", self.start.len(), x.rank())?;
-        expect_count("stop", self.stop.len(), x.rank())?;
-        expect_count("step", self.step.len(), x.rank())?;
-        let shape: Result<Shape, Mistake> = (0..x.rank()).map(|axis| self.size(axis, &x.shape[axis])).collect();
+    fn infer(&self, operands: &[Type]) -> Result<Type, GraphError> {
+        let [x] = check_operands(operands)?;
+        check_count("start", self.start.len(), x.rank())?;
+        check_count("stop", self.stop.len(), x.rank())?;
+        check_count("step", self.step.len(), x.rank())?;
+        let shape: Result<Shape, GraphError> = (0..x.rank()).map(|axis| self.size(axis, &x.shape[axis])).collect();
         Ok(Type::new(x.dtype, shape?))
     }
 
@@ -46,9 +46,9 @@ impl Rule for Slice {
         Linearization::Linear(self)
     }
 
-    fn evaluate<R: Real>(&self, at: &Evaluation<'_, R>) -> Result<Value<R>, Fault> {
-        let (starts, shape) = (self.starts(at.operands[0].shape(), at.bindings)?, at.shape()?);
-        Ok(match at.operands[0] {
+    fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
+        let (starts, shape) = (self.starts(context.operands[0].shape(), context.bindings)?, context.shape()?);
+        Ok(match context.operands[0] {
             Value::F32(x) => Value::F32(self.cut(x, &starts, &shape)),
             Value::F64(x) => Value::F64(self.cut(x, &starts, &shape)),
             Value::I64(x) => Value::I64(self.cut(x, &starts, &shape)),
@@ -61,18 +61,18 @@ impl Rule for Slice {
     }
 
     fn samples() -> Vec<Sample> {
-        let of = |start: &[i64], stop: &[i64], step: &[usize], operand: &[usize]| {
+        let sample = |start: &[i64], stop: &[i64], step: &[usize], operand: &[usize]| {
             Sample::smooth(
                 Slice { start: dims(start), stop: dims(stop), step: step.into() },
                 [reals(operand, -1.0, 1.0)],
             )
         };
         vec![
-            of(&[1, 0], &[3, 4], &[1, 1], &[3, 4]),
-            of(&[0, 1], &[3, 4], &[2, 2], &[3, 4]),
-            of(&[2], &[7], &[3], &[8]),
-            of(&[1], &[1], &[1], &[3]),
-            of(&[], &[], &[], &[]),
+            sample(&[1, 0], &[3, 4], &[1, 1], &[3, 4]),
+            sample(&[0, 1], &[3, 4], &[2, 2], &[3, 4]),
+            sample(&[2], &[7], &[3], &[8]),
+            sample(&[1], &[1], &[1], &[3]),
+            sample(&[], &[], &[], &[]),
         ]
     }
 }
@@ -82,8 +82,8 @@ pub(super) fn dims(numbers: &[i64]) -> Dims {
 }
 
 /// That an attribute has as many entries as it must.
-pub(super) fn expect_count(what: &'static str, found: usize, expected: usize) -> Result<(), Mistake> {
-    if found == expected { Ok(()) } else { Err(Mistake::AttributeCount { what, expected, found }) }
+pub(super) fn check_count(what: &'static str, found: usize, expected: usize) -> Result<(), GraphError> {
+    if found == expected { Ok(()) } else { Err(GraphError::AttributeCount { what, expected, found }) }
 }
 
 impl Slice {
@@ -101,26 +101,26 @@ impl Slice {
     }
 
     /// ⌈(stop − start) / step⌉, if the bounds are within the axis as far as that is known.
-    fn size(&self, axis: usize, size: &Dim) -> Result<Dim, Mistake> {
+    fn size(&self, axis: usize, size: &Dim) -> Result<Dim, GraphError> {
         let (start, stop, step) = (&self.start[axis], &self.stop[axis], self.step[axis]);
         if step == 0 {
-            return Err(Mistake::NotPositive { what: "the step of a slice", found: Dim::from(0) });
+            return Err(GraphError::NotPositive { what: "the step of a slice", found: Dim::from(0) });
         }
         let step_of_dim = i64::try_from(step).unwrap_or(i64::MAX);
         let length = stop.clone() - start;
         let is_negative = |dim: &Dim| dim.as_number().is_some_and(|number| number < 0);
         if is_negative(start) || is_negative(&length) || is_negative(&(size.clone() - stop)) {
             let (start, stop, size) = (start.clone(), stop.clone(), size.clone());
-            return Err(Mistake::SliceOutOfRange { axis, start, stop, size });
+            return Err(GraphError::SliceOutOfRange { axis, start, stop, size });
         }
         let rounded_up = length.clone() + (step_of_dim - 1);
-        rounded_up.floor_div(step_of_dim).ok_or(Mistake::SymbolicStride { stride: step, size: length })
+        rounded_up.floor_div(step_of_dim).ok_or(GraphError::SymbolicStride { stride: step, size: length })
     }
 
     /// The first element along each axis of an operand of these sizes, if the slice lies within it.
-    pub(crate) fn starts(&self, sizes: &[usize], bindings: &Bindings) -> Result<SmallVec<[usize; 4]>, Fault> {
-        let one = |(axis, size): (usize, &usize)| {
-            let number = |dim: &Dim| dim.evaluate(bindings).map_err(Fault::Size);
+    pub(crate) fn starts(&self, sizes: &[usize], bindings: &Bindings) -> Result<SmallVec<[usize; 4]>, OpError> {
+        let start_of = |(axis, size): (usize, &usize)| {
+            let number = |dim: &Dim| dim.evaluate(bindings).map_err(OpError::Size);
             let (start, stop) = (number(&self.start[axis])?, number(&self.stop[axis])?);
             // A bound below the start by less than a step is how a symbolic size of 0 comes out: nothing is taken.
             if stop < start && u128::from(start.abs_diff(stop)) < self.step[axis] as u128 {
@@ -128,10 +128,10 @@ impl Slice {
             }
             match (usize::try_from(start), usize::try_from(stop)) {
                 (Ok(first), Ok(bound)) if first <= bound && bound <= *size => Ok(first),
-                _ => Err(Fault::Slice { axis, start, stop, size: *size }),
+                _ => Err(OpError::Slice { axis, start, stop, size: *size }),
             }
         };
-        sizes.iter().enumerate().map(one).collect()
+        sizes.iter().enumerate().map(start_of).collect()
     }
 
     fn cut<T: Clone>(&self, x: &ArrayD<T>, starts: &[usize], shape: &[usize]) -> ArrayD<T> {
@@ -147,8 +147,8 @@ impl Slice {
 }
 
 impl LinearMap for Slice {
-    fn transpose<'g>(&self, _: usize, cotangent: Expr<'g>, at: &Application<'g>) -> Expr<'g> {
-        let (whole, part) = (at.operands[0].shape(), at.output.shape());
+    fn transpose<'g>(&self, _: usize, cotangent: Expr<'g>, application: &Application<'g>) -> Expr<'g> {
+        let (whole, part) = (application.operands[0].shape(), application.output.shape());
         let interior: Axes = self.step.iter().map(|step| step - 1).collect();
         let high = (0..whole.rank()).map(|axis| {
             let reached = self.start[axis].clone() + spread(&part[axis], interior[axis]);
@@ -166,36 +166,37 @@ fn spread(size: &Dim, interior: usize) -> Dim {
 }
 
 impl CheckSizes for Pad {
-    /// That neither side is negative; with it, every element of the operand has a place in an output of the inferred size.
-    fn check_sizes(&self, operands: &[&[usize]], bindings: &Bindings) -> Result<(), Fault> {
+    /// That neither side is negative; with it, every element of the operand has a place in an output of the inferred
+    /// size.
+    fn check_sizes(&self, operands: &[&[usize]], bindings: &Bindings) -> Result<(), OpError> {
         self.zeros(&self.low, bindings)?;
         // Along an axis without elements, zeros that would be between them are taken from those after.
         operands[0].iter().zip(&self.high).try_for_each(|(size, high)| match high.evaluate(bindings) {
             Ok(number) if number >= 0 || *size == 0 => Ok(()),
-            Ok(_) => Err(Fault::Size(high.clone())),
-            Err(lost) => Err(Fault::Size(lost)),
+            Ok(_) => Err(OpError::Size(high.clone())),
+            Err(lost) => Err(OpError::Size(lost)),
         })
     }
 }
 
 impl Rule for Pad {
-    fn infer(&self, operands: &[Type]) -> Result<Type, Mistake> {
-        let [x] = expect_operands(operands)?;
-        expect_number(x)?;
-        expect_count("low", self.low.len(), x.rank())?;
-        expect_count("high", self.high.len(), x.rank())?;
-        expect_count("interior", self.interior.len(), x.rank())?;
+    fn infer(&self, operands: &[Type]) -> Result<Type, GraphError> {
+        let [x] = check_operands(operands)?;
+        check_number(x)?;
+        check_count("low", self.low.len(), x.rank())?;
+        check_count("high", self.high.len(), x.rank())?;
+        check_count("interior", self.interior.len(), x.rank())?;
         // One more is the step of the slice that takes the elements out again.
-        if let Some(interior) = self.interior.iter().find(|interior| **interior as u128 >= u128::from(LARGEST_NUMBER)) {
-            let (what, most) = ("interior", LARGEST_NUMBER - 1);
-            return Err(Mistake::NumberTooLarge { what, found: interior.to_string(), most });
+        if let Some(interior) = self.interior.iter().find(|interior| **interior as u128 >= u128::from(MAX_ATTRIBUTE)) {
+            let (what, max) = ("interior", MAX_ATTRIBUTE - 1);
+            return Err(GraphError::NumberTooLarge { what, found: interior.to_string(), max });
         }
         let size =
             |axis: usize| self.low[axis].clone() + spread(&x.shape[axis], self.interior[axis]) + &self.high[axis];
         if let Some(axis) = (0..x.rank()).find(|axis| {
             [&self.low[*axis], &self.high[*axis]].iter().any(|dim| dim.as_number().is_some_and(|number| number < 0))
         }) {
-            return Err(Mistake::NegativeSize { axis, size: size(axis) });
+            return Err(GraphError::NegativeSize { axis, size: size(axis) });
         }
         Ok(Type::new(x.dtype, (0..x.rank()).map(size).collect::<Shape>()))
     }
@@ -212,9 +213,9 @@ impl Rule for Pad {
         Linearization::Linear(self)
     }
 
-    fn evaluate<R: Real>(&self, at: &Evaluation<'_, R>) -> Result<Value<R>, Fault> {
-        let (low, shape) = (self.zeros(&self.low, at.bindings)?, at.shape()?);
-        Ok(match at.operands[0] {
+    fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
+        let (low, shape) = (self.zeros(&self.low, context.bindings)?, context.shape()?);
+        Ok(match context.operands[0] {
             Value::F32(x) => Value::F32(self.surround(x, &low, &shape)),
             Value::F64(x) => Value::F64(self.surround(x, &low, &shape)),
             Value::I64(x) => Value::I64(self.surround(x, &low, &shape)),
@@ -227,29 +228,29 @@ impl Rule for Pad {
     }
 
     fn samples() -> Vec<Sample> {
-        let of = |low: &[i64], high: &[i64], interior: &[usize], operand: &[usize]| {
+        let sample = |low: &[i64], high: &[i64], interior: &[usize], operand: &[usize]| {
             Sample::smooth(
                 Pad { low: dims(low), high: dims(high), interior: interior.into() },
                 [reals(operand, -1.0, 1.0)],
             )
         };
         vec![
-            of(&[1, 0], &[0, 2], &[0, 0], &[2, 3]),
-            of(&[0, 1], &[1, 0], &[2, 1], &[2, 3]),
-            of(&[2], &[1], &[1], &[0]),
-            of(&[2], &[1], &[3], &[1]),
+            sample(&[1, 0], &[0, 2], &[0, 0], &[2, 3]),
+            sample(&[0, 1], &[1, 0], &[2, 1], &[2, 3]),
+            sample(&[2], &[1], &[1], &[0]),
+            sample(&[2], &[1], &[3], &[1]),
         ]
     }
 }
 
 impl Pad {
     /// One side of the padding in numbers.
-    pub(crate) fn zeros(&self, side: &Dims, bindings: &Bindings) -> Result<SmallVec<[usize; 4]>, Fault> {
-        let one = |dim: &Dim| {
-            let number = dim.evaluate(bindings).map_err(Fault::Size)?;
-            usize::try_from(number).map_err(|_| Fault::Size(dim.clone()))
+    pub(crate) fn zeros(&self, side: &Dims, bindings: &Bindings) -> Result<SmallVec<[usize; 4]>, OpError> {
+        let count = |dim: &Dim| {
+            let number = dim.evaluate(bindings).map_err(OpError::Size)?;
+            usize::try_from(number).map_err(|_| OpError::Size(dim.clone()))
         };
-        side.iter().map(one).collect()
+        side.iter().map(count).collect()
     }
 
     fn surround<T: Number>(&self, x: &ArrayD<T>, low: &[usize], shape: &[usize]) -> ArrayD<T> {
@@ -264,8 +265,8 @@ impl Pad {
 }
 
 impl LinearMap for Pad {
-    fn transpose<'g>(&self, _: usize, cotangent: Expr<'g>, at: &Application<'g>) -> Expr<'g> {
-        let operand = at.operands[0].shape();
+    fn transpose<'g>(&self, _: usize, cotangent: Expr<'g>, application: &Application<'g>) -> Expr<'g> {
+        let operand = application.operands[0].shape();
         let stop = (0..operand.rank()).map(|axis| self.low[axis].clone() + spread(&operand[axis], self.interior[axis]));
         let slice = Slice {
             start: self.low.clone(),
@@ -279,8 +280,8 @@ impl LinearMap for Pad {
 /// What is taken along one axis: a range, or one position, whose axis is then removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Index {
-    /// Elements `start`, `start + step`, … below `stop`; negative bounds count from the end. [`range`] makes one. A negative
-    /// step goes from the last of these elements down to `start`.
+    /// Elements `start`, `start + step`, … below `stop`; negative bounds count from the end. [`range`] makes one. A
+    /// negative step goes from the last of these elements down to `start`.
     Range {
         /// First element; 0 if absent.
         start: i64,
@@ -294,8 +295,8 @@ pub enum Index {
 }
 
 impl Index {
-    /// The same range with another stride. A negative one begins at the last element of the range and goes backwards, as in
-    /// ndarray: the bounds say which elements are meant, the step in which order. NumPy's `x[::-2]` is
+    /// The same range with another stride. A negative one begins at the last element of the range and goes backwards,
+    /// as in ndarray: the bounds say which elements are meant, the step in which order. NumPy's `x[::-2]` is
     /// `Index::from(..).step(-2)`, and its `x[8:1:-3]`, whose bounds are in the order of the step, is
     /// `Index::from(2..9).step(-3)`.
     ///
@@ -316,8 +317,8 @@ impl Index {
     }
 }
 
-/// The elements from `start` on below `stop`, with any of both counted from the end: `1..-1` where Rust's own range would
-/// read as empty. A range of which both bounds are on one side is written as such.
+/// The elements from `start` on below `stop`, with any of both counted from the end: `1..-1` where Rust's own range
+/// would read as empty. A range of which both bounds are on one side is written as such.
 ///
 /// # Example
 /// ```
@@ -405,9 +406,9 @@ indices_from_tuple!(A, B, C);
 indices_from_tuple!(A, B, C, D);
 
 impl<'g> Expr<'g> {
-    /// Part of the array, as NumPy's basic indexing: ranges keep their axis, numbers remove it, negative ones count from
-    /// the end, axes not mentioned are taken whole. Unlike NumPy, a bound outside the axis is a mistake. NumPy's `1:-1` is
-    /// [`range(1, -1)`](range): Rust's lints take `1..-1` for an empty range. Its `::-2` is [`Index::step`].
+    /// Part of the array, as NumPy's basic indexing: ranges keep their axis, numbers remove it, negative ones count
+    /// from the end, axes not mentioned are taken whole. Unlike NumPy, a bound outside the axis is an error. NumPy's
+    /// `1:-1` is [`range(1, -1)`](range): Rust's lints take `1..-1` for an empty range. Its `::-2` is [`Index::step`].
     ///
     /// # Example
     /// ```
@@ -419,6 +420,7 @@ impl<'g> Expr<'g> {
     /// assert_eq!(x.slice(1..).shape().to_string(), "[batch - 1, 5, 8]");
     /// assert_eq!(x.slice((.., Index::from(..).step(-2))).shape().to_string(), "[batch, 3, 8]");
     /// ```
+    #[doc(alias("narrow", "getitem", "index"))]
     #[track_caller]
     pub fn slice(self, indices: impl IntoIndices) -> Expr<'g> {
         let _frame = self.enter("slice");
@@ -428,20 +430,20 @@ impl<'g> Expr<'g> {
         let (indices, shape) = (indices.indices(), self.shape());
         if indices.len() > shape.rank() {
             let expected = format!("at least {}", indices.len());
-            return self.graph().report(Mistake::Rank { expected, found: shape }, &[self]);
+            return self.graph().report(GraphError::Rank { expected, found: shape }, &[self]);
         }
         match resolve(&indices, &shape) {
-            Ok(meant) => {
-                let part = meant.backwards_of(self.graph().apply(meant.slice.clone(), &[self]));
-                if part.is_poisoned() { part } else { part.reshape(part.shape().without(&meant.removed)) }
+            Ok(indexing) => {
+                let part = indexing.backwards_of(self.graph().apply(indexing.slice.clone(), &[self]));
+                if part.is_poisoned() { part } else { part.reshape(part.shape().without(&indexing.removed)) }
             }
-            Err(mistake) => self.graph().report(mistake, &[self]),
+            Err(error) => self.graph().report(error, &[self]),
         }
     }
 }
 
 /// What indices mean for an array, in the order in which it is done.
-struct Selection {
+struct BasicIndexing {
     /// Ranges whose step is negative are taken whole here.
     slice: Slice,
     /// Axes of a negative step, ascending.
@@ -452,7 +454,7 @@ struct Selection {
     removed: Axes,
 }
 
-impl Selection {
+impl BasicIndexing {
     /// The slice with its axes of negative steps reversed and strided.
     fn backwards_of<'g>(&self, part: Expr<'g>) -> Expr<'g> {
         if part.is_poisoned() || self.reversed.is_empty() {
@@ -472,41 +474,41 @@ impl Selection {
 }
 
 /// What is meant of an array of this shape.
-fn resolve(indices: &[Index], shape: &Shape) -> Result<Selection, Mistake> {
-    let mut meant =
-        Selection { slice: Slice::whole(shape), reversed: Axes::new(), step: Axes::new(), removed: Axes::new() };
+fn resolve(indices: &[Index], shape: &Shape) -> Result<BasicIndexing, GraphError> {
+    let mut indexing =
+        BasicIndexing { slice: Slice::whole(shape), reversed: Axes::new(), step: Axes::new(), removed: Axes::new() };
     for (axis, index) in indices.iter().enumerate() {
         let from_end = |bound: i64| if bound < 0 { shape[axis].clone() + bound } else { Dim::from(bound) };
         match *index {
             Index::Range { step: 0, .. } => {
                 let (what, expected) = ("the step of a slice", "not 0");
-                return Err(Mistake::OutOfRange { what, expected, found: "0".to_string() });
+                return Err(GraphError::OutOfRange { what, expected, found: "0".to_string() });
             }
             Index::Range { start, stop, step } => {
-                meant.slice.start[axis] = from_end(start);
-                meant.slice.stop[axis] = stop.map_or(shape[axis].clone(), from_end);
+                indexing.slice.start[axis] = from_end(start);
+                indexing.slice.stop[axis] = stop.map_or(shape[axis].clone(), from_end);
                 let distance = usize::try_from(step.unsigned_abs()).unwrap_or(usize::MAX);
                 if step < 0 {
-                    meant.reversed.push(axis);
-                    meant.step.push(distance);
+                    indexing.reversed.push(axis);
+                    indexing.step.push(distance);
                 } else {
-                    meant.slice.step[axis] = distance;
+                    indexing.slice.step[axis] = distance;
                 }
             }
             Index::At(position) => {
                 if let Some(size) = shape[axis].as_number() {
-                    normalize(position, size as usize).map_err(|_| Mistake::SliceOutOfRange {
+                    normalize(position, size as usize).map_err(|_| GraphError::SliceOutOfRange {
                         axis,
                         start: Dim::from(position),
                         stop: Dim::from(position.saturating_add(1)),
                         size: Dim::from(size),
                     })?;
                 }
-                meant.slice.start[axis] = from_end(position);
-                meant.slice.stop[axis] = from_end(position) + 1;
-                meant.removed.push(axis);
+                indexing.slice.start[axis] = from_end(position);
+                indexing.slice.stop[axis] = from_end(position) + 1;
+                indexing.removed.push(axis);
             }
         }
     }
-    Ok(meant)
+    Ok(indexing)
 }

@@ -2,8 +2,8 @@
 //! or of each. Out: one number per axis, the number of places, and whether there is one. Convolution and pooling share
 //! it; nothing is built here.
 
-use super::{rule::Fault, slice::expect_count};
-use crate::graph::{Axes, Dim, Mistake};
+use super::{rule::OpError, slice::check_count};
+use crate::graph::{Axes, Dim, GraphError};
 
 /// One number for all the axes that a window goes over, or one for each.
 ///
@@ -41,20 +41,20 @@ impl From<Vec<usize>> for PerAxis {
 
 impl PerAxis {
     /// One number for each of `rank` axes.
-    pub(super) fn over(&self, what: &'static str, rank: usize) -> Result<Axes, Mistake> {
+    pub(super) fn over(&self, what: &'static str, rank: usize) -> Result<Axes, GraphError> {
         match self {
             PerAxis::All(number) => Ok(Axes::from_elem(*number, rank)),
             PerAxis::Each(numbers) => {
-                expect_count(what, numbers.len(), rank)?;
+                check_count(what, numbers.len(), rank)?;
                 Ok(numbers.as_slice().into())
             }
         }
     }
 
     /// One number for each of `rank` axes, none of them 0.
-    pub(super) fn positive_over(&self, what: &'static str, rank: usize) -> Result<Axes, Mistake> {
+    pub(super) fn positive_over(&self, what: &'static str, rank: usize) -> Result<Axes, GraphError> {
         let numbers = self.over(what, rank)?;
-        expect_positive(what, &numbers)?;
+        check_positive(what, &numbers)?;
         Ok(numbers)
     }
 }
@@ -108,15 +108,15 @@ pub(super) struct Span {
 
 impl Padding {
     /// Padding before and after along each axis.
-    pub(super) fn over(&self, spans: &[Span]) -> Result<(Axes, Axes), Mistake> {
+    pub(super) fn over(&self, spans: &[Span]) -> Result<(Axes, Axes), GraphError> {
         match self {
             Padding::Valid => Ok((Axes::from_elem(0, spans.len()), Axes::from_elem(0, spans.len()))),
             Padding::Around(padding) => {
-                let around = padding.over("padding", spans.len())?;
-                Ok((around.clone(), around))
+                let surrounding = padding.over("padding", spans.len())?;
+                Ok((surrounding.clone(), surrounding))
             }
             Padding::Sides(sides) => {
-                expect_count("padding", sides.len(), spans.len())?;
+                check_count("padding", sides.len(), spans.len())?;
                 Ok(sides.iter().copied().unzip())
             }
             Padding::Same => spans.iter().map(Span::same).collect(),
@@ -126,33 +126,33 @@ impl Padding {
 
 impl Span {
     /// Padding that gives ⌈whole / stride⌉ places.
-    fn same(&self) -> Result<(usize, usize), Mistake> {
+    fn same(&self) -> Result<(usize, usize), GraphError> {
         let Span { whole, window, stride } = self;
         let step = step(*stride);
-        let symbolic = || Mistake::SymbolicStride { stride: *stride, size: whole.clone() };
+        let symbolic = || GraphError::SymbolicStride { stride: *stride, size: whole.clone() };
         let places = (whole.clone() + (step - 1)).floor_div(step).ok_or_else(symbolic)?;
         let padding = (places - 1) * step + window - whole;
         let Some(number) = padding.as_number() else {
-            return Err(Mistake::Symbolic { what: "the padding", found: padding });
+            return Err(GraphError::Symbolic { what: "the padding", found: padding });
         };
         let number = usize::try_from(number).unwrap_or(0);
         Ok((number / 2, number - number / 2))
     }
 
     /// ⌊(whole − window) / stride⌋ + 1, the number of places of the window.
-    pub(super) fn places(&self) -> Result<Dim, Mistake> {
+    pub(super) fn places(&self) -> Result<Dim, GraphError> {
         let room = self.whole.clone() - &self.window;
         match room.floor_div(step(self.stride)) {
             Some(steps) => Ok(steps + 1),
-            None => Err(Mistake::SymbolicStride { stride: self.stride, size: room }),
+            None => Err(GraphError::SymbolicStride { stride: self.stride, size: room }),
         }
     }
 
     /// That the window has a place, as far as that is known.
-    pub(super) fn expect_room(&self, axis: usize) -> Result<(), Mistake> {
+    pub(super) fn check_room(&self, axis: usize) -> Result<(), GraphError> {
         match (self.whole.as_number(), self.window.as_number()) {
             (Some(whole), Some(window)) if whole < window => {
-                Err(Mistake::WindowTooLarge { axis, window: self.window.clone(), size: self.whole.clone() })
+                Err(GraphError::WindowTooLarge { axis, window: self.window.clone(), size: self.whole.clone() })
             }
             _ => Ok(()),
         }
@@ -166,7 +166,7 @@ fn step(stride: usize) -> i64 {
 
 /// How a window goes along one axis, in numbers.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Way {
+pub(super) struct WindowDims {
     pub(super) axis: usize,
     /// Elements of the array and their distance.
     pub(super) size: usize,
@@ -181,29 +181,29 @@ pub(super) struct Way {
 
 /// Why a window does not go over an array.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Misfit {
+pub(super) enum WindowError {
     /// It has no place along an axis.
     TooLarge { axis: usize, window: usize, size: usize },
     /// What is padding or between elements is too much.
     MostlyZeros { positions: u64, elements: u64 },
 }
 
-impl From<Misfit> for Fault {
-    fn from(misfit: Misfit) -> Fault {
+impl From<WindowError> for OpError {
+    fn from(misfit: WindowError) -> OpError {
         match misfit {
-            Misfit::TooLarge { axis, window, size } => Fault::Window { axis, window, size },
-            Misfit::MostlyZeros { positions, elements } => Fault::MostlyZeros { positions, elements },
+            WindowError::TooLarge { axis, window, size } => OpError::Window { axis, window, size },
+            WindowError::MostlyZeros { positions, elements } => OpError::MostlyZeros { positions, elements },
         }
     }
 }
 
-impl From<Misfit> for Mistake {
-    fn from(misfit: Misfit) -> Mistake {
+impl From<WindowError> for GraphError {
+    fn from(misfit: WindowError) -> GraphError {
         match misfit {
-            Misfit::TooLarge { axis, window, size } => {
-                Mistake::WindowTooLarge { axis, window: Dim::from(window), size: Dim::from(size) }
+            WindowError::TooLarge { axis, window, size } => {
+                GraphError::WindowTooLarge { axis, window: Dim::from(window), size: Dim::from(size) }
             }
-            Misfit::MostlyZeros { positions, elements } => Mistake::MostlyZeros { positions, elements },
+            WindowError::MostlyZeros { positions, elements } => GraphError::MostlyZeros { positions, elements },
         }
     }
 }
@@ -217,15 +217,15 @@ fn clamped(number: i128) -> usize {
     usize::try_from(number.max(0)).unwrap_or(usize::MAX)
 }
 
-impl Way {
+impl WindowDims {
     /// How many places the window has.
-    fn places(&self) -> Result<i128, Misfit> {
+    fn places(&self) -> Result<i128, WindowError> {
         let whole = reach(self.size, self.spread) + i128::from(self.low) + i128::from(self.high);
         let window = reach(self.taps, self.dilation);
         if self.size == 0 || self.taps == 0 || whole < window {
             // Of nothing, padding makes no array.
             let (axis, size) = (self.axis, if self.size == 0 { 0 } else { clamped(whole) });
-            return Err(Misfit::TooLarge { axis, window: clamped(window), size });
+            return Err(WindowError::TooLarge { axis, window: clamped(window), size });
         }
         Ok((whole - window) / self.stride as i128 + 1)
     }
@@ -235,7 +235,7 @@ impl Way {
 const FEW_POSITIONS: u64 = 1 << 20;
 
 /// Zeros for each element that a user may have meant.
-const MOST_POSITIONS_FOR_ELEMENT: u64 = 64;
+const MAX_POSITIONS_FOR_ELEMENT: u64 = 64;
 
 /// That a window has a place along every axis, and that the array, the window and its places do not reach so much further
 /// than their elements that kernels, which walk over what is padding or between elements, would not come back. `taps`
@@ -243,7 +243,7 @@ const MOST_POSITIONS_FOR_ELEMENT: u64 = 64;
 ///
 /// Both transposes of a convolution, and that of a sum over windows, only permute array, window and places, so they fit
 /// if it does.
-pub(super) fn expect_fit(ways: impl Iterator<Item = Way>, taps: Taps) -> Result<(), Misfit> {
+pub(super) fn check_fit(ways: impl Iterator<Item = WindowDims>, taps: Taps) -> Result<(), WindowError> {
     let (mut positions, mut elements, mut taps_of_all, mut places_of_all) = (1u64, 1u64, 1u64, 1u64);
     let times = |product: &mut u64, factor: i128| {
         *product = product.saturating_mul(u64::try_from(factor).unwrap_or(u64::MAX));
@@ -258,8 +258,8 @@ pub(super) fn expect_fit(ways: impl Iterator<Item = Way>, taps: Taps) -> Result<
     }
     let taps = if taps == Taps::Data { taps_of_all } else { 0 };
     let elements = elements.saturating_add(places_of_all).saturating_add(taps);
-    if positions > FEW_POSITIONS && positions / MOST_POSITIONS_FOR_ELEMENT > elements {
-        return Err(Misfit::MostlyZeros { positions, elements });
+    if positions > FEW_POSITIONS && positions / MAX_POSITIONS_FOR_ELEMENT > elements {
+        return Err(WindowError::MostlyZeros { positions, elements });
     }
     Ok(())
 }
@@ -279,15 +279,15 @@ pub(super) fn extent(size: &Dim, dilation: usize) -> Dim {
 }
 
 /// That no entry is 0.
-pub(super) fn expect_positive(what: &'static str, numbers: &[usize]) -> Result<(), Mistake> {
-    if numbers.contains(&0) { Err(Mistake::NotPositive { what, found: Dim::from(0) }) } else { Ok(()) }
+pub(super) fn check_positive(what: &'static str, numbers: &[usize]) -> Result<(), GraphError> {
+    if numbers.contains(&0) { Err(GraphError::NotPositive { what, found: Dim::from(0) }) } else { Ok(()) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn same(whole: impl Into<Dim>, window: i64, stride: usize) -> Result<(usize, usize), Mistake> {
+    fn same(whole: impl Into<Dim>, window: i64, stride: usize) -> Result<(usize, usize), GraphError> {
         Span { whole: whole.into(), window: Dim::from(window), stride }.same()
     }
 
@@ -299,7 +299,7 @@ mod tests {
         assert_eq!(same(4, 1, 2), Ok((0, 0)));
         assert_eq!(same("time", 3, 1), Ok((1, 1)));
         assert_eq!(same(Dim::symbol("time") * 2, 3, 2), Ok((0, 1)));
-        assert!(matches!(same("time", 3, 2), Err(Mistake::SymbolicStride { .. })));
+        assert!(matches!(same("time", 3, 2), Err(GraphError::SymbolicStride { .. })));
     }
 
     #[test]

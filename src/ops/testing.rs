@@ -1,7 +1,7 @@
 //! Values of small graphs for the tests beside the rules, by the reference kernels. In: a handle over constants. Out:
 //! its value.
 
-use super::rule::{Evaluation, Fault};
+use super::rule::{EvaluationContext, OpError};
 use crate::graph::{Bindings, Expr, Value};
 
 /// The value, of a graph without inputs, symbols or faults.
@@ -11,16 +11,16 @@ pub(super) fn value(expr: Expr<'_>) -> Value {
 }
 
 /// The value of a graph without inputs, or the first fault.
-pub(super) fn evaluate(expr: Expr<'_>, bindings: &Bindings) -> Result<Value, Fault> {
+pub(super) fn evaluate(expr: Expr<'_>, bindings: &Bindings) -> Result<Value, OpError> {
     let g = expr.graph();
     let mut values: Vec<Value> = Vec::new();
     for id in g.ids().take(expr.id().index() + 1) {
         let operands: Vec<&Value> = g.operands(id).into_iter().map(|operand| &values[operand.index()]).collect();
         let node = g.node(id);
-        let at = Evaluation { operands: &operands, ty: &node.ty, bindings };
-        let value = super::evaluate(&node.op, &at)?;
+        let context = EvaluationContext { operands: &operands, ty: &node.ty, bindings };
+        let value = super::evaluate(&node.op, &context)?;
         assert_eq!(value.dtype(), node.ty.dtype, "`{}`", node.op.name());
-        assert_eq!(value.shape(), at.shape()?, "`{}`", node.op.name());
+        assert_eq!(value.shape(), context.shape()?, "`{}`", node.op.name());
         values.push(value);
     }
     Ok(values.swap_remove(expr.id().index()))

@@ -5,27 +5,28 @@ use ndarray::{ArrayD, ArrayView2, ArrayViewMut2, IxDyn};
 use super::{
     real::Real,
     rule::{
-        Application, Custom, Domain, Evaluation, Fault, Linearization, Rule, Traits, expect_float, expect_operands,
+        Application, Custom, Domain, EvaluationContext, Linearization, OpError, Rule, Traits, check_float,
+        check_operands,
     },
     sample::{Sample, reals},
 };
 use crate::graph::{
-    Axes, DType, Dim, DotGeneral, Expr, Mistake, Orientation, Shape, Triangle, TriangularSolve, Type, Value,
+    Axes, DType, Dim, DotGeneral, Expr, GraphError, Orientation, Shape, Triangle, TriangularSolve, Type, Value,
 };
 
 impl Rule for TriangularSolve {
-    fn infer(&self, operands: &[Type]) -> Result<Type, Mistake> {
-        let [a, b] = expect_operands(operands)?;
-        expect_float(a)?;
+    fn infer(&self, operands: &[Type]) -> Result<Type, GraphError> {
+        let [a, b] = check_operands(operands)?;
+        check_float(a)?;
         if a.dtype != b.dtype {
-            return Err(Mistake::DTypesDiffer { left: a.dtype, right: b.dtype });
+            return Err(GraphError::DTypesDiffer { left: a.dtype, right: b.dtype });
         }
-        expect_square(&a.shape)?;
+        check_square(&a.shape)?;
         if b.rank() != a.rank() {
-            return Err(Mistake::Rank { expected: a.rank().to_string(), found: b.shape.clone() });
+            return Err(GraphError::Rank { expected: a.rank().to_string(), found: b.shape.clone() });
         }
         match (0..a.rank() - 1).find(|axis| a.shape[*axis] != b.shape[*axis]) {
-            Some(axis) => Err(Mistake::SizesDiffer {
+            Some(axis) => Err(GraphError::SizesDiffer {
                 left_axis: axis,
                 left: a.shape[axis].clone(),
                 right_axis: axis,
@@ -47,8 +48,8 @@ impl Rule for TriangularSolve {
         Linearization::Custom(self)
     }
 
-    fn evaluate<R: Real>(&self, at: &Evaluation<'_, R>) -> Result<Value<R>, Fault> {
-        Ok(match (at.operands[0], at.operands[1]) {
+    fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
+        Ok(match (context.operands[0], context.operands[1]) {
             (Value::F32(a), Value::F32(b)) => Value::F32(self.solve_all(a, b)),
             (Value::F64(a), Value::F64(b)) => Value::F64(self.solve_all(a, b)),
             _ => unreachable!("invariant: inference refuses other dtypes"),
@@ -87,13 +88,13 @@ fn diagonally_dominant(shape: &[usize]) -> Value {
 }
 
 /// That the last two axes are there and of one size.
-pub(super) fn expect_square(shape: &Shape) -> Result<(), Mistake> {
+pub(super) fn check_square(shape: &Shape) -> Result<(), GraphError> {
     let rank = shape.rank();
     if rank < 2 {
-        return Err(Mistake::Rank { expected: "at least 2".into(), found: shape.clone() });
+        return Err(GraphError::Rank { expected: "at least 2".into(), found: shape.clone() });
     }
     if shape[rank - 2] != shape[rank - 1] {
-        return Err(Mistake::Rank { expected: "equal last two".into(), found: shape.clone() });
+        return Err(GraphError::Rank { expected: "equal last two".into(), found: shape.clone() });
     }
     Ok(())
 }
@@ -143,8 +144,8 @@ impl TriangularSolve {
 
 /// With S = tri(A) or its transpose, S·X = B gives S·Ẋ = Ḃ − Ṡ·X; so B̄ = S⁻ᵀ·X̄ and S̄ = −B̄·Xᵀ, of which A has its half.
 impl Custom for TriangularSolve {
-    fn vjp<'g>(&self, operand: usize, cotangent: Expr<'g>, at: &Application<'g>) -> Expr<'g> {
-        let (a, x) = (at.operands[0], at.output);
+    fn vjp<'g>(&self, operand: usize, cotangent: Expr<'g>, application: &Application<'g>) -> Expr<'g> {
+        let (a, x) = (application.operands[0], application.output);
         let right = cotangent.graph().apply(self.transposed(), &[a, cotangent]);
         let product = match (operand, self.orientation) {
             (1, _) => return right,
@@ -154,8 +155,8 @@ impl Custom for TriangularSolve {
         -product.half(self.triangle)
     }
 
-    fn jvp<'g>(&self, operand: usize, tangent: Expr<'g>, at: &Application<'g>) -> Expr<'g> {
-        let (a, x) = (at.operands[0], at.output);
+    fn jvp<'g>(&self, operand: usize, tangent: Expr<'g>, application: &Application<'g>) -> Expr<'g> {
+        let (a, x) = (application.operands[0], application.output);
         let right = match (operand, self.orientation) {
             (1, _) => tangent,
             (_, Orientation::Plain) => -matrix_product(tangent.half(self.triangle), x),
@@ -186,7 +187,9 @@ impl<'g> Expr<'g> {
             return self;
         }
         if self.rank() < 2 {
-            return self.graph().report(Mistake::Rank { expected: "at least 2".into(), found: self.shape() }, &[self]);
+            return self
+                .graph()
+                .report(GraphError::Rank { expected: "at least 2".into(), found: self.shape() }, &[self]);
         }
         let (row, column) = self.positions_in_matrix();
         let is_in_half = match triangle {
@@ -262,6 +265,7 @@ impl<'g> Expr<'g> {
     /// let x = a.solve_triangular(b, Triangle::Lower, Orientation::Plain);
     /// assert_eq!(x.shape().to_string(), "[batch, 3]");
     /// ```
+    #[doc(alias("trsm", "triangular_solve"))]
     #[track_caller]
     pub fn solve_triangular(self, right: Expr<'g>, triangle: Triangle, orientation: Orientation) -> Expr<'g> {
         let _frame = self.enter("solve_triangular");
@@ -269,7 +273,7 @@ impl<'g> Expr<'g> {
         if right.is_poisoned() || self.is_poisoned() || right.rank() + 1 != self.rank() {
             return self.graph().apply(solve, &[self, right]);
         }
-        let solution = self.graph().apply(solve, &[self, right.expand(-1)]);
+        let solution = self.graph().apply(solve, &[self, right.unsqueeze(-1)]);
         if solution.is_poisoned() { solution } else { solution.reshape(right.shape()) }
     }
 }

@@ -7,16 +7,16 @@ use super::{
     binary::slope_of_angle,
     real::{Number, Real},
     rule::{
-        Application, Domain, Evaluation, Fault, Linearization,
+        Application, Domain, EvaluationContext, Linearization, OpError,
         Partial::{self, Factor, MinusOne, Where, Zero},
-        Partials, Rule, Traits, expect_number, expect_operands,
+        Partials, Rule, Traits, check_number, check_operands,
     },
     sample::{Sample, listed, reals},
     special,
 };
 use crate::{
     functions::{elementwise_functions, if_for_integers},
-    graph::{DType, Dim, Expr, Mistake, Op, Type, Unary, Value},
+    graph::{DType, Dim, Expr, GraphError, Op, Type, Unary, Value},
 };
 
 /// A function of one float, and of whatever checks put in its place.
@@ -33,11 +33,11 @@ pub(crate) trait UnaryNumberFunction: UnaryFunction {
 }
 
 impl Rule for Unary {
-    fn infer(&self, operands: &[Type]) -> Result<Type, Mistake> {
-        let [x] = expect_operands(operands)?;
-        expect_number(x)?;
+    fn infer(&self, operands: &[Type]) -> Result<Type, GraphError> {
+        let [x] = check_operands(operands)?;
+        check_number(x)?;
         if x.dtype == DType::I64 && !self.is_for_integers() {
-            return Err(Mistake::UnsupportedDType { expected: "a float", found: x.dtype });
+            return Err(GraphError::UnsupportedDType { expected: "a float", found: x.dtype });
         }
         Ok(x.clone())
     }
@@ -54,8 +54,8 @@ impl Rule for Unary {
         Linearization::Partials(self)
     }
 
-    fn evaluate<R: Real>(&self, at: &Evaluation<'_, R>) -> Result<Value<R>, Fault> {
-        Ok(match at.operands[0] {
+    fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
+        Ok(match context.operands[0] {
             Value::F32(x) => Value::F32(x.mapv(|x| self.of_real(x))),
             Value::F64(x) => Value::F64(x.mapv(|x| self.of_real(x))),
             Value::I64(x) => Value::I64(x.mapv(|x| self.of_integer(x))),
@@ -146,7 +146,7 @@ macro_rules! unary_rules {
             }
 
             /// The greatest error of its kernels, in units in the last place.
-            pub(crate) fn greatest_error(self) -> f64 {
+            pub(crate) fn max_error(self) -> f64 {
                 match self {
                     $(Unary::$function => $error,)*
                 }
@@ -157,9 +157,9 @@ macro_rules! unary_rules {
                 let (smooth, kinks): (std::ops::Range<f64>, &[f64]) = match self {
                     $(Unary::$function => ($samples, &[$($($kink),*)?]),)*
                 };
-                let of = |shape: &[usize]| [reals(shape, smooth.start, smooth.end)];
+                let samples_over = |shape: &[usize]| [reals(shape, smooth.start, smooth.end)];
                 let mut samples =
-                    vec![Sample::smooth(Op::Unary(self), of(&[2, 3])), Sample::smooth(Op::Unary(self), of(&[0, 2]))];
+                    vec![Sample::smooth(Op::Unary(self), samples_over(&[2, 3])), Sample::smooth(Op::Unary(self), samples_over(&[0, 2]))];
                 if !kinks.is_empty() {
                     samples.push(Sample::kink(Op::Unary(self), [listed(&[kinks.len()], kinks)]));
                 }
@@ -170,10 +170,10 @@ macro_rules! unary_rules {
         /// A partial is written from x wherever y has lost digits that the slope needs: y + 1 of expm1, (1 − y)(1 + y) of
         /// tanh and y·(1 − y) of the logistic function are 0 where the slope is not.
         impl Partials for Unary {
-            fn partial<'g>(&self, _: usize, at: &Application<'g>) -> Partial<'g> {
+            fn partial<'g>(&self, _: usize, application: &Application<'g>) -> Partial<'g> {
                 match self {
                     $(Unary::$function => {
-                        let ($x, $y) = (at.operands[0], at.output);
+                        let ($x, $y) = (application.operands[0], application.output);
                         let _ = ($x, $y);
                         $partial
                     })*

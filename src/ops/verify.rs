@@ -1,5 +1,5 @@
 //! The consistency of a graph: whether every node has the type that its primitive infers. In: a graph. Out: nothing, or
-//! the first node that does not fit. It checks the stages that make graphs, not their users: a user's mistakes are
+//! the first node that does not fit. It checks the stages that make graphs, not their users: a user's errors are
 //! diagnostics.
 
 use std::collections::HashSet;
@@ -7,23 +7,24 @@ use std::collections::HashSet;
 use thiserror::Error;
 
 use super::apply::infer;
-use crate::graph::{Graph, Mistake, Name, NodeId, Site, Type};
+use crate::graph::{Graph, GraphError, Name, NodeId, Site, Type};
 
 /// A node that does not fit into its graph: a bug of the stage that made it.
 #[derive(Debug, Clone, PartialEq, Error)]
-#[error("%{} at {site} {flaw}", .node.index())]
-pub struct Inconsistency {
+#[error("%{} at {site} {kind}", .node.index())]
+pub struct VerifyError {
     /// The node.
     pub node: NodeId,
     /// Its site.
     pub site: Site,
     /// What does not fit.
-    pub flaw: Box<Flaw>,
+    pub kind: Box<VerifyErrorKind>,
 }
 
 /// What is wrong with a node.
 #[derive(Debug, Clone, PartialEq, Error)]
-pub enum Flaw {
+#[non_exhaustive]
+pub enum VerifyErrorKind {
     /// An operand that does not come before its user.
     #[error("has the operand %{}, which does not come before it", .operand.index())]
     OperandOrder {
@@ -32,7 +33,7 @@ pub enum Flaw {
     },
     /// A primitive that refuses its operands.
     #[error("is not well formed: {0}")]
-    Refused(Mistake),
+    Refused(GraphError),
     /// A type that does not follow from the primitive and its operands.
     #[error("has the type {found}, but its operation gives {inferred}")]
     WrongType {
@@ -66,30 +67,32 @@ pub enum Flaw {
 /// (x * 2.0).tanh().sum();
 /// assert!(ops::verify(&g).is_ok());
 /// ```
-pub fn verify(graph: &Graph) -> Result<(), Inconsistency> {
+pub fn verify(graph: &Graph) -> Result<(), VerifyError> {
     let mut names = HashSet::new();
     for id in graph.ids() {
-        verify_node(graph, id, &mut names).map_err(|flaw| {
+        verify_node(graph, id, &mut names).map_err(|kind| {
             let site = graph.node(id).site;
-            Inconsistency { node: id, site, flaw }
+            VerifyError { node: id, site, kind }
         })?;
     }
     Ok(())
 }
 
-fn verify_node(graph: &Graph, id: NodeId, names: &mut HashSet<Name>) -> Result<(), Box<Flaw>> {
+fn verify_node(graph: &Graph, id: NodeId, names: &mut HashSet<Name>) -> Result<(), Box<VerifyErrorKind>> {
     let node = graph.node(id);
     let operands = graph.operands(id);
     if let Some(operand) = operands.iter().copied().find(|operand| *operand >= id) {
-        return Err(Box::new(Flaw::OperandOrder { operand }));
+        return Err(Box::new(VerifyErrorKind::OperandOrder { operand }));
     }
     let types: Vec<Type> = operands.iter().map(|operand| graph.node(*operand).ty.clone()).collect();
-    let inferred = infer(&node.op, &types).map_err(|mistake| Box::new(Flaw::Refused(mistake)))?;
+    let inferred = infer(&node.op, &types).map_err(|mistake| Box::new(VerifyErrorKind::Refused(mistake)))?;
     if inferred != node.ty {
-        return Err(Box::new(Flaw::WrongType { found: node.ty.clone(), inferred }));
+        return Err(Box::new(VerifyErrorKind::WrongType { found: node.ty.clone(), inferred }));
     }
     match node.op.leaf_name() {
-        Some(name) if !names.insert(name.clone()) => Err(Box::new(Flaw::DuplicateName { name: name.0.to_string() })),
+        Some(name) if !names.insert(name.clone()) => {
+            Err(Box::new(VerifyErrorKind::DuplicateName { name: name.0.to_string() }))
+        }
         _ => Ok(()),
     }
 }

@@ -7,31 +7,31 @@ use ndarray::{ArrayD, Dimension, IxDyn, indices};
 use super::{
     real::{Number, Real},
     rule::{
-        Application, CheckSizes, Custom, Domain, Evaluation, Fault, LinearMap, Linearization, Rule, Traits,
-        expect_number, expect_operands,
+        Application, CheckSizes, Custom, Domain, EvaluationContext, LinearMap, Linearization, OpError, Rule, Traits,
+        check_number, check_operands,
     },
     sample::{Sample, listed, reals},
-    slice::expect_count,
-    spatial::{Misfit, Span, Taps, Way, expect_fit, expect_positive, extent},
+    slice::check_count,
+    spatial::{Span, Taps, WindowDims, WindowError, check_fit, check_positive, extent},
 };
 use crate::graph::{
-    Axes, Bindings, DType, Dim, Dims, Expr, Gather, Literal, Mistake, Pad, ScatterAdd, Shape, Type, Value, Window,
+    Axes, Bindings, DType, Dim, Dims, Expr, Gather, GraphError, Literal, Pad, ScatterAdd, Shape, Type, Value, Window,
     WindowReduction,
 };
 
 impl CheckSizes for Window {
     /// That its windows lie within the padded operand.
-    fn check_sizes(&self, operands: &[&[usize]], _: &Bindings) -> Result<(), Fault> {
+    fn check_sizes(&self, operands: &[&[usize]], _: &Bindings) -> Result<(), OpError> {
         Ok(self.fit(operands[0])?)
     }
 }
 
 impl Rule for Window {
-    fn infer(&self, operands: &[Type]) -> Result<Type, Mistake> {
-        let [x] = expect_operands(operands)?;
-        expect_number(x)?;
-        self.expect_attributes(x.rank())?;
-        let shape: Result<Shape, Mistake> = (0..x.rank()).map(|axis| self.size(axis, &x.shape[axis])).collect();
+    fn infer(&self, operands: &[Type]) -> Result<Type, GraphError> {
+        let [x] = check_operands(operands)?;
+        check_number(x)?;
+        self.check_attributes(x.rank())?;
+        let shape: Result<Shape, GraphError> = (0..x.rank()).map(|axis| self.size(axis, &x.shape[axis])).collect();
         // Axes that every element has to itself may be symbols, as a batch is.
         let sizes: Option<Vec<usize>> = (0..x.rank())
             .map(|axis| if self.is_each(axis) { Some(1) } else { usize::try_from(x.shape[axis].as_number()?).ok() })
@@ -57,17 +57,17 @@ impl Rule for Window {
         }
     }
 
-    fn evaluate<R: Real>(&self, at: &Evaluation<'_, R>) -> Result<Value<R>, Fault> {
-        let shape = at.shape()?;
+    fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
+        let shape = context.shape()?;
         if self.kind == WindowReduction::ArgMax {
-            return Ok(Value::I64(match at.operands[0] {
+            return Ok(Value::I64(match context.operands[0] {
                 Value::F32(x) => self.positions(x, &shape)?,
                 Value::F64(x) => self.positions(x, &shape)?,
                 Value::I64(x) => self.positions(x, &shape)?,
                 Value::Bool(_) => unreachable!("invariant: inference asks for numbers"),
             }));
         }
-        Ok(match at.operands[0] {
+        Ok(match context.operands[0] {
             Value::F32(x) => Value::F32(self.reduce(x, &shape)?),
             Value::F64(x) => Value::F64(self.reduce(x, &shape)?),
             Value::I64(x) => Value::I64(self.reduce(x, &shape)?),
@@ -94,24 +94,24 @@ impl Rule for Window {
             };
             let plane = Window {
                 kind: *kind,
-                size: Axes::from_slice(&[1, 2, 3]),
-                stride: Axes::from_slice(&[1, 2, 1]),
-                dilation: Axes::from_slice(&[1, 1, 2]),
-                low: Axes::from_slice(&[0, 1, 3]),
-                high: Axes::from_slice(&[0, 0, 4]),
+                size: Axes::from([1, 2, 3]),
+                stride: Axes::from([1, 2, 1]),
+                dilation: Axes::from([1, 1, 2]),
+                low: Axes::from([0, 1, 3]),
+                high: Axes::from([0, 0, 4]),
             };
-            let of = |window: Window, x: &[usize]| Sample::smooth(window, [reals(x, -1.0, 1.0)]);
+            let sample = |window: Window, x: &[usize]| Sample::smooth(window, [reals(x, -1.0, 1.0)]);
             samples.extend([
-                of(line(2, 2, 1, (0, 0)), &[6]),
-                of(line(3, 2, 1, (1, 1)), &[6]),
-                of(line(3, 1, 2, (4, 2)), &[5]),
-                of(line(2, 3, 1, (0, 0)), &[7]),
-                of(line(1, 2, 1, (0, 0)), &[5]),
-                of(line(1, 1, 1, (0, 0)), &[0]),
-                of(line(3, 1, 1, (0, 0)), &[3]),
-                of(line(1, 1, 1, (0, 0)), &[1]),
-                of(plane.clone(), &[2, 3, 4]),
-                of(plane, &[0, 3, 4]),
+                sample(line(2, 2, 1, (0, 0)), &[6]),
+                sample(line(3, 2, 1, (1, 1)), &[6]),
+                sample(line(3, 1, 2, (4, 2)), &[5]),
+                sample(line(2, 3, 1, (0, 0)), &[7]),
+                sample(line(1, 2, 1, (0, 0)), &[5]),
+                sample(line(1, 1, 1, (0, 0)), &[0]),
+                sample(line(3, 1, 1, (0, 0)), &[3]),
+                sample(line(1, 1, 1, (0, 0)), &[1]),
+                sample(plane.clone(), &[2, 3, 4]),
+                sample(plane, &[0, 3, 4]),
                 Sample::kink(line(3, 1, 1, (1, 1)), [listed(&[6], &[1.0, 2.0, 2.0, 0.0, -0.0, 0.0])]),
             ]);
         }
@@ -120,14 +120,14 @@ impl Rule for Window {
 }
 
 impl Window {
-    fn expect_attributes(&self, rank: usize) -> Result<(), Mistake> {
+    fn check_attributes(&self, rank: usize) -> Result<(), GraphError> {
         let steps = [("size", &self.size), ("stride", &self.stride), ("dilation", &self.dilation)];
         for (what, numbers) in steps {
-            expect_count(what, numbers.len(), rank)?;
-            expect_positive(what, numbers)?;
+            check_count(what, numbers.len(), rank)?;
+            check_positive(what, numbers)?;
         }
-        expect_count("low", self.low.len(), rank)?;
-        expect_count("high", self.high.len(), rank)?;
+        check_count("low", self.low.len(), rank)?;
+        check_count("high", self.high.len(), rank)?;
         for axis in 0..rank {
             let padding = self.low[axis].max(self.high[axis]);
             if padding >= self.extent(axis) {
@@ -137,8 +137,8 @@ impl Window {
         Ok(())
     }
 
-    fn too_wide(&self, axis: usize, padding: usize) -> Mistake {
-        Mistake::PaddingTooWide { axis, padding, window: self.extent(axis) }
+    fn too_wide(&self, axis: usize, padding: usize) -> GraphError {
+        GraphError::PaddingTooWide { axis, padding, window: self.extent(axis) }
     }
 
     /// From the first element of the window to the last.
@@ -148,14 +148,14 @@ impl Window {
 
     /// ⌊(size + low + high − extent) / stride⌋ + 1, at least 1 as far as that is known; an extreme needs an element in
     /// each window. Windows of one element on an axis of none are none.
-    fn size(&self, axis: usize, size: &Dim) -> Result<Dim, Mistake> {
+    fn size(&self, axis: usize, size: &Dim) -> Result<Dim, GraphError> {
         let span = Span {
             whole: size.clone() + self.low[axis] + self.high[axis],
             window: Dim::from(self.extent(axis)),
             stride: self.stride[axis],
         };
         if !self.is_each(axis) {
-            span.expect_room(axis)?;
+            span.check_room(axis)?;
         }
         let places = span.places()?;
         let numbers = |dim: &Dim| dim.as_number().and_then(|number| usize::try_from(number).ok());
@@ -173,9 +173,9 @@ impl Window {
     }
 
     /// That the window has a place in an array of these sizes, along each axis where it has more than one element.
-    fn fit(&self, sizes: &[usize]) -> Result<(), Misfit> {
+    fn fit(&self, sizes: &[usize]) -> Result<(), WindowError> {
         let number = |padding: usize| i64::try_from(padding).expect("invariant: attributes are bounded");
-        let way = |axis: usize| Way {
+        let way = |axis: usize| WindowDims {
             axis,
             size: sizes[axis],
             spread: 1,
@@ -185,16 +185,16 @@ impl Window {
             low: number(self.low[axis]),
             high: number(self.high[axis]),
         };
-        expect_fit((0..sizes.len()).filter(|axis| !self.is_each(*axis)).map(way), Taps::Places)
+        check_fit((0..sizes.len()).filter(|axis| !self.is_each(*axis)).map(way), Taps::Places)
     }
 
     /// Whether an extreme is asked of a window without an element, of the first of the windows: spread windows can step
     /// over a short axis. The others are left to the run, or inference would count what is never fed.
     fn has_empty_window(&self, axis: usize, size: usize, n_places: usize) -> bool {
-        const MOST_PLACES: usize = 1 << 12;
+        const MAX_PLACES: usize = 1 << 12;
         self.kind != WindowReduction::Sum
             && size < self.dilation[axis]
-            && (0..n_places.min(MOST_PLACES)).any(|place| self.taps(axis, place, size).is_empty())
+            && (0..n_places.min(MAX_PLACES)).any(|place| self.taps(axis, place, size).is_empty())
     }
 
     /// The taps of the window at a place that are not padding.
@@ -220,7 +220,7 @@ impl Window {
     }
 
     /// Where the greatest of each window is in the flattened operand: the first of ties, the first NaN if there is one.
-    fn positions<T: Number>(&self, x: &ArrayD<T>, shape: &[usize]) -> Result<ArrayD<i64>, Fault> {
+    fn positions<T: Number>(&self, x: &ArrayD<T>, shape: &[usize]) -> Result<ArrayD<i64>, OpError> {
         let mut positions = ArrayD::from_elem(IxDyn(shape), 0);
         for (place, position) in positions.indexed_iter_mut() {
             let mut best: Option<(T, Vec<usize>)> = None;
@@ -231,7 +231,7 @@ impl Window {
                     best = Some((element, index));
                 }
             }
-            let (_, index) = best.ok_or(Fault::Empty { axis: self.emptied_axis() })?;
+            let (_, index) = best.ok_or(OpError::Empty { axis: self.emptied_axis() })?;
             let flat = index.iter().zip(x.shape()).fold(0, |flat, (index, size)| flat * size + index);
             *position = i64::try_from(flat).expect("invariant: memory has fewer elements");
         }
@@ -243,7 +243,7 @@ impl Window {
         (0..self.size.len()).find(|axis| self.low[*axis].max(self.high[*axis]) > 0).unwrap_or(0)
     }
 
-    fn reduce<T: Number>(&self, x: &ArrayD<T>, shape: &[usize]) -> Result<ArrayD<T>, Fault> {
+    fn reduce<T: Number>(&self, x: &ArrayD<T>, shape: &[usize]) -> Result<ArrayD<T>, OpError> {
         if self.kind == WindowReduction::Max {
             let flat: Vec<T> = x.iter().copied().collect();
             return Ok(self.positions(x, shape)?.mapv(|position| flat[position as usize]));
@@ -270,19 +270,19 @@ impl LinearMap for Window {
     ///
     /// The padding is the window's own, which costs no memory, but for what of `high` is as long as the window or has a
     /// symbol: a remainder that no place of the window reached.
-    fn transpose<'g>(&self, _: usize, cotangent: Expr<'g>, at: &Application<'g>) -> Expr<'g> {
-        let (x, places) = (at.operands[0].shape(), cotangent.shape());
+    fn transpose<'g>(&self, _: usize, cotangent: Expr<'g>, application: &Application<'g>) -> Expr<'g> {
+        let (x, places) = (application.operands[0].shape(), cotangent.shape());
         let rank = x.rank();
         let low: Axes = (0..rank).map(|axis| self.extent(axis) - 1 - self.low[axis]).collect();
         let needed = |axis: usize| {
             let needed = x[axis].clone() + (self.extent(axis) - 1);
             needed - extent(&places[axis], self.stride[axis]) - low[axis]
         };
-        let own = |axis: usize| {
+        let operand_axis = |axis: usize| {
             let needed = needed(axis).as_number().and_then(|high| usize::try_from(high).ok());
             needed.unwrap_or(0).min(self.extent(axis) - 1)
         };
-        let high: Axes = (0..rank).map(own).collect();
+        let high: Axes = (0..rank).map(operand_axis).collect();
         let rest: Dims = (0..rank).map(|axis| needed(axis) - high[axis]).collect();
         let interior: Axes = self.stride.iter().map(|stride| stride - 1).collect();
         let spread = if interior.iter().all(|zeros| *zeros == 0) && rest.iter().all(|zeros| zeros.is(0)) {
@@ -297,15 +297,15 @@ impl LinearMap for Window {
 
 impl Custom for Window {
     /// All of ȳ goes to the winner of its window.
-    fn vjp<'g>(&self, _: usize, cotangent: Expr<'g>, at: &Application<'g>) -> Expr<'g> {
-        let x = at.operands[0];
+    fn vjp<'g>(&self, _: usize, cotangent: Expr<'g>, application: &Application<'g>) -> Expr<'g> {
+        let x = application.operands[0];
         let flat = x.graph().splat(Literal::Number(0.0), Type::new(x.dtype(), [x.shape().size()]));
         let scatter = ScatterAdd { axis: 0, batch: 0 };
         x.graph().apply(scatter, &[flat, self.winners(x), cotangent]).reshape(x.shape())
     }
 
-    fn jvp<'g>(&self, _: usize, tangent: Expr<'g>, at: &Application<'g>) -> Expr<'g> {
-        let x = at.operands[0];
+    fn jvp<'g>(&self, _: usize, tangent: Expr<'g>, application: &Application<'g>) -> Expr<'g> {
+        let x = application.operands[0];
         x.graph().apply(Gather { axis: 0, batch: 0 }, &[tangent.reshape([x.shape().size()]), self.winners(x)])
     }
 }
@@ -319,11 +319,11 @@ mod tests {
     fn window(kind: WindowReduction, size: [usize; 2], stride: [usize; 2], padding: [usize; 2]) -> Window {
         Window {
             kind,
-            size: Axes::from_slice(&size),
-            stride: Axes::from_slice(&stride),
+            size: Axes::from(size),
+            stride: Axes::from(stride),
             dilation: Axes::from_elem(1, 2),
-            low: Axes::from_slice(&padding),
-            high: Axes::from_slice(&padding),
+            low: Axes::from(padding),
+            high: Axes::from(padding),
         }
     }
 
@@ -363,11 +363,11 @@ mod tests {
             window.infer(&[Type::new(DType::F64, [size])])
         };
         // The only window has its taps at −2 and 1, of an axis that has only 0.
-        assert!(matches!(infer(WindowReduction::Max, (2, 1), 3, 1), Err(Mistake::PaddingTooWide { .. })));
+        assert!(matches!(infer(WindowReduction::Max, (2, 1), 3, 1), Err(GraphError::PaddingTooWide { .. })));
         assert_eq!(infer(WindowReduction::Sum, (2, 1), 3, 1).unwrap().shape, Shape::from([1]));
         let too_wide = infer(WindowReduction::Sum, (2, 0), 1, 5);
-        assert_eq!(too_wide, Err(Mistake::PaddingTooWide { axis: 0, padding: 2, window: 2 }));
-        let too_large = Mistake::WindowTooLarge { axis: 0, window: Dim::from(4), size: Dim::from(1) };
+        assert_eq!(too_wide, Err(GraphError::PaddingTooWide { axis: 0, padding: 2, window: 2 }));
+        let too_large = GraphError::WindowTooLarge { axis: 0, window: Dim::from(4), size: Dim::from(1) };
         assert_eq!(infer(WindowReduction::Sum, (0, 0), 3, 1), Err(too_large));
     }
 }

@@ -5,10 +5,10 @@ use super::{
     OptimizerError, Schedule,
     elementwise::{ByElement, Elementwise},
     error::{check_epsilon, check_rate},
-    rule::{Rule, optimizer},
-    state::State,
+    rule::{UpdateRule, optimizer},
+    state::RuleState,
 };
-use crate::parameters::Real;
+use crate::parameters::FloatElement;
 
 /// Adaptive gradient: r ← r + g⊙g, then θ ← θ − γₜ g / (δ + √r), with r = 0 at first.
 ///
@@ -24,12 +24,12 @@ use crate::parameters::Real;
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let mut parameters = Parameters::zeros(Layout::new([("w", DType::F64, vec![1])])?);
 /// let mut gradients = Gradients::zeros(parameters.layout().clone());
-/// gradients.flat_mut::<f64>()[0] = 30.0;
+/// gradients.flat_mut::<f64>()?[0] = 30.0;
 /// let mut adagrad = AdaGrad::new(1.0);
 /// adagrad.step(&mut parameters, &gradients)?;
-/// assert!((parameters.flat::<f64>()[0] + 1.0).abs() < 1e-6); // 30 / √900
+/// assert!((parameters.flat::<f64>()?[0] + 1.0).abs() < 1e-6); // 30 / √900
 /// adagrad.step(&mut parameters, &gradients)?;
-/// assert!((parameters.flat::<f64>()[0] + 1.0 + 0.5f64.sqrt()).abs() < 1e-6); // 30 / √1800
+/// assert!((parameters.flat::<f64>()?[0] + 1.0 + 0.5f64.sqrt()).abs() < 1e-6); // 30 / √1800
 /// # Ok(())
 /// # }
 /// ```
@@ -37,13 +37,13 @@ use crate::parameters::Real;
 pub struct AdaGrad {
     rate: Schedule,
     epsilon: f64,
-    state: State<1>,
+    state: RuleState<1>,
 }
 
 impl AdaGrad {
     /// AdaGrad at `rate`, a number or a [`Schedule`].
     pub fn new(rate: impl Into<Schedule>) -> AdaGrad {
-        AdaGrad { rate: rate.into(), epsilon: 1e-7, state: State::default() }
+        AdaGrad { rate: rate.into(), epsilon: 1e-7, state: RuleState::default() }
     }
 
     /// With δ, which keeps the denominator from zero; not less than the least normal f32.
@@ -52,37 +52,37 @@ impl AdaGrad {
     }
 }
 
-impl Rule<1> for AdaGrad {
+impl UpdateRule<1> for AdaGrad {
     const KEEPS: [&'static str; 1] = ["square"];
 
-    type Update = ByElement<Descent, 2>;
+    type Update = ByElement<AdaGradUpdate, 2>;
 
     fn name(&self) -> &'static str {
         "adagrad"
     }
 
-    fn at(&self, step: u64) -> Result<Self::Update, OptimizerError> {
+    fn update_at(&self, step: u64) -> Result<Self::Update, OptimizerError> {
         check_epsilon(self.epsilon)?;
         let rate = check_rate(&self.rate, step)?;
-        Ok(ByElement(Descent { rate, epsilon: self.epsilon }))
+        Ok(ByElement(AdaGradUpdate { rate, epsilon: self.epsilon }))
     }
 }
 
 optimizer!(AdaGrad);
 
 #[derive(Clone, Copy)]
-pub(super) struct Descent {
+pub(super) struct AdaGradUpdate {
     rate: f64,
     epsilon: f64,
 }
 
-impl Elementwise<1, 2> for Descent {
+impl Elementwise<1, 2> for AdaGradUpdate {
     fn numbers(&self) -> [(&'static str, f64); 2] {
         [("the rate", self.rate), ("epsilon", self.epsilon)]
     }
 
     #[inline(always)]
-    fn update<T: Real>([rate, epsilon]: [T; 2], theta: T, g: T, [r]: [T; 1]) -> (T, [T; 1]) {
+    fn update<T: FloatElement>([rate, epsilon]: [T; 2], theta: T, g: T, [r]: [T; 1]) -> (T, [T; 1]) {
         let r = r + g * g;
         (theta - rate * g / (epsilon + r.sqrt()), [r])
     }

@@ -3,13 +3,13 @@
 
 use super::{
     OptimizerError, Schedule,
-    adam::Moments,
+    adam::AdamUpdate,
     elementwise::{ByElement, Elementwise},
     error::{check_factor, check_rate},
-    rule::{Rule, optimizer},
-    state::State,
+    rule::{UpdateRule, optimizer},
+    state::RuleState,
 };
-use crate::parameters::Real;
+use crate::parameters::FloatElement;
 
 /// Adam with decoupled weight decay: θ ← (1 − γₜ λ) θ − γₜ m̂ / (√v̂ + ε), with m̂ and v̂ as in [`Adam`](super::Adam).
 ///
@@ -26,33 +26,41 @@ use crate::parameters::Real;
 /// use pullback::{DType, Gradients, Parameters, optim::{AdamW, Optimizer}, parameters::Layout};
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let mut parameters = Parameters::zeros(Layout::new([("w", DType::F64, vec![2])])?);
-/// parameters.flat_mut::<f64>().copy_from_slice(&[10.0, -10.0]);
+/// parameters.flat_mut::<f64>()?.copy_from_slice(&[10.0, -10.0]);
 /// let gradients = Gradients::zeros(parameters.layout().clone());
 /// // Without a gradient there is the decay alone: by 0.5 · 0.2.
-/// AdamW::new(0.5).decay(0.2).step(&mut parameters, &gradients)?;
-/// assert_eq!(parameters.flat::<f64>(), [9.0, -9.0]);
+/// AdamW::new(0.5).weight_decay(0.2).step(&mut parameters, &gradients)?;
+/// assert_eq!(parameters.flat::<f64>()?, [9.0, -9.0]);
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Debug, Clone)]
 pub struct AdamW {
     rate: Schedule,
-    decay: f64,
+    weight_decay: f64,
     beta1: f64,
     beta2: f64,
     epsilon: f64,
-    state: State<2>,
+    state: RuleState<2>,
 }
 
 impl AdamW {
     /// AdamW at `rate`, a number or a [`Schedule`].
     pub fn new(rate: impl Into<Schedule>) -> AdamW {
-        AdamW { rate: rate.into(), decay: 0.01, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, state: State::default() }
+        AdamW {
+            rate: rate.into(),
+            weight_decay: 0.01,
+            beta1: 0.9,
+            beta2: 0.999,
+            epsilon: 1e-8,
+            state: RuleState::default(),
+        }
     }
 
     /// With λ, by which parameters decay, finite and not negative.
-    pub fn decay(self, decay: f64) -> AdamW {
-        AdamW { decay, ..self }
+    #[doc(alias = "decay")]
+    pub fn weight_decay(self, weight_decay: f64) -> AdamW {
+        AdamW { weight_decay, ..self }
     }
 
     /// With β₁, the decay of the mean gradient, in [0, 1).
@@ -71,39 +79,39 @@ impl AdamW {
     }
 }
 
-impl Rule<2> for AdamW {
+impl UpdateRule<2> for AdamW {
     const KEEPS: [&'static str; 2] = ["mean", "square"];
 
-    type Update = ByElement<Decayed, 8>;
+    type Update = ByElement<AdamWUpdate, 8>;
 
     fn name(&self) -> &'static str {
         "adam-w"
     }
 
-    fn at(&self, step: u64) -> Result<Self::Update, OptimizerError> {
-        check_factor("decay", self.decay)?;
+    fn update_at(&self, step: u64) -> Result<Self::Update, OptimizerError> {
+        check_factor("weight_decay", self.weight_decay)?;
         let rate = check_rate(&self.rate, step)?;
-        let moments = Moments::new([self.beta1, self.beta2], self.epsilon, rate, step)?;
-        Ok(ByElement(Decayed { keep: 1.0 - rate * self.decay, moments }))
+        let moments = AdamUpdate::new([self.beta1, self.beta2], self.epsilon, rate, step)?;
+        Ok(ByElement(AdamWUpdate { keep: 1.0 - rate * self.weight_decay, moments }))
     }
 }
 
 optimizer!(AdamW);
 
 #[derive(Clone, Copy)]
-pub(super) struct Decayed {
+pub(super) struct AdamWUpdate {
     keep: f64,
-    moments: Moments,
+    moments: AdamUpdate,
 }
 
-impl Elementwise<2, 8> for Decayed {
+impl Elementwise<2, 8> for AdamWUpdate {
     fn numbers(&self) -> [(&'static str, f64); 8] {
         let [a, b, c, d, e, f, g] = self.moments.numbers();
-        [a, b, c, d, e, f, g, ("1 − rate · decay", self.keep)]
+        [a, b, c, d, e, f, g, ("1 − rate · weight_decay", self.keep)]
     }
 
     #[inline(always)]
-    fn update<T: Real>([moments @ .., keep]: [T; 8], theta: T, g: T, memory: [T; 2]) -> (T, [T; 2]) {
-        Moments::update(moments, keep * theta, g, memory)
+    fn update<T: FloatElement>([moments @ .., keep]: [T; 8], theta: T, g: T, memory: [T; 2]) -> (T, [T; 2]) {
+        AdamUpdate::update(moments, keep * theta, g, memory)
     }
 }

@@ -17,21 +17,21 @@ use crate::parameters::Buffers;
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let mut parameters = Parameters::zeros(Layout::new([("w", DType::F64, vec![1])])?);
 /// let mut gradients = Gradients::zeros(parameters.layout().clone());
-/// gradients.flat_mut::<f64>()[0] = 1.0;
+/// gradients.flat_mut::<f64>()?[0] = 1.0;
 /// let mut heavy_ball = HeavyBall::new(1.0, 0.5);
 /// heavy_ball.step(&mut parameters, &gradients)?;
 ///
 /// let state = heavy_ball.state();
 /// assert_eq!((state.rule(), state.step()), ("heavy-ball", 1));
 /// let (name, array) = state.iter().next().expect("it has one array");
-/// assert_eq!((name, array.flat::<f64>()), ("momentum", &[1.0][..]));
+/// assert_eq!((name, array.flat::<f64>()?), ("momentum", &[1.0][..]));
 ///
 /// // As read from a file:
 /// let read = OptimizerState::new("heavy-ball", 1, [("momentum", array.clone())]);
 /// let mut resumed = HeavyBall::new(1.0, 0.5);
 /// resumed.restore(read)?;
 /// resumed.step(&mut parameters, &gradients)?;
-/// assert_eq!(parameters.flat::<f64>(), [-1.0 - 1.5]);
+/// assert_eq!(parameters.flat::<f64>()?, [-1.0 - 1.5]);
 /// # Ok(())
 /// # }
 /// ```

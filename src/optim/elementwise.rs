@@ -5,10 +5,10 @@ use super::{
     OptimizerError,
     error::check_made,
     ranges::{self, Ranges},
-    rule::{Arrays, Update},
+    rule::{Update, UpdateArrays},
 };
 use crate::{
-    parameters::{Buffers, Parameters, Real},
+    parameters::{Buffers, FloatElement, Parameters},
     vectorize::Loop,
 };
 
@@ -23,15 +23,15 @@ pub(super) trait Elementwise<const N: usize, const K: usize>: Copy + Send + Sync
     fn numbers(&self) -> [(&'static str, f64); K];
 
     /// The next parameter, and what is remembered. It must be `#[inline(always)]`.
-    fn update<T: Real>(numbers: [T; K], theta: T, g: T, memory: [T; N]) -> (T, [T; N]);
+    fn update<T: FloatElement>(numbers: [T; K], theta: T, g: T, memory: [T; N]) -> (T, [T; N]);
 }
 
 /// The level of a rule by element.
 pub(super) struct ByElement<R, const K: usize>(pub(super) R);
 
 impl<R: Elementwise<N, K>, const N: usize, const K: usize> Update<N> for ByElement<R, K> {
-    fn apply(self, of: Arrays<'_, N>) -> Result<(), OptimizerError> {
-        descend(self.0, of.parameters, of.gradients, of.kept)
+    fn apply(self, arrays: UpdateArrays<'_, N>) -> Result<(), OptimizerError> {
+        descend(self.0, arrays.parameters, arrays.gradients, arrays.kept)
     }
 }
 
@@ -46,26 +46,26 @@ pub(super) fn descend<const N: usize, const K: usize>(
     kept: &mut [Buffers; N],
 ) -> Result<(), OptimizerError> {
     rule.numbers().into_iter().try_for_each(|(name, number)| check_made(name, number))?;
-    let f32s = kept.each_mut().map(|buffers| buffers.flat_mut::<f32>());
-    descend_slices(rule, parameters.flat_mut(), gradients.flat(), f32s);
-    let f64s = kept.each_mut().map(|buffers| buffers.flat_mut::<f64>());
-    descend_slices(rule, parameters.flat_mut(), gradients.flat(), f64s);
+    let f32s = kept.each_mut().map(|buffers| buffers.elements_mut::<f32>());
+    descend_slices(rule, parameters.elements_mut(), gradients.elements(), f32s);
+    let f64s = kept.each_mut().map(|buffers| buffers.elements_mut::<f64>());
+    descend_slices(rule, parameters.elements_mut(), gradients.elements(), f64s);
     Ok(())
 }
 
 /// Takes the step of these elements, in one pass, on all threads if there are many. What overflows, overflows.
-pub(super) fn descend_slices<T: Real, const N: usize, const K: usize>(
+pub(super) fn descend_slices<T: FloatElement, const N: usize, const K: usize>(
     rule: impl Elementwise<N, K>,
     parameters: &mut [T],
     gradients: &[T],
     kept: [&mut [T]; N],
 ) {
     let numbers = rule.numbers().map(|(_, number)| T::from_f64(number));
-    ranges::run(Pass { rule, numbers, parameters, gradients, kept });
+    ranges::run(RangeUpdate { rule, numbers, parameters, gradients, kept });
 }
 
 /// The step of one range of the flat buffers: any cut into ranges gives the same.
-struct Pass<'a, R, T, const N: usize, const K: usize> {
+struct RangeUpdate<'a, R, T, const N: usize, const K: usize> {
     rule: R,
     numbers: [T; K],
     parameters: &'a mut [T],
@@ -73,7 +73,7 @@ struct Pass<'a, R, T, const N: usize, const K: usize> {
     kept: [&'a mut [T]; N],
 }
 
-impl<R: Elementwise<N, K>, T: Real, const N: usize, const K: usize> Ranges for Pass<'_, R, T, N, K> {
+impl<R: Elementwise<N, K>, T: FloatElement, const N: usize, const K: usize> Ranges for RangeUpdate<'_, R, T, N, K> {
     const BYTES: usize = size_of::<T>();
 
     fn n_elements(&self) -> usize {
@@ -92,12 +92,13 @@ impl<R: Elementwise<N, K>, T: Real, const N: usize, const K: usize> Ranges for P
             first
         });
         let other_kept = others.map(|other| other.expect("invariant: each position was filled"));
-        let others = Pass { rule, numbers, parameters: other_parameters, gradients: other_gradients, kept: other_kept };
-        (Pass { rule, numbers, parameters, gradients, kept }, others)
+        let others =
+            RangeUpdate { rule, numbers, parameters: other_parameters, gradients: other_gradients, kept: other_kept };
+        (RangeUpdate { rule, numbers, parameters, gradients, kept }, others)
     }
 }
 
-impl<R: Elementwise<N, K>, T: Real, const N: usize, const K: usize> Loop for Pass<'_, R, T, N, K> {
+impl<R: Elementwise<N, K>, T: FloatElement, const N: usize, const K: usize> Loop for RangeUpdate<'_, R, T, N, K> {
     #[inline(always)]
     fn run(self) {
         let numbers = self.numbers;
@@ -131,7 +132,7 @@ mod tests {
         }
 
         #[inline(always)]
-        fn update<T: Real>([factor]: [T; 1], theta: T, g: T, [m, v]: [T; 2]) -> (T, [T; 2]) {
+        fn update<T: FloatElement>([factor]: [T; 1], theta: T, g: T, [m, v]: [T; 2]) -> (T, [T; 2]) {
             let (m, v) = (factor * m + g, factor * v + g * g);
             (theta - m / (v.sqrt() + factor), [m, v])
         }
@@ -145,7 +146,7 @@ mod tests {
         let mut squares: Vec<f32> = wave(0.9).iter().map(|x| x * x).collect();
         let kept = [&mut means[..], &mut squares[..]];
         let (rule, numbers) = (Mix(0.9), [0.9]);
-        let mut rest = Pass { rule, numbers, parameters: &mut parameters[..], gradients: &gradients, kept };
+        let mut rest = RangeUpdate { rule, numbers, parameters: &mut parameters[..], gradients: &gradients, kept };
         for n in ranges {
             let (first, others) = rest.split_at(*n);
             if ranges.len() > 1 {

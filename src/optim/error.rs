@@ -1,4 +1,4 @@
-//! Mistakes at a step. In: layouts and hyperparameters. Out: an [`OptimizerError`], and the checks that return it.
+//! Errors at a step. In: layouts and hyperparameters. Out: an [`OptimizerError`], and the checks that return it.
 
 use std::sync::Arc;
 
@@ -95,7 +95,7 @@ pub enum OptimizerError {
         value: f64,
     },
     /// A state of more steps than anybody can have taken.
-    #[error("the state is of {found} steps, but at most {MOST_STEPS} can have been taken")]
+    #[error("the state is of {found} steps, but at most {MAX_STEPS} can have been taken")]
     Steps {
         /// How many it says.
         found: u64,
@@ -112,7 +112,7 @@ pub(super) fn check_layouts(parameters: &Parameters, gradients: &Gradients) -> R
 }
 
 /// Steps are numbers of f64 in the formulas, where one more must be another number.
-pub(super) const MOST_STEPS: u64 = 1 << 53;
+pub(super) const MAX_STEPS: u64 = 1 << 53;
 
 /// Parameters may be f32, so that no number may be beyond it: one rule for both dtypes, as for ε.
 pub(super) fn is_finite_in_f32(number: f64) -> bool {
@@ -120,8 +120,8 @@ pub(super) fn is_finite_in_f32(number: f64) -> bool {
 }
 
 /// Whether two layouts are equal: by address if they can be, which is the case at every step of a training.
-pub(super) fn is_same(one: &Arc<Layout>, other: &Arc<Layout>) -> bool {
-    Arc::ptr_eq(one, other) || one == other
+pub(super) fn is_same(left: &Arc<Layout>, right: &Arc<Layout>) -> bool {
+    Arc::ptr_eq(left, right) || left == right
 }
 
 /// The rate of `schedule` at `step`, if it is finite and not negative.

@@ -5,11 +5,11 @@ use super::{
     OptimizerError, Schedule,
     elementwise::Elementwise,
     error::{check_decay, check_factor, check_made, check_rate},
-    parameterwise::{ByParameter, Parameter, Parameterwise},
-    rule::{Rule, optimizer},
-    state::State,
+    parameterwise::{ByParameter, ParameterSlices, Parameterwise},
+    rule::{UpdateRule, optimizer},
+    state::RuleState,
 };
-use crate::parameters::{Real, norm_of_slice};
+use crate::parameters::{FloatElement, norm_of_slice};
 
 /// Layer-wise adaptive rate scaling, for each array θ by itself, with gradient g, and v = 0 at first:
 ///
@@ -33,12 +33,12 @@ use crate::parameters::{Real, norm_of_slice};
 /// use pullback::{DType, Gradients, Parameters, optim::{Lars, Optimizer}, parameters::Layout};
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let mut parameters = Parameters::zeros(Layout::new([("w", DType::F64, vec![2]), ("b", DType::F64, vec![])])?);
-/// parameters.flat_mut::<f64>().copy_from_slice(&[3.0, 4.0, 10.0]);
+/// parameters.flat_mut::<f64>()?.copy_from_slice(&[3.0, 4.0, 10.0]);
 /// let mut gradients = Gradients::zeros(parameters.layout().clone());
-/// gradients.flat_mut::<f64>().copy_from_slice(&[0.0, 1e6, 1e-6]);
-/// Lars::new(1.0).trust(0.1).decay(0.0).step(&mut parameters, &gradients)?;
+/// gradients.flat_mut::<f64>()?.copy_from_slice(&[0.0, 1e6, 1e-6]);
+/// Lars::new(1.0).trust(0.1).weight_decay(0.0).step(&mut parameters, &gradients)?;
 /// // By a tenth of ‖(3, 4)‖ = 5, and of 10.
-/// for (w, want) in parameters.flat::<f64>().iter().zip([3.0, 3.5, 9.0]) {
+/// for (w, want) in parameters.flat::<f64>()?.iter().zip([3.0, 3.5, 9.0]) {
 ///     assert!((w - want).abs() < 1e-12);
 /// }
 /// # Ok(())
@@ -49,14 +49,14 @@ pub struct Lars {
     rate: Schedule,
     trust: f64,
     momentum: f64,
-    decay: f64,
-    state: State<1>,
+    weight_decay: f64,
+    state: RuleState<1>,
 }
 
 impl Lars {
     /// LARS at `rate`, a number or a [`Schedule`].
     pub fn new(rate: impl Into<Schedule>) -> Lars {
-        Lars { rate: rate.into(), trust: 0.001, momentum: 0.9, decay: 0.0005, state: State::default() }
+        Lars { rate: rate.into(), trust: 0.001, momentum: 0.9, weight_decay: 0.0005, state: RuleState::default() }
     }
 
     /// With η, how long a step is relative to its array, finite and not negative.
@@ -70,75 +70,86 @@ impl Lars {
     }
 
     /// With λ, the part of a parameter that is added to its gradient, finite and not negative.
-    pub fn decay(self, decay: f64) -> Lars {
-        Lars { decay, ..self }
+    #[doc(alias = "decay")]
+    pub fn weight_decay(self, weight_decay: f64) -> Lars {
+        Lars { weight_decay, ..self }
     }
 }
 
-impl Rule<1> for Lars {
+impl UpdateRule<1> for Lars {
     const KEEPS: [&'static str; 1] = ["momentum"];
 
-    type Update = ByParameter<Layer>;
+    type Update = ByParameter<LarsUpdate>;
 
     fn name(&self) -> &'static str {
         "lars"
     }
 
-    fn at(&self, step: u64) -> Result<Self::Update, OptimizerError> {
+    fn update_at(&self, step: u64) -> Result<Self::Update, OptimizerError> {
         check_factor("trust", self.trust)?;
         check_decay("momentum", self.momentum)?;
-        check_factor("decay", self.decay)?;
+        check_factor("weight_decay", self.weight_decay)?;
         let rate = check_rate(&self.rate, step)?;
         check_made("rate · trust", rate * self.trust)?;
-        Ok(ByParameter(Layer { rate, trust: self.trust, momentum: self.momentum, decay: self.decay }))
+        Ok(ByParameter(LarsUpdate {
+            rate,
+            trust: self.trust,
+            momentum: self.momentum,
+            weight_decay: self.weight_decay,
+        }))
     }
 }
 
 optimizer!(Lars);
 
 /// The numbers of a step.
-pub(super) struct Layer {
+pub(super) struct LarsUpdate {
     rate: f64,
     trust: f64,
     momentum: f64,
-    decay: f64,
+    weight_decay: f64,
 }
 
-impl Parameterwise<1> for Layer {
-    fn update<T: Real + Into<f64>>(&self, of: Parameter<'_, T, 1>) {
-        let norm = norm_of_slice(of.elements);
-        let denominator = norm_of_slice(of.gradient) + self.decay * norm;
+impl Parameterwise<1> for LarsUpdate {
+    fn update<T: FloatElement + Into<f64>>(&self, parameter: ParameterSlices<'_, T, 1>) {
+        let norm = norm_of_slice(parameter.elements);
+        let denominator = norm_of_slice(parameter.gradient) + self.weight_decay * norm;
         let (rate, length) = if norm == 0.0 || denominator == 0.0 {
             (self.rate, 1.0)
         } else {
             (self.rate * self.trust * norm, denominator)
         };
-        of.descend(Descent { rate, length, momentum: self.momentum, decay: self.decay });
+        parameter.descend(LarsElementUpdate { rate, length, momentum: self.momentum, weight_decay: self.weight_decay });
     }
 }
 
 /// The step of one array: the direction is divided by its length first, which neither over- nor underflows.
 #[derive(Clone, Copy)]
-struct Descent {
+struct LarsElementUpdate {
     rate: f64,
     length: f64,
     momentum: f64,
-    decay: f64,
+    weight_decay: f64,
 }
 
-impl Elementwise<1, 4> for Descent {
+impl Elementwise<1, 4> for LarsElementUpdate {
     fn numbers(&self) -> [(&'static str, f64); 4] {
         [
             ("the rate of an array", self.rate),
             ("the length of a gradient", self.length),
             ("momentum", self.momentum),
-            ("decay", self.decay),
+            ("weight_decay", self.weight_decay),
         ]
     }
 
     #[inline(always)]
-    fn update<T: Real>([rate, length, momentum, decay]: [T; 4], theta: T, g: T, [v]: [T; 1]) -> (T, [T; 1]) {
-        let v = momentum * v + rate * ((g + decay * theta) / length);
+    fn update<T: FloatElement>(
+        [rate, length, momentum, weight_decay]: [T; 4],
+        theta: T,
+        g: T,
+        [v]: [T; 1],
+    ) -> (T, [T; 1]) {
+        let v = momentum * v + rate * ((g + weight_decay * theta) / length);
         (theta - v, [v])
     }
 }

@@ -63,9 +63,9 @@ pub use uniform::Uniform;
 /// for mut rule in rules {
 ///     let mut parameters = Parameters::zeros(layout.clone());
 ///     let mut gradients = Gradients::zeros(parameters.layout().clone());
-///     gradients.flat_mut::<f64>().fill(1.0);
+///     gradients.flat_mut::<f64>()?.fill(1.0);
 ///     rule.step(&mut parameters, &gradients)?;
-///     assert!(parameters.flat::<f64>().iter().all(|w| (w + 0.1).abs() < 1e-8));
+///     assert!(parameters.flat::<f64>()?.iter().all(|w| (w + 0.1).abs() < 1e-8));
 /// }
 /// # Ok(())
 /// # }
@@ -84,6 +84,7 @@ pub trait Optimizer {
     ///
     /// # Complexity
     /// One copy of each array.
+    #[doc(alias = "state_dict")]
     fn state(&self) -> OptimizerState;
 
     /// Becomes the optimizer that `state` was taken of, if that had the same hyperparameters: later steps are the same bit
@@ -93,5 +94,6 @@ pub trait Optimizer {
     /// `state` is another rule's, has other arrays than this rule remembers, or arrays of different layouts, or of
     /// another layout than earlier steps of this optimizer, or is of more than 2⁵³ steps. Nothing is changed then. An
     /// optimizer that has taken no steps takes any layout; the next step compares it with that of its parameters.
+    #[doc(alias = "load_state_dict")]
     fn restore(&mut self, state: OptimizerState) -> Result<(), OptimizerError>;
 }

@@ -5,10 +5,10 @@ use super::{
     OptimizerError, Schedule,
     elementwise::{ByElement, Elementwise},
     error::{check_decay, check_rate},
-    rule::{Rule, optimizer},
-    state::State,
+    rule::{UpdateRule, optimizer},
+    state::RuleState,
 };
-use crate::parameters::Real;
+use crate::parameters::FloatElement;
 
 /// Nesterov's momentum: m ← ρ m + g, then θ ← θ − γₜ (g + ρ m), with m = 0 at first.
 ///
@@ -28,60 +28,61 @@ use crate::parameters::Real;
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let mut parameters = Parameters::zeros(Layout::new([("w", DType::F64, vec![1])])?);
 /// let mut gradients = Gradients::zeros(parameters.layout().clone());
-/// gradients.flat_mut::<f64>()[0] = 1.0;
+/// gradients.flat_mut::<f64>()?[0] = 1.0;
 /// let mut nesterov = Nesterov::new(1.0, 0.5);
 /// nesterov.step(&mut parameters, &gradients)?;
-/// assert_eq!(parameters.flat::<f64>(), [-1.5]); // m = 1
+/// assert_eq!(parameters.flat::<f64>()?, [-1.5]); // m = 1
 /// nesterov.step(&mut parameters, &gradients)?;
-/// assert_eq!(parameters.flat::<f64>(), [-1.5 - 1.75]); // m = 1.5
+/// assert_eq!(parameters.flat::<f64>()?, [-1.5 - 1.75]); // m = 1.5
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "nag")]
 #[derive(Debug, Clone)]
 pub struct Nesterov {
     rate: Schedule,
     momentum: f64,
-    state: State<1>,
+    state: RuleState<1>,
 }
 
 impl Nesterov {
     /// Descent at `rate`, a number or a [`Schedule`], with momentum ρ in [0, 1).
     pub fn new(rate: impl Into<Schedule>, momentum: f64) -> Nesterov {
-        Nesterov { rate: rate.into(), momentum, state: State::default() }
+        Nesterov { rate: rate.into(), momentum, state: RuleState::default() }
     }
 }
 
-impl Rule<1> for Nesterov {
+impl UpdateRule<1> for Nesterov {
     const KEEPS: [&'static str; 1] = ["momentum"];
 
-    type Update = ByElement<Descent, 2>;
+    type Update = ByElement<NesterovUpdate, 2>;
 
     fn name(&self) -> &'static str {
         "nesterov"
     }
 
-    fn at(&self, step: u64) -> Result<Self::Update, OptimizerError> {
+    fn update_at(&self, step: u64) -> Result<Self::Update, OptimizerError> {
         check_decay("momentum", self.momentum)?;
         let rate = check_rate(&self.rate, step)?;
-        Ok(ByElement(Descent { rate, momentum: self.momentum }))
+        Ok(ByElement(NesterovUpdate { rate, momentum: self.momentum }))
     }
 }
 
 optimizer!(Nesterov);
 
 #[derive(Clone, Copy)]
-pub(super) struct Descent {
+pub(super) struct NesterovUpdate {
     rate: f64,
     momentum: f64,
 }
 
-impl Elementwise<1, 2> for Descent {
+impl Elementwise<1, 2> for NesterovUpdate {
     fn numbers(&self) -> [(&'static str, f64); 2] {
         [("the rate", self.rate), ("momentum", self.momentum)]
     }
 
     #[inline(always)]
-    fn update<T: Real>([rate, momentum]: [T; 2], theta: T, g: T, [m]: [T; 1]) -> (T, [T; 1]) {
+    fn update<T: FloatElement>([rate, momentum]: [T; 2], theta: T, g: T, [m]: [T; 1]) -> (T, [T; 1]) {
         let m = momentum * m + g;
         (theta - rate * (g + momentum * m), [m])
     }

@@ -10,12 +10,12 @@ use super::{
     elementwise::{Elementwise, descend},
     error::{check_factor, check_rate, is_same},
     ranges::{self, GRANULE, Ranges},
-    rule::{Arrays, Rule, Update, optimizer},
-    state::State,
+    rule::{Update, UpdateArrays, UpdateRule, optimizer},
+    state::RuleState,
 };
 use crate::{
     graph::DType,
-    parameters::{Buffers, Real},
+    parameters::{Buffers, FloatElement},
     vectorize::Loop,
 };
 
@@ -54,13 +54,13 @@ pub struct PerturbedSgd {
     rate: Schedule,
     seed: u64,
     radius: f64,
-    state: State<0>,
+    state: RuleState<0>,
 }
 
 impl PerturbedSgd {
     /// Descent at `rate`, a number or a [`Schedule`], with the noise of a seed.
     pub fn new(rate: impl Into<Schedule>, seed: u64) -> PerturbedSgd {
-        PerturbedSgd { rate: rate.into(), seed, radius: 1.0, state: State::default() }
+        PerturbedSgd { rate: rate.into(), seed, radius: 1.0, state: RuleState::default() }
     }
 
     /// With the length of ξ, finite and not negative.
@@ -69,7 +69,7 @@ impl PerturbedSgd {
     }
 }
 
-impl Rule<0> for PerturbedSgd {
+impl UpdateRule<0> for PerturbedSgd {
     const KEEPS: [&'static str; 0] = [];
 
     type Update = Noisy;
@@ -78,7 +78,7 @@ impl Rule<0> for PerturbedSgd {
         "perturbed-sgd"
     }
 
-    fn at(&self, step: u64) -> Result<Self::Update, OptimizerError> {
+    fn update_at(&self, step: u64) -> Result<Self::Update, OptimizerError> {
         check_factor("radius", self.radius)?;
         let rate = check_rate(&self.rate, step)?;
         Ok(Noisy { rate, radius: self.radius, seed: self.seed, step })
@@ -96,8 +96,8 @@ pub(super) struct Noisy {
 }
 
 impl Update<0> for Noisy {
-    fn apply(self, of: Arrays<'_, 0>) -> Result<(), OptimizerError> {
-        let Arrays { parameters, gradients, scratch: noise, .. } = of;
+    fn apply(self, arrays: UpdateArrays<'_, 0>) -> Result<(), OptimizerError> {
+        let UpdateArrays { parameters, gradients, scratch: noise, .. } = arrays;
         if !is_same(noise.layout(), parameters.layout()) {
             *noise = Buffers::zeros(parameters.layout().clone());
         }
@@ -105,23 +105,23 @@ impl Update<0> for Noisy {
         let norm = noise.norm();
         // The norm is 0 where there are no parameters.
         let scale = if norm > 0.0 { self.radius / norm } else { 0.0 };
-        descend(Descent { rate: self.rate, scale }, parameters, gradients, std::array::from_mut(noise))
+        descend(PerturbedSgdUpdate { rate: self.rate, scale }, parameters, gradients, std::array::from_mut(noise))
     }
 }
 
 #[derive(Clone, Copy)]
-struct Descent {
+struct PerturbedSgdUpdate {
     rate: f64,
     scale: f64,
 }
 
-impl Elementwise<1, 2> for Descent {
+impl Elementwise<1, 2> for PerturbedSgdUpdate {
     fn numbers(&self) -> [(&'static str, f64); 2] {
         [("the rate", self.rate), ("the radius over the norm of the noise", self.scale)]
     }
 
     #[inline(always)]
-    fn update<T: Real>([rate, scale]: [T; 2], theta: T, g: T, [noise]: [T; 1]) -> (T, [T; 1]) {
+    fn update<T: FloatElement>([rate, scale]: [T; 2], theta: T, g: T, [noise]: [T; 1]) -> (T, [T; 1]) {
         (theta - rate * (g + scale * noise), [noise])
     }
 }
@@ -132,11 +132,11 @@ fn draw(noise: &mut Buffers, seed: u64, step: u64) {
     draw_in::<f64>(noise, seed, step);
 }
 
-fn draw_in<T: Real>(noise: &mut Buffers, seed: u64, step: u64) {
+fn draw_in<T: FloatElement>(noise: &mut Buffers, seed: u64, step: u64) {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(step);
     let first_block = if T::DTYPE == DType::F64 { FIRST_BLOCK_OF_F64 } else { 0 };
-    ranges::run(Draw { rng, first_block, elements: noise.flat_mut::<T>() });
+    ranges::run(GaussianFill { rng, first_block, elements: noise.elements_mut::<T>() });
 }
 
 /// Words of the stream that belong to one block of [`GRANULE`] elements, which takes some 130 of them: how many is left to
@@ -147,13 +147,13 @@ const WORDS_OF_BLOCK: u128 = 1 << 12;
 const FIRST_BLOCK_OF_F64: u64 = 1 << 52;
 
 /// The draws of a range of elements, which begins with a block.
-struct Draw<'a, T> {
+struct GaussianFill<'a, T> {
     rng: ChaCha8Rng,
     first_block: u64,
     elements: &'a mut [T],
 }
 
-impl<T: Real> Ranges for Draw<'_, T> {
+impl<T: FloatElement> Ranges for GaussianFill<'_, T> {
     const BYTES: usize = size_of::<T>();
 
     fn n_elements(&self) -> usize {
@@ -163,12 +163,12 @@ impl<T: Real> Ranges for Draw<'_, T> {
     fn split_at(self, n: usize) -> (Self, Self) {
         let (elements, others) = self.elements.split_at_mut(n);
         let first_block_of_others = self.first_block + (n / GRANULE) as u64;
-        let others = Draw { rng: self.rng.clone(), first_block: first_block_of_others, elements: others };
-        (Draw { elements, ..self }, others)
+        let others = GaussianFill { rng: self.rng.clone(), first_block: first_block_of_others, elements: others };
+        (GaussianFill { elements, ..self }, others)
     }
 }
 
-impl<T: Real> Loop for Draw<'_, T> {
+impl<T: FloatElement> Loop for GaussianFill<'_, T> {
     #[inline(always)]
     fn run(self) {
         let mut rng = self.rng;

@@ -9,13 +9,13 @@ use crate::{
 };
 
 /// Bytes of parameters from which on threads gain more than it costs to wake them.
-const LEAST_BYTES: usize = 1 << 20;
+const MIN_BYTES: usize = 1 << 20;
 
 /// Bytes of parameters of a range: long enough that taking one costs nothing.
 const RANGE_BYTES: usize = 1 << 17;
 
 /// Ranges at most, so that their list lies on the stack.
-const MOST_RANGES: usize = 64;
+const MAX_RANGES: usize = 64;
 
 /// Ranges begin at multiples of so many elements, so that no two share a line of the cache.
 pub(super) const GRANULE: usize = 64;
@@ -43,7 +43,7 @@ fn run_on<U: Ranges>(update: U, n_threads: usize) {
     if n_threads == 1 || length >= update.n_elements() {
         return vectorize::run(update);
     }
-    let mut ranges: SmallVec<[Option<U>; MOST_RANGES]> = SmallVec::new();
+    let mut ranges: SmallVec<[Option<U>; MAX_RANGES]> = SmallVec::new();
     let mut rest = update;
     while rest.n_elements() > length {
         let (first, others) = rest.split_at(length);
@@ -57,10 +57,10 @@ fn run_on<U: Ranges>(update: U, n_threads: usize) {
 /// How many elements a range has, of so many of so many bytes each.
 fn range_length(n_elements: usize, bytes: usize) -> usize {
     let n_bytes = n_elements.saturating_mul(bytes);
-    if n_bytes < LEAST_BYTES {
+    if n_bytes < MIN_BYTES {
         return n_elements;
     }
-    let n_ranges = (n_bytes / RANGE_BYTES).min(MOST_RANGES);
+    let n_ranges = (n_bytes / RANGE_BYTES).min(MAX_RANGES);
     n_elements.div_ceil(n_ranges).next_multiple_of(GRANULE)
 }
 
@@ -94,10 +94,10 @@ mod tests {
 
     #[test]
     fn every_element_is_updated_once_in_ranges_cut_by_size() {
-        let most = MOST_RANGES * RANGE_BYTES / 4;
-        for n in [0, 1, 1000, (LEAST_BYTES / 4) - 1, LEAST_BYTES / 4, LEAST_BYTES / 4 + 1, most - 1, 3 * most + 5] {
+        let most = MAX_RANGES * RANGE_BYTES / 4;
+        for n in [0, 1, 1000, (MIN_BYTES / 4) - 1, MIN_BYTES / 4, MIN_BYTES / 4 + 1, most - 1, 3 * most + 5] {
             let length = range_length(n, 4);
-            assert!(length <= n.next_multiple_of(GRANULE) && n.div_ceil(length.max(1)) <= MOST_RANGES);
+            assert!(length <= n.next_multiple_of(GRANULE) && n.div_ceil(length.max(1)) <= MAX_RANGES);
             let want = |position: usize| length.min(n - position / length * length) as u32;
             for n_threads in [2, 3] {
                 let mut marks = vec![0; n];

@@ -5,10 +5,10 @@ use super::{
     OptimizerError, Schedule,
     elementwise::{ByElement, Elementwise},
     error::{check_decay, check_epsilon, check_rate},
-    rule::{Rule, optimizer},
-    state::State,
+    rule::{UpdateRule, optimizer},
+    state::RuleState,
 };
-use crate::parameters::Real;
+use crate::parameters::FloatElement;
 
 /// Root mean square propagation: r ← τ r + (1 − τ) g⊙g, then θ ← θ − γₜ g / (δ + √r), with r = 0 at first.
 ///
@@ -24,9 +24,9 @@ use crate::parameters::Real;
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let mut parameters = Parameters::zeros(Layout::new([("w", DType::F64, vec![1])])?);
 /// let mut gradients = Gradients::zeros(parameters.layout().clone());
-/// gradients.flat_mut::<f64>()[0] = 30.0;
+/// gradients.flat_mut::<f64>()?[0] = 30.0;
 /// RmsProp::new(1.0).decay(0.75).step(&mut parameters, &gradients)?;
-/// assert!((parameters.flat::<f64>()[0] + 2.0).abs() < 1e-6); // 30 / √(900 / 4)
+/// assert!((parameters.flat::<f64>()?[0] + 2.0).abs() < 1e-6); // 30 / √(900 / 4)
 /// # Ok(())
 /// # }
 /// ```
@@ -35,16 +35,17 @@ pub struct RmsProp {
     rate: Schedule,
     decay: f64,
     epsilon: f64,
-    state: State<1>,
+    state: RuleState<1>,
 }
 
 impl RmsProp {
     /// RmsProp at `rate`, a number or a [`Schedule`].
     pub fn new(rate: impl Into<Schedule>) -> RmsProp {
-        RmsProp { rate: rate.into(), decay: 0.9, epsilon: 1e-8, state: State::default() }
+        RmsProp { rate: rate.into(), decay: 0.9, epsilon: 1e-8, state: RuleState::default() }
     }
 
     /// With τ, the decay of the mean square, in [0, 1).
+    #[doc(alias("rho", "alpha"))]
     pub fn decay(self, decay: f64) -> RmsProp {
         RmsProp { decay, ..self }
     }
@@ -55,39 +56,39 @@ impl RmsProp {
     }
 }
 
-impl Rule<1> for RmsProp {
+impl UpdateRule<1> for RmsProp {
     const KEEPS: [&'static str; 1] = ["square"];
 
-    type Update = ByElement<Descent, 4>;
+    type Update = ByElement<RmsPropUpdate, 4>;
 
     fn name(&self) -> &'static str {
         "rms-prop"
     }
 
-    fn at(&self, step: u64) -> Result<Self::Update, OptimizerError> {
+    fn update_at(&self, step: u64) -> Result<Self::Update, OptimizerError> {
         check_decay("decay", self.decay)?;
         check_epsilon(self.epsilon)?;
         let rate = check_rate(&self.rate, step)?;
-        Ok(ByElement(Descent { rate, decay: self.decay, epsilon: self.epsilon }))
+        Ok(ByElement(RmsPropUpdate { rate, decay: self.decay, epsilon: self.epsilon }))
     }
 }
 
 optimizer!(RmsProp);
 
 #[derive(Clone, Copy)]
-pub(super) struct Descent {
+pub(super) struct RmsPropUpdate {
     rate: f64,
     decay: f64,
     epsilon: f64,
 }
 
-impl Elementwise<1, 4> for Descent {
+impl Elementwise<1, 4> for RmsPropUpdate {
     fn numbers(&self) -> [(&'static str, f64); 4] {
         [("the rate", self.rate), ("epsilon", self.epsilon), ("decay", self.decay), ("1 − decay", 1.0 - self.decay)]
     }
 
     #[inline(always)]
-    fn update<T: Real>([rate, epsilon, decay, rest]: [T; 4], theta: T, g: T, [r]: [T; 1]) -> (T, [T; 1]) {
+    fn update<T: FloatElement>([rate, epsilon, decay, rest]: [T; 4], theta: T, g: T, [r]: [T; 1]) -> (T, [T; 1]) {
         let r = decay * r + rest * (g * g);
         (theta - rate * g / (epsilon + r.sqrt()), [r])
     }

@@ -128,13 +128,13 @@ impl Row {
     ///
     /// # Errors
     /// A hyperparameter is out of its range.
-    pub(super) fn numbers(&self, step: u64) -> Result<Numbers, OptimizerError> {
+    pub(super) fn numbers(&self, step: u64) -> Result<RowCoefficients, OptimizerError> {
         self.check(step)?;
         Ok(self.numbers_unchecked(step))
     }
 
     /// The numbers of a step that was taken, so that they were checked.
-    pub(super) fn numbers_unchecked(&self, step: u64) -> Numbers {
+    pub(super) fn numbers_unchecked(&self, step: u64) -> RowCoefficients {
         let (keep, take) = match self.scaling {
             Scaling::Identity | Scaling::Sum => (1.0, 1.0),
             Scaling::Average { decay } | Scaling::CorrectedAverage { decay } => (decay, 1.0 - decay),
@@ -142,7 +142,7 @@ impl Row {
         // Before the first step G is 0, and its correction would be 0/0.
         let scale_before = if step == 0 { 0.0 } else { self.root_scale(step - 1) };
         let (alpha, beta, scale) = (self.alpha(step), self.beta(step), self.root_scale(step));
-        Numbers { alpha, beta, keep, take, scale_before, scale, epsilon: self.epsilon }
+        RowCoefficients { alpha, beta, keep, take, scale_before, scale, epsilon: self.epsilon }
     }
 
     /// The factor of the root of the remembered square that makes it √G.
@@ -172,7 +172,7 @@ impl Row {
 
 /// What a row is at one step: V ← `keep` V + `take` D, H = `epsilon` + `scale` √V.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Numbers {
+pub(super) struct RowCoefficients {
     pub(super) alpha: f64,
     pub(super) beta: f64,
     pub(super) keep: f64,

@@ -6,7 +6,7 @@ use super::OptimizerError;
 use crate::parameters::{Buffers, Parameters};
 
 /// A rule with `N` arrays that it keeps between steps. [`optimizer`] makes an [`Optimizer`](super::Optimizer) of it.
-pub(super) trait Rule<const N: usize> {
+pub(super) trait UpdateRule<const N: usize> {
     /// What the arrays are called in a checkpoint.
     const KEEPS: [&'static str; N];
 
@@ -20,7 +20,7 @@ pub(super) trait Rule<const N: usize> {
     ///
     /// # Errors
     /// A hyperparameter is out of its range.
-    fn at(&self, step: u64) -> Result<Self::Update, OptimizerError>;
+    fn update_at(&self, step: u64) -> Result<Self::Update, OptimizerError>;
 }
 
 /// A step of all parameters.
@@ -29,11 +29,11 @@ pub(super) trait Update<const N: usize> {
     ///
     /// # Errors
     /// Hyperparameters make a number that is not finite in f32; nothing is changed then.
-    fn apply(self, of: Arrays<'_, N>) -> Result<(), OptimizerError>;
+    fn apply(self, arrays: UpdateArrays<'_, N>) -> Result<(), OptimizerError>;
 }
 
 /// What a step reads and writes, all of one layout but for the scratch memory.
-pub(super) struct Arrays<'a, const N: usize> {
+pub(super) struct UpdateArrays<'a, const N: usize> {
     pub(super) parameters: &'a mut Parameters,
     pub(super) gradients: &'a Buffers,
     pub(super) kept: &'a mut [Buffers; N],
@@ -41,7 +41,7 @@ pub(super) struct Arrays<'a, const N: usize> {
     pub(super) scratch: &'a mut Buffers,
 }
 
-/// The optimizer of a rule that has its [`State`](super::state::State) in a field `state`.
+/// The optimizer of a rule that has its [`RuleState`](super::state::State) in a field `state`.
 macro_rules! optimizer {
     ($rule:ident) => {
         impl $crate::optim::Optimizer for $rule {
@@ -51,7 +51,7 @@ macro_rules! optimizer {
                 gradients: &$crate::Gradients,
             ) -> Result<(), $crate::optim::OptimizerError> {
                 $crate::optim::error::check_layouts(parameters, gradients)?;
-                let update = self.at(self.state.step())?;
+                let update = self.update_at(self.state.step())?;
                 self.state.advance(update, parameters, gradients)
             }
 

@@ -24,23 +24,23 @@ use crate::numbers::short;
 /// let sgd = Sgd::new(custom);
 /// ```
 #[derive(Debug, Clone)]
-pub struct Schedule(Kind);
+pub struct Schedule(ScheduleKind);
 
 #[derive(Clone)]
-enum Kind {
+enum ScheduleKind {
     Constant(f64),
     InverseRoot { smoothness: f64, n_steps: u64 },
     Steps { rate: f64, factor: f64, length: u64 },
     Exponential { rate: f64, factor: f64 },
     Cosine { rate: f64, last: f64, n_steps: u64 },
-    WarmUp { then: Arc<Kind>, n_steps: u64 },
+    WarmUp { then: Arc<ScheduleKind>, n_steps: u64 },
     Function(Arc<dyn Fn(u64) -> f64 + Send + Sync>),
 }
 
 impl Schedule {
     /// γₜ = `rate`.
     pub fn constant(rate: f64) -> Schedule {
-        Schedule(Kind::Constant(rate))
+        Schedule(ScheduleKind::Constant(rate))
     }
 
     /// γₜ = 1/(L√N), of a loss whose gradient has the Lipschitz constant L = `smoothness`, for N = `n_steps` steps in all.
@@ -54,42 +54,46 @@ impl Schedule {
     /// assert_eq!(pullback::optim::Schedule::inverse_root(5.0, 400).at(7), 0.01);
     /// ```
     pub fn inverse_root(smoothness: f64, n_steps: u64) -> Schedule {
-        Schedule(Kind::InverseRoot { smoothness, n_steps })
+        Schedule(ScheduleKind::InverseRoot { smoothness, n_steps })
     }
 
     /// γₜ = rate · factor^⌊t/length⌋: a step of the stairs is `length` steps long, at least one: with 0 it is NaN.
+    #[doc(alias("step_lr", "piecewise_constant"))]
     pub fn steps(rate: f64, factor: f64, length: u64) -> Schedule {
-        Schedule(Kind::Steps { rate, factor, length })
+        Schedule(ScheduleKind::Steps { rate, factor, length })
     }
 
     /// γₜ = rate · factorᵗ.
     pub fn exponential(rate: f64, factor: f64) -> Schedule {
-        Schedule(Kind::Exponential { rate, factor })
+        Schedule(ScheduleKind::Exponential { rate, factor })
     }
 
     /// γₜ = last + (rate − last)(1 + cos(πt/N))/2 for t < N = `n_steps`, and `last` from then on.
     ///
     /// # Source
     /// Loshchilov and Hutter, *SGDR: stochastic gradient descent with warm restarts*, 2017, equation 5, without restarts.
+    #[doc(alias = "cosine_annealing")]
     pub fn cosine(rate: f64, last: f64, n_steps: u64) -> Schedule {
-        Schedule(Kind::Cosine { rate, last, n_steps })
+        Schedule(ScheduleKind::Cosine { rate, last, n_steps })
     }
 
     /// The rate `function(step)` at each step. It may be asked several times per step, also for the step
     /// before, and should depend on nothing else.
     pub fn function(function: impl Fn(u64) -> f64 + Send + Sync + 'static) -> Schedule {
-        Schedule(Kind::Function(Arc::new(function)))
+        Schedule(ScheduleKind::Function(Arc::new(function)))
     }
 
     /// This schedule, multiplied by (t + 1)/N for t < N = `n_steps`: a line from a small rate that is not 0 up to it.
     ///
     /// # Source
     /// Goyal et al., *Accurate, large minibatch SGD: training ImageNet in 1 hour*, 2017, section 2.2.
+    #[doc(alias = "warmup")]
     pub fn warm_up(self, n_steps: u64) -> Schedule {
-        Schedule(Kind::WarmUp { then: Arc::new(self.0), n_steps })
+        Schedule(ScheduleKind::WarmUp { then: Arc::new(self.0), n_steps })
     }
 
     /// The rate at `step`, counted from 0.
+    #[doc(alias = "get_lr")]
     pub fn at(&self, step: u64) -> f64 {
         self.0.at(step)
     }
@@ -100,32 +104,32 @@ impl Schedule {
     }
 }
 
-impl Kind {
+impl ScheduleKind {
     fn check(&self) -> Result<(), OptimizerError> {
         match self {
             // A number or function is told by the rate that it gives.
-            Kind::Constant(_) | Kind::Function(_) => Ok(()),
-            Kind::InverseRoot { smoothness, n_steps } => {
+            ScheduleKind::Constant(_) | ScheduleKind::Function(_) => Ok(()),
+            ScheduleKind::InverseRoot { smoothness, n_steps } => {
                 let is_positive = is_finite_in_f32(*smoothness) && *smoothness > 0.0;
-                expect("smoothness", "finite in f32 and positive", *smoothness, is_positive)?;
-                expect_some("number of steps", *n_steps)
+                check_that("smoothness", "finite in f32 and positive", *smoothness, is_positive)?;
+                check_some("number of steps", *n_steps)
             }
-            Kind::Steps { rate, factor, length } => {
-                expect_factor("rate", *rate)?;
-                expect_factor("factor", *factor)?;
-                expect_some("length of a stair", *length)
+            ScheduleKind::Steps { rate, factor, length } => {
+                check_schedule_factor("rate", *rate)?;
+                check_schedule_factor("factor", *factor)?;
+                check_some("length of a stair", *length)
             }
-            Kind::Exponential { rate, factor } => {
-                expect_factor("rate", *rate)?;
-                expect_factor("factor", *factor)
+            ScheduleKind::Exponential { rate, factor } => {
+                check_schedule_factor("rate", *rate)?;
+                check_schedule_factor("factor", *factor)
             }
-            Kind::Cosine { rate, last, .. } => {
-                expect_factor("rate", *rate)?;
-                expect_factor("last rate", *last)
+            ScheduleKind::Cosine { rate, last, .. } => {
+                check_schedule_factor("rate", *rate)?;
+                check_schedule_factor("last rate", *last)
             }
             // A part of it may be finite where it is not.
-            Kind::WarmUp { then, .. } => match **then {
-                Kind::Constant(rate) => expect_factor("rate", rate),
+            ScheduleKind::WarmUp { then, .. } => match **then {
+                ScheduleKind::Constant(rate) => check_schedule_factor("rate", rate),
                 ref then => then.check(),
             },
         }
@@ -135,33 +139,33 @@ impl Kind {
         // libm's functions, because the standard library's differ from one platform to the next.
         let t = step as f64;
         match self {
-            Kind::Constant(rate) => *rate,
-            Kind::InverseRoot { smoothness, n_steps } => 1.0 / (smoothness * (*n_steps as f64).sqrt()),
-            Kind::Steps { rate, factor, length } => {
+            ScheduleKind::Constant(rate) => *rate,
+            ScheduleKind::InverseRoot { smoothness, n_steps } => 1.0 / (smoothness * (*n_steps as f64).sqrt()),
+            ScheduleKind::Steps { rate, factor, length } => {
                 step.checked_div(*length).map_or(f64::NAN, |n_falls| rate * libm::pow(*factor, n_falls as f64))
             }
-            Kind::Exponential { rate, factor } => rate * libm::pow(*factor, t),
-            Kind::Cosine { last, n_steps, .. } if step >= *n_steps => *last,
-            Kind::Cosine { rate, last, n_steps } => {
+            ScheduleKind::Exponential { rate, factor } => rate * libm::pow(*factor, t),
+            ScheduleKind::Cosine { last, n_steps, .. } if step >= *n_steps => *last,
+            ScheduleKind::Cosine { rate, last, n_steps } => {
                 last + (rate - last) * 0.5 * (1.0 + libm::cos(PI * t / *n_steps as f64))
             }
-            Kind::WarmUp { then, n_steps } if step >= *n_steps => then.at(step),
-            Kind::WarmUp { then, n_steps } => then.at(step) * ((t + 1.0) / *n_steps as f64),
-            Kind::Function(function) => function(step),
+            ScheduleKind::WarmUp { then, n_steps } if step >= *n_steps => then.at(step),
+            ScheduleKind::WarmUp { then, n_steps } => then.at(step) * ((t + 1.0) / *n_steps as f64),
+            ScheduleKind::Function(function) => function(step),
         }
     }
 }
 
-fn expect(name: &'static str, expected: &'static str, found: f64, is_good: bool) -> Result<(), OptimizerError> {
+fn check_that(name: &'static str, expected: &'static str, found: f64, is_good: bool) -> Result<(), OptimizerError> {
     if is_good { Ok(()) } else { Err(OptimizerError::Schedule { name, expected, found }) }
 }
 
-fn expect_factor(name: &'static str, found: f64) -> Result<(), OptimizerError> {
-    expect(name, "finite in f32 and not negative", found, is_finite_in_f32(found) && found >= 0.0)
+fn check_schedule_factor(name: &'static str, found: f64) -> Result<(), OptimizerError> {
+    check_that(name, "finite in f32 and not negative", found, is_finite_in_f32(found) && found >= 0.0)
 }
 
-fn expect_some(name: &'static str, found: u64) -> Result<(), OptimizerError> {
-    expect(name, "at least 1", found as f64, found > 0)
+fn check_some(name: &'static str, found: u64) -> Result<(), OptimizerError> {
+    check_that(name, "at least 1", found as f64, found > 0)
 }
 
 impl From<f64> for Schedule {
@@ -170,20 +174,22 @@ impl From<f64> for Schedule {
     }
 }
 
-impl fmt::Debug for Kind {
+impl fmt::Debug for ScheduleKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Kind::Constant(rate) => write!(f, "{}", short(*rate)),
-            Kind::InverseRoot { smoothness, n_steps } => write!(f, "1/({} √{n_steps})", short(*smoothness)),
-            Kind::Steps { rate, factor, length } => {
+            ScheduleKind::Constant(rate) => write!(f, "{}", short(*rate)),
+            ScheduleKind::InverseRoot { smoothness, n_steps } => write!(f, "1/({} √{n_steps})", short(*smoothness)),
+            ScheduleKind::Steps { rate, factor, length } => {
                 write!(f, "{} times {} every {length} steps", short(*rate), short(*factor))
             }
-            Kind::Exponential { rate, factor } => write!(f, "{} times {} every step", short(*rate), short(*factor)),
-            Kind::Cosine { rate, last, n_steps } => {
+            ScheduleKind::Exponential { rate, factor } => {
+                write!(f, "{} times {} every step", short(*rate), short(*factor))
+            }
+            ScheduleKind::Cosine { rate, last, n_steps } => {
                 write!(f, "{} to {} by a cosine in {n_steps} steps", short(*rate), short(*last))
             }
-            Kind::WarmUp { then, n_steps } => write!(f, "{then:?}, warmed up in {n_steps} steps"),
-            Kind::Function(_) => f.write_str("a function of the step"),
+            ScheduleKind::WarmUp { then, n_steps } => write!(f, "{then:?}, warmed up in {n_steps} steps"),
+            ScheduleKind::Function(_) => f.write_str("a function of the step"),
         }
     }
 }

@@ -5,10 +5,10 @@ use super::{
     OptimizerError, Schedule,
     elementwise::{ByElement, Elementwise},
     error::check_rate,
-    rule::{Rule, optimizer},
-    state::State,
+    rule::{UpdateRule, optimizer},
+    state::RuleState,
 };
-use crate::parameters::Real;
+use crate::parameters::FloatElement;
 
 /// Sign descent: θ ← θ − γₜ sign(g), where sign(0) = 0, of either sign, and sign(NaN) = NaN.
 ///
@@ -22,54 +22,55 @@ use crate::parameters::Real;
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let mut parameters = Parameters::zeros(Layout::new([("w", DType::F64, vec![3])])?);
 /// let mut gradients = Gradients::zeros(parameters.layout().clone());
-/// gradients.flat_mut::<f64>().copy_from_slice(&[1e9, -1e-9, 0.0]);
+/// gradients.flat_mut::<f64>()?.copy_from_slice(&[1e9, -1e-9, 0.0]);
 /// SignSgd::new(0.5).step(&mut parameters, &gradients)?;
-/// assert_eq!(parameters.flat::<f64>(), [-0.5, 0.5, 0.0]);
+/// assert_eq!(parameters.flat::<f64>()?, [-0.5, 0.5, 0.0]);
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "signum")]
 #[derive(Debug, Clone)]
 pub struct SignSgd {
     rate: Schedule,
-    state: State<0>,
+    state: RuleState<0>,
 }
 
 impl SignSgd {
     /// Descent at `rate`, a number or a [`Schedule`].
     pub fn new(rate: impl Into<Schedule>) -> SignSgd {
-        SignSgd { rate: rate.into(), state: State::default() }
+        SignSgd { rate: rate.into(), state: RuleState::default() }
     }
 }
 
-impl Rule<0> for SignSgd {
+impl UpdateRule<0> for SignSgd {
     const KEEPS: [&'static str; 0] = [];
 
-    type Update = ByElement<Descent, 1>;
+    type Update = ByElement<SignSgdUpdate, 1>;
 
     fn name(&self) -> &'static str {
         "sign-sgd"
     }
 
-    fn at(&self, step: u64) -> Result<Self::Update, OptimizerError> {
+    fn update_at(&self, step: u64) -> Result<Self::Update, OptimizerError> {
         let rate = check_rate(&self.rate, step)?;
-        Ok(ByElement(Descent { rate }))
+        Ok(ByElement(SignSgdUpdate { rate }))
     }
 }
 
 optimizer!(SignSgd);
 
 #[derive(Clone, Copy)]
-pub(super) struct Descent {
+pub(super) struct SignSgdUpdate {
     rate: f64,
 }
 
-impl Elementwise<0, 1> for Descent {
+impl Elementwise<0, 1> for SignSgdUpdate {
     fn numbers(&self) -> [(&'static str, f64); 1] {
         [("the rate", self.rate)]
     }
 
     #[inline(always)]
-    fn update<T: Real>([rate]: [T; 1], theta: T, g: T, []: [T; 0]) -> (T, [T; 0]) {
+    fn update<T: FloatElement>([rate]: [T; 1], theta: T, g: T, []: [T; 0]) -> (T, [T; 0]) {
         // Zeros and NaN are their own signs.
         let below_or_own = if g < T::zero() { -T::one() } else { g };
         let sign = if g > T::zero() { T::one() } else { below_or_own };

@@ -5,21 +5,21 @@ use std::sync::Arc;
 
 use super::{
     OptimizerError, OptimizerState,
-    error::{MOST_STEPS, is_same},
-    rule::{Arrays, Update},
+    error::{MAX_STEPS, is_same},
+    rule::{Update, UpdateArrays},
 };
 use crate::parameters::{Buffers, Gradients, Parameters};
 
 /// A step count and `N` buffers of one layout, made at the first step.
 #[derive(Debug, Clone, Default)]
-pub(super) struct State<const N: usize> {
+pub(super) struct RuleState<const N: usize> {
     step: u64,
     buffers: Option<[Buffers; N]>,
     /// Memory of the steps, of which nothing is remembered.
     scratch: Buffers,
 }
 
-impl<const N: usize> State<N> {
+impl<const N: usize> RuleState<N> {
     /// How many steps were taken.
     pub(super) fn step(&self) -> u64 {
         self.step
@@ -44,10 +44,12 @@ impl<const N: usize> State<N> {
         let layout = parameters.layout();
         let buffers = self.buffers.get_or_insert_with(|| std::array::from_fn(|_| Buffers::zeros(Arc::clone(layout))));
         // Restored buffers have an equal layout of their own: later steps compare addresses again.
-        if let Some(other) = buffers.iter_mut().find_map(|own| (!own.share_layout(layout)).then_some(own.layout())) {
+        if let Some(other) =
+            buffers.iter_mut().find_map(|buffer| (!buffer.share_layout(layout)).then_some(buffer.layout()))
+        {
             return Err(OptimizerError::State { expected: Arc::clone(other), found: Arc::clone(layout) });
         }
-        let done = update.apply(Arrays { parameters, gradients, kept: buffers, scratch: &mut self.scratch });
+        let done = update.apply(UpdateArrays { parameters, gradients, kept: buffers, scratch: &mut self.scratch });
         match done {
             Ok(()) => self.step += 1,
             Err(_) if is_first => self.buffers = None,
@@ -91,7 +93,7 @@ impl<const N: usize> State<N> {
         if saved.rule() != rule {
             return Err(OptimizerError::Rule { expected: rule, found: saved.rule().to_owned() });
         }
-        if saved.step() > MOST_STEPS {
+        if saved.step() > MAX_STEPS {
             return Err(OptimizerError::Steps { found: saved.step() });
         }
         let is_unused = saved.step() == 0 && saved.is_empty();
@@ -100,8 +102,8 @@ impl<const N: usize> State<N> {
             return Err(OptimizerError::Arrays { rule, expected: names.to_vec(), found });
         }
         // Those that there are come first, and so say which layout the others must have.
-        let own = self.buffers.iter().flatten();
-        let mut layouts = own.chain(saved.iter().map(|(_, array)| array)).map(Buffers::layout);
+        let buffers = self.buffers.iter().flatten();
+        let mut layouts = buffers.chain(saved.iter().map(|(_, array)| array)).map(Buffers::layout);
         if let Some(expected) = layouts.next()
             && let Some(found) = layouts.find(|found| !is_same(found, expected))
         {

@@ -27,8 +27,8 @@ const GRADIENTS: [[f64; 2]; 3] = [[0.5, -1.5], [0.25, 2.0], [-3.0, 0.0]];
 
 fn gradients_of(parameters: &Parameters, numbers: [f64; 2]) -> Gradients {
     let mut gradients = Gradients::zeros(parameters.layout().clone());
-    gradients.flat_mut::<f64>().copy_from_slice(&numbers);
-    gradients.flat_mut::<f32>().copy_from_slice(&numbers.map(|number| number as f32));
+    gradients.flat_mut::<f64>().unwrap().copy_from_slice(&numbers);
+    gradients.flat_mut::<f32>().unwrap().copy_from_slice(&numbers.map(|number| number as f32));
     gradients
 }
 
@@ -42,7 +42,7 @@ fn assert_trajectory(mut optimizer: impl Optimizer, want: [f64; 2]) {
         optimizer.step(&mut parameters, &gradients).unwrap();
     }
     for (element, want) in want.into_iter().enumerate() {
-        let got = (parameters.flat::<f64>()[element], f64::from(parameters.flat::<f32>()[element]));
+        let got = (parameters.flat::<f64>().unwrap()[element], f64::from(parameters.flat::<f32>().unwrap()[element]));
         assert!((got.0 - want).abs() <= 1e-12, "f64 element {element}: {} is not {want}", got.0);
         assert!((got.1 - want).abs() <= 1e-6, "f32 element {element}: {} is not {want}", got.1);
     }
@@ -112,7 +112,7 @@ fn other_rules_by_decimal_arithmetic() {
     assert_trajectory(rms_prop, RMS_PROP);
     let adam = Adam::new(0.1).beta1(0.8).beta2(0.9).epsilon(1e-3);
     assert_trajectory(adam, ADAM);
-    let adam_w = AdamW::new(0.1).decay(0.3).beta1(0.8).beta2(0.9).epsilon(1e-3);
+    let adam_w = AdamW::new(0.1).weight_decay(0.3).beta1(0.8).beta2(0.9).epsilon(1e-3);
     assert_trajectory(adam_w, [0.783_913_017_333_081, -1.774_044_378_135_802]);
     assert_trajectory(SignSgd::new(0.1), [0.9, -2.0]);
 }
@@ -147,14 +147,17 @@ fn effective_rates_and_momenta_are_those_of_the_last_step() {
     let rate = 0.1 * 0.2 / 0.488 / scales[2];
     let momentum = 0.8 * 0.36 / 0.488 * scales[1] / scales[2];
     let (rates, momenta) = (uniform.effective_rate().unwrap(), uniform.effective_momentum().unwrap());
-    assert!((rates.flat::<f64>()[0] - rate).abs() < 1e-14 && (momenta.flat::<f64>()[0] - momentum).abs() < 1e-14);
-    assert!((f64::from(rates.flat::<f32>()[0]) - rate).abs() < 1e-7);
-    assert!((f64::from(momenta.flat::<f32>()[0]) - momentum).abs() < 1e-6);
+    assert!(
+        (rates.flat::<f64>().unwrap()[0] - rate).abs() < 1e-14
+            && (momenta.flat::<f64>().unwrap()[0] - momentum).abs() < 1e-14
+    );
+    assert!((f64::from(rates.flat::<f32>().unwrap()[0]) - rate).abs() < 1e-7);
+    assert!((f64::from(momenta.flat::<f32>().unwrap()[0]) - momentum).abs() < 1e-6);
 
     let mut heavy_ball = Uniform::new(Row::heavy_ball(0.1, 0.9));
     heavy_ball.step(&mut parameters, &gradients_of(&start(), [f64::INFINITY, 1.0])).unwrap();
-    assert_eq!(heavy_ball.effective_rate().unwrap().flat::<f64>(), [0.1, 0.1]);
-    assert_eq!(heavy_ball.effective_momentum().unwrap().flat::<f64>(), [0.9, 0.9]);
+    assert_eq!(heavy_ball.effective_rate().unwrap().flat::<f64>().unwrap(), [0.1, 0.1]);
+    assert_eq!(heavy_ball.effective_momentum().unwrap().flat::<f64>().unwrap(), [0.9, 0.9]);
 }
 
 #[test]
@@ -163,12 +166,12 @@ fn signs_of_zeros_and_nan_are_their_own() {
         let mut parameters = start();
         let gradients = gradients_of(&parameters, numbers);
         SignSgd::new(0.5).step(&mut parameters, &gradients).unwrap();
-        assert_eq!(parameters.flat::<f64>(), want);
+        assert_eq!(parameters.flat::<f64>().unwrap(), want);
     }
     let mut parameters = start();
     let gradients = gradients_of(&parameters, [f64::NAN, 1.0]);
     SignSgd::new(0.5).step(&mut parameters, &gradients).unwrap();
-    assert!(parameters.flat::<f64>()[0].is_nan() && parameters.flat::<f64>()[1] == -2.5);
+    assert!(parameters.flat::<f64>().unwrap()[0].is_nan() && parameters.flat::<f64>().unwrap()[1] == -2.5);
 }
 
 #[test]
@@ -188,7 +191,7 @@ fn every_rule() -> Vec<Box<dyn Optimizer>> {
         Box::new(AdaGrad::new(0.1)),
         Box::new(RmsProp::new(0.1)),
         Box::new(Adam::new(changing())),
-        Box::new(AdamW::new(0.1).decay(0.2)),
+        Box::new(AdamW::new(0.1).weight_decay(0.2)),
         Box::new(SignSgd::new(0.1)),
         Box::new(Lars::new(changing()).trust(0.1)),
         Box::new(PerturbedSgd::new(changing(), 7)),
@@ -275,7 +278,10 @@ fn hyperparameters_out_of_range_are_named_and_change_nothing() {
         (Box::new(RmsProp::new(0.1).decay(f64::NAN)), "decay is NaN"),
         (Box::new(RmsProp::new(0.1).epsilon(-1.0)), "epsilon is -1"),
         (Box::new(RmsProp::new(f64::NAN)), "the rate is NaN"),
-        (Box::new(AdamW::new(0.1).decay(-0.1)), "decay is -0.1, but must be finite in f32 and not negative"),
+        (
+            Box::new(AdamW::new(0.1).weight_decay(-0.1)),
+            "weight_decay is -0.1, but must be finite in f32 and not negative",
+        ),
         (Box::new(AdamW::new(0.1).beta1(f64::NAN)), "beta1 is NaN"),
         (Box::new(AdamW::new(f64::NAN)), "the rate is NaN"),
         (Box::new(AdamW::new(0.1).beta2(1.0)), "beta2 is 1"),
@@ -284,7 +290,7 @@ fn hyperparameters_out_of_range_are_named_and_change_nothing() {
         (Box::new(Lars::new(-0.1)), "the rate is -0.1"),
         (Box::new(Lars::new(0.1).trust(f64::NAN)), "trust is NaN"),
         (Box::new(Lars::new(0.1).momentum(1.0)), "momentum is 1"),
-        (Box::new(Lars::new(0.1).decay(-1.0)), "decay is -1"),
+        (Box::new(Lars::new(0.1).weight_decay(-1.0)), "weight_decay is -1"),
         (Box::new(Lars::new(1e30).trust(1e30)), "rate · trust is 1.0000000000000001e60 at this step"),
         (Box::new(PerturbedSgd::new(f64::NAN, 1)), "the rate is NaN"),
         (Box::new(PerturbedSgd::new(0.1, 1).radius(f64::NAN)), "radius is NaN"),
@@ -305,8 +311,8 @@ fn hyperparameters_out_of_range_are_named_and_change_nothing() {
         ),
         (Box::new(Sgd::new(1e308)), "the rate is 1e308 at step 0, but must be finite in f32 and not negative"),
         (
-            Box::new(AdamW::new(1e30).decay(1e30)),
-            "1 − rate · decay is -1.0000000000000001e60 at this step, which is not finite in f32",
+            Box::new(AdamW::new(1e30).weight_decay(1e30)),
+            "1 − rate · weight_decay is -1.0000000000000001e60 at this step, which is not finite in f32",
         ),
     ];
     cases.into_iter().for_each(|(rule, expected)| assert_refused(rule, expected));
@@ -344,10 +350,10 @@ fn large_steps_on_threads_give_the_bits_of_small_ones() {
         let layout = Layout::new([("a", DType::F64, vec![n]), ("b", DType::F32, vec![n])]).unwrap();
         let (mut parameters, mut gradients) = (Parameters::zeros(layout.clone()), Gradients::zeros(layout));
         for position in 0..n {
-            parameters.flat_mut::<f64>()[position] = wave(first + position);
-            parameters.flat_mut::<f32>()[position] = wave(first + position + 5) as f32;
-            gradients.flat_mut::<f64>()[position] = wave(3 * (first + position));
-            gradients.flat_mut::<f32>()[position] = wave(7 * (first + position)) as f32;
+            parameters.flat_mut::<f64>().unwrap()[position] = wave(first + position);
+            parameters.flat_mut::<f32>().unwrap()[position] = wave(first + position + 5) as f32;
+            gradients.flat_mut::<f64>().unwrap()[position] = wave(3 * (first + position));
+            gradients.flat_mut::<f32>().unwrap()[position] = wave(7 * (first + position)) as f32;
         }
         (parameters, gradients)
     };
@@ -361,8 +367,8 @@ fn large_steps_on_threads_give_the_bits_of_small_ones() {
             let mut small = every_rule().into_iter().nth(position).unwrap();
             (0..3).for_each(|_| small.step(&mut part, &gradients).unwrap());
             let range = first..first + n_small;
-            assert_eq!(bits(part.flat::<f64>()), bits(&parameters.flat::<f64>()[range.clone()]));
-            assert_eq!(bits(part.flat::<f32>()), bits(&parameters.flat::<f32>()[range]));
+            assert_eq!(bits(part.flat::<f64>().unwrap()), bits(&parameters.flat::<f64>().unwrap()[range.clone()]));
+            assert_eq!(bits(part.flat::<f32>().unwrap()), bits(&parameters.flat::<f32>().unwrap()[range]));
         }
     }
 }

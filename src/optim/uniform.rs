@@ -4,11 +4,11 @@
 use super::{
     OptimizerError, Row,
     elementwise::{ByElement, Elementwise},
-    row::{Numbers, Scaling},
-    rule::{Arrays, Rule, Update, optimizer},
-    state::State,
+    row::{RowCoefficients, Scaling},
+    rule::{Update, UpdateArrays, UpdateRule, optimizer},
+    state::RuleState,
 };
-use crate::parameters::{Buffers, Real};
+use crate::parameters::{Buffers, FloatElement};
 
 /// The uniform framework, at step t = 0, 1, …, with θ₋₁ = θ₀:
 ///
@@ -35,15 +35,15 @@ use crate::parameters::{Buffers, Real};
 /// let mut gradients = Gradients::zeros(one.layout().clone());
 /// let (mut uniform, mut adam) = (Uniform::new(Row::adam(0.1, 0.9, 0.999)), Adam::new(0.1));
 /// for step in 0..50 {
-///     gradients.flat_mut::<f64>().copy_from_slice(&[f64::cos(step as f64), 4.0]);
+///     gradients.flat_mut::<f64>()?.copy_from_slice(&[f64::cos(step as f64), 4.0]);
 ///     uniform.step(&mut one, &gradients)?;
 ///     adam.step(&mut other, &gradients)?;
 /// }
-/// for (one, other) in one.flat::<f64>().iter().zip(other.flat::<f64>()) {
+/// for (one, other) in one.flat::<f64>()?.iter().zip(other.flat::<f64>()?) {
 ///     assert!((one - other).abs() < 1e-12);
 /// }
 /// // A gradient that is 4 throughout has √v̂ = 4, so that Adam's rate is a quarter of α.
-/// let rate = uniform.effective_rate().expect("steps were taken").flat::<f64>()[1];
+/// let rate = uniform.effective_rate().expect("steps were taken").flat::<f64>()?[1];
 /// assert!((rate - uniform.row().alpha(49) / 4.0).abs() < 1e-9);
 /// # Ok(())
 /// # }
@@ -51,13 +51,13 @@ use crate::parameters::{Buffers, Real};
 #[derive(Debug, Clone)]
 pub struct Uniform {
     row: Row,
-    state: State<3>,
+    state: RuleState<3>,
 }
 
 impl Uniform {
     /// The method that `row` describes.
     pub fn new(row: Row) -> Uniform {
-        Uniform { row, state: State::default() }
+        Uniform { row, state: RuleState::default() }
     }
 
     /// The row.
@@ -76,7 +76,7 @@ impl Uniform {
     }
 
     /// What `function` makes of the numbers of the last step, and of Hₜ and Hₜ₋₁ of each parameter.
-    fn of_last_step(&self, function: impl Fn(&Numbers, f64, f64) -> f64) -> Option<Buffers> {
+    fn of_last_step(&self, function: impl Fn(&RowCoefficients, f64, f64) -> f64) -> Option<Buffers> {
         let step = self.state.step().checked_sub(1)?;
         let [squares, scales_before, _] = self.state.buffers()?;
         let numbers = self.row.numbers_unchecked(step);
@@ -91,10 +91,10 @@ impl Uniform {
     }
 }
 
-impl Rule<3> for Uniform {
+impl UpdateRule<3> for Uniform {
     const KEEPS: [&'static str; 3] = ["square", "scale", "displacement"];
 
-    type Update = Move;
+    type Update = UniformUpdate;
 
     /// What is kept means something else where G comes from the gradients otherwise.
     fn name(&self) -> &'static str {
@@ -106,11 +106,11 @@ impl Rule<3> for Uniform {
         }
     }
 
-    fn at(&self, step: u64) -> Result<Self::Update, OptimizerError> {
+    fn update_at(&self, step: u64) -> Result<Self::Update, OptimizerError> {
         let numbers = self.row.numbers(step)?;
         Ok(match self.row.scaling() {
-            Scaling::Identity => Move::Unscaled(Unscaled(numbers)),
-            _ => Move::Scaled(Scaled(numbers)),
+            Scaling::Identity => UniformUpdate::Unscaled(UnscaledUpdate(numbers)),
+            _ => UniformUpdate::Scaled(ScaledUpdate(numbers)),
         })
     }
 }
@@ -118,31 +118,31 @@ impl Rule<3> for Uniform {
 optimizer!(Uniform);
 
 /// A step, by whether H = I.
-pub(super) enum Move {
-    Unscaled(Unscaled),
-    Scaled(Scaled),
+pub(super) enum UniformUpdate {
+    Unscaled(UnscaledUpdate),
+    Scaled(ScaledUpdate),
 }
 
-impl Update<3> for Move {
-    fn apply(self, of: Arrays<'_, 3>) -> Result<(), OptimizerError> {
+impl Update<3> for UniformUpdate {
+    fn apply(self, arrays: UpdateArrays<'_, 3>) -> Result<(), OptimizerError> {
         match self {
-            Move::Unscaled(rule) => ByElement(rule).apply(of),
-            Move::Scaled(rule) => ByElement(rule).apply(of),
+            UniformUpdate::Unscaled(rule) => ByElement(rule).apply(arrays),
+            UniformUpdate::Scaled(rule) => ByElement(rule).apply(arrays),
         }
     }
 }
 
 /// The step where H = I: of an infinite gradient no square is taken.
 #[derive(Clone, Copy)]
-pub(super) struct Unscaled(Numbers);
+pub(super) struct UnscaledUpdate(RowCoefficients);
 
-impl Elementwise<3, 2> for Unscaled {
+impl Elementwise<3, 2> for UnscaledUpdate {
     fn numbers(&self) -> [(&'static str, f64); 2] {
         [("alpha", self.0.alpha), ("beta", self.0.beta)]
     }
 
     #[inline(always)]
-    fn update<T: Real>([alpha, beta]: [T; 2], theta: T, g: T, memory: [T; 3]) -> (T, [T; 3]) {
+    fn update<T: FloatElement>([alpha, beta]: [T; 2], theta: T, g: T, memory: [T; 3]) -> (T, [T; 3]) {
         let [square, scale, moved] = memory;
         let moved = beta * moved - alpha * g;
         (theta + moved, [square, scale, moved])
@@ -150,11 +150,11 @@ impl Elementwise<3, 2> for Unscaled {
 }
 
 #[derive(Clone, Copy)]
-pub(super) struct Scaled(Numbers);
+pub(super) struct ScaledUpdate(RowCoefficients);
 
-impl Elementwise<3, 7> for Scaled {
+impl Elementwise<3, 7> for ScaledUpdate {
     fn numbers(&self) -> [(&'static str, f64); 7] {
-        let Numbers { alpha, beta, keep, take, scale_before, scale, epsilon } = self.0;
+        let RowCoefficients { alpha, beta, keep, take, scale_before, scale, epsilon } = self.0;
         [
             ("alpha", alpha),
             ("beta", beta),
@@ -167,7 +167,7 @@ impl Elementwise<3, 7> for Scaled {
     }
 
     #[inline(always)]
-    fn update<T: Real>(numbers: [T; 7], theta: T, g: T, [square, _, moved]: [T; 3]) -> (T, [T; 3]) {
+    fn update<T: FloatElement>(numbers: [T; 7], theta: T, g: T, [square, _, moved]: [T; 3]) -> (T, [T; 3]) {
         let [alpha, beta, keep, take, root_before, root, epsilon] = numbers;
         let scale_before = epsilon + root_before * square.sqrt();
         let square = keep * square + take * (g * g);
@@ -177,14 +177,14 @@ impl Elementwise<3, 7> for Scaled {
     }
 }
 
-fn fill<T: Real + Into<f64>>(
+fn fill<T: FloatElement + Into<f64>>(
     result: &mut Buffers,
     squares: &Buffers,
     scales_before: &Buffers,
     of_element: &impl Fn(f64, f64) -> f64,
 ) {
-    let elements = squares.flat::<T>().iter().zip(scales_before.flat::<T>());
-    for (result, (&square, &scale_before)) in result.flat_mut::<T>().iter_mut().zip(elements) {
+    let elements = squares.elements::<T>().iter().zip(scales_before.elements::<T>());
+    for (result, (&square, &scale_before)) in result.elements_mut::<T>().iter_mut().zip(elements) {
         *result = T::from_f64(of_element(square.into(), scale_before.into()));
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{
     Gradients,
-    buffers::{Buffers, Real},
+    buffers::{Buffers, FloatElement},
     error::ParameterError,
 };
 use crate::{
@@ -32,27 +32,31 @@ impl Buffers {
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let layout = Layout::new([("a", DType::F32, vec![1]), ("b", DType::F64, vec![1])])?;
     /// let mut gradients = Gradients::zeros(layout);
-    /// gradients.flat_mut::<f32>()[0] = 3.0;
-    /// gradients.flat_mut::<f64>()[0] = -4.0;
+    /// gradients.flat_mut::<f32>()?[0] = 3.0;
+    /// gradients.flat_mut::<f64>()?[0] = -4.0;
     /// assert_eq!(gradients.norm(), 5.0);
     /// # Ok(())
     /// # }
     /// ```
     pub fn norm(&self) -> f64 {
-        norm_of(|scale| self.sum_of_squares(scale), || largest(self.flat::<f32>()).max(largest(self.flat::<f64>())))
+        norm_of(
+            |scale| self.sum_of_squares(scale),
+            || largest(self.elements::<f32>()).max(largest(self.elements::<f64>())),
+        )
     }
 
     /// Σ(scale·x)².
     fn sum_of_squares(&self, scale: f64) -> f64 {
-        sum_of_squares(self.flat::<f32>(), scale) + sum_of_squares(self.flat::<f64>(), scale)
+        sum_of_squares(self.elements::<f32>(), scale) + sum_of_squares(self.elements::<f64>(), scale)
     }
 }
 
 impl Gradients {
     /// All zero again, to accumulate anew.
+    #[doc(alias = "zero_grad")]
     pub fn clear(&mut self) {
-        self.flat_mut::<f32>().fill(0.0);
-        self.flat_mut::<f64>().fill(0.0);
+        self.elements_mut::<f32>().fill(0.0);
+        self.elements_mut::<f64>().fill(0.0);
     }
 
     /// g ← factor·g. The mean of `n` accumulated gradients is `scale(1.0 / n)`.
@@ -75,11 +79,11 @@ impl Gradients {
     /// let mut sum = Gradients::zeros(Layout::new([("w", DType::F64, vec![1])])?);
     /// let mut of_a_minibatch = sum.clone();
     /// for number in [1.0, 2.0, 6.0] {
-    ///     of_a_minibatch.flat_mut::<f64>()[0] = number;
+    ///     of_a_minibatch.flat_mut::<f64>()?[0] = number;
     ///     sum.add(&of_a_minibatch)?;
     /// }
     /// sum.scale(1.0 / 3.0);
-    /// assert_eq!(sum.flat::<f64>(), [3.0]);
+    /// assert_eq!(sum.flat::<f64>()?, [3.0]);
     /// # Ok(())
     /// # }
     /// ```
@@ -101,13 +105,14 @@ impl Gradients {
     /// use pullback::{DType, parameters::{Gradients, Layout, Parameters}};
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let mut parameters = Parameters::zeros(Layout::new([("w", DType::F64, vec![1])])?);
-    /// parameters.flat_mut::<f64>()[0] = 8.0;
+    /// parameters.flat_mut::<f64>()?[0] = 8.0;
     /// let mut gradients = Gradients::zeros(parameters.layout().clone());
     /// gradients.add_scaled(0.25, &parameters)?;
-    /// assert_eq!(gradients.flat::<f64>(), [2.0]);
+    /// assert_eq!(gradients.flat::<f64>()?, [2.0]);
     /// # Ok(())
     /// # }
     /// ```
+    #[doc(alias = "axpy")]
     pub fn add_scaled(&mut self, factor: f64, other: &Buffers) -> Result<(), ParameterError> {
         let (expected, found) = (self.layout(), other.layout());
         if !Arc::ptr_eq(expected, found) && expected != found {
@@ -141,13 +146,14 @@ impl Gradients {
     /// use pullback::{DType, parameters::{Gradients, Layout}};
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let mut gradients = Gradients::zeros(Layout::new([("w", DType::F64, vec![2])])?);
-    /// gradients.flat_mut::<f64>().copy_from_slice(&[3.0, 4.0]);
+    /// gradients.flat_mut::<f64>()?.copy_from_slice(&[3.0, 4.0]);
     /// assert_eq!(gradients.clip_norm(2.5)?, 5.0);
-    /// assert_eq!(gradients.flat::<f64>(), [1.5, 2.0]);
+    /// assert_eq!(gradients.flat::<f64>()?, [1.5, 2.0]);
     /// assert!(gradients.clip_norm(-1.0).is_err());
     /// # Ok(())
     /// # }
     /// ```
+    #[doc(alias("clip_grad_norm", "clip_by_global_norm"))]
     pub fn clip_norm(&mut self, largest: f64) -> Result<f64, ParameterError> {
         check_limit(largest)?;
         let norm = self.norm();
@@ -161,6 +167,7 @@ impl Gradients {
     ///
     /// # Errors
     /// `largest` is NaN or negative; nothing is changed then.
+    #[doc(alias = "clip_grad_value")]
     pub fn clip_value(&mut self, largest: f64) -> Result<(), ParameterError> {
         check_limit(largest)?;
         clip::<f32>(self, largest);
@@ -170,19 +177,19 @@ impl Gradients {
 }
 
 /// The Euclidean norm of some elements, as [`Buffers::norm`] is that of all.
-pub(crate) fn norm_of_slice<T: Real + Into<f64>>(elements: &[T]) -> f64 {
+pub(crate) fn norm_of_slice<T: FloatElement + Into<f64>>(elements: &[T]) -> f64 {
     norm_of(|scale| sum_of_squares(elements, scale), || largest(elements))
 }
 
 /// The largest |x|, 0 if there is none.
-fn largest<T: Real + Into<f64>>(elements: &[T]) -> f64 {
+fn largest<T: FloatElement + Into<f64>>(elements: &[T]) -> f64 {
     elements.iter().fold(0.0, |largest, &x| x.into().abs().max(largest))
 }
 
 /// √Σx², given Σ(scale·x)² for any scale and the largest |x|, which are asked for where Σx² leaves the normal numbers.
 pub(crate) fn norm_of(sum_of_squares: impl Fn(f64) -> f64, largest: impl FnOnce() -> f64) -> f64 {
     let sum = sum_of_squares(1.0);
-    if sum.is_nan() || (LEAST_SUM..f64::INFINITY).contains(&sum) {
+    if sum.is_nan() || (MIN_SUM..f64::INFINITY).contains(&sum) {
         return sum.sqrt();
     }
     let largest = largest();
@@ -195,7 +202,7 @@ pub(crate) fn norm_of(sum_of_squares: impl Fn(f64) -> f64, largest: impl FnOnce(
 }
 
 /// Sums of squares from here on have lost nothing that matters to underflow, even of 2⁶⁴ elements.
-const LEAST_SUM: f64 = 1e-270;
+const MIN_SUM: f64 = 1e-270;
 
 fn check_limit(limit: f64) -> Result<(), ParameterError> {
     if limit >= 0.0 { Ok(()) } else { Err(ParameterError::Limit { limit }) }
@@ -204,13 +211,13 @@ fn check_limit(limit: f64) -> Result<(), ParameterError> {
 /// The number of partial sums: four of the widest registers of f64, to hide how long an addition takes.
 const N_LANES: usize = 32;
 
-fn sum_of_squares<T: Real + Into<f64>>(elements: &[T], scale: f64) -> f64 {
-    struct Sum<'a, T> {
+fn sum_of_squares<T: FloatElement + Into<f64>>(elements: &[T], scale: f64) -> f64 {
+    struct SquareSumLoop<'a, T> {
         elements: &'a [T],
         scale: f64,
         result: &'a mut f64,
     }
-    impl<T: Real + Into<f64>> Loop for Sum<'_, T> {
+    impl<T: FloatElement + Into<f64>> Loop for SquareSumLoop<'_, T> {
         #[inline(always)]
         fn run(self) {
             let mut lanes = [0.0; N_LANES];
@@ -232,49 +239,49 @@ fn sum_of_squares<T: Real + Into<f64>>(elements: &[T], scale: f64) -> f64 {
         }
     }
     let mut result = 0.0;
-    vectorize::run(Sum { elements, scale, result: &mut result });
+    vectorize::run(SquareSumLoop { elements, scale, result: &mut result });
     result
 }
 
 /// What is done to each element.
-struct Each<'a, T, F> {
+struct MapLoop<'a, T, F> {
     elements: &'a mut [T],
     function: F,
 }
 
-impl<T: Real, F: Fn(T) -> T> Loop for Each<'_, T, F> {
+impl<T: FloatElement, F: Fn(T) -> T> Loop for MapLoop<'_, T, F> {
     #[inline(always)]
     fn run(self) {
         self.elements.iter_mut().for_each(|x| *x = (self.function)(*x));
     }
 }
 
-fn scale<T: Real>(gradients: &mut Gradients, factor: f64) {
+fn scale<T: FloatElement>(gradients: &mut Gradients, factor: f64) {
     let factor = T::from_f64(factor);
-    vectorize::run(Each { elements: gradients.flat_mut::<T>(), function: |x| factor * x });
+    vectorize::run(MapLoop { elements: gradients.elements_mut::<T>(), function: |x| factor * x });
 }
 
-fn clip<T: Real>(gradients: &mut Gradients, largest: f64) {
+fn clip<T: FloatElement>(gradients: &mut Gradients, largest: f64) {
     let largest = T::from_f64(largest);
     let function = |x: T| {
         let below = if x > largest { largest } else { x };
         if below < -largest { -largest } else { below }
     };
-    vectorize::run(Each { elements: gradients.flat_mut::<T>(), function });
+    vectorize::run(MapLoop { elements: gradients.elements_mut::<T>(), function });
 }
 
-fn add_scaled<T: Real>(gradients: &mut Gradients, factor: f64, other: &Buffers) {
-    struct Add<'a, T> {
+fn add_scaled<T: FloatElement>(gradients: &mut Gradients, factor: f64, other: &Buffers) {
+    struct AddScaledLoop<'a, T> {
         elements: &'a mut [T],
         factor: T,
         others: &'a [T],
     }
-    impl<T: Real> Loop for Add<'_, T> {
+    impl<T: FloatElement> Loop for AddScaledLoop<'_, T> {
         #[inline(always)]
         fn run(self) {
             self.elements.iter_mut().zip(self.others).for_each(|(x, &y)| *x += self.factor * y);
         }
     }
     let factor = T::from_f64(factor);
-    vectorize::run(Add { elements: gradients.flat_mut::<T>(), factor, others: other.flat::<T>() });
+    vectorize::run(AddScaledLoop { elements: gradients.elements_mut::<T>(), factor, others: other.elements::<T>() });
 }

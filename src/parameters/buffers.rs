@@ -11,11 +11,11 @@ use super::{
     layout::{ALIGNMENT, Layout, Slot},
 };
 use crate::{
-    graph::{DType, Element, ValueView, ValueViewMut},
+    graph::{AsView, DType, Element, ValueView, ValueViewMut},
     memory,
 };
 
-type Aligned<T> = AVec<T, ConstAlign<ALIGNMENT>>;
+type AlignedBuffer<T> = AVec<T, ConstAlign<ALIGNMENT>>;
 
 /// Named float arrays in one contiguous buffer per dtype, each aligned to [`ALIGNMENT`] bytes.
 ///
@@ -28,7 +28,7 @@ type Aligned<T> = AVec<T, ConstAlign<ALIGNMENT>>;
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let mut buffers = Buffers::zeros(Layout::new([("a", DType::F32, vec![2]), ("b", DType::F64, vec![2, 2])])?);
 /// buffers.array_mut::<f64>("b")?[[1, 0]] = 3.0;
-/// assert_eq!(buffers.flat::<f64>(), [0.0, 0.0, 3.0, 0.0]);
+/// assert_eq!(buffers.flat::<f64>()?, [0.0, 0.0, 3.0, 0.0]);
 /// let names: Vec<&str> = buffers.iter().map(|(name, _)| name).collect();
 /// assert_eq!(names, ["a", "b"]);
 /// # Ok(())
@@ -37,12 +37,12 @@ type Aligned<T> = AVec<T, ConstAlign<ALIGNMENT>>;
 #[derive(Clone, PartialEq)]
 pub struct Buffers {
     layout: Arc<Layout>,
-    f32s: Aligned<f32>,
-    f64s: Aligned<f64>,
+    f32s: AlignedBuffer<f32>,
+    f64s: AlignedBuffer<f64>,
 }
 
 /// A float that parameters can be made of: `f32` or `f64`.
-pub trait Real: Element + NdFloat + sealed::Stored {
+pub trait FloatElement: Element + NdFloat + sealed::Stored {
     /// The nearest number of this type, infinite where `number` is too large.
     fn from_f64(number: f64) -> Self;
 }
@@ -117,12 +117,40 @@ impl Buffers {
     }
 
     /// All elements of one dtype, array after array.
-    pub fn flat<T: Real>(&self) -> &[T] {
-        T::stored(self)
+    ///
+    /// # Errors
+    /// [`ParameterError::NoneOfDType`] if there are arrays, and none is of this dtype.
+    #[doc(alias("parameters_to_vector", "ravel_pytree"))]
+    pub fn flat<T: FloatElement>(&self) -> Result<&[T], ParameterError> {
+        self.check_any_of(T::DTYPE)?;
+        Ok(self.elements())
     }
 
     /// All elements of one dtype, array after array, to write.
-    pub fn flat_mut<T: Real>(&mut self) -> &mut [T] {
+    ///
+    /// # Errors
+    /// As [`Buffers::flat`].
+    pub fn flat_mut<T: FloatElement>(&mut self) -> Result<&mut [T], ParameterError> {
+        self.check_any_of(T::DTYPE)?;
+        Ok(self.elements_mut())
+    }
+
+    fn check_any_of(&self, dtype: DType) -> Result<(), ParameterError> {
+        match self.layout.iter().next() {
+            Some((_, slot)) if self.layout.iter().all(|(_, slot)| slot.dtype != dtype) => {
+                Err(ParameterError::NoneOfDType { asked: dtype, found: slot.dtype })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// All elements of one dtype, array after array; none if no array is of it.
+    pub(crate) fn elements<T: FloatElement>(&self) -> &[T] {
+        T::stored(self)
+    }
+
+    /// All elements of one dtype to write.
+    pub(crate) fn elements_mut<T: FloatElement>(&mut self) -> &mut [T] {
         T::stored_mut(self)
     }
 
@@ -150,7 +178,7 @@ impl Buffers {
     ///
     /// # Errors
     /// The name is unknown, or the elements are not `T`.
-    pub fn array<T: Real>(&self, name: &str) -> Result<ArrayViewD<'_, T>, ParameterError> {
+    pub fn array<T: FloatElement>(&self, name: &str) -> Result<ArrayViewD<'_, T>, ParameterError> {
         Ok(self.array_of(self.slot::<T>(name)?))
     }
 
@@ -158,7 +186,7 @@ impl Buffers {
     ///
     /// # Errors
     /// The name is unknown, or the elements are not `T`.
-    pub fn array_mut<T: Real>(&mut self, name: &str) -> Result<ArrayViewMutD<'_, T>, ParameterError> {
+    pub fn array_mut<T: FloatElement>(&mut self, name: &str) -> Result<ArrayViewMutD<'_, T>, ParameterError> {
         let Slot { shape, range, .. } = self.slot::<T>(name)?.clone();
         let elements = &mut T::stored_mut(self)[range];
         Ok(ArrayViewMutD::from_shape(shape, elements).expect("invariant: a slot has its shape's number of elements"))
@@ -169,8 +197,8 @@ impl Buffers {
     /// # Errors
     /// The name is unknown, or the dtype or the shape is another; nothing is written then. Nothing is cast or
     /// broadcast.
-    pub fn set<'a>(&mut self, name: &str, value: impl Into<ValueView<'a>>) -> Result<(), ParameterError> {
-        match value.into() {
+    pub fn set(&mut self, name: &str, value: impl AsView) -> Result<(), ParameterError> {
+        match value.as_view() {
             ValueView::F32(array) => self.assign(name, &array),
             ValueView::F64(array) => self.assign(name, &array),
             other => Err(self.wrong_dtype(name, other.dtype())),
@@ -178,12 +206,12 @@ impl Buffers {
     }
 
     /// The elements of the array of that name, in row-major order, to write.
-    pub(super) fn slice_mut<T: Real>(&mut self, name: &str) -> Result<&mut [T], ParameterError> {
+    pub(super) fn slice_mut<T: FloatElement>(&mut self, name: &str) -> Result<&mut [T], ParameterError> {
         let range = self.slot::<T>(name)?.range.clone();
         Ok(&mut T::stored_mut(self)[range])
     }
 
-    fn assign<T: Real>(&mut self, name: &str, value: &ArrayViewD<'_, T>) -> Result<(), ParameterError> {
+    fn assign<T: FloatElement>(&mut self, name: &str, value: &ArrayViewD<'_, T>) -> Result<(), ParameterError> {
         let mut target = self.array_mut::<T>(name)?;
         if target.shape() != value.shape() {
             let (expected, found) = (target.shape().to_vec(), value.shape().to_vec());
@@ -193,7 +221,7 @@ impl Buffers {
         Ok(())
     }
 
-    fn slot<T: Real>(&self, name: &str) -> Result<&Slot, ParameterError> {
+    fn slot<T: FloatElement>(&self, name: &str) -> Result<&Slot, ParameterError> {
         let of_this_dtype = self.layout.get(name).filter(|slot| slot.dtype == T::DTYPE);
         of_this_dtype.ok_or_else(|| self.wrong_dtype(name, T::DTYPE))
     }
@@ -214,7 +242,7 @@ impl Buffers {
         }
     }
 
-    fn array_of<T: Real>(&self, slot: &Slot) -> ArrayViewD<'_, T> {
+    fn array_of<T: FloatElement>(&self, slot: &Slot) -> ArrayViewD<'_, T> {
         let elements = &T::stored(self)[slot.range.clone()];
         ArrayViewD::from_shape(slot.shape.as_slice(), elements)
             .expect("invariant: a slot has its shape's number of elements")
@@ -229,7 +257,7 @@ fn split_first<'a, T>(rest: &mut &'a mut [T], slot: &Slot) -> ArrayViewMutD<'a, 
         .expect("invariant: a slot has its shape's number of elements")
 }
 
-fn zeros<T: Real>(n_elements: usize) -> Aligned<T> {
+fn zeros<T: FloatElement>(n_elements: usize) -> AlignedBuffer<T> {
     let mut elements = AVec::with_capacity(ALIGNMENT, n_elements);
     elements.resize(n_elements, T::zero());
     elements
@@ -259,7 +287,7 @@ macro_rules! real {
             }
         }
 
-        impl Real for $type {
+        impl FloatElement for $type {
             fn from_f64(number: f64) -> $type {
                 number as $type
             }

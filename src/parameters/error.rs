@@ -1,5 +1,5 @@
-//! Mistakes with parameters. In: what was asked and the layout. Out: a [`ParameterError`], with the nearest name where
-//! a name is unknown. Mistakes of layouts and initializers are described beside these.
+//! Errors with parameters. In: what was asked and the layout. Out: a [`ParameterError`], with the nearest name where
+//! a name is unknown. Errors of layouts and initializers are described beside these.
 
 use std::sync::Arc;
 
@@ -29,6 +29,14 @@ pub enum ParameterError {
         /// The dtype it has.
         expected: DType,
         /// The dtype that was asked for or given.
+        found: DType,
+    },
+    /// All arrays are of another dtype.
+    #[error("no array is {asked}: all are {found}")]
+    NoneOfDType {
+        /// The dtype that was asked for.
+        asked: DType,
+        /// The dtype that there is.
         found: DType,
     },
     /// The array has another shape.

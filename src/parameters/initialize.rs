@@ -6,7 +6,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 
 use super::{
-    buffers::{Buffers, Real},
+    buffers::{Buffers, FloatElement},
     error::ParameterError,
     orthogonal::orthonormal_rows,
 };
@@ -73,7 +73,7 @@ pub enum InitializerError {
 }
 
 /// An initializer with its arguments checked and its fans counted.
-enum Draw {
+enum Distribution {
     Constant(f64),
     Uniform { low: f64, high: f64 },
     Normal { mean: f64, deviation: f64 },
@@ -112,13 +112,13 @@ fn fnv1a(bytes: &[u8]) -> u64 {
 }
 
 /// No normal number is drawn that far from the mean.
-const MOST_DEVIATIONS: f64 = 64.0;
+const MAX_DEVIATIONS: f64 = 64.0;
 
-fn resolve(spec: &ParameterSpec) -> Result<Draw, InitializerError> {
+fn resolve(spec: &ParameterSpec) -> Result<Distribution, InitializerError> {
     let (fan_in, fan_out) = fans(&spec.shape);
     match spec.initializer {
-        Initializer::Zeros => Ok(Draw::Constant(0.0)),
-        Initializer::Constant(value) => Ok(Draw::Constant(finite(spec, "value", value)?)),
+        Initializer::Zeros => Ok(Distribution::Constant(0.0)),
+        Initializer::Constant(value) => Ok(Distribution::Constant(finite(spec, "value", value)?)),
         Initializer::Uniform { low, high } => uniform(spec, low, high),
         Initializer::Normal { mean, deviation } => normal(spec, mean, deviation),
         Initializer::GlorotUniform => Ok(symmetric((6.0 / (fan_in + fan_out)).sqrt())),
@@ -143,37 +143,37 @@ fn fans(shape: &[usize]) -> (f64, f64) {
     }
 }
 
-fn symmetric(bound: f64) -> Draw {
-    Draw::Uniform { low: -bound, high: bound }
+fn symmetric(bound: f64) -> Distribution {
+    Distribution::Uniform { low: -bound, high: bound }
 }
 
-fn centred(deviation: f64) -> Draw {
-    Draw::Normal { mean: 0.0, deviation }
+fn centred(deviation: f64) -> Distribution {
+    Distribution::Normal { mean: 0.0, deviation }
 }
 
-fn uniform(spec: &ParameterSpec, low: f64, high: f64) -> Result<Draw, InitializerError> {
+fn uniform(spec: &ParameterSpec, low: f64, high: f64) -> Result<Distribution, InitializerError> {
     let (low, high) = (finite(spec, "low", low)?, finite(spec, "high", high)?);
     if low > high || !(high - low).is_finite() {
         return Err(InitializerError::Interval { name: spec.name.clone(), low, high });
     }
-    Ok(Draw::Uniform { low, high })
+    Ok(Distribution::Uniform { low, high })
 }
 
-fn normal(spec: &ParameterSpec, mean: f64, deviation: f64) -> Result<Draw, InitializerError> {
+fn normal(spec: &ParameterSpec, mean: f64, deviation: f64) -> Result<Distribution, InitializerError> {
     let (mean, deviation) = (finite(spec, "mean", mean)?, finite(spec, "deviation", deviation)?);
     if deviation < 0.0 {
         return Err(InitializerError::NegativeDeviation { name: spec.name.clone(), deviation });
     }
-    finite(spec, "the mean with 64 deviations", mean.abs() + MOST_DEVIATIONS * deviation)?;
-    Ok(Draw::Normal { mean, deviation })
+    finite(spec, "the mean with 64 deviations", mean.abs() + MAX_DEVIATIONS * deviation)?;
+    Ok(Distribution::Normal { mean, deviation })
 }
 
-fn orthogonal(spec: &ParameterSpec, gain: f64) -> Result<Draw, InitializerError> {
+fn orthogonal(spec: &ParameterSpec, gain: f64) -> Result<Distribution, InitializerError> {
     let gain = finite(spec, "gain", gain)?;
     if spec.shape.len() < 2 {
         return Err(InitializerError::OrthogonalRank { name: spec.name.clone(), shape: spec.shape.clone() });
     }
-    Ok(Draw::Orthogonal { gain })
+    Ok(Distribution::Orthogonal { gain })
 }
 
 fn finite(spec: &ParameterSpec, argument: &'static str, value: f64) -> Result<f64, InitializerError> {
@@ -184,23 +184,23 @@ fn finite(spec: &ParameterSpec, argument: &'static str, value: f64) -> Result<f6
     Err(InitializerError::NotFinite { name: spec.name.clone(), argument, value, dtype: spec.dtype })
 }
 
-impl Draw {
+impl Distribution {
     /// Writes an array of `shape`, in row-major order.
-    fn fill<T: Real>(&self, target: &mut [T], shape: &[usize], rng: &mut impl Rng) {
+    fn fill<T: FloatElement>(&self, target: &mut [T], shape: &[usize], rng: &mut impl Rng) {
         if target.is_empty() {
             return; // A fan may be 0 and the bound infinite, but there is nothing to draw.
         }
         match *self {
-            Draw::Constant(value) => target.fill(T::from_f64(value)),
-            Draw::Uniform { low, high } => fill_uniform(target, low, high, rng),
-            Draw::Normal { mean, deviation } => fill_normal(target, mean, deviation, rng),
-            Draw::Orthogonal { gain } => fill_orthogonal(target, shape[0], gain, rng),
+            Distribution::Constant(value) => target.fill(T::from_f64(value)),
+            Distribution::Uniform { low, high } => fill_uniform(target, low, high, rng),
+            Distribution::Normal { mean, deviation } => fill_normal(target, mean, deviation, rng),
+            Distribution::Orthogonal { gain } => fill_orthogonal(target, shape[0], gain, rng),
         }
     }
 }
 
 /// Uniform on `[low, high)`, both rounded to `T`. A draw that rounds up to `high` is drawn again.
-fn fill_uniform<T: Real>(target: &mut [T], low: f64, high: f64, rng: &mut impl Rng) {
+fn fill_uniform<T: FloatElement>(target: &mut [T], low: f64, high: f64, rng: &mut impl Rng) {
     let end = T::from_f64(high);
     if T::from_f64(low) == end {
         return target.fill(end);
@@ -216,7 +216,7 @@ fn fill_uniform<T: Real>(target: &mut [T], low: f64, high: f64, rng: &mut impl R
     }
 }
 
-fn fill_normal<T: Real>(target: &mut [T], mean: f64, deviation: f64, rng: &mut impl Rng) {
+fn fill_normal<T: FloatElement>(target: &mut [T], mean: f64, deviation: f64, rng: &mut impl Rng) {
     for element in target {
         let standard: f64 = rng.sample(StandardNormal);
         *element = T::from_f64(mean + deviation * standard);
@@ -224,7 +224,7 @@ fn fill_normal<T: Real>(target: &mut [T], mean: f64, deviation: f64, rng: &mut i
 }
 
 /// A matrix of `n_rows` with orthonormal rows or columns, whichever are fewer, times `gain`.
-fn fill_orthogonal<T: Real>(target: &mut [T], n_rows: usize, gain: f64, rng: &mut impl Rng) {
+fn fill_orthogonal<T: FloatElement>(target: &mut [T], n_rows: usize, gain: f64, rng: &mut impl Rng) {
     let n_columns = target.len() / n_rows;
     let vectors = orthonormal_rows(n_rows.min(n_columns), n_rows.max(n_columns), rng);
     let matrix = if n_rows <= n_columns { vectors.view() } else { vectors.t() };

@@ -156,8 +156,8 @@ impl Layout {
     /// The first position at which two layouts differ, with what each has there.
     pub(crate) fn first_difference<'a>(&'a self, other: &'a Layout) -> Option<(Entry<'a>, Entry<'a>)> {
         let n_positions = self.len().max(other.len());
-        let at = |position| (self.slots.get_index(position), other.slots.get_index(position));
-        (0..n_positions).map(at).find(|(ours, theirs)| ours != theirs)
+        let entry = |position| (self.slots.get_index(position), other.slots.get_index(position));
+        (0..n_positions).map(entry).find(|(ours, theirs)| ours != theirs)
     }
 
     fn append(&mut self, name: String, dtype: DType, shape: Vec<usize>) -> Result<(), LayoutError> {

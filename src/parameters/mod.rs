@@ -16,7 +16,7 @@ use std::{
 };
 
 pub(crate) use arithmetic::{norm_of, norm_of_slice};
-pub use buffers::{Buffers, Real};
+pub use buffers::{Buffers, FloatElement};
 pub use error::ParameterError;
 pub use initialize::{InitializerError, ParameterSpec};
 pub use layout::{ALIGNMENT, Layout, LayoutError, Slot};
@@ -32,9 +32,9 @@ pub use layout::{ALIGNMENT, Layout, LayoutError, Slot};
 /// let mut parameters = Parameters::zeros(layout);
 /// parameters.set("bias", &array![1.0f32, -1.0])?;
 /// assert_eq!(parameters.array::<f32>("bias")?[1], -1.0);
-/// assert_eq!(parameters.flat::<f32>(), [0.0, 0.0, 0.0, 0.0, 1.0, -1.0]);
-/// let mistake = parameters.array::<f32>("biass").unwrap_err();
-/// assert_eq!(mistake.to_string(), "nothing is named `biass`; the nearest name is `bias`");
+/// assert_eq!(parameters.flat::<f32>()?, [0.0, 0.0, 0.0, 0.0, 1.0, -1.0]);
+/// let error = parameters.array::<f32>("biass").unwrap_err();
+/// assert_eq!(error.to_string(), "nothing is named `biass`; the nearest name is `bias`");
 /// # Ok(())
 /// # }
 /// ```
@@ -49,7 +49,7 @@ pub struct Parameters(Buffers);
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let parameters = Parameters::zeros(Layout::new([("weight", DType::F64, vec![3])])?);
 /// let mut gradients = Gradients::zeros(parameters.layout().clone());
-/// gradients.flat_mut::<f64>()[2] = 0.5;
+/// gradients.flat_mut::<f64>()?[2] = 0.5;
 /// assert_eq!(gradients.array::<f64>("weight")?[2], 0.5);
 /// # Ok(())
 /// # }
@@ -89,6 +89,7 @@ impl Parameters {
     /// # Ok(())
     /// # }
     /// ```
+    #[doc(alias = "reset_parameters")]
     pub fn initialize(specs: impl IntoIterator<Item = ParameterSpec>, seed: u64) -> Result<Parameters, ParameterError> {
         let specs: Vec<ParameterSpec> = specs.into_iter().collect();
         let layout = Layout::new(specs.iter().map(|spec| (spec.name.as_str(), spec.dtype, spec.shape.clone())))?;

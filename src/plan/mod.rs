@@ -1,10 +1,10 @@
 //! Graph with sizes → plan. In: a graph, its results and a number for each symbol. Out: a [`Plan`]: steps in order, and
-//! where every value lies. Nothing here runs anything, and nothing is left for the runtime to decide.
+//! the storage of every value. Nothing here runs anything, and nothing is left for the runtime to decide.
 //!
-//! [`ir`] has the types, [`lower`] goes down a level (graph → network, clusters → steps), [`passes`] has a file for each
-//! pass; [`Plan::of`] is the list of them. [`check`] proves what they leave without having made it.
+//! [`ir`] has the types, [`lower`] goes down a level (graph → network, fusion groups → steps), [`passes`] has a file
+//! for each pass, and [`Plan::run_passes`] is the list of them. [`verify`] verifies what they leave, without sharing
+//! code with them.
 
-pub(crate) mod check;
 mod ir;
 mod lower;
 mod model;
@@ -13,23 +13,25 @@ mod show;
 #[cfg(test)]
 mod tests;
 mod trace;
+pub(crate) mod verify;
 
 #[cfg(test)]
 pub(crate) use ir::PAIRS;
 pub(crate) use ir::{
-    Access, Accumulated, Action, Along, Banded, Batch, Both, Contraction, Extent, Function, Instruction, Keep, Kind,
-    MatrixVector, Number, Origin, Padding, Pair, Place, Plan, PlanError, Read, ReadArray, Step, Storage, TileProgram,
-    Vertex, WholeArrays, Work, Write, count, offsets,
+    Accumulated, Action, Banded, BatchAxis, Contraction, Function, Granularity, Instruction, Keep, Location,
+    MatrixVector, Origin, Pair, PairKind, Plan, PlanError, PlanStep, ReadArray, ReadPattern, ReductionAxis,
+    ScalarValue, StepKind, Storage, StridedLayout, TileProgram, Vertex, VertexKind, WholeArrays, WritePattern,
+    ZeroPadding, count, offsets,
 };
 pub(crate) use model::MachineModel;
 pub(crate) use passes::memory;
 
-use self::{memory::Layout, passes::Dearest, trace::Trace};
+use self::{memory::ArenaLayout, passes::RematPolicy, trace::Trace};
 use crate::graph::{Bindings, Graph, NodeId};
 
-/// What plans are made of: the part of a graph that results need.
+/// The input of planning: the part of a graph that the results need.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Source<'g> {
+pub(crate) struct PlanInput<'g> {
     pub(crate) graph: &'g Graph,
     /// What is fed, in this order; what the results do not need may be missing from the graph.
     pub(crate) leaves: &'g [Option<NodeId>],
@@ -48,61 +50,66 @@ pub(crate) struct Settings {
 
 impl Plan {
     /// The plan of a source.
-    pub(crate) fn new(source: Source<'_>, settings: &Settings) -> Result<Plan, PlanError> {
+    pub(crate) fn new(source: PlanInput<'_>, settings: &Settings) -> Result<Plan, PlanError> {
         Plan::traced(source, settings, &mut Trace::silent())
     }
 
     /// What each pass leaves: its name and a text.
-    pub(crate) fn passes(source: Source<'_>, settings: &Settings) -> Result<Vec<(&'static str, String)>, PlanError> {
+    pub(crate) fn passes(source: PlanInput<'_>, settings: &Settings) -> Result<Vec<(&'static str, String)>, PlanError> {
         let mut trace = Trace::written();
         Plan::traced(source, settings, &mut trace)?;
         Ok(trace.into_passes())
     }
 
-    fn traced(source: Source<'_>, settings: &Settings, trace: &mut Trace) -> Result<Plan, PlanError> {
-        let fast = Plan::of(source, Dearest::Cheap, &settings.model, trace)?;
+    fn traced(source: PlanInput<'_>, settings: &Settings, trace: &mut Trace) -> Result<Plan, PlanError> {
+        let fast = Plan::run_passes(source, RematPolicy::Cheap, &settings.model, trace)?;
         if settings.memory_budget.is_none_or(|budget| fast.arena_bytes <= budget) {
             return Ok(fast);
         }
         trace.again();
-        let small = Plan::of(source, Dearest::Any, &settings.model, trace)?;
+        let small = Plan::run_passes(source, RematPolicy::AnyElementwise, &settings.model, trace)?;
         Ok(if small.arena_bytes < fast.arena_bytes { small } else { fast })
     }
 
     /// All passes, one after another.
-    fn of(source: Source<'_>, dearest: Dearest, model: &MachineModel, trace: &mut Trace) -> Result<Plan, PlanError> {
+    fn run_passes(
+        source: PlanInput<'_>,
+        policy: RematPolicy,
+        model: &MachineModel,
+        trace: &mut Trace,
+    ) -> Result<Plan, PlanError> {
         let mut network = lower::network(source)?;
         trace.network("lower", &network);
         passes::introduce_superinstructions(&mut network);
         trace.network("superinstructions", &network);
         passes::pair_matrix_vectors(&mut network, model);
         trace.network("matrix-vector pairs", &network);
-        let mut clusters = passes::cluster(&network, model);
-        trace.clusters("clusters", &network, &clusters);
-        if dearest == Dearest::Cheap {
-            passes::gather_pairs(&network, &mut clusters, model);
-            trace.clusters("pairs of functions", &network, &clusters);
+        let mut groups = passes::fuse(&network, model);
+        trace.groups("fusion groups", &network, &groups);
+        if policy == RematPolicy::Cheap {
+            passes::colocate_pairs(&network, &mut groups, model);
+            trace.groups("pairs of functions", &network, &groups);
         }
-        passes::recompute(&mut network, &mut clusters, dearest, model);
-        trace.clusters("recomputation", &network, &clusters);
-        let made = lower::steps(&network, &clusters, model);
-        let mut least: Option<(Vec<Step>, Vec<Storage>, Layout)> = None;
-        for order in passes::orders(&network, &clusters) {
-            let steps: Vec<Step> = order.iter().filter_map(|cluster| made[*cluster].clone()).collect();
+        passes::rematerialize(&mut network, &mut groups, policy, model);
+        trace.groups("rematerialization", &network, &groups);
+        let step_of = lower::steps(&network, &groups, model);
+        let mut smallest: Option<(Vec<PlanStep>, Vec<Storage>, ArenaLayout)> = None;
+        for order in passes::orders(&network, &groups) {
+            let steps: Vec<PlanStep> = order.iter().filter_map(|group| step_of[*group].clone()).collect();
             trace.steps("order", &network, &steps);
             let mut steps = passes::fuse_products(&network, steps, model);
             trace.steps("bands", &network, &steps);
-            let (places, layout) = passes::place(&network, &mut steps, model)?;
+            let (storage, layout) = passes::assign_buffers(&network, &mut steps, model)?;
             trace.steps("in place", &network, &steps);
-            if least.as_ref().is_none_or(|(.., least)| layout.bytes < least.bytes) {
-                least = Some((steps, places, layout));
+            if smallest.as_ref().is_none_or(|(.., smallest)| layout.bytes < smallest.bytes) {
+                smallest = Some((steps, storage, layout));
             }
         }
-        let (steps, places, layout) = least.expect("invariant: there is an order");
-        let plan = Plan { network, steps, places, arena_bytes: layout.bytes, lower_bound: layout.lower_bound };
+        let (steps, storage, layout) = smallest.expect("invariant: there is an order");
+        let plan = Plan { network, steps, storage, arena_bytes: layout.bytes, lower_bound: layout.lower_bound };
         trace.plan("memory", &plan);
         // Steps read and write by address, so this holds in every build.
-        assert_eq!(check::check(&plan), Ok(()), "invariant: buffers that are alive do not overlap");
+        assert_eq!(verify::plan(&plan), Ok(()), "invariant: buffers that are alive do not overlap");
         Ok(plan)
     }
 }

@@ -1,39 +1,39 @@
-//! The machine that plans are made for. In: nothing. Out: sizes of caches, and from what size on something pays; the decisions
-//! 0009, 0010 and 0012 say where the numbers come from. They are passed to every pass, so that tests can set them to 0 and
-//! send small graphs through passes that only large ones reach.
+//! The machine model that plans are made for: sizes of caches, and thresholds from which on a transformation pays; the
+//! decisions 0009, 0010 and 0012 say where the numbers come from. They are passed to every pass, so that tests can set
+//! them to 0 and send small graphs through passes that only large ones reach.
 
 /// Sizes of caches and thresholds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct MachineModel {
-    /// Bytes that all registers of a tile program take together, about: the first-level cache.
+    /// The size of the first-level cache, which all registers of a tile program together should fit into.
     pub(crate) first_level_bytes: usize,
-    /// Bytes of one register at least and at most, unless one row needs more: shorter ones cost calls, longer ones gain
+    /// The least and most bytes of a register, unless one row needs more: shorter ones cost calls, longer ones gain
     /// nothing.
     pub(crate) register_bytes: [usize; 2],
-    /// Bytes that are still in the second-level cache when they are read again: rows of a matrix that a tile reads twice,
-    /// rows of a band, the packed part of a factor.
+    /// The bytes that are still in the second-level cache when they are read again: rows of a matrix that a tile reads
+    /// twice, rows of a band, the packed part of a factor.
     pub(crate) resident_bytes: usize,
-    /// Arrays of fewer bytes cost nothing to keep and to read: they are neither computed again nor written over.
+    /// Smaller arrays cost nothing to store and to read: they are neither rematerialized nor written in place.
     pub(crate) cheap_bytes: usize,
-    /// Additions in whose time a value is written and read again from beyond the first cache.
-    pub(crate) cost_of_keeping: usize,
-    /// Products of fewer bytes stay in a cache between two steps, so that bands gain nothing.
-    pub(crate) band_least_bytes: usize,
-    /// Rows of a band: fewer do not pay for packing the other factor anew, more gain nothing.
+    /// The cost of a store and a load beyond the first-level cache, in additions.
+    pub(crate) store_cost: usize,
+    /// Smaller products stay in a cache between two steps, so that bands gain nothing.
+    pub(crate) min_band_bytes: usize,
+    /// The least and most rows of a band: fewer do not pay for packing the other factor again, more gain nothing.
     pub(crate) band_rows: [usize; 2],
-    /// Bands at least, so that threads have something to share.
-    pub(crate) least_bands: usize,
+    /// The least number of bands, so that several threads have work.
+    pub(crate) min_bands: usize,
     /// A matrix of fewer bytes stays in a cache between two products with vectors.
     pub(crate) matrix_vector_bytes: usize,
-    /// A row of more elements is not held between a reduction and its reader: registers are as wide as the widest dtype of
-    /// a program, and several are to lie in the second-level cache.
-    pub(crate) longest_row: usize,
-    /// Operations of a product of matrices in the time of an addition of two arrays' elements.
+    /// The longest row that stays in a register between a reduction along it and the user of that: registers are as
+    /// wide as the widest dtype of a program, and several are to lie in the second-level cache.
+    pub(crate) max_row: usize,
+    /// The operations of a matrix product in the time of one elementwise addition.
     pub(crate) flops_of_addition: usize,
-    /// Additions that a task is worth.
+    /// The least cost of a task, in additions.
     pub(crate) task_cost: usize,
-    /// Tasks that a step is cut into at most.
-    pub(crate) most_tasks: usize,
+    /// The most tasks of a step.
+    pub(crate) max_tasks: usize,
 }
 
 impl MachineModel {
@@ -43,15 +43,15 @@ impl MachineModel {
         register_bytes: [4096, 16384],
         resident_bytes: 256 * 1024,
         cheap_bytes: 16 * 1024,
-        cost_of_keeping: 4,
-        band_least_bytes: 512 * 1024,
+        store_cost: 4,
+        min_band_bytes: 512 * 1024,
         band_rows: [32, 256],
-        least_bands: 8,
+        min_bands: 8,
         matrix_vector_bytes: 128 * 1024,
-        longest_row: 8192,
+        max_row: 8192,
         flops_of_addition: 8,
         task_cost: 1 << 16,
-        most_tasks: 32,
+        max_tasks: 32,
     };
 
     /// A machine on which everything pays: small graphs are cut, banded, paired and shared like large ones.
@@ -61,14 +61,14 @@ impl MachineModel {
         register_bytes: [32, 64],
         resident_bytes: 2048,
         cheap_bytes: 0,
-        cost_of_keeping: 4,
-        band_least_bytes: 0,
+        store_cost: 4,
+        min_band_bytes: 0,
         band_rows: [8, 16],
-        least_bands: 1,
+        min_bands: 1,
         matrix_vector_bytes: 0,
-        longest_row: 8192,
+        max_row: 8192,
         flops_of_addition: 1,
         task_cost: 1,
-        most_tasks: 4,
+        max_tasks: 4,
     };
 }

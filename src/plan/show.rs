@@ -3,25 +3,16 @@
 use std::fmt::{self, Write};
 
 use super::ir::{
-    Action, Clusters, Contraction, Domain, Extent, Instruction, Kind, Network, Number, Operand, Place, Plan, Step,
-    Storage, TileProgram, Work, count,
+    Action, Contraction, FusionGroups, Granularity, Instruction, IterationSpace, Location, Network, Plan, PlanStep,
+    ScalarValue, StepKind, Storage, StridedOperand, TileProgram, VertexKind, count,
 };
 use crate::graph::DType;
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Each fits its type; the sums of plans that no memory holds need not.
-        let flops = self.steps.iter().fold(0usize, |sum, step| sum.saturating_add(step.flops));
-        let bytes = self.steps.iter().fold(0usize, |sum, step| sum.saturating_add(step.bytes));
-        writeln!(
-            f,
-            "{} steps, {} FLOP, {} bytes moved; arena {} bytes, at least {}",
-            self.steps.len(),
-            flops,
-            bytes,
-            self.arena_bytes,
-            self.lower_bound
-        )?;
+        let (n_steps, flops, moved_bytes) = (self.steps.len(), self.flops(), self.moved_bytes());
+        let (arena, least) = (self.arena_bytes, self.lower_bound);
+        writeln!(f, "{n_steps} steps, {flops} FLOP, {moved_bytes} bytes moved; arena {arena} bytes, at least {least}")?;
         for (position, step) in self.steps.iter().enumerate() {
             let description = self.describe(step);
             writeln!(
@@ -29,9 +20,9 @@ impl fmt::Display for Plan {
                 "{position:>4}  {description}  {} FLOP, {} bytes  {}",
                 step.flops, step.bytes, step.origin.site
             )?;
-            if let Work::Tile(program) = &step.work {
+            if let StepKind::Tile(program) = &step.work {
                 if let Some(product) = &program.product {
-                    let [a, b, c] = product.memory.map(|memory| self.place(program, Place::Memory(memory)));
+                    let [a, b, c] = product.memory.map(|memory| self.location(program, Location::Memory(memory)));
                     writeln!(
                         f,
                         "        {c} = {} {a} {b} by bands of {} rows",
@@ -61,25 +52,25 @@ pub(super) fn network(network: &Network) -> String {
     (0..network.vertices.len()).map(|vertex| line(network, vertex)).collect()
 }
 
-/// Clusters with their members.
-pub(super) fn clusters(network: &Network, clusters: &Clusters) -> String {
+/// Fusion groups with their members.
+pub(super) fn groups(network: &Network, groups: &FusionGroups) -> String {
     let mut text = String::new();
-    for (position, cluster) in clusters.clusters.iter().enumerate() {
-        let over = match cluster.domain {
-            Some(Domain::Line(n)) => format!("over {n}"),
-            Some(Domain::Matrix { rows, columns }) => format!("over {rows} × {columns}"),
+    for (position, group) in groups.groups.iter().enumerate() {
+        let over = match group.space {
+            Some(IterationSpace::Flat(n)) => format!("over {n}"),
+            Some(IterationSpace::Matrix { rows, columns }) => format!("over {rows} × {columns}"),
             None => "alone".to_owned(),
         };
-        text += &format!("cluster {position} {over}\n");
-        text.extend(cluster.members.iter().map(|member| format!("    {}", line(network, *member))));
+        text += &format!("group {position} {over}\n");
+        text.extend(group.members.iter().map(|member| format!("    {}", line(network, *member))));
     }
     text
 }
 
-/// Steps in their order, before values have places.
-pub(super) fn steps(network: &Network, steps: &[Step]) -> String {
+/// Steps in their order, before values have storage.
+pub(super) fn steps(network: &Network, steps: &[PlanStep]) -> String {
     let names = |vertices: &[usize]| vertices.iter().map(|vertex| format!(" v{vertex}")).collect::<String>();
-    let line = |(position, step): (usize, &Step)| {
+    let line = |(position, step): (usize, &PlanStep)| {
         let (reads, writes) = (names(&step.reads), names(&step.writes));
         format!("{position:>4}  {}  from{reads} to{writes}  {}\n", describe(network, step), step.origin.site)
     };
@@ -88,69 +79,69 @@ pub(super) fn steps(network: &Network, steps: &[Step]) -> String {
 
 /// A vertex in a line.
 fn line(network: &Network, vertex: usize) -> String {
-    let of = &network.vertices[vertex];
-    let kind = match &of.kind {
-        Kind::Leaf(position) => format!("leaf{position}"),
-        Kind::Constant(_) => "constant".to_owned(),
-        Kind::Splat(number) => number.text(),
-        Kind::Map(function) => function.name().to_owned(),
-        Kind::Copy => "copy".to_owned(),
-        Kind::Pad(window) => format!("pad{:?}", window.low),
-        Kind::Reduce(reduce) => {
+    let def = &network.vertices[vertex];
+    let kind = match &def.kind {
+        VertexKind::Leaf(position) => format!("leaf{position}"),
+        VertexKind::Constant(_) => "constant".to_owned(),
+        VertexKind::Splat(number) => number.text(),
+        VertexKind::Map(function) => function.name().to_owned(),
+        VertexKind::Copy => "copy".to_owned(),
+        VertexKind::Pad(window) => format!("pad{:?}", window.low),
+        VertexKind::Reduce(reduce) => {
             format!("{} along {:?} of {} × {}", reduce.kind.name(), reduce.along, reduce.rows, reduce.columns)
         }
-        Kind::Contraction(product) => dot(product),
-        Kind::DotRows(product) => format!("dot_rows({} × {})", product.rows.size, product.columns.size),
-        Kind::DotColumns(product) => format!("dot_columns({} × {})", product.rows.size, product.columns.size),
-        Kind::Primitive(op) => op.name().to_owned(),
+        VertexKind::Contraction(product) => dot(product),
+        VertexKind::DotRows(product) => format!("dot_rows({} × {})", product.rows.size, product.columns.size),
+        VertexKind::DotColumns(product) => format!("dot_columns({} × {})", product.rows.size, product.columns.size),
+        VertexKind::Primitive(op) => op.name().to_owned(),
     };
-    let operands: String = of.operands.iter().map(|operand| format!(" {}", read(network, operand))).collect();
-    format!("v{vertex} = {kind}{operands}  {}{:?}  {}\n", of.dtype, of.sizes, of.origin.site)
+    let operands: String = def.operands.iter().map(|operand| format!(" {}", read(network, operand))).collect();
+    format!("v{vertex} = {kind}{operands}  {}{:?}  {}\n", def.dtype, def.sizes, def.origin.site)
 }
 
 /// An operand, with the way it is read where that is not its own order.
-fn read(network: &Network, operand: &Operand) -> String {
-    let holder = &network.vertices[operand.vertex];
-    if operand.access.is_contiguous() && operand.access.count() == count(&holder.sizes) {
+fn read(network: &Network, operand: &StridedOperand) -> String {
+    let producer = &network.vertices[operand.vertex];
+    if operand.layout.is_contiguous() && operand.layout.count() == count(&producer.sizes) {
         return format!("v{}", operand.vertex);
     }
-    let axes: Vec<String> = operand.access.axes.iter().map(|axis| format!("{}:{}", axis.size, axis.stride)).collect();
-    format!("v{}[{}; {}]", operand.vertex, operand.access.offset, axes.join(", "))
+    let axes: Vec<String> = operand.layout.axes.iter().map(|axis| format!("{}:{}", axis.size, axis.stride)).collect();
+    format!("v{}[{}; {}]", operand.vertex, operand.layout.offset, axes.join(", "))
 }
 
 /// What a step does, in a line.
-fn describe(network: &Network, step: &Step) -> String {
+fn describe(network: &Network, step: &PlanStep) -> String {
     let ty = |vertex: &usize| {
-        let of = &network.vertices[*vertex];
-        format!("{}{:?}", of.dtype, of.sizes)
+        let def = &network.vertices[*vertex];
+        format!("{}{:?}", def.dtype, def.sizes)
     };
-    let made: Vec<String> = step.writes.iter().map(ty).collect();
-    let made = made.join(", ");
+    let outputs: Vec<String> = step.writes.iter().map(ty).collect();
+    let outputs = outputs.join(", ");
     match &step.work {
-        Work::Contraction(_, product) => format!("{} → {made}", dot(product)),
-        Work::Primitive(_, op) => format!("{} → {made}", op.name()),
-        Work::Tile(program) => {
+        StepKind::Contraction(_, product) => format!("{} → {outputs}", dot(product)),
+        StepKind::Primitive(_, op) => format!("{} → {outputs}", op.name()),
+        StepKind::Tile(program) => {
             let (rows, columns) = (program.rows, program.columns);
             let (n, tasks) = (program.instructions.len(), program.n_tasks);
             let product = program.product.as_ref().map(|product| format!("{} and ", dot(&product.contraction)));
             let product = product.unwrap_or_default();
-            format!("{product}fused {n} over {rows} × {columns} in {tasks} tasks → {made}")
+            format!("{product}fused {n} over {rows} × {columns} in {tasks} tasks → {outputs}")
         }
     }
 }
 
 impl Plan {
     /// What a step does, in a line.
-    pub(crate) fn describe(&self, step: &Step) -> String {
+    pub(crate) fn describe(&self, step: &PlanStep) -> String {
         describe(&self.network, step)
     }
 
     /// The arena: a line for each value in it, by where it lies.
     pub(crate) fn memory_map(&self) -> String {
         let mut rows: Vec<(usize, usize, usize, usize, usize)> = Vec::new();
-        for (vertex, place) in self.places.iter().enumerate() {
-            let Storage::Arena(start) = *place else { continue };
-            let uses = |step: &Step| step.reads.contains(&vertex) || step.writes.contains(&vertex);
+        for (vertex, location) in self.storage.iter().enumerate() {
+            let Storage::Arena(start) = *location else { continue };
+            let uses = |step: &PlanStep| step.reads.contains(&vertex) || step.writes.contains(&vertex);
             let first = self.steps.iter().position(uses).unwrap_or(0);
             let last = self.steps.iter().rposition(uses).unwrap_or(0);
             rows.push((start, self.network.vertices[vertex].bytes(), first, last, vertex));
@@ -158,8 +149,8 @@ impl Plan {
         rows.sort_unstable();
         let mut text = String::new();
         for (start, bytes, first, last, vertex) in rows {
-            let of = &self.network.vertices[vertex];
-            let (name, dtype, sizes, site) = (of.origin.operation, of.dtype, &of.sizes, of.origin.site);
+            let def = &self.network.vertices[vertex];
+            let (name, dtype, sizes, site) = (def.origin.operation, def.dtype, &def.sizes, def.origin.site);
             let end = start + bytes;
             writeln!(text, "{start:>12}..{end:<12} {first:>5} – {last:<5} {name} {dtype}{sizes:?}  {site}")
                 .expect("invariant: writing to a string does not fail");
@@ -168,40 +159,40 @@ impl Plan {
     }
 
     fn instruction(&self, program: &TileProgram, instruction: &Instruction) -> String {
-        let place = |place: Place| self.place(program, place);
-        let operands: Vec<String> = instruction.operands.iter().map(|operand| place(*operand)).collect();
+        let location = |location: Location| self.location(program, location);
+        let operands: Vec<String> = instruction.operands.iter().map(|operand| location(*operand)).collect();
         let mut name = instruction.action.facts().name.concat();
-        if let Action::Load(access) = &instruction.action {
-            let axes: Vec<String> = access.axes.iter().map(|axis| format!("{}:{}", axis.size, axis.stride)).collect();
+        if let Action::Load(layout) = &instruction.action {
+            let axes: Vec<String> = layout.axes.iter().map(|axis| format!("{}:{}", axis.size, axis.stride)).collect();
             name += &format!("[{}]", axes.join(", "));
         }
-        let extent = if instruction.extent == Extent::Row { " by row" } else { "" };
-        let outputs: Vec<String> = instruction.outputs().map(|(output, _)| place(output)).collect();
-        format!("{} = {name} {}{extent}", outputs.join(" "), operands.join(" "))
+        let granularity = if instruction.granularity == Granularity::Row { " by row" } else { "" };
+        let outputs: Vec<String> = instruction.outputs().map(|(output, _)| location(output)).collect();
+        format!("{} = {name} {}{granularity}", outputs.join(" "), operands.join(" "))
     }
 
-    fn place(&self, program: &TileProgram, place: Place) -> String {
+    fn location(&self, program: &TileProgram, location: Location) -> String {
         let memory = |position: usize| {
             let memory = program.memory[position];
             let offset = if memory.offset == 0 { String::new() } else { format!("+{}", memory.offset) };
-            let holder = match (self.places[memory.vertex], &self.network.vertices[memory.vertex].kind) {
+            let owner = match (self.storage[memory.vertex], &self.network.vertices[memory.vertex].kind) {
                 (Storage::Leaf(leaf), _) => format!("leaf{leaf}"),
                 (Storage::Output(output), _) => format!("out{output}"),
-                (_, Kind::Constant(_)) => format!("constant{}", memory.vertex),
+                (_, VertexKind::Constant(_)) => format!("constant{}", memory.vertex),
                 _ => format!("v{}", memory.vertex),
             };
-            format!("{holder}{offset}")
+            format!("{owner}{offset}")
         };
-        match place {
-            Place::Register(register) => format!("r{register}"),
-            Place::Memory(position) => memory(position),
-            Place::Element(position) => format!("{}[0]", memory(position)),
-            Place::Number(position) => program.numbers[position].text(),
+        match location {
+            Location::Register(register) => format!("r{register}"),
+            Location::Memory(position) => memory(position),
+            Location::Element(position) => format!("{}[0]", memory(position)),
+            Location::Number(position) => program.numbers[position].text(),
         }
     }
 }
 
-impl Number {
+impl ScalarValue {
     fn text(self) -> String {
         match self.dtype {
             DType::F32 => f32::from_ne_bytes(self.first()).to_string(),

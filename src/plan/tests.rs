@@ -1,10 +1,10 @@
 //! The check of plans can fail: plans of random graphs with gradients pass it, and each way to break one is found.
 
 use super::{
-    Action, Banded, Extent, Function, Instruction, Kind, MachineModel, PAIRS, Pair, Place, Plan, Settings, Source,
-    Step, Storage, TileProgram, Work,
-    check::{Clash, check},
-    ir::Memory,
+    Action, Banded, Function, Granularity, Instruction, Location, MachineModel, PAIRS, Pair, Plan, PlanInput, PlanStep,
+    Settings, StepKind, Storage, TileProgram, VertexKind,
+    ir::MemRef,
+    verify::{self, PlanMemoryError},
 };
 use crate::{
     check::random_graph,
@@ -15,7 +15,7 @@ use crate::{
 fn plan_of(graph: &Graph, leaves: &[Option<NodeId>], results: &[NodeId]) -> Plan {
     let bindings = Bindings::new();
     let settings = Settings { model: MachineModel::DEFAULT, memory_budget: None };
-    Plan::new(Source { graph, leaves, results, bindings: &bindings }, &settings).expect("all sizes are known")
+    Plan::new(PlanInput { graph, leaves, results, bindings: &bindings }, &settings).expect("all sizes are known")
 }
 
 /// The plan of a random graph with its gradients.
@@ -36,7 +36,7 @@ fn banded_plan() -> Plan {
     let product = x.dot(w).tanh().dot(w);
     let results = [product.tanh().dot(w).relu().dot(w), product.square().dot(w)].map(|result| result.id());
     let plan = plan_of(&g, &[Some(x.id()), Some(w.id())], &results);
-    let is_banded = |step: &&Step| matches!(&step.work, Work::Tile(program) if program.product.is_some());
+    let is_banded = |step: &&PlanStep| matches!(&step.work, StepKind::Tile(program) if program.product.is_some());
     assert_eq!(plan.steps.iter().filter(is_banded).count(), 3, "{plan}");
     plan
 }
@@ -47,9 +47,9 @@ const SEEDS: std::ops::Range<u64> = 0..16;
 fn with_plans(mut corrupt: impl FnMut(&mut Plan) -> usize) {
     let mut n_tried = 0;
     for (position, mut plan) in SEEDS.map(plan).chain([banded_plan()]).enumerate() {
-        assert_eq!(check(&plan), Ok(()), "plan {position}");
+        assert_eq!(verify::plan(&plan), Ok(()), "plan {position}");
         n_tried += corrupt(&mut plan);
-        assert_eq!(check(&plan), Ok(()), "plan {position}: the corruption was not undone");
+        assert_eq!(verify::plan(&plan), Ok(()), "plan {position}: the corruption was not undone");
     }
     assert!(n_tried >= SEEDS.end as usize / 2, "{n_tried} corruptions were tried");
 }
@@ -57,7 +57,7 @@ fn with_plans(mut corrupt: impl FnMut(&mut Plan) -> usize) {
 /// The values in the arena that have bytes: vertex, first byte, bytes, the step that writes it, and the last that uses it.
 fn buffers(plan: &Plan) -> Vec<Buffer> {
     let mut buffers = Vec::new();
-    for (vertex, place) in plan.places.iter().enumerate() {
+    for (vertex, place) in plan.storage.iter().enumerate() {
         let Storage::Arena(start) = *place else { continue };
         let bytes = plan.network.vertices[vertex].bytes();
         let written = plan.steps.iter().position(|step| step.writes.contains(&vertex));
@@ -94,10 +94,13 @@ fn a_value_moved_onto_a_live_one_is_found() {
                         continue;
                     }
                     plan.arena_bytes += moved.bytes;
-                    plan.places[moved.vertex] = Storage::Arena(start);
-                    let found = check(plan);
-                    assert!(matches!(found, Err(Clash::Lost { .. } | Clash::Overwritten { .. })), "{found:?}");
-                    plan.places[moved.vertex] = Storage::Arena(moved.start);
+                    plan.storage[moved.vertex] = Storage::Arena(start);
+                    let found = verify::plan(plan);
+                    assert!(
+                        matches!(found, Err(PlanMemoryError::Lost { .. } | PlanMemoryError::Overwritten { .. })),
+                        "{found:?}"
+                    );
+                    plan.storage[moved.vertex] = Storage::Arena(moved.start);
                     plan.arena_bytes -= moved.bytes;
                     n_tried += 1;
                 }
@@ -115,10 +118,13 @@ fn partial_results_moved_onto_a_live_value_are_found() {
         let mut plan = plan(seed);
         for buffer in buffers(&plan) {
             for step in buffer.written..=buffer.last {
-                let own = std::mem::replace(&mut plan.steps[step].partials, (buffer.start, buffer.bytes));
-                let found = check(&plan);
-                assert!(matches!(found, Err(Clash::Lost { .. } | Clash::Overwritten { .. })), "{found:?}");
-                plan.steps[step].partials = own;
+                let saved = std::mem::replace(&mut plan.steps[step].partials, (buffer.start, buffer.bytes));
+                let found = verify::plan(&plan);
+                assert!(
+                    matches!(found, Err(PlanMemoryError::Lost { .. } | PlanMemoryError::Overwritten { .. })),
+                    "{found:?}"
+                );
+                plan.steps[step].partials = saved;
                 n_tried += 1;
             }
         }
@@ -133,9 +139,9 @@ fn an_arena_that_is_too_small_is_found() {
         let partials =
             plan.steps.iter().filter(|step| step.partials.1 > 0).map(|step| step.partials.0 + step.partials.1);
         let Some(end) = ends.chain(partials).max() else { return 0 };
-        let own = std::mem::replace(&mut plan.arena_bytes, end - 1);
-        assert!(matches!(check(plan), Err(Clash::Outside { .. })));
-        plan.arena_bytes = own;
+        let saved = std::mem::replace(&mut plan.arena_bytes, end - 1);
+        assert!(matches!(verify::plan(plan), Err(PlanMemoryError::Outside { .. })));
+        plan.arena_bytes = saved;
         1
     });
 }
@@ -145,8 +151,8 @@ fn a_step_that_is_left_out_is_found() {
     with_plans(|plan| {
         for position in 0..plan.steps.len() {
             let step = plan.steps.remove(position);
-            let found = check(plan);
-            assert!(matches!(found, Err(Clash::Lost { .. } | Clash::Missing { .. })), "{found:?}");
+            let found = verify::plan(plan);
+            assert!(matches!(found, Err(PlanMemoryError::Lost { .. } | PlanMemoryError::Missing { .. })), "{found:?}");
             plan.steps.insert(position, step);
         }
         plan.steps.len()
@@ -164,7 +170,7 @@ fn steps_in_the_wrong_order_are_found() {
                     continue;
                 }
                 plan.steps.swap(earlier, later);
-                assert!(matches!(check(plan), Err(Clash::Lost { .. })));
+                assert!(matches!(verify::plan(plan), Err(PlanMemoryError::Lost { .. })));
                 plan.steps.swap(earlier, later);
                 n_tried += 1;
             }
@@ -175,16 +181,16 @@ fn steps_in_the_wrong_order_are_found() {
 
 /// Makes a step read `vertex` in place of the first value of the arena that it reads; gives what that was.
 fn redirect(plan: &mut Plan, step: usize, vertex: usize) -> Option<usize> {
-    let is_kept = |places: &[Storage], read: usize| matches!(places[read], Storage::Arena(_));
+    let is_kept = |storage: &[Storage], read: usize| matches!(storage[read], Storage::Arena(_));
     match &mut plan.steps[step].work {
-        Work::Tile(program) => {
-            let own: Vec<usize> = program.computed().collect();
-            let mut reads = program.memory.iter_mut().filter(|memory| !own.contains(&memory.vertex));
-            let memory = reads.find(|memory| is_kept(&plan.places, memory.vertex))?;
+        StepKind::Tile(program) => {
+            let computed: Vec<usize> = program.computed().collect();
+            let mut reads = program.memory.iter_mut().filter(|memory| !computed.contains(&memory.vertex));
+            let memory = reads.find(|memory| is_kept(&plan.storage, memory.vertex))?;
             Some(std::mem::replace(&mut memory.vertex, vertex))
         }
-        Work::Contraction(arrays, _) | Work::Primitive(arrays, _) => {
-            let position = arrays.operands.iter().position(|operand| is_kept(&plan.places, operand.vertex))?;
+        StepKind::Contraction(arrays, _) | StepKind::Primitive(arrays, _) => {
+            let position = arrays.operands.iter().position(|operand| is_kept(&plan.storage, operand.vertex))?;
             plan.network.vertices[arrays.vertex].operands[position].vertex = vertex;
             Some(std::mem::replace(&mut arrays.operands[position].vertex, vertex))
         }
@@ -196,18 +202,18 @@ fn a_value_that_is_read_after_its_memory_was_used_again_is_found() {
     with_plans(|plan| {
         let buffers = buffers(plan);
         let mut n_tried = 0;
-        for gone in &buffers {
+        for dead in &buffers {
             let covers = |other: &&Buffer| {
-                other.written > gone.last
-                    && other.start < gone.start + gone.bytes
-                    && gone.start < other.start + other.bytes
+                other.written > dead.last
+                    && other.start < dead.start + dead.bytes
+                    && dead.start < other.start + other.bytes
             };
             let Some(reused) = buffers.iter().filter(covers).map(|other| other.written).min() else { continue };
             for step in reused + 1..plan.steps.len() {
-                let Some(own) = redirect(plan, step, gone.vertex) else { continue };
-                assert_eq!(check(plan), Err(Clash::Lost { step, vertex: gone.vertex }));
+                let Some(saved) = redirect(plan, step, dead.vertex) else { continue };
+                assert_eq!(verify::plan(plan), Err(PlanMemoryError::Lost { step, vertex: dead.vertex }));
                 // What was read last is what is put back: the first that is kept is the same again.
-                assert_eq!(redirect(plan, step, own), Some(gone.vertex));
+                assert_eq!(redirect(plan, step, saved), Some(dead.vertex));
                 n_tried += 1;
             }
         }
@@ -224,23 +230,23 @@ fn values_in_the_wrong_kind_of_memory_are_found() {
         for vertex in written {
             let wrong = [Storage::Nowhere, Storage::Leaf(0), Storage::Constant, Storage::Output(usize::MAX)];
             for place in wrong {
-                let own = std::mem::replace(&mut plan.places[vertex], place);
-                assert!(check(plan).is_err(), "vertex {vertex} was moved from {own:?} to {place:?}");
-                plan.places[vertex] = own;
+                let saved = std::mem::replace(&mut plan.storage[vertex], place);
+                assert!(verify::plan(plan).is_err(), "vertex {vertex} was moved from {saved:?} to {place:?}");
+                plan.storage[vertex] = saved;
                 n_tried += 1;
             }
         }
-        for vertex in 0..plan.places.len() {
-            if matches!(plan.network.vertices[vertex].kind, Kind::Leaf(_)) {
-                let own = std::mem::replace(&mut plan.places[vertex], Storage::Leaf(usize::MAX));
+        for vertex in 0..plan.storage.len() {
+            if matches!(plan.network.vertices[vertex].kind, VertexKind::Leaf(_)) {
+                let saved = std::mem::replace(&mut plan.storage[vertex], Storage::Leaf(usize::MAX));
                 let is_read = plan.steps.iter().any(|step| step.reads.contains(&vertex));
-                assert_eq!(check(plan).is_err(), is_read);
-                plan.places[vertex] = own;
+                assert_eq!(verify::plan(plan).is_err(), is_read);
+                plan.storage[vertex] = saved;
             }
         }
         for step in 0..plan.steps.len() {
             let left_out = plan.steps[step].writes.pop().expect("a step writes something");
-            assert!(check(plan).is_err(), "step {step} does not say that it writes {left_out}");
+            assert!(verify::plan(plan).is_err(), "step {step} does not say that it writes {left_out}");
             plan.steps[step].writes.push(left_out);
         }
         n_tried
@@ -257,29 +263,33 @@ fn bands_that_are_not_those_of_the_tiles_are_found() {
         |program| product(program).memory.swap(0, 1),
         |program| {
             let held = product(program).memory[2];
-            let reads = program.instructions.iter_mut().flat_map(|made| &mut made.operands);
-            reads.filter(|place| **place == Place::Memory(held)).for_each(|place| *place = Place::Element(held));
+            let reads = program.instructions.iter_mut().flat_map(|instruction| &mut instruction.operands);
+            reads.filter(|place| **place == Location::Memory(held)).for_each(|place| *place = Location::Element(held));
         },
         |program| {
             let held = product(program).memory[2];
-            let is_read = |made: &&mut Instruction| made.operands.contains(&Place::Memory(held));
-            program.instructions.iter_mut().filter(is_read).for_each(|made| made.extent = Extent::Row);
+            let is_read = |instruction: &&mut Instruction| instruction.operands.contains(&Location::Memory(held));
+            program
+                .instructions
+                .iter_mut()
+                .filter(is_read)
+                .for_each(|instruction| instruction.granularity = Granularity::Row);
         },
     ];
     let mut plan = banded_plan();
     for step in 0..plan.steps.len() {
-        let Work::Tile(own) = &plan.steps[step].work else { continue };
-        let Some(vertex) = own.product.as_ref().map(|product| product.vertex) else { continue };
-        let own = own.clone();
+        let StepKind::Tile(tile_program) = &plan.steps[step].work else { continue };
+        let Some(vertex) = tile_program.product.as_ref().map(|product| product.vertex) else { continue };
+        let tile_program = tile_program.clone();
         for (position, corrupt) in corruptions.iter().enumerate() {
-            let mut program = own.clone();
+            let mut program = tile_program.clone();
             corrupt(&mut program);
-            plan.steps[step].work = Work::Tile(program);
-            assert_eq!(check(&plan), Err(Clash::Torn { step, vertex }), "corruption {position}");
+            plan.steps[step].work = StepKind::Tile(program);
+            assert_eq!(verify::plan(&plan), Err(PlanMemoryError::Torn { step, vertex }), "corruption {position}");
         }
-        plan.steps[step].work = Work::Tile(own);
+        plan.steps[step].work = StepKind::Tile(tile_program);
     }
-    assert_eq!(check(&plan), Ok(()));
+    assert_eq!(verify::plan(&plan), Ok(()));
 }
 
 fn product(program: &mut TileProgram) -> &mut Banded {
@@ -291,30 +301,35 @@ fn product(program: &mut TileProgram) -> &mut Banded {
 fn a_value_that_is_written_over_what_is_still_to_be_read_is_found() {
     let corruptions: [fn(&mut TileProgram); 3] = [
         |program| program.instructions.rotate_right(1),
-        |program| program.instructions.iter_mut().for_each(|made| made.extent = Extent::Row),
+        |program| program.instructions.iter_mut().for_each(|instruction| instruction.granularity = Granularity::Row),
         |program| {
             let n_memory = program.memory.len();
-            let reads = program.instructions.iter_mut().flat_map(|made| &mut made.operands);
-            reads.filter(|place| matches!(place, Place::Memory(_))).for_each(|place| *place = Place::Memory(n_memory));
-            program.memory.extend(program.memory.first().map(|memory| Memory { offset: 1, ..*memory }));
+            let reads = program.instructions.iter_mut().flat_map(|instruction| &mut instruction.operands);
+            reads
+                .filter(|place| matches!(place, Location::Memory(_)))
+                .for_each(|place| *place = Location::Memory(n_memory));
+            program.memory.extend(program.memory.first().map(|memory| MemRef { offset: 1, ..*memory }));
         },
     ];
     let g = Graph::new();
     let x = g.input_of::<f64>("x", (64, 64));
     let results = [x.cumulative_sum(0).tanh().cumulative_sum(0).id()];
     let mut plan = plan_of(&g, &[Some(x.id())], &results);
-    let step = plan.steps.iter().position(|step| matches!(step.work, Work::Tile(_))).expect("tanh is fused");
-    let Work::Tile(own) = &plan.steps[step].work else { unreachable!() };
-    let own = own.clone();
-    assert_eq!(plan.places[plan.steps[step].reads[0]], plan.places[plan.steps[step].writes[0]], "{plan}");
+    let step = plan.steps.iter().position(|step| matches!(step.work, StepKind::Tile(_))).expect("tanh is fused");
+    let StepKind::Tile(tile_program) = &plan.steps[step].work else { unreachable!() };
+    let tile_program = tile_program.clone();
+    assert_eq!(plan.storage[plan.steps[step].reads[0]], plan.storage[plan.steps[step].writes[0]], "{plan}");
     for (position, corrupt) in corruptions.iter().enumerate() {
-        let mut program = own.clone();
+        let mut program = tile_program.clone();
         corrupt(&mut program);
-        plan.steps[step].work = Work::Tile(program);
-        assert!(matches!(check(&plan), Err(Clash::Overwritten { .. })), "corruption {position}: {plan}");
+        plan.steps[step].work = StepKind::Tile(program);
+        assert!(
+            matches!(verify::plan(&plan), Err(PlanMemoryError::Overwritten { .. })),
+            "corruption {position}: {plan}"
+        );
     }
-    plan.steps[step].work = Work::Tile(own);
-    assert_eq!(check(&plan), Ok(()));
+    plan.steps[step].work = StepKind::Tile(tile_program);
+    assert_eq!(verify::plan(&plan), Ok(()));
 }
 
 #[test]
@@ -328,7 +343,7 @@ fn a_plan_is_the_same_text_each_time() {
 #[test]
 fn every_elementwise_primitive_is_a_function_of_fused_steps() {
     for sample in ops::samples() {
-        let is_function = Function::of(&sample.op).is_some();
+        let is_function = Function::from_op(&sample.op).is_some();
         assert_eq!(ops::traits(&sample.op).is_elementwise, is_function, "{}", sample.op.name());
     }
 }
@@ -347,10 +362,11 @@ fn layer(activation: fn(Expr<'_>) -> Expr<'_>) -> Plan {
 /// How often a plan computes a pair, and how often one of its functions alone.
 fn computed(plan: &Plan, pair: Pair) -> [usize; 2] {
     let programs = plan.steps.iter().filter_map(|step| match &step.work {
-        Work::Tile(program) => Some(program),
-        Work::Contraction(..) | Work::Primitive(..) => None,
+        StepKind::Tile(program) => Some(program),
+        StepKind::Contraction(..) | StepKind::Primitive(..) => None,
     });
-    let actions: Vec<&Action> = programs.flat_map(|program| &program.instructions).map(|made| &made.action).collect();
+    let actions: Vec<&Action> =
+        programs.flat_map(|program| &program.instructions).map(|instruction| &instruction.action).collect();
     let is_alone = |action: &&&Action| matches!(action, Action::Apply(function) if pair.functions.contains(function));
     let n_both = actions.iter().filter(|action| ***action == Action::ApplyBoth(pair)).count();
     [n_both, actions.iter().filter(is_alone).count()]
@@ -360,7 +376,7 @@ fn computed(plan: &Plan, pair: Pair) -> [usize; 2] {
 fn a_value_and_its_slope_are_computed_together_where_that_saves_more_than_keeping_one() {
     let layers = [layer(|x| x.tanh()), layer(|x| x.sigmoid()), layer(|x| x.sin())];
     for (pair, plan) in PAIRS.into_iter().zip(layers) {
-        let kept = pair.saves() > MachineModel::DEFAULT.cost_of_keeping;
+        let kept = pair.saves() > MachineModel::DEFAULT.store_cost;
         assert_eq!(computed(&plan, pair), if kept { [1, 0] } else { [0, 2] }, "{:?}: {plan}", pair.both);
     }
 }

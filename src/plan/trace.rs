@@ -1,10 +1,10 @@
-//! What each pass leaves. In: the name of a pass and what there is after it. Out: its text, if somebody asked; in builds
-//! with debug assertions, which tests are, it is checked too.
+//! The text of what each pass leaves, if it is asked for. In: the name of a pass and the network, groups or steps after
+//! it. Out: a list of names and texts. In builds with debug assertions, which tests are, what a pass leaves is verified
+//! here too.
 
 use super::{
-    check,
-    ir::{Clusters, Network, Plan, Step},
-    show,
+    ir::{FusionGroups, Network, Plan, PlanStep},
+    show, verify,
 };
 
 /// The texts, if they are asked for.
@@ -31,18 +31,18 @@ impl Trace {
     }
 
     pub(super) fn network(&mut self, name: &'static str, network: &Network) {
-        debug_assert_eq!(check::network(network), Ok(()), "invariant: after {name}");
+        debug_assert_eq!(verify::network(network), Ok(()), "invariant: after {name}");
         self.write(name, || show::network(network));
     }
 
-    pub(super) fn clusters(&mut self, name: &'static str, network: &Network, clusters: &Clusters) {
-        debug_assert_eq!(check::network(network), Ok(()), "invariant: after {name}");
-        debug_assert_eq!(check::clusters(network, clusters), Ok(()), "invariant: after {name}");
-        self.write(name, || show::clusters(network, clusters));
+    pub(super) fn groups(&mut self, name: &'static str, network: &Network, groups: &FusionGroups) {
+        debug_assert_eq!(verify::network(network), Ok(()), "invariant: after {name}");
+        debug_assert_eq!(verify::groups(network, groups), Ok(()), "invariant: after {name}");
+        self.write(name, || show::groups(network, groups));
     }
 
-    pub(super) fn steps(&mut self, name: &'static str, network: &Network, steps: &[Step]) {
-        debug_assert_eq!(check::order(network, steps), Ok(()), "invariant: after {name}");
+    pub(super) fn steps(&mut self, name: &'static str, network: &Network, steps: &[PlanStep]) {
+        debug_assert_eq!(verify::order(network, steps), Ok(()), "invariant: after {name}");
         self.write(name, || show::steps(network, steps));
     }
 

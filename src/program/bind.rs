@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{Declaration, Role, RunError, Signature, recycle::recycled};
+use super::{Declaration, Inputs, Role, RunError, Signature, recycle::recycled};
 use crate::{
     graph::{Bindings, Dim, ValueView},
     names,
@@ -28,23 +28,24 @@ const NOT_FED: usize = usize::MAX;
 
 impl Binder {
     /// Matches what is fed with what was declared, and appends a view of each leaf to `leaves`, inputs before parameters.
-    pub(super) fn bind<'a, 'n, 'i: 'a>(
+    pub(super) fn bind<'a>(
         &mut self,
         signature: &Signature,
         parameters: &'a Parameters,
-        inputs: impl IntoIterator<Item = (&'n str, ValueView<'i>)>,
+        inputs: &'a dyn Inputs,
         leaves: &mut Vec<ValueView<'a>>,
     ) -> Result<(), RunError> {
         let mut fed: Vec<Option<ValueView<'a>>> = recycled(std::mem::take(&mut self.fed));
         fed.resize(signature.inputs.len(), None);
-        for (name, view) in inputs {
+        inputs.each(&mut |name, view| {
             let found = signature.inputs.iter().position(|input| input.name == name);
             let position = found.ok_or_else(|| signature.unknown(name))?;
-            signature.inputs[position].expect(Role::Input, &view)?;
-            if fed[position].replace(view.reborrow()).is_some() {
-                return Err(RunError::DuplicateInput { name: name.to_owned() });
+            signature.inputs[position].check(Role::Input, &view)?;
+            match fed[position].replace(view) {
+                None => Ok(()),
+                Some(_) => Err(RunError::DuplicateInput { name: name.to_owned() }),
             }
-        }
+        })?;
         if !self.has_seen(&fed) {
             self.shapes.clear();
             self.bindings = signature.sizes(&fed)?;
@@ -69,7 +70,7 @@ impl Binder {
         for parameter in &signature.parameters {
             let position = parameters.layout().position(&parameter.name);
             let position = position.ok_or_else(|| parameter.missing_among(parameters))?;
-            parameter.expect(Role::Parameter, &parameters.view_at(position))?;
+            parameter.check(Role::Parameter, &parameters.view_at(position))?;
             self.positions.push(position);
         }
         self.layout = Some(parameters.layout().clone());
@@ -131,13 +132,13 @@ impl Signature {
         if let Some(symbol) = self.symbols.iter().find(|symbol| !solver.bindings.contains_key(*symbol)) {
             return Err(self.unbound(symbol));
         }
-        self.expect_fit(&solver.bindings)?;
+        self.check_fit(&solver.bindings)?;
         Ok(solver.bindings)
     }
 
     /// That every slice, window and kernel that is asked for lies within its array, also where rewriting leaves it out.
-    pub(super) fn expect_fit(&self, bindings: &Bindings) -> Result<(), RunError> {
-        self.conditions.iter().try_for_each(|condition| condition.expect(bindings))
+    pub(super) fn check_fit(&self, bindings: &Bindings) -> Result<(), RunError> {
+        self.conditions.iter().try_for_each(|condition| condition.check(bindings))
     }
 
     /// Why the equations that are left tell nothing: one that no value solves, else a symbol that nothing tells.
@@ -224,7 +225,7 @@ impl Solver {
 
 impl Declaration {
     /// That a view has the dtype, the rank and the numeric sizes declared.
-    pub(super) fn expect(&self, role: Role, view: &ValueView<'_>) -> Result<(), RunError> {
+    pub(super) fn check(&self, role: Role, view: &ValueView<'_>) -> Result<(), RunError> {
         if view.dtype() != self.ty.dtype {
             let (name, site) = (self.name.clone(), self.site);
             return Err(RunError::WrongDType { name, role, expected: self.ty.dtype, found: view.dtype(), site });

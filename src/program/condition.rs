@@ -21,7 +21,7 @@ pub(crate) struct Condition {
 
 impl Condition {
     /// The condition of a node, if there is one.
-    pub(crate) fn of(graph: &Graph, id: NodeId) -> Option<Condition> {
+    pub(crate) fn for_node(graph: &Graph, id: NodeId) -> Option<Condition> {
         let node = graph.node(id);
         let operands: Vec<Shape> =
             graph.operands(id).iter().map(|operand| graph.node(*operand).ty.shape.clone()).collect();
@@ -30,7 +30,7 @@ impl Condition {
     }
 
     /// That it holds; an operand without a shape is for the engine to tell.
-    pub(super) fn expect(&self, bindings: &Bindings) -> Result<(), RunError> {
+    pub(super) fn check(&self, bindings: &Bindings) -> Result<(), RunError> {
         let size = |dim: &Dim| dim.evaluate(bindings).ok().and_then(|number| usize::try_from(number).ok());
         let shape = |shape: &Shape| shape.iter().map(size).collect::<Option<SmallVec<[usize; 4]>>>();
         let Some(shapes) = self.operands.iter().map(shape).collect::<Option<SmallVec<[_; 2]>>>() else {
@@ -38,12 +38,12 @@ impl Condition {
         };
         let shapes: SmallVec<[&[usize]; 2]> = shapes.iter().map(|sizes| &sizes[..]).collect();
         let (call, operation, node, site) = (self.call, self.op.name(), self.node, self.site);
-        ops::check_sizes(&self.op, &shapes, bindings).map_err(|fault| RunError::Node {
+        ops::check_sizes(&self.op, &shapes, bindings).map_err(|error| RunError::Node {
             call,
             operation,
             node,
             site,
-            fault,
+            error,
         })
     }
 }

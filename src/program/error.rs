@@ -1,4 +1,4 @@
-//! What can go wrong when a program is made or run. In: the mistake. Out: an error that names input, shapes and line.
+//! What can go wrong when a program is made or run. In: the error. Out: an error that names input, shapes and line.
 
 use std::{fmt, sync::Arc};
 
@@ -7,7 +7,7 @@ use thiserror::Error;
 use crate::{
     graph::{DType, Diagnostics, Dim, Shape, Site},
     names,
-    ops::Fault,
+    ops::OpError,
     parameters::ParameterError,
 };
 
@@ -15,9 +15,9 @@ use crate::{
 #[derive(Clone, PartialEq, Error)]
 #[non_exhaustive]
 pub enum CompileError {
-    /// Mistakes in the graph, all of them.
+    /// The errors of the graph, all of them.
     #[error(transparent)]
-    Mistakes(#[from] Diagnostics),
+    Graph(#[from] Diagnostics),
     /// Two outputs of one name.
     #[error(
         "two outputs are named {name:?}: what is written at {first} and at {second}\n   = help: give each a name of \
@@ -305,7 +305,7 @@ pub enum RunError {
         n_elements: usize,
     },
     /// An operation that has no value for these numbers.
-    #[error("{} at {site}: {fault}\n   = help: {}", named(call, operation, *node), fault.help())]
+    #[error("{} at {site}: {error}\n   = help: {}", named(call, operation, *node), error.help())]
     Node {
         /// The operation as the user called it, such as `cross_entropy`.
         call: &'static str,
@@ -316,7 +316,7 @@ pub enum RunError {
         /// Where it was written.
         site: Site,
         /// What is wrong.
-        fault: Fault,
+        error: OpError,
     },
 }
 
@@ -341,7 +341,7 @@ fn others(n_elements: usize) -> String {
 impl fmt::Debug for CompileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            CompileError::Mistakes(diagnostics) => fmt::Debug::fmt(diagnostics, f),
+            CompileError::Graph(diagnostics) => fmt::Debug::fmt(diagnostics, f),
             other => fmt::Display::fmt(other, f),
         }
     }

@@ -7,22 +7,26 @@ mod attached;
 mod bind;
 mod condition;
 mod error;
+mod feed;
 mod outputs;
 mod profile;
 mod recycle;
 mod runner;
 mod show;
+mod summary;
 mod training;
 
 use std::{fmt, sync::Arc};
 
-pub use attached::{Attached, Input, Output};
+pub use attached::{Attached, InputHandle, OutputHandle};
 pub(crate) use condition::Condition;
 pub use error::{CompileError, Role, RunError};
-pub use outputs::Outputs;
+pub use feed::{Destinations, Inputs};
+pub use outputs::{OutputError, Outputs};
 pub use profile::{Profile, StepProfile};
 pub(crate) use runner::Runner;
 pub use show::Pass;
+pub use summary::PlanSummary;
 pub use training::{TrainingOutput, TrainingStep};
 
 use crate::{
@@ -48,8 +52,11 @@ pub(crate) trait Engine: Send + fmt::Debug {
         results: Vec<Value>,
     ) -> Result<Box<dyn AttachedEngine>, RunError>;
 
+    /// An engine of the same graph with memory of its own.
+    fn fork(&self) -> Box<dyn Engine>;
+
     /// What goes through the same operations one by one: fused steps have no values between them.
-    fn reference(&self) -> Box<dyn Checker>;
+    fn reference(&self) -> Box<dyn FiniteChecker>;
 
     /// Runs `n_runs` times and gives the shortest time of each step.
     fn profile(
@@ -63,12 +70,15 @@ pub(crate) trait Engine: Send + fmt::Debug {
     /// What each pass of planning leaves for these sizes.
     fn passes(&self, bindings: &Bindings) -> Result<Vec<Pass>, RunError>;
 
+    /// The figures of its plan for these sizes; what is fed and given is the caller's to count.
+    fn summary(&self, bindings: &Bindings) -> Result<PlanSummary, RunError>;
+
     /// What it does for these sizes, as text for people.
     fn show(&mut self, bindings: &Bindings) -> Result<String, RunError>;
 }
 
 /// Goes through all operations one by one.
-pub(crate) trait Checker: Send + fmt::Debug {
+pub(crate) trait FiniteChecker: Send + fmt::Debug {
     /// Names the first operation that makes NaN or infinity out of finite numbers.
     fn check(&mut self, leaves: &[ValueView<'_>], bindings: &Bindings) -> Result<(), RunError>;
 }
@@ -118,7 +128,8 @@ pub(crate) struct Declaration {
 
 /// A graph made ready to run: feed arrays by name, get arrays by name.
 ///
-/// It owns what it needs, so the graph may be dropped and the program sent to another thread.
+/// It owns what it needs, so the graph may be dropped and the program sent to another thread. A clone shares the graph and the
+/// plans with the first, and makes memory of its own at its first run: one for each worker of a server or of rayon.
 ///
 /// # Example
 /// ```
@@ -128,11 +139,11 @@ pub(crate) struct Declaration {
 /// let x = g.input("x", ("batch", 2));
 /// let mut program = g.compile([("norm", (x * x).sum_over(-1).sqrt())])?;
 /// let x = array![[3.0f32, 4.0], [6.0, 8.0]];
-/// let out = program.run(&Parameters::default(), [("x", (&x).into())])?;
+/// let out = program.call(("x", &x))?;
 /// assert_eq!(out["norm"], array![5.0f32, 10.0].into());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Program {
     runner: Runner,
 }
@@ -157,20 +168,35 @@ impl Program {
         self.runner.signature.outputs.iter().map(|output| (output.name.as_str(), &output.ty))
     }
 
+    /// Computes the outputs of a program without parameters; [`Program::run`] takes them.
+    ///
+    /// # Errors
+    /// As for [`Program::run`]: [`RunError::MissingParameter`] if there are any.
+    ///
+    /// # Example
+    /// ```
+    /// use pullback::Graph;
+    /// let g = Graph::new();
+    /// let (x, y) = (g.input_of::<f64>("x", ()), g.input_of::<f64>("y", (2,)));
+    /// let out = g.compile((x * y).sum())?.call((("x", 2.0), ("y", [3.0, 4.0])))?;
+    /// assert_eq!(out.scalar::<f64>("result")?, 14.0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn call(&mut self, inputs: impl Inputs) -> Result<Outputs, RunError> {
+        self.run(&Parameters::default(), inputs)
+    }
+
     /// Computes the outputs.
     ///
-    /// Inputs are views of any strides. A size that is a symbol takes its value from the arrays fed.
+    /// [`Inputs`] are pairs of a name and an array of any strides, such as `("x", &x)`, or several of them. A size that is a symbol takes its value from the arrays fed.
     ///
     /// # Errors
     /// [`RunError`] if an input is missing, unknown, or of another type than declared, if two inputs disagree on a
     /// symbol, or if an operation has no value (an index out of range). The program can be run again.
-    pub fn run<'a, 'n, 'i: 'a>(
-        &mut self,
-        parameters: &'a Parameters,
-        inputs: impl IntoIterator<Item = (&'n str, ValueView<'i>)>,
-    ) -> Result<Outputs, RunError> {
+    #[doc(alias("forward", "predict"))]
+    pub fn run(&mut self, parameters: &Parameters, inputs: impl Inputs) -> Result<Outputs, RunError> {
         let mut leaves = Vec::new();
-        self.runner.bind(parameters, inputs, &mut leaves)?;
+        self.runner.bind(parameters, &inputs, &mut leaves)?;
         self.compute(&leaves)
     }
 
@@ -191,19 +217,16 @@ impl Program {
     /// let g = Graph::new();
     /// let x = g.input_of::<f64>("x", (3,));
     /// let mut program = g.compile([("y", (1.0 - x).log().sum())])?;
-    /// let error = program.run_checked(&Parameters::default(), [("x", (&array![0.5, 1.0, 0.25]).into())]).unwrap_err();
+    /// let error = program.run_checked(&Parameters::default(), ("x", &array![0.5, 1.0, 0.25])).unwrap_err();
     /// let RunError::NonFinite { call: "log", value, element, .. } = &error else { panic!("{error}") };
     /// assert_eq!((*value, element.as_slice()), (f64::NEG_INFINITY, &[1][..]));
     /// println!("{error}"); // `log` (in it `log1p`, node %2) at src/main.rs:5:51 makes -inf of finite numbers, at [1]
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn run_checked<'a, 'n, 'i: 'a>(
-        &mut self,
-        parameters: &'a Parameters,
-        inputs: impl IntoIterator<Item = (&'n str, ValueView<'i>)>,
-    ) -> Result<Outputs, RunError> {
+    #[doc(alias("debug_nans", "detect_anomaly"))]
+    pub fn run_checked(&mut self, parameters: &Parameters, inputs: impl Inputs) -> Result<Outputs, RunError> {
         let mut leaves = Vec::new();
-        self.runner.bind(parameters, inputs, &mut leaves)?;
+        self.runner.bind(parameters, &inputs, &mut leaves)?;
         self.runner.check(&leaves)?;
         self.compute(&leaves)
     }
@@ -229,20 +252,20 @@ impl Program {
     /// let x = g.input_of::<f64>("x", ());
     /// let mut program = g.compile([("y", x.exp())])?;
     /// let mut y = 0.0;
-    /// program.run_into(&Parameters::default(), [("x", (&1.0f64).into())], [("y", (&mut y).into())])?;
+    /// program.run_into(&Parameters::default(), ("x", 1.0f64), ("y", &mut y))?;
     /// assert_eq!(y, 1f64.exp());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn run_into<'a, 'n, 'i: 'a, 'r>(
+    #[doc(alias = "out")]
+    pub fn run_into(
         &mut self,
-        parameters: &'a Parameters,
-        inputs: impl IntoIterator<Item = (&'n str, ValueView<'i>)>,
-        outputs: impl IntoIterator<Item = (&'n str, ValueViewMut<'r>)>,
+        parameters: &Parameters,
+        inputs: impl Inputs,
+        mut outputs: impl Destinations,
     ) -> Result<(), RunError> {
-        let mut leaves = self.runner.take_leaves();
-        self.runner.bind(parameters, inputs, &mut leaves)?;
-        let mut results = self.runner.take_results();
-        self.runner.order(outputs, &mut results)?;
+        let (mut leaves, mut results) = (self.runner.take_leaves(), self.runner.take_results());
+        self.runner.bind(parameters, &inputs, &mut leaves)?;
+        self.runner.order(&mut outputs, &mut results)?;
         let done = self.runner.run(&leaves, &mut results);
         self.runner.give_back(leaves, results);
         done
@@ -261,7 +284,7 @@ impl Program {
     /// let x = g.input_of::<f64>("x", ());
     /// let y = x.sin();
     /// let program = g.compile([("y", y), ("slope", g.gradient(y, x))])?;
-    /// let mut f = program.attach(&Parameters::default(), [("x", (&0.0).into())])?;
+    /// let mut f = program.attach(&Parameters::default(), ("x", 0.0))?;
     /// let (at, slope) = (f.input("x").expect("an input"), f.output("slope").expect("an output"));
     /// for x in [0.0f64, 0.5, 1.0] {
     ///     f.write(at)[0] = x;
@@ -270,12 +293,9 @@ impl Program {
     /// }
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn attach<'n, 'i>(
-        self,
-        parameters: &Parameters,
-        inputs: impl IntoIterator<Item = (&'n str, ValueView<'i>)>,
-    ) -> Result<Attached, RunError> {
-        self.runner.attach(parameters, inputs)
+    #[doc(alias = "bind")]
+    pub fn attach(self, parameters: &Parameters, inputs: impl Inputs) -> Result<Attached, RunError> {
+        self.runner.attach(parameters, &inputs)
     }
 
     /// Runs `n_runs` times and gives the shortest time of each step, with the user's line that it comes from.
@@ -289,18 +309,19 @@ impl Program {
     /// let g = Graph::new();
     /// let x = g.input("x", (1000,));
     /// let mut program = g.compile([("y", x.tanh().sum())])?;
-    /// let profile = program.profile(&Parameters::default(), [("x", (&ndarray::arr1(&[0.5f32; 1000])).into())], 10)?;
+    /// let profile = program.profile(&Parameters::default(), ("x", &ndarray::arr1(&[0.5f32; 1000])), 10)?;
     /// assert_eq!(profile.steps.iter().map(|step| step.flops).sum::<usize>(), 1999);
     /// println!("{profile}");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn profile<'n, 'i>(
+    #[doc(alias = "benchmark")]
+    pub fn profile(
         &mut self,
         parameters: &Parameters,
-        inputs: impl IntoIterator<Item = (&'n str, ValueView<'i>)>,
+        inputs: impl Inputs,
         n_runs: usize,
     ) -> Result<Profile, RunError> {
-        self.runner.profile(parameters, inputs, n_runs)
+        self.runner.profile(parameters, &inputs, n_runs)
     }
 
     /// The plan for these values of the symbols (those of the last call where none is given), as text: steps with what
@@ -323,8 +344,64 @@ impl Program {
         self.runner.show(sizes)
     }
 
+    /// The figures of the plan for these values of the symbols (those of the last call where none is given).
+    ///
+    /// # Errors
+    /// [`RunError`] if a symbol has no value, or if there is no plan for these sizes.
+    ///
+    /// # Complexity
+    /// One planning, unless these sizes were met before.
+    ///
+    /// # Example
+    /// ```
+    /// use pullback::{Graph, Initializer};
+    /// let g = Graph::new();
+    /// let x = g.input("x", ("batch", 64));
+    /// let y = x.dot(g.parameter("w", (64, 10), Initializer::Zeros)).tanh();
+    /// let program = g.compile(y)?;
+    /// let summary = program.summary([("batch", 32)])?;
+    /// assert_eq!((summary.n_steps, summary.flops), (2, 32 * 10 * (2 * 64 + 1)));
+    /// assert_eq!(summary.fed_bytes, 4 * (32 * 64 + 64 * 10 + 32 * 10));
+    /// assert_eq!(g.flops(y).to_string(), "1290*batch");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn summary<'n>(&self, sizes: impl IntoIterator<Item = (&'n str, i64)>) -> Result<PlanSummary, RunError> {
+        self.runner.summary(sizes)
+    }
+
+    /// The largest value of a symbol, such as the size of a batch, for which a run takes at most so many bytes by
+    /// [`PlanSummary::memory_bytes`]; `None` if there is none. `others` are the other symbols, which have the values of the
+    /// last call where none is given.
+    ///
+    /// Memory is taken to grow with the size. Sizes for which an operation has no value do not fit.
+    ///
+    /// # Errors
+    /// [`RunError`] if a symbol is unknown or has no value.
+    ///
+    /// # Complexity
+    /// Some forty to eighty plannings at most.
+    ///
+    /// # Example
+    /// ```
+    /// use pullback::{Graph, Initializer};
+    /// let g = Graph::new();
+    /// let x = g.input("x", ("batch", 64));
+    /// let program = g.compile(x.dot(g.parameter("w", (64, 10), Initializer::Zeros)))?;
+    /// // 4·(64·10) bytes of weights, and 4·(64 + 10) for each row.
+    /// assert_eq!(program.largest("batch", 1_000_000, [])?, Some((1_000_000 - 2560) / 296));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn largest<'n>(
+        &self,
+        symbol: &'n str,
+        bytes: usize,
+        others: impl IntoIterator<Item = (&'n str, i64)>,
+    ) -> Result<Option<i64>, RunError> {
+        self.runner.largest(symbol, bytes, others)
+    }
+
     /// What each pass of planning leaves for these values of the symbols (those of the last call where none is given): its
-    /// name and the network, clusters or steps after it, as text. A reference program has none.
+    /// name and the network, fusion groups or steps after it, as text. A reference program has none.
     ///
     /// # Errors
     /// [`RunError`] if a symbol has no value, or if there is no plan for these sizes.
@@ -339,10 +416,11 @@ impl Program {
     /// let x = g.input("x", ("batch", 8));
     /// let program = g.compile([("y", x.softmax(-1))])?;
     /// let passes = program.passes([("batch", 32)])?;
-    /// let clusters = passes.iter().find(|pass| pass.name == "clusters").expect("a pass");
-    /// assert!(clusters.text.starts_with("cluster 0 over 32 × 8"), "{}", clusters.text);
+    /// let groups = passes.iter().find(|pass| pass.name == "fusion groups").expect("a pass");
+    /// assert!(groups.text.starts_with("group 0 over 32 × 8"), "{}", groups.text);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias = "dump_ir")]
     pub fn passes<'n>(&self, sizes: impl IntoIterator<Item = (&'n str, i64)>) -> Result<Vec<Pass>, RunError> {
         self.runner.passes(sizes)
     }

@@ -1,8 +1,11 @@
 //! One call of a program: what programs and training steps share. In: a signature, an engine, and the arrays of a call.
 //! Out: results written. It keeps the memory of a call for the next one.
 
+use std::sync::Arc;
+
 use super::{
-    Attached, Checker, Declaration, Engine, Pass, Profile, Role, RunError, Signature, bind::Binder, recycle::recycled,
+    Attached, Declaration, Destinations, Engine, FiniteChecker, Inputs, Pass, Profile, Role, RunError, Signature,
+    bind::Binder, recycle::recycled,
 };
 use crate::{
     graph::{Bindings, Value, ValueView, ValueViewMut},
@@ -13,20 +16,35 @@ use crate::{
 /// An engine with the signature that it is fed by.
 #[derive(Debug)]
 pub(crate) struct Runner {
-    pub(crate) signature: Signature,
-    engine: Box<dyn Engine>,
+    pub(crate) signature: Arc<Signature>,
+    pub(super) engine: Box<dyn Engine>,
     /// Made at the first need.
-    checker: Option<Box<dyn Checker>>,
+    checker: Option<Box<dyn FiniteChecker>>,
     binder: Binder,
     leaves: Vec<ValueView<'static>>,
     results: Vec<ValueViewMut<'static>>,
     ordered: Vec<Option<ValueViewMut<'static>>>,
 }
 
+impl Clone for Runner {
+    /// A runner of the same engine that has met no call.
+    fn clone(&self) -> Runner {
+        Runner {
+            signature: self.signature.clone(),
+            engine: self.engine.fork(),
+            checker: None,
+            binder: Binder::default(),
+            leaves: Vec::new(),
+            results: Vec::new(),
+            ordered: Vec::new(),
+        }
+    }
+}
+
 impl Runner {
     pub(crate) fn new(signature: Signature, engine: Box<dyn Engine>) -> Runner {
         let (binder, leaves, results, ordered) = (Binder::default(), Vec::new(), Vec::new(), Vec::new());
-        Runner { signature, engine, checker: None, binder, leaves, results, ordered }
+        Runner { signature: Arc::new(signature), engine, checker: None, binder, leaves, results, ordered }
     }
 
     /// Memory for the leaves of a call; [`Runner::give_back`] keeps it for the next.
@@ -45,34 +63,35 @@ impl Runner {
     }
 
     /// Matches what is fed with what was declared, and solves for the sizes.
-    pub(super) fn bind<'a, 'n, 'i: 'a>(
+    pub(super) fn bind<'a>(
         &mut self,
         parameters: &'a Parameters,
-        inputs: impl IntoIterator<Item = (&'n str, ValueView<'i>)>,
+        inputs: &'a dyn Inputs,
         leaves: &mut Vec<ValueView<'a>>,
     ) -> Result<(), RunError> {
         self.binder.bind(&self.signature, parameters, inputs, leaves)
     }
 
     /// Puts named arrays of the caller's in the order of the outputs, if they are of the right types.
-    pub(super) fn order<'n, 'r>(
+    pub(super) fn order<'r>(
         &mut self,
-        outputs: impl IntoIterator<Item = (&'n str, ValueViewMut<'r>)>,
+        outputs: &'r mut dyn Destinations,
         results: &mut Vec<ValueViewMut<'r>>,
     ) -> Result<(), RunError> {
         let declared = &self.signature.outputs;
         let mut views: Vec<Option<ValueViewMut<'r>>> = recycled(std::mem::take(&mut self.ordered));
         views.resize_with(declared.len(), || None);
-        for (name, view) in outputs {
+        outputs.each(&mut |name, view| {
             let position = declared.iter().position(|output| output.name == name);
             let position = position.ok_or_else(|| self.signature.unknown_output(name))?;
-            if views[position].replace(view).is_some() {
-                return Err(RunError::DuplicateOutput { name: name.to_owned() });
+            match views[position].replace(view) {
+                None => Ok(()),
+                Some(_) => Err(RunError::DuplicateOutput { name: name.to_owned() }),
             }
-        }
+        })?;
         for (output, view) in declared.iter().zip(views.drain(..)) {
             let view = view.ok_or_else(|| RunError::MissingOutput { name: output.name.clone() })?;
-            output.expect_result(&view, &self.binder.bindings)?;
+            output.check_result(&view, &self.binder.bindings)?;
             results.push(view);
         }
         self.ordered = recycled(views);
@@ -95,11 +114,7 @@ impl Runner {
     }
 
     /// Hands arrays of its own to the engine.
-    pub(super) fn attach<'n, 'i>(
-        mut self,
-        parameters: &Parameters,
-        inputs: impl IntoIterator<Item = (&'n str, ValueView<'i>)>,
-    ) -> Result<Attached, RunError> {
+    pub(super) fn attach(mut self, parameters: &Parameters, inputs: &dyn Inputs) -> Result<Attached, RunError> {
         let mut leaves = Vec::new();
         self.bind(parameters, inputs, &mut leaves)?;
         let values = leaves.iter().map(ValueView::to_value).collect();
@@ -115,10 +130,10 @@ impl Runner {
     }
 
     /// Runs `n_runs` times on arrays of its own and gives the shortest time of each step.
-    pub(super) fn profile<'n, 'i>(
+    pub(super) fn profile(
         &mut self,
         parameters: &Parameters,
-        inputs: impl IntoIterator<Item = (&'n str, ValueView<'i>)>,
+        inputs: &dyn Inputs,
         n_runs: usize,
     ) -> Result<Profile, RunError> {
         let mut leaves = Vec::new();
@@ -140,7 +155,7 @@ impl Runner {
     }
 
     /// A number for each symbol.
-    fn bindings<'n>(&self, sizes: impl IntoIterator<Item = (&'n str, i64)>) -> Result<Bindings, RunError> {
+    pub(super) fn bindings<'n>(&self, sizes: impl IntoIterator<Item = (&'n str, i64)>) -> Result<Bindings, RunError> {
         let mut bindings = self.binder.bindings.clone();
         for (symbol, size) in sizes {
             if !self.signature.symbols.iter().any(|known| **known == *symbol) {
@@ -151,7 +166,7 @@ impl Runner {
         }
         match self.signature.symbols.iter().find(|symbol| !bindings.contains_key(*symbol)) {
             Some(symbol) => Err(self.signature.unbound(symbol)),
-            None => self.signature.expect_fit(&bindings).map(|()| bindings),
+            None => self.signature.check_fit(&bindings).map(|()| bindings),
         }
     }
 }
@@ -173,10 +188,16 @@ impl Declaration {
         })
     }
 
+    /// Bytes of an array of this type; as many as there are numbers for if there are more.
+    pub(super) fn bytes(&self, bindings: &Bindings) -> Result<usize, RunError> {
+        let sizes = self.sizes(bindings)?;
+        Ok(sizes.iter().fold(self.ty.dtype.size(), |bytes, size| bytes.saturating_mul(*size)))
+    }
+
     /// Zeros of this type.
     fn zeros(&self, bindings: &Bindings) -> Result<Value, RunError> {
         let sizes = self.sizes(bindings)?;
-        let bytes = sizes.iter().product::<usize>() * self.ty.dtype.size();
+        let bytes = self.bytes(bindings)?;
         if !memory::is_available(bytes) {
             let what = format!("the output {:?} (written at {})", self.name, self.site);
             return Err(RunError::OutOfMemory { what, bytes });
@@ -185,7 +206,7 @@ impl Declaration {
     }
 
     /// That an array to be written has the type of the output.
-    fn expect_result(&self, view: &ValueViewMut<'_>, bindings: &Bindings) -> Result<(), RunError> {
+    fn check_result(&self, view: &ValueViewMut<'_>, bindings: &Bindings) -> Result<(), RunError> {
         if view.dtype() != self.ty.dtype {
             let (name, role, site) = (self.name.clone(), Role::Output, self.site);
             return Err(RunError::WrongDType { name, role, expected: self.ty.dtype, found: view.dtype(), site });

@@ -3,14 +3,15 @@
 
 use std::sync::Arc;
 
-use super::{Outputs, Pass, Profile, RunError, Runner};
+use super::{Inputs, Outputs, Pass, PlanSummary, Profile, RunError, Runner};
 use crate::{
-    graph::{DType, Value, ValueView, ValueViewMut},
+    graph::{AsViewMut, DType, Value, ValueView, ValueViewMut},
     parameters::{Gradients, Layout, Parameters},
 };
 
-/// A compiled loss with the gradients of all parameters of the graph.
-#[derive(Debug)]
+/// A compiled loss with the gradients of all parameters of the graph. A clone shares the graph and the plans, as one of
+/// [`Program`](super::Program) does.
+#[derive(Debug, Clone)]
 pub struct TrainingStep {
     /// Its outputs are the loss, the gradients in the order of the layout, and then what else was asked for.
     pub(crate) runner: Runner,
@@ -33,11 +34,7 @@ impl TrainingStep {
     ///
     /// # Errors
     /// As for [`Program::run`](super::Program::run).
-    pub fn run<'a, 'n, 'i: 'a>(
-        &mut self,
-        parameters: &'a Parameters,
-        inputs: impl IntoIterator<Item = (&'n str, ValueView<'i>)>,
-    ) -> Result<TrainingOutput, RunError> {
+    pub fn run(&mut self, parameters: &Parameters, inputs: impl Inputs) -> Result<TrainingOutput, RunError> {
         let mut gradients = self.zero_gradients(parameters)?;
         let (loss, outputs) = self.run_into(parameters, inputs, &mut gradients)?;
         Ok(TrainingOutput { loss, gradients, outputs })
@@ -49,17 +46,17 @@ impl TrainingStep {
     /// # Errors
     /// As for [`Program::run`](super::Program::run); also if `gradients` is not in the layout of this graph's
     /// parameters.
-    pub fn run_into<'a, 'n, 'i: 'a>(
+    pub fn run_into(
         &mut self,
-        parameters: &'a Parameters,
-        inputs: impl IntoIterator<Item = (&'n str, ValueView<'i>)>,
+        parameters: &Parameters,
+        inputs: impl Inputs,
         gradients: &mut Gradients,
     ) -> Result<(f64, Outputs), RunError> {
         if **gradients.layout() != *self.layout {
             return Err(RunError::GradientLayout);
         }
         let mut leaves = self.runner.take_leaves();
-        self.runner.bind(parameters, inputs, &mut leaves)?;
+        self.runner.bind(parameters, &inputs, &mut leaves)?;
         self.compute(leaves, gradients)
     }
 
@@ -76,18 +73,14 @@ impl TrainingStep {
     /// let w = g.parameter("w", (2,), Initializer::Zeros);
     /// let mut step = g.compile_training(w.square().sum().sqrt())?;
     /// // The loss is 0, and its gradient would be 0/0.
-    /// let error = step.run_checked(&g.initialize(0)?, []).unwrap_err();
+    /// let error = step.run_checked(&g.initialize(0)?, ()).unwrap_err();
     /// assert!(matches!(error, RunError::NonFinite { .. }), "{error}");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn run_checked<'a, 'n, 'i: 'a>(
-        &mut self,
-        parameters: &'a Parameters,
-        inputs: impl IntoIterator<Item = (&'n str, ValueView<'i>)>,
-    ) -> Result<TrainingOutput, RunError> {
+    pub fn run_checked(&mut self, parameters: &Parameters, inputs: impl Inputs) -> Result<TrainingOutput, RunError> {
         let mut gradients = self.zero_gradients(parameters)?;
         let mut leaves = self.runner.take_leaves();
-        self.runner.bind(parameters, inputs, &mut leaves)?;
+        self.runner.bind(parameters, &inputs, &mut leaves)?;
         self.runner.check(&leaves)?;
         let (loss, outputs) = self.compute(leaves, &mut gradients)?;
         Ok(TrainingOutput { loss, gradients, outputs })
@@ -112,13 +105,13 @@ impl TrainingStep {
     ///
     /// # Errors
     /// As for [`TrainingStep::run`].
-    pub fn profile<'n, 'i>(
+    pub fn profile(
         &mut self,
         parameters: &Parameters,
-        inputs: impl IntoIterator<Item = (&'n str, ValueView<'i>)>,
+        inputs: impl Inputs,
         n_runs: usize,
     ) -> Result<Profile, RunError> {
-        self.runner.profile(parameters, inputs, n_runs)
+        self.runner.profile(parameters, &inputs, n_runs)
     }
 
     /// The plan for these values of the symbols, as text; see [`Program::show`](super::Program::show).
@@ -127,6 +120,27 @@ impl TrainingStep {
     /// [`RunError`] if a symbol has no value, or if there is no plan for these sizes.
     pub fn show<'n>(&mut self, sizes: impl IntoIterator<Item = (&'n str, i64)>) -> Result<String, RunError> {
         self.runner.show(sizes)
+    }
+
+    /// The figures of the plan; see [`Program::summary`](super::Program::summary).
+    ///
+    /// # Errors
+    /// [`RunError`] if a symbol has no value, or if there is no plan for these sizes.
+    pub fn summary<'n>(&self, sizes: impl IntoIterator<Item = (&'n str, i64)>) -> Result<PlanSummary, RunError> {
+        self.runner.summary(sizes)
+    }
+
+    /// The largest size that fits a budget of memory; see [`Program::largest`](super::Program::largest).
+    ///
+    /// # Errors
+    /// [`RunError`] if a symbol is unknown or has no value.
+    pub fn largest<'n>(
+        &self,
+        symbol: &'n str,
+        bytes: usize,
+        others: impl IntoIterator<Item = (&'n str, i64)>,
+    ) -> Result<Option<i64>, RunError> {
+        self.runner.largest(symbol, bytes, others)
     }
 
     /// What each pass of planning leaves, as text; see [`Program::passes`](super::Program::passes).
@@ -144,8 +158,8 @@ impl TrainingStep {
 
     /// The parameters' own layout where it is equal, so that later comparisons are of pointers.
     fn layout_for(&self, parameters: &Parameters) -> Arc<Layout> {
-        let own = parameters.layout();
-        if **own == *self.layout { own.clone() } else { self.layout.clone() }
+        let found = parameters.layout();
+        if **found == *self.layout { found.clone() } else { self.layout.clone() }
     }
 }
 
@@ -162,8 +176,8 @@ impl Loss {
 
     fn view_mut(&mut self) -> ValueViewMut<'_> {
         match self {
-            Loss::F32(loss) => loss.into(),
-            Loss::F64(loss) => loss.into(),
+            Loss::F32(loss) => loss.as_view_mut(),
+            Loss::F64(loss) => loss.as_view_mut(),
         }
     }
 

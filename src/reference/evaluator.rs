@@ -11,21 +11,21 @@ use super::finite::{NonFinite, non_finite};
 use crate::{
     graph::{Bindings, Graph, NodeId, Op, Site, Type, Value, ValueView, ValueViewMut},
     memory,
-    ops::{self, Evaluation, Fault, Real},
-    program::{AttachedEngine, Checker, Engine, Pass, Profile, RunError, StepProfile},
+    ops::{self, EvaluationContext, OpError, Real},
+    program::{AttachedEngine, Engine, FiniteChecker, Pass, PlanSummary, Profile, RunError, StepProfile},
 };
 
 /// An op-by-op evaluator of part of a graph.
 #[derive(Debug, Clone)]
 pub(crate) struct Evaluator {
-    steps: Vec<Step>,
+    steps: Vec<EvaluatorStep>,
     /// Position of the step that gives each result.
     results: Vec<usize>,
 }
 
 /// One operation: which, of which type, from which earlier steps.
 #[derive(Debug, Clone)]
-struct Step {
+struct EvaluatorStep {
     op: Op,
     ty: Type,
     site: Site,
@@ -51,7 +51,7 @@ impl Evaluator {
         for (position, id) in ids.into_iter().enumerate() {
             position_of[id.index()] = position;
             let node = graph.node(id);
-            steps.push(Step {
+            steps.push(EvaluatorStep {
                 op: node.op.clone(),
                 ty: node.ty.clone(),
                 site: node.site,
@@ -96,7 +96,7 @@ impl Evaluator {
         &self,
         leaves: &[Value<R>],
         bindings: &Bindings,
-        look: impl Fn(&Step, &[Option<Value<R>>], &Value<R>) -> Result<(), RunError>,
+        look: impl Fn(&EvaluatorStep, &[Option<Value<R>>], &Value<R>) -> Result<(), RunError>,
     ) -> Result<Vec<Option<Value<R>>>, RunError> {
         let mut values: Vec<Option<Value<R>>> = vec![None; self.steps.len()];
         for (position, step) in self.steps.iter().enumerate() {
@@ -112,29 +112,41 @@ impl Evaluator {
     }
 }
 
-impl Step {
+impl EvaluatorStep {
     fn evaluate<R: Real>(&self, values: &[Option<Value<R>>], bindings: &Bindings) -> Result<Value<R>, RunError> {
         let value =
             |operand: &usize| values[*operand].as_ref().expect("invariant: operands are kept to their last use");
         let operands: Vec<&Value<R>> = self.operands.iter().map(value).collect();
-        let at = Evaluation { operands: &operands, ty: &self.ty, bindings };
-        self.expect_memory(&at).and_then(|()| ops::evaluate(&self.op, &at)).map_err(|fault| RunError::Node {
+        let context = EvaluationContext { operands: &operands, ty: &self.ty, bindings };
+        self.check_memory(&context).and_then(|()| ops::evaluate(&self.op, &context)).map_err(|error| RunError::Node {
             call: self.call,
             operation: self.op.name(),
             node: self.node,
             site: self.site,
-            fault,
+            error,
         })
     }
 
+    /// Bytes of its value.
+    fn bytes(&self, bindings: &Bindings) -> Result<usize, RunError> {
+        let shape = self.ty.shape.evaluate(bindings).map_err(|dim| RunError::Node {
+            call: self.call,
+            operation: self.op.name(),
+            node: self.node,
+            site: self.site,
+            error: OpError::Size(dim),
+        })?;
+        Ok(shape.iter().fold(self.ty.dtype.size(), |bytes, size| bytes.saturating_mul(*size)))
+    }
+
     /// That there is memory for its value.
-    fn expect_memory<R: Real>(&self, at: &Evaluation<'_, R>) -> Result<(), Fault> {
-        let bytes = at.shape()?.iter().product::<usize>().saturating_mul(size_of::<R>().max(self.ty.dtype.size()));
-        if memory::is_available(bytes) { Ok(()) } else { Err(Fault::Memory { bytes }) }
+    fn check_memory<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<(), OpError> {
+        let bytes = context.shape()?.iter().product::<usize>().saturating_mul(size_of::<R>().max(self.ty.dtype.size()));
+        if memory::is_available(bytes) { Ok(()) } else { Err(OpError::Memory { bytes }) }
     }
 
     /// That it makes no NaN and no infinity out of finite operands. What has no operands is a constant, and meant.
-    fn expect_finite(&self, values: &[Option<Value>], value: &Value) -> Result<(), RunError> {
+    fn check_finite(&self, values: &[Option<Value>], value: &Value) -> Result<(), RunError> {
         let is_finite = |operand: &usize| values[*operand].as_ref().is_none_or(|value| non_finite(value).is_none());
         if self.operands.is_empty() {
             return Ok(());
@@ -150,7 +162,7 @@ impl Step {
     }
 
     /// That what is fed to it is finite, if it is a leaf.
-    fn expect_finite_leaf(&self, leaves: &[Value]) -> Result<(), RunError> {
+    fn check_finite_leaf(&self, leaves: &[Value]) -> Result<(), RunError> {
         let name = match &self.op {
             Op::Input(input) => &input.name.0,
             Op::Parameter(parameter) => &parameter.name.0,
@@ -192,7 +204,11 @@ impl Engine for Evaluator {
         Ok(Box::new(attached))
     }
 
-    fn reference(&self) -> Box<dyn Checker> {
+    fn fork(&self) -> Box<dyn Engine> {
+        Box::new(self.clone())
+    }
+
+    fn reference(&self) -> Box<dyn FiniteChecker> {
         Box::new(self.clone())
     }
 
@@ -215,6 +231,24 @@ impl Engine for Evaluator {
         Ok(Profile { steps: vec![StepProfile { description, site: last.site, time, flops: 0, bytes: 0 }] })
     }
 
+    /// A step for each operation; what is counted as the arena are the values that are held at once.
+    fn summary(&self, bindings: &Bindings) -> Result<PlanSummary, RunError> {
+        let (mut flops, mut moved_bytes, mut held, mut most) = (0usize, 0usize, 0usize, 0usize);
+        let bytes: Vec<usize> = self.steps.iter().map(|step| step.bytes(bindings)).collect::<Result<_, _>>()?;
+        for (step, own) in self.steps.iter().zip(&bytes) {
+            let types: Vec<Type> = step.operands.iter().map(|operand| self.steps[*operand].ty.clone()).collect();
+            let count = ops::flops(&step.op, &types, &step.ty).evaluate(bindings).ok();
+            flops = flops.saturating_add(count.and_then(|count| usize::try_from(count).ok()).unwrap_or(usize::MAX));
+            let read = step.operands.iter().map(|operand| bytes[*operand]);
+            moved_bytes = read.fold(moved_bytes.saturating_add(*own), usize::saturating_add);
+            held = held.saturating_add(*own);
+            most = most.max(held);
+            held = step.last_uses.iter().fold(held, |held, operand| held.saturating_sub(bytes[*operand]));
+        }
+        let n_steps = self.steps.len();
+        Ok(PlanSummary { n_steps, flops, moved_bytes, arena_bytes: most, least_arena_bytes: most, fed_bytes: 0 })
+    }
+
     /// It plans nothing.
     fn passes(&self, _: &Bindings) -> Result<Vec<Pass>, RunError> {
         Ok(Vec::new())
@@ -226,11 +260,11 @@ impl Engine for Evaluator {
     }
 }
 
-impl Checker for Evaluator {
+impl FiniteChecker for Evaluator {
     fn check(&mut self, leaves: &[ValueView<'_>], bindings: &Bindings) -> Result<(), RunError> {
         let leaves: Vec<Value> = leaves.iter().map(ValueView::to_value).collect();
-        self.steps.iter().try_for_each(|step| step.expect_finite_leaf(&leaves))?;
-        self.walk(&leaves, bindings, Step::expect_finite)?;
+        self.steps.iter().try_for_each(|step| step.check_finite_leaf(&leaves))?;
+        self.walk(&leaves, bindings, EvaluatorStep::check_finite)?;
         Ok(())
     }
 }

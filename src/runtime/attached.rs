@@ -1,39 +1,39 @@
-//! A tape with arrays of its own. In: numbers written into its leaves. Out: its results. Addresses are filled in once, so
-//! that a run is its steps and nothing else.
+//! An executable that is bound to arrays. In: numbers written into its leaves. Out: its results. Addresses are filled
+//! in once, at binding, so that a run is the steps and nothing else.
 
-use super::tape::{Arrays, Tape};
+use super::executable::{Executable, RunArrays};
 use crate::{
     graph::{Value, ValueView, ValueViewMut},
     program::{AttachedEngine, RunError},
 };
 
-/// A tape that is bound to arrays, which are lent from now on and never given away.
+/// An executable bound to arrays that it owns; callers borrow them to write inputs and to read results.
 #[derive(Debug)]
-pub(super) struct AttachedTape {
-    tape: Tape,
+pub(super) struct AttachedExecutable {
+    executable: Executable,
     leaves: Vec<Value>,
     results: Vec<Value>,
     n_threads: usize,
 }
 
-impl AttachedTape {
+impl AttachedExecutable {
     pub(super) fn new(
-        mut tape: Tape,
+        mut executable: Executable,
         mut leaves: Vec<Value>,
         mut results: Vec<Value>,
         n_threads: usize,
-    ) -> Result<AttachedTape, RunError> {
+    ) -> Result<AttachedExecutable, RunError> {
         let views: Vec<ValueView<'_>> = leaves.iter_mut().map(|leaf| leaf.view()).collect();
         let mut targets: Vec<ValueViewMut<'_>> = results.iter_mut().map(Value::view_mut).collect();
-        tape.bind(&mut Arrays { leaves: &views, results: &mut targets })?;
+        executable.bind(&mut RunArrays { leaves: &views, results: &mut targets })?;
         drop((views, targets));
-        Ok(AttachedTape { tape, leaves, results, n_threads })
+        Ok(AttachedExecutable { executable, leaves, results, n_threads })
     }
 }
 
-impl AttachedEngine for AttachedTape {
+impl AttachedEngine for AttachedExecutable {
     fn run(&mut self) -> Result<(), RunError> {
-        self.tape.run_bound(self.n_threads)
+        self.executable.run_bound(self.n_threads)
     }
 
     fn leaf_mut(&mut self, position: usize) -> ValueViewMut<'_> {

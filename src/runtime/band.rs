@@ -1,12 +1,12 @@
-//! Products of matrices inside of tile programs. In: a product that the plan has put there, the addresses of a call, and
-//! the number of a band. Out: some rows of the product, whole ones, where the rest of the program reads them.
+//! A matrix product inside of a tile program, one band of rows at a time (epilogue fusion). In: the product, the
+//! addresses of a run and the number of a band. Out: the rows of that band, where the tiles that follow read them.
 
 #![allow(unsafe_code, reason = "products take addresses")]
 
 use super::{
     instruction_set::InstructionSet,
-    matmul::{Operands, Product, ProductPlan},
-    product::of_contraction,
+    matmul::{MatmulDescriptor, MatmulOperands, ProductPlan},
+    product::descriptor_of,
 };
 use crate::{
     graph::DType,
@@ -22,13 +22,18 @@ pub(super) struct Blocks {
 
 impl Blocks {
     /// `product` makes the product of so many rows.
-    pub(super) fn new(full: usize, last: usize, set: InstructionSet, product: impl Fn(usize) -> Product) -> Blocks {
+    pub(super) fn new(
+        full: usize,
+        last: usize,
+        set: InstructionSet,
+        product: impl Fn(usize) -> MatmulDescriptor,
+    ) -> Blocks {
         let plans = [full, last].map(|rows| ProductPlan::new(&product(rows), set));
         Blocks { full, plans }
     }
 
     /// The same, with nothing packed twice because it was cut for threads.
-    fn whole(full: usize, last: usize, set: InstructionSet, product: impl Fn(usize) -> Product) -> Blocks {
+    fn whole(full: usize, last: usize, set: InstructionSet, product: impl Fn(usize) -> MatmulDescriptor) -> Blocks {
         let plans = [full, last].map(|rows| ProductPlan::whole(&product(rows), set));
         Blocks { full, plans }
     }
@@ -39,7 +44,7 @@ impl Blocks {
 
     /// # Safety
     /// As for [`ProductPlan::run_task`], for the product of `rows` rows.
-    pub(super) unsafe fn run(&self, rows: usize, operands: Operands, scratch: *mut u8) {
+    pub(super) unsafe fn run(&self, rows: usize, operands: MatmulOperands, scratch: *mut u8) {
         let plan = &self.plans[usize::from(rows != self.full)];
         // SAFETY: by this function's contract.
         (0..plan.n_tasks()).for_each(|task| unsafe { plan.run_task(task, operands, scratch) });
@@ -50,7 +55,7 @@ impl Blocks {
 #[derive(Debug)]
 pub(super) struct Bands {
     /// All of it, for its sizes and strides.
-    product: Product,
+    product: MatmulDescriptor,
     blocks: Blocks,
     /// Rows of a band, of one matrix, and of all matrices.
     rows: [usize; 3],
@@ -62,9 +67,9 @@ pub(super) struct Bands {
 
 impl Bands {
     pub(super) fn new(banded: &Banded, dtype: DType, set: InstructionSet) -> Bands {
-        let product = of_contraction(&banded.contraction, dtype);
+        let product = descriptor_of(&banded.contraction, dtype);
         let n_rows = banded.n_rows();
-        let of_rows = |m: usize| Product { m, batch: Default::default(), ..product.clone() };
+        let of_rows = |m: usize| MatmulDescriptor { m, batch: Default::default(), ..product.clone() };
         Bands {
             blocks: Blocks::whole(banded.rows, n_rows % banded.rows, set, of_rows),
             rows: [banded.rows, product.m, n_rows],
@@ -75,7 +80,7 @@ impl Bands {
         }
     }
 
-    /// Memory that each worker needs: that of the product, and the rows of a band if they are not kept.
+    /// The scratch memory of each worker: that of the product, and the rows of a band if they are not stored.
     pub(super) fn scratch_bytes(&self) -> usize {
         self.band_start() + if self.keep == Keep::Band { self.rows[0] * self.row_bytes() } else { 0 }
     }
@@ -89,9 +94,9 @@ impl Bands {
         self.product.n * self.element_bytes
     }
 
-    /// Which memory of the program is the product, and where its first element would be if the worker's band were a part of
-    /// the whole, unless it is one.
-    pub(super) fn place(&self, band: usize, scratch: *mut u8) -> Option<(usize, *mut u8)> {
+    /// Which memory of the program is the product, and where its first element would be if the worker's band were a
+    /// part of the whole, unless it is one.
+    pub(super) fn location(&self, band: usize, scratch: *mut u8) -> Option<(usize, *mut u8)> {
         let first = band * self.rows[0] * self.row_bytes();
         (self.keep == Keep::Band).then(|| (self.memory[2], scratch.wrapping_add(self.band_start()).wrapping_sub(first)))
     }
@@ -99,18 +104,20 @@ impl Bands {
     /// Computes the rows of a band.
     ///
     /// # Safety
-    /// `memory` has the first elements of the program's arrays, as the plan describes them, that of C by [`Self::place`]
-    /// if there is one; the scratch is as large as was asked for and nothing else uses it, nor the band.
+    /// `memory` has the first elements of the program's arrays, as the plan describes them, that of C by
+    /// [`Self::location`] if there is one; the scratch is as large as was asked for and nothing else uses it, nor the
+    /// band.
     pub(super) unsafe fn run(&self, band: usize, memory: impl Fn(usize) -> *mut u8, scratch: *mut u8) {
         let [rows, m, n_rows] = self.rows;
         let first = band * rows;
         let n = rows.min(n_rows - first);
         let [a, b, _] = self.product.offsets(first / m);
         let a = a + (first % m) as isize * self.product.a[0];
-        let at = |memory: *mut u8, elements: isize| memory.wrapping_offset(elements * self.element_bytes as isize);
-        let operands = Operands {
-            a: at(memory(self.memory[0]), a),
-            b: at(memory(self.memory[1]), b),
+        let offset_by =
+            |memory: *mut u8, elements: isize| memory.wrapping_offset(elements * self.element_bytes as isize);
+        let operands = MatmulOperands {
+            a: offset_by(memory(self.memory[0]), a),
+            b: offset_by(memory(self.memory[1]), b),
             c: memory(self.memory[2]).wrapping_add(first * self.row_bytes()),
         };
         // SAFETY: the rows lie within one matrix of the batch, and C within what the caller vouches for.

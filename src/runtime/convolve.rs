@@ -8,8 +8,8 @@ use super::{
 };
 use crate::{
     graph::{Bindings, Convolution},
-    ops::{CheckSizes, Fault},
-    plan::{Access, WholeArrays},
+    ops::{CheckSizes, OpError},
+    plan::{StridedLayout, WholeArrays},
 };
 
 /// A convolution that is ready to run.
@@ -28,14 +28,14 @@ impl ConvolutionStep {
         arrays: &WholeArrays,
         bindings: &Bindings,
         set: InstructionSet,
-    ) -> Result<ConvolutionStep, Fault> {
-        let (x, w) = (&arrays.operands[0].access, &arrays.operands[1].access);
-        let out = Access::contiguous(&arrays.sizes);
+    ) -> Result<ConvolutionStep, OpError> {
+        let (x, w) = (&arrays.operands[0].layout, &arrays.operands[1].layout);
+        let out = StridedLayout::contiguous(&arrays.sizes);
         // Blocks are addressed without further checks: all positions are within what this bounds.
         op.check_sizes(&[&x.sizes(), &w.sizes()], bindings)?;
-        let first_two = |access: &Access| [access.axes[0].stride, access.axes[1].stride];
-        let axis = |axis: usize| -> Result<SpatialAxis, Fault> {
-            let low = op.low[axis].evaluate(bindings).map_err(Fault::Size)?;
+        let first_two = |layout: &StridedLayout| [layout.axes[0].stride, layout.axes[1].stride];
+        let axis = |axis: usize| -> Result<SpatialAxis, OpError> {
+            let low = op.low[axis].evaluate(bindings).map_err(OpError::Size)?;
             let (input, kernel, output) = (x.axes[axis + 2], w.axes[axis + 2], out.axes[axis + 2]);
             Ok(SpatialAxis {
                 input: input.size,
@@ -50,7 +50,7 @@ impl ConvolutionStep {
                 out: output.stride,
             })
         };
-        let convolution = convolution::Convolution {
+        let convolution = convolution::ConvolutionDescriptor {
             batch: x.axes[0].size,
             groups: op.groups,
             channels: w.axes[1].size,

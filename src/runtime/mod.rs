@@ -1,23 +1,23 @@
-//! Plan and arrays → arrays. In: a plan. Out: an engine that runs it, with nothing allocated per run. It decides nothing
-//! that the plan could have decided.
+//! Plan and arrays → arrays. In: a plan. Out: an engine that runs it without allocating. What is computed together, in
+//! which order and at which offset was decided by the plan; here kernels and addresses are resolved.
 
 mod attached;
 mod band;
 mod convolution;
 mod convolve;
+mod executable;
+mod fallback;
+mod fallback_step;
 mod instruction_set;
 mod machine;
 mod matmul;
-mod movement;
-mod plain;
-mod plain_step;
 mod product;
 mod scalar;
-mod tape;
+mod strided_copy;
 #[cfg(test)]
 mod tests;
 mod tile;
 mod vector;
 
-pub(crate) use machine::{Machine, Part};
-pub use vector::error_table;
+pub(crate) use machine::{CachingEngine, Subgraph};
+pub use vector::{AccuracyRow, error_table};

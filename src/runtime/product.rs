@@ -4,7 +4,7 @@
 
 use super::{
     instruction_set::InstructionSet,
-    matmul::{Accumulation, Batch, Operands, Product, ProductPlan},
+    matmul::{Accumulation, BatchStrides, MatmulDescriptor, MatmulOperands, ProductPlan},
 };
 use crate::{graph::DType, plan::Contraction};
 
@@ -16,7 +16,7 @@ pub(super) struct ProductStep {
 
 impl ProductStep {
     pub(super) fn new(contraction: &Contraction, dtype: DType, set: InstructionSet) -> ProductStep {
-        ProductStep { plan: ProductPlan::new(&of_contraction(contraction, dtype), set) }
+        ProductStep { plan: ProductPlan::new(&descriptor_of(contraction, dtype), set) }
     }
 
     pub(super) fn n_tasks(&self) -> usize {
@@ -33,19 +33,19 @@ impl ProductStep {
     /// Each address is that of an array as the contraction describes it; the scratch is as large as was asked for, and
     /// nothing else uses it or the block.
     pub(super) unsafe fn run(&self, task: usize, memory: &[*mut u8], scratch: *mut u8) {
-        let operands = Operands { a: memory[0], b: memory[1], c: memory[2] };
+        let operands = MatmulOperands { a: memory[0], b: memory[1], c: memory[2] };
         // SAFETY: by this function's contract.
         unsafe { self.plan.run_task(task, operands, scratch) };
     }
 }
 
 /// What a contraction of the plan is to the kernels.
-pub(super) fn of_contraction(contraction: &Contraction, dtype: DType) -> Product {
-    let batch = |batch: &crate::plan::Batch| {
+pub(super) fn descriptor_of(contraction: &Contraction, dtype: DType) -> MatmulDescriptor {
+    let batch = |batch: &crate::plan::BatchAxis| {
         let [a, b, c] = batch.strides;
-        Batch { size: batch.size, a, b, c }
+        BatchStrides { size: batch.size, a, b, c }
     };
-    Product {
+    MatmulDescriptor {
         batch: contraction.batch.iter().map(batch).collect(),
         m: contraction.m,
         n: contraction.n,

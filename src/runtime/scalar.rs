@@ -1,7 +1,7 @@
-//! The interpreter of tile programs of a few elements. In: a program of one float type whose domain is small. Out: its
-//! results. A kernel for vectors costs several nanoseconds a call; here the program is unrolled, an operation is one arm of
-//! a match on registers that hold numbers, and a scalar function of thirty operations with its gradient takes a fraction
-//! of a microsecond.
+//! The interpreter of tile programs with a small iteration space (at most 8 elements). In: a program of one float type.
+//! Out: its results. A call of a vector kernel takes several nanoseconds; here the program is unrolled to operations on
+//! single numbers, each one arm of a match, so that a scalar function of thirty operations and its gradient take a
+//! fraction of a microsecond.
 
 #![allow(unsafe_code, reason = "elements are read and written by address")]
 
@@ -11,25 +11,28 @@ use crate::{
     functions::elementwise_functions,
     graph::{Binary, Comparison, Connective, DType, Predicate, Unary},
     ops::{BinaryFunction, Real, UnaryFunction, binary_functions, unary_functions},
-    plan::{Access, Action, Function, Instruction, Number, Padding, Place, Read, TileProgram, Write, offsets},
+    plan::{
+        Action, Function, Instruction, Location, ReadPattern, ScalarValue, StridedLayout, TileProgram, WritePattern,
+        ZeroPadding, offsets,
+    },
 };
 
 /// Elements of a program that is unrolled at most.
-const MOST_ELEMENTS: usize = 8;
+const MAX_ELEMENTS: usize = 8;
 
 /// Operations of an unrolled program at most.
-const MOST_OPERATIONS: usize = 512;
+const MAX_OPERATIONS: usize = 512;
 
 /// A program of a few elements, ready to run.
 #[derive(Debug)]
 pub(super) enum ScalarStep {
-    F32(Program<f32>),
-    F64(Program<f64>),
+    F32(ScalarProgram<f32>),
+    F64(ScalarProgram<f64>),
 }
 
 /// Registers with their constants filled in, and what happens to them.
 #[derive(Debug)]
-pub(super) struct Program<T> {
+pub(super) struct ScalarProgram<T> {
     registers: Vec<T>,
     loads: Vec<Move>,
     operations: Vec<Operation>,
@@ -120,9 +123,9 @@ impl ScalarStep {
     /// The step, if the program is of few elements and computes with one float type and truth values alone.
     pub(super) fn new(program: &TileProgram) -> Option<ScalarStep> {
         let n_elements = program.rows * program.columns;
-        let is_small = (1..=MOST_ELEMENTS).contains(&n_elements)
+        let is_small = (1..=MAX_ELEMENTS).contains(&n_elements)
             && program.product.is_none()
-            && program.instructions.iter().flat_map(Instruction::outputs).count() * n_elements <= MOST_OPERATIONS
+            && program.instructions.iter().flat_map(Instruction::outputs).count() * n_elements <= MAX_OPERATIONS
             && (n_elements == 1 || program.instructions.iter().all(is_elementwise));
         if !is_small {
             return None;
@@ -156,8 +159,8 @@ impl ScalarStep {
 /// Whether element i of the output depends on element i of registers alone.
 fn is_elementwise(instruction: &Instruction) -> bool {
     let facts = instruction.action.facts();
-    let is_plain = |read: &Read| matches!(read, Read::Elements | Read::Whole);
-    facts.writes == Write::Elements && facts.reads.iter().all(is_plain)
+    let is_plain = |read: &ReadPattern| matches!(read, ReadPattern::Elements | ReadPattern::Whole);
+    facts.writes == WritePattern::Elements && facts.reads.iter().all(is_plain)
 }
 
 /// Whether a register machine of one type can do this.
@@ -175,12 +178,12 @@ fn is_known(instruction: &Instruction) -> bool {
 /// Writes out a program element by element.
 struct Unroller<'p> {
     program: &'p TileProgram,
-    /// The register of each place, by element.
-    register_of: HashMap<(Place, usize), u16>,
+    /// The register of each location, by element.
+    register_of: HashMap<(Location, usize), u16>,
     loads: HashMap<(usize, isize), u16>,
     order: Vec<Move>,
     stores: Vec<Move>,
-    constants: Vec<(u16, Number)>,
+    constants: Vec<(u16, ScalarValue)>,
     n_registers: usize,
 }
 
@@ -197,7 +200,7 @@ impl<'p> Unroller<'p> {
         }
     }
 
-    fn unroll<T: Real>(mut self, n_elements: usize) -> Program<T> {
+    fn unroll<T: Real>(mut self, n_elements: usize) -> ScalarProgram<T> {
         let mut operations = Vec::with_capacity(n_elements * self.program.instructions.len());
         for instruction in &self.program.instructions {
             for element in 0..n_elements {
@@ -217,33 +220,33 @@ impl<'p> Unroller<'p> {
                 DType::Bool => T::from_i64(i64::from(number.bits[0])),
             };
         }
-        Program { registers, loads: self.order, operations, stores: self.stores }
+        ScalarProgram { registers, loads: self.order, operations, stores: self.stores }
     }
 
     /// One element of an output, which is the first or second of its instruction.
     fn operation(
         &mut self,
         instruction: &Instruction,
-        (position, output): (usize, Place),
+        (position, output): (usize, Location),
         element: usize,
     ) -> Operation {
         let (code, operands) = match &instruction.action {
-            Action::Load(access) if !instruction.operands[0].is_splat() => {
-                (Code::Move, [self.gathered(instruction, access, element), 0, 0])
+            Action::Load(layout) if !instruction.operands[0].is_splat() => {
+                (Code::Move, [self.gathered(instruction, layout, element), 0, 0])
             }
-            Action::LoadPadded(access, padding) => {
-                (Code::Move, [self.padded(instruction, access, padding, element), 0, 0])
+            Action::LoadPadded(layout, padding) => {
+                (Code::Move, [self.padded(instruction, layout, padding, element), 0, 0])
             }
             action => {
                 let mut operands = [0; 3];
-                for (operand, place) in operands.iter_mut().zip(&instruction.operands) {
-                    *operand = self.read(*place, element);
+                for (operand, location) in operands.iter_mut().zip(&instruction.operands) {
+                    *operand = self.read(*location, element);
                 }
                 (code_of(action, position), operands)
             }
         };
         let out = self.register();
-        if let Place::Memory(memory) = output {
+        if let Location::Memory(memory) = output {
             let dtype = self.program.memory[memory].dtype;
             let offset = (element * dtype.size()) as isize;
             let is_bool = dtype == DType::Bool;
@@ -252,30 +255,36 @@ impl<'p> Unroller<'p> {
         Operation { code, out, operands }
     }
 
-    /// The register that holds an element of a place.
-    fn read(&mut self, place: Place, element: usize) -> u16 {
-        if let Some(register) = self.register_of.get(&(place, element)) {
+    /// The register that holds an element of a location.
+    fn read(&mut self, location: Location, element: usize) -> u16 {
+        if let Some(register) = self.register_of.get(&(location, element)) {
             return *register;
         }
-        match place {
-            Place::Memory(memory) => self.loaded(memory, element as isize),
-            Place::Element(memory) => self.loaded(memory, 0),
-            Place::Number(number) => self.constant(self.program.numbers[number]),
-            Place::Register(_) => unreachable!("invariant: registers are written before they are read"),
+        match location {
+            Location::Memory(memory) => self.loaded(memory, element as isize),
+            Location::Element(memory) => self.loaded(memory, 0),
+            Location::Number(number) => self.constant(self.program.numbers[number]),
+            Location::Register(_) => unreachable!("invariant: registers are written before they are read"),
         }
     }
 
-    fn gathered(&mut self, instruction: &Instruction, access: &Access, element: usize) -> u16 {
-        let Place::Memory(memory) = instruction.operands[0] else { unreachable!("invariant: loads read memory") };
-        let offset = offsets(access).nth(element).unwrap_or(access.offset);
+    fn gathered(&mut self, instruction: &Instruction, layout: &StridedLayout, element: usize) -> u16 {
+        let Location::Memory(memory) = instruction.operands[0] else { unreachable!("invariant: loads read memory") };
+        let offset = offsets(layout).nth(element).unwrap_or(layout.offset);
         self.loaded(memory, offset)
     }
 
-    fn padded(&mut self, instruction: &Instruction, access: &Access, padding: &Padding, element: usize) -> u16 {
-        let Place::Memory(memory) = instruction.operands[0] else { unreachable!("invariant: loads read memory") };
-        match padding.offset(access, element) {
+    fn padded(
+        &mut self,
+        instruction: &Instruction,
+        layout: &StridedLayout,
+        padding: &ZeroPadding,
+        element: usize,
+    ) -> u16 {
+        let Location::Memory(memory) = instruction.operands[0] else { unreachable!("invariant: loads read memory") };
+        match padding.offset(layout, element) {
             Some(offset) => self.loaded(memory, offset),
-            None => self.constant(Number::new(instruction.dtype, 0.0)),
+            None => self.constant(ScalarValue::new(instruction.dtype, 0.0)),
         }
     }
 
@@ -293,7 +302,7 @@ impl<'p> Unroller<'p> {
         register
     }
 
-    fn constant(&mut self, number: Number) -> u16 {
+    fn constant(&mut self, number: ScalarValue) -> u16 {
         let known = self.constants.iter().find(|(_, known)| *known == number).map(|(register, _)| *register);
         known.unwrap_or_else(|| {
             let register = self.register();
@@ -334,7 +343,7 @@ fn code_of(action: &Action, position: usize) -> Code {
     }
 }
 
-impl<T: Real> Program<T> {
+impl<T: Real> ScalarProgram<T> {
     /// # Safety
     /// As for [`ScalarStep::run`].
     unsafe fn run(&mut self, memory: &[*mut u8]) {

@@ -1,16 +1,16 @@
-//! Small random graphs through every pass: on a machine on which everything pays, products are computed in bands, pairs of
-//! matrix and vector share a visit, values are written in place and computed again, and steps are cut into tasks, at sizes
-//! that an ordinary machine would not cut. The reference has the truth.
+//! Small random graphs through every pass: on a machine on which everything pays, products are computed in bands, pairs
+//! of matrix and vector share a pass over the matrix, values are written in place and rematerialized, and steps are cut
+//! into tasks, at sizes that an ordinary machine would not cut. The reference has the truth.
 
 use ndarray::{ArrayD, IxDyn};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::{Machine, Part};
+use super::{CachingEngine, Subgraph};
 use crate::{
     graph::{Bindings, Expr, Graph, NodeId, Value, ValueView, ValueViewMut},
     ops::Convolve,
-    plan::{Action, Kind, MachineModel, Plan, Settings, Source, Storage, Work},
+    plan::{Action, MachineModel, Plan, PlanInput, Settings, StepKind, Storage, VertexKind},
     program::Engine,
     reference::Evaluator,
 };
@@ -132,22 +132,23 @@ impl Found {
     fn count(&mut self, plan: &Plan) {
         let programs = || {
             plan.steps.iter().filter_map(|step| match &step.work {
-                Work::Tile(program) => Some(program),
-                Work::Contraction(..) | Work::Primitive(..) => None,
+                StepKind::Tile(program) => Some(program),
+                StepKind::Contraction(..) | StepKind::Primitive(..) => None,
             })
         };
         let is_named = |name: &str| {
-            let is_it = |step: &&crate::plan::Step| matches!(&step.work, Work::Primitive(_, op) if op.name() == name);
+            let is_it =
+                |step: &&crate::plan::PlanStep| matches!(&step.work, StepKind::Primitive(_, op) if op.name() == name);
             plan.steps.iter().filter(is_it).count()
         };
         self.bands += programs().filter(|program| program.product.is_some()).count();
-        self.pairs += plan.network.vertices.iter().filter(|of| matches!(of.kind, Kind::DotRows(_))).count();
+        self.pairs += plan.network.vertices.iter().filter(|def| matches!(def.kind, VertexKind::DotRows(_))).count();
         let stores = programs().flat_map(|program| &program.instructions);
         self.in_place += stores.filter(|instruction| instruction.action == Action::Store).count();
         self.shared += programs().filter(|program| program.n_tasks > 1).count();
         self.convolutions += is_named("convolution");
         self.gathers += is_named("gather");
-        assert!(plan.places.iter().any(|place| matches!(place, Storage::Output(_))));
+        assert!(plan.storage.iter().any(|place| matches!(place, Storage::Output(_))));
     }
 }
 
@@ -162,12 +163,12 @@ fn small_graphs_that_are_cut_like_large_ones_give_what_the_reference_gives() {
         for (n_threads, memory_budget) in [(1, None), (3, None), (3, Some(0))] {
             let settings = Settings { model: MachineModel::TINY, memory_budget };
             let Model { graph, leaves, results, .. } = &model;
-            let source = Source { graph, leaves, results, bindings: &bindings };
+            let source = PlanInput { graph, leaves, results, bindings: &bindings };
             found.count(&Plan::new(source, &settings).unwrap());
-            let part = Part { graph: self::model(seed).graph, leaves: leaves.clone(), results: results.clone() };
-            let values = run(&mut Machine::new(part, n_threads, settings), &model);
+            let part = Subgraph { graph: self::model(seed).graph, leaves: leaves.clone(), results: results.clone() };
+            let values = run(&mut CachingEngine::new(part, n_threads, settings), &model);
             for (position, (want, got)) in truth.iter().zip(&values).enumerate() {
-                expect_near(want, got, &format!("result {position} of seed {seed} on {n_threads} threads"));
+                check_near(want, got, &format!("result {position} of seed {seed} on {n_threads} threads"));
             }
         }
     }
@@ -177,7 +178,7 @@ fn small_graphs_that_are_cut_like_large_ones_give_what_the_reference_gives() {
 }
 
 /// Sums of up to 500 numbers in another order: 500 roundings of what is summed at most, times the few steps of a graph.
-fn expect_near(want: &Value, got: &Value, what: &str) {
+fn check_near(want: &Value, got: &Value, what: &str) {
     let (want, got) = (want.array::<f64>().expect("floats"), got.array::<f64>().expect("floats"));
     let scale = want.iter().fold(1.0f64, |scale, x| scale.max(x.abs()));
     for (want, got) in want.iter().zip(got) {

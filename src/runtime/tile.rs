@@ -1,6 +1,10 @@
-//! The interpreter of tile programs. In: a program with its kernels, the addresses of a call, and a task. Out: the tiles
-//! of that task. Every register is written by one instruction and read by later ones of the same tile, so it stays in the
-//! first-level cache.
+//! The interpreter of tile programs. In: a program with its kernels, the addresses of a run and a task. Out: the tiles
+//! of that task.
+//!
+//! A task is a range of tiles. For each tile every instruction is one call of a kernel over the elements of the tile. A
+//! register is written by one instruction of the tile and read by later ones, so it stays in the first-level cache.
+//! Reductions over tiles go to accumulators of the task, which are combined in the order of the tasks when all are
+//! done: the bits do not depend on the number of threads.
 
 #![allow(unsafe_code, reason = "kernels take addresses")]
 
@@ -11,22 +15,22 @@ use smallvec::SmallVec;
 use super::{
     band::{Bands, Blocks},
     instruction_set::InstructionSet,
-    matmul::{Accumulation, Operands, Product},
-    movement::{self, Run},
+    matmul::{Accumulation, MatmulDescriptor, MatmulOperands},
+    strided_copy::{self, CopyRange},
     vector::{self, Kernel, PairKernel, RowReduce, Splats},
 };
 use crate::{
     graph::{DType, Reduction},
     plan::{
-        Access, Accumulated, Action, Along, Extent, Function, Instruction, MatrixVector, Number, Padding, Place, Read,
-        TileProgram, Write,
+        Accumulated, Action, Function, Granularity, Instruction, Location, MatrixVector, ReadPattern, ReductionAxis,
+        ScalarValue, StridedLayout, TileProgram, WritePattern, ZeroPadding,
     },
 };
 
 /// A tile program that is ready to run.
 #[derive(Debug)]
 pub(super) struct TileStep {
-    calls: Vec<Call>,
+    calls: Vec<ResolvedInstruction>,
     n_invariant: usize,
     numbers: Vec<u64>,
     rows: usize,
@@ -43,7 +47,7 @@ pub(super) struct TileStep {
     accumulators: Vec<Accumulator>,
 }
 
-/// A reduction that every task does for itself.
+/// A reduction that every task computes for its own tiles.
 #[derive(Debug, Clone, Copy)]
 struct Accumulator {
     kind: Reduction,
@@ -59,21 +63,21 @@ struct Accumulator {
 
 /// One instruction with its kernel.
 #[derive(Debug)]
-struct Call {
-    action: Resolved,
-    extent: Extent,
+struct ResolvedInstruction {
+    action: ResolvedAction,
+    granularity: Granularity,
     output: Address,
-    /// Where the second value of two goes.
-    beside: Address,
+    /// Where the second output of a pair goes.
+    second_output: Address,
     operands: [Address; 3],
 }
 
 #[derive(Debug)]
-enum Resolved {
+enum ResolvedAction {
     Kernel(Kernel),
     Pair(PairKernel),
-    Load(Access, usize),
-    LoadPadded(Access, Padding, usize),
+    Load(StridedLayout, usize),
+    LoadPadded(StridedLayout, ZeroPadding, usize),
     Fill(usize),
     Store(usize),
     Expand(usize),
@@ -114,9 +118,9 @@ pub(super) struct Task<'a> {
     pub(super) partials: *mut u8,
 }
 
-/// Part of the matrix.
+/// The part of the iteration space that a tile covers.
 #[derive(Clone, Copy)]
-struct Tile {
+struct TileBounds {
     row: usize,
     rows: usize,
     column: usize,
@@ -130,7 +134,9 @@ impl TileStep {
         let stride = program.partial_stride();
         let accumulator = |accumulated: &Accumulated<'_>| {
             let Accumulated { instruction, kind, width, offset } = *accumulated;
-            let Place::Memory(memory) = instruction.output else { unreachable!("invariant: an accumulator is stored") };
+            let Location::Memory(memory) = instruction.output else {
+                unreachable!("invariant: an accumulator is stored")
+            };
             let (dtype, accumulate) = (instruction.dtype, accumulate(kind, instruction.dtype, set));
             Accumulator { kind, dtype, accumulate, memory, width, partial: offset, stride }
         };
@@ -138,7 +144,7 @@ impl TileStep {
         let mut n_accumulators = 0;
         let resolver = Resolver { program, set };
         let calls = program.instructions.iter().map(|instruction| resolver.call(instruction, &mut n_accumulators));
-        let calls: Vec<Call> = calls.collect();
+        let calls: Vec<ResolvedInstruction> = calls.collect();
         TileStep {
             calls,
             n_invariant: program.n_invariant,
@@ -162,11 +168,11 @@ impl TileStep {
     /// Memory that each worker needs: registers, the table of addresses, and one element.
     pub(super) fn scratch_bytes(&self, n_memory: usize) -> usize {
         let products = self.calls.iter().map(|call| match &call.action {
-            Resolved::DotRows(blocks, _) | Resolved::AccumulateDot(_, blocks, _) => blocks.scratch_bytes(),
-            Resolved::Kernel(_) | Resolved::Pair(_) | Resolved::Fill(_) => 0,
-            Resolved::Load(..) | Resolved::LoadPadded(..) => 0,
-            Resolved::Store(_) | Resolved::Expand(_) | Resolved::ReduceRows(..) => 0,
-            Resolved::AccumulateColumns(..) | Resolved::AccumulateAll(..) => 0,
+            ResolvedAction::DotRows(blocks, _) | ResolvedAction::AccumulateDot(_, blocks, _) => blocks.scratch_bytes(),
+            ResolvedAction::Kernel(_) | ResolvedAction::Pair(_) | ResolvedAction::Fill(_) => 0,
+            ResolvedAction::Load(..) | ResolvedAction::LoadPadded(..) => 0,
+            ResolvedAction::Store(_) | ResolvedAction::Expand(_) | ResolvedAction::ReduceRows(..) => 0,
+            ResolvedAction::AccumulateColumns(..) | ResolvedAction::AccumulateAll(..) => 0,
         });
         let products = products.chain(self.product.iter().map(|product| product.scratch_bytes()));
         self.table_end(n_memory) + products.max().unwrap_or(0)
@@ -177,7 +183,7 @@ impl TileStep {
         (self.n_registers_bytes + (N_FIXED + n_memory) * size_of::<*mut u8>()).next_multiple_of(64)
     }
 
-    /// Goes through the tiles of one task.
+    /// Runs the tiles of one task.
     ///
     /// # Safety
     /// The task's memory points to arrays as the plan describes them, of which no other task writes what this one
@@ -198,7 +204,7 @@ impl TileStep {
         unsafe { machine.run() };
     }
 
-    /// Puts the partial results of all tasks together, in the order of the tasks.
+    /// Combines the partial results of all tasks, in the order of the tasks.
     ///
     /// # Safety
     /// All tasks are done; memory and partials as in [`TileStep::run`].
@@ -221,75 +227,84 @@ fn row_reduce(kind: Reduction, dtype: DType, set: InstructionSet) -> RowReduce {
     vector::row_reduce(kind, dtype, set).expect("invariant: numbers are reduced")
 }
 
-/// Finds kernels and addresses.
+/// Resolves instructions to kernels and locations to addresses.
 struct Resolver<'p> {
     program: &'p TileProgram,
     set: InstructionSet,
 }
 
 impl Resolver<'_> {
-    fn call(&self, instruction: &Instruction, n_accumulators: &mut usize) -> Call {
+    fn call(&self, instruction: &Instruction, n_accumulators: &mut usize) -> ResolvedInstruction {
         let size = instruction.dtype.size();
         let facts = instruction.action.facts();
         let action = match &instruction.action {
-            Action::Apply(function) => Resolved::Kernel(self.kernel(*function, instruction)),
+            Action::Apply(function) => ResolvedAction::Kernel(self.kernel(*function, instruction)),
             Action::ApplyBoth(pair) => {
                 let kernel = vector::pair_kernel(*pair, instruction.dtype, self.set);
-                Resolved::Pair(kernel.expect("invariant: pairs are of floats"))
+                ResolvedAction::Pair(kernel.expect("invariant: pairs are of floats"))
             }
-            Action::Load(_) if instruction.operands[0].is_splat() => Resolved::Fill(size),
-            Action::Load(access) => Resolved::Load(access.clone(), size),
-            Action::LoadPadded(access, padding) => Resolved::LoadPadded(access.clone(), padding.clone(), size),
-            Action::Store => Resolved::Store(size),
-            Action::Expand => Resolved::Expand(size),
+            Action::Load(_) if instruction.operands[0].is_splat() => ResolvedAction::Fill(size),
+            Action::Load(layout) => ResolvedAction::Load(layout.clone(), size),
+            Action::LoadPadded(layout, padding) => ResolvedAction::LoadPadded(layout.clone(), padding.clone(), size),
+            Action::Store => ResolvedAction::Store(size),
+            Action::Expand => ResolvedAction::Expand(size),
             Action::ReduceRows(kind) => {
                 let reduce = row_reduce(*kind, instruction.dtype, self.set);
-                Resolved::ReduceRows(reduce, accumulate(*kind, instruction.dtype, self.set))
+                ResolvedAction::ReduceRows(reduce, accumulate(*kind, instruction.dtype, self.set))
             }
             Action::DotRows(product) => {
                 let blocks = self.blocks(instruction, |rows| dot_rows(product, rows, instruction.dtype));
-                Resolved::DotRows(blocks, product.rows.stride * size as isize)
+                ResolvedAction::DotRows(blocks, product.rows.stride * size as isize)
             }
             Action::AccumulateDot(product) => {
                 *n_accumulators += 1;
                 let blocks = self.blocks(instruction, |rows| dot_columns(product, rows, instruction.dtype));
-                Resolved::AccumulateDot(*n_accumulators - 1, blocks, product.rows.stride * size as isize)
+                ResolvedAction::AccumulateDot(*n_accumulators - 1, blocks, product.rows.stride * size as isize)
             }
             Action::Accumulate(kind, along) => {
                 *n_accumulators += 1;
                 match along {
-                    Along::Columns => Resolved::AccumulateColumns(*n_accumulators - 1, size),
-                    Along::Rows => {
+                    ReductionAxis::Columns => ResolvedAction::AccumulateColumns(*n_accumulators - 1, size),
+                    ReductionAxis::Rows => {
                         let reduce = row_reduce(*kind, instruction.dtype, self.set);
-                        Resolved::AccumulateAll(*n_accumulators - 1, reduce)
+                        ResolvedAction::AccumulateAll(*n_accumulators - 1, reduce)
                     }
                 }
             }
         };
         let mut operands = [Address::default(); 3];
-        for ((address, place), read) in operands.iter_mut().zip(&instruction.operands).zip(facts.reads) {
+        for ((address, location), read) in operands.iter_mut().zip(&instruction.operands).zip(facts.reads) {
             *address = match read {
-                Read::Elements => self.address(*place, instruction.extent),
-                Read::Rows => self.address(*place, Extent::Row),
-                Read::Tile => self.address(*place, Extent::Full),
-                Read::Whole => Address { per_element: 0, per_row: 0, ..self.address(*place, instruction.extent) },
+                ReadPattern::Elements => self.address(*location, instruction.granularity),
+                ReadPattern::Rows => self.address(*location, Granularity::Row),
+                ReadPattern::Tile => self.address(*location, Granularity::Element),
+                ReadPattern::Whole => {
+                    Address { per_element: 0, per_row: 0, ..self.address(*location, instruction.granularity) }
+                }
             };
         }
         let output = match facts.writes {
-            Write::Elements | Write::Accumulator(..) => instruction.extent,
-            Write::Rows => Extent::Row,
+            WritePattern::Elements | WritePattern::Accumulator(..) => instruction.granularity,
+            WritePattern::Rows => Granularity::Row,
         };
-        let beside = instruction.beside.map(|(place, _)| self.address(place, output)).unwrap_or_default();
-        Call { action, extent: instruction.extent, output: self.address(instruction.output, output), beside, operands }
+        let second_output =
+            instruction.second_output.map(|(location, _)| self.address(location, output)).unwrap_or_default();
+        ResolvedInstruction {
+            action,
+            granularity: instruction.granularity,
+            output: self.address(instruction.output, output),
+            second_output,
+            operands,
+        }
     }
 
     /// Products for full tiles and for the last one.
-    fn blocks(&self, instruction: &Instruction, product: impl Fn(usize) -> Product) -> Box<Blocks> {
+    fn blocks(&self, instruction: &Instruction, product: impl Fn(usize) -> MatmulDescriptor) -> Box<Blocks> {
         let program = self.program;
-        let (whole, tile) = match instruction.extent {
-            Extent::Full if program.cuts_rows() => (program.columns, program.tile[1]),
-            Extent::Full => (program.rows * program.columns, program.tile[0] * program.tile[1]),
-            Extent::Row => (program.rows, program.tile[0]),
+        let (whole, tile) = match instruction.granularity {
+            Granularity::Element if program.cuts_rows() => (program.columns, program.tile[1]),
+            Granularity::Element => (program.rows * program.columns, program.tile[0] * program.tile[1]),
+            Granularity::Row => (program.rows, program.tile[0]),
         };
         let full = tile.min(whole);
         let last = whole % full.max(1);
@@ -299,8 +314,8 @@ impl Resolver<'_> {
     fn kernel(&self, function: Function, instruction: &Instruction) -> Kernel {
         let mut splats = Splats::NONE;
         let is_power = matches!(function, Function::IntegerPower(_));
-        for (position, place) in instruction.operands.iter().enumerate() {
-            if place.is_splat() && !(is_power && position == 1) {
+        for (position, location) in instruction.operands.iter().enumerate() {
+            if location.is_splat() && !(is_power && position == 1) {
                 splats = splats.with(position);
             }
         }
@@ -308,16 +323,16 @@ impl Resolver<'_> {
         kernel.unwrap_or_else(|| unreachable!("invariant: {} has a kernel for {}", function.name(), instruction.dtype))
     }
 
-    fn address(&self, place: Place, extent: Extent) -> Address {
+    fn address(&self, location: Location, granularity: Granularity) -> Address {
         let entry =
             |entry: usize, offset: usize| Address { entry: entry as u32, offset: offset as u32, ..Address::default() };
-        match place {
-            Place::Register(register) => entry(REGISTERS, register * self.program.register_bytes),
-            Place::Number(number) => entry(NUMBERS, number * size_of::<u64>()),
-            Place::Element(memory) => entry(N_FIXED + memory, 0),
-            Place::Memory(memory) => {
+        match location {
+            Location::Register(register) => entry(REGISTERS, register * self.program.register_bytes),
+            Location::Number(number) => entry(NUMBERS, number * size_of::<u64>()),
+            Location::Element(memory) => entry(N_FIXED + memory, 0),
+            Location::Memory(memory) => {
                 let size = self.program.memory[memory].dtype.size() as u32;
-                let (per_element, per_row) = if extent == Extent::Full { (size, 0) } else { (0, size) };
+                let (per_element, per_row) = if granularity == Granularity::Element { (size, 0) } else { (0, size) };
                 Address { per_element, per_row, ..entry(N_FIXED + memory, 0) }
             }
         }
@@ -364,7 +379,7 @@ impl Interpreter<'_> {
     /// As for [`TileStep::run`].
     unsafe fn multiply(&self, product: &Bands, band: usize) {
         let scratch = self.product_scratch();
-        if let Some((memory, address)) = product.place(band, scratch) {
+        if let Some((memory, address)) = product.location(band, scratch) {
             self.table[N_FIXED + memory].set(address);
         }
         let memory = |position: usize| self.table[N_FIXED + position].get();
@@ -372,12 +387,18 @@ impl Interpreter<'_> {
         unsafe { product.run(band, memory, scratch) };
     }
 
-    fn tile(&self, tile: usize) -> Tile {
+    fn tile(&self, tile: usize) -> TileBounds {
         let step = self.step;
         let (down, across) = (tile / step.n_tiles[1], tile % step.n_tiles[1]);
         let (row, column) = (down * step.tile[0], across * step.tile[1]);
         let rows = step.tile[0].min(step.rows - row);
-        Tile { row, rows, column, columns: step.tile[1].min(step.columns - column), start: row * step.columns + column }
+        TileBounds {
+            row,
+            rows,
+            column,
+            columns: step.tile[1].min(step.columns - column),
+            start: row * step.columns + column,
+        }
     }
 
     fn accumulator(&self, accumulator: &Accumulator) -> *mut u8 {
@@ -392,7 +413,7 @@ impl Interpreter<'_> {
         self.task.scratch.wrapping_add(self.step.table_end(self.task.memory.len()))
     }
 
-    fn at(&self, address: Address, tile: &Tile) -> *mut u8 {
+    fn resolve_address(&self, address: Address, tile: &TileBounds) -> *mut u8 {
         let offset =
             address.offset as usize + address.per_element as usize * tile.start + address.per_row as usize * tile.row;
         self.table[address.entry as usize].get().wrapping_add(offset)
@@ -400,59 +421,70 @@ impl Interpreter<'_> {
 
     /// # Safety
     /// As for [`TileStep::run`].
-    unsafe fn call(&self, call: &Call, tile: &Tile) {
+    unsafe fn call(&self, call: &ResolvedInstruction, tile: &TileBounds) {
         let n_full = tile.rows * tile.columns;
-        let (start, n) = match call.extent {
-            Extent::Full => (tile.start, n_full),
-            Extent::Row => (tile.row, tile.rows),
+        let (start, n) = match call.granularity {
+            Granularity::Element => (tile.start, n_full),
+            Granularity::Row => (tile.row, tile.rows),
         };
-        let out = self.at(call.output, tile);
-        let source = self.at(call.operands[0], tile).cast_const();
-        // SAFETY: the plan gives each place the elements that its extent asks for, never the output's as an operand.
+        let out = self.resolve_address(call.output, tile);
+        let source = self.resolve_address(call.operands[0], tile).cast_const();
+        // SAFETY: the plan gives each location the elements that its granularity asks for, never the output's as an
+        // operand.
         unsafe {
             match &call.action {
-                Resolved::Kernel(kernel) => {
+                ResolvedAction::Kernel(kernel) => {
                     let operands = [
                         source,
-                        self.at(call.operands[1], tile).cast_const(),
-                        self.at(call.operands[2], tile).cast_const(),
+                        self.resolve_address(call.operands[1], tile).cast_const(),
+                        self.resolve_address(call.operands[2], tile).cast_const(),
                     ];
                     kernel(out, &operands, n);
                 }
-                Resolved::Pair(kernel) => kernel(&[out, self.at(call.beside, tile)], source, n),
-                Resolved::Load(access, size) => movement::gather(Run { out, source, start, n }, access, *size),
-                Resolved::LoadPadded(access, padding, size) => {
-                    movement::gather_padded(Run { out, source, start, n }, access, padding, *size);
+                ResolvedAction::Pair(kernel) => {
+                    kernel(&[out, self.resolve_address(call.second_output, tile)], source, n)
                 }
-                Resolved::Store(size) => std::ptr::copy_nonoverlapping(source, out, n * size),
-                Resolved::Fill(size) => movement::expand(out, source, [1, n], *size),
-                Resolved::Expand(size) => movement::expand(out, source, [tile.rows, tile.columns], *size),
-                Resolved::ReduceRows(reduce, accumulate) if tile.column > 0 => {
+                ResolvedAction::Load(layout, size) => {
+                    strided_copy::gather(CopyRange { out, source, start, n }, layout, *size)
+                }
+                ResolvedAction::LoadPadded(layout, padding, size) => {
+                    strided_copy::gather_padded(CopyRange { out, source, start, n }, layout, padding, *size);
+                }
+                ResolvedAction::Store(size) => std::ptr::copy_nonoverlapping(source, out, n * size),
+                ResolvedAction::Fill(size) => strided_copy::expand(out, source, [1, n], *size),
+                ResolvedAction::Expand(size) => strided_copy::expand(out, source, [tile.rows, tile.columns], *size),
+                ResolvedAction::ReduceRows(reduce, accumulate) if tile.column > 0 => {
                     let mut part = [0u64; 1];
                     reduce(part.as_mut_ptr().cast(), source, 1, tile.columns);
                     accumulate(out, part.as_ptr().cast(), 1);
                 }
-                Resolved::ReduceRows(reduce, ..) => reduce(out, source, tile.rows, tile.columns),
-                Resolved::AccumulateColumns(position, size) => {
+                ResolvedAction::ReduceRows(reduce, ..) => reduce(out, source, tile.rows, tile.columns),
+                ResolvedAction::AccumulateColumns(position, size) => {
                     let accumulate = self.step.accumulators[*position].accumulate;
                     let into = self.accumulator(&self.step.accumulators[*position]).wrapping_add(tile.column * size);
                     for row in 0..tile.rows {
                         accumulate(into, source.add(row * tile.columns * size), tile.columns);
                     }
                 }
-                Resolved::DotRows(blocks, stride) => {
-                    let (a, b) = (source.offset(stride * start as isize), self.at(call.operands[1], tile).cast_const());
-                    blocks.run(n, Operands { a, b, c: out }, self.product_scratch());
+                ResolvedAction::DotRows(blocks, stride) => {
+                    let (a, b) = (
+                        source.offset(stride * start as isize),
+                        self.resolve_address(call.operands[1], tile).cast_const(),
+                    );
+                    blocks.run(n, MatmulOperands { a, b, c: out }, self.product_scratch());
                 }
-                Resolved::AccumulateDot(position, blocks, stride) => {
-                    let (a, b) = (source.offset(stride * start as isize), self.at(call.operands[1], tile).cast_const());
+                ResolvedAction::AccumulateDot(position, blocks, stride) => {
+                    let (a, b) = (
+                        source.offset(stride * start as isize),
+                        self.resolve_address(call.operands[1], tile).cast_const(),
+                    );
                     blocks.run(
                         n,
-                        Operands { a, b, c: self.accumulator(&self.step.accumulators[*position]) },
+                        MatmulOperands { a, b, c: self.accumulator(&self.step.accumulators[*position]) },
                         self.product_scratch(),
                     );
                 }
-                Resolved::AccumulateAll(position, reduce) => {
+                ResolvedAction::AccumulateAll(position, reduce) => {
                     let mut part = [0u64; 1];
                     reduce(part.as_mut_ptr().cast(), source, 1, n);
                     let accumulator = &self.step.accumulators[*position];
@@ -464,8 +496,8 @@ impl Interpreter<'_> {
 }
 
 /// `rows` rows of the matrix times the vector.
-fn dot_rows(product: &MatrixVector, rows: usize, dtype: DType) -> Product {
-    Product {
+fn dot_rows(product: &MatrixVector, rows: usize, dtype: DType) -> MatmulDescriptor {
+    MatmulDescriptor {
         batch: SmallVec::new(),
         m: rows,
         n: 1,
@@ -479,8 +511,8 @@ fn dot_rows(product: &MatrixVector, rows: usize, dtype: DType) -> Product {
 }
 
 /// The transposed rows of the matrix times `rows` elements, added to what is there.
-fn dot_columns(product: &MatrixVector, rows: usize, dtype: DType) -> Product {
-    Product {
+fn dot_columns(product: &MatrixVector, rows: usize, dtype: DType) -> MatmulDescriptor {
+    MatmulDescriptor {
         batch: SmallVec::new(),
         m: product.columns.size,
         n: 1,
@@ -493,21 +525,21 @@ fn dot_columns(product: &MatrixVector, rows: usize, dtype: DType) -> Product {
     }
 }
 
-/// Fills an accumulator with what changes nothing.
+/// Fills an accumulator with the neutral element of its reduction.
 ///
 /// # Safety
 /// `address` points to the elements of the accumulator, which nothing else uses.
 unsafe fn start(address: *mut u8, accumulator: &Accumulator) {
     let number = match (accumulator.kind, accumulator.dtype) {
-        (Reduction::Sum, dtype) => Number::new(dtype, 0.0),
-        (Reduction::Product, dtype) => Number::integer(dtype, 1),
-        (Reduction::Max, DType::I64) => Number::integer(DType::I64, i64::MIN),
-        (Reduction::Min, DType::I64) => Number::integer(DType::I64, i64::MAX),
-        (Reduction::Max, dtype) => Number::new(dtype, f64::NEG_INFINITY),
-        (Reduction::Min, dtype) => Number::new(dtype, f64::INFINITY),
+        (Reduction::Sum, dtype) => ScalarValue::new(dtype, 0.0),
+        (Reduction::Product, dtype) => ScalarValue::integer(dtype, 1),
+        (Reduction::Max, DType::I64) => ScalarValue::integer(DType::I64, i64::MIN),
+        (Reduction::Min, DType::I64) => ScalarValue::integer(DType::I64, i64::MAX),
+        (Reduction::Max, dtype) => ScalarValue::new(dtype, f64::NEG_INFINITY),
+        (Reduction::Min, dtype) => ScalarValue::new(dtype, f64::INFINITY),
     };
     let bits = u64::from_ne_bytes(number.bits);
     let source = std::ptr::from_ref(&bits).cast();
     // SAFETY: by this function's contract; a number is as wide as the widest element.
-    unsafe { movement::expand(address, source, [1, accumulator.width], accumulator.dtype.size()) };
+    unsafe { strided_copy::expand(address, source, [1, accumulator.width], accumulator.dtype.size()) };
 }

@@ -1,12 +1,13 @@
-//! What is differentiated in place of what is written. In: a graph, a value of it, and what its derivative is asked by.
-//! Out: a value of the same graph that is equal and whose derivatives, of any order, are finite wherever they should be.
+//! Stable forms before differentiation. In: a value of a graph, and the nodes that it is differentiated by. Out: an
+//! equal value of the same graph, whose derivatives of any order are finite wherever they should be.
 //!
-//! The derivative of log(1 + eˣ) as it is written is eˣ/(1 + eˣ), no number from where eˣ is infinite; no rewrite of single
-//! terms finds it again once a second derivative has spread it over sums. That of softplus is a sigmoid, and so on. So
-//! the rules that are for derivatives fire first. Others come after: `stop_gradient` still means something here.
+//! The derivative of log(1 + eˣ) as it is written is eˣ/(1 + eˣ), which is NaN where eˣ is infinite, and no rewrite of
+//! single terms finds the stable form again once a second derivative has spread it over sums. The derivative of
+//! softplus is a sigmoid, and so on. So the rewrite rules that are marked for derivatives fire before differentiation,
+//! and no others do: `stop_gradient` still means something here.
 //!
-//! PyTensor derives what is written and has rewrites for the derivatives (`pytensor/tensor/rewriting`, Theano before
-//! it); its list of stabilizations is where the rules began.
+//! PyTensor differentiates what is written and has rewrites for the derivatives (`pytensor/tensor/rewriting`, Theano
+//! before it); its list of stabilizations is where these rules began.
 
 use super::{rewriter::Rewriter, table};
 use crate::graph::{Graph, NodeId};

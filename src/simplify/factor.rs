@@ -1,6 +1,6 @@
-//! Signs move outwards, to where they meet others, a sum or a product of matrices; literal factors go into a broadcast, where
-//! there are fewer elements. In: a product or a quotient that is about to be made. Out: one with less to do. Only factors
-//! that nothing else reads are moved.
+//! Moving signs and literal factors. Signs move outwards, where they meet other signs, a sum or a product of matrices;
+//! literal factors move into a broadcast, where there are fewer elements. In: a product or a quotient that is about to
+//! be made. Out: an equal one with less to compute. Only factors without other uses are moved.
 //!
 //! Literals do not move outwards: where c·x·y is finite, x·y may not be.
 
@@ -8,7 +8,7 @@ use super::{guard::is_normal, reduction::is_smaller, reduction::scaled, rewriter
 use crate::graph::{Binary, DType, NodeId, Op, Unary};
 
 /// Literals between this and its reciprocal are moved: the largest shift of what overflows and of what is subnormal.
-const LARGEST: f64 = 65536.0;
+const MAX_FACTOR: f64 = 65536.0;
 
 /// (−x)·y → −(x·y), and so for quotients: no rounding depends on a sign.
 pub(super) fn sign_outwards(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
@@ -18,7 +18,7 @@ pub(super) fn sign_outwards(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<
     }
     let is_negated = |side: &usize| {
         let operand = term.operands[*side];
-        rewriter.node(operand).op == Op::Unary(Unary::Negate) && rewriter.is_read_once(operand)
+        rewriter.node(operand).op == Op::Unary(Unary::Negate) && rewriter.has_one_use(operand)
     };
     let side = (0..2).find(is_negated)?;
     let mut operands = term.operands.clone();
@@ -30,14 +30,14 @@ pub(super) fn sign_outwards(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<
 /// c·(broadcast(x)·y) → broadcast(c·x)·y, in whichever order the three are multiplied.
 pub(super) fn literal_into_broadcast(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
     let (number, repeated, y) = (0..2).find_map(|side| {
-        let (one, other) = (term.operands[side], term.operands[1 - side]);
-        let outer = literal(rewriter, one).and_then(|number| {
-            let (repeated, y) = repeated_factor(rewriter, other)?;
-            rewriter.is_read_once(other).then_some((number, repeated, y))
+        let (first, second) = (term.operands[side], term.operands[1 - side]);
+        let outer = literal(rewriter, first).and_then(|number| {
+            let (repeated, y) = repeated_factor(rewriter, second)?;
+            rewriter.has_one_use(second).then_some((number, repeated, y))
         });
         let inner = || {
-            let (number, y) = moderate(rewriter, other)?;
-            is_repeated(rewriter, one).then_some((number, one, y))
+            let (number, y) = moderate(rewriter, second)?;
+            is_repeated(rewriter, first).then_some((number, first, y))
         };
         outer.or_else(inner)
     })?;
@@ -61,7 +61,7 @@ fn literal(rewriter: &Rewriter<'_>, id: NodeId) -> Option<f64> {
 }
 
 fn is_moderate(number: f64) -> bool {
-    (1.0 / LARGEST..=LARGEST).contains(&number.abs())
+    (1.0 / MAX_FACTOR..=MAX_FACTOR).contains(&number.abs())
 }
 
 /// The broadcast among the factors of a product, and the other factor.

@@ -1,18 +1,18 @@
-//! Values known beforehand. In: a primitive of constants. Out: a constant, computed by the reference kernel; only where it
-//! stays one literal or a few elements.
+//! Constant folding. In: a primitive whose operands are constants. Out: a constant, computed by the reference kernel;
+//! only where the result is a splat or has few elements.
 
 use super::{rewriter::Rewriter, term::Term};
 use crate::{
     graph::{
         Binary, Bindings, Constant, DType, Dim, Element, Literal, NodeId, Op, Reduce, Reduction, Shape, Type, Value,
     },
-    ops::{self, Evaluation},
+    ops::{self, EvaluationContext},
 };
 
 /// The largest array that folding makes.
-const MOST_ELEMENTS: i64 = 64;
+const MAX_ELEMENTS: i64 = 64;
 /// The largest array that folding reads.
-const MOST_READ: i64 = 4096;
+const MAX_READ: i64 = 4096;
 
 /// An array whose elements are all the same is one literal.
 pub(super) fn uniform_constant(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
@@ -42,8 +42,8 @@ pub(super) fn moved_literal(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<
     let are_same = match term.op {
         Op::Pad(_) => rewriter.is_number(first, 0.0),
         Op::Concat(_) => term.operands.iter().all(|part| {
-            let (Some(one), Some(other)) = (scalar(rewriter, first), scalar(rewriter, *part)) else { return false };
-            is_same_bits(&one, &other)
+            let (Some(left), Some(right)) = (scalar(rewriter, first), scalar(rewriter, *part)) else { return false };
+            is_same_bits(&left, &right)
         }),
         _ => true,
     };
@@ -65,7 +65,7 @@ pub(super) fn reduced_literal(rewriter: &mut Rewriter<'_>, term: &Term) -> Optio
 
 /// Small arrays.
 pub(super) fn small_constants(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
-    if term.operands.is_empty() || !is_at_most(&term.ty.shape, MOST_ELEMENTS) {
+    if term.operands.is_empty() || !is_at_most(&term.ty.shape, MAX_ELEMENTS) {
         return None;
     }
     let values: Vec<Value> = term.operands.iter().map(|operand| array(rewriter, *operand)).collect::<Option<_>>()?;
@@ -93,7 +93,7 @@ pub(super) fn integer_power(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<
 fn evaluate(op: &Op, operands: &[Value], ty: &Type) -> Option<Value> {
     let operands: Vec<&Value> = operands.iter().collect();
     // What has no value for these numbers says so when it runs.
-    ops::evaluate(op, &Evaluation { operands: &operands, ty, bindings: &Bindings::new() }).ok()
+    ops::evaluate(op, &EvaluationContext { operands: &operands, ty, bindings: &Bindings::new() }).ok()
 }
 
 /// One element of a splat, as a scalar.
@@ -105,13 +105,13 @@ fn scalar(rewriter: &Rewriter<'_>, id: NodeId) -> Option<Value> {
 /// The value of a constant that is not too large to be read.
 fn array(rewriter: &Rewriter<'_>, id: NodeId) -> Option<Value> {
     let node = rewriter.node(id);
-    (matches!(node.op, Op::Constant(_)) && is_at_most(&node.ty.shape, MOST_READ))
+    (matches!(node.op, Op::Constant(_)) && is_at_most(&node.ty.shape, MAX_READ))
         .then(|| evaluate(&node.op, &[], &node.ty))?
 }
 
-fn is_at_most(shape: &Shape, most: i64) -> bool {
+fn is_at_most(shape: &Shape, max: i64) -> bool {
     let size: Dim = shape.size();
-    shape.as_numbers().is_some() && size.as_number().is_some_and(|size| size <= most)
+    shape.as_numbers().is_some() && size.as_number().is_some_and(|size| size <= max)
 }
 
 /// The literal of an array whose elements all have the same bits.
@@ -129,10 +129,10 @@ fn uniform(value: &Value) -> Option<Literal> {
     }
 }
 
-fn is_same_bits(one: &Value, other: &Value) -> bool {
-    match (uniform(one), uniform(other)) {
-        (Some(Literal::Number(one)), Some(Literal::Number(other))) => one.to_bits() == other.to_bits(),
-        (Some(one), Some(other)) => one == other,
+fn is_same_bits(left: &Value, right: &Value) -> bool {
+    match (uniform(left), uniform(right)) {
+        (Some(Literal::Number(left)), Some(Literal::Number(right))) => left.to_bits() == right.to_bits(),
+        (Some(left), Some(right)) => left == right,
         _ => false,
     }
 }
@@ -149,10 +149,10 @@ mod tests {
 
     #[test]
     fn uniform_arrays_are_told_by_bits() {
-        let of = |elements: &[f64]| uniform(&Value::from(ndarray::Array1::from(elements.to_vec())));
-        assert_eq!(of(&[2.0, 2.0]), Some(Literal::Number(2.0)));
-        assert_eq!(of(&[0.0, -0.0]), None);
-        assert_eq!(of(&[]), None);
-        assert!(of(&[f64::NAN, f64::NAN]).is_some());
+        let uniform_of = |elements: &[f64]| uniform(&Value::from(ndarray::Array1::from(elements.to_vec())));
+        assert_eq!(uniform_of(&[2.0, 2.0]), Some(Literal::Number(2.0)));
+        assert_eq!(uniform_of(&[0.0, -0.0]), None);
+        assert_eq!(uniform_of(&[]), None);
+        assert!(uniform_of(&[f64::NAN, f64::NAN]).is_some());
     }
 }

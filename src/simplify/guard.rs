@@ -1,5 +1,5 @@
-//! When an algebraic rule may fire: a question about what its variables are. In: a match. Out: yes, or no where the answer
-//! is not known.
+//! Guards: the conditions under which a pattern rule may fire. In: a match with the nodes of its variables. Out:
+//! whether the condition is known to hold; no where that is not known.
 
 use super::{pattern::Match, rewriter::Rewriter, shift};
 use crate::graph::{Bindings, DType, Dim};
@@ -17,7 +17,7 @@ pub(super) const OF_INTEGERS: Guard =
     Guard { says: "x integer", holds: |rewriter, found| rewriter.node(found.node('x')).ty.dtype == DType::I64 };
 
 pub(super) const FIRST_GOES: Guard =
-    Guard { says: "nothing else reads the comparison", holds: |rewriter, found| rewriter.is_read_once(found.first) };
+    Guard { says: "nothing else reads the comparison", holds: |rewriter, found| rewriter.has_one_use(found.first) };
 
 pub(super) const FIRST_GOES_OF_INTEGERS: Guard = Guard {
     says: "x integer, nothing else reads the comparison",

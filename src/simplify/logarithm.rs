@@ -1,10 +1,10 @@
-//! Logarithms that lose digits beside 1, or whose operand is 0 or infinite where they are not. In: a logarithm that is
-//! about to be made. Out: the one that does not.
+//! Stable logarithms: of operands near 1, where log loses digits, and of operands that over- or underflow although the
+//! logarithm does not. In: a logarithm that is about to be made. Out: an equal expression without the loss.
 
 use std::f64::consts::LN_2;
 
 use super::{
-    moved::Moved,
+    moved::ViewChain,
     rewriter::Rewriter,
     shift::{argument, has_stable_logarithm},
     stable::unary,
@@ -23,12 +23,12 @@ pub(super) fn of_sigmoid(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<Nod
 /// Of what was moved, such as one column of a softmax, before it is moved, where the logarithm is right then. It may be
 /// taken of more elements.
 pub(super) fn of_moved(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
-    let moved = Moved::behind(rewriter, term.operands[0]);
+    let moved = ViewChain::trace_movements(rewriter, term.operands[0]);
     let is_right =
         argument(rewriter, moved.value, Unary::Sigmoid).is_some() || has_stable_logarithm(rewriter, moved.value);
     (moved.is_moved() && is_right).then(|| {
         let logarithm = unary(rewriter, Unary::Log, moved.value);
-        moved.again(rewriter, logarithm)
+        moved.reapply(rewriter, logarithm)
     })
 }
 
@@ -55,9 +55,9 @@ pub(super) fn of_one_minus_exp(rewriter: &mut Rewriter<'_>, term: &Term) -> Opti
 
 /// Whether x is on one side of −ln 2 already.
 fn is_bounded(rewriter: &Rewriter<'_>, x: NodeId, ty: &Type) -> bool {
-    let x = Moved::behind(rewriter, x).value;
+    let x = ViewChain::trace_movements(rewriter, x).value;
     let bound = if ty.dtype == DType::F32 { f64::from(-LN_2 as f32) } else { -LN_2 };
-    matches!(*rewriter.sees(x), Op::Binary(Binary::Maximum | Binary::Minimum))
+    matches!(*rewriter.visible_op(x), Op::Binary(Binary::Maximum | Binary::Minimum))
         && rewriter.float(rewriter.operands(x)[1]) == Some(bound)
 }
 
@@ -67,7 +67,8 @@ pub(super) fn of_expm1(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeI
     // As it is written, where nothing has been rewritten yet.
     let less_one = || {
         let operands = rewriter.operands(operand);
-        let is_difference = *rewriter.sees(operand) == Op::Binary(Binary::Sub) && rewriter.is_number(operands[1], 1.0);
+        let is_difference =
+            *rewriter.visible_op(operand) == Op::Binary(Binary::Sub) && rewriter.is_number(operands[1], 1.0);
         is_difference.then(|| argument(rewriter, operands[0], Unary::Exp))?
     };
     let x = argument(rewriter, operand, Unary::ExpM1).or_else(less_one)?;
@@ -82,7 +83,7 @@ pub(super) fn of_expm1(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeI
 /// `f32`. Policies with squashed actions subtract it.
 pub(super) fn of_slope_of_tanh(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
     let difference = term.operands[0];
-    if *rewriter.sees(difference) != Op::Binary(Binary::Sub) {
+    if *rewriter.visible_op(difference) != Op::Binary(Binary::Sub) {
         return None;
     }
     let operands = rewriter.operands(difference);
@@ -106,7 +107,7 @@ pub(super) fn of_slope_of_tanh(rewriter: &mut Rewriter<'_>, term: &Term) -> Opti
 /// The y of y², however that is written.
 fn root(rewriter: &Rewriter<'_>, square: NodeId) -> Option<NodeId> {
     let operands = rewriter.operands(square);
-    let is_square = match *rewriter.sees(square) {
+    let is_square = match *rewriter.visible_op(square) {
         Op::Binary(Binary::Mul) => operands[0] == operands[1],
         Op::Binary(Binary::Pow) => rewriter.is_number(operands[1], 2.0),
         Op::IntegerPower(IntegerPower { exponent }) => exponent == 2,

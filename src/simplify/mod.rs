@@ -1,11 +1,11 @@
 //! Graph → smaller graph of equal value: rules as data, common subexpressions, folded constants, dead code.
 //!
-//! In: a graph without mistakes and the nodes that are wanted of it. Out: a new graph that holds only what those need,
-//! and a report of what was rewritten, by rule and by the user's line. Nothing here derives or runs anything, and no value
-//! changes by more than the class of its rule says (`docs/reference/rewrites.md` lists the rules by class).
+//! In: a graph without errors and the nodes that are wanted of it. Out: a new graph that holds only what those need,
+//! and a report of what was rewritten, by rule and by the user's line. Nothing here derives or runs anything, and no
+//! value changes by more than the class of its rule says (`docs/reference/rewrites.md` lists the rules by class).
 //!
-//! It comes after differentiation: `stop_gradient` is the identity here. Only the rules whose point is that a derivative
-//! is not lost also come before one (`derivative.rs`).
+//! It comes after differentiation: `stop_gradient` is the identity here. Only the rules whose point is that a
+//! derivative is not lost also come before one (`derivative.rs`).
 
 mod class;
 mod derivative;
@@ -30,12 +30,12 @@ mod term;
 
 pub use class::Class;
 pub(crate) use derivative::stabilized;
-pub use report::{Firing, Report};
+pub use report::{Firing, SimplifyReport};
 pub use rule::RuleSummary;
 pub use table::rules;
 
 use crate::graph::{Diagnostics, Expr, Graph, IntoResults, NodeId, Site};
-use rewriter::{Readers, Rewriter};
+use rewriter::{Rewriter, UseCounts};
 
 /// Which classes of rewrites may fire; see [`Class`] for what each promises.
 ///
@@ -52,7 +52,8 @@ pub struct Rewrites {
     pub exact: bool,
     /// [`Class::Ulp`] rules.
     pub ulp: bool,
-    /// [`Class::Stabilize`] rules. A derivative is that of the stable form in any case: it is made before this is asked.
+    /// [`Class::Stabilize`] rules. A derivative is that of the stable form in any case: it is made before this is
+    /// asked.
     pub stabilize: bool,
     /// [`Class::FastMath`] rules.
     pub fast_math: bool,
@@ -89,7 +90,7 @@ pub struct Simplification {
     /// The results, in the order in which they were asked for.
     pub results: Vec<(String, NodeId)>,
     /// What was rewritten.
-    pub report: Report,
+    pub report: SimplifyReport,
 }
 
 impl Simplification {
@@ -108,18 +109,18 @@ impl Simplification {
 pub(crate) struct Simplified {
     pub(crate) graph: Graph,
     pub(crate) results: Vec<NodeId>,
-    pub(crate) report: Report,
+    pub(crate) report: SimplifyReport,
 }
 
 impl Graph {
-    /// A new graph of equal results with fewer operations: one expression (then named `result`), or pairs of a name and an
-    /// expression. Inputs and parameters keep their names and types; those that no result needs are left out, but for an
-    /// input that alone tells the size of an axis.
+    /// A new graph of equal results with fewer operations: one expression (then named `result`), or pairs of a name and
+    /// an expression. Inputs and parameters keep their names and types; those that no result needs are left out, but
+    /// for an input that alone tells the size of an axis.
     ///
     /// Ask for derivatives first: in the new graph what was behind [`Expr::stop_gradient`] is an ordinary value.
     ///
     /// # Errors
-    /// Every mistake of the graph.
+    /// Every error of the graph.
     ///
     /// # Complexity
     /// Linear in the number of nodes; at most eight sweeps.
@@ -141,6 +142,7 @@ impl Graph {
     /// println!("{}", simplified.report);
     /// # Ok::<(), pullback::Diagnostics>(())
     /// ```
+    #[doc(alias = "optimize")]
     #[track_caller]
     pub fn simplify<'g>(
         &'g self,
@@ -160,20 +162,20 @@ impl Graph {
 
 /// Sweeps before the last one, which only copies: rules expose one another, and each sweep follows them further. Graphs
 /// seen so far settle in two to four.
-const MOST_SWEEPS: usize = 7;
+const MAX_SWEEPS: usize = 7;
 
-/// The simplified graph of `results`. The graph has no mistake.
+/// The simplified graph of `results`. The graph has no error.
 pub(crate) fn simplify(graph: &Graph, results: &[NodeId], options: &Rewrites) -> Simplified {
-    let mut report = Report::of(graph, results);
-    let mut swept = sweep(graph, results, (options, Readers::Unknown), &mut report);
-    for _ in 1..MOST_SWEEPS {
-        swept = sweep(&swept.graph, &swept.results, (options, Readers::Counted), &mut report);
+    let mut report = SimplifyReport::before(graph, results);
+    let mut swept = sweep(graph, results, (options, UseCounts::Unknown), &mut report);
+    for _ in 1..MAX_SWEEPS {
+        swept = sweep(&swept.graph, &swept.results, (options, UseCounts::Counted), &mut report);
         if !swept.has_fired {
             break;
         }
     }
     if swept.has_fired {
-        swept = sweep(&swept.graph, &swept.results, (&Rewrites::none(), Readers::Unknown), &mut report);
+        swept = sweep(&swept.graph, &swept.results, (&Rewrites::none(), UseCounts::Unknown), &mut report);
     }
     report.close(&swept.graph, &swept.results);
     Simplified { graph: swept.graph, results: swept.results, report }
@@ -185,12 +187,17 @@ struct Swept {
     has_fired: bool,
 }
 
-/// Copies what the results need, operands first, and rewrites each node as it is made.
-fn sweep(graph: &Graph, results: &[NodeId], (options, readers): (&Rewrites, Readers), report: &mut Report) -> Swept {
+/// One sweep: copies the nodes that the results need, operands first, and rewrites each as it is made.
+fn sweep(
+    graph: &Graph,
+    results: &[NodeId],
+    (options, use_counts): (&Rewrites, UseCounts),
+    report: &mut SimplifyReport,
+) -> Swept {
     let needed = graph.needed(results);
     let uses = count_uses(graph, &needed, results);
     let rewritten = Graph::new();
-    let mut rewriter = Rewriter::new(&rewritten, table::rule_set(), (options, readers), report);
+    let mut rewriter = Rewriter::new(&rewritten, table::rule_set(), (options, use_counts), report);
     let mut image: Vec<Option<NodeId>> = vec![None; uses.len()];
     for id in needed {
         let operands = graph
@@ -200,13 +207,13 @@ fn sweep(graph: &Graph, results: &[NodeId], (options, readers): (&Rewrites, Read
             .collect();
         image[id.index()] = Some(rewriter.copy(&graph.node(id), operands, uses[id.index()]));
     }
-    let of = |id: &NodeId| image[id.index()].expect("invariant: results are among what they need");
-    let results = results.iter().map(of).collect();
+    let new_id = |id: &NodeId| image[id.index()].expect("invariant: results are among what they need");
+    let results = results.iter().map(new_id).collect();
     let has_fired = rewriter.has_fired();
     Swept { graph: rewritten, results, has_fired }
 }
 
-/// How often each node is read by those needed; being a result counts as one reading.
+/// The number of uses of each node by needed nodes; being a result counts as a use.
 fn count_uses(graph: &Graph, needed: &[NodeId], results: &[NodeId]) -> Vec<u32> {
     let mut uses = vec![0; needed.last().map_or(0, |id| id.index() + 1)];
     results.iter().for_each(|id| uses[id.index()] += 1);

@@ -1,24 +1,25 @@
-//! Values behind movements of data. In: a node. Out: what is moved there and by what, to put another value of the same
-//! shape in its place: elementwise functions and movements change places.
+//! View chains: a value and the movements (transpose, reshape, broadcast …) between it and a node. In: a node. Out: the
+//! value behind its movements, and a way to apply the same movements to another value of that shape. Rules use it to
+//! look through movements: elementwise functions commute with them.
 
 use super::{movement::embedding, rewriter::Rewriter};
 use crate::graph::{Axes, NodeId, Op};
 
-/// Movements one after another that are looked through at most: those of one kind have been merged.
-const MOST: usize = 8;
+/// The most movements in a row that are looked through: movements of one kind have been merged.
+const MAX_MOVEMENTS: usize = 8;
 
 /// A value and the movements between it and a node that was asked for.
-pub(super) struct Moved {
+pub(super) struct ViewChain {
     pub(super) value: NodeId,
     /// The outermost first.
     movements: Vec<NodeId>,
 }
 
-impl Moved {
-    /// The value that a node moves; itself where it is no movement.
-    pub(super) fn behind(rewriter: &Rewriter<'_>, id: NodeId) -> Moved {
-        let mut moved = Moved { value: id, movements: Vec::new() };
-        while moved.movements.len() < MOST && is_movement(&rewriter.sees(moved.value)) {
+impl ViewChain {
+    /// Traces a node back through its movements to the value behind them; the node itself if it is no movement.
+    pub(super) fn trace_movements(rewriter: &Rewriter<'_>, id: NodeId) -> ViewChain {
+        let mut moved = ViewChain { value: id, movements: Vec::new() };
+        while moved.movements.len() < MAX_MOVEMENTS && is_movement(&rewriter.visible_op(moved.value)) {
             moved.movements.push(moved.value);
             moved.value = rewriter.operand(moved.value);
         }
@@ -29,8 +30,8 @@ impl Moved {
         !self.movements.is_empty()
     }
 
-    /// The same movements of another value of that shape.
-    pub(super) fn again(&self, rewriter: &mut Rewriter<'_>, value: NodeId) -> NodeId {
+    /// Applies the same movements to another value of that shape.
+    pub(super) fn reapply(&self, rewriter: &mut Rewriter<'_>, value: NodeId) -> NodeId {
         self.movements.iter().rev().fold(value, |value, movement| {
             let (op, mut operands) = (rewriter.op(*movement), rewriter.operands(*movement));
             operands[0] = value;
@@ -38,8 +39,8 @@ impl Moved {
         })
     }
 
-    /// For each axis of the value the axis of the node that it has become, where nothing was done but repeating,
-    /// reordering and axes of size 1. Axes of size 1 have no place that matters: none is given.
+    /// For each axis of the value the axis of the node that it became, if the movements only repeat, reorder, and add
+    /// or drop axes of size 1. None for axes of size 1, whose position does not matter.
     pub(super) fn places(&self, rewriter: &Rewriter<'_>) -> Option<Vec<Option<usize>>> {
         let shape = rewriter.shape(self.value);
         let mut places: Vec<Option<usize>> =

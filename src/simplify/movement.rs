@@ -1,5 +1,5 @@
-//! Movements of data one after another, and those that move nothing. In: a movement that is about to be made. Out: a
-//! shorter one, or the operand. All of them keep every bit.
+//! Merging movements and dropping those that move nothing. In: a movement that is about to be made. Out: an equal
+//! shorter chain, or the operand itself. All of these rules keep every bit.
 
 use super::{rewriter::Rewriter, term::Term};
 use crate::graph::{
@@ -118,13 +118,13 @@ pub(super) fn slice_of_pad(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<N
 }
 
 /// Parts of a concat that each slice of it looks through at most.
-const MOST_PARTS: usize = 64;
+const MAX_PARTS: usize = 64;
 
 pub(super) fn slice_of_concat(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
     let (Op::Slice(slice), Op::Concat(Concat { axis })) = (&term.op, rewriter.op(term.operands[0])) else {
         return None;
     };
-    if rewriter.operands(term.operands[0]).len() > MOST_PARTS {
+    if rewriter.operands(term.operands[0]).len() > MAX_PARTS {
         return None;
     }
     let (start, stop) = (&slice.start[axis], &slice.stop[axis]);
@@ -202,11 +202,12 @@ mod tests {
 
     #[test]
     fn shapes_embed_where_only_ones_are_added() {
-        let of = |from: &[i64], to: &[i64]| embedding(&Shape::from(from), &Shape::from(to)).map(|axes| axes.to_vec());
-        assert_eq!(of(&[3], &[1, 3, 1]), Some(vec![1]));
-        assert_eq!(of(&[], &[1, 1]), Some(vec![]));
-        assert_eq!(of(&[1, 3], &[1, 1, 3]), Some(vec![0, 2]));
-        assert_eq!(of(&[3], &[3, 2]), None);
-        assert_eq!(of(&[3, 1], &[3]), None);
+        let axes_of =
+            |from: &[i64], to: &[i64]| embedding(&Shape::from(from), &Shape::from(to)).map(|axes| axes.to_vec());
+        assert_eq!(axes_of(&[3], &[1, 3, 1]), Some(vec![1]));
+        assert_eq!(axes_of(&[], &[1, 1]), Some(vec![]));
+        assert_eq!(axes_of(&[1, 3], &[1, 1, 3]), Some(vec![0, 2]));
+        assert_eq!(axes_of(&[3], &[3, 2]), None);
+        assert_eq!(axes_of(&[3, 1], &[3]), None);
     }
 }

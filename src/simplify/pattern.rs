@@ -1,9 +1,9 @@
-//! Expressions over a graph with variables. In: text such as `mul(neg(x), c)`. Out: whether a term looks like it and what
-//! the variables then are; or the nodes of such an expression.
+//! Patterns: terms with variables, such as `mul(neg(x), c)`. In: the text of a pattern. Out: whether a term matches and
+//! which nodes the variables stand for; or, for a replacement, the nodes of the expression.
 //!
-//! The letters c and d stand for literals, every other letter for any operand; a letter that comes twice stands for one
-//! node. A number is a literal of exactly these bits in the dtype of its neighbours. Operands of commutative primitives may
-//! come in either order.
+//! The letters c and d match literals, every other letter any operand; a letter that occurs twice matches one and the
+//! same node. A number matches a literal of exactly these bits in the dtype of its neighbours. Operands of commutative
+//! primitives match in either order.
 
 use smallvec::SmallVec;
 
@@ -48,17 +48,17 @@ impl Pattern {
                 .flat_map(|list| orders.iter().map(|order| [list.as_slice(), std::slice::from_ref(order)].concat()));
             lists = extended.collect();
         }
-        let mut all: Vec<Pattern> = Vec::new();
+        let mut variants: Vec<Pattern> = Vec::new();
         for list in lists {
             let reversed: Vec<Pattern> = list.iter().rev().cloned().collect();
             for list in if is_commutative { vec![list, reversed] } else { vec![list] } {
                 let pattern = Pattern::Apply(op.clone(), list);
-                if !all.contains(&pattern) {
-                    all.push(pattern);
+                if !variants.contains(&pattern) {
+                    variants.push(pattern);
                 }
             }
         }
-        all
+        variants
     }
 }
 
@@ -92,8 +92,8 @@ fn primitive(name: &str) -> Op {
     }
 }
 
-/// Whether a primitive is what a pattern names. A quotient of integers has lost its fraction: what the table says of quotients is
-/// not true of it.
+/// Whether a primitive is what a pattern names. A quotient of integers has lost its fraction: what the table says of
+/// quotients is not true of it.
 fn is_named(name: &Op, op: &Op, ty: &Type) -> bool {
     let is_integer_quotient = *op == Op::Binary(Binary::Div) && ty.dtype == DType::I64;
     name == op && !is_integer_quotient
@@ -113,7 +113,7 @@ impl Match {
         let Pattern::Apply(op, operands) = pattern else { return None };
         let mut found = Match { bound: SmallVec::new(), first: *term.operands.first()? };
         let fits = is_named(op, &term.op, &term.ty)
-            && operands.iter().zip(&term.operands).all(|(at, id)| found.extend(at, *id, rewriter));
+            && operands.iter().zip(&term.operands).all(|(pattern, id)| found.extend(pattern, *id, rewriter));
         fits.then_some(found)
     }
 
@@ -129,8 +129,11 @@ impl Match {
                 }
             },
             Pattern::Apply(op, operands) => {
-                is_named(op, &rewriter.sees(id), &rewriter.ty(id))
-                    && operands.iter().zip(rewriter.operands(id)).all(|(at, id)| self.extend(at, id, rewriter))
+                is_named(op, &rewriter.visible_op(id), &rewriter.ty(id))
+                    && operands
+                        .iter()
+                        .zip(rewriter.operands(id))
+                        .all(|(pattern, id)| self.extend(pattern, id, rewriter))
             }
         }
     }

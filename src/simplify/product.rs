@@ -1,5 +1,6 @@
-//! Products of matrices: transposes become the axes that a product goes over, and scales go where there are fewer
-//! elements. In: a product, or a transpose of one. Out: a product that moves less.
+//! Products of matrices: transposes are absorbed into the axes that a product contracts, and scale factors move to
+//! where there are fewer elements. In: a product, or a transpose of one. Out: an equal product that moves or multiplies
+//! less.
 
 use super::{
     guard::is_normal,
@@ -69,7 +70,7 @@ pub(super) fn transposed(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<Nod
     let rows = free_axes(&dot, 0, rewriter.shape(operands[0]).rank()).len();
     let (batch, rank) = (dot.left_batch.len(), term.ty.rank());
     let swapped = (0..batch).chain(batch + rows..rank).chain(batch..batch + rows);
-    if !transpose.permutation.iter().copied().eq(swapped) || !rewriter.is_read_once(product) {
+    if !transpose.permutation.iter().copied().eq(swapped) || !rewriter.has_one_use(product) {
         return None;
     }
     let swapped = DotGeneral {
@@ -124,7 +125,7 @@ pub(super) fn of_scaled(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<Node
 pub(super) fn of_negated(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
     let is_negated = |side: &usize| {
         let operand = term.operands[*side];
-        rewriter.node(operand).op == Op::Unary(Unary::Negate) && rewriter.is_read_once(operand)
+        rewriter.node(operand).op == Op::Unary(Unary::Negate) && rewriter.has_one_use(operand)
     };
     let side = (0..2).find(is_negated)?;
     let mut operands = term.operands.clone();

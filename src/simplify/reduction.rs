@@ -1,5 +1,5 @@
-//! Reductions of what was moved, repeated, scaled or reduced before. In: a reduction that is about to be made. Out: one
-//! over fewer elements, or none.
+//! Reductions of values that were transposed, broadcast, scaled or reduced before. In: a reduction that is about to be
+//! made. Out: an equal reduction over fewer elements, or none.
 
 use super::{
     guard::{estimate, is_normal},
@@ -63,13 +63,14 @@ pub(super) fn of_broadcast(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<N
     let Op::Broadcast(broadcast) = rewriter.op(repeated) else { return None };
     let x = rewriter.operand(repeated);
     let shape = rewriter.shape(x);
-    let own = |axis: usize| broadcast.axes.iter().position(|place| *place == axis);
-    let is_repeated = |axis: &usize| own(*axis).is_none_or(|own| shape[own].is(1));
+    let operand_axis = |axis: usize| broadcast.axes.iter().position(|place| *place == axis);
+    let is_repeated = |axis: &usize| operand_axis(*axis).is_none_or(|operand_axis| shape[operand_axis].is(1));
     let count: Dim =
         reduce.axes.iter().filter(|axis| is_repeated(axis)).map(|axis| broadcast.shape[*axis].clone()).product();
-    // Of nothing a sum is 0 even where x is infinite, and an extreme is an error: that there is something must be known.
+    // Of nothing a sum is 0 even where x is infinite, and an extreme is an error: that there is something must be
+    // known.
     let count = count.as_number().filter(|count| *count > 0)?;
-    if !reduce.axes.iter().any(is_repeated) || count == 2 && !rewriter.is_read_once(repeated) {
+    if !reduce.axes.iter().any(is_repeated) || count == 2 && !rewriter.has_one_use(repeated) {
         return None;
     }
     let axes: Axes = (0..shape.rank()).filter(|axis| reduce.axes.contains(&broadcast.axes[*axis])).collect();
@@ -123,7 +124,7 @@ pub(super) fn of_transpose(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<N
 pub(super) fn of_reduction(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
     let (outer, reduced) = reduction(term)?;
     let Op::Reduce(inner) = rewriter.op(reduced) else { return None };
-    if inner.kind != outer.kind || !rewriter.is_read_once(reduced) {
+    if inner.kind != outer.kind || !rewriter.has_one_use(reduced) {
         return None;
     }
     let x = rewriter.operand(reduced);
@@ -144,7 +145,7 @@ pub(super) fn scaled(rewriter: &Rewriter<'_>, id: NodeId) -> Option<(Binary, f64
         (Binary::Mul, Some(number), _) => (number, operands[1]),
         _ => return None,
     };
-    rewriter.is_read_once(id).then_some((function, number, x))
+    rewriter.has_one_use(id).then_some((function, number, x))
 }
 
 /// The scale after the sum, on fewer elements.
@@ -162,7 +163,7 @@ pub(super) fn of_scaled(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<Node
 /// The sign after the sum, on fewer elements.
 pub(super) fn of_negated(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
     let (_, negated) = reduction(term)?;
-    let is_negated = rewriter.node(negated).op == Op::Unary(Unary::Negate) && rewriter.is_read_once(negated);
+    let is_negated = rewriter.node(negated).op == Op::Unary(Unary::Negate) && rewriter.has_one_use(negated);
     if !is_negated || !is_smaller(&term.ty.shape, &rewriter.shape(negated)) {
         return None;
     }
@@ -178,8 +179,8 @@ pub(super) fn of_scatter(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<Nod
     let operands = rewriter.operands(scattered);
     let (base, index, updates) = (operands[0], operands[1], operands[2]);
     // An index out of range is an error: what stays must report it.
-    let stays = rewriter.has_other_readers(scattered);
-    if reduce.axes.as_slice() != [axis] || rewriter.float(base) != Some(0.0) || !stays {
+    let stays = rewriter.has_other_uses(scattered);
+    if *reduce.axes != [axis] || rewriter.float(base) != Some(0.0) || !stays {
         return None;
     }
     // The axes of the updates: those before the axis, those of the index that are not shared, those after the axis.
@@ -194,7 +195,7 @@ pub(super) fn added_to_scatter(rewriter: &mut Rewriter<'_>, term: &Term) -> Opti
         let id = term.operands[*side];
         matches!(rewriter.op(id), Op::ScatterAdd(_))
             && rewriter.float(rewriter.operand(id)) == Some(0.0)
-            && rewriter.is_read_once(id)
+            && rewriter.has_one_use(id)
     };
     let side = (0..2).find(is_scatter)?;
     let scattered = term.operands[side];
@@ -207,7 +208,7 @@ pub(super) fn added_to_scatter(rewriter: &mut Rewriter<'_>, term: &Term) -> Opti
 /// The scale after the sum, where the scale is the same along all that is summed.
 pub(super) fn of_row_scaled(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
     let (reduce, product) = reduction(term)?;
-    if rewriter.node(product).op != Op::Binary(Binary::Mul) || !rewriter.is_read_once(product) {
+    if rewriter.node(product).op != Op::Binary(Binary::Mul) || !rewriter.has_one_use(product) {
         return None;
     }
     let operands = rewriter.operands(product);

@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, fmt};
 
 use super::class::Class;
-use crate::graph::{Dim, Graph, NodeId, Site};
+use crate::graph::{Dim, Expr, Graph, NodeId, Site};
 
 /// One rule that fired for one line of the user's.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub struct Firing {
 ///
 /// `Display` is a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Report {
+pub struct SimplifyReport {
     /// The nodes that the results needed.
     pub nodes_before: usize,
     /// The nodes that they need now.
@@ -35,10 +35,10 @@ pub struct Report {
     firings: BTreeMap<(&'static str, &'static str, u32, u32), (Class, usize)>,
 }
 
-impl Report {
-    pub(super) fn of(graph: &Graph, results: &[NodeId]) -> Report {
+impl SimplifyReport {
+    pub(super) fn before(graph: &Graph, results: &[NodeId]) -> SimplifyReport {
         let (nodes, flops) = (graph.ancestors(results).len(), flops(graph, results));
-        Report {
+        SimplifyReport {
             nodes_before: nodes,
             nodes_after: nodes,
             flops_before: flops.clone(),
@@ -73,10 +73,11 @@ impl Report {
 }
 
 fn flops(graph: &Graph, results: &[NodeId]) -> Dim {
-    graph.flops(results.iter().map(|id| (String::new(), graph.expr(*id))))
+    let named: Vec<(&str, Expr<'_>)> = results.iter().map(|id| ("", graph.expr(*id))).collect();
+    graph.flops(named)
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for SimplifyReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "nodes: {} -> {}", self.nodes_before, self.nodes_after)?;
         writeln!(f, "flops: {} -> {}", self.flops_before, self.flops_after)?;

@@ -1,41 +1,41 @@
-//! Makes nodes of the new graph: each is rewritten before it is made, and none is made twice.
+//! The rewriter: makes the nodes of the new graph, each rewritten before it is made and none made twice (hash-consing).
 //!
-//! In: terms, operands first. Out: nodes. A rule that fires builds its replacement through here too, so a node is followed
-//! to where no rule fires, within a budget; what is left over is for the next sweep. Before a derivative is taken the new
-//! nodes join the user's graph, and only the rules for derivatives are tried.
+//! In: terms, operands first. Out: nodes. The replacement of a rule is built through the rewriter too, so rules fire
+//! until none applies, within a budget; what is left is for the next sweep. Before differentiation the new nodes are
+//! added to the user's graph, and only the rules for derivatives are tried.
 
 use std::{cell::Ref, collections::HashMap, sync::OnceLock};
 
 use smallvec::SmallVec;
 
-use super::{Rewrites, class::Class, report::Report, term::Term};
+use super::{Rewrites, class::Class, report::SimplifyReport, term::Term};
 use crate::{
     graph::{Constant, DType, Graph, Literal, Node, NodeId, Op, Operands, Poison, Shape, Site, Type},
     ops,
 };
 
-/// Replacements inside replacements.
-const MOST_NESTED: usize = 12;
-/// Rules fired for one node of the old graph.
-const MOST_FIRINGS: usize = 48;
+/// The greatest depth of replacements inside of replacements.
+const MAX_NESTED: usize = 12;
+/// The most rules that fire for one node of the old graph.
+const MAX_FIRINGS: usize = 48;
 
-/// What is known of how often a node is read.
+/// What is known of the number of uses of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Readers {
-    /// Nothing: equal nodes have not been merged yet, and each reader may count for one of them only.
+pub(super) enum UseCounts {
+    /// Nothing: equal nodes have not been merged yet, so each use may be counted for one of them only.
     Unknown,
-    /// The old graph's count holds.
+    /// The counts of the old graph are right.
     Counted,
 }
 
 /// The options of a rewriter before a derivative is taken.
 const FOR_DERIVATIVES: &Rewrites = &Rewrites { exact: false, ulp: false, stabilize: true, fast_math: false };
 
-/// Looks at a term and gives what stands in its place, if a rule fires.
+/// Gives the replacement of a term, if a rule fires.
 pub(super) type Apply = Box<dyn Fn(&mut Rewriter<'_>, &Term) -> Option<NodeId> + Send + Sync>;
 
 /// A rule ready to be tried at one primitive.
-pub(super) struct Ready {
+pub(super) struct PreparedRule {
     pub(super) name: &'static str,
     pub(super) class: Class,
     pub(super) is_for_derivatives: bool,
@@ -44,17 +44,17 @@ pub(super) struct Ready {
 
 /// The rules by the primitive at which they may fire, made ready at the first need.
 pub(super) struct RuleSet {
-    ready: HashMap<&'static str, OnceLock<Vec<Ready>>>,
-    ready_at: fn(&Op) -> Vec<Ready>,
+    ready: HashMap<&'static str, OnceLock<Vec<PreparedRule>>>,
+    ready_at: fn(&Op) -> Vec<PreparedRule>,
 }
 
 impl RuleSet {
     /// The rules that a function finds for a primitive.
-    pub(super) fn new(ready_at: fn(&Op) -> Vec<Ready>) -> RuleSet {
+    pub(super) fn new(ready_at: fn(&Op) -> Vec<PreparedRule>) -> RuleSet {
         RuleSet { ready: Op::names().into_iter().map(|name| (name, OnceLock::new())).collect(), ready_at }
     }
 
-    fn at(&self, op: &Op) -> &[Ready] {
+    fn for_op(&self, op: &Op) -> &[PreparedRule] {
         self.ready.get(op.name()).map_or(&[], |ready| ready.get_or_init(|| (self.ready_at)(op)))
     }
 }
@@ -64,17 +64,17 @@ pub(super) struct Rewriter<'o> {
     graph: &'o Graph,
     rules: &'static RuleSet,
     options: &'o Rewrites,
-    readers: Readers,
+    use_counts: UseCounts,
     /// None before a derivative is taken: then nobody asked.
-    report: Option<&'o mut Report>,
-    /// What a derivative is asked by, ascending: rules see no primitive there.
+    report: Option<&'o mut SimplifyReport>,
+    /// The nodes that are differentiated by, ascending. They are opaque: rules see no primitive there.
     opaque: &'o [NodeId],
     /// Nodes of the graph from before that are not in the table yet.
     unlisted: Vec<NodeId>,
-    made: HashMap<u64, SmallVec<[NodeId; 1]>>,
-    /// For each node, how often the old graph reads what became it.
+    nodes_by_hash: HashMap<u64, SmallVec<[NodeId; 1]>>,
+    /// For each new node the number of uses, in the old graph, of the nodes that became it.
     expected_uses: Vec<u32>,
-    /// For each node, how often the new graph reads it so far.
+    /// For each new node the number of uses in the new graph so far.
     uses: Vec<u32>,
     /// The line of the node that is being copied, and what was called there.
     written: Option<(Site, &'static str)>,
@@ -88,10 +88,10 @@ impl<'o> Rewriter<'o> {
     pub(super) fn new(
         graph: &'o Graph,
         rules: &'static RuleSet,
-        (options, readers): (&'o Rewrites, Readers),
-        report: &'o mut Report,
+        (options, use_counts): (&'o Rewrites, UseCounts),
+        report: &'o mut SimplifyReport,
     ) -> Rewriter<'o> {
-        Rewriter { readers, report: Some(report), ..Rewriter::within(graph, rules, options, &[]) }
+        Rewriter { use_counts, report: Some(report), ..Rewriter::within(graph, rules, options, &[]) }
     }
 
     /// One that adds to a graph what is to be differentiated in place of what is written there.
@@ -104,11 +104,11 @@ impl<'o> Rewriter<'o> {
             graph,
             rules,
             options,
-            readers: Readers::Unknown,
+            use_counts: UseCounts::Unknown,
             report: None,
             opaque,
             unlisted: graph.ids().collect(),
-            made: HashMap::new(),
+            nodes_by_hash: HashMap::new(),
             expected_uses: vec![0; graph.len()],
             uses: vec![0; graph.len()],
             written: None,
@@ -140,11 +140,11 @@ impl<'o> Rewriter<'o> {
 
     fn start(&mut self, node: &Node, operands: Operands) -> Term {
         self.written = Some((node.site, node.call));
-        self.firings_left = MOST_FIRINGS;
+        self.firings_left = MAX_FIRINGS;
         Term { op: node.op.clone(), ty: node.ty.clone(), operands }
     }
 
-    /// What stands for a node of the old graph, which is read `uses` times there.
+    /// The new node of a node of the old graph that has `uses` uses there.
     pub(super) fn copy(&mut self, node: &Node, operands: Operands, uses: u32) -> NodeId {
         let term = self.start(node, operands);
         let id = match self.find(&term) {
@@ -194,13 +194,13 @@ impl<'o> Rewriter<'o> {
     }
 
     fn rewrite(&mut self, term: &Term) -> Option<NodeId> {
-        if self.nested == MOST_NESTED || self.firings_left == 0 {
+        if self.nested == MAX_NESTED || self.firings_left == 0 {
             return None;
         }
         self.nested += 1;
         let options = self.options;
         let is_any = self.report.is_some();
-        let rules = self.rules.at(&term.op).iter();
+        let rules = self.rules.for_op(&term.op).iter();
         let mut allowed = rules.filter(|rule| options.allows(rule.class) && (is_any || rule.is_for_derivatives));
         let fired = allowed.find_map(|rule| (rule.apply)(self, term).map(|id| (rule, id)));
         self.nested -= 1;
@@ -225,7 +225,7 @@ impl<'o> Rewriter<'o> {
             let node = self.graph.node(id);
             let listed = Term { op: node.op.clone(), ty: node.ty.clone(), operands: self.graph.operands(id) };
             if self.find_as_written(&listed).is_none() {
-                self.made.entry(listed.fingerprint()).or_default().push(id);
+                self.nodes_by_hash.entry(listed.fingerprint()).or_default().push(id);
             }
         }
         self.find_as_written(term).or_else(|| {
@@ -240,7 +240,7 @@ impl<'o> Rewriter<'o> {
     }
 
     fn find_as_written(&self, term: &Term) -> Option<NodeId> {
-        let candidates = self.made.get(&term.fingerprint())?;
+        let candidates = self.nodes_by_hash.get(&term.fingerprint())?;
         // A value that happens to be equal to an opaque one does not depend on it.
         let is_same = |id: &&NodeId| {
             term.is_computed_by(&self.node(**id)) && self.operands(**id) == term.operands && !self.is_opaque(**id)
@@ -257,7 +257,7 @@ impl<'o> Rewriter<'o> {
         term.operands.iter().for_each(|operand| self.uses[operand.index()] += 1);
         self.uses.push(0);
         self.expected_uses.push(0);
-        self.made.entry(fingerprint).or_default().push(id);
+        self.nodes_by_hash.entry(fingerprint).or_default().push(id);
         id
     }
 }
@@ -276,14 +276,14 @@ impl Rewriter<'_> {
     }
 
     /// The primitive of a node, as far as rules may look at it.
-    pub(super) fn sees(&self, id: NodeId) -> Ref<'_, Op> {
+    pub(super) fn visible_op(&self, id: NodeId) -> Ref<'_, Op> {
         static OPAQUE: Op = Op::Poison(Poison {});
         let is_opaque = self.is_opaque(id);
         Ref::map(self.graph.node(id), |node| if is_opaque { &OPAQUE } else { &node.op })
     }
 
     pub(super) fn op(&self, id: NodeId) -> Op {
-        self.sees(id).clone()
+        self.visible_op(id).clone()
     }
 
     pub(super) fn operands(&self, id: NodeId) -> Operands {
@@ -303,14 +303,14 @@ impl Rewriter<'_> {
         self.graph.node(id).ty.shape.clone()
     }
 
-    /// Whether the node is read once, by what is being rewritten, and so is not needed if that goes. A node that this
-    /// sweep came upon by itself may be read by anything: then the answer is no.
-    pub(super) fn is_read_once(&self, id: NodeId) -> bool {
-        self.readers == Readers::Counted && self.expected_uses[id.index()] == 1 && self.uses[id.index()] == 0
+    /// Whether the only use of the node is by the term that is being rewritten, so that the node is dead if that goes.
+    /// No for a node that this sweep made itself, whose uses are not known yet.
+    pub(super) fn has_one_use(&self, id: NodeId) -> bool {
+        self.use_counts == UseCounts::Counted && self.expected_uses[id.index()] == 1 && self.uses[id.index()] == 0
     }
 
-    /// Whether the node is needed even if what is being rewritten does not read it any more. Where that is not known, no.
-    pub(super) fn has_other_readers(&self, id: NodeId) -> bool {
+    /// Whether the node is known to have other uses than by the term that is being rewritten.
+    pub(super) fn has_other_uses(&self, id: NodeId) -> bool {
         self.expected_uses[id.index()] > 1
     }
 

@@ -1,11 +1,11 @@
-//! What a rewrite is, as data. In: lines of a table. Out: for each primitive the rules that may fire at it, with their
-//! patterns read once.
+//! Rewrite rules as data. In: the lines of the table. Out: for each primitive the rules that may fire at it, with their
+//! patterns parsed once.
 
 use super::{
     class::Class,
     guard::Guard,
     pattern::{Match, Pattern},
-    rewriter::{Apply, Ready, Rewriter},
+    rewriter::{Apply, PreparedRule, Rewriter},
     term::Term,
 };
 use crate::{
@@ -26,11 +26,11 @@ pub struct RuleSummary {
     pub is_for_derivatives: bool,
 }
 
-/// Looks at a term and gives what stands in its place.
+/// Gives the replacement of a term.
 pub(super) type Rewrite = fn(&mut Rewriter<'_>, &Term) -> Option<NodeId>;
 
 /// One line of the table.
-pub(super) struct Rule {
+pub(super) struct RewriteRule {
     pub(super) name: &'static str,
     pub(super) class: Class,
     pub(super) body: Body,
@@ -55,11 +55,11 @@ pub(super) enum Roots {
     Any,
 }
 
-impl Rule {
+impl RewriteRule {
     /// The same rule, which also fires before a derivative is taken: that of what is written is lost where that of the
     /// replacement is not.
-    pub(super) const fn for_derivatives(self) -> Rule {
-        Rule { is_for_derivatives: true, ..self }
+    pub(super) const fn for_derivatives(self) -> RewriteRule {
+        RewriteRule { is_for_derivatives: true, ..self }
     }
 
     /// The identity, for people.
@@ -74,14 +74,14 @@ impl Rule {
     }
 }
 
-/// The rules of a table that may fire at a primitive, in the order of the table: of all that an attribute may be, rules at the
-/// root only ask the name and the traits.
-pub(super) fn ready_at(rules: &'static [Rule], op: &Op) -> Vec<Ready> {
+/// The rules of a table that may fire at a primitive, in the order of the table: of all that an attribute may be, rules
+/// at the root only ask the name and the traits.
+pub(super) fn ready_at(rules: &'static [RewriteRule], op: &Op) -> Vec<PreparedRule> {
     let mut ready = Vec::new();
     for rule in rules {
         let mut add = |apply| {
             let (name, class, is_for_derivatives) = (rule.name, rule.class, rule.is_for_derivatives);
-            ready.push(Ready { name, class, is_for_derivatives, apply });
+            ready.push(PreparedRule { name, class, is_for_derivatives, apply });
         };
         match rule.body {
             Body::Algebra { pattern, replacement, guard } => {
@@ -98,7 +98,7 @@ pub(super) fn ready_at(rules: &'static [Rule], op: &Op) -> Vec<Ready> {
     ready
 }
 
-/// Puts the replacement in place of what looks like the pattern, where the guard holds.
+/// Builds the replacement of a term that matches the pattern, if the guard holds.
 fn replacing(pattern: Pattern, replacement: Pattern, guard: Guard) -> Apply {
     Box::new(move |rewriter, term| {
         let found = Match::find(&pattern, term, rewriter)?;

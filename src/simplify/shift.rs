@@ -1,15 +1,15 @@
-//! Sums of exponentials overflow where their logarithms and quotients are ordinary numbers. In: a logarithm, a quotient or a
-//! difference of such sums that is about to be made. Out: the same of exponentials less the greatest, or of the other
-//! differences that are right.
+//! Shifted exponentials (the log-sum-exp trick): sums of exponentials overflow where their logarithms and quotients are
+//! ordinary numbers. In: a logarithm, a quotient or a difference of such sums that is about to be made. Out: the same
+//! of e^(x − m), m the maximum of x, or another form without overflow.
 //!
-//! The shift is the greatest where that is finite and 0 elsewhere; it is a constant of the derivative, since no result
-//! depends on it. Blanchard, Higham and Higham, *Accurately computing the log-sum-exp and softmax functions*, 2021;
-//! `local_log_sum_exp` and `local_log_add_exp` of PyTensor.
+//! The shift m is the maximum where that is finite and 0 elsewhere. It is a constant for differentiation, since no
+//! result depends on it. Blanchard, Higham and Higham, *Accurately computing the log-sum-exp and softmax functions*,
+//! 2021; `local_log_sum_exp` and `local_log_add_exp` of PyTensor.
 
 use smallvec::SmallVec;
 
 use super::{
-    moved::Moved,
+    moved::ViewChain,
     rewriter::Rewriter,
     shifted::{are_shifted, is_shifted, select},
     stable::unary,
@@ -21,7 +21,7 @@ use crate::graph::{
 };
 
 /// Exponentials in a sum that is written out, at most.
-const MOST_TERMS: usize = 16;
+const MAX_TERMS: usize = 16;
 
 /// Exponentials of x less its greatest element over some axes.
 struct Shifted {
@@ -35,7 +35,7 @@ struct Shifted {
 
 impl Shifted {
     /// Of Σ eˣ, where that is not shifted yet.
-    fn of(rewriter: &mut Rewriter<'_>, sum: NodeId) -> Option<Shifted> {
+    fn from_sum(rewriter: &mut Rewriter<'_>, sum: NodeId) -> Option<Shifted> {
         let (x, axes) = unshifted(rewriter, sum)?;
         let shape = rewriter.shape(x);
         let maximum = greatest(rewriter, x, &axes);
@@ -49,8 +49,8 @@ impl Shifted {
     }
 }
 
-/// The greatest element over axes. An axis that may be empty is lengthened by −∞, once those that cannot be are gone: the
-/// greatest of nothing is an error.
+/// The greatest element over axes. An axis that may be empty is lengthened by −∞, once those that cannot be are gone:
+/// the greatest of nothing is an error.
 fn greatest(rewriter: &mut Rewriter<'_>, x: NodeId, axes: &[usize]) -> NodeId {
     let shape = rewriter.shape(x);
     let is_open = |axis: &usize| shape[*axis].as_number().is_none();
@@ -62,11 +62,15 @@ fn greatest(rewriter: &mut Rewriter<'_>, x: NodeId, axes: &[usize]) -> NodeId {
     if open.is_empty() {
         return greatest;
     }
-    let axes: Axes = open.iter().map(|axis| axis - closed.iter().filter(|gone| *gone < axis).count()).collect();
+    let axes: Axes = open.iter().map(|axis| axis - closed.iter().filter(|removed| *removed < axis).count()).collect();
     for axis in &axes {
         let mut ty = rewriter.ty(greatest);
-        ty.shape =
-            ty.shape.iter().enumerate().map(|(at, size)| if at == *axis { 1.into() } else { size.clone() }).collect();
+        ty.shape = ty
+            .shape
+            .iter()
+            .enumerate()
+            .map(|(position, size)| if position == *axis { 1.into() } else { size.clone() })
+            .collect();
         let least = rewriter.fill(f64::NEG_INFINITY, &ty);
         greatest = rewriter.build(Concat { axis: *axis }, &[greatest, least]);
     }
@@ -97,22 +101,22 @@ fn sum_of_exponentials(rewriter: &Rewriter<'_>, sum: NodeId) -> Option<(NodeId, 
 
 /// The x of f(x).
 pub(super) fn argument(rewriter: &Rewriter<'_>, id: NodeId, function: Unary) -> Option<NodeId> {
-    (*rewriter.sees(id) == Op::Unary(function)).then(|| rewriter.operand(id))
+    (*rewriter.visible_op(id) == Op::Unary(function)).then(|| rewriter.operand(id))
 }
 
-/// ln Σ eˣ = ln Σ e^(x − m) + m. It takes more work than what it replaces, and is worth it: from x ≈ 89 on in `f32` that was
-/// infinite.
+/// ln Σ eˣ = ln Σ e^(x − m) + m. It takes more work than what it replaces, and is worth it: from x ≈ 89 on in `f32`
+/// that was infinite.
 pub(super) fn logsumexp(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
-    let of = Shifted::of(rewriter, term.operands[0])?;
-    let logarithm = unary(rewriter, Unary::Log, of.total);
-    Some(rewriter.build(Op::Binary(Binary::Add), &[logarithm, of.shift]))
+    let shifted = Shifted::from_sum(rewriter, term.operands[0])?;
+    let logarithm = unary(rewriter, Unary::Log, shifted.total);
+    Some(rewriter.build(Op::Binary(Binary::Add), &[logarithm, shifted.shift]))
 }
 
 /// eˣ/Σ eˣ, where each element is divided by the sum that it is in.
 pub(super) fn softmax(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
     let [exponential, divisor] = term.operands[..] else { return None };
     let x = argument(rewriter, exponential, Unary::Exp)?;
-    let moved = Moved::behind(rewriter, divisor);
+    let moved = ViewChain::trace_movements(rewriter, divisor);
     let (summed, axes) = unshifted(rewriter, moved.value)?;
     let shape = rewriter.shape(x);
     let places = moved.places(rewriter)?;
@@ -121,16 +125,16 @@ pub(super) fn softmax(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId
     if summed != x || !places.into_iter().zip(kept).all(is_own) {
         return None;
     }
-    let of = Shifted::of(rewriter, moved.value)?;
-    let total = moved.again(rewriter, of.total);
-    Some(rewriter.build(Op::Binary(Binary::Div), &[of.exponentials, total]))
+    let shifted = Shifted::from_sum(rewriter, moved.value)?;
+    let total = moved.reapply(rewriter, shifted.total);
+    Some(rewriter.build(Op::Binary(Binary::Div), &[shifted.exponentials, total]))
 }
 
 /// x − (ln Σ e^(x − m) + m) = (x − m) − ln Σ e^(x − m): m is often much greater than what is left of it.
 pub(super) fn less_logsumexp(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
     let [x, subtrahend] = term.operands[..] else { return None };
-    let outer = Moved::behind(rewriter, subtrahend);
-    if *rewriter.sees(outer.value) != Op::Binary(Binary::Add) {
+    let outer = ViewChain::trace_movements(rewriter, subtrahend);
+    if *rewriter.visible_op(outer.value) != Op::Binary(Binary::Add) {
         return None;
     }
     let parts = rewriter.operands(outer.value);
@@ -141,19 +145,19 @@ pub(super) fn less_logsumexp(rewriter: &mut Rewriter<'_>, term: &Term) -> Option
     if !is_shifted(rewriter, difference, &axes) || rewriter.operand(difference) != x {
         return None;
     }
-    let inner = Moved::behind(rewriter, rewriter.operands(difference)[1]);
+    let inner = ViewChain::trace_movements(rewriter, rewriter.operands(difference)[1]);
     let is_same = inner.value == shift || is_guard_of(rewriter, inner.value, shift);
     let is_alike = is_same && inner.places(rewriter)? == outer.places(rewriter)?;
     is_alike.then(|| {
-        let logarithm = outer.again(rewriter, logarithm);
+        let logarithm = outer.reapply(rewriter, logarithm);
         rewriter.build(Op::Binary(Binary::Sub), &[difference, logarithm])
     })
 }
 
-/// Whether a value is select(shift is finite, shift, 0) itself, moved nowhere, and constant in the derivative only if the
-/// shift is.
+/// Whether a value is select(shift is finite, shift, 0) itself, moved nowhere, and constant in the derivative only if
+/// the shift is.
 fn is_guard_of(rewriter: &Rewriter<'_>, id: NodeId, shift: NodeId) -> bool {
-    let is_stopped = |id| matches!(*rewriter.sees(id), Op::StopGradient(_));
+    let is_stopped = |id| matches!(*rewriter.visible_op(id), Op::StopGradient(_));
     if is_stopped(id) && !is_stopped(shift) {
         return false;
     }
@@ -163,7 +167,7 @@ fn is_guard_of(rewriter: &Rewriter<'_>, id: NodeId, shift: NodeId) -> bool {
     }
     select(rewriter, value).is_some_and(|[condition, x, zero]| {
         x == shift
-            && *rewriter.sees(condition) == Op::Predicate(Predicate::IsFinite)
+            && *rewriter.visible_op(condition) == Op::Predicate(Predicate::IsFinite)
             && rewriter.operand(condition) == shift
             && rewriter.float(zero) == Some(0.0)
     })
@@ -183,9 +187,9 @@ pub(super) fn log_of_terms(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<N
 /// What the exponentials of a sum of [`exponentials`] are of.
 fn arguments(rewriter: &mut Rewriter<'_>, sum: NodeId) -> Option<Vec<NodeId>> {
     let (ty, terms) = (rewriter.ty(sum), exponentials(rewriter, sum)?);
-    let argument = |of| match of {
+    let argument = |exponential| match exponential {
         Exponential::One => rewriter.fill(0.0, &ty),
-        Exponential::Moved(x, moved) => moved.again(rewriter, x),
+        Exponential::Moved(x, moved) => moved.reapply(rewriter, x),
     };
     Some(terms.into_iter().map(argument).collect())
 }
@@ -206,8 +210,8 @@ fn shifted_terms(rewriter: &mut Rewriter<'_>, arguments: Vec<NodeId>) -> Option<
     Some((sum?, shift))
 }
 
-/// ln(eᵃ + eᵇ) is the greater plus softplus(less − greater), which keeps the digits of small slopes at any order. Each choice
-/// of the greater is right on both sides of a tie, so that derivatives are right there too.
+/// ln(eᵃ + eᵇ) is the greater plus softplus(less − greater), which keeps the digits of small slopes at any order. Each
+/// choice of the greater is right on both sides of a tie, so that derivatives are right there too.
 fn log_of_two(rewriter: &mut Rewriter<'_>, a: NodeId, b: NodeId) -> NodeId {
     let is_first = rewriter.build(Op::Comparison(Comparison::GreaterEqual), &[a, b]);
     let greater = rewriter.build(Select {}, &[is_first, a, b]);
@@ -226,7 +230,7 @@ fn log_of_two(rewriter: &mut Rewriter<'_>, a: NodeId, b: NodeId) -> NodeId {
 enum Exponential {
     One,
     /// The exponential of this, moved.
-    Moved(NodeId, Moved),
+    Moved(NodeId, ViewChain),
 }
 
 /// The terms of a sum of at least two exponentials and perhaps a 1, unless they are shifted.
@@ -234,18 +238,18 @@ fn exponentials(rewriter: &Rewriter<'_>, sum: NodeId) -> Option<Vec<Exponential>
     let mut open: SmallVec<[NodeId; 4]> = SmallVec::from_slice(&[sum]);
     let (mut terms, mut unmoved, mut n_ones) = (Vec::new(), Vec::new(), 0);
     while let Some(id) = open.pop() {
-        if *rewriter.sees(id) == Op::Binary(Binary::Add) {
+        if *rewriter.visible_op(id) == Op::Binary(Binary::Add) {
             open.extend(rewriter.operands(id).into_iter().rev());
         } else if rewriter.is_number(id, 1.0) {
             n_ones += 1;
             terms.push(Exponential::One);
         } else {
-            let moved = Moved::behind(rewriter, id);
+            let moved = ViewChain::trace_movements(rewriter, id);
             let x = argument(rewriter, moved.value, Unary::Exp)?;
             unmoved.extend((!moved.is_moved()).then_some(x));
             terms.push(Exponential::Moved(x, moved));
         }
-        if terms.len() + open.len() > MOST_TERMS {
+        if terms.len() + open.len() > MAX_TERMS {
             return None;
         }
     }
@@ -254,7 +258,7 @@ fn exponentials(rewriter: &Rewriter<'_>, sum: NodeId) -> Option<Vec<Exponential>
 }
 
 /// A sum c·S or S/n, c > 0, n a size.
-struct Scaled {
+struct ScaledSum {
     sum: NodeId,
     scale: NodeId,
     by: Binary,
@@ -262,9 +266,9 @@ struct Scaled {
     is_moderate: bool,
 }
 
-impl Scaled {
-    fn of(rewriter: &Rewriter<'_>, scaled: NodeId) -> Option<Scaled> {
-        let by = match *rewriter.sees(scaled) {
+impl ScaledSum {
+    fn from_product(rewriter: &Rewriter<'_>, scaled: NodeId) -> Option<ScaledSum> {
+        let by = match *rewriter.visible_op(scaled) {
             Op::Binary(by @ (Binary::Mul | Binary::Div)) => by,
             _ => return None,
         };
@@ -276,7 +280,7 @@ impl Scaled {
             _ => (operands[0], operands[1]),
         };
         let is_moderate = positive(scale).is_none_or(|number| (2f64.powi(-64)..=2f64.powi(64)).contains(&number));
-        is_scale(scale).then_some(Scaled { sum, scale, by, is_moderate })
+        is_scale(scale).then_some(ScaledSum { sum, scale, by, is_moderate })
     }
 
     /// ln S + ln c or ln S − ln n, of the logarithm of S.
@@ -299,45 +303,45 @@ impl Scaled {
 
 /// ln(c·Σ eˣ) = ln(c·Σ e^(x − m)) + m: a mean has its scale.
 pub(super) fn log_of_scaled(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
-    let scaled = Scaled::of(rewriter, term.operands[0])?;
-    let moved = Moved::behind(rewriter, scaled.sum);
-    let (total, shift) = match Shifted::of(rewriter, moved.value) {
-        Some(of) => (of.total, of.shift),
+    let scaled = ScaledSum::from_product(rewriter, term.operands[0])?;
+    let moved = ViewChain::trace_movements(rewriter, scaled.sum);
+    let (total, shift) = match Shifted::from_sum(rewriter, moved.value) {
+        Some(shifted) => (shifted.total, shifted.shift),
         None => match arguments(rewriter, moved.value)? {
             // At most ln 2 is lost to the scale.
             arguments if arguments.len() == 2 => {
                 let logarithm = log_of_two(rewriter, arguments[0], arguments[1]);
-                let logarithm = moved.again(rewriter, logarithm);
+                let logarithm = moved.reapply(rewriter, logarithm);
                 return Some(scaled.outside(rewriter, logarithm));
             }
             arguments => shifted_terms(rewriter, arguments)?,
         },
     };
-    let (total, shift) = (moved.again(rewriter, total), moved.again(rewriter, shift));
+    let (total, shift) = (moved.reapply(rewriter, total), moved.reapply(rewriter, shift));
     let logarithm = scaled.logarithm(rewriter, total);
     Some(rewriter.build(Op::Binary(Binary::Add), &[logarithm, shift]))
 }
 
 /// Whether a node is the size of an axis, as a mean divides by it.
 fn is_size(rewriter: &Rewriter<'_>, id: NodeId) -> bool {
-    let value = Moved::behind(rewriter, id).value;
-    let is_dim = |id: NodeId| matches!(*rewriter.sees(id), Op::DimSize(DimSize { .. }));
-    let is_bounded = *rewriter.sees(value) == Op::Binary(Binary::Maximum)
+    let value = ViewChain::trace_movements(rewriter, id).value;
+    let is_dim = |id: NodeId| matches!(*rewriter.visible_op(id), Op::DimSize(DimSize { .. }));
+    let is_bounded = *rewriter.visible_op(value) == Op::Binary(Binary::Maximum)
         && is_dim(rewriter.operand(value))
         && rewriter.float(rewriter.operands(value)[1]) == Some(0.0);
     is_dim(value) || is_bounded
 }
 
-/// Whether the logarithm of a node is a difference or a sum of ordinary numbers where the node itself is not: of a sum of
-/// exponentials, scaled or not, or of a softmax.
+/// Whether the logarithm of a node is a difference or a sum of ordinary numbers where the node itself is not: of a sum
+/// of exponentials, scaled or not, or of a softmax.
 pub(super) fn has_stable_logarithm(rewriter: &Rewriter<'_>, id: NodeId) -> bool {
     let is_sum = |id| unshifted(rewriter, id).is_some() || exponentials(rewriter, id).is_some();
     let is_scaled = || {
-        let scaled = Scaled::of(rewriter, id);
-        scaled.is_some_and(|scaled| is_sum(Moved::behind(rewriter, scaled.sum).value))
+        let scaled = ScaledSum::from_product(rewriter, id);
+        scaled.is_some_and(|scaled| is_sum(ViewChain::trace_movements(rewriter, scaled.sum).value))
     };
     let is_softmax = || {
-        *rewriter.sees(id) == Op::Binary(Binary::Div) && {
+        *rewriter.visible_op(id) == Op::Binary(Binary::Div) && {
             let operands = rewriter.operands(id);
             argument(rewriter, operands[0], Unary::Exp).is_some_and(|s| is_shifted_softmax(rewriter, s, operands[1]))
         }
@@ -345,8 +349,8 @@ pub(super) fn has_stable_logarithm(rewriter: &Rewriter<'_>, id: NodeId) -> bool 
     is_sum(id) || is_softmax() || is_scaled()
 }
 
-/// Whether b is Σ exp(s) over some axes, repeated to the shape of s, and s is less its maximum: then one exponential is 1
-/// and the sum is at least 1, or there is no finite number among them.
+/// Whether b is Σ exp(s) over some axes, repeated to the shape of s, and s is less its maximum: then one exponential is
+/// 1 and the sum is at least 1, or there is no finite number among them.
 pub(super) fn is_shifted_softmax(rewriter: &Rewriter<'_>, s: NodeId, b: NodeId) -> bool {
     let sum = sum_of_exponentials(rewriter, total(rewriter, b));
     sum.is_some_and(|(x, axes)| x == s && is_shifted(rewriter, s, &axes))
@@ -360,9 +364,9 @@ fn total(rewriter: &Rewriter<'_>, id: NodeId) -> NodeId {
 
 /// The value behind movements, constant in the derivative or not.
 fn origin(rewriter: &Rewriter<'_>, id: NodeId) -> NodeId {
-    let mut value = Moved::behind(rewriter, id).value;
-    while matches!(*rewriter.sees(value), Op::StopGradient(_)) {
-        value = Moved::behind(rewriter, rewriter.operand(value)).value;
+    let mut value = ViewChain::trace_movements(rewriter, id).value;
+    while matches!(*rewriter.visible_op(value), Op::StopGradient(_)) {
+        value = ViewChain::trace_movements(rewriter, rewriter.operand(value)).value;
     }
     value
 }
@@ -370,7 +374,7 @@ fn origin(rewriter: &Rewriter<'_>, id: NodeId) -> NodeId {
 /// The x of select(x = 0, 1, x).
 fn masked(rewriter: &Rewriter<'_>, id: NodeId) -> Option<NodeId> {
     let [condition, one, x] = select(rewriter, id)?;
-    let is_zero = *rewriter.sees(condition) == Op::Comparison(Comparison::Equal) && {
+    let is_zero = *rewriter.visible_op(condition) == Op::Comparison(Comparison::Equal) && {
         let compared = rewriter.operands(condition);
         compared[0] == x && rewriter.float(compared[1]) == Some(0.0)
     };

@@ -1,14 +1,15 @@
-//! Whether exponentials are shifted already: each of their sums has a term that is 1, and none that is greater. In: what
-//! the exponentials are of. Out: the axes over which its greatest element has been subtracted. What is not known to be
-//! shifted is shifted again, which takes time and is right; so all that `shift.rs` makes is known here.
+//! Recognizes exponentials that are shifted already, so that each of their sums has a term that is 1 and none that is
+//! greater. In: the argument x of exponentials. Out: the axes over which the maximum of x has been subtracted from it.
+//! The answer is conservative: what is not known to be shifted is shifted again, which costs time and is right.
+//! Whatever `shift.rs` makes is recognized.
 
 use smallvec::SmallVec;
 
-use super::{moved::Moved, rewriter::Rewriter};
+use super::{moved::ViewChain, rewriter::Rewriter};
 use crate::graph::{Axes, Binary, Concat, NodeId, Op, Predicate, Reduce, Reduction, Unary};
 
 /// Operands of a written-out maximum that are looked at, at most.
-const MOST_OPERANDS: usize = 16;
+const MAX_OPERANDS: usize = 16;
 
 /// A value behind movements that repeat it, reorder its axes or add axes of size 1, constant in the derivative or not.
 struct Traced {
@@ -27,10 +28,10 @@ impl Traced {
     fn from(rewriter: &Rewriter<'_>, id: NodeId) -> Option<Traced> {
         let mut traced = Traced::itself(rewriter, id);
         loop {
-            let moved = Moved::behind(rewriter, traced.value);
+            let moved = ViewChain::trace_movements(rewriter, traced.value);
             let places = moved.places(rewriter)?;
             traced = Traced { value: moved.value, places: traced.seen(places) };
-            if !matches!(*rewriter.sees(traced.value), Op::StopGradient(_)) {
+            if !matches!(*rewriter.visible_op(traced.value), Op::StopGradient(_)) {
                 return Some(traced);
             }
             traced.value = rewriter.operand(traced.value);
@@ -49,8 +50,8 @@ impl Traced {
     }
 }
 
-/// Whether s is less its greatest element over some of these axes, or over all of them: Σ eˢ over them is then at least 1, or
-/// there is no finite number among the s.
+/// Whether s is less its greatest element over some of these axes, or over all of them: Σ eˢ over them is then at least
+/// 1, or there is no finite number among the s.
 pub(super) fn is_shifted(rewriter: &Rewriter<'_>, s: NodeId, axes: &[usize]) -> bool {
     let Some((x, shift)) = difference(rewriter, s) else { return false };
     let Some(shift) = Traced::from(rewriter, shift) else { return false };
@@ -58,13 +59,14 @@ pub(super) fn is_shifted(rewriter: &Rewriter<'_>, s: NodeId, axes: &[usize]) -> 
         Some(greatest) => shift.on(rewriter, greatest),
         None => Some(shift),
     };
-    let of = [Some(Traced::itself(rewriter, x)), Traced::from(rewriter, x)];
-    let over = shift.and_then(|shift| of.into_iter().flatten().find_map(|x| greatest_over(rewriter, &shift, &x)));
+    let candidates = [Some(Traced::itself(rewriter, x)), Traced::from(rewriter, x)];
+    let over =
+        shift.and_then(|shift| candidates.into_iter().flatten().find_map(|x| greatest_over(rewriter, &shift, &x)));
     over.is_some_and(|over| over.iter().all(|axis| axes.contains(axis)))
 }
 
 fn difference(rewriter: &Rewriter<'_>, s: NodeId) -> Option<(NodeId, NodeId)> {
-    (*rewriter.sees(s) == Op::Binary(Binary::Sub)).then(|| {
+    (*rewriter.visible_op(s) == Op::Binary(Binary::Sub)).then(|| {
         let operands = rewriter.operands(s);
         (operands[0], operands[1])
     })
@@ -72,14 +74,14 @@ fn difference(rewriter: &Rewriter<'_>, s: NodeId) -> Option<(NodeId, NodeId)> {
 
 /// The axes over which one value is the greatest element of the other, as they are where both were traced from.
 fn greatest_over(rewriter: &Rewriter<'_>, shift: &Traced, x: &Traced) -> Option<Axes> {
-    let ((of_shift, gone), (of_x, gone_before)) = (root(rewriter, shift.value), root(rewriter, x.value));
+    let ((of_shift, reduced_axes), (of_x, gone_before)) = (root(rewriter, shift.value), root(rewriter, x.value));
     if of_shift != of_x {
         return None;
     }
     let (mut in_shift, mut in_x) = (shift.places.iter(), x.places.iter());
     let mut over = Axes::new();
     for axis in 0..rewriter.shape(of_x).rank() {
-        let shift = (!gone.contains(&axis)).then(|| in_shift.next()).flatten();
+        let shift = (!reduced_axes.contains(&axis)).then(|| in_shift.next()).flatten();
         let x = (!gone_before.contains(&axis)).then(|| in_x.next()).flatten();
         match (shift, x) {
             (None, Some(place)) => over.extend(*place),
@@ -103,18 +105,24 @@ fn root(rewriter: &Rewriter<'_>, id: NodeId) -> (NodeId, Axes) {
     }
     for axes in reductions.iter().rev() {
         let before = kept.unwrap_or_else(|| (0..rewriter.shape(value).rank()).collect());
-        kept =
-            Some(before.into_iter().enumerate().filter(|(at, _)| !axes.contains(at)).map(|(_, axis)| axis).collect());
+        kept = Some(
+            before
+                .into_iter()
+                .enumerate()
+                .filter(|(position, _)| !axes.contains(position))
+                .map(|(_, axis)| axis)
+                .collect(),
+        );
     }
     let rank = rewriter.shape(value).rank();
-    let gone = kept.map_or_else(Axes::new, |kept| (0..rank).filter(|axis| !kept.contains(axis)).collect());
-    (value, gone)
+    let reduced_axes = kept.map_or_else(Axes::new, |kept| (0..rank).filter(|axis| !kept.contains(axis)).collect());
+    (value, reduced_axes)
 }
 
 /// What has been lengthened by −∞, which is never the greatest unless there is nothing else.
 fn unpadded(rewriter: &Rewriter<'_>, id: NodeId) -> NodeId {
     let mut value = id;
-    while matches!(*rewriter.sees(value), Op::Concat(Concat { .. })) {
+    while matches!(*rewriter.visible_op(value), Op::Concat(Concat { .. })) {
         let parts = rewriter.operands(value);
         if parts.len() != 2 || rewriter.float(parts[1]) != Some(f64::NEG_INFINITY) {
             break;
@@ -128,22 +136,23 @@ fn unpadded(rewriter: &Rewriter<'_>, id: NodeId) -> NodeId {
 fn guarded(rewriter: &Rewriter<'_>, id: NodeId) -> Option<NodeId> {
     let [condition, x, zero] = select(rewriter, id)?;
     let condition = Traced::from(rewriter, condition)?;
-    if *rewriter.sees(condition.value) != Op::Predicate(Predicate::IsFinite) || rewriter.float(zero) != Some(0.0) {
+    if *rewriter.visible_op(condition.value) != Op::Predicate(Predicate::IsFinite) || rewriter.float(zero) != Some(0.0)
+    {
         return None;
     }
     let asked = rewriter.operand(condition.value);
-    let (asked, own) = (condition.on(rewriter, asked)?, Traced::from(rewriter, x)?);
-    (asked.value == own.value && asked.places == own.places).then_some(x)
+    let (asked, source) = (condition.on(rewriter, asked)?, Traced::from(rewriter, x)?);
+    (asked.value == source.value && asked.places == source.places).then_some(x)
 }
 
 pub(super) fn select(rewriter: &Rewriter<'_>, id: NodeId) -> Option<[NodeId; 3]> {
-    let is_select = matches!(*rewriter.sees(id), Op::Select(_));
-    is_select.then(|| rewriter.operands(id).as_slice().try_into().ok())?
+    let is_select = matches!(*rewriter.visible_op(id), Op::Select(_));
+    is_select.then(|| rewriter.operands(id)[..].try_into().ok())?
 }
 
 /// Whether terms that are written out are all less one shift, the greatest of them where it is finite.
 pub(super) fn are_shifted(rewriter: &Rewriter<'_>, terms: &[NodeId]) -> bool {
-    let shift_of = |term: &NodeId| match *rewriter.sees(*term) {
+    let shift_of = |term: &NodeId| match *rewriter.visible_op(*term) {
         // 0 less the shift.
         Op::Unary(Unary::Negate) => Some((None, rewriter.operand(*term))),
         _ => difference(rewriter, *term).map(|(x, shift)| (Some(x), shift)),
@@ -159,7 +168,7 @@ pub(super) fn are_shifted(rewriter: &Rewriter<'_>, terms: &[NodeId]) -> bool {
 
 fn unstopped(rewriter: &Rewriter<'_>, id: NodeId) -> NodeId {
     let mut value = id;
-    while matches!(*rewriter.sees(value), Op::StopGradient(_)) {
+    while matches!(*rewriter.visible_op(value), Op::StopGradient(_)) {
         value = rewriter.operand(value);
     }
     value
@@ -170,12 +179,12 @@ fn operands(rewriter: &Rewriter<'_>, shift: NodeId) -> Option<SmallVec<[NodeId; 
     let mut open: SmallVec<[NodeId; 4]> = SmallVec::from_slice(&[guarded(rewriter, shift)?]);
     let mut found = SmallVec::new();
     while let Some(id) = open.pop() {
-        if *rewriter.sees(id) == Op::Binary(Binary::Maximum) {
+        if *rewriter.visible_op(id) == Op::Binary(Binary::Maximum) {
             open.extend(rewriter.operands(id));
         } else {
             found.push(id);
         }
-        if found.len() + open.len() > MOST_OPERANDS {
+        if found.len() + open.len() > MAX_OPERANDS {
             return None;
         }
     }

@@ -1,14 +1,14 @@
-//! Elementwise primitives and movements change places: the work is done on the operands of the movements, and what was
-//! moved apart is moved together once. Every element is computed as before, so every bit stays.
+//! Commutes elementwise primitives with movements: the primitive is computed on the operands of the movements, which
+//! often have fewer elements, and the result is moved once. Every element is computed as before, so every bit stays.
 
 use super::{fold::reshaped_splat, guard::estimate, movement::embedding, rewriter::Rewriter, term::Term};
 use crate::graph::{Axes, Broadcast, NodeId, Op, Shape};
 
 /// On fewer elements.
 pub(super) fn broadcast(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
-    let moved = Moved::alike(rewriter, term, |op| matches!(op, Op::Broadcast(_)))?;
+    let moved = CommonMovement::alike(rewriter, term, |op| matches!(op, Op::Broadcast(_)))?;
     // With what is not read otherwise the broadcasts go too; else the smaller operation must make up for one more.
-    let goes = moved.ids.iter().any(|id| rewriter.is_read_once(*id));
+    let goes = moved.ids.iter().any(|id| rewriter.has_one_use(*id));
     let (large, small) = (estimate(&term.ty.shape.size()), estimate(&moved.shape.size()));
     let is_free = matches!(term.op, Op::Connective(_) | Op::Predicate(_) | Op::Cast(_));
     if small > large || !goes && (is_free || large < 2 * small) {
@@ -17,8 +17,8 @@ pub(super) fn broadcast(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<Node
     moved.swap(rewriter, term)
 }
 
-/// On fewer elements, where one operand is repeated along all axes along which another one is, and more: it is repeated to
-/// the other's shape first.
+/// On fewer elements, where one operand is repeated along all axes along which another one is, and more: it is repeated
+/// to the other's shape first.
 pub(super) fn nested_broadcast(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
     let is_broadcast = |id: &&NodeId| matches!(rewriter.op(**id), Op::Broadcast(_));
     let size = |id: &&NodeId| estimate(&rewriter.shape(rewriter.operand(**id)).size());
@@ -37,9 +37,10 @@ pub(super) fn nested_broadcast(rewriter: &mut Rewriter<'_>, term: &Term) -> Opti
         }
         let Op::Broadcast(inner) = rewriter.op(operand) else { return None };
         let x = rewriter.operand(operand);
-        let (own, place) = (rewriter.shape(x), |axis: &usize| outer.axes.iter().position(|place| place == axis));
+        let (inner_shape, place) =
+            (rewriter.shape(x), |axis: &usize| outer.axes.iter().position(|place| place == axis));
         let axes: Axes = inner.axes.iter().map(place).collect::<Option<_>>()?;
-        let fits = axes.iter().zip(own.iter()).all(|(axis, size)| size.is(1) || *size == shape[*axis]);
+        let fits = axes.iter().zip(inner_shape.iter()).all(|(axis, size)| size.is(1) || *size == shape[*axis]);
         fits.then_some(Inside::Repeated(x, axes))
     };
     let parts: Vec<Inside> = term.operands.iter().map(inside).collect::<Option<_>>()?;
@@ -62,7 +63,7 @@ enum Inside {
 
 /// Past axes of size 1, so that movements meet and a broadcast or a reduction takes them up.
 pub(super) fn unit_axes(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
-    let moved = Moved::alike(rewriter, term, |op| matches!(op, Op::Reshape(_)))?;
+    let moved = CommonMovement::alike(rewriter, term, |op| matches!(op, Op::Reshape(_)))?;
     let (inside, outside) = (&moved.shape, &term.ty.shape);
     embedding(inside, outside).or_else(|| embedding(outside, inside))?;
     moved.swap(rewriter, term)
@@ -70,20 +71,20 @@ pub(super) fn unit_axes(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<Node
 
 /// Towards a product or another transpose, which take it up.
 pub(super) fn transpose(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
-    let moved = Moved::alike(rewriter, term, |op| matches!(op, Op::Transpose(_)))?;
-    moved.ids.iter().all(|id| rewriter.is_read_once(*id)).then(|| moved.swap(rewriter, term))?
+    let moved = CommonMovement::alike(rewriter, term, |op| matches!(op, Op::Transpose(_)))?;
+    moved.ids.iter().all(|id| rewriter.has_one_use(*id)).then(|| moved.swap(rewriter, term))?
 }
 
 /// The operands of a term that are one and the same movement of arrays of one shape; the others are splats.
-struct Moved {
+struct CommonMovement {
     movement: Op,
     shape: Shape,
     ids: Vec<NodeId>,
 }
 
-impl Moved {
-    fn alike(rewriter: &Rewriter<'_>, term: &Term, accept: fn(&Op) -> bool) -> Option<Moved> {
-        let mut moved: Option<Moved> = None;
+impl CommonMovement {
+    fn alike(rewriter: &Rewriter<'_>, term: &Term, accept: fn(&Op) -> bool) -> Option<CommonMovement> {
+        let mut moved: Option<CommonMovement> = None;
         for id in &term.operands {
             if rewriter.splat(*id).is_some() {
                 continue;
@@ -93,7 +94,7 @@ impl Moved {
             }
             let shape = rewriter.shape(rewriter.operand(*id));
             match &mut moved {
-                None => moved = Some(Moved { movement: rewriter.op(*id), shape, ids: vec![*id] }),
+                None => moved = Some(CommonMovement { movement: rewriter.op(*id), shape, ids: vec![*id] }),
                 Some(first) if first.shape == shape && first.movement == rewriter.node(*id).op => first.ids.push(*id),
                 Some(_) => return None,
             }

@@ -15,7 +15,7 @@ use super::{
     },
     logarithm, movement, product, reduction,
     rewriter::{COMMON_SUBEXPRESSION, RuleSet},
-    rule::{Body, Rewrite, Roots, Rule, RuleSummary, ready_at},
+    rule::{Body, Rewrite, RewriteRule, Roots, RuleSummary, ready_at},
     shift, sink, stable,
 };
 use Roots::{Any, Elementwise, Movement, Named};
@@ -28,7 +28,7 @@ pub fn rules() -> Vec<RuleSummary> {
         identity: "equal primitives of equal operands are one node".to_owned(),
         is_for_derivatives: false,
     };
-    std::iter::once(shared).chain(RULES.iter().map(Rule::summary)).collect()
+    std::iter::once(shared).chain(RULES.iter().map(RewriteRule::summary)).collect()
 }
 
 /// All rules, ready to be tried.
@@ -37,12 +37,12 @@ pub(super) fn rule_set() -> &'static RuleSet {
     &SET
 }
 
-const fn algebra(name: &'static str, class: Class, pattern: &'static str, replacement: &'static str) -> Rule {
-    Rule { name, class, body: Body::Algebra { pattern, replacement, guard: ALWAYS }, is_for_derivatives: false }
+const fn algebra(name: &'static str, class: Class, pattern: &'static str, replacement: &'static str) -> RewriteRule {
+    RewriteRule { name, class, body: Body::Algebra { pattern, replacement, guard: ALWAYS }, is_for_derivatives: false }
 }
 
-const fn guarded(name: &'static str, class: Class, identity: [&'static str; 2], guard: Guard) -> Rule {
-    Rule {
+const fn guarded(name: &'static str, class: Class, identity: [&'static str; 2], guard: Guard) -> RewriteRule {
+    RewriteRule {
         name,
         class,
         body: Body::Algebra { pattern: identity[0], replacement: identity[1], guard },
@@ -50,13 +50,19 @@ const fn guarded(name: &'static str, class: Class, identity: [&'static str; 2], 
     }
 }
 
-const fn structure(name: &'static str, class: Class, roots: Roots, rewrite: Rewrite, identity: &'static str) -> Rule {
-    Rule { name, class, body: Body::Structure { roots, identity, rewrite }, is_for_derivatives: false }
+const fn structure(
+    name: &'static str,
+    class: Class,
+    roots: Roots,
+    rewrite: Rewrite,
+    identity: &'static str,
+) -> RewriteRule {
+    RewriteRule { name, class, body: Body::Structure { roots, identity, rewrite }, is_for_derivatives: false }
 }
 
 /// In the order in which they are tried.
 #[rustfmt::skip]
-pub(super) const RULES: &[Rule] = &[
+pub(super) const RULES: &[RewriteRule] = &[
     // Constants.
     structure("uniform-constant",       Exact, Named(&["constant"]), fold::uniform_constant, "[k, k, …] → k"),
     structure("fold-dim-size",          Exact, Named(&["dim_size"]), fold::dim_size,         "dim_size of a number → the number"),

@@ -1,5 +1,6 @@
-//! One application of a primitive that may or may not be in the graph yet. In: a primitive, its type, its operands. Out:
-//! whether two are the same, where floats are the same if their bits are, and a hash that agrees with it.
+//! Terms: an application of a primitive to nodes, which may or may not be in the graph yet. In: a primitive, its type,
+//! its operands. Out: equality, in which floats are equal if their bits are, and a hash that agrees with it, for
+//! hash-consing.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 

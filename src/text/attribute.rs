@@ -7,11 +7,11 @@ use ndarray::{ArrayD, IxDyn};
 
 use super::{
     cursor::Cursor,
-    error::{ParseError, Problem},
+    error::{ParseError, ParseErrorKind},
 };
 use crate::graph::{
-    self, Axes, DType, Dim, Dims, Direction, Initializer, Literal, Mistake, Name, Op, Orientation, Ranking, Reduction,
-    Shape, Triangle, Type, Value, WindowReduction, operations,
+    self, Axes, DType, Dim, Dims, GraphError, Initializer, Literal, Name, Op, Orientation, Ranking, Reduction,
+    ScanDirection, Shape, Triangle, Type, Value, WindowReduction, operations,
 };
 
 /// How much of a large array is written.
@@ -52,7 +52,7 @@ pub(super) struct Declared<'t> {
 }
 
 /// A value that a primitive is configured with.
-pub(super) trait Attribute: Sized {
+pub(super) trait TextAttribute: Sized {
     /// Writes itself, as `key=value` or, for the one thing an operation is about, the bare value.
     fn write(&self, key: &str, writer: &mut Writer);
 
@@ -89,7 +89,7 @@ macro_rules! write_and_read {
                 return Ok(Some(op));
             }
             $(if is_named!($name, declared.operation) {
-                let op = graph::$op { $($field: Attribute::read(stringify!($field), declared, cursor)?),* };
+                let op = graph::$op { $($field: TextAttribute::read(stringify!($field), declared, cursor)?),* };
                 return Ok(Some(op.into()));
             })*
             Ok(None)
@@ -105,7 +105,7 @@ fn key(key: &str, cursor: &mut Cursor<'_>) -> Result<(), ParseError> {
 }
 
 /// The output's shape: stands in the node's type, which is checked for itself.
-impl Attribute for Shape {
+impl TextAttribute for Shape {
     fn write(&self, _: &str, _: &mut Writer) {}
 
     fn read(_: &str, declared: &Declared<'_>, _: &mut Cursor<'_>) -> Result<Self, ParseError> {
@@ -114,7 +114,7 @@ impl Attribute for Shape {
 }
 
 /// The output's dtype: stands in the node's type.
-impl Attribute for DType {
+impl TextAttribute for DType {
     fn write(&self, _: &str, _: &mut Writer) {}
 
     fn read(_: &str, declared: &Declared<'_>, _: &mut Cursor<'_>) -> Result<Self, ParseError> {
@@ -124,7 +124,7 @@ impl Attribute for DType {
 
 macro_rules! number_attribute {
     ($($type:ty = $read:ident;)*) => {$(
-        impl Attribute for $type {
+        impl TextAttribute for $type {
             fn write(&self, key: &str, writer: &mut Writer) {
                 writer.field(key, self);
             }
@@ -142,7 +142,7 @@ number_attribute! {
     Dim = dim;
 }
 
-impl Attribute for Axes {
+impl TextAttribute for Axes {
     fn write(&self, key: &str, writer: &mut Writer) {
         writer.field(key, format_args!("{self:?}"));
     }
@@ -153,7 +153,7 @@ impl Attribute for Axes {
     }
 }
 
-impl Attribute for Dims {
+impl TextAttribute for Dims {
     fn write(&self, key: &str, writer: &mut Writer) {
         writer.field(key, format_args!("{self:?}"));
     }
@@ -167,12 +167,12 @@ impl Attribute for Dims {
 /// Kinds that the operation's own name says.
 macro_rules! kind_attribute {
     ($($type:ty),*) => {$(
-        impl Attribute for $type {
+        impl TextAttribute for $type {
                     fn write(&self, _: &str, _: &mut Writer) {}
 
             fn read(_: &str, declared: &Declared<'_>, cursor: &mut Cursor<'_>) -> Result<Self, ParseError> {
                 Self::from_name(declared.operation)
-                    .ok_or_else(|| cursor.error(Problem::UnknownOperation(declared.operation.to_string())))
+                    .ok_or_else(|| cursor.error(ParseErrorKind::UnknownOperation(declared.operation.to_string())))
             }
         }
     )*};
@@ -181,7 +181,7 @@ kind_attribute!(Reduction, Ranking, WindowReduction);
 
 macro_rules! choice_attribute {
     ($($type:ty),*) => {$(
-        impl Attribute for $type {
+        impl TextAttribute for $type {
                     fn write(&self, key: &str, writer: &mut Writer) {
                 writer.field(key, self.name());
             }
@@ -195,9 +195,9 @@ macro_rules! choice_attribute {
         }
     )*};
 }
-choice_attribute!(Direction, Triangle, Orientation);
+choice_attribute!(ScanDirection, Triangle, Orientation);
 
-impl Attribute for Name {
+impl TextAttribute for Name {
     fn write(&self, _: &str, writer: &mut Writer) {
         writer.word(format_args!("{:?}", self.0));
     }
@@ -207,7 +207,7 @@ impl Attribute for Name {
     }
 }
 
-impl Attribute for Initializer {
+impl TextAttribute for Initializer {
     fn write(&self, key: &str, writer: &mut Writer) {
         match self {
             Initializer::Zeros => writer.field(key, "zeros"),
@@ -254,7 +254,7 @@ impl Attribute for Initializer {
     }
 }
 
-impl Attribute for Literal {
+impl TextAttribute for Literal {
     fn write(&self, _: &str, writer: &mut Writer) {
         match self {
             Literal::Number(number) if writer.dtype == DType::Bool => writer.word(*number != 0.0),
@@ -307,15 +307,16 @@ fn elements_text(value: &Value, shown: usize) -> String {
 /// The elements in brackets, in row-major order, as many as `shape` has.
 fn read_elements<T: FromStr>(shape: &Shape, cursor: &mut Cursor<'_>) -> Result<ArrayD<T>, ParseError> {
     let start = cursor.clone();
-    let elements = cursor
-        .list(|cursor| if cursor.is_at("…") { Err(cursor.error(Problem::Abbreviated)) } else { cursor.number() })?;
+    let elements = cursor.list(|cursor| {
+        if cursor.is_at("…") { Err(cursor.error(ParseErrorKind::Abbreviated)) } else { cursor.number() }
+    })?;
     let Some(sizes) = shape.as_numbers() else {
         return start.expected("one number for all elements of an array with symbols in its shape");
     };
     let found = elements.len();
     match sizes.iter().try_fold(1usize, |size, dim| size.checked_mul(*dim)) {
-        Some(expected) if expected != found => Err(start.error(Problem::Elements { expected, found })),
+        Some(expected) if expected != found => Err(start.error(ParseErrorKind::Elements { expected, found })),
         _ => ArrayD::from_shape_vec(IxDyn(&sizes), elements)
-            .map_err(|_| start.error(Problem::Mistake(Mistake::TooLarge { shape: shape.clone() }))),
+            .map_err(|_| start.error(ParseErrorKind::Graph(GraphError::TooLarge { shape: shape.clone() }))),
     }
 }

@@ -3,7 +3,7 @@
 
 use std::{fmt, ops::Mul, str::FromStr};
 
-use super::error::{MOST_FACTORS, MOST_TERMS, ParseError, Problem};
+use super::error::{MAX_FACTORS, MAX_TERMS, ParseError, ParseErrorKind};
 use crate::graph::{DType, Dim, Shape, Type};
 
 /// Whether `text` is a letter or `_`, then letters, digits and `_`.
@@ -37,30 +37,30 @@ impl<'t> Cursor<'t> {
 
     /// Line and column of the token here, from 1.
     pub(crate) fn position(&self) -> (u32, u32) {
-        let mut here = self.clone();
-        here.skip_spaces();
-        let column = here.text[..here.offset].chars().count() + 1;
+        let mut lookahead = self.clone();
+        lookahead.skip_spaces();
+        let column = lookahead.text[..lookahead.offset].chars().count() + 1;
         (self.line, u32::try_from(column).unwrap_or(u32::MAX))
     }
 
     /// The problem with the token here.
-    pub(crate) fn error(&self, problem: Problem) -> ParseError {
+    pub(crate) fn error(&self, kind: ParseErrorKind) -> ParseError {
         let (line, column) = self.position();
-        ParseError { line, column, problem: Box::new(problem) }
+        ParseError { line, column, kind: Box::new(kind) }
     }
 
     /// The error that another token stands here.
     pub(crate) fn expected<T>(&self, expected: impl fmt::Display) -> Result<T, ParseError> {
-        let mut here = self.clone();
-        here.skip_spaces();
-        let found = match here.rest().chars().next() {
+        let mut lookahead = self.clone();
+        lookahead.skip_spaces();
+        let found = match lookahead.rest().chars().next() {
             None | Some('#') => "the end of the line".to_string(),
             Some(first) if is_in_word(first) => {
-                format!("`{}`", here.take_while(is_in_word).chars().take(20).collect::<String>())
+                format!("`{}`", lookahead.take_while(is_in_word).chars().take(20).collect::<String>())
             }
             Some(first) => format!("`{first}`"),
         };
-        Err(self.error(Problem::Expected { expected: expected.to_string(), found }))
+        Err(self.error(ParseErrorKind::Expected { expected: expected.to_string(), found }))
     }
 
     fn rest(&self) -> &'t str {
@@ -81,9 +81,9 @@ impl<'t> Cursor<'t> {
 
     /// Whether nothing but spaces and a comment is left.
     pub(crate) fn is_blank(&self) -> bool {
-        let mut here = self.clone();
-        here.skip_spaces();
-        matches!(here.rest().chars().next(), None | Some('#'))
+        let mut lookahead = self.clone();
+        lookahead.skip_spaces();
+        matches!(lookahead.rest().chars().next(), None | Some('#'))
     }
 
     /// Whether `token` stands here.
@@ -135,7 +135,7 @@ impl<'t> Cursor<'t> {
         let start = self.clone();
         self.expect("%").or_else(|_| start.expected("the number of a node"))?;
         let Some(digits) = self.digits() else { return start.expected("the number of a node") };
-        digits.parse().map_err(|_| start.error(Problem::Number(digits.to_string())))
+        digits.parse().map_err(|_| start.error(ParseErrorKind::Number(digits.to_string())))
     }
 
     /// Digits without a sign, if there are any.
@@ -209,7 +209,7 @@ impl<'t> Cursor<'t> {
         }
         let digits = &self.rest()[..length];
         self.offset += length;
-        digits.parse().map_err(|_| start.error(Problem::Number(digits.to_string())))
+        digits.parse().map_err(|_| start.error(ParseErrorKind::Number(digits.to_string())))
     }
 
     /// `[a, b, …]`.
@@ -243,8 +243,8 @@ impl<'t> Cursor<'t> {
         let mut sign = if self.take("-") { "-" } else { "" };
         loop {
             own.push(self.product(sign)?);
-            if own.len() * *terms > MOST_TERMS {
-                return Err(start.error(Problem::LargePolynomial));
+            if own.len() * *terms > MAX_TERMS {
+                return Err(start.error(ParseErrorKind::LargePolynomial));
             }
             sign = match (self.take("+"), self.take("-")) {
                 (true, _) => "",
@@ -264,13 +264,13 @@ impl<'t> Cursor<'t> {
         loop {
             if let Some(digits) = self.digits() {
                 let number: Result<i64, _> = format!("{sign}{digits}").parse();
-                product = product * number.map_err(|_| start.error(Problem::Number(digits.to_string())))?;
+                product = product * number.map_err(|_| start.error(ParseErrorKind::Number(digits.to_string())))?;
                 sign = "";
             } else {
                 let (symbol, power) = self.power()?;
                 symbols += power;
-                if symbols > MOST_FACTORS {
-                    return Err(start.error(Problem::LargePolynomial));
+                if symbols > MAX_FACTORS {
+                    return Err(start.error(ParseErrorKind::LargePolynomial));
                 }
                 product = std::iter::repeat_n(symbol, power as usize).fold(product, Dim::mul);
             }
@@ -289,8 +289,8 @@ impl<'t> Cursor<'t> {
         let start = self.clone();
         let Some(digits) = self.digits() else { return start.expected("an exponent") };
         match digits.parse() {
-            Ok(power) if power <= MOST_FACTORS => Ok((symbol, power)),
-            _ => Err(start.error(Problem::LargePolynomial)),
+            Ok(power) if power <= MAX_FACTORS => Ok((symbol, power)),
+            _ => Err(start.error(ParseErrorKind::LargePolynomial)),
         }
     }
 

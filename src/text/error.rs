@@ -3,20 +3,20 @@
 use thiserror::Error;
 
 use crate::{
-    graph::{Mistake, Op, Type},
+    graph::{GraphError, Op, Type},
     names,
 };
 
 /// Text that is not a graph, and where.
 #[derive(Debug, Clone, PartialEq, Error)]
-#[error("{line}:{column}: {problem}{}", as_last_line(problem.help()))]
+#[error("{line}:{column}: {kind}{}", as_last_line(kind.help()))]
 pub struct ParseError {
     /// Line of the text, from 1.
     pub line: u32,
     /// Column in characters, from 1.
     pub column: u32,
     /// What is wrong there.
-    pub problem: Box<Problem>,
+    pub kind: Box<ParseErrorKind>,
 }
 
 fn as_last_line(help: Option<String>) -> String {
@@ -25,7 +25,8 @@ fn as_last_line(help: Option<String>) -> String {
 
 /// What is wrong with a text.
 #[derive(Debug, Clone, PartialEq, Error)]
-pub enum Problem {
+#[non_exhaustive]
+pub enum ParseErrorKind {
     /// Something else should stand here.
     #[error("expected {expected}, found {found}")]
     Expected {
@@ -50,7 +51,7 @@ pub enum Problem {
     },
     /// The operation with these operands is not well formed.
     #[error("{0}")]
-    Mistake(Mistake),
+    Graph(GraphError),
     /// The type written is not the one that the operation gives.
     #[error("the type is written {declared}, but the operation gives {inferred}")]
     WrongType {
@@ -73,13 +74,13 @@ pub enum Problem {
     /// The abbreviated form cannot be read back.
     #[error("this array is abbreviated; print the graph in its exact form to read it back")]
     Abbreviated,
-    /// A mistake was made when the graph was built.
+    /// An error was made when the graph was built.
     #[error("`poison` stands for a mistake in the graph that was printed; it cannot be read back")]
     Poison,
     /// A size that would take too long to compute with.
     #[error(
-        "this size is too large a polynomial: a term has at most {MOST_FACTORS} symbols, and a shape at most \
-         {MOST_TERMS} terms when it is multiplied out"
+        "this size is too large a polynomial: a term has at most {MAX_FACTORS} symbols, and a shape at most \
+         {MAX_TERMS} terms when it is multiplied out"
     )]
     LargePolynomial,
     /// Two results or two leaves of one name.
@@ -88,31 +89,36 @@ pub enum Problem {
 }
 
 /// The most symbols in one term of a size, repeated ones counted.
-pub(super) const MOST_FACTORS: u32 = 64;
+pub(super) const MAX_FACTORS: u32 = 64;
 
 /// The most terms of a shape's number of elements: sums multiply, so without a bound a line of text could ask for
 /// exponentially many.
-pub(super) const MOST_TERMS: usize = 1024;
+pub(super) const MAX_TERMS: usize = 1024;
 
-impl Problem {
+impl ParseErrorKind {
     /// What to do about it, where more is known than what is wrong.
     pub fn help(&self) -> Option<String> {
         match self {
-            Problem::UnknownOperation(name) => {
+            ParseErrorKind::UnknownOperation(name) => {
                 let nearest = names::nearest(name, Op::names())?;
                 Some(format!("the nearest name is `{nearest}`"))
             }
-            Problem::OutOfOrder { expected, .. } => Some(format!("number nodes line by line: this one is %{expected}")),
-            Problem::Mistake(mistake) => Some(mistake.help()),
-            Problem::WrongType { inferred, .. } => Some(format!("write {inferred}, or change the operands")),
-            Problem::DuplicateName(_) => Some("give each a name of its own".into()),
-            Problem::Poison => Some("mend the mistake, which `Graph::check` tells, and print the graph again".into()),
-            // What is expected instead, or the bound, is in the message.
-            Problem::Expected { .. } | Problem::Elements { .. } | Problem::LargePolynomial | Problem::Abbreviated => {
-                None
+            ParseErrorKind::OutOfOrder { expected, .. } => {
+                Some(format!("number nodes line by line: this one is %{expected}"))
             }
+            ParseErrorKind::Graph(error) => Some(error.help()),
+            ParseErrorKind::WrongType { inferred, .. } => Some(format!("write {inferred}, or change the operands")),
+            ParseErrorKind::DuplicateName(_) => Some("give each a name of its own".into()),
+            ParseErrorKind::Poison => {
+                Some("mend the mistake, which `Graph::check` tells, and print the graph again".into())
+            }
+            // What is expected instead, or the bound, is in the message.
+            ParseErrorKind::Expected { .. }
+            | ParseErrorKind::Elements { .. }
+            | ParseErrorKind::LargePolynomial
+            | ParseErrorKind::Abbreviated => None,
             // What was meant is not known.
-            Problem::UnknownNode(_) | Problem::Number(_) => None,
+            ParseErrorKind::UnknownNode(_) | ParseErrorKind::Number(_) => None,
         }
     }
 }

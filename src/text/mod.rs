@@ -40,9 +40,9 @@
 //! string     = a string literal of Rust
 //! ```
 //! A node or the return stands on one line. Between two tokens are spaces, tabs or nothing; `#` starts a comment, and
-//! empty lines are skipped. The dims of one shape, multiplied out, have at most 1024 terms. `input` and `parameter` have
-//! distinct names. Types are written for the reader's sake and must be those that follow from the operation and its
-//! operands. `poison`, which stands for a mistake, is printed but not read.
+//! empty lines are skipped. The dims of one shape, multiplied out, have at most 1024 terms. `input` and `parameter`
+//! have distinct names. Types are written for the reader's sake and must be those that follow from the operation and
+//! its operands. `poison`, which stands for an error, is printed but not read.
 //!
 //! What is printed exactly is read back as an equal graph and prints as the same bytes; only the sign and payload of a
 //! NaN are not kept, nor the sites: a node that was read has the place of its line.
@@ -53,7 +53,7 @@ mod error;
 mod parse;
 mod print;
 
-pub use error::{ParseError, Problem};
+pub use error::{ParseError, ParseErrorKind};
 pub use parse::Parsed;
 
 #[cfg(doc)]

@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use super::{
     attribute::{Declared, read_operation},
     cursor::Cursor,
-    error::{ParseError, Problem},
+    error::{ParseError, ParseErrorKind},
 };
 use crate::{
     graph::{Expr, Graph, NodeId, Op, Operands, Site, Type},
@@ -31,7 +31,9 @@ impl Parsed {
 
     /// The exact text of the results: the text that was read, but for comments, spaces and nodes that no result needs.
     pub fn to_text(&self) -> String {
-        self.graph.to_text(self.results.iter().map(|(name, id)| (name, self.graph.expr(*id))))
+        let named: Vec<(&str, Expr<'_>)> =
+            self.results.iter().map(|(name, id)| (name.as_str(), self.graph.expr(*id))).collect();
+        self.graph.to_text(named)
     }
 }
 
@@ -78,8 +80,8 @@ impl Graph {
             end = cursor.position();
         }
         let (line, column) = end;
-        let problem = Problem::Expected { expected: "`return`".to_string(), found: "the end".to_string() };
-        let results = results.ok_or(ParseError { line, column, problem: Box::new(problem) })?;
+        let kind = ParseErrorKind::Expected { expected: "`return`".to_string(), found: "the end".to_string() };
+        let results = results.ok_or(ParseError { line, column, kind: Box::new(kind) })?;
         Ok(Parsed { graph: reading.graph, results })
     }
 }
@@ -96,7 +98,7 @@ impl Reading {
         let at_line = cursor.clone();
         let (expected, found) = (self.nodes.len(), cursor.node_number()?);
         if found != expected {
-            return Err(at_line.error(Problem::OutOfOrder { expected, found }));
+            return Err(at_line.error(ParseErrorKind::OutOfOrder { expected, found }));
         }
         cursor.expect(":")?;
         let at_type = cursor.clone();
@@ -108,9 +110,9 @@ impl Reading {
         let op = self.attributes(&Declared { operation, ty: ty.clone() }, &at_operation, cursor)?;
 
         let types: SmallVec<[Type; 3]> = operands.iter().map(|id| self.graph.node(*id).ty.clone()).collect();
-        let inferred = ops::infer(&op, &types).map_err(|mistake| at_operation.error(Problem::Mistake(mistake)))?;
+        let inferred = ops::infer(&op, &types).map_err(|error| at_operation.error(ParseErrorKind::Graph(error)))?;
         if inferred != ty {
-            return Err(at_type.error(Problem::WrongType { declared: ty, inferred }));
+            return Err(at_type.error(ParseErrorKind::WrongType { declared: ty, inferred }));
         }
         let (line, column) = at_line.position();
         let _frame = self.graph.enter(op.name(), Site { file: "graph text", line, column });
@@ -134,7 +136,7 @@ impl Reading {
     fn operand(&self, cursor: &mut Cursor<'_>) -> Result<NodeId, ParseError> {
         let start = cursor.clone();
         let number = cursor.node_number()?;
-        self.nodes.get(number).copied().ok_or_else(|| start.error(Problem::UnknownNode(number)))
+        self.nodes.get(number).copied().ok_or_else(|| start.error(ParseErrorKind::UnknownNode(number)))
     }
 
     /// The operation with its attributes, up to the end of the line.
@@ -146,13 +148,13 @@ impl Reading {
     ) -> Result<Op, ParseError> {
         let start = cursor.clone();
         let Some(op) = read_operation(declared, cursor)? else {
-            return Err(at_operation.error(Problem::UnknownOperation(declared.operation.to_string())));
+            return Err(at_operation.error(ParseErrorKind::UnknownOperation(declared.operation.to_string())));
         };
         cursor.end_of_line()?;
         match op.leaf_name() {
-            _ if matches!(op, Op::Poison(_)) => Err(at_operation.error(Problem::Poison)),
+            _ if matches!(op, Op::Poison(_)) => Err(at_operation.error(ParseErrorKind::Poison)),
             Some(name) if self.graph.named(&name.0).is_some() => {
-                Err(start.error(Problem::DuplicateName(name.0.to_string())))
+                Err(start.error(ParseErrorKind::DuplicateName(name.0.to_string())))
             }
             _ => Ok(op),
         }
@@ -172,7 +174,7 @@ impl Reading {
             let start = cursor.clone();
             let name = cursor.path()?;
             if results.contains_key(&name) {
-                return Err(start.error(Problem::DuplicateName(name)));
+                return Err(start.error(ParseErrorKind::DuplicateName(name)));
             }
             cursor.expect("=")?;
             results.insert(name, self.operand(cursor)?);

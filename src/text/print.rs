@@ -33,13 +33,14 @@ impl Graph {
     ///      return loss = %2\n"
     /// );
     /// ```
+    #[doc(alias("print", "summary"))]
     pub fn show<'g>(&'g self, results: impl IntoResults<'g>) -> String {
         print(self, &results.into_results(), Detail::Abbreviated)
     }
 
-    /// The nodes that `results` are computed from and inputs that alone tell their sizes, exactly: [`Graph::parse`] reads
-    /// the text back if the names of the results are distinct and no mistake was made, and what it reads compiles if this
-    /// graph does.
+    /// The nodes that `results` are computed from and inputs that alone tell their sizes, exactly: [`Graph::parse`]
+    /// reads the text back if the names of the results are distinct and no error was made, and what it reads compiles
+    /// if this graph does.
     ///
     /// # Complexity
     /// Linear in the nodes of the graph and the elements of its constants.
@@ -54,6 +55,7 @@ impl Graph {
     /// assert_eq!(parsed.to_text(), text);
     /// # Ok::<(), pullback::ParseError>(())
     /// ```
+    #[doc(alias("dump", "serialize"))]
     pub fn to_text<'g>(&'g self, results: impl IntoResults<'g>) -> String {
         print(self, &results.into_results(), Detail::Exact)
     }
@@ -73,8 +75,8 @@ fn print(graph: &Graph, results: &[(String, Expr<'_>)], detail: Detail) -> Strin
 
 /// For each node of the graph, its number in the listing if it has one.
 fn numbers_of_needed(graph: &Graph, results: &[(String, Expr<'_>)]) -> Vec<Option<usize>> {
-    let own = results.iter().filter(|(_, expr)| std::ptr::eq(expr.graph(), graph));
-    let ids: Vec<NodeId> = own.map(|(_, expr)| expr.id()).collect();
+    let local = results.iter().filter(|(_, expr)| std::ptr::eq(expr.graph(), graph));
+    let ids: Vec<NodeId> = local.map(|(_, expr)| expr.id()).collect();
     let mut numbers = vec![None; graph.len()];
     for (number, id) in graph.needed(&ids).into_iter().enumerate() {
         numbers[id.index()] = Some(number);

@@ -12,7 +12,7 @@ use std::{
 use super::{
     TrainError,
     history::History,
-    state::{Best, Running, State},
+    state::{Best, Running, TrainingState},
 };
 use crate::{
     io::Arrays,
@@ -30,12 +30,12 @@ use crate::{
 pub struct Checkpoint {
     pub(super) path: PathBuf,
     pub(super) every_steps: Option<u64>,
-    pub(super) start: Start,
+    pub(super) start: CheckpointStart,
 }
 
 /// What happens with a file that is there already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Start {
+pub(super) enum CheckpointStart {
     Anew,
     Resume,
 }
@@ -43,12 +43,12 @@ pub(super) enum Start {
 impl Checkpoint {
     /// A file that is written after each epoch; one of that name is replaced.
     pub fn new(path: impl Into<PathBuf>) -> Checkpoint {
-        Checkpoint { path: path.into(), every_steps: None, start: Start::Anew }
+        Checkpoint { path: path.into(), every_steps: None, start: CheckpointStart::Anew }
     }
 
     /// The same, but training goes on from the file if it is there.
     pub fn resume(path: impl Into<PathBuf>) -> Checkpoint {
-        Checkpoint { start: Start::Resume, ..Checkpoint::new(path) }
+        Checkpoint { start: CheckpointStart::Resume, ..Checkpoint::new(path) }
     }
 
     /// Also after each so many steps.
@@ -58,7 +58,7 @@ impl Checkpoint {
 }
 
 /// Nobody has counted to more, and one more is still a number.
-const MOST_COUNTED: u64 = 1 << 53;
+const MAX_COUNTED: u64 = 1 << 53;
 
 /// What must be as it was for a training to go on: name and value of each.
 pub(super) type Setting = Vec<(&'static str, String)>;
@@ -67,7 +67,7 @@ pub(super) type Setting = Vec<(&'static str, String)>;
 pub(super) fn save(
     path: &Path,
     setting: &Setting,
-    state: &State,
+    state: &TrainingState,
     parameters: &Parameters,
     optimizer: &OptimizerState,
 ) -> Result<(), TrainError> {
@@ -104,8 +104,8 @@ pub(super) fn load(
     names: &[String],
     parameters: &mut Parameters,
     optimizer: &mut dyn Optimizer,
-) -> Result<State, TrainError> {
-    let file = Reader { path, arrays: Arrays::load(path)? };
+) -> Result<TrainingState, TrainError> {
+    let file = CheckpointReader { path, arrays: Arrays::load(path)? };
     for (name, expected) in setting {
         let found = file.text(name)?;
         if found != expected {
@@ -121,12 +121,12 @@ pub(super) fn load(
     Ok(state)
 }
 
-struct Reader<'p> {
+struct CheckpointReader<'p> {
     path: &'p Path,
     arrays: Arrays,
 }
 
-impl Reader<'_> {
+impl CheckpointReader<'_> {
     fn text(&self, what: &str) -> Result<&str, TrainError> {
         self.arrays.text(what).ok_or_else(|| self.bad(what, ""))
     }
@@ -138,7 +138,7 @@ impl Reader<'_> {
     /// A number of things that were counted one by one.
     fn count(&self, what: &str) -> Result<u64, TrainError> {
         let text = self.text(what)?;
-        text.parse().ok().filter(|count| *count <= MOST_COUNTED).ok_or_else(|| self.bad(what, text))
+        text.parse().ok().filter(|count| *count <= MAX_COUNTED).ok_or_else(|| self.bad(what, text))
     }
 
     /// Two numbers in a line.
@@ -147,7 +147,7 @@ impl Reader<'_> {
         pair.ok_or_else(|| self.bad(what, line))
     }
 
-    fn state(&self, names: &[String], layout: &Arc<Layout>) -> Result<State, TrainError> {
+    fn state(&self, names: &[String], layout: &Arc<Layout>) -> Result<TrainingState, TrainError> {
         let running = self.text("running")?;
         let running = running.lines().map(|line| {
             let (sum, n_examples) = self.pair("running", line)?;
@@ -164,7 +164,7 @@ impl Reader<'_> {
         });
         let table = self.text("history")?;
         let history = History::read_csv(names.to_vec(), table).ok_or_else(|| self.bad("history", table))?;
-        Ok(State {
+        Ok(TrainingState {
             epoch: self.count("epoch")?,
             batch: self.count("batch")?,
             step: self.count("step")?,

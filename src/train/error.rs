@@ -1,4 +1,4 @@
-//! What can go wrong in training. In: the mistake. Out: an error that names epoch, step, node or file.
+//! What can go wrong in training. In: the error. Out: an error that names epoch, step, node or file.
 
 use std::path::PathBuf;
 
@@ -112,8 +112,8 @@ pub enum TrainError {
         loss: f64,
         /// The Euclidean norm of the gradient by all parameters.
         norm: f64,
-        /// The first operation that made such a number of finite ones, with its line. None if what is fed or a parameter
-        /// was no finite number before.
+        /// The first operation that made such a number of finite ones, with its line. None if what is fed or a
+        /// parameter was no finite number before.
         cause: Option<RunError>,
     },
     /// A limit of gradients is none.
@@ -151,7 +151,7 @@ pub enum TrainError {
     },
     /// What counts as better is no number.
     #[error("the least gain is {}, but must be finite", short(*found))]
-    LeastGain {
+    MinDelta {
         /// What it is.
         found: f64,
     },

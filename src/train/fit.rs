@@ -3,27 +3,30 @@
 use super::checkpoint::Checkpoint;
 
 /// When to stop before the last epoch: `epochs` in a row without a better value of `measure` on the validation set.
+#[doc(alias = "early_stopping")]
 #[derive(Debug, Clone, PartialEq)]
 pub struct Patience {
     pub(super) epochs: u64,
     pub(super) measure: String,
-    pub(super) least_gain: f64,
+    pub(super) min_delta: f64,
 }
 
 impl Patience {
     /// Waits so many epochs for a lower loss.
     pub fn new(epochs: u64) -> Patience {
-        Patience { epochs, measure: "loss".to_owned(), least_gain: 0.0 }
+        Patience { epochs, measure: "loss".to_owned(), min_delta: 0.0 }
     }
 
     /// Watches another measure than the loss; less is better.
+    #[doc(alias = "monitor")]
     pub fn on(self, measure: impl Into<String>) -> Patience {
         Patience { measure: measure.into(), ..self }
     }
 
     /// Counts as better only what is lower by more than this.
-    pub fn least_gain(self, least_gain: f64) -> Patience {
-        Patience { least_gain, ..self }
+    #[doc(alias = "least_gain")]
+    pub fn min_delta(self, min_delta: f64) -> Patience {
+        Patience { min_delta, ..self }
     }
 }
 
@@ -38,6 +41,7 @@ impl Patience {
 ///     .clip_norm(1.0)
 ///     .checkpoint(Checkpoint::new("run.safetensors").every_steps(500));
 /// ```
+#[doc(alias = "TrainingArguments")]
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fit {
     pub(super) epochs: u64,
@@ -72,6 +76,7 @@ impl Fit {
 
     /// Adds up the gradients of so many batches for one step, weighted by their examples, as if they were one batch; at
     /// least one. What is left at the end of an epoch is a step of its own.
+    #[doc(alias = "gradient_accumulation")]
     pub fn accumulate(self, batches: usize) -> Fit {
         Fit { accumulate: batches.max(1), ..self }
     }

@@ -68,8 +68,8 @@ impl History {
     /// A measure over the epochs by name, as (epoch, estimate on the validation set).
     pub fn validation(&self, name: &str) -> Vec<(f64, Estimate)> {
         let Some(position) = self.position(name) else { return Vec::new() };
-        let of = |epoch: &Epoch| Some((epoch.epoch as f64, *epoch.validation.get(position)?));
-        self.epochs.iter().filter_map(of).collect()
+        let point = |epoch: &Epoch| Some((epoch.epoch as f64, *epoch.validation.get(position)?));
+        self.epochs.iter().filter_map(point).collect()
     }
 
     pub(super) fn position(&self, name: &str) -> Option<usize> {

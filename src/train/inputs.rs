@@ -23,9 +23,9 @@ pub(super) fn check(names: [&str; 2], declared: &[Declaration]) -> Result<(), Tr
         return Err(TrainError::SameInput { name: rows.name.clone() });
     }
     let is_rows = |ty: &Type| ty.dtype == DType::F32 && ty.rank() == 2;
-    expect(rows, is_rows(&rows.ty), "rows", "f32 of two axes: cast or reshape in the graph")?;
+    check_that(rows, is_rows(&rows.ty), "rows", "f32 of two axes: cast or reshape in the graph")?;
     let is_labels = |ty: &Type| matches!(ty.dtype, DType::I64 | DType::F32) && ty.rank() == 1;
-    expect(labels, is_labels(&labels.ty), "labels or targets", "i64 or f32 of one axis")?;
+    check_that(labels, is_labels(&labels.ty), "labels or targets", "i64 or f32 of one axis")?;
     let third = declared.iter().find(|input| input.is_needed && !names.contains(&input.name.as_str()));
     match third {
         Some(Declaration { name, ty, site, .. }) => {
@@ -35,7 +35,7 @@ pub(super) fn check(names: [&str; 2], declared: &[Declaration]) -> Result<(), Tr
     }
 }
 
-fn expect(input: &Declaration, is_met: bool, what: &'static str, expected: &'static str) -> Result<(), TrainError> {
+fn check_that(input: &Declaration, is_met: bool, what: &'static str, expected: &'static str) -> Result<(), TrainError> {
     if is_met {
         return Ok(());
     }

@@ -35,6 +35,7 @@ pub struct Step {
 ///     }
 /// }
 /// ```
+#[doc(alias = "callback")]
 pub trait Observer {
     /// After a step.
     fn step(&mut self, step: &Step) -> ControlFlow<()> {

@@ -25,11 +25,11 @@ pub struct Summary {
     pub training: f64,
     /// The mean over the validation set, as an estimate of that over all examples there may be.
     pub held_out: Option<Estimate>,
-    /// The generalization error, expected less training, estimated as held out less training.
+    /// The generalization gap, expected less training, estimated as held out less training.
     ///
     /// Where the validation set has chosen the epoch, it has seen the parameters, and is a little too kind to them: measure
     /// a test set by [`Trainer::evaluate`](super::Trainer::evaluate).
-    pub generalization: Option<Estimate>,
+    pub generalization_gap: Option<Estimate>,
 }
 
 /// The end of a training.
@@ -52,10 +52,10 @@ impl fmt::Display for Report {
             Some(best) => writeln!(f, "{n_epochs} epochs, the best is {best}")?,
             None => writeln!(f, "{n_epochs} epochs")?,
         }
-        for Summary { name, training, held_out, generalization } in &self.measures {
+        for Summary { name, training, held_out, generalization_gap } in &self.measures {
             write!(f, "{name}: training {}", rounded(*training, 4))?;
-            if let (Some(held_out), Some(generalization)) = (held_out, generalization) {
-                write!(f, ", held out {held_out}, generalization error {generalization}")?;
+            if let (Some(held_out), Some(gap)) = (held_out, generalization_gap) {
+                write!(f, ", held out {held_out}, generalization gap {gap}")?;
             }
             writeln!(f)?;
         }

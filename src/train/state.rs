@@ -5,7 +5,7 @@ use super::history::History;
 use crate::parameters::Parameters;
 
 #[derive(Debug, Clone)]
-pub(super) struct State {
+pub(super) struct TrainingState {
     /// Epochs that are done.
     pub(super) epoch: u64,
     /// Batches of the epoch at work that are done.
@@ -34,9 +34,9 @@ pub(super) struct Best {
     pub(super) parameters: Parameters,
 }
 
-impl State {
-    pub(super) fn new(names: Vec<String>) -> State {
-        State {
+impl TrainingState {
+    pub(super) fn new(names: Vec<String>) -> TrainingState {
+        TrainingState {
             epoch: 0,
             batch: 0,
             step: 0,

@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use super::{Measured, Metric, TrainError, inputs, metric::Kind, training::Training};
+use super::{Measured, Metric, TrainError, inputs, metric::IntervalKind, training::Training};
 use crate::{
     compile::Options,
     data::{Batch, Dataset, Target},
@@ -32,6 +32,7 @@ impl<'g> Objective<'g> {
     }
 
     /// With a scalar added that is not measured, such as λ‖θ‖².
+    #[doc(alias("regularization", "weight_decay", "l2"))]
     pub fn penalty(self, penalty: Expr<'g>) -> Objective<'g> {
         Objective { penalty: Some(penalty), ..self }
     }
@@ -48,13 +49,13 @@ impl<'g> From<Expr<'g>> for Objective<'g> {
 /// # Example
 /// ```
 /// use pullback::{
-///     Graph, data::digits, nn::{cross_entropy, linear, misclassification}, optim::Adam,
+///     Graph, data::digits, nn::{cross_entropy, linear, zero_one_loss}, optim::Adam,
 ///     train::{Fit, Metric, Patience, Trainer},
 /// };
 /// let g = Graph::new();
 /// let (x, label) = (g.input("x", ("batch", 64)), g.input_of::<i64>("label", ("batch",)));
 /// let scores = linear(linear(x, "hidden", 32).relu(), "out", 10);
-/// let error = Metric::rate("error", misclassification(scores, label));
+/// let error = Metric::rate("error", zero_one_loss(scores, label));
 /// let mut trainer = Trainer::new(["x", "label"], cross_entropy(scores, label), [error])?;
 ///
 /// let split = digits().split(0.2, 0)?;
@@ -72,7 +73,7 @@ pub struct Trainer {
     pub(super) step: TrainingStep,
     evaluation: Program,
     pub(super) inputs: [String; 2],
-    measures: Vec<(String, Kind)>,
+    measures: Vec<(String, IntervalKind)>,
 }
 
 impl Trainer {
@@ -104,9 +105,10 @@ impl Trainer {
         let Objective { losses, penalty } = objective.into();
         let g = losses.graph();
         g.check().map_err(crate::program::CompileError::from)?;
-        let all: Vec<Metric<'g>> = std::iter::once(Metric::mean("loss", losses)).chain(metrics).collect();
-        check(&all)?;
-        let named: Vec<(String, Expr<'g>)> = all.iter().map(|metric| (label(&metric.name), metric.of_each)).collect();
+        let loss_and_metrics: Vec<Metric<'g>> = std::iter::once(Metric::mean("loss", losses)).chain(metrics).collect();
+        check(&loss_and_metrics)?;
+        let named: Vec<(String, Expr<'g>)> =
+            loss_and_metrics.iter().map(|metric| (label(&metric.name), metric.values)).collect();
         let loss = penalty.map_or(losses.mean(), |penalty| losses.mean() + penalty);
         let step = g.compile_training_with(loss, named.clone(), options)?;
         inputs::check(names, &step.runner.signature.inputs)?;
@@ -114,7 +116,7 @@ impl Trainer {
             step,
             evaluation: g.compile_with(named, options)?,
             inputs: names.map(str::to_owned),
-            measures: all.into_iter().map(|metric| (metric.name, metric.kind)).collect(),
+            measures: loss_and_metrics.into_iter().map(|metric| (metric.name, metric.kind)).collect(),
         })
     }
 
@@ -189,8 +191,7 @@ impl Trainer {
 
     fn measure<T: Element>(&mut self, parameters: &Parameters, batch: &Batch<T>) -> Result<Outputs, RunError> {
         let [name_of_x, name_of_y] = &self.inputs;
-        let fed = [(name_of_x.as_str(), (&batch.x).into()), (name_of_y.as_str(), (&batch.y).into())];
-        self.evaluation.run(parameters, fed)
+        self.evaluation.run(parameters, ((name_of_x.as_str(), &batch.x), (name_of_y.as_str(), &batch.y)))
     }
 
     /// The error of some rows that did not run together: that of the first that does not run alone, if there is one.
@@ -206,8 +207,8 @@ impl Trainer {
             return error.into();
         }
         for row in rows {
-            let alone = dataset.select(&[*row]);
-            let batch = Batch { x: alone.x().to_owned(), y: alone.y().to_owned() };
+            let row_dataset = dataset.select(&[*row]);
+            let batch = Batch { x: row_dataset.x().to_owned(), y: row_dataset.y().to_owned() };
             if let Err(source @ RunError::Node { .. }) = self.measure(parameters, &batch) {
                 return TrainError::Example { epoch: None, purpose, row: *row, source };
             }
@@ -225,11 +226,11 @@ impl Trainer {
     }
 }
 
-impl Kind {
+impl IntervalKind {
     fn value(self, tally: &Tally) -> f64 {
         match self {
-            Kind::Mean => tally.mean(),
-            Kind::Rate => self.count(tally) as f64 / tally.len() as f64,
+            IntervalKind::Mean => tally.mean(),
+            IntervalKind::Rate => self.count(tally) as f64 / tally.len() as f64,
         }
     }
 
@@ -240,8 +241,8 @@ impl Kind {
 
     fn estimate(self, tally: &Tally, level: f64) -> Result<Estimate, risk::RiskError> {
         match self {
-            Kind::Mean => tally.estimate(level),
-            Kind::Rate => risk::error_rate(self.count(tally), tally.len(), level),
+            IntervalKind::Mean => tally.estimate(level),
+            IntervalKind::Rate => risk::error_rate(self.count(tally), tally.len(), level),
         }
     }
 }
@@ -249,8 +250,8 @@ impl Kind {
 /// One number for each example, floats, and no name twice.
 fn check(metrics: &[Metric<'_>]) -> Result<(), TrainError> {
     let mut names = HashSet::new();
-    for Metric { name, of_each, .. } in metrics {
-        let (shape, dtype) = (of_each.shape(), of_each.dtype());
+    for Metric { name, values, .. } in metrics {
+        let (shape, dtype) = (values.shape(), values.dtype());
         if shape.rank() != 1 {
             return Err(TrainError::NotOfEach { name: name.clone(), shape: shape.to_string() });
         }

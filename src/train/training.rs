@@ -1,12 +1,12 @@
 //! The loop itself. In: a trainer, parameters, an optimizer, data and a [`Fit`]. Out: a [`Report`]; parameters and
-//! optimizer were moved. All that its rest depends on is in its `State`, so that a checkpoint is that state written down.
+//! optimizer were moved. All that its rest depends on is in its `TrainingState`, so that a checkpoint is that state written down.
 
 use std::ops::ControlFlow;
 
 use super::{
     Epoch, Fit, Observer, Report, Step, Stop, Summary, TrainError, Trainer,
-    checkpoint::{self, Setting, Start},
-    state::{Best, Running, State},
+    checkpoint::{self, CheckpointStart, Setting},
+    state::{Best, Running, TrainingState},
     trainer::numbers,
 };
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
     optim::Optimizer,
     parameters::{Gradients, Parameters},
     program::RunError,
-    risk::{Estimate, expect_level, generalization_error},
+    risk::{Estimate, check_level, generalization_gap},
 };
 
 /// A training that is about to begin: what it moves, what it validates on, and who watches.
@@ -59,7 +59,7 @@ impl<T: Target + Element> Training<'_, T> {
     /// [`TrainError::Example`] with the row of the first example that does not run; a hyperparameter out of its range;
     /// a checkpoint that is not readable, or of another training. The step at which it happened is not taken.
     pub fn fit(mut self, train: &Dataset<T>, fit: &Fit) -> Result<Report, TrainError> {
-        self.expect_sense(train, fit)?;
+        self.check_sense(train, fit)?;
         let setting = self.setting(train, fit);
         let mut state = self.begin(fit, &setting)?;
         let mut stop = Stop::Epochs;
@@ -83,7 +83,7 @@ impl<T: Target + Element> Training<'_, T> {
         self.report(train, fit, state, stop)
     }
 
-    fn expect_sense(&self, train: &Dataset<T>, fit: &Fit) -> Result<(), TrainError> {
+    fn check_sense(&self, train: &Dataset<T>, fit: &Fit) -> Result<(), TrainError> {
         if train.is_empty() {
             return Err(TrainError::Empty { purpose: "train" });
         }
@@ -92,14 +92,14 @@ impl<T: Target + Element> Training<'_, T> {
             if self.validation.is_none() {
                 return Err(TrainError::NoValidation);
             }
-            if !patience.least_gain.is_finite() {
-                return Err(TrainError::LeastGain { found: patience.least_gain });
+            if !patience.min_delta.is_finite() {
+                return Err(TrainError::MinDelta { found: patience.min_delta });
             }
         }
         if self.validation.is_some() {
             // All measures have one level, which would be missed only after an epoch.
             let name = || self.trainer.names().next().unwrap_or_default().to_owned();
-            expect_level(fit.level).map_err(|source| TrainError::Risk { name: name(), source })?;
+            check_level(fit.level).map_err(|source| TrainError::Risk { name: name(), source })?;
         }
         Ok(())
     }
@@ -120,17 +120,17 @@ impl<T: Target + Element> Training<'_, T> {
     }
 
     /// From the start, or from where a file says.
-    fn begin(&mut self, fit: &Fit, setting: &Setting) -> Result<State, TrainError> {
+    fn begin(&mut self, fit: &Fit, setting: &Setting) -> Result<TrainingState, TrainError> {
         let names: Vec<String> = self.trainer.names().map(str::to_owned).collect();
         match &fit.checkpoint {
-            Some(checkpoint) if checkpoint.start == Start::Resume && checkpoint.path.exists() => {
+            Some(checkpoint) if checkpoint.start == CheckpointStart::Resume && checkpoint.path.exists() => {
                 checkpoint::load(&checkpoint.path, setting, &names, self.parameters, self.optimizer)
             }
-            _ => Ok(State::new(names)),
+            _ => Ok(TrainingState::new(names)),
         }
     }
 
-    fn save(&self, path: &std::path::Path, setting: &Setting, state: &State) -> Result<(), TrainError> {
+    fn save(&self, path: &std::path::Path, setting: &Setting, state: &TrainingState) -> Result<(), TrainError> {
         checkpoint::save(path, setting, state, self.parameters, &self.optimizer.state())
     }
 
@@ -140,7 +140,7 @@ impl<T: Target + Element> Training<'_, T> {
         train: &Dataset<T>,
         fit: &Fit,
         setting: &Setting,
-        state: &mut State,
+        state: &mut TrainingState,
     ) -> Result<ControlFlow<()>, TrainError> {
         let mut batches = train.batches_of_epoch(fit.batch_size, fit.seed, state.epoch)?;
         let n_batches = batches.len();
@@ -169,7 +169,7 @@ impl<T: Target + Element> Training<'_, T> {
     }
 
     /// The error of a step that was not taken, with the row that it comes from.
-    fn blame(&mut self, error: RunError, train: &Dataset<T>, fit: &Fit, state: &State) -> TrainError {
+    fn blame(&mut self, error: RunError, train: &Dataset<T>, fit: &Fit, state: &TrainingState) -> TrainError {
         let epoch = match train.batches_of_epoch(fit.batch_size, fit.seed, state.epoch) {
             Ok(epoch) => epoch,
             Err(error) => return error.into(),
@@ -185,7 +185,7 @@ impl<T: Target + Element> Training<'_, T> {
         &mut self,
         batches: impl Iterator<Item = Batch<T>>,
         fit: &Fit,
-        state: &mut State,
+        state: &mut TrainingState,
         gradients: &mut Gradients,
     ) -> Result<f64, TrainError> {
         let (mut n_examples, mut total, mut n_batches) = (0.0, 0.0, 0);
@@ -193,11 +193,11 @@ impl<T: Target + Element> Training<'_, T> {
         gradients.clear();
         for Batch { x, y } in batches {
             let [name_of_x, name_of_y] = &self.trainer.inputs;
-            let fed = || [(name_of_x.as_str(), (&x).into()), (name_of_y.as_str(), (&y).into())];
-            let out = self.trainer.step.run(self.parameters, fed())?;
+            let fed = ((name_of_x.as_str(), &x), (name_of_y.as_str(), &y));
+            let out = self.trainer.step.run(self.parameters, &fed)?;
             let norm = out.gradients.norm();
             if !(out.loss.is_finite() && norm.is_finite()) {
-                let cause = self.trainer.step.run_checked(self.parameters, fed()).err();
+                let cause = self.trainer.step.run_checked(self.parameters, &fed).err();
                 let (epoch, step) = (state.epoch + 1, state.step + 1);
                 return Err(TrainError::NonFinite { epoch, step, loss: out.loss, norm, cause });
             }
@@ -226,7 +226,7 @@ impl<T: Target + Element> Training<'_, T> {
     }
 
     /// Measures, remembers and tells what an epoch came to.
-    fn finish_epoch(&mut self, fit: &Fit, state: &mut State) -> Result<ControlFlow<()>, TrainError> {
+    fn finish_epoch(&mut self, fit: &Fit, state: &mut TrainingState) -> Result<ControlFlow<()>, TrainError> {
         let validation = match self.validation {
             Some(validation) => {
                 let measured = self.trainer.evaluate(self.parameters, validation, fit.level);
@@ -243,7 +243,7 @@ impl<T: Target + Element> Training<'_, T> {
         };
         if let Some(patience) = &fit.patience {
             let value = epoch.validation[self.trainer.position(&patience.measure)?].value;
-            let is_better = state.best.as_ref().is_none_or(|best| value < best.value - patience.least_gain);
+            let is_better = state.best.as_ref().is_none_or(|best| value < best.value - patience.min_delta);
             state.waited = if is_better { 0 } else { state.waited + 1 };
             if is_better {
                 state.best = Some(Best { epoch: epoch.epoch, value, parameters: self.parameters.clone() });
@@ -256,7 +256,7 @@ impl<T: Target + Element> Training<'_, T> {
     }
 
     /// Takes the best parameters and measures them on both sets.
-    fn report(self, train: &Dataset<T>, fit: &Fit, state: State, stop: Stop) -> Result<Report, TrainError> {
+    fn report(self, train: &Dataset<T>, fit: &Fit, state: TrainingState, stop: Stop) -> Result<Report, TrainError> {
         let best_epoch = state.best.as_ref().map(|best| best.epoch);
         if let Some(best) = state.best {
             *self.parameters = best.parameters;
@@ -269,8 +269,8 @@ impl<T: Target + Element> Training<'_, T> {
         let measures = self.trainer.names().enumerate().map(|(position, name)| {
             let training = training[position];
             let held_out: Option<Estimate> = held_out.as_ref().map(|measured| measured[position].estimate);
-            let generalization = held_out.map(|held_out| generalization_error(held_out, training));
-            Summary { name: name.to_owned(), training, held_out, generalization }
+            let generalization_gap = held_out.map(|held_out| generalization_gap(held_out, training));
+            Summary { name: name.to_owned(), training, held_out, generalization_gap }
         });
         Ok(Report { measures: measures.collect(), history: state.history, stop, best_epoch })
     }

@@ -71,7 +71,7 @@ pub struct Grid {
 }
 
 #[derive(Debug, Clone)]
-pub(super) enum Layer {
+pub(super) enum ChartLayer {
     Line { name: String, points: Vec<(f64, f64)>, colour: usize, is_dashed: bool },
     Points { name: String, points: Vec<(f64, f64)>, colour: usize },
     Band { points: Vec<(f64, f64, f64)>, colour: usize },
@@ -99,7 +99,7 @@ pub struct Chart {
     pub(super) title: String,
     pub(super) x: Axis,
     pub(super) y: Axis,
-    pub(super) layers: Vec<Layer>,
+    pub(super) layers: Vec<ChartLayer>,
     pub(super) legend: Corner,
     n_named: usize,
 }
@@ -118,36 +118,36 @@ impl Chart {
     /// With a line through points, in the next colour.
     pub fn line(self, name: impl Into<String>, points: impl IntoIterator<Item = (f64, f64)>) -> Chart {
         let (name, points) = (name.into(), points.into_iter().collect());
-        self.next(name, |name, colour| Layer::Line { name, points, colour, is_dashed: false })
+        self.next(name, |name, colour| ChartLayer::Line { name, points, colour, is_dashed: false })
     }
 
     /// With a dashed line through points, in the next colour: what is expected beside what is found.
     pub fn dashed(self, name: impl Into<String>, points: impl IntoIterator<Item = (f64, f64)>) -> Chart {
         let (name, points) = (name.into(), points.into_iter().collect());
-        self.next(name, |name, colour| Layer::Line { name, points, colour, is_dashed: true })
+        self.next(name, |name, colour| ChartLayer::Line { name, points, colour, is_dashed: true })
     }
 
     /// With a mark at each point, in the next colour.
     pub fn points(self, name: impl Into<String>, points: impl IntoIterator<Item = (f64, f64)>) -> Chart {
         let (name, points) = (name.into(), points.into_iter().collect());
-        self.next(name, |name, colour| Layer::Points { name, points, colour })
+        self.next(name, |name, colour| ChartLayer::Points { name, points, colour })
     }
 
     /// With a shade from low to high at each (x, low, high), in the colour of the layer before.
     pub fn band(self, points: impl IntoIterator<Item = (f64, f64, f64)>) -> Chart {
         let points = points.into_iter().collect();
-        self.unnamed(|colour| Layer::Band { points, colour })
+        self.unnamed(|colour| ChartLayer::Band { points, colour })
     }
 
     /// With a bar from low to high at each (x, low, high), in the colour of the layer before.
     pub fn error_bars(self, points: impl IntoIterator<Item = (f64, f64, f64)>) -> Chart {
         let points = points.into_iter().collect();
-        self.unnamed(|colour| Layer::ErrorBars { points, colour })
+        self.unnamed(|colour| ChartLayer::ErrorBars { points, colour })
     }
 
     /// With the colours of a grid.
     pub fn grid(mut self, grid: Grid) -> Chart {
-        self.layers.push(Layer::Grid(grid));
+        self.layers.push(ChartLayer::Grid(grid));
         self
     }
 
@@ -162,7 +162,7 @@ impl Chart {
             }
         }
         for layer in &self.layers {
-            let Layer::Grid(Grid { values, size: [rows, columns], .. }) = layer else { continue };
+            let ChartLayer::Grid(Grid { values, size: [rows, columns], .. }) = layer else { continue };
             if values.len() != rows * columns {
                 let (title, found) = (self.title.clone(), values.len());
                 return Err(FigureError::Grid { title, rows: *rows, columns: *columns, found });
@@ -171,26 +171,26 @@ impl Chart {
         Ok(())
     }
 
-    fn next(mut self, name: String, layer: impl FnOnce(String, usize) -> Layer) -> Chart {
+    fn next(mut self, name: String, layer: impl FnOnce(String, usize) -> ChartLayer) -> Chart {
         self.n_named += usize::from(!name.is_empty());
         self.unnamed(|colour| layer(name, colour))
     }
 
-    fn unnamed(mut self, layer: impl FnOnce(usize) -> Layer) -> Chart {
+    fn unnamed(mut self, layer: impl FnOnce(usize) -> ChartLayer) -> Chart {
         self.layers.push(layer(self.n_named.saturating_sub(1)));
         self
     }
 }
 
-impl Layer {
+impl ChartLayer {
     /// All that it shows, as (x, y).
     pub(super) fn extent(&self) -> Vec<(f64, f64)> {
         match self {
-            Layer::Line { points, .. } | Layer::Points { points, .. } => points.clone(),
-            Layer::Band { points, .. } | Layer::ErrorBars { points, .. } => {
+            ChartLayer::Line { points, .. } | ChartLayer::Points { points, .. } => points.clone(),
+            ChartLayer::Band { points, .. } | ChartLayer::ErrorBars { points, .. } => {
                 points.iter().flat_map(|(x, low, high)| [(*x, *low), (*x, *high)]).collect()
             }
-            Layer::Grid(grid) => {
+            ChartLayer::Grid(grid) => {
                 let half = |range: [f64; 2], n: usize| (range[1] - range[0]) / (n.max(2) - 1) as f64 / 2.0;
                 let (dx, dy) = (half(grid.x, grid.size[1]), half(grid.y, grid.size[0]));
                 vec![(grid.x[0] - dx, grid.y[0] - dy), (grid.x[1] + dx, grid.y[1] + dy)]

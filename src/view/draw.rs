@@ -8,9 +8,9 @@ use plotters::{
 };
 
 use super::{
-    chart::{Axis, Chart, Corner, Grid, Layer},
+    chart::{Axis, Chart, ChartLayer, Corner, Grid},
     figure::FigureError,
-    scale::Scale,
+    scale::AxisScale,
 };
 
 /// Black would be taken for an axis and is last.
@@ -39,7 +39,7 @@ const PLOT: f64 = 300.0;
 const MARGIN: f64 = 0.04;
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
-type Context<'c, 'a> = ChartContext<'c, SVGBackend<'a>, Cartesian2d<Scale, Scale>>;
+type Context<'c, 'a> = ChartContext<'c, SVGBackend<'a>, Cartesian2d<AxisScale, AxisScale>>;
 type Drawn<'a> = Result<(), DrawingAreaErrorKind<<SVGBackend<'a> as DrawingBackend>::ErrorType>>;
 
 pub(super) fn svg(charts: &[Chart], grid: [usize; 2], size: [u32; 2]) -> Result<String, FigureError> {
@@ -62,8 +62,8 @@ pub(super) fn svg(charts: &[Chart], grid: [usize; 2], size: [u32; 2]) -> Result<
 }
 
 fn draw<'a>(chart: &Chart, area: &Area<'a>) -> Drawn<'a> {
-    let extent: Vec<(f64, f64)> = chart.layers.iter().flat_map(Layer::extent).collect();
-    let is_tight = matches!(chart.layers.first(), Some(Layer::Grid(_)));
+    let extent: Vec<(f64, f64)> = chart.layers.iter().flat_map(ChartLayer::extent).collect();
+    let is_tight = matches!(chart.layers.first(), Some(ChartLayer::Grid(_)));
     let x = range(&chart.x, extent.iter().map(|point| point.0), is_tight);
     let y = range(&chart.y, extent.iter().map(|point| point.1), is_tight);
     let mut context = ChartBuilder::on(area)
@@ -71,7 +71,7 @@ fn draw<'a>(chart: &Chart, area: &Area<'a>) -> Drawn<'a> {
         .margin(10 * SCALE)
         .x_label_area_size(44 * SCALE)
         .y_label_area_size(66 * SCALE)
-        .build_cartesian_2d(Scale::new(&chart.x, x), Scale::new(&chart.y, y))?;
+        .build_cartesian_2d(AxisScale::new(&chart.x, x), AxisScale::new(&chart.y, y))?;
     context
         .configure_mesh()
         .light_line_style(TRANSPARENT)
@@ -90,8 +90,8 @@ fn draw<'a>(chart: &Chart, area: &Area<'a>) -> Drawn<'a> {
     for layer in &chart.layers {
         add(chart, layer, &mut context)?;
     }
-    let is_named = |layer: &Layer| match layer {
-        Layer::Line { name, .. } | Layer::Points { name, .. } => !name.is_empty(),
+    let is_named = |layer: &ChartLayer| match layer {
+        ChartLayer::Line { name, .. } | ChartLayer::Points { name, .. } => !name.is_empty(),
         _ => false,
     };
     if chart.layers.iter().any(is_named) {
@@ -153,17 +153,17 @@ fn number(x: f64) -> String {
 
 /// Blue comes last on a grid whose numbers below 0 are blue.
 fn colour(chart: &Chart, position: usize) -> RGBColor {
-    let is_on_grid = matches!(chart.layers.first(), Some(Layer::Grid(grid)) if grid.is_signed);
+    let is_on_grid = matches!(chart.layers.first(), Some(ChartLayer::Grid(grid)) if grid.is_signed);
     PALETTE[(position + usize::from(is_on_grid)) % PALETTE.len()]
 }
 
 /// Adds one layer to a chart.
-fn add<'a>(chart: &Chart, layer: &Layer, context: &mut Context<'_, 'a>) -> Drawn<'a> {
-    let at = |point: &(f64, f64)| Some((chart.x.position(point.0)?, chart.y.position(point.1)?));
+fn add<'a>(chart: &Chart, layer: &ChartLayer, context: &mut Context<'_, 'a>) -> Drawn<'a> {
+    let pixel = |point: &(f64, f64)| Some((chart.x.position(point.0)?, chart.y.position(point.1)?));
     match layer {
-        Layer::Line { name, points, colour: position, is_dashed } => {
+        ChartLayer::Line { name, points, colour: position, is_dashed } => {
             let colour = colour(chart, *position);
-            let points: Vec<(f64, f64)> = points.iter().filter_map(at).collect();
+            let points: Vec<(f64, f64)> = points.iter().filter_map(pixel).collect();
             let style = colour.stroke_width(2 * SCALE as u32);
             let series = if *is_dashed {
                 context.draw_series(DashedLineSeries::new(points, 6 * SCALE as u32, 4 * SCALE as u32, style))?
@@ -177,30 +177,30 @@ fn add<'a>(chart: &Chart, layer: &Layer, context: &mut Context<'_, 'a>) -> Drawn
                 });
             }
         }
-        Layer::Points { name, points, colour: position } => {
+        ChartLayer::Points { name, points, colour: position } => {
             let colour = colour(chart, *position);
-            let marks = points.iter().filter_map(at).map(|point| Circle::new(point, 3 * SCALE, colour.filled()));
+            let marks = points.iter().filter_map(pixel).map(|point| Circle::new(point, 3 * SCALE, colour.filled()));
             let series = context.draw_series(marks)?;
             if !name.is_empty() {
                 series.label(name).legend(move |(x, y)| Circle::new((x + 9 * SCALE, y), 3 * SCALE, colour.filled()));
             }
         }
-        Layer::Band { points, colour: position } => {
-            let edge = |x: &f64, y: &f64| at(&(*x, *y));
+        ChartLayer::Band { points, colour: position } => {
+            let edge = |x: &f64, y: &f64| pixel(&(*x, *y));
             let upper = points.iter().filter_map(|(x, _, high)| edge(x, high));
             let lower = points.iter().rev().filter_map(|(x, low, _)| edge(x, low));
             let outline: Vec<(f64, f64)> = upper.chain(lower).collect();
             context.draw_series([Polygon::new(outline, colour(chart, *position).mix(0.2))])?;
         }
-        Layer::ErrorBars { points, colour: position } => {
+        ChartLayer::ErrorBars { points, colour: position } => {
             let style = colour(chart, *position).stroke_width(SCALE as u32);
             let bars = points.iter().filter_map(|(x, low, high)| {
-                let ends = [at(&(*x, *low))?, at(&(*x, *high))?];
+                let ends = [pixel(&(*x, *low))?, pixel(&(*x, *high))?];
                 Some(PathElement::new(ends, style))
             });
             context.draw_series(bars)?;
         }
-        Layer::Grid(grid) => _ = context.draw_series(cells(chart, grid))?,
+        ChartLayer::Grid(grid) => _ = context.draw_series(cells(chart, grid))?,
     }
     Ok(())
 }

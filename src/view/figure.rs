@@ -31,6 +31,7 @@ pub struct Figure {
 
 /// Why there is no picture.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum FigureError {
     /// The picture cannot be drawn.
     #[error("the chart {title:?} cannot be drawn: {reason}")]

@@ -16,20 +16,20 @@ const FEW_DECADES: f64 = 2.5;
 const ONE_DECADE: f64 = 0.9;
 
 /// Positions along an axis: numbers, or their logarithms to base 10.
-pub(super) struct Scale {
+pub(super) struct AxisScale {
     positions: RangedCoordf64,
     ends: (f64, f64),
     is_logarithmic: bool,
 }
 
-impl Scale {
+impl AxisScale {
     /// The positions of an axis from `ends.0` to `ends.1`.
-    pub(super) fn new(axis: &Axis, ends: (f64, f64)) -> Scale {
-        Scale { positions: (ends.0..ends.1).into(), ends, is_logarithmic: axis.is_logarithmic }
+    pub(super) fn new(axis: &Axis, ends: (f64, f64)) -> AxisScale {
+        AxisScale { positions: (ends.0..ends.1).into(), ends, is_logarithmic: axis.is_logarithmic }
     }
 }
 
-impl Ranged for Scale {
+impl Ranged for AxisScale {
     type FormatOption = DefaultFormatting;
     type ValueType = f64;
 

@@ -2,15 +2,14 @@
 
 use ndarray::{Array1, ArrayD, arr0, arr1, array};
 use pullback::{
-    Expr, Graph, Initializer, Parameters, Value,
+    Expr, Graph, Initializer, Value,
     check::{naive_gradients, prove_expression, random_graph},
     ops::{Smoothness, verify},
 };
 
 fn evaluate(result: Expr<'_>, inputs: &[(&str, Value)]) -> Value {
     let mut program = result.graph().compile([("y", result)]).expect("the graph has no mistake");
-    let fed = inputs.iter().map(|(name, value)| (*name, value.into()));
-    program.run(&Parameters::default(), fed).expect("the inputs fit")["y"].clone()
+    program.call(inputs).expect("the inputs fit")["y"].clone()
 }
 
 #[test]
@@ -132,7 +131,7 @@ fn a_symbolic_batch_of_any_size() {
     let parameters = g.initialize(0).expect("no mistake");
     for (rows, expected) in [(0, 0.0), (1, 9.0), (5, 45.0)] {
         let x = ndarray::Array2::from_shape_fn((rows, 2), |(_, column)| 1.0 + column as f32);
-        let out = step.run(&parameters, [("x", (&x).into())]).expect("fits");
+        let out = step.run(&parameters, ("x", &x)).expect("fits");
         assert_eq!(out.loss, expected);
         assert_eq!(out.gradients.array::<f32>("w").expect("there")[[1, 0]], 12.0 * rows as f32);
     }
@@ -198,9 +197,7 @@ fn the_gradient_of_a_product_takes_work_and_memory_in_proportion_to_its_elements
     let mut gradient = |at: &[(usize, f64)]| {
         let mut of = Array1::<f64>::ones(N);
         at.iter().for_each(|(place, number)| of[*place] = *number);
-        let Value::F64(gradient) =
-            program.run(&Parameters::default(), [("x", (&of).into())]).unwrap()["result"].clone()
-        else {
+        let Value::F64(gradient) = program.call(("x", &of)).unwrap()["result"].clone() else {
             unreachable!("the gradient of f64 is f64")
         };
         gradient

@@ -13,13 +13,11 @@ fn with(memory_budget: Option<usize>) -> Options {
     Options { memory_budget, ..options(Evaluation::Compiled, 2) }
 }
 
-/// Bytes of the arena in the text of a plan.
+/// Bytes of the arena.
 fn arena(results: &[(String, Expr<'_>)], memory_budget: Option<usize>) -> usize {
     let g = results[0].1.graph();
-    let mut program = g.compile_with(results.to_vec(), &with(memory_budget)).expect("the graph has no mistake");
-    let plan = program.show([]).expect("all sizes are known");
-    let bytes = plan.split("arena ").nth(1).and_then(|rest| rest.split(' ').next()?.parse().ok());
-    bytes.unwrap_or_else(|| panic!("no arena in {plan}"))
+    let program = g.compile_with(results, &with(memory_budget)).expect("the graph has no mistake");
+    program.summary([]).expect("all sizes are known").arena_bytes
 }
 
 /// That a budget of nothing changes no number by more than rounding.

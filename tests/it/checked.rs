@@ -20,7 +20,7 @@ fn check(result: Expr<'_>, x: &Value, rewrites: Rewrites) -> Result<Outputs, Run
     let run = |evaluation| {
         let options = Options { evaluation, rewrites, ..Options::default() };
         let mut program = result.graph().compile_with(result, &options).expect("no mistake");
-        program.run_checked(&Parameters::default(), [("x", x.into())])
+        program.run_checked(&Parameters::default(), ("x", x))
     };
     let (compiled, reference) = (run(Evaluation::Compiled), run(Evaluation::Reference));
     assert_eq!(compiled.is_ok(), reference.is_ok(), "{compiled:?} {reference:?}");
@@ -50,7 +50,7 @@ fn the_first_operation_that_makes_one_is_named() {
     }
     let narrow = g.input("y", (1,));
     let mut program = g.compile(narrow.exp()).expect("no mistake");
-    let error = program.run_checked(&Parameters::default(), [("y", (&array![89.0f32]).into())]).unwrap_err();
+    let error = program.run_checked(&Parameters::default(), ("y", &array![89.0f32])).unwrap_err();
     assert!(matches!(error, RunError::NonFinite { operation: "exp", n_elements: 1, .. }), "{error}");
 }
 
@@ -65,9 +65,9 @@ fn what_is_fed_must_be_finite() {
     let mut step = g.compile_training(w.tanh().sum()).expect("no mistake");
     let mut parameters = g.initialize(0).expect("no mistake");
     parameters.set("w", &array![f32::INFINITY, f32::INFINITY]).expect("it is there");
-    let error = step.run_checked(&parameters, []).unwrap_err();
+    let error = step.run_checked(&parameters, ()).unwrap_err();
     assert_eq!(normal(&error.to_string()), r#""w" (declared at checked.rs:L:C) is inf at [0] and 1 more"#);
-    assert!(step.run(&parameters, []).is_ok());
+    assert!(step.run(&parameters, ()).is_ok());
 }
 
 /// Causal attention scores: infinities are written as constants, and what softmax makes of them is finite again.
@@ -95,9 +95,9 @@ fn stabilized_programs_are_judged_as_they_run() {
     let run = |rewrites| {
         let options = Options { rewrites, ..Options::default() };
         let mut program = g.compile_with((1.0 + x.exp()).log(), &options).expect("no mistake");
-        program.run_checked(&Parameters::default(), [("x", (&1000.0).into())])
+        program.run_checked(&Parameters::default(), ("x", 1000.0))
     };
-    assert_eq!(run(Rewrites::default()).expect("softplus").scalar::<f64>("result"), Some(1000.0));
+    assert_eq!(run(Rewrites::default()).expect("softplus").scalar::<f64>("result"), Ok(1000.0));
     let error = run(Rewrites::none()).unwrap_err();
     assert!(matches!(error, RunError::NonFinite { operation: "exp", .. }), "{error}");
 }
@@ -116,11 +116,11 @@ fn a_run_without_any_gives_what_an_unchecked_one_does() {
     for batch in [3, 7, 3] {
         let xs = Array2::from_shape_fn((batch, 5), |(row, column)| ((row * 5 + column * 3) % 11) as f32 / 5.0 - 1.0);
         let ys = ndarray::Array1::from_shape_fn(batch, |row| (row % 3) as i64);
-        let fed = || [("x", (&xs).into()), ("labels", (&ys).into())];
+        let fed = || (("x", &xs), ("labels", &ys));
         let want = step.run(&parameters, fed()).expect("fits");
         assert_eq!(step.run_checked(&parameters, fed()).expect("all are finite"), want);
-        let want = program.run(&parameters, [("x", (&xs).into())]).expect("fits");
-        assert_eq!(program.run_checked(&parameters, [("x", (&xs).into())]).expect("all are finite"), want);
+        let want = program.run(&parameters, ("x", &xs)).expect("fits");
+        assert_eq!(program.run_checked(&parameters, ("x", &xs)).expect("all are finite"), want);
     }
 }
 
@@ -131,8 +131,8 @@ fn operations_of_gradients_are_looked_at() {
     let w = g.parameter("w", (2,), Initializer::Zeros);
     let mut step = g.compile_training(w.square().sum().sqrt()).expect("no mistake");
     let parameters = g.initialize(0).expect("no mistake");
-    assert!(step.run(&parameters, []).expect("fits").loss == 0.0);
-    let error = step.run_checked(&parameters, []).unwrap_err();
+    assert!(step.run(&parameters, ()).expect("fits").loss == 0.0);
+    let error = step.run_checked(&parameters, ()).unwrap_err();
     let RunError::NonFinite { site, value, .. } = &error else { panic!("{error}") };
     assert!(!value.is_finite());
     assert!(site.to_string().contains("checked.rs"), "{site}");

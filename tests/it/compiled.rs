@@ -22,7 +22,7 @@ pub(crate) fn run(
     let g = results[0].1.graph();
     let named = results.iter().map(|(name, result)| (name.clone(), *result)).collect::<Vec<_>>();
     let mut program = g.compile_with(named, options).expect("the graph has no mistake");
-    program.run(&Parameters::default(), fed.iter().map(|(name, value)| (name.as_str(), value.into())))
+    program.call(fed)
 }
 
 /// The largest difference relative to the larger of 1 and the numbers; infinite where kinds of numbers differ.
@@ -152,9 +152,8 @@ fn a_network_of_many_tasks_is_the_same_on_any_number_of_threads() {
         ArrayD::from_shape_fn(IxDyn(&[rows, features]), |at| ((at[0] * 31 + at[1] * 17) % 101) as f64 / 50.0 - 1.0);
     let ys = ArrayD::from_shape_fn(IxDyn(&[rows]), |at| (at[0] * 7 % 11) as i64);
     let train = |options: &Options| {
-        let none: [(&str, Expr<'_>); 0] = [];
-        let mut step = g.compile_training_with(loss, none, options).expect("no mistake");
-        step.run(&parameters, [("x", (&xs).into()), ("labels", (&ys).into())]).expect("fed as declared")
+        let mut step = g.compile_training_with(loss, (), options).expect("no mistake");
+        step.run(&parameters, (("x", &xs), ("labels", &ys))).expect("fed as declared")
     };
     let want = train(&options(Evaluation::Reference, 1));
     let got = train(&options(Evaluation::Compiled, 1));
@@ -175,7 +174,7 @@ fn a_network_of_many_tasks_is_the_same_on_any_number_of_threads() {
 fn long_rows_are_reduced_piece_by_piece() {
     let g = Graph::new();
     let x = g.input("x", (3, 40_000));
-    let spread = x.max_over(-1).expand(-1);
+    let spread = x.max_over(-1).unsqueeze(-1);
     let results = [
         ("sum".to_string(), (x * x).sum_over(-1)),
         ("max".to_string(), (2.0 * x).max_over(-1)),
@@ -194,9 +193,9 @@ fn inputs_and_outputs_of_any_strides_are_the_same_numbers() {
     let mut program = g.compile([("y", 2.0 * x + x.t().t())]).expect("no mistake");
     let transposed = array![[1.0, 4.0], [2.0, 5.0], [3.0, 6.0]];
     let mut y = array![[0.0, 0.0], [0.0, 0.0], [0.0, 0.0]];
-    let fed = [("x", transposed.t().into())];
+    let fed = ("x", transposed.t());
     let mut view = y.view_mut().reversed_axes();
-    program.run_into(&Parameters::default(), fed, [("y", (&mut view).into())]).expect("of the right shapes");
+    program.run_into(&Parameters::default(), fed, ("y", &mut view)).expect("of the right shapes");
     assert_eq!(y, array![[3.0, 12.0], [6.0, 15.0], [9.0, 18.0]]);
 }
 
@@ -228,7 +227,7 @@ fn a_symbolic_batch_is_planned_once_for_each_size() {
     let parameters = g.initialize(0).expect("no mistake");
     for batch in [3, 5, 3, 1, 0, 5] {
         let xs = ndarray::Array2::<f32>::from_elem((batch, 4), 0.25);
-        let out = program.run(&parameters, [("x", (&xs).into())]).expect("any batch fits");
+        let out = program.run(&parameters, ("x", &xs)).expect("any batch fits");
         let y = out["y"].array::<f32>().expect("an f32");
         let want = if batch == 0 { f32::NAN } else { 0.5f32.tanh() };
         assert!(y.iter().all(|y| (y - want).abs() < 1e-6 || (y.is_nan() && want.is_nan())), "{batch}: {y}");
@@ -244,14 +243,14 @@ fn programs_run_at_once_in_one_process() {
     let y = x.dot(w).tanh().softmax(-1).sum_over(0);
     let xs = ArrayD::from_shape_fn(IxDyn(&[400, 100]), |at| ((at[0] + 3 * at[1]) % 13) as f64 / 7.0);
     let mut first = g.compile_with([("y", y)], &options(Evaluation::Compiled, 2)).expect("no mistake");
-    let want = first.run(&Parameters::default(), [("x", (&xs).into())]).expect("fits");
+    let want = first.call(("x", &xs)).expect("fits");
     std::thread::scope(|scope| {
         for _ in 0..3 {
             let mut program = g.compile_with([("y", y)], &options(Evaluation::Compiled, 3)).expect("no mistake");
             let (xs, want) = (&xs, &want);
             scope.spawn(move || {
                 for _ in 0..50 {
-                    let out = program.run(&Parameters::default(), [("x", xs.into())]).expect("fits");
+                    let out = program.call(("x", xs)).expect("fits");
                     assert_eq!(bits(&out), bits(want));
                 }
             });
@@ -324,8 +323,8 @@ fn empty_rows_have_values() {
         ("product".to_string(), x.prod_over(-1)),
         ("sum".to_string(), x.sum_over(-1).exp() + y),
         ("value".to_string(), t),
-        ("spread".to_string(), t.expand(-1) + x),
-        ("all".to_string(), (t.expand(-1) * x).sum()),
+        ("spread".to_string(), t.unsqueeze(-1) + x),
+        ("all".to_string(), (t.unsqueeze(-1) * x).sum()),
     ];
     let fed = [
         ("x".to_string(), Value::F64(ArrayD::zeros(IxDyn(&[3, 0])))),
@@ -334,8 +333,7 @@ fn empty_rows_have_values() {
     assert_like_reference("empty rows", &results, &fed, 1e-15);
     let mut program = g.compile([("product", results[0].1)]).expect("no mistake");
     let mut out = array![f64::NAN, f64::NAN, f64::NAN];
-    let fed = fed.iter().map(|(name, value)| (name.as_str(), value.into()));
-    program.run_into(&Parameters::default(), fed, [("product", (&mut out).into())]).expect("fits");
+    program.run_into(&Parameters::default(), &fed, ("product", &mut out)).expect("fits");
     assert_eq!(out, array![1.0, 1.0, 1.0]);
 }
 
@@ -371,7 +369,7 @@ fn contractions_over_empty_axes_are_zero() {
 fn long_rows_of_masks_are_not_held() {
     let g = Graph::new();
     let (v, x) = (g.input("v", (4,)), g.input("x", (4, 65_536)));
-    let mask = v.greater(0.0).expand(-1).broadcast_to((4, 65_536));
+    let mask = v.greater(0.0).unsqueeze(-1).broadcast_to((4, 65_536));
     let results = [("y".to_string(), mask.select(x, 2.0 * x))];
     let fed = [("v".to_string(), ramp(&[4])), ("x".to_string(), ramp(&[4, 65_536]))];
     assert_like_reference("masked rows", &results, &fed, 0.0);
@@ -382,11 +380,31 @@ fn long_rows_of_masks_are_not_held() {
 fn sums_of_wide_columns_take_little_memory() {
     let g = Graph::new();
     let x = g.input("x", (32, 1 << 18));
-    let mut program = g.compile([("y", x.sum_over(0))]).expect("no mistake");
-    let none: [(&str, i64); 0] = [];
-    let plan = program.show(none).expect("there are no symbols");
-    let arena = plan.split("arena ").nth(1).and_then(|rest| rest.split(' ').next()).expect("the arena is told");
-    assert!(arena.parse::<usize>().expect("a number") <= 8 << 20, "{plan}");
+    let program = g.compile([("y", x.sum_over(0))]).expect("no mistake");
+    let summary = program.summary([]).expect("there are no symbols");
+    assert!(summary.arena_bytes <= 8 << 20, "{summary:?}");
+}
+
+/// The largest size fits, and the next does not, by the figures and in both engines; other symbols have their values.
+#[test]
+fn the_largest_size_fits_a_budget_and_the_next_does_not() {
+    let g = Graph::new();
+    let x = g.input("x", ("batch", "width"));
+    let y = (x.softmax(-1).cumulative_sum(0) * x).sum_over(0);
+    for evaluation in [Evaluation::Compiled, Evaluation::Reference] {
+        let program = g.compile_with(y, &options(evaluation, 2)).expect("no mistake");
+        let memory =
+            |batch| program.summary([("batch", batch), ("width", 100)]).expect("sizes are known").memory_bytes();
+        for budget in [10_000, 1_000_000, 123_456_789] {
+            let largest =
+                program.largest("batch", budget, [("width", 100)]).expect("sizes are known").expect("it fits");
+            assert!(memory(largest) <= budget && memory(largest + 1) > budget, "{largest} rows in {budget} bytes");
+        }
+        assert_eq!(program.largest("batch", 100, [("width", 100)]), Ok(None));
+        let unknown = program.largest("bach", 100, [("width", 100)]).unwrap_err().to_string();
+        assert_eq!(unknown, "no size is named `bach`; the nearest name is `batch`");
+        assert!(matches!(program.largest("batch", 100, []), Err(RunError::UnboundSymbol { .. })));
+    }
 }
 
 #[test]
@@ -407,12 +425,11 @@ fn dead_arrays_are_written_over() {
     let second = (first.tanh() * first + x).dot(w);
     let y = (second.sin() * second).sum_over(0);
     let mut program = g.compile([("y", y)]).expect("no mistake");
-    let none: [(&str, i64); 0] = [];
-    let plan = program.show(none).expect("there are no symbols");
+    let plan = program.show([]).expect("there are no symbols");
     assert!(plan.contains("= store"), "{plan}");
-    let bytes = plan.split("arena ").nth(1).and_then(|rest| rest.split(' ').next()).expect("the arena is told");
+    let bytes = program.summary([]).expect("there are no symbols").arena_bytes;
     let two_arrays = 2 * 256 * 128 * 4;
-    assert!(bytes.parse::<usize>().expect("a number") < two_arrays + two_arrays / 4, "{plan}");
+    assert!(bytes < two_arrays + two_arrays / 4, "{plan}");
     let fed = [("x".to_string(), ramp(&[256, 128])), ("w".to_string(), ramp(&[128, 128]))];
     assert_like_reference("written over", &[("y".into(), y), ("first".into(), first)], &fed, 2e-4);
     assert_like_reference("written over", &[("y".into(), y)], &fed, 2e-4);

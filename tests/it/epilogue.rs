@@ -115,7 +115,7 @@ fn random_step<'g>(y: Expr<'g>, row: Expr<'g>, rng: &mut impl Rng) -> Expr<'g> {
         2 => y.tanh(),
         3 => y.relu(),
         4 => y.softmax(-1),
-        5 => y - y.mean_over(-1).expand(-1),
+        5 => y - y.mean_over(-1).unsqueeze(-1),
         6 => y.square() * 0.5,
         7 => y.maximum(row),
         _ => y + y.sum_over([0]) * 1e-3,

@@ -2,7 +2,7 @@
 //! floats (signs, reciprocals, x/x) is not of these.
 
 use ndarray::Array1;
-use pullback::{DType, Evaluation, Expr, Graph, Options, Parameters, Rewrites, Value};
+use pullback::{DType, Evaluation, Expr, Graph, Options, Rewrites, Value};
 
 type Function = for<'g> fn(Expr<'g>, Expr<'g>) -> Expr<'g>;
 type Truth = fn(i64, i64) -> i64;
@@ -61,7 +61,7 @@ fn quotients_of_integers_are_those_of_rust_with_any_rewrites_in_either_engine() 
             let mut program = g.compile_with([("out", function(a, b))], &options).expect("no mistake");
             let fed = |numbers: &[i64]| Value::I64(Array1::from(numbers.to_vec()).into_dyn());
             let (x, y) = (fed(&x), fed(&y));
-            let out = program.run(&Parameters::default(), [("x", (&x).into()), ("y", (&y).into())]).expect("fits");
+            let out = program.call((("x", &x), ("y", &y))).expect("fits");
             let found = out["out"].array::<i64>().expect("integers");
             assert_eq!(found.iter().copied().collect::<Vec<_>>(), expected, "{name}");
         }
@@ -76,7 +76,7 @@ fn sums_and_means_know_that_quotients_of_integers_lose_fractions() {
     let options = Options { rewrites: Rewrites { fast_math: true, ..Rewrites::default() }, ..Options::default() };
     let mut program = g.compile_with([("out", out)], &options).expect("no mistake");
     let fed = Value::I64(Array1::from(vec![1, 1, 1, 3, 3, -3]).into_shape_with_order((2, 3)).expect("six").into_dyn());
-    let found = program.run(&Parameters::default(), [("x", (&fed).into())]).expect("fits");
+    let found = program.call(("x", &fed)).expect("fits");
     assert_eq!(found["out"].array::<i64>().expect("an integer").iter().copied().collect::<Vec<_>>(), [1]);
 
     let mean = g.input_of::<i64>("y", (3,)).mean();

@@ -4,11 +4,11 @@
 use ndarray::{ArrayD, IxDyn};
 use pullback::{
     Convolve, DType, Dim, Evaluation, Expr, Graph, Index, Initializer, Pool, Shape, Value,
-    graph::{Mistake, ScatterAdd, Window},
+    graph::{GraphError, ScatterAdd, Window},
     nn, ops,
     ops::samples,
     range,
-    text::Problem,
+    text::ParseErrorKind,
 };
 
 use super::compiled::{distance, options, run};
@@ -33,12 +33,12 @@ pub(crate) const NUMBERS: [u64; 14] = [
 
 /// A graph is run if no node of it, input or result, has more elements, sizes of 0 counted as 1: kernels that go lane by
 /// lane visit the lanes of empty arrays too.
-pub(crate) const MOST_ELEMENTS: i64 = 1 << 14;
+pub(crate) const MAX_ELEMENTS: i64 = 1 << 14;
 
 fn is_small(g: &Graph) -> bool {
     let size = |dim: &Dim| dim.as_number().map(|size| size.max(1));
     let count = |shape: Shape| shape.iter().map(size).try_fold(1i64, |product, size| product.checked_mul(size?));
-    g.ids().all(|id| count(g.expr(id).shape()).is_some_and(|count| count <= MOST_ELEMENTS))
+    g.ids().all(|id| count(g.expr(id).shape()).is_some_and(|count| count <= MAX_ELEMENTS))
 }
 
 pub(crate) fn filled(dtype: DType, shape: &[usize]) -> Value {
@@ -52,10 +52,10 @@ pub(crate) fn filled(dtype: DType, shape: &[usize]) -> Value {
 }
 
 /// By how much the largest number that is told is beyond what is allowed, where that is the mistake.
-pub(crate) fn excess(mistake: &Mistake) -> Option<u64> {
+pub(crate) fn excess(mistake: &GraphError) -> Option<u64> {
     let told = match mistake {
-        Mistake::NumberTooLarge { found, .. } => found.clone(),
-        Mistake::TooLarge { shape } => shape.to_string(),
+        GraphError::NumberTooLarge { found, .. } => found.clone(),
+        GraphError::TooLarge { shape } => shape.to_string(),
         _ => return None,
     };
     let numbers = told.split(|c: char| !c.is_ascii_digit()).filter_map(|digits| digits.parse::<u64>().ok());
@@ -74,7 +74,7 @@ pub(crate) fn with_derivatives_unless<'g>(
     label: &str,
     g: &'g Graph,
     y: Expr<'g>,
-    is_expected: impl Fn(&Mistake) -> bool,
+    is_expected: impl Fn(&GraphError) -> bool,
 ) -> Vec<(String, Expr<'g>)> {
     let value = vec![("y".to_string(), y)];
     let mut results = value.clone();
@@ -88,7 +88,7 @@ pub(crate) fn with_derivatives_unless<'g>(
         results.extend((0..).zip(second).map(|(n, gradient)| (format!("second derivative {n}"), gradient)));
     }
     let Err(mistakes) = g.check() else { return results };
-    assert!(mistakes.0.iter().all(|told| is_expected(&told.mistake)), "{label}: {mistakes}");
+    assert!(mistakes.0.iter().all(|told| is_expected(&told.error)), "{label}: {mistakes}");
     value
 }
 
@@ -156,7 +156,7 @@ pub(crate) fn parse(text: &str) -> Option<pullback::Parsed> {
         Ok(parsed) => return Some(parsed),
         Err(error) => error,
     };
-    let Problem::WrongType { declared, inferred } = *error.problem else { return None };
+    let ParseErrorKind::WrongType { declared, inferred } = *error.kind else { return None };
     let line = text.lines().nth(error.line as usize - 1).expect("an error is on a line");
     let mended = text.replace(line, &line.replacen(&declared.to_string(), &inferred.to_string(), 1));
     Graph::parse(&mended).ok()
@@ -206,7 +206,7 @@ pub(crate) const OF_COUNTS: &[(&str, Build)] = &[
     ("full", |x, n| x * x.graph().full(0.5, (n, 1))),
     ("top_k", |x, n| x.top_k(n, -1).0),
     ("positions of top_k", |x, n| x.top_k(n, -1).1),
-    ("flatten_from", |x, n| x.flatten_from(n)),
+    ("flatten", |x, n| x.flatten(n)),
     ("input", |x, n| x + x.graph().input_of::<f64>("other", (n, 1))),
     ("input of symbols", |x, n| x.graph().input_of::<f64>("other", (Dim::symbol("b"), n, n)).reshape(("b", 4))),
     ("parameter", |x, n| x + x.graph().parameter_of(DType::F64, "p", (n,), Initializer::Zeros)),
@@ -284,7 +284,7 @@ pub(crate) const OF_POSITIONS: &[(&str, BuildAt)] = &[
     ("concat", |x, n| x.concat([x], n)),
     ("reverse", |x, n| x.reverse(n)),
     ("transpose", |x, n| x.transpose([0, n, 1])),
-    ("expand", |x, n| x.expand(n)),
+    ("unsqueeze", |x, n| x.unsqueeze(n)),
     ("squeeze", |x, n| x.squeeze(n)),
     ("gather", |x, n| x.gather(x.graph().constant(ndarray::array![0i64]), n)),
     ("iota", |x, n| x.graph().iota(DType::F64, (2, 3), n)),
@@ -356,28 +356,28 @@ fn large_numbers_are_not_taken_for_small_ones() {
     let mistake = |build: Build, n: usize| {
         let g = Graph::new();
         build(g.input_of::<f64>("x", (1, 2, 5)), n);
-        g.check().err().map(|told| told.0[0].mistake.clone())
+        g.check().err().map(|told| told.0[0].error.clone())
     };
     for n in [usize::MAX, usize::MAX - 1, 1 << 63, (1 << 63) - 1, (1 << 46) + 1] {
-        let too_large = |what| Some(Mistake::NumberTooLarge { what, found: n.to_string(), most: 1 << 46 });
+        let too_large = |what| Some(GraphError::NumberTooLarge { what, found: n.to_string(), max: 1 << 46 });
         assert_eq!(mistake(|x, n| x.convolve(kernel(x), Convolve::valid().stride(n)), n), too_large("stride"));
         let dilated = mistake(|x, n| x.convolve(kernel(x), Convolve::valid().dilation(n)), n);
         assert_eq!(dilated, too_large("kernel_dilation"));
         let spread = mistake(|x, n| x.convolve(kernel(x), Convolve::valid().input_dilation(n)), n);
         assert_eq!(spread, too_large("input_dilation"));
         let short = mistake(|x, n| x.top_k(n, -1).0, n).expect("5 elements are too few");
-        assert!(matches!(short, Mistake::SliceOutOfRange { axis: 2, .. }), "{short}");
+        assert!(matches!(short, GraphError::SliceOutOfRange { axis: 2, .. }), "{short}");
     }
     for n in [i64::MAX, i64::MIN, (1 << 46) + 1, -(1 << 46) - 1] {
         let g = Graph::new();
         g.input_of::<f64>("x", (1, 2, 5)).slice((.., .., Index::from(..).step(n)));
         let found = n.unsigned_abs().to_string();
-        let too_large = Mistake::NumberTooLarge { what: "step", found, most: 1 << 46 };
-        assert_eq!(g.check().expect_err("too large").0[0].mistake, too_large);
+        let too_large = GraphError::NumberTooLarge { what: "step", found, max: 1 << 46 };
+        assert_eq!(g.check().expect_err("too large").0[0].error, too_large);
     }
     for n in [1 << 31, 1 << 32, 1 << 40] {
         let pooled = mistake(|x, n| x.max_pool(Pool::size(n).same()), n).expect("nearly all is padding");
-        assert!(matches!(pooled, Mistake::MostlyZeros { .. }), "{pooled}");
+        assert!(matches!(pooled, GraphError::MostlyZeros { .. }), "{pooled}");
         // One element, the first or the last, by whatever step.
         for step in [n as i64, -(n as i64)] {
             assert!(has_a_result("step", |x| x.slice((.., .., Index::from(..).step(step)))));
@@ -406,7 +406,7 @@ fn attributes_given_as_data_are_bounded() {
         assert!(g.apply_op(window.into(), &[x]).is_poisoned());
     }
     let told = g.check().expect_err("six mistakes").0;
-    assert!(told.iter().all(|told| matches!(told.mistake, Mistake::NumberTooLarge { .. })), "{told:?}");
+    assert!(told.iter().all(|told| matches!(told.error, GraphError::NumberTooLarge { .. })), "{told:?}");
 }
 
 /// Equal because they overflowed is not equal.
@@ -418,7 +418,7 @@ fn sizes_that_overflow_are_told_and_not_compared() {
     let y = x.reshape((n, wide.clone() * 2, wide));
     assert!(y.is_poisoned());
     let told = g.check().expect_err("one mistake").0;
-    assert!(matches!(told[0].mistake, Mistake::TooLarge { .. }), "{told:?}");
+    assert!(matches!(told[0].error, GraphError::TooLarge { .. }), "{told:?}");
 }
 
 /// As NumPy's, and for symbols.

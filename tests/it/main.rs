@@ -36,6 +36,7 @@ mod polynomials;
 mod primitives;
 mod ranges;
 mod readme;
+mod rotations;
 mod runs;
 mod simplify;
 mod sizes;

@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use crate::compiled::{bits, distance, options, run};
 
 const SIZES: [usize; 10] = [0, 1, 1, 2, 3, 4, 7, 40, 90, 150];
-const MOST_ELEMENTS: usize = 200_000;
+const MAX_ELEMENTS: usize = 200_000;
 
 fn sizes(shape: &Shape) -> Vec<usize> {
     shape.as_numbers().expect("no size is a symbol")
@@ -65,9 +65,9 @@ fn step<'g>(rng: &mut ChaCha8Rng, pool: &[Expr<'g>], copies: usize) -> Option<Ex
         11 if has_axis && own[0] > 1 => x.reverse(0).slice(1..),
         12 => x.cast(other).sin().cast(dtype),
         13 => (x * 5.0).round().cast(DType::I64).cast(dtype) * 0.1,
-        14 if has_axis => x - x.sum_over(-1).expand(-1) * 0.1,
+        14 if has_axis => x - x.sum_over(-1).unsqueeze(-1) * 0.1,
         15 if has_axis && own[0] > 0 => x.concat([x.cos()], 0).slice(..own[0] as i64),
-        16 if has_axis && own.len() < 3 => x.expand(-1).broadcast_to([own.clone(), vec![copies]].concat()),
+        16 if has_axis && own.len() < 3 => x.unsqueeze(-1).broadcast_to([own.clone(), vec![copies]].concat()),
         17 => x.sigmoid() * (-x).sigmoid(),
         18 if has_axis => (0..own.len() as i64).fold(x, |x, axis| x.reverse(axis)),
         19 if has_axis => x.slice(vec![Index::from(..).step(2); own.len()]),
@@ -94,7 +94,7 @@ fn check(seed: u64) {
     }
     for _ in 0..rng.random_range(3..17) {
         let next = step(&mut rng, &pool, copies);
-        pool.extend(next.filter(|next| sizes(&next.shape()).iter().product::<usize>() <= MOST_ELEMENTS));
+        pool.extend(next.filter(|next| sizes(&next.shape()).iter().product::<usize>() <= MAX_ELEMENTS));
     }
     let loss = pool.iter().map(|expr| expr.tanh().sum()).reduce(|sum, term| sum + term).expect("there are inputs");
     let mut results: Vec<(String, Expr<'_>)> = vec![("loss".into(), loss)];

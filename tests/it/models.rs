@@ -5,12 +5,12 @@ use pullback::{
     DType, Expr, Graph, Initializer, Parameters, Value,
     check::prove_expression,
     nn::{
-        cross_entropy, hidden_layers, hinge_loss, kl_divergence, label_probability, linear_map, linear_score,
-        logistic_loss, misclassification, perceptron, sign_misclassification,
+        binary_zero_one_loss, cross_entropy, hidden_layers, hinge_loss, kl_divergence, label_probability, linear_map,
+        linear_score, logistic_loss, perceptron, zero_one_loss,
     },
     ops::Smoothness,
     optim::{Optimizer, Sgd},
-    risk::{RiskError, Tally, error_rate, generalization_error},
+    risk::{RiskError, Tally, error_rate, generalization_gap},
 };
 use rand_chacha::{
     ChaCha8Rng,
@@ -24,7 +24,7 @@ fn uniform(rng: &mut ChaCha8Rng) -> f64 {
 
 /// The outputs of f64 expressions without inputs.
 fn numbers(g: &Graph, parameters: &Parameters, result: Expr<'_>) -> Vec<f64> {
-    let out = g.compile(result).expect("no mistake").run(parameters, []).expect("runs");
+    let out = g.compile(result).expect("no mistake").run(parameters, ()).expect("runs");
     out["result"].array::<f64>().expect("f64").iter().copied().collect()
 }
 
@@ -129,17 +129,17 @@ fn lifting_parts_a_disc_from_its_ring() {
         let (x, y) = (g.constant(points.clone()), g.constant(labels.clone()));
         let intercept = g.parameter_of(DType::F64, "intercept", (), Initializer::Zeros);
         let scores = linear_score(lift(x), "beta") + intercept;
-        let error = sign_misclassification(scores, y).mean();
+        let error = binary_zero_one_loss(scores, y).mean();
         let mut step = g
             .compile_training_with(hinge_loss(scores, y).mean(), [("error", error)], &pullback::Options::default())
             .expect("no mistake");
         let mut parameters = g.initialize(0).expect("no mistake");
         let mut rule = Sgd::new(0.2);
         for _ in 0..400 {
-            let out = step.run(&parameters, []).expect("runs");
+            let out = step.run(&parameters, ()).expect("runs");
             rule.step(&mut parameters, &out.gradients).expect("one layout");
         }
-        step.run(&parameters, []).expect("runs").outputs.scalar::<f64>("error").expect("a scalar")
+        step.run(&parameters, ()).expect("runs").outputs.scalar::<f64>("error").expect("a scalar")
     };
     assert_eq!(error(|x| x.append_norm()), 0.0);
     assert!(error(|x| x) > 0.2);
@@ -158,10 +158,10 @@ fn kl_divergence_is_its_sum() {
         ("by_p", g.gradient(kl_divergence(left, right), left)),
         ("by_q", g.gradient(kl_divergence(left, right), right)),
     ];
-    let out = g.compile(results).expect("no mistake").run(&Parameters::default(), []).expect("runs");
+    let out = g.compile(results).expect("no mistake").call(()).expect("runs");
     assert!((out.scalar::<f64>("pq").expect("a scalar") - sum).abs() < 1e-15);
-    assert_eq!(out.scalar::<f64>("pp"), Some(0.0));
-    assert_eq!(out.scalar::<f64>("qp"), Some(f64::INFINITY));
+    assert_eq!(out.scalar::<f64>("pp"), Ok(0.0));
+    assert_eq!(out.scalar::<f64>("qp"), Ok(f64::INFINITY));
     let slopes = |name: &str| out[name].array::<f64>().expect("f64").iter().copied().collect::<Vec<f64>>();
     let by = |of: fn(f64, f64) -> f64| -> Vec<f64> {
         p.iter().zip(q).map(|(p, q)| if *p > 0.0 { of(*p, q) } else { 0.0 }).collect()
@@ -191,10 +191,10 @@ fn cross_entropy_is_a_divergence() {
 fn errors_are_counted() {
     let g = Graph::new();
     let scores = g.constant(array![[1.0, 1.0, 0.0], [0.0, 2.0, 1.0], [0.0, f64::NAN, 1.0], [0.0, 0.0, 1.0]]);
-    let wrong = misclassification(scores, g.constant(array![0i64, 2, 2, 7]));
+    let wrong = zero_one_loss(scores, g.constant(array![0i64, 2, 2, 7]));
     assert_eq!(numbers(&g, &Parameters::default(), wrong), [0.0, 1.0, 1.0, 1.0]);
     let scores = g.constant(array![2.0, -2.0, 0.0, f64::NAN, -1e-300]);
-    let signs = sign_misclassification(scores, g.constant(array![1.0, 1.0, 1.0, 1.0, -1.0]));
+    let signs = binary_zero_one_loss(scores, g.constant(array![1.0, 1.0, 1.0, 1.0, -1.0]));
     assert_eq!(numbers(&g, &Parameters::default(), signs), [0.0, 1.0, 1.0, 1.0, 0.0]);
 }
 
@@ -272,6 +272,6 @@ fn impossible_counts_are_refused() {
     assert!(matches!(tally(&[1.0, f64::NAN]).estimate(0.9), Err(RiskError::NotFinite { .. })));
     assert!(matches!(tally(&[1.0, f64::INFINITY]).estimate(0.9), Err(RiskError::NotFinite { .. })));
     assert_eq!(tally(&[3.0, 4.0]).bounded_estimate(1.0, 0.9), Err(RiskError::Range { loss: 3.5, range: 1.0 }));
-    let moved = generalization_error(error_rate(5, 10, 0.9).expect("possible"), 0.5);
+    let moved = generalization_gap(error_rate(5, 10, 0.9).expect("possible"), 0.5);
     assert!(moved.value == 0.0 && moved.lower < 0.0 && moved.upper > 0.0);
 }

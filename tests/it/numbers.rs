@@ -4,7 +4,7 @@ use ndarray::array;
 use pullback::{
     DType, Expr, Graph, Initializer, Parameters, RunError,
     data::{DataError, digits},
-    graph::Mistake,
+    graph::GraphError,
     landscape::LandscapeError,
     optim::{Adam, Optimizer, OptimizerError, Schedule, Sgd},
     parameters::{Gradients, Layout, ParameterError},
@@ -51,12 +51,12 @@ fn messages(number: f64) -> Vec<String> {
         estimate.to_string(),
         format!("{estimate:.1}"),
         TrainError::NonFinite { epoch: 1, step: 1, loss: number, norm: number, cause: None }.to_string(),
-        TrainError::LeastGain { found: number }.to_string(),
+        TrainError::MinDelta { found: number }.to_string(),
         LandscapeError::LossTooLow { value: number }.to_string(),
         LandscapeError::Setting { name: "radius", expected: "less", found: number }.to_string(),
         LandscapeError::Indefinite { lowest: low, highest: high, dimension: 3 }.to_string(),
         FigureError::Range { title: name(), label: name(), low, high }.to_string(),
-        Mistake::Literal { literal: number, dtype: DType::I64 }.to_string(),
+        GraphError::Literal { literal: number, dtype: DType::I64 }.to_string(),
         w(Initializer::Uniform { low, high }),
         w(Initializer::Normal { mean: 0.0, deviation: -number }),
         g.check().expect_err("there are mistakes").to_string(),
@@ -88,11 +88,9 @@ fn literals_of_any_size_are_short_in_text_and_read_back() {
         let parsed = Graph::parse(&g.to_text(y)).expect("it was printed");
         let run = |y: Expr<'_>| {
             let mut program = y.graph().compile([("y", y)])?;
-            Ok::<_, Box<dyn std::error::Error>>(
-                program.run(&Parameters::default(), [("x", (&1.0).into())])?.scalar::<f64>("y"),
-            )
+            Ok::<_, Box<dyn std::error::Error>>(program.call(("x", 1.0))?.scalar::<f64>("y")?)
         };
-        assert_eq!(run(parsed.result("result").expect("it was printed")).expect("it runs"), Some(number));
+        assert_eq!(run(parsed.result("result").expect("it was printed")).expect("it runs"), number);
     }
 }
 
@@ -114,7 +112,7 @@ fn every_wrong_dtype_is_told_with_both_mends() {
             DType::Bool => g.input_of::<bool>("x", (1,)),
         };
         let mut program = g.compile([("y", x)]).expect("no mistake");
-        program.run(&Parameters::default(), [("x", fed.into())]).map(|_| ())
+        program.call(("x", fed)).map(|_| ())
     };
     for ((declared, _), (found, fed)) in feeds.iter().flat_map(|one| feeds.iter().map(move |other| (one, other))) {
         match told(*declared, fed) {
@@ -133,7 +131,7 @@ fn every_wrong_dtype_is_told_with_both_mends() {
 #[test]
 fn a_report_of_a_loss_that_grew_is_short() {
     let summary =
-        pullback::train::Summary { name: "loss".into(), training: 1e308, held_out: None, generalization: None };
+        pullback::train::Summary { name: "loss".into(), training: 1e308, held_out: None, generalization_gap: None };
     let history = pullback::train::History::default();
     let report = Report { history, stop: pullback::train::Stop::Epochs, best_epoch: None, measures: vec![summary] };
     assert_eq!(report.to_string(), "0 epochs\nloss: training 1.0000e308\n");

@@ -33,9 +33,9 @@ fn gradient(w: &[f64]) -> [f64; 3] {
 
 fn start() -> (Parameters, Gradients) {
     let mut parameters = Parameters::zeros(Layout::new([("w", DType::F64, vec![3])]).expect("it is a layout"));
-    parameters.flat_mut::<f64>().copy_from_slice(&START);
+    parameters.flat_mut::<f64>().expect("there").copy_from_slice(&START);
     let mut gradients = Gradients::zeros(parameters.layout().clone());
-    gradients.flat_mut::<f64>().copy_from_slice(&gradient(&START));
+    gradients.flat_mut::<f64>().expect("there").copy_from_slice(&gradient(&START));
     (parameters, gradients)
 }
 
@@ -43,10 +43,13 @@ fn start() -> (Parameters, Gradients) {
 fn assert_recorded(name: &str, mut rule: impl Optimizer, prepare: impl Fn(&mut Gradients, &Parameters)) {
     let (mut parameters, mut gradients) = start();
     for (step, want) in recorded(name).into_iter().enumerate() {
-        gradients.flat_mut::<f64>().copy_from_slice(&gradient(parameters.flat::<f64>()));
+        gradients
+            .flat_mut::<f64>()
+            .expect("there")
+            .copy_from_slice(&gradient(parameters.flat::<f64>().expect("there")));
         prepare(&mut gradients, &parameters);
         rule.step(&mut parameters, &gradients).expect("all is in range");
-        assert_near(parameters.flat::<f64>(), &want, 1e-12, &format!("{name} at step {step}"));
+        assert_near(parameters.flat::<f64>().expect("there"), &want, 1e-12, &format!("{name} at step {step}"));
     }
 }
 
@@ -73,7 +76,7 @@ fn rules_give_what_pytorch_gives() {
     assert_recorded("rms_prop", RmsProp::new(0.02).decay(0.9).epsilon(1e-3), as_it_is);
     assert_recorded("adam", adam(), as_it_is);
     assert_recorded("adam_decay", adam(), decay);
-    let adam_w = AdamW::new(0.1).decay(0.2).beta1(0.8).beta2(0.95).epsilon(1e-3);
+    let adam_w = AdamW::new(0.1).weight_decay(0.2).beta1(0.8).beta2(0.95).epsilon(1e-3);
     assert_recorded("adam_w", adam_w, as_it_is);
     let clip = |gradients: &mut Gradients, _: &Parameters| gradients.clip_value(0.4).expect("it is a limit");
     assert_recorded("sgd_clip_value", Sgd::new(0.05), clip);
@@ -117,10 +120,10 @@ fn clipping_gives_what_pytorch_gives() {
         assert!((norm - want_norm).abs() <= 1e-14, "{norm} is not {want_norm}");
         let by_definition = if norm > largest { (norm + 1e-6) / norm } else { 1.0 };
         let want = recorded("clip_norm")[step].map(|number| number * by_definition);
-        assert_near(gradients.flat::<f64>(), &want, 1e-14, "clipping by norm");
+        assert_near(gradients.flat::<f64>().expect("there"), &want, 1e-14, "clipping by norm");
         let (_, mut gradients) = start();
         gradients.clip_value(largest).expect("it is a limit");
-        assert_near(gradients.flat::<f64>(), &recorded("clip_value")[step], 0.0, "clipping by value");
+        assert_near(gradients.flat::<f64>().expect("there"), &recorded("clip_value")[step], 0.0, "clipping by value");
     }
 }
 
@@ -142,7 +145,7 @@ fn train(rule: &mut dyn Optimizer, n_steps: usize) -> Vec<Parameters> {
     let (mut step, mut parameters, x, y) = network();
     let mut all = Vec::new();
     for _ in 0..n_steps {
-        let out = step.run(&parameters, [("x", (&x).into()), ("y", (&y).into())]).expect("fits");
+        let out = step.run(&parameters, (("x", &x), ("y", &y))).expect("fits");
         rule.step(&mut parameters, &out.gradients).expect("one layout");
         all.push(parameters.clone());
     }
@@ -154,7 +157,7 @@ fn distance(mut one: impl Optimizer, mut other: impl Optimizer) -> f64 {
     let (one, other) = (train(&mut one, 200), train(&mut other, 200));
     assert_ne!(one[0], one[199]);
     let apart = |one: &Parameters, other: &Parameters| {
-        let pairs = one.flat::<f64>().iter().zip(other.flat::<f64>());
+        let pairs = one.flat::<f64>().expect("there").iter().zip(other.flat::<f64>().expect("there"));
         pairs.map(|(one, other)| (one - other).abs()).fold(0.0, f64::max)
     };
     one.iter().zip(&other).map(|(one, other)| apart(one, other)).fold(0.0, f64::max)
@@ -186,9 +189,9 @@ fn trajectory(rule: &mut dyn Optimizer, gradients: &[f64]) -> Vec<f64> {
     let layout = Layout::new([("w", DType::F64, vec![])]).expect("it is a layout");
     let (mut parameters, mut gradient) = (Parameters::zeros(layout.clone()), Gradients::zeros(layout));
     let step = |&g: &f64| {
-        gradient.flat_mut::<f64>()[0] = g;
+        gradient.flat_mut::<f64>().expect("there")[0] = g;
         rule.step(&mut parameters, &gradient).expect("one layout");
-        parameters.flat::<f64>()[0]
+        parameters.flat::<f64>().expect("there")[0]
     };
     gradients.iter().map(step).collect()
 }
@@ -248,7 +251,7 @@ fn a_training_that_is_cut_in_two_is_the_same() {
         let (mut step, _, x, y) = network();
         let mut resumed = parameters;
         for want in &whole[15..] {
-            let out = step.run(&resumed, [("x", (&x).into()), ("y", (&y).into())]).expect("fits");
+            let out = step.run(&resumed, (("x", &x), ("y", &y))).expect("fits");
             second.step(&mut resumed, &out.gradients).expect("one layout");
             assert_eq!(&resumed, want);
         }
@@ -263,12 +266,12 @@ fn noise_leaves_a_saddle() {
         let mut parameters = Parameters::zeros(layout.clone());
         let mut gradients = Gradients::zeros(parameters.layout().clone());
         for _ in 0..400 {
-            let [w1, w2] = [0, 1].map(|i| parameters.flat::<f64>()[i]);
+            let [w1, w2] = [0, 1].map(|i| parameters.flat::<f64>().expect("there")[i]);
             let slope = -2.0 * (1.0 - w2 * w1);
-            gradients.flat_mut::<f64>().copy_from_slice(&[slope * w2, slope * w1]);
+            gradients.flat_mut::<f64>().expect("there").copy_from_slice(&[slope * w2, slope * w1]);
             rule.step(&mut parameters, &gradients).expect("one layout");
         }
-        (1.0 - parameters.flat::<f64>()[0] * parameters.flat::<f64>()[1]).powi(2)
+        (1.0 - parameters.flat::<f64>().expect("there")[0] * parameters.flat::<f64>().expect("there")[1]).powi(2)
     };
     assert_eq!(run(&mut Sgd::new(0.05)), 1.0);
     // It ends in the noise's neighbourhood of the minimum, where the loss is 0.

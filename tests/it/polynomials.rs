@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use pullback::{Bindings, graph::Mistake, ops::samples};
+use pullback::{Bindings, graph::GraphError, ops::samples};
 
 use super::{
     limits::{excess, numbers_in, parse, text_of, with_derivatives_unless},
@@ -46,7 +46,7 @@ fn any_polynomial_of_a_symbol_in_any_attribute_of_a_text_is_an_error_or_has_one_
                 }
                 n_read += 1;
                 // Axes that are merged multiply their coefficients.
-                let is_expected = |mistake: &Mistake| excess(mistake).is_some();
+                let is_expected = |mistake: &GraphError| excess(mistake).is_some();
                 let y = parsed.result("y").expect("it is returned");
                 let results = with_derivatives_unless(&label, &parsed.graph, y, is_expected);
                 if parsed.graph.check().is_ok() {

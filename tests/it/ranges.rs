@@ -3,7 +3,7 @@
 
 use ndarray::{ArrayD, IxDyn, array};
 use pullback::{
-    Correction, DType, Evaluation, Expr, Graph, Outputs, Parameters, Value,
+    Correction, DType, Evaluation, Expr, Graph, Outputs, Value,
     graph::{Constant, Literal, Op},
     nn::layer_norm_with,
 };
@@ -16,7 +16,7 @@ const ENGINES: [Evaluation; 2] = [Evaluation::Reference, Evaluation::Compiled];
 fn run(results: &[(&str, Expr<'_>)], x: &Value, engine: Evaluation) -> Outputs {
     let g = results[0].1.graph();
     let mut program = g.compile_with(results.to_vec(), &options(engine, 1)).expect("no mistake");
-    program.run(&Parameters::default(), [("x", x.into())]).expect("fits")
+    program.call(("x", x)).expect("fits")
 }
 
 fn numbers(value: &Value) -> Vec<f64> {
@@ -288,6 +288,29 @@ fn the_greatest_literal_stays_finite() {
             &Value::from(array![1.0f32].into_shape_with_order(()).unwrap()),
             engine,
         );
-        assert_eq!(out.scalar::<f32>("y"), Some(f32::MAX));
+        assert_eq!(out.scalar::<f32>("y"), Ok(f32::MAX));
+    }
+}
+
+/// An order a little below an integer that takes 1 or 2 more would be rounded up to the next.
+#[test]
+fn slopes_of_functions_with_an_order_round_it_down_before_they_add_to_it() {
+    for (dtype, ..) in FLOATS {
+        let unit = if dtype == DType::F32 { f64::from(f32::EPSILON) } else { f64::EPSILON };
+        let functions: [for<'g> fn(Expr<'g>, f64) -> Expr<'g>; 2] = [|x, k| x.polygamma(k), |x, k| x.stumpff(k)];
+        for function in functions {
+            for order in [0.0, 1.0, 2.0, 3.0] {
+                let g = Graph::new();
+                let x = input(&g, dtype, [1, 2]);
+                // The greatest number below 1 is 1 − ½ε, and 1 more of it is 2 by ties to even.
+                let below = order + 1.0 - f64::max(order, 0.5) * unit;
+                let slopes = [order, below].map(|order| g.gradient(function(x, order).sum(), x));
+                let fed = array_of(dtype, &[1, 2], &[0.75, 1.5]);
+                for engine in ENGINES {
+                    let out = run(&[("whole", slopes[0]), ("below", slopes[1])], &fed, engine);
+                    assert_eq!(out["whole"], out["below"], "{dtype} at {order}, {engine:?}");
+                }
+            }
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! What a user is told when a program is fed wrongly. Each text was read before it was accepted.
 
 use ndarray::{Array1, Array2};
-use pullback::{Graph, Initializer, Parameters, Program, RunError, ValueView, nn::cross_entropy};
+use pullback::{Graph, Initializer, Inputs, Parameters, Program, RunError, nn::cross_entropy};
 
 use super::after_place;
 
@@ -14,7 +14,7 @@ fn classifier() -> (Program, Parameters) {
     (program, g.initialize(0).expect("no mistake"))
 }
 
-fn refusal<'a>(inputs: impl IntoIterator<Item = (&'a str, ValueView<'a>)>) -> String {
+fn refusal(inputs: impl Inputs) -> String {
     let (mut program, parameters) = classifier();
     program.run(&parameters, inputs).expect_err("it is fed wrongly").to_string()
 }
@@ -37,26 +37,23 @@ fn every_wrong_feed_is_named() {
     let (wide, double, long) = (Array2::<f32>::zeros((4, 3)), Array2::<f64>::zeros((4, 2)), Array1::<i64>::zeros(5));
     let flat = Array1::<f32>::zeros(8);
     let cases = [
-        (refusal([("x", (&x).into())]), r#"input "label" (i64[batch], declared at runs.rs:L:C) is missing"#),
+        (refusal(("x", &x)), r#"input "label" (i64[batch], declared at runs.rs:L:C) is missing"#),
+        (refusal((("x", &x), ("lable", &label))), r#"no input is named "lable"; the nearest name is `label`"#),
+        (refusal((("x", &x), ("x", &x))), r#"input "x" is fed twice"#),
         (
-            refusal([("x", (&x).into()), ("lable", (&label).into())]),
-            r#"no input is named "lable"; the nearest name is `label`"#,
-        ),
-        (refusal([("x", (&x).into()), ("x", (&x).into())]), r#"input "x" is fed twice"#),
-        (
-            refusal([("x", (&double).into()), ("label", (&label).into())]),
+            refusal((("x", &double), ("label", &label))),
             r#""x" is f32 (declared at runs.rs:L:C), found f64; declare it by `input_of::<f64>`, or feed `array.mapv(|x| x as f32)`"#,
         ),
         (
-            refusal([("x", (&wide).into()), ("label", (&label).into())]),
+            refusal((("x", &wide), ("label", &label))),
             r#""x" has shape [batch, 2] (declared at runs.rs:L:C), found [4, 3]"#,
         ),
         (
-            refusal([("x", (&flat).into()), ("label", (&label).into())]),
+            refusal((("x", &flat), ("label", &label))),
             r#""x" has shape [batch, 2] (declared at runs.rs:L:C), found [8]"#,
         ),
         (
-            refusal([("x", (&x).into()), ("label", (&long).into())]),
+            refusal((("x", &x), ("label", &long))),
             r#"`batch` is 4 by axis 0 of input "x", but axis 0 of input "label" (batch) has size 5"#,
         ),
     ];
@@ -69,7 +66,7 @@ fn every_wrong_feed_is_named() {
 fn a_label_out_of_range_names_the_operation_and_its_line() {
     let (mut program, parameters) = classifier();
     let (x, label) = (Array2::<f32>::zeros((2, 2)), ndarray::arr1(&[0i64, 3]));
-    let error = program.run(&parameters, [("x", (&x).into()), ("label", (&label).into())]).unwrap_err();
+    let error = program.run(&parameters, (("x", &x), ("label", &label))).unwrap_err();
     assert!(matches!(error, RunError::Node { call: "cross_entropy", operation: "gather", .. }), "{error}");
     let text = normal(&error.to_string());
     assert!(text.starts_with("`cross_entropy` (in it `gather`, node %"), "{text}");
@@ -77,14 +74,14 @@ fn a_label_out_of_range_names_the_operation_and_its_line() {
     assert!(text.ends_with(") at runs.rs:L:C: index 3 is out of range for axis 1 of size 3"), "{text}");
     // The program is as good as before.
     let label = ndarray::arr1(&[0i64, 2]);
-    assert!(program.run(&parameters, [("x", (&x).into()), ("label", (&label).into())]).is_ok());
+    assert!(program.run(&parameters, (("x", &x), ("label", &label))).is_ok());
 }
 
 #[test]
 fn a_missing_parameter_is_named() {
     let (mut program, _) = classifier();
     let (x, label) = (Array2::<f32>::zeros((2, 2)), Array1::<i64>::zeros(2));
-    let error = program.run(&Parameters::default(), [("x", (&x).into()), ("label", (&label).into())]).unwrap_err();
+    let error = program.call((("x", &x), ("label", &label))).unwrap_err();
     let expected = r#"parameter "weight" (f32[2, 3], declared at runs.rs:L:C) is not among those given"#;
     assert_eq!(normal(&error.to_string()), expected);
 }
@@ -96,9 +93,9 @@ fn sizes_that_no_symbol_gives() {
     let mut program = g.compile(pairs.sum()).expect("no mistake");
     let mut run = |n: usize| {
         let pairs = Array1::<f64>::ones(n);
-        program.run(&Parameters::default(), [("pairs", (&pairs).into())]).map(|out| out.scalar::<f64>("result"))
+        program.call(("pairs", &pairs)).map(|out| out.scalar::<f64>("result").expect("a number"))
     };
-    assert_eq!(run(6), Ok(Some(6.0)));
+    assert_eq!(run(6), Ok(6.0));
     let refused = run(7).unwrap_err().to_string();
     assert_eq!(
         first_line(&normal(&refused)),
@@ -113,13 +110,13 @@ fn sizes_are_solved_in_any_order_or_refused() {
     let (square, side) = (g.input_of::<f64>("square", (n() * n(),)), g.input_of::<f64>("side", (n(),)));
     let mut program = g.compile([("y", square.sum() + side.sum())]).expect("no mistake");
     let (nine, three) = (Array1::<f64>::ones(9), Array1::<f64>::ones(3));
-    let out = program.run(&Parameters::default(), [("square", (&nine).into()), ("side", (&three).into())]);
-    assert_eq!(out.expect("9 is 3²").scalar::<f64>("y"), Some(12.0));
+    let out = program.call((("square", &nine), ("side", &three)));
+    assert_eq!(out.expect("9 is 3²").scalar::<f64>("y"), Ok(12.0));
 
     let huge = Graph::new();
     let x = huge.input_of::<f64>("x", ("n",));
     let mut program = huge.compile(x.broadcast_to(("n", "n", "n", "n"))).expect("no mistake");
     let many = Array1::<f64>::ones(70_000);
-    let refused = program.run(&Parameters::default(), [("x", (&many).into())]).unwrap_err().to_string();
+    let refused = program.call(("x", &many)).unwrap_err().to_string();
     assert!(refused.contains("which is negative or too large here"), "{refused}");
 }

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ndarray::Array1;
 use pullback::{
-    DType, Evaluation, Expr, Graph, Options, Parameters, Rewrites, Value,
+    DType, Evaluation, Expr, Graph, Options, Rewrites, Value,
     graph::{Binary, Op, Unary},
 };
 
@@ -149,8 +149,8 @@ fn slopes(section: &Section, options: &Options, at_once: usize) -> [Vec<f64>; 2]
     for start in (0..n_points).step_by(at_once.min(n_points)) {
         let range = start..n_points.min(start.saturating_add(at_once));
         let fed: Vec<Value> = section.points.iter().map(|points| fed(&points[range.clone()], section.dtype)).collect();
-        let views = ["a", "b"].into_iter().zip(&fed).map(|(name, value)| (name, value.into()));
-        let out = program.run(&Parameters::default(), views).expect("fits");
+        let fed: Vec<(&str, Value)> = ["a", "b"].into_iter().zip(fed).collect();
+        let out = program.call(fed).expect("fits");
         for (order, found) in ["0", "1"].iter().zip(&mut found) {
             match &out[*order] {
                 Value::F32(array) => found.extend(array.iter().map(|x| f64::from(*x))),

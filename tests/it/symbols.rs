@@ -3,20 +3,19 @@
 
 use ndarray::{ArrayD, IxDyn};
 use pullback::{
-    Bindings, Convolve, DType, Dim, Evaluation, Expr, Graph, Outputs, Parameters, Pool, Program, RunError, Value,
-    ops::Fault,
+    Bindings, Convolve, DType, Dim, Evaluation, Expr, Graph, Outputs, Pool, Program, RunError, Value, ops::OpError,
 };
 
 use super::{
     compiled::{distance, options},
-    limits::{Build, MOST_ELEMENTS, NUMBERS, OF_COUNTS, OF_POSITIONS, filled, with_derivatives},
+    limits::{Build, MAX_ELEMENTS, NUMBERS, OF_COUNTS, OF_POSITIONS, filled, with_derivatives},
 };
 
 /// What a symbol may be at run time.
 pub(crate) const VALUES: [i64; 8] = [0, 1, 2, 5, 1 << 31, 1 << 46, 1 << 62, i64::MAX];
 
 /// The most elements that an array may have, sizes of 0 left out.
-const MOST_ROOM: i64 = 1 << 46;
+const MAX_ROOM: i64 = 1 << 46;
 
 /// The input that tells a symbol.
 pub(crate) const TOLD: &str = "told";
@@ -53,9 +52,8 @@ enum Room {
 fn room_of(g: &Graph, bindings: &Bindings) -> Room {
     // What tells a symbol has no element, and nothing is computed of it: it is fed whatever its size is.
     let is_told = |expr: &Expr<'_>| expr.name().is_some_and(|name| name == TOLD);
-    let is_impossible =
-        |input: &Expr<'_>| !is_told(input) && room(*input, bindings).is_none_or(|room| room > MOST_ROOM);
-    let is_large = |expr: Expr<'_>| !is_told(&expr) && room(expr, bindings).is_some_and(|room| room > MOST_ELEMENTS);
+    let is_impossible = |input: &Expr<'_>| !is_told(input) && room(*input, bindings).is_none_or(|room| room > MAX_ROOM);
+    let is_large = |expr: Expr<'_>| !is_told(&expr) && room(expr, bindings).is_some_and(|room| room > MAX_ELEMENTS);
     match () {
         () if g.inputs().iter().any(is_impossible) => Room::None,
         () if g.ids().any(|id| is_large(g.expr(id))) => Room::Large,
@@ -64,7 +62,7 @@ fn room_of(g: &Graph, bindings: &Bindings) -> Room {
 }
 
 fn execute(program: &mut Program, fed: &[(String, Value)]) -> Result<Outputs, RunError> {
-    program.run(&Parameters::default(), fed.iter().map(|(name, value)| (name.as_str(), value.into())))
+    program.call(fed)
 }
 
 /// Whether there is a plan; `None` if no result depends on one of the symbols.
@@ -77,8 +75,8 @@ fn has_plan(program: &mut Program, bindings: &Bindings) -> Option<bool> {
 }
 
 /// Whether what is wrong is known before anything is fed.
-fn is_by_sizes(fault: &Fault) -> bool {
-    matches!(fault, Fault::Slice { .. } | Fault::Window { .. } | Fault::MostlyZeros { .. })
+fn is_by_sizes(fault: &OpError) -> bool {
+    matches!(fault, OpError::Slice { .. } | OpError::Window { .. } | OpError::MostlyZeros { .. })
 }
 
 /// Both engines at each value of the symbols; the number of results. Where an array would be large, a plan or an error is
@@ -118,7 +116,7 @@ pub(crate) fn engines_agree_at(
                 assert_ne!(has_plan(&mut compiled, &bindings), Some(false), "{label}: it has a result and no plan");
                 n_results += 1;
             }
-            (Err(RunError::Node { fault, .. }), Err(_)) if is_by_sizes(&fault) => {
+            (Err(RunError::Node { error: fault, .. }), Err(_)) if is_by_sizes(&fault) => {
                 assert_ne!(
                     has_plan(&mut compiled, &bindings),
                     Some(true),

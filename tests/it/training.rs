@@ -31,7 +31,7 @@ fn every_optimizer_solves_least_squares() {
         Box::new(AdaGrad::new(0.5)),
         Box::new(RmsProp::new(Schedule::exponential(0.05, 0.98))),
         Box::new(Adam::new(0.05)),
-        Box::new(AdamW::new(0.05).decay(0.0)),
+        Box::new(AdamW::new(0.05).weight_decay(0.0)),
         Box::new(Uniform::new(Row::adam(0.05, 0.9, 0.999))),
     ];
     for mut rule in rules {
@@ -40,7 +40,7 @@ fn every_optimizer_solves_least_squares() {
         let mut parameters = g.initialize(0).expect("no mistake");
         let (x, y) = data();
         for _ in 0..600 {
-            let out = step.run(&parameters, [("x", (&x).into()), ("y", (&y).into())]).expect("fits");
+            let out = step.run(&parameters, (("x", &x), ("y", &y))).expect("fits");
             rule.step(&mut parameters, &out.gradients).expect("one layout");
         }
         let w = parameters.array::<f32>("w").expect("there").to_owned();
@@ -61,7 +61,7 @@ fn the_same_seed_gives_the_same_training() {
         let (x, _) = data();
         let mut adam = Adam::new(0.1);
         for _ in 0..10 {
-            let out = step.run(&parameters, [("x", (&x).into())]).expect("fits");
+            let out = step.run(&parameters, ("x", &x)).expect("fits");
             adam.step(&mut parameters, &out.gradients).expect("one layout");
         }
         parameters
@@ -77,15 +77,14 @@ fn gradients_are_written_into_memory_that_is_there() {
         g.compile_training_with(loss, [("residual", loss.sqrt())], &pullback::Options::default()).expect("no mistake");
     let parameters = g.initialize(0).expect("no mistake");
     let (x, y) = data();
-    let out = step.run(&parameters, [("x", (&x).into()), ("y", (&y).into())]).expect("fits");
+    let out = step.run(&parameters, (("x", &x), ("y", &y))).expect("fits");
     let mut gradients = Gradients::zeros(parameters.layout().clone());
-    let (loss, others) =
-        step.run_into(&parameters, [("x", (&x).into()), ("y", (&y).into())], &mut gradients).expect("fits");
+    let (loss, others) = step.run_into(&parameters, (("x", &x), ("y", &y)), &mut gradients).expect("fits");
     assert_eq!((loss, &gradients), (out.loss, &out.gradients));
-    assert_eq!(others.scalar::<f64>("residual"), Some(loss.sqrt()));
+    assert_eq!(others.scalar::<f64>("residual"), Ok(loss.sqrt()));
 
     let mut foreign = Gradients::default();
-    let refused = step.run_into(&parameters, [("x", (&x).into()), ("y", (&y).into())], &mut foreign);
+    let refused = step.run_into(&parameters, (("x", &x), ("y", &y)), &mut foreign);
     assert_eq!(refused.unwrap_err(), RunError::GradientLayout);
 }
 
@@ -96,8 +95,34 @@ fn a_program_outlives_its_graph_and_moves_to_another_thread() {
         let x = g.input_of::<f64>("x", ());
         g.compile([("y", x.exp())]).expect("no mistake")
     };
-    let y = std::thread::spawn(move || program.run(&Parameters::default(), [("x", (&0.0).into())]).expect("fits"));
-    assert_eq!(y.join().expect("no panic").scalar::<f64>("y"), Some(1.0));
+    let y = std::thread::spawn(move || program.call(("x", 0.0)).expect("fits"));
+    assert_eq!(y.join().expect("no panic").scalar::<f64>("y"), Ok(1.0));
+}
+
+/// A worker has a clone with memory of its own, made before or after the first run; sizes that the first met are planned.
+#[test]
+fn clones_run_at_once_and_give_the_same_bits() {
+    let g = Graph::new();
+    let loss = least_squares(&g);
+    let mut first = g.compile_training(loss).expect("no mistake");
+    let mut program = g.compile(("loss", loss)).expect("no mistake");
+    let parameters = g.initialize(0).expect("no mistake");
+    let (x, y) = data();
+    let early = (first.clone(), program.clone());
+    let want = first.run(&parameters, (("x", &x), ("y", &y))).expect("fits");
+    let loss = program.run(&parameters, (("x", &x), ("y", &y))).expect("fits");
+    let late = (first.clone(), program.clone());
+    std::thread::scope(|scope| {
+        for (mut step, mut program) in [early, late, (first, program)] {
+            let (parameters, x, y, want, loss) = (&parameters, &x, &y, &want, &loss);
+            scope.spawn(move || {
+                for _ in 0..20 {
+                    assert_eq!(step.run(parameters, (("x", x), ("y", y))).expect("fits"), *want);
+                    assert_eq!(program.run(parameters, (("x", x), ("y", y))).expect("fits"), *loss);
+                }
+            });
+        }
+    });
 }
 
 #[test]
@@ -108,7 +133,7 @@ fn views_of_any_strides_are_fed_and_written() {
     let x = array![[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]];
     let mut y = Array2::<f64>::zeros((3, 2));
     let mut transposed = y.view_mut().reversed_axes();
-    program.run_into(&Parameters::default(), [("x", x.t().into())], [("y", (&mut transposed).into())]).expect("fits");
+    program.run_into(&Parameters::default(), ("x", x.t()), ("y", &mut transposed)).expect("fits");
     assert_eq!(y, x * 2.0);
 }
 
@@ -118,9 +143,9 @@ fn an_input_that_is_not_needed_may_tell_a_size() {
     let x = g.input_of::<f64>("x", ("n",));
     let gradient = g.gradient(x.sum(), x);
     let mut program = g.compile(gradient).expect("no mistake");
-    let out = program.run(&Parameters::default(), [("x", (&array![5.0, 6.0]).into())]).expect("fits");
+    let out = program.call(("x", &array![5.0, 6.0])).expect("fits");
     assert_eq!(out["result"], array![1.0, 1.0].into());
-    let unfed = program.run(&Parameters::default(), []).unwrap_err().to_string();
+    let unfed = program.call(()).unwrap_err().to_string();
     assert_eq!(unfed, r#"the size `n` is not known from the inputs that are fed; feed "x""#);
 }
 
@@ -139,5 +164,5 @@ fn what_cannot_be_compiled_says_so_and_loses_nothing() {
     assert!(matches!(g.compile(other.constant(1.0f64)), Err(CompileError::ForeignOutput { .. })));
     // The graph is as good as before.
     let mut program = g.compile(x + 1.0).expect("no mistake");
-    assert_eq!(program.run(&Parameters::default(), [("x", (&1.0).into())]).expect("fits")["result"], Value::from(2.0));
+    assert_eq!(program.call(("x", 1.0)).expect("fits")["result"], Value::from(2.0));
 }

@@ -321,7 +321,7 @@ fn every_primitive_takes_sizes_of_zero_beside_very_large_ones() {
 
 /// An array has at most 2⁸ elements ([`use_of`]), and so has a sum that a derivative takes over them: as many roundings, of
 /// terms of the size of 1 or of the result.
-const MOST_ROUNDINGS: f64 = 256.0 * f64::EPSILON;
+const MAX_ROUNDINGS: f64 = 256.0 * f64::EPSILON;
 
 /// That both engines give the same, or that neither has a value.
 fn compare(used: &Use<'_>) -> Result<(), String> {
@@ -338,7 +338,7 @@ fn compare(used: &Use<'_>) -> Result<(), String> {
         };
         for (name, want) in want.iter() {
             let distance = distance(&got[name], want);
-            if distance > MOST_ROUNDINGS {
+            if distance > MAX_ROUNDINGS {
                 return Err(format!("{name} is off by {distance:e}: {:?}, not {want:?}", got[name]));
             }
         }

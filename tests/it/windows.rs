@@ -1,16 +1,16 @@
 //! Windows and kernels against the arrays that they go over: one that is larger is refused, by pools as by convolutions,
 //! in numbers as in symbols, and one that is wider than what is there sums all of it.
 
-use pullback::{Convolve, DType, Dim, Evaluation, Expr, Graph, Parameters, Pool, RunError, Site, Value, ops::Fault};
+use pullback::{Convolve, DType, Dim, Evaluation, Expr, Graph, Pool, RunError, Site, Value, ops::OpError};
 
 use super::{
     compiled::{options, run},
     limits::{Build, engines_agree, filled, kernel, with_derivatives},
 };
 
-fn site_of_error(error: &RunError) -> (Site, Fault) {
+fn site_of_error(error: &RunError) -> (Site, OpError) {
     match error {
-        RunError::Node { site, fault, .. } => (*site, fault.clone()),
+        RunError::Node { site, error: fault, .. } => (*site, fault.clone()),
         other => panic!("an error of another kind: {other}"),
     }
 }
@@ -50,7 +50,7 @@ fn a_window_larger_than_its_padded_array_is_refused_by_all_in_the_same_way() {
                             .expect_err("it does not fit");
                         let (site, fault) = site_of_error(&error);
                         assert_eq!(site, y.site(), "{name}: {error}");
-                        assert_eq!(fault, Fault::Window { axis: 2, window, size }, "{name}: {error}");
+                        assert_eq!(fault, OpError::Window { axis: 2, window, size }, "{name}: {error}");
                     }
                 }
             }
@@ -95,7 +95,7 @@ fn windows_wider_than_the_array_sum_all_of_it() {
     let x = Value::from(ndarray::array![1.0, 2.0, 3.0, 4.0]);
     for evaluation in [Evaluation::Compiled, Evaluation::Reference] {
         let mut program = g.compile_with([("y", sums), ("x̄", gradient)], &options(evaluation, 1)).expect("no mistake");
-        let out = program.run(&Parameters::default(), [("x", (&x).into())]).expect("it fits");
+        let out = program.call(("x", &x)).expect("it fits");
         assert_eq!(out["y"], ndarray::Array1::from_elem(4, 10.0).into());
         assert_eq!(out["x̄"], ndarray::Array1::from_elem(4, 1111.0).into());
     }

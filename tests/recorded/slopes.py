@@ -12,8 +12,8 @@ Points have a random significand for every exponent near 1 and for every few exp
 numbers included. Functions of two numbers, and integer powers, are recorded where the operands, the value and what the
 derivative is made of are normal numbers.
 
-A new function is a line of LATER_ONES or LATER_TWOS. It is recorded after those before, whose points stay what they are, and
-its values in f64 too: below `: name`, the bits of the operands, those of the nearest value, and how far the truth is above it.
+A new function is the last line of LATER. It is recorded after those before, whose points stay what they are, and its values
+in f64 too: below `: name`, the bits of the operands, those of the nearest value, and how far the truth is above it.
 """
 
 import random
@@ -242,35 +242,27 @@ def polygamma(x, order):
     return x.compose(lambda u: tuple(mp.psi(n + i, u) for i in range(4)))
 
 
+def stumpff(x, order):
+    def series(k, s):
+        term, total, i = 1 / mp.factorial(k), mpf(0), k
+        while i * i < abs(s) or abs(term) > mpf(2) ** -2000 * abs(total):
+            total += term
+            term *= -s / ((i + 1) * (i + 2))
+            i += 2
+        return total
+
+    # (k c_{k+2} - c_{k+1}) / 2 is the sum of the derivatives of the terms.
+    def derivative(n, k, s):
+        if n == 0:
+            return series(k, s)
+        return (k * derivative(n - 1, k + 2, s) - derivative(n - 1, k + 1, s)) / 2
+
+    return x.compose(lambda s: tuple(derivative(n, int(mp.floor(order.c[0])), s) for n in range(4)))
+
+
 def remainder(a, b):
     quotient = a.c[0] / b.c[0]
     return a - b * (mp.floor(quotient) if quotient > 0 else mp.ceil(quotient))
-
-
-# Each with the open interval that it is recorded in.
-LATER_ONES = {
-    "tan": (lambda x: sin(x) / cos(x), -mp.inf, mp.inf),
-    "asin": (lambda x: atan(x / sqrt(1 - x * x)), -1, 1),
-    "acos": (lambda x: mp.pi / 2 - atan(x / sqrt(1 - x * x)), -1, 1),
-    "atan": (atan, -mp.inf, mp.inf),
-    "sinh": (sinh, -mp.inf, mp.inf),
-    "cosh": (cosh, -mp.inf, mp.inf),
-    "asinh": (lambda x: log(x + sqrt(1 + x * x)), -mp.inf, mp.inf),
-    "acosh": (lambda x: log(x + sqrt(x * x - 1)), 1, mp.inf),
-    "atanh": (lambda x: log((1 + x) / (1 - x)) / 2, -1, 1),
-    "log2": (lambda x: log(x) / mp.log(2), 0, mp.inf),
-    "exp2": (lambda x: exp(x * mp.log(2)), -mp.inf, mp.inf),
-    "log10": (lambda x: log(x) / mp.log(10), 0, mp.inf),
-    "cbrt": (cbrt, -mp.inf, mp.inf),
-    "erf_inv": (erf_inv, -1, 1),
-    "lgamma": (lgamma, 0, mp.inf),
-}
-# Each with the interval of the second operand, if it is not to be any number.
-LATER_TWOS = {
-    "hypot": (lambda a, b: sqrt(a * a + b * b), None),
-    "rem": (remainder, None),
-    "polygamma": (polygamma, (0, 12)),
-}
 
 
 def logaddexp(a, b):
@@ -278,8 +270,45 @@ def logaddexp(a, b):
     return greater + log(1 + exp(less - greater))
 
 
-# Composites of two numbers, of which slopes are recorded and values are not.
-COMPOSITE_TWOS = {"logaddexp": logaddexp}
+class Later:
+    """A function of one number with the open interval that it is recorded in, or one of two, with an Order if the second is one."""
+
+    def __init__(self, n_operands, function, domain=None, is_primitive=True):
+        self.n_operands, self.function, self.domain = n_operands, function, domain
+        # Of composites only the slopes are recorded.
+        self.is_primitive = is_primitive
+
+
+class Order:
+    """The interval of the order, and the exponents and signs of the first operand."""
+
+    def __init__(self, interval, exponents, signs):
+        self.interval, self.exponents, self.signs = interval, exponents, signs
+
+
+# In the order in which they were added.
+LATER = {
+    "tan": Later(1, lambda x: sin(x) / cos(x), (-mp.inf, mp.inf)),
+    "asin": Later(1, lambda x: atan(x / sqrt(1 - x * x)), (-1, 1)),
+    "acos": Later(1, lambda x: mp.pi / 2 - atan(x / sqrt(1 - x * x)), (-1, 1)),
+    "atan": Later(1, atan, (-mp.inf, mp.inf)),
+    "sinh": Later(1, sinh, (-mp.inf, mp.inf)),
+    "cosh": Later(1, cosh, (-mp.inf, mp.inf)),
+    "asinh": Later(1, lambda x: log(x + sqrt(1 + x * x)), (-mp.inf, mp.inf)),
+    "acosh": Later(1, lambda x: log(x + sqrt(x * x - 1)), (1, mp.inf)),
+    "atanh": Later(1, lambda x: log((1 + x) / (1 - x)) / 2, (-1, 1)),
+    "log2": Later(1, lambda x: log(x) / mp.log(2), (0, mp.inf)),
+    "exp2": Later(1, lambda x: exp(x * mp.log(2)), (-mp.inf, mp.inf)),
+    "log10": Later(1, lambda x: log(x) / mp.log(10), (0, mp.inf)),
+    "cbrt": Later(1, cbrt, (-mp.inf, mp.inf)),
+    "erf_inv": Later(1, erf_inv, (-1, 1)),
+    "lgamma": Later(1, lgamma, (0, mp.inf)),
+    "hypot": Later(2, lambda a, b: sqrt(a * a + b * b)),
+    "rem": Later(2, remainder),
+    "polygamma": Later(2, polygamma, Order((0, 12), (-8, 8), signs=None)),
+    "logaddexp": Later(2, logaddexp, is_primitive=False),
+    "stumpff": Later(2, stumpff, Order((0, 4), (-8, 12), signs=(-1, 1))),
+}
 
 
 def rounded(truth, dtype):
@@ -339,7 +368,7 @@ def of_one(name, function, is_ordinary=lambda *_: True):
     for dtype in FORMATS:
         lines = []
         for x in numbers(dtype)[:: 7 if name in SIMPLE else 1]:
-            _, low, high = LATER_ONES.get(name, (None, ABOVE.get(name, -mp.inf), mp.inf))
+            low, high = LATER[name].domain if name in LATER else (ABOVE.get(name, -mp.inf), mp.inf)
             if not low < x < high:
                 continue
             series = function(Series([mpf(x), mpf(1)]))
@@ -358,10 +387,10 @@ def rounded_to(x, dtype):
 
 
 def pairs(name, dtype):
-    interval = LATER_TWOS.get(name, (None, None))[1]
-    if interval:
-        random_pair = lambda: (random_number(RNG.randint(-8, 8), dtype), rounded_to(RNG.uniform(*interval), dtype))
-        return [random_pair() for _ in range(60)]
+    order = LATER[name].domain if name in LATER else None
+    if order:
+        first = lambda: random_number(RNG.randint(*order.exponents), dtype) * (RNG.choice(order.signs) if order.signs else 1)
+        return [(first(), rounded_to(RNG.uniform(*order.interval), dtype)) for _ in range(60)]
     _, _, fraction, least, most = FORMATS[dtype]
     found = []
     for _ in range(130):
@@ -409,14 +438,18 @@ def of_two(name, function):
 
 
 def values():
-    """Where it is well conditioned, that is for positive numbers and not near the root of the digamma function."""
-    for name, (function, low, high) in LATER_ONES.items():
+    """Where it is well conditioned, that is for positive numbers in lgamma and not near the root of the digamma function."""
+    for name, later in LATER.items():
+        if not later.is_primitive:
+            continue
+        if later.n_operands == 2:
+            is_ordinary = lambda a, b: name != "polygamma" or b >= 1 or abs(a - 1.46) > 0.3
+            yield name, later.function, [pair for _ in range(3) for pair in pairs(name, "f64") if is_ordinary(*pair)]
+            continue
+        low, high = later.domain
         points = numbers("f64") + [RNG.uniform(max(low, -20), min(high, 20)) for _ in range(200)]
         points += [edge + side * 2 ** RNG.uniform(-40, 0) for edge, side in ((low, 1), (high, -1)) for _ in range(40)]
-        yield name, function, [(x,) for x in points if low < x < high]
-    for name, (function, interval) in LATER_TWOS.items():
-        is_ordinary = lambda a, b: name != "polygamma" or b >= 1 or abs(a - 1.46) > 0.3
-        yield name, function, [pair for _ in range(3) for pair in pairs(name, "f64") if is_ordinary(*pair)]
+        yield name, later.function, [(x,) for x in points if low < x < high]
 
 
 if sys.argv[1:] == ["values"]:
@@ -442,9 +475,5 @@ for two in TWOS:
 # Last, so that the points of those before stay what they are.
 of_one("normal_cdf", normal_cdf)
 of_one("normal_pdf", lambda x: exp(-x * x / 2) / mp.sqrt(2 * mp.pi))
-for one in LATER_ONES:
-    of_one(one, LATER_ONES[one][0])
-for two in LATER_TWOS:
-    of_two(two, LATER_TWOS[two][0])
-for two in COMPOSITE_TWOS:
-    of_two(two, COMPOSITE_TWOS[two])
+for name, later in LATER.items():
+    (of_one if later.n_operands == 1 else of_two)(name, later.function)

@@ -31,7 +31,7 @@ pub(super) fn evaluate(
     places: &[f64],
 ) -> Result<Vec<f64>, Box<dyn Error>> {
     let x = Array2::from_shape_fn((places.len(), 1), |(point, _)| places[point]);
-    let out = program.run(parameters, [("x", (&x).into())])?;
+    let out = program.run(parameters, ("x", &x))?;
     Ok(out["value"].array::<f64>().ok_or("the value is of f64")?.iter().copied().collect())
 }
 

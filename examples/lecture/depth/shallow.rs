@@ -73,7 +73,7 @@ impl Shallow {
             let shift = (step as f64 * GOLDEN_RATIO).fract();
             let x = Array2::from_shape_fn((n_points, 1), |(point, _)| (point as f64 + shift) / n_points as f64);
             let y: Array1<f64> = x.iter().map(|x| sawtooth(self.k, *x)).collect();
-            let out = self.step.run(&parameters, [("x", (&x).into()), ("y", (&y).into())])?;
+            let out = self.step.run(&parameters, (("x", &x), ("y", &y)))?;
             adam.step(&mut parameters, &out.gradients)?;
         }
         let n_pieces = kinks(&parameters)?.len() + 1;

@@ -15,13 +15,13 @@ fn files_are_read_in_order_and_their_lengths_compared() {
         std::fs::write(directory.join(name), contents).unwrap();
     }
     let read = |names: &[&str], n_each| read_files(&directory, names, Cifar::Ten, n_each);
-    let both = read(&["a", "b"], 2).unwrap();
+    let both_parts = read(&["a", "b"], 2).unwrap();
     let (short, long, none) =
         (read(&["a"], 3).unwrap_err(), read(&["b"], 1).unwrap_err(), read(&["c"], 1).unwrap_err());
     std::fs::remove_dir_all(&directory).unwrap();
 
-    assert_eq!(both.y().to_vec(), [0, 1, 5, 6]);
-    assert_eq!(both.x().column(N_PIXELS - 1).to_vec(), [0.0, 1.0 / 255.0, 5.0 / 255.0, 6.0 / 255.0]);
+    assert_eq!(both_parts.y().to_vec(), [0, 1, 5, 6]);
+    assert_eq!(both_parts.x().column(N_PIXELS - 1).to_vec(), [0.0, 1.0 / 255.0, 5.0 / 255.0, 6.0 / 255.0]);
     let path = |name| directory.join(name).display().to_string();
     assert_eq!(
         short.to_string(),

@@ -2,7 +2,7 @@
 
 use std::f64::consts::{PI, TAU};
 
-use super::draw::{Normal, expect_length, expect_some, labelled, n_of_class};
+use super::draw::{Normal, check_length, check_some, labelled, n_of_class};
 use crate::data::{DataError, Dataset};
 
 /// Two half circles, each with an end within the other.
@@ -27,8 +27,9 @@ use crate::data::{DataError, Dataset};
 /// assert_eq!(moons.x().row(1), array![0.0, 0.5]);
 /// # Ok::<(), pullback::data::DataError>(())
 /// ```
+#[doc(alias = "make_moons")]
 pub fn two_moons(n: usize, noise: f64, seed: u64) -> Result<Dataset, DataError> {
-    expect_length("the noise", noise)?;
+    check_length("the noise", noise)?;
     let mut normal = Normal::new(seed);
     labelled(n, 2, |class, position| {
         let t = PI * position as f64 / n_of_class(n, 2, class).saturating_sub(1).max(1) as f64;
@@ -61,9 +62,10 @@ pub fn two_moons(n: usize, noise: f64, seed: u64) -> Result<Dataset, DataError> 
 /// assert!((radius(2) - 1.0).abs() < 1e-6 && (radius(3) - 0.5).abs() < 1e-6);
 /// # Ok::<(), pullback::data::DataError>(())
 /// ```
+#[doc(alias = "make_circles")]
 pub fn circles(n: usize, ratio: f64, noise: f64, seed: u64) -> Result<Dataset, DataError> {
-    expect_length("the ratio of radii", ratio)?;
-    expect_length("the noise", noise)?;
+    check_length("the ratio of radii", ratio)?;
+    check_length("the noise", noise)?;
     let mut normal = Normal::new(seed);
     labelled(n, 2, |class, position| {
         let t = TAU * position as f64 / n_of_class(n, 2, class) as f64;
@@ -93,8 +95,8 @@ pub fn circles(n: usize, ratio: f64, noise: f64, seed: u64) -> Result<Dataset, D
 /// # Ok::<(), pullback::data::DataError>(())
 /// ```
 pub fn spirals(n: usize, n_arms: usize, noise: f64, seed: u64) -> Result<Dataset, DataError> {
-    expect_some("the number of arms", n_arms)?;
-    expect_length("the noise", noise)?;
+    check_some("the number of arms", n_arms)?;
+    check_length("the noise", noise)?;
     let mut normal = Normal::new(seed);
     labelled(n, n_arms, |class, position| {
         let radius = (position + 1) as f64 / n_of_class(n, n_arms, class) as f64;

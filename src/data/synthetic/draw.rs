@@ -107,17 +107,17 @@ pub(super) fn n_of_class(n: usize, n_classes: usize, class: usize) -> usize {
 }
 
 /// What no length, deviation or the like may exceed: normal numbers times it, and sums of a few of these, are finite in f32.
-const MOST_LENGTH: f64 = 1e36;
+const MAX_LENGTH: f64 = 1e36;
 
 /// Checks that a length, a deviation or the like is neither negative nor too large for f32.
-pub(super) fn expect_length(what: &'static str, found: f64) -> Result<(), DataError> {
-    if (0.0..=MOST_LENGTH).contains(&found) {
+pub(super) fn check_length(what: &'static str, found: f64) -> Result<(), DataError> {
+    if (0.0..=MAX_LENGTH).contains(&found) {
         return Ok(());
     }
     Err(DataError::Parameter { what, expected: "from 0 to 1e36", found })
 }
 
 /// Checks that there is at least one of something.
-pub(super) fn expect_some(what: &'static str, found: usize) -> Result<(), DataError> {
+pub(super) fn check_some(what: &'static str, found: usize) -> Result<(), DataError> {
     if found > 0 { Ok(()) } else { Err(DataError::Parameter { what, expected: "at least 1", found: 0.0 }) }
 }

@@ -1,13 +1,13 @@
 //! Two classes on the sides of a hyperplane: strictly, or on the whole. In: how many, of how many features, how far
 //! apart, a seed. Out: features and a label.
 
-use super::draw::{Normal, dot, expect_length, expect_some, room, with_labels};
+use super::draw::{Normal, check_length, check_some, dot, room, with_labels};
 use crate::data::{DataError, Dataset};
 
 /// Two classes that a hyperplane through the origin parts, with no example nearer to it than `margin`.
 ///
-/// A direction w, |w| = 1, is drawn, and for each example a normal z: x = z + (s·(|w·z| + margin) − w·z)·w, with s = −1 for
-/// class 0 and +1 for class 1, so that s·(w·x) = |w·z| + margin (before x is rounded to f32).
+/// A direction w, |w| = 1, is drawn, and for each example a normal z: x = z + (s·(|w·z| + margin) − w·z)·w, with s = −1
+/// for class 0 and +1 for class 1, so that s·(w·x) = |w·z| + margin (before x is rounded to f32).
 ///
 /// # Shapes
 /// `x: [n, n_features]`, `y: [n]`, labels 0 and 1
@@ -16,8 +16,8 @@ use crate::data::{DataError, Dataset};
 /// There is no feature, the margin is not from 0 to 10³⁶, or there is no memory for so many examples.
 ///
 /// # Source
-/// The set-up of Novikoff, *On convergence proofs for perceptrons*, 1962: a perceptron makes at most (max |x| / margin)²
-/// mistakes.
+/// The set-up of Novikoff, *On convergence proofs for perceptrons*, 1962: a perceptron makes at most (max |x| /
+/// margin)² errors.
 ///
 /// # Example
 /// ```
@@ -26,15 +26,15 @@ use crate::data::{DataError, Dataset};
 /// # Ok::<(), pullback::data::DataError>(())
 /// ```
 pub fn separable(n: usize, n_features: usize, margin: f64, seed: u64) -> Result<Dataset, DataError> {
-    expect_length("the margin", margin)?;
+    check_length("the margin", margin)?;
     sided(n, n_features, seed, |side, along| side * (along.abs() + margin))
 }
 
 /// Two classes that nothing parts: normal with unit covariance, means `distance` apart.
 ///
-/// A direction w, |w| = 1, is drawn, and for each example a normal z: x = z + s·distance/2·w, with s = −1 for class 0 and +1
-/// for class 1. The best rule is the sign of w·x; it errs in a fraction Φ(−distance/2), with Φ the normal distribution
-/// function, and no rule errs less.
+/// A direction w, |w| = 1, is drawn, and for each example a normal z: x = z + s·distance/2·w, with s = −1 for class 0
+/// and +1 for class 1. The best rule is the sign of w·x; it errs in a fraction Φ(−distance/2), with Φ the normal
+/// distribution function, and no rule errs less.
 ///
 /// # Shapes
 /// `x: [n, n_features]`, `y: [n]`, labels 0 and 1
@@ -52,13 +52,13 @@ pub fn separable(n: usize, n_features: usize, margin: f64, seed: u64) -> Result<
 /// # Ok::<(), pullback::data::DataError>(())
 /// ```
 pub fn overlapping(n: usize, n_features: usize, distance: f64, seed: u64) -> Result<Dataset, DataError> {
-    expect_length("the distance", distance)?;
+    check_length("the distance", distance)?;
     sided(n, n_features, seed, |side, along| along + side * distance / 2.0)
 }
 
 /// Normal examples, each moved along a drawn direction from w·z to `place(side, w·z)`.
 fn sided(n: usize, n_features: usize, seed: u64, place: impl Fn(f64, f64) -> f64) -> Result<Dataset, DataError> {
-    expect_some("the number of features", n_features)?;
+    check_some("the number of features", n_features)?;
     let mut normal = Normal::new(seed);
     let direction = normal.direction(n_features)?;
     let mut rows = room(n, n_features)?;

@@ -3,7 +3,7 @@
 
 use ndarray::{Array1, Array2, ArrayView2};
 
-use super::draw::{Normal, dot, expect_length, expect_some, matrix, room};
+use super::draw::{Normal, check_length, check_some, dot, matrix, room};
 use crate::data::{DataError, Dataset};
 
 /// A network with random weights: hₖ = tanh(Wₖ·hₖ₋₁), and the last layer without the tanh.
@@ -27,13 +27,13 @@ use crate::data::{DataError, Dataset};
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Teacher {
-    layers: Vec<Layer>,
+    layers: Vec<TeacherLayer>,
     n_features: usize,
 }
 
 /// One row of weights for each output.
 #[derive(Debug, Clone, PartialEq)]
-struct Layer(Vec<Vec<f64>>);
+struct TeacherLayer(Vec<Vec<f64>>);
 
 impl Teacher {
     /// A network of those widths: features, hidden layers, outputs. With two widths it is linear.
@@ -45,9 +45,9 @@ impl Teacher {
             let found = widths.len() as f64;
             return Err(DataError::Parameter { what: "the number of widths", expected: "at least 2", found });
         }
-        widths.iter().try_for_each(|width| expect_some("a width", *width))?;
+        widths.iter().try_for_each(|width| check_some("a width", *width))?;
         let mut normal = Normal::new(seed);
-        let layers = widths.windows(2).map(|pair| Layer::new(pair[0], pair[1], &mut normal));
+        let layers = widths.windows(2).map(|pair| TeacherLayer::new(pair[0], pair[1], &mut normal));
         Ok(Teacher { layers: layers.collect::<Result<_, _>>()?, n_features: widths[0] })
     }
 
@@ -75,7 +75,7 @@ impl Teacher {
     /// # Errors
     /// The noise is not from 0 to 10³⁶, or there is no memory for so many examples.
     pub fn regression(&self, n: usize, noise: f64, seed: u64) -> Result<Dataset<f32>, DataError> {
-        expect_length("the noise", noise)?;
+        check_length("the noise", noise)?;
         let mut normal = Normal::new(seed);
         let x = self.examples(n, &mut normal)?;
         let clean = self.apply(x.view())?;
@@ -120,8 +120,8 @@ impl Teacher {
     }
 }
 
-impl Layer {
-    fn new(n_inputs: usize, n_outputs: usize, normal: &mut Normal) -> Result<Layer, DataError> {
+impl TeacherLayer {
+    fn new(n_inputs: usize, n_outputs: usize, normal: &mut Normal) -> Result<TeacherLayer, DataError> {
         let scale = 1.0 / libm::sqrt(n_inputs as f64);
         // All weights are asked for at once, so that what does not fit is told before any is drawn.
         drop(room::<f64>(n_outputs, n_inputs)?);
@@ -131,7 +131,7 @@ impl Layer {
             row.iter_mut().for_each(|weight| *weight *= scale);
             rows.push(row);
         }
-        Ok(Layer(rows))
+        Ok(TeacherLayer(rows))
     }
 
     fn apply(&self, inputs: &[f64]) -> Vec<f64> {

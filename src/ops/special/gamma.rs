@@ -3,10 +3,7 @@
 //! ψ⁽ⁿ⁾(x) = (−1)ⁿ⁺¹·n!·ζ(n + 1, x) for n ≥ 1, with the zeta function of Hurwitz by the formula of Euler and Maclaurin: DLMF,
 //! 5.15 and 25.11.28.
 
-use super::two_parts::{factorial, product, quotient, two_sum};
-
-/// The greatest order whose factorial is finite.
-const MOST: f64 = 170.0;
+use super::two_parts::{MAX_FACTORIAL, factorial, product, quotient, two_sum};
 
 /// B₂ⱼ/(2j)!.
 const BERNOULLI: [f64; 12] = [
@@ -26,12 +23,12 @@ const BERNOULLI: [f64; 12] = [
 
 /// A sum in two parts.
 #[derive(Clone, Copy, Default)]
-struct Sum {
+struct TwoPartSum {
     high: f64,
     low: f64,
 }
 
-impl Sum {
+impl TwoPartSum {
     fn add(&mut self, term: f64) {
         let (high, low) = two_sum(self.high, term);
         (self.high, self.low) = (high, self.low + low);
@@ -42,11 +39,11 @@ impl Sum {
     }
 }
 
-/// ψ⁽ⁿ⁾(x) for the integer n that is not above `order`; NaN for negative ones and for those beyond [`MOST`]. At the poles 0, −1,
-/// −2, … it is ∞ for odd n; for even n the sign of zero tells the side, and the others are NaN.
+/// ψ⁽ⁿ⁾(x) for the integer n that is not above `order`; NaN for negative ones and for those beyond [`MAX_FACTORIAL`]. At the
+/// poles 0, −1, −2, … it is ∞ for odd n; for even n the sign of zero tells the side, and the others are NaN.
 pub(super) fn polygamma(x: f64, order: f64) -> f64 {
     let n = order.floor();
-    if !(0.0..=MOST).contains(&n) || x.is_nan() || x == f64::NEG_INFINITY {
+    if !(0.0..=MAX_FACTORIAL).contains(&n) || x.is_nan() || x == f64::NEG_INFINITY {
         return f64::NAN;
     }
     let is_odd = n % 2.0 == 1.0;
@@ -73,20 +70,20 @@ fn digamma(x: f64) -> f64 {
         let angle = std::f64::consts::PI * (x - x.round());
         return digamma(1.0 - x) - std::f64::consts::PI / libm::tan(angle);
     }
-    let mut sum = Sum::default();
+    let mut sum = TwoPartSum::default();
     let mut count = 0.0;
-    let (mut at, mut lost) = (x, 0.0);
-    while at < 10.0 {
-        let (term, low) = quotient((-1.0, 0.0), (at, lost));
+    let (mut argument, mut lost) = (x, 0.0);
+    while argument < 10.0 {
+        let (term, low) = quotient((-1.0, 0.0), (argument, lost));
         sum.add(term);
         sum.low += low;
         count += 1.0;
-        (at, lost) = two_sum(x, count);
+        (argument, lost) = two_sum(x, count);
     }
-    if at == f64::INFINITY {
-        return at;
+    if argument == f64::INFINITY {
+        return argument;
     }
-    let square = 1.0 / at / at;
+    let square = 1.0 / argument / argument;
     let mut factorial = 1.0;
     let mut power = square;
     for (index, coefficient) in BERNOULLI.iter().enumerate() {
@@ -95,14 +92,14 @@ fn digamma(x: f64) -> f64 {
         factorial *= even * (even + 1.0);
         power *= square;
     }
-    sum.add(libm::log(at));
-    sum.add(-0.5 / at);
-    sum.low += lost / at;
+    sum.add(libm::log(argument));
+    sum.add(-0.5 / argument);
+    sum.low += lost / argument;
     sum.rounded()
 }
 
 /// Σ (x + k)^(−s) over k ≥ 0. Below 0 the sum over all integers is that to both sides of the nearest one, whose distance is exact.
-fn zeta(s: f64, x: f64) -> Sum {
+fn zeta(s: f64, x: f64) -> TwoPartSum {
     if x > 0.0 {
         return zeta_of_positive(s, x);
     }
@@ -118,31 +115,31 @@ fn zeta(s: f64, x: f64) -> Sum {
 }
 
 /// Terms until x is as great as their number and s ask, then the integral and its corrections.
-fn zeta_of_positive(s: f64, x: f64) -> Sum {
-    let mut sum = Sum::default();
+fn zeta_of_positive(s: f64, x: f64) -> TwoPartSum {
+    let mut sum = TwoPartSum::default();
     let mut count = 0.0;
-    let (mut at, mut lost) = (x, 0.0);
-    while at < 10.0 + 0.5 * s {
-        let (term, low) = power(at, s);
+    let (mut argument, mut lost) = (x, 0.0);
+    while argument < 10.0 + 0.5 * s {
+        let (term, low) = power(argument, s);
         sum.add(term);
-        sum.low += low - s * term * lost / at;
+        sum.low += low - s * term * lost / argument;
         if term < 1e-20 * sum.high {
             return sum;
         }
         count += 1.0;
-        (at, lost) = two_sum(x, count);
+        (argument, lost) = two_sum(x, count);
     }
-    let (integral, low) = quotient(power(at, s - 1.0), (s - 1.0, 0.0));
-    let (term, term_low) = power(at, s);
+    let (integral, low) = quotient(power(argument, s - 1.0), (s - 1.0, 0.0));
+    let (term, term_low) = power(argument, s);
     sum.add(integral);
     sum.low += low - term * lost;
     sum.add(0.5 * term);
     sum.low += 0.5 * term_low;
-    let mut factor = term * s / at;
+    let mut factor = term * s / argument;
     for (index, coefficient) in BERNOULLI.iter().enumerate() {
         sum.low += coefficient * factor;
         let odd = s + 2.0 * index as f64 + 1.0;
-        factor *= odd * (odd + 1.0) / at / at;
+        factor *= odd * (odd + 1.0) / argument / argument;
     }
     sum
 }

@@ -8,6 +8,7 @@
 mod gamma;
 mod hyperbolic;
 mod quantile;
+mod stumpff;
 #[cfg(test)]
 mod tests;
 mod two_parts;
@@ -34,9 +35,9 @@ macro_rules! special_functions {
             // One copy, and not one for each kernel.
             #[inline(never)]
             fn value(self, x: [f64; { [$(stringify!($x)),*].len() }]) -> f64 {
-                let of: fn($(special_functions!(@float $x)),*) -> f64 = $value;
+                let function: fn($(special_functions!(@float $x)),*) -> f64 = $value;
                 let [$($x),*] = x;
-                of($($x),*)
+                function($($x),*)
             }
 
             fn slopes<T: Real>(self, x: [T; { [$(stringify!($x)),*].len() }], $y: T) -> [T; { [$(stringify!($x)),*].len() }] {
@@ -65,7 +66,8 @@ special_functions! {
     ErfInv(x) -> y = quantile::erf_inv, [y.mul(y).exp().div(T::from_f64(FRAC_2_SQRT_PI))];
     LogGamma(x) -> y = log_gamma, [T::call(Polygamma, [x, T::ZERO])];
     Hypot(a, b) -> y = libm::hypot, [share(a, y), share(b, y)];
-    Polygamma(x, order) -> y = gamma::polygamma, [T::call(Polygamma, [x, order.add(T::ONE)]), T::ZERO];
+    Polygamma(x, order) -> y = gamma::polygamma, [T::call(Polygamma, [x, order.floor().add(T::ONE)]), T::ZERO];
+    Stumpff(x, order) -> y = stumpff::stumpff, [slope_of_stumpff(x, order.floor()), T::ZERO];
 }
 
 /// ln|Γ(x)|; NaN at −∞, where it has no limit.
@@ -75,6 +77,12 @@ fn log_gamma(x: f64) -> f64 {
 
 fn one_less_square<T: Real>(x: T) -> T {
     T::ONE.sub(x).mul(T::ONE.add(x))
+}
+
+/// ½(k·cₖ₊₂ − cₖ₊₁), the sum of the derivatives of the terms.
+fn slope_of_stumpff<T: Real>(s: T, k: T) -> T {
+    let value = |step: f64| T::call(Stumpff, [s, k.add(T::from_f64(step))]);
+    T::from_f64(0.5).mul(k.mul(value(2.0)).sub(value(1.0)))
 }
 
 /// x/y, 0 where y is 0.

@@ -3,7 +3,7 @@
 
 use std::f64::consts::{FRAC_PI_2, PI};
 
-use super::{gamma::polygamma, *};
+use super::{gamma::polygamma, stumpff::stumpff, *};
 
 const INFINITY: f64 = f64::INFINITY;
 
@@ -58,6 +58,24 @@ fn polygamma_keeps_its_conventions_at_poles_and_orders() {
     assert_eq!(polygamma(2.5, 1.9), polygamma(2.5, 1.0));
     assert!([-1.0, 171.0, f64::NAN].iter().all(|order| polygamma(2.0, *order).is_nan()));
     assert_eq!([polygamma(INFINITY, 0.0), polygamma(INFINITY, 1.0)], [INFINITY, 0.0]);
+}
+
+#[test]
+fn stumpff_keeps_its_conventions_at_zero_at_infinity_and_orders() {
+    // 22! is the last that an f64 holds exactly, so that its inverse is rounded once.
+    let factorials = (1..=22).scan(1.0, |factorial, k| Some(std::mem::replace(factorial, *factorial * f64::from(k))));
+    for (k, factorial) in factorials.enumerate() {
+        assert_eq!([0.0, -0.0].map(|s| stumpff(s, k as f64)), [1.0 / factorial; 2], "{k}");
+    }
+    let [first, second] = [0.0, 1.0].map(|order| [INFINITY, -INFINITY].map(|s| stumpff(s, order)));
+    assert!(first[0].is_nan());
+    assert_eq!((first[1], second), (INFINITY, [0.0, INFINITY]));
+    assert_eq!([stumpff(INFINITY, 170.0), stumpff(-INFINITY, 170.0)], [0.0, INFINITY]);
+    // cosh 709.5 is finite and cosh 711 is not.
+    assert_eq!([709.5f64, 711.0].map(|r| stumpff(-r * r, 3.0).is_finite()), [true, false]);
+    assert_eq!(stumpff(2.5, 1.9), stumpff(2.5, 1.0));
+    assert!([-1.0, -0.5, 171.0, INFINITY, f64::NAN].iter().all(|order| stumpff(2.0, *order).is_nan()));
+    assert!([0.0, 1.0].iter().all(|order| stumpff(f64::NAN, *order).is_nan()));
 }
 
 #[test]

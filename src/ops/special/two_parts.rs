@@ -3,10 +3,19 @@
 
 pub(super) use super::super::real::two_sum;
 
+/// The greatest number whose factorial is finite.
+pub(super) const MAX_FACTORIAL: f64 = 170.0;
+
 /// a·b rounded, and what the rounding lost.
 pub(super) fn product(a: f64, b: f64) -> (f64, f64) {
     let product = a * b;
     (product, a.mul_add(b, -product))
+}
+
+/// a + b in two parts, of numbers in two parts.
+pub(super) fn sum(a: (f64, f64), b: (f64, f64)) -> (f64, f64) {
+    let (high, low) = two_sum(a.0, b.0);
+    two_sum(high, low + (a.1 + b.1))
 }
 
 /// √(x + low) in two parts.

@@ -21,8 +21,8 @@ fn a_restored_rule_goes_on_bit_for_bit() {
             // As a file would keep it: numbers, in a layout of their own.
             let copies = state.iter().map(|(name, array)| {
                 let mut copy = Buffers::zeros(Layout::clone(array.layout()));
-                copy.flat_mut::<f32>().copy_from_slice(array.flat());
-                copy.flat_mut::<f64>().copy_from_slice(array.flat());
+                copy.flat_mut::<f32>().unwrap().copy_from_slice(array.flat().unwrap());
+                copy.flat_mut::<f64>().unwrap().copy_from_slice(array.flat().unwrap());
                 (name.to_owned(), copy)
             });
             let read = OptimizerState::new(state.rule(), state.step(), copies);
@@ -31,8 +31,18 @@ fn a_restored_rule_goes_on_bit_for_bit() {
             let mut resumed = parameters.clone();
             take_steps(&mut *whole, &mut parameters, n_steps_before..8);
             take_steps(&mut *fresh, &mut resumed, n_steps_before..8);
-            assert_eq!(bits(resumed.flat::<f64>()), bits(parameters.flat::<f64>()), "{}", state.rule());
-            assert_eq!(bits(resumed.flat::<f32>()), bits(parameters.flat::<f32>()), "{}", state.rule());
+            assert_eq!(
+                bits(resumed.flat::<f64>().unwrap()),
+                bits(parameters.flat::<f64>().unwrap()),
+                "{}",
+                state.rule()
+            );
+            assert_eq!(
+                bits(resumed.flat::<f32>().unwrap()),
+                bits(parameters.flat::<f32>().unwrap()),
+                "{}",
+                state.rule()
+            );
             assert_eq!(whole.state(), fresh.state());
         }
     }
@@ -44,22 +54,26 @@ fn a_state_that_does_not_fit_is_refused_and_changes_nothing() {
     for position in 0..every_rule().len() {
         let mut rule = every_rule().into_iter().nth(position).unwrap();
         take_steps(&mut *rule, &mut start(), 0..2);
-        let own = rule.state();
-        let of_rule = |arrays: Vec<(&str, Buffers)>| OptimizerState::new(own.rule(), 5, arrays);
+        let snapshot = rule.state();
+        let of_rule = |arrays: Vec<(&str, Buffers)>| OptimizerState::new(snapshot.rule(), 5, arrays);
         let mut bad = vec![
-            OptimizerState::new("other", own.step(), own.iter().map(|(name, array)| (name, array.clone()))),
+            OptimizerState::new("other", snapshot.step(), snapshot.iter().map(|(name, array)| (name, array.clone()))),
             of_rule(
-                own.iter().map(|(name, array)| (name, array.clone())).chain([("more", Buffers::default())]).collect(),
+                snapshot
+                    .iter()
+                    .map(|(name, array)| (name, array.clone()))
+                    .chain([("more", Buffers::default())])
+                    .collect(),
             ),
         ];
-        if !own.is_empty() {
+        if !snapshot.is_empty() {
             bad.push(of_rule(vec![]));
-            bad.push(of_rule(own.names().map(|name| (name, Buffers::zeros(other_layout.clone()))).collect()));
-            bad.push(of_rule(own.iter().map(|(_, array)| ("name", array.clone())).collect()));
+            bad.push(of_rule(snapshot.names().map(|name| (name, Buffers::zeros(other_layout.clone()))).collect()));
+            bad.push(of_rule(snapshot.iter().map(|(_, array)| ("name", array.clone())).collect()));
         }
         for state in bad {
             rule.restore(state).unwrap_err();
-            assert_eq!(rule.state(), own);
+            assert_eq!(rule.state(), snapshot);
         }
     }
     let mut fresh = Adam::new(0.1);

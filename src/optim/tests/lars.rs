@@ -5,24 +5,24 @@ use super::*;
 /// Worked in 50 digits by `tests/recorded/trajectories.py`.
 #[test]
 fn lars_by_decimal_arithmetic() {
-    let lars = Lars::new(0.1).trust(0.5).momentum(0.9).decay(0.3);
+    let lars = Lars::new(0.1).trust(0.5).momentum(0.9).weight_decay(0.3);
     assert_trajectory(lars, [0.929_330_406_143_539, -1.810_445_761_312_505]);
 }
 
 /// One step of an array `[3, 4]` with the gradient `[0, g]`.
-fn step<T: crate::parameters::Real>(mut rule: Lars, start: [T; 2], g: T) -> [T; 2] {
+fn step<T: crate::parameters::FloatElement>(mut rule: Lars, start: [T; 2], g: T) -> [T; 2] {
     let mut parameters = Parameters::zeros(Layout::new([("w", T::DTYPE, vec![2])]).unwrap());
-    parameters.flat_mut::<T>().copy_from_slice(&start);
+    parameters.flat_mut::<T>().unwrap().copy_from_slice(&start);
     let mut gradients = Gradients::zeros(parameters.layout().clone());
-    gradients.flat_mut::<T>()[1] = g;
+    gradients.flat_mut::<T>().unwrap()[1] = g;
     rule.step(&mut parameters, &gradients).unwrap();
-    parameters.flat::<T>().try_into().unwrap()
+    parameters.flat::<T>().unwrap().try_into().unwrap()
 }
 
 /// To subnormal numbers, and to those whose squares are none.
 #[test]
 fn the_length_of_a_gradient_does_not_matter_however_small_or_large() {
-    let rule = || Lars::new(1.0).trust(0.1).decay(0.0);
+    let rule = || Lars::new(1.0).trust(0.1).weight_decay(0.0);
     for g in [1e-320f64, 1e-200, 1.0, 1e200, 1e308] {
         let [first, second] = step(rule(), [3.0, 4.0], g);
         // 5 is rounded, and so are three products of it.
@@ -38,9 +38,9 @@ fn the_length_of_a_gradient_does_not_matter_however_small_or_large() {
 fn what_has_no_length_moves_by_the_rate() {
     let rule = || Lars::new(0.5).trust(0.1);
     assert_eq!(step(rule(), [0.0, 0.0], 3.0f64), [0.0, -1.5]);
-    assert_eq!(step(rule().decay(0.0), [3.0, 4.0], 0.0f64), [3.0, 4.0]);
+    assert_eq!(step(rule().weight_decay(0.0), [3.0, 4.0], 0.0f64), [3.0, 4.0]);
     // The decay alone: θ − γ η/λ · λ θ.
-    let decayed = step(rule().decay(0.25), [3.0, 4.0], 0.0);
+    let decayed = step(rule().weight_decay(0.25), [3.0, 4.0], 0.0);
     // A few roundings of numbers below 4.
     assert!((decayed[0] - 2.85f64).abs() < 4e-15 && (decayed[1] - 3.8).abs() < 4e-15, "{decayed:?}");
 }
@@ -72,17 +72,26 @@ fn parameters_know_nothing_of_each_other_in_any_rule_but_the_perturbed_one() {
         parameters
     };
     for position in (0..every_rule().len()).filter(|position| is_by_parameter(&*every_rule()[*position])) {
-        let all = taken(&shapes, &mut *every_rule()[position]);
-        for one in &shapes {
-            let alone = taken(std::slice::from_ref(one), &mut *every_rule()[position]);
-            let elements = |of: &Parameters| match of.view(one.0).unwrap() {
+        let together = taken(&shapes, &mut *every_rule()[position]);
+        for shape in &shapes {
+            let alone = taken(std::slice::from_ref(shape), &mut *every_rule()[position]);
+            let elements = |parameters: &Parameters| match parameters.view(shape.0).unwrap() {
                 crate::graph::ValueView::F32(x) => x.iter().map(|x| u64::from(x.to_bits())).collect::<Vec<u64>>(),
                 crate::graph::ValueView::F64(x) => x.iter().map(|x| x.to_bits()).collect(),
                 _ => unreachable!("parameters are floats"),
             };
-            assert_eq!(elements(&all), elements(&alone), "{} of {}", one.0, every_rule()[position].state().rule());
+            assert_eq!(
+                elements(&together),
+                elements(&alone),
+                "{} of {}",
+                shape.0,
+                every_rule()[position].state().rule()
+            );
         }
-        assert!(all.flat::<f64>().iter().all(|x| x.is_finite()) && all.array::<f32>("b").unwrap()[0].is_nan());
+        assert!(
+            together.flat::<f64>().unwrap().iter().all(|x| x.is_finite())
+                && together.array::<f32>("b").unwrap()[0].is_nan()
+        );
     }
 }
 

@@ -44,15 +44,15 @@ fn perturbed_sgd_by_hand() {
         rule.step(&mut parameters, &gradients).unwrap();
     }
     for element in 0..2 {
-        assert!((parameters.flat::<f64>()[element] - f64s[element]).abs() <= 1e-12);
-        assert!((f64::from(parameters.flat::<f32>()[element]) - f32s[element]).abs() <= 1e-6);
+        assert!((parameters.flat::<f64>().unwrap()[element] - f64s[element]).abs() <= 1e-12);
+        assert!((f64::from(parameters.flat::<f32>().unwrap()[element]) - f32s[element]).abs() <= 1e-6);
     }
 }
 
 /// The first numbers of a seed, pinned: a change here changes every seeded run of every user.
 #[test]
 fn the_noise_of_a_seed_never_changes() {
-    assert_eq!(noise(1, 1, 0).flat::<f64>(), [-0.6242104576721477]);
+    assert_eq!(noise(1, 1, 0).flat::<f64>().unwrap(), [-0.6242104576721477]);
 }
 
 #[test]
@@ -65,7 +65,7 @@ fn the_noise_is_on_the_sphere_and_of_seed_and_step_alone() {
     assert_ne!(noise(100, 1, 3), noise(100, 1, 4));
     assert_ne!(noise(100, 1, 3), noise(100, 2, 3));
     let drawn = noise(200, 1, 0);
-    let (f64s, f32s) = (drawn.flat::<f64>(), drawn.flat::<f32>());
+    let (f64s, f32s) = (drawn.flat::<f64>().unwrap(), drawn.flat::<f32>().unwrap());
     assert!(f64s.iter().zip(f32s).all(|(one, other)| (one - f64::from(*other)).abs() > 1e-12), "streams of their own");
     assert!(f64s.iter().enumerate().all(|(i, x)| !f64s[..i].contains(x)), "no block is another's");
 }
@@ -78,7 +78,7 @@ fn the_noise_is_uniform() {
     let draws: Vec<[f64; 4]> = (0..n_draws)
         .map(|step| {
             let drawn = noise(2, 5, step);
-            let (a, b) = (drawn.flat::<f64>(), drawn.flat::<f32>());
+            let (a, b) = (drawn.flat::<f64>().unwrap(), drawn.flat::<f32>().unwrap());
             [a[0], a[1], f64::from(b[0]), f64::from(b[1])]
         })
         .collect();
@@ -99,8 +99,8 @@ fn the_noise_is_uniform() {
 #[test]
 fn the_noise_of_threads_is_that_of_one() {
     let (large, small) = (noise(400_000, 3, 2), noise(5_000, 3, 2));
-    let ratio = large.flat::<f64>()[0] / small.flat::<f64>()[0];
-    let pairs = small.flat::<f64>().iter().zip(large.flat::<f64>());
+    let ratio = large.flat::<f64>().unwrap()[0] / small.flat::<f64>().unwrap()[0];
+    let pairs = small.flat::<f64>().unwrap().iter().zip(large.flat::<f64>().unwrap());
     assert!(pairs.into_iter().all(|(small, large)| (small * ratio - large).abs() <= 1e-15 * large.abs().max(1e-3)));
     assert_eq!(noise(400_000, 3, 2), large);
 }

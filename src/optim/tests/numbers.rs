@@ -6,7 +6,7 @@ const ODD: [f64; 9] = [0.0, -0.0, -1.0, f64::NAN, f64::INFINITY, f64::NEG_INFINI
 
 const ODD_COUNTS: [u64; 4] = [0, 1, u64::MAX - 1, u64::MAX];
 
-type Make = fn(f64) -> Box<dyn Optimizer>;
+type MakeOptimizer = fn(f64) -> Box<dyn Optimizer>;
 type MakeTogether = fn() -> Box<dyn Optimizer>;
 
 fn sgd(schedule: Schedule) -> Box<dyn Optimizer> {
@@ -18,7 +18,7 @@ fn uniform(row: Row) -> Box<dyn Optimizer> {
 }
 
 /// One for each number of each constructor.
-const HYPERPARAMETERS: &[(&str, Make)] = &[
+const HYPERPARAMETERS: &[(&str, MakeOptimizer)] = &[
     ("sgd", |x| Box::new(Sgd::new(x))),
     ("heavy ball: rate", |x| Box::new(HeavyBall::new(x, 0.9))),
     ("heavy ball: momentum", |x| Box::new(HeavyBall::new(0.1, x))),
@@ -34,7 +34,7 @@ const HYPERPARAMETERS: &[(&str, Make)] = &[
     ("adam: beta2", |x| Box::new(Adam::new(0.1).beta2(x))),
     ("adam: epsilon", |x| Box::new(Adam::new(0.1).epsilon(x))),
     ("adamw: rate", |x| Box::new(AdamW::new(x))),
-    ("adamw: decay", |x| Box::new(AdamW::new(0.1).decay(x))),
+    ("adamw: decay", |x| Box::new(AdamW::new(0.1).weight_decay(x))),
     ("adamw: beta1", |x| Box::new(AdamW::new(0.1).beta1(x))),
     ("adamw: beta2", |x| Box::new(AdamW::new(0.1).beta2(x))),
     ("adamw: epsilon", |x| Box::new(AdamW::new(0.1).epsilon(x))),
@@ -42,7 +42,7 @@ const HYPERPARAMETERS: &[(&str, Make)] = &[
     ("lars: rate", |x| Box::new(Lars::new(x))),
     ("lars: trust", |x| Box::new(Lars::new(0.1).trust(x))),
     ("lars: momentum", |x| Box::new(Lars::new(0.1).momentum(x))),
-    ("lars: decay", |x| Box::new(Lars::new(0.1).decay(x))),
+    ("lars: decay", |x| Box::new(Lars::new(0.1).weight_decay(x))),
     ("perturbed: rate", |x| Box::new(PerturbedSgd::new(x, 1))),
     ("perturbed: radius", |x| Box::new(PerturbedSgd::new(0.1, 1).radius(x))),
     ("row of sgd", |x| uniform(Row::sgd(x))),
@@ -69,7 +69,7 @@ const HYPERPARAMETERS: &[(&str, Make)] = &[
 
 /// Numbers each in its range that together leave it.
 const TOGETHER: &[(&str, MakeTogether)] = &[
-    ("rate and decay", || Box::new(AdamW::new(1e30).decay(1e30))),
+    ("rate and decay", || Box::new(AdamW::new(1e30).weight_decay(1e30))),
     ("rate and the first correction", || Box::new(Adam::new(1e30).beta1(1.0 - 1e-12))),
     ("rate and the first correction, decayed", || Box::new(AdamW::new(1e30).beta1(1.0 - 1e-12))),
     ("rate and trust", || Box::new(Lars::new(1e30).trust(1e30))),
@@ -92,8 +92,8 @@ fn steps(what: &str, rule: &mut dyn Optimizer) -> usize {
         let state = rule.state();
         let buffers = state.iter().map(|(_, buffers)| buffers).chain([&*parameters]);
         for buffers in buffers {
-            let is_finite = buffers.flat::<f32>().iter().all(|x| x.is_finite())
-                && buffers.flat::<f64>().iter().all(|x| x.is_finite());
+            let is_finite = buffers.flat::<f32>().unwrap().iter().all(|x| x.is_finite())
+                && buffers.flat::<f64>().unwrap().iter().all(|x| x.is_finite());
             assert!(is_finite, "{what}: {buffers:?} after step {step}");
         }
     }

@@ -2,12 +2,12 @@
 
 use smallvec::SmallVec;
 
-use super::access::Axis;
+use super::layout::StridedAxis;
 
 /// For each b of the batch C[b] = A[b]·B[b], with A of m × k and B of k × n, all by strides in elements.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Contraction {
-    pub(crate) batch: SmallVec<[Batch; 2]>,
+    pub(crate) batch: SmallVec<[BatchAxis; 2]>,
     pub(crate) m: usize,
     pub(crate) n: usize,
     pub(crate) k: usize,
@@ -21,7 +21,7 @@ pub(crate) struct Contraction {
 
 /// One axis of the batch, and its strides in A, B and C.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Batch {
+pub(crate) struct BatchAxis {
     pub(crate) size: usize,
     pub(crate) strides: [isize; 3],
 }
@@ -29,8 +29,8 @@ pub(crate) struct Batch {
 /// A matrix and a vector: the axes of the matrix, as it lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct MatrixVector {
-    pub(crate) rows: Axis,
-    pub(crate) columns: Axis,
+    pub(crate) rows: StridedAxis,
+    pub(crate) columns: StridedAxis,
     /// Distance of the elements of the vector.
     pub(crate) vector: isize,
 }

@@ -32,7 +32,7 @@ pub(crate) enum Function {
 
 impl Function {
     /// The function that a primitive is, if it is elementwise.
-    pub(crate) fn of(op: &Op) -> Option<Function> {
+    pub(crate) fn from_op(op: &Op) -> Option<Function> {
         match op {
             Op::Unary(function) => Some(Function::Unary(*function)),
             Op::Binary(function) => Some(Function::Binary(*function)),

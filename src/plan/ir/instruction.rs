@@ -1,21 +1,23 @@
-//! What a fused step is made of. In: nothing. Out: [`Instruction`], what it does ([`Action`]) and where ([`Place`]), and the
-//! [`Facts`] of each action, which every other stage reads instead of asking which action it is. `check.rs` alone has a table
-//! of its own, on purpose.
+//! Instructions of tile programs, as types: [`Instruction`], what it does ([`Action`]) and where its operands are
+//! ([`Location`]).
+//!
+//! The [`Facts`] of an action say how it reads, writes and costs; every pass asks these instead of matching on actions.
+//! `verify.rs` alone has tables of its own, on purpose.
 
 use smallvec::SmallVec;
 
 use super::{
-    access::{Access, Sizes},
     contraction::MatrixVector,
     function::Function,
-    network::{Along, Window},
+    layout::{Sizes, StridedLayout},
+    network::{PadOffset, ReductionAxis},
     pair::Pair,
 };
 use crate::graph::{DType, Reduction};
 
-/// An array in memory.
+/// A reference to memory: the array of a vertex, from an element on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Memory {
+pub(crate) struct MemRef {
     pub(crate) vertex: usize,
     pub(crate) offset: isize,
     pub(crate) dtype: DType,
@@ -25,14 +27,14 @@ pub(crate) struct Memory {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Instruction {
     pub(crate) action: Action,
-    pub(crate) output: Place,
-    /// Where the second value of two goes, and the vertex that it is.
-    pub(crate) beside: Option<(Place, usize)>,
-    pub(crate) operands: SmallVec<[Place; 3]>,
+    pub(crate) output: Location,
+    /// The location of the second output of a pair, and its vertex.
+    pub(crate) second_output: Option<(Location, usize)>,
+    pub(crate) operands: SmallVec<[Location; 3]>,
     /// The dtype of the operands.
     pub(crate) dtype: DType,
-    pub(crate) extent: Extent,
-    /// Which vertex it computes, for whoever reads a plan.
+    pub(crate) granularity: Granularity,
+    /// The vertex that it computes.
     pub(crate) vertex: usize,
 }
 
@@ -43,18 +45,18 @@ pub(crate) enum Action {
     Apply(Function),
     /// Two elementwise functions of one operand.
     ApplyBoth(Pair),
-    /// Gathers elements from memory, in row-major order of the access.
-    Load(Access),
-    /// The same, with zeros outside of the window; the access is that of the window.
-    LoadPadded(Access, Padding),
+    /// Gathers elements from memory, in row-major order of the strided layout.
+    Load(StridedLayout),
+    /// The same, with zeros outside of the window; the layout is that of the window.
+    LoadPadded(StridedLayout, ZeroPadding),
     /// Copies a register to memory, after all else of the tile is done.
     Store,
-    /// Repeats each element along a row.
+    /// Broadcasts one element for each row along the row.
     Expand,
     /// Reduces each row to one element.
     ReduceRows(Reduction),
     /// Adds the tile to one element for each column, or to one for all.
-    Accumulate(Reduction, Along),
+    Accumulate(Reduction, ReductionAxis),
     /// The products of rows of a matrix in memory with a vector there.
     DotRows(MatrixVector),
     /// Adds rows of a matrix in memory, each times an element of the tile, to one element for each of their columns.
@@ -63,19 +65,19 @@ pub(crate) enum Action {
 
 /// Zeros around an array.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Padding {
-    pub(crate) window: Window,
+pub(crate) struct ZeroPadding {
+    pub(crate) window: PadOffset,
     pub(crate) sizes: Sizes,
 }
 
-impl Padding {
-    /// The offset of an element of the padded array within the access of the window, if the window has it.
-    pub(crate) fn offset(&self, access: &Access, element: usize) -> Option<isize> {
-        let (mut rest, mut offset) = (element, access.offset);
+impl ZeroPadding {
+    /// The offset of an element of the padded array by the layout of the window, if the element is within the window.
+    pub(crate) fn offset(&self, layout: &StridedLayout, element: usize) -> Option<isize> {
+        let (mut rest, mut offset) = (element, layout.offset);
         for (position, size) in self.sizes.iter().enumerate().rev() {
             let inside = (rest % size).checked_sub(self.window.low[position])?;
             rest /= size;
-            let axis = access.axes[position];
+            let axis = layout.axes[position];
             if inside >= axis.size {
                 return None;
             }
@@ -87,7 +89,7 @@ impl Padding {
 
 /// Where an operand or a result is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Place {
+pub(crate) enum Location {
     /// A register of the worker.
     Register(usize),
     /// Memory, element by element.
@@ -98,23 +100,23 @@ pub(crate) enum Place {
     Number(usize),
 }
 
-/// How many elements an instruction goes through.
+/// Whether an instruction has a value for each element of a tile or for each row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Extent {
+pub(crate) enum Granularity {
     /// Every element of the tile.
-    Full,
+    Element,
     /// One for each row.
     Row,
 }
 
-impl Place {
-    /// Whether one element stands for all.
+impl Location {
+    /// Whether it is a single element that is used for all.
     pub(crate) fn is_splat(self) -> bool {
-        matches!(self, Place::Element(_) | Place::Number(_))
+        matches!(self, Location::Element(_) | Location::Number(_))
     }
 
     pub(in crate::plan) fn is_register(self) -> bool {
-        matches!(self, Place::Register(_))
+        matches!(self, Location::Register(_))
     }
 }
 
@@ -124,9 +126,9 @@ pub(crate) struct Facts {
     /// The name in the text of a plan, in parts.
     pub(crate) name: [&'static str; 3],
     /// How each operand is read; beyond the operands that there are, nothing.
-    pub(crate) reads: [Read; 3],
-    pub(crate) writes: Write,
-    /// How much longer an element of the extent takes than an addition, roughly.
+    pub(crate) reads: [ReadPattern; 3],
+    pub(crate) writes: WritePattern,
+    /// The rough time of one element (or row, by granularity), in additions.
     pub(crate) cost: usize,
     /// Columns of a matrix in memory of which it reads a row for each element.
     pub(crate) matrix_columns: Option<usize>,
@@ -134,8 +136,8 @@ pub(crate) struct Facts {
 
 /// How an instruction reads an operand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Read {
-    /// Element i for element i of the instruction's extent.
+pub(crate) enum ReadPattern {
+    /// Element i for element i (or row i, by granularity) of the instruction.
     Elements,
     /// One element for each row of the tile.
     Rows,
@@ -147,12 +149,12 @@ pub(crate) enum Read {
 
 /// What an instruction writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Write {
+pub(crate) enum WritePattern {
     /// The elements of its extent.
     Elements,
     /// One element for each row of the tile, which goes on where a row is cut.
     Rows,
-    /// Elements that all tiles of a task write to, and that are put together by this reduction at the end.
+    /// Elements that all tiles of a task write to; the tasks' elements are combined by this reduction at the end.
     Accumulator(Reduction, Width),
 }
 
@@ -170,37 +172,41 @@ pub(crate) enum Width {
 impl Action {
     /// The facts of an action: a new one is a row here.
     pub(crate) fn facts(&self) -> Facts {
-        use Read::{Elements, Rows, Tile, Whole};
-        const EACH: [Read; 3] = [Elements; 3];
-        const FIRST_WHOLE: [Read; 3] = [Whole, Elements, Elements];
+        use ReadPattern::{Elements, Rows, Tile, Whole};
+        const EACH: [ReadPattern; 3] = [Elements; 3];
+        const FIRST_WHOLE: [ReadPattern; 3] = [Whole, Elements, Elements];
         let row = |name: [&'static str; 3], reads, writes| Facts { name, reads, writes, cost: 2, matrix_columns: None };
-        let product = |of: &MatrixVector, facts: Facts| {
-            let columns = of.columns.size;
+        let product = |matrix: &MatrixVector, facts: Facts| {
+            let columns = matrix.columns.size;
             Facts { cost: 2 * columns, matrix_columns: Some(columns), ..facts }
         };
         match self {
             Action::Apply(function) => {
-                Facts { cost: function.weight(), ..row([function.name(), "", ""], EACH, Write::Elements) }
+                Facts { cost: function.weight(), ..row([function.name(), "", ""], EACH, WritePattern::Elements) }
             }
             Action::ApplyBoth(pair) => {
                 let [first, second] = pair.functions.map(Function::name);
-                Facts { cost: pair.weight, ..row([first, "_and_", second], EACH, Write::Elements) }
+                Facts { cost: pair.weight, ..row([first, "_and_", second], EACH, WritePattern::Elements) }
             }
-            Action::Load(_) => row(["load", "", ""], FIRST_WHOLE, Write::Elements),
-            Action::LoadPadded(..) => row(["load", "_padded", ""], FIRST_WHOLE, Write::Elements),
-            Action::Store => row(["store", "", ""], EACH, Write::Elements),
-            Action::Expand => row(["expand", "", ""], [Rows, Elements, Elements], Write::Elements),
-            Action::ReduceRows(kind) => row([kind.name(), "_of_rows", ""], [Tile, Elements, Elements], Write::Rows),
-            Action::Accumulate(kind, Along::Columns) => {
-                row([kind.name(), "_of_columns", ""], EACH, Write::Accumulator(*kind, Width::Columns))
+            Action::Load(_) => row(["load", "", ""], FIRST_WHOLE, WritePattern::Elements),
+            Action::LoadPadded(..) => row(["load", "_padded", ""], FIRST_WHOLE, WritePattern::Elements),
+            Action::Store => row(["store", "", ""], EACH, WritePattern::Elements),
+            Action::Expand => row(["expand", "", ""], [Rows, Elements, Elements], WritePattern::Elements),
+            Action::ReduceRows(kind) => {
+                row([kind.name(), "_of_rows", ""], [Tile, Elements, Elements], WritePattern::Rows)
             }
-            Action::Accumulate(kind, Along::Rows) => {
-                row([kind.name(), "_of_all", ""], EACH, Write::Accumulator(*kind, Width::One))
+            Action::Accumulate(kind, ReductionAxis::Columns) => {
+                row([kind.name(), "_of_columns", ""], EACH, WritePattern::Accumulator(*kind, Width::Columns))
             }
-            Action::DotRows(of) => product(of, row(["dot_rows", "", ""], [Whole, Whole, Elements], Write::Elements)),
-            Action::AccumulateDot(of) => {
-                let writes = Write::Accumulator(Reduction::Sum, Width::Elements(of.columns.size));
-                product(of, row(["dot_columns", "", ""], FIRST_WHOLE, writes))
+            Action::Accumulate(kind, ReductionAxis::Rows) => {
+                row([kind.name(), "_of_all", ""], EACH, WritePattern::Accumulator(*kind, Width::One))
+            }
+            Action::DotRows(matrix) => {
+                product(matrix, row(["dot_rows", "", ""], [Whole, Whole, Elements], WritePattern::Elements))
+            }
+            Action::AccumulateDot(matrix) => {
+                let writes = WritePattern::Accumulator(Reduction::Sum, Width::Elements(matrix.columns.size));
+                product(matrix, row(["dot_columns", "", ""], FIRST_WHOLE, writes))
             }
         }
     }
@@ -208,31 +214,31 @@ impl Action {
 
 impl Instruction {
     /// Where its values go, and which vertices they are.
-    pub(crate) fn outputs(&self) -> impl Iterator<Item = (Place, usize)> + use<> {
-        [(self.output, self.vertex)].into_iter().chain(self.beside)
+    pub(crate) fn outputs(&self) -> impl Iterator<Item = (Location, usize)> + use<> {
+        [(self.output, self.vertex)].into_iter().chain(self.second_output)
     }
 
-    /// The places of its values.
-    pub(crate) fn outputs_mut(&mut self) -> impl Iterator<Item = &mut Place> {
-        [&mut self.output].into_iter().chain(self.beside.as_mut().map(|(place, _)| place))
+    /// The locations of its values.
+    pub(crate) fn outputs_mut(&mut self) -> impl Iterator<Item = &mut Location> {
+        [&mut self.output].into_iter().chain(self.second_output.as_mut().map(|(location, _)| location))
     }
 
-    /// Whether element i of the tile is computed from element i of each operand, so that memory may be written over once it
-    /// was read.
+    /// Whether element i of the tile is computed from element i of each operand, so that memory may be written over
+    /// once it was read.
     pub(in crate::plan) fn reads_by_element(&self) -> bool {
         let facts = self.action.facts();
         facts.reads.iter().take(self.operands.len()).all(|read| match read {
-            Read::Elements => self.extent == Extent::Full,
-            Read::Tile => true,
-            Read::Rows | Read::Whole => false,
+            ReadPattern::Elements => self.granularity == Granularity::Element,
+            ReadPattern::Tile => true,
+            ReadPattern::Rows | ReadPattern::Whole => false,
         })
     }
 
     /// Whether it knows where rows begin and end.
     pub(in crate::plan) fn knows_rows(&self) -> bool {
         let facts = self.action.facts();
-        self.extent == Extent::Row
-            || facts.reads.contains(&Read::Rows)
-            || matches!(facts.writes, Write::Rows | Write::Accumulator(_, Width::Columns))
+        self.granularity == Granularity::Row
+            || facts.reads.contains(&ReadPattern::Rows)
+            || matches!(facts.writes, WritePattern::Rows | WritePattern::Accumulator(_, Width::Columns))
     }
 }

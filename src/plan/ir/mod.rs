@@ -1,22 +1,26 @@
 //! What plans are made of, as types. They import nothing of planning, and every pass imports them.
 
-mod access;
-mod clusters;
 mod contraction;
 mod function;
+mod groups;
 mod instruction;
+mod layout;
 mod network;
 mod pair;
 mod plan;
 mod program;
 
-pub(crate) use access::{Access, Axis, Relation, Sizes, count, offsets};
-pub(super) use clusters::{Cluster, Clusters, Domain, is_terminal};
-pub(crate) use contraction::{Batch, Contraction, MatrixVector};
+pub(crate) use contraction::{BatchAxis, Contraction, MatrixVector};
 pub(crate) use function::Function;
-pub(crate) use instruction::{Action, Extent, Instruction, Memory, Padding, Place, Read, Write};
-pub(crate) use network::{Along, Kind, Network, Number, Operand, Origin, PlanError, Reduce, Vertex, Window};
-pub(crate) use pair::{Both, PAIRS, Pair};
+pub(super) use groups::{FusionGroup, FusionGroups, IterationSpace, is_terminal};
+pub(crate) use instruction::{
+    Action, Granularity, Instruction, Location, MemRef, ReadPattern, WritePattern, ZeroPadding,
+};
+pub(crate) use layout::{AccessPattern, Sizes, StridedAxis, StridedLayout, count, offsets};
+pub(crate) use network::{
+    Network, Origin, PadOffset, PlanError, ReduceVertex, ReductionAxis, ScalarValue, StridedOperand, Vertex, VertexKind,
+};
+pub(crate) use pair::{PAIRS, Pair, PairKind};
 pub(super) use pair::{function_of, partner};
-pub(crate) use plan::{Plan, ReadArray, Step, Storage, WholeArrays, Work};
+pub(crate) use plan::{Plan, PlanStep, ReadArray, StepKind, Storage, WholeArrays};
 pub(crate) use program::{Accumulated, Banded, Keep, TileProgram};

@@ -1,39 +1,39 @@
-//! The graph in numbers, as types: vertices that compute something, each operand with the way it is read. Movements of data
-//! are gone: they are strides.
+//! Networks, as types: the lowered graph with numeric sizes. Each vertex computes or holds an array; its operands are
+//! read by strided layouts, so movements such as transposes and broadcasts are gone.
 
 use std::sync::Arc;
 
 use smallvec::SmallVec;
 
 use super::{
-    access::{Access, Sizes, count},
     contraction::{Contraction, MatrixVector},
     function::Function,
+    layout::{Sizes, StridedLayout, count},
 };
 use crate::{
     graph::{DType, Op, Reduction, Site, Type, Value},
-    ops::{self, Fault},
+    ops::{self, OpError},
 };
 
-/// Everything that a plan is made of: vertices, operands before their users, and what the program gives.
+/// The lowered graph: vertices, operands before their users, and the results.
 #[derive(Debug)]
 pub(crate) struct Network {
     pub(crate) vertices: Vec<Vertex>,
-    /// The vertex that gives each result: each computes it, in row-major order, and for this result alone.
+    /// The vertex of each result; it computes the contiguous result, and no two results share one.
     pub(crate) results: Vec<usize>,
 }
 
-/// One operation that computes or holds an array, in row-major order without gaps.
+/// One operation with the contiguous array that it computes or holds.
 #[derive(Debug, Clone)]
 pub(crate) struct Vertex {
-    pub(crate) kind: Kind,
+    pub(crate) kind: VertexKind,
     pub(crate) dtype: DType,
     pub(crate) sizes: Sizes,
-    pub(crate) operands: SmallVec<[Operand; 3]>,
+    pub(crate) operands: SmallVec<[StridedOperand; 3]>,
     pub(crate) origin: Origin,
 }
 
-/// Which node of the graph something came from.
+/// The node of the graph that a vertex came from.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Origin {
     pub(crate) operation: &'static str,
@@ -43,77 +43,86 @@ pub(crate) struct Origin {
     pub(crate) site: Site,
 }
 
-/// An array that is read, and how.
+/// An operand: the array of a vertex, read by a strided layout.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Operand {
+pub(crate) struct StridedOperand {
     /// Position of the vertex that holds it.
     pub(crate) vertex: usize,
-    pub(crate) access: Access,
+    pub(crate) layout: StridedLayout,
 }
 
 /// What a vertex is.
 #[derive(Debug, Clone)]
-pub(crate) enum Kind {
+pub(crate) enum VertexKind {
     /// An input or parameter, by its position among them.
     Leaf(usize),
-    /// An array known beforehand, its elements in row-major order in memory.
+    /// A constant array, contiguous.
     Constant(Arc<Value>),
     /// One number repeated.
-    Splat(Number),
+    Splat(ScalarValue),
     /// An elementwise function.
     Map(Function),
     /// The elements of the operand in row-major order: a movement of data that strides cannot say.
     Copy,
-    /// The operand at a place of an array of zeros.
-    Pad(Window),
+    /// The operand inside of an array of zeros, from an offset on.
+    Pad(PadOffset),
     /// A reduction of the operand, seen as a matrix.
-    Reduce(Reduce),
+    Reduce(ReduceVertex),
     /// A sum of products.
     Contraction(Contraction),
     /// The products of the rows of a matrix with a vector, of which a fused step computes some at a time.
     DotRows(MatrixVector),
     /// The product of a vector with the columns of a matrix, to which a fused step adds some rows at a time.
     DotColumns(MatrixVector),
-    /// Any other primitive, with operands in row-major order, but for those of a convolution, which may have any strides.
+    /// Any other primitive, with operands in row-major order, but for those of a convolution, which may have any
+    /// strides.
     Primitive(Op),
 }
 
-impl Kind {
+impl VertexKind {
     /// Whether an operand is read in an order of its own, so that all of it must be there before.
     pub(in crate::plan) fn reads_whole(&self, position: usize) -> bool {
         match self {
-            Kind::Copy | Kind::Pad(_) | Kind::Contraction(_) | Kind::DotRows(_) | Kind::Primitive(_) => true,
-            Kind::DotColumns(_) => position == 0,
-            Kind::Map(_) | Kind::Reduce(_) | Kind::Leaf(_) | Kind::Constant(_) | Kind::Splat(_) => false,
+            VertexKind::Copy
+            | VertexKind::Pad(_)
+            | VertexKind::Contraction(_)
+            | VertexKind::DotRows(_)
+            | VertexKind::Primitive(_) => true,
+            VertexKind::DotColumns(_) => position == 0,
+            VertexKind::Map(_)
+            | VertexKind::Reduce(_)
+            | VertexKind::Leaf(_)
+            | VertexKind::Constant(_)
+            | VertexKind::Splat(_) => false,
         }
     }
 }
 
 /// One number, as the bits of its dtype.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Number {
+pub(crate) struct ScalarValue {
     pub(crate) dtype: DType,
     pub(crate) bits: [u8; 8],
 }
 
 /// Where the operand of a padding begins, along each axis.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Window {
+pub(crate) struct PadOffset {
     pub(crate) low: Sizes,
 }
 
 /// What is left of a matrix of `rows` and `columns`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Reduce {
+pub(crate) struct ReduceVertex {
     pub(crate) kind: Reduction,
-    pub(crate) along: Along,
+    pub(crate) along: ReductionAxis,
     pub(crate) rows: usize,
     pub(crate) columns: usize,
 }
 
 /// Which elements of a matrix make one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Along {
+pub(crate) enum ReductionAxis {
     /// Those of a row.
     Rows,
     /// Those of a column.
@@ -124,12 +133,12 @@ pub(crate) enum Along {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct PlanError {
     pub(crate) origin: Origin,
-    pub(crate) fault: Fault,
+    pub(crate) error: OpError,
 }
 
-impl Number {
+impl ScalarValue {
     /// `number` in `dtype`, as a constant of it would be.
-    pub(crate) fn new(dtype: DType, number: f64) -> Number {
+    pub(crate) fn new(dtype: DType, number: f64) -> ScalarValue {
         let mut bits = [0; 8];
         match dtype {
             DType::F32 => bits[..4].copy_from_slice(&(number as f32).to_ne_bytes()),
@@ -137,7 +146,7 @@ impl Number {
             DType::I64 => bits = (number as i64).to_ne_bytes(),
             DType::Bool => bits[0] = u8::from(number != 0.0),
         }
-        Number { dtype, bits }
+        ScalarValue { dtype, bits }
     }
 
     /// The number as an array of no axes.
@@ -151,7 +160,7 @@ impl Number {
     }
 
     /// The one element of an array.
-    pub(in crate::plan) fn from_value(value: &Value) -> Option<Number> {
+    pub(in crate::plan) fn from_value(value: &Value) -> Option<ScalarValue> {
         let mut bits = [0; 8];
         match value.dtype() {
             DType::F32 => bits[..4].copy_from_slice(&value.scalar::<f32>()?.to_ne_bytes()),
@@ -159,7 +168,7 @@ impl Number {
             DType::I64 => bits = value.scalar::<i64>()?.to_ne_bytes(),
             DType::Bool => bits[0] = u8::from(value.scalar::<bool>()?),
         }
-        Some(Number { dtype: value.dtype(), bits })
+        Some(ScalarValue { dtype: value.dtype(), bits })
     }
 
     /// The first four bytes.
@@ -168,17 +177,17 @@ impl Number {
     }
 
     /// An integer in `dtype`.
-    pub(crate) fn integer(dtype: DType, integer: i64) -> Number {
+    pub(crate) fn integer(dtype: DType, integer: i64) -> ScalarValue {
         match dtype {
-            DType::I64 => Number { dtype, bits: integer.to_ne_bytes() },
-            _ => Number::new(dtype, integer as f64),
+            DType::I64 => ScalarValue { dtype, bits: integer.to_ne_bytes() },
+            _ => ScalarValue::new(dtype, integer as f64),
         }
     }
 }
 
-impl Operand {
-    pub(in crate::plan) fn whole(vertex: usize, sizes: &[usize]) -> Operand {
-        Operand { vertex, access: Access::contiguous(sizes) }
+impl StridedOperand {
+    pub(in crate::plan) fn whole(vertex: usize, sizes: &[usize]) -> StridedOperand {
+        StridedOperand { vertex, layout: StridedLayout::contiguous(sizes) }
     }
 }
 
@@ -192,24 +201,30 @@ impl Vertex {
 impl Network {
     /// Operations on floats of one vertex.
     pub(in crate::plan) fn flops(&self, vertex: usize) -> usize {
-        let of = &self.vertices[vertex];
-        match &of.kind {
-            Kind::Map(function) => function.flops() * count(&of.sizes),
+        let def = &self.vertices[vertex];
+        match &def.kind {
+            VertexKind::Map(function) => function.flops() * count(&def.sizes),
             // The first of n numbers is taken as it is.
-            Kind::Reduce(reduce) => (reduce.rows * reduce.columns).saturating_sub(count(&of.sizes)),
-            Kind::Contraction(contraction) => (2 * count(&of.sizes)).saturating_mul(contraction.k),
-            Kind::DotRows(product) | Kind::DotColumns(product) => 2 * product.rows.size * product.columns.size,
-            Kind::Primitive(op) => {
+            VertexKind::Reduce(reduce) => (reduce.rows * reduce.columns).saturating_sub(count(&def.sizes)),
+            VertexKind::Contraction(contraction) => (2 * count(&def.sizes)).saturating_mul(contraction.k),
+            VertexKind::DotRows(product) | VertexKind::DotColumns(product) => {
+                2 * product.rows.size * product.columns.size
+            }
+            VertexKind::Primitive(op) => {
                 // What is read has the sizes of the access; those of the vertex are of another shape behind a view.
-                let read = |operand: &Operand| {
-                    Type::new(self.vertices[operand.vertex].dtype, operand.access.sizes().as_slice())
+                let read = |operand: &StridedOperand| {
+                    Type::new(self.vertices[operand.vertex].dtype, operand.layout.sizes().as_slice())
                 };
-                let operands: Vec<Type> = of.operands.iter().map(read).collect();
-                ops::flops(op, &operands, &Type::new(of.dtype, of.sizes.as_slice()))
+                let operands: Vec<Type> = def.operands.iter().map(read).collect();
+                ops::flops(op, &operands, &Type::new(def.dtype, def.sizes.as_slice()))
                     .as_number()
                     .map_or(0, |flops| flops.max(0) as usize)
             }
-            Kind::Leaf(_) | Kind::Constant(_) | Kind::Splat(_) | Kind::Copy | Kind::Pad(_) => 0,
+            VertexKind::Leaf(_)
+            | VertexKind::Constant(_)
+            | VertexKind::Splat(_)
+            | VertexKind::Copy
+            | VertexKind::Pad(_) => 0,
         }
     }
 }

@@ -1,15 +1,16 @@
-//! Functions of one number that one instruction computes together, and which two of a cluster are such a pair.
+//! Pairs of functions of one number that one instruction computes together, and which two vertices of a group are a
+//! pair.
 
 use super::{
     function::Function,
-    network::{Kind, Network},
+    network::{Network, VertexKind},
 };
 use crate::graph::Unary;
 
 /// Two functions of one number whose values one instruction gives together with less work.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Pair {
-    pub(crate) both: Both,
+    pub(crate) both: PairKind,
     /// The first operand of each is that of the instruction.
     pub(crate) functions: [Function; 2],
     /// As for [`Function::weight`], of both together.
@@ -18,7 +19,7 @@ pub(crate) struct Pair {
 
 /// What a pair computes, by which its kernel is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Both {
+pub(crate) enum PairKind {
     TanhAndSlope,
     Sigmoids,
     SineAndCosine,
@@ -31,13 +32,17 @@ pub(crate) enum Both {
 /// | sin x, cos x | all but the choice between two polynomials |
 pub(crate) const PAIRS: [Pair; 3] = [
     Pair {
-        both: Both::TanhAndSlope,
+        both: PairKind::TanhAndSlope,
         functions: [Function::Unary(Unary::Tanh), Function::Unary(Unary::SechSquared)],
         weight: 10,
     },
-    Pair { both: Both::Sigmoids, functions: [Function::Unary(Unary::Sigmoid), Function::SigmoidOfNegated], weight: 10 },
     Pair {
-        both: Both::SineAndCosine,
+        both: PairKind::Sigmoids,
+        functions: [Function::Unary(Unary::Sigmoid), Function::SigmoidOfNegated],
+        weight: 10,
+    },
+    Pair {
+        both: PairKind::SineAndCosine,
         functions: [Function::Unary(Unary::Sin), Function::Unary(Unary::Cos)],
         weight: 9,
     },
@@ -50,17 +55,16 @@ impl Pair {
     }
 }
 
-/// The pair that a member of a cluster is one half of, and its vertices in the order of the pair.
+/// The pair that a member of a group is one half of, and its vertices in the order of the pair.
 pub(in crate::plan) fn partner(network: &Network, member: usize, members: &[usize]) -> Option<(Pair, [usize; 2])> {
-    let own = function_of(network, member)?;
+    let member_function = function_of(network, member)?;
     PAIRS.iter().find_map(|pair| {
-        let side = pair.functions.iter().position(|function| *function == own)?;
+        let side = pair.functions.iter().position(|function| *function == member_function)?;
         // Copies of a value have copies of its partner: the first of each.
         let first = |function: Function| {
-            members
-                .iter()
-                .copied()
-                .find(|other| function_of(network, *other) == Some(function) && reads_the_same(network, member, *other))
+            members.iter().copied().find(|candidate| {
+                function_of(network, *candidate) == Some(function) && reads_the_same(network, member, *candidate)
+            })
         };
         let vertices = [first(pair.functions[0])?, first(pair.functions[1])?];
         (vertices[side] == member).then_some((*pair, vertices))
@@ -70,14 +74,21 @@ pub(in crate::plan) fn partner(network: &Network, member: usize, members: &[usiz
 /// The function of one operand, or more, that a vertex is.
 pub(in crate::plan) fn function_of(network: &Network, vertex: usize) -> Option<Function> {
     match network.vertices[vertex].kind {
-        Kind::Map(function) => Some(function),
-        Kind::Leaf(_) | Kind::Constant(_) | Kind::Splat(_) | Kind::Copy | Kind::Pad(_) | Kind::Reduce(_) => None,
-        Kind::Contraction(_) | Kind::DotRows(_) | Kind::DotColumns(_) | Kind::Primitive(_) => None,
+        VertexKind::Map(function) => Some(function),
+        VertexKind::Leaf(_)
+        | VertexKind::Constant(_)
+        | VertexKind::Splat(_)
+        | VertexKind::Copy
+        | VertexKind::Pad(_)
+        | VertexKind::Reduce(_) => None,
+        VertexKind::Contraction(_) | VertexKind::DotRows(_) | VertexKind::DotColumns(_) | VertexKind::Primitive(_) => {
+            None
+        }
     }
 }
 
 /// Whether the first operands of two functions are the same elements.
-fn reads_the_same(network: &Network, one: usize, other: usize) -> bool {
-    let (one, other) = (&network.vertices[one], &network.vertices[other]);
-    one.sizes == other.sizes && one.operands[0] == other.operands[0]
+fn reads_the_same(network: &Network, left: usize, right: usize) -> bool {
+    let (left, right) = (&network.vertices[left], &network.vertices[right]);
+    left.sizes == right.sizes && left.operands[0] == right.operands[0]
 }

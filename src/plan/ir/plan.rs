@@ -1,11 +1,11 @@
-//! Plans, as types: steps in order, and where every value lies.
+//! Plans, as types: steps in order, and the storage of every value.
 
 use smallvec::SmallVec;
 
 use super::{
-    access::{Access, Sizes},
     contraction::Contraction,
-    network::{Network, Operand, Origin},
+    layout::{Sizes, StridedLayout},
+    network::{Network, Origin, StridedOperand},
     program::TileProgram,
 };
 use crate::graph::{DType, Op};
@@ -14,19 +14,31 @@ use crate::graph::{DType, Op};
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) network: Network,
-    pub(crate) steps: Vec<Step>,
-    /// Where the value of each vertex lies.
-    pub(crate) places: Vec<Storage>,
+    pub(crate) steps: Vec<PlanStep>,
+    /// The storage of each vertex.
+    pub(crate) storage: Vec<Storage>,
     /// Bytes of the arena.
     pub(crate) arena_bytes: usize,
-    /// The least that any layout of these steps in this order needs.
+    /// A lower bound of the arena of these steps in this order.
     pub(crate) lower_bound: usize,
 }
 
-/// Where a value lies.
+impl Plan {
+    /// Operations on floats. Those of a step fit its type; the sum of a plan that no memory holds need not.
+    pub(crate) fn flops(&self) -> usize {
+        self.steps.iter().fold(0, |sum, step| sum.saturating_add(step.flops))
+    }
+
+    /// Bytes that the steps read and write.
+    pub(crate) fn moved_bytes(&self) -> usize {
+        self.steps.iter().fold(0, |sum, step| sum.saturating_add(step.bytes))
+    }
+}
+
+/// Where the value of a vertex is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Storage {
-    /// Nowhere: no step but its own reads it, or it is one number.
+    /// Not stored: only its own step reads it, or it is a splat.
     Nowhere,
     /// An input or parameter.
     Leaf(usize),
@@ -40,15 +52,15 @@ pub(crate) enum Storage {
 
 /// One step.
 #[derive(Debug, Clone)]
-pub(crate) struct Step {
-    pub(crate) work: Work,
+pub(crate) struct PlanStep {
+    pub(crate) work: StepKind,
     /// Vertices whose memory it reads.
     pub(crate) reads: Vec<usize>,
     /// Vertices whose memory it writes.
     pub(crate) writes: Vec<usize>,
-    /// First byte of what the step alone uses of the arena, and how many.
+    /// Arena memory for partial results, used by this step alone: first byte and size.
     pub(crate) partials: (usize, usize),
-    /// The node that a report names: the last of those that it computes.
+    /// The node that reports name: that of the last vertex it computes.
     pub(crate) origin: Origin,
     /// Operations on floats, a multiply-add as two.
     pub(crate) flops: usize,
@@ -58,8 +70,8 @@ pub(crate) struct Step {
 
 /// What a step does.
 #[derive(Debug, Clone)]
-pub(crate) enum Work {
-    /// Fused functions and reductions, and perhaps the product of matrices that they go on with.
+pub(crate) enum StepKind {
+    /// Fused functions and reductions, perhaps with the matrix product that they are the epilogue of.
     Tile(TileProgram),
     /// A product of matrices.
     Contraction(WholeArrays, Contraction),
@@ -83,23 +95,23 @@ pub(crate) struct WholeArrays {
 pub(crate) struct ReadArray {
     pub(crate) vertex: usize,
     pub(crate) dtype: DType,
-    pub(crate) access: Access,
+    pub(crate) layout: StridedLayout,
 }
 
 impl WholeArrays {
     /// Those of a vertex.
-    pub(in crate::plan) fn of(network: &Network, vertex: usize) -> WholeArrays {
-        let of = &network.vertices[vertex];
-        let read = |operand: &Operand| ReadArray {
+    pub(in crate::plan) fn of_vertex(network: &Network, vertex: usize) -> WholeArrays {
+        let def = &network.vertices[vertex];
+        let read = |operand: &StridedOperand| ReadArray {
             vertex: operand.vertex,
             dtype: network.vertices[operand.vertex].dtype,
-            access: operand.access.clone(),
+            layout: operand.layout.clone(),
         };
         WholeArrays {
-            operands: of.operands.iter().map(read).collect(),
+            operands: def.operands.iter().map(read).collect(),
             vertex,
-            dtype: of.dtype,
-            sizes: of.sizes.clone(),
+            dtype: def.dtype,
+            sizes: def.sizes.clone(),
         }
     }
 }

@@ -1,29 +1,30 @@
-//! Tile programs, as types: instructions, what they read and write in memory, and how the whole is cut into tiles and tasks.
+//! Tile programs, as types: the instructions of a fused step, the memory that they read and write, and how the
+//! iteration space is cut into tiles and tasks.
 
 use super::{
     contraction::Contraction,
-    instruction::{Extent, Instruction, Memory, Width, Write},
-    network::Number,
+    instruction::{Granularity, Instruction, MemRef, Width, WritePattern},
+    network::ScalarValue,
 };
 use crate::{graph::Reduction, plan::model::MachineModel};
 
-/// A fused step: every instruction goes through all elements, tile by tile.
+/// A fused step: instructions that run over the iteration space, tile by tile.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct TileProgram {
     pub(crate) rows: usize,
     pub(crate) columns: usize,
     pub(crate) instructions: Vec<Instruction>,
-    /// Those at the start that give the same for every tile of a task.
+    /// The number of loop-invariant instructions, at the start: they give the same for every tile of a task.
     pub(crate) n_invariant: usize,
     /// Memory that is read or written: the vertex that holds it, and the first element.
-    pub(crate) memory: Vec<Memory>,
-    pub(crate) numbers: Vec<Number>,
+    pub(crate) memory: Vec<MemRef>,
+    pub(crate) numbers: Vec<ScalarValue>,
     pub(crate) n_registers: usize,
     pub(crate) register_bytes: usize,
-    /// Rows and columns of a tile; fewer columns than a row has only where nothing holds a row.
+    /// Rows and columns of a tile. Rows are cut only if no instruction needs a whole row in a register.
     pub(crate) tile: [usize; 2],
     pub(crate) n_tasks: usize,
-    /// A product of matrices that is computed before, some rows at a time.
+    /// A matrix product that is computed in bands, each before the tiles that read it.
     pub(crate) product: Option<Banded>,
 }
 
@@ -34,18 +35,18 @@ impl TileProgram {
         [self.rows.div_ceil(self.tile[0]), self.columns.div_ceil(self.tile[1]).max(1)]
     }
 
-    /// Whether rows are cut, so that a reduction along rows goes on from tile to tile.
+    /// Whether rows are cut, so that a reduction along rows continues from tile to tile.
     pub(crate) fn cuts_rows(&self) -> bool {
         self.tile[1] < self.columns
     }
 
-    /// Whether tasks take whole bands of rows, because a reduction goes on along rows that are cut.
+    /// Whether tasks take all tiles of a row together, because a reduction continues along rows that are cut.
     pub(crate) fn goes_by_bands(&self) -> bool {
-        let reduces = |instruction: &Instruction| instruction.action.facts().writes == Write::Rows;
+        let reduces = |instruction: &Instruction| instruction.action.facts().writes == WritePattern::Rows;
         self.cuts_rows() && self.instructions.iter().any(reduces)
     }
 
-    /// How many tiles belong together: those of a band of rows, or one.
+    /// The number of tiles of a unit, which one task computes: those of a band of rows, or one.
     pub(crate) fn tiles_of_unit(&self) -> usize {
         match &self.product {
             Some(product) => product.tiles,
@@ -54,24 +55,24 @@ impl TileProgram {
         }
     }
 
-    /// What tasks are made of.
+    /// The number of units.
     pub(crate) fn n_units(&self) -> usize {
         let [down, across] = self.n_tiles();
         (down * across).div_ceil(self.tiles_of_unit())
     }
 
-    /// The vertices that it computes.
+    /// The vertices that the program computes.
     pub(crate) fn computed(&self) -> impl Iterator<Item = usize> {
         let product = self.product.iter().map(|product| product.vertex);
         self.instructions.iter().flat_map(Instruction::outputs).map(|(_, vertex)| vertex).chain(product)
     }
 
-    /// The reductions that every task does for itself, and that are put together at the end.
+    /// The reductions that every task computes for its part, and that are combined at the end.
     pub(crate) fn accumulators(&self) -> Vec<Accumulated<'_>> {
         let mut offset = 0;
         let mut accumulators = Vec::new();
         for instruction in &self.instructions {
-            let Write::Accumulator(kind, width) = instruction.action.facts().writes else { continue };
+            let WritePattern::Accumulator(kind, width) = instruction.action.facts().writes else { continue };
             let width = match width {
                 Width::One => 1,
                 Width::Columns => self.columns,
@@ -102,17 +103,17 @@ impl TileProgram {
     /// Tasks by the work there is; one where a row that is cut must not be torn apart.
     pub(in crate::plan) fn count_tasks(&self, model: &MachineModel) -> usize {
         let weight = |instruction: &Instruction| {
-            let each = instruction.action.facts().cost;
-            match instruction.extent {
-                Extent::Full => each * self.rows * self.columns,
-                Extent::Row => each * self.rows,
+            let cost = instruction.action.facts().cost;
+            match instruction.granularity {
+                Granularity::Element => cost * self.rows * self.columns,
+                Granularity::Row => cost * self.rows,
             }
         };
         let product = self.product.as_ref().map_or(0, |product| product.flops() / model.flops_of_addition);
         let work = self.instructions.iter().map(weight).sum::<usize>() + product;
         // Partial results are to be few beside what they are made of.
         let partials: usize = self.accumulators().iter().map(|accumulator| accumulator.width).sum();
-        let most = (self.rows * self.columns / (4 * partials.max(1))).clamp(1, model.most_tasks);
+        let most = (self.rows * self.columns / (4 * partials.max(1))).clamp(1, model.max_tasks);
         (work / model.task_cost).clamp(1, most).min(self.n_units().max(1))
     }
 }
@@ -120,7 +121,7 @@ impl TileProgram {
 /// A reduction with partial results.
 pub(crate) struct Accumulated<'p> {
     pub(crate) instruction: &'p Instruction,
-    /// By what partial results are put together.
+    /// The reduction that combines partial results.
     pub(crate) kind: Reduction,
     /// Elements that it leaves.
     pub(crate) width: usize,
@@ -148,7 +149,7 @@ pub(crate) struct Banded {
 pub(crate) enum Keep {
     /// Others read the product: it is stored as a whole.
     Whole,
-    /// The next band takes their place.
+    /// Rows are overwritten by the next band.
     Band,
 }
 

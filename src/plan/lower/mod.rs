@@ -1,4 +1,4 @@
-//! Down a level: the graph → a network, clusters → steps, fused clusters → tile programs.
+//! Lowering: the graph → a network, fusion groups → steps and their tile programs.
 
 mod contraction;
 mod network;

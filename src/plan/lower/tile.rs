@@ -1,5 +1,9 @@
-//! Tile programs. In: a fused cluster. Out: a [`TileProgram`]: instructions on registers of a few thousand elements, what
-//! they read and write in memory, and how the whole is cut into tiles and tasks, by shape alone.
+//! Lowers a fusion group to a tile program. In: a fusion group. Out: a [`TileProgram`]: instructions on registers of a
+//! few thousand elements, the memory that they read and write, and the cut into tiles and tasks, by shape alone.
+//!
+//! Each member becomes one instruction (a pair becomes one for both). Its operands are registers of other members, or
+//! memory: read directly where memory is contiguous or one element, and by a `Load` where it is strided. A value for
+//! each row becomes one for each element by an `Expand`. Registers are virtual until the end ([`registers`]).
 
 use std::collections::HashMap;
 
@@ -10,26 +14,27 @@ use crate::{
     graph::DType,
     plan::{
         ir::{
-            Access, Action, Cluster, Domain, Extent, Function, Instruction, Kind, Memory, Network, Number, Operand,
-            Padding, Pair, Place, Read, Relation, TileProgram, Write, count, is_terminal, partner,
+            AccessPattern, Action, Function, FusionGroup, Granularity, Instruction, IterationSpace, Location, MemRef,
+            Network, Pair, ReadPattern, ScalarValue, StridedLayout, StridedOperand, TileProgram, VertexKind,
+            WritePattern, ZeroPadding, count, is_terminal, partner,
         },
         model::MachineModel,
     },
 };
 
-/// The program of a fused cluster; `is_stored` tells whose values others read.
+/// The program of a fusion group; `is_stored` says which values are read outside of it.
 pub(in crate::plan) fn program(
     network: &Network,
-    cluster: &Cluster,
+    group: &FusionGroup,
     is_stored: &dyn Fn(usize) -> bool,
     model: &MachineModel,
 ) -> TileProgram {
-    let domain = cluster.domain.expect("invariant: a fused cluster has a domain");
-    let mut builder = Builder::new(network, cluster, domain, model);
-    for member in cluster.members.iter().copied() {
-        match partner(network, member, &cluster.members) {
-            // Computed beside the other.
-            Some(_) if builder.place_of.contains_key(&member) => {}
+    let space = group.space.expect("invariant: a fusion group has an iteration space");
+    let mut builder = TileProgramBuilder::new(network, group, space, model);
+    for member in group.members.iter().copied() {
+        match partner(network, member, &group.members) {
+            // Computed by the instruction of the other half.
+            Some(_) if builder.location_of.contains_key(&member) => {}
             Some((pair, vertices)) => builder.pair(pair, vertices, is_stored),
             None => builder.member(member, is_stored(member)),
         }
@@ -37,41 +42,46 @@ pub(in crate::plan) fn program(
     builder.finish()
 }
 
-struct Builder<'n> {
+struct TileProgramBuilder<'n> {
     network: &'n Network,
     model: &'n MachineModel,
-    domain: Domain,
+    space: IterationSpace,
     rows: usize,
     columns: usize,
     instructions: Vec<Instruction>,
-    memory: Vec<Memory>,
-    numbers: Vec<Number>,
-    /// Where the value of a member is.
-    place_of: HashMap<usize, Place>,
-    loaded: HashMap<(Memory, Access, Extent), Place>,
-    expanded: HashMap<Place, Place>,
+    memory: Vec<MemRef>,
+    numbers: Vec<ScalarValue>,
+    /// The location of each member that has been lowered.
+    location_of: HashMap<usize, Location>,
+    loaded: HashMap<(MemRef, StridedLayout, Granularity), Location>,
+    expanded: HashMap<Location, Location>,
     n_virtual: usize,
 }
 
-impl<'n> Builder<'n> {
-    fn new(network: &'n Network, cluster: &Cluster, domain: Domain, model: &'n MachineModel) -> Builder<'n> {
-        let (rows, columns) = match domain {
-            Domain::Matrix { rows, columns } => (rows, columns),
-            Domain::Line(n) => {
-                let columns = period(network, cluster, n, model).unwrap_or(n);
+impl<'n> TileProgramBuilder<'n> {
+    fn new(
+        network: &'n Network,
+        group: &FusionGroup,
+        space: IterationSpace,
+        model: &'n MachineModel,
+    ) -> TileProgramBuilder<'n> {
+        let (rows, columns) = match space {
+            IterationSpace::Matrix { rows, columns } => (rows, columns),
+            IterationSpace::Flat(n) => {
+                let columns = period(network, group, n, model).unwrap_or(n);
                 (n.checked_div(columns).unwrap_or(1), columns)
             }
         };
-        Builder {
+        TileProgramBuilder {
             network,
             model,
-            domain,
+            space,
             rows,
             columns,
             instructions: Vec::new(),
             memory: Vec::new(),
             numbers: Vec::new(),
-            place_of: HashMap::new(),
+            location_of: HashMap::new(),
             loaded: HashMap::new(),
             expanded: HashMap::new(),
             n_virtual: 0,
@@ -80,225 +90,284 @@ impl<'n> Builder<'n> {
 
     fn member(&mut self, vertex: usize, is_stored: bool) {
         let network = self.network;
-        let of = &network.vertices[vertex];
-        let extent = self.extent(match &of.kind {
-            Kind::Reduce(reduce) if is_terminal(reduce) => count(&of.operands[0].access.sizes()),
-            Kind::DotColumns(product) => product.rows.size,
-            Kind::Reduce(_) | Kind::Map(_) | Kind::Copy | Kind::Pad(_) | Kind::DotRows(_) => count(&of.sizes),
-            Kind::Leaf(_) | Kind::Constant(_) | Kind::Splat(_) | Kind::Contraction(_) | Kind::Primitive(_) => {
+        let def = &network.vertices[vertex];
+        let granularity = self.granularity(match &def.kind {
+            VertexKind::Reduce(reduce) if is_terminal(reduce) => count(&def.operands[0].layout.sizes()),
+            VertexKind::DotColumns(product) => product.rows.size,
+            VertexKind::Reduce(_)
+            | VertexKind::Map(_)
+            | VertexKind::Copy
+            | VertexKind::Pad(_)
+            | VertexKind::DotRows(_) => count(&def.sizes),
+            VertexKind::Leaf(_)
+            | VertexKind::Constant(_)
+            | VertexKind::Splat(_)
+            | VertexKind::Contraction(_)
+            | VertexKind::Primitive(_) => {
                 unreachable!("invariant: these are not fused")
             }
         });
-        let (action, operands, dtype): (Action, SmallVec<[Place; 3]>, DType) = match &of.kind {
-            Kind::Map(function) => self.map(*function, extent, vertex),
-            Kind::Copy => {
-                let operand = &of.operands[0];
-                let (place, access) = match network.vertices[operand.vertex].kind {
-                    Kind::Splat(number) => (self.number(number), Access { offset: 0, axes: SmallVec::new() }),
-                    _ => (self.memory(operand, 0, of.dtype), operand.access.collapsed()),
+        let (action, operands, dtype): (Action, SmallVec<[Location; 3]>, DType) = match &def.kind {
+            VertexKind::Map(function) => self.map(*function, granularity, vertex),
+            VertexKind::Copy => {
+                let operand = &def.operands[0];
+                let (location, layout) = match network.vertices[operand.vertex].kind {
+                    VertexKind::Splat(number) => {
+                        (self.number(number), StridedLayout { offset: 0, axes: SmallVec::new() })
+                    }
+                    _ => (self.memory(operand, 0, def.dtype), operand.layout.coalesced()),
                 };
-                (Action::Load(access), SmallVec::from_iter([place]), of.dtype)
+                (Action::Load(layout), SmallVec::from_iter([location]), def.dtype)
             }
-            Kind::Pad(window) => {
-                let memory = self.memory(&of.operands[0], 0, of.dtype);
-                let padding = Padding { window: window.clone(), sizes: of.sizes.clone() };
-                let action = Action::LoadPadded(of.operands[0].access.clone(), padding);
-                (action, SmallVec::from_iter([memory]), of.dtype)
+            VertexKind::Pad(window) => {
+                let memory = self.memory(&def.operands[0], 0, def.dtype);
+                let padding = ZeroPadding { window: window.clone(), sizes: def.sizes.clone() };
+                let action = Action::LoadPadded(def.operands[0].layout.clone(), padding);
+                (action, SmallVec::from_iter([memory]), def.dtype)
             }
-            Kind::Reduce(reduce) if is_terminal(reduce) => {
-                let operand = self.operand(&of.operands[0], extent, vertex);
-                let operand = self.unsplat(operand, extent, of.dtype, vertex);
-                (Action::Accumulate(reduce.kind, reduce.along), SmallVec::from_iter([operand]), of.dtype)
+            VertexKind::Reduce(reduce) if is_terminal(reduce) => {
+                let operand = self.operand(&def.operands[0], granularity, vertex);
+                let operand = self.fill_from_splat(operand, granularity, def.dtype, vertex);
+                (Action::Accumulate(reduce.kind, reduce.along), SmallVec::from_iter([operand]), def.dtype)
             }
-            Kind::Reduce(reduce) => {
-                let operand = self.operand(&of.operands[0], Extent::Full, vertex);
-                let operand = self.unsplat(operand, Extent::Full, of.dtype, vertex);
-                (Action::ReduceRows(reduce.kind), SmallVec::from_iter([operand]), of.dtype)
+            VertexKind::Reduce(reduce) => {
+                let operand = self.operand(&def.operands[0], Granularity::Element, vertex);
+                let operand = self.fill_from_splat(operand, Granularity::Element, def.dtype, vertex);
+                (Action::ReduceRows(reduce.kind), SmallVec::from_iter([operand]), def.dtype)
             }
-            Kind::DotRows(product) => {
-                let operands = [0, 1].map(|position| self.start(&of.operands[position], of.dtype));
-                (Action::DotRows(*product), SmallVec::from_slice(&operands), of.dtype)
+            VertexKind::DotRows(product) => {
+                let operands = [0, 1].map(|position| self.start(&def.operands[position], def.dtype));
+                (Action::DotRows(*product), SmallVec::from_slice(&operands), def.dtype)
             }
-            Kind::DotColumns(product) => {
-                let matrix = self.start(&of.operands[0], of.dtype);
-                let vector = self.operand(&of.operands[1], extent, vertex);
-                let vector = self.unsplat(vector, extent, of.dtype, vertex);
-                (Action::AccumulateDot(*product), SmallVec::from_slice(&[matrix, vector]), of.dtype)
+            VertexKind::DotColumns(product) => {
+                let matrix = self.start(&def.operands[0], def.dtype);
+                let vector = self.operand(&def.operands[1], granularity, vertex);
+                let vector = self.fill_from_splat(vector, granularity, def.dtype, vertex);
+                (Action::AccumulateDot(*product), SmallVec::from_slice(&[matrix, vector]), def.dtype)
             }
-            Kind::Leaf(_) | Kind::Constant(_) | Kind::Splat(_) | Kind::Contraction(_) | Kind::Primitive(_) => {
+            VertexKind::Leaf(_)
+            | VertexKind::Constant(_)
+            | VertexKind::Splat(_)
+            | VertexKind::Contraction(_)
+            | VertexKind::Primitive(_) => {
                 unreachable!("invariant: these are not fused")
             }
         };
         let output = self.output(vertex, is_stored);
-        self.instructions.push(Instruction { action, output, beside: None, operands, dtype, extent, vertex });
+        self.instructions.push(Instruction {
+            action,
+            output,
+            second_output: None,
+            operands,
+            dtype,
+            granularity,
+            vertex,
+        });
     }
 
-    /// Two members that one instruction computes.
+    /// One instruction for a pair of members.
     fn pair(&mut self, pair: Pair, vertices: [usize; 2], is_stored: &dyn Fn(usize) -> bool) {
-        let of = &self.network.vertices[vertices[0]];
-        let extent = self.extent(count(&of.sizes));
-        let operand = self.operand(&of.operands[0], extent, vertices[0]);
-        let operand = self.unsplat(operand, extent, of.dtype, vertices[0]);
+        let def = &self.network.vertices[vertices[0]];
+        let granularity = self.granularity(count(&def.sizes));
+        let operand = self.operand(&def.operands[0], granularity, vertices[0]);
+        let operand = self.fill_from_splat(operand, granularity, def.dtype, vertices[0]);
         let [output, second] = vertices.map(|vertex| self.output(vertex, is_stored(vertex)));
         self.instructions.push(Instruction {
             action: Action::ApplyBoth(pair),
             output,
-            beside: Some((second, vertices[1])),
+            second_output: Some((second, vertices[1])),
             operands: SmallVec::from_iter([operand]),
-            dtype: of.dtype,
-            extent,
+            dtype: def.dtype,
+            granularity,
             vertex: vertices[0],
         });
     }
 
-    /// Where the value of a member goes.
-    fn output(&mut self, vertex: usize, is_stored: bool) -> Place {
+    /// The location for the value of a member: memory if it is stored, else a register.
+    fn output(&mut self, vertex: usize, is_stored: bool) -> Location {
         let output = if is_stored {
             let dtype = self.network.vertices[vertex].dtype;
-            self.remember(Memory { vertex, offset: 0, dtype }, Place::Memory)
+            self.remember(MemRef { vertex, offset: 0, dtype }, Location::Memory)
         } else {
             self.register()
         };
-        self.place_of.insert(vertex, output);
+        self.location_of.insert(vertex, output);
         output
     }
 
-    /// An elementwise function with its operands.
-    fn map(&mut self, function: Function, extent: Extent, vertex: usize) -> (Action, SmallVec<[Place; 3]>, DType) {
+    /// The action, operands and dtype of an elementwise function.
+    fn map(
+        &mut self,
+        function: Function,
+        granularity: Granularity,
+        vertex: usize,
+    ) -> (Action, SmallVec<[Location; 3]>, DType) {
         let network = self.network;
-        let of = &network.vertices[vertex];
-        let mut operands: SmallVec<[Place; 3]> =
-            of.operands.iter().map(|operand| self.operand(operand, extent, vertex)).collect();
-        let dtype = network.vertices[of.operands[of.operands.len().min(2) - 1].vertex].dtype;
+        let def = &network.vertices[vertex];
+        let mut operands: SmallVec<[Location; 3]> =
+            def.operands.iter().map(|operand| self.operand(operand, granularity, vertex)).collect();
+        let dtype = network.vertices[def.operands[def.operands.len().min(2) - 1].vertex].dtype;
         if let Function::IntegerPower(exponent) = function {
-            operands.push(self.number(Number::integer(DType::I64, exponent)));
+            operands.push(self.number(ScalarValue::integer(DType::I64, exponent)));
         }
-        self.avoid_splats_alone(&mut operands, extent, vertex);
+        self.avoid_splats_alone(&mut operands, granularity, vertex);
         (Action::Apply(function), operands, dtype)
     }
 
-    /// Which elements an array of so many has.
-    fn extent(&self, n_elements: usize) -> Extent {
-        match self.domain {
-            Domain::Matrix { rows, columns } if columns != 1 && n_elements == rows && rows * columns != rows => {
-                Extent::Row
+    /// The granularity of an array of so many elements in this iteration space.
+    fn granularity(&self, n_elements: usize) -> Granularity {
+        match self.space {
+            IterationSpace::Matrix { rows, columns }
+                if columns != 1 && n_elements == rows && rows * columns != rows =>
+            {
+                Granularity::Row
             }
-            Domain::Matrix { .. } | Domain::Line(_) => Extent::Full,
+            IterationSpace::Matrix { .. } | IterationSpace::Flat(_) => Granularity::Element,
         }
     }
 
-    /// Where an operand can be read element by element, after a load or an expansion where that takes one.
-    fn operand(&mut self, operand: &Operand, extent: Extent, vertex: usize) -> Place {
-        let holder = &self.network.vertices[operand.vertex];
-        if let Some(place) = self.place_of.get(&operand.vertex).copied() {
-            return match operand.access.relation(count(&holder.sizes)) {
-                Relation::Expanded { .. } => self.expand(place, holder.dtype, vertex),
-                Relation::Same => place,
-                Relation::Other => unreachable!("invariant: members read each other element by element"),
+    /// The location from which an operand is read elementwise, after a load or an expansion where that takes one.
+    fn operand(&mut self, operand: &StridedOperand, granularity: Granularity, vertex: usize) -> Location {
+        let producer = &self.network.vertices[operand.vertex];
+        if let Some(location) = self.location_of.get(&operand.vertex).copied() {
+            return match operand.layout.access_pattern(count(&producer.sizes)) {
+                AccessPattern::RowBroadcast { .. } => self.expand(location, producer.dtype, vertex),
+                AccessPattern::Elementwise => location,
+                AccessPattern::General => unreachable!("invariant: members read each other element by element"),
             };
         }
-        if let Kind::Splat(number) = holder.kind {
+        if let VertexKind::Splat(number) = producer.kind {
             return self.number(number);
         }
-        let collapsed = operand.access.collapsed();
-        if operand.access.count() == 1 {
-            return self.memory(operand, collapsed.offset, holder.dtype);
+        let coalesced = operand.layout.coalesced();
+        if operand.layout.count() == 1 {
+            return self.memory(operand, coalesced.offset, producer.dtype);
         }
-        if collapsed.axes.iter().all(|axis| axis.stride == 0) {
-            let Place::Memory(position) = self.memory(operand, collapsed.offset, holder.dtype) else { unreachable!() };
-            return Place::Element(position);
+        if coalesced.axes.iter().all(|axis| axis.stride == 0) {
+            let Location::Memory(position) = self.memory(operand, coalesced.offset, producer.dtype) else {
+                unreachable!()
+            };
+            return Location::Element(position);
         }
-        let n_elements = operand.access.count();
-        if matches!(collapsed.axes.as_slice(), [axis] if axis.stride == 1 && axis.size == n_elements) {
-            return self.memory(operand, collapsed.offset, holder.dtype);
+        let n_elements = operand.layout.count();
+        if matches!(coalesced.axes.as_slice(), [axis] if axis.stride == 1 && axis.size == n_elements) {
+            return self.memory(operand, coalesced.offset, producer.dtype);
         }
-        self.load(operand, collapsed, extent, vertex)
+        self.load(operand, coalesced, granularity, vertex)
     }
 
-    fn load(&mut self, operand: &Operand, collapsed: Access, extent: Extent, vertex: usize) -> Place {
+    fn load(
+        &mut self,
+        operand: &StridedOperand,
+        coalesced: StridedLayout,
+        granularity: Granularity,
+        vertex: usize,
+    ) -> Location {
         let dtype = self.network.vertices[operand.vertex].dtype;
-        let key = (Memory { vertex: operand.vertex, offset: 0, dtype }, collapsed.clone(), extent);
-        if let Some(place) = self.loaded.get(&key) {
-            return *place;
+        let key = (MemRef { vertex: operand.vertex, offset: 0, dtype }, coalesced.clone(), granularity);
+        if let Some(location) = self.loaded.get(&key) {
+            return *location;
         }
         let memory = self.memory(operand, 0, dtype);
         let output = self.register();
         let operands = SmallVec::from_iter([memory]);
         self.instructions.push(Instruction {
-            action: Action::Load(collapsed),
+            action: Action::Load(coalesced),
             output,
-            beside: None,
+            second_output: None,
             operands,
             dtype,
-            extent,
+            granularity,
             vertex,
         });
         self.loaded.insert(key, output);
         output
     }
 
-    fn expand(&mut self, place: Place, dtype: DType, vertex: usize) -> Place {
-        if let Some(expanded) = self.expanded.get(&place) {
+    fn expand(&mut self, location: Location, dtype: DType, vertex: usize) -> Location {
+        if let Some(expanded) = self.expanded.get(&location) {
             return *expanded;
         }
         let output = self.register();
-        let operands = SmallVec::from_iter([place]);
-        let extent = Extent::Full;
+        let operands = SmallVec::from_iter([location]);
+        let granularity = Granularity::Element;
         let action = Action::Expand;
-        self.instructions.push(Instruction { action, output, beside: None, operands, dtype, extent, vertex });
-        self.expanded.insert(place, output);
+        self.instructions.push(Instruction {
+            action,
+            output,
+            second_output: None,
+            operands,
+            dtype,
+            granularity,
+            vertex,
+        });
+        self.expanded.insert(location, output);
         output
     }
 
-    /// Kernels with one operand, and those whose operands are all splats, want elements.
-    fn avoid_splats_alone(&mut self, operands: &mut SmallVec<[Place; 3]>, extent: Extent, vertex: usize) {
+    /// No kernel takes only splats: if all operands are, the first is filled into a register.
+    fn avoid_splats_alone(&mut self, operands: &mut SmallVec<[Location; 3]>, granularity: Granularity, vertex: usize) {
         if operands.iter().all(|operand| operand.is_splat()) {
-            let of = &self.network.vertices[vertex];
-            let dtype = self.network.vertices[of.operands[0].vertex].dtype;
-            operands[0] = self.unsplat(operands[0], extent, dtype, vertex);
+            let def = &self.network.vertices[vertex];
+            let dtype = self.network.vertices[def.operands[0].vertex].dtype;
+            operands[0] = self.fill_from_splat(operands[0], granularity, dtype, vertex);
         }
     }
 
-    /// A register full of a splat; any other place as it is.
-    fn unsplat(&mut self, place: Place, extent: Extent, dtype: DType, vertex: usize) -> Place {
-        if !place.is_splat() {
-            return place;
+    /// A register filled with a splat; any other location as it is.
+    fn fill_from_splat(
+        &mut self,
+        location: Location,
+        granularity: Granularity,
+        dtype: DType,
+        vertex: usize,
+    ) -> Location {
+        if !location.is_splat() {
+            return location;
         }
         let output = self.register();
-        let action = Action::Load(Access { offset: 0, axes: SmallVec::new() });
-        let operands = SmallVec::from_iter([place]);
-        self.instructions.push(Instruction { action, output, beside: None, operands, dtype, extent, vertex });
+        let action = Action::Load(StridedLayout { offset: 0, axes: SmallVec::new() });
+        let operands = SmallVec::from_iter([location]);
+        self.instructions.push(Instruction {
+            action,
+            output,
+            second_output: None,
+            operands,
+            dtype,
+            granularity,
+            vertex,
+        });
         output
     }
 
-    /// Where an array begins that is read in an order of its own.
-    fn start(&mut self, operand: &Operand, dtype: DType) -> Place {
-        self.memory(operand, operand.access.offset, dtype)
+    /// The memory of an array that an instruction reads in its own order, from the first element of the layout on.
+    fn start(&mut self, operand: &StridedOperand, dtype: DType) -> Location {
+        self.memory(operand, operand.layout.offset, dtype)
     }
 
-    fn memory(&mut self, operand: &Operand, offset: isize, dtype: DType) -> Place {
-        self.remember(Memory { vertex: operand.vertex, offset, dtype }, Place::Memory)
+    fn memory(&mut self, operand: &StridedOperand, offset: isize, dtype: DType) -> Location {
+        self.remember(MemRef { vertex: operand.vertex, offset, dtype }, Location::Memory)
     }
 
-    fn remember(&mut self, memory: Memory, place: impl Fn(usize) -> Place) -> Place {
+    fn remember(&mut self, memory: MemRef, location: impl Fn(usize) -> Location) -> Location {
         let known = self.memory.iter().rposition(|known| *known == memory);
-        place(known.unwrap_or_else(|| {
+        location(known.unwrap_or_else(|| {
             self.memory.push(memory);
             self.memory.len() - 1
         }))
     }
 
-    fn number(&mut self, number: Number) -> Place {
+    fn number(&mut self, number: ScalarValue) -> Location {
         let known = self.numbers.iter().position(|known| *known == number);
-        Place::Number(known.unwrap_or_else(|| {
+        Location::Number(known.unwrap_or_else(|| {
             self.numbers.push(number);
             self.numbers.len() - 1
         }))
     }
 
-    fn register(&mut self) -> Place {
+    fn register(&mut self) -> Location {
         self.n_virtual += 1;
-        Place::Register(self.n_virtual - 1)
+        Location::Register(self.n_virtual - 1)
     }
 
     fn finish(mut self) -> TileProgram {
@@ -343,12 +412,13 @@ impl<'n> Builder<'n> {
     fn holds_rows(&self) -> bool {
         let holds = |instruction: &Instruction| {
             let facts = instruction.action.facts();
-            facts.reads.contains(&Read::Rows) || (instruction.extent == Extent::Row && facts.writes != Write::Rows)
+            facts.reads.contains(&ReadPattern::Rows)
+                || (instruction.granularity == Granularity::Row && facts.writes != WritePattern::Rows)
         };
         self.instructions.iter().any(holds)
     }
 
-    /// Rows of a matrix in memory that a tile takes at most, so that they stay in a cache.
+    /// The most rows of a tile, so that the rows of a matrix that it reads stay in the cache.
     fn block(&self) -> usize {
         let block = |instruction: &Instruction| {
             let row_bytes = instruction.action.facts().matrix_columns? * instruction.dtype.size();
@@ -357,14 +427,14 @@ impl<'n> Builder<'n> {
         self.instructions.iter().filter_map(block).min().unwrap_or(usize::MAX)
     }
 
-    /// Loads that depend on the column alone are done once a task. That holds only if tiles are of whole rows, which no
-    /// more than `block` elements and the least register hold for certain.
+    /// Hoists loop-invariant loads: those that depend on the column alone are done once a task. That is right only if
+    /// tiles are of whole rows, which is certain if a row has at most `block` elements and fits the smallest register.
     fn move_invariant_loads_first(&mut self, block: usize) -> usize {
         let (rows, columns) = (self.rows, self.columns);
         let is_invariant = |instruction: &Instruction| {
-            let Action::Load(access) = &instruction.action else { return false };
-            instruction.extent == Extent::Full
-                && repeats_by_row(access, rows, columns)
+            let Action::Load(layout) = &instruction.action else { return false };
+            instruction.granularity == Granularity::Element
+                && repeats_by_row(layout, rows, columns)
                 && instruction.output.is_register()
         };
         let is_cut = (columns * 8 > self.model.register_bytes[0] || columns > block) && !self.holds_rows();
@@ -380,15 +450,15 @@ impl<'n> Builder<'n> {
     }
 }
 
-/// Whether all rows of a matrix are read from the same elements.
-fn repeats_by_row(access: &Access, rows: usize, columns: usize) -> bool {
-    if access.axes.is_empty() {
+/// Whether every row of the matrix reads the same elements.
+fn repeats_by_row(layout: &StridedLayout, rows: usize, columns: usize) -> bool {
+    if layout.axes.is_empty() {
         return true;
     }
-    access.reshaped(&[rows, columns]).map_or_else(
+    layout.reshaped(&[rows, columns]).map_or_else(
         || {
             let mut inner = 1;
-            let mut axes = access.axes.iter().rev();
+            let mut axes = layout.axes.iter().rev();
             while inner < columns {
                 let Some(axis) = axes.next() else { return false };
                 inner *= axis.size;
@@ -399,16 +469,17 @@ fn repeats_by_row(access: &Access, rows: usize, columns: usize) -> bool {
     )
 }
 
-/// The period of the operands that repeat along a line, as a bias does along the rows of a batch.
-fn period(network: &Network, cluster: &Cluster, n: usize, model: &MachineModel) -> Option<usize> {
-    let is_product = |member: &usize| matches!(network.vertices[*member].kind, Kind::DotRows(_) | Kind::DotColumns(_));
-    if cluster.members.iter().any(is_product) {
+/// The period of operands that repeat along a flat iteration space, as a bias repeats for each row of a batch.
+fn period(network: &Network, group: &FusionGroup, n: usize, model: &MachineModel) -> Option<usize> {
+    let is_product =
+        |member: &usize| matches!(network.vertices[*member].kind, VertexKind::DotRows(_) | VertexKind::DotColumns(_));
+    if group.members.iter().any(is_product) {
         return None;
     }
-    let operands = cluster.members.iter().flat_map(|member| &network.vertices[*member].operands);
-    let repeats = |operand: &Operand| {
-        let collapsed = operand.access.collapsed();
-        let (first, rest) = collapsed.axes.split_first()?;
+    let operands = group.members.iter().flat_map(|member| &network.vertices[*member].operands);
+    let repeats = |operand: &StridedOperand| {
+        let coalesced = operand.layout.coalesced();
+        let (first, rest) = coalesced.axes.split_first()?;
         let inner: usize = rest.iter().map(|axis| axis.size).product();
         (first.stride == 0 && inner > 1 && inner * first.size == n && inner * 8 <= 2 * model.register_bytes[0])
             .then_some(inner)

@@ -1,44 +1,54 @@
-//! Products with what is done to them next. In: steps in order. Out: the same steps, where a fused step that goes through a
-//! large product element by element computes the product itself, some rows at a time, and goes on with them while they lie
-//! in a second-level cache. If nobody else reads the product, it is never whole.
+//! Epilogue fusion of products: a fused step that reads a large product elementwise computes the product itself, one
+//! band of rows at a time. In: steps in order. Out: the same steps, with such products moved into the first step that
+//! reads them.
+//!
+//! A band is a block of rows of C that fits into a second-level cache, computed just before the tiles that read it. The
+//! next band takes its memory if C has no other use, so that C is never whole; otherwise bands are written where C is
+//! stored.
+//!
+//! Why it is legal: the step must iterate over the rows of C in their order and read C elementwise
+//! ([`TileProgram::reads_by_element`]), so that a tile needs no element of C but those of its own rows. A band must be
+//! a whole number of tiles and lie within one matrix of the batch. No cycle can arise, because steps are in order: the
+//! product moves later, to its *first* reader, so its other readers still come after it, and its operands, which come
+//! before it, still come before the reader.
 
 use crate::plan::{
-    ir::{Banded, Contraction, Instruction, Keep, Kind, Memory, Network, Step, TileProgram, Work, count},
+    ir::{Banded, Contraction, Instruction, Keep, MemRef, Network, PlanStep, StepKind, TileProgram, VertexKind, count},
     model::MachineModel,
 };
 
-/// A band is a multiple of so many rows where the sizes do not say otherwise.
+/// The rows of a band are a multiple of this where the sizes do not ask for something else.
 const GRANULE: usize = 8;
 
-/// Puts each product that is fit for it into the first step that reads it.
-pub(in crate::plan) fn fuse(network: &Network, steps: Vec<Step>, model: &MachineModel) -> Vec<Step> {
+/// Moves each product that is fit for it into the first step that reads it.
+pub(in crate::plan) fn fuse(network: &Network, steps: Vec<PlanStep>, model: &MachineModel) -> Vec<PlanStep> {
     let mut first_reader = vec![usize::MAX; network.vertices.len()];
-    let mut n_readers = vec![0; network.vertices.len()];
+    let mut n_users = vec![0; network.vertices.len()];
     for (position, step) in steps.iter().enumerate().rev() {
         for vertex in &step.reads {
             first_reader[*vertex] = position;
-            n_readers[*vertex] += 1;
+            n_users[*vertex] += 1;
         }
     }
-    network.results.iter().for_each(|result| n_readers[*result] += 1);
-    let mut steps: Vec<Option<Step>> = steps.into_iter().map(Some).collect();
+    network.results.iter().for_each(|result| n_users[*result] += 1);
+    let mut steps: Vec<Option<PlanStep>> = steps.into_iter().map(Some).collect();
     for position in 0..steps.len() {
-        let Some(Work::Contraction(arrays, _)) = steps[position].as_ref().map(|step| &step.work) else { continue };
+        let Some(StepKind::Contraction(arrays, _)) = steps[position].as_ref().map(|step| &step.work) else { continue };
         let (vertex, reader) = (arrays.vertex, first_reader[arrays.vertex]);
-        let keep = if n_readers[vertex] == 1 { Keep::Band } else { Keep::Whole };
-        let Some(Some(Step { work: Work::Tile(program), .. })) = steps.get(reader) else { continue };
+        let keep = if n_users[vertex] == 1 { Keep::Band } else { Keep::Whole };
+        let Some(Some(PlanStep { work: StepKind::Tile(program), .. })) = steps.get(reader) else { continue };
         let Some(program) = program.with_product(network, vertex, keep, model) else { continue };
         let product = steps[position].take().expect("invariant: it was there");
         let step = steps[reader].as_mut().expect("invariant: it was there");
-        step.work = Work::Tile(program);
+        step.work = StepKind::Tile(program);
         step.absorb(network, &product, keep);
     }
     steps.into_iter().flatten().collect()
 }
 
-impl Step {
-    /// Takes over what another step reads and computes.
-    fn absorb(&mut self, network: &Network, product: &Step, keep: Keep) {
+impl PlanStep {
+    /// Adds the reads, the writes and the cost of the product's step to this one.
+    fn absorb(&mut self, network: &Network, product: &PlanStep, keep: Keep) {
         self.reads.retain(|vertex| !product.writes.contains(vertex));
         self.reads.extend(&product.reads);
         self.reads.sort_unstable();
@@ -52,31 +62,31 @@ impl Step {
 }
 
 impl TileProgram {
-    /// The program that computes the product too; none if it does not go through the product's rows in their order, or if
-    /// that would gain nothing.
+    /// The program that computes the product too; none if it does not iterate over the product's rows in their order,
+    /// or if that would gain nothing.
     fn with_product(&self, network: &Network, vertex: usize, keep: Keep, model: &MachineModel) -> Option<TileProgram> {
-        let of = &network.vertices[vertex];
-        let Kind::Contraction(contraction) = &of.kind else { return None };
+        let def = &network.vertices[vertex];
+        let VertexKind::Contraction(contraction) = &def.kind else { return None };
         let is_fit = self.product.is_none()
-            && of.bytes() >= model.band_least_bytes
+            && def.bytes() >= model.min_band_bytes
             && is_row_major(contraction)
-            && count(&of.sizes) == self.rows * self.columns
+            && count(&def.sizes) == self.rows * self.columns
             && self.reads_by_element(vertex)
             && !self.instructions.iter().any(reads_another_matrix);
         let shaped = if is_fit { self.shaped(contraction.n)? } else { return None };
-        let rows = band_rows(contraction, of.dtype.size(), model)?;
+        let rows = band_rows(contraction, def.dtype.size(), model)?;
         // Rows of a band by the program's count, which may cut those of the product.
         let rows_of_program = rows * (contraction.n / shaped.columns);
-        let tile = [fitting(rows_of_program, shaped.tile[0]), shaped.tile[1]];
+        let tile = [largest_divisor(rows_of_program, shaped.tile[0]), shaped.tile[1]];
         if tile[0] < rows_of_program.min(shaped.tile[0]) / 2 {
             return None;
         }
         let mut program = TileProgram { tile, ..shaped };
         let operand = |position: usize| {
-            let operand = &of.operands[position];
-            Memory { vertex: operand.vertex, offset: operand.access.offset, dtype: of.dtype }
+            let operand = &def.operands[position];
+            MemRef { vertex: operand.vertex, offset: operand.layout.offset, dtype: def.dtype }
         };
-        let memories = [operand(0), operand(1), Memory { vertex, offset: 0, dtype: of.dtype }];
+        let memories = [operand(0), operand(1), MemRef { vertex, offset: 0, dtype: def.dtype }];
         let memory = memories.map(|memory| program.remember(memory));
         let across = program.columns.div_ceil(program.tile[1]);
         let tiles = rows_of_program / program.tile[0] * across;
@@ -85,12 +95,12 @@ impl TileProgram {
         Some(program)
     }
 
-    /// The program over rows that the product's rows, of `n` elements, are made of.
+    /// The same program with rows of which the product's rows, of `n` elements, are whole numbers.
     fn shaped(&self, n: usize) -> Option<TileProgram> {
         if self.columns > 1 && n.is_multiple_of(self.columns) {
             return Some(self.clone());
         }
-        // A line of elements may as well be cut into rows, if nothing in it knows of rows.
+        // A flat iteration space may be cut into rows, if no instruction depends on rows.
         if self.rows != 1 || self.n_invariant > 0 || self.instructions.iter().any(Instruction::knows_rows) {
             return None;
         }
@@ -99,7 +109,7 @@ impl TileProgram {
         Some(TileProgram { rows: self.columns / n, columns: n, tile, ..self.clone() })
     }
 
-    fn remember(&mut self, memory: Memory) -> usize {
+    fn remember(&mut self, memory: MemRef) -> usize {
         self.memory.iter().position(|known| *known == memory).unwrap_or_else(|| {
             self.memory.push(memory);
             self.memory.len() - 1
@@ -107,7 +117,7 @@ impl TileProgram {
     }
 }
 
-/// Whether C lies row by row, one matrix of the batch behind the other.
+/// Whether C is contiguous: row by row, one matrix of the batch after the other.
 fn is_row_major(contraction: &Contraction) -> bool {
     let mut stride = (contraction.m * contraction.n) as isize;
     let follows = contraction.batch.iter().rev().all(|batch| {
@@ -121,18 +131,18 @@ fn is_row_major(contraction: &Contraction) -> bool {
 /// Rows of a band, if the product has enough of them.
 fn band_rows(contraction: &Contraction, element_bytes: usize, model: &MachineModel) -> Option<usize> {
     let n_rows: usize = contraction.batch.iter().map(|batch| batch.size).product::<usize>() * contraction.m;
-    let [least, most] = model.band_rows;
-    let wanted = (model.resident_bytes / (contraction.n * element_bytes)).min(n_rows / model.least_bands).min(most);
+    let [min, max] = model.band_rows;
+    let wanted = (model.resident_bytes / (contraction.n * element_bytes)).min(n_rows / model.min_bands).min(max);
     let rows = match contraction.batch.is_empty() {
         true => wanted / GRANULE * GRANULE,
-        false => fitting(contraction.m, wanted.max(1)),
+        false => largest_divisor(contraction.m, wanted.max(1)),
     };
-    (rows >= least).then_some(rows)
+    (rows >= min).then_some(rows)
 }
 
-/// The largest number that is no more than `most` and divides `n`.
-fn fitting(n: usize, most: usize) -> usize {
-    (1..=most.min(n)).rev().find(|part| n.is_multiple_of(*part)).unwrap_or(1)
+/// The largest number that is no more than `max` and divides `n`.
+fn largest_divisor(n: usize, max: usize) -> usize {
+    (1..=max.min(n)).rev().find(|part| n.is_multiple_of(*part)).unwrap_or(1)
 }
 
 /// Whether an instruction multiplies a matrix of its own.

@@ -1,13 +1,19 @@
-//! Where values lie in the arena. In: for each buffer its bytes, and the steps that make it and last read it. Out: an
-//! offset for each, so that no two that live at once overlap, and how close that comes to the least there can be.
+//! The layout of the arena: offsets for buffers with known lifetimes. In: for each buffer its size, the step that
+//! writes it first and the step that reads it last. Out: an offset for each, and a lower bound of the bytes that any
+//! layout needs.
+//!
+//! The invariant: two buffers whose lifetimes overlap do not overlap in the arena. The problem (dynamic storage
+//! allocation) is NP-hard, so three greedy layouts are tried and the smallest is kept. Each keeps the invariant because
+//! it places a buffer only in a gap between those placed buffers whose lifetimes overlap its own (`best_fit`), or in
+//! memory that was given back before its first step (`by_time`).
 
 use std::collections::BTreeSet;
 
 /// Every buffer begins at a multiple of so many bytes.
 pub(crate) const ALIGNMENT: usize = 64;
 
-/// With more buffers than this, only the order of time is tried: the others compare each with each.
-const MOST_COMPARED: usize = 2048;
+/// With more buffers than this only `by_time` is tried: `best_fit` compares all pairs.
+const MAX_COMPARED: usize = 2048;
 
 /// A buffer: `first` writes it, `last` is the last step that reads it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,10 +25,10 @@ pub(crate) struct Lifetime {
 
 /// Offsets of buffers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Layout {
+pub(crate) struct ArenaLayout {
     pub(crate) offsets: Vec<usize>,
     pub(crate) bytes: usize,
-    /// What lives at the fullest step: no layout needs less.
+    /// The bytes that are live at the fullest step: no layout needs less.
     pub(crate) lower_bound: usize,
 }
 
@@ -32,18 +38,18 @@ impl Lifetime {
     }
 }
 
-/// The smallest of three layouts: best fit by falling size, by falling length of life, and by time.
+/// The smallest of three layouts: best fit by decreasing size, best fit by decreasing length of lifetime, and by time.
 ///
 /// # Source
 /// Pisarchyk and Lee, *Efficient memory management for deep neural net inference*, 2020, for the first.
-pub(crate) fn lay_out(lifetimes: &[Lifetime]) -> Layout {
+pub(crate) fn lay_out(lifetimes: &[Lifetime]) -> ArenaLayout {
     let rounded: Vec<Lifetime> = lifetimes
         .iter()
         .map(|lifetime| Lifetime { bytes: lifetime.bytes.next_multiple_of(ALIGNMENT), ..*lifetime })
         .collect();
     let lower_bound = fullest(&rounded);
     let mut best = by_time(&rounded);
-    if rounded.len() <= MOST_COMPARED {
+    if rounded.len() <= MAX_COMPARED {
         let mut order: Vec<usize> = (0..rounded.len()).collect();
         order.sort_by_key(|buffer| (std::cmp::Reverse(rounded[*buffer].bytes), *buffer));
         let by_size = best_fit(&rounded, &order);
@@ -55,7 +61,7 @@ pub(crate) fn lay_out(lifetimes: &[Lifetime]) -> Layout {
             }
         }
     }
-    Layout { offsets: best.0, bytes: best.1, lower_bound }
+    ArenaLayout { offsets: best.0, bytes: best.1, lower_bound }
 }
 
 fn fullest(lifetimes: &[Lifetime]) -> usize {
@@ -73,7 +79,8 @@ fn fullest(lifetimes: &[Lifetime]) -> usize {
     sums.max().unwrap_or(0).max(0) as usize
 }
 
-/// Each buffer in the smallest gap that holds it between those placed before that live at the same time.
+/// Places buffers in the given order, each in the smallest gap that is large enough between the placed buffers that are
+/// live at the same time.
 fn best_fit(lifetimes: &[Lifetime], order: &[usize]) -> (Vec<usize>, usize) {
     let mut offsets = vec![0usize; lifetimes.len()];
     let mut placed: Vec<usize> = Vec::with_capacity(order.len());
@@ -81,22 +88,22 @@ fn best_fit(lifetimes: &[Lifetime], order: &[usize]) -> (Vec<usize>, usize) {
     for buffer in order.iter().copied() {
         let lifetime = &lifetimes[buffer];
         let (mut offset, mut gap, mut start) = (None, usize::MAX, 0);
-        for other in placed.iter().filter(|other| lifetimes[**other].overlaps(lifetime)) {
-            let room = offsets[*other].saturating_sub(start);
+        for placed_buffer in placed.iter().filter(|placed_buffer| lifetimes[**placed_buffer].overlaps(lifetime)) {
+            let room = offsets[*placed_buffer].saturating_sub(start);
             if room >= lifetime.bytes && room < gap {
                 (offset, gap) = (Some(start), room);
             }
-            start = start.max(offsets[*other] + lifetimes[*other].bytes);
+            start = start.max(offsets[*placed_buffer] + lifetimes[*placed_buffer].bytes);
         }
         offsets[buffer] = offset.unwrap_or(start);
         end = end.max(offsets[buffer] + lifetime.bytes);
-        let position = placed.partition_point(|other| offsets[*other] <= offsets[buffer]);
+        let position = placed.partition_point(|placed_buffer| offsets[*placed_buffer] <= offsets[buffer]);
         placed.insert(position, buffer);
     }
     (offsets, end)
 }
 
-/// Buffers in the order of time, each in the smallest hole that is free by then.
+/// Places buffers by their first step, each in the smallest hole that is free at that step.
 fn by_time(lifetimes: &[Lifetime]) -> (Vec<usize>, usize) {
     let mut order: Vec<usize> = (0..lifetimes.len()).collect();
     order.sort_by_key(|buffer| (lifetimes[*buffer].first, *buffer));

@@ -1,22 +1,22 @@
-//! The passes of planning, a file each: what a pass is given and what it leaves is in its first lines, and in which order
-//! they run is in [`Plan::of`](super::Plan).
+//! The passes of planning, one file each. The first lines of a file say what the pass is given and what it leaves;
+//! [`Plan::run_passes`](super::Plan) is the order in which they run.
 
-mod cluster;
+mod assign_buffers;
 mod epilogue;
+mod fusion;
 mod in_place;
 mod matrix_vector;
 pub(crate) mod memory;
 mod order;
 mod pair;
-mod place;
-mod recompute;
+mod rematerialize;
 mod superinstruction;
 
-pub(super) use cluster::find as cluster;
+pub(super) use assign_buffers::assign_buffers;
 pub(super) use epilogue::fuse as fuse_products;
+pub(super) use fusion::find as fuse;
 pub(super) use matrix_vector::pair as pair_matrix_vectors;
 pub(super) use order::candidates as orders;
-pub(super) use pair::gather as gather_pairs;
-pub(super) use place::place;
-pub(super) use recompute::{Dearest, recompute};
+pub(super) use pair::gather as colocate_pairs;
+pub(super) use rematerialize::{RematPolicy, rematerialize};
 pub(super) use superinstruction::introduce as introduce_superinstructions;

@@ -1,64 +1,64 @@
-//! Groups of functions that one instruction computes with less work. In: a network. Out: the same with those groups
-//! replaced. Derivatives are made of them.
+//! Superinstructions: patterns of functions that one instruction computes with less work. In: a network. Out: the same
+//! with the patterns replaced. Derivatives are full of them.
 //!
-//! | group | instruction | saves |
+//! | pattern | instruction | saves |
 //! |---|---|---|
-//! | a·b + c | multiply and add, the same bits | a visit |
+//! | a·b + c | multiply and add, the same bits | a pass over the tile |
 //! | σ(−x) beside y = σ(x) | e^(−x)·y or 1 − y, a rounding or two apart | most of a sigmoid |
 
 use crate::{
     graph::{Binary, Unary},
-    plan::ir::{Function, Kind, Network, Number, Operand, count},
+    plan::ir::{Function, Network, ScalarValue, StridedOperand, VertexKind, count},
 };
 
-/// Replaces the groups that there are.
+/// Replaces every pattern that occurs.
 pub(in crate::plan) fn introduce(network: &mut Network) {
     let mut n_uses = vec![0usize; network.vertices.len()];
-    network.vertices.iter().flat_map(|of| &of.operands).for_each(|operand| n_uses[operand.vertex] += 1);
+    network.vertices.iter().flat_map(|def| &def.operands).for_each(|operand| n_uses[operand.vertex] += 1);
     network.results.iter().for_each(|result| n_uses[*result] += 1);
     let mut sigmoid_of = vec![None; network.vertices.len()];
     for vertex in 0..network.vertices.len() {
-        if let Kind::Map(Function::Unary(Unary::Sigmoid)) = network.vertices[vertex].kind {
+        if let VertexKind::Map(Function::Unary(Unary::Sigmoid)) = network.vertices[vertex].kind {
             let x = &network.vertices[vertex].operands[0];
-            if x.access.is_contiguous() {
+            if x.layout.is_contiguous() {
                 sigmoid_of[x.vertex].get_or_insert(vertex);
             }
         }
     }
     for vertex in 0..network.vertices.len() {
         match network.vertices[vertex].kind {
-            Kind::Map(Function::Unary(Unary::Sigmoid)) => {
+            VertexKind::Map(Function::Unary(Unary::Sigmoid)) => {
                 sigmoid_of_negated(network, vertex, &sigmoid_of, &mut n_uses);
             }
-            Kind::Map(Function::Binary(Binary::Add)) => multiply_add(network, vertex, &mut n_uses),
+            VertexKind::Map(Function::Binary(Binary::Add)) => multiply_add(network, vertex, &mut n_uses),
             _ => {}
         }
     }
 }
 
-/// a·b + c or c + a·b, where nothing else reads the product.
+/// a·b + c or c + a·b, where the product has no other use.
 fn multiply_add(network: &mut Network, vertex: usize, n_uses: &mut [usize]) {
-    let of = &network.vertices[vertex];
-    let is_whole = |operand: &Operand| {
-        let holder = &network.vertices[operand.vertex];
-        let is_splat = matches!(holder.kind, Kind::Splat(_));
-        !is_splat && operand.access.is_contiguous() && operand.access.count() == count(&holder.sizes)
+    let def = &network.vertices[vertex];
+    let is_whole = |operand: &StridedOperand| {
+        let producer = &network.vertices[operand.vertex];
+        let is_splat = matches!(producer.kind, VertexKind::Splat(_));
+        !is_splat && operand.layout.is_contiguous() && operand.layout.count() == count(&producer.sizes)
     };
-    let is_product = |operand: &Operand| {
+    let is_product = |operand: &StridedOperand| {
         let product = &network.vertices[operand.vertex];
-        let multiplies = matches!(product.kind, Kind::Map(Function::Binary(Binary::Mul)));
+        let multiplies = matches!(product.kind, VertexKind::Map(Function::Binary(Binary::Mul)));
         multiplies && n_uses[operand.vertex] == 1 && product.operands.iter().all(is_whole)
     };
-    if !of.dtype.is_float() || count(&of.sizes) < 2 || !of.operands.iter().all(is_whole) {
+    if !def.dtype.is_float() || count(&def.sizes) < 2 || !def.operands.iter().all(is_whole) {
         return;
     }
-    let Some(position) = of.operands.iter().position(is_product) else { return };
-    let (product, addend) = (of.operands[position].vertex, of.operands[1 - position].clone());
+    let Some(position) = def.operands.iter().position(is_product) else { return };
+    let (product, addend) = (def.operands[position].vertex, def.operands[1 - position].clone());
     let mut operands = network.vertices[product].operands.clone();
     operands.iter().for_each(|factor| n_uses[factor.vertex] += 1);
     operands.push(addend);
-    let of = &mut network.vertices[vertex];
-    (of.kind, of.operands) = (Kind::Map(Function::MultiplyAdd), operands);
+    let def = &mut network.vertices[vertex];
+    (def.kind, def.operands) = (VertexKind::Map(Function::MultiplyAdd), operands);
     n_uses[product] -= 1;
     drop(network, product, n_uses);
 }
@@ -66,19 +66,19 @@ fn multiply_add(network: &mut Network, vertex: usize, n_uses: &mut [usize]) {
 /// σ(−x) where σ(x) is computed before it.
 fn sigmoid_of_negated(network: &mut Network, vertex: usize, sigmoid_of: &[Option<usize>], n_uses: &mut [usize]) {
     let negated = network.vertices[vertex].operands[0].clone();
-    let Kind::Map(Function::Unary(Unary::Negate)) = network.vertices[negated.vertex].kind else { return };
+    let VertexKind::Map(Function::Unary(Unary::Negate)) = network.vertices[negated.vertex].kind else { return };
     let x = network.vertices[negated.vertex].operands[0].clone();
     let Some(y) = sigmoid_of[x.vertex].filter(|y| *y < vertex) else { return };
-    let is_same = negated.access.is_contiguous()
-        && x.access == network.vertices[y].operands[0].access
+    let is_same = negated.layout.is_contiguous()
+        && x.layout == network.vertices[y].operands[0].layout
         && network.vertices[y].sizes == network.vertices[vertex].sizes
-        && matches!(network.vertices[y].kind, Kind::Map(Function::Unary(Unary::Sigmoid)));
+        && matches!(network.vertices[y].kind, VertexKind::Map(Function::Unary(Unary::Sigmoid)));
     if is_same {
-        let y = Operand { vertex: y, access: negated.access.clone() };
+        let y = StridedOperand { vertex: y, layout: negated.layout.clone() };
         (n_uses[x.vertex], n_uses[y.vertex]) = (n_uses[x.vertex] + 1, n_uses[y.vertex] + 1);
-        let of = &mut network.vertices[vertex];
-        of.kind = Kind::Map(Function::SigmoidOfNegated);
-        of.operands = smallvec::SmallVec::from_iter([x, y]);
+        let def = &mut network.vertices[vertex];
+        def.kind = VertexKind::Map(Function::SigmoidOfNegated);
+        def.operands = smallvec::SmallVec::from_iter([x, y]);
         n_uses[negated.vertex] -= 1;
         if n_uses[negated.vertex] == 0 {
             drop(network, negated.vertex, n_uses);
@@ -86,11 +86,11 @@ fn sigmoid_of_negated(network: &mut Network, vertex: usize, sigmoid_of: &[Option
     }
 }
 
-/// Leaves a number, which takes no step, in place of what nobody reads.
+/// Replaces a vertex without uses by a splat, which needs no step.
 fn drop(network: &mut Network, unread: usize, n_uses: &mut [usize]) {
-    let of = &mut network.vertices[unread];
-    of.kind = Kind::Splat(Number::new(of.dtype, 0.0));
-    for operand in std::mem::take(&mut of.operands) {
+    let def = &mut network.vertices[unread];
+    def.kind = VertexKind::Splat(ScalarValue::new(def.dtype, 0.0));
+    for operand in std::mem::take(&mut def.operands) {
         let left = n_uses[operand.vertex].checked_sub(1);
         n_uses[operand.vertex] = left.expect("invariant: what is read has readers");
     }

@@ -3,13 +3,13 @@
 //! the elements of x alone. Where all weights are finite, nothing is done.
 
 use super::{
-    descriptor::{Convolution, Dense, SpatialAxis},
+    descriptor::{ConvolutionDescriptor, Dense, SpatialAxis},
     plan::DensePlan,
-    run::{Chunk, Memory, Weighed, Work},
+    run::{Chunk, GroupWork, TaskPointers, Weighed},
 };
 use crate::runtime::matmul::{
-    panels::Rows,
-    vector::{Number, Vector},
+    panels::RowBlock,
+    vector::{MatmulElement, Vector},
 };
 
 impl Dense {
@@ -25,7 +25,7 @@ impl Dense {
 /// # Safety
 /// The machine has the vector's set; the rows are readable.
 #[inline(always)]
-pub(super) unsafe fn has_infinite_weights<V: Vector>(rows: &Rows<V::Element>, n_steps: usize) -> Weighed {
+pub(super) unsafe fn has_infinite_weights<V: Vector>(rows: &RowBlock<V::Element>, n_steps: usize) -> Weighed {
     // SAFETY: packed rows lie one behind the other, and others at their strides.
     let is_finite = unsafe {
         match rows.packed {
@@ -45,7 +45,7 @@ pub(super) unsafe fn has_infinite_weights<V: Vector>(rows: &Rows<V::Element>, n_
 
 /// Whether the sum of zeros and products with 0 is what it should be.
 #[inline(always)]
-fn is_zero<T: Number>(sum: T) -> bool {
+fn is_zero<T: MatmulElement>(sum: T) -> bool {
     sum == T::ZERO
 }
 
@@ -78,7 +78,12 @@ unsafe fn are_finite<V: Vector>(elements: *const V::Element, n: usize) -> bool {
 /// # Safety
 /// As for the run of the chunk, which is done.
 #[cold]
-pub(super) unsafe fn mend_border<T: Number>(plan: &DensePlan, chunk: &Chunk, work: &Work, memory: Memory<T>) {
+pub(super) unsafe fn mend_border<T: MatmulElement>(
+    plan: &DensePlan,
+    chunk: &Chunk,
+    work: &GroupWork,
+    memory: TaskPointers<T>,
+) {
     let axes = &plan.dense.convolution.axes;
     for (position, column) in chunk.columns.clone().enumerate() {
         let is_inside = |(rest, is_inside): (usize, bool), axis: &SpatialAxis| {
@@ -106,13 +111,18 @@ pub(super) unsafe fn mend_border<T: Number>(plan: &DensePlan, chunk: &Chunk, wor
 ///
 /// # Safety
 /// x is valid for the convolution, w for one of its kernels.
-unsafe fn sum_elements<T: Number>(of: &Convolution, [channel, column]: [usize; 2], x: *const T, w: *const T) -> T {
+unsafe fn sum_elements<T: MatmulElement>(
+    convolution: &ConvolutionDescriptor,
+    [channel, column]: [usize; 2],
+    x: *const T,
+    w: *const T,
+) -> T {
     let mut sum = T::ZERO;
-    let image = (column / of.places()) as isize * of.x[0];
-    for step in 0..of.channels * of.taps() {
-        let (tap, next) = (step % of.taps(), step / of.taps());
-        let outer = [image + (channel + next) as isize * of.x[1], next as isize * of.w[1]];
-        if let Some([element, weight]) = under_tap(of, column, tap) {
+    let image = (column / convolution.places()) as isize * convolution.x[0];
+    for step in 0..convolution.channels * convolution.taps() {
+        let (tap, next) = (step % convolution.taps(), step / convolution.taps());
+        let outer = [image + (channel + next) as isize * convolution.x[1], next as isize * convolution.w[1]];
+        if let Some([element, weight]) = under_tap(convolution, column, tap) {
             // SAFETY: the element is inside x, the weight inside the kernel.
             let (element, weight) = unsafe { (*x.offset(outer[0] + element), *w.offset(outer[1] + weight)) };
             sum = sum.plus(element.times(weight));
@@ -122,9 +132,9 @@ unsafe fn sum_elements<T: Number>(of: &Convolution, [channel, column]: [usize; 2
 }
 
 /// Where the element under a tap lies in a channel of x, if there is one, and the tap's weight in one of the kernel.
-fn under_tap(of: &Convolution, column: usize, tap: usize) -> Option<[isize; 2]> {
+fn under_tap(convolution: &ConvolutionDescriptor, column: usize, tap: usize) -> Option<[isize; 2]> {
     let (mut column, mut tap, mut offsets) = (column, tap, [0; 2]);
-    for axis in of.axes.iter().rev() {
+    for axis in convolution.axes.iter().rev() {
         let k = tap % axis.kernel;
         offsets[0] += axis.element(column % axis.output, k)? as isize * axis.x;
         offsets[1] += k as isize * axis.w;

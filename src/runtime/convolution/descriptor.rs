@@ -29,7 +29,7 @@ pub(crate) struct SpatialAxis {
 /// and padded, and c runs over the channels of the group of o. What is not an element of x contributes nothing, whatever
 /// its weight is. All strides are in elements; those of x and w may be anything, elements of out must not share memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Convolution {
+pub(crate) struct ConvolutionDescriptor {
     pub(crate) batch: usize,
     pub(crate) groups: usize,
     /// Channels of x in one group.
@@ -51,7 +51,7 @@ pub(crate) struct Convolution {
 /// Its rows are the channels of out in a group, and for each of them the phases: row r is channel r / n of phase r mod n.
 #[derive(Debug, Clone)]
 pub(super) struct Dense {
-    pub(super) convolution: Convolution,
+    pub(super) convolution: ConvolutionDescriptor,
     /// Where the first weight of each phase lies in w, and its first output in out.
     pub(super) phases: Vec<[isize; 2]>,
 }
@@ -64,7 +64,7 @@ pub(crate) struct ConvolutionOperands {
     pub(crate) out: *mut u8,
 }
 
-impl Convolution {
+impl ConvolutionDescriptor {
     /// Outputs of one image and channel.
     pub(super) fn places(&self) -> usize {
         self.axes.iter().map(|axis| axis.output).product()
@@ -108,7 +108,7 @@ impl Dense {
     #[inline(always)]
     pub(super) fn row(&self, row: usize) -> [isize; 2] {
         let (kernel, phase) = (row / self.phases.len(), self.phases[row % self.phases.len()]);
-        let of = &self.convolution;
-        [kernel as isize * of.w[0] + phase[0], kernel as isize * of.out[1] + phase[1]]
+        let convolution = &self.convolution;
+        [kernel as isize * convolution.w[0] + phase[0], kernel as isize * convolution.out[1] + phase[1]]
     }
 }

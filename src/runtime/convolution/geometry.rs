@@ -4,7 +4,7 @@
 //! Spread input is a copy of a few images and channels in scratch memory, padded, with contiguous rows: there
 //! every patch is the same pattern of offsets, and nothing asks whether it is on the border.
 
-use super::descriptor::{Convolution, SpatialAxis};
+use super::descriptor::{ConvolutionDescriptor, SpatialAxis};
 use crate::plan::MachineModel;
 
 /// Columns (outputs) that share a copy of spread input, about.
@@ -26,7 +26,7 @@ pub(super) enum Patches {
 #[derive(Debug, Clone)]
 pub(super) struct Geometry {
     /// The axes, with those flipped along which w runs backwards: see [`Tap`].
-    pub(super) axes: Vec<Spread>,
+    pub(super) axes: Vec<PaddedAxis>,
     /// For each tap, in order, where it lies relative to the place of its output.
     pub(super) tap_offsets: Vec<isize>,
     /// For each tap, in the same order, where its weight lies in w relative to the first.
@@ -50,7 +50,7 @@ pub(super) struct Geometry {
 
 /// One axis of spread input.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Spread {
+pub(super) struct PaddedAxis {
     pub(super) axis: SpatialAxis,
     /// Positions that are held at once.
     pub(super) extent: usize,
@@ -59,15 +59,20 @@ pub(super) struct Spread {
 
 impl Geometry {
     /// `panel`: the columns of a full panel; `steps`: the most steps of a visit.
-    pub(super) fn new(convolution: &Convolution, panel: usize, steps: usize, element_bytes: usize) -> Geometry {
+    pub(super) fn new(
+        convolution: &ConvolutionDescriptor,
+        panel: usize,
+        steps: usize,
+        element_bytes: usize,
+    ) -> Geometry {
         let taps = convolution.taps();
         let mut channel_block = (steps / taps.max(1)).clamp(1, convolution.channels.max(1));
         let unit = column_unit(convolution, panel);
         let mut chunk = CHUNK_COLUMNS / unit * unit;
-        let mut layout = Layout::new(convolution, chunk, unit);
+        let mut layout = PaddedInputLayout::new(convolution, chunk, unit);
         while layout.elements(channel_block) * element_bytes > SPREAD_BYTES && chunk > unit {
             chunk = (chunk / 2).next_multiple_of(unit);
-            layout = Layout::new(convolution, chunk, unit);
+            layout = PaddedInputLayout::new(convolution, chunk, unit);
         }
         while layout.elements(channel_block) * element_bytes > SPREAD_BYTES && channel_block > 1 {
             channel_block = channel_block.div_ceil(2);
@@ -96,23 +101,26 @@ impl Geometry {
 
 /// What columns are cut into multiples of: whole images where they are neither tiny nor large, so that no image is
 /// spread twice, else panels.
-pub(super) fn column_unit(convolution: &Convolution, panel: usize) -> usize {
+pub(super) fn column_unit(convolution: &ConvolutionDescriptor, panel: usize) -> usize {
     let places = convolution.places();
     if places >= 3 * panel && places <= CHUNK_COLUMNS { places } else { panel }
 }
 
 /// How spread input lies for chunks of some number of columns.
-struct Layout {
-    axes: Vec<Spread>,
+struct PaddedInputLayout {
+    axes: Vec<PaddedAxis>,
     channel_elements: usize,
     images: usize,
 }
 
-impl Layout {
-    fn new(convolution: &Convolution, chunk: usize, unit: usize) -> Layout {
+impl PaddedInputLayout {
+    fn new(convolution: &ConvolutionDescriptor, chunk: usize, unit: usize) -> PaddedInputLayout {
         let places = convolution.places().max(1);
-        let mut axes: Vec<Spread> =
-            convolution.axes.iter().map(|axis| Spread { axis: *axis, extent: whole_extent(axis), stride: 1 }).collect();
+        let mut axes: Vec<PaddedAxis> = convolution
+            .axes
+            .iter()
+            .map(|axis| PaddedAxis { axis: *axis, extent: whole_extent(axis), stride: 1 })
+            .collect();
         let mut images = convolution.batch.max(1);
         if places > chunk {
             // A chunk is inside one image and needs just some rows of its first axis.
@@ -129,7 +137,7 @@ impl Layout {
             axis.stride = stride as isize;
             stride *= axis.extent;
         }
-        Layout { axes, channel_elements: stride, images }
+        PaddedInputLayout { axes, channel_elements: stride, images }
     }
 
     fn elements(&self, channels: usize) -> usize {
@@ -152,9 +160,9 @@ struct TapOffsets {
 
 impl TapOffsets {
     /// Axes along which w runs backwards are visited from their far end, so that weights are read forwards.
-    fn new(axes: &[Spread]) -> TapOffsets {
+    fn new(axes: &[PaddedAxis]) -> TapOffsets {
         let (mut taps, mut weights, mut first_weight) = (vec![0], vec![0], 0);
-        for Spread { axis, stride, .. } in axes {
+        for PaddedAxis { axis, stride, .. } in axes {
             let (count, step) = (axis.kernel as isize, axis.kernel_dilation as isize * stride);
             let is_backwards = axis.w < 0;
             let tap = move |k: isize| if is_backwards { (count - 1 - k) * step } else { k * step };
@@ -169,9 +177,9 @@ impl TapOffsets {
 }
 
 /// How many taps, from each multiple of that number, have weights at one stride, and that stride.
-fn longest_run(axes: &[Spread]) -> (usize, isize) {
+fn longest_run(axes: &[PaddedAxis]) -> (usize, isize) {
     let (mut run, mut step) = (1, 1);
-    for Spread { axis, .. } in axes.iter().rev().filter(|spread| spread.axis.kernel > 1) {
+    for PaddedAxis { axis, .. } in axes.iter().rev().filter(|spread| spread.axis.kernel > 1) {
         if run == 1 {
             step = axis.w.abs();
         } else if axis.w.abs() != step * run as isize {
@@ -183,8 +191,8 @@ fn longest_run(axes: &[Spread]) -> (usize, isize) {
 }
 
 /// Rows of outputs are copied where they are side by side and not much shorter than rows of taps.
-fn patches(axes: &[Spread]) -> Patches {
-    let Some(Spread { axis, .. }) = axes.last() else { return Patches::Gathered };
+fn patches(axes: &[PaddedAxis]) -> Patches {
+    let Some(PaddedAxis { axis, .. }) = axes.last() else { return Patches::Gathered };
     let is_tap_row = axis.kernel_dilation == 1 && axis.w >= 0;
     if is_tap_row && axis.kernel >= 4 && (axis.stride != 1 || 2 * axis.output <= axis.kernel) {
         Patches::Transposed

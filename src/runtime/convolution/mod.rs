@@ -10,13 +10,13 @@
 mod border;
 mod descriptor;
 mod geometry;
+mod padded_input;
 mod patches;
 mod phases;
 mod plan;
 mod run;
-mod spread;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use descriptor::{Convolution, ConvolutionOperands, SpatialAxis};
+pub(crate) use descriptor::{ConvolutionDescriptor, ConvolutionOperands, SpatialAxis};
 pub(crate) use plan::ConvolutionPlan;

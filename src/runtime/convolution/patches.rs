@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::geometry::{Geometry, Patches};
-use crate::runtime::matmul::vector::{MOST_LANES, Number, Vector};
+use crate::runtime::matmul::vector::{MAX_LANES, MatmulElement, Vector};
 
 /// The outputs of a panel: where each lies in spread input, and in out.
 #[derive(Clone, Copy)]
@@ -68,7 +68,7 @@ struct Packed<T> {
 
 /// A run of outputs that lie side by side, inside one vector.
 #[derive(Clone, Copy, Default)]
-struct Run {
+struct PatchRun {
     /// The lane where it begins.
     lane: usize,
     /// Where lane 0 would lie in spread input, were the run that long.
@@ -89,9 +89,9 @@ unsafe fn copy_patches<V: Vector>(
 ) {
     for first in (0..packed.row).step_by(V::LANES) {
         let places = &columns.places[first..columns.count().min(first + V::LANES)];
-        let (mut runs, mut n_runs, mut lane) = ([Run::default(); MOST_LANES], 0, 0);
+        let (mut runs, mut n_runs, mut lane) = ([PatchRun::default(); MAX_LANES], 0, 0);
         while lane < places.len() {
-            runs[n_runs] = Run { lane, place: places[lane] - lane as isize };
+            runs[n_runs] = PatchRun { lane, place: places[lane] - lane as isize };
             n_runs += 1;
             lane = run_end(places, lane);
         }
@@ -115,7 +115,7 @@ unsafe fn copy_patches<V: Vector>(
 #[inline(always)]
 unsafe fn compose<V: Vector>(
     geometry: &Geometry,
-    runs: &[Run],
+    runs: &[PatchRun],
     steps: &Steps,
     spread: *const V::Element,
     packed: Packed<V::Element>,
@@ -152,7 +152,7 @@ unsafe fn transpose_patches<V: Vector>(
     let tap_row = geometry.axes.last().map_or(1, |spread| spread.axis.kernel);
     for first in (0..packed.row).step_by(V::LANES) {
         let mut step = 0;
-        let mut lane_places = [0; MOST_LANES];
+        let mut lane_places = [0; MAX_LANES];
         for (lane, place) in lane_places.iter_mut().enumerate().take(V::LANES) {
             // Columns behind the last are never shown: any patch will do for them.
             *place = columns.places[(first + lane).min(columns.count() - 1)];
@@ -166,7 +166,7 @@ unsafe fn transpose_patches<V: Vector>(
                 // SAFETY: a row of taps and a vector behind it are inside spread input. All rows of the square are
                 // written: those that are no taps are overwritten by the next square, or lie behind the panel.
                 unsafe {
-                    let mut square = [V::splat(V::Element::ZERO); MOST_LANES];
+                    let mut square = [V::splat(V::Element::ZERO); MAX_LANES];
                     for (line, place) in square.iter_mut().zip(&lane_places).take(V::LANES) {
                         *line = V::load(from.offset(place + offset));
                     }
@@ -186,7 +186,7 @@ unsafe fn transpose_patches<V: Vector>(
 
 /// # Safety
 /// As for [`pack_patches`].
-unsafe fn gather_patches<T: Number>(
+unsafe fn gather_patches<T: MatmulElement>(
     geometry: &Geometry,
     columns: &Columns<'_>,
     steps: &Steps,

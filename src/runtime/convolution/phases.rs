@@ -1,15 +1,15 @@
-//! Convolutions of spread input, without the zeros that it is spread with. In: a convolution. Out: convolutions whose input
-//! is not spread, that write disjoint parts of its output.
+//! Convolutions of spread input, without the zeros that it is spread with. In: a convolution. Out: convolutions whose
+//! input is not spread, that write disjoint parts of its output.
 //!
-//! Along an axis that is spread by d, output p and tap k meet an element if p·s + k·kd ≡ low (mod d). So the outputs with
-//! one remainder of p modulo d / gcd(s, d), a *phase*, see every (d / gcd(kd, d))-th tap and no other, and along them
-//! neighbours see neighbours: each phase is a plain convolution with some of the taps, or empty. Phases that go over the
-//! same patches are computed together. This is the sub-pixel form of a transposed convolution (Shi and others, Is the
-//! deconvolution layer the same as a convolutional layer?, 2016).
+//! Along an axis that is spread by d, output p and tap k meet an element if p·s + k·kd ≡ low (mod d). So the outputs
+//! with one remainder of p modulo d / gcd(s, d), a *phase*, see every (d / gcd(kd, d))-th tap and no other, and along
+//! them neighbours see neighbours: each phase is an ordinary convolution with some of the taps, or empty. Phases that
+//! go over the same patches are computed together. This is the sub-pixel form of a transposed convolution (Shi and
+//! others, Is the deconvolution layer the same as a convolutional layer?, 2016).
 
 use std::collections::HashMap;
 
-use super::descriptor::{Convolution, Dense, SpatialAxis};
+use super::descriptor::{ConvolutionDescriptor, Dense, SpatialAxis};
 use crate::ops::{Solutions, greatest_common_divisor as gcd, solutions};
 
 /// Phases of one axis that go over the same patches.
@@ -19,9 +19,9 @@ struct Group {
     phases: Vec<[isize; 2]>,
 }
 
-/// The plain convolutions that together are this one.
-pub(super) fn dense_parts(convolution: &Convolution) -> Vec<Dense> {
-    let plain = Convolution { axes: Default::default(), ..convolution.clone() };
+/// The ordinary convolutions, without input dilation, that together are this one.
+pub(super) fn dense_parts(convolution: &ConvolutionDescriptor) -> Vec<Dense> {
+    let plain = ConvolutionDescriptor { axes: Default::default(), ..convolution.clone() };
     let mut parts = vec![Dense { convolution: plain, phases: vec![[0, 0]] }];
     for axis in &convolution.axes {
         let groups = groups(axis);
@@ -103,7 +103,7 @@ mod tests {
             let mut found = vec![Vec::new(); output];
             for Group { axis: plain, phases } in groups(&axis) {
                 for ([w, out], (p, k)) in phases.iter().flat_map(|phase| {
-                    ndarray::indices([plain.output, plain.kernel]).into_iter().map(move |at| (phase, at))
+                    ndarray::indices([plain.output, plain.kernel]).into_iter().map(move |pair| (phase, pair))
                 }) {
                     let element = (p * plain.stride + k * plain.kernel_dilation) as isize - plain.low;
                     found[(out + p as isize * plain.out) as usize].push((w + k as isize * plain.w, element));

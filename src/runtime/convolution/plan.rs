@@ -1,8 +1,8 @@
-//! Decides once how a convolution is computed. In: a [`Convolution`] and an instruction set. Out: a plan of tasks, to be
+//! Decides once how a convolution is computed. In: a [`ConvolutionDescriptor`] and an instruction set. Out: a plan of tasks, to be
 //! run in any order on any threads. It computes nothing itself: see `run.rs`.
 
 use super::{
-    descriptor::{Convolution, ConvolutionOperands, Dense},
+    descriptor::{ConvolutionDescriptor, ConvolutionOperands, Dense},
     geometry::{Geometry, column_unit},
     phases::dense_parts,
     run::run_task,
@@ -12,7 +12,7 @@ use crate::{
     runtime::{
         instruction_set::InstructionSet,
         matmul::{
-            grid::{Cut, Grid},
+            grid::{GridProblem, TaskGrid},
             vector_portable::Portable,
         },
     },
@@ -21,7 +21,7 @@ use crate::{
 /// Bytes of a column of patches that are summed in one visit: a panel of them fits the first cache.
 const STEP_BYTES: usize = 1280;
 
-type RunTask = unsafe fn(&DensePlan, usize, ConvolutionOperands, *mut u8);
+type ConvolutionTaskFn = unsafe fn(&DensePlan, usize, ConvolutionOperands, *mut u8);
 
 /// A convolution, cut into tasks that may run in any order and on any thread.
 #[derive(Debug, Clone)]
@@ -37,9 +37,9 @@ pub(super) struct DensePlan {
     pub(super) is_padded: bool,
     pub(super) geometry: Geometry,
     pub(super) weights: Weights,
-    pub(super) grid: Grid,
+    pub(super) grid: TaskGrid,
     pub(super) scratch: ScratchLayout,
-    run: RunTask,
+    run: ConvolutionTaskFn,
 }
 
 /// How weights reach the tiles.
@@ -63,18 +63,18 @@ pub(super) struct ScratchLayout {
 
 /// What planning asks of an instruction set and a dtype.
 #[derive(Clone, Copy)]
-struct Kernels {
+struct ConvolutionKernelInfo {
     lanes: usize,
     element_bytes: usize,
     /// Multiplications and additions in a nanosecond, roughly.
     flops: f64,
-    run: RunTask,
+    run: ConvolutionTaskFn,
 }
 
 impl ConvolutionPlan {
     /// # Panics
     /// For dtypes that are no floats, and for no spatial axis: inference refuses both.
-    pub(crate) fn new(convolution: &Convolution, set: InstructionSet) -> ConvolutionPlan {
+    pub(crate) fn new(convolution: &ConvolutionDescriptor, set: InstructionSet) -> ConvolutionPlan {
         assert!(!convolution.axes.is_empty(), "invariant: a convolution has a spatial axis");
         if convolution.is_empty() {
             // Whatever its other sizes are, there is nothing to look up or to make room for.
@@ -109,7 +109,7 @@ impl ConvolutionPlan {
     /// What a task computes: `batches` are groups, `rows` those of the part, and `columns` its outputs, counted image
     /// after image.
     #[cfg(test)]
-    pub(super) fn block(&self, task: usize) -> (&Dense, crate::runtime::matmul::Block) {
+    pub(super) fn block(&self, task: usize) -> (&Dense, crate::runtime::matmul::MatmulBlock) {
         let (part, task) = self.part_of(task);
         (&part.dense, part.grid.block(task))
     }
@@ -129,7 +129,7 @@ impl ConvolutionPlan {
 }
 
 impl DensePlan {
-    fn new(dense: Dense, kernels: Kernels) -> DensePlan {
+    fn new(dense: Dense, kernels: ConvolutionKernelInfo) -> DensePlan {
         let columns = 2 * kernels.lanes;
         let steps = STEP_BYTES / kernels.element_bytes;
         let geometry = Geometry::new(&dense.convolution, columns, steps, kernels.element_bytes);
@@ -157,15 +157,15 @@ impl DensePlan {
 }
 
 /// Groups are cut first; then columns, whose blocks pack nothing twice, before rows, which pack the same patches again.
-fn cut(dense: &Dense, kernels: Kernels) -> Grid {
+fn cut(dense: &Dense, kernels: ConvolutionKernelInfo) -> TaskGrid {
     let convolution = &dense.convolution;
-    let Convolution { groups, channels, .. } = *convolution;
+    let ConvolutionDescriptor { groups, channels, .. } = *convolution;
     let m = dense.n_rows();
     let n = convolution.batch * convolution.places();
     let steps = channels * convolution.taps();
     // A row of patches costs some six tiles' vectors to pack, whatever the number of rows.
     let flops = 2.0 * (groups * n * steps) as f64 * (m as f64 + 6.0);
-    Grid::new(&Cut {
+    TaskGrid::new(&GridProblem {
         batches: groups,
         m,
         n,
@@ -188,7 +188,7 @@ fn choose_weights(dense: &Dense, geometry: &Geometry) -> Weights {
     }
 }
 
-fn lay_out(geometry: &Geometry, weights: Weights, rows: usize, kernels: Kernels) -> ScratchLayout {
+fn lay_out(geometry: &Geometry, weights: Weights, rows: usize, kernels: ConvolutionKernelInfo) -> ScratchLayout {
     let columns = 2 * kernels.lanes;
     let steps = geometry.channel_block * geometry.tap_block;
     let mut end = 0;
@@ -209,19 +209,19 @@ fn lay_out(geometry: &Geometry, weights: Weights, rows: usize, kernels: Kernels)
     ScratchLayout { panel, weights, tile, places, outputs, bytes: end }
 }
 
-fn kernels(dtype: DType, set: InstructionSet) -> Kernels {
-    let of = |lanes, element_bytes, flops, run| Kernels { lanes, element_bytes, flops, run };
+fn kernels(dtype: DType, set: InstructionSet) -> ConvolutionKernelInfo {
+    let info = |lanes, element_bytes, flops, run| ConvolutionKernelInfo { lanes, element_bytes, flops, run };
     match (dtype, set) {
         #[cfg(target_arch = "x86_64")]
-        (DType::F32, InstructionSet::Avx512) => of(16, 4, 200.0, x86::run_avx512::<std::arch::x86_64::__m512>),
+        (DType::F32, InstructionSet::Avx512) => info(16, 4, 200.0, x86::run_avx512::<std::arch::x86_64::__m512>),
         #[cfg(target_arch = "x86_64")]
-        (DType::F64, InstructionSet::Avx512) => of(8, 8, 100.0, x86::run_avx512::<std::arch::x86_64::__m512d>),
+        (DType::F64, InstructionSet::Avx512) => info(8, 8, 100.0, x86::run_avx512::<std::arch::x86_64::__m512d>),
         #[cfg(target_arch = "x86_64")]
-        (DType::F32, InstructionSet::Avx2) => of(8, 4, 80.0, x86::run_avx2::<std::arch::x86_64::__m256>),
+        (DType::F32, InstructionSet::Avx2) => info(8, 4, 80.0, x86::run_avx2::<std::arch::x86_64::__m256>),
         #[cfg(target_arch = "x86_64")]
-        (DType::F64, InstructionSet::Avx2) => of(4, 8, 40.0, x86::run_avx2::<std::arch::x86_64::__m256d>),
-        (DType::F32, _) => of(4, 4, 15.0, run_task::<Portable<f32>>),
-        (DType::F64, _) => of(4, 8, 8.0, run_task::<Portable<f64>>),
+        (DType::F64, InstructionSet::Avx2) => info(4, 8, 40.0, x86::run_avx2::<std::arch::x86_64::__m256d>),
+        (DType::F32, _) => info(4, 4, 15.0, run_task::<Portable<f32>>),
+        (DType::F64, _) => info(4, 8, 8.0, run_task::<Portable<f64>>),
         (DType::I64 | DType::Bool, _) => unreachable!("invariant: convolutions are of floats"),
     }
 }

@@ -5,22 +5,22 @@ use std::ops::Range;
 
 use super::{
     border::{has_infinite_weights, mend_border},
-    descriptor::{Convolution, ConvolutionOperands},
+    descriptor::{ConvolutionDescriptor, ConvolutionOperands},
+    padded_input::{InputBlock, spread_input},
     patches::{Columns, Steps, pack_patches, run_end},
     plan::{DensePlan, Weights},
-    spread::{Part, spread_input},
 };
 use crate::runtime::matmul::{
     Accumulation,
-    pack::{Source, pack_rows},
-    panels::{Rows, Strips, multiply_strips},
+    pack::{PackSource, pack_rows},
+    panels::{RowBlock, Strips, multiply_strips},
     tile::write_vector,
-    vector::{Number, Vector},
+    vector::{MatmulElement, Vector},
 };
 
 /// The parts of the scratch memory, and the operands: x as it is, w and out at the task's group.
 #[derive(Clone, Copy)]
-pub(super) struct Memory<T> {
+pub(super) struct TaskPointers<T> {
     pub(super) x: *const T,
     pub(super) w: *const T,
     pub(super) out: *mut T,
@@ -60,7 +60,7 @@ pub(super) unsafe fn run_task<V: Vector>(
             unsafe {
                 locate(plan, &chunk, memory);
                 let first_channel = group * plan.dense.convolution.channels;
-                let work = Work { first_channel, rows: block.rows.clone() };
+                let work = GroupWork { first_channel, rows: block.rows.clone() };
                 // Where there are few outputs to a weight, as in the gradient by a kernel, all outputs are asked instead.
                 let found = run_chunk::<V>(plan, &chunk, &work, memory);
                 if plan.is_padded && (found == Weighed::Infinite || !plan.weighs(chunk.columns.len())) {
@@ -72,12 +72,17 @@ pub(super) unsafe fn run_task<V: Vector>(
 }
 
 #[inline(always)]
-fn memory<T: Number>(plan: &DensePlan, group: usize, operands: ConvolutionOperands, scratch: *mut u8) -> Memory<T> {
-    let Convolution { w, out, kernels, .. } = plan.dense.convolution;
+fn memory<T: MatmulElement>(
+    plan: &DensePlan,
+    group: usize,
+    operands: ConvolutionOperands,
+    scratch: *mut u8,
+) -> TaskPointers<T> {
+    let ConvolutionDescriptor { w, out, kernels, .. } = plan.dense.convolution;
     let kernel = (group * kernels) as isize;
     let layout = &plan.scratch;
     let part = |start: usize| scratch.wrapping_add(start).cast::<T>();
-    Memory {
+    TaskPointers {
         x: operands.x.cast(),
         w: operands.w.cast::<T>().wrapping_offset(kernel * w[0] + plan.geometry.first_weight),
         out: operands.out.cast::<T>().wrapping_offset(kernel * out[1]),
@@ -109,7 +114,7 @@ fn next_chunk(plan: &DensePlan, columns: Range<usize>) -> Chunk {
 /// # Safety
 /// The tables have room for the chunk.
 #[inline(always)]
-unsafe fn locate<T>(plan: &DensePlan, chunk: &Chunk, memory: Memory<T>) {
+unsafe fn locate<T>(plan: &DensePlan, chunk: &Chunk, memory: TaskPointers<T>) {
     let (axes, places) = (&plan.geometry.axes, plan.dense.convolution.places());
     let last = &axes[axes.len() - 1];
     let row = last.axis.output;
@@ -140,7 +145,7 @@ unsafe fn locate<T>(plan: &DensePlan, chunk: &Chunk, memory: Memory<T>) {
 }
 
 /// What of a group is computed.
-pub(super) struct Work {
+pub(super) struct GroupWork {
     /// The group's first channel of x.
     pub(super) first_channel: usize,
     pub(super) rows: Range<usize>,
@@ -158,7 +163,12 @@ pub(super) enum Weighed {
 /// # Safety
 /// As for [`super::ConvolutionPlan::run_task`], with tables for the chunk.
 #[inline(always)]
-unsafe fn run_chunk<V: Vector>(plan: &DensePlan, chunk: &Chunk, work: &Work, memory: Memory<V::Element>) -> Weighed {
+unsafe fn run_chunk<V: Vector>(
+    plan: &DensePlan,
+    chunk: &Chunk,
+    work: &GroupWork,
+    memory: TaskPointers<V::Element>,
+) -> Weighed {
     let (geometry, convolution) = (&plan.geometry, &plan.dense.convolution);
     let n_taps = convolution.taps();
     if convolution.channels * n_taps == 0 {
@@ -170,7 +180,7 @@ unsafe fn run_chunk<V: Vector>(plan: &DensePlan, chunk: &Chunk, work: &Work, mem
     for channel in (0..convolution.channels).step_by(geometry.channel_block) {
         let channels = geometry.channel_block.min(convolution.channels - channel);
         let start = work.first_channel + channel;
-        let part = Part {
+        let part = InputBlock {
             x: memory.x,
             images: chunk.images.clone(),
             channels: start..start + channels,
@@ -183,7 +193,7 @@ unsafe fn run_chunk<V: Vector>(plan: &DensePlan, chunk: &Chunk, work: &Work, mem
             let steps = Steps { channels, taps: tap..n_taps.min(tap + geometry.tap_block) };
             let output = if channel + tap == 0 { Accumulation::Overwrite } else { Accumulation::Add };
             let w = convolution.w[1] * channel as isize;
-            let memory = Memory { w: memory.w.wrapping_offset(w), ..memory };
+            let memory = TaskPointers { w: memory.w.wrapping_offset(w), ..memory };
             let visit = Visit { steps, rows: work.rows.clone(), columns: chunk.columns.len(), output };
             // SAFETY: the steps are inside the block that has just been spread.
             let found = unsafe { run_visit::<V>(plan, &visit, memory) };
@@ -197,7 +207,7 @@ unsafe fn run_chunk<V: Vector>(plan: &DensePlan, chunk: &Chunk, work: &Work, mem
 ///
 /// # Safety
 /// `out` is valid for the rows and the chunk, which the tables hold.
-unsafe fn write_nothing<T: Number>(plan: &DensePlan, chunk: &Chunk, work: &Work, memory: Memory<T>) {
+unsafe fn write_nothing<T: MatmulElement>(plan: &DensePlan, chunk: &Chunk, work: &GroupWork, memory: TaskPointers<T>) {
     for row in work.rows.clone() {
         let [_, first] = plan.dense.row(row);
         for column in 0..chunk.columns.len() {
@@ -226,7 +236,7 @@ impl Visit {
 /// # Safety
 /// As for [`run_chunk`], with `memory.w` at the visit's first channel.
 #[inline(always)]
-unsafe fn run_visit<V: Vector>(plan: &DensePlan, visit: &Visit, memory: Memory<V::Element>) -> Weighed {
+unsafe fn run_visit<V: Vector>(plan: &DensePlan, visit: &Visit, memory: TaskPointers<V::Element>) -> Weighed {
     let strides = [plan.dense.convolution.w[0], plan.geometry.weight_step];
     let [first_weight, first_output] = plan.dense.row(visit.rows.start);
     let a = memory.w.wrapping_offset(plan.geometry.weight_offsets[visit.steps.taps.start] + first_weight);
@@ -239,7 +249,7 @@ unsafe fn run_visit<V: Vector>(plan: &DensePlan, visit: &Visit, memory: Memory<V
                 Some(memory.weights.cast_const())
             }
         };
-        let rows = Rows {
+        let rows = RowBlock {
             m: visit.rows.len(),
             a,
             strides,
@@ -279,11 +289,11 @@ unsafe fn run_visit<V: Vector>(plan: &DensePlan, visit: &Visit, memory: Memory<V
 unsafe fn multiply_phases<V: Vector>(
     plan: &DensePlan,
     visit: &Visit,
-    (rows, strips, columns): (&Rows<V::Element>, &Strips<V::Element>, &Columns<'_>),
-    memory: Memory<V::Element>,
+    (rows, strips, columns): (&RowBlock<V::Element>, &Strips<V::Element>, &Columns<'_>),
+    memory: TaskPointers<V::Element>,
 ) {
     let c_row = 2 * V::LANES as isize;
-    let aside = Rows { c: memory.tile, c_row, output: Accumulation::Overwrite, ..*rows };
+    let aside = RowBlock { c: memory.tile, c_row, output: Accumulation::Overwrite, ..*rows };
     // SAFETY: the tile has room for the rows of a panel, and the outputs of each row are inside out.
     unsafe {
         multiply_strips::<V>(&aside, strips);
@@ -306,7 +316,7 @@ unsafe fn multiply_phases<V: Vector>(
 /// As for [`multiply_strips`] with C at the columns' outputs; `tile` has room for the rows of a panel.
 #[inline(always)]
 unsafe fn multiply_panel<V: Vector>(
-    rows: &Rows<V::Element>,
+    rows: &RowBlock<V::Element>,
     strips: &Strips<V::Element>,
     columns: &Columns<'_>,
     tile: *mut V::Element,
@@ -315,11 +325,11 @@ unsafe fn multiply_panel<V: Vector>(
     unsafe {
         if run_end(columns.outputs, 0) == columns.count() {
             let c = rows.c.offset(columns.outputs[0]);
-            multiply_strips::<V>(&Rows { c, ..*rows }, strips);
+            multiply_strips::<V>(&RowBlock { c, ..*rows }, strips);
             return;
         }
         let c_row = 2 * V::LANES as isize;
-        let aside = Rows { c: tile, c_row, output: Accumulation::Overwrite, ..*rows };
+        let aside = RowBlock { c: tile, c_row, output: Accumulation::Overwrite, ..*rows };
         multiply_strips::<V>(&aside, strips);
         let mut column = 0;
         while column < columns.count() {
@@ -339,14 +349,14 @@ unsafe fn multiply_panel<V: Vector>(
 /// # Safety
 /// As for [`run_visit`].
 #[inline(always)]
-unsafe fn pack_weights<V: Vector>(plan: &DensePlan, visit: &Visit, memory: Memory<V::Element>) {
+unsafe fn pack_weights<V: Vector>(plan: &DensePlan, visit: &Visit, memory: TaskPointers<V::Element>) {
     let (geometry, taps) = (&plan.geometry, &visit.steps.taps);
     let n_rows = visit.rows.len();
     let n_panels = n_rows.div_ceil(V::TILES.len());
     for panel in 0..n_panels {
         let (first, end) = (n_rows * panel / n_panels, n_rows * (panel + 1) / n_panels);
         let mut to = memory.weights.wrapping_add(first * visit.n_steps());
-        let mut lines = [0; MOST_ROWS];
+        let mut lines = [0; MAX_ROWS];
         for (line, row) in lines.iter_mut().zip(visit.rows.start + first..visit.rows.start + end) {
             *line = plan.dense.row(row)[0];
         }
@@ -355,14 +365,15 @@ unsafe fn pack_weights<V: Vector>(plan: &DensePlan, visit: &Visit, memory: Memor
             let mut tap = taps.start;
             while tap < taps.end {
                 let length = (taps.end - tap).min(geometry.weight_run - tap % geometry.weight_run);
-                let at = channel as isize * plan.dense.convolution.w[1] + geometry.weight_offsets[tap];
-                let from = memory.w.wrapping_offset(at);
+                let offset = channel as isize * plan.dense.convolution.w[1] + geometry.weight_offsets[tap];
+                let from = memory.w.wrapping_offset(offset);
                 // SAFETY: the taps of a run are at one stride inside w; panels follow each other without gaps.
                 unsafe {
                     if plan.dense.phases.len() == 1 {
                         let across = plan.dense.convolution.w[0];
                         let from = from.wrapping_offset(lines[0]);
-                        let source = Source { from, length, width: lines.len(), step: geometry.weight_step, across };
+                        let source =
+                            PackSource { from, length, width: lines.len(), step: geometry.weight_step, across };
                         pack_rows::<V>(source, to);
                     } else {
                         gather_rows(from, lines, (length, geometry.weight_step), to);
@@ -376,14 +387,14 @@ unsafe fn pack_weights<V: Vector>(plan: &DensePlan, visit: &Visit, memory: Memor
 }
 
 /// The most rows of a panel of weights, on any instruction set.
-const MOST_ROWS: usize = 16;
+const MAX_ROWS: usize = 16;
 
 /// Packs rows that lie anywhere: so many steps at one stride, and for each the weights of all rows.
 ///
 /// # Safety
 /// The weights are inside w, and `to` has room for them.
 #[inline(always)]
-unsafe fn gather_rows<T: Number>(from: *const T, lines: &[isize], (length, step): (usize, isize), to: *mut T) {
+unsafe fn gather_rows<T: MatmulElement>(from: *const T, lines: &[isize], (length, step): (usize, isize), to: *mut T) {
     for place in 0..length {
         let from = from.wrapping_offset(place as isize * step);
         for (row, line) in lines.iter().enumerate() {

@@ -3,15 +3,15 @@
 
 use smallvec::SmallVec;
 
-use super::{Convolution, ConvolutionOperands, ConvolutionPlan, SpatialAxis};
+use super::{ConvolutionDescriptor, ConvolutionOperands, ConvolutionPlan, SpatialAxis};
 use crate::{
     graph::DType,
-    runtime::{instruction_set::InstructionSet, matmul::vector::Number},
+    runtime::{instruction_set::InstructionSet, matmul::vector::MatmulElement},
 };
 
 const GUARD: u8 = 0xA5;
 
-trait Whole: Number {
+trait Whole: MatmulElement {
     const DTYPE: DType;
     fn whole(number: i64) -> Self;
 }
@@ -32,7 +32,7 @@ impl Whole for f64 {
 
 /// In which order the axes of an operand lie in memory: batch (or kernels), channels, then space.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Layout {
+enum ChannelOrder {
     Standard,
     /// Channels before the batch.
     Swapped,
@@ -43,8 +43,13 @@ enum Layout {
     Spread,
 }
 
-const LAYOUTS: [Layout; 5] =
-    [Layout::Standard, Layout::Swapped, Layout::ChannelsLast, Layout::Reversed, Layout::Spread];
+const LAYOUTS: [ChannelOrder; 5] = [
+    ChannelOrder::Standard,
+    ChannelOrder::Swapped,
+    ChannelOrder::ChannelsLast,
+    ChannelOrder::Reversed,
+    ChannelOrder::Spread,
+];
 
 /// An operand: its elements, its first one, its strides.
 struct Array<T> {
@@ -53,20 +58,20 @@ struct Array<T> {
     strides: Vec<isize>,
 }
 
-fn array<T: Whole>(layout: Layout, shape: &[usize], seed: i64) -> Array<T> {
+fn array<T: Whole>(layout: ChannelOrder, shape: &[usize], seed: i64) -> Array<T> {
     let rank = shape.len();
     let order: Vec<usize> = match layout {
-        Layout::Swapped => [1, 0].into_iter().chain(2..rank).collect(),
-        Layout::ChannelsLast => [0].into_iter().chain(2..rank).chain([1]).collect(),
+        ChannelOrder::Swapped => [1, 0].into_iter().chain(2..rank).collect(),
+        ChannelOrder::ChannelsLast => [0].into_iter().chain(2..rank).chain([1]).collect(),
         _ => (0..rank).collect(),
     };
-    let (mut strides, mut stride) = (vec![0; rank], if layout == Layout::Spread { 2 } else { 1 });
+    let (mut strides, mut stride) = (vec![0; rank], if layout == ChannelOrder::Spread { 2 } else { 1 });
     for axis in order.into_iter().rev() {
         strides[axis] = stride as isize;
-        stride = stride * shape[axis].max(1) + usize::from(layout == Layout::Spread && axis == 2);
+        stride = stride * shape[axis].max(1) + usize::from(layout == ChannelOrder::Spread && axis == 2);
     }
     let mut first = 0;
-    if layout == Layout::Reversed {
+    if layout == ChannelOrder::Reversed {
         for axis in 2..rank {
             first += (shape[axis].max(1) - 1) * strides[axis] as usize;
             strides[axis] *= -1;
@@ -85,11 +90,11 @@ impl<T: Whole> Array<T> {
 
 /// Size, kernel, stride, low, high, input dilation and kernel dilation of one axis.
 #[derive(Debug, Clone, Copy)]
-struct Line(usize, usize, usize, isize, isize, usize, usize);
+struct ConvolutionAxis(usize, usize, usize, isize, isize, usize, usize);
 
-impl Line {
+impl ConvolutionAxis {
     fn output(self) -> usize {
-        let Line(size, kernel, stride, low, high, input_dilation, kernel_dilation) = self;
+        let ConvolutionAxis(size, kernel, stride, low, high, input_dilation, kernel_dilation) = self;
         let extent = |size: usize, dilation: usize| if size == 0 { 0 } else { ((size - 1) * dilation + 1) as isize };
         let room = extent(size, input_dilation) + low + high - extent(kernel, kernel_dilation);
         if room < 0 { 0 } else { room as usize / stride + 1 }
@@ -98,10 +103,10 @@ impl Line {
 
 /// Batch, groups, channels and kernels of a group; the axes; layouts of x, w and out.
 #[derive(Debug, Clone)]
-struct Case {
+struct ConvolutionCase {
     sizes: [usize; 4],
-    lines: Vec<Line>,
-    layouts: [Layout; 3],
+    lines: Vec<ConvolutionAxis>,
+    layouts: [ChannelOrder; 3],
 }
 
 fn sets() -> Vec<InstructionSet> {
@@ -126,15 +131,15 @@ fn indices(shape: &[usize]) -> impl Iterator<Item = Vec<usize>> {
     })
 }
 
-struct Operands<T> {
+struct ConvolutionData<T> {
     x: Array<T>,
     w: Array<T>,
     out: Array<T>,
 }
 
-fn operands<T: Whole>(case: &Case) -> (Convolution, Operands<T>) {
+fn operands<T: Whole>(case: &ConvolutionCase) -> (ConvolutionDescriptor, ConvolutionData<T>) {
     let [batch, groups, channels, kernels] = case.sizes;
-    let shape = |outer: [usize; 2], size: fn(&Line) -> usize| -> Vec<usize> {
+    let shape = |outer: [usize; 2], size: fn(&ConvolutionAxis) -> usize| -> Vec<usize> {
         outer.into_iter().chain(case.lines.iter().map(size)).collect()
     };
     let x = array::<T>(case.layouts[0], &shape([batch, groups * channels], |line| line.0), 1);
@@ -155,7 +160,7 @@ fn operands<T: Whole>(case: &Case) -> (Convolution, Operands<T>) {
     let axes: SmallVec<[SpatialAxis; 3]> = axes.collect();
     let pair = |strides: &[isize]| [strides[0], strides[1]];
     let (x_strides, w_strides, out_strides) = (pair(&x.strides), pair(&w.strides), pair(&out.strides));
-    let convolution = Convolution {
+    let convolution = ConvolutionDescriptor {
         batch,
         groups,
         channels,
@@ -166,12 +171,12 @@ fn operands<T: Whole>(case: &Case) -> (Convolution, Operands<T>) {
         axes,
         dtype: T::DTYPE,
     };
-    (convolution, Operands { x, w, out })
+    (convolution, ConvolutionData { x, w, out })
 }
 
-fn expected<T: Whole>(case: &Case, of: &Operands<T>) -> Vec<T> {
+fn expected<T: Whole>(case: &ConvolutionCase, data: &ConvolutionData<T>) -> Vec<T> {
     let [batch, groups, channels, kernels] = case.sizes;
-    let mut elements = of.out.elements.clone();
+    let mut elements = data.out.elements.clone();
     let outer = [batch, groups * kernels];
     let shape: Vec<usize> = outer.into_iter().chain(case.lines.iter().map(|line| line.output())).collect();
     let taps: Vec<usize> = [channels].into_iter().chain(case.lines.iter().map(|line| line.1)).collect();
@@ -179,7 +184,8 @@ fn expected<T: Whole>(case: &Case, of: &Operands<T>) -> Vec<T> {
         let mut sum = T::ZERO;
         for tap in indices(&taps) {
             let mut source = vec![place[0], place[1] / kernels * channels + tap[0]];
-            for (axis, Line(size, _, stride, low, _, input_dilation, kernel_dilation)) in case.lines.iter().enumerate()
+            for (axis, ConvolutionAxis(size, _, stride, low, _, input_dilation, kernel_dilation)) in
+                case.lines.iter().enumerate()
             {
                 let position = (place[axis + 2] * stride + tap[axis + 1] * kernel_dilation) as isize - low;
                 let dilation = *input_dilation as isize;
@@ -189,31 +195,31 @@ fn expected<T: Whole>(case: &Case, of: &Operands<T>) -> Vec<T> {
             }
             if source.len() == place.len() {
                 let weight: Vec<usize> = [place[1]].into_iter().chain(tap).collect();
-                sum = sum.plus(of.x.elements[of.x.place(&source)].times(of.w.elements[of.w.place(&weight)]));
+                sum = sum.plus(data.x.elements[data.x.place(&source)].times(data.w.elements[data.w.place(&weight)]));
             }
         }
-        elements[of.out.place(&place)] = sum;
+        elements[data.out.place(&place)] = sum;
     }
     elements
 }
 
-fn check<T: Whole>(case: &Case, sets: &[InstructionSet]) {
-    let (convolution, of) = operands::<T>(case);
-    let expected = expected(case, &of);
+fn check<T: Whole>(case: &ConvolutionCase, sets: &[InstructionSet]) {
+    let (convolution, data) = operands::<T>(case);
+    let expected = expected(case, &data);
     for set in sets {
         let plan = ConvolutionPlan::new(&convolution, *set);
         check_blocks(&plan, &convolution);
         let forward: Vec<usize> = (0..plan.n_tasks()).collect();
         let backward: Vec<usize> = forward.iter().rev().copied().collect();
         for order in [forward, backward] {
-            let mut found = of.out.elements.clone();
+            let mut found = data.out.elements.clone();
             let mut scratch = vec![GUARD; plan.scratch_bytes() + 128];
             let start = scratch.as_ptr().align_offset(64);
             for task in order {
                 let operands = ConvolutionOperands {
-                    x: of.x.elements.as_ptr().wrapping_add(of.x.first).cast(),
-                    w: of.w.elements.as_ptr().wrapping_add(of.w.first).cast(),
-                    out: found.as_mut_ptr().wrapping_add(of.out.first).cast(),
+                    x: data.x.elements.as_ptr().wrapping_add(data.x.first).cast(),
+                    w: data.w.elements.as_ptr().wrapping_add(data.w.first).cast(),
+                    out: found.as_mut_ptr().wrapping_add(data.out.first).cast(),
                 };
                 // SAFETY: the buffers are made for the strides, and the scratch memory for the plan.
                 unsafe { plan.run_task(task, operands, scratch.as_mut_ptr().wrapping_add(start)) };
@@ -227,36 +233,36 @@ fn check<T: Whole>(case: &Case, sets: &[InstructionSet]) {
 }
 
 /// Each element of out is in one block, of one part.
-fn check_blocks(plan: &ConvolutionPlan, convolution: &Convolution) {
+fn check_blocks(plan: &ConvolutionPlan, convolution: &ConvolutionDescriptor) {
     let n_outputs = convolution.batch * convolution.groups * convolution.kernels * convolution.places();
     let mut counts = std::collections::HashMap::new();
     for (dense, block) in (0..plan.n_tasks()).map(|task| plan.block(task)) {
-        let of = &dense.convolution;
+        let descriptor = &dense.convolution;
         let sizes = [block.batches.len(), block.rows.len(), block.columns.len()];
         for index in indices(&sizes) {
             let (group, row) = (block.batches.start + index[0], block.rows.start + index[1]);
             let column = block.columns.start + index[2];
-            let mut offset = group as isize * of.out[1] * of.kernels as isize + dense.row(row)[1];
+            let mut offset = group as isize * descriptor.out[1] * descriptor.kernels as isize + dense.row(row)[1];
             let mut rest = column;
-            for axis in of.axes.iter().rev() {
+            for axis in descriptor.axes.iter().rev() {
                 offset += (rest % axis.output) as isize * axis.out;
                 rest /= axis.output;
             }
-            *counts.entry(offset + rest as isize * of.out[0]).or_insert(0) += 1;
+            *counts.entry(offset + rest as isize * descriptor.out[0]).or_insert(0) += 1;
         }
     }
     assert!(counts.len() == n_outputs && counts.values().all(|count| *count == 1), "{convolution:?}");
 }
 
-fn check_everywhere(case: &Case) {
+fn check_everywhere(case: &ConvolutionCase) {
     check::<f32>(case, &sets());
     check::<f64>(case, &sets());
 }
 
-const STANDARD: [Layout; 3] = [Layout::Standard; 3];
+const STANDARD: [ChannelOrder; 3] = [ChannelOrder::Standard; 3];
 
-fn case(sizes: [usize; 4], lines: &[Line]) -> Case {
-    Case { sizes, lines: lines.to_vec(), layouts: STANDARD }
+fn case(sizes: [usize; 4], lines: &[ConvolutionAxis]) -> ConvolutionCase {
+    ConvolutionCase { sizes, lines: lines.to_vec(), layouts: STANDARD }
 }
 
 #[test]
@@ -266,7 +272,7 @@ fn every_line() {
             for stride in [1, 2, 3] {
                 for (low, high) in [(0, 0), (1, 1), (0, 3), (4, -1), (-1, 2)] {
                     for (input_dilation, kernel_dilation) in [(1, 1), (2, 1), (1, 2), (3, 2)] {
-                        let line = Line(size, kernel, stride, low, high, input_dilation, kernel_dilation);
+                        let line = ConvolutionAxis(size, kernel, stride, low, high, input_dilation, kernel_dilation);
                         check::<f32>(&case([2, 1, 2, 3], &[line]), &sets());
                     }
                 }
@@ -277,19 +283,19 @@ fn every_line() {
 
 #[test]
 fn planes_and_volumes() {
-    let plain = Line(6, 3, 1, 1, 1, 1, 1);
-    let strided = Line(7, 2, 2, 0, 1, 1, 2);
-    let dilated = Line(4, 3, 1, 2, 1, 2, 1);
-    let one = Line(5, 1, 1, 0, 0, 1, 1);
+    let plain = ConvolutionAxis(6, 3, 1, 1, 1, 1, 1);
+    let strided = ConvolutionAxis(7, 2, 2, 0, 1, 1, 2);
+    let dilated = ConvolutionAxis(4, 3, 1, 2, 1, 2, 1);
+    let axis = ConvolutionAxis(5, 1, 1, 0, 0, 1, 1);
     for lines in [
         &[plain, plain][..],
         &[plain, strided],
         &[strided, dilated],
         &[dilated, plain],
-        &[one, one],
+        &[axis, axis],
         &[plain, strided, dilated],
-        &[dilated, one, plain],
-        &[one, plain, plain, one],
+        &[dilated, axis, plain],
+        &[axis, plain, plain, axis],
     ] {
         for sizes in [[1, 1, 1, 1], [3, 1, 2, 5], [2, 2, 3, 2], [2, 5, 1, 1], [1, 3, 1, 4]] {
             check_everywhere(&case(sizes, lines));
@@ -299,13 +305,16 @@ fn planes_and_volumes() {
 
 #[test]
 fn every_layout() {
-    for lines in [&[Line(6, 3, 1, 1, 1, 1, 1), Line(9, 3, 1, 1, 1, 1, 1)][..], &[Line(12, 9, 1, 0, 0, 1, 1)]] {
+    for lines in [
+        &[ConvolutionAxis(6, 3, 1, 1, 1, 1, 1), ConvolutionAxis(9, 3, 1, 1, 1, 1, 1)][..],
+        &[ConvolutionAxis(12, 9, 1, 0, 0, 1, 1)],
+    ] {
         for x in LAYOUTS {
             for w in LAYOUTS {
                 for out in LAYOUTS {
                     let layouts = [x, w, out];
                     let lines = lines.to_vec();
-                    check_everywhere(&Case { sizes: [3, 2, 3, 4], lines, layouts });
+                    check_everywhere(&ConvolutionCase { sizes: [3, 2, 3, 4], lines, layouts });
                 }
             }
         }
@@ -314,45 +323,51 @@ fn every_layout() {
 
 #[test]
 fn empty_sizes() {
-    let line = Line(5, 3, 1, 1, 1, 1, 1);
+    let line = ConvolutionAxis(5, 3, 1, 1, 1, 1, 1);
     for sizes in [[0, 1, 2, 2], [2, 1, 0, 2], [2, 1, 2, 0], [2, 0, 2, 2]] {
         check_everywhere(&case(sizes, &[line, line]));
         check_everywhere(&case(sizes, &[line]));
     }
-    check_everywhere(&case([2, 1, 2, 2], &[Line(0, 1, 1, 2, 1, 1, 1)]));
-    check_everywhere(&case([2, 1, 2, 2], &[Line(3, 0, 1, 0, 0, 1, 1)]));
-    check_everywhere(&case([2, 1, 2, 2], &[Line(2, 5, 1, 0, 0, 1, 1)]));
+    check_everywhere(&case([2, 1, 2, 2], &[ConvolutionAxis(0, 1, 1, 2, 1, 1, 1)]));
+    check_everywhere(&case([2, 1, 2, 2], &[ConvolutionAxis(3, 0, 1, 0, 0, 1, 1)]));
+    check_everywhere(&case([2, 1, 2, 2], &[ConvolutionAxis(2, 5, 1, 0, 0, 1, 1)]));
 }
 
 /// Several blocks of channels, of taps and of images; images larger than a chunk.
 #[test]
 fn blocks() {
-    let same = |size: usize| Line(size, 3, 1, 1, 1, 1, 1);
+    let same = |size: usize| ConvolutionAxis(size, 3, 1, 1, 1, 1, 1);
     check_everywhere(&case([2, 1, 75, 20], &[same(7), same(6)]));
     check_everywhere(&case([40, 1, 2, 3], &[same(7), same(6)]));
     check_everywhere(&case([2, 1, 1, 3], &[same(41), same(29)]));
-    check_everywhere(&case([1, 1, 2, 2], &[Line(2000, 5, 2, 1, 1, 1, 3)]));
-    check_everywhere(&case([3, 1, 2, 17], &[Line(24, 20, 1, 1, 1, 1, 1), Line(23, 21, 1, 0, 0, 1, 1)]));
-    check_everywhere(&case([1, 1, 300, 2], &[Line(20, 1, 1, 0, 0, 1, 1), Line(30, 1, 1, 0, 0, 1, 1)]));
+    check_everywhere(&case([1, 1, 2, 2], &[ConvolutionAxis(2000, 5, 2, 1, 1, 1, 3)]));
+    check_everywhere(&case(
+        [3, 1, 2, 17],
+        &[ConvolutionAxis(24, 20, 1, 1, 1, 1, 1), ConvolutionAxis(23, 21, 1, 0, 0, 1, 1)],
+    ));
+    check_everywhere(&case(
+        [1, 1, 300, 2],
+        &[ConvolutionAxis(20, 1, 1, 0, 0, 1, 1), ConvolutionAxis(30, 1, 1, 0, 0, 1, 1)],
+    ));
 }
 
 /// The shapes of gradients: kernels that run backwards with swapped channels over dilated input, and kernels as large as
 /// an image with outputs as small as a kernel.
 #[test]
 fn gradients() {
-    let spread = Line(5, 3, 1, 2, 2, 2, 1);
-    let layouts = [Layout::Standard, Layout::Reversed, Layout::Standard];
-    check_everywhere(&Case { layouts, ..case([3, 1, 35, 20], &[spread, spread]) });
-    let huge = Line(14, 14, 1, 1, 1, 1, 1);
-    let layouts = [Layout::Swapped; 3];
-    check_everywhere(&Case { layouts, ..case([6, 1, 5, 17], &[huge, huge]) });
-    let strided = Line(13, 6, 1, 1, 1, 1, 2);
-    check_everywhere(&Case { layouts, ..case([6, 1, 5, 17], &[strided, strided]) });
+    let spread = ConvolutionAxis(5, 3, 1, 2, 2, 2, 1);
+    let layouts = [ChannelOrder::Standard, ChannelOrder::Reversed, ChannelOrder::Standard];
+    check_everywhere(&ConvolutionCase { layouts, ..case([3, 1, 35, 20], &[spread, spread]) });
+    let huge = ConvolutionAxis(14, 14, 1, 1, 1, 1, 1);
+    let layouts = [ChannelOrder::Swapped; 3];
+    check_everywhere(&ConvolutionCase { layouts, ..case([6, 1, 5, 17], &[huge, huge]) });
+    let strided = ConvolutionAxis(13, 6, 1, 1, 1, 1, 2);
+    check_everywhere(&ConvolutionCase { layouts, ..case([6, 1, 5, 17], &[strided, strided]) });
 }
 
 #[test]
 fn what_is_cut_into_tasks() {
-    let same = |size: usize| Line(size, 3, 1, 1, 1, 1, 1);
+    let same = |size: usize| ConvolutionAxis(size, 3, 1, 1, 1, 1, 1);
     let large = case([9, 1, 12, 16], &[same(14), same(14)]);
     check::<f32>(&large, &[InstructionSet::Portable]);
     let (convolution, _) = operands::<f32>(&large);
@@ -372,18 +387,18 @@ fn phases_of_spread_input() {
                     [(1, 1), (2, 1), (3, 1), (4, 1), (1, 2), (1, 3), (2, 4), (3, 3), (6, 1)]
                 {
                     for (low, high) in [(0, 0), (kernel as isize - 1, kernel as isize - 1), (3, 5), (-1, 7)] {
-                        let line = Line(size, kernel, stride, low, high, input_dilation, kernel_dilation);
+                        let line = ConvolutionAxis(size, kernel, stride, low, high, input_dilation, kernel_dilation);
                         check::<f32>(&case([2, 1, 2, 3], &[line]), &sets());
                     }
                 }
             }
         }
     }
-    let patch = Line(3, 4, 1, 3, 3, 4, 1);
+    let patch = ConvolutionAxis(3, 4, 1, 3, 3, 4, 1);
     for sizes in [[2, 1, 3, 2], [1, 2, 2, 3], [2, 1, 340, 3]] {
         check_everywhere(&case(sizes, &[patch, patch]));
-        let layouts = [Layout::Standard, Layout::Reversed, Layout::Swapped];
-        check_everywhere(&Case { layouts, ..case(sizes, &[patch, Line(4, 3, 1, 2, 1, 2, 1)]) });
+        let layouts = [ChannelOrder::Standard, ChannelOrder::Reversed, ChannelOrder::Swapped];
+        check_everywhere(&ConvolutionCase { layouts, ..case(sizes, &[patch, ConvolutionAxis(4, 3, 1, 2, 1, 2, 1)]) });
     }
     check_everywhere(&case([0, 1, 2, 2], &[patch, patch]));
     check_everywhere(&case([2, 1, 0, 2], &[patch, patch]));

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::product::Block;
+use super::product::MatmulBlock;
 
 /// Work of one task, in nanoseconds, that is worth handing to a thread that is awake.
 const TASK_NANOSECONDS: f64 = 900.0;
@@ -12,11 +12,11 @@ const FEW_TASKS: f64 = 8.0;
 /// Work of one task of a long product: more tasks would pack more, and balance no better.
 const LONG_TASK_NANOSECONDS: f64 = 40_000.0;
 /// The most tasks of a product.
-const MOST_TASKS: usize = 32;
+const MAX_TASKS: usize = 32;
 
 /// What is to be cut.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::runtime) struct Cut {
+pub(in crate::runtime) struct GridProblem {
     pub(in crate::runtime) batches: usize,
     pub(in crate::runtime) m: usize,
     pub(in crate::runtime) n: usize,
@@ -30,23 +30,23 @@ pub(in crate::runtime) struct Cut {
 
 /// Parts along batch, rows and columns. Tasks count with columns running fastest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::runtime) struct Grid {
-    batches: Axis,
-    rows: Axis,
-    columns: Axis,
+pub(in crate::runtime) struct TaskGrid {
+    batches: PartitionedAxis,
+    rows: PartitionedAxis,
+    columns: PartitionedAxis,
 }
 
 /// An axis in equal parts of whole units.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Axis {
+struct PartitionedAxis {
     size: usize,
     unit: usize,
     parts: usize,
 }
 
-impl Axis {
-    fn new(size: usize, unit: usize, parts: usize) -> Axis {
-        Axis { size, unit, parts: parts.clamp(1, size.div_ceil(unit).max(1)) }
+impl PartitionedAxis {
+    fn new(size: usize, unit: usize, parts: usize) -> PartitionedAxis {
+        PartitionedAxis { size, unit, parts: parts.clamp(1, size.div_ceil(unit).max(1)) }
     }
 
     fn range(self, part: usize) -> Range<usize> {
@@ -63,14 +63,14 @@ impl Axis {
     }
 }
 
-impl Grid {
+impl TaskGrid {
     /// Cuts the batch first, since its parts share nothing; then, where there are not enough tasks, each product so that
     /// what is packed more than once, and what is left for one thread at the end, cost least.
-    pub(in crate::runtime) fn new(cut: &Cut) -> Grid {
+    pub(in crate::runtime) fn new(cut: &GridProblem) -> TaskGrid {
         let wanted = wanted_tasks(cut.nanoseconds);
-        let batches = Axis::new(cut.batches, 1, wanted);
+        let batches = PartitionedAxis::new(cut.batches, 1, wanted);
         let (rows, columns) = cut_product(cut, wanted.div_ceil(batches.parts));
-        Grid { batches, rows, columns }
+        TaskGrid { batches, rows, columns }
     }
 
     pub(in crate::runtime) fn n_tasks(&self) -> usize {
@@ -80,13 +80,21 @@ impl Grid {
         self.batches.parts * self.rows.parts * self.columns.parts
     }
 
-    pub(in crate::runtime) fn block(&self, task: usize) -> Block {
+    pub(in crate::runtime) fn block(&self, task: usize) -> MatmulBlock {
         if self.batches.parts * self.rows.parts * self.columns.parts == 1 {
-            return Block { batches: 0..self.batches.size, rows: 0..self.rows.size, columns: 0..self.columns.size };
+            return MatmulBlock {
+                batches: 0..self.batches.size,
+                rows: 0..self.rows.size,
+                columns: 0..self.columns.size,
+            };
         }
         let (rest, column) = (task / self.columns.parts, task % self.columns.parts);
         let (batch, row) = (rest / self.rows.parts, rest % self.rows.parts);
-        Block { batches: self.batches.range(batch), rows: self.rows.range(row), columns: self.columns.range(column) }
+        MatmulBlock {
+            batches: self.batches.range(batch),
+            rows: self.rows.range(row),
+            columns: self.columns.range(column),
+        }
     }
 
     /// No block has more rows and columns than these.
@@ -97,15 +105,16 @@ impl Grid {
 
 fn wanted_tasks(nanoseconds: f64) -> usize {
     let few = (nanoseconds / TASK_NANOSECONDS).min(FEW_TASKS);
-    few.max(nanoseconds / LONG_TASK_NANOSECONDS).clamp(1.0, MOST_TASKS as f64) as usize
+    few.max(nanoseconds / LONG_TASK_NANOSECONDS).clamp(1.0, MAX_TASKS as f64) as usize
 }
 
-fn cut_product(cut: &Cut, wanted: usize) -> (Axis, Axis) {
-    let mut best = (f64::INFINITY, Axis::new(cut.m, cut.unit[0], 1), Axis::new(cut.n, cut.unit[1], 1));
+fn cut_product(cut: &GridProblem, wanted: usize) -> (PartitionedAxis, PartitionedAxis) {
+    let mut best =
+        (f64::INFINITY, PartitionedAxis::new(cut.m, cut.unit[0], 1), PartitionedAxis::new(cut.n, cut.unit[1], 1));
     for row_parts in 1..=wanted {
         for column_parts in 1..=wanted / row_parts {
-            let rows = Axis::new(cut.m, cut.unit[0], row_parts);
-            let columns = Axis::new(cut.n, cut.unit[1], column_parts);
+            let rows = PartitionedAxis::new(cut.m, cut.unit[0], row_parts);
+            let columns = PartitionedAxis::new(cut.n, cut.unit[1], column_parts);
             let (m, n) = (rows.largest() as f64, columns.largest() as f64);
             let block = m * n + m * cut.packing[0] + n * cut.packing[1];
             // All blocks, and one that a thread waits for at the end.

@@ -19,5 +19,5 @@ mod vectors;
 
 pub(crate) use plan::ProductPlan;
 #[cfg(test)]
-pub(crate) use product::Block;
-pub(crate) use product::{Accumulation, Batch, Operands, Product};
+pub(crate) use product::MatmulBlock;
+pub(crate) use product::{Accumulation, BatchStrides, MatmulDescriptor, MatmulOperands};

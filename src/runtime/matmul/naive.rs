@@ -2,8 +2,8 @@
 //! with any strides. Out: that block of C.
 
 use super::{
-    product::{Accumulation, Product},
-    vector::Number,
+    product::{Accumulation, MatmulDescriptor},
+    vector::MatmulElement,
 };
 
 /// Steps that are summed in one chain; sums of blocks are then added up in order.
@@ -22,8 +22,14 @@ pub(super) struct Pointers<T> {
 /// # Safety
 /// The pointers are valid for the block and the product's strides.
 #[inline(always)]
-pub(super) unsafe fn multiply_plainly<T: Number>(product: &Product, m: usize, n: usize, at: Pointers<T>) {
-    let of = |strides: [isize; 2], row: usize, column: usize| row as isize * strides[0] + column as isize * strides[1];
+pub(super) unsafe fn multiply_plainly<T: MatmulElement>(
+    product: &MatmulDescriptor,
+    m: usize,
+    n: usize,
+    pointers: Pointers<T>,
+) {
+    let offset =
+        |strides: [isize; 2], row: usize, column: usize| row as isize * strides[0] + column as isize * strides[1];
     for row in 0..m {
         for column in 0..n {
             // SAFETY: the row and the column are inside the block, steps are below k.
@@ -32,12 +38,12 @@ pub(super) unsafe fn multiply_plainly<T: Number>(product: &Product, m: usize, n:
                 for first in (0..product.k).step_by(STEP_BLOCK) {
                     let mut block = T::ZERO;
                     for step in first..product.k.min(first + STEP_BLOCK) {
-                        let a = *at.a.offset(of(product.a, row, step));
-                        block = block.plus(a.times(*at.b.offset(of(product.b, step, column))));
+                        let a = *pointers.a.offset(offset(product.a, row, step));
+                        block = block.plus(a.times(*pointers.b.offset(offset(product.b, step, column))));
                     }
                     sum = sum.plus(block);
                 }
-                let c = at.c.offset(of(product.c, row, column));
+                let c = pointers.c.offset(offset(product.c, row, column));
                 *c = if product.output == Accumulation::Add { (*c).plus(sum) } else { sum };
             }
         }

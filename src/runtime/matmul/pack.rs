@@ -1,11 +1,11 @@
 //! Copies a block of an operand into the order in which tiles read it. In: a block with any strides. Out: panels. A
 //! panel of B holds whole vectors, with zeros behind the last column; a panel of A holds just its rows.
 
-use super::vector::{MOST_LANES, Number, Vector};
+use super::vector::{MAX_LANES, MatmulElement, Vector};
 
 /// A block of an operand: `length` steps of k by `width` rows of A or columns of B. Strides are in elements.
 #[derive(Clone, Copy)]
-pub(in crate::runtime) struct Source<T> {
+pub(in crate::runtime) struct PackSource<T> {
     pub(in crate::runtime) from: *const T,
     pub(in crate::runtime) length: usize,
     pub(in crate::runtime) width: usize,
@@ -19,7 +19,7 @@ pub(in crate::runtime) struct Source<T> {
 /// The machine has the vector's set; the source is readable; `to` has room for `length · vectors` vectors.
 #[inline(always)]
 pub(in crate::runtime) unsafe fn pack_columns<V: Vector>(
-    source: Source<V::Element>,
+    source: PackSource<V::Element>,
     vectors: usize,
     to: *mut V::Element,
 ) {
@@ -32,7 +32,7 @@ pub(in crate::runtime) unsafe fn pack_columns<V: Vector>(
 /// # Safety
 /// The machine has the vector's set; the source is readable; `to` has room for `length · width` elements.
 #[inline(always)]
-pub(in crate::runtime) unsafe fn pack_rows<V: Vector>(source: Source<V::Element>, to: *mut V::Element) {
+pub(in crate::runtime) unsafe fn pack_rows<V: Vector>(source: PackSource<V::Element>, to: *mut V::Element) {
     // SAFETY: the caller's promises.
     unsafe { pack::<V>(source, source.width, to) }
 }
@@ -42,13 +42,13 @@ pub(in crate::runtime) unsafe fn pack_rows<V: Vector>(source: Source<V::Element>
 /// # Safety
 /// The machine has the vector's set; the source is readable; `to` has room for `length · row` elements.
 #[inline(always)]
-unsafe fn pack<V: Vector>(source: Source<V::Element>, row: usize, to: *mut V::Element) {
+unsafe fn pack<V: Vector>(source: PackSource<V::Element>, row: usize, to: *mut V::Element) {
     for first in (0..row).step_by(V::LANES) {
         // The last vector may be partly padding.
         let lanes = V::LANES.min(row - first);
         let width = source.width.saturating_sub(first).min(lanes);
-        let part = Source { from: source.from.wrapping_offset(first as isize * source.across), width, ..source };
-        let place = Place { to: to.wrapping_add(first), row, lanes };
+        let part = PackSource { from: source.from.wrapping_offset(first as isize * source.across), width, ..source };
+        let place = PackTarget { to: to.wrapping_add(first), row, lanes };
         // SAFETY: the part's columns are inside the source and its lanes inside the row.
         unsafe {
             if source.across == 1 {
@@ -64,13 +64,13 @@ unsafe fn pack<V: Vector>(source: Source<V::Element>, row: usize, to: *mut V::El
 
 /// Where one vector of each packed step goes: so many lanes of it, in rows of so many elements.
 #[derive(Clone, Copy)]
-struct Place<T> {
+struct PackTarget<T> {
     to: *mut T,
     row: usize,
     lanes: usize,
 }
 
-impl<T> Place<T> {
+impl<T> PackTarget<T> {
     /// # Safety
     /// The machine has the vector's set, and the step is inside the panel.
     #[inline(always)]
@@ -86,7 +86,7 @@ impl<T> Place<T> {
 /// # Safety
 /// As for [`pack`], with at most one vector of columns, which lie side by side in the source.
 #[inline(always)]
-unsafe fn copy_rows<V: Vector>(source: Source<V::Element>, place: Place<V::Element>) {
+unsafe fn copy_rows<V: Vector>(source: PackSource<V::Element>, place: PackTarget<V::Element>) {
     for step in 0..source.length {
         // SAFETY: the step and its `width` columns are inside the source.
         unsafe {
@@ -101,12 +101,12 @@ unsafe fn copy_rows<V: Vector>(source: Source<V::Element>, place: Place<V::Eleme
 /// # Safety
 /// As for [`pack`], with at most one vector of columns, in each of which steps lie side by side.
 #[inline(always)]
-unsafe fn transpose<V: Vector>(source: Source<V::Element>, place: Place<V::Element>) {
+unsafe fn transpose<V: Vector>(source: PackSource<V::Element>, place: PackTarget<V::Element>) {
     for step in (0..source.length).step_by(V::LANES) {
         let steps = (source.length - step).min(V::LANES);
         // SAFETY: `width` columns of `steps` steps from here are inside the source and the panel.
         unsafe {
-            let mut square = [V::splat(V::Element::ZERO); MOST_LANES];
+            let mut square = [V::splat(V::Element::ZERO); MAX_LANES];
             for (column, line) in square.iter_mut().enumerate().take(V::LANES) {
                 if column < source.width {
                     let from = source.from.offset(column as isize * source.across).add(step);
@@ -127,7 +127,7 @@ unsafe fn transpose<V: Vector>(source: Source<V::Element>, place: Place<V::Eleme
 ///
 /// # Safety
 /// As for [`pack`].
-unsafe fn gather<T: Number>(source: Source<T>, place: Place<T>) {
+unsafe fn gather<T: MatmulElement>(source: PackSource<T>, place: PackTarget<T>) {
     for step in 0..source.length {
         for position in 0..place.lanes {
             // SAFETY: `step` and `position` are inside the block, or nothing is read; the panel has this room.

@@ -4,9 +4,9 @@
 
 use super::{
     naive::Pointers,
-    pack::{Source, pack_columns, pack_rows},
+    pack::{PackSource, pack_columns, pack_rows},
     product::Accumulation,
-    tile::Tile,
+    tile::MicroTile,
     vector::Vector,
 };
 use crate::plan::MachineModel;
@@ -59,7 +59,7 @@ pub(in crate::runtime) struct Strips<T> {
 
 /// A block of A with the block of C that it makes. A panel of A is packed where `packed` says so.
 #[derive(Clone, Copy)]
-pub(in crate::runtime) struct Rows<T> {
+pub(in crate::runtime) struct RowBlock<T> {
     pub(in crate::runtime) m: usize,
     pub(in crate::runtime) a: *const T,
     pub(in crate::runtime) strides: [isize; 2],
@@ -98,7 +98,7 @@ fn packed_columns(panels: &Panels, n: usize, lanes: usize) -> usize {
 /// The machine has the vector's set; the pointers are valid for the block and its strides; `scratch` has room for
 /// [`scratch_elements`].
 #[inline(always)]
-pub(super) unsafe fn multiply<V: Vector>(panels: &Panels, at: Pointers<V::Element>, scratch: *mut V::Element) {
+pub(super) unsafe fn multiply<V: Vector>(panels: &Panels, pointers: Pointers<V::Element>, scratch: *mut V::Element) {
     let n_blocks = panels.k.div_ceil(block_steps(size_of::<V::Element>())).max(1);
     // The blocks of k are about equal, so that few are too short to hide the cost of writing C, and multiples of a power of
     // two, so that sums of ones stay multiples of it.
@@ -110,9 +110,9 @@ pub(super) unsafe fn multiply<V: Vector>(panels: &Panels, at: Pointers<V::Elemen
             let part = Panels { n: BLOCK_COLUMNS.min(panels.n - column), k: to - from, output, ..*panels };
             // SAFETY: the part's steps and columns lie inside the block that the caller vouches for.
             unsafe {
-                let a = at.a.wrapping_offset(from as isize * panels.a[1]);
-                let b = at.b.wrapping_offset(from as isize * panels.b[0] + column as isize * panels.b[1]);
-                multiply_part::<V>(&part, Pointers { a, b, c: at.c.add(column) }, scratch);
+                let a = pointers.a.wrapping_offset(from as isize * panels.a[1]);
+                let b = pointers.b.wrapping_offset(from as isize * panels.b[0] + column as isize * panels.b[1]);
+                multiply_part::<V>(&part, Pointers { a, b, c: pointers.c.add(column) }, scratch);
             }
         }
     }
@@ -121,16 +121,16 @@ pub(super) unsafe fn multiply<V: Vector>(panels: &Panels, at: Pointers<V::Elemen
 /// # Safety
 /// As for [`multiply`], with k and n no more than are packed at once.
 #[inline(always)]
-unsafe fn multiply_part<V: Vector>(part: &Panels, at: Pointers<V::Element>, scratch: *mut V::Element) {
+unsafe fn multiply_part<V: Vector>(part: &Panels, pointers: Pointers<V::Element>, scratch: *mut V::Element) {
     // SAFETY: the pointers are the caller's; the scratch memory holds the columns first, the rows behind them, as
     // `scratch_elements` counts them.
     unsafe {
-        let strips = pack_strips::<V>(part, at.b, scratch);
+        let strips = pack_strips::<V>(part, pointers.b, scratch);
         let columns = packed_columns(part, part.n, V::LANES);
         let packed_rows = scratch.add(part.k * columns);
         for row in (0..part.m).step_by(BLOCK_M) {
             let m = BLOCK_M.min(part.m - row);
-            let a = at.a.wrapping_offset(row as isize * part.a[0]);
+            let a = pointers.a.wrapping_offset(row as isize * part.a[0]);
             let packed = match part.pack_a {
                 Packing::InPlace => None,
                 Packing::Packed => {
@@ -138,8 +138,8 @@ unsafe fn multiply_part<V: Vector>(part: &Panels, at: Pointers<V::Element>, scra
                     Some(packed_rows.cast_const())
                 }
             };
-            let c = at.c.offset(row as isize * part.c_row);
-            let rows = Rows { m, a, strides: part.a, packed, c, c_row: part.c_row, output: part.output };
+            let c = pointers.c.offset(row as isize * part.c_row);
+            let rows = RowBlock { m, a, strides: part.a, packed, c, c_row: part.c_row, output: part.output };
             multiply_strips::<V>(&rows, &strips);
         }
     }
@@ -156,7 +156,7 @@ unsafe fn pack_strips<V: Vector>(part: &Panels, b: *const V::Element, scratch: *
     while column < part.n {
         let width = (part.n - column).min(2 * V::LANES);
         if !(in_place && width.is_multiple_of(V::LANES)) {
-            let source = Source {
+            let source = PackSource {
                 from: b.wrapping_offset(column as isize * part.b[1]),
                 length: part.k,
                 width,
@@ -184,7 +184,7 @@ unsafe fn pack_block_rows<V: Vector>(part: &Panels, m: usize, a: *const V::Eleme
     let n_panels = m.div_ceil(V::TILES.len());
     for panel in 0..n_panels {
         let (first, end) = (m * panel / n_panels, m * (panel + 1) / n_panels);
-        let source = Source {
+        let source = PackSource {
             from: a.wrapping_offset(first as isize * part.a[0]),
             length: part.k,
             width: end - first,
@@ -201,7 +201,7 @@ unsafe fn pack_block_rows<V: Vector>(part: &Panels, m: usize, a: *const V::Eleme
 /// # Safety
 /// The machine has the vector's set; rows and strips are as large as they say; C is valid for `m` rows of `n` elements.
 #[inline(always)]
-pub(in crate::runtime) unsafe fn multiply_strips<V: Vector>(rows: &Rows<V::Element>, strips: &Strips<V::Element>) {
+pub(in crate::runtime) unsafe fn multiply_strips<V: Vector>(rows: &RowBlock<V::Element>, strips: &Strips<V::Element>) {
     let n_rows = rows.m.div_ceil(V::TILES.len());
     let n_columns = strips.n.div_ceil(2 * V::LANES);
     // SAFETY: panels below these numbers are inside what the caller vouches for.
@@ -230,7 +230,7 @@ pub(in crate::runtime) unsafe fn multiply_strips<V: Vector>(rows: &Rows<V::Eleme
 /// As for [`multiply_strips`], with panels that exist.
 #[inline(always)]
 unsafe fn multiply_panels<V: Vector>(
-    rows: &Rows<V::Element>,
+    rows: &RowBlock<V::Element>,
     strips: &Strips<V::Element>,
     [panel, n_panels]: [usize; 2],
     column_panel: usize,
@@ -252,7 +252,7 @@ unsafe fn multiply_panels<V: Vector>(
     };
     let c = rows.c.wrapping_offset(first as isize * rows.c_row + column as isize);
     let (c_row, output) = (rows.c_row, rows.output);
-    let tile = Tile { k: strips.k, a, a_row, a_step, b, b_step, c, c_row, last_lanes, output };
+    let tile = MicroTile { k: strips.k, a, a_row, a_step, b, b_step, c, c_row, last_lanes, output };
     // SAFETY: the panels of A and B and the tile of C are inside what the caller vouches for; panels have at least one
     // row and at most as many as the table.
     unsafe { V::TILES.get_unchecked(end - first - 1)[vectors - 1](&tile) };

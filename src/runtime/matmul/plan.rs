@@ -1,14 +1,14 @@
-//! Decides once how a product is computed, then computes its blocks. In: a [`Product`] and an instruction set; then
+//! Decides once how a product is computed, then computes its blocks. In: a [`MatmulDescriptor`] and an instruction set; then
 //! operands and scratch memory. Out: C, task by task. It starts no thread, and running allocates nothing.
 
 use super::{
-    grid::{Cut, Grid},
+    grid::{GridProblem, TaskGrid},
     naive::{Pointers, multiply_plainly},
     panels::{self, Packing, Panels},
-    product::{Accumulation, Block, Operands, Product},
-    vector::{Number, Vector},
+    product::{Accumulation, MatmulBlock, MatmulDescriptor, MatmulOperands},
+    vector::{MatmulElement, Vector},
     vector_portable::Portable,
-    vectors::{COLUMN_BLOCK, MatrixVector, Outer, dot_rows, outer, sum_columns},
+    vectors::{COLUMN_BLOCK, GemvOperands, Outer, dot_rows, outer, sum_columns},
 };
 use crate::{graph::DType, runtime::instruction_set::InstructionSet};
 
@@ -23,7 +23,7 @@ const COLUMNS_TO_PACK_ROWS: usize = 128;
 
 /// How a product is computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Path {
+enum Algorithm {
     /// There is nothing to add up: C is 0, or stays.
     Fill,
     Plain,
@@ -37,44 +37,44 @@ enum Path {
 
 /// Whether the problem is computed as it was given or transposed, so that C has contiguous rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Orientation {
+enum ComputedOrientation {
     AsGiven,
     Transposed,
 }
 
-type RunTask = unsafe fn(&ProductPlan, usize, Operands, *mut u8);
+type MatmulTaskFn = unsafe fn(&ProductPlan, usize, MatmulOperands, *mut u8);
 
 /// A product, cut into tasks that may run in any order and on any thread.
 #[derive(Debug, Clone)]
 pub(crate) struct ProductPlan {
     /// The product in the orientation in which it is computed.
-    product: Product,
-    orientation: Orientation,
-    path: Path,
-    grid: Grid,
+    product: MatmulDescriptor,
+    orientation: ComputedOrientation,
+    path: Algorithm,
+    grid: TaskGrid,
     scratch_bytes: usize,
-    run: RunTask,
+    run: MatmulTaskFn,
 }
 
 /// What planning asks of an instruction set and a dtype.
 #[derive(Clone, Copy)]
-struct Kernels {
+struct MatmulKernelInfo {
     lanes: usize,
     element_bytes: usize,
     /// Multiplications and additions in a nanosecond, roughly.
     flops: f64,
-    run: RunTask,
+    run: MatmulTaskFn,
 }
 
 /// Bytes of a column that one task reads at least.
-const SHORTEST_RUN: usize = 256;
+const MIN_RUN: usize = 256;
 /// Bytes that a product can read in a nanosecond, roughly.
 const BYTES: f64 = 20.0;
 
 impl ProductPlan {
     /// # Panics
     /// For products of bools: the graph has none.
-    pub(crate) fn new(product: &Product, set: InstructionSet) -> ProductPlan {
+    pub(crate) fn new(product: &MatmulDescriptor, set: InstructionSet) -> ProductPlan {
         ProductPlan::cut_by(product, set, cut)
     }
 
@@ -82,14 +82,18 @@ impl ProductPlan {
     ///
     /// # Panics
     /// As [`Self::new`].
-    pub(crate) fn whole(product: &Product, set: InstructionSet) -> ProductPlan {
+    pub(crate) fn whole(product: &MatmulDescriptor, set: InstructionSet) -> ProductPlan {
         ProductPlan::cut_by(product, set, |product, _, _| {
             let (batches, m, n) = (product.n_batches(), product.m, product.n);
-            Grid::new(&Cut { batches, m, n, unit: [1, 1], nanoseconds: 0.0, packing: [0.0, 0.0] })
+            TaskGrid::new(&GridProblem { batches, m, n, unit: [1, 1], nanoseconds: 0.0, packing: [0.0, 0.0] })
         })
     }
 
-    fn cut_by(product: &Product, set: InstructionSet, cut: impl Fn(&Product, Path, Kernels) -> Grid) -> ProductPlan {
+    fn cut_by(
+        product: &MatmulDescriptor,
+        set: InstructionSet,
+        cut: impl Fn(&MatmulDescriptor, Algorithm, MatmulKernelInfo) -> TaskGrid,
+    ) -> ProductPlan {
         let kernels = kernels(product.dtype, set);
         let (product, orientation) = orient(product);
         let path = choose_path(&product);
@@ -101,7 +105,7 @@ impl ProductPlan {
             run: kernels.run,
             product,
         };
-        if let Path::Panels(..) = path {
+        if let Algorithm::Panels(..) = path {
             plan.path = choose_packing(&plan.product, plan.grid.largest(), kernels.element_bytes);
         }
         plan.scratch_bytes = plan.scratch_elements(kernels.lanes) * kernels.element_bytes;
@@ -119,11 +123,11 @@ impl ProductPlan {
 
     /// The part of C that a task computes.
     #[cfg(test)]
-    pub(super) fn block(&self, task: usize) -> Block {
+    pub(super) fn block(&self, task: usize) -> MatmulBlock {
         let block = self.grid.block(task);
         match self.orientation {
-            Orientation::AsGiven => block,
-            Orientation::Transposed => Block { rows: block.columns, columns: block.rows, ..block },
+            ComputedOrientation::AsGiven => block,
+            ComputedOrientation::Transposed => MatmulBlock { rows: block.columns, columns: block.rows, ..block },
         }
     }
 
@@ -133,7 +137,7 @@ impl ProductPlan {
     /// The operands are valid for the product's sizes and strides, and aligned for its dtype. C overlaps neither A nor B,
     /// and nobody else touches the task's block meanwhile. `scratch` is aligned to 64, valid for [`Self::scratch_bytes`]
     /// and used by no other task meanwhile. The task is below [`Self::n_tasks`]. The machine has the plan's set.
-    pub(crate) unsafe fn run_task(&self, task: usize, operands: Operands, scratch: *mut u8) {
+    pub(crate) unsafe fn run_task(&self, task: usize, operands: MatmulOperands, scratch: *mut u8) {
         debug_assert!(task < self.n_tasks(), "invariant: tasks are counted by n_tasks");
         // SAFETY: the caller's promises are those of the kernel that was chosen with the dtype and the set.
         unsafe { (self.run)(self, task, operands, scratch) }
@@ -143,13 +147,13 @@ impl ProductPlan {
         let [m, n] = self.grid.largest();
         match self.path {
             _ if self.n_tasks() == 0 => 0,
-            Path::Fill | Path::Plain => 0,
-            Path::DotRows if self.product.b[0] == 1 => 0,
-            Path::DotRows => self.product.k,
-            Path::SumColumns => 2 * COLUMN_BLOCK,
-            Path::Outer if self.product.b[1] == 1 => 0,
-            Path::Outer => n,
-            Path::Panels(..) => panels::scratch_elements(&self.panels(m, n), lanes, self.element_bytes()),
+            Algorithm::Fill | Algorithm::Plain => 0,
+            Algorithm::DotRows if self.product.b[0] == 1 => 0,
+            Algorithm::DotRows => self.product.k,
+            Algorithm::SumColumns => 2 * COLUMN_BLOCK,
+            Algorithm::Outer if self.product.b[1] == 1 => 0,
+            Algorithm::Outer => n,
+            Algorithm::Panels(..) => panels::scratch_elements(&self.panels(m, n), lanes, self.element_bytes()),
         }
     }
 
@@ -159,47 +163,47 @@ impl ProductPlan {
 
     fn panels(&self, m: usize, n: usize) -> Panels {
         let (pack_a, pack_b) = match self.path {
-            Path::Panels(pack_a, pack_b) => (pack_a, pack_b),
+            Algorithm::Panels(pack_a, pack_b) => (pack_a, pack_b),
             _ => (Packing::InPlace, Packing::InPlace),
         };
-        let Product { k, a, b, c, output, .. } = self.product;
+        let MatmulDescriptor { k, a, b, c, output, .. } = self.product;
         Panels { m, n, k, a, b, c_row: c[0], pack_a, pack_b, output }
     }
 }
 
 /// C with contiguous rows where it can be had; with one column rather than one row.
-fn orient(product: &Product) -> (Product, Orientation) {
+fn orient(product: &MatmulDescriptor) -> (MatmulDescriptor, ComputedOrientation) {
     let has_rows = product.c[1] == 1 || product.n == 1;
     let has_columns = product.c[0] == 1 || product.m == 1;
     let is_row = product.m == 1 && product.n > 1;
     if is_row || (has_columns && !has_rows) {
-        (product.transposed(), Orientation::Transposed)
+        (product.transposed(), ComputedOrientation::Transposed)
     } else {
-        (product.clone(), Orientation::AsGiven)
+        (product.clone(), ComputedOrientation::AsGiven)
     }
 }
 
-fn choose_path(product: &Product) -> Path {
-    let Product { m, n, k, .. } = *product;
+fn choose_path(product: &MatmulDescriptor) -> Algorithm {
+    let MatmulDescriptor { m, n, k, .. } = *product;
     let is_float = product.dtype.is_float();
     if k == 0 {
-        Path::Fill
+        Algorithm::Fill
     } else if !is_float || (m <= TINY && n <= TINY && k <= TINY) {
-        Path::Plain
+        Algorithm::Plain
     } else if n == 1 && (product.a[1] == 1 || k == 1) {
-        Path::DotRows
+        Algorithm::DotRows
     } else if n == 1 && (product.a[0] == 1 || m == 1) {
-        Path::SumColumns
+        Algorithm::SumColumns
     } else if product.c[1] != 1 && n > 1 {
-        Path::Plain
+        Algorithm::Plain
     } else if k == 1 {
-        Path::Outer
+        Algorithm::Outer
     } else {
-        Path::Panels(Packing::InPlace, Packing::InPlace)
+        Algorithm::Panels(Packing::InPlace, Packing::InPlace)
     }
 }
 
-fn choose_packing(product: &Product, [m, n]: [usize; 2], element_bytes: usize) -> Path {
+fn choose_packing(product: &MatmulDescriptor, [m, n]: [usize; 2], element_bytes: usize) -> Algorithm {
     let collides = |strides: [isize; 2]| {
         strides.iter().any(|stride| *stride != 0 && (stride.unsigned_abs() * element_bytes).is_multiple_of(SET_PERIOD))
     };
@@ -207,11 +211,11 @@ fn choose_packing(product: &Product, [m, n]: [usize; 2], element_bytes: usize) -
     let pack_b = product.b[1] != 1 || m >= ROWS_TO_PACK_COLUMNS || (m >= 32 && collides(product.b));
     let pack_a = n >= COLUMNS_TO_PACK_ROWS && (!has_unit(product.a) || collides(product.a));
     let packing = |packed: bool| if packed { Packing::Packed } else { Packing::InPlace };
-    Path::Panels(packing(pack_a), packing(pack_b))
+    Algorithm::Panels(packing(pack_a), packing(pack_b))
 }
 
-fn cut(product: &Product, path: Path, kernels: Kernels) -> Grid {
-    let Product { m, n, k, .. } = *product;
+fn cut(product: &MatmulDescriptor, path: Algorithm, kernels: MatmulKernelInfo) -> TaskGrid {
+    let MatmulDescriptor { m, n, k, .. } = *product;
     let batches = product.n_batches();
     let (m_real, n_real, k_real) = (m as f64, n as f64, k as f64);
     let elements = m_real * k_real + k_real * n_real + m_real * n_real;
@@ -221,49 +225,61 @@ fn cut(product: &Product, path: Path, kernels: Kernels) -> Grid {
     };
     let columns = 2 * kernels.lanes;
     match path {
-        Path::Plain | Path::Fill => {
-            Grid::new(&Cut { batches, m, n, unit: [1, 1], nanoseconds: time(1.0), packing: [0.0, 0.0] })
+        Algorithm::Plain | Algorithm::Fill => {
+            TaskGrid::new(&GridProblem { batches, m, n, unit: [1, 1], nanoseconds: time(1.0), packing: [0.0, 0.0] })
         }
         // Rows of a block of contiguous columns are a run of memory, too slow to read where it is short.
-        Path::DotRows | Path::SumColumns | Path::Outer => {
-            let unit = [if path == Path::SumColumns { SHORTEST_RUN / kernels.element_bytes } else { 4 }, columns];
-            Grid::new(&Cut { batches, m, n, unit, nanoseconds: time(kernels.flops), packing: [0.0, n_real] })
+        Algorithm::DotRows | Algorithm::SumColumns | Algorithm::Outer => {
+            let unit = [if path == Algorithm::SumColumns { MIN_RUN / kernels.element_bytes } else { 4 }, columns];
+            TaskGrid::new(&GridProblem {
+                batches,
+                m,
+                n,
+                unit,
+                nanoseconds: time(kernels.flops),
+                packing: [0.0, n_real],
+            })
         }
         // To copy an element costs about as much as two (in order) or eight (transposed) tiles' vectors.
-        Path::Panels(..) => {
+        Algorithm::Panels(..) => {
             let copy = |stride: isize| if stride == 1 { 4.0 } else { 12.0 };
             let packing = [1.0, copy(product.b[1])];
-            Grid::new(&Cut { batches, m, n, unit: [1, columns], nanoseconds: time(kernels.flops), packing })
+            TaskGrid::new(&GridProblem { batches, m, n, unit: [1, columns], nanoseconds: time(kernels.flops), packing })
         }
     }
 }
 
-fn kernels(dtype: DType, set: InstructionSet) -> Kernels {
-    let of = |lanes, element_bytes, flops, run| Kernels { lanes, element_bytes, flops, run };
+fn kernels(dtype: DType, set: InstructionSet) -> MatmulKernelInfo {
+    let info = |lanes, element_bytes, flops, run| MatmulKernelInfo { lanes, element_bytes, flops, run };
     match (dtype, set) {
-        (DType::I64, _) => of(1, 8, 1.0, run_plain::<i64>),
+        (DType::I64, _) => info(1, 8, 1.0, run_plain::<i64>),
         #[cfg(target_arch = "x86_64")]
-        (DType::F32, InstructionSet::Avx512) => of(16, 4, 200.0, x86::run_avx512::<std::arch::x86_64::__m512>),
+        (DType::F32, InstructionSet::Avx512) => info(16, 4, 200.0, x86::run_avx512::<std::arch::x86_64::__m512>),
         #[cfg(target_arch = "x86_64")]
-        (DType::F64, InstructionSet::Avx512) => of(8, 8, 100.0, x86::run_avx512::<std::arch::x86_64::__m512d>),
+        (DType::F64, InstructionSet::Avx512) => info(8, 8, 100.0, x86::run_avx512::<std::arch::x86_64::__m512d>),
         #[cfg(target_arch = "x86_64")]
-        (DType::F32, InstructionSet::Avx2) => of(8, 4, 80.0, x86::run_avx2::<std::arch::x86_64::__m256>),
+        (DType::F32, InstructionSet::Avx2) => info(8, 4, 80.0, x86::run_avx2::<std::arch::x86_64::__m256>),
         #[cfg(target_arch = "x86_64")]
-        (DType::F64, InstructionSet::Avx2) => of(4, 8, 40.0, x86::run_avx2::<std::arch::x86_64::__m256d>),
-        (DType::F32, _) => of(4, 4, 15.0, run::<Portable<f32>>),
-        (DType::F64, _) => of(4, 8, 8.0, run::<Portable<f64>>),
+        (DType::F64, InstructionSet::Avx2) => info(4, 8, 40.0, x86::run_avx2::<std::arch::x86_64::__m256d>),
+        (DType::F32, _) => info(4, 4, 15.0, run::<Portable<f32>>),
+        (DType::F64, _) => info(4, 8, 8.0, run::<Portable<f64>>),
         (DType::Bool, _) => unreachable!("invariant: there is no product of bools"),
     }
 }
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::{Operands, ProductPlan, Vector, run};
+    use super::{MatmulOperands, ProductPlan, Vector, run};
 
     /// # Safety
     /// As for [`ProductPlan::run_task`], with AVX2 and FMA.
     #[target_feature(enable = "avx2,fma")]
-    pub(super) unsafe fn run_avx2<V: Vector>(plan: &ProductPlan, task: usize, operands: Operands, scratch: *mut u8) {
+    pub(super) unsafe fn run_avx2<V: Vector>(
+        plan: &ProductPlan,
+        task: usize,
+        operands: MatmulOperands,
+        scratch: *mut u8,
+    ) {
         // SAFETY: the caller's promises.
         unsafe { run::<V>(plan, task, operands, scratch) }
     }
@@ -271,7 +287,12 @@ mod x86 {
     /// # Safety
     /// As for [`ProductPlan::run_task`], with AVX-512 F, BW, DQ and VL.
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
-    pub(super) unsafe fn run_avx512<V: Vector>(plan: &ProductPlan, task: usize, operands: Operands, scratch: *mut u8) {
+    pub(super) unsafe fn run_avx512<V: Vector>(
+        plan: &ProductPlan,
+        task: usize,
+        operands: MatmulOperands,
+        scratch: *mut u8,
+    ) {
         // SAFETY: the caller's promises.
         unsafe { run::<V>(plan, task, operands, scratch) }
     }
@@ -279,7 +300,7 @@ mod x86 {
 
 /// # Safety
 /// As for [`ProductPlan::run_task`].
-unsafe fn run_plain<T: Number>(plan: &ProductPlan, task: usize, operands: Operands, _scratch: *mut u8) {
+unsafe fn run_plain<T: MatmulElement>(plan: &ProductPlan, task: usize, operands: MatmulOperands, _scratch: *mut u8) {
     let block = plan.grid.block(task);
     for batch in block.batches.clone() {
         // SAFETY: the block lies inside C, as the caller's task does.
@@ -288,7 +309,7 @@ unsafe fn run_plain<T: Number>(plan: &ProductPlan, task: usize, operands: Operan
                 &plan.product,
                 block.rows.len(),
                 block.columns.len(),
-                at(plan, &block, batch, operands),
+                block_pointers(plan, &block, batch, operands),
             )
         }
     }
@@ -297,21 +318,21 @@ unsafe fn run_plain<T: Number>(plan: &ProductPlan, task: usize, operands: Operan
 /// # Safety
 /// As for [`ProductPlan::run_task`].
 #[inline(always)]
-unsafe fn run<V: Vector>(plan: &ProductPlan, task: usize, operands: Operands, scratch: *mut u8) {
+unsafe fn run<V: Vector>(plan: &ProductPlan, task: usize, operands: MatmulOperands, scratch: *mut u8) {
     let block = plan.grid.block(task);
     let (m, n) = (block.rows.len(), block.columns.len());
     let scratch = scratch.cast::<V::Element>();
     for batch in block.batches.clone() {
         // SAFETY: the block lies inside C, as the caller's task does; scratch memory is as large as the path asked for.
         unsafe {
-            let at = at::<V::Element>(plan, &block, batch, operands);
+            let pointers = block_pointers::<V::Element>(plan, &block, batch, operands);
             match plan.path {
-                Path::Fill if plan.product.output == Accumulation::Add => {}
-                Path::Fill | Path::Plain => multiply_plainly(&plan.product, m, n, at),
-                Path::DotRows => dot_rows::<V>(&plan.matrix_vector(m, plan.product.a[0], at), scratch),
-                Path::SumColumns => sum_columns::<V>(&plan.matrix_vector(m, plan.product.a[1], at), scratch),
-                Path::Outer => outer::<V>(&plan.outer(m, n, at), scratch),
-                Path::Panels(..) => panels::multiply::<V>(&plan.panels(m, n), at, scratch),
+                Algorithm::Fill if plan.product.output == Accumulation::Add => {}
+                Algorithm::Fill | Algorithm::Plain => multiply_plainly(&plan.product, m, n, pointers),
+                Algorithm::DotRows => dot_rows::<V>(&plan.matrix_vector(m, plan.product.a[0], pointers), scratch),
+                Algorithm::SumColumns => sum_columns::<V>(&plan.matrix_vector(m, plan.product.a[1], pointers), scratch),
+                Algorithm::Outer => outer::<V>(&plan.outer(m, n, pointers), scratch),
+                Algorithm::Panels(..) => panels::multiply::<V>(&plan.panels(m, n), pointers, scratch),
             }
         }
     }
@@ -320,7 +341,12 @@ unsafe fn run<V: Vector>(plan: &ProductPlan, task: usize, operands: Operands, sc
 /// # Safety
 /// As for [`ProductPlan::run_task`], with a block and a batch of its grid.
 #[inline(always)]
-unsafe fn at<T>(plan: &ProductPlan, block: &Block, batch: usize, operands: Operands) -> Pointers<T> {
+unsafe fn block_pointers<T>(
+    plan: &ProductPlan,
+    block: &MatmulBlock,
+    batch: usize,
+    operands: MatmulOperands,
+) -> Pointers<T> {
     let product = &plan.product;
     let [mut a, mut b, mut c] = if product.batch.is_empty() { [0; 3] } else { product.offsets(batch) };
     let (row, column) = (block.rows.start as isize, block.columns.start as isize);
@@ -328,8 +354,8 @@ unsafe fn at<T>(plan: &ProductPlan, block: &Block, batch: usize, operands: Opera
     b += column * product.b[1];
     c += row * product.c[0] + column * product.c[1];
     let (left, right) = match plan.orientation {
-        Orientation::AsGiven => (operands.a, operands.b),
-        Orientation::Transposed => (operands.b, operands.a),
+        ComputedOrientation::AsGiven => (operands.a, operands.b),
+        ComputedOrientation::Transposed => (operands.b, operands.a),
     };
     let c = operands.c.cast::<T>().wrapping_offset(c);
     Pointers { a: left.cast::<T>().wrapping_offset(a), b: right.cast::<T>().wrapping_offset(b), c }
@@ -337,14 +363,24 @@ unsafe fn at<T>(plan: &ProductPlan, block: &Block, batch: usize, operands: Opera
 
 impl ProductPlan {
     #[inline(always)]
-    fn matrix_vector<T>(&self, m: usize, a_stride: isize, at: Pointers<T>) -> MatrixVector<T> {
-        let Product { k, b, c, output, .. } = self.product;
-        MatrixVector { m, k, a: at.a, a_stride, x: at.b, x_stride: b[0], y: at.c, y_stride: c[0], output }
+    fn matrix_vector<T>(&self, m: usize, a_stride: isize, pointers: Pointers<T>) -> GemvOperands<T> {
+        let MatmulDescriptor { k, b, c, output, .. } = self.product;
+        GemvOperands {
+            m,
+            k,
+            a: pointers.a,
+            a_stride,
+            x: pointers.b,
+            x_stride: b[0],
+            y: pointers.c,
+            y_stride: c[0],
+            output,
+        }
     }
 
     #[inline(always)]
-    fn outer<T>(&self, m: usize, n: usize, at: Pointers<T>) -> Outer<T> {
-        let Product { a, b, c, output, .. } = self.product;
-        Outer { m, n, a: at.a, a_stride: a[0], b: at.b, b_stride: b[1], c: at.c, c_row: c[0], output }
+    fn outer<T>(&self, m: usize, n: usize, pointers: Pointers<T>) -> Outer<T> {
+        let MatmulDescriptor { a, b, c, output, .. } = self.product;
+        Outer { m, n, a: pointers.a, a_stride: a[0], b: pointers.b, b_stride: b[1], c: pointers.c, c_row: c[0], output }
     }
 }

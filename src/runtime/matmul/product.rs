@@ -16,7 +16,7 @@ pub(crate) enum Accumulation {
 
 /// An axis of independent products. Strides are in elements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Batch {
+pub(crate) struct BatchStrides {
     pub(crate) size: usize,
     pub(crate) a: isize,
     pub(crate) b: isize,
@@ -28,8 +28,8 @@ pub(crate) struct Batch {
 /// A and B may have any strides, 0 and negative ones among them. Elements of C must not share memory; one of its
 /// strides should be 1, since C is slow to write otherwise.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Product {
-    pub(crate) batch: SmallVec<[Batch; 2]>,
+pub(crate) struct MatmulDescriptor {
+    pub(crate) batch: SmallVec<[BatchStrides; 2]>,
     pub(crate) m: usize,
     pub(crate) n: usize,
     pub(crate) k: usize,
@@ -42,7 +42,7 @@ pub(crate) struct Product {
 
 /// The first elements (index 0 along every axis) of the operands.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Operands {
+pub(crate) struct MatmulOperands {
     pub(crate) a: *const u8,
     pub(crate) b: *const u8,
     pub(crate) c: *mut u8,
@@ -50,23 +50,23 @@ pub(crate) struct Operands {
 
 /// The part of C that one task computes; indices of the batch count its axes with the last running fastest.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Block {
+pub(crate) struct MatmulBlock {
     pub(crate) batches: Range<usize>,
     pub(crate) rows: Range<usize>,
     pub(crate) columns: Range<usize>,
 }
 
-impl Product {
+impl MatmulDescriptor {
     pub(super) fn n_batches(&self) -> usize {
         self.batch.iter().map(|batch| batch.size).product()
     }
 
     /// The transposed problem, Cᵀ = Bᵀ·Aᵀ.
-    pub(super) fn transposed(&self) -> Product {
+    pub(super) fn transposed(&self) -> MatmulDescriptor {
         let swap = |strides: [isize; 2]| [strides[1], strides[0]];
-        let batch = self.batch.iter().map(|batch| Batch { a: batch.b, b: batch.a, ..*batch }).collect();
+        let batch = self.batch.iter().map(|batch| BatchStrides { a: batch.b, b: batch.a, ..*batch }).collect();
         let (a, b, c) = (swap(self.b), swap(self.a), swap(self.c));
-        Product { batch, m: self.n, n: self.m, a, b, c, ..*self }
+        MatmulDescriptor { batch, m: self.n, n: self.m, a, b, c, ..*self }
     }
 
     /// The offsets of a, b and c for one index of the batch.

@@ -3,12 +3,12 @@
 
 use smallvec::SmallVec;
 
-use super::{Accumulation, Batch, Operands, Product, ProductPlan, vector::Number};
+use super::{Accumulation, BatchStrides, MatmulDescriptor, MatmulOperands, ProductPlan, vector::MatmulElement};
 use crate::{graph::DType, runtime::instruction_set::InstructionSet};
 
 const GUARD: u8 = 0xA5;
 
-trait Whole: Number {
+trait Whole: MatmulElement {
     const DTYPE: DType;
     fn whole(number: i64) -> Self;
 }
@@ -36,7 +36,7 @@ impl Whole for i64 {
 
 /// How a matrix lies in memory.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Layout {
+enum MatrixLayout {
     Rows,
     Columns,
     PaddedRows,
@@ -49,19 +49,25 @@ enum Layout {
     Spread,
 }
 
-const READ: [Layout; 9] = [
-    Layout::Rows,
-    Layout::Columns,
-    Layout::PaddedRows,
-    Layout::PaddedColumns,
-    Layout::NegativeRows,
-    Layout::NegativeColumns,
-    Layout::OneRow,
-    Layout::OneColumn,
-    Layout::Spread,
+const READ: [MatrixLayout; 9] = [
+    MatrixLayout::Rows,
+    MatrixLayout::Columns,
+    MatrixLayout::PaddedRows,
+    MatrixLayout::PaddedColumns,
+    MatrixLayout::NegativeRows,
+    MatrixLayout::NegativeColumns,
+    MatrixLayout::OneRow,
+    MatrixLayout::OneColumn,
+    MatrixLayout::Spread,
 ];
-const WRITTEN: [Layout; 6] =
-    [Layout::Rows, Layout::Columns, Layout::PaddedRows, Layout::PaddedColumns, Layout::NegativeRows, Layout::Spread];
+const WRITTEN: [MatrixLayout; 6] = [
+    MatrixLayout::Rows,
+    MatrixLayout::Columns,
+    MatrixLayout::PaddedRows,
+    MatrixLayout::PaddedColumns,
+    MatrixLayout::NegativeRows,
+    MatrixLayout::Spread,
+];
 
 /// A matrix, or a batch of them, in a buffer of its own.
 struct Matrix<T> {
@@ -71,22 +77,22 @@ struct Matrix<T> {
     batch: isize,
 }
 
-fn strides(layout: Layout, rows: usize, columns: usize) -> [isize; 2] {
+fn strides(layout: MatrixLayout, rows: usize, columns: usize) -> [isize; 2] {
     let (rows, columns) = (rows.max(1) as isize, columns.max(1) as isize);
     match layout {
-        Layout::Rows => [columns, 1],
-        Layout::Columns => [1, rows],
-        Layout::PaddedRows => [columns + 3, 1],
-        Layout::PaddedColumns => [1, rows + 5],
-        Layout::NegativeRows => [-columns, 1],
-        Layout::NegativeColumns => [columns, -1],
-        Layout::OneRow => [0, 1],
-        Layout::OneColumn => [1, 0],
-        Layout::Spread => [2 * columns + 1, 2],
+        MatrixLayout::Rows => [columns, 1],
+        MatrixLayout::Columns => [1, rows],
+        MatrixLayout::PaddedRows => [columns + 3, 1],
+        MatrixLayout::PaddedColumns => [1, rows + 5],
+        MatrixLayout::NegativeRows => [-columns, 1],
+        MatrixLayout::NegativeColumns => [columns, -1],
+        MatrixLayout::OneRow => [0, 1],
+        MatrixLayout::OneColumn => [1, 0],
+        MatrixLayout::Spread => [2 * columns + 1, 2],
     }
 }
 
-fn matrix<T: Whole>(layout: Layout, batches: usize, [rows, columns]: [usize; 2], seed: i64) -> Matrix<T> {
+fn matrix<T: Whole>(layout: MatrixLayout, batches: usize, [rows, columns]: [usize; 2], seed: i64) -> Matrix<T> {
     let strides = strides(layout, rows, columns);
     let (rows, columns) = (rows.max(1), columns.max(1));
     let reach = |size: usize, stride: isize| (size as isize - 1) * stride;
@@ -108,9 +114,9 @@ impl<T: Whole> Matrix<T> {
 
 /// One product to check.
 #[derive(Debug, Clone, Copy)]
-struct Case {
+struct MatmulCase {
     shape: [usize; 3],
-    layouts: [Layout; 3],
+    layouts: [MatrixLayout; 3],
     batches: usize,
     output: Accumulation,
 }
@@ -147,14 +153,14 @@ impl Scratch {
     }
 }
 
-fn check<T: Whole>(case: Case, set: InstructionSet) {
+fn check<T: Whole>(case: MatmulCase, set: InstructionSet) {
     let ([m, k, n], [a, b, c]) = (case.shape, case.layouts);
     let (a, b) = (matrix::<T>(a, case.batches, [m, k], 1), matrix::<T>(b, case.batches, [k, n], 5));
     let before = matrix::<T>(c, case.batches, [m, n], 3);
-    let batch = Batch { size: case.batches, a: a.batch, b: b.batch, c: before.batch };
+    let batch = BatchStrides { size: case.batches, a: a.batch, b: b.batch, c: before.batch };
     let batch = if case.batches == 1 { SmallVec::new() } else { SmallVec::from_slice(&[batch]) };
     let (output, dtype) = (case.output, T::DTYPE);
-    let product = Product { batch, m, n, k, a: a.strides, b: b.strides, c: before.strides, output, dtype };
+    let product = MatmulDescriptor { batch, m, n, k, a: a.strides, b: b.strides, c: before.strides, output, dtype };
     let plan = ProductPlan::new(&product, set);
 
     let mut expected = before.elements.clone();
@@ -174,7 +180,7 @@ fn check<T: Whole>(case: Case, set: InstructionSet) {
         let mut found = before.elements.clone();
         let mut scratch = Scratch::new(plan.scratch_bytes());
         for task in order {
-            let operands = Operands {
+            let operands = MatmulOperands {
                 a: a.elements[a.first..].as_ptr().cast(),
                 b: b.elements[b.first..].as_ptr().cast(),
                 c: found.as_mut_ptr().wrapping_add(before.first).cast(),
@@ -190,7 +196,7 @@ fn check<T: Whole>(case: Case, set: InstructionSet) {
 }
 
 /// Each element of C is in one block.
-fn check_blocks(plan: &ProductPlan, case: Case) {
+fn check_blocks(plan: &ProductPlan, case: MatmulCase) {
     let [m, _, n] = case.shape;
     let mut counts = vec![0; case.batches * m * n];
     for block in (0..plan.n_tasks()).map(|task| plan.block(task)) {
@@ -203,7 +209,7 @@ fn check_blocks(plan: &ProductPlan, case: Case) {
     assert!(counts.iter().all(|count| *count == 1), "{case:?}");
 }
 
-fn check_everywhere(case: Case) {
+fn check_everywhere(case: MatmulCase) {
     for set in sets() {
         check::<f32>(case, set);
         check::<f64>(case, set);
@@ -213,7 +219,7 @@ fn check_everywhere(case: Case) {
 
 const ADD: Accumulation = Accumulation::Add;
 const OVERWRITE: Accumulation = Accumulation::Overwrite;
-const ROWS: [Layout; 3] = [Layout::Rows; 3];
+const ROWS: [MatrixLayout; 3] = [MatrixLayout::Rows; 3];
 
 #[test]
 fn every_shape() {
@@ -221,7 +227,7 @@ fn every_shape() {
     for m in sizes {
         for k in sizes {
             for n in sizes {
-                check_everywhere(Case { shape: [m, k, n], layouts: ROWS, batches: 1, output: OVERWRITE });
+                check_everywhere(MatmulCase { shape: [m, k, n], layouts: ROWS, batches: 1, output: OVERWRITE });
             }
         }
     }
@@ -233,9 +239,9 @@ fn every_layout() {
         for a in READ {
             for b in READ {
                 // With large operands, C's layouts are tried with the plainest of A and B alone.
-                let is_plain = a == Layout::Rows && b == Layout::Rows;
+                let is_plain = a == MatrixLayout::Rows && b == MatrixLayout::Rows;
                 for c in &WRITTEN[..if shape[1] < 100 || is_plain { WRITTEN.len() } else { 1 }] {
-                    check_everywhere(Case { shape, layouts: [a, b, *c], batches: 1, output: ADD });
+                    check_everywhere(MatmulCase { shape, layouts: [a, b, *c], batches: 1, output: ADD });
                 }
             }
         }
@@ -244,11 +250,14 @@ fn every_layout() {
 
 #[test]
 fn blocks_of_k_and_of_columns() {
-    for layouts in [ROWS, [Layout::Columns, Layout::Rows, Layout::Rows], [Layout::Rows, Layout::Columns, Layout::Rows]]
-    {
+    for layouts in [
+        ROWS,
+        [MatrixLayout::Columns, MatrixLayout::Rows, MatrixLayout::Rows],
+        [MatrixLayout::Rows, MatrixLayout::Columns, MatrixLayout::Rows],
+    ] {
         for shape in [[180, 520, 20], [30, 257, 530], [97, 101, 300], [128, 256, 160]] {
             for output in [ADD, OVERWRITE] {
-                check_everywhere(Case { shape, layouts, batches: 1, output });
+                check_everywhere(MatmulCase { shape, layouts, batches: 1, output });
             }
         }
     }
@@ -259,7 +268,7 @@ fn batches() {
     for shape in [[2, 3, 2], [9, 1, 1], [1, 9, 20], [1, 1, 9], [9, 1, 20], [33, 20, 35], [0, 2, 2], [2, 0, 2]] {
         for batches in [0, 2, 7, 300] {
             for output in [ADD, OVERWRITE] {
-                check_everywhere(Case { shape, layouts: ROWS, batches, output });
+                check_everywhere(MatmulCase { shape, layouts: ROWS, batches, output });
             }
         }
     }
@@ -269,16 +278,16 @@ fn batches() {
 fn what_is_cut_into_tasks() {
     let cases = [
         (ROWS, [230, 300, 270]),
-        ([Layout::Columns, Layout::Columns, Layout::Columns], [230, 300, 270]),
-        ([Layout::Spread, Layout::Rows, Layout::Rows], [1300, 1024, 10]),
+        ([MatrixLayout::Columns, MatrixLayout::Columns, MatrixLayout::Columns], [230, 300, 270]),
+        ([MatrixLayout::Spread, MatrixLayout::Rows, MatrixLayout::Rows], [1300, 1024, 10]),
         (ROWS, [600, 1700, 1]),
-        ([Layout::Columns; 3], [600, 1700, 1]),
+        ([MatrixLayout::Columns; 3], [600, 1700, 1]),
         (ROWS, [1, 1700, 600]),
         (ROWS, [1100, 1, 1000]),
         (ROWS, [1, 400_000, 1]),
     ];
     for (layouts, shape) in cases {
-        let case = Case { shape, layouts, batches: 1, output: OVERWRITE };
+        let case = MatmulCase { shape, layouts, batches: 1, output: OVERWRITE };
         for set in sets() {
             check::<f32>(case, set);
         }
@@ -286,7 +295,7 @@ fn what_is_cut_into_tasks() {
     }
     let plan = |shape: [usize; 3]| {
         let [m, k, n] = shape;
-        let product = Product {
+        let product = MatmulDescriptor {
             batch: SmallVec::new(),
             m,
             n,
@@ -305,10 +314,10 @@ fn what_is_cut_into_tasks() {
 
 #[test]
 fn two_batch_axes() {
-    let (a, b) = (matrix::<f64>(Layout::Rows, 1, [6, 50], 1), matrix::<f64>(Layout::Rows, 1, [50, 8], 2));
+    let (a, b) = (matrix::<f64>(MatrixLayout::Rows, 1, [6, 50], 1), matrix::<f64>(MatrixLayout::Rows, 1, [50, 8], 2));
     // Both operands are cut along k into five parts, A into two groups of rows besides; C holds [5, 2, 3, 8].
-    let batch = [Batch { size: 5, a: 10, b: 80, c: 48 }, Batch { size: 2, a: 150, b: 0, c: 24 }];
-    let product = Product {
+    let batch = [BatchStrides { size: 5, a: 10, b: 80, c: 48 }, BatchStrides { size: 2, a: 150, b: 0, c: 24 }];
+    let product = MatmulDescriptor {
         batch: SmallVec::from_slice(&batch),
         m: 3,
         n: 8,
@@ -324,7 +333,7 @@ fn two_batch_axes() {
         let (mut found, mut scratch) = (vec![0.0; 240], Scratch::new(plan.scratch_bytes()));
         for task in 0..plan.n_tasks() {
             let c = found.as_mut_ptr().cast();
-            let operands = Operands { a: a.elements.as_ptr().cast(), b: b.elements.as_ptr().cast(), c };
+            let operands = MatmulOperands { a: a.elements.as_ptr().cast(), b: b.elements.as_ptr().cast(), c };
             // SAFETY: the strides stay inside the three buffers.
             unsafe { plan.run_task(task, operands, scratch.pointer()) };
         }
@@ -339,10 +348,10 @@ fn two_batch_axes() {
 #[test]
 fn fractions_are_rounded_little() {
     let (m, n, k) = (20, 20, 5000);
-    let of = |index: usize| ((index * 7919 + 13) % 1000) as f32 / 1000.0 - 0.3;
-    let (a, b): (Vec<f32>, Vec<f32>) = ((0..m * k).map(of).collect(), (0..k * n).map(of).collect());
+    let fraction = |index: usize| ((index * 7919 + 13) % 1000) as f32 / 1000.0 - 0.3;
+    let (a, b): (Vec<f32>, Vec<f32>) = ((0..m * k).map(fraction).collect(), (0..k * n).map(fraction).collect());
     for (m, n) in [(m, n), (1, 1), (m, 1), (1, n)] {
-        let product = Product {
+        let product = MatmulDescriptor {
             batch: SmallVec::new(),
             m,
             n,
@@ -357,7 +366,7 @@ fn fractions_are_rounded_little() {
             let plan = ProductPlan::new(&product, set);
             let (mut c, mut scratch) = (vec![0_f32; m * n], Scratch::new(plan.scratch_bytes()));
             for task in 0..plan.n_tasks() {
-                let operands = Operands { a: a.as_ptr().cast(), b: b.as_ptr().cast(), c: c.as_mut_ptr().cast() };
+                let operands = MatmulOperands { a: a.as_ptr().cast(), b: b.as_ptr().cast(), c: c.as_mut_ptr().cast() };
                 // SAFETY: the buffers are as large as the product says.
                 unsafe { plan.run_task(task, operands, scratch.pointer()) };
             }

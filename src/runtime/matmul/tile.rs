@@ -3,12 +3,12 @@
 
 use super::{
     product::Accumulation,
-    vector::{Number, Vector},
+    vector::{MatmulElement, Vector},
 };
 
 /// Where the strips of one tile lie. Strides are in elements.
 #[derive(Clone, Copy)]
-pub(in crate::runtime) struct Tile<T> {
+pub(in crate::runtime) struct MicroTile<T> {
     pub(in crate::runtime) k: usize,
     pub(in crate::runtime) a: *const T,
     pub(in crate::runtime) a_row: isize,
@@ -27,7 +27,7 @@ pub(in crate::runtime) struct Tile<T> {
 ///
 /// # Safety
 /// The machine has the kernel's instruction set, and the strips are as long as the tile says.
-pub(in crate::runtime) type TileKernel<T> = unsafe fn(&Tile<T>);
+pub(in crate::runtime) type TileKernel<T> = unsafe fn(&MicroTile<T>);
 
 /// The table of kernels of one set: `tiles!(wrapper, Vector; 1, 2, …)` with the numbers of rows from 1 upwards.
 macro_rules! tiles {
@@ -40,7 +40,7 @@ pub(super) use tiles;
 /// # Safety
 /// As for [`TileKernel`].
 #[inline(always)]
-pub(super) unsafe fn multiply_tile<V: Vector, const ROWS: usize, const VECTORS: usize>(tile: &Tile<V::Element>) {
+pub(super) unsafe fn multiply_tile<V: Vector, const ROWS: usize, const VECTORS: usize>(tile: &MicroTile<V::Element>) {
     // SAFETY: rows of A and C are counted by ROWS and rows of B by VECTORS whole vectors, as the caller promises; only
     // `last_lanes` of the last vector are read from or written to C.
     unsafe {

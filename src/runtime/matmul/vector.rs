@@ -4,7 +4,7 @@
 use super::tile::TileKernel;
 
 /// What a product asks of its elements. Integers wrap.
-pub(in crate::runtime) trait Number: Copy + PartialEq + std::fmt::Debug + 'static {
+pub(in crate::runtime) trait MatmulElement: Copy + PartialEq + std::fmt::Debug + 'static {
     const ZERO: Self;
     fn plus(self, other: Self) -> Self;
     fn times(self, other: Self) -> Self;
@@ -13,7 +13,7 @@ pub(in crate::runtime) trait Number: Copy + PartialEq + std::fmt::Debug + 'stati
 
 macro_rules! number {
     ($number:ty, $zero:literal, $plus:expr, $times:expr) => {
-        impl Number for $number {
+        impl MatmulElement for $number {
             const ZERO: Self = $zero;
             #[inline(always)]
             fn plus(self, other: Self) -> Self {
@@ -36,7 +36,7 @@ number!(f64, 0.0, std::ops::Add::add, std::ops::Mul::mul);
 number!(i64, 0, i64::wrapping_add, i64::wrapping_mul);
 
 /// The most lanes that any set has, which sizes the arrays that hold one vector or one square of them.
-pub(in crate::runtime) const MOST_LANES: usize = 16;
+pub(in crate::runtime) const MAX_LANES: usize = 16;
 
 /// As many elements as one register of an instruction set holds.
 ///
@@ -44,7 +44,7 @@ pub(in crate::runtime) const MOST_LANES: usize = 16;
 /// Every method asks that this machine has the instruction set that the vector belongs to, and that pointers are valid
 /// for the lanes that the method touches. Pointers need no more alignment than an element.
 pub(in crate::runtime) trait Vector: Copy {
-    type Element: Number;
+    type Element: MatmulElement;
     const LANES: usize;
     /// The kernels of tiles, by rows − 1, then by vectors of columns − 1. Its length is the most rows of a tile.
     const TILES: &'static [[TileKernel<Self::Element>; 2]];
@@ -73,8 +73,8 @@ pub(in crate::runtime) trait Vector: Copy {
     /// The sum of the lanes, by halves.
     #[inline(always)]
     unsafe fn sum(self) -> Self::Element {
-        let mut lanes = [Self::Element::ZERO; MOST_LANES];
-        // SAFETY: LANES is at most MOST_LANES; the machine is the caller's promise.
+        let mut lanes = [Self::Element::ZERO; MAX_LANES];
+        // SAFETY: LANES is at most MAX_LANES; the machine is the caller's promise.
         unsafe { self.store(lanes.as_mut_ptr()) };
         let mut width = Self::LANES / 2;
         while width > 0 {
@@ -90,7 +90,7 @@ pub(in crate::runtime) trait Vector: Copy {
     #[inline(always)]
     unsafe fn sums<const COUNT: usize>(vectors: [Self; COUNT]) -> [Self::Element; COUNT] {
         let mut sums = [Self::Element::ZERO; COUNT];
-        // SAFETY: LANES is at most MOST_LANES; the machine is the caller's promise.
+        // SAFETY: LANES is at most MAX_LANES; the machine is the caller's promise.
         unsafe {
             if COUNT == 4 {
                 let fold = |a: Self, b: Self| {
@@ -99,7 +99,7 @@ pub(in crate::runtime) trait Vector: Copy {
                 };
                 // Lanes now belong to the vectors 0, 1, 2, 3, 0, 1, …
                 let folded = fold(fold(vectors[0], vectors[2]), fold(vectors[1], vectors[3]));
-                let mut lanes = [Self::Element::ZERO; MOST_LANES];
+                let mut lanes = [Self::Element::ZERO; MAX_LANES];
                 folded.store(lanes.as_mut_ptr());
                 for group in 0..Self::LANES / 4 {
                     for (vector, sum) in sums.iter_mut().enumerate() {
@@ -117,7 +117,7 @@ pub(in crate::runtime) trait Vector: Copy {
 
     /// Transposes the square of the first LANES vectors by log₂ LANES riffles of its two halves.
     #[inline(always)]
-    unsafe fn transpose(square: [Self; MOST_LANES]) -> [Self; MOST_LANES] {
+    unsafe fn transpose(square: [Self; MAX_LANES]) -> [Self; MAX_LANES] {
         let mut square = square;
         let mut stage = 1;
         while stage < Self::LANES {

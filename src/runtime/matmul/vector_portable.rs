@@ -2,8 +2,8 @@
 //! multiply-add rounds twice here, because a fused one without the instruction is a call of a slow library function.
 
 use super::{
-    tile::{Tile, TileKernel, multiply_tile, tiles},
-    vector::{Number, Vector},
+    tile::{MicroTile, TileKernel, multiply_tile, tiles},
+    vector::{MatmulElement, Vector},
 };
 
 /// Four elements.
@@ -12,12 +12,12 @@ pub(in crate::runtime) struct Portable<T>([T; 4]);
 
 /// # Safety
 /// As for [`TileKernel`].
-unsafe fn portable_tile<V: Vector, const ROWS: usize, const VECTORS: usize>(tile: &Tile<V::Element>) {
+unsafe fn portable_tile<V: Vector, const ROWS: usize, const VECTORS: usize>(tile: &MicroTile<V::Element>) {
     // SAFETY: the caller promises what the kernel asks for.
     unsafe { multiply_tile::<V, ROWS, VECTORS>(tile) }
 }
 
-impl<T: Number> Vector for Portable<T> {
+impl<T: MatmulElement> Vector for Portable<T> {
     type Element = T;
     const LANES: usize = 4;
     const TILES: &'static [[TileKernel<T>; 2]] = tiles!(portable_tile, Portable<T>; 1, 2, 3, 4);

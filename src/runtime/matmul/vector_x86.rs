@@ -4,14 +4,14 @@
 use std::arch::x86_64::*;
 
 use super::{
-    tile::{Tile, TileKernel, multiply_tile, tiles},
+    tile::{MicroTile, TileKernel, multiply_tile, tiles},
     vector::Vector,
 };
 
 /// # Safety
 /// As for [`TileKernel`], with AVX2 and FMA.
 #[target_feature(enable = "avx2,fma")]
-unsafe fn avx2_tile<V: Vector, const ROWS: usize, const VECTORS: usize>(tile: &Tile<V::Element>) {
+unsafe fn avx2_tile<V: Vector, const ROWS: usize, const VECTORS: usize>(tile: &MicroTile<V::Element>) {
     // SAFETY: the caller promises what the kernel asks for.
     unsafe { multiply_tile::<V, ROWS, VECTORS>(tile) }
 }
@@ -19,7 +19,7 @@ unsafe fn avx2_tile<V: Vector, const ROWS: usize, const VECTORS: usize>(tile: &T
 /// # Safety
 /// As for [`TileKernel`], with AVX-512 F, BW, DQ and VL.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
-unsafe fn avx512_tile<V: Vector, const ROWS: usize, const VECTORS: usize>(tile: &Tile<V::Element>) {
+unsafe fn avx512_tile<V: Vector, const ROWS: usize, const VECTORS: usize>(tile: &MicroTile<V::Element>) {
     // SAFETY: the caller promises what the kernel asks for.
     unsafe { multiply_tile::<V, ROWS, VECTORS>(tile) }
 }
@@ -159,8 +159,8 @@ unsafe fn load_8_doubles(from: *const f64, mask: __mmask8) -> __m512d {
 unsafe fn load_behind_8_singles(first: __m256, mask: __m256i, from: *const f32) -> __m256 {
     // SAFETY: the caller vouches for the machine and for the elements outside the mask.
     unsafe {
-        let behind = _mm256_maskload_ps(from, _mm256_xor_si256(mask, _mm256_set1_epi32(-1)));
-        _mm256_blendv_ps(behind, first, _mm256_castsi256_ps(mask))
+        let tail = _mm256_maskload_ps(from, _mm256_xor_si256(mask, _mm256_set1_epi32(-1)));
+        _mm256_blendv_ps(tail, first, _mm256_castsi256_ps(mask))
     }
 }
 
@@ -168,8 +168,8 @@ unsafe fn load_behind_8_singles(first: __m256, mask: __m256i, from: *const f32) 
 unsafe fn load_behind_4_doubles(first: __m256d, mask: __m256i, from: *const f64) -> __m256d {
     // SAFETY: the caller vouches for the machine and for the elements outside the mask.
     unsafe {
-        let behind = _mm256_maskload_pd(from, _mm256_xor_si256(mask, _mm256_set1_epi32(-1)));
-        _mm256_blendv_pd(behind, first, _mm256_castsi256_pd(mask))
+        let tail = _mm256_maskload_pd(from, _mm256_xor_si256(mask, _mm256_set1_epi32(-1)));
+        _mm256_blendv_pd(tail, first, _mm256_castsi256_pd(mask))
     }
 }
 

@@ -4,7 +4,7 @@
 use super::{
     product::Accumulation,
     tile::write_vector,
-    vector::{Number, Vector},
+    vector::{MatmulElement, Vector},
 };
 
 /// Elements of a dot product that are summed in one chain per lane; sums of chunks are then added up in order.
@@ -18,7 +18,7 @@ const STEP_BLOCK: usize = 512;
 /// A matrix A of `m` by `k`, with contiguous rows or columns as the function says, times a vector x into y. Strides are
 /// in elements; x is contiguous for rows.
 #[derive(Clone, Copy)]
-pub(super) struct MatrixVector<T> {
+pub(super) struct GemvOperands<T> {
     pub(super) m: usize,
     pub(super) k: usize,
     pub(super) a: *const T,
@@ -30,7 +30,7 @@ pub(super) struct MatrixVector<T> {
     pub(super) output: Accumulation,
 }
 
-impl<T: Number> MatrixVector<T> {
+impl<T: MatmulElement> GemvOperands<T> {
     /// # Safety
     /// `row` is below `m`, and y is valid for it.
     #[inline(always)]
@@ -48,7 +48,7 @@ impl<T: Number> MatrixVector<T> {
 /// # Safety
 /// The machine has the vector's set; all pointers are valid for the sizes and strides.
 #[inline(always)]
-pub(super) unsafe fn dot_rows<V: Vector>(product: &MatrixVector<V::Element>, gathered: *mut V::Element) {
+pub(super) unsafe fn dot_rows<V: Vector>(product: &GemvOperands<V::Element>, gathered: *mut V::Element) {
     // SAFETY: rows below m and elements below k are the caller's promise.
     unsafe {
         let mut x = product.x;
@@ -80,7 +80,7 @@ pub(super) unsafe fn dot_rows<V: Vector>(product: &MatrixVector<V::Element>, gat
 /// As for [`dot_rows`], with `ROWS` rows from `row` inside A.
 #[inline(always)]
 unsafe fn dot_some_rows<V: Vector, const ROWS: usize, const CHAINS: usize>(
-    product: &MatrixVector<V::Element>,
+    product: &GemvOperands<V::Element>,
     row: usize,
     x: *const V::Element,
 ) -> [V::Element; ROWS] {
@@ -133,7 +133,7 @@ unsafe fn dot_some_rows<V: Vector, const ROWS: usize, const CHAINS: usize>(
 /// # Safety
 /// The machine has the vector's set; all pointers are valid for the sizes and strides.
 #[inline(always)]
-pub(super) unsafe fn sum_columns<V: Vector>(product: &MatrixVector<V::Element>, scratch: *mut V::Element) {
+pub(super) unsafe fn sum_columns<V: Vector>(product: &GemvOperands<V::Element>, scratch: *mut V::Element) {
     for start in (0..product.m).step_by(COLUMN_BLOCK) {
         let rows = COLUMN_BLOCK.min(product.m - start);
         // SAFETY: rows `start..start + rows` and steps below k are the caller's promise, the sums' room too; the first
@@ -194,7 +194,7 @@ unsafe fn add_block<V: Vector>(rows: usize, is_first: bool, sums: *mut V::Elemen
 /// As for [`sum_columns`], with the place inside A.
 #[inline(always)]
 unsafe fn add_some_columns<V: Vector, const COUNT: usize>(
-    product: &MatrixVector<V::Element>,
+    product: &GemvOperands<V::Element>,
     [start, rows, step]: [usize; 3],
     sums: *mut V::Element,
 ) {

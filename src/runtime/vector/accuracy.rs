@@ -14,7 +14,7 @@ use crate::{
 const TILE: usize = 1024;
 
 /// A function that is measured, and what it has as its operand beside the scanned one.
-struct Measured {
+struct MeasuredFunction {
     function: Function,
     other: Other,
 }
@@ -32,7 +32,7 @@ const OTHERS: [f32; 4] = [0.37, -3.0, 1000.0, 1e-40];
 
 /// A line of the table: a function, its greatest error in units in the last place, and the argument where it is.
 #[derive(Debug)]
-pub struct Line {
+pub struct AccuracyRow {
     /// The function and what it was asked for, such as `pow(x, -3)`.
     pub name: String,
     /// The greatest error.
@@ -43,13 +43,26 @@ pub struct Line {
     pub argument: f32,
 }
 
-/// The greatest error of each f32 function on the widest set of this machine, over every `stride`-th bit pattern.
-pub fn error_table(stride: u32) -> Vec<Line> {
+/// The greatest error of each f32 function on the widest instruction set of this machine, over every `stride`-th of the 2³² bit
+/// patterns. The truth is the same function in f64, or in twice its precision.
+///
+/// # Complexity
+/// 2³²/`stride` values of each function: minutes for all patterns.
+///
+/// # Panics
+/// If `stride` is 0.
+///
+/// # Example
+/// ```
+/// let table = pullback::error_table(1 << 22);
+/// assert!(table.iter().all(|row| row.error <= row.bound));
+/// ```
+pub fn error_table(stride: u32) -> Vec<AccuracyRow> {
     error_table_of(stride, InstructionSet::detect())
 }
 
 /// The same for a set that this machine has.
-pub(super) fn error_table_of(stride: u32, set: InstructionSet) -> Vec<Line> {
+pub(super) fn error_table_of(stride: u32, set: InstructionSet) -> Vec<AccuracyRow> {
     measured().into_iter().map(|measured| measured.line(stride, set)).collect()
 }
 
@@ -69,9 +82,9 @@ pub(super) fn error_in_f32(result: f32, truth: f64) -> f64 {
     difference.abs() / f64::powi(2.0, exponent - 23)
 }
 
-impl Measured {
-    fn line(&self, stride: u32, set: InstructionSet) -> Line {
-        let (error, argument) = self.greatest_error(stride, set);
+impl MeasuredFunction {
+    fn line(&self, stride: u32, set: InstructionSet) -> AccuracyRow {
+        let (error, argument) = self.max_error(stride, set);
         let function = self.function.name();
         let name = match self.other {
             Other::Absent => function.to_string(),
@@ -79,14 +92,14 @@ impl Measured {
             Other::Second(other) => format!("{function}(x, {other:e})"),
         };
         let bound = match self.function {
-            Function::Unary(function) => function.greatest_error(),
-            Function::Binary(function) => function.greatest_error(),
+            Function::Unary(function) => function.max_error(),
+            Function::Binary(function) => function.max_error(),
             _ => unreachable!("invariant: functions with rows are measured"),
         };
-        Line { name, error, bound, argument }
+        AccuracyRow { name, error, bound, argument }
     }
 
-    fn greatest_error(&self, stride: u32, set: InstructionSet) -> (f64, f32) {
+    fn max_error(&self, stride: u32, set: InstructionSet) -> (f64, f32) {
         let splats = match self.other {
             Other::Absent => Splats::NONE,
             Other::First(_) => Splats::NONE.with(0),
@@ -138,12 +151,13 @@ impl Measured {
 }
 
 /// Every function with a row.
-fn measured() -> Vec<Measured> {
-    let ones =
-        Unary::ALL.iter().map(|function| Measured { function: Function::Unary(*function), other: Other::Absent });
+fn measured() -> Vec<MeasuredFunction> {
+    let ones = Unary::ALL
+        .iter()
+        .map(|function| MeasuredFunction { function: Function::Unary(*function), other: Other::Absent });
     let twos = Binary::ALL.iter().flat_map(|function| {
         let beside = OTHERS.iter().flat_map(|other| [Other::First(*other), Other::Second(*other)]);
-        beside.map(|other| Measured { function: Function::Binary(*function), other })
+        beside.map(|other| MeasuredFunction { function: Function::Binary(*function), other })
     });
     ones.chain(twos).collect()
 }

@@ -27,7 +27,7 @@ pub(super) fn expm1<A: Arithmetic, T: Float>(x: T) -> T {
 #[inline(always)]
 pub(super) fn tanh<A: Arithmetic, T: Float>(x: T) -> T {
     // Below this bound tanh is 1 whatever e is, and 2ⁿ is normal above it.
-    let decay = Decay::of::<A>(x, T::EXPM1_LOW);
+    let decay = Decay::new::<A>(x, T::EXPM1_LOW);
     decay.fraction(decay.rounded.power_of_two()).tanh::<A>(x)
 }
 
@@ -41,7 +41,7 @@ pub(super) fn sech_squared<A: Arithmetic, T: Float>(x: T) -> T {
 /// tanh x and 1/cosh²x from one e^(−2|x|), each with the bits that it has alone.
 #[inline(always)]
 pub(super) fn tanh_and_sech_squared<A: Arithmetic, T: Float>(x: T) -> [T; 2] {
-    let decay = Decay::of::<A>(x, T::EXP_RANGE.0);
+    let decay = Decay::new::<A>(x, T::EXP_RANGE.0);
     // Normal for all n, or 0 where 4e is.
     let (lift, exponent) = T::LIFT;
     let lifted = (decay.rounded + (exponent + T::TWO)).power_of_two();
@@ -59,7 +59,7 @@ struct Decay<T> {
 impl<T: Float> Decay<T> {
     /// Of the nearest x for which −2|x| is at least `least`.
     #[inline(always)]
-    fn of<A: Arithmetic>(x: T, least: T) -> Decay<T> {
+    fn new<A: Arithmetic>(x: T, least: T) -> Decay<T> {
         let magnitude = x.abs();
         let exponent = -(magnitude + magnitude);
         let exponent = if exponent < least { least } else { exponent };

@@ -7,7 +7,7 @@ use super::{
     arithmetic::Arithmetic,
     exponential,
     float::Float,
-    map::{Map, Twin, Zip},
+    map::{Map, MapPair, Zip},
 };
 use crate::ops::{Number, Real};
 
@@ -23,7 +23,7 @@ macro_rules! maps {
             const IS_LONG: bool = $length;
 
             #[inline(always)]
-            fn of<A: Arithmetic>($x: T) -> $out {
+            fn apply<A: Arithmetic>($x: T) -> $out {
                 $value
             }
         }
@@ -42,7 +42,7 @@ macro_rules! zips {
             const IS_LONG: bool = $length;
 
             #[inline(always)]
-            fn of<A: Arithmetic>($a: T, $b: T) -> $out {
+            fn apply<A: Arithmetic>($a: T, $b: T) -> $out {
                 $value
             }
         }
@@ -93,15 +93,15 @@ zips! {
 /// Pairs of functions of one element. Each value has the bits of the function alone, from which the compiler takes what
 /// both share.
 macro_rules! twins {
-    ($($(#[$doc:meta])* $name:ident($x:ident) = $value:expr $(, rare $is_rare:expr => $of_rare:expr)?;)*) => {$(
+    ($($(#[$doc:meta])* $name:ident($x:ident) = $value:expr $(, rare $is_rare:expr => $apply_rare:expr)?;)*) => {$(
         $(#[$doc])*
         pub(super) struct $name<T>(PhantomData<T>);
 
-        impl<T: Float + Real> Twin for $name<T> {
+        impl<T: Float + Real> MapPair for $name<T> {
             type Element = T;
 
             #[inline(always)]
-            fn of<A: Arithmetic>($x: T) -> [T; 2] {
+            fn apply<A: Arithmetic>($x: T) -> [T; 2] {
                 $value
             }
             $(
@@ -109,8 +109,8 @@ macro_rules! twins {
                 fn is_rare($x: T) -> bool {
                     $is_rare
                 }
-                fn of_rare($x: T) -> [T; 2] {
-                    $of_rare
+                fn apply_rare($x: T) -> [T; 2] {
+                    $apply_rare
                 }
             )?
         }
@@ -137,7 +137,7 @@ macro_rules! connectives {
             type Out = u8;
 
             #[inline(always)]
-            fn of<A: Arithmetic>($a: u8, $b: u8) -> u8 {
+            fn apply<A: Arithmetic>($a: u8, $b: u8) -> u8 {
                 $value
             }
         }
@@ -161,22 +161,22 @@ impl Map for Not {
     type Out = u8;
 
     #[inline(always)]
-    fn of<A: Arithmetic>(x: u8) -> u8 {
+    fn apply<A: Arithmetic>(x: u8) -> u8 {
         x ^ 1
     }
 }
 
 /// The same value in another type.
-pub(super) struct Cast<From, To>(PhantomData<(From, To)>);
+pub(super) struct CastMap<From, To>(PhantomData<(From, To)>);
 
 macro_rules! casts {
     ($($from:ident -> $to:ident: $x:ident => $value:expr;)*) => {$(
-        impl Map for Cast<$from, $to> {
+        impl Map for CastMap<$from, $to> {
             type In = $from;
             type Out = $to;
 
             #[inline(always)]
-            fn of<A: Arithmetic>($x: $from) -> $to {
+            fn apply<A: Arithmetic>($x: $from) -> $to {
                 $value
             }
         }

@@ -29,16 +29,16 @@ pub(super) trait Map: 'static {
     /// Whether the function is so long that it pays to compute a remainder in a whole vector.
     const IS_LONG: bool = false;
 
-    fn of<A: Arithmetic>(x: Self::In) -> Self::Out;
+    fn apply<A: Arithmetic>(x: Self::In) -> Self::Out;
 
-    /// Whether `of` is wrong here and `of_rare` is to be asked.
+    /// Whether `apply` is wrong here and `apply_rare` is to be asked.
     #[inline(always)]
     fn is_rare(_: Self::In) -> bool {
         false
     }
 
-    fn of_rare(x: Self::In) -> Self::Out {
-        Self::of::<Baseline>(x)
+    fn apply_rare(x: Self::In) -> Self::Out {
+        Self::apply::<Baseline>(x)
     }
 }
 
@@ -49,14 +49,14 @@ pub(super) trait Zip: 'static {
     /// As for [`Map`].
     const IS_LONG: bool = false;
 
-    fn of<A: Arithmetic>(a: Self::In, b: Self::In) -> Self::Out;
+    fn apply<A: Arithmetic>(a: Self::In, b: Self::In) -> Self::Out;
 }
 
 /// Two functions of one element, computed together.
-pub(super) trait Twin: 'static {
+pub(super) trait MapPair: 'static {
     type Element: Copy + Default;
 
-    fn of<A: Arithmetic>(x: Self::Element) -> [Self::Element; 2];
+    fn apply<A: Arithmetic>(x: Self::Element) -> [Self::Element; 2];
 
     /// As for [`Map`].
     #[inline(always)]
@@ -64,33 +64,33 @@ pub(super) trait Twin: 'static {
         false
     }
 
-    fn of_rare(x: Self::Element) -> [Self::Element; 2] {
-        Self::of::<Baseline>(x)
+    fn apply_rare(x: Self::Element) -> [Self::Element; 2] {
+        Self::apply::<Baseline>(x)
     }
 }
 
 /// How an operand lies in memory.
-pub(super) trait Layout: 'static {
+pub(super) trait OperandLayout: 'static {
     /// How many elements there are for `n`.
     fn len(n: usize) -> usize;
-    fn at<T: Copy>(elements: &[T], index: usize) -> T;
+    fn get<T: Copy>(elements: &[T], index: usize) -> T;
     /// The elements of the block that begins at `start`.
     fn block<T>(elements: &[T], start: usize) -> &[T];
 }
 
 /// One element for each index.
-pub(super) struct Each;
+pub(super) struct Contiguous;
 
 /// One element for all.
 pub(super) struct Splat;
 
-impl Layout for Each {
+impl OperandLayout for Contiguous {
     #[inline(always)]
     fn len(n: usize) -> usize {
         n
     }
     #[inline(always)]
-    fn at<T: Copy>(elements: &[T], index: usize) -> T {
+    fn get<T: Copy>(elements: &[T], index: usize) -> T {
         elements[index]
     }
     #[inline(always)]
@@ -99,13 +99,13 @@ impl Layout for Each {
     }
 }
 
-impl Layout for Splat {
+impl OperandLayout for Splat {
     #[inline(always)]
     fn len(_: usize) -> usize {
         1
     }
     #[inline(always)]
-    fn at<T: Copy>(elements: &[T], _: usize) -> T {
+    fn get<T: Copy>(elements: &[T], _: usize) -> T {
         elements[0]
     }
     #[inline(always)]
@@ -121,17 +121,17 @@ for_each_set! {
 
 for_each_set! {
     /// The kernel of two functions of one element.
-    pub(super) fn twin<F: Twin> = twin_body: PairKernel(outputs: &[*mut u8; 2], x: *const u8, n: usize)
+    pub(super) fn twin<F: MapPair> = twin_body: PairKernel(outputs: &[*mut u8; 2], x: *const u8, n: usize)
 }
 
 for_each_set! {
     /// The kernel of a function of two elements that lie as `L` and `R`.
-    pub(super) fn binary<F: Zip, L: Layout, R: Layout> = binary_body: Kernel(out: *mut u8, operands: &[*const u8; 3], n: usize)
+    pub(super) fn binary<F: Zip, L: OperandLayout, R: OperandLayout> = binary_body: Kernel(out: *mut u8, operands: &[*const u8; 3], n: usize)
 }
 
 for_each_set! {
     /// The kernel that selects between elements of type `T`, whose condition and choices lie as `C`, `L` and `R`.
-    pub(super) fn select<T: Element, C: Layout, L: Layout, R: Layout> =
+    pub(super) fn select<T: RawElement, C: OperandLayout, L: OperandLayout, R: OperandLayout> =
         select_body: Kernel(out: *mut u8, operands: &[*const u8; 3], n: usize)
 }
 
@@ -141,10 +141,10 @@ for_each_set! {
 }
 
 /// Elements of which nothing is known but their size.
-pub(super) trait Element: Copy + 'static {}
-impl Element for u8 {}
-impl Element for u32 {}
-impl Element for u64 {}
+pub(super) trait RawElement: Copy + 'static {}
+impl RawElement for u8 {}
+impl RawElement for u32 {}
+impl RawElement for u64 {}
 
 /// # Safety
 /// `out` points to `n` elements of `F::Out`, operand 0 to `n` of `F::In`, and they do not overlap.
@@ -155,7 +155,7 @@ unsafe fn unary_body<F: Map, A: Arithmetic>(out: *mut u8, operands: &[*const u8;
     map::<F, A>(out, x);
     if x.iter().fold(false, |any, x| any | F::is_rare(*x)) {
         for (out, x) in out.iter_mut().zip(x).filter(|(_, x)| F::is_rare(**x)) {
-            *out = F::of_rare(*x);
+            *out = F::apply_rare(*x);
         }
     }
 }
@@ -184,14 +184,14 @@ fn map_blocks<F: Map, A: Arithmetic>(out: &mut [F::Out], x: &[F::In]) {
 #[inline(always)]
 fn map_each<F: Map, A: Arithmetic>(out: &mut [F::Out], x: &[F::In]) {
     for (out, x) in out.iter_mut().zip(x) {
-        *out = F::of::<A>(*x);
+        *out = F::apply::<A>(*x);
     }
 }
 
 /// # Safety
 /// Both outputs and `x` point to `n` elements of `F::Element` each, and none overlaps another.
 #[inline(always)]
-unsafe fn twin_body<F: Twin, A: Arithmetic>(outputs: &[*mut u8; 2], x: *const u8, n: usize) {
+unsafe fn twin_body<F: MapPair, A: Arithmetic>(outputs: &[*mut u8; 2], x: *const u8, n: usize) {
     // SAFETY: the caller's contract is that of the slices.
     let (first, second, x) = unsafe {
         (exclusive::<F::Element>(outputs[0], n), exclusive::<F::Element>(outputs[1], n), shared::<F::Element>(x, n))
@@ -209,14 +209,14 @@ unsafe fn twin_body<F: Twin, A: Arithmetic>(outputs: &[*mut u8; 2], x: *const u8
     }
     if x.iter().fold(false, |any, x| any | F::is_rare(*x)) {
         for (index, x) in x.iter().enumerate().filter(|(_, x)| F::is_rare(**x)) {
-            [first[index], second[index]] = F::of_rare(*x);
+            [first[index], second[index]] = F::apply_rare(*x);
         }
     }
 }
 
 /// `N` elements at once, the last of them with the end of the arrays.
 #[inline(always)]
-fn twin_blocks<F: Twin, A: Arithmetic, const N: usize>(
+fn twin_blocks<F: MapPair, A: Arithmetic, const N: usize>(
     first: &mut [F::Element],
     second: &mut [F::Element],
     x: &[F::Element],
@@ -229,9 +229,9 @@ fn twin_blocks<F: Twin, A: Arithmetic, const N: usize>(
 }
 
 #[inline(always)]
-fn twin_each<F: Twin, A: Arithmetic>(first: &mut [F::Element], second: &mut [F::Element], x: &[F::Element]) {
+fn twin_each<F: MapPair, A: Arithmetic>(first: &mut [F::Element], second: &mut [F::Element], x: &[F::Element]) {
     for ((first, second), x) in first.iter_mut().zip(second).zip(x) {
-        [*first, *second] = F::of::<A>(*x);
+        [*first, *second] = F::apply::<A>(*x);
     }
 }
 
@@ -239,7 +239,11 @@ fn twin_each<F: Twin, A: Arithmetic>(first: &mut [F::Element], second: &mut [F::
 /// `out` points to `n` elements of `F::Out`; operands 0 and 1 to as many of `F::In` as their layout says; `out` overlaps
 /// neither.
 #[inline(always)]
-unsafe fn binary_body<F: Zip, L: Layout, R: Layout, A: Arithmetic>(out: *mut u8, operands: &[*const u8; 3], n: usize) {
+unsafe fn binary_body<F: Zip, L: OperandLayout, R: OperandLayout, A: Arithmetic>(
+    out: *mut u8,
+    operands: &[*const u8; 3],
+    n: usize,
+) {
     // SAFETY: the caller's contract is that of the slices.
     let (out, a, b) = unsafe {
         (exclusive::<F::Out>(out, n), shared::<F::In>(operands[0], L::len(n)), shared::<F::In>(operands[1], R::len(n)))
@@ -248,7 +252,7 @@ unsafe fn binary_body<F: Zip, L: Layout, R: Layout, A: Arithmetic>(out: *mut u8,
 }
 
 #[inline(always)]
-fn zip<F: Zip, L: Layout, R: Layout, A: Arithmetic>(out: &mut [F::Out], a: &[F::In], b: &[F::In]) {
+fn zip<F: Zip, L: OperandLayout, R: OperandLayout, A: Arithmetic>(out: &mut [F::Out], a: &[F::In], b: &[F::In]) {
     if !F::IS_LONG || out.len() < WORTH_PADDING {
         zip_each::<F, L, R, A>(out, a, b);
     } else if out.len() < BLOCK {
@@ -261,7 +265,7 @@ fn zip<F: Zip, L: Layout, R: Layout, A: Arithmetic>(out: &mut [F::Out], a: &[F::
 }
 
 #[inline(always)]
-fn zip_blocks<F: Zip, L: Layout, R: Layout, A: Arithmetic>(out: &mut [F::Out], a: &[F::In], b: &[F::In]) {
+fn zip_blocks<F: Zip, L: OperandLayout, R: OperandLayout, A: Arithmetic>(out: &mut [F::Out], a: &[F::In], b: &[F::In]) {
     let n = out.len();
     for start in (0..n).step_by(BLOCK).map(|start| start.min(n - BLOCK)) {
         zip_each::<F, L, R, A>(&mut out[start..start + BLOCK], L::block(a, start), R::block(b, start));
@@ -269,11 +273,11 @@ fn zip_blocks<F: Zip, L: Layout, R: Layout, A: Arithmetic>(out: &mut [F::Out], a
 }
 
 #[inline(always)]
-fn zip_each<F: Zip, L: Layout, R: Layout, A: Arithmetic>(out: &mut [F::Out], a: &[F::In], b: &[F::In]) {
+fn zip_each<F: Zip, L: OperandLayout, R: OperandLayout, A: Arithmetic>(out: &mut [F::Out], a: &[F::In], b: &[F::In]) {
     // Said again, so that the compiler sees it and drops the checks inside the loop.
     let (a, b) = (&a[..L::len(out.len())], &b[..R::len(out.len())]);
     for (index, out) in out.iter_mut().enumerate() {
-        *out = F::of::<A>(L::at(a, index), R::at(b, index));
+        *out = F::apply::<A>(L::get(a, index), R::get(b, index));
     }
 }
 
@@ -292,7 +296,7 @@ unsafe fn multiply_add_body<T: Number, A: Arithmetic>(out: *mut u8, operands: &[
 /// `out` points to `n` elements of `T`; operand 0 to as many bytes, and 1 and 2 to as many elements of `T`, as their
 /// layouts say; `out` overlaps none.
 #[inline(always)]
-unsafe fn select_body<T: Element, C: Layout, L: Layout, R: Layout, A: Arithmetic>(
+unsafe fn select_body<T: RawElement, C: OperandLayout, L: OperandLayout, R: OperandLayout, A: Arithmetic>(
     out: *mut u8,
     operands: &[*const u8; 3],
     n: usize,
@@ -305,10 +309,15 @@ unsafe fn select_body<T: Element, C: Layout, L: Layout, R: Layout, A: Arithmetic
 }
 
 #[inline(always)]
-fn select_each<T: Element, C: Layout, L: Layout, R: Layout>(out: &mut [T], condition: &[u8], a: &[T], b: &[T]) {
+fn select_each<T: RawElement, C: OperandLayout, L: OperandLayout, R: OperandLayout>(
+    out: &mut [T],
+    condition: &[u8],
+    a: &[T],
+    b: &[T],
+) {
     for (index, out) in out.iter_mut().enumerate() {
-        let (a, b) = (L::at(a, index), R::at(b, index));
-        *out = if C::at(condition, index) != 0 { a } else { b };
+        let (a, b) = (L::get(a, index), R::get(b, index));
+        *out = if C::get(condition, index) != 0 { a } else { b };
     }
 }
 

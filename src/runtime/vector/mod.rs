@@ -25,7 +25,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub use accuracy::error_table;
+pub use accuracy::{AccuracyRow, error_table};
 pub(crate) use reduce::{accumulate, row_reduce};
 
 use float::Float;
@@ -36,7 +36,7 @@ use table::laid_out;
 use crate::{
     graph::{Comparison, Connective, DType, Predicate},
     ops::{Number, Real},
-    plan::{Both, Function, Pair},
+    plan::{Function, Pair, PairKind},
     runtime::instruction_set::InstructionSet,
 };
 
@@ -89,7 +89,7 @@ impl Splats {
 
 /// The kernel, or `None` if the function has none for that dtype (eˣ of i64) or those splats.
 ///
-/// `dtype` is that of the operands: for `Select` of the second and third, for `Cast` of the source. The operand of a
+/// `dtype` is that of the operands: for `Select` of the second and third, for `CastMap` of the source. The operand of a
 /// function of one element is never a splat, and of two operands at most one: what is computed from splats alone is a
 /// splat, and one element of it is computed with [`Splats::NONE`]. `IntegerPower(n)` has kernels of one operand for
 /// n = −2 … 4; for any other n operand 1 points to one `i64`, which is n, whatever `splats` says of it. `MultiplyAdd`
@@ -130,11 +130,11 @@ pub(crate) fn pair_kernel(pair: Pair, dtype: DType, set: InstructionSet) -> Opti
     }
 }
 
-fn float_pair<T: Float + Real>(both: Both, set: InstructionSet) -> PairKernel {
-    match both {
-        Both::TanhAndSlope => twin::<f::TanhAndSlope<T>>(set),
-        Both::Sigmoids => twin::<f::Sigmoids<T>>(set),
-        Both::SineAndCosine => twin::<f::SineAndCosine<T>>(set),
+fn float_pair<T: Float + Real>(kind: PairKind, set: InstructionSet) -> PairKernel {
+    match kind {
+        PairKind::TanhAndSlope => twin::<f::TanhAndSlope<T>>(set),
+        PairKind::Sigmoids => twin::<f::Sigmoids<T>>(set),
+        PairKind::SineAndCosine => twin::<f::SineAndCosine<T>>(set),
     }
 }
 
@@ -176,15 +176,15 @@ fn cast(source: DType, target: DType, set: InstructionSet) -> Kernel {
 
 fn cast_from<T>(target: DType, set: InstructionSet) -> Kernel
 where
-    f::Cast<T, f32>: Map,
-    f::Cast<T, f64>: Map,
-    f::Cast<T, i64>: Map,
-    f::Cast<T, u8>: Map,
+    f::CastMap<T, f32>: Map,
+    f::CastMap<T, f64>: Map,
+    f::CastMap<T, i64>: Map,
+    f::CastMap<T, u8>: Map,
 {
     match target {
-        DType::F32 => unary::<f::Cast<T, f32>>(set),
-        DType::F64 => unary::<f::Cast<T, f64>>(set),
-        DType::I64 => unary::<f::Cast<T, i64>>(set),
-        DType::Bool => unary::<f::Cast<T, u8>>(set),
+        DType::F32 => unary::<f::CastMap<T, f32>>(set),
+        DType::F64 => unary::<f::CastMap<T, f64>>(set),
+        DType::I64 => unary::<f::CastMap<T, i64>>(set),
+        DType::Bool => unary::<f::CastMap<T, u8>>(set),
     }
 }

@@ -61,7 +61,7 @@ fn accumulate_of<T: Number>(kind: Reduction, set: InstructionSet) -> Accumulate 
 }
 
 /// A reduction.
-trait Fold: 'static {
+trait ReduceOp: 'static {
     type Item: Number;
     /// What nothing reduces to, if anything.
     const OF_NOTHING: Option<Self::Item>;
@@ -73,7 +73,7 @@ macro_rules! folds {
     ($($name:ident = $of_nothing:expr, $combine:ident;)*) => {$(
         struct $name<T>(PhantomData<T>);
 
-        impl<T: Number> Fold for $name<T> {
+        impl<T: Number> ReduceOp for $name<T> {
             type Item = T;
             const OF_NOTHING: Option<T> = $of_nothing;
 
@@ -93,17 +93,17 @@ folds! {
 }
 
 for_each_set! {
-    fn rows<F: Fold> = rows_body: RowReduce(out: *mut u8, x: *const u8, rows: usize, columns: usize)
+    fn rows<F: ReduceOp> = rows_body: RowReduce(out: *mut u8, x: *const u8, rows: usize, columns: usize)
 }
 
 for_each_set! {
-    fn combined<F: Fold> = combined_body: Accumulate(acc: *mut u8, x: *const u8, n: usize)
+    fn combined<F: ReduceOp> = combined_body: Accumulate(acc: *mut u8, x: *const u8, n: usize)
 }
 
 /// # Safety
 /// `out` points to `rows` elements, `x` to `rows · columns`, and they do not overlap.
 #[inline(always)]
-unsafe fn rows_body<F: Fold, A: Arithmetic>(out: *mut u8, x: *const u8, rows: usize, columns: usize) {
+unsafe fn rows_body<F: ReduceOp, A: Arithmetic>(out: *mut u8, x: *const u8, rows: usize, columns: usize) {
     // SAFETY: the caller's contract is that of the slices.
     let (out, x) = unsafe { (exclusive::<F::Item>(out, rows), shared::<F::Item>(x, rows * columns)) };
     match columns {
@@ -121,7 +121,7 @@ unsafe fn rows_body<F: Fold, A: Arithmetic>(out: *mut u8, x: *const u8, rows: us
 
 /// Rows of a length known to the compiler.
 #[inline(always)]
-fn short_rows<F: Fold, const COLUMNS: usize>(out: &mut [F::Item], x: &[F::Item]) {
+fn short_rows<F: ReduceOp, const COLUMNS: usize>(out: &mut [F::Item], x: &[F::Item]) {
     for (out, row) in out.iter_mut().zip(x.chunks_exact(COLUMNS)) {
         *out = in_order::<F>(row);
     }
@@ -129,12 +129,12 @@ fn short_rows<F: Fold, const COLUMNS: usize>(out: &mut [F::Item], x: &[F::Item])
 
 /// A row that is not empty, from its first element to its last.
 #[inline(always)]
-fn in_order<F: Fold>(row: &[F::Item]) -> F::Item {
+fn in_order<F: ReduceOp>(row: &[F::Item]) -> F::Item {
     row[1..].iter().fold(row[0], |result, x| F::combine(result, *x))
 }
 
 #[inline(always)]
-fn each_in_lanes<F: Fold, const LANES: usize>(out: &mut [F::Item], x: &[F::Item], columns: usize) {
+fn each_in_lanes<F: ReduceOp, const LANES: usize>(out: &mut [F::Item], x: &[F::Item], columns: usize) {
     for (out, row) in out.iter_mut().zip(x.chunks_exact(columns)) {
         *out = in_lanes::<F, LANES>(row);
     }
@@ -142,7 +142,7 @@ fn each_in_lanes<F: Fold, const LANES: usize>(out: &mut [F::Item], x: &[F::Item]
 
 /// A row of at least `LANES` elements: lane i combines every element whose index is i modulo the lanes.
 #[inline(always)]
-fn in_lanes<F: Fold, const LANES: usize>(row: &[F::Item]) -> F::Item {
+fn in_lanes<F: ReduceOp, const LANES: usize>(row: &[F::Item]) -> F::Item {
     let mut chunks = row.chunks_exact(LANES);
     let mut lanes = [F::Item::ZERO; LANES];
     lanes.copy_from_slice(chunks.next().expect("invariant: the row has at least as many elements as lanes"));
@@ -163,14 +163,14 @@ fn in_lanes<F: Fold, const LANES: usize>(row: &[F::Item]) -> F::Item {
 /// # Safety
 /// `acc` and `x` point to `n` elements each and do not overlap.
 #[inline(always)]
-unsafe fn combined_body<F: Fold, A: Arithmetic>(acc: *mut u8, x: *const u8, n: usize) {
+unsafe fn combined_body<F: ReduceOp, A: Arithmetic>(acc: *mut u8, x: *const u8, n: usize) {
     // SAFETY: the caller's contract is that of the slices.
     let (acc, x) = unsafe { (exclusive::<F::Item>(acc, n), shared::<F::Item>(x, n)) };
     combine_each::<F>(acc, x);
 }
 
 #[inline(always)]
-fn combine_each<F: Fold>(acc: &mut [F::Item], x: &[F::Item]) {
+fn combine_each<F: ReduceOp>(acc: &mut [F::Item], x: &[F::Item]) {
     for (acc, x) in acc.iter_mut().zip(x) {
         *acc = F::combine(*acc, *x);
     }

@@ -3,7 +3,7 @@
 
 use super::{
     Kernel, Splats,
-    map::{Each, Element, Layout, Splat, select},
+    map::{Contiguous, OperandLayout, RawElement, Splat, select},
 };
 use crate::{graph::DType, runtime::instruction_set::InstructionSet};
 
@@ -16,15 +16,15 @@ pub(super) fn kernel(dtype: DType, splats: Splats, set: InstructionSet) -> Kerne
     }
 }
 
-fn with_condition<T: Element>(splats: Splats, set: InstructionSet) -> Kernel {
-    if splats.has(0) { with_choices::<T, Splat>(splats, set) } else { with_choices::<T, Each>(splats, set) }
+fn with_condition<T: RawElement>(splats: Splats, set: InstructionSet) -> Kernel {
+    if splats.has(0) { with_choices::<T, Splat>(splats, set) } else { with_choices::<T, Contiguous>(splats, set) }
 }
 
-fn with_choices<T: Element, C: Layout>(splats: Splats, set: InstructionSet) -> Kernel {
+fn with_choices<T: RawElement, C: OperandLayout>(splats: Splats, set: InstructionSet) -> Kernel {
     match (splats.has(1), splats.has(2)) {
-        (false, false) => select::<T, C, Each, Each>(set),
-        (true, false) => select::<T, C, Splat, Each>(set),
-        (false, true) => select::<T, C, Each, Splat>(set),
+        (false, false) => select::<T, C, Contiguous, Contiguous>(set),
+        (true, false) => select::<T, C, Splat, Contiguous>(set),
+        (false, true) => select::<T, C, Contiguous, Splat>(set),
         (true, true) => select::<T, C, Splat, Splat>(set),
     }
 }

@@ -8,7 +8,7 @@ use super::{
     arithmetic::Arithmetic,
     float::Float,
     lane::Lane,
-    map::{Each, Map, Splat, Zip, binary, unary},
+    map::{Contiguous, Map, Splat, Zip, binary, unary},
 };
 use crate::{
     functions::{elementwise_functions, if_for_integers},
@@ -46,14 +46,14 @@ impl<F: Exceptions, T: Float + Real> Map for OfFloat<F, T> {
     const IS_LONG: bool = F::COST >= LONG;
 
     #[inline(always)]
-    fn of<A: Arithmetic>(x: T) -> T {
+    fn apply<A: Arithmetic>(x: T) -> T {
         F::value(Lane::<T, A>::new(x)).float
     }
     #[inline(always)]
     fn is_rare(x: T) -> bool {
         F::is_scalar(x)
     }
-    fn of_rare(x: T) -> T {
+    fn apply_rare(x: T) -> T {
         F::value(x)
     }
 }
@@ -63,7 +63,7 @@ impl<F: UnaryNumberFunction> Map for OfInteger<F> {
     type Out = i64;
 
     #[inline(always)]
-    fn of<A: Arithmetic>(x: i64) -> i64 {
+    fn apply<A: Arithmetic>(x: i64) -> i64 {
         F::value_of_number(x)
     }
 }
@@ -74,7 +74,7 @@ impl<F: BinaryFunction, T: Float> Zip for OfFloats<F, T> {
     const IS_LONG: bool = F::COST >= LONG;
 
     #[inline(always)]
-    fn of<A: Arithmetic>(a: T, b: T) -> T {
+    fn apply<A: Arithmetic>(a: T, b: T) -> T {
         F::value(Lane::<T, A>::new(a), Lane::new(b)).float
     }
 }
@@ -84,7 +84,7 @@ impl<F: BinaryNumberFunction> Zip for OfIntegers<F> {
     type Out = i64;
 
     #[inline(always)]
-    fn of<A: Arithmetic>(a: i64, b: i64) -> i64 {
+    fn apply<A: Arithmetic>(a: i64, b: i64) -> i64 {
         F::value_of_numbers(a, b)
     }
 }
@@ -92,9 +92,9 @@ impl<F: BinaryNumberFunction> Zip for OfIntegers<F> {
 /// The kernel of a function of two elements, of which one may be a splat.
 pub(super) fn laid_out<F: Zip>(splats: Splats, set: InstructionSet) -> Option<Kernel> {
     match (splats.has(0), splats.has(1)) {
-        (false, false) => Some(binary::<F, Each, Each>(set)),
-        (true, false) => Some(binary::<F, Splat, Each>(set)),
-        (false, true) => Some(binary::<F, Each, Splat>(set)),
+        (false, false) => Some(binary::<F, Contiguous, Contiguous>(set)),
+        (true, false) => Some(binary::<F, Splat, Contiguous>(set)),
+        (false, true) => Some(binary::<F, Contiguous, Splat>(set)),
         (true, true) => None,
     }
 }

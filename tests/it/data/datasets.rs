@@ -62,7 +62,7 @@ fn mean_and_deviation_are_of_the_training_part() {
     // A constant feature is only moved.
     assert_eq!(split.test.x().to_owned(), array![[0.0, 1.1 - 0.1, 4.0 / deviations[2]]]);
     assert_eq!(split.train.x().slice(s![.., 1]).to_vec(), [0.0; 3]);
-    let again = Standardization::of(&split.train);
+    let again = Standardization::fit(&split.train);
     assert!(again.mean().iter().all(|mean| mean.abs() < 1e-6));
     // Rounding of quotients, two units in the last place.
     assert!((again.deviation()[0] - 1.0).abs() < 3e-7 && (again.deviation()[2] - 1.0).abs() < 3e-7);
@@ -70,9 +70,9 @@ fn mean_and_deviation_are_of_the_training_part() {
 
 #[test]
 fn standardization_looks_at_the_number_of_features() {
-    let standardization = Standardization::of(&numbered(3));
+    let standardization = Standardization::fit(&numbered(3));
     let error = standardization.apply(Dataset::new(array![[1.0, 2.0]], array![0]).unwrap()).unwrap_err();
     assert_eq!(error.to_string(), "the examples have 2 features, but the mean is of 1");
-    let none = Standardization::of(&numbered(0));
+    let none = Standardization::fit(&numbered(0));
     assert_eq!(none.apply(numbered(2)).unwrap(), numbered(2));
 }

@@ -2,14 +2,14 @@
 
 use ndarray::{Array1, Array2, ArrayD, Axis, array};
 use pullback::{
-    CompileError, DType, Graph, Initializer, Parameters, ValueView,
+    CompileError, DType, Graph, Initializer, Inputs, Parameters,
     landscape::{BoxSearch, Direction, Lanczos, Landscape, LandscapeError, Probes, Scale, StrictSaddle, Tolerance},
 };
 
 use super::{assert_close, landscape};
 
-fn fed_again<'a>(xs: &'a Array2<f32>, ys: &'a Array1<f64>) -> [(&'static str, ValueView<'a>); 2] {
-    [("direction", xs.into()), ("direction_", ys.into())]
+fn fed_again(xs: &Array2<f32>, ys: &Array1<f64>) -> impl Inputs {
+    (("direction", xs), ("direction_", ys))
 }
 
 /// Both precisions at once, inputs with symbols, a parameter that does not matter, and names that are taken.
@@ -31,7 +31,7 @@ fn a_landscape_of_mixed_types_and_inputs() {
     assert_eq!(landscape.dimension(), 3);
     let parameters = g.initialize(0).expect("no mistake");
     let (xs, ys) = (array![[1.0f32, 2.0], [0.0, -1.0], [3.0, 0.5]], array![1.0, 0.0, 2.0]);
-    let mut point = landscape.at(&parameters, fed_again(&xs, &ys)).expect("fits");
+    let mut point = landscape.point(&parameters, fed_again(&xs, &ys)).expect("fits");
     // H = 2/n·Σ (x, 1)(x, 1)ᵀ.
     let rows: ArrayD<f64> = xs.mapv(f64::from).into_dyn();
     let rows = rows.into_dimensionality::<ndarray::Ix2>().expect("two axes");
@@ -50,9 +50,9 @@ fn a_landscape_of_mixed_types_and_inputs() {
     assert_eq!(error, LandscapeError::Direction { name: "w".into(), shape: vec![2] });
     let error = Direction::between(&parameters, &Parameters::default()).unwrap_err();
     assert!(matches!(error, LandscapeError::Layouts { .. }));
-    let error = landscape.at(&parameters, [("direction", (&xs).into())]).unwrap_err().to_string();
+    let error = landscape.point(&parameters, ("direction", &xs)).unwrap_err().to_string();
     assert!(error.starts_with(r#"input "direction_" (f64[n], declared at tests/it/landscape/mistakes.rs:"#), "{error}");
-    let error = landscape.at(&Parameters::default(), fed_again(&xs, &ys)).unwrap_err().to_string();
+    let error = landscape.point(&Parameters::default(), fed_again(&xs, &ys)).unwrap_err().to_string();
     assert!(error.starts_with(r#"parameter "w" (f32[2], declared at tests/it/landscape/mistakes.rs:"#), "{error}");
 }
 
@@ -60,7 +60,7 @@ fn a_landscape_of_mixed_types_and_inputs() {
 fn stopped_gradients_stay_stopped() {
     let (mut landscape, mut parameters) = landscape(2, |w| (w * w.stop_gradient()).sum());
     parameters.set("w", &array![2.0, 3.0]).expect("fits");
-    let mut point = landscape.at(&parameters, []).expect("fits");
+    let mut point = landscape.point(&parameters, ()).expect("fits");
     assert_eq!(point.gradient().expect("finite").elements(), [2.0, 3.0]);
     assert_eq!(point.hessian().expect("small"), Array2::<f64>::zeros((2, 2)));
 }
@@ -70,7 +70,7 @@ fn mistakes_have_the_users_line() {
     let g = Graph::new();
     let w = g.parameter("w", (2,), Initializer::Zeros);
     let error = Landscape::new(w).unwrap_err();
-    let LandscapeError::Compile(CompileError::Mistakes(mistakes)) = &error else { panic!("{error}") };
+    let LandscapeError::Compile(CompileError::Graph(mistakes)) = &error else { panic!("{error}") };
     assert_eq!((mistakes.0.len(), mistakes.0[0].operation), (1, "landscape"));
     assert_eq!(mistakes.0[0].site.file, "tests/it/landscape/mistakes.rs");
     assert_eq!(mistakes.0[0].operands[0].site, w.site());
@@ -90,7 +90,7 @@ fn what_is_not_finite_is_named() {
     let w = g.parameter_of(DType::F64, "w", (2, 2), Initializer::Constant(1.0));
     let mut landscape = Landscape::new(w.sqrt().sum()).expect("no mistake");
     let mut parameters = g.initialize(0).expect("no mistake");
-    let mut point = landscape.at(&parameters, []).expect("finite");
+    let mut point = landscape.point(&parameters, ()).expect("finite");
     let mut lower = parameters.clone();
     lower.array_mut::<f64>("w").expect("there")[[1, 0]] = 0.0;
     let error = point.slice(&Direction::between(&parameters, &lower).expect("alike"), &[0.5, 1.5]).unwrap_err();
@@ -99,26 +99,26 @@ fn what_is_not_finite_is_named() {
     // From 1 − 2·0.4 on there are roots, from 1 − 2·0.9 there are not.
     let sharpness = |epsilon: f64| BoxSearch { epsilon, ..BoxSearch::seeded(0) };
     let found = point.epsilon_sharpness(&sharpness(0.4)).expect("there are roots");
-    assert_close(found.greatest_loss, 4.0 * 1.8f64.sqrt(), 1e-14);
+    assert_close(found.max_loss, 4.0 * 1.8f64.sqrt(), 1e-14);
     assert!(matches!(point.epsilon_sharpness(&sharpness(0.9)), Err(LandscapeError::LossNotFinite { .. })));
 
     parameters.set("w", &array![[1.0, 1.0], [0.0, 0.0]]).expect("fits");
-    let error = landscape.at(&parameters, []).expect("0 has a root").gradient().unwrap_err();
+    let error = landscape.point(&parameters, ()).expect("0 has a root").gradient().unwrap_err();
     let LandscapeError::NotFinite { what: "gradient", parameter, element, site, .. } = &error else {
         panic!("{error}")
     };
     assert_eq!((parameter.as_str(), element.as_slice(), *site), ("w", &[1, 0][..], w.site()));
     parameters.set("w", &array![[1.0, 1.0], [-1.0, 0.0]]).expect("fits");
-    assert!(matches!(landscape.at(&parameters, []), Err(LandscapeError::LossNotFinite { .. })));
+    assert!(matches!(landscape.point(&parameters, ()), Err(LandscapeError::LossNotFinite { .. })));
 }
 
 #[test]
 fn what_cannot_be_asked_is_refused() {
-    let n = pullback::landscape::MOST_DENSE + 1;
+    let n = pullback::landscape::MAX_DENSE + 1;
     let (mut large, parameters) = landscape(n, |w| (w * w * w.graph().iota(DType::F64, (n,), 0)).sum() - 2.0);
-    let mut point = large.at(&parameters, []).expect("fits");
+    let mut point = large.point(&parameters, ()).expect("fits");
     assert!(matches!(point.hessian(), Err(LandscapeError::TooManyParameters { dimension, .. }) if dimension == n));
-    let search = Lanczos { most_steps: 5, tolerance: 1e-9, ..Lanczos::seeded(0) };
+    let search = Lanczos { max_steps: 5, tolerance: 1e-9, ..Lanczos::seeded(0) };
     let error = point.curvature(&search).unwrap_err();
     let LandscapeError::NotConverged { steps: 5, tolerance, error } = error else { panic!("{error}") };
     assert!(error > tolerance);
@@ -130,7 +130,7 @@ fn what_cannot_be_asked_is_refused() {
     let whole = Lanczos::seeded(0);
     refused(point.curvature(&Lanczos { count: 0, ..whole.clone() }).map(drop));
     refused(point.condition_number(&Lanczos { tolerance: f64::NAN, ..whole.clone() }).map(drop));
-    refused(point.sharpness(&Lanczos { most_steps: 0, ..whole.clone() }).map(drop));
+    refused(point.sharpness(&Lanczos { max_steps: 0, ..whole.clone() }).map(drop));
     refused(point.stationary_kind(&Tolerance { gradient: -1.0, eigenvalue: 0.0 }, &whole).map(drop));
     let constants = StrictSaddle { gradient: 0.1, curvature: 0.0, convexity: 1.0, distance: 1.0 };
     refused(point.strict_saddle(&constants, &whole).map(drop));

@@ -44,7 +44,7 @@ fn kinds_of_stationary_points() {
     for (name, function, w, kind, ends) in cases {
         let (mut landscape, mut parameters) = landscape(2, function);
         parameters.set("w", &Array1::from(w.to_vec())).expect("fits");
-        let mut point = landscape.at(&parameters, []).expect("fits");
+        let mut point = landscape.point(&parameters, ()).expect("fits");
         let found = point.stationary_kind(&tolerance, &Lanczos::seeded(0)).expect("finite");
         assert_eq!(found.kind, *kind, "{name}");
         assert_eq!(found.curvature.is_some(), ends.is_some(), "{name}");
@@ -64,7 +64,7 @@ fn kinds_by_lanczos() {
     {
         let spectrum: Vec<f64> = (0..150).map(|k| lowest + (highest - lowest) * f64::from(k) / 149.0).collect();
         let (mut landscape, parameters) = quadratic(with_spectrum(&spectrum, 9));
-        let mut point = landscape.at(&parameters, []).expect("fits");
+        let mut point = landscape.point(&parameters, ()).expect("fits");
         let tolerance = Tolerance { gradient: 1e-9, eigenvalue: 1e-6 };
         let search = Lanczos { tolerance: 1e-9, ..Lanczos::seeded(1) };
         assert_eq!(point.stationary_kind(&tolerance, &search).expect("converges").kind, kind);
@@ -82,10 +82,10 @@ fn slices_are_the_loss_itself() {
     let mut direct = |a: f64, b: f64| {
         let mut moved = parameters.clone();
         let steps = first.elements().iter().zip(second.elements()).map(|(first, second)| a * first + b * second);
-        moved.flat_mut::<f64>().iter_mut().zip(steps).for_each(|(w, step)| *w += step);
-        program.run(&moved, []).expect("fits").scalar::<f64>("result").expect("a scalar")
+        moved.flat_mut::<f64>().expect("there").iter_mut().zip(steps).for_each(|(w, step)| *w += step);
+        program.run(&moved, ()).expect("fits").scalar::<f64>("result").expect("a scalar")
     };
-    let mut point = landscape.at(&parameters, []).expect("fits");
+    let mut point = landscape.point(&parameters, ()).expect("fits");
     let steps = [-1.0, -0.25, 0.0, 0.5];
     for (step, found) in steps.iter().zip(point.slice(&first, &steps).expect("finite")) {
         assert_close(found, direct(*step, 0.0), 1e-14);
@@ -135,7 +135,7 @@ fn random_directions_are_as_long_as_asked() {
 
 /// f = ½Σλᵢ(xᵢ − cᵢ)²: in the box around x each coordinate goes to the end farther from cᵢ.
 #[test]
-fn the_greatest_loss_in_a_box() {
+fn the_max_loss_in_a_box() {
     let (scales, centre) = (array![1.0f64, 30.0, 900.0, 4.0], array![0.0f64, 1.0, -2.0, 0.3]);
     let epsilon = 1e-2;
     for x in [centre.clone(), array![0.1, 1.001, -2.0, 0.0]] {
@@ -146,10 +146,10 @@ fn the_greatest_loss_in_a_box() {
             (g.constant(scales.clone()) * (w - g.constant(centre.clone())).square()).sum() / 2.0
         });
         parameters.set("w", &x).expect("fits");
-        let mut point = landscape.at(&parameters, []).expect("fits");
+        let mut point = landscape.point(&parameters, ()).expect("fits");
         let value = point.value();
         let found = point.epsilon_sharpness(&BoxSearch { epsilon, ..BoxSearch::seeded(2) }).expect("finite");
-        assert_close(found.greatest_loss, expected, 1e-13);
+        assert_close(found.max_loss, expected, 1e-13);
         assert_close(found.percent, 100.0 * (expected - value) / (1.0 + value), 1e-10);
         for (z, x) in found.displacement.elements().iter().zip(&x) {
             assert_close(z.abs(), epsilon * (x.abs() + 1.0), 1e-15);
@@ -159,16 +159,16 @@ fn the_greatest_loss_in_a_box() {
 
 /// The greatest loss is inside the box: −(x − 0.005)² from x = 0.
 #[test]
-fn a_greatest_loss_inside_the_box() {
+fn a_max_loss_inside_the_box() {
     let (mut landscape, parameters) = landscape(1, |w| -(w - 0.005).square().sum());
     let search = BoxSearch { epsilon: 1e-2, ..BoxSearch::seeded(0) };
-    let found = landscape.at(&parameters, []).expect("fits").epsilon_sharpness(&search).expect("finite");
+    let found = landscape.point(&parameters, ()).expect("fits").epsilon_sharpness(&search).expect("finite");
     assert_close(found.displacement.elements()[0], 0.005, 1e-9);
-    assert_close(found.greatest_loss, 0.0, 1e-17);
+    assert_close(found.max_loss, 0.0, 1e-17);
     // At a maximum nothing rises.
     let (mut top, parameters) = self::landscape(2, |w| -w.square().sum());
-    let found = top.at(&parameters, []).expect("fits").epsilon_sharpness(&search).expect("finite");
-    assert_eq!((found.percent, found.greatest_loss), (0.0, 0.0));
+    let found = top.point(&parameters, ()).expect("fits").epsilon_sharpness(&search).expect("finite");
+    assert_eq!((found.percent, found.max_loss), (0.0, 0.0));
 }
 
 #[test]
@@ -194,7 +194,7 @@ fn the_strict_saddle_property() {
     for (index, (function, w, case)) in cases.iter().enumerate() {
         let (mut landscape, mut parameters) = landscape(2, function);
         parameters.set("w", &Array1::from(w.to_vec())).expect("fits");
-        let mut point = landscape.at(&parameters, []).expect("fits");
+        let mut point = landscape.point(&parameters, ()).expect("fits");
         let report = point.strict_saddle(&constants, &Lanczos::seeded(0)).expect("finite");
         assert_eq!(report.case, *case, "case {index}: {report:?}");
     }

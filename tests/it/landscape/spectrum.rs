@@ -12,7 +12,7 @@ use super::{assert_close, landscape, network, quadratic, rosenbrock, with_spectr
 fn the_spectrum_is_what_the_matrix_was_made_of() {
     let spectrum: Vec<f64> = (0..60).map(|k| if k < 3 { -4.0 } else { f64::from(k).powi(2) / 10.0 }).collect();
     let (mut landscape, parameters) = quadratic(with_spectrum(&spectrum, 1));
-    let mut point = landscape.at(&parameters, []).expect("fits");
+    let mut point = landscape.point(&parameters, ()).expect("fits");
     // Rounding of eight reflections and of the reduction, relative to the greatest, 348.
     for (found, expected) in point.eigenvalues().expect("small").iter().zip(&spectrum) {
         assert_close(*found, *expected, 1e-11);
@@ -36,16 +36,16 @@ fn the_condition_number_of_many_parameters() {
     let spectrum: Vec<f64> = (0..200).map(|k| 0.5 + f64::from(k)).collect();
     for (sign, expected) in [(1.0, 199.5 / 0.5), (-1.0, 199.5 / 0.5)] {
         let (mut landscape, parameters) = quadratic(with_spectrum(&spectrum, 4) * sign);
-        let mut point = landscape.at(&parameters, []).expect("fits");
+        let mut point = landscape.point(&parameters, ()).expect("fits");
         let search = Lanczos { tolerance: 1e-9, ..Lanczos::seeded(1) };
         assert_close(point.condition_number(&search).expect("definite"), expected, 1e-4);
     }
     let (mut landscape, parameters) = quadratic(with_spectrum(&spectrum, 4) - Array2::<f64>::eye(200) * 10.0);
-    let error = landscape.at(&parameters, []).expect("fits").condition_number(&Lanczos::seeded(1)).unwrap_err();
+    let error = landscape.point(&parameters, ()).expect("fits").condition_number(&Lanczos::seeded(1)).unwrap_err();
     assert!(matches!(error, LandscapeError::Indefinite { dimension: 200, .. }), "{error}");
     let (mut landscape, parameters) = landscape_of_zero_curvature();
     let search = Lanczos::seeded(0);
-    assert_eq!(landscape.at(&parameters, []).expect("fits").condition_number(&search), Ok(f64::INFINITY));
+    assert_eq!(landscape.point(&parameters, ()).expect("fits").condition_number(&search), Ok(f64::INFINITY));
 }
 
 fn landscape_of_zero_curvature() -> (Landscape, Parameters) {
@@ -56,14 +56,14 @@ fn landscape_of_zero_curvature() -> (Landscape, Parameters) {
 fn equal_eigenvalues_are_found_by_restarts() {
     let (mut landscape, parameters) = quadratic(Array2::<f64>::eye(30) * 7.0);
     let search = Lanczos { count: 5, ..Lanczos::seeded(0) };
-    let found = landscape.at(&parameters, []).expect("fits").extreme_eigenvalues(&search).expect("converges");
+    let found = landscape.point(&parameters, ()).expect("fits").extreme_eigenvalues(&search).expect("converges");
     assert_eq!((found.highest.len(), found.n_products), (5, 5));
     for pair in found.highest.iter().chain(&found.lowest) {
         assert_close(pair.value, 7.0, 1e-13);
     }
     // More than there are gives all.
     let (mut landscape, parameters) = quadratic(with_spectrum(&[1.0, 2.0, 3.0], 1));
-    let found = landscape.at(&parameters, []).expect("fits").extreme_eigenvalues(&search).expect("converges");
+    let found = landscape.point(&parameters, ()).expect("fits").extreme_eigenvalues(&search).expect("converges");
     assert_eq!((found.lowest.len(), found.highest.len()), (3, 3));
     assert_close(found.lowest[2].value, 3.0, 1e-13);
 }
@@ -75,13 +75,13 @@ fn the_hessian_of_a_network_is_the_difference_of_gradients() {
     let parameters = g.initialize(5).expect("no mistake");
     let n = landscape.dimension();
     assert_eq!(n, 2 * 6 + 6 + 6 * 4 + 4 + 4 * 3);
-    let hessian = landscape.at(&parameters, []).expect("fits").hessian().expect("small");
+    let hessian = landscape.point(&parameters, ()).expect("fits").hessian().expect("small");
     let step = 1e-5;
     for coordinate in 0..n {
         let mut slope = |shift: f64| {
             let mut moved = parameters.clone();
-            moved.flat_mut::<f64>()[coordinate] += shift;
-            landscape.at(&moved, []).expect("fits").gradient().expect("finite")
+            moved.flat_mut::<f64>().expect("there")[coordinate] += shift;
+            landscape.point(&moved, ()).expect("fits").gradient().expect("finite")
         };
         let (above, below) = (slope(step), slope(-step));
         for (row, (above, below)) in above.elements().iter().zip(below.elements()).enumerate() {
@@ -96,7 +96,7 @@ fn lanczos_finds_the_ends_of_the_dense_spectrum() {
     let g = Graph::new();
     let mut landscape = Landscape::new(network(&g)).expect("no mistake");
     let parameters = g.initialize(5).expect("no mistake");
-    let mut point = landscape.at(&parameters, []).expect("fits");
+    let mut point = landscape.point(&parameters, ()).expect("fits");
     let dense = point.eigenvalues().expect("small");
     let search = Lanczos { count: 3, tolerance: 1e-9, ..Lanczos::seeded(8) };
     let found = point.extreme_eigenvalues(&search).expect("converges");
@@ -114,7 +114,7 @@ fn lanczos_finds_the_ends_of_the_dense_spectrum() {
 fn the_density_has_the_moments_of_the_spectrum() {
     let diagonal: Vec<f64> = (0..40).map(|k| f64::from(k * k % 17) - 5.0).collect();
     let (mut one, parameters) = quadratic(Array2::from_diag(&Array1::from(diagonal.clone())));
-    let density = one.at(&parameters, []).expect("fits").spectral_density(&Probes::seeded(1)).expect("finite");
+    let density = one.point(&parameters, ()).expect("fits").spectral_density(&Probes::seeded(1)).expect("finite");
     for power in 0..4 {
         let mean = diagonal.iter().map(|value| value.powi(power)).sum::<f64>() / 40.0;
         assert_close(density.moment(power), mean, 1e-9);
@@ -125,7 +125,7 @@ fn the_density_has_the_moments_of_the_spectrum() {
     let g = Graph::new();
     let mut landscape = Landscape::new(network(&g)).expect("no mistake");
     let parameters = g.initialize(5).expect("no mistake");
-    let mut point = landscape.at(&parameters, []).expect("fits");
+    let mut point = landscape.point(&parameters, ()).expect("fits");
     let hessian = point.hessian().expect("small");
     let dense = point.eigenvalues().expect("small");
     let probes = Probes { count: 400, steps: 20, seed: 6 };
@@ -157,7 +157,7 @@ fn spectra_in_single_precision() {
     let matrix = g.constant(with_spectrum(&spectrum, 3).mapv(|element| element as f32));
     let mut landscape = Landscape::new(w.dot(matrix.dot(w)) / 2.0).expect("no mistake");
     let parameters = g.initialize(0).expect("no mistake");
-    let mut point = landscape.at(&parameters, []).expect("fits");
+    let mut point = landscape.point(&parameters, ()).expect("fits");
     let found = point.curvature(&Lanczos { tolerance: 1e-4, ..Lanczos::seeded(0) }).expect("converges");
     // The matrix itself is rounded to 2⁻²⁴ of its elements.
     assert_close(found.lowest.value, -30.0, 1e-3);
@@ -169,7 +169,7 @@ fn spectra_in_single_precision() {
 pub(super) fn rosenbrocks_valley_is_narrow() {
     let (mut landscape, mut parameters) = landscape(2, rosenbrock);
     parameters.set("w", &array![1.0, 1.0]).expect("fits");
-    let mut point = landscape.at(&parameters, []).expect("fits");
+    let mut point = landscape.point(&parameters, ()).expect("fits");
     assert_eq!(point.hessian().expect("small"), array![[802.0, -400.0], [-400.0, 200.0]]);
     // Of [[802, −400], [−400, 200]]: the trace is 1002, the determinant 400.
     let root = (501f64 * 501.0 - 400.0).sqrt();

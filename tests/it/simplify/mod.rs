@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use pullback::{Dim, Evaluation, Expr, Graph, Options, Parameters, Value, graph::Op};
+use pullback::{Dim, Evaluation, Expr, Graph, Options, Value, graph::Op};
 
 mod graphs;
 mod rules;
@@ -11,12 +11,14 @@ mod stable;
 
 /// The values of named results; what the graph does not ask for is not fed.
 fn evaluate<'g>(graph: &'g Graph, results: &[(String, Expr<'g>)], feed: &BTreeMap<String, Value>) -> Vec<Value> {
-    let results_by_name = results.iter().map(|(name, result)| (name.as_str(), *result));
     let options = Options { evaluation: Evaluation::Reference, ..Options::default() };
-    let mut program = graph.compile_with(results_by_name, &options).expect("no mistake");
-    let fed = feed.iter().filter(|(name, _)| graph.named(name).is_some());
-    let out = program.run(&Parameters::default(), fed.map(|(name, value)| (name.as_str(), value.into())));
-    let out = out.expect("the inputs fit");
+    let mut program = graph.compile_with(results, &options).expect("no mistake");
+    let fed: Vec<(&str, &Value)> = feed
+        .iter()
+        .filter(|(name, _)| graph.named(name).is_some())
+        .map(|(name, value)| (name.as_str(), value))
+        .collect();
+    let out = program.call(fed).expect("the inputs fit");
     results.iter().map(|(name, _)| out[name.as_str()].clone()).collect()
 }
 

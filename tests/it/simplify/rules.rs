@@ -118,7 +118,7 @@ fn feed(seed: u64, n_special: usize) -> BTreeMap<String, Value> {
 }
 
 fn axes(axes: &[usize]) -> Axes {
-    Axes::from_slice(axes)
+    Axes::from(axes)
 }
 
 fn apply<'g>(op: impl Into<Op>, x: Expr<'g>) -> Expr<'g> {
@@ -160,11 +160,11 @@ fn dot<'g>(x: Expr<'g>, y: Expr<'g>, left: &[usize], right: &[usize]) -> Expr<'g
 /// The column at places of a row of each row.
 fn scatter<'g>(v: &Inputs<'g>) -> Expr<'g> {
     let index = v.g.constant(array![[1i64], [0], [3]]);
-    v.g.apply_op(ScatterAdd { axis: 1, batch: 1 }.into(), &[v.x.zeros_like(), index, v.column.expand(-1)])
+    v.g.apply_op(ScatterAdd { axis: 1, batch: 1 }.into(), &[v.x.zeros_like(), index, v.column.unsqueeze(-1)])
 }
 
 fn shifted(x: Expr<'_>) -> Expr<'_> {
-    x - x.max_over(-1).expand(-1)
+    x - x.max_over(-1).unsqueeze(-1)
 }
 
 #[rustfmt::skip]
@@ -255,7 +255,7 @@ const CASES: &[Case] = &[
     Case { rule: "same-shape", fires: |v| broadcast(v.x, &[0, 1], &[3, 4]), stays: |v| broadcast(v.row, &[1], &[3, 4]) },
     Case { rule: "broadcast-as-reshape", fires: |v| broadcast(v.row, &[1], &[1, 4]), stays: |v| broadcast(v.row, &[1], &[2, 4]) },
     Case { rule: "broadcast-of-broadcast", fires: |v| v.row.broadcast_to((3, 4)).broadcast_to((2, 3, 4)), stays: |v| v.x.tanh().broadcast_to((2, 3, 4)) },
-    Case { rule: "broadcast-of-unit-axes", fires: |v| v.column.expand(-1).broadcast_to((3, 4)), stays: |v| v.tall.broadcast_to((3, 4)) },
+    Case { rule: "broadcast-of-unit-axes", fires: |v| v.column.unsqueeze(-1).broadcast_to((3, 4)), stays: |v| v.tall.broadcast_to((3, 4)) },
     Case { rule: "reshape-of-reshape", fires: |v| v.x.reshape((2, 6)).reshape((12,)), stays: |v| v.x.tanh().reshape((12,)) },
     Case { rule: "transpose-of-transpose", fires: |v| v.x.t().t(), stays: |v| v.x.t() },
     Case { rule: "transpose-by-identity", fires: |v| transpose(v.x, &[0, 1]), stays: |v| transpose(v.x, &[1, 0]) },
@@ -271,14 +271,14 @@ const CASES: &[Case] = &[
 
     Case { rule: "sink-broadcast", fires: |v| (v.row.broadcast_to((3, 4)) * 2.0).exp(), stays: |v| { let b = v.row.broadcast_to((3, 4)); b.cast(DType::F32).cast(DType::F64) + b * v.x } },
     Case { rule: "sink-nested-broadcast", fires: |v| broadcast(v.row, &[2], &[5, 6, 4]) * broadcast(v.scalar, &[], &[5, 6, 4]), stays: |v| broadcast(v.row, &[2], &[5, 3, 4]) * broadcast(v.column, &[1], &[5, 3, 4]) },
-    Case { rule: "sink-unit-axes", fires: |v| (v.column.expand(-1) * 2.0).exp(), stays: |v| v.column.expand(-1) + v.tall },
+    Case { rule: "sink-unit-axes", fires: |v| (v.column.unsqueeze(-1) * 2.0).exp(), stays: |v| v.column.unsqueeze(-1) + v.tall },
     Case { rule: "sink-transpose", fires: |v| v.x.t().exp(), stays: |v| { let t = v.x.t(); t.exp() + t } },
 
     Case { rule: "reduce-no-axes", fires: |v| reduce(v.x, Reduction::Sum, &[]), stays: |v| reduce(v.x, Reduction::Sum, &[1]) },
     Case { rule: "extreme-of-unit-axes", fires: |v| v.tall.max_over(1) * v.tall.prod(), stays: |v| v.x.max_over(1) },
     Case { rule: "sum-of-unit-axes", fires: |v| v.tall.sum_over(1), stays: |v| v.tall.sum_over(0) },
-    Case { rule: "extreme-after-unit-axes", fires: |v| v.x.expand(1).min_over(2), stays: |v| v.x.reshape((2, 6)).min_over(0) },
-    Case { rule: "sum-after-unit-axes", fires: |v| v.x.expand(1).sum_over(2), stays: |v| v.x.reshape((2, 6)).sum_over(0) },
+    Case { rule: "extreme-after-unit-axes", fires: |v| v.x.unsqueeze(1).min_over(2), stays: |v| v.x.reshape((2, 6)).min_over(0) },
+    Case { rule: "sum-after-unit-axes", fires: |v| v.x.unsqueeze(1).sum_over(2), stays: |v| v.x.reshape((2, 6)).sum_over(0) },
     Case { rule: "extreme-of-broadcast", fires: |v| v.row.broadcast_to((3, 4)).max_over(0), stays: |v| v.row.broadcast_to((3, 4)).max_over(1) },
     Case { rule: "sum-of-broadcast", fires: |v| v.row.broadcast_to((3, 4)).sum_over(0) * v.tall.broadcast_to((2, 3, 4)).sum(), stays: |v| v.row.broadcast_to(("m", 4)).sum_over(0) + v.g.input_of::<f64>("m", ("m",)).sum() },
     Case { rule: "sum-of-literal", fires: |v| v.batch.ones_like().sum() * v.scalar, stays: |v| v.scalar * v.x.filled_with_infinity().sum() },
@@ -286,7 +286,7 @@ const CASES: &[Case] = &[
     Case { rule: "extreme-of-extreme", fires: |v| v.x.max_over(0).max(), stays: |v| v.x.max_over(0).min() },
     Case { rule: "sum-of-sum", fires: |v| v.x.sum_over(0).sum(), stays: |v| { let rows = v.x.sum_over(0); rows.sum() * rows } },
     Case { rule: "sum-of-scaled", fires: |v| (v.x * 3.0).sum_over(0) + (v.y / 5.0).sum_over(0), stays: |v| { let scaled = v.x * 3.0; scaled.sum() * scaled } },
-    Case { rule: "sum-of-row-scaled", fires: |v| (v.column.expand(-1) * v.x).sum_over(1), stays: |v| (v.row * v.x).sum_over(1) },
+    Case { rule: "sum-of-row-scaled", fires: |v| (v.column.unsqueeze(-1) * v.x).sum_over(1), stays: |v| (v.row * v.x).sum_over(1) },
     Case { rule: "sum-of-scatter", fires: |v| { let s = scatter(v); s.sum_over(1) * s.max_over(1) }, stays: |v| scatter(v).sum_over(1) },
     Case { rule: "add-to-scatter", fires: |v| v.y + scatter(v), stays: |v| { let s = scatter(v); v.y + s + s.tanh() } },
     Case { rule: "sum-of-neg", fires: |v| (-v.x).sum_over(0), stays: |v| v.x.sum_over(0) },
@@ -295,13 +295,13 @@ const CASES: &[Case] = &[
     Case { rule: "convolution-of-whole", fires: |v| v.x.reshape((1, 3, 4)).convolve(v.y.reshape((1, 3, 4)), Convolve::valid().stride(2)), stays: |v| v.x.reshape((1, 3, 4)).convolve(v.y.reshape((1, 3, 4)), Convolve::valid().padding(1)) },
     Case { rule: "transpose-of-dot", fires: |v| v.x.dot(v.wide).t(), stays: |v| { let product = v.x.dot(v.wide); product.t() * product } },
     Case { rule: "dot-of-literal", fires: |v| v.x.dot(v.wide.ones_like() * 3.0) + (v.x.ones_like() * 3.0).dot(v.wide), stays: |v| v.x.dot(v.wide.zeros_like()) },
-    Case { rule: "dot-of-scaled", fires: |v| (3.0 * v.x).dot(v.row), stays: |v| (3.0 * v.column).dot(v.row.reshape((1, 4)).broadcast_to((3, 4))).expand(0).dot(v.wide * v.wide) },
+    Case { rule: "dot-of-scaled", fires: |v| (3.0 * v.x).dot(v.row), stays: |v| (3.0 * v.column).dot(v.row.reshape((1, 4)).broadcast_to((3, 4))).unsqueeze(0).dot(v.wide * v.wide) },
     Case { rule: "dot-of-neg", fires: |v| (-v.x).dot(v.row), stays: |v| { let negated = -v.x; negated.dot(v.row).sum() * negated } },
 
     Case { rule: "add-zero", fires: |v| v.x + 0.0, stays: |v| v.x + 1.0 },
     Case { rule: "zero-sub", fires: |v| 0.0 - v.x, stays: |v| 1.0 - v.x },
     Case { rule: "pow-two", fires: |v| v.x.pow(2.0), stays: |v| v.x.pow(3.0) },
-    Case { rule: "literal-into-broadcast", fires: |v| 3.0 * (v.row * v.x) + v.column.expand(-1) * (v.y * 0.1), stays: |v| { let product = v.row * v.x; 3.0 * product + product } },
+    Case { rule: "literal-into-broadcast", fires: |v| 3.0 * (v.row * v.x) + v.column.unsqueeze(-1) * (v.y * 0.1), stays: |v| { let product = v.row * v.x; 3.0 * product + product } },
     Case { rule: "mul-literals", fires: |v| 3.0 * (v.x * 5.0), stays: |v| 3.0 * (v.x * 0.1) },
 
     Case { rule: "mul-any-literals", fires: |v| 3.0 * (v.x * 0.1), stays: |v| 1e-200 * (v.x * 1e-200) },
@@ -322,12 +322,12 @@ const CASES: &[Case] = &[
     Case { rule: "one-minus-sigmoid", fires: |v| { let y = v.x.sigmoid(); y * (1.0 - y) + (1.0 - v.y.sigmoid().reverse(0)) }, stays: |v| 2.0 - v.x.sigmoid() },
     Case { rule: "sigmoid-of-exp", fires: |v| { let e = v.x.exp(); (v.y * (-v.x).sigmoid()) * e + e * (-v.x).sigmoid() }, stays: |v| v.x.exp() * v.x.sigmoid() },
     Case { rule: "log-sigmoid", fires: |v| { let y = v.x.sigmoid(); y * y.log() }, stays: |v| v.x.tanh().log() },
-    Case { rule: "softmax", fires: |v| { let e = v.x.exp(); e / e.sum_over(-1).expand(-1) + e / e.sum_over(0) }, stays: |v| { let e = v.x.dot(v.wide).exp(); e / e.sum_over(0).expand(-1) } },
-    Case { rule: "log-softmax", fires: |v| { let (d, e) = (shifted(v.x).exp(), v.y.exp()); (d / d.sum_over(-1).expand(-1)).log() + (e / e.sum_over(0)).log() }, stays: |v| (v.x.exp() / v.column.expand(-1)).log() },
+    Case { rule: "softmax", fires: |v| { let e = v.x.exp(); e / e.sum_over(-1).unsqueeze(-1) + e / e.sum_over(0) }, stays: |v| { let e = v.x.dot(v.wide).exp(); e / e.sum_over(0).unsqueeze(-1) } },
+    Case { rule: "log-softmax", fires: |v| { let (d, e) = (shifted(v.x).exp(), v.y.exp()); (d / d.sum_over(-1).unsqueeze(-1)).log() + (e / e.sum_over(0)).log() }, stays: |v| (v.x.exp() / v.column.unsqueeze(-1)).log() },
     Case { rule: "logsumexp", fires: |v| { let e = v.x.exp(); e.sum_over(1).log() * e.sum_over(1) }, stays: |v| shifted(v.x).exp().sum_over(1).log() + v.x.expm1().sum_over(1).log() },
     Case { rule: "log-of-exponentials", fires: |v| (v.x.exp() + v.row.exp()).log() + (1.0 + v.y.exp() + v.z.exp()).log(), stays: |v| (v.x.exp() - v.y.exp()).log() + (v.z.exp() + v.x).log() },
     Case { rule: "log-of-scaled-exponentials", fires: |v| v.x.exp().mean_over(1).log() + (0.3 * v.column.exp().sum()).log(), stays: |v| (-0.5 * v.x.exp().sum_over(1)).log() + (v.x.exp() * v.scalar).sum_over(1).log() },
-    Case { rule: "less-logsumexp", fires: |v| v.x - v.x.exp().sum_over(1).log().expand(-1) + (v.y - v.y.logsumexp(0)), stays: |v| v.y - v.x.exp().sum_over(0).log() },
+    Case { rule: "less-logsumexp", fires: |v| v.x - v.x.exp().sum_over(1).log().unsqueeze(-1) + (v.y - v.y.logsumexp(0)), stays: |v| v.y - v.x.exp().sum_over(0).log() },
     Case { rule: "log-of-moved", fires: |v| { let e = v.x.exp(); slice(e / e.sum_over(0), [0, 1], [3, 2]).log() + v.y.sigmoid().reverse(0).log().sum() }, stays: |v| slice(v.x.tanh(), [0, 1], [3, 2]).log() },
     Case { rule: "log1p", fires: |v| (1.0 + v.x).log(), stays: |v| (2.0 + v.x).log() },
 

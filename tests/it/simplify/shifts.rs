@@ -2,15 +2,14 @@
 //! is the right one, a scale stays inside of the logarithm, and axes of symbolic size are shifted too.
 
 use ndarray::{Array2, ArrayD, Axis, array};
-use pullback::{AllAxes, DType, Dim, Expr, Graph, Parameters, Rewrites, Value};
+use pullback::{AllAxes, DType, Dim, Expr, Graph, Rewrites, Value};
 
 use super::numbers;
 
 /// The numbers of each result, compiled: the reference computes what is written.
 fn run(results: &[(&str, Expr<'_>)], fed: &[(&str, Value)]) -> Vec<Vec<f64>> {
     let mut program = results[0].1.graph().compile(results.to_vec()).expect("no mistake");
-    let out = program.run(&Parameters::default(), fed.iter().map(|(name, value)| (*name, value.into())));
-    let out = out.expect("it fits");
+    let out = program.call(fed).expect("it fits");
     results.iter().map(|(name, _)| numbers(&out[*name])).collect()
 }
 
@@ -36,18 +35,18 @@ const WRONG: &[(&str, Shift)] = &[
     ("the greatest of each column, not guarded", |x| x.max_over(0).broadcast_to((3, 3))),
     ("the greatest of all", |x| guarded(x.max()).broadcast_to((3, 3))),
     ("the greatest of each row, along the columns", |x| guarded(x.max_over(1)).broadcast_to((3, 3))),
-    ("the greatest of each column, along the rows", |x| guarded(x.max_over(0)).expand(-1).broadcast_to((3, 3))),
+    ("the greatest of each column, along the rows", |x| guarded(x.max_over(0)).unsqueeze(-1).broadcast_to((3, 3))),
     ("the greatest of each column of the transpose, transposed", |x| {
         guarded(x.t().max_over(1)).broadcast_to((3, 3)).t().t()
     }),
-    ("the least", |x| guarded(x.min_over(1)).expand(-1).broadcast_to((3, 3))),
-    ("the mean", |x| guarded(x.mean_over(1)).expand(-1).broadcast_to((3, 3))),
-    ("the greatest of something else", |x| guarded((-x).max_over(1)).expand(-1).broadcast_to((3, 3))),
-    ("the greatest of a part", |x| guarded(x.slice((.., 0..2)).max_over(1)).expand(-1).broadcast_to((3, 3))),
+    ("the least", |x| guarded(x.min_over(1)).unsqueeze(-1).broadcast_to((3, 3))),
+    ("the mean", |x| guarded(x.mean_over(1)).unsqueeze(-1).broadcast_to((3, 3))),
+    ("the greatest of something else", |x| guarded((-x).max_over(1)).unsqueeze(-1).broadcast_to((3, 3))),
+    ("the greatest of a part", |x| guarded(x.slice((.., 0..2)).max_over(1)).unsqueeze(-1).broadcast_to((3, 3))),
     ("the greatest where another number is finite", |x| {
         let m = x.max_over(1);
         let never = (m / 0.0).is_finite().select(m, 0.0);
-        never.expand(-1).broadcast_to((3, 3))
+        never.unsqueeze(-1).broadcast_to((3, 3))
     }),
     ("itself where finite, and half of it", |x| (x.is_finite().select(x, 0.0) * 0.5).stop_gradient()),
 ];
@@ -63,8 +62,8 @@ fn only_the_greatest_element_over_the_summed_axes_is_taken_for_a_shift() {
         let s = x - m;
         let e = s.exp();
         let sum = e.sum_over(1);
-        let softmax = e / sum.expand(-1);
-        let less = x - (sum.log().expand(-1) + m);
+        let softmax = e / sum.unsqueeze(-1);
+        let less = x - (sum.log().unsqueeze(-1) + m);
         let slope = g.gradient(sum.log().sum(), s);
         let results = [
             ("s", s),
@@ -99,13 +98,13 @@ fn only_the_greatest_element_over_the_summed_axes_is_taken_for_a_shift() {
 
 /// Right shifts, with the sum over the last axis of what they leave.
 const RIGHT: &[(&str, Shift)] = &[
-    ("guarded", |x| guarded(x.max_over(1)).expand(-1).broadcast_to((3, 3))),
-    ("not guarded", |x| x.max_over(1).expand(-1).broadcast_to((3, 3))),
+    ("guarded", |x| guarded(x.max_over(1)).unsqueeze(-1).broadcast_to((3, 3))),
+    ("not guarded", |x| x.max_over(1).unsqueeze(-1).broadcast_to((3, 3))),
     ("stopped before it is guarded", |x| {
-        let m = x.max_over(1).expand(-1).stop_gradient();
+        let m = x.max_over(1).unsqueeze(-1).stop_gradient();
         m.is_finite().select(m, 0.0).broadcast_to((3, 3))
     }),
-    ("of the transpose", |x| guarded(x.t().max_over(0)).expand(-1).broadcast_to((3, 3))),
+    ("of the transpose", |x| guarded(x.t().max_over(0)).unsqueeze(-1).broadcast_to((3, 3))),
     ("along the columns, then transposed", |x| guarded(x.max_over(1)).broadcast_to((3, 3)).t()),
     ("of fewer elements", |x| guarded(x.reshape((3, 3, 1)).max_over(2)).stop_gradient()),
 ];
@@ -119,7 +118,7 @@ fn exponentials_that_are_shifted_are_not_shifted_again() {
         let e = (x - shift(x)).exp();
         let sum = e.sum_over(1);
         let results =
-            [("log", sum.log()), ("softmax", e / sum.expand(-1)), ("log softmax", (e / sum.expand(-1)).log())];
+            [("log", sum.log()), ("softmax", e / sum.unsqueeze(-1)), ("log softmax", (e / sum.unsqueeze(-1)).log())];
         let simplified = g.simplify(results, &Rewrites::default()).expect("no mistake");
         let text = simplified.to_text();
         let n_maxima = text.matches("= max ").count();
@@ -233,7 +232,7 @@ fn scales_of_any_size_are_taken_out_of_a_logarithm_of_exponentials() {
 fn the_scale_of_shifted_exponentials_stays_where_it_is() {
     let g = Graph::new();
     let x = g.input_of::<f64>("x", (3, 4));
-    let shifted = (x - x.max_over(1).expand(-1)).exp();
+    let shifted = (x - x.max_over(1).unsqueeze(-1)).exp();
     let results = [("mean", shifted.mean_over(1).log()), ("moved", (3.0 * x.exp().slice((.., 1..2))).log())];
     let simplified = g.simplify(results, &Rewrites::default()).expect("no mistake");
     assert_eq!(simplified.to_text().matches("= log ").count(), 2, "{}", simplified.to_text());

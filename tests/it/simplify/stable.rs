@@ -5,7 +5,7 @@
 
 use ndarray::{Array2, array};
 use pullback::{
-    DType, Expr, Graph, Parameters, Rewrites, Value,
+    DType, Expr, Graph, Rewrites, Value,
     simplify::{Class, rules},
 };
 
@@ -261,15 +261,15 @@ const CASES: &[Case] = &[
     Case { rule: "log-sigmoid", at: ALL, build: |x, _| { let inner = x.sigmoid(); (inner.log(), inner) }, truth: Each(|x, _| of_log_sigmoid(x)) },
     Case { rule: "log-sigmoid", at: ALL, build: |x, _| { let inner = x.sigmoid(); (-(1.0 - inner).log(), inner) }, truth: Each(|x, _| of_softplus(x)) },
     Case { rule: "log-sigmoid", at: ALL, build: |x, y| { let inner = 1.0 / (1.0 + (-x).exp()); (-(y * inner.log() + (1.0 - y) * (1.0 - inner).log()), inner) }, truth: Each(of_binary_cross_entropy) },
-    Case { rule: "softmax", at: ALL, build: |x, _| { let inner = x.exp(); (inner / inner.sum_over(-1).expand(-1), inner) }, truth: Row(of_softmax) },
-    Case { rule: "log-softmax", at: ALL, build: |x, _| { let inner = (x - x.max_over(-1).expand(-1)).exp(); ((inner / inner.sum_over(-1).expand(-1)).log(), inner) }, truth: Row(of_log_softmax) },
-    Case { rule: "log-softmax", at: ALL, build: |x, _| { let inner = x.exp(); ((inner / inner.sum_over(-1).expand(-1)).log(), inner) }, truth: Row(of_log_softmax) },
+    Case { rule: "softmax", at: ALL, build: |x, _| { let inner = x.exp(); (inner / inner.sum_over(-1).unsqueeze(-1), inner) }, truth: Row(of_softmax) },
+    Case { rule: "log-softmax", at: ALL, build: |x, _| { let inner = (x - x.max_over(-1).unsqueeze(-1)).exp(); ((inner / inner.sum_over(-1).unsqueeze(-1)).log(), inner) }, truth: Row(of_log_softmax) },
+    Case { rule: "log-softmax", at: ALL, build: |x, _| { let inner = x.exp(); ((inner / inner.sum_over(-1).unsqueeze(-1)).log(), inner) }, truth: Row(of_log_softmax) },
     Case { rule: "log-softmax", at: ALL, build: |x, _| { let inner = x.softmax(-1); (inner.log(), inner) }, truth: Row(of_log_softmax) },
     Case { rule: "logsumexp", at: ALL, build: |x, _| { let inner = x.exp(); (inner.sum_over(-1).log(), inner) }, truth: Row(of_logsumexp) },
     Case { rule: "log-of-exponentials", at: ALL, build: |x, y| { let inner = x.exp() + y.exp(); (inner.log(), inner) }, truth: Each(of_log_add_exp) },
     Case { rule: "log-of-exponentials", at: ALL, build: |x, y| { let inner = 1.0 + x.exp() + (y - 0.5).exp(); (inner.log(), inner) }, truth: Each(of_log_of_three) },
     Case { rule: "log-of-scaled-exponentials", at: ALL, build: |x, _| { let inner = x.exp(); (inner.mean_over(-1).log(), inner) }, truth: Row(of_log_mean_exp) },
-    Case { rule: "less-logsumexp", at: ALL, build: |x, _| { let inner = x.exp().sum_over(-1).log(); (x - inner.expand(-1), inner) }, truth: Row(of_log_softmax) },
+    Case { rule: "less-logsumexp", at: ALL, build: |x, _| { let inner = x.exp().sum_over(-1).log(); (x - inner.unsqueeze(-1), inner) }, truth: Row(of_log_softmax) },
     Case { rule: "log-of-moved", at: ALL, build: |x, _| { let inner = x.softmax(-1).slice((.., 1..2)); (inner.log(), inner) }, truth: Row(of_picked) },
     Case { rule: "log1p", at: BELOW_ONE, build: |x, _| { let inner = 1.0 + -x; ((1.0 + (0.0 - x)).log(), inner) }, truth: Each(|x, _| { let [v, g, h] = of_log1p(-x); [v, True(-g.0, 0.0), h] }) },
 ];
@@ -319,11 +319,11 @@ fn run(case: &Case, dtype: DType) -> Vec<Vec<(&'static str, Vec<f64>)>> {
     let product = g.gradient((gradient * fixed(DIRECTION)).sum(), x);
     let all = [("value", value), ("gradient", gradient), ("product", product), ("inner", inner), ("loss", loss)];
     let of_set = |names: &[&str]| {
-        let results = all.iter().filter(|(name, _)| names.contains(name)).copied();
+        let results: Vec<(&str, Expr<'_>)> = all.iter().filter(|(name, _)| names.contains(name)).copied().collect();
         let mut program = g.compile(results.clone()).expect("no mistake");
         let (x, y) = (fed(&xs, dtype), fed(&ys, dtype));
-        let out = program.run(&Parameters::default(), [("x", (&x).into()), ("y", (&y).into())]).expect("it fits");
-        results.map(|(name, _)| (name, numbers(&out[name]))).collect()
+        let out = program.call((("x", &x), ("y", &y))).expect("it fits");
+        results.into_iter().map(|(name, _)| (name, numbers(&out[name]))).collect()
     };
     SETS.iter().map(|names| of_set(names)).collect()
 }
@@ -441,10 +441,10 @@ fn a_node_by_which_is_derived_is_not_looked_behind() {
     let tangent = g.jvp(loss, &[(x, x.ones_like()), (p, p.ones_like())]);
     let none = g.gradient((1.0 - p).sum(), reflected);
     let names = ["by x", "by p", "alone", "tangent", "none"];
-    let results = [both[0], both[1], alone, tangent, none];
-    let mut program = g.compile(names.into_iter().zip(results)).expect("no mistake");
+    let results: Vec<_> = names.into_iter().zip([both[0], both[1], alone, tangent, none]).collect();
+    let mut program = g.compile(results).expect("no mistake");
     let at = Value::from(array![0.5, 50.0].into_dyn());
-    let out = program.run(&Parameters::default(), [("x", (&at).into())]).expect("it fits");
+    let out = program.call(("x", &at)).expect("it fits");
     let wanted = |of: fn(f64) -> f64| [of(0.5), of(50.0)];
     let (by_x, by_p) = (wanted(|x| logistic(x).0), wanted(|x| 1.0 / logistic(x).1));
     let along = by_x.iter().chain(&by_p).sum();
@@ -465,15 +465,15 @@ fn probabilities_picked_by_labels_have_finite_logarithms_and_slopes() {
     let x = g.input_of::<f32>("x", ("batch", 3));
     let labels = g.input_of::<i64>("labels", ("batch",));
     let e = x.exp();
-    let picked = (e / e.sum_over(-1).expand(-1)).take_along(labels.expand(-1), -1);
+    let picked = (e / e.sum_over(-1).unsqueeze(-1)).take_along(labels.unsqueeze(-1), -1);
     let loss = -picked.log().sum();
     let slope = g.gradient(loss, x);
     let at = Value::from(array![[1000f32, 0.0, -1000.0], [0.0, 400.0, 100.0]].into_dyn());
     let index = Value::from(array![1i64, 1].into_dyn());
     for results in [vec![("loss", loss)], vec![("loss", loss), ("slope", slope), ("picked", picked)]] {
         let mut program = g.compile(results).expect("no mistake");
-        let fed = [("x", (&at).into()), ("labels", (&index).into())];
-        let out = program.run(&Parameters::default(), fed).expect("it fits");
+        let fed = (("x", &at), ("labels", &index));
+        let out = program.call(fed).expect("it fits");
         assert_eq!(numbers(&out["loss"]), [1000.0]);
         if let Some(slope) = out.get("slope") {
             assert_eq!(numbers(slope), [1.0, -1.0, 0.0, 0.0, 0.0, 0.0]);
@@ -512,7 +512,7 @@ fn shifts_that_only_one_side_stops_keep_their_slope() {
     let want = [1.0 - softmax[0], -softmax[1], -softmax[2] - 1.0];
     let mut program = g.compile(slope).expect("no mistake");
     let at = Value::from(array![1.0, 2.0, 4.0]);
-    let out = program.run(&Parameters::default(), [("x", (&at).into())]).expect("it fits");
+    let out = program.call(("x", &at)).expect("it fits");
     for (got, want) in numbers(&out["result"]).iter().zip(want) {
         // A few roundings of numbers about 1.
         assert!((got - want).abs() <= 1e-15, "{got}, not {want}");

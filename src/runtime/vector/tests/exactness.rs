@@ -81,9 +81,9 @@ fn f64_functions_of_one_number_are_exact() {
             let kernel = kernel(Function::Unary(*function), DType::F64, Splats::NONE, set).unwrap();
             let results = run::<f64, f64>(kernel, [&x, &x], x.len());
             let errors = results.iter().zip(&truths).map(|(result, truth)| error_in_f64(*result, *truth));
-            let (error, at) = greatest(errors);
-            let bound = function.greatest_error();
-            assert!(error <= bound, "{function:?} with {set:?} is off by {error} at {:e}", x[at]);
+            let (error, argument) = greatest(errors);
+            let bound = function.max_error();
+            assert!(error <= bound, "{function:?} with {set:?} is off by {error} at {:e}", x[argument]);
         }
     }
 }
@@ -95,10 +95,10 @@ const TWOS: [Binary; 2] = [Binary::Pow, Binary::Atan2];
 #[test]
 fn every_function_of_analysis_is_measured_in_f64() {
     let ones = Unary::ALL.iter().map(|function| {
-        let is_told = ONES.iter().any(|one| one.function == *function);
-        (function.name(), function.greatest_error(), is_told)
+        let is_told = ONES.iter().any(|row| row.function == *function);
+        (function.name(), function.max_error(), is_told)
     });
-    let twos = Binary::ALL.iter().map(|function| (function.name(), function.greatest_error(), TWOS.contains(function)));
+    let twos = Binary::ALL.iter().map(|function| (function.name(), function.max_error(), TWOS.contains(function)));
     let is_missing = |(name, error, is_told): &(&str, f64, bool)| *error > 0.5 && !is_told && !is_recorded(name);
     let missing: Vec<&str> = ones.chain(twos).filter(is_missing).map(|(name, ..)| name).collect();
     assert!(missing.is_empty(), "{missing:?} have no truth");
@@ -136,9 +136,10 @@ fn check_pairs(function: Binary, pairs: &[(f64, f64)], truth: fn(f64, f64) -> Tr
     for set in sets() {
         let kernel = kernel(Function::Binary(function), DType::F64, Splats::NONE, set).unwrap();
         let results = run::<f64, f64>(kernel, [&a, &b], a.len());
-        let (error, at) = greatest(results.iter().zip(&truths).map(|(result, truth)| error_in_f64(*result, *truth)));
-        let bound = function.greatest_error();
-        assert!(error <= bound, "{function:?} with {set:?} is off by {error} at {:?}", pairs[at]);
+        let (error, argument) =
+            greatest(results.iter().zip(&truths).map(|(result, truth)| error_in_f64(*result, *truth)));
+        let bound = function.max_error();
+        assert!(error <= bound, "{function:?} with {set:?} is off by {error} at {:?}", pairs[argument]);
     }
 }
 
@@ -295,7 +296,7 @@ const EDGE_BOUND: f64 = 3.0;
 fn functions_of_one_number_are_right_at_edges() {
     for function in Unary::ALL.iter().copied() {
         let reference = |x: f64| function.of_real(x);
-        let bound = function.greatest_error().max(0.5);
+        let bound = function.max_error().max(0.5);
         let wide = edges();
         let narrow: Vec<f32> = wide.iter().map(|x| *x as f32).collect();
         for set in sets() {
@@ -316,7 +317,7 @@ fn functions_of_one_number_are_right_at_edges() {
 fn functions_of_two_numbers_are_right_at_edges() {
     for function in Binary::ALL.iter().copied() {
         let reference = |a: f64, b: f64| function.of_reals(a, b);
-        let bound = function.greatest_error().max(0.5);
+        let bound = function.max_error().max(0.5);
         let (a, b): (Vec<f64>, Vec<f64>) = edges().iter().flat_map(|a| edges().into_iter().map(|b| (*a, b))).unzip();
         let narrow = |x: &[f64]| x.iter().map(|x| *x as f32).collect::<Vec<f32>>();
         let (narrow_a, narrow_b) = (narrow(&a), narrow(&b));
@@ -369,9 +370,9 @@ fn the_sigmoid_of_a_negated_number_is_near() {
     let mut random = Random(7);
     let x: Vec<f32> = (0..20_000).map(|_| random.between(-80.0, 80.0) as f32).chain([0.0, -0.0, 87.0, -1e30]).collect();
     for set in sets() {
-        let of = |function| kernel(function, DType::F32, Splats::NONE, set).unwrap();
-        let y: Vec<f32> = run(of(Function::Unary(Unary::Sigmoid)), [&x, &x], x.len());
-        let found: Vec<f32> = run(of(Function::SigmoidOfNegated), [&x, &y], x.len());
+        let kernel_of = |function| kernel(function, DType::F32, Splats::NONE, set).unwrap();
+        let y: Vec<f32> = run(kernel_of(Function::Unary(Unary::Sigmoid)), [&x, &x], x.len());
+        let found: Vec<f32> = run(kernel_of(Function::SigmoidOfNegated), [&x, &y], x.len());
         let error = |(x, found): (&f32, &f32)| accuracy::error_in_f32(*found, 1.0 / (1.0 + f64::from(*x).exp()));
         let (error, position) = greatest(x.iter().zip(&found).map(error));
         assert!(error <= 4.0, "with {set:?} off by {error} at {:e}", x[position]);
@@ -383,10 +384,10 @@ fn the_sigmoid_of_a_negated_number_is_near() {
 fn groups_have_the_bits_of_their_parts() {
     let mut random = Random(11);
     for set in sets() {
-        let of = |function| kernel(function, DType::F64, Splats::NONE, set).unwrap();
+        let kernel_of = |function| kernel(function, DType::F64, Splats::NONE, set).unwrap();
         for n in [0, 1, 2, 7, 8, 9, 15, 16, 17, 31, 33, 1000] {
             let [a, b]: [Vec<f64>; 2] = std::array::from_fn(|_| (0..n).map(|_| random.finite()).collect());
-            let found: Vec<f64> = run(of(Function::MultiplyAdd), [&a, &b], n);
+            let found: Vec<f64> = run(kernel_of(Function::MultiplyAdd), [&a, &b], n);
             let bits = |numbers: Vec<f64>| numbers.into_iter().map(f64::to_bits).collect::<Vec<_>>();
             assert_eq!(bits(found), bits(a.iter().zip(&b).map(|(a, b)| a * b + b).collect()), "{n} with {set:?}");
         }

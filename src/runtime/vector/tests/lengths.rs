@@ -3,7 +3,7 @@
 use super::{Random, sets};
 use crate::{
     graph::{Binary, Comparison, Connective, DType, Predicate, Unary},
-    plan::{Both, Function, PAIRS, Pair},
+    plan::{Function, PAIRS, Pair, PairKind},
     runtime::{
         instruction_set::InstructionSet,
         vector::{Kernel, Splats, kernel, pair_kernel},
@@ -13,14 +13,14 @@ use crate::{
 const LENGTHS: [usize; 14] = [0, 1, 2, 7, 8, 9, 15, 16, 17, 31, 32, 33, 1000, 1024];
 
 /// Elements of any dtype, in memory that is aligned for all of them.
-struct Column {
+struct TestColumn {
     words: Vec<u64>,
     width: usize,
 }
 
-impl Column {
-    fn filled(dtype: DType, n: usize, random: &mut Random) -> Column {
-        let mut column = Column::zeroed(dtype, n);
+impl TestColumn {
+    fn filled(dtype: DType, n: usize, random: &mut Random) -> TestColumn {
+        let mut column = TestColumn::zeroed(dtype, n);
         for index in 0..n {
             let x = match index % 13 {
                 3 => random.finite(),
@@ -40,9 +40,9 @@ impl Column {
         column
     }
 
-    fn zeroed(dtype: DType, n: usize) -> Column {
+    fn zeroed(dtype: DType, n: usize) -> TestColumn {
         let width = width(dtype);
-        Column { words: vec![0; (n * width).div_ceil(8)], width }
+        TestColumn { words: vec![0; (n * width).div_ceil(8)], width }
     }
 
     fn write(&mut self, index: usize, bytes: &[u8]) {
@@ -59,7 +59,7 @@ impl Column {
     }
 
     /// Where element `index` is.
-    fn at(&self, index: usize) -> *const u8 {
+    fn pointer_to(&self, index: usize) -> *const u8 {
         self.words.as_ptr().cast::<u8>().wrapping_add(index * self.width)
     }
 }
@@ -73,15 +73,15 @@ fn width(dtype: DType) -> usize {
 }
 
 fn functions() -> Vec<Function> {
-    let mut all: Vec<Function> = Unary::ALL.iter().map(|function| Function::Unary(*function)).collect();
-    all.extend(Binary::ALL.iter().map(|function| Function::Binary(*function)));
-    all.extend(Comparison::ALL.iter().map(|function| Function::Comparison(*function)));
-    all.extend(Connective::ALL.iter().map(|function| Function::Connective(*function)));
-    all.extend(Predicate::ALL.iter().map(|function| Function::Predicate(*function)));
-    all.extend([-2, -1, 0, 1, 2, 3, 4].map(Function::IntegerPower));
-    all.push(Function::Select);
-    all.extend(DType::ALL.map(Function::Cast));
-    all
+    let mut candidates: Vec<Function> = Unary::ALL.iter().map(|function| Function::Unary(*function)).collect();
+    candidates.extend(Binary::ALL.iter().map(|function| Function::Binary(*function)));
+    candidates.extend(Comparison::ALL.iter().map(|function| Function::Comparison(*function)));
+    candidates.extend(Connective::ALL.iter().map(|function| Function::Connective(*function)));
+    candidates.extend(Predicate::ALL.iter().map(|function| Function::Predicate(*function)));
+    candidates.extend([-2, -1, 0, 1, 2, 3, 4].map(Function::IntegerPower));
+    candidates.push(Function::Select);
+    candidates.extend(DType::ALL.map(Function::Cast));
+    candidates
 }
 
 fn output(function: Function, dtype: DType) -> DType {
@@ -136,15 +136,15 @@ fn check(kernel: Kernel, (function, dtype, splats): (Function, DType, Splats), n
     let mut random = Random(n as u64);
     let target = output(function, dtype);
     let first = if function == Function::Select { DType::Bool } else { dtype };
-    let columns = [first, dtype, dtype].map(|dtype| Column::filled(dtype, n.max(1), &mut random));
-    let (mut together, mut alone) = (Column::zeroed(target, n + 1), Column::zeroed(target, n + 1));
+    let columns = [first, dtype, dtype].map(|dtype| TestColumn::filled(dtype, n.max(1), &mut random));
+    let (mut together, mut alone) = (TestColumn::zeroed(target, n + 1), TestColumn::zeroed(target, n + 1));
     // SAFETY: the columns have at least n elements of the operands' dtypes and the result n + 1 of the target's.
-    unsafe { kernel(together.words.as_mut_ptr().cast(), &[0, 1, 2].map(|operand| columns[operand].at(0)), n) };
+    unsafe { kernel(together.words.as_mut_ptr().cast(), &[0, 1, 2].map(|operand| columns[operand].pointer_to(0)), n) };
     for index in 0..n {
-        let at = |operand: usize| columns[operand].at(if splats.has(operand) { 0 } else { index });
+        let address = |operand: usize| columns[operand].pointer_to(if splats.has(operand) { 0 } else { index });
         let out = alone.words.as_mut_ptr().cast::<u8>().wrapping_add(index * alone.width);
         // SAFETY: each operand and the result are one element inside the arrays above.
-        unsafe { kernel(out, &[at(0), at(1), at(2)], 1) };
+        unsafe { kernel(out, &[address(0), address(1), address(2)], 1) };
     }
     let (together, alone) = (canonical(&together, target), canonical(&alone, target));
     assert_eq!(together, alone, "{function:?} of {dtype} with {splats:?} at length {n}");
@@ -163,34 +163,34 @@ fn every_pair_gives_at_every_length_what_its_functions_give_alone() {
 }
 
 fn check_pair(pair: Pair, dtype: DType, set: InstructionSet, n: usize) {
-    let x = Column::filled(dtype, n.max(1), &mut Random(n as u64));
+    let x = TestColumn::filled(dtype, n.max(1), &mut Random(n as u64));
     let none = Splats::NONE;
-    let outputs = [0; 2].map(|_| std::cell::RefCell::new(Column::zeroed(dtype, n + 1)));
+    let outputs = [0; 2].map(|_| std::cell::RefCell::new(TestColumn::zeroed(dtype, n + 1)));
     let addresses = [0, 1].map(|side: usize| outputs[side].borrow_mut().words.as_mut_ptr().cast::<u8>());
-    let both = pair_kernel(pair, dtype, set).expect("pairs are of floats");
+    let pair_kernel_fn = pair_kernel(pair, dtype, set).expect("pairs are of floats");
     // SAFETY: x has at least n elements of the dtype and each output n + 1.
-    unsafe { both(&addresses, x.at(0), n) };
-    let mut negated = Column::zeroed(dtype, n + 1);
+    unsafe { pair_kernel_fn(&addresses, x.pointer_to(0), n) };
+    let mut negated = TestColumn::zeroed(dtype, n + 1);
     let negate = kernel(Function::Unary(Unary::Negate), dtype, none, set).expect("floats have a negative");
     // SAFETY: as above.
-    unsafe { negate(negated.words.as_mut_ptr().cast(), &[x.at(0); 3], n) };
+    unsafe { negate(negated.words.as_mut_ptr().cast(), &[x.pointer_to(0); 3], n) };
     let alone = match pair.both {
         // Alone it is made of the other, a rounding or two apart; together it is the function of −x itself.
-        Both::Sigmoids => [(pair.functions[0], &x), (pair.functions[0], &negated)],
-        Both::TanhAndSlope | Both::SineAndCosine => [(pair.functions[0], &x), (pair.functions[1], &x)],
+        PairKind::Sigmoids => [(pair.functions[0], &x), (pair.functions[0], &negated)],
+        PairKind::TanhAndSlope | PairKind::SineAndCosine => [(pair.functions[0], &x), (pair.functions[1], &x)],
     };
     for (output, (function, x)) in outputs.iter().zip(alone) {
         let kernel = kernel(function, dtype, none, set).expect("each has a kernel");
-        let mut expected = Column::zeroed(dtype, n + 1);
+        let mut expected = TestColumn::zeroed(dtype, n + 1);
         // SAFETY: as above.
-        unsafe { kernel(expected.words.as_mut_ptr().cast(), &[x.at(0); 3], n) };
+        unsafe { kernel(expected.words.as_mut_ptr().cast(), &[x.pointer_to(0); 3], n) };
         let (found, expected) = (canonical(&output.borrow(), dtype), canonical(&expected, dtype));
         assert_eq!(found, expected, "{function:?} of {dtype} in {:?} with {set:?} at length {n}", pair.both);
     }
 }
 
 /// The bytes, with every NaN the same.
-fn canonical(column: &Column, dtype: DType) -> Vec<u8> {
+fn canonical(column: &TestColumn, dtype: DType) -> Vec<u8> {
     let bytes = column.bytes();
     let replace = |chunk: &[u8], is_nan: bool| if is_nan { vec![0xff; chunk.len()] } else { chunk.to_vec() };
     match dtype {

@@ -13,9 +13,9 @@ use super::{InstructionSet, Kernel};
 
 /// Every instruction set that this machine has.
 fn sets() -> Vec<InstructionSet> {
-    let all = [InstructionSet::Portable, InstructionSet::Avx2, InstructionSet::Avx512];
-    let widest = all.iter().position(|set| *set == InstructionSet::detect()).unwrap();
-    all[..=widest].to_vec()
+    let candidates = [InstructionSet::Portable, InstructionSet::Avx2, InstructionSet::Avx512];
+    let widest = candidates.iter().position(|set| *set == InstructionSet::detect()).unwrap();
+    candidates[..=widest].to_vec()
 }
 
 /// What a kernel makes of two operands of `n` elements each, or of one where the kernel was asked for a splat.

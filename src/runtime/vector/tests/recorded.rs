@@ -46,8 +46,8 @@ pub(super) fn is_recorded(name: &str) -> bool {
 fn f64_functions_are_exact_where_they_were_recorded() {
     for Section { name, operands, truths } in sections() {
         let (function, bound) = match (Unary::from_name(name), Binary::from_name(name)) {
-            (Some(function), _) => (Function::Unary(function), function.greatest_error()),
-            (_, Some(function)) => (Function::Binary(function), function.greatest_error()),
+            (Some(function), _) => (Function::Unary(function), function.max_error()),
+            (_, Some(function)) => (Function::Binary(function), function.max_error()),
             _ => panic!("no function is called {name}"),
         };
         for set in sets() {
@@ -56,8 +56,8 @@ fn f64_functions_are_exact_where_they_were_recorded() {
             for (index, (result, truth)) in results.iter().zip(&truths).enumerate() {
                 // What is recorded of a truth has three decimals.
                 let error = error_in_f64(*result, (*truth, 0));
-                let at = [operands[0][index], operands[1][index]];
-                assert!(error <= bound + 1e-3, "{name} with {set:?} of {at:?} is {result:e}, off by {error}");
+                let arguments = [operands[0][index], operands[1][index]];
+                assert!(error <= bound + 1e-3, "{name} with {set:?} of {arguments:?} is {result:e}, off by {error}");
             }
         }
     }

@@ -1,0 +1,92 @@
+//! What composites ask of their operands before they build. In: handles. Out: nothing, or the poison that stands for
+//! the error. Nothing is computed here.
+
+use crate::{
+    graph::{DType, Dim, Expr, GraphError},
+    numbers::short,
+};
+
+/// A result either way: what was built, or the poison in its place.
+pub(super) fn either<T>(result: Result<T, T>) -> T {
+    match result {
+        Ok(either) | Err(either) => either,
+    }
+}
+
+impl<'g> Expr<'g> {
+    /// That this is a float; silent on poison.
+    pub(super) fn check_float(self) -> Result<(), Expr<'g>> {
+        if self.is_poisoned() {
+            return Err(self);
+        }
+        if self.dtype().is_float() {
+            return Ok(());
+        }
+        Err(self.graph().report(GraphError::UnsupportedDType { expected: "a float", found: self.dtype() }, &[self]))
+    }
+
+    /// That this is a float and `other` has its very type: losses do not broadcast.
+    pub(super) fn check_alike(self, other: Expr<'g>, what: &'static str) -> Result<(), Expr<'g>> {
+        let g = self.graph();
+        if let Some(poison) = g.refuse(&[self, other]) {
+            return Err(poison);
+        }
+        self.check_float()?;
+        let (expected_type, found) = (self.ty(), other.ty());
+        if expected_type.dtype != found.dtype {
+            return Err(
+                g.report(GraphError::DTypesDiffer { left: expected_type.dtype, right: found.dtype }, &[self, other])
+            );
+        }
+        if expected_type.shape != found.shape {
+            let error = GraphError::WrongShape { what, expected: expected_type.shape, found: found.shape };
+            return Err(g.report(error, &[self, other]));
+        }
+        Ok(())
+    }
+
+    /// That this is a float and can hold `number`, which is none that makes every result infinite or NaN.
+    pub(super) fn check_finite(self, what: &'static str, number: f64) -> Result<(), Expr<'g>> {
+        self.check_float()?;
+        let (is_held, expected) = match self.dtype() {
+            DType::F32 => ((number as f32).is_finite(), "finite in f32"),
+            _ => (number.is_finite(), "finite"),
+        };
+        if is_held {
+            return Ok(());
+        }
+        let found = short(number).to_string();
+        Err(self.graph().report(GraphError::OutOfRange { what, expected, found }, &[self]))
+    }
+
+    /// That this is `i64`.
+    pub(super) fn check_integer(self, expected: &'static str) -> Result<(), Expr<'g>> {
+        if self.is_poisoned() {
+            return Err(self);
+        }
+        if self.dtype() == DType::I64 {
+            return Ok(());
+        }
+        Err(self.graph().report(GraphError::UnsupportedDType { expected, found: self.dtype() }, &[self]))
+    }
+
+    /// The size of the last axis of a float array.
+    pub(super) fn check_last_axis(self) -> Result<Dim, Expr<'g>> {
+        self.check_float()?;
+        let shape = self.shape();
+        let none = || GraphError::Rank { expected: "at least 1".into(), found: shape.clone() };
+        shape.last().cloned().ok_or_else(|| self.graph().report(none(), &[self]))
+    }
+
+    /// The size of the last axis of a float array, where it is a number.
+    pub(super) fn check_features(self) -> Result<Dim, Expr<'g>> {
+        let features = self.check_last_axis()?;
+        match features.as_number() {
+            Some(_) => Ok(features),
+            None => {
+                let error = GraphError::Symbolic { what: "the size of the last axis", found: features };
+                Err(self.graph().report(error, &[self]))
+            }
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! The primitives that are neither elementwise nor products, sums or convolutions of the fast kind: gathers and their
+//! transposes, orders, running sums, recurrences, random bits, triangular matrices, windows, counters, padding,
+//! joining, products of integers, and a reduction of any kind over any axes; and any other primitive, by the kernel of its
+//! rule.
+//!
+//! In: a primitive with numeric shapes, once, and then contiguous row-major slices at each run. Out: the output, whole
+//! or part by part, equal to the reference kernels' (sums that are added in order but for rounding). Nothing is
+//! allocated per run, and no thread is known: work is cut by shape alone into parts that write disjoint ranges of the
+//! output, and the caller decides who runs them.
+
+mod contract;
+mod cumulative_sum;
+mod data;
+mod gather;
+mod join;
+mod lanes;
+mod leaf;
+mod pad;
+mod partition;
+mod plane;
+mod random;
+mod rank;
+mod recurrence;
+mod reduce;
+mod reference;
+mod scatter;
+#[cfg(test)]
+mod tests;
+mod triangular;
+mod window;
+
+use std::ops::Range;
+
+use crate::{
+    graph::{Bindings, DType, Op},
+    ops::OpError,
+};
+
+pub(crate) use data::{Data, DataMut};
+use partition::Partition;
+
+/// A primitive with all its sizes as numbers, resolved when the plan is made.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct FallbackKernel {
+    kernel: KernelVariant,
+    partition: Partition,
+}
+
+/// Where a primitive is used: the numeric types of its operands and its output, and the values of symbols.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ResolveContext<'a> {
+    pub(crate) operands: &'a [(DType, &'a [usize])],
+    pub(crate) output: (DType, &'a [usize]),
+    pub(crate) bindings: &'a Bindings,
+}
+
+/// What each primitive of this folder can do.
+trait FallbackRun {
+    /// How the output may be cut.
+    fn partition(&self) -> Partition;
+
+    /// Words of memory that a part needs while it is computed, whatever is in them.
+    fn n_scratch(&self) -> usize {
+        0
+    }
+
+    /// Computes some units of the output; `out` is their elements and no others.
+    ///
+    /// What is wrong with the operands is found by the run of the first units at the latest, whichever else find it.
+    fn run(
+        &self,
+        units: Range<usize>,
+        operands: &[Data<'_>],
+        out: DataMut<'_>,
+        scratch: &mut [u64],
+    ) -> Result<(), OpError>;
+}
+
+macro_rules! kernels {
+    ($($kernel:ident($body:path)),* $(,)?) => {
+        #[derive(Debug, Clone, PartialEq)]
+        enum KernelVariant { $($kernel($body)),* }
+
+        impl KernelVariant {
+            fn as_run(&self) -> &dyn FallbackRun {
+                match self { $(KernelVariant::$kernel(body) => body),* }
+            }
+        }
+
+        $(impl From<$body> for KernelVariant {
+            fn from(body: $body) -> KernelVariant {
+                KernelVariant::$kernel(body)
+            }
+        })*
+    };
+}
+kernels! {
+    GatherKernel(gather::GatherKernel),
+    ScatterAddKernel(scatter::ScatterAddKernel),
+    RankKernel(rank::RankKernel),
+    CumulativeSumKernel(cumulative_sum::CumulativeSumKernel),
+    LinearRecurrenceKernel(recurrence::LinearRecurrenceKernel),
+    RandomBitsKernel(random::RandomBitsKernel),
+    CholeskyKernel(triangular::CholeskyKernel),
+    TriangularSolveKernel(triangular::TriangularSolveKernel),
+    PlaneWindowKernel(plane::PlaneWindowKernel),
+    WindowKernel(window::WindowKernel),
+    IotaKernel(leaf::IotaKernel),
+    PadKernel(pad::PadKernel),
+    ConcatKernel(join::ConcatKernel),
+    ReduceKernel(reduce::ReduceKernel),
+    Reference(Box<reference::Reference>),
+    IntegerDotKernel(contract::IntegerDotKernel),
+}
+
+impl FallbackKernel {
+    /// The primitive as a kernel of this folder: its own, or that of its rule.
+    ///
+    /// # Errors
+    /// What is known from shapes alone to be impossible: an extreme of nothing, or a size that is unbound or negative.
+    pub(crate) fn resolve(op: &Op, place: ResolveContext<'_>) -> Result<FallbackKernel, OpError> {
+        let kernel: Result<KernelVariant, OpError> = match op {
+            Op::Gather(gather) => Ok(gather::GatherKernel::resolve(gather, place).into()),
+            Op::ScatterAdd(scatter) => Ok(scatter::ScatterAddKernel::resolve(scatter, place).into()),
+            Op::Rank(rank) => rank::RankKernel::resolve(rank, place).map(KernelVariant::from),
+            Op::CumulativeSum(sum) => Ok(cumulative_sum::CumulativeSumKernel::resolve(sum, place).into()),
+            Op::LinearRecurrence(op) => Ok(recurrence::LinearRecurrenceKernel::resolve(op, place).into()),
+            Op::RandomBits(bits) => Ok(random::RandomBitsKernel::resolve(bits, place).into()),
+            Op::Cholesky(_) => Ok(triangular::CholeskyKernel::resolve(place).into()),
+            Op::TriangularSolve(solve) => Ok(triangular::TriangularSolveKernel::resolve(solve, place).into()),
+            Op::Window(window) => window::WindowKernel::resolve(window, place).map(|window| {
+                plane::PlaneWindowKernel::new(&window).map_or_else(|| window.into(), KernelVariant::from)
+            }),
+            Op::Iota(iota) => Ok(leaf::IotaKernel::resolve(iota, place).into()),
+            Op::Pad(pad) => pad::PadKernel::resolve(pad, place).map(KernelVariant::from),
+            Op::Concat(concat) => Ok(join::ConcatKernel::resolve(concat, place).into()),
+            Op::Reduce(reduce) => reduce::ReduceKernel::resolve(reduce, place).map(KernelVariant::from),
+            Op::DotGeneral(dot) if place.output.0 == DType::I64 => {
+                Ok(contract::IntegerDotKernel::resolve(dot, place).into())
+            }
+            other => Ok(reference::Reference::resolve(other, place).into()),
+        };
+        kernel.map(|kernel| FallbackKernel { partition: kernel.as_run().partition(), kernel })
+    }
+
+    /// How many parts the work is cut into, at least 1; by shape alone.
+    pub(crate) fn n_parts(&self) -> usize {
+        self.partition.n_parts()
+    }
+
+    /// Which elements of the output a part writes; together the parts write each element once.
+    pub(crate) fn part_range(&self, part: usize) -> Range<usize> {
+        self.partition.elements(part)
+    }
+
+    /// Words of memory that a part needs while it is computed.
+    pub(crate) fn n_scratch(&self) -> usize {
+        self.kernel.as_run().n_scratch()
+    }
+
+    /// Computes one part into `out`, the output's elements in [`FallbackKernel::part_range`]; all of them are written.
+    ///
+    /// # Errors
+    /// A position outside its axis. If any part fails then part 0 does, and with the first such position in index
+    /// order: its fault is the one to report.
+    pub(crate) fn run_part(
+        &self,
+        part: usize,
+        operands: &[Data<'_>],
+        out: DataMut<'_>,
+        scratch: &mut [u64],
+    ) -> Result<(), OpError> {
+        self.kernel.as_run().run(self.partition.units(part), operands, out, &mut scratch[..self.n_scratch()])
+    }
+
+    /// Computes the whole output on this thread.
+    ///
+    /// # Errors
+    /// As [`FallbackKernel::run_part`].
+    #[cfg(test)]
+    fn run(&self, operands: &[Data<'_>], mut out: DataMut<'_>) -> Result<(), OpError> {
+        let mut scratch = vec![0xA5; self.n_scratch()];
+        (0..self.n_parts())
+            .try_for_each(|part| self.run_part(part, operands, out.range(self.part_range(part)), &mut scratch))
+    }
+}

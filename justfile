@@ -23,7 +23,7 @@ figures:
 bench WORKLOAD:
     cargo run --release --locked --example workload -- --workload {{WORKLOAD}}
 
-# Print what a pass of planning leaves of a workload: just pass W1 clusters
+# Print what a pass of planning leaves of a workload: just pass W1 "fusion groups"
 pass WORKLOAD PASS:
     cargo run --release --locked --example workload -- --workload {{WORKLOAD}} --pass "{{PASS}}"
 

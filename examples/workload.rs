@@ -37,7 +37,7 @@ struct Arguments {
     /// Print the plan and the time of each of its steps instead.
     #[arg(long)]
     profile: bool,
-    /// Print what a pass of planning leaves instead, such as `clusters`.
+    /// Print what a pass of planning leaves instead, such as `fusion groups`.
     #[arg(long)]
     pass: Option<String>,
 }

@@ -27,8 +27,8 @@ fn run(setting: &Setting) -> Outcome {
 
     let (mut values, mut lowest, mut highest) = (Vec::new(), Vec::new(), Vec::new());
     for (row, column) in (0..n).flat_map(|row| (0..n).map(move |column| (row, column))) {
-        point.set("w1", &at(column))?;
-        point.set("w2", &at(row))?;
+        point.set("w1", at(column))?;
+        point.set("w2", at(row))?;
         let mut here = landscape.point(&point, ())?;
         let eigenvalues = here.eigenvalues()?;
         values.push(here.value());

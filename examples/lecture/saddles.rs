@@ -160,7 +160,7 @@ impl Problem {
         let weights = Array2::from_shape_fn((D, D), |(row, column)| f64::from(weights[row][column]));
         let length = weights.row(0).dot(&weights.row(0)).sqrt();
         let mut start = g.initialize(0)?;
-        start.set("u", &(weights / length).dot(&components))?;
+        start.set("u", (weights / length).dot(&components))?;
         let (step, landscape) = (compile(loss)?, Landscape::new(loss)?);
         let examples = signals().dot(&components);
         let saddle = start.clone();

@@ -24,7 +24,7 @@ impl Target for f32 {}
 
 mod sealed {
     /// What readers ask of a target; nobody else can implement it.
-    pub trait Checked {
+    pub trait Checked: Copy {
         /// What the text of one must be, in an error.
         const DESCRIPTION: &'static str;
 

@@ -24,7 +24,7 @@ fn draw_f64(shape: &[usize], initializer: Initializer) -> Vec<f64> {
 fn arrays_and_flat_buffers_are_one_memory() {
     let mut parameters = mixed();
     parameters.set("w", array![[1.0f32, 4.0], [2.0, 5.0], [3.0, 6.0]].t()).unwrap();
-    parameters.set("scale", &Value::from(0.5)).unwrap();
+    parameters.set("scale", Value::from(0.5)).unwrap();
     parameters.flat_mut::<f32>().unwrap()[7] = 7.0;
     assert_eq!(parameters.flat::<f32>().unwrap(), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 0.0, 7.0, 0.0]);
     assert_eq!(parameters.flat::<f64>().unwrap(), [0.5]);
@@ -64,7 +64,7 @@ fn mistakes_are_named() {
     assert_eq!(parameters.array_mut::<f64>("w").unwrap_err(), wrong(DType::F64));
     assert_eq!(parameters.set("w", &array![1i64]).unwrap_err(), wrong(DType::I64));
     let shape = ParameterError::WrongShape { name: name(), expected: vec![2, 3], found: vec![3, 2] };
-    assert_eq!(parameters.set("w", &Array2::<f32>::ones((3, 2))).unwrap_err(), shape);
+    assert_eq!(parameters.set("w", Array2::<f32>::ones((3, 2))).unwrap_err(), shape);
     let unknown = ParameterError::Unknown { name: "scal".to_owned(), nearest: Some("scale".to_owned()) };
     assert_eq!(parameters.set("scal", &array![true]).unwrap_err(), unknown);
     assert_eq!(parameters, before);

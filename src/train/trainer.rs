@@ -48,8 +48,8 @@ impl<'g> From<Expr<'g>> for Objective<'g> {
 ///
 /// # Example
 /// ```
-/// use pullback::{DType,
-///     Graph, data::digits, nn::{cross_entropy, linear, zero_one_loss}, optim::Adam,
+/// use pullback::{
+///     DType, Graph, data::digits, nn::{cross_entropy, linear, zero_one_loss}, optim::Adam,
 ///     train::{Fit, Metric, Patience, Trainer},
 /// };
 /// let g = Graph::new();

@@ -194,10 +194,10 @@ impl<T: Target + Element> Training<'_, T> {
         for Batch { x, y } in batches {
             let [name_of_x, name_of_y] = &self.trainer.inputs;
             let fed = ((name_of_x.as_str(), &x), (name_of_y.as_str(), &y));
-            let out = self.trainer.step.run(self.parameters, &fed)?;
+            let out = self.trainer.step.run(self.parameters, fed)?;
             let norm = out.gradients.norm();
             if !(out.loss.is_finite() && norm.is_finite()) {
-                let cause = self.trainer.step.run_checked(self.parameters, &fed).err();
+                let cause = self.trainer.step.run_checked(self.parameters, fed).err();
                 let (epoch, step) = (state.epoch + 1, state.step + 1);
                 return Err(TrainError::NonFinite { epoch, step, loss: out.loss, norm, cause });
             }

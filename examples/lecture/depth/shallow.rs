@@ -114,9 +114,9 @@ impl Shallow {
             unit if unit == n_triangles + 1 => up * [-1.0, 1.0][n_triangles % 2],
             _ => 0.0,
         };
-        parameters.set("net.1.weight", &Array2::from_elem((1, self.m), slope))?;
+        parameters.set("net.1.weight", Array2::from_elem((1, self.m), slope))?;
         parameters.set("net.1.bias", &(places * -0.5))?;
-        parameters.set("out.weight", &Array2::from_shape_fn((self.m, 1), |(unit, _)| turn(unit)))?;
+        parameters.set("out.weight", Array2::from_shape_fn((self.m, 1), |(unit, _)| turn(unit)))?;
         parameters.set("out.bias", &array![0.5])?;
         Ok(parameters)
     }
@@ -126,9 +126,9 @@ impl Shallow {
         let mut parameters = self.graph.initialize(0)?;
         let slope = self.m as f64;
         let turn = |unit: usize| if unit == 0 { slope } else { 2.0 * slope * [1.0, -1.0][unit % 2] };
-        parameters.set("net.1.weight", &Array2::<f64>::ones((1, self.m)))?;
-        parameters.set("net.1.bias", &Array1::from_shape_fn(self.m, |unit| -(unit as f64) / slope))?;
-        parameters.set("out.weight", &Array2::from_shape_fn((self.m, 1), |(unit, _)| turn(unit)))?;
+        parameters.set("net.1.weight", Array2::<f64>::ones((1, self.m)))?;
+        parameters.set("net.1.bias", Array1::from_shape_fn(self.m, |unit| -(unit as f64) / slope))?;
+        parameters.set("out.weight", Array2::from_shape_fn((self.m, 1), |(unit, _)| turn(unit)))?;
         Ok(parameters)
     }
 

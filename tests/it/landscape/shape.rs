@@ -43,7 +43,7 @@ fn kinds_of_stationary_points() {
     let tolerance = Tolerance { gradient: 1e-9, eigenvalue: 1e-9 };
     for (name, function, w, kind, ends) in cases {
         let (mut landscape, mut parameters) = landscape(2, function);
-        parameters.set("w", &Array1::from(w.to_vec())).expect("fits");
+        parameters.set("w", Array1::from(w.to_vec())).expect("fits");
         let mut point = landscape.point(&parameters, ()).expect("fits");
         let found = point.stationary_kind(&tolerance, &Lanczos::seeded(0)).expect("finite");
         assert_eq!(found.kind, *kind, "{name}");
@@ -193,7 +193,7 @@ fn the_strict_saddle_property() {
     ];
     for (index, (function, w, case)) in cases.iter().enumerate() {
         let (mut landscape, mut parameters) = landscape(2, function);
-        parameters.set("w", &Array1::from(w.to_vec())).expect("fits");
+        parameters.set("w", Array1::from(w.to_vec())).expect("fits");
         let mut point = landscape.point(&parameters, ()).expect("fits");
         let report = point.strict_saddle(&constants, &Lanczos::seeded(0)).expect("finite");
         assert_eq!(report.case, *case, "case {index}: {report:?}");

@@ -96,7 +96,7 @@ fn outputs(
 ) -> Option<Result<Outputs, RunError>> {
     let parameters = g.initialize(0).ok().or_else(|| g.parameters().is_empty().then(Parameters::default))?;
     let mut program = g.compile_with(results.to_vec(), options).ok()?;
-    Some(program.run(&parameters, fed.iter().map(|(name, value)| (name.as_str(), value.into()))))
+    Some(program.run(&parameters, fed))
 }
 
 /// What the reference gives beside the inputs, and how far apart the same number may be in two engines.

@@ -1,6 +1,6 @@
 //! Texts of graphs: whatever is read can be printed, and is then the same text again.
 
-use pullback::{DType, Graph, check::random_graph, ops::samples};
+use pullback::{Graph, check::random_graph, ops::samples};
 
 /// Reads a text, and prints and reads again what it says; tells whether it says anything.
 pub fn run(bytes: &[u8]) -> bool {
@@ -28,12 +28,7 @@ fn sample(sample: &pullback::ops::Sample) -> Option<Vec<u8>> {
     let operands: Vec<_> = (sample.operands.iter().enumerate())
         .map(|(position, value)| {
             let (name, shape) = (format!("x{position}"), value.shape());
-            match value.dtype() {
-                pullback::DType::F32 => g.input_of(DType::F32, &name, shape),
-                pullback::DType::F64 => g.input_of(DType::F64, &name, shape),
-                pullback::DType::I64 => g.input_of(DType::I64, &name, shape),
-                pullback::DType::Bool => g.input_of(DType::Bool, &name, shape),
-            }
+            g.input_of(value.dtype(), &name, shape)
         })
         .collect();
     let y = g.apply_op(sample.op.clone(), &operands);

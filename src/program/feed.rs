@@ -16,7 +16,7 @@ use crate::graph::{AsView, AsViewMut, ValueView, ValueViewMut};
 /// use pullback::{DType, Graph};
 /// let g = Graph::new();
 /// let (x, row, shift) = (g.input("x", (2, 3)), g.input_of(DType::I64, "row", ()), g.input("shift", (3,)));
-/// let mut program = g.compile(x.gather(0, row) + shift)?;
+/// let mut program = g.compile(x.gather(row, 0) + shift)?;
 /// let out = program.call((("x", Array2::<f32>::eye(3).slice(ndarray::s![..2, ..])), ("row", 1), ("shift", &[1.0f32, 2.0, 3.0])))?;
 /// assert_eq!(out["result"], array![1.0f32, 3.0, 3.0].into());
 /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -134,7 +134,8 @@ impl Graph {
     /// let simplified = g.simplify([("y", y)], &Rewrites::default())?;
     /// assert_eq!(
     ///     simplified.to_text(),
-    ///     "%0: f32[batch] = input \"x\"\n\
+    ///     "format 1\n\
+    ///      %0: f32[batch] = input \"x\"\n\
     ///      %1: f32[batch] = softplus %0\n\
     ///      %2: f32[batch] = add %1, %0\n\
     ///      return y = %2\n"

@@ -109,7 +109,10 @@ fn splats_are_read_back_bit_for_bit() {
         let g = Graph::new();
         let splat = Constant { value: value.clone(), dtype, shape: Shape::from(("batch", 1_000_000)) };
         let result = g.apply_op(Op::Constant(splat), &[]);
-        assert_eq!(g.to_text(result), format!("%0: {dtype}[batch, 1000000] = constant {text}\nreturn result = %0\n"));
+        assert_eq!(
+            g.to_text(result),
+            format!("format 1\n%0: {dtype}[batch, 1000000] = constant {text}\nreturn result = %0\n")
+        );
         let parsed = assert_round_trip(result);
         let Op::Constant(constant) = parsed.result("y").unwrap().op() else { panic!("{value:?} is not a constant") };
         match (constant.value, value) {
@@ -176,6 +179,7 @@ fn a_graph_is_listed_from_its_results() {
     let loss = (product + 0.1).sum();
     product.exp();
     insta::assert_snapshot!(g.to_text([("loss", loss), ("hidden.product", product), ("2 words\n", loss)]), @r#"
+    format 1
     %0: f32[batch, 2] = input "x"
     %1: f32[2] = parameter "hidden.weight" initializer=normal(0.0, 0.1)
     %2: f32[batch, 2] = broadcast %1 axes=[1]
@@ -198,6 +202,7 @@ fn people_see_the_start_of_a_large_constant() {
     return table = %0, rate = %1
     "#);
     insta::assert_snapshot!(g.to_text(rate), @r#"
+    format 1
     %0: f32[] = constant 0.10000000149011612
     return result = %0
     "#);
@@ -281,8 +286,8 @@ fn what_is_read_back_compiles_and_runs_wherever_the_sizes_were_told() {
 
 #[test]
 fn nothing_is_a_graph_too() {
-    assert_eq!(Graph::new().to_text(()), "return\n");
-    assert_eq!(Graph::parse("return").unwrap().to_text(), "return\n");
+    assert_eq!(Graph::new().to_text(()), "format 1\nreturn\n");
+    assert_eq!(Graph::parse("return").unwrap().to_text(), "format 1\nreturn\n");
 }
 
 #[test]
@@ -293,6 +298,7 @@ fn comments_spaces_and_dead_nodes_are_read_and_not_kept() {
     assert_eq!(parsed.graph.len(), 3);
     assert_eq!(parsed.result("y").unwrap().site().to_string(), "graph text:5:2");
     insta::assert_snapshot!(parsed.to_text(), @r#"
+    format 1
     %0: f32[2, 2*b] = input "x"
     %1: f32[2, 2*b] = add %0, %0
     return y = %1, "a b" = %0

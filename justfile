@@ -46,7 +46,7 @@ gate:
 
 # Unsafe code under Miri, by the name of a unit test: just miri pool
 miri TEST:
-    cargo +nightly miri test --locked --lib -- {{TEST}}
+    MIRIFLAGS="-Zmiri-ignore-leaks -Zmiri-strict-provenance" cargo +nightly miri test --locked --lib -- {{TEST}}
 
 # List every public item
 api:

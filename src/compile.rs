@@ -189,7 +189,7 @@ impl Graph {
                 Box::new(CachingEngine::new(part, options.threads, settings))
             }
         };
-        Ok(Runner::new(signature, engine))
+        Ok(Runner::new(Arc::new(signature), engine))
     }
 
     fn signature(&self, results: &[(String, Expr<'_>)]) -> Result<Signature, CompileError> {

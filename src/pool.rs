@@ -64,7 +64,7 @@ use std::{
 };
 
 use crate::sync::{
-    Mutex, Patience,
+    Mutex, SpinTime,
     atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering},
     hint,
     thread::{self, Thread},
@@ -317,8 +317,8 @@ impl ThreadPool {
     pub(crate) fn rest(&self, worker: usize) {
         // No more than a hint, since `claim` looks again.
         let has_task = || JobState(self.state.load(Ordering::Relaxed)).has_task(worker);
-        let patience = Patience::new();
-        while !patience.is_over() {
+        let spin_time = SpinTime::new();
+        while !spin_time.is_over() {
             for _ in 0..LOOKS {
                 if has_task() {
                     return;

@@ -9,19 +9,19 @@ pub(crate) use std::{
 };
 
 /// How long a worker looks for work before it sleeps.
-const PATIENCE: Duration = Duration::from_micros(100);
+const SPIN_TIME: Duration = Duration::from_micros(100);
 
 /// The time that a worker spends on looking for work.
-pub(crate) struct Patience(Instant);
+pub(crate) struct SpinTime(Instant);
 
-impl Patience {
+impl SpinTime {
     /// Begins now.
-    pub(crate) fn new() -> Patience {
-        Patience(Instant::now())
+    pub(crate) fn new() -> SpinTime {
+        SpinTime(Instant::now())
     }
 
     /// Whether the worker should sleep.
     pub(crate) fn is_over(&self) -> bool {
-        self.0.elapsed() > PATIENCE
+        self.0.elapsed() > SPIN_TIME
     }
 }

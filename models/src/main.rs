@@ -30,7 +30,7 @@ use loom::{
     thread::{self, JoinHandle},
 };
 
-use pool::{ThreadPool, Team};
+use pool::{Team, ThreadPool};
 
 /// A name, how often a thread that could go on is made to wait, and what is checked.
 type Model = (&'static str, usize, fn());

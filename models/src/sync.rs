@@ -7,11 +7,11 @@ pub(crate) use loom::{
 };
 
 /// None: each look at the state is one more place to switch threads at, and a clock is not the same at every run.
-pub(crate) struct Patience;
+pub(crate) struct SpinTime;
 
-impl Patience {
-    pub(crate) fn new() -> Patience {
-        Patience
+impl SpinTime {
+    pub(crate) fn new() -> SpinTime {
+        SpinTime
     }
 
     pub(crate) fn is_over(&self) -> bool {

@@ -449,7 +449,7 @@ impl fmt::Display for Diagnostics {
 /// The same text, because that is what a `main` that returns an error prints.
 impl fmt::Debug for Diagnostics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} in the graph\n\n{self}", if self.0.len() == 1 { "a mistake" } else { "mistakes" })
+        write!(f, "{} in the graph\n\n{self}", if self.0.len() == 1 { "an error" } else { "errors" })
     }
 }
 

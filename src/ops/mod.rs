@@ -1,7 +1,7 @@
 //! The primitives: for each its shape rule, its linearization, its reference kernel, its cost and its samples.
 //!
 //! In: operands. Out: nodes ([`Expr`](crate::graph::Expr) methods), types, derivatives and values. Nothing here knows a
-//! sweep, a plan or a thread. A primitive is a row of `graph/op.rs` and a `Rule` here; a missing rule does not compile.
+//! sweep, a plan or a thread. A primitive is a row of `graph/operations.rs` and a `Rule` here; a missing rule does not compile.
 
 mod apply;
 mod arrange;

@@ -1,9 +1,10 @@
-//! Graph with sizes → plan. In: a graph, its results and a number for each symbol. Out: a [`Plan`]: steps in order, and
-//! the storage of every value. Nothing here runs anything, and nothing is left for the runtime to decide.
+//! Graph with sizes → plan. In: a graph, its results and a number for each symbol. Out: a [`Plan`]: steps in execution
+//! order, and the storage of every value. Nothing here runs anything. The runtime only selects kernels and cuts
+//! products and fallback kernels into tasks: the order of steps, what is fused and where values lie are decided here.
 //!
-//! [`ir`] has the types, [`lower`] goes down a level (graph → network, fusion groups → steps), [`passes`] has a file
-//! for each pass, and [`Plan::run_passes`] is the list of them. [`verify`] verifies what they leave, without sharing
-//! code with them.
+//! [`ir`] has the types, [`lower`] translates one form into the next (graph → network, fusion groups → steps),
+//! [`passes`] has a file for each pass, and [`Plan::run_passes`] is the pipeline. [`verify`] checks the output of the
+//! passes by an analysis of its own: it shares the types and accessors of [`ir`] with them, and nothing else.
 
 mod ir;
 mod lower;
@@ -33,7 +34,8 @@ use crate::graph::{Bindings, Graph, NodeId};
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PlanInput<'g> {
     pub(crate) graph: &'g Graph,
-    /// What is fed, in this order; what the results do not need may be missing from the graph.
+    /// The inputs and parameters in the order in which they are fed; none for one that no result needs, which may have
+    /// been eliminated.
     pub(crate) leaves: &'g [Option<NodeId>],
     pub(crate) results: &'g [NodeId],
     /// A number for each symbol.
@@ -44,7 +46,8 @@ pub(crate) struct PlanInput<'g> {
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     pub(crate) model: MachineModel,
-    /// With a budget that it would exceed, a plan that takes less memory and more time, if there is one.
+    /// The most bytes that the arena should take: if the fast plan takes more, it is replaced by one that recomputes
+    /// more and takes less memory, if there is one.
     pub(crate) memory_budget: Option<usize>,
 }
 

@@ -1,6 +1,6 @@
-//! Verifies what the passes leave: networks, fusion groups and orders after each pass, and the memory of a finished
-//! plan. In: a plan. Out: the first read that does not see the value it means, if there is one. An error here is a bug
-//! of the passes.
+//! Verifies the output of the passes: networks, fusion groups and orders after each pass, and the memory of a finished
+//! plan. In: a plan. Out: the first step that reads bytes which do not hold the value it names, or that writes where it
+//! must not, if there is one. An error here is a bug of the passes.
 //!
 //! # The argument
 //!
@@ -10,17 +10,17 @@
 //!
 //! 1. every vertex that the step reads must own all of its bytes, or be fed, constant, or a result that is written
 //!    ([`MemoryState::holds`]);
-//! 2. what the step writes must be what it declares, lie within the arena and apart from what the step uses, unless it
-//!    may be written in place ([`MemoryState::may_write_over`]);
-//! 3. then the written vertices own their bytes, and whoever owned any of those bytes owns them no longer.
+//! 2. the step must write exactly the vertices that it declares, within the arena, and without overlap with anything
+//!    else that it uses, except where writing in place is legal ([`MemoryState::may_write_over`]);
+//! 3. then the written vertices own their bytes, and the previous owners of any of those bytes lose them.
 //!
 //! Steps run one after another with a barrier between them, so if (1) holds at every step, every read sees the value
-//! that its vertex means; lifetimes and offsets need not be known. What happens inside of a step is covered by
-//! conditions on its program: it reads as a whole only what is complete ([`unfinished`]), and tiles find in their band
-//! all that they read of a product ([`torn`]).
+//! of the vertex that it names; lifetimes and offsets need not be known. Inside of a step, two conditions on its
+//! program take the place of this: no instruction reads in arbitrary order an array that the same step computes
+//! ([`unfinished`]), and each tile reads of a banded product only rows of the band before it ([`torn`]).
 //!
-//! Reads and writes are taken from the instructions by tables of this file, not from the facts that the passes use: a
-//! wrong fact would otherwise verify itself.
+//! Which operands an instruction reads, and in what order, is stated again in this file. `Action::facts`, by which the
+//! passes decide, is not used here, so that an error in it is found.
 
 use std::{collections::BTreeMap, ops::Range};
 
@@ -56,7 +56,7 @@ pub(crate) enum PlanMemoryError {
         /// The step.
         step: usize,
     },
-    /// A step writes where nothing is written, or another value's result.
+    /// A step writes a vertex whose storage is read-only (fed or constant), missing, or another vertex's result.
     #[error("step {step} writes vertex {vertex}, which lies nowhere, in an input or constant, or in another's result")]
     Misplaced {
         /// The step.
@@ -99,7 +99,7 @@ pub(crate) enum PlanMemoryError {
 pub(crate) enum PassError {
     /// An operand is read beyond the array that holds it.
     Layout { vertex: usize, operand: usize },
-    /// A computed vertex is in no group, in another than `group_of` says, or in two.
+    /// A vertex is in two groups, or `group_of` and the members of the groups disagree about it.
     Member { vertex: usize },
     /// Groups read from each other in a cycle.
     Circle { group: usize },
@@ -129,7 +129,7 @@ pub(super) fn network(network: &Network) -> Result<(), PassError> {
     Ok(())
 }
 
-/// Verifies that every computed vertex with a use is in one group, and that the groups have a topological order.
+/// Verifies that no vertex is in two groups, that `group_of` agrees with the members, and that no groups form a cycle.
 pub(super) fn groups(network: &Network, groups: &FusionGroups) -> Result<(), PassError> {
     let mut found = vec![None; network.vertices.len()];
     for (position, group) in groups.groups.iter().enumerate() {
@@ -342,8 +342,8 @@ fn unfinished(work: &StepKind) -> Option<usize> {
     read.find(|vertex| computed.contains(vertex))
 }
 
-/// A product whose bands are not what the tiles of its step read: a tile must find in its band all that it reads of the
-/// product, and a band must be rows of one matrix.
+/// A banded product whose bands do not match the tiles of its step: each tile must read only rows of the band computed
+/// before it, and a band must not reach from one matrix of the batch into the next.
 fn torn(plan: &Plan, work: &StepKind) -> Option<usize> {
     let StepKind::Tile(program) = work else { return None };
     let product = program.product.as_ref()?;

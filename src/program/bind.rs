@@ -41,10 +41,11 @@ impl Binder {
             let found = signature.inputs.iter().position(|input| input.name == name);
             let position = found.ok_or_else(|| signature.unknown(name))?;
             signature.inputs[position].check(Role::Input, &view)?;
-            match fed[position].replace(view) {
-                None => Ok(()),
-                Some(_) => Err(RunError::DuplicateInput { name: name.to_owned() }),
+            if fed[position].is_some() {
+                return Err(RunError::DuplicateInput { name: name.to_owned() });
             }
+            fed[position] = Some(view);
+            Ok(())
         })?;
         if !self.has_seen(&fed) {
             self.shapes.clear();

@@ -25,8 +25,14 @@ impl Condition {
         let node = graph.node(id);
         let operands: Vec<Shape> =
             graph.operands(id).iter().map(|operand| graph.node(*operand).ty.shape.clone()).collect();
-        let is_open = ops::has_checked_sizes(&node.op) && operands.iter().any(|shape| shape.as_numbers().is_none());
-        is_open.then(|| Condition { op: node.op.clone(), operands, call: node.call, node: id.index(), site: node.site })
+        // Attributes may have symbols where shapes have none.
+        ops::has_checked_sizes(&node.op).then(|| Condition {
+            op: node.op.clone(),
+            operands,
+            call: node.call,
+            node: id.index(),
+            site: node.site,
+        })
     }
 
     /// That it holds; an operand without a shape is for the engine to tell.

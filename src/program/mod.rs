@@ -35,7 +35,7 @@ use crate::{
 };
 
 /// What computes the numbers of a program.
-pub(crate) trait Engine: Send + fmt::Debug {
+pub(crate) trait Engine: Send + Sync + fmt::Debug {
     /// Computes every result from the leaves (inputs, then parameters) and writes it.
     fn run(
         &mut self,
@@ -78,7 +78,7 @@ pub(crate) trait Engine: Send + fmt::Debug {
 }
 
 /// Goes through all operations one by one.
-pub(crate) trait FiniteChecker: Send + fmt::Debug {
+pub(crate) trait FiniteChecker: Send + Sync + fmt::Debug {
     /// Names the first operation that makes NaN or infinity out of finite numbers.
     fn check(&mut self, leaves: &[ValueView<'_>], bindings: &Bindings) -> Result<(), RunError>;
 }
@@ -129,7 +129,8 @@ pub(crate) struct Declaration {
 /// A graph made ready to run: feed arrays by name, get arrays by name.
 ///
 /// It owns what it needs, so the graph may be dropped and the program sent to another thread. A clone shares the graph and the
-/// plans with the first, and makes memory of its own at its first run: one for each worker of a server or of rayon.
+/// plans that were made by then with the first, and makes memory of its own at its first run: one for each worker of a server or of
+/// rayon. Run once with each size before cloning, and no clone plans.
 ///
 /// # Example
 /// ```
@@ -379,7 +380,7 @@ impl Program {
     /// [`RunError`] if a symbol is unknown or has no value.
     ///
     /// # Complexity
-    /// Some forty to eighty plannings at most.
+    /// Two plannings for each binary digit of the size that is found.
     ///
     /// # Example
     /// ```

@@ -29,22 +29,14 @@ pub(crate) struct Runner {
 impl Clone for Runner {
     /// A runner of the same engine that has met no call.
     fn clone(&self) -> Runner {
-        Runner {
-            signature: self.signature.clone(),
-            engine: self.engine.fork(),
-            checker: None,
-            binder: Binder::default(),
-            leaves: Vec::new(),
-            results: Vec::new(),
-            ordered: Vec::new(),
-        }
+        Runner::new(self.signature.clone(), self.engine.fork())
     }
 }
 
 impl Runner {
-    pub(crate) fn new(signature: Signature, engine: Box<dyn Engine>) -> Runner {
+    pub(crate) fn new(signature: Arc<Signature>, engine: Box<dyn Engine>) -> Runner {
         let (binder, leaves, results, ordered) = (Binder::default(), Vec::new(), Vec::new(), Vec::new());
-        Runner { signature: Arc::new(signature), engine, checker: None, binder, leaves, results, ordered }
+        Runner { signature, engine, checker: None, binder, leaves, results, ordered }
     }
 
     /// Memory for the leaves of a call; [`Runner::give_back`] keeps it for the next.
@@ -84,10 +76,11 @@ impl Runner {
         outputs.each(&mut |name, view| {
             let position = declared.iter().position(|output| output.name == name);
             let position = position.ok_or_else(|| self.signature.unknown_output(name))?;
-            match views[position].replace(view) {
-                None => Ok(()),
-                Some(_) => Err(RunError::DuplicateOutput { name: name.to_owned() }),
+            if views[position].is_some() {
+                return Err(RunError::DuplicateOutput { name: name.to_owned() });
             }
+            views[position] = Some(view);
+            Ok(())
         })?;
         for (output, view) in declared.iter().zip(views.drain(..)) {
             let view = view.ok_or_else(|| RunError::MissingOutput { name: output.name.clone() })?;

@@ -59,28 +59,19 @@ impl Runner {
             Err(error @ (RunError::UnknownSymbol { .. } | RunError::UnboundSymbol { .. })) => Err(error),
             Err(_) => Ok(Room::NoValue),
         };
-        let mut fits = None;
-        let mut too_large = LARGEST_SIZE;
-        for size in (0..).map(|power| 1 << power).take_while(|size| *size < LARGEST_SIZE) {
+        // What is at most `low` fits or is too small for an operation; `high` is too large, or beyond every array.
+        let (mut fits, mut low, mut high) = (None, 0, LARGEST_SIZE + 1);
+        let mut size = 1;
+        while high - low > 1 {
             match (size_of(size)?, fits) {
-                (Room::Fits, _) => fits = Some(size),
-                // A kernel may ask for a least size.
-                (Room::NoValue, None) => {}
-                (Room::NoValue | Room::TooLarge, _) => {
-                    too_large = size;
-                    break;
-                }
+                (Room::Fits, _) => (fits, low) = (Some(size), size),
+                (Room::NoValue, None) => low = size,
+                (Room::NoValue | Room::TooLarge, _) => high = size,
             }
+            size = if high > LARGEST_SIZE { 2 * size } else { low + (high - low) / 2 };
+            size = size.clamp(low + 1, (high - 1).max(low + 1));
         }
-        let Some(mut fits) = fits else { return Ok(None) };
-        while too_large - fits > 1 {
-            let middle = fits + (too_large - fits) / 2;
-            match size_of(middle)? {
-                Room::Fits => fits = middle,
-                Room::NoValue | Room::TooLarge => too_large = middle,
-            }
-        }
-        Ok(Some(fits))
+        Ok(fits)
     }
 
     fn summary_at(&self, bindings: &Bindings) -> Result<PlanSummary, RunError> {

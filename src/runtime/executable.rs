@@ -1,12 +1,13 @@
 //! An executable: a plan with its kernels, addresses and memory, for one set of sizes. In: a plan, once; then the
-//! arrays of a run. Out: results. A run fills in the addresses that depend on the caller's arrays (relocations) and
-//! executes the steps in order; it allocates, hashes and locks nothing.
+//! arrays of a run. Out: results. A run fills in the addresses of the caller's arrays (relocations) and executes the
+//! steps in order. It allocates nothing, except to copy arrays of the caller that are not contiguous, the first time,
+//! and in reference kernels; it locks only to wake sleeping workers and where a fallback kernel has an error.
 //!
-//! Why reading and writing by address is sound: [`verify::plan`](crate::plan) holds for every plan, so every read of a
-//! step sees the value that it means and no step writes over a live value; the tasks of one step write apart from each
-//! other by the plan; and a barrier between steps orders their accesses. What is left to this file is that each address
-//! is that of an array of the dtype, the number of elements and the order that the plan states: it is checked where an
-//! address is taken.
+//! Why reading and writing by address is sound: every plan passed [`verify::plan`](crate::plan), so every read of a
+//! step sees the value of the vertex that it names and no step writes over a live value; the tasks of one step write
+//! disjoint ranges, by the plan; and a barrier between steps orders their accesses. It remains for this file to ensure
+//! that each address is that of an array with the dtype, number of elements and element order that the plan states: it
+//! is checked where an address is taken.
 
 #![allow(unsafe_code, reason = "steps read and write memory by address")]
 
@@ -69,6 +70,9 @@ pub(super) struct Executable {
 
 // SAFETY: the addresses are those of memory that the executable owns, or are overwritten at the start of each run.
 unsafe impl Send for Executable {}
+
+// SAFETY: what is behind the addresses is read and written by runs alone, which have the executable for themselves.
+unsafe impl Sync for Executable {}
 
 /// An array of the caller: an input or parameter, or a result.
 #[derive(Debug, Clone, Copy)]

@@ -22,7 +22,7 @@ const MAX_FIRINGS: usize = 48;
 /// What is known of the number of uses of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum UseCounts {
-    /// Nothing: equal nodes have not been merged yet, so each use may be counted for one of them only.
+    /// Not known: equal nodes have not been merged yet, so the uses of one value may be spread over several nodes.
     Unknown,
     /// The counts of the old graph are right.
     Counted,
@@ -65,9 +65,9 @@ pub(super) struct Rewriter<'o> {
     rules: &'static RuleSet,
     options: &'o Rewrites,
     use_counts: UseCounts,
-    /// None before a derivative is taken: then nobody asked.
+    /// None before differentiation, where nothing is reported; this is also how that mode is recognized.
     report: Option<&'o mut SimplifyReport>,
-    /// The nodes that are differentiated by, ascending. They are opaque: rules see no primitive there.
+    /// The nodes with respect to which derivatives are taken, ascending. Rules do not see their primitives.
     opaque: &'o [NodeId],
     /// Nodes of the graph from before that are not in the table yet.
     unlisted: Vec<NodeId>,
@@ -94,7 +94,7 @@ impl<'o> Rewriter<'o> {
         Rewriter { use_counts, report: Some(report), ..Rewriter::within(graph, rules, options, &[]) }
     }
 
-    /// One that adds to a graph what is to be differentiated in place of what is written there.
+    /// One that adds stable forms to the user's graph, to be differentiated instead of the nodes that the user wrote.
     pub(super) fn for_derivatives(graph: &'o Graph, rules: &'static RuleSet, opaque: &'o [NodeId]) -> Rewriter<'o> {
         Rewriter::within(graph, rules, FOR_DERIVATIVES, opaque)
     }
@@ -166,7 +166,7 @@ impl<'o> Rewriter<'o> {
         let ty = ops::infer(&op, &types).expect("invariant: a rewrite builds what has a type");
         let term = Term { op, ty, operands: operands.into() };
         if self.report.is_none() {
-            // What is in the user's graph is as it was written, so an equal node is not what this is rewritten to.
+            // An equal node of the user's graph has not been rewritten, so rules are tried before it is looked for.
             return self.settle(term);
         }
         self.find(&term).unwrap_or_else(|| self.place(term))

@@ -168,7 +168,7 @@ impl TextAttribute for Dims {
 macro_rules! kind_attribute {
     ($($type:ty),*) => {$(
         impl TextAttribute for $type {
-                    fn write(&self, _: &str, _: &mut Writer) {}
+            fn write(&self, _: &str, _: &mut Writer) {}
 
             fn read(_: &str, declared: &Declared<'_>, cursor: &mut Cursor<'_>) -> Result<Self, ParseError> {
                 Self::from_name(declared.operation)
@@ -182,7 +182,7 @@ kind_attribute!(Reduction, Ranking, WindowReduction);
 macro_rules! choice_attribute {
     ($($type:ty),*) => {$(
         impl TextAttribute for $type {
-                    fn write(&self, key: &str, writer: &mut Writer) {
+            fn write(&self, key: &str, writer: &mut Writer) {
                 writer.field(key, self.name());
             }
 

@@ -81,7 +81,7 @@ pub enum ParseErrorKind {
     #[error("this array is abbreviated; print the graph in its exact form to read it back")]
     Abbreviated,
     /// An error was made when the graph was built.
-    #[error("`poison` stands for a mistake in the graph that was printed; it cannot be read back")]
+    #[error("`poison` stands for an error in the graph that was printed; it cannot be read back")]
     Poison,
     /// A size that would take too long to compute with.
     #[error(
@@ -122,7 +122,7 @@ impl ParseErrorKind {
             ParseErrorKind::WrongType { inferred, .. } => Some(format!("write {inferred}, or change the operands")),
             ParseErrorKind::DuplicateName(_) => Some("give each a name of its own".into()),
             ParseErrorKind::Poison => {
-                Some("mend the mistake, which `Graph::check` tells, and print the graph again".into())
+                Some("mend the error, which `Graph::check` tells, and print the graph again".into())
             }
             // What is expected instead, or the bound, is in the message.
             ParseErrorKind::Expected { .. }

@@ -57,7 +57,7 @@ impl Checkpoint {
     }
 }
 
-/// The version of what is written; one that is read may lack it, as those before it was written did, and is of version 1.
+/// The version of what is written. What lacks one is of version 1, of which some were written before they said so.
 const VERSION: &str = "1";
 
 /// Nobody has counted to more, and one more is still a number.
@@ -110,7 +110,8 @@ pub(super) fn load(
     optimizer: &mut dyn Optimizer,
 ) -> Result<TrainingState, TrainError> {
     let file = CheckpointReader { path, arrays: Arrays::load(path)? };
-    if let Some(found) = file.arrays.text("version").filter(|found| *found != VERSION) {
+    let found = file.arrays.text("version").unwrap_or("1");
+    if found != VERSION {
         return Err(TrainError::CheckpointVersion { path: path.to_owned(), found: found.to_owned(), known: VERSION });
     }
     for (name, expected) in setting {

@@ -407,6 +407,33 @@ fn the_largest_size_fits_a_budget_and_the_next_does_not() {
     }
 }
 
+/// Sizes that an operation has no value for are no sizes: the least may be no power of two.
+#[test]
+fn the_largest_size_is_found_above_sizes_without_a_value() {
+    let g = Graph::new();
+    let program = g.compile(g.input("x", (1, 1, "n")).max_pool(pullback::Pool::size(5).stride(1))).expect("no mistake");
+    // 4·n bytes are fed, and 4·(n − 4) given.
+    for budget in [23, 24, 31, 32, 40, 44, 1000, 1 << 40] {
+        let want = Some((budget as i64 + 16) / 8).filter(|n| *n >= 5);
+        assert_eq!(program.largest("n", budget, []), Ok(want), "{budget} bytes");
+    }
+}
+
+/// A slice whose bounds have symbols where its operand has none is checked in both engines, though it is rewritten away.
+#[test]
+fn bounds_with_symbols_are_checked_over_arrays_without() {
+    let text = "%0: f32[n] = input \"x\"\n%1: f32[10] = constant 1.0\n%2: f32[n] = slice %1 start=[0] stop=[n] step=[1]\n\
+                %3: f32[n] = add %0, %2\nreturn y = %3\n";
+    let parsed = pullback::Graph::parse(text).expect("a graph");
+    for evaluation in [Evaluation::Compiled, Evaluation::Reference] {
+        let y = parsed.result("y").expect("it returns y");
+        let mut program = y.graph().compile_with(("y", y), &options(evaluation, 1)).expect("no mistake");
+        assert!(program.call(("x", vec![0.5f32; 10])).is_ok());
+        let error = program.call(("x", vec![0.5f32; 20])).expect_err("ten elements have no twentieth").to_string();
+        assert!(error.contains("slice"), "{error}");
+    }
+}
+
 #[test]
 fn a_size_of_another_name_is_refused() {
     let g = Graph::new();

@@ -352,7 +352,7 @@ const MALFORMED: &[(&str, &str)] = &[
     ("%0: f32[] = ", "1:13: expected an operation, found the end of the line"),
     ("%0: f32[] = frobnicate", "1:13: no operation is called `frobnicate`"),
     ("%0: f32[] = reduce", "1:13: no operation is called `reduce`"),
-    ("%0: f32[] = poison", "1:13: `poison` stands for a mistake in the graph that was printed; it cannot be read back"),
+    ("%0: f32[] = poison", "1:13: `poison` stands for an error in the graph that was printed; it cannot be read back"),
     ("%0: f32[] = input", r#"1:18: expected `"`, found the end of the line"#),
     ("%0: f32[] = input x", r#"1:19: expected `"`, found `x`"#),
     ("%0: f32[] = input \"x", r#"1:21: expected `"`, found the end of the line"#),
@@ -428,7 +428,7 @@ fn what_is_wrong_with_a_text_is_told_with_the_mend() {
         ("%1: f64[2, b] = exp %0", Some("write f32[2, b], or change the operands")),
         ("%1: f32[] = input \"x\"", Some("give each a name of its own")),
         ("return y = %0, y = %0", Some("give each a name of its own")),
-        ("%1: f32[] = poison", Some("mend the mistake, which `Graph::check` tells, and print the graph again")),
+        ("%1: f32[] = poison", Some("mend the error, which `Graph::check` tells, and print the graph again")),
         ("%1: f32[2, b] = exp %0, %0", Some("give it 1")),
         ("return y = %1", None),
     ] {

@@ -99,6 +99,14 @@ fn a_program_outlives_its_graph_and_moves_to_another_thread() {
     assert_eq!(y.join().expect("no panic").scalar::<f64>("y"), Ok(1.0));
 }
 
+/// A program may lie in what threads share, to be cloned by each.
+#[test]
+fn programs_are_sent_and_shared() {
+    fn assert_shared<T: Send + Sync + Clone>() {}
+    assert_shared::<pullback::Program>();
+    assert_shared::<pullback::TrainingStep>();
+}
+
 /// A worker has a clone with memory of its own, made before or after the first run; sizes that the first met are planned.
 #[test]
 fn clones_run_at_once_and_give_the_same_bits() {

@@ -2,9 +2,9 @@
 //! band of rows at a time. In: steps in order. Out: the same steps, with such products moved into the first step that
 //! reads them.
 //!
-//! A band is a block of rows of C that fits into a second-level cache, computed just before the tiles that read it. The
-//! next band takes its memory if C has no other use, so that C is never whole; otherwise bands are written where C is
-//! stored.
+//! A band is a block of rows of C that fits into a second-level cache, computed just before the tiles that read it. If
+//! C has no other use, each band overwrites the one before it in scratch memory, and C is never materialized; otherwise
+//! bands are written to their place in the stored C.
 //!
 //! Why it is legal: the step must iterate over the rows of C in their order and read C elementwise
 //! ([`TileProgram::reads_by_element`]), so that a tile needs no element of C but those of its own rows. A band must be
@@ -17,7 +17,7 @@ use crate::plan::{
     model::MachineModel,
 };
 
-/// The rows of a band are a multiple of this where the sizes do not ask for something else.
+/// Without a batch the rows of a band are a multiple of this; with a batch they divide the rows of one matrix.
 const GRANULE: usize = 8;
 
 /// Moves each product that is fit for it into the first step that reads it.
@@ -62,8 +62,8 @@ impl PlanStep {
 }
 
 impl TileProgram {
-    /// The program that computes the product too; none if it does not iterate over the product's rows in their order,
-    /// or if that would gain nothing.
+    /// This program with the product computed in bands before its tiles; none if that is not legal, would not pay, or
+    /// there is a banded product already.
     fn with_product(&self, network: &Network, vertex: usize, keep: Keep, model: &MachineModel) -> Option<TileProgram> {
         let def = &network.vertices[vertex];
         let VertexKind::Contraction(contraction) = &def.kind else { return None };
@@ -75,7 +75,7 @@ impl TileProgram {
             && !self.instructions.iter().any(reads_another_matrix);
         let shaped = if is_fit { self.shaped(contraction.n)? } else { return None };
         let rows = band_rows(contraction, def.dtype.size(), model)?;
-        // Rows of a band by the program's count, which may cut those of the product.
+        // Rows of a band in the iteration space, in which one row of the product may be several rows.
         let rows_of_program = rows * (contraction.n / shaped.columns);
         let tile = [largest_divisor(rows_of_program, shaped.tile[0]), shaped.tile[1]];
         if tile[0] < rows_of_program.min(shaped.tile[0]) / 2 {
@@ -95,7 +95,8 @@ impl TileProgram {
         Some(program)
     }
 
-    /// The same program with rows of which the product's rows, of `n` elements, are whole numbers.
+    /// The same program over an iteration space in which each row of the product, of `n` elements, is one or more whole
+    /// rows; none if there is no such space.
     fn shaped(&self, n: usize) -> Option<TileProgram> {
         if self.columns > 1 && n.is_multiple_of(self.columns) {
             return Some(self.clone());
@@ -117,7 +118,8 @@ impl TileProgram {
     }
 }
 
-/// Whether C is contiguous: row by row, one matrix of the batch after the other.
+/// Whether C is contiguous (row by row, one matrix of the batch after the other), has more than one column, and is no
+/// outer product.
 fn is_row_major(contraction: &Contraction) -> bool {
     let mut stride = (contraction.m * contraction.n) as isize;
     let follows = contraction.batch.iter().rev().all(|batch| {

@@ -26,13 +26,13 @@
 //! level(reader) < level(producer)   for every edge between two different groups
 //! ```
 //!
-//! A cycle would have to descend forever, so the invariant forbids cycles. A new group gets 1 + the highest level of
-//! its users. Merging raises levels: the merged group takes the highest level of its parts, or 1 + that of each user
-//! outside of it. Raising the level of a group is allowed as long as it stays below its *level bound*, the lowest level
-//! among the groups that it reads from: then every edge into it and out of it still keeps the invariant. So the test
-//! for a merge is a comparison instead of a search for paths. It may refuse a merge that is legal; it never allows one
-//! that is not. (XLA forbids cycles in fusions by depths in the same way; here levels are kept up to date while groups
-//! grow.)
+//! Levels would fall forever along a cycle, so there is none. A new group gets 1 + the highest level of its users.
+//! Merging may raise levels: the merged group gets the maximum of the levels of its parts and of 1 + the level of each
+//! group that reads the vertex and is not merged. Raising the level of a group is legal as long as it stays below the
+//! group's *level bound*, the lowest level among the groups that it reads from: then every edge into it and out of it
+//! still keeps the invariant. So the test for a merge is a comparison instead of a search for paths. The test is
+//! conservative: it may refuse a merge that is legal; it never allows one that is not. (XLA forbids cycles in fusions
+//! by depths in the same way; here levels are kept up to date while groups grow.)
 
 use smallvec::SmallVec;
 
@@ -81,7 +81,7 @@ struct OpenGroup {
 
 struct Sweep<'n> {
     network: &'n Network,
-    /// A longer row does not stay in a register between a reduction along it and the user of that.
+    /// The longest row that is kept in the scratch memory of a tile between a reduction along it and its user.
     max_row: usize,
     groups: Vec<OpenGroup>,
     group_of: Vec<Option<usize>>,
@@ -173,8 +173,8 @@ impl<'n> Sweep<'n> {
         group
     }
 
-    /// Merges the vertex with as many groups of its users as may take it; gives the merged group, or none if no group
-    /// may.
+    /// Adds the vertex to every group of its users that can legally take it, and merges these groups into one; gives
+    /// the merged group, or none if no group can.
     fn join(&mut self, candidate: &Candidate<'_>, user_groups: &[usize]) -> Option<usize> {
         if self.is_terminal(candidate.vertex) {
             return None;
@@ -192,8 +192,8 @@ impl<'n> Sweep<'n> {
                 chosen.push(*group);
             }
         }
-        // A group whose level bound does not allow the merged level is left outside. The merged group must then have a
-        // higher level than it, so the test is repeated until nothing changes.
+        // A group whose level bound is not above the merged level cannot be merged: it stays a separate reader of the
+        // vertex, so the merged level must exceed its level, and the test is repeated until nothing changes.
         loop {
             let outside = user_groups.iter().filter(|group| !chosen.contains(group));
             let above = outside.map(|group| self.groups[*group].level + 1);

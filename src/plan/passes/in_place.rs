@@ -1,12 +1,12 @@
-//! In-place writing: results that take over the memory of an operand. In: steps in order, and when each value is last
-//! read. Out: for each value the one whose memory it reuses.
+//! In-place writing: an output of a fused step reuses the buffer of an operand that is dead after the step. In: steps
+//! in order, and the last step that reads each value. Out: for each value the one whose buffer it reuses, if any.
 //!
 //! A fused step may write a value over an array that it reads under three conditions.
 //!
 //! 1. No later step reads the array, and the array lies in the arena, not with the caller.
 //! 2. The step reads the array elementwise only ([`TileProgram::reads_by_element`]): element i of the array is read
-//!    when element i of the iteration space is computed, and no other. Then no tile, on whatever thread, needs an
-//!    element that another tile overwrites. Both have as many elements of as many bytes.
+//!    only by the tile that contains element i of the iteration space. Then no tile, on whatever thread, needs an
+//!    element that another tile overwrites. The two arrays have equally many elements, of the same size in bytes.
 //! 3. Within a tile the elements are written after the last instruction that reads the array.
 //!    [`TileProgram::write_last`] establishes this: the value is computed into a register, and a store at the end of
 //!    the program copies it to memory.
@@ -32,7 +32,7 @@ pub(super) fn find(
     for (position, step) in steps.iter_mut().enumerate() {
         let StepKind::Tile(program) = &mut step.work else { continue };
         let is_free = |vertex: usize| {
-            // Arrays of the caller and constants are not in the arena.
+            // `Nowhere`: not assigned yet. Fed arrays, constants and results have their storage already.
             storage[vertex] == Storage::Nowhere && last_read[vertex] == position
         };
         let mut old: Vec<usize> = step.reads.iter().copied().filter(|vertex| is_free(*vertex)).collect();
@@ -56,7 +56,7 @@ pub(super) fn find(
 }
 
 impl TileProgram {
-    /// Whether element i of a vertex's memory is read by element i of instructions alone.
+    /// Whether each tile reads of a vertex's memory only the elements at the tile's own positions.
     pub(in crate::plan) fn reads_by_element(&self, vertex: usize) -> bool {
         let is_of = |location: &Location| match location {
             Location::Memory(memory) | Location::Element(memory) => self.memory[*memory].vertex == vertex,
@@ -75,8 +75,8 @@ impl TileProgram {
         })
     }
 
-    /// Computes a vertex into a register that is copied to memory at the end of each tile; false if it is no value for
-    /// each element.
+    /// Redirects the output that is a vertex to a register, and stores that to memory at the end of each tile. False,
+    /// and nothing is changed, if the output is not in memory or not elementwise.
     fn write_last(&mut self, vertex: usize) -> bool {
         let is_written =
             |(location, written): &(Location, usize)| *written == vertex && matches!(location, Location::Memory(_));

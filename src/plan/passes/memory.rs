@@ -3,9 +3,9 @@
 //! layout needs.
 //!
 //! The invariant: two buffers whose lifetimes overlap do not overlap in the arena. The problem (dynamic storage
-//! allocation) is NP-hard, so three greedy layouts are tried and the smallest is kept. Each keeps the invariant because
-//! it places a buffer only in a gap between those placed buffers whose lifetimes overlap its own (`best_fit`), or in
-//! memory that was given back before its first step (`by_time`).
+//! allocation) is NP-hard, so three greedy layouts are tried (one, if there are very many buffers) and the smallest is
+//! kept. Each keeps the invariant because it places a buffer only in a gap between the buffers placed so far whose
+//! lifetimes overlap its own (`best_fit`), or in memory that was freed before its first step (`by_time`).
 
 use std::collections::BTreeSet;
 

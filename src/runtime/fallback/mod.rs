@@ -1,12 +1,12 @@
-//! Fallback kernels: whole-array kernels of the primitives that are neither elementwise nor products, sums or
-//! convolutions of floats: gathers and scatters, ranks, running sums, recurrences, random bits, triangular matrices,
-//! windows, counters, padding, concatenation, products of integers, and reductions over any axes. Any other primitive
-//! runs by the kernel of its rule.
+//! Fallback kernels: whole-array kernels of the primitives that are neither fused nor a product or convolution of
+//! floats: gather, scatter-add, ranking (argmax, argsort), cumulative sums, linear recurrences, random bits, Cholesky
+//! and triangular solves, reductions over windows (pooling), iota, padding, concatenation, products of integers, and
+//! reductions over any axes. Any other primitive runs by the reference kernel of its rule.
 //!
 //! In: a primitive with numeric shapes, once; then contiguous slices at each run. Out: the output, whole or in parts,
-//! equal to that of the reference kernels (sums in a fixed order may be rounded differently). Nothing is allocated per
-//! run. The output is cut by shape alone into parts that write disjoint ranges; the caller decides which thread runs
-//! which part.
+//! equal to that of the reference kernels (sums in a fixed order may be rounded differently). Only the reference
+//! kernels allocate at each run. The output is cut by shape alone into parts that write disjoint ranges; the caller
+//! decides which thread runs which part.
 
 mod contract;
 mod cumulative_sum;
@@ -39,7 +39,7 @@ use crate::{
 pub(crate) use data::{Data, DataMut};
 use partition::Partition;
 
-/// A primitive with all its sizes as numbers, resolved when the plan is made.
+/// A primitive with all its sizes as numbers and the kernel for them, selected when the executable is made.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct FallbackKernel {
     kernel: KernelVariant,
@@ -67,7 +67,7 @@ trait FallbackRun {
 
     /// Computes some units of the output; `out` is their elements and no others.
     ///
-    /// An error of the operands is found by the run of the first units at least, and perhaps by others.
+    /// An invalid value in the operands must be reported by the call for the first part, and may be by others too.
     fn run(
         &self,
         units: Range<usize>,

@@ -38,7 +38,7 @@ impl Reference {
 
 impl FallbackRun for Box<Reference> {
     fn partition(&self) -> Partition {
-        let n_elements = self.ty.shape.as_numbers().map_or(0, |shape| shape.iter().product());
+        let n_elements = self.ty.shape.as_numbers().expect("invariant: shapes of a plan are numbers").iter().product();
         Partition::new(1, n_elements, n_elements)
     }
 

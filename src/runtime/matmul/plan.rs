@@ -12,16 +12,17 @@ use super::{
 };
 use crate::{graph::DType, runtime::instruction_set::InstructionSet};
 
-/// Every dimension of a product that is multiplied by a plain loop is at most this.
+/// A product of floats none of whose dimensions is more than this is computed by a plain loop.
 const TINY: usize = 4;
 /// From so many rows in a block on, copying the rows of B into panels costs less than reading them where they lie.
 const ROWS_TO_PACK_COLUMNS: usize = 256;
-/// Lines of memory so far apart share a set of the first cache, and a strip of them does not fit.
+/// Cache lines at multiples of this distance map to the same set of the first-level cache, and evict one another.
 const SET_PERIOD: usize = 4096;
-/// From so many columns in a block on, copying A costs less than reading it where neither stride is 1 or lines collide.
+/// From this many columns in a block on, packing A pays, if neither of its strides is 1 or its lines share a cache set.
 const COLUMNS_TO_PACK_ROWS: usize = 128;
 
-/// How a product is computed.
+/// How a product is computed: `Plain` is a triple loop over any strides, `Outer` an outer product (k is 1), and
+/// `Panels` a blocked GEMM that packs A and B or reads them in place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Algorithm {
     /// There is nothing to add up: C is 0, or stays.
@@ -241,7 +242,7 @@ fn cut(product: &MatmulDescriptor, path: Algorithm, kernels: MatmulKernelInfo) -
                 packing: [0.0, n_real],
             })
         }
-        // To copy an element costs about as much as two (in order) or eight (transposed) tiles' vectors.
+        // Packing an element of A is taken to cost one multiply-add; of B, 4 if its rows are contiguous, and 12 if not.
         Algorithm::Panels(..) => {
             let copy = |stride: isize| if stride == 1 { 4.0 } else { 12.0 };
             let packing = [1.0, copy(product.b[1])];

@@ -375,6 +375,27 @@ fn long_rows_of_masks_are_not_held() {
     assert_like_reference("masked rows", &results, &fed, 0.0);
 }
 
+/// Every kind over every set of axes, of sizes 0 and 1 among them.
+#[test]
+fn reductions_over_any_axes() {
+    for shape in [vec![3, 4, 5], vec![2, 1, 7, 3], vec![1, 6], vec![0, 3], vec![64, 8, 14], vec![5]] {
+        let g = Graph::new();
+        let x = g.input("x", shape.clone());
+        let mut results = vec![("x".to_string(), x)];
+        for set in 0..1usize << shape.len() {
+            let axes: Vec<i64> = (0..shape.len()).filter(|axis| set >> axis & 1 == 1).map(|axis| axis as i64).collect();
+            results.push((format!("sum {axes:?}"), x.sum_over(&axes[..])));
+            results.push((format!("product {axes:?}"), x.prod_over(&axes[..])));
+            if axes.iter().all(|axis| shape[*axis as usize] > 0) {
+                results.push((format!("max {axes:?}"), x.max_over(&axes[..])));
+                results.push((format!("min {axes:?}"), x.min_over(&axes[..])));
+            }
+        }
+        // Some thousand roundings of f32, relative to the largest number.
+        assert_like_reference("reductions", &results, &[("x".to_string(), ramp(&shape))], 1e-4);
+    }
+}
+
 /// Wide sums over few rows keep few partial results.
 #[test]
 fn sums_of_wide_columns_take_little_memory() {

@@ -1,7 +1,7 @@
 //! Fallback kernels: whole-array kernels of the primitives that are neither fused nor a product or convolution of
 //! floats: gather, scatter-add, ranking (argmax, argsort), cumulative sums, linear recurrences, random bits, Cholesky
-//! and triangular solves, reductions over windows (pooling), iota, padding, concatenation, products of integers, and
-//! reductions over any axes. Any other primitive runs by the reference kernel of its rule.
+//! and triangular solves, reductions over windows (pooling), iota, padding, concatenation and products of integers. Any
+//! other primitive runs by the reference kernel of its rule.
 //!
 //! In: a primitive with numeric shapes, once; then contiguous slices at each run. Out: the output, whole or in parts,
 //! equal to that of the reference kernels (sums in a fixed order may be rounded differently). Only the reference
@@ -21,7 +21,6 @@ mod plane;
 mod random;
 mod rank;
 mod recurrence;
-mod reduce;
 mod reference;
 mod scatter;
 #[cfg(test)]
@@ -109,7 +108,6 @@ kernels! {
     IotaKernel(leaf::IotaKernel),
     PadKernel(pad::PadKernel),
     ConcatKernel(join::ConcatKernel),
-    ReduceKernel(reduce::ReduceKernel),
     Reference(Box<reference::Reference>),
     IntegerDotKernel(contract::IntegerDotKernel),
 }
@@ -136,7 +134,6 @@ impl FallbackKernel {
             Op::Iota(iota) => Ok(leaf::IotaKernel::resolve(iota, place).into()),
             Op::Pad(pad) => pad::PadKernel::resolve(pad, place).map(KernelVariant::from),
             Op::Concat(concat) => Ok(join::ConcatKernel::resolve(concat, place).into()),
-            Op::Reduce(reduce) => reduce::ReduceKernel::resolve(reduce, place).map(KernelVariant::from),
             Op::DotGeneral(dot) if place.output.0 == DType::I64 => {
                 Ok(contract::IntegerDotKernel::resolve(dot, place).into())
             }

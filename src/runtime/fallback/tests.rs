@@ -11,8 +11,8 @@ use super::*;
 use crate::{
     graph::{
         Axes, Cholesky, Concat, CumulativeSum, Dim, Dims, Gather, Iota, LinearRecurrence, Orientation, Pad, RandomBits,
-        Rank, Ranking, Reduce, Reduction, ScanDirection, ScatterAdd, Shape, Triangle, TriangularSolve, Type, Value,
-        Window, WindowReduction,
+        Rank, Ranking, ScanDirection, ScatterAdd, Shape, Triangle, TriangularSolve, Type, Value, Window,
+        WindowReduction,
     },
     ops::{self, EvaluationContext},
 };
@@ -208,7 +208,6 @@ fn all_samples_agree_with_the_reference() {
         "PlaneWindowKernel",
         "RandomBitsKernel",
         "RankKernel",
-        "ReduceKernel",
         "Reference",
         "ScatterAddKernel",
         "TriangularSolveKernel",
@@ -472,28 +471,6 @@ fn joining_along_any_axis() {
 }
 
 #[test]
-fn reductions_of_any_kind() {
-    let mut numbers = RandomNumbers::new(8);
-    for round in 0..200 {
-        let rank = numbers.size(0, 5);
-        let low = if round % 10 == 0 { 0 } else { 1 };
-        let shape: Vec<usize> = (0..rank).map(|_| numbers.size(low, 13)).collect();
-        let axes: Axes = (0..rank).filter(|_| numbers.size(0, 2) == 1).collect();
-        for kind in Reduction::ALL {
-            let is_extreme = matches!(kind, Reduction::Max | Reduction::Min);
-            if !(is_extreme && axes.iter().any(|axis| shape[*axis] == 0)) {
-                let operands = [numbers.corners(&shape), numbers.reals(&shape)];
-                for operand in operands {
-                    assert_agrees(Reduce { kind: *kind, axes: axes.clone() }, &[operand]);
-                }
-            }
-        }
-    }
-    let x = [numbers.reals(&[64, 8, 14, 14])];
-    assert_agrees(Reduce { kind: Reduction::Sum, axes: Axes::from([0, 2, 3]) }, &x);
-}
-
-#[test]
 fn a_position_outside_its_axis_is_the_fault_of_part_0() {
     let mut numbers = RandomNumbers::new(9);
     for bad in [-1, 3, i64::MIN, i64::MAX] {
@@ -545,8 +522,6 @@ fn an_extreme_of_nothing_is_a_fault() {
     let none = Bindings::new();
     let rank = Rank { kind: Ranking::ArgMin, axis: 1 }.into();
     assert_eq!(resolve_bound(&rank, &[2, 0], &[2], &none), Err(OpError::Empty { axis: 1 }));
-    let reduce = Reduce { kind: Reduction::Max, axes: Axes::from([0, 1]) }.into();
-    assert_eq!(resolve_bound(&reduce, &[0, 0, 3], &[3], &none), Err(OpError::Empty { axis: 1 }));
     // The only window has its taps at −2 and 1, of an axis that has only 0.
     let spread = |kind| Op::from(window(kind, &[[1, 1, 1, 0, 0], [2, 1, 3, 2, 1]]));
     let resolve = |kind| resolve_bound(&spread(kind), &[1, 1], &[1, 1], &none);

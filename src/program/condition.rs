@@ -25,8 +25,7 @@ impl Condition {
         let node = graph.node(id);
         let operands: Vec<Shape> =
             graph.operands(id).iter().map(|operand| graph.node(*operand).ty.shape.clone()).collect();
-        // Attributes may have symbols where shapes have none.
-        ops::has_checked_sizes(&node.op).then(|| Condition {
+        (ops::has_checked_sizes(&node.op) && !is_settled(&node.op, &operands)).then(|| Condition {
             op: node.op.clone(),
             operands,
             call: node.call,
@@ -52,4 +51,13 @@ impl Condition {
             error,
         })
     }
+}
+
+/// Whether the sizes fit whatever the symbols are, because neither the shapes nor the attributes have any.
+fn is_settled(op: &Op, operands: &[Shape]) -> bool {
+    let Some(shapes) = operands.iter().map(Shape::as_numbers).collect::<Option<Vec<_>>>() else {
+        return false;
+    };
+    let shapes: SmallVec<[&[usize]; 2]> = shapes.iter().map(|sizes| &sizes[..]).collect();
+    ops::check_sizes(op, &shapes, &Bindings::new()).is_ok()
 }

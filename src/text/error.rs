@@ -94,6 +94,9 @@ pub enum ParseErrorKind {
     DuplicateName(String),
 }
 
+/// The format of a text that says none.
+pub(super) const FIRST_FORMAT: usize = 1;
+
 /// The format that is written and read.
 pub(super) const FORMAT: usize = 1;
 

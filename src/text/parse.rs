@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use super::{
     attribute::{Declared, read_operation},
     cursor::Cursor,
-    error::{FORMAT, ParseError, ParseErrorKind},
+    error::{FIRST_FORMAT, FORMAT, ParseError, ParseErrorKind},
 };
 use crate::{
     graph::{Expr, Graph, NodeId, Op, Operands, Site, Type},
@@ -73,11 +73,11 @@ impl Graph {
             if results.is_some() {
                 return cursor.expected("nothing after `return`");
             }
-            let may_say_format = std::mem::replace(&mut is_first, false);
+            if std::mem::replace(&mut is_first, false) && check_format(&mut cursor)? {
+                continue;
+            }
             if cursor.is_at("%") {
                 reading.node(&mut cursor)?;
-            } else if may_say_format && cursor.is_at("format") {
-                check_format(&mut cursor)?;
             } else {
                 results = Some(reading.results(&mut cursor)?);
             }
@@ -90,14 +90,19 @@ impl Graph {
     }
 }
 
-/// That the text is of the format that is known.
-fn check_format(cursor: &mut Cursor<'_>) -> Result<(), ParseError> {
-    cursor.expect("format")?;
+/// That the text is of the format that is known, by its first line or, if that says none, as of the first format; whether it
+/// said one.
+fn check_format(cursor: &mut Cursor<'_>) -> Result<bool, ParseError> {
+    let is_said = cursor.take("format");
     let start = cursor.clone();
-    match cursor.count()? {
-        FORMAT => cursor.end_of_line(),
-        found => Err(start.error(ParseErrorKind::Format { found })),
+    let found = if is_said { cursor.count()? } else { FIRST_FORMAT };
+    if found != FORMAT {
+        return Err(start.error(ParseErrorKind::Format { found }));
     }
+    if is_said {
+        cursor.end_of_line()?;
+    }
+    Ok(is_said)
 }
 
 /// What the lines so far define.

@@ -407,39 +407,36 @@ fn numbers_that_would_be_missed_after_an_epoch_are_told_before_it() {
     assert_eq!(bits(&parameters), before);
 }
 
+/// What a training gives that goes on from a checkpoint whose texts were changed.
+fn resume_from_changed(name: &str, change: impl FnOnce(&mut Arrays)) -> Result<(), TrainError> {
+    let (path, data) = (file(name), digits().first(40));
+    let train = |start: Checkpoint| {
+        let (mut trainer, mut parameters) = network(&Options::default());
+        let fit = Fit::new(1, 20).checkpoint(start);
+        trainer.training(&mut parameters, &mut adam()).fit(&data, &fit).map(drop)
+    };
+    train(Checkpoint::new(&path)).expect("training goes well");
+    let mut arrays = Arrays::load(&path).expect("the file is whole");
+    change(&mut arrays);
+    arrays.save(&path).expect("the file can be written");
+    let result = train(Checkpoint::resume(&path));
+    fs::remove_file(&path).expect("the file is there");
+    result
+}
+
 /// A name in the list of the optimizer's arrays costs a copy of the parameters.
 #[test]
 fn a_checkpoint_that_names_an_array_again_and_again_is_refused() {
-    let (path, data) = (file("again"), digits().first(40));
-    let fit = |start: Checkpoint| Fit::new(1, 20).checkpoint(start);
-    let train = |fit: &Fit| {
-        let (mut trainer, mut parameters) = network(&Options::default());
-        trainer.training(&mut parameters, &mut adam()).fit(&data, fit).map(|_| ())
-    };
-    train(&fit(Checkpoint::new(&path))).expect("training goes well");
-    let mut arrays = Arrays::load(&path).expect("the file is whole");
-    arrays.note("optimizer arrays", "mean\n".repeat(1000));
-    arrays.save(&path).expect("the file can be written");
-    let result = train(&fit(Checkpoint::resume(&path)));
-    fs::remove_file(&path).expect("the file is there");
+    let result = resume_from_changed("again", |arrays| arrays.note("optimizer arrays", "mean\n".repeat(1000)));
     assert!(matches!(result, Err(TrainError::BadCheckpoint { .. })), "{result:?}");
 }
 
 /// A checkpoint says its version; one without is of the first, and one of a later version is refused by name.
 #[test]
 fn a_checkpoint_of_a_later_version_is_refused() {
-    let (path, data) = (file("version"), digits().first(40));
-    let fit = |start: Checkpoint| Fit::new(1, 20).checkpoint(start);
-    let train = |fit: &Fit| {
-        let (mut trainer, mut parameters) = network(&Options::default());
-        trainer.training(&mut parameters, &mut adam()).fit(&data, fit).map(|_| ())
-    };
-    train(&fit(Checkpoint::new(&path))).expect("training goes well");
-    let mut arrays = Arrays::load(&path).expect("the file is whole");
-    assert_eq!(arrays.text("version"), Some("1"));
-    arrays.note("version", "2");
-    arrays.save(&path).expect("the file can be written");
-    let result = train(&fit(Checkpoint::resume(&path)));
-    fs::remove_file(&path).expect("the file is there");
+    let result = resume_from_changed("version", |arrays| {
+        assert_eq!(arrays.text("version"), Some("1"));
+        arrays.note("version", "2");
+    });
     assert!(matches!(&result, Err(TrainError::CheckpointVersion { found, .. }) if found == "2"), "{result:?}");
 }

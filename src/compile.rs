@@ -83,7 +83,7 @@ impl Graph {
     ///
     /// # Example
     /// ```
-    /// use pullback::{DType, Graph, Parameters};
+    /// use pullback::{DType, Graph};
     /// let g = Graph::new();
     /// let (x, y) = (g.input_of(DType::F64, "x", ()), g.input_of(DType::F64, "y", ()));
     /// let mut program = g.compile([("sum", x + y), ("product", x * y)])?;

@@ -35,7 +35,7 @@ impl Graph {
     ///
     /// # Example
     /// ```
-    /// use pullback::{DType, Graph, Parameters};
+    /// use pullback::{DType, Graph};
     /// let g = Graph::new();
     /// let x = g.input_of(DType::F64, "x", ());
     /// let slope = g.gradient(x.powi(3), x);
@@ -107,7 +107,7 @@ impl Graph {
     /// # Example
     /// A Hessian–vector product is the directional derivative of a gradient:
     /// ```
-    /// use pullback::{DType, Graph, Parameters};
+    /// use pullback::{DType, Graph};
     /// let g = Graph::new();
     /// let (x, v) = (g.input_of(DType::F64, "x", (2,)), g.input_of(DType::F64, "v", (2,)));
     /// let f = (x.powi(2) * x).sum();

@@ -38,7 +38,7 @@ pub enum Value<R = f64> {
 ///
 /// # Example
 /// ```
-/// use pullback::{Graph, Parameters};
+/// use pullback::Graph;
 /// let g = Graph::new();
 /// let mut program = g.compile(g.input("x", ("n",)).sum())?;
 /// let x = vec![1.0f32, 2.0, 3.0];

@@ -66,7 +66,7 @@ impl<'g> Expr<'g> {
     /// # Example
     /// ```
     /// use ndarray::array;
-    /// use pullback::{DType, Graph, Parameters};
+    /// use pullback::{DType, Graph};
     /// let g = Graph::new();
     /// let x = g.input_of(DType::F64, "x", (2, 2));
     /// let mut program = g.compile(x.softmax(-1))?;
@@ -143,7 +143,7 @@ impl<'g> Expr<'g> {
     ///
     /// # Example
     /// ```
-    /// use pullback::{DType, Graph, Parameters};
+    /// use pullback::{DType, Graph};
     /// let g = Graph::new();
     /// let a = g.input_of(DType::F64, "a", ());
     /// let y = a.logaddexp(-1000.0);
@@ -194,7 +194,7 @@ impl<'g> Expr<'g> {
     /// # Example
     /// x·ln x with its limit at 0:
     /// ```
-    /// use pullback::{DType, Graph, Parameters};
+    /// use pullback::{DType, Graph};
     /// let g = Graph::new();
     /// let x = g.input_of(DType::F64, "x", ());
     /// let y = x.greater(0.0).where_safe(x, 1.0, |x| x * x.log(), 0.0);
@@ -225,7 +225,7 @@ impl<'g> Expr<'g> {
     ///
     /// # Example
     /// ```
-    /// # use pullback::{DType, Graph, Parameters};
+    /// # use pullback::{DType, Graph};
     /// let g = Graph::new();
     /// let x = g.input_of(DType::F64, "x", ());
     /// let mut program = g.compile([("y", x.log_sigmoid())])?;
@@ -316,7 +316,7 @@ impl<'g> Expr<'g> {
     /// # Example
     /// ```
     /// use ndarray::array;
-    /// use pullback::{DType, Graph, Parameters};
+    /// use pullback::{DType, Graph};
     /// let g = Graph::new();
     /// let x = g.input_of(DType::F64, "x", (4,));
     /// let y = x.clamp(0.0, 1.0);

@@ -23,7 +23,7 @@ use crate::graph::{Expr, GraphError, Shape};
 /// # Example
 /// ```
 /// use ndarray::array;
-/// use pullback::{DType, Graph, Parameters, nn::cross_entropy};
+/// use pullback::{DType, Graph, nn::cross_entropy};
 /// let g = Graph::new();
 /// let logits = g.input_of(DType::F64, "logits", ("batch", 2));
 /// let labels = g.input_of(DType::I64, "labels", ("batch",));
@@ -103,7 +103,7 @@ pub fn cross_entropy_with_probabilities<'g>(logits: Expr<'g>, probabilities: Exp
 /// # Example
 /// ```
 /// use ndarray::array;
-/// use pullback::{DType, Graph, Parameters, nn::kl_divergence};
+/// use pullback::{DType, Graph, nn::kl_divergence};
 /// let g = Graph::new();
 /// let (p, q) = (g.input_of(DType::F64, "p", ("batch", 2)), g.input_of(DType::F64, "q", ("batch", 2)));
 /// let mut program = g.compile(kl_divergence(p, q))?;
@@ -141,7 +141,7 @@ pub fn kl_divergence<'g>(p: Expr<'g>, q: Expr<'g>) -> Expr<'g> {
 /// # Example
 /// ```
 /// use ndarray::array;
-/// use pullback::{DType, Graph, Parameters, nn::zero_one_loss};
+/// use pullback::{DType, Graph, nn::zero_one_loss};
 /// let g = Graph::new();
 /// let scores = g.input("scores", ("batch", 3));
 /// let labels = g.input_of(DType::I64, "labels", ("batch",));
@@ -174,7 +174,7 @@ pub fn zero_one_loss<'g>(scores: Expr<'g>, labels: Expr<'g>) -> Expr<'g> {
 /// # Example
 /// ```
 /// use ndarray::array;
-/// use pullback::{Graph, Parameters, nn::binary_zero_one_loss};
+/// use pullback::{Graph, nn::binary_zero_one_loss};
 /// let g = Graph::new();
 /// let (scores, labels) = (g.input("scores", (3,)), g.input("labels", (3,)));
 /// let mut program = g.compile(binary_zero_one_loss(scores, labels))?;

@@ -52,7 +52,7 @@ pub fn linear_score<'g>(x: Expr<'g>, name: &str) -> Expr<'g> {
 ///
 /// # Example
 /// ```
-/// use pullback::{DType, Graph, Parameters, nn::label_probability};
+/// use pullback::{DType, Graph, nn::label_probability};
 /// let g = Graph::new();
 /// let (score, label) = (g.input_of(DType::F64, "score", ()), g.input_of(DType::F64, "label", ()));
 /// let mut program = g.compile(label_probability(score, label))?;
@@ -149,7 +149,7 @@ impl<'g> Expr<'g> {
     /// # Example
     /// ```
     /// use ndarray::array;
-    /// use pullback::{DType, Graph, Parameters};
+    /// use pullback::{DType, Graph};
     /// let g = Graph::new();
     /// let x = g.input_of(DType::F64, "x", ("batch", 2));
     /// let mut program = g.compile(x.append_norm())?;

@@ -76,7 +76,7 @@ impl<'g> Expr<'g> {
     /// # Example
     /// ```
     /// use ndarray::array;
-    /// use pullback::{Graph, Parameters};
+    /// use pullback::Graph;
     /// let g = Graph::new();
     /// let x = g.input("x", ("batch", 2));
     /// let mut program = g.compile(x.mean_over(0))?;
@@ -152,7 +152,7 @@ impl<'g> Expr<'g> {
     /// # Example
     /// ```
     /// use ndarray::array;
-    /// use pullback::{DType, Graph, Parameters};
+    /// use pullback::{DType, Graph};
     /// let g = Graph::new();
     /// let x = g.input_of(DType::F64, "x", (2, 2));
     /// let length = x.norm_over(-1);
@@ -262,7 +262,7 @@ impl<'g> Expr<'g> {
     /// # Example
     /// ```
     /// use ndarray::array;
-    /// use pullback::{DType, Graph, Parameters};
+    /// use pullback::{DType, Graph};
     /// let g = Graph::new();
     /// let label = g.input_of(DType::I64, "label", ("batch",));
     /// let mut program = g.compile(label.one_hot(3, DType::F32))?;

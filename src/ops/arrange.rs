@@ -212,7 +212,7 @@ impl<'g> Expr<'g> {
     /// # Example
     /// ```
     /// use ndarray::array;
-    /// use pullback::{Graph, Parameters};
+    /// use pullback::Graph;
     /// let g = Graph::new();
     /// let x = g.input("x", ("n", 2));
     /// let mut program = g.compile(x.pad([(0, 1), (1, 0)], f64::NEG_INFINITY).max_over(0))?;
@@ -302,7 +302,7 @@ impl<'g> Expr<'g> {
     /// # Example
     /// ```
     /// use ndarray::array;
-    /// use pullback::{Graph, Parameters};
+    /// use pullback::Graph;
     /// let g = Graph::new();
     /// let x = g.input("x", ("n",));
     /// let mut program = g.compile(x.diag())?;

@@ -49,7 +49,7 @@ impl Graph {
     /// # Example
     /// ```
     /// use ndarray::array;
-    /// use pullback::{DType, Graph, Parameters};
+    /// use pullback::{DType, Graph};
     /// let g = Graph::new();
     /// let mut program = g.compile(g.eye(2, DType::F32) * 0.1)?;
     /// let out = program.call(())?;

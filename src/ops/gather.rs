@@ -253,7 +253,7 @@ impl<'g> Expr<'g> {
     /// # Example
     /// ```
     /// use ndarray::array;
-    /// use pullback::{DType, Graph, Parameters};
+    /// use pullback::{DType, Graph};
     /// let g = Graph::new();
     /// let x = g.constant(array![[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]);
     /// let (i, j) = (g.input_of(DType::I64, "i", ("n",)), g.input_of(DType::I64, "j", ("n",)));

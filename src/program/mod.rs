@@ -135,7 +135,7 @@ pub(crate) struct Declaration {
 /// # Example
 /// ```
 /// use ndarray::array;
-/// use pullback::{Graph, Parameters};
+/// use pullback::Graph;
 /// let g = Graph::new();
 /// let x = g.input("x", ("batch", 2));
 /// let mut program = g.compile([("norm", (x * x).sum_over(-1).sqrt())])?;

@@ -274,14 +274,7 @@ impl Resolver<'_> {
         };
         let mut operands = [Address::default(); 3];
         for ((address, location), read) in operands.iter_mut().zip(&instruction.operands).zip(facts.reads) {
-            *address = match read {
-                ReadPattern::Elements => self.address(*location, instruction.granularity),
-                ReadPattern::Rows => self.address(*location, Granularity::Row),
-                ReadPattern::Tile => self.address(*location, Granularity::Element),
-                ReadPattern::Whole => {
-                    Address { per_element: 0, per_row: 0, ..self.address(*location, instruction.granularity) }
-                }
-            };
+            *address = self.operand_address(*location, read, instruction.granularity);
         }
         let output = match facts.writes {
             WritePattern::Elements | WritePattern::Accumulator(..) => instruction.granularity,
@@ -294,6 +287,16 @@ impl Resolver<'_> {
             output: self.address(instruction.output, output),
             second_output: second.unwrap_or_default(),
             operands,
+        }
+    }
+
+    /// The address of an operand that is read in this pattern.
+    fn operand_address(&self, location: Location, read: ReadPattern, granularity: Granularity) -> Address {
+        match read {
+            ReadPattern::Elements => self.address(location, granularity),
+            ReadPattern::Rows => self.address(location, Granularity::Row),
+            ReadPattern::Tile => self.address(location, Granularity::Element),
+            ReadPattern::Whole => Address { per_element: 0, per_row: 0, ..self.address(location, granularity) },
         }
     }
 

@@ -35,8 +35,8 @@ pub(in crate::plan) fn assign_buffers(
             | VertexKind::Map(_)
             | VertexKind::Copy
             | VertexKind::Pad(_)
-            | VertexKind::Reduce(_) => Storage::Nowhere,
-            VertexKind::Contraction(_)
+            | VertexKind::Reduce(_)
+            | VertexKind::Contraction(_)
             | VertexKind::DotRows(_)
             | VertexKind::DotColumns(_)
             | VertexKind::Primitive(_) => Storage::Nowhere,

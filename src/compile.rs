@@ -228,13 +228,8 @@ impl Graph {
         let mut first_use: BTreeMap<Arc<str>, Site> = BTreeMap::new();
         for id in needed {
             let node = self.node(*id);
-            for symbol in node.ty.shape.iter().flat_map(|dim| dim.symbols()) {
+            for symbol in node.symbols() {
                 first_use.entry(symbol).or_insert(node.site);
-            }
-            if let Op::DimSize(size) = &node.op {
-                size.dim.symbols().into_iter().for_each(|symbol| {
-                    first_use.entry(symbol).or_insert(node.site);
-                });
             }
         }
         let is_told = |symbol: &Arc<str>| {

@@ -5,6 +5,7 @@
 //! nothing here knows a primitive or looks at a number. What is differentiated is y in its stable form (`stable.rs`).
 
 mod forward;
+mod nested;
 mod reverse;
 mod scale;
 mod stable;
@@ -171,8 +172,10 @@ fn pull_back<'g>(y: Expr<'g>, cotangent: Expr<'g>, xs: &[Expr<'g>]) -> Vec<Expr<
     let mut found: Vec<Option<Expr<'g>>> = vec![None; xs.len()];
     for (value, positions) in stable::values(y, xs) {
         let group: Vec<Expr<'g>> = positions.iter().map(|position| xs[*position]).collect();
-        let swept = reverse::sweep(value, cotangent, &group);
-        positions.into_iter().zip(swept).for_each(|(position, gradient)| found[position] = Some(gradient));
+        let swept = reverse::sweep(&[(value, cotangent)], &group);
+        positions.into_iter().zip(swept).for_each(|(position, gradient)| {
+            found[position] = Some(gradient.unwrap_or_else(|| xs[position].zeros_like()));
+        });
     }
     found.into_iter().map(|gradient| gradient.expect("invariant: each x is in one group")).collect()
 }
@@ -182,7 +185,7 @@ fn push_forward<'g>(y: Expr<'g>, tangents: &[(Expr<'g>, Expr<'g>)]) -> Expr<'g> 
     let xs: Vec<Expr<'g>> = tangents.iter().map(|(x, _)| *x).collect();
     let parts = stable::values(y, &xs).into_iter().map(|(value, positions)| {
         let group: Vec<_> = positions.iter().map(|position| tangents[*position]).collect();
-        forward::sweep(value, &group)
+        forward::sweep(&[value], &group).remove(0).unwrap_or_else(|| y.zeros_like())
     });
     parts.reduce(scale::add).expect("invariant: there is a group")
 }

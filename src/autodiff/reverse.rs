@@ -1,27 +1,38 @@
-//! Reverse mode: one sweep from the output down. In: y, ȳ and the xs. Out: x̄ for each x.
+//! Reverse mode: one sweep from the outputs down. In: pairs (y, ȳ) and the xs. Out: x̄ for each x.
 //!
 //! Absent cotangents are structurally zero. The sweep is a loop over ids, so its depth does not grow with the graph's.
 
 use super::{
     dependents,
+    nested::{self, Family},
     scale::{add, scale},
 };
 use crate::{
-    graph::{Expr, NodeId},
+    graph::{Expr, Graph, NodeId},
     ops::{self, Application, Linearization},
 };
 
-/// x̄ = (∂y/∂x)ᵀ·ȳ for each of `xs`; zeros where y does not depend on it.
-pub(super) fn sweep<'g>(y: Expr<'g>, cotangent: Expr<'g>, xs: &[Expr<'g>]) -> Vec<Expr<'g>> {
-    let graph = y.graph();
-    let last = y.id().index();
+/// x̄ = Σ (∂y/∂x)ᵀ·ȳ over the seeds (y, ȳ), for each of `xs`; nothing where it is structurally zero.
+pub(super) fn sweep<'g>(seeds: &[(Expr<'g>, Expr<'g>)], xs: &[Expr<'g>]) -> Vec<Option<Expr<'g>>> {
+    let Some(last) = seeds.iter().map(|(y, _)| y.id().index()).max() else { return vec![None; xs.len()] };
+    let graph = seeds[0].0.graph();
     let depends = dependents(graph, xs, last);
-    let mut cotangents: Vec<Option<Expr<'g>>> = vec![None; last + 1];
-    cotangents[last] = Some(cotangent);
+    let mut cotangents = Cotangents(vec![None; last + 1]);
+    seeds.iter().for_each(|(y, cotangent)| cotangents.add(*y, *cotangent));
     let first = xs.iter().map(|x| x.id().index()).min().unwrap_or(last);
-    let ids: Vec<NodeId> = graph.ids().take(last + 1).skip(first).collect();
-    for id in ids.into_iter().rev().filter(|id| depends[id.index()]) {
-        let Some(cotangent) = cotangents[id.index()] else { continue };
+    let ids: Vec<NodeId> = graph.ids().take(last + 1).skip(first).filter(|id| depends[id.index()]).collect();
+    let mut families = graph.siblings(ids.iter().copied());
+    families.sort_unstable_by_key(|family| family[0]);
+    for id in ids.into_iter().rev() {
+        if graph.node(id).op.is_nested() {
+            // All siblings have the operands of the first, so that whatever reads one of them was visited by then.
+            if families.last().is_some_and(|family| family[0] == id) {
+                let family = families.pop().expect("invariant: it was looked at");
+                pull_back_family(graph, &family, &depends, &mut cotangents);
+            }
+            continue;
+        }
+        let Some(cotangent) = cotangents.0[id.index()] else { continue };
         let _frame = graph.enter_for("gradient", id);
         let application = Application {
             operands: graph.operands(id).iter().map(|operand| graph.expr(*operand)).collect(),
@@ -33,13 +44,36 @@ pub(super) fn sweep<'g>(y: Expr<'g>, cotangent: Expr<'g>, xs: &[Expr<'g>]) -> Ve
                 continue;
             }
             if let Some(part) = pull_back(&ops::linearization(&op), position, cotangent, &application) {
-                let sum = &mut cotangents[operand.id().index()];
-                *sum = Some(sum.map_or(part, |so_far| add(so_far, part)));
+                cotangents.add(*operand, part);
             }
         }
     }
-    let found = |x: &Expr<'g>| cotangents.get(x.id().index()).copied().flatten();
-    xs.iter().map(|x| found(x).unwrap_or_else(|| x.zeros_like())).collect()
+    xs.iter().map(|x| cotangents.0.get(x.id().index()).copied().flatten()).collect()
+}
+
+/// The sum of what was found so far of each node's cotangent.
+struct Cotangents<'g>(Vec<Option<Expr<'g>>>);
+
+impl<'g> Cotangents<'g> {
+    fn add(&mut self, node: Expr<'g>, part: Expr<'g>) {
+        let sum = &mut self.0[node.id().index()];
+        *sum = Some(sum.map_or(part, |so_far| add(so_far, part)));
+    }
+}
+
+/// The parts of the operands of an operation with several outputs.
+fn pull_back_family<'g>(graph: &'g Graph, ids: &[NodeId], depends: &[bool], cotangents: &mut Cotangents<'g>) {
+    let known: Vec<Option<Expr<'g>>> = ids.iter().map(|id| cotangents.0[id.index()]).collect();
+    if known.iter().all(Option::is_none) {
+        return;
+    }
+    let _frame = graph.enter_for("gradient", ids[0]);
+    let family = Family::new(graph, ids);
+    let is_wanted: Vec<bool> = family.operands.iter().map(|operand| depends[operand.id().index()]).collect();
+    let parts = nested::pull_back(&family, &known, &is_wanted);
+    for (operand, part) in family.operands.iter().zip(parts) {
+        part.into_iter().for_each(|part| cotangents.add(*operand, part));
+    }
 }
 
 /// Jᵢᵀȳ, or nothing where it is structurally zero.
@@ -56,5 +90,6 @@ fn pull_back<'g>(
             Some(rule.transpose(operand, cotangent, application))
         }
         Linearization::Custom(rule) => Some(rule.vjp(operand, cotangent, application)),
+        Linearization::Nested => unreachable!("invariant: operations with bodies are taken with their siblings"),
     }
 }

@@ -2,11 +2,13 @@
 //! large. How attributes are written and read is in `text/attribute.rs`.
 
 use super::{
+    body::Body,
     dim::Dim,
     dtype::DType,
     initializer::Initializer,
     kinds::{Orientation, Ranking, Reduction, ScanDirection, Triangle, WindowReduction},
-    op::{Dims, Literal, Name},
+    nested::ScanOutput,
+    op::{Bound, Dims, Literal, Name, TraceNumber},
     shape::{Axes, Shape},
 };
 
@@ -40,7 +42,14 @@ impl BoundedAttribute for Dims {
     }
 }
 
-/// Attributes that hold no size, step or position: an exponent may be any, and the output's shape is checked for itself.
+impl BoundedAttribute for Bound {
+    fn excess(&self, max: u64) -> Option<String> {
+        self.0.and_then(|bound| bound.excess(max))
+    }
+}
+
+/// Attributes that hold no size, step or position: an exponent may be any, and the output's shape is
+/// checked for itself, as are the nodes of a body.
 macro_rules! without_sizes {
     ($($type:ty),* $(,)?) => {$(
         impl BoundedAttribute for $type {
@@ -63,4 +72,7 @@ without_sizes!(
     ScanDirection,
     Triangle,
     Orientation,
+    Body,
+    ScanOutput,
+    TraceNumber,
 );

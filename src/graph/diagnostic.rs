@@ -326,6 +326,74 @@ pub enum GraphError {
         /// Elements that are read and written.
         elements: u64,
     },
+    /// A body that gives the next value of a carry in another type.
+    #[error("carry {carry} is {expected} before the first iteration, and {found} after one")]
+    CarryType {
+        /// Which carry, from 0.
+        carry: usize,
+        /// Its type before the first iteration.
+        expected: Type,
+        /// That of its next value.
+        found: Type,
+    },
+    /// Branches that give different types.
+    #[error("result {result} is {then_type} in one branch and {else_type} in the other")]
+    BranchType {
+        /// Which result, from 0.
+        result: usize,
+        /// Its type where the condition holds.
+        then_type: Type,
+        /// Its type where it does not.
+        else_type: Type,
+    },
+    /// A body with another number of results than its operation takes.
+    #[error("{what} gives {found} results, expected {expected}")]
+    ResultCount {
+        /// Which body.
+        what: &'static str,
+        /// How many are expected.
+        expected: usize,
+        /// How many it gives.
+        found: usize,
+    },
+    /// An operand of another type than the argument of the body that it becomes.
+    #[error("operand {operand} must be {expected}, found {found}")]
+    OperandType {
+        /// Which operand, from 0.
+        operand: usize,
+        /// The type that the body asks for.
+        expected: Type,
+        /// The type that it has.
+        found: Type,
+    },
+    /// A condition that is not one truth value.
+    #[error("a condition is one truth value, found {found}")]
+    Condition {
+        /// The type found.
+        found: Type,
+    },
+    /// Bodies in bodies, deeper than passes go.
+    #[error("bodies lie {depth} deep in each other, at most {max} are allowed")]
+    TooDeep {
+        /// How deep.
+        depth: usize,
+        /// How deep they may.
+        max: usize,
+    },
+    /// Functions that call each other so often that no pass gets through.
+    #[error("the body has {operations} operations with those of the bodies inside, at most {max} are allowed")]
+    BodyTooLarge {
+        /// How many.
+        operations: u64,
+        /// How many there may be.
+        max: u64,
+    },
+    /// Reverse mode through a loop whose number of iterations is not known.
+    #[error("a gradient goes back through a loop that has no bound, written at {site}")]
+    UnboundedLoop {
+        /// Where the loop was written.
+        site: Site,
+    },
     /// A value outside the range that an operation takes.
     #[error("{what} must be {expected}, found {found}")]
     OutOfRange {

@@ -94,6 +94,18 @@ impl GraphError {
             GraphError::TooLarge { .. } => "work on parts of it; no memory holds more than 2^46 elements",
             GraphError::WindowTooLarge { .. } => "pad the array, or take a smaller window, kernel or dilation",
             GraphError::MostlyZeros { .. } => "pad or spread less: nearly all of the work would be on zeros",
+            GraphError::CarryType { .. } => {
+                "a carry keeps dtype and shape: `cast` or `broadcast_to` its first value, or the next one"
+            }
+            GraphError::BranchType { .. } => "give both branches results of the same types, by `cast` or `broadcast_to`",
+            GraphError::ResultCount { .. } => "return as many values, in the same order",
+            GraphError::OperandType { .. } => "give it an array of the type that the function was made for",
+            GraphError::Condition { .. } => "compare scalars; where it is decided for each element, use `select`",
+            GraphError::TooDeep { .. } => "call functions one after another instead of inside of each other",
+            GraphError::BodyTooLarge { .. } => "call less often inside of functions, or loop with `scan`",
+            GraphError::UnboundedLoop { .. } => {
+                "state the most iterations that it can take (`while_loop_bounded`), or use `scan`, or forward mode (`jvp`)"
+            }
             GraphError::NotBroadcastable { .. }
             | GraphError::NotBroadcastableTo { .. }
             | GraphError::DTypesDiffer { .. }

@@ -164,3 +164,13 @@ named! {
         Transposed = "transposed",
     }
 }
+
+impl ScanDirection {
+    /// The other one.
+    pub fn reversed(self) -> ScanDirection {
+        match self {
+            ScanDirection::Forward => ScanDirection::Backward,
+            ScanDirection::Backward => ScanDirection::Forward,
+        }
+    }
+}

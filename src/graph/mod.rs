@@ -4,6 +4,7 @@
 //! anything runs.
 
 mod attribute;
+mod body;
 mod diagnostic;
 mod dim;
 mod dtype;
@@ -14,6 +15,7 @@ mod kinds;
 mod list;
 mod monomial;
 mod needed;
+mod nested;
 mod op;
 mod operations;
 mod results;
@@ -23,6 +25,8 @@ mod storage;
 mod value;
 mod view;
 
+pub use body::Body;
+pub(crate) use body::{BodyNode, Invariants, MAX_DEPTH, MAX_OPERATIONS};
 pub use diagnostic::{Diagnostic, Diagnostics, EinsumError, GraphError, OperandNote};
 pub use dim::{Bindings, Dim};
 pub use dtype::DType;
@@ -30,6 +34,7 @@ pub use expr::Expr;
 pub use initializer::Initializer;
 pub use kinds::*;
 pub use list::{IntoIter, List};
+pub use nested::ScanOutput;
 pub use op::*;
 pub(crate) use op::{collect_operations, each_operation};
 pub(crate) use operations::operations;

@@ -14,11 +14,9 @@ impl Graph {
         let (mut bound_symbols, mut used): (BTreeSet<Arc<str>>, BTreeSet<Arc<str>>) = Default::default();
         for id in &needed {
             let node = self.node(*id);
-            used.extend(node.ty.shape.iter().flat_map(Dim::symbols));
-            match &node.op {
-                Op::Input(_) => bound_symbols.extend(node.ty.shape.iter().filter_map(as_symbol)),
-                Op::DimSize(size) => used.extend(size.dim.symbols()),
-                _ => {}
+            used.extend(node.symbols());
+            if let Op::Input(_) = &node.op {
+                bound_symbols.extend(node.ty.shape.iter().filter_map(as_symbol));
             }
         }
         let mut others: Vec<_> =

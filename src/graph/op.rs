@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::{
     attribute::BoundedAttribute,
+    body::Body,
     dim::Dim,
     dtype::DType,
     initializer::Initializer,
@@ -15,6 +16,7 @@ use super::{
         WindowReduction,
     },
     list::List,
+    nested::ScanOutput,
     operations::operations,
     shape::{Axes, Shape},
 };
@@ -50,6 +52,18 @@ impl Literal {
 /// The name of an input or parameter, scopes included: `encoder.hidden.weight`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Name(pub Arc<str>);
+
+/// Which closure an argument belongs to while a body is built; 0 in a body that is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct TraceNumber(pub usize);
+
+/// The most iterations of a loop whose end depends on its values, where no bound is stated: more are an error of the run.
+pub const MAX_ITERATIONS: usize = 100_000_000;
+
+/// The most iterations of a loop whose end depends on its values, if one is stated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Bound(pub Option<usize>);
+
 /// What the name of a primitive is: one, or that of its kind.
 macro_rules! name {
     (of $op:ident, $name:literal) => {
@@ -184,5 +198,26 @@ impl Op {
             Op::Parameter(parameter) => Some(&parameter.name),
             _ => None,
         }
+    }
+
+    /// Whether both are the same in every bit: NaN is NaN, and −0 is not 0.
+    pub(crate) fn is_identical(&self, other: &Op) -> bool {
+        match (self, other) {
+            (Op::Constant(one), Op::Constant(other)) => match (&one.value, &other.value) {
+                (Literal::Number(one), Literal::Number(other)) => one.to_bits() == other.to_bits(),
+                (Literal::Array(one), Literal::Array(other)) => is_identical_array(one, other),
+                (one, other) => one == other,
+            },
+            _ => self == other,
+        }
+    }
+}
+
+fn is_identical_array(one: &super::value::Value, other: &super::value::Value) -> bool {
+    use super::value::Value;
+    match (one, other) {
+        (Value::F32(one), Value::F32(other)) => one.iter().map(|x| x.to_bits()).eq(other.iter().map(|x| x.to_bits())),
+        (Value::F64(one), Value::F64(other)) => one.iter().map(|x| x.to_bits()).eq(other.iter().map(|x| x.to_bits())),
+        _ => one == other,
     }
 }

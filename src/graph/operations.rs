@@ -234,6 +234,65 @@ macro_rules! operations {
                     /// Whether A is transposed.
                     orientation: Orientation,
                 }
+                /// An argument of a body. Outside of one it is an error.
+                Argument = "argument" {
+                    /// Which, from 0.
+                    index: usize,
+                    /// The closure that is building the body; 0 in a body that is made.
+                    trace: TraceNumber,
+                    /// The type's element type.
+                    dtype: DType,
+                    /// The type's shape.
+                    shape: Shape,
+                }
+                /// A body, run once on the operands.
+                Call = "call" {
+                    /// The function.
+                    body: Body,
+                    /// Which node of the body this gives.
+                    output: usize,
+                }
+                /// One of two bodies, run once on all operands but the first, a `bool` scalar that says which. Both have
+                /// results of the same types.
+                Conditional = "cond" {
+                    /// Run where the first operand is true.
+                    then_body: Body,
+                    /// Run where it is false.
+                    else_body: Body,
+                    /// Which result this gives.
+                    output: usize,
+                }
+                /// A body, run once for each position along the leading axis of some operands. Arguments of the body:
+                /// carries, slices, and what stays the same; its results are the carries of the next iteration.
+                /// Operands: first carries, arrays to slice, and what stays the same.
+                Scan = "scan" {
+                    /// What is done in each iteration.
+                    body: Body,
+                    /// How many values are handed from iteration to iteration.
+                    carries: usize,
+                    /// How many operands are sliced.
+                    slices: usize,
+                    /// How many iterations.
+                    length: Dim,
+                    /// From which end.
+                    direction: ScanDirection,
+                    /// What this gives.
+                    output: ScanOutput,
+                }
+                /// A body, run as long as a condition on the carries holds. Arguments of both: carries, and what stays the
+                /// same. The results of the body are the next carries, that of the condition a `bool` scalar.
+                While = "while" {
+                    /// Whether there is another iteration.
+                    condition: Body,
+                    /// What is done in each.
+                    body: Body,
+                    /// How many values are handed from iteration to iteration.
+                    carries: usize,
+                    /// More iterations than this are an error; where it is stated, there is a reverse mode.
+                    bound: Bound,
+                    /// Which carry this gives, after the last iteration.
+                    output: usize,
+                }
         }
     };
 }

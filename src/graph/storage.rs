@@ -27,6 +27,11 @@ use super::{
 pub struct NodeId(pub(super) NodeIndex);
 
 impl NodeId {
+    /// The node at a position.
+    pub(super) fn new(index: usize) -> NodeId {
+        NodeId(NodeIndex::new(index))
+    }
+
     /// The position as a number, from 0.
     pub fn index(self) -> usize {
         self.0.index()
@@ -296,6 +301,11 @@ impl Graph {
         let previous = self.frame.get();
         self.frame.set(previous.or(Some(Frame { site, operation, call: operation })));
         FrameGuard { graph: self, previous }
+    }
+
+    /// Closes the frame for as long as the guard lives: what a user's closure builds meanwhile has its own lines.
+    pub(crate) fn leave(&self) -> FrameGuard<'_> {
+        FrameGuard { graph: self, previous: self.frame.replace(None) }
     }
 
     /// Opens the frame of a pass that works for a node made before.

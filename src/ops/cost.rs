@@ -21,12 +21,7 @@ impl Graph {
     #[doc(alias("cost_analysis", "macs"))]
     pub fn flops<'g>(&'g self, results: impl IntoResults<'g>) -> Dim {
         let ids: Vec<NodeId> = results.into_results().iter().map(|(_, result)| result.id()).collect();
-        let cost = |id: NodeId| {
-            let operands: Vec<Type> = self.operands(id).iter().map(|operand| self.node(*operand).ty.clone()).collect();
-            let node = self.node(id);
-            super::flops(&node.op, &operands, &node.ty)
-        };
-        self.ancestors(&ids).into_iter().map(cost).sum()
+        flops_of(self, &self.ancestors(&ids))
     }
 
     /// The bytes of every value that `results` are computed from, theirs among them, each once: what computing them op by op
@@ -51,4 +46,16 @@ impl Graph {
         };
         self.ancestors(&ids).into_iter().map(bytes).sum()
     }
+}
+
+/// The floating-point operations of nodes, which ascend; what has several outputs counts once.
+pub(super) fn flops_of(graph: &Graph, ids: &[NodeId]) -> Dim {
+    let families = graph.siblings(ids.iter().copied());
+    let cost = |id: NodeId| {
+        let operands: Vec<Type> = graph.operands(id).iter().map(|operand| graph.node(*operand).ty.clone()).collect();
+        let node = graph.node(id);
+        super::flops(&node.op, &operands, &node.ty)
+    };
+    let is_counted = |id: &NodeId| !families.iter().any(|family| family[1..].contains(id));
+    ids.iter().copied().filter(is_counted).map(cost).sum()
 }

@@ -10,7 +10,7 @@ use super::{
     sample::{Sample, listed},
 };
 use crate::graph::{
-    Constant, DType, Dim, DimSize, Expr, Graph, GraphError, Initializer, Input, Iota, Literal, Name, Op, Parameter,
+    Argument, Constant, DType, Dim, DimSize, Expr, Graph, GraphError, Initializer, Input, Iota, Literal, Name, Op, Parameter,
     Poison, Shape, Site, Type, Value,
 };
 
@@ -54,6 +54,38 @@ macro_rules! fed_leaf {
 }
 fed_leaf!(Input);
 fed_leaf!(Parameter);
+
+impl Rule for Argument {
+    fn infer(&self, operands: &[Type]) -> Result<Type, GraphError> {
+        check_operands::<0>(operands)?;
+        check_sizes(&self.shape)?;
+        Ok(Type::new(self.dtype, &self.shape))
+    }
+
+    fn traits(&self) -> Traits {
+        Traits::NONE
+    }
+
+    fn domain(&self) -> Domain<'_> {
+        Domain::All
+    }
+
+    fn linearization(&self) -> Linearization<'_> {
+        Linearization::Constant
+    }
+
+    fn evaluate<R: Real>(&self, _: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
+        unreachable!("invariant: a body is given its arguments, and a graph with others is not compiled")
+    }
+
+    fn flops(&self, _: &[Type], _: &Type) -> Dim {
+        Dim::from(0)
+    }
+
+    fn samples() -> Vec<Sample> {
+        Vec::new()
+    }
+}
 
 impl Input {
     fn check(&self) -> Result<(), GraphError> {

@@ -25,6 +25,7 @@ mod labelled;
 mod leaf;
 mod logic;
 mod matmul;
+mod nested;
 mod pool;
 mod power;
 mod random;
@@ -55,9 +56,10 @@ pub use axes::{AllAxes, IntoAxes};
 pub(crate) use binary::{BinaryFunction, BinaryNumberFunction, binary_functions};
 pub(crate) use congruence::{Solutions, greatest_common_divisor, solutions};
 pub use convolve::Convolve;
+pub use nested::{Function, ScanOptions, Tree};
 pub use pool::Pool;
 pub(crate) use real::{Number, Real, Total, own_total};
-pub use rule::OpError;
+pub use rule::{NestedError, OpError};
 pub(crate) use rule::{Application, CheckSizes, Domain, EvaluationContext, Linearization, Partial, Rule, Traits};
 pub(crate) use sample::reals;
 pub use sample::{Sample, Smoothness};
@@ -103,6 +105,21 @@ pub(crate) fn evaluate<R: Real>(op: &Op, context: &EvaluationContext<'_, R>) -> 
     check_sizes(op, &shapes, context.bindings)?;
     each_operation!(op, rule => rule.evaluate(context))
 }
+
+/// Whether computing a primitive again costs no more than reading a stored value of it: what is known beforehand, movements
+/// and cheap functions of elements.
+pub(crate) fn is_cheap(op: &Op) -> bool {
+    match op {
+        Op::Unary(function) => function.cost() <= MAX_CHEAP_COST,
+        Op::Binary(function) => function.cost() <= MAX_CHEAP_COST,
+        Op::Constant(_) | Op::DimSize(_) | Op::StopGradient(_) => true,
+        Op::Transpose(_) | Op::Broadcast(_) | Op::Reverse(_) | Op::Slice(_) | Op::Reshape(_) => true,
+        other => traits(other).is_elementwise,
+    }
+}
+
+/// The highest cost of a cheap function, in additions.
+const MAX_CHEAP_COST: usize = 4;
 
 /// How many floating-point operations a primitive takes.
 pub(crate) fn flops(op: &Op, operands: &[Type], output: &Type) -> Dim {

@@ -88,11 +88,7 @@ impl LinearRecurrence {
     }
 
     fn reversed(&self) -> LinearRecurrence {
-        let direction = match self.direction {
-            ScanDirection::Forward => ScanDirection::Backward,
-            ScanDirection::Backward => ScanDirection::Forward,
-        };
-        LinearRecurrence { axis: self.axis, direction }
+        LinearRecurrence { axis: self.axis, direction: self.direction.reversed() }
     }
 
     /// At each place what x has at the place before, in this direction, and 0 at the first.

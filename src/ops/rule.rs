@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use thiserror::Error;
 
 use super::{real::Real, sample::Sample};
-use crate::graph::{Bindings, Dim, Expr, GraphError, Type, Value};
+use crate::graph::{Bindings, Dim, Expr, GraphError, Site, Type, Value};
 
 /// Everything that the other stages ask of a primitive.
 pub(crate) trait Rule: Sized {
@@ -85,6 +85,8 @@ pub(crate) enum Linearization<'r> {
     Multilinear(&'r dyn LinearMap),
     /// Both modes are written out.
     Custom(&'r dyn Custom),
+    /// That of the bodies inside.
+    Nested,
 }
 
 /// An elementwise derivative.
@@ -216,6 +218,31 @@ pub enum OpError {
         /// Elements that are read and written.
         elements: u64,
     },
+    /// A loop that goes on.
+    #[error("the condition of a loop still holds after {bound} iterations")]
+    TooManyIterations {
+        /// How many iterations it may take.
+        bound: usize,
+    },
+    /// An operation inside of a body.
+    #[error(transparent)]
+    Nested(Box<NestedError>),
+}
+
+/// An operation inside of a body that has no value.
+#[derive(Debug, Clone, PartialEq, Error)]
+#[error("`{operation}` at {site}: {error}")]
+pub struct NestedError {
+    /// The operation as the user called it.
+    pub call: &'static str,
+    /// The primitive.
+    pub operation: &'static str,
+    /// Its number in the body.
+    pub node: usize,
+    /// Where it was written.
+    pub site: Site,
+    /// What is wrong.
+    pub error: OpError,
 }
 
 impl OpError {
@@ -229,6 +256,8 @@ impl OpError {
             OpError::Empty { .. } => "feed at least one element there; `sum` and `prod` of nothing are 0 and 1",
             OpError::Window { .. } => "feed a larger array, pad it, or take a smaller window, kernel or dilation",
             OpError::MostlyZeros { .. } => "pad or spread less: nearly all of the work would be on zeros",
+            OpError::TooManyIterations { .. } => "look at what the condition asks for, or state a larger bound",
+            OpError::Nested(nested) => nested.error.help(),
         }
     }
 }

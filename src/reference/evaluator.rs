@@ -11,7 +11,7 @@ use super::finite::{NonFinite, non_finite};
 use crate::{
     graph::{Bindings, Graph, NodeId, Op, Site, Type, Value, ValueView, ValueViewMut},
     memory,
-    ops::{self, EvaluationContext, OpError, Real},
+    ops::{self, EvaluationContext, NestedError, OpError, Real},
     program::{AttachedEngine, Engine, FiniteChecker, Pass, PlanSummary, Profile, RunError, StepProfile},
 };
 
@@ -118,12 +118,15 @@ impl EvaluatorStep {
             |operand: &usize| values[*operand].as_ref().expect("invariant: operands are kept to their last use");
         let operands: Vec<&Value<R>> = self.operands.iter().map(value).collect();
         let context = EvaluationContext { operands: &operands, ty: &self.ty, bindings };
-        self.check_memory(&context).and_then(|()| ops::evaluate(&self.op, &context)).map_err(|error| RunError::Node {
-            call: self.call,
-            operation: self.op.name(),
-            node: self.node,
-            site: self.site,
-            error,
+        self.check_memory(&context).and_then(|()| ops::evaluate(&self.op, &context)).map_err(|error| match error {
+            OpError::Nested(nested) => {
+                let NestedError { call, operation, node, site, error } = *nested;
+                RunError::Node { call, operation, node, site, error }
+            }
+            error => {
+                let (call, operation, node, site) = (self.call, self.op.name(), self.node, self.site);
+                RunError::Node { call, operation, node, site, error }
+            }
         })
     }
 

@@ -20,7 +20,7 @@ pub(super) struct Term {
 impl Term {
     /// Whether a node computes this; operands are compared by the caller.
     pub(super) fn is_computed_by(&self, node: &Node) -> bool {
-        node.ty == self.ty && is_same_op(&node.op, &self.op)
+        node.ty == self.ty && node.op.is_identical(&self.op)
     }
 
     /// Equal for terms that are the same, on every run of every program.
@@ -35,28 +35,9 @@ impl Term {
     }
 }
 
-/// Literals by bits, so that NaN is NaN and −0 is not 0.
-fn is_same_op(left: &Op, right: &Op) -> bool {
-    match (left, right) {
-        (Op::Constant(left), Op::Constant(right)) => match (&left.value, &right.value) {
-            (Literal::Number(left), Literal::Number(right)) => left.to_bits() == right.to_bits(),
-            (Literal::Array(left), Literal::Array(right)) => is_same_array(left, right),
-            (left, right) => left == right,
-        },
-        _ => left == right,
-    }
-}
-
-fn is_same_array(left: &Value, right: &Value) -> bool {
-    match (left, right) {
-        (Value::F32(left), Value::F32(right)) => left.iter().map(|x| x.to_bits()).eq(right.iter().map(|x| x.to_bits())),
-        (Value::F64(left), Value::F64(right)) => left.iter().map(|x| x.to_bits()).eq(right.iter().map(|x| x.to_bits())),
-        _ => left == right,
-    }
-}
-
 /// The attributes that nodes of one type with the same operands are likely to differ in.
 fn hash_attributes(op: &Op, hasher: &mut DefaultHasher) {
+    op.bodies().iter().for_each(|body| body.fingerprint().hash(hasher));
     match op {
         Op::Constant(Constant { value, .. }) => hash_literal(value, hasher),
         Op::Input(input) => input.name.hash(hasher),
@@ -68,6 +49,8 @@ fn hash_attributes(op: &Op, hasher: &mut DefaultHasher) {
         Op::Slice(slice) => (&slice.start, &slice.stop, &slice.step).hash(hasher),
         Op::Pad(pad) => (&pad.low, &pad.high).hash(hasher),
         Op::Reduce(reduce) => reduce.axes.hash(hasher),
+        Op::Argument(argument) => (argument.index, argument.trace).hash(hasher),
+        Op::Scan(scan) => scan.output.hash(hasher),
         _ => {}
     }
 }

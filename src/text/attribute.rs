@@ -10,8 +10,8 @@ use super::{
     error::{ParseError, ParseErrorKind},
 };
 use crate::graph::{
-    self, Axes, DType, Dim, Dims, GraphError, Initializer, Literal, Name, Op, Orientation, Ranking, Reduction,
-    ScanDirection, Shape, Triangle, Type, Value, WindowReduction, operations,
+    self, Axes, Body, Bound, DType, Dim, Dims, GraphError, Initializer, Literal, Name, Op, Orientation, Ranking,
+    Reduction, ScanDirection, ScanOutput, Shape, TraceNumber, Triangle, Type, Value, WindowReduction, operations,
 };
 
 /// How much of a large array is written.
@@ -32,6 +32,8 @@ pub(super) struct Writer {
     pub(super) detail: Detail,
     /// The dtype of the node whose attributes are written.
     pub(super) dtype: DType,
+    /// The bodies that are written above, by their numbers.
+    pub(super) bodies: Vec<Body>,
 }
 
 impl Writer {
@@ -49,6 +51,8 @@ impl Writer {
 pub(super) struct Declared<'t> {
     pub(super) operation: &'t str,
     pub(super) ty: Type,
+    /// The bodies above, by their numbers.
+    pub(super) bodies: &'t [Body],
 }
 
 /// A value that a primitive is configured with.
@@ -119,6 +123,67 @@ impl TextAttribute for DType {
 
     fn read(_: &str, declared: &Declared<'_>, _: &mut Cursor<'_>) -> Result<Self, ParseError> {
         Ok(declared.ty.dtype)
+    }
+}
+
+/// Which closure an argument belongs to: of no meaning outside of the program that runs it.
+impl TextAttribute for TraceNumber {
+    fn write(&self, _: &str, _: &mut Writer) {}
+
+    fn read(_: &str, _: &Declared<'_>, _: &mut Cursor<'_>) -> Result<Self, ParseError> {
+        Ok(TraceNumber(0))
+    }
+}
+
+/// The number of a body that stands above.
+impl TextAttribute for Body {
+    fn write(&self, key: &str, writer: &mut Writer) {
+        let number = writer.bodies.iter().position(|body| body == self);
+        writer.field(key, number.expect("invariant: bodies are written before their users"));
+    }
+
+    fn read(name: &str, declared: &Declared<'_>, cursor: &mut Cursor<'_>) -> Result<Self, ParseError> {
+        key(name, cursor)?;
+        let start = cursor.clone();
+        let number = cursor.count()?;
+        declared.bodies.get(number).cloned().ok_or_else(|| start.error(ParseErrorKind::UnknownBody(number)))
+    }
+}
+
+impl TextAttribute for ScanOutput {
+    fn write(&self, key: &str, writer: &mut Writer) {
+        match self {
+            ScanOutput::Final(carry) => writer.field(key, format_args!("final({carry})")),
+            ScanOutput::Stacked(number) => writer.field(key, format_args!("stacked({number})")),
+        }
+    }
+
+    fn read(name: &str, _: &Declared<'_>, cursor: &mut Cursor<'_>) -> Result<Self, ParseError> {
+        key(name, cursor)?;
+        let start = cursor.clone();
+        let output = match cursor.word()? {
+            "final" => ScanOutput::Final,
+            "stacked" => ScanOutput::Stacked,
+            _ => return start.expected("final(carry) or stacked(node)"),
+        };
+        cursor.expect("(")?;
+        let number = cursor.count()?;
+        cursor.expect(")")?;
+        Ok(output(number))
+    }
+}
+
+impl TextAttribute for Bound {
+    fn write(&self, key: &str, writer: &mut Writer) {
+        match self.0 {
+            Some(bound) => writer.field(key, bound),
+            None => writer.field(key, "none"),
+        }
+    }
+
+    fn read(name: &str, _: &Declared<'_>, cursor: &mut Cursor<'_>) -> Result<Self, ParseError> {
+        key(name, cursor)?;
+        if cursor.take("none") { Ok(Bound(None)) } else { Ok(Bound(Some(cursor.count()?))) }
     }
 }
 

@@ -41,6 +41,17 @@ pub enum ParseErrorKind {
     /// An operand that no earlier line defines.
     #[error("%{0} is not defined above")]
     UnknownNode(usize),
+    /// A body that no earlier lines define.
+    #[error("body {0} is not defined above")]
+    UnknownBody(usize),
+    /// What belongs into a body elsewhere, or the other way round.
+    #[error("{what} does not belong {place}")]
+    Misplaced {
+        /// What it is.
+        what: &'static str,
+        /// Where it stands.
+        place: &'static str,
+    },
     /// A format that another version of this library wrote.
     #[error("this text is of format {found}, and format {FORMAT} is known")]
     Format {
@@ -133,7 +144,10 @@ impl ParseErrorKind {
             | ParseErrorKind::LargePolynomial
             | ParseErrorKind::Abbreviated => None,
             // What was meant is not known.
-            ParseErrorKind::UnknownNode(_) | ParseErrorKind::Number(_) => None,
+            ParseErrorKind::UnknownNode(_)
+            | ParseErrorKind::UnknownBody(_)
+            | ParseErrorKind::Misplaced { .. }
+            | ParseErrorKind::Number(_) => None,
         }
     }
 }

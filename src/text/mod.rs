@@ -17,14 +17,16 @@
 //!
 //! # Grammar
 //! ```text
-//! graph      = [ "format" digits ] { node } return     a text without a format is of format 1, the only one
+//! graph      = [ "format" digits ] { body } { node } return     a text without a format is of format 1, the only one
+//! body       = "body" digits "{" { node } "return" [ operand { "," operand } ] "}"    numbered from 0
 //! node       = "%" digits ":" type "=" operation [ operand { "," operand } ] { attribute }
 //! return     = "return" [ result { "," result } ]
 //! result     = name "=" operand                        names are distinct
 //! operand    = "%" digits                              defined on a line above
 //! operation  = word                                    `Op::names()` lists them
 //! attribute  = key "=" value | value                   those of the operation, all, in the order of its declaration
-//! value      = integer | list | dim | word | string | initializer | elements
+//! value      = integer | list | dim | word | string | initializer | elements | output
+//! output     = ( "final" | "stacked" ) "(" digits ")"  of a scan: a carry, or a node of its body
 //! list       = "[" [ item { "," item } ] "]"           items are counts or dims, at most 2^46
 //! type       = dtype "[" [ dim { "," dim } ] "]"
 //! dtype      = "f32" | "f64" | "i64" | "bool"
@@ -39,6 +41,10 @@
 //! word       = a letter or "_", then letters, digits and "_"
 //! string     = a string literal of Rust
 //! ```
+//! A body is the graph inside of a `call`, `cond`, `scan` or `while`, which names it by its number: `body=0`. Its nodes are
+//! numbered by themselves, from 0, and the first are its arguments; it stands above all that use it, other bodies among
+//! them. The lines `body 0 {` and `}` stand by themselves.
+//!
 //! A node or the return stands on one line. Between two tokens are spaces, tabs or nothing; `#` starts a comment, and
 //! empty lines are skipped. The dims of one shape, multiplied out, have at most 1024 terms. `input` and `parameter`
 //! have distinct names. Types are written for the reader's sake and must be those that follow from the operation and

@@ -10,7 +10,7 @@ use super::{
     error::{FIRST_FORMAT, FORMAT, ParseError, ParseErrorKind},
 };
 use crate::{
-    graph::{Expr, Graph, NodeId, Op, Operands, Site, Type},
+    graph::{Body, Expr, Graph, NodeId, Op, Operands, Site, Type},
     ops,
 };
 
@@ -61,7 +61,7 @@ impl Graph {
     /// # Ok::<(), pullback::ParseError>(())
     /// ```
     pub fn parse(text: &str) -> Result<Parsed, ParseError> {
-        let mut reading = Reading { graph: Graph::new(), nodes: Vec::new() };
+        let mut reading = Reading { scope: Scope::default(), outer: None, bodies: Vec::new() };
         let mut results = None;
         let mut end = (1, 1);
         let mut is_first = true;
@@ -76,17 +76,13 @@ impl Graph {
             if std::mem::replace(&mut is_first, false) && check_format(&mut cursor)? {
                 continue;
             }
-            if cursor.is_at("%") {
-                reading.node(&mut cursor)?;
-            } else {
-                results = Some(reading.results(&mut cursor)?);
-            }
+            results = reading.line(&mut cursor)?;
             end = cursor.position();
         }
         let (line, column) = end;
         let kind = ParseErrorKind::Expected { expected: "`return`".to_string(), found: "the end".to_string() };
         let results = results.ok_or(ParseError { line, column, kind: Box::new(kind) })?;
-        Ok(Parsed { graph: reading.graph, results })
+        Ok(Parsed { graph: reading.scope.graph, results })
     }
 }
 
@@ -107,15 +103,84 @@ fn check_format(cursor: &mut Cursor<'_>) -> Result<bool, ParseError> {
 
 /// What the lines so far define.
 struct Reading {
+    /// What is being defined: the graph, or a body.
+    scope: Scope,
+    /// The graph, while a body is being defined.
+    outer: Option<Scope>,
+    bodies: Vec<Body>,
+}
+
+/// The nodes of the graph or of a body.
+#[derive(Default)]
+struct Scope {
     graph: Graph,
     /// The node of each number.
     nodes: Vec<NodeId>,
+    /// What a body returns, once that is read.
+    results: Option<Vec<NodeId>>,
 }
 
 impl Reading {
+    /// One line; the results, if it is the last one.
+    fn line(&mut self, cursor: &mut Cursor<'_>) -> Result<Option<IndexMap<String, NodeId>>, ParseError> {
+        if self.outer.is_some() {
+            return self.line_of_body(cursor).map(|()| None);
+        }
+        if cursor.is_at("%") {
+            return self.node(cursor).map(|()| None);
+        }
+        if !cursor.clone().word().is_ok_and(|word| word == "body") {
+            return self.results(cursor).map(Some);
+        }
+        self.open_body(cursor).map(|()| None)
+    }
+
+    /// The line before a body: bodies stand before all nodes of the graph.
+    fn open_body(&mut self, cursor: &mut Cursor<'_>) -> Result<(), ParseError> {
+        if !self.scope.nodes.is_empty() {
+            return Err(cursor.error(ParseErrorKind::Misplaced { what: "a body", place: "behind a node" }));
+        }
+        cursor.word()?;
+        let start = cursor.clone();
+        let number = cursor.count()?;
+        if number != self.bodies.len() {
+            return start.expected(format_args!("{}", self.bodies.len()));
+        }
+        cursor.expect("{")?;
+        cursor.end_of_line()?;
+        self.outer = Some(std::mem::take(&mut self.scope));
+        Ok(())
+    }
+
+    fn line_of_body(&mut self, cursor: &mut Cursor<'_>) -> Result<(), ParseError> {
+        if self.scope.results.is_some() {
+            return self.close_body(cursor);
+        }
+        if cursor.is_at("%") {
+            return self.node(cursor);
+        }
+        let start = cursor.clone();
+        if !cursor.word().is_ok_and(|word| word == "return") {
+            return start.expected("a node or `return`");
+        }
+        let results = self.operands(cursor)?;
+        cursor.end_of_line()?;
+        self.scope.results = Some(results.to_vec());
+        Ok(())
+    }
+
+    fn close_body(&mut self, cursor: &mut Cursor<'_>) -> Result<(), ParseError> {
+        cursor.expect("}")?;
+        cursor.end_of_line()?;
+        let outer = self.outer.take().expect("invariant: a body is open");
+        let Scope { graph, results, .. } = std::mem::replace(&mut self.scope, outer);
+        self.bodies.push(Body::of_graph(&graph, &results.expect("invariant: they were read")));
+        Ok(())
+    }
+
     fn node(&mut self, cursor: &mut Cursor<'_>) -> Result<(), ParseError> {
         let at_line = cursor.clone();
-        let (expected, found) = (self.nodes.len(), cursor.node_number()?);
+        let (expected, found) = (self.scope.nodes.len(), cursor.node_number()?);
         if found != expected {
             return Err(at_line.error(ParseErrorKind::OutOfOrder { expected, found }));
         }
@@ -126,17 +191,32 @@ impl Reading {
         let at_operation = cursor.clone();
         let operation = cursor.word().or_else(|_| at_operation.expected("an operation"))?;
         let operands = self.operands(cursor)?;
-        let op = self.attributes(&Declared { operation, ty: ty.clone() }, &at_operation, cursor)?;
+        let declared = Declared { operation, ty: ty.clone(), bodies: &self.bodies };
+        let op = self.attributes(&declared, &at_operation, cursor)?;
+        self.check_place(&op, &at_operation)?;
 
-        let types: SmallVec<[Type; 3]> = operands.iter().map(|id| self.graph.node(*id).ty.clone()).collect();
+        let types: SmallVec<[Type; 3]> = operands.iter().map(|id| self.scope.graph.node(*id).ty.clone()).collect();
         let inferred = ops::infer(&op, &types).map_err(|error| at_operation.error(ParseErrorKind::Graph(error)))?;
         if inferred != ty {
             return Err(at_type.error(ParseErrorKind::WrongType { declared: ty, inferred }));
         }
         let (line, column) = at_line.position();
-        let _frame = self.graph.enter(op.name(), Site { file: "graph text", line, column });
-        self.nodes.push(self.graph.insert(op, inferred, &operands));
+        let _frame = self.scope.graph.enter(op.name(), Site { file: "graph text", line, column });
+        self.scope.nodes.push(self.scope.graph.insert(op, inferred, &operands));
         Ok(())
+    }
+
+    /// That arguments are the first nodes of a body, in order, and that what is fed is none of its nodes.
+    fn check_place(&self, op: &Op, at_operation: &Cursor<'_>) -> Result<(), ParseError> {
+        let is_argument = |id: &NodeId| matches!(self.scope.graph.node(*id).op, Op::Argument(_));
+        let (what, place) = match op {
+            Op::Argument(_) if self.outer.is_none() => ("an argument", "outside of a body"),
+            Op::Argument(argument) if argument.index != self.scope.nodes.len() => ("this argument", "here: they are in order"),
+            Op::Argument(_) if !self.scope.nodes.last().is_none_or(is_argument) => ("an argument", "behind other nodes"),
+            Op::Input(_) | Op::Parameter(_) if self.outer.is_some() => ("what is fed", "into a body"),
+            _ => return Ok(()),
+        };
+        Err(at_operation.error(ParseErrorKind::Misplaced { what, place }))
     }
 
     fn operands(&self, cursor: &mut Cursor<'_>) -> Result<Operands, ParseError> {
@@ -155,7 +235,7 @@ impl Reading {
     fn operand(&self, cursor: &mut Cursor<'_>) -> Result<NodeId, ParseError> {
         let start = cursor.clone();
         let number = cursor.node_number()?;
-        self.nodes.get(number).copied().ok_or_else(|| start.error(ParseErrorKind::UnknownNode(number)))
+        self.scope.nodes.get(number).copied().ok_or_else(|| start.error(ParseErrorKind::UnknownNode(number)))
     }
 
     /// The operation with its attributes, up to the end of the line.
@@ -172,7 +252,7 @@ impl Reading {
         cursor.end_of_line()?;
         match op.leaf_name() {
             _ if matches!(op, Op::Poison(_)) => Err(at_operation.error(ParseErrorKind::Poison)),
-            Some(name) if self.graph.named(&name.0).is_some() => {
+            Some(name) if self.scope.graph.named(&name.0).is_some() => {
                 Err(start.error(ParseErrorKind::DuplicateName(name.0.to_string())))
             }
             _ => Ok(op),

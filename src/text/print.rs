@@ -8,7 +8,7 @@ use super::{
     cursor::is_path,
     error::FORMAT,
 };
-use crate::graph::{DType, Expr, Graph, IntoResults, NodeId};
+use crate::graph::{Body, DType, Expr, Graph, IntoResults, NodeId};
 
 impl Graph {
     /// The nodes that `results` are computed from and inputs that alone tell their sizes, for people: of a large
@@ -64,9 +64,12 @@ impl Graph {
 
 fn print(graph: &Graph, results: &[(String, Expr<'_>)], detail: Detail) -> String {
     let numbers = numbers_of_needed(graph, results);
-    let mut writer = Writer { text: String::new(), detail, dtype: DType::F32 };
+    let mut writer = Writer { text: String::new(), detail, dtype: DType::F32, bodies: Vec::new() };
     if detail == Detail::Exact {
         append(&mut writer.text, format_args!("format {FORMAT}\n"));
+    }
+    for (id, _) in graph.ids().zip(&numbers).filter(|(_, number)| number.is_some()) {
+        graph.node(id).op.bodies().into_iter().for_each(|body| write_body(body, &mut writer));
     }
     for (id, number) in graph.ids().zip(&numbers) {
         if let Some(number) = number {
@@ -86,6 +89,27 @@ fn numbers_of_needed(graph: &Graph, results: &[(String, Expr<'_>)]) -> Vec<Optio
         numbers[id.index()] = Some(number);
     }
     numbers
+}
+
+/// A body with those inside of it before it, unless it stands there already.
+fn write_body(body: &Body, writer: &mut Writer) {
+    if writer.bodies.contains(body) {
+        return;
+    }
+    body.nodes().iter().flat_map(|node| node.node.op.bodies()).for_each(|inner| write_body(inner, writer));
+    let graph = body.thaw();
+    append(&mut writer.text, format_args!("body {} {{\n", writer.bodies.len()));
+    let numbers: Vec<Option<usize>> = (0..body.len()).map(Some).collect();
+    for (number, id) in graph.ids().enumerate() {
+        writer.text.push_str("  ");
+        write_node(&graph, id, number, &numbers, writer);
+    }
+    writer.text.push_str("  return");
+    for (position, result) in body.results().iter().enumerate() {
+        append(&mut writer.text, format_args!("{} %{result}", if position == 0 { "" } else { "," }));
+    }
+    writer.text.push_str("\n}\n");
+    writer.bodies.push(body.clone());
 }
 
 fn write_node(graph: &Graph, id: NodeId, number: usize, numbers: &[Option<usize>], writer: &mut Writer) {

@@ -1,0 +1,342 @@
+//! Bodies: graphs inside of nodes, as a loop or a call has them. In: nodes of a graph, of which some are taken for arguments.
+//! Out: a [`Body`], which nothing changes and many nodes share; and the nodes of a body in another graph.
+//!
+//! The first nodes of a body are its arguments, in order. What a closure reads from outside is an argument too, so that a
+//! pass which sees the operands of a node sees everything that it depends on.
+
+use std::{
+    collections::BTreeSet,
+    fmt,
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::Arc,
+};
+
+use super::{
+    dim::Dim,
+    op::{Argument, Constant, Input, Op, Parameter, TraceNumber},
+    shape::Type,
+    storage::{Graph, Node, NodeId, Operands},
+};
+
+/// How deep bodies may lie in bodies: passes go into them by recursion.
+pub(crate) const MAX_DEPTH: usize = 64;
+
+/// How many operations a body may have with those inside: functions that call each other twice double them at each level.
+pub(crate) const MAX_OPERATIONS: u64 = 1 << 22;
+
+/// A graph inside of a node: a function of its arguments. Nothing changes it, and clones share it.
+///
+/// Its nodes have numbers, which a text form shows and by which operations name what they give of it; the first are the
+/// arguments.
+#[derive(Clone)]
+pub struct Body(Arc<Frozen>);
+
+struct Frozen {
+    nodes: Vec<BodyNode>,
+    n_arguments: usize,
+    results: Vec<usize>,
+    /// 1 for a body without bodies.
+    depth: usize,
+    /// How many operations it has with those of the bodies inside, each as often as it is mentioned.
+    n_operations: u64,
+    /// Equal for bodies that are equal.
+    fingerprint: u64,
+    symbols: BTreeSet<Arc<str>>,
+}
+
+/// A node with the numbers of its operands.
+#[derive(Debug, PartialEq)]
+pub(crate) struct BodyNode {
+    pub(crate) node: Node,
+    pub(crate) operands: Operands,
+}
+
+impl Body {
+    /// The body that computes `results` of `arguments`: these nodes, whatever computes them, become its arguments. Gives the
+    /// number in there of each node of the graph that is part of it.
+    ///
+    /// Whatever else `results` are computed from becomes part of the body, so no input or parameter may be among that.
+    pub(crate) fn freeze(graph: &Graph, arguments: &[NodeId], results: &[NodeId]) -> (Body, Numbering) {
+        Body::freeze_with(graph, arguments, results, &[])
+    }
+
+    /// As [`Body::freeze`], with `observed` nodes that are in the body though no result may need them.
+    pub(crate) fn freeze_with(
+        graph: &Graph,
+        arguments: &[NodeId],
+        results: &[NodeId],
+        observed: &[NodeId],
+    ) -> (Body, Numbering) {
+        let wanted = || results.iter().chain(observed);
+        let end = wanted().chain(arguments).map(|id| id.index() + 1).max().unwrap_or(0);
+        let mut numbers: Vec<Option<usize>> = vec![None; end];
+        let mut nodes: Vec<BodyNode> = Vec::new();
+        for (index, id) in arguments.iter().enumerate() {
+            numbers[id.index()] = Some(index);
+            nodes.push(BodyNode { node: argument(&graph.node(*id), index), operands: Operands::new() });
+        }
+        let mut is_needed = vec![false; end];
+        wanted().for_each(|id| is_needed[id.index()] = true);
+        let ids: Vec<NodeId> = graph.ids().take(end).collect();
+        for id in ids.iter().rev().filter(|id| numbers[id.index()].is_none()) {
+            if is_needed[id.index()] {
+                graph.operands(*id).iter().for_each(|operand| is_needed[operand.index()] = true);
+            }
+        }
+        for id in ids.into_iter().filter(|id| is_needed[id.index()]) {
+            if numbers[id.index()].is_some() {
+                continue;
+            }
+            let node = graph.node(id).clone();
+            assert!(!is_fed(&node.op), "invariant: what a body reads from outside is an argument");
+            let number = |operand: &NodeId| numbers[operand.index()].expect("invariant: operands come before users");
+            let operands = graph.operands(id).iter().map(|operand| NodeId::new(number(operand))).collect();
+            numbers[id.index()] = Some(nodes.len());
+            nodes.push(BodyNode { node, operands });
+        }
+        let results = results.iter().map(|id| numbers[id.index()].expect("invariant: results are needed")).collect();
+        (Body::new(nodes, arguments.len(), results), Numbering(numbers))
+    }
+
+    /// All nodes of a graph as a body; the first are its arguments.
+    pub(crate) fn of_graph(graph: &Graph, results: &[NodeId]) -> Body {
+        let nodes: Vec<BodyNode> = graph
+            .ids()
+            .map(|id| BodyNode { node: graph.node(id).clone(), operands: graph.operands(id) })
+            .collect();
+        let n_arguments = nodes.iter().take_while(|node| matches!(node.node.op, Op::Argument(_))).count();
+        Body::new(nodes, n_arguments, results.iter().map(|id| id.index()).collect())
+    }
+
+    /// A body of nodes whose operands come before them.
+    fn new(nodes: Vec<BodyNode>, n_arguments: usize, results: Vec<usize>) -> Body {
+        let inner = nodes.iter().flat_map(|node| node.node.op.bodies());
+        let depth = 1 + inner.clone().map(Body::depth).max().unwrap_or(0);
+        let n_operations = inner.map(Body::n_operations).fold(nodes.len() as u64, u64::saturating_add);
+        let symbols = nodes.iter().flat_map(|node| node.node.symbols()).collect();
+        let mut hasher = DefaultHasher::new();
+        for node in &nodes {
+            node.node.op.name().hash(&mut hasher);
+            node.node.ty.hash(&mut hasher);
+            node.operands.hash(&mut hasher);
+            node.node.op.bodies().iter().for_each(|body| body.0.fingerprint.hash(&mut hasher));
+        }
+        (n_arguments, &results).hash(&mut hasher);
+        Body(Arc::new(Frozen { nodes, n_arguments, results, depth, n_operations, fingerprint: hasher.finish(), symbols }))
+    }
+
+    /// The number of nodes, arguments among them.
+    #[expect(clippy::len_without_is_empty, reason = "it is a count of operations, not a collection")]
+    pub fn len(&self) -> usize {
+        self.0.nodes.len()
+    }
+
+    /// How many arguments it has: the nodes from 0 on.
+    pub fn n_arguments(&self) -> usize {
+        self.0.n_arguments
+    }
+
+    /// The numbers of its results, in order.
+    pub fn results(&self) -> &[usize] {
+        &self.0.results
+    }
+
+    /// How deep bodies lie in it: 1 if there is none.
+    pub fn depth(&self) -> usize {
+        self.0.depth
+    }
+
+    /// How many operations it has with those of the bodies inside, each as often as it is mentioned there.
+    pub(crate) fn n_operations(&self) -> u64 {
+        self.0.n_operations
+    }
+
+    /// The type of a node.
+    pub fn ty(&self, number: usize) -> &Type {
+        &self.0.nodes[number].node.ty
+    }
+
+    /// The types of the arguments, in order.
+    pub fn argument_types(&self) -> impl ExactSizeIterator<Item = &Type> {
+        self.0.nodes[..self.0.n_arguments].iter().map(|node| &node.node.ty)
+    }
+
+    /// The types of the results, in order.
+    pub fn result_types(&self) -> impl ExactSizeIterator<Item = &Type> {
+        self.0.results.iter().map(|number| self.ty(*number))
+    }
+
+    pub(crate) fn nodes(&self) -> &[BodyNode] {
+        &self.0.nodes
+    }
+
+    /// The symbols in sizes of its nodes.
+    pub(crate) fn symbols(&self) -> &BTreeSet<Arc<str>> {
+        &self.0.symbols
+    }
+
+    /// Equal for bodies that are equal, on every run of every program.
+    pub(crate) fn fingerprint(&self) -> u64 {
+        self.0.fingerprint
+    }
+
+    /// Whether both are one and the same, which is more than being equal.
+    pub(crate) fn is_same(&self, other: &Body) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// A graph of its own whose nodes have the numbers of the body.
+    pub(crate) fn thaw(&self) -> Graph {
+        let graph = Graph::new();
+        for BodyNode { node, operands } in self.nodes() {
+            let _frame = graph.enter_at(node.op.name(), node.site, node.call);
+            graph.insert(node.op.clone(), node.ty.clone(), operands);
+        }
+        graph
+    }
+
+    /// Its nodes as nodes of `graph`, by their numbers, with these nodes in place of the arguments.
+    pub(crate) fn inline(&self, graph: &Graph, arguments: &[NodeId]) -> Vec<NodeId> {
+        let mut image: Vec<NodeId> = arguments.to_vec();
+        for BodyNode { node, operands } in &self.nodes()[self.n_arguments()..] {
+            let operands: Operands = operands.iter().map(|operand| image[operand.index()]).collect();
+            let _frame = graph.enter_at(node.op.name(), node.site, node.call);
+            image.push(graph.insert(node.op.clone(), node.ty.clone(), &operands));
+        }
+        image
+    }
+}
+
+/// The number in a body of each node of the graph that the body was made from.
+pub(crate) struct Numbering(Vec<Option<usize>>);
+
+impl Numbering {
+    /// The number of a node that is in the body.
+    pub(crate) fn number(&self, id: NodeId) -> usize {
+        self.0[id.index()].expect("invariant: the node is a result or observed")
+    }
+}
+
+/// The argument in place of a node.
+fn argument(node: &Node, index: usize) -> Node {
+    let Type { dtype, shape } = node.ty.clone();
+    let op = Op::Argument(Argument { index, trace: TraceNumber(0), dtype, shape });
+    Node { op, ty: node.ty.clone(), site: node.site, call: node.call }
+}
+
+/// Whether its array comes from outside of every graph.
+fn is_fed(op: &Op) -> bool {
+    matches!(op, Op::Input(Input { .. }) | Op::Parameter(Parameter { .. }))
+}
+
+impl PartialEq for Body {
+    fn eq(&self, other: &Body) -> bool {
+        self.is_same(other)
+            || (self.0.fingerprint == other.0.fingerprint
+                && self.0.results == other.0.results
+                && self.0.n_arguments == other.0.n_arguments
+                && self.0.nodes.len() == other.0.nodes.len()
+                && self.0.nodes.iter().zip(&other.0.nodes).all(|(one, other)| {
+                    one.operands == other.operands
+                        && one.node.ty == other.node.ty
+                        && one.node.op.is_identical(&other.node.op)
+                }))
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Body({} arguments, {} nodes, results {:?})", self.n_arguments(), self.len(), self.results())
+    }
+}
+
+/// While a closure builds a body: the nodes that stand for its arguments, and where it began.
+pub(crate) struct Trace<'g> {
+    graph: &'g Graph,
+    start: usize,
+    pub(crate) arguments: Vec<NodeId>,
+}
+
+/// Which nodes that a closure made go into the body though they depend on no argument.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Invariants {
+    /// Movements, which cost nothing there; the others are computed once, outside.
+    Outside,
+    /// All: the body may not run at all.
+    Inside,
+}
+
+impl Graph {
+    /// Opens a body with arguments of these types.
+    pub(crate) fn trace<'t>(&self, types: impl IntoIterator<Item = &'t Type>) -> Trace<'_> {
+        let start = self.len();
+        let argument = |(index, ty): (usize, &Type)| {
+            let Type { dtype, shape } = ty.clone();
+            let op = Op::Argument(Argument { index, trace: TraceNumber(start + 1), dtype, shape });
+            self.insert(op, ty.clone(), &[])
+        };
+        let arguments = types.into_iter().enumerate().map(argument).collect();
+        Trace { graph: self, start, arguments }
+    }
+}
+
+impl Trace<'_> {
+    /// The body of `results`, with `observed` nodes in it too. The arguments after the declared ones are `captures`, which
+    /// are all that [`Trace::captures`] gives for these nodes, and perhaps more.
+    pub(crate) fn close(self, captures: &[NodeId], results: &[NodeId], observed: &[NodeId]) -> (Body, Vec<usize>) {
+        let arguments: Vec<NodeId> = self.arguments.iter().chain(captures).copied().collect();
+        let (body, numbering) = Body::freeze_with(self.graph, &arguments, results, observed);
+        (body, observed.iter().map(|id| numbering.number(*id)).collect())
+    }
+
+    /// The nodes that the body of `wanted` reads from outside, ascending.
+    pub(crate) fn captures(&self, wanted: &[NodeId], invariants: Invariants) -> Vec<NodeId> {
+        let graph = self.graph;
+        let mut depends = vec![false; graph.len()];
+        self.arguments.iter().for_each(|argument| depends[argument.index()] = true);
+        for id in graph.ids().skip(self.start) {
+            depends[id.index()] |= graph.operands(id).iter().any(|operand| depends[operand.index()]);
+        }
+        let is_inside = |id: NodeId| {
+            let op = &graph.node(id).op;
+            let is_new = id.index() >= self.start && !is_fed(op);
+            matches!(op, Op::Constant(Constant { .. }) | Op::DimSize(_))
+                || depends[id.index()]
+                || (is_new && (invariants == Invariants::Inside || is_free_movement(op)))
+        };
+        let mut is_read = vec![false; graph.len()];
+        wanted.iter().for_each(|id| is_read[id.index()] = true);
+        let mut captures = Vec::new();
+        for id in graph.ancestors(wanted).into_iter().rev().filter(|id| !self.arguments.contains(id)) {
+            if !is_read[id.index()] {
+                continue;
+            }
+            if is_inside(id) {
+                graph.operands(id).iter().for_each(|operand| is_read[operand.index()] = true);
+            } else {
+                captures.push(id);
+            }
+        }
+        captures.reverse();
+        captures
+    }
+}
+
+/// Whether a plan says it by strides, so that it is better read from inside than stored outside.
+fn is_free_movement(op: &Op) -> bool {
+    matches!(op, Op::Broadcast(_) | Op::Transpose(_) | Op::Reverse(_) | Op::Slice(_))
+}
+
+impl Node {
+    /// The symbols that must be known to compute it.
+    pub(crate) fn symbols(&self) -> Vec<Arc<str>> {
+        let mut symbols: Vec<Arc<str>> = self.ty.shape.iter().flat_map(Dim::symbols).collect();
+        match &self.op {
+            Op::DimSize(size) => symbols.extend(size.dim.symbols()),
+            Op::Scan(scan) => symbols.extend(scan.length.symbols()),
+            _ => {}
+        }
+        symbols.extend(self.op.bodies().iter().flat_map(|body| body.symbols().iter().cloned()));
+        symbols
+    }
+}

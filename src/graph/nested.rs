@@ -1,0 +1,70 @@
+//! Operations that have bodies: calls, branches and loops. In: nodes. Out: their bodies, and which nodes give one output each
+//! of the same run.
+//!
+//! A node has one value. An operation with several outputs is several nodes with the same operands and attributes, which say
+//! which output they give: *siblings*. Passes that derive, plan or run such an operation take its siblings together.
+
+use smallvec::SmallVec;
+
+use super::{
+    body::Body,
+    op::{Call, Conditional, Op, Scan, While},
+    storage::{Graph, NodeId},
+};
+
+/// What a node gives of a loop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ScanOutput {
+    /// A carry after the last iteration.
+    Final(usize),
+    /// A node of the body in every iteration, by its number: a leading axis goes over the iterations.
+    Stacked(usize),
+}
+
+impl Op {
+    /// The bodies in it.
+    pub fn bodies(&self) -> SmallVec<[&Body; 2]> {
+        match self {
+            Op::Call(Call { body, .. }) | Op::Scan(Scan { body, .. }) => SmallVec::from_iter([body]),
+            Op::Conditional(Conditional { then_body, else_body, .. }) => SmallVec::from_iter([then_body, else_body]),
+            Op::While(While { condition, body, .. }) => SmallVec::from_iter([condition, body]),
+            _ => SmallVec::new(),
+        }
+    }
+
+    /// Whether it has bodies.
+    pub(crate) fn is_nested(&self) -> bool {
+        matches!(self, Op::Call(_) | Op::Scan(_) | Op::Conditional(_) | Op::While(_))
+    }
+
+    /// Whether both are outputs of one operation, if their operands are the same.
+    fn is_sibling(&self, other: &Op) -> bool {
+        match (self, other) {
+            (Op::Call(one), Op::Call(other)) => one.body == other.body,
+            (Op::Scan(one), Op::Scan(other)) => *one == Scan { output: one.output, ..other.clone() },
+            (Op::Conditional(one), Op::Conditional(other)) => {
+                *one == Conditional { output: one.output, ..other.clone() }
+            }
+            (Op::While(one), Op::While(other)) => *one == While { output: one.output, ..other.clone() },
+            _ => false,
+        }
+    }
+}
+
+impl Graph {
+    /// The nodes with bodies among `ids`, which ascend: siblings together, the first of them first.
+    pub(crate) fn siblings(&self, ids: impl IntoIterator<Item = NodeId>) -> Vec<Vec<NodeId>> {
+        let mut families: Vec<Vec<NodeId>> = Vec::new();
+        for id in ids.into_iter().filter(|id| self.node(*id).op.is_nested()) {
+            let operands = self.operands(id);
+            let is_family = |family: &Vec<NodeId>| {
+                self.operands(family[0]) == operands && self.node(family[0]).op.is_sibling(&self.node(id).op)
+            };
+            match families.iter_mut().rev().find(|family| is_family(family)) {
+                Some(family) => family.push(id),
+                None => families.push(vec![id]),
+            }
+        }
+        families
+    }
+}

@@ -205,6 +205,9 @@ impl Graph {
         }
         let ids: Vec<NodeId> = results.iter().map(|(_, result)| result.id()).collect();
         let needed = self.ancestors(&ids);
+        if let Some(escaped) = needed.iter().find(|id| matches!(self.node(**id).op, Op::Argument(_))) {
+            return Err(CompileError::EscapedArgument { site: self.node(*escaped).site });
+        }
         let declare = |leaf: Expr<'_>| {
             let is_needed = needed.binary_search(&leaf.id()).is_ok();
             Declaration { name: leaf.name().unwrap_or_default(), ty: leaf.ty(), site: leaf.site(), is_needed }

@@ -75,7 +75,7 @@ impl Rule for Argument {
     }
 
     fn evaluate<R: Real>(&self, _: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
-        unreachable!("invariant: a body is given its arguments, and a graph with others is not compiled")
+        Err(OpError::EscapedArgument)
     }
 
     fn flops(&self, _: &[Type], _: &Type) -> Dim {

@@ -224,6 +224,9 @@ pub enum OpError {
         /// How many iterations it may take.
         bound: usize,
     },
+    /// A handle of a body that is used outside of it.
+    #[error("an argument of a body is used outside of it")]
+    EscapedArgument,
     /// An operation inside of a body.
     #[error(transparent)]
     Nested(Box<NestedError>),
@@ -257,6 +260,7 @@ impl OpError {
             OpError::Window { .. } => "feed a larger array, pad it, or take a smaller window, kernel or dilation",
             OpError::MostlyZeros { .. } => "pad or spread less: nearly all of the work would be on zeros",
             OpError::TooManyIterations { .. } => "look at what the condition asks for, or state a larger bound",
+            OpError::EscapedArgument => "return it from the closure, and use what the loop or call gives",
             OpError::Nested(nested) => nested.error.help(),
         }
     }

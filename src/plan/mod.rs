@@ -19,9 +19,9 @@ pub(crate) mod verify;
 #[cfg(test)]
 pub(crate) use ir::PAIRS;
 pub(crate) use ir::{
-    Accumulated, Action, Banded, BatchAxis, Contraction, Function, Granularity, Instruction, Keep, Location,
-    MatrixVector, Origin, Pair, PairKind, Plan, PlanError, PlanStep, ReadArray, ReadPattern, ReductionAxis,
-    ScalarValue, StepKind, Storage, StridedLayout, TileProgram, Vertex, VertexKind, WholeArrays, WritePattern,
+    Accumulated, Action, Banded, BatchAxis, CarryHome, Contraction, Control, Function, Granularity, Instruction, Keep,
+    Location, MatrixVector, Nested, Origin, Pair, PairKind, Plan, PlanError, PlanStep, ReadArray,
+    ReadPattern, ReductionAxis, Region, ScalarValue, ScanControl, StepKind, Storage, StridedLayout, TileProgram, Vertex, VertexKind, WholeArrays, WritePattern,
     ZeroPadding, count, offsets,
 };
 pub(crate) use model::MachineModel;
@@ -65,12 +65,12 @@ impl Plan {
     }
 
     fn traced(source: PlanInput<'_>, settings: &Settings, trace: &mut Trace) -> Result<Plan, PlanError> {
-        let fast = Plan::run_passes(source, RematPolicy::Cheap, &settings.model, trace)?;
+        let fast = Plan::run_passes(source, RematPolicy::Cheap, settings, trace)?;
         if settings.memory_budget.is_none_or(|budget| fast.arena_bytes <= budget) {
             return Ok(fast);
         }
         trace.again();
-        let small = Plan::run_passes(source, RematPolicy::AnyElementwise, &settings.model, trace)?;
+        let small = Plan::run_passes(source, RematPolicy::AnyElementwise, settings, trace)?;
         Ok(if small.arena_bytes < fast.arena_bytes { small } else { fast })
     }
 
@@ -78,10 +78,11 @@ impl Plan {
     fn run_passes(
         source: PlanInput<'_>,
         policy: RematPolicy,
-        model: &MachineModel,
+        settings: &Settings,
         trace: &mut Trace,
     ) -> Result<Plan, PlanError> {
-        let mut network = lower::network(source)?;
+        let model = &settings.model;
+        let mut network = lower::network(source, settings)?;
         trace.network("lower", &network);
         passes::introduce_superinstructions(&mut network);
         trace.network("superinstructions", &network);

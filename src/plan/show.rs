@@ -3,8 +3,8 @@
 use std::fmt::{self, Write};
 
 use super::ir::{
-    Action, Contraction, FusionGroups, Granularity, Instruction, IterationSpace, Location, Network, Plan, PlanStep,
-    ScalarValue, StepKind, Storage, StridedOperand, TileProgram, VertexKind, count,
+    Action, Contraction, Control, FusionGroups, Granularity, Instruction, IterationSpace, Location, Nested, Network,
+    Plan, PlanStep, ScalarValue, StepKind, Storage, StridedOperand, TileProgram, VertexKind, count,
 };
 use crate::graph::DType;
 
@@ -20,6 +20,11 @@ impl fmt::Display for Plan {
                 "{position:>4}  {description}  {} FLOP, {} bytes  {}",
                 step.flops, step.bytes, step.origin.site
             )?;
+            if let StepKind::Nested(_, nested) = &step.work {
+                for body in &nested.bodies {
+                    body.to_string().lines().try_for_each(|line| writeln!(f, "    | {line}"))?;
+                }
+            }
             if let StepKind::Tile(program) = &step.work {
                 if let Some(product) = &program.product {
                     let [a, b, c] = product.memory.map(|memory| self.location(program, Location::Memory(memory)));
@@ -37,6 +42,18 @@ impl fmt::Display for Plan {
         }
         writeln!(f, "memory, by the byte where each value begins, with the steps that make it and last read it")?;
         f.write_str(&self.memory_map())
+    }
+}
+
+/// What is done with bodies, and how many steps they have.
+fn times(nested: &Nested) -> String {
+    let steps: Vec<String> = nested.bodies.iter().map(|body| body.steps.len().to_string()).collect();
+    let steps = format!("{} steps", steps.join(" and "));
+    match &nested.control {
+        Control::Call => format!("call of {steps}"),
+        Control::Branch => format!("one of {steps}"),
+        Control::Scan(scan) => format!("{} times {steps}", scan.length),
+        Control::While { .. } => format!("while: {steps}"),
     }
 }
 
@@ -94,6 +111,8 @@ fn line(network: &Network, vertex: usize) -> String {
         VertexKind::DotRows(product) => format!("dot_rows({} × {})", product.rows.size, product.columns.size),
         VertexKind::DotColumns(product) => format!("dot_columns({} × {})", product.rows.size, product.columns.size),
         VertexKind::Primitive(op) => op.name().to_owned(),
+        VertexKind::Nested(nested) => times(nested),
+        VertexKind::FurtherOutput => "further output".to_owned(),
     };
     let operands: String = def.operands.iter().map(|operand| format!(" {}", read(network, operand))).collect();
     format!("v{vertex} = {kind}{operands}  {}{:?}  {}\n", def.dtype, def.sizes, def.origin.site)
@@ -120,6 +139,7 @@ fn describe(network: &Network, step: &PlanStep) -> String {
     match &step.work {
         StepKind::Contraction(_, product) => format!("{} → {outputs}", dot(product)),
         StepKind::Primitive(_, op) => format!("{} → {outputs}", op.name()),
+        StepKind::Nested(_, nested) => format!("{} → {outputs}", times(nested)),
         StepKind::Tile(program) => {
             let (rows, columns) = (program.rows, program.columns);
             let (n, tasks) = (program.instructions.len(), program.n_tasks);

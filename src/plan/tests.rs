@@ -194,6 +194,11 @@ fn redirect(plan: &mut Plan, step: usize, vertex: usize) -> Option<usize> {
             plan.network.vertices[arrays.vertex].operands[position].vertex = vertex;
             Some(std::mem::replace(&mut arrays.operands[position].vertex, vertex))
         }
+        StepKind::Nested(arrays, _) => {
+            let position = arrays.operands.iter().position(|operand| is_kept(&plan.storage, operand.vertex))?;
+            plan.network.vertices[arrays.outputs[0]].operands[position].vertex = vertex;
+            Some(std::mem::replace(&mut arrays.operands[position].vertex, vertex))
+        }
     }
 }
 
@@ -363,7 +368,7 @@ fn layer(activation: fn(Expr<'_>) -> Expr<'_>) -> Plan {
 fn computed(plan: &Plan, pair: Pair) -> [usize; 2] {
     let programs = plan.steps.iter().filter_map(|step| match &step.work {
         StepKind::Tile(program) => Some(program),
-        StepKind::Contraction(..) | StepKind::Primitive(..) => None,
+        StepKind::Contraction(..) | StepKind::Primitive(..) | StepKind::Nested(..) => None,
     });
     let actions: Vec<&Action> =
         programs.flat_map(|program| &program.instructions).map(|instruction| &instruction.action).collect();

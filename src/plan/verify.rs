@@ -22,12 +22,14 @@
 //! Which operands an instruction reads, and in what order, is stated again in this file. `Action::facts`, by which the
 //! passes decide, is not used here, so that an error in it is found.
 
+mod nested;
+
 use std::{collections::BTreeMap, ops::Range};
 
 use thiserror::Error;
 
 use super::ir::{
-    Action, FusionGroups, Granularity, Instruction, Keep, Location, Network, Plan, PlanStep, StepKind, Storage,
+    Action, FusionGroups, Granularity, Instruction, Keep, Location, NestedArrays, Network, Plan, PlanStep, StepKind, Storage,
     StridedAxis, TileProgram, VertexKind, WholeArrays, count,
 };
 
@@ -195,6 +197,12 @@ pub(crate) fn plan(plan: &Plan) -> Result<(), PlanMemoryError> {
             StepKind::Contraction(arrays, _) | StepKind::Primitive(arrays, _) => {
                 *arrays == WholeArrays::of_vertex(&plan.network, arrays.vertex)
             }
+            StepKind::Nested(arrays, nested) => {
+                let first = arrays.outputs.first();
+                first.is_some_and(|first| *arrays == NestedArrays::of_vertex(&plan.network, *first))
+                    && step.partials.1 >= nested.region.bytes
+                    && nested::fits(plan, arrays, nested)
+            }
         };
         if !is_as_meant || declared != written(&step.work) {
             return Err(PlanMemoryError::Undeclared { step: position });
@@ -311,6 +319,7 @@ fn operands(work: &StepKind) -> Vec<usize> {
         StepKind::Contraction(arrays, _) | StepKind::Primitive(arrays, _) => {
             arrays.operands.iter().map(|operand| operand.vertex).collect()
         }
+        StepKind::Nested(arrays, _) => arrays.operands.iter().map(|operand| operand.vertex).collect(),
         StepKind::Tile(program) => {
             let computed: Vec<usize> = program.computed().collect();
             let accessed = program.memory.iter().map(|memory| memory.vertex);
@@ -394,6 +403,7 @@ fn stays_in_tile(program: &TileProgram, vertex: usize) -> bool {
 fn written(work: &StepKind) -> Vec<usize> {
     match work {
         StepKind::Contraction(arrays, _) | StepKind::Primitive(arrays, _) => vec![arrays.vertex],
+        StepKind::Nested(arrays, _) => arrays.outputs.clone(),
         StepKind::Tile(program) => {
             let kept = program.product.iter().filter(|product| product.keep == Keep::Whole);
             let outputs = program.instructions.iter().flat_map(Instruction::outputs);

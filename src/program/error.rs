@@ -53,6 +53,15 @@ pub enum CompileError {
         /// A place that needs it.
         site: Site,
     },
+    /// A handle that a closure was given, used outside of what the closure builds.
+    #[error(
+        "an argument of a body, made at {site}, is used outside of the body\n   = help: return it from the closure, and use \
+         what the loop or call gives"
+    )]
+    EscapedArgument {
+        /// Where the loop, branch or call was written.
+        site: Site,
+    },
     /// Parameters that cannot be initialized.
     #[error(transparent)]
     Parameters(#[from] ParameterError),

@@ -149,8 +149,8 @@ impl Engine for CachingEngine {
         let n_threads = self.n_threads;
         let executable = self.executable(bindings)?;
         let times = executable.time(RunArrays { leaves, results }, n_threads, n_runs.max(1))?;
-        let steps = executable.plan.steps.iter().zip(times).map(|(step, time)| StepProfile {
-            description: executable.plan.describe(step),
+        let steps = executable.plan().steps.iter().zip(times).map(|(step, time)| StepProfile {
+            description: executable.plan().describe(step),
             site: step.origin.site,
             time,
             flops: step.flops,

@@ -3,6 +3,7 @@
 
 mod attached;
 mod band;
+mod code;
 mod convolution;
 mod convolve;
 mod executable;
@@ -11,6 +12,7 @@ mod fallback_step;
 mod instruction_set;
 mod machine;
 mod matmul;
+mod nested;
 mod product;
 mod scalar;
 mod strided_copy;

@@ -133,7 +133,7 @@ impl Found {
         let programs = || {
             plan.steps.iter().filter_map(|step| match &step.work {
                 StepKind::Tile(program) => Some(program),
-                StepKind::Contraction(..) | StepKind::Primitive(..) => None,
+                StepKind::Contraction(..) | StepKind::Primitive(..) | StepKind::Nested(..) => None,
             })
         };
         let is_named = |name: &str| {

@@ -25,6 +25,7 @@ mod landscape;
 mod layers;
 mod lecture;
 mod limits;
+mod loops;
 mod memory;
 mod mixed;
 mod models;

@@ -5,6 +5,7 @@ mod function;
 mod groups;
 mod instruction;
 mod layout;
+mod nested;
 mod network;
 mod pair;
 mod plan;
@@ -17,6 +18,7 @@ pub(crate) use instruction::{
     Action, Granularity, Instruction, Location, MemRef, ReadPattern, WritePattern, ZeroPadding,
 };
 pub(crate) use layout::{AccessPattern, Sizes, StridedAxis, StridedLayout, count, offsets};
+pub(crate) use nested::{CarryHome, Control, Nested, NestedArrays, Region, ScanControl};
 pub(crate) use network::{
     Network, Origin, PadOffset, PlanError, ReduceVertex, ReductionAxis, ScalarValue, StridedOperand, Vertex, VertexKind,
 };

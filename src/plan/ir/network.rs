@@ -9,6 +9,7 @@ use super::{
     contraction::{Contraction, MatrixVector},
     function::Function,
     layout::{Sizes, StridedLayout, count},
+    nested::Nested,
 };
 use crate::{
     graph::{DType, Op, Reduction, Site, Type, Value},
@@ -77,6 +78,10 @@ pub(crate) enum VertexKind {
     /// Any other primitive, with operands in row-major order, but for those of a convolution, which may have any
     /// strides.
     Primitive(Op),
+    /// The first output of an operation with bodies, with operands in row-major order.
+    Nested(Arc<Nested>),
+    /// A further output of the operation before it; it has the same operands.
+    FurtherOutput,
 }
 
 impl VertexKind {
@@ -87,7 +92,9 @@ impl VertexKind {
             | VertexKind::Pad(_)
             | VertexKind::Contraction(_)
             | VertexKind::DotRows(_)
-            | VertexKind::Primitive(_) => true,
+            | VertexKind::Primitive(_)
+            | VertexKind::Nested(_)
+            | VertexKind::FurtherOutput => true,
             VertexKind::DotColumns(_) => position == 0,
             VertexKind::Map(_)
             | VertexKind::Reduce(_)
@@ -220,10 +227,12 @@ impl Network {
                     .as_number()
                     .map_or(0, |flops| flops.max(0) as usize)
             }
+            VertexKind::Nested(nested) => nested.flops(),
             VertexKind::Leaf(_)
             | VertexKind::Constant(_)
             | VertexKind::Splat(_)
             | VertexKind::Copy
+            | VertexKind::FurtherOutput
             | VertexKind::Pad(_) => 0,
         }
     }

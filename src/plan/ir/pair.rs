@@ -81,9 +81,8 @@ pub(in crate::plan) fn function_of(network: &Network, vertex: usize) -> Option<F
         | VertexKind::Copy
         | VertexKind::Pad(_)
         | VertexKind::Reduce(_) => None,
-        VertexKind::Contraction(_) | VertexKind::DotRows(_) | VertexKind::DotColumns(_) | VertexKind::Primitive(_) => {
-            None
-        }
+        VertexKind::Contraction(_) | VertexKind::DotRows(_) | VertexKind::DotColumns(_) => None,
+        VertexKind::Primitive(_) | VertexKind::Nested(_) | VertexKind::FurtherOutput => None,
     }
 }
 

@@ -1,10 +1,13 @@
 //! Plans, as types: steps in order, and the storage of every value.
 
+use std::sync::Arc;
+
 use smallvec::SmallVec;
 
 use super::{
     contraction::Contraction,
     layout::{Sizes, StridedLayout},
+    nested::{Nested, NestedArrays},
     network::{Network, Origin, StridedOperand},
     program::TileProgram,
 };
@@ -58,7 +61,7 @@ pub(crate) struct PlanStep {
     pub(crate) reads: Vec<usize>,
     /// Vertices whose memory it writes.
     pub(crate) writes: Vec<usize>,
-    /// Arena memory for partial results, used by this step alone: first byte and size.
+    /// Arena memory for partial results, or for the bodies, used by this step alone: first byte and size.
     pub(crate) partials: (usize, usize),
     /// The node that reports name: that of the last vertex it computes.
     pub(crate) origin: Origin,
@@ -77,6 +80,8 @@ pub(crate) enum StepKind {
     Contraction(WholeArrays, Contraction),
     /// Any other primitive.
     Primitive(WholeArrays, Op),
+    /// Bodies, run by a call, a branch or a loop.
+    Nested(NestedArrays, Arc<Nested>),
 }
 
 /// The arrays of a step that takes them whole.

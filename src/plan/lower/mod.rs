@@ -1,6 +1,7 @@
 //! Lowering: the graph → a network, fusion groups → steps and their tile programs.
 
 mod contraction;
+mod nested;
 mod network;
 mod registers;
 mod step;

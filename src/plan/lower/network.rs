@@ -4,23 +4,27 @@
 
 use std::sync::Arc;
 
-use super::contraction::{DotAxes, Side};
 use smallvec::SmallVec;
 
+use super::{
+    contraction::{DotAxes, Side},
+    nested::{self, BodyPlanner},
+};
+
 use crate::{
-    graph::{Bindings, Constant, DType, Dim, Literal, Op, Reduction, Type, Value},
+    graph::{Bindings, Constant, DType, Dim, Graph, Literal, NodeId, Op, Reduction, Type, Value},
     ops::{self, EvaluationContext, OpError},
     plan::{
-        PlanInput,
+        PlanInput, Settings,
         ir::{
-            Function, Network, Origin, PadOffset, PlanError, ReduceVertex, ReductionAxis, ScalarValue, Sizes,
+            Function, Nested, Network, Origin, PadOffset, PlanError, ReduceVertex, ReductionAxis, ScalarValue, Sizes,
             StridedOperand, Vertex, VertexKind, count,
         },
     },
 };
 
 /// Lowers the part of a graph that the results need.
-pub(in crate::plan) fn network(source: PlanInput<'_>) -> Result<Network, PlanError> {
+pub(in crate::plan) fn network(source: PlanInput<'_>, settings: &Settings) -> Result<Network, PlanError> {
     let PlanInput { graph, leaves, results, bindings } = source;
     let ids = graph.ancestors(results);
     let mut builder = NetworkBuilder { vertices: Vec::with_capacity(ids.len()), bindings };
@@ -29,7 +33,13 @@ pub(in crate::plan) fn network(source: PlanInput<'_>) -> Result<Network, PlanErr
         leaf.iter().for_each(|leaf| leaf_of[leaf.index()] = Some(position));
     }
     let mut operand_of: Vec<Option<StridedOperand>> = vec![None; graph.len()];
+    let mut bodies = BodyPlanner::new(bindings, settings);
+    let families = graph.siblings(ids.iter().copied());
     for id in ids {
+        if operand_of[id.index()].is_some() {
+            // Its siblings took it with them.
+            continue;
+        }
         let operands: SmallVec<[StridedOperand; 3]> = graph
             .operands(id)
             .iter()
@@ -43,6 +53,14 @@ pub(in crate::plan) fn network(source: PlanInput<'_>) -> Result<Network, PlanErr
             .and_then(|()| node.ty.shape.evaluate(bindings).map_err(OpError::Size))
             .map_err(|error| PlanError { origin, error })?;
         let info = VertexInfo { sizes: sizes.into(), dtype: node.ty.dtype, origin };
+        if node.op.is_nested() {
+            let family = families.iter().find(|family| family[0] == id).expect("invariant: it is the first sibling");
+            let nested = bodies.nested(graph, family, origin)?;
+            for (member, output) in family.iter().zip(builder.nested(graph, family, operands, nested)?) {
+                operand_of[member.index()] = Some(output);
+            }
+            continue;
+        }
         let result = builder.lower(&node.op, leaf_of[id.index()], operands, info);
         operand_of[id.index()] = Some(result.map_err(|error| PlanError { origin, error })?);
     }
@@ -85,6 +103,7 @@ impl NetworkBuilder<'_> {
             });
         }
         match op {
+            Op::Argument(_) => Err(OpError::EscapedArgument),
             Op::Constant(constant) => Ok(self.constant(constant, info)),
             Op::DimSize(size) => {
                 let number = ScalarValue::integer(info.dtype, self.number(&size.dim)?);
@@ -101,6 +120,30 @@ impl NetworkBuilder<'_> {
             Op::DotGeneral(dot) if info.dtype.is_float() => self.contraction(dot, operands, info),
             _ => self.lower_movement(op, operands, info),
         }
+    }
+
+    /// The outputs of an operation with bodies.
+    fn nested(
+        &mut self,
+        graph: &Graph,
+        family: &[NodeId],
+        mut operands: SmallVec<[StridedOperand; 3]>,
+        nested: Nested,
+    ) -> Result<Vec<StridedOperand>, PlanError> {
+        let of = |id: NodeId| {
+            let node = graph.node(id);
+            Origin { operation: node.op.name(), call: node.call, node: id.index(), site: node.site }
+        };
+        operands.iter_mut().for_each(|operand| self.make_contiguous(operand, of(family[0])));
+        let mut outputs = Vec::with_capacity(family.len());
+        for (id, kind) in family.iter().zip(nested::kinds(nested, family.len())) {
+            let (ty, origin) = (graph.node(*id).ty.clone(), of(*id));
+            let sizes = ty.shape.evaluate(self.bindings).map_err(OpError::Size);
+            let sizes = sizes.map_err(|error| PlanError { origin, error })?;
+            let info = VertexInfo { sizes: sizes.into(), dtype: ty.dtype, origin };
+            outputs.push(self.push(kind, operands.clone(), info));
+        }
+        Ok(outputs)
     }
 
     /// Lowers a movement to strides, or to a copy where strides cannot say it; any other primitive to a vertex of its

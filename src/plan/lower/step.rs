@@ -2,7 +2,7 @@
 
 use super::tile;
 use crate::plan::{
-    ir::{FusionGroups, Network, PlanStep, StepKind, VertexKind, WholeArrays},
+    ir::{FusionGroups, NestedArrays, Network, PlanStep, StepKind, VertexKind, WholeArrays},
     model::MachineModel,
 };
 
@@ -25,6 +25,10 @@ fn stored(network: &Network, groups: &FusionGroups) -> Vec<bool> {
         }
     }
     network.results.iter().for_each(|result| is_stored[*result] = true);
+    // A step with bodies writes all of its outputs, and each was asked for.
+    for (vertex, def) in network.vertices.iter().enumerate() {
+        is_stored[vertex] |= matches!(def.kind, VertexKind::Nested(_) | VertexKind::FurtherOutput);
+    }
     is_stored
 }
 
@@ -42,6 +46,14 @@ fn step(
         (None, VertexKind::Contraction(contraction)) => {
             StepKind::Contraction(WholeArrays::of_vertex(network, last), contraction.clone())
         }
+        // Its further outputs are the members behind it.
+        (None, VertexKind::Nested(_) | VertexKind::FurtherOutput) => {
+            let first = group.members[0];
+            let VertexKind::Nested(nested) = &network.vertices[first].kind else {
+                unreachable!("invariant: the first output has the bodies")
+            };
+            StepKind::Nested(NestedArrays::of_vertex(network, first), nested.clone())
+        }
         (None, VertexKind::Primitive(op)) => StepKind::Primitive(WholeArrays::of_vertex(network, last), op.clone()),
         (None, other) => unreachable!("invariant: {other:?} is fused"),
     };
@@ -56,7 +68,10 @@ fn step(
     reads.dedup();
     let writes: Vec<usize> = group.members.iter().copied().filter(|member| is_stored[*member]).collect();
     let touched = reads.iter().chain(&writes).map(|vertex| network.vertices[*vertex].bytes());
-    let bytes = touched.sum();
+    let bytes = match &work {
+        StepKind::Nested(_, nested) => nested.moved_bytes(),
+        StepKind::Tile(_) | StepKind::Contraction(..) | StepKind::Primitive(..) => touched.sum(),
+    };
     let flops = group.members.iter().map(|member| network.flops(*member)).fold(0, usize::saturating_add);
     PlanStep { work, reads, writes, partials: (0, 0), origin: network.vertices[last].origin, flops, bytes }
 }

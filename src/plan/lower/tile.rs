@@ -102,7 +102,9 @@ impl<'n> TileProgramBuilder<'n> {
             | VertexKind::Constant(_)
             | VertexKind::Splat(_)
             | VertexKind::Contraction(_)
-            | VertexKind::Primitive(_) => {
+            | VertexKind::Primitive(_)
+            | VertexKind::Nested(_)
+            | VertexKind::FurtherOutput => {
                 unreachable!("invariant: these are not fused")
             }
         };
@@ -155,7 +157,9 @@ impl<'n> TileProgramBuilder<'n> {
             | VertexKind::Constant(_)
             | VertexKind::Splat(_)
             | VertexKind::Contraction(_)
-            | VertexKind::Primitive(_) => {
+            | VertexKind::Primitive(_)
+            | VertexKind::Nested(_)
+            | VertexKind::FurtherOutput => {
                 unreachable!("invariant: these are not fused")
             }
         };

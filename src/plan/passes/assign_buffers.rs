@@ -39,7 +39,9 @@ pub(in crate::plan) fn assign_buffers(
             | VertexKind::Contraction(_)
             | VertexKind::DotRows(_)
             | VertexKind::DotColumns(_)
-            | VertexKind::Primitive(_) => Storage::Nowhere,
+            | VertexKind::Primitive(_)
+            | VertexKind::Nested(_)
+            | VertexKind::FurtherOutput => Storage::Nowhere,
         };
     }
     network.results.iter().enumerate().for_each(|(position, result)| storage[*result] = Storage::Output(position));
@@ -65,10 +67,13 @@ pub(in crate::plan) fn assign_buffers(
                 }
             };
         }
-        if let StepKind::Tile(program) = &step.work {
-            partials_of[position] = Some(lifetimes.len());
-            lifetimes.push(Lifetime { first: position, last: position, bytes: program.partial_bytes() });
-        }
+        let bytes = match &step.work {
+            StepKind::Tile(program) => program.partial_bytes(),
+            StepKind::Nested(_, nested) => nested.region.bytes,
+            StepKind::Contraction(..) | StepKind::Primitive(..) => continue,
+        };
+        partials_of[position] = Some(lifetimes.len());
+        lifetimes.push(Lifetime { first: position, last: position, bytes });
     }
     let total = lifetimes.iter().fold(0usize, |sum, lifetime| sum.saturating_add(lifetime.bytes));
     if let Some(largest) = lifetimes.iter().max_by_key(|lifetime| lifetime.bytes).filter(|_| total > MAX_BYTES) {

@@ -127,7 +127,9 @@ impl<'n> Sweep<'n> {
     fn visit(&mut self, vertex: usize) {
         let vertex_space = match &self.network.vertices[vertex].kind {
             VertexKind::Leaf(_) | VertexKind::Constant(_) | VertexKind::Splat(_) => return,
-            VertexKind::Contraction(_) | VertexKind::Primitive(_) => None,
+            // The first output takes it with it: it comes next, and no vertex lies between that could read either.
+            VertexKind::FurtherOutput => return,
+            VertexKind::Contraction(_) | VertexKind::Primitive(_) | VertexKind::Nested(_) => None,
             VertexKind::DotColumns(product) => Some(IterationSpace::Flat(product.rows.size)),
             VertexKind::Map(_) | VertexKind::Copy | VertexKind::Pad(_) | VertexKind::DotRows(_) => {
                 Some(IterationSpace::Flat(count(&self.network.vertices[vertex].sizes)))
@@ -136,7 +138,8 @@ impl<'n> Sweep<'n> {
             VertexKind::Reduce(reduce) => Some(IterationSpace::Matrix { rows: reduce.rows, columns: reduce.columns }),
         };
         let mut edges: SmallVec<[(usize, usize, usize); 8]> = SmallVec::new();
-        for edge in self.starts[vertex]..self.starts[vertex + 1] {
+        let outputs = self.network.outputs_of(vertex);
+        for edge in self.starts[vertex]..self.starts[outputs.end] {
             let (user, position) = self.users[edge];
             edges.extend(self.group_of_vertex(user).map(|group| (group, user, position)));
         }
@@ -148,7 +151,7 @@ impl<'n> Sweep<'n> {
         let group = joined.unwrap_or_else(|| {
             let level = user_groups.iter().map(|group| self.groups[*group].level + 1).max().unwrap_or(0);
             self.groups.push(OpenGroup {
-                members: vec![vertex],
+                members: outputs.clone().collect(),
                 space: vertex_space,
                 level,
                 level_bound: usize::MAX,
@@ -156,7 +159,7 @@ impl<'n> Sweep<'n> {
             });
             self.groups.len() - 1
         });
-        self.group_of[vertex] = Some(group);
+        outputs.for_each(|output| self.group_of[output] = Some(group));
         let level = self.groups[group].level;
         for user in user_groups.into_iter().filter(|user| *user != group) {
             let user = self.resolve(user);

@@ -97,7 +97,9 @@ impl RematPolicy {
             VertexKind::Contraction(_)
             | VertexKind::DotRows(_)
             | VertexKind::DotColumns(_)
-            | VertexKind::Primitive(_) => false,
+            | VertexKind::Primitive(_)
+            | VertexKind::Nested(_)
+            | VertexKind::FurtherOutput => false,
         }
     }
 }

@@ -1,0 +1,379 @@
+//! The code of a plan: its steps with their kernels and the addresses of their arrays. In: a plan and the memory that it
+//! works in, once; then the addresses of its leaves and results. Out: results written.
+//!
+//! Why reading and writing by address is sound: every plan passed [`verify::plan`](crate::plan), so every read of a
+//! step sees the value of the vertex that it names and no step writes over a live value; the tasks of one step write
+//! disjoint ranges, by the plan; and a barrier between steps orders their accesses. It remains for this file and for
+//! whoever relocates leaves and results to ensure that each address is that of an array with the dtype, number of elements
+//! and element order that the plan states: it is checked where an address is taken.
+
+#![allow(unsafe_code, reason = "steps read and write memory by address")]
+
+use std::{ops::Range, sync::Arc, time::Duration};
+
+use super::{
+    convolve::ConvolutionStep,
+    fallback_step::FallbackStep,
+    instruction_set::InstructionSet,
+    nested::NestedStep,
+    product::ProductStep,
+    scalar::ScalarStep,
+    tile::{Task, TileStep},
+};
+use crate::{
+    graph::{Bindings, Op, Value},
+    plan::{
+        Origin, Plan, PlanError, PlanStep, ReadArray, StepKind, Storage, Vertex, VertexKind, WholeArrays,
+    },
+    pool::Team,
+};
+
+/// A shorter run uses the caller's thread only: waking a worker that sleeps takes some 5 to 50 µs.
+const MIN_SHARED: Duration = Duration::from_micros(30);
+
+/// A rough estimate of the time of a step on one thread, at 100 GFLOP/s and 20 GB/s.
+fn estimate(step: &PlanStep) -> Duration {
+    Duration::from_nanos((step.flops / 100).saturating_add(step.bytes / 20) as u64)
+}
+
+/// The steps of a plan, ready to run in one place in memory.
+#[derive(Debug)]
+pub(super) struct Code {
+    pub(super) plan: Arc<Plan>,
+    pub(super) steps: Vec<PreparedStep>,
+    /// The address of each array of each step, one step after another.
+    addresses: Vec<*mut u8>,
+    /// Addresses that are not known before leaves and results are: the position in `addresses`, and the offset in bytes.
+    relocations: Vec<(usize, isize)>,
+    /// The range of `relocations` of each leaf and of each result.
+    leaves: Vec<Range<usize>>,
+    results: Vec<Range<usize>>,
+    arena: *mut u8,
+    /// Scratch memory that each worker needs.
+    pub(super) scratch_bytes: usize,
+    /// Whether any step has several tasks.
+    has_tasks: bool,
+}
+
+// SAFETY: the addresses are those of memory that the owner of the code owns, or are overwritten before each run.
+unsafe impl Send for Code {}
+
+// SAFETY: what is behind the addresses is read and written by runs alone, which have the code for themselves.
+unsafe impl Sync for Code {}
+
+/// An array that comes from outside of the plan: an input, parameter or argument, or a result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum OuterArray {
+    Leaf(usize),
+    Result(usize),
+}
+
+/// A step with its range of `addresses`.
+#[derive(Debug)]
+pub(super) struct PreparedStep {
+    work: PreparedKind,
+    first: usize,
+    n_addresses: usize,
+    partials: usize,
+    origin: Origin,
+}
+
+#[derive(Debug)]
+enum PreparedKind {
+    Tile(TileStep),
+    Scalar(ScalarStep),
+    Product(ProductStep),
+    Convolution(Box<ConvolutionStep>),
+    Plain(FallbackStep),
+    Nested(Box<NestedStep>),
+}
+
+/// Scratch memory, the same number of bytes for each worker.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Scratch {
+    pub(super) start: *mut u8,
+    pub(super) bytes: usize,
+}
+
+/// Where the arrays of each step lie, while code is prepared.
+struct Builder<'p> {
+    plan: &'p Plan,
+    arena: *mut u8,
+    steps: Vec<PreparedStep>,
+    addresses: Vec<*mut u8>,
+    relocations: Vec<(OuterArray, usize, isize)>,
+    scratch_bytes: usize,
+    has_tasks: bool,
+}
+
+impl Code {
+    /// The code of a plan whose arena begins at `arena`.
+    ///
+    /// # Safety
+    /// `arena` points to as many bytes as the plan asks for, aligned as it asks for, which live as long as the code is run,
+    /// and which nothing else uses while it runs.
+    pub(super) unsafe fn new(
+        plan: Arc<Plan>,
+        arena: *mut u8,
+        bindings: &Bindings,
+        set: InstructionSet,
+    ) -> Result<Code, PlanError> {
+        let mut builder = Builder {
+            plan: &plan,
+            arena,
+            steps: Vec::with_capacity(plan.steps.len()),
+            addresses: Vec::new(),
+            relocations: Vec::new(),
+            scratch_bytes: 0,
+            has_tasks: false,
+        };
+        plan.steps.iter().try_for_each(|step| builder.prepare(step, bindings, set))?;
+        let Builder { steps, addresses, mut relocations, scratch_bytes, has_tasks, .. } = builder;
+        relocations.sort_by_key(|(array, position, _)| (*array, *position));
+        let range = |array: OuterArray| {
+            let start = relocations.partition_point(|(other, ..)| *other < array);
+            start..relocations.partition_point(|(other, ..)| *other <= array)
+        };
+        let n_leaves = relocations.iter().map(|(array, ..)| if let OuterArray::Leaf(leaf) = array { leaf + 1 } else { 0 });
+        let leaves = (0..n_leaves.max().unwrap_or(0)).map(|leaf| range(OuterArray::Leaf(leaf))).collect();
+        let results = (0..plan.network.results.len()).map(|result| range(OuterArray::Result(result))).collect();
+        let relocations = relocations.into_iter().map(|(_, position, offset)| (position, offset)).collect();
+        Ok(Code { plan, steps, addresses, relocations, leaves, results, arena, scratch_bytes, has_tasks })
+    }
+
+    /// Whether any step has several tasks.
+    pub(super) fn has_tasks(&self) -> bool {
+        self.has_tasks
+    }
+
+    /// Whether a run is long enough to wake other threads.
+    pub(super) fn is_long(&self) -> bool {
+        self.plan.steps.iter().map(estimate).sum::<Duration>() >= MIN_SHARED
+    }
+
+    /// Whether any step uses a leaf.
+    pub(super) fn reads(&self, leaf: usize) -> bool {
+        self.leaves.get(leaf).is_some_and(|range| !range.is_empty())
+    }
+
+    /// From now on a leaf or result is at this address.
+    pub(super) fn relocate(&mut self, array: OuterArray, address: *mut u8) {
+        let range = match array {
+            OuterArray::Leaf(leaf) => self.leaves.get(leaf),
+            OuterArray::Result(result) => self.results.get(result),
+        };
+        for (position, offset) in range.map_or(&[][..], |range| &self.relocations[range.clone()]) {
+            self.addresses[*position] = address.wrapping_offset(*offset);
+        }
+    }
+
+    /// Runs all steps.
+    ///
+    /// # Safety
+    /// Each leaf that is read and each result is at an address of an array as the plan describes it, nothing else writes or
+    /// reads what is written, and the scratch memory is as large as was asked for.
+    pub(super) unsafe fn run(&mut self, scratch: Scratch, team: &Team) -> Result<(), PlanError> {
+        // SAFETY: by this function's contract.
+        (0..self.steps.len()).try_for_each(|step| unsafe { self.step(step, scratch, team) })
+    }
+
+    /// Runs one step.
+    ///
+    /// # Safety
+    /// As for [`Code::run`], and the steps before it were run.
+    pub(super) unsafe fn step(&mut self, step: usize, scratch: Scratch, team: &Team) -> Result<(), PlanError> {
+        let ready = &mut self.steps[step];
+        let memory = &self.addresses[ready.first..ready.first + ready.n_addresses];
+        let call = StepCall { memory, partials: self.arena.wrapping_add(ready.partials), scratch };
+        // SAFETY: the plan was verified: steps overlap nothing that is live; the addresses are those of this run.
+        unsafe { ready.run(&call, team) }
+    }
+}
+
+impl Builder<'_> {
+    fn prepare(&mut self, step: &PlanStep, bindings: &Bindings, set: InstructionSet) -> Result<(), PlanError> {
+        let first = self.addresses.len();
+        let (origin, partials) = (step.origin, step.partials.0);
+        let band = match &step.work {
+            StepKind::Tile(program) => program.band(),
+            StepKind::Contraction(..) | StepKind::Primitive(..) | StepKind::Nested(..) => None,
+        };
+        let (work, memory, scratch): (PreparedKind, Vec<(usize, isize)>, usize) = match &step.work {
+            StepKind::Tile(program) => {
+                let memory = program.memory.iter();
+                let memory = memory.map(|memory| (memory.vertex, memory.offset * memory.dtype.size() as isize));
+                match ScalarStep::new(program) {
+                    Some(ready) => (PreparedKind::Scalar(ready), memory.collect(), 0),
+                    None => {
+                        let ready = TileStep::new(program, set);
+                        let scratch = ready.scratch_bytes(program.memory.len());
+                        (PreparedKind::Tile(ready), memory.collect(), scratch)
+                    }
+                }
+            }
+            StepKind::Contraction(arrays, contraction) => {
+                let ready = ProductStep::new(contraction, arrays.dtype, set);
+                let scratch = ready.scratch_bytes();
+                (PreparedKind::Product(ready), memory_of(arrays), scratch)
+            }
+            StepKind::Primitive(arrays, Op::Convolution(op)) => {
+                let ready = ConvolutionStep::new(op, arrays, bindings, set);
+                let ready = ready.map_err(|error| PlanError { origin, error })?;
+                let scratch = ready.scratch_bytes();
+                (PreparedKind::Convolution(Box::new(ready)), memory_of(arrays), scratch)
+            }
+            StepKind::Nested(arrays, nested) => {
+                let region = self.arena.wrapping_add(partials);
+                // SAFETY: the plan gives the step that part of the arena, and was verified.
+                let ready = unsafe { NestedStep::new(nested.clone(), (origin, arrays.outputs.len()), region, bindings, set)? };
+                let scratch = ready.scratch_bytes();
+                let vertices = arrays.operands.iter().map(|read| read.vertex).chain(arrays.outputs.iter().copied());
+                (PreparedKind::Nested(Box::new(ready)), vertices.map(|vertex| (vertex, 0)).collect(), scratch)
+            }
+            StepKind::Primitive(arrays, op) => {
+                let ready = FallbackStep::new(op, arrays, bindings).map_err(|error| PlanError { origin, error })?;
+                let scratch = ready.scratch_bytes();
+                (PreparedKind::Plain(ready), memory_of(arrays), scratch)
+            }
+        };
+        let n_addresses = memory.len();
+        for (vertex, offset) in memory {
+            // A band that is not stored is in the scratch memory of a worker, which fills in its address.
+            let address = if band == Some(vertex) { std::ptr::null_mut() } else { self.address(vertex, offset) };
+            self.addresses.push(address);
+        }
+        self.scratch_bytes = self.scratch_bytes.max(scratch);
+        self.has_tasks |= work.n_tasks() > 1;
+        self.steps.push(PreparedStep { work, first, n_addresses, partials, origin });
+        Ok(())
+    }
+
+    /// The address of a vertex's memory, or a relocation if it depends on the caller's arrays.
+    fn address(&mut self, vertex: usize, offset: isize) -> *mut u8 {
+        let position = self.addresses.len();
+        match self.plan.storage[vertex] {
+            Storage::Arena(start) => self.arena.wrapping_add(start).wrapping_offset(offset),
+            Storage::Constant => constant_address(self.plan, vertex).wrapping_offset(offset),
+            Storage::Leaf(leaf) => {
+                self.relocations.push((OuterArray::Leaf(leaf), position, offset));
+                std::ptr::null_mut()
+            }
+            Storage::Output(output) => {
+                self.relocations.push((OuterArray::Result(output), position, offset));
+                std::ptr::null_mut()
+            }
+            Storage::Nowhere => unreachable!("invariant: a step uses only what is kept"),
+        }
+    }
+}
+
+/// The addresses of one step in one run.
+struct StepCall<'a> {
+    memory: &'a [*mut u8],
+    partials: *mut u8,
+    scratch: Scratch,
+}
+
+// SAFETY: tasks write apart from each other, by the plan; that is what sharing the addresses needs.
+unsafe impl Sync for StepCall<'_> {}
+
+impl StepCall<'_> {
+    fn memory(&self) -> &[*mut u8] {
+        self.memory
+    }
+
+    fn partials(&self) -> *mut u8 {
+        self.partials
+    }
+
+    fn scratch(&self, worker: usize) -> *mut u8 {
+        self.scratch.start.wrapping_add(worker * self.scratch.bytes)
+    }
+}
+
+impl PreparedKind {
+    fn n_tasks(&self) -> usize {
+        match self {
+            PreparedKind::Tile(step) => step.n_tasks,
+            PreparedKind::Scalar(_) => 1,
+            PreparedKind::Product(step) => step.n_tasks(),
+            PreparedKind::Convolution(step) => step.n_tasks(),
+            PreparedKind::Plain(step) => step.n_tasks(),
+            PreparedKind::Nested(step) => step.n_tasks(),
+        }
+    }
+}
+
+impl PreparedStep {
+    /// # Safety
+    /// The addresses are those of arrays as the plan describes them.
+    unsafe fn run(&mut self, call: &StepCall<'_>, team: &Team) -> Result<(), PlanError> {
+        let origin = self.origin;
+        match &mut self.work {
+            PreparedKind::Tile(step) => {
+                team.run(step.n_tasks, &|number, worker| {
+                    let (memory, scratch, partials) = (call.memory(), call.scratch(worker), call.partials());
+                    let task = Task { number, memory, scratch, partials };
+                    // SAFETY: by this function's contract; the scratch of a worker is its own.
+                    unsafe { step.run(&task) }
+                });
+                // SAFETY: all tasks are done.
+                unsafe { step.finish(call.memory, call.partials) };
+                Ok(())
+            }
+            PreparedKind::Scalar(step) => {
+                // SAFETY: by this function's contract.
+                unsafe { step.run(call.memory) };
+                Ok(())
+            }
+            PreparedKind::Product(step) => {
+                team.run(step.n_tasks(), &|task, worker| {
+                    // SAFETY: as above.
+                    unsafe { step.run(task, call.memory(), call.scratch(worker)) }
+                });
+                Ok(())
+            }
+            PreparedKind::Convolution(step) => {
+                team.run(step.n_tasks(), &|task, worker| {
+                    // SAFETY: as above.
+                    unsafe { step.run(task, call.memory(), call.scratch(worker)) }
+                });
+                Ok(())
+            }
+            PreparedKind::Plain(step) => {
+                // SAFETY: as above.
+                let done = unsafe { step.run(call.memory, &|worker| call.scratch(worker), team) };
+                done.map_err(|error| PlanError { origin, error })
+            }
+            PreparedKind::Nested(step) => {
+                // SAFETY: as above.
+                unsafe { step.run(call.memory, call.partials, call.scratch, team) }
+            }
+        }
+    }
+}
+
+/// The vertices of the operands and the result, with the offset in bytes at which each begins.
+fn memory_of(arrays: &WholeArrays) -> Vec<(usize, isize)> {
+    let start = |read: &ReadArray| (read.vertex, read.layout.offset * read.dtype.size() as isize);
+    arrays.operands.iter().map(start).chain([(arrays.vertex, 0)]).collect()
+}
+
+fn constant_address(plan: &Plan, vertex: usize) -> *mut u8 {
+    let Vertex { kind: VertexKind::Constant(value), dtype, sizes, .. } = &plan.network.vertices[vertex] else {
+        unreachable!("invariant: only a constant lies among the constants")
+    };
+    // Steps read by address, by the sizes and the order that the plan states, so these hold in every build.
+    assert!(value.is_row_major(), "invariant: constants of a plan are in row-major order");
+    assert_eq!(
+        (value.dtype(), value.shape()),
+        (*dtype, &sizes[..]),
+        "invariant: constants have the type of their vertex"
+    );
+    match &**value {
+        Value::F32(array) => array.as_ptr().cast_mut().cast(),
+        Value::F64(array) => array.as_ptr().cast_mut().cast(),
+        Value::I64(array) => array.as_ptr().cast_mut().cast(),
+        Value::Bool(array) => array.as_ptr().cast_mut().cast(),
+    }
+}

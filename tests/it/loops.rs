@@ -1,0 +1,298 @@
+//! Bodies in nodes: calls, branches and loops, against the same operations written out, in both engines, at both orders.
+
+use ndarray::{Array1, Array2, ArrayD, arr1};
+use pullback::{
+    DType, Evaluation, Expr, Graph, Initializer, Options, Parameters, Value,
+    ops::{ScanOptions, Tree},
+    graph::ScanDirection,
+};
+
+/// The named results of a graph in both engines, which agree but for rounding; those of the compiled one are given.
+fn run(g: &Graph, results: &[(&str, Expr<'_>)], inputs: &[(&str, Value)]) -> Vec<Vec<f64>> {
+    let values = |evaluation: Evaluation| -> Vec<Vec<f64>> {
+        let options = Options { evaluation, threads: 2, ..Options::default() };
+        let mut program = g.compile_with(results.to_vec(), &options).unwrap();
+        let parameters = g.initialize(7).unwrap();
+        let fed: Vec<(&str, &Value)> = inputs.iter().map(|(name, value)| (*name, value)).collect();
+        let out = program.run(&parameters, fed.as_slice()).unwrap();
+        results.iter().map(|(name, _)| numbers(&out[*name])).collect()
+    };
+    let (compiled, reference) = (values(Evaluation::Compiled), values(Evaluation::Reference));
+    for ((name, _), (compiled, reference)) in results.iter().zip(compiled.iter().zip(&reference)) {
+        assert_close(name, compiled, reference, 1e-12);
+    }
+    compiled
+}
+
+fn numbers(value: &Value) -> Vec<f64> {
+    match value {
+        Value::F32(array) => array.iter().map(|x| f64::from(*x)).collect(),
+        Value::F64(array) => array.iter().copied().collect(),
+        Value::I64(array) => array.iter().map(|x| *x as f64).collect(),
+        Value::Bool(array) => array.iter().map(|x| f64::from(u8::from(*x))).collect(),
+    }
+}
+
+#[track_caller]
+fn assert_close(name: &str, found: &[f64], expected: &[f64], tolerance: f64) {
+    assert_eq!(found.len(), expected.len(), "{name}");
+    for (position, (found, expected)) in found.iter().zip(expected).enumerate() {
+        let scale = expected.abs().max(1.0);
+        assert!((found - expected).abs() <= tolerance * scale, "{name} at {position}: {found} against {expected}");
+    }
+}
+
+fn reals(shape: &[usize], seed: u64) -> Value {
+    let mut position = 0.37 + seed as f64 * 0.1313;
+    Value::F64(ArrayD::from_shape_simple_fn(shape, || {
+        position = (position + 0.618_033_988_749_894_9_f64).fract();
+        position - 0.4
+    }))
+}
+
+/// A cell of a recurrent network: gates of one product, as an LSTM has them.
+fn cell<'g>(x: Expr<'g>, (h, c): (Expr<'g>, Expr<'g>), (w, u, b): (Expr<'g>, Expr<'g>, Expr<'g>)) -> (Expr<'g>, Expr<'g>) {
+    let gates = (x.dot(w) + h.dot(u) + b).split(4, -1);
+    let c = gates[0].sigmoid() * c + gates[1].sigmoid() * gates[2].tanh();
+    (gates[3].sigmoid() * c.tanh(), c)
+}
+
+/// Inputs of the cell: T steps of a batch of 3, 2 features, 4 hidden units.
+fn cell_inputs(steps: usize) -> Vec<(&'static str, Value)> {
+    vec![
+        ("xs", reals(&[steps, 3, 2], 0)),
+        ("w", reals(&[2, 16], 1)),
+        ("u", reals(&[4, 16], 2)),
+        ("b", reals(&[16], 3)),
+        ("h", reals(&[3, 4], 4)),
+        ("c", reals(&[3, 4], 5)),
+    ]
+}
+
+/// All derivatives of a recurrent network, in a loop or written out.
+fn recurrent(steps: usize, is_loop: bool, direction: ScanDirection) -> Vec<Vec<f64>> {
+    let g = Graph::new();
+    let f64_input = |name: &str, shape: &[usize]| g.input_of(DType::F64, name, shape);
+    let xs = f64_input("xs", &[steps, 3, 2]);
+    let weights = (f64_input("w", &[2, 16]), f64_input("u", &[4, 16]), f64_input("b", &[16]));
+    let first = (f64_input("h", &[3, 4]), f64_input("c", &[3, 4]));
+    let (last, outputs) = if is_loop {
+        let options = ScanOptions { direction, ..ScanOptions::default() };
+        g.scan_with(&options, first, xs, |carry, x| {
+            let next = cell(x, carry, weights);
+            (next, next.0)
+        })
+    } else {
+        let mut carry = first;
+        let mut outputs: Vec<Expr<'_>> = vec![first.0; steps];
+        for step in 0..steps {
+            let position = if direction == ScanDirection::Forward { step } else { steps - 1 - step };
+            carry = cell(xs.slice((position as i64, .., ..)), carry, weights);
+            outputs[position] = carry.0;
+        }
+        (carry, outputs[0].stack(outputs[1..].iter().copied(), 0))
+    };
+    let weight = g.constant(match reals(&[steps, 3, 4], 9) {
+        Value::F64(array) => array,
+        _ => unreachable!(),
+    });
+    let loss = (outputs * weight).sum() + (last.1 * last.1).sum();
+    let wanted = [xs, weights.0, weights.1, weights.2, first.0, first.1];
+    let gradients = g.gradients(loss, &wanted);
+    let directions: Vec<(Expr<'_>, Expr<'_>)> = wanted.iter().map(|x| (*x, x.sin() + 0.3)).collect();
+    let tangent = g.jvp(loss, &directions);
+    let of_stack = g.jvp(outputs, &directions[1..3]);
+    // A Hessian-vector product by forward over reverse mode, and by reverse over reverse.
+    let curvature = g.jvp(gradients[2], &directions);
+    let inner = gradients.iter().zip(&directions).map(|(gradient, (_, v))| (*gradient * v.stop_gradient()).sum());
+    let inner = inner.reduce(|sum, product| sum + product).unwrap();
+    let hessian = g.gradients(inner, &wanted);
+    let mut results = vec![("loss", loss), ("outputs", outputs), ("tangent", tangent), ("of_stack", of_stack)];
+    results.extend(["g0", "g1", "g2", "g3", "g4", "g5"].into_iter().zip(gradients));
+    results.push(("curvature", curvature));
+    results.extend(["h0", "h1", "h2", "h3", "h4", "h5"].into_iter().zip(hessian));
+    run(&g, &results, &cell_inputs(steps))
+}
+
+#[test]
+fn a_recurrent_network_is_its_unrolled_twin_in_values_and_in_derivatives_of_both_orders() {
+    for direction in [ScanDirection::Forward, ScanDirection::Backward] {
+        for steps in [1, 2, 5] {
+            let (looped, unrolled) = (recurrent(steps, true, direction), recurrent(steps, false, direction));
+            for (position, (looped, unrolled)) in looped.iter().zip(&unrolled).enumerate() {
+                assert_close(&format!("{direction:?}, {steps} steps, result {position}"), looped, unrolled, 1e-10);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_number_of_nodes_does_not_grow_with_the_number_of_iterations() {
+    let nodes = |steps: usize| {
+        let g = Graph::new();
+        let x = g.input_of(DType::F64, "x", (steps,));
+        let (sum, _) = g.scan(x.sum() * 0.0, x, |sum, x| ((sum + x).sin(), ()));
+        g.gradient(sum, x);
+        g.len()
+    };
+    assert_eq!(nodes(3), nodes(3000));
+}
+
+#[test]
+fn the_length_of_a_loop_may_be_a_symbol() {
+    let g = Graph::new();
+    let x = g.input_of(DType::F64, "x", ("n", 2));
+    let (last, all) = g.scan(g.full(1.0, (2,)), x, |y, x| (y * x.cos(), y));
+    let gradient = g.gradient(last.sum() + all.sum(), x);
+    let mut program = g.compile([("last", last), ("all", all), ("gradient", gradient)]).unwrap();
+    for n in [0, 1, 4, 4, 7] {
+        let x = Array2::from_shape_fn((n, 2), |(row, column)| 0.1 * row as f64 + 0.5 * column as f64);
+        let out = program.call(("x", &x)).unwrap();
+        let mut y = arr1(&[1.0, 1.0]);
+        let mut expected = Array2::zeros((n, 2));
+        for row in 0..n {
+            expected.row_mut(row).assign(&y);
+            y = y * x.row(row).mapv(f64::cos);
+        }
+        assert_close("last", &numbers(&out["last"]), y.as_slice().unwrap(), 1e-14);
+        assert_close("all", &numbers(&out["all"]), expected.as_slice().unwrap(), 1e-14);
+        assert_eq!(out["gradient"].shape(), [n, 2]);
+    }
+}
+
+#[test]
+fn captured_values_have_derivatives_in_every_construct() {
+    let g = Graph::new();
+    let (x, k) = (g.input_of(DType::F64, "x", (3,)), g.input_of(DType::F64, "k", (3,)));
+    let scanned = g.fori(3, x, |_, y| (y * k).sin());
+    let called = g.function(x, |x| (x * k).sin());
+    let called = called.call(called.call(called.call(x)));
+    let branched = g.cond(x.sum().greater(-100.0), || (((x * k).sin() * k).sin() * k).sin(), || k);
+    let (_, looped) = g.while_loop_bounded(
+        (g.full(0.0, ()), x),
+        5,
+        |(i, _)| i.less(3.0),
+        |(i, y)| (i + 1.0, (y * k).sin()),
+    );
+    let written = (((x * k).sin() * k).sin() * k).sin();
+    let mut results = Vec::new();
+    for (name, y) in [("scan", scanned), ("call", called), ("cond", branched), ("while", looped), ("written", written)] {
+        let gradient = g.gradient(y.sum(), k);
+        let second = g.gradient((gradient * x).sum(), k);
+        let mixed = g.gradient((gradient * x.cos()).sum(), x);
+        let tangent = g.jvp(y, &[(k, x), (x, k)]);
+        let twice = g.jvp(tangent, &[(k, k)]);
+        let over = g.jvp(gradient, &[(k, x)]);
+        results.extend([y, gradient, second, mixed, tangent, twice, over].map(|result| (name, result)));
+    }
+    let names: Vec<String> = results.iter().enumerate().map(|(position, (name, _))| format!("{name}{position}")).collect();
+    let named: Vec<(&str, Expr<'_>)> =
+        names.iter().zip(&results).map(|(name, (_, result))| (name.as_str(), *result)).collect();
+    let found = run(&g, &named, &[("x", reals(&[3], 0)), ("k", reals(&[3], 1))]);
+    let expected = &found[28..];
+    for (position, found) in found.iter().enumerate() {
+        assert_close(&names[position], found, &expected[position % 7], 1e-11);
+    }
+}
+
+#[test]
+fn only_the_branch_that_is_taken_runs() {
+    let g = Graph::new();
+    let (x, at) = (g.input_of(DType::F64, "x", (3,)), g.input_of(DType::I64, "at", (1,)));
+    let y = g.cond(at.sum().less(3), || x.gather(at, 0).sum(), || x.sum());
+    let mut program = g.compile(y).unwrap();
+    let x = arr1(&[1.0, 2.0, 4.0]);
+    assert_eq!(program.call((("x", &x), ("at", &arr1(&[2])))).unwrap().scalar::<f64>("result").unwrap(), 4.0);
+    // Out of range in the other branch, which does not run.
+    assert_eq!(program.call((("x", &x), ("at", &arr1(&[9])))).unwrap().scalar::<f64>("result").unwrap(), 7.0);
+}
+
+#[test]
+fn loops_in_loops_in_calls_have_derivatives() {
+    let build = |is_nested: bool| {
+        let g = Graph::new();
+        let (x, k) = (g.input_of(DType::F64, "x", (2, 3)), g.input_of(DType::F64, "k", ()));
+        let y = if is_nested {
+            let inner = g.function(x.sum_over(1), |y| g.fori(2, y, |_, y| (y * k).sin() + y));
+            let (sum, _) = g.scan(x.sum_over(1) * 0.0, x.transpose([1, 0]), |sum, x| {
+                (g.cond(x.sum().greater(100.0), || sum, || inner.call(sum + x)), ())
+            });
+            sum
+        } else {
+            let mut sum = x.sum_over(1) * 0.0;
+            for column in 0..3 {
+                sum += x.slice((.., column));
+                for _ in 0..2 {
+                    sum = (sum * k).sin() + sum;
+                }
+            }
+            sum
+        };
+        let gradient = g.gradient(y.sum(), k);
+        let second = g.gradient(gradient, x);
+        let third = g.gradient((second * x).sum(), k);
+        let tangent = g.jvp(g.gradient(y.sum(), x), &[(x, x.cos()), (k, k)]);
+        run(
+            &g,
+            &[("y", y), ("gradient", gradient), ("second", second), ("third", third), ("tangent", tangent)],
+            &[("x", reals(&[2, 3], 0)), ("k", reals(&[], 2))],
+        )
+    };
+    for (position, (nested, written)) in build(true).iter().zip(&build(false)).enumerate() {
+        assert_close(&format!("result {position}"), nested, written, 1e-10);
+    }
+}
+
+#[test]
+fn parameters_and_inputs_may_be_made_inside_of_a_body() {
+    let g = Graph::new();
+    let x = g.input("x", ("batch", 4));
+    let layer = g.function(x, |x| {
+        let w = g.parameter("w", (4, 4), Initializer::GlorotUniform);
+        x.dot(w).tanh()
+    });
+    let y = layer.call(layer.call(x));
+    let loss = (y * y).sum();
+    let mut step = g.compile_training(loss).unwrap();
+    let parameters: Parameters = g.initialize(1).unwrap();
+    let x = Array2::from_elem((5, 4), 0.5f32);
+    let out = step.run(&parameters, ("x", &x)).unwrap();
+    assert!(out.loss > 0.0);
+    let _: Array1<f32> = arr1(&[0.0]);
+}
+
+#[test]
+fn texts_have_bodies_and_are_read_back() {
+    let g = Graph::new();
+    let (x, k) = (g.input_of(DType::F64, "x", ("n", 3)), g.input_of(DType::F64, "k", ()));
+    let square = g.function(k, |k| k * k);
+    let (y, ys) = g.scan(g.full(0.0, (3,)), x, |y, x| {
+        let y = g.cond(k.greater(0.0), || y * x, || y + square.call(k));
+        (y, y.sum())
+    });
+    let z = g.while_loop(y, |y| y.sum().less(9.0), |y| y + 1.0);
+    let gradient = g.gradient(y.sum() + ys.sum(), x);
+    let text = g.to_text([("z", z), ("ys", ys), ("gradient", gradient)]);
+    let parsed = Graph::parse(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    assert_eq!(parsed.to_text(), text);
+    pullback::ops::verify(&parsed.graph).unwrap();
+    let fed = (("x", &Array2::from_elem((2, 3), 0.7)), ("k", 0.5));
+    let (first, second) = (
+        g.compile([("gradient", gradient), ("z", z)]).unwrap().call(fed).unwrap(),
+        parsed.graph.compile([("gradient", parsed.result("gradient").unwrap()), ("z", parsed.result("z").unwrap())]).unwrap().call(fed).unwrap(),
+    );
+    assert_eq!(first["gradient"], second["gradient"]);
+    assert_eq!(first["z"], second["z"]);
+}
+
+#[test]
+fn trees_keep_their_shape() {
+    fn count<'g, T: Tree<'g>>(tree: &T) -> usize {
+        let mut leaves = Vec::new();
+        tree.push_to(&mut leaves);
+        leaves.len()
+    }
+    let g = Graph::new();
+    let x = g.full(0.0, ());
+    assert_eq!(count(&(x, vec![[x, x], [x, x]], ())), 5);
+}

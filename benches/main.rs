@@ -5,6 +5,7 @@ mod chain;
 mod convolution;
 mod derivatives;
 mod functions;
+mod loops;
 mod network;
 mod scaling;
 mod steps;
@@ -18,6 +19,8 @@ criterion_group!(
     derivatives::bench,
     chain::bench,
     functions::bench,
+    loops::bench,
+    loops::bench_compile,
     convolution::bench,
     steps::bench,
     steps::bench_compile,

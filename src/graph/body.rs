@@ -100,10 +100,8 @@ impl Body {
 
     /// All nodes of a graph as a body; the first are its arguments.
     pub(crate) fn of_graph(graph: &Graph, results: &[NodeId]) -> Body {
-        let nodes: Vec<BodyNode> = graph
-            .ids()
-            .map(|id| BodyNode { node: graph.node(id).clone(), operands: graph.operands(id) })
-            .collect();
+        let nodes: Vec<BodyNode> =
+            graph.ids().map(|id| BodyNode { node: graph.node(id).clone(), operands: graph.operands(id) }).collect();
         let n_arguments = nodes.iter().take_while(|node| matches!(node.node.op, Op::Argument(_))).count();
         Body::new(nodes, n_arguments, results.iter().map(|id| id.index()).collect())
     }
@@ -122,13 +120,25 @@ impl Body {
             node.node.op.bodies().iter().for_each(|body| body.0.fingerprint.hash(&mut hasher));
         }
         (n_arguments, &results).hash(&mut hasher);
-        Body(Arc::new(Frozen { nodes, n_arguments, results, depth, n_operations, fingerprint: hasher.finish(), symbols }))
+        Body(Arc::new(Frozen {
+            nodes,
+            n_arguments,
+            results,
+            depth,
+            n_operations,
+            fingerprint: hasher.finish(),
+            symbols,
+        }))
     }
 
     /// The number of nodes, arguments among them.
-    #[expect(clippy::len_without_is_empty, reason = "it is a count of operations, not a collection")]
     pub fn len(&self) -> usize {
         self.0.nodes.len()
+    }
+
+    /// Whether it has no node: no argument and no result.
+    pub fn is_empty(&self) -> bool {
+        self.0.nodes.is_empty()
     }
 
     /// How many arguments it has: the nodes from 0 on.

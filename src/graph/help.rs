@@ -97,7 +97,9 @@ impl GraphError {
             GraphError::CarryType { .. } => {
                 "a carry keeps dtype and shape: `cast` or `broadcast_to` its first value, or the next one"
             }
-            GraphError::BranchType { .. } => "give both branches results of the same types, by `cast` or `broadcast_to`",
+            GraphError::BranchType { .. } => {
+                "give both branches results of the same types, by `cast` or `broadcast_to`"
+            }
             GraphError::ResultCount { .. } => "return as many values, in the same order",
             GraphError::OperandType { .. } => "give it an array of the type that the function was made for",
             GraphError::Condition { .. } => "compare scalars; where it is decided for each element, use `select`",

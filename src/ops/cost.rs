@@ -1,7 +1,8 @@
 //! What a graph costs by its operations alone. In: results. Out: the number of floating-point operations, as a
 //! polynomial in the symbols.
 
-use crate::graph::{Dim, Graph, IntoResults, NodeId, Type};
+use super::nested::family_flops;
+use crate::graph::{Dim, Graph, IntoResults, NodeId, Op, Type};
 
 impl Graph {
     /// The exact number of floating-point operations that computing `results` op by op takes: a function of one number
@@ -51,11 +52,16 @@ impl Graph {
 /// The floating-point operations of nodes, which ascend; what has several outputs counts once.
 pub(super) fn flops_of(graph: &Graph, ids: &[NodeId]) -> Dim {
     let families = graph.siblings(ids.iter().copied());
+    let of_families = families.iter().map(|family| {
+        let siblings: Vec<Op> = family.iter().map(|id| graph.node(*id).op.clone()).collect();
+        family_flops(&siblings)
+    });
     let cost = |id: NodeId| {
         let operands: Vec<Type> = graph.operands(id).iter().map(|operand| graph.node(*operand).ty.clone()).collect();
         let node = graph.node(id);
         super::flops(&node.op, &operands, &node.ty)
     };
-    let is_counted = |id: &NodeId| !families.iter().any(|family| family[1..].contains(id));
-    ids.iter().copied().filter(is_counted).map(cost).sum()
+    let is_single = |id: &NodeId| !graph.node(*id).op.is_nested();
+    let of_singles: Dim = ids.iter().copied().filter(is_single).map(cost).sum();
+    of_families.fold(of_singles, |sum, flops| sum + flops)
 }

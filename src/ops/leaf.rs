@@ -10,8 +10,8 @@ use super::{
     sample::{Sample, listed},
 };
 use crate::graph::{
-    Argument, Constant, DType, Dim, DimSize, Expr, Graph, GraphError, Initializer, Input, Iota, Literal, Name, Op, Parameter,
-    Poison, Shape, Site, Type, Value,
+    Argument, Constant, DType, Dim, DimSize, Expr, Graph, GraphError, Initializer, Input, Iota, Literal, Name, Op,
+    Parameter, Poison, Shape, Site, Type, Value,
 };
 
 /// A leaf whose array is fed: its value is never computed.

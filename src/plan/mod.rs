@@ -20,9 +20,9 @@ pub(crate) mod verify;
 pub(crate) use ir::PAIRS;
 pub(crate) use ir::{
     Accumulated, Action, Banded, BatchAxis, CarryHome, Contraction, Control, Function, Granularity, Instruction, Keep,
-    Location, MatrixVector, Nested, Origin, Pair, PairKind, Plan, PlanError, PlanStep, ReadArray,
-    ReadPattern, ReductionAxis, Region, ScalarValue, ScanControl, StepKind, Storage, StridedLayout, TileProgram, Vertex, VertexKind, WholeArrays, WritePattern,
-    ZeroPadding, count, offsets,
+    Location, MatrixVector, Nested, Origin, Pair, PairKind, Plan, PlanError, PlanStep, ReadArray, ReadPattern,
+    ReductionAxis, Region, ScalarValue, ScanControl, StepKind, Storage, StridedLayout, TileProgram, Vertex, VertexKind,
+    WholeArrays, WritePattern, ZeroPadding, count, offsets,
 };
 pub(crate) use model::MachineModel;
 pub(crate) use passes::memory;

@@ -29,8 +29,8 @@ use std::{collections::BTreeMap, ops::Range};
 use thiserror::Error;
 
 use super::ir::{
-    Action, FusionGroups, Granularity, Instruction, Keep, Location, NestedArrays, Network, Plan, PlanStep, StepKind, Storage,
-    StridedAxis, TileProgram, VertexKind, WholeArrays, count,
+    Action, FusionGroups, Granularity, Instruction, Keep, Location, NestedArrays, Network, Plan, PlanStep, StepKind,
+    Storage, StridedAxis, TileProgram, VertexKind, WholeArrays, count,
 };
 
 /// A read or write that goes wrong.

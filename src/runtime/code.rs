@@ -22,9 +22,7 @@ use super::{
 };
 use crate::{
     graph::{Bindings, Op, Value},
-    plan::{
-        Origin, Plan, PlanError, PlanStep, ReadArray, StepKind, Storage, Vertex, VertexKind, WholeArrays,
-    },
+    plan::{Origin, Plan, PlanError, PlanStep, ReadArray, StepKind, Storage, Vertex, VertexKind, WholeArrays},
     pool::Team,
 };
 
@@ -134,7 +132,8 @@ impl Code {
             let start = relocations.partition_point(|(other, ..)| *other < array);
             start..relocations.partition_point(|(other, ..)| *other <= array)
         };
-        let n_leaves = relocations.iter().map(|(array, ..)| if let OuterArray::Leaf(leaf) = array { leaf + 1 } else { 0 });
+        let n_leaves =
+            relocations.iter().map(|(array, ..)| if let OuterArray::Leaf(leaf) = array { leaf + 1 } else { 0 });
         let leaves = (0..n_leaves.max().unwrap_or(0)).map(|leaf| range(OuterArray::Leaf(leaf))).collect();
         let results = (0..plan.network.results.len()).map(|result| range(OuterArray::Result(result))).collect();
         let relocations = relocations.into_iter().map(|(_, position, offset)| (position, offset)).collect();
@@ -225,7 +224,8 @@ impl Builder<'_> {
             StepKind::Nested(arrays, nested) => {
                 let region = self.arena.wrapping_add(partials);
                 // SAFETY: the plan gives the step that part of the arena, and was verified.
-                let ready = unsafe { NestedStep::new(nested.clone(), (origin, arrays.outputs.len()), region, bindings, set)? };
+                let ready =
+                    unsafe { NestedStep::new(nested.clone(), (origin, arrays.outputs.len()), region, bindings, set)? };
                 let scratch = ready.scratch_bytes();
                 let vertices = arrays.operands.iter().map(|read| read.vertex).chain(arrays.outputs.iter().copied());
                 (PreparedKind::Nested(Box::new(ready)), vertices.map(|vertex| (vertex, 0)).collect(), scratch)

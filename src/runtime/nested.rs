@@ -246,9 +246,7 @@ impl WhileRun<'_> {
             condition.relocate(OuterArray::Leaf(leaf), *address);
             body.relocate(OuterArray::Leaf(leaf), *address);
         }
-        let buffer = |carry: usize, iteration: usize| {
-            region.wrapping_add(self.regions.carries[carry][iteration % 2])
-        };
+        let buffer = |carry: usize, iteration: usize| region.wrapping_add(self.regions.carries[carry][iteration % 2]);
         let mut iteration = 0;
         loop {
             // SAFETY: by this function's contract: all addresses were filled in, and the condition writes the flag.

@@ -7,6 +7,7 @@
 //! It comes after differentiation: `stop_gradient` is the identity here. Only the rules whose point is that a
 //! derivative is not lost also come before one (`derivative.rs`).
 
+mod bodies;
 mod class;
 mod derivative;
 mod factor;
@@ -168,18 +169,31 @@ const MAX_SWEEPS: usize = 7;
 /// The simplified graph of `results`. The graph has no error.
 pub(crate) fn simplify(graph: &Graph, results: &[NodeId], options: &Rewrites) -> Simplified {
     let mut report = SimplifyReport::before(graph, results);
-    let mut swept = sweep(graph, results, (options, UseCounts::Unknown), &mut report);
+    let mut swept = swept(graph, results, options, &mut report);
+    // A call that gives way to its function may leave bodies behind that nobody has looked at.
+    let mut is_open = swept.graph.ids().any(|id| swept.graph.node(id).op.is_nested());
+    while is_open {
+        let rewritten = bodies::rewritten(&swept.graph, &swept.results, options, &mut report);
+        is_open = rewritten.has_inlined;
+        swept = self::swept(&rewritten.graph, &rewritten.results, options, &mut report);
+    }
+    report.close(&swept.graph, &swept.results);
+    Simplified { graph: swept.graph, results: swept.results, report }
+}
+
+/// Sweeps until no rule fires.
+fn swept(graph: &Graph, results: &[NodeId], options: &Rewrites, report: &mut SimplifyReport) -> Swept {
+    let mut swept = sweep(graph, results, (options, UseCounts::Unknown), report);
     for _ in 1..MAX_SWEEPS {
-        swept = sweep(&swept.graph, &swept.results, (options, UseCounts::Counted), &mut report);
+        swept = sweep(&swept.graph, &swept.results, (options, UseCounts::Counted), report);
         if !swept.has_fired {
             break;
         }
     }
     if swept.has_fired {
-        swept = sweep(&swept.graph, &swept.results, (&Rewrites::none(), UseCounts::Unknown), &mut report);
+        swept = sweep(&swept.graph, &swept.results, (&Rewrites::none(), UseCounts::Unknown), report);
     }
-    report.close(&swept.graph, &swept.results);
-    Simplified { graph: swept.graph, results: swept.results, report }
+    swept
 }
 
 struct Swept {

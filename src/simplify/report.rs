@@ -56,6 +56,13 @@ impl SimplifyReport {
         self.firings.entry((rule, site.file, site.line, site.column)).or_insert((class, 0)).1 += 1;
     }
 
+    /// Adds what fired in a body.
+    pub(super) fn absorb(&mut self, body: &SimplifyReport) {
+        for (place, (class, count)) in &body.firings {
+            self.firings.entry(*place).or_insert((*class, 0)).1 += count;
+        }
+    }
+
     /// Every rule that fired, by name and then by place.
     pub fn firings(&self) -> impl Iterator<Item = Firing> {
         self.firings.iter().map(|(&(rule, file, line, column), &(class, count))| Firing {

@@ -211,8 +211,12 @@ impl Reading {
         let is_argument = |id: &NodeId| matches!(self.scope.graph.node(*id).op, Op::Argument(_));
         let (what, place) = match op {
             Op::Argument(_) if self.outer.is_none() => ("an argument", "outside of a body"),
-            Op::Argument(argument) if argument.index != self.scope.nodes.len() => ("this argument", "here: they are in order"),
-            Op::Argument(_) if !self.scope.nodes.last().is_none_or(is_argument) => ("an argument", "behind other nodes"),
+            Op::Argument(argument) if argument.index != self.scope.nodes.len() => {
+                ("this argument", "here: they are in order")
+            }
+            Op::Argument(_) if !self.scope.nodes.last().is_none_or(is_argument) => {
+                ("an argument", "behind other nodes")
+            }
             Op::Input(_) | Op::Parameter(_) if self.outer.is_some() => ("what is fed", "into a body"),
             _ => return Ok(()),
         };

@@ -3,8 +3,8 @@
 use ndarray::{Array1, Array2, ArrayD, arr1};
 use pullback::{
     DType, Evaluation, Expr, Graph, Initializer, Options, Parameters, Value,
-    ops::{ScanOptions, Tree},
     graph::ScanDirection,
+    ops::{ScanOptions, Tree},
 };
 
 /// The named results of a graph in both engines, which agree but for rounding; those of the compiled one are given.
@@ -51,7 +51,11 @@ fn reals(shape: &[usize], seed: u64) -> Value {
 }
 
 /// A cell of a recurrent network: gates of one product, as an LSTM has them.
-fn cell<'g>(x: Expr<'g>, (h, c): (Expr<'g>, Expr<'g>), (w, u, b): (Expr<'g>, Expr<'g>, Expr<'g>)) -> (Expr<'g>, Expr<'g>) {
+fn cell<'g>(
+    x: Expr<'g>,
+    (h, c): (Expr<'g>, Expr<'g>),
+    (w, u, b): (Expr<'g>, Expr<'g>, Expr<'g>),
+) -> (Expr<'g>, Expr<'g>) {
     let gates = (x.dot(w) + h.dot(u) + b).split(4, -1);
     let c = gates[0].sigmoid() * c + gates[1].sigmoid() * gates[2].tanh();
     (gates[3].sigmoid() * c.tanh(), c)
@@ -168,15 +172,12 @@ fn captured_values_have_derivatives_in_every_construct() {
     let called = g.function(x, |x| (x * k).sin());
     let called = called.call(called.call(called.call(x)));
     let branched = g.cond(x.sum().greater(-100.0), || (((x * k).sin() * k).sin() * k).sin(), || k);
-    let (_, looped) = g.while_loop_bounded(
-        (g.full(0.0, ()), x),
-        5,
-        |(i, _)| i.less(3.0),
-        |(i, y)| (i + 1.0, (y * k).sin()),
-    );
+    let (_, looped) =
+        g.while_loop_bounded((g.full(0.0, ()), x), 5, |(i, _)| i.less(3.0), |(i, y)| (i + 1.0, (y * k).sin()));
     let written = (((x * k).sin() * k).sin() * k).sin();
     let mut results = Vec::new();
-    for (name, y) in [("scan", scanned), ("call", called), ("cond", branched), ("while", looped), ("written", written)] {
+    for (name, y) in [("scan", scanned), ("call", called), ("cond", branched), ("while", looped), ("written", written)]
+    {
         let gradient = g.gradient(y.sum(), k);
         let second = g.gradient((gradient * x).sum(), k);
         let mixed = g.gradient((gradient * x.cos()).sum(), x);
@@ -185,7 +186,8 @@ fn captured_values_have_derivatives_in_every_construct() {
         let over = g.jvp(gradient, &[(k, x)]);
         results.extend([y, gradient, second, mixed, tangent, twice, over].map(|result| (name, result)));
     }
-    let names: Vec<String> = results.iter().enumerate().map(|(position, (name, _))| format!("{name}{position}")).collect();
+    let names: Vec<String> =
+        results.iter().enumerate().map(|(position, (name, _))| format!("{name}{position}")).collect();
     let named: Vec<(&str, Expr<'_>)> =
         names.iter().zip(&results).map(|(name, (_, result))| (name.as_str(), *result)).collect();
     let found = run(&g, &named, &[("x", reals(&[3], 0)), ("k", reals(&[3], 1))]);
@@ -279,7 +281,12 @@ fn texts_have_bodies_and_are_read_back() {
     let fed = (("x", &Array2::from_elem((2, 3), 0.7)), ("k", 0.5));
     let (first, second) = (
         g.compile([("gradient", gradient), ("z", z)]).unwrap().call(fed).unwrap(),
-        parsed.graph.compile([("gradient", parsed.result("gradient").unwrap()), ("z", parsed.result("z").unwrap())]).unwrap().call(fed).unwrap(),
+        parsed
+            .graph
+            .compile([("gradient", parsed.result("gradient").unwrap()), ("z", parsed.result("z").unwrap())])
+            .unwrap()
+            .call(fed)
+            .unwrap(),
     );
     assert_eq!(first["gradient"], second["gradient"]);
     assert_eq!(first["z"], second["z"]);

@@ -57,7 +57,8 @@ pub(super) fn push_forward<'g>(
             let pairs: Vec<_> = (known.iter().zip(&directions))
                 .map(|((operand, _), direction)| (workshop.node(*operand - 1), *direction))
                 .collect();
-            let ys: Vec<_> = family.members.iter().map(|member| workshop.node(body.results()[output(*member)])).collect();
+            let ys: Vec<_> =
+                family.members.iter().map(|member| workshop.node(body.results()[output(*member)])).collect();
             let found = workshop.push_forward(&ys, &pairs);
             (directions, ys, found)
         })
@@ -78,7 +79,8 @@ fn assemble<'g>(
 ) -> Vec<Option<Expr<'g>>> {
     let graph = family.graph();
     let n_results = made[0].2.len();
-    let is_some: Vec<bool> = (0..n_results).map(|result| made.iter().any(|(.., found)| found[result].is_some())).collect();
+    let is_some: Vec<bool> =
+        (0..n_results).map(|result| made.iter().any(|(.., found)| found[result].is_some())).collect();
     let n_operands = family.operands.len() - 1;
     let bodies: Vec<Body> = workshops
         .iter()
@@ -89,8 +91,7 @@ fn assemble<'g>(
                 .filter(|result| is_some[*result])
                 .map(|result| or_zeros(found[result], likes[result]))
                 .collect();
-            let arguments: Vec<_> =
-                (0..n_operands).map(|operand| workshop.node(operand)).chain(directions).collect();
+            let arguments: Vec<_> = (0..n_operands).map(|operand| workshop.node(operand)).chain(directions).collect();
             Body::freeze(&workshop.graph, &ids(&arguments), &ids(&results)).0
         })
         .collect();

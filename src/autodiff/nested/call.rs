@@ -12,8 +12,12 @@ pub(super) fn pull_back<'g>(
     let graph = family.graph();
     let workshop = Workshop::new(&call.body);
     let _frame = workshop.graph.enter_at("gradient", family.members[0].site(), "gradient");
-    let known: Vec<(Expr<'g>, Expr<'g>)> =
-        family.members.iter().zip(cotangents).filter_map(|(member, cotangent)| Some((*member, (*cotangent)?))).collect();
+    let known: Vec<(Expr<'g>, Expr<'g>)> = family
+        .members
+        .iter()
+        .zip(cotangents)
+        .filter_map(|(member, cotangent)| Some((*member, (*cotangent)?)))
+        .collect();
     let directions = workshop.arguments(known.iter().map(|(_, cotangent)| cotangent.ty()));
     let seed = |((member, _), direction): (&(Expr<'g>, Expr<'g>), &_)| (workshop.node(output(*member)), *direction);
     let seeds: Vec<_> = known.iter().zip(&directions).map(seed).collect();

@@ -10,7 +10,7 @@ use super::{Family, Reads, Workshop, ids, or_zeros};
 use crate::{
     autodiff::scale::add,
     graph::{
-        Body, Conditional, Dim, DType, Expr, Graph, GraphError, NodeId, Op, Scan, ScanDirection, ScanOutput, While,
+        Body, Conditional, DType, Dim, Expr, Graph, GraphError, NodeId, Op, Scan, ScanDirection, ScanOutput, While,
     },
 };
 
@@ -36,7 +36,9 @@ pub(super) fn pull_back<'g>(
     let all_directions = workshop.arguments(scan.body.result_types().cloned());
     // The float arguments whose cotangents are asked for: of the carries all, since they go round.
     let floats: Vec<usize> = (0..scan.body.n_arguments())
-        .filter(|argument| scan.body.ty(*argument).dtype.is_float() && (*argument < scan.carries || is_wanted[*argument]))
+        .filter(|argument| {
+            scan.body.ty(*argument).dtype.is_float() && (*argument < scan.carries || is_wanted[*argument])
+        })
         .collect();
     let xs: Vec<_> = floats.iter().map(|argument| workshop.node(*argument)).collect();
     let mut is_active: Vec<bool> = of_last.iter().map(Option::is_some).collect();
@@ -49,9 +51,7 @@ pub(super) fn pull_back<'g>(
             .collect();
         let found = workshop.pull_back(&seeds, &xs);
         let newly: Vec<usize> = (floats.iter().zip(&found))
-            .filter(|(argument, cotangent)| {
-                **argument < scan.carries && cotangent.is_some() && !is_active[**argument]
-            })
+            .filter(|(argument, cotangent)| **argument < scan.carries && cotangent.is_some() && !is_active[**argument])
             .map(|(argument, _)| *argument)
             .collect();
         if newly.is_empty() {
@@ -66,15 +66,22 @@ pub(super) fn pull_back<'g>(
     let active: Vec<usize> = (0..scan.carries).filter(|carry| is_active[*carry]).collect();
     let is_summed = |argument: &usize| *argument >= scan.carries + scan.slices && cotangent_of(*argument).is_some();
     let summed: Vec<usize> = floats.iter().copied().filter(is_summed).collect();
-    let sliced: Vec<usize> =
-        floats.iter().copied().filter(|argument| scan.is_sliced(*argument) && cotangent_of(*argument).is_some()).collect();
+    let sliced: Vec<usize> = floats
+        .iter()
+        .copied()
+        .filter(|argument| scan.is_sliced(*argument) && cotangent_of(*argument).is_some())
+        .collect();
     // The carries of the reverse loop: c̄, then the sums.
     let sums = workshop.arguments(summed.iter().map(|argument| scan.body.ty(*argument).clone()));
-    let carry_arguments: Vec<_> = active.iter().map(|carry| all_directions[*carry]).chain(sums.iter().copied()).collect();
+    let carry_arguments: Vec<_> =
+        active.iter().map(|carry| all_directions[*carry]).chain(sums.iter().copied()).collect();
     let next: Vec<_> = (active.iter().map(|carry| or_zeros(cotangent_of(*carry), workshop.node(*carry))))
-        .chain(summed.iter().zip(&sums).map(|(argument, sum)| {
-            add(*sum, cotangent_of(*argument).expect("invariant: it was asked above"))
-        }))
+        .chain(
+            summed
+                .iter()
+                .zip(&sums)
+                .map(|(argument, sum)| add(*sum, cotangent_of(*argument).expect("invariant: it was asked above"))),
+        )
         .collect();
     let observed: Vec<_> =
         sliced.iter().map(|argument| cotangent_of(*argument).expect("invariant: it was asked above")).collect();
@@ -170,8 +177,7 @@ pub(super) fn push_forward<'g>(
         let argument = moving[*position];
         tangents[argument].expect("invariant: a slice or a capture moves only if its operand does")
     };
-    let first_tangents =
-        moving[..n_moving].iter().map(|carry| or_zeros(tangents[*carry], family.operands[*carry]));
+    let first_tangents = moving[..n_moving].iter().map(|carry| or_zeros(tangents[*carry], family.operands[*carry]));
     let operands: Vec<Expr<'g>> = (family.operands[..scan.carries].iter().copied())
         .chain(first_tangents)
         .chain(family.operands[scan.carries..end_of_slices].iter().copied())
@@ -323,7 +329,8 @@ fn guarded_body(while_loop: &While, family: &Family<'_>) -> Body {
     let holds = while_loop.condition.inline(&workshop, &arguments)[while_loop.condition.results()[0]];
     let carries: Vec<NodeId> = arguments[..while_loop.carries].to_vec();
     let (stay, _) = Body::freeze(&workshop, &arguments, &carries);
-    let operands: Vec<Expr<'_>> = std::iter::once(holds).chain(arguments.iter().copied()).map(|id| workshop.expr(id)).collect();
+    let operands: Vec<Expr<'_>> =
+        std::iter::once(holds).chain(arguments.iter().copied()).map(|id| workshop.expr(id)).collect();
     debug_assert_eq!(operands[0].dtype(), DType::Bool);
     let next = |output: usize| {
         let (then_body, else_body) = (while_loop.body.clone(), stay.clone());

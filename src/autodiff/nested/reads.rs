@@ -91,7 +91,8 @@ impl Sources<'_> {
                 !matches!(op, Op::Argument(_))
             };
             let n_saved = all.iter().filter(is_saved).count();
-            self.known.insert(id.index(), if self.is_saving && n_saved > 1 { BTreeSet::from([id.index()]) } else { all });
+            self.known
+                .insert(id.index(), if self.is_saving && n_saved > 1 { BTreeSet::from([id.index()]) } else { all });
             waiting.pop();
         }
         self.known[&id.index()].clone()

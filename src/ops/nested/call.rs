@@ -1,6 +1,6 @@
 //! Functions. In: a closure, once. Out: a graph that is called with different operands, and made ready to run once.
 
-use super::{Tree, body_flops, check_body, evaluate, ids, leaves, pick, poisoned, sample_body};
+use super::{Tree, check_body, evaluate, family_flops, ids, leaves, pick, poisoned, sample_body};
 use crate::{
     graph::{Body, Call, DType, Dim, Expr, Graph, GraphError, Invariants, Site, Type, Value},
     ops::{
@@ -36,7 +36,7 @@ impl Rule for Call {
     }
 
     fn flops(&self, _: &[Type], _: &Type) -> Dim {
-        body_flops(&self.body)
+        family_flops(&[self.clone().into()])
     }
 
     /// sin(x·y) and its square, of vectors.

@@ -1,6 +1,8 @@
 //! Branches. In: a truth value and two closures. Out: what the one gives that is run.
 
-use super::{Tree, body_flops, check_body, check_condition, evaluate, ids, is_true, leaves, pick, poisoned, sample_body};
+use super::{
+    Tree, check_body, check_condition, evaluate, family_flops, ids, is_true, leaves, pick, poisoned, sample_body,
+};
 use crate::{
     graph::{Conditional, DType, Dim, Expr, Graph, GraphError, Invariants, NodeId, Site, Type, Value},
     ops::{
@@ -50,9 +52,9 @@ impl Rule for Conditional {
         Ok(values.swap_remove(body.results()[self.output]).into_owned())
     }
 
-    /// Those of both branches: no more are computed.
+    /// Those of the branch that has more, or of both where sizes are symbols.
     fn flops(&self, _: &[Type], _: &Type) -> Dim {
-        body_flops(&self.then_body) + body_flops(&self.else_body)
+        family_flops(&[self.clone().into()])
     }
 
     /// x·sin(y) against y², of which only the first moves with x.
@@ -108,7 +110,8 @@ impl Graph {
         let (else_trace, otherwise) = (self.trace([]), self.outside(otherwise));
         let (then_leaves, else_leaves) = (leaves(&then), leaves(&otherwise));
         let refused = self.refuse(&[condition]);
-        let refused = refused.or_else(|| self.refuse_body("the second branch", &else_leaves, &then_leaves, then_leaves.len()));
+        let refused =
+            refused.or_else(|| self.refuse_body("the second branch", &else_leaves, &then_leaves, then_leaves.len()));
         if let Some(poison) = refused {
             return poisoned(&then, poison);
         }

@@ -22,7 +22,9 @@ use super::{
     real::Real,
     rule::{EvaluationContext, NestedError, OpError},
 };
-use crate::graph::{Bindings, Body, Dim, Expr, Graph, GraphError, MAX_DEPTH, MAX_OPERATIONS, NodeId, Type, Value};
+use crate::graph::{
+    Bindings, Body, Dim, Expr, Graph, GraphError, MAX_DEPTH, MAX_OPERATIONS, NodeId, Op, Scan, ScanOutput, Type, Value,
+};
 
 /// That bodies do not lie too deep in each other, and that each is given operands of the types of its arguments.
 fn check_body(body: &Body, operands: &[Type]) -> Result<(), GraphError> {
@@ -75,11 +77,45 @@ fn check_condition(found: &Type) -> Result<(), GraphError> {
     if is_condition { Ok(()) } else { Err(GraphError::Condition { found: found.clone() }) }
 }
 
-/// The floating-point operations of one run of a body; what has several outputs counts once.
-pub(crate) fn body_flops(body: &Body) -> Dim {
+/// The floating-point operations of one run of a body that computes these nodes.
+fn body_flops(body: &Body, wanted: impl IntoIterator<Item = usize>) -> Dim {
     let graph = body.thaw();
     let ids: Vec<NodeId> = graph.ids().collect();
-    super::cost::flops_of(&graph, &ids)
+    let wanted: Vec<NodeId> = wanted.into_iter().map(|number| ids[number]).collect();
+    super::cost::flops_of(&graph, &graph.ancestors(&wanted))
+}
+
+/// The floating-point operations of an operation of which these siblings are asked for.
+pub(super) fn family_flops(siblings: &[Op]) -> Dim {
+    match &siblings[0] {
+        Op::Call(call) => {
+            let outputs = siblings.iter().map(|op| if let Op::Call(call) = op { call.output } else { call.output });
+            body_flops(&call.body, outputs)
+        }
+        Op::Conditional(cond) => {
+            let outputs =
+                || siblings.iter().map(|op| if let Op::Conditional(cond) = op { cond.output } else { cond.output });
+            let flops = |body: &Body| body_flops(body, outputs().map(|output| body.results()[output]));
+            let (then_flops, else_flops) = (flops(&cond.then_body), flops(&cond.else_body));
+            match (then_flops.as_number(), else_flops.as_number()) {
+                (Some(one), Some(other)) => Dim::from(one.max(other)),
+                // No polynomial is the larger of two.
+                _ => then_flops + else_flops,
+            }
+        }
+        Op::Scan(scan) => {
+            let stacked = siblings.iter().filter_map(|op| match op {
+                Op::Scan(Scan { output: ScanOutput::Stacked(number), .. }) => Some(*number),
+                _ => None,
+            });
+            body_flops(&scan.body, scan.body.results().iter().copied().chain(stacked)) * scan.length.clone()
+        }
+        Op::While(op) => {
+            let flops = |body: &Body| body_flops(body, body.results().iter().copied());
+            flops(&op.condition) + flops(&op.body)
+        }
+        other => unreachable!("invariant: `{}` has a body", other.name()),
+    }
 }
 
 /// The values of the nodes of a body, by the kernels of the rules.

@@ -4,7 +4,8 @@
 use std::borrow::Cow;
 
 use super::{
-    Tree, body_flops, check_body, check_carries, count, evaluate, ids, leaves, pick, poisoned, sample_body, slice, stack,
+    Tree, check_body, check_carries, count, evaluate, family_flops, ids, leaves, pick, poisoned, sample_body, slice,
+    stack,
 };
 use crate::{
     graph::{
@@ -27,7 +28,8 @@ impl Rule for Scan {
                 found: self.length.to_string(),
             });
         }
-        let arguments: Vec<Type> = operands.iter().enumerate().map(|(operand, ty)| self.argument(operand, ty)).collect();
+        let arguments: Vec<Type> =
+            operands.iter().enumerate().map(|(operand, ty)| self.argument(operand, ty)).collect();
         check_body(&self.body, &arguments)?;
         check_carries(&self.body, self.carries)?;
         for (operand, ty) in operands.iter().enumerate().filter(|(operand, _)| self.is_sliced(*operand)) {
@@ -87,7 +89,7 @@ impl Rule for Scan {
 
     /// Those of all iterations.
     fn flops(&self, _: &[Type], _: &Type) -> Dim {
-        body_flops(&self.body) * self.length.clone()
+        family_flops(&[self.clone().into()])
     }
 
     /// y ← sin(w·y) + x·y₂, y₂ ← y·x beside it, with a stack of the products: two carries, one slice, one capture.
@@ -107,8 +109,12 @@ impl Rule for Scan {
                     .into_iter()
                     .chain(observed.iter().copied().map(ScanOutput::Stacked));
                 for output in outputs {
-                    let operands =
-                        [reals(&[2], -0.5, 1.0), reals(&[], 0.2, 0.9), reals(&[length], -1.0, 1.0), reals(&[2], 0.3, 1.5)];
+                    let operands = [
+                        reals(&[2], -0.5, 1.0),
+                        reals(&[], 0.2, 0.9),
+                        reals(&[length], -1.0, 1.0),
+                        reals(&[2], 0.3, 1.5),
+                    ];
                     let scan = Scan {
                         body: body.clone(),
                         carries: 2,
@@ -276,12 +282,7 @@ impl Graph {
     /// ```
     #[doc(alias("fori_loop", "repeat"))]
     #[track_caller]
-    pub fn fori<'g, C: Tree<'g>>(
-        &'g self,
-        n: impl Into<Dim>,
-        carry: C,
-        body: impl FnOnce(Expr<'g>, C) -> C,
-    ) -> C {
+    pub fn fori<'g, C: Tree<'g>>(&'g self, n: impl Into<Dim>, carry: C, body: impl FnOnce(Expr<'g>, C) -> C) -> C {
         let _frame = self.enter("fori", Site::caller());
         let positions = self.iota(DType::I64, [n.into()], 0);
         self.scan_with(&ScanOptions::default(), carry, positions, |carry, position| (body(position, carry), ())).0
@@ -327,7 +328,10 @@ impl Graph {
         }
         length.ok_or_else(|| {
             let found = "none".to_owned();
-            self.report(GraphError::OutOfRange { what: "the length", expected: "given where nothing is sliced", found }, &[])
+            self.report(
+                GraphError::OutOfRange { what: "the length", expected: "given where nothing is sliced", found },
+                &[],
+            )
         })
     }
 

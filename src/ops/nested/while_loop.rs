@@ -3,13 +3,11 @@
 use std::borrow::Cow;
 
 use super::{
-    Tree, body_flops, check_body, check_carries, check_condition, evaluate, ids, is_true, leaves, pick, poisoned,
+    Tree, check_body, check_carries, check_condition, evaluate, family_flops, ids, is_true, leaves, pick, poisoned,
     sample_body,
 };
 use crate::{
-    graph::{
-        Bound, DType, Dim, Expr, Graph, GraphError, Invariants, MAX_ITERATIONS, NodeId, Site, Type, Value, While,
-    },
+    graph::{Bound, DType, Dim, Expr, Graph, GraphError, Invariants, MAX_ITERATIONS, NodeId, Site, Type, Value, While},
     ops::{
         real::Real,
         rule::{Domain, EvaluationContext, Linearization, OpError, Rule, Traits},
@@ -66,7 +64,7 @@ impl Rule for While {
 
     /// Those of one iteration: how many there are is not known.
     fn flops(&self, _: &[Type], _: &Type) -> Dim {
-        body_flops(&self.condition) + body_flops(&self.body)
+        family_flops(&[self.clone().into()])
     }
 
     /// Doubling and turning until a sum is large.

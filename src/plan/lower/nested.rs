@@ -27,7 +27,7 @@ impl<'s> BodyPlanner<'s> {
 
     /// The plan that computes these nodes of a body.
     fn plan(&mut self, body: &Body, results: Vec<usize>) -> Result<Arc<Plan>, PlanError> {
-        let is_known = |(known, found, _): &&(Body, Vec<usize>, Arc<Plan>)| known.is_same(body) && *found == results;
+        let is_known = |(known, found, _): &&(Body, Vec<usize>, Arc<Plan>)| *found == results && known == body;
         if let Some((.., plan)) = self.known.iter().find(is_known) {
             return Ok(plan.clone());
         }
@@ -146,4 +146,3 @@ pub(super) fn kinds(nested: Nested, n_outputs: usize) -> impl Iterator<Item = Ve
     let further = (1..n_outputs).map(|_| VertexKind::FurtherOutput);
     std::iter::once(VertexKind::Nested(Arc::new(nested))).chain(further)
 }
-

@@ -6,9 +6,8 @@ use crate::plan::ir::{CarryHome, Control, Nested, NestedArrays, Plan, VertexKind
 
 /// Whether the bodies fit the arrays of their step.
 pub(super) fn fits(plan: &Plan, arrays: &NestedArrays, nested: &Nested) -> bool {
-    let operands: Vec<usize> = (arrays.operands.iter())
-        .map(|operand| plan.network.vertices[operand.vertex].bytes())
-        .collect();
+    let operands: Vec<usize> =
+        (arrays.operands.iter()).map(|operand| plan.network.vertices[operand.vertex].bytes()).collect();
     let are_whole = arrays.operands.iter().zip(&operands).all(|(operand, bytes)| {
         operand.layout.is_contiguous() && operand.layout.count() * operand.dtype.size() == *bytes
     });
@@ -79,8 +78,7 @@ impl BodyMemory<'_> {
                 scan.length == 0 || self.outputs.get(*output) == Some(&(bytes * scan.length))
             }
         };
-        let is_buffered: Vec<bool> =
-            scan.homes.iter().map(|home| !matches!(home, CarryHome::StackOfNext(_))).collect();
+        let is_buffered: Vec<bool> = scan.homes.iter().map(|home| !matches!(home, CarryHome::StackOfNext(_))).collect();
         let runs = match (arguments, stacked) {
             (Some(arguments), Some(stacked)) => {
                 let results: Vec<usize> = carries.iter().chain(&stacked).copied().collect();

@@ -6,7 +6,7 @@ use ndarray::{ArrayD, IxDyn};
 use super::{
     axes::check_axis,
     real::{Number, Real},
-    rule::{Domain, EvaluationContext, Linearization, OpError, Rule, Traits, check_number, check_operands},
+    rule::{Batching, Domain, EvaluationContext, Linearization, OpError, Rule, Traits, check_number, check_operands},
     sample::{Sample, listed},
 };
 use crate::graph::{
@@ -36,6 +36,10 @@ macro_rules! fed_leaf {
 
             fn linearization(&self) -> Linearization<'_> {
                 Linearization::Constant
+            }
+
+            fn batching(&self) -> Batching<'_> {
+                Batching::Leaf
             }
 
             fn evaluate<R: Real>(&self, _: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
@@ -114,6 +118,10 @@ impl Rule for Poison {
         Linearization::Constant
     }
 
+    fn batching(&self) -> Batching<'_> {
+        Batching::Leaf
+    }
+
     fn evaluate<R: Real>(&self, _: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
         unreachable!("invariant: a graph with a mistake is not compiled")
     }
@@ -164,6 +172,10 @@ impl Rule for Constant {
 
     fn linearization(&self) -> Linearization<'_> {
         Linearization::Constant
+    }
+
+    fn batching(&self) -> Batching<'_> {
+        Batching::Leaf
     }
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
@@ -227,6 +239,10 @@ impl Rule for Iota {
         Linearization::Constant
     }
 
+    fn batching(&self) -> Batching<'_> {
+        Batching::Leaf
+    }
+
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
         fn count<T: Number>(shape: &[usize], axis: usize) -> ArrayD<T> {
             ArrayD::from_shape_fn(IxDyn(shape), |index| T::from_i64(index[axis] as i64))
@@ -268,6 +284,10 @@ impl Rule for DimSize {
 
     fn linearization(&self) -> Linearization<'_> {
         Linearization::Constant
+    }
+
+    fn batching(&self) -> Batching<'_> {
+        Batching::Leaf
     }
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {

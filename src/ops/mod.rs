@@ -7,6 +7,7 @@ mod apply;
 mod arrange;
 mod assign;
 mod axes;
+mod batching;
 mod binary;
 mod broadcast;
 mod cast;
@@ -51,14 +52,19 @@ mod window;
 pub use apply::Operand;
 pub(crate) use apply::infer;
 pub use arrange::IntoParts;
+pub(crate) use axes::normalize;
 pub use axes::{AllAxes, IntoAxes};
+pub(crate) use batching::batch;
 pub(crate) use binary::{BinaryFunction, BinaryNumberFunction, binary_functions};
 pub(crate) use congruence::{Solutions, greatest_common_divisor, solutions};
 pub use convolve::Convolve;
 pub use pool::Pool;
 pub(crate) use real::{Number, Real, Total, own_total};
 pub use rule::OpError;
-pub(crate) use rule::{Application, CheckSizes, Domain, EvaluationContext, Linearization, Partial, Rule, Traits};
+pub(crate) use rule::{
+    Application, BatchApplication, BatchOperand, CheckSizes, Domain, EvaluationContext, Linearization, Partial, Rule,
+    Traits,
+};
 pub(crate) use sample::reals;
 pub use sample::{Sample, Smoothness};
 pub use select::Choice;

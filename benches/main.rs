@@ -1,6 +1,7 @@
 //! All benches, one binary: `cargo bench` runs all, `cargo bench -- derivatives` one group. `benches/compare` sets the
 //! workloads beside other libraries.
 
+mod batching;
 mod chain;
 mod convolution;
 mod derivatives;
@@ -16,6 +17,8 @@ use criterion::{criterion_group, criterion_main};
 
 criterion_group!(
     benches,
+    batching::bench_examples,
+    batching::bench_ensemble,
     derivatives::bench,
     chain::bench,
     functions::bench,

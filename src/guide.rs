@@ -10,6 +10,16 @@ pub mod derivatives {
     #![doc = include_str!("../docs/guide/derivatives.md")]
 }
 
+/// A graph for every slice of an array at once: gradients of each example, ensembles, chains, Jacobians.
+pub mod batching {
+    #![doc = include_str!("../docs/guide/batching.md")]
+}
+
+/// Loops, branches and functions as nodes, with derivatives through all of them.
+pub mod loops {
+    #![doc = include_str!("../docs/guide/loops.md")]
+}
+
 /// Training with metrics, a validation set, early stopping and checkpoints.
 pub mod training {
     #![doc = include_str!("../docs/guide/training.md")]

@@ -4,6 +4,7 @@
 #![deny(clippy::print_stdout)]
 
 mod autodiff;
+pub mod batching;
 pub mod check;
 mod compile;
 pub mod data;

@@ -172,7 +172,7 @@ impl<'g> Expr<'g> {
     }
 
     /// This value in a shape that it broadcasts to.
-    fn stretch(self, shape: &Shape) -> Expr<'g> {
+    pub(super) fn stretch(self, shape: &Shape) -> Expr<'g> {
         let input_shape = self.shape();
         if input_shape == *shape {
             return self;

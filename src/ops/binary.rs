@@ -7,7 +7,7 @@ use super::{
     apply::Operand,
     real::{Number, Real},
     rule::{
-        Application, Domain, EvaluationContext, Linearization, OpError,
+        Application, Batching, Domain, EvaluationContext, Linearization, OpError,
         Partial::{self, Contest, Factor, MinusOne, One, Zero},
         Partials, Rule, Traits, check_number, check_operands, same_type,
     },
@@ -53,6 +53,10 @@ impl Rule for Binary {
 
     fn linearization(&self) -> Linearization<'_> {
         Linearization::Partials(self)
+    }
+
+    fn batching(&self) -> Batching<'_> {
+        Batching::Same
     }
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {

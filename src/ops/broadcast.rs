@@ -5,8 +5,8 @@ use ndarray::{ArrayD, Axis, IxDyn};
 use super::{
     real::Real,
     rule::{
-        Application, Domain, EvaluationContext, LinearMap, Linearization, OpError, Rule, Traits, check_ascending,
-        check_operands,
+        Application, Batching, Domain, EvaluationContext, LinearMap, Linearization, OpError, Rule, Traits,
+        check_ascending, check_operands,
     },
     sample::{Sample, reals},
 };
@@ -36,6 +36,10 @@ impl Rule for Broadcast {
 
     fn linearization(&self) -> Linearization<'_> {
         Linearization::Linear(self)
+    }
+
+    fn batching(&self) -> Batching<'_> {
+        Batching::Shifted(self)
     }
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {

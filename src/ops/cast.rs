@@ -5,7 +5,7 @@ use ndarray::ArrayD;
 use super::{
     real::{Number, Real},
     rule::{
-        Application, Domain, EvaluationContext, LinearMap, Linearization, OpError, Rule, Traits, check_float,
+        Application, Batching, Domain, EvaluationContext, LinearMap, Linearization, OpError, Rule, Traits, check_float,
         check_operands,
     },
     sample::{Sample, listed, reals},
@@ -29,6 +29,10 @@ impl Rule for Cast {
 
     fn linearization(&self) -> Linearization<'_> {
         Linearization::Linear(self)
+    }
+
+    fn batching(&self) -> Batching<'_> {
+        Batching::Same
     }
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
@@ -90,6 +94,10 @@ impl Rule for StopGradient {
 
     fn linearization(&self) -> Linearization<'_> {
         Linearization::Constant
+    }
+
+    fn batching(&self) -> Batching<'_> {
+        Batching::Same
     }
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {

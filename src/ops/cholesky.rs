@@ -5,7 +5,7 @@ use ndarray::{ArrayD, ArrayView2, ArrayViewMut2, IxDyn};
 use super::{
     real::Real,
     rule::{
-        Application, Custom, Domain, EvaluationContext, Linearization, OpError, Rule, Traits, check_float,
+        Application, Batching, Custom, Domain, EvaluationContext, Linearization, OpError, Rule, Traits, check_float,
         check_operands,
     },
     sample::{Sample, listed, reals},
@@ -31,6 +31,10 @@ impl Rule for Cholesky {
 
     fn linearization(&self) -> Linearization<'_> {
         Linearization::Custom(self)
+    }
+
+    fn batching(&self) -> Batching<'_> {
+        Batching::Same
     }
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {

@@ -6,8 +6,8 @@ use super::{
     axes::{IntoAxes, check_axis, normalize},
     real::Real,
     rule::{
-        Application, Domain, EvaluationContext, LinearMap, Linearization, OpError, Rule, Traits, check_ascending,
-        check_operands,
+        Application, Batching, Domain, EvaluationContext, LinearMap, Linearization, OpError, Rule, Traits,
+        check_ascending, check_operands,
     },
     sample::{Sample, reals},
 };
@@ -42,6 +42,10 @@ impl Rule for Concat {
 
     fn linearization(&self) -> Linearization<'_> {
         Linearization::Linear(self)
+    }
+
+    fn batching(&self) -> Batching<'_> {
+        Batching::Shifted(self)
     }
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
@@ -105,6 +109,10 @@ impl Rule for Reverse {
 
     fn linearization(&self) -> Linearization<'_> {
         Linearization::Linear(self)
+    }
+
+    fn batching(&self) -> Batching<'_> {
+        Batching::Shifted(self)
     }
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {

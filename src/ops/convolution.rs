@@ -9,7 +9,7 @@ use super::{
     congruence::{Multiples, greatest_common_divisor, pairs},
     real::{Real, Total},
     rule::{
-        Application, CheckSizes, Domain, EvaluationContext, LinearMap, Linearization, OpError, Rule, Traits,
+        Application, Batching, CheckSizes, Domain, EvaluationContext, LinearMap, Linearization, OpError, Rule, Traits,
         check_float, check_operands,
     },
     sample::{Sample, reals},
@@ -63,6 +63,10 @@ impl Rule for Convolution {
 
     fn linearization(&self) -> Linearization<'_> {
         Linearization::Multilinear(self)
+    }
+
+    fn batching(&self) -> Batching<'_> {
+        Batching::Custom(self)
     }
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {

@@ -6,8 +6,8 @@ use super::{
     axes::check_axis,
     real::{Number, Real, Total},
     rule::{
-        Application, Domain, EvaluationContext, LinearMap, Linearization, OpError, Rule, Traits, check_number,
-        check_operands,
+        Application, Batching, Domain, EvaluationContext, LinearMap, Linearization, OpError, Rule, Traits,
+        check_number, check_operands,
     },
     sample::{Sample, reals},
 };
@@ -31,6 +31,10 @@ impl Rule for CumulativeSum {
 
     fn linearization(&self) -> Linearization<'_> {
         Linearization::Linear(self)
+    }
+
+    fn batching(&self) -> Batching<'_> {
+        Batching::Shifted(self)
     }
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {

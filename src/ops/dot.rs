@@ -6,8 +6,8 @@ use super::{
     axes::{check_axis, inverse_permutation},
     real::{Number, Real},
     rule::{
-        Application, Domain, EvaluationContext, LinearMap, Linearization, OpError, Rule, Traits, check_number,
-        check_operands,
+        Application, Batching, Domain, EvaluationContext, LinearMap, Linearization, OpError, Rule, Traits,
+        check_number, check_operands,
     },
     sample::{Sample, listed, reals},
     slice::check_count,
@@ -50,6 +50,10 @@ impl Rule for DotGeneral {
 
     fn linearization(&self) -> Linearization<'_> {
         Linearization::Multilinear(self)
+    }
+
+    fn batching(&self) -> Batching<'_> {
+        Batching::Custom(self)
     }
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {

@@ -7,8 +7,8 @@ use super::{
     axes::{check_axis, inverse_permutation},
     real::{Number, Real, Total},
     rule::{
-        Application, Domain, EvaluationContext, LinearMap, Linearization, OpError, Rule, Traits, check_number,
-        check_operands,
+        Application, Batching, Domain, EvaluationContext, LinearMap, Linearization, OpError, Rule, Traits,
+        check_number, check_operands,
     },
     sample::{Sample, listed, reals},
 };
@@ -48,6 +48,10 @@ impl Rule for Gather {
 
     fn linearization(&self) -> Linearization<'_> {
         Linearization::Linear(self)
+    }
+
+    fn batching(&self) -> Batching<'_> {
+        Batching::Custom(self)
     }
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
@@ -173,6 +177,10 @@ impl Rule for ScatterAdd {
 
     fn linearization(&self) -> Linearization<'_> {
         Linearization::Linear(self)
+    }
+
+    fn batching(&self) -> Batching<'_> {
+        Batching::Custom(self)
     }
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {

@@ -6,7 +6,7 @@ use ndarray::{ArrayD, IxDyn};
 use super::{
     axes::check_axis,
     real::{Number, Real},
-    rule::{Domain, EvaluationContext, Linearization, OpError, Rule, Traits, check_number, check_operands},
+    rule::{Batching, Domain, EvaluationContext, Linearization, OpError, Rule, Traits, check_number, check_operands},
     sample::{Sample, listed},
 };
 use crate::graph::{
@@ -36,6 +36,10 @@ macro_rules! fed_leaf {
 
             fn linearization(&self) -> Linearization<'_> {
                 Linearization::Constant
+            }
+
+            fn batching(&self) -> Batching<'_> {
+                Batching::Leaf
             }
 
             fn evaluate<R: Real>(&self, _: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
@@ -68,6 +72,10 @@ impl Rule for Argument {
 
     fn domain(&self) -> Domain<'_> {
         Domain::All
+    }
+
+    fn batching(&self) -> Batching<'_> {
+        Batching::Leaf
     }
 
     fn linearization(&self) -> Linearization<'_> {
@@ -146,6 +154,10 @@ impl Rule for Poison {
         Linearization::Constant
     }
 
+    fn batching(&self) -> Batching<'_> {
+        Batching::Leaf
+    }
+
     fn evaluate<R: Real>(&self, _: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
         unreachable!("invariant: a graph with a mistake is not compiled")
     }
@@ -196,6 +208,10 @@ impl Rule for Constant {
 
     fn linearization(&self) -> Linearization<'_> {
         Linearization::Constant
+    }
+
+    fn batching(&self) -> Batching<'_> {
+        Batching::Leaf
     }
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
@@ -259,6 +275,10 @@ impl Rule for Iota {
         Linearization::Constant
     }
 
+    fn batching(&self) -> Batching<'_> {
+        Batching::Leaf
+    }
+
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
         fn count<T: Number>(shape: &[usize], axis: usize) -> ArrayD<T> {
             ArrayD::from_shape_fn(IxDyn(shape), |index| T::from_i64(index[axis] as i64))
@@ -300,6 +320,10 @@ impl Rule for DimSize {
 
     fn linearization(&self) -> Linearization<'_> {
         Linearization::Constant
+    }
+
+    fn batching(&self) -> Batching<'_> {
+        Batching::Leaf
     }
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {

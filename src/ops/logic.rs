@@ -6,8 +6,8 @@ use super::{
     apply::Operand,
     real::{Number, Real},
     rule::{
-        Domain, EvaluationContext, Linearization, OpError, Rule, Traits, check_float, check_number, check_operands,
-        same_type,
+        Batching, Domain, EvaluationContext, Linearization, OpError, Rule, Traits, check_float, check_number,
+        check_operands, same_type,
     },
     sample::{Sample, listed},
 };
@@ -31,6 +31,10 @@ impl Rule for Comparison {
 
     fn linearization(&self) -> Linearization<'_> {
         Linearization::Constant
+    }
+
+    fn batching(&self) -> Batching<'_> {
+        Batching::Same
     }
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
@@ -89,6 +93,10 @@ impl Rule for Connective {
         Linearization::Constant
     }
 
+    fn batching(&self) -> Batching<'_> {
+        Batching::Same
+    }
+
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
         let (Value::Bool(a), Value::Bool(b)) = (context.operands[0], context.operands[1]) else {
             unreachable!("invariant: inference refuses other dtypes")
@@ -140,6 +148,10 @@ impl Rule for Predicate {
 
     fn linearization(&self) -> Linearization<'_> {
         Linearization::Constant
+    }
+
+    fn batching(&self) -> Batching<'_> {
+        Batching::Same
     }
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {

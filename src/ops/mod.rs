@@ -7,6 +7,7 @@ mod apply;
 mod arrange;
 mod assign;
 mod axes;
+mod batching;
 mod binary;
 mod broadcast;
 mod cast;
@@ -52,14 +53,19 @@ mod window;
 pub use apply::Operand;
 pub(crate) use apply::infer;
 pub use arrange::IntoParts;
+pub(crate) use axes::normalize;
 pub use axes::{AllAxes, IntoAxes};
+pub(crate) use batching::batch;
 pub(crate) use binary::{BinaryFunction, BinaryNumberFunction, binary_functions};
 pub(crate) use congruence::{Solutions, greatest_common_divisor, solutions};
 pub use convolve::Convolve;
 pub use nested::{Function, ScanOptions, Tree};
 pub use pool::Pool;
 pub(crate) use real::{Number, Real, Total, own_total};
-pub(crate) use rule::{Application, CheckSizes, Domain, EvaluationContext, Linearization, Partial, Rule, Traits};
+pub(crate) use rule::{
+    Application, BatchApplication, BatchOperand, CheckSizes, Domain, EvaluationContext, Linearization, Partial, Rule,
+    Traits,
+};
 pub use rule::{NestedError, OpError};
 pub(crate) use sample::reals;
 pub use sample::{Sample, Smoothness};

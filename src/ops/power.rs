@@ -3,8 +3,8 @@
 use super::{
     real::Real,
     rule::{
-        Application, Domain, EvaluationContext, Linearization, OpError, Partial, Partials, Rule, Traits, check_float,
-        check_operands,
+        Application, Batching, Domain, EvaluationContext, Linearization, OpError, Partial, Partials, Rule, Traits,
+        check_float, check_operands,
     },
     sample::{Sample, listed, reals},
 };
@@ -27,6 +27,10 @@ impl Rule for IntegerPower {
 
     fn linearization(&self) -> Linearization<'_> {
         Linearization::Partials(self)
+    }
+
+    fn batching(&self) -> Batching<'_> {
+        Batching::Same
     }
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {

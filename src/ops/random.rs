@@ -7,7 +7,7 @@ use ndarray::{ArrayD, IxDyn};
 use super::{
     leaf::check_sizes,
     real::Real,
-    rule::{Domain, EvaluationContext, Linearization, OpError, Rule, Traits, check_operands},
+    rule::{Batching, Domain, EvaluationContext, Linearization, OpError, Rule, Traits, check_operands},
     sample::{Sample, listed},
     slice::Index,
 };
@@ -43,13 +43,18 @@ fn words(number: u64) -> (u32, u32) {
 
 impl Rule for RandomBits {
     fn infer(&self, operands: &[Type]) -> Result<Type, GraphError> {
-        for scalar in check_operands::<2>(operands)? {
-            if scalar.dtype != DType::I64 {
-                return Err(GraphError::UnsupportedDType { expected: "an i64 key and counter", found: scalar.dtype });
+        let [key, counter] = check_operands(operands)?;
+        for scalars in [key, counter] {
+            if scalars.dtype != DType::I64 {
+                return Err(GraphError::UnsupportedDType { expected: "an i64 key and counter", found: scalars.dtype });
             }
-            if scalar.rank() != 0 {
-                return Err(GraphError::Rank { expected: "0".into(), found: scalar.shape.clone() });
-            }
+        }
+        if key.shape != counter.shape {
+            return Err(GraphError::ShapesDiffer { left: key.shape.clone(), right: counter.shape.clone() });
+        }
+        if !self.shape.starts_with(&key.shape) {
+            let first = Shape::from(&self.shape[..key.rank().min(self.shape.rank())]);
+            return Err(GraphError::WrongShape { what: "the key", expected: first, found: key.shape.clone() });
         }
         if !(1..=62).contains(&self.width) {
             let found = self.width.to_string();
@@ -71,15 +76,19 @@ impl Rule for RandomBits {
         Linearization::Constant
     }
 
+    fn batching(&self) -> Batching<'_> {
+        Batching::Shifted(self)
+    }
+
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
         let (Value::I64(key), Value::I64(counter)) = (context.operands[0], context.operands[1]) else {
             unreachable!("invariant: inference asks for i64")
         };
-        let scalar = |x: &ArrayD<i64>| *x.first().expect("invariant: inference asks for scalars");
-        let (key, counter) = (scalar(key), scalar(counter));
-        let mut place = 0..;
-        let mut next = || self.element(key, counter, place.next().expect("invariant: the range has no end"));
-        Ok(Value::I64(ArrayD::from_shape_simple_fn(IxDyn(&context.shape()?), &mut next)))
+        let shape = context.shape()?;
+        let n_each: usize = shape[key.ndim()..].iter().product();
+        let of_key = |(key, counter)| (0..n_each as u64).map(move |place| self.element(key, counter, place));
+        let bits: Vec<i64> = key.iter().copied().zip(counter.iter().copied()).flat_map(of_key).collect();
+        Ok(Value::I64(ArrayD::from_shape_vec(IxDyn(&shape), bits).expect("invariant: keys have the first axes")))
     }
 
     fn flops(&self, _: &[Type], _: &Type) -> Dim {
@@ -91,7 +100,19 @@ impl Rule for RandomBits {
             let bits = RandomBits { width, shape: Shape::from(shape) };
             Sample::smooth(bits, [listed(&[], &[key]), listed(&[], &[counter])])
         };
-        vec![sample(62, &[3, 2], 7, 0), sample(1, &[5], -1, i64::MAX), sample(24, &[], 0, 0), sample(53, &[0, 2], 0, 1)]
+        let keys = |shape: &[usize], keyed: &[usize], keys: &[i64], counters: &[i64]| {
+            let bits = RandomBits { width: 31, shape: Shape::from(shape) };
+            Sample::smooth(bits, [listed(keyed, keys), listed(keyed, counters)])
+        };
+        vec![
+            sample(62, &[3, 2], 7, 0),
+            sample(1, &[5], -1, i64::MAX),
+            sample(24, &[], 0, 0),
+            sample(53, &[0, 2], 0, 1),
+            keys(&[2, 3], &[2], &[5, -6], &[0, 9]),
+            keys(&[3, 1], &[3, 1], &[1, 2, 1], &[4, 4, 5]),
+            keys(&[2, 0], &[2], &[1, 2], &[3, 4]),
+        ]
     }
 }
 
@@ -112,8 +133,12 @@ impl Graph {
     /// Element i in row-major order depends on key, counter and i alone. Take one key for each place in a program that
     /// draws (two draws with the same key and counter are the same numbers), and count the runs with the counter.
     ///
+    /// # Shapes
+    /// key and counter: `[]`, or any that broadcast to the first axes of `shape`: then each key with its counter draws
+    /// what it would alone, counting its own elements from 0. [`Graph::split_key`] makes keys.
+    ///
     /// # Errors
-    /// An error is recorded if key or counter is no `i64` scalar, or `width` is not from 1 to 62.
+    /// An error is recorded if key or counter is no `i64`, or `width` is not from 1 to 62.
     ///
     /// # Source
     /// Philox-4x32-10: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC11. The counter's words are the
@@ -138,7 +163,47 @@ impl Graph {
         shape: impl Into<Shape>,
     ) -> Expr<'g> {
         let _frame = self.enter("random_bits", Site::caller());
-        self.apply(RandomBits { width, shape: shape.into() }, &[key, counter])
+        match key.broadcast_with(counter) {
+            Ok((key, counter)) => self.apply(RandomBits { width, shape: shape.into() }, &[key, counter]),
+            Err(poison) => poison,
+        }
+    }
+
+    /// n keys from the key: what is drawn with them passes for independent of each other, and of what is drawn with `key`
+    /// itself and any counter but [`i64::MIN`]. They are numbers of 62 random bits, so that two of n are equal with a
+    /// probability of n²/2⁶³.
+    ///
+    /// # Shapes
+    /// key: `[]` → `[n]`.
+    ///
+    /// # Errors
+    /// An error is recorded if key is no `i64` scalar, or n is negative.
+    ///
+    /// # Source
+    /// Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC11: a counter-based generator keyed by its own
+    /// output. Claessen and Pałka, "Splittable pseudorandom number generators using cryptographic hashing", Haskell 2013.
+    ///
+    /// # Example
+    /// Four walks, each with random numbers of its own; a shared key would draw one walk for all:
+    /// ```
+    /// # use pullback::{DType, Graph};
+    /// let g = Graph::new();
+    /// let (key, step) = (g.input_of(DType::I64, "key", ()), g.input_of(DType::I64, "step", ()));
+    /// let x = g.input("x", (2,));
+    /// let walked = x + g.random_normal(key, step, DType::F32, (2,));
+    /// let keys = g.split_key(g.constant(7i64), 4);
+    /// let all = g.batch(walked, [(key, keys), (x, g.input("all", (4, 2)))]);
+    /// assert_eq!(all.ty().to_string(), "f32[4, 2]");
+    /// ```
+    #[doc(alias("split", "fold_in", "seed_sequence"))]
+    #[track_caller]
+    pub fn split_key<'g>(&'g self, key: Expr<'g>, n: impl Into<Dim>) -> Expr<'g> {
+        let _frame = self.enter("split_key", Site::caller());
+        if !key.is_poisoned() && key.rank() != 0 {
+            let (what, expected) = ("the key", Shape::default());
+            return self.report(GraphError::WrongShape { what, expected, found: key.shape() }, &[key]);
+        }
+        self.random_bits(key, self.constant(i64::MIN), 62, [n.into()])
     }
 
     /// Uniform random floats in [0, 1), from the `i64` scalars `key` and `counter` as for [`Graph::random_bits`]:

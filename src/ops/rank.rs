@@ -5,7 +5,7 @@ use ndarray::{ArrayD, ArrayView1, Axis, Zip};
 use super::{
     axes::check_axis,
     real::{Number, Real},
-    rule::{Domain, EvaluationContext, Linearization, OpError, Rule, Traits, check_number, check_operands},
+    rule::{Batching, Domain, EvaluationContext, Linearization, OpError, Rule, Traits, check_number, check_operands},
     sample::{Sample, listed, reals},
     slice::Index,
 };
@@ -35,6 +35,10 @@ impl Rule for Rank {
 
     fn linearization(&self) -> Linearization<'_> {
         Linearization::Constant
+    }
+
+    fn batching(&self) -> Batching<'_> {
+        Batching::Shifted(self)
     }
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {

@@ -6,7 +6,7 @@ use super::{
     axes::check_axis,
     real::Real,
     rule::{
-        Application, Custom, Domain, EvaluationContext, Linearization, OpError, Rule, Traits, check_float,
+        Application, Batching, Custom, Domain, EvaluationContext, Linearization, OpError, Rule, Traits, check_float,
         check_operands,
     },
     sample::{Sample, listed, reals},
@@ -39,6 +39,10 @@ impl Rule for LinearRecurrence {
 
     fn linearization(&self) -> Linearization<'_> {
         Linearization::Custom(self)
+    }
+
+    fn batching(&self) -> Batching<'_> {
+        Batching::Shifted(self)
     }
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {

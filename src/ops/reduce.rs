@@ -6,7 +6,7 @@ use super::{
     axes::{AllAxes, IntoAxes, inverse_permutation},
     real::{Number, Real},
     rule::{
-        Application, Custom, Domain, EvaluationContext, LinearMap, Linearization, OpError, Rule, Traits,
+        Application, Batching, Custom, Domain, EvaluationContext, LinearMap, Linearization, OpError, Rule, Traits,
         check_ascending, check_number, check_operands,
     },
     sample::{Sample, listed, reals},
@@ -42,6 +42,10 @@ impl Rule for Reduce {
             Reduction::Sum => Linearization::Linear(self),
             Reduction::Product | Reduction::Max | Reduction::Min => Linearization::Custom(self),
         }
+    }
+
+    fn batching(&self) -> Batching<'_> {
+        Batching::Shifted(self)
     }
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {

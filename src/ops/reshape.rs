@@ -5,7 +5,10 @@ use ndarray::{ArrayD, IxDyn};
 use super::{
     axes::{IntoAxes, inverse_permutation},
     real::Real,
-    rule::{Application, Domain, EvaluationContext, LinearMap, Linearization, OpError, Rule, Traits, check_operands},
+    rule::{
+        Application, Batching, Domain, EvaluationContext, LinearMap, Linearization, OpError, Rule, Traits,
+        check_operands,
+    },
     sample::{Sample, reals},
 };
 use crate::graph::{Axes, Dim, Expr, GraphError, Reshape, Shape, Transpose, Type, Value};
@@ -34,6 +37,10 @@ impl Rule for Reshape {
 
     fn linearization(&self) -> Linearization<'_> {
         Linearization::Linear(self)
+    }
+
+    fn batching(&self) -> Batching<'_> {
+        Batching::Shifted(self)
     }
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
@@ -89,6 +96,10 @@ impl Rule for Transpose {
 
     fn linearization(&self) -> Linearization<'_> {
         Linearization::Linear(self)
+    }
+
+    fn batching(&self) -> Batching<'_> {
+        Batching::Shifted(self)
     }
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
@@ -221,7 +232,7 @@ impl<'g> Expr<'g> {
     ///
     /// # Shapes
     /// `[a, b, c]` by `[2, 0, 1]` → `[c, a, b]`.
-    #[doc(alias("swapaxes", "movedim", "moveaxis"))]
+    #[doc(alias = "swapaxes")]
     #[doc(alias = "permute")]
     #[track_caller]
     pub fn transpose(self, order: impl AsRef<[i64]>) -> Expr<'g> {
@@ -255,6 +266,39 @@ impl<'g> Expr<'g> {
         }
         let mut order: Axes = (0..rank).collect();
         order.swap(rank - 2, rank - 1);
+        self.permute(&order)
+    }
+
+    /// Moves one axis to another place; the others stay in order. Both count from the end where they are negative.
+    ///
+    /// # Shapes
+    /// `[a, b, c]` with axis 0 moved to −1 → `[b, c, a]`.
+    ///
+    /// # Example
+    /// ```
+    /// # use pullback::Graph;
+    /// let g = Graph::new();
+    /// let x = g.input("x", ("batch", 8, 3));
+    /// assert_eq!(x.move_axis(-1, 1).shape().to_string(), "[batch, 3, 8]");
+    /// ```
+    #[doc(alias("moveaxis", "movedim"))]
+    #[track_caller]
+    pub fn move_axis(self, from: i64, to: i64) -> Expr<'g> {
+        let _frame = self.enter("move_axis");
+        match self.axis(from).and_then(|from| Ok((from, self.axis(to)?))) {
+            Ok((from, to)) => self.with_axis_moved(from, to),
+            Err(poison) => poison,
+        }
+    }
+
+    /// [`Expr::move_axis`] for positions that there are.
+    pub(crate) fn with_axis_moved(self, from: usize, to: usize) -> Expr<'g> {
+        if self.is_poisoned() {
+            return self;
+        }
+        let mut order: Vec<usize> = (0..self.rank()).collect();
+        order.remove(from);
+        order.insert(to, from);
         self.permute(&order)
     }
 

@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use thiserror::Error;
 
 use super::{real::Real, sample::Sample};
-use crate::graph::{Bindings, Dim, Expr, GraphError, Site, Type, Value};
+use crate::graph::{Bindings, Dim, Expr, GraphError, Op, Site, Type, Value};
 
 /// Everything that the other stages ask of a primitive.
 pub(crate) trait Rule: Sized {
@@ -22,6 +22,9 @@ pub(crate) trait Rule: Sized {
 
     /// The derivative.
     fn linearization(&self) -> Linearization<'_>;
+
+    /// How it is applied to operands of which some have one more axis, the batch.
+    fn batching(&self) -> Batching<'_>;
 
     /// The output's value by the plainest means: the reference that everything faster is compared with.
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError>;
@@ -131,6 +134,52 @@ pub(crate) trait Custom {
 
     /// Jᵢẋᵢ, this operand's part of ẏ.
     fn jvp<'g>(&self, operand: usize, tangent: Expr<'g>, application: &Application<'g>) -> Expr<'g>;
+}
+
+/// How a primitive is applied for each example of a batch at once. Operands that differ from example to example are
+/// *stacked*: they have the batch as one more axis in front. The others are *shared*. The result is stacked.
+pub(crate) enum Batching<'r> {
+    /// It has no operands, so that nothing of it is stacked.
+    Leaf,
+    /// The primitive as it is, shared operands repeated along the batch: functions of elements, and what works on the
+    /// last axes.
+    Same,
+    /// The primitive with attributes for one more axis in front, shared operands repeated.
+    Shifted(&'r dyn Shifted),
+    /// Written out: where repeating a shared operand would cost, or the attributes do not say it.
+    Custom(&'r dyn CustomBatching),
+    /// That of the bodies inside.
+    Nested,
+}
+
+/// A primitive that works on axes.
+pub(crate) trait Shifted {
+    /// The same of arrays with one more axis of this size in front, which it leaves as it is.
+    fn shifted(&self, batch: &Dim) -> Op;
+}
+
+/// The use of a primitive on a batch, written out.
+pub(crate) trait CustomBatching {
+    /// The stacked result.
+    fn batch<'g>(&self, application: &BatchApplication<'g>) -> Expr<'g>;
+}
+
+/// One use of a primitive for each example of a batch.
+pub(crate) struct BatchApplication<'g> {
+    pub(crate) operands: SmallVec<[BatchOperand<'g>; 3]>,
+    /// The type of the result of one example.
+    pub(crate) output: Type,
+    /// The number of examples.
+    pub(crate) size: Dim,
+}
+
+/// An operand of a primitive that is applied to a batch.
+#[derive(Clone, Copy)]
+pub(crate) enum BatchOperand<'g> {
+    /// One for each example, with the batch as the first axis.
+    Stacked(Expr<'g>),
+    /// The same for all examples.
+    Shared(Expr<'g>),
 }
 
 /// One use of a primitive in a graph.

@@ -6,7 +6,7 @@ use super::{
     apply::{Operand, broadcast_shapes},
     real::Real,
     rule::{
-        Application, Domain, EvaluationContext, Linearization, OpError, Partial, Partials, Rule, Traits,
+        Application, Batching, Domain, EvaluationContext, Linearization, OpError, Partial, Partials, Rule, Traits,
         check_operands, same_type,
     },
     sample::{Sample, listed, reals},
@@ -36,6 +36,10 @@ impl Rule for Select {
 
     fn linearization(&self) -> Linearization<'_> {
         Linearization::Partials(self)
+    }
+
+    fn batching(&self) -> Batching<'_> {
+        Batching::Same
     }
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {

@@ -10,7 +10,7 @@ use super::{
     axes::normalize,
     real::{Number, Real},
     rule::{
-        Application, CheckSizes, Domain, EvaluationContext, LinearMap, Linearization, OpError, Rule, Traits,
+        Application, Batching, CheckSizes, Domain, EvaluationContext, LinearMap, Linearization, OpError, Rule, Traits,
         check_number, check_operands,
     },
     sample::{Sample, reals},
@@ -44,6 +44,10 @@ impl Rule for Slice {
 
     fn linearization(&self) -> Linearization<'_> {
         Linearization::Linear(self)
+    }
+
+    fn batching(&self) -> Batching<'_> {
+        Batching::Shifted(self)
     }
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
@@ -211,6 +215,10 @@ impl Rule for Pad {
 
     fn linearization(&self) -> Linearization<'_> {
         Linearization::Linear(self)
+    }
+
+    fn batching(&self) -> Batching<'_> {
+        Batching::Shifted(self)
     }
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {

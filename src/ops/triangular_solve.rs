@@ -5,7 +5,7 @@ use ndarray::{ArrayD, ArrayView2, ArrayViewMut2, IxDyn};
 use super::{
     real::Real,
     rule::{
-        Application, Custom, Domain, EvaluationContext, Linearization, OpError, Rule, Traits, check_float,
+        Application, Batching, Custom, Domain, EvaluationContext, Linearization, OpError, Rule, Traits, check_float,
         check_operands,
     },
     sample::{Sample, reals},
@@ -46,6 +46,10 @@ impl Rule for TriangularSolve {
 
     fn linearization(&self) -> Linearization<'_> {
         Linearization::Custom(self)
+    }
+
+    fn batching(&self) -> Batching<'_> {
+        Batching::Custom(self)
     }
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {

@@ -7,7 +7,7 @@ use super::{
     binary::slope_of_angle,
     real::{Number, Real},
     rule::{
-        Application, Domain, EvaluationContext, Linearization, OpError,
+        Application, Batching, Domain, EvaluationContext, Linearization, OpError,
         Partial::{self, Factor, MinusOne, Where, Zero},
         Partials, Rule, Traits, check_number, check_operands,
     },
@@ -52,6 +52,10 @@ impl Rule for Unary {
 
     fn linearization(&self) -> Linearization<'_> {
         Linearization::Partials(self)
+    }
+
+    fn batching(&self) -> Batching<'_> {
+        Batching::Same
     }
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {

@@ -7,8 +7,8 @@ use ndarray::{ArrayD, Dimension, IxDyn, indices};
 use super::{
     real::{Number, Real},
     rule::{
-        Application, CheckSizes, Custom, Domain, EvaluationContext, LinearMap, Linearization, OpError, Rule, Traits,
-        check_number, check_operands,
+        Application, Batching, CheckSizes, Custom, Domain, EvaluationContext, LinearMap, Linearization, OpError, Rule,
+        Traits, check_number, check_operands,
     },
     sample::{Sample, listed, reals},
     slice::check_count,
@@ -54,6 +54,13 @@ impl Rule for Window {
             WindowReduction::Sum => Linearization::Linear(self),
             WindowReduction::Max => Linearization::Custom(self),
             WindowReduction::ArgMax => Linearization::Constant,
+        }
+    }
+
+    fn batching(&self) -> Batching<'_> {
+        match self.kind {
+            WindowReduction::Sum | WindowReduction::Max => Batching::Shifted(self),
+            WindowReduction::ArgMax => Batching::Custom(self),
         }
     }
 

@@ -344,6 +344,51 @@ const MISTAKES: &[(&str, Build)] = &[
         let other = Graph::new();
         let _ = g.input("x", ()) + other.input("y", ());
     }),
+    ("batch of other sizes", |g| {
+        let (x, y) = (g.input("x", (3,)), g.input("y", ()));
+        g.batch(x * y, [(x, g.input("xs", ("batch", 3))), (y, g.input("ys", ("rows",)))]);
+    }),
+    ("batch of slices of another shape", |g| {
+        let x = g.input("x", (3,));
+        g.batch([x.exp(), x.sum()], [(x, g.input("xs", ("batch", 4)))]);
+    }),
+    ("batch of another dtype", |g| {
+        let x = g.input("x", (3,));
+        g.batch(x.exp(), [(x, g.input_of(DType::F64, "xs", ("batch", 3)))]);
+    }),
+    ("batch along an axis", |g| {
+        let x = g.input("x", (3,));
+        g.batch(x.exp(), [(x, g.input("xs", ("batch", 3)), 2)]);
+    }),
+    ("batch of a scalar", |g| {
+        let x = g.input("x", ());
+        g.batch(x.exp(), [(x, g.input("xs", ()))]);
+    }),
+    ("batch over nothing", |g| {
+        g.batch(g.input("x", (3,)).exp(), [] as [(Expr<'_>, Expr<'_>); 0]);
+    }),
+    ("batch over one node twice", |g| {
+        let x = g.input("x", (3,));
+        g.batch(x.exp(), [(x, g.input("xs", ("batch", 3))), (x, g.input("others", ("batch", 3)))]);
+    }),
+    ("batch that is too large", |g| {
+        let x = g.input("x", (1 << 20,));
+        g.batch(x.outer(x), [(x, g.input("xs", (1 << 20, 1 << 20)))]);
+    }),
+    ("batch of another graph", |g| {
+        let (x, other) = (g.input("x", (3,)), Graph::new());
+        g.batch(x.exp(), [(x, other.input("xs", ("batch", 3)))]);
+    }),
+    ("axis to move to", |g| {
+        g.input("x", (3, 4)).move_axis(0, 2);
+    }),
+    ("keys to split", |g| {
+        g.split_key(g.input_of(DType::I64, "key", (3,)), 2);
+    }),
+    ("keys of another shape", |g| {
+        let key = g.input_of(DType::I64, "key", (3,));
+        g.random_bits(key, g.constant(0i64), 8, (2, 3));
+    }),
     ("gradient asked of another graph", |g| {
         let other = Graph::new();
         let x = other.input("x", ());

@@ -20,6 +20,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("ops", &["functions", "graph"]),
     ("text", &["graph", "names", "ops"]),
     ("autodiff", &["graph", "ops", "simplify"]),
+    ("batching", &["graph", "ops"]),
     ("simplify", &["graph", "ops"]),
     ("nn", &["graph", "numbers", "ops"]),
     ("parameters", &["graph", "memory", "names", "numbers", "vectorize"]),

@@ -303,3 +303,72 @@ fn trees_keep_their_shape() {
     let x = g.full(0.0, ());
     assert_eq!(count(&(x, vec![[x, x], [x, x]], ())), 5);
 }
+
+#[test]
+fn a_batch_of_any_construct_is_the_loop_over_its_examples() {
+    /// Builds something of x and k for one example.
+    type Build = for<'g> fn(&'g Graph, Expr<'g>, Expr<'g>) -> Expr<'g>;
+    let builds: [(&str, Build); 6] = [
+        ("scan", |g, x, k| g.scan(k.sum(), x, |sum, x| ((sum * x).sin() + k.sum(), sum)).1),
+        ("while", |g, x, k| g.while_loop_bounded(x, 8, |x| x.square().sum().less(3.0), |x| 1.5 * x + 0.1 * k)),
+        ("while of shared", |g, x, k| {
+            g.while_loop_bounded((k, x), 8, |(k, _)| k.square().sum().less(3.0), |(k, x)| (1.5 * k, x + k)).1
+        }),
+        ("cond", |g, x, k| g.cond(x.sum().greater(0.2), || x.sin() * k, || k * k)),
+        ("cond of shared", |g, x, k| g.cond(k.sum().greater(0.2), || x.sin() * k, || k * k)),
+        ("call", |g, x, k| {
+            let f = g.function(x, |x| (x * k).sin());
+            f.call(f.call(x))
+        }),
+    ];
+    for (name, build) in builds {
+        for subset in [[true, false], [false, true], [true, true]] {
+            let g = Graph::new();
+            let inputs = ["x", "k"].map(|name| g.input_of(DType::F64, name, (3,)));
+            let many = ["xs", "ks"].map(|name| g.input_of(DType::F64, name, (4, 3)));
+            let y = build(&g, inputs[0], inputs[1]);
+            let gradient = g.gradient((y * y).sum(), inputs[0]);
+            let tangent = g.jvp(y, &[(inputs[1], inputs[0].cos())]);
+            let outputs = [y, gradient, tangent];
+            let pairs: Vec<(Expr<'_>, Expr<'_>)> =
+                (0..2).filter(|operand| subset[*operand]).map(|operand| (inputs[operand], many[operand])).collect();
+            let batched = g.batch(outputs, pairs.clone());
+            // The gradient of the batch is the batch of gradients.
+            let of_batch = g.gradient(batched[0].square().sum(), if subset[0] { many[0] } else { inputs[0] });
+            let values = [reals(&[4, 3], 0), reals(&[4, 3], 3)];
+            let mut results = vec![("y", batched[0]), ("gradient", batched[1]), ("tangent", batched[2])];
+            results.push(("of_batch", of_batch));
+            let singles = [reals(&[3], 7), reals(&[3], 8)];
+            let mut fed = Vec::new();
+            for operand in 0..2 {
+                if subset[operand] {
+                    fed.push((["xs", "ks"][operand], values[operand].clone()));
+                } else {
+                    fed.push((["x", "k"][operand], singles[operand].clone()));
+                }
+            }
+            let found = run(&g, &results, &fed);
+            let mut expected = vec![Vec::new(); 3];
+            for example in 0..4 {
+                let row = |value: &Value| {
+                    let Value::F64(array) = value else { unreachable!() };
+                    Value::F64(array.index_axis(ndarray::Axis(0), example).to_owned().into_dyn())
+                };
+                let fed: Vec<(&str, Value)> = (0..2)
+                    .map(|operand| {
+                        let value = if subset[operand] { row(&values[operand]) } else { singles[operand].clone() };
+                        (["x", "k"][operand], value)
+                    })
+                    .collect();
+                let one = run(&g, &[("y", outputs[0]), ("gradient", outputs[1]), ("tangent", outputs[2])], &fed);
+                expected.iter_mut().zip(one).for_each(|(all, one)| all.extend(one));
+            }
+            for (position, expected) in expected.iter().enumerate() {
+                assert_close(&format!("{name} {subset:?} {position}"), &found[position], expected, 1e-11);
+            }
+            if subset[0] {
+                assert_close(&format!("{name} {subset:?} of batch"), &found[3], &expected[1], 1e-11);
+            }
+        }
+    }
+}

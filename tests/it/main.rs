@@ -11,6 +11,7 @@ mod accumulation;
 mod allocation;
 mod arrange;
 mod autodiff;
+mod batching;
 mod budget;
 mod checked;
 mod compiled;

@@ -5,7 +5,7 @@ use crate::{
     graph::{Body, Call, DType, Dim, Expr, Graph, GraphError, Invariants, Site, Type, Value},
     ops::{
         real::Real,
-        rule::{Domain, EvaluationContext, Linearization, OpError, Rule, Traits},
+        rule::{Batching, Domain, EvaluationContext, Linearization, OpError, Rule, Traits},
         sample::{Sample, reals},
     },
 };
@@ -27,6 +27,10 @@ impl Rule for Call {
 
     fn linearization(&self) -> Linearization<'_> {
         Linearization::Nested
+    }
+
+    fn batching(&self) -> Batching<'_> {
+        Batching::Nested
     }
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {

@@ -7,7 +7,7 @@ use crate::{
     graph::{Conditional, DType, Dim, Expr, Graph, GraphError, Invariants, NodeId, Site, Type, Value},
     ops::{
         real::Real,
-        rule::{Domain, EvaluationContext, Linearization, OpError, Rule, Traits},
+        rule::{Batching, Domain, EvaluationContext, Linearization, OpError, Rule, Traits},
         sample::{Sample, listed, reals},
     },
 };
@@ -43,6 +43,10 @@ impl Rule for Conditional {
 
     fn linearization(&self) -> Linearization<'_> {
         Linearization::Nested
+    }
+
+    fn batching(&self) -> Batching<'_> {
+        Batching::Nested
     }
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {

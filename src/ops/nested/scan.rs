@@ -14,7 +14,7 @@ use crate::{
     },
     ops::{
         real::Real,
-        rule::{Domain, EvaluationContext, Linearization, OpError, Rule, Traits},
+        rule::{Batching, Domain, EvaluationContext, Linearization, OpError, Rule, Traits},
         sample::{Sample, reals},
     },
 };
@@ -57,6 +57,10 @@ impl Rule for Scan {
 
     fn linearization(&self) -> Linearization<'_> {
         Linearization::Nested
+    }
+
+    fn batching(&self) -> Batching<'_> {
+        Batching::Nested
     }
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
@@ -289,7 +293,7 @@ impl Graph {
     }
 
     /// A function of each slice of arrays along their leading axes, one after another: what it gives, stacked. Memory for one
-    /// slice at a time; [`Graph::vmap`] computes all at once.
+    /// slice at a time; [`Graph::batch`] computes all at once.
     ///
     /// # Errors
     /// As for [`Graph::scan`].

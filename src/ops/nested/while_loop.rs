@@ -10,7 +10,7 @@ use crate::{
     graph::{Bound, DType, Dim, Expr, Graph, GraphError, Invariants, MAX_ITERATIONS, NodeId, Site, Type, Value, While},
     ops::{
         real::Real,
-        rule::{Domain, EvaluationContext, Linearization, OpError, Rule, Traits},
+        rule::{Batching, Domain, EvaluationContext, Linearization, OpError, Rule, Traits},
         sample::{Sample, reals},
     },
 };
@@ -38,6 +38,10 @@ impl Rule for While {
 
     fn linearization(&self) -> Linearization<'_> {
         Linearization::Nested
+    }
+
+    fn batching(&self) -> Batching<'_> {
+        Batching::Nested
     }
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {

@@ -28,11 +28,15 @@ const N_LANES: usize = 8;
 pub(super) struct RandomBitsKernel {
     mask: u64,
     n_elements: usize,
+    /// Elements that one key draws, at least 1.
+    n_each: usize,
 }
 
 impl RandomBitsKernel {
     pub(super) fn resolve(op: &Op, place: ResolveContext<'_>) -> RandomBitsKernel {
-        RandomBitsKernel { mask: (1 << op.width) - 1, n_elements: place.output.1.iter().product() }
+        let (sizes, n_key_axes) = (place.output.1, place.operands[0].1.len());
+        let n_each = sizes[n_key_axes..].iter().product::<usize>().max(1);
+        RandomBitsKernel { mask: (1 << op.width) - 1, n_elements: sizes.iter().product(), n_each }
     }
 }
 
@@ -42,15 +46,17 @@ impl FallbackRun for RandomBitsKernel {
     }
 
     fn run(&self, units: Range<usize>, operands: &[Data<'_>], out: DataMut<'_>, _: &mut [u64]) -> Result<(), OpError> {
-        let DataMut::I64(out) = out else { unreachable!("invariant: random bits are i64") };
-        let scalar = |operand: usize| halves(i64::as_slice(&operands[operand])[0] as u64);
-        vectorize::run(PhiloxRange {
-            key: scalar(0),
-            counter: scalar(1),
-            first: units.start as u64,
-            mask: self.mask,
-            out,
-        });
+        let DataMut::I64(mut rest) = out else { unreachable!("invariant: random bits are i64") };
+        let (keys, counters) = (i64::as_slice(&operands[0]), i64::as_slice(&operands[1]));
+        let mut place = units.start;
+        while !rest.is_empty() {
+            let (which, first) = (place / self.n_each, place % self.n_each);
+            let (out, others) = rest.split_at_mut(rest.len().min(self.n_each - first));
+            place += out.len();
+            rest = others;
+            let [key, counter] = [keys, counters].map(|scalars| halves(scalars[which] as u64));
+            vectorize::run(PhiloxRange { key, counter, first: first as u64, mask: self.mask, out });
+        }
         Ok(())
     }
 }

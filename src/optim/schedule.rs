@@ -12,6 +12,8 @@ use crate::numbers::short;
 /// schedule. Numbers are not checked when it is made. The first step refuses a number that makes no sense at any, as a stair
 /// of no steps, and each step a rate that is negative, NaN or not finite in f32.
 ///
+/// With the feature `serde` it is serialized by its numbers; to serialize a function of the step is an error.
+///
 /// # Example
 /// ```
 /// use pullback::optim::{Schedule, Sgd};
@@ -24,16 +26,37 @@ use crate::numbers::short;
 /// let sgd = Sgd::new(custom);
 /// ```
 #[derive(Debug, Clone)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Schedule(ScheduleKind);
 
 #[derive(Clone)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 enum ScheduleKind {
     Constant(f64),
-    InverseRoot { smoothness: f64, n_steps: u64 },
-    Steps { rate: f64, factor: f64, length: u64 },
-    Exponential { rate: f64, factor: f64 },
-    Cosine { rate: f64, last: f64, n_steps: u64 },
-    WarmUp { then: Arc<ScheduleKind>, n_steps: u64 },
+    InverseRoot {
+        smoothness: f64,
+        n_steps: u64,
+    },
+    Steps {
+        rate: f64,
+        factor: f64,
+        length: u64,
+    },
+    Exponential {
+        rate: f64,
+        factor: f64,
+    },
+    Cosine {
+        rate: f64,
+        last: f64,
+        n_steps: u64,
+    },
+    WarmUp {
+        then: Arc<ScheduleKind>,
+        n_steps: u64,
+    },
+    #[cfg_attr(feature = "serde", serde(skip_deserializing, serialize_with = "refuse_function"))]
     Function(Arc<dyn Fn(u64) -> f64 + Send + Sync>),
 }
 
@@ -192,6 +215,11 @@ impl fmt::Debug for ScheduleKind {
             ScheduleKind::Function(_) => f.write_str("a function of the step"),
         }
     }
+}
+
+#[cfg(feature = "serde")]
+fn refuse_function<S: serde::Serializer>(_: &Arc<dyn Fn(u64) -> f64 + Send + Sync>, _: S) -> Result<S::Ok, S::Error> {
+    Err(serde::ser::Error::custom("a schedule that is a function of the step cannot be serialized"))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use crate::graph::Bindings;
 /// The figures of a plan; of [`Program::summary`](super::Program::summary). As polynomials of the symbols, before anything is fused,
 /// operations and bytes are [`Graph::flops`](crate::Graph::flops) and [`Graph::bytes`](crate::Graph::bytes).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct PlanSummary {
     /// Steps, each of one operation or of several that were fused.

@@ -38,6 +38,7 @@ mod ranges;
 mod readme;
 mod rotations;
 mod runs;
+mod serialized;
 mod simplify;
 mod sizes;
 mod slopes;

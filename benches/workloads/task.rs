@@ -84,14 +84,14 @@ impl Task {
         let (plan, profile) = match self {
             Task::Training(training) => {
                 let Training { step, parameters, inputs, .. } = training.as_mut();
-                let profile = step.profile(parameters, &*inputs, n_runs)?;
+                let profile = step.profile(&*parameters, &*inputs, n_runs)?;
                 (step.show([])?, profile)
             }
             Task::Function(function) => {
                 let State::Fresh(program, inputs) = &mut function.state else {
                     return Err("a function is profiled before its first step".into());
                 };
-                let profile = program.profile(&Parameters::default(), &*inputs, n_runs)?;
+                let profile = program.profile((), &*inputs, n_runs)?;
                 (program.show([])?, profile)
             }
         };
@@ -163,7 +163,7 @@ impl Function {
             return Ok(program.run()?);
         }
         if let State::Fresh(program, inputs) = mem::replace(&mut self.state, State::Taken) {
-            self.state = State::Running(program.attach(&Parameters::default(), &inputs)?);
+            self.state = State::Running(program.attach((), &inputs)?);
         }
         Ok(())
     }

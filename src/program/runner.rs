@@ -1,11 +1,11 @@
-//! One call of a program: what programs and training steps share. In: a signature, an engine, and the arrays of a call.
+//! One call of a program: what programs and training steps share; [`summary`](super::summary) has what both tell of their plan. In: a signature, an engine, and the arrays of a call.
 //! Out: results written. It keeps the memory of a call for the next one.
 
 use std::sync::Arc;
 
 use super::{
-    Attached, Declaration, Destinations, Engine, FiniteChecker, Inputs, Pass, Profile, Role, RunError, Signature,
-    bind::Binder, recycle::recycled,
+    Attached, Declaration, Destinations, Engine, FiniteChecker, Inputs, Role, RunError, Signature, bind::Binder,
+    recycle::recycled,
 };
 use crate::{
     graph::{Bindings, Value, ValueView, ValueViewMut},
@@ -13,14 +13,15 @@ use crate::{
     parameters::Parameters,
 };
 
-/// An engine with the signature that it is fed by.
+/// What a [`Program`](super::Program) and a [`TrainingStep`](super::TrainingStep) have in common: a compiled graph, with methods that
+/// tell its plan, what it costs, and where its time goes. Call them on either.
 #[derive(Debug)]
-pub(crate) struct Runner {
+pub struct Runner {
     pub(crate) signature: Arc<Signature>,
     pub(super) engine: Box<dyn Engine>,
     /// Made at the first need.
     checker: Option<Box<dyn FiniteChecker>>,
-    binder: Binder,
+    pub(super) binder: Binder,
     leaves: Vec<ValueView<'static>>,
     results: Vec<ValueViewMut<'static>>,
     ordered: Vec<Option<ValueViewMut<'static>>>,
@@ -120,31 +121,6 @@ impl Runner {
     pub(super) fn check(&mut self, leaves: &[ValueView<'_>]) -> Result<(), RunError> {
         let checker = self.checker.get_or_insert_with(|| self.engine.reference());
         checker.check(leaves, &self.binder.bindings)
-    }
-
-    /// Runs `n_runs` times on arrays of its own and gives the shortest time of each step.
-    pub(super) fn profile(
-        &mut self,
-        parameters: &Parameters,
-        inputs: &dyn Inputs,
-        n_runs: usize,
-    ) -> Result<Profile, RunError> {
-        let mut leaves = Vec::new();
-        self.bind(parameters, inputs, &mut leaves)?;
-        let mut values = self.zeros(0)?;
-        let mut results: Vec<ValueViewMut<'_>> = values.iter_mut().map(Value::view_mut).collect();
-        self.engine.profile(&leaves, &self.binder.bindings, &mut results, n_runs)
-    }
-
-    /// What the engine does for these sizes, and for those of the last call where none is given.
-    pub(super) fn show<'n>(&mut self, sizes: impl IntoIterator<Item = (&'n str, i64)>) -> Result<String, RunError> {
-        let bindings = self.bindings(sizes)?;
-        self.engine.show(&bindings)
-    }
-
-    /// What each pass of planning leaves for these sizes, and for those of the last call where none is given.
-    pub(super) fn passes<'n>(&self, sizes: impl IntoIterator<Item = (&'n str, i64)>) -> Result<Vec<Pass>, RunError> {
-        self.engine.passes(&self.bindings(sizes)?)
     }
 
     /// A number for each symbol.

@@ -18,11 +18,11 @@ use crate::numbers::short;
 /// ```
 /// use pullback::optim::{Schedule, Sgd};
 /// let constant = Schedule::from(0.1);
-/// assert_eq!(constant.at(1000), 0.1);
+/// assert_eq!(constant.rate(1000), 0.1);
 /// let halved = Schedule::steps(0.1, 0.5, 30).warm_up(10);
-/// assert_eq!((halved.at(4), halved.at(29), halved.at(30)), (0.05, 0.1, 0.05));
+/// assert_eq!((halved.rate(4), halved.rate(29), halved.rate(30)), (0.05, 0.1, 0.05));
 /// let custom = Schedule::function(|step| 0.1 / (1.0 + step as f64));
-/// assert_eq!(custom.at(1), 0.05);
+/// assert_eq!(custom.rate(1), 0.05);
 /// let sgd = Sgd::new(custom);
 /// ```
 #[derive(Debug, Clone)]
@@ -74,7 +74,7 @@ impl Schedule {
     ///
     /// # Example
     /// ```
-    /// assert_eq!(pullback::optim::Schedule::inverse_root(5.0, 400).at(7), 0.01);
+    /// assert_eq!(pullback::optim::Schedule::inverse_root(5.0, 400).rate(7), 0.01);
     /// ```
     pub fn inverse_root(smoothness: f64, n_steps: u64) -> Schedule {
         Schedule(ScheduleKind::InverseRoot { smoothness, n_steps })
@@ -116,9 +116,9 @@ impl Schedule {
     }
 
     /// The rate at `step`, counted from 0.
-    #[doc(alias = "get_lr")]
-    pub fn at(&self, step: u64) -> f64 {
-        self.0.at(step)
+    #[doc(alias("at", "get_lr"))]
+    pub fn rate(&self, step: u64) -> f64 {
+        self.0.rate(step)
     }
 
     /// That the numbers it was made of make sense.
@@ -158,7 +158,7 @@ impl ScheduleKind {
         }
     }
 
-    fn at(&self, step: u64) -> f64 {
+    fn rate(&self, step: u64) -> f64 {
         // libm's functions, because the standard library's differ from one platform to the next.
         let t = step as f64;
         match self {
@@ -172,8 +172,8 @@ impl ScheduleKind {
             ScheduleKind::Cosine { rate, last, n_steps } => {
                 last + (rate - last) * 0.5 * (1.0 + libm::cos(PI * t / *n_steps as f64))
             }
-            ScheduleKind::WarmUp { then, n_steps } if step >= *n_steps => then.at(step),
-            ScheduleKind::WarmUp { then, n_steps } => then.at(step) * ((t + 1.0) / *n_steps as f64),
+            ScheduleKind::WarmUp { then, n_steps } if step >= *n_steps => then.rate(step),
+            ScheduleKind::WarmUp { then, n_steps } => then.rate(step) * ((t + 1.0) / *n_steps as f64),
             ScheduleKind::Function(function) => function(step),
         }
     }
@@ -229,7 +229,7 @@ mod tests {
     #[test]
     fn schedules_are_their_formulas() {
         let close = |schedule: &Schedule, step: u64, want: f64| {
-            let got = schedule.at(step);
+            let got = schedule.rate(step);
             assert!((got - want).abs() <= 1e-15 * want.abs(), "{schedule:?} at {step}: {got} is not {want}");
         };
         let stairs = Schedule::steps(0.8, 0.5, 3);

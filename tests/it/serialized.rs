@@ -53,7 +53,7 @@ fn every_schedule_of_numbers_is_read_back() {
         let again: Schedule = serde_json::from_str(&text).expect("it was written so");
         assert_eq!(format!("{again:?}"), format!("{schedule:?}"), "{text}");
         for step in [0, 1, 6, 19, 20, 99, 100, 1000] {
-            assert_eq!(again.at(step).to_bits(), schedule.at(step).to_bits(), "{text} at step {step}");
+            assert_eq!(again.rate(step).to_bits(), schedule.rate(step).to_bits(), "{text} at step {step}");
         }
     }
     let error = serde_json::to_string(&Schedule::function(|_| 0.1)).expect_err("code is no data").to_string();

@@ -61,8 +61,8 @@ pub(super) struct Executable {
     /// Scratch memory, `scratch_bytes` for each worker.
     scratch: AlignedBytes,
     scratch_bytes: usize,
-    /// Whether any step has several tasks and the run is long enough to wake other threads.
-    has_tasks: bool,
+    /// Whether runs use other threads: some step has several tasks, and the whole is long enough to wake them.
+    is_parallel: bool,
     /// Contiguous copies of the caller's arrays that are not contiguous, allocated when first needed.
     staged_leaves: Vec<AlignedBytes>,
     staged_outputs: Vec<AlignedBytes>,
@@ -119,7 +119,7 @@ impl Executable {
             arena,
             scratch: AlignedBytes::new(ALIGNMENT),
             scratch_bytes: 0,
-            has_tasks: false,
+            is_parallel: false,
             staged_leaves: Vec::new(),
             staged_outputs: plan.network.results.iter().map(|_| AlignedBytes::new(ALIGNMENT)).collect(),
             plan,
@@ -128,7 +128,7 @@ impl Executable {
             executable.prepare(step, bindings, set)?;
         }
         let is_long = executable.plan.steps.iter().map(estimate).sum::<Duration>() >= MIN_SHARED;
-        executable.has_tasks &= is_long;
+        executable.is_parallel &= is_long;
         executable.scratch_bytes = executable.scratch_bytes.next_multiple_of(ALIGNMENT);
         grow(&mut executable.scratch, executable.scratch_bytes * n_threads, || {
             format!("the scratch memory of {n_threads} threads")
@@ -181,7 +181,7 @@ impl Executable {
             self.addresses.push(address);
         }
         self.scratch_bytes = self.scratch_bytes.max(scratch);
-        self.has_tasks |= work.n_tasks() > 1;
+        self.is_parallel |= work.n_tasks() > 1;
         self.steps.push(PreparedStep { work, first, n_addresses, partials, origin });
         Ok(())
     }
@@ -214,7 +214,7 @@ impl Executable {
 
     /// Runs all steps on the arrays that were bound last.
     pub(super) fn run_bound(&mut self, n_threads: usize) -> Result<(), RunError> {
-        let team = Team::gather(if self.has_tasks { n_threads } else { 1 });
+        let team = Team::gather(if self.is_parallel { n_threads } else { 1 });
         for step in 0..self.steps.len() {
             self.step(step, &team)?;
         }

@@ -18,6 +18,7 @@ mod data;
 mod diagnostics;
 mod documents;
 mod epilogue;
+mod figures;
 mod files;
 mod gradients;
 mod integers;

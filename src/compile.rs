@@ -44,7 +44,7 @@ pub struct Options {
     /// that take less than reading them. Numbers may differ in the rounding of sums, which are cut by the work there
     /// is.
     ///
-    /// It is a wish: a plan takes what it needs, which [`Program::show`] tells. What a product of matrices reads is
+    /// It is a wish: a plan takes what it needs, which [`Runner::show`] tells. What a product of matrices reads is
     /// kept.
     ///
     /// # Source

@@ -1,5 +1,5 @@
-//! One call of a program: what programs and training steps share; [`summary`](super::summary) has what both tell of their plan. In: a signature, an engine, and the arrays of a call.
-//! Out: results written. It keeps the memory of a call for the next one.
+//! One call of a program: what programs and training steps share. In: a signature, an engine, and the arrays of a call. Out: results
+//! written. It keeps the memory of a call for the next one. `summary.rs` has what both tell of their plan.
 
 use std::sync::Arc;
 

@@ -9,7 +9,7 @@ use crate::{
     parameters::Parameters,
 };
 
-/// The parameters of a call: `&parameters`, or `()` for a program that has none.
+/// The parameters of a call: `&parameters`, in an `Arc` or not, or `()` for a program that has none.
 ///
 /// # Example
 /// ```
@@ -31,7 +31,13 @@ pub trait AsParameters {
     fn as_parameters(&self) -> &Parameters;
 }
 
-impl AsParameters for Parameters {
+impl AsParameters for &Parameters {
+    fn as_parameters(&self) -> &Parameters {
+        self
+    }
+}
+
+impl AsParameters for &Arc<Parameters> {
     fn as_parameters(&self) -> &Parameters {
         self
     }
@@ -41,18 +47,6 @@ impl AsParameters for () {
     fn as_parameters(&self) -> &Parameters {
         static NONE: LazyLock<Parameters> = LazyLock::new(Parameters::default);
         &NONE
-    }
-}
-
-impl<P: AsParameters + ?Sized> AsParameters for &P {
-    fn as_parameters(&self) -> &Parameters {
-        (**self).as_parameters()
-    }
-}
-
-impl<P: AsParameters + ?Sized> AsParameters for Arc<P> {
-    fn as_parameters(&self) -> &Parameters {
-        (**self).as_parameters()
     }
 }
 

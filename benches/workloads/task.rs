@@ -84,7 +84,7 @@ impl Task {
         let (plan, profile) = match self {
             Task::Training(training) => {
                 let Training { step, parameters, inputs, .. } = training.as_mut();
-                let profile = step.profile(&*parameters, &*inputs, n_runs)?;
+                let profile = step.profile(parameters, &*inputs, n_runs)?;
                 (step.show([])?, profile)
             }
             Task::Function(function) => {

@@ -15,11 +15,7 @@ mod runner;
 mod summary;
 mod training;
 
-use std::{
-    fmt,
-    ops::{Deref, DerefMut},
-    sync::Arc,
-};
+use std::{fmt, ops::Deref, sync::Arc};
 
 pub use attached::{Attached, InputHandle, OutputHandle};
 pub(crate) use condition::Condition;
@@ -304,6 +300,32 @@ impl Program {
     pub fn attach(self, parameters: impl AsParameters, inputs: impl Inputs) -> Result<Attached, RunError> {
         self.runner.attach(parameters.as_parameters(), &inputs)
     }
+
+    /// Runs `n_runs` times and gives the shortest time of each step, with the user's line that it comes from.
+    ///
+    /// # Errors
+    /// As for [`Program::run`].
+    ///
+    /// # Example
+    /// ```
+    /// use pullback::Graph;
+    /// let g = Graph::new();
+    /// let x = g.input("x", (1000,));
+    /// let mut program = g.compile([("y", x.tanh().sum())])?;
+    /// let profile = program.profile((), ("x", &ndarray::arr1(&[0.5f32; 1000])), 10)?;
+    /// assert_eq!(profile.steps.iter().map(|step| step.flops).sum::<usize>(), 1999);
+    /// println!("{profile}");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias = "benchmark")]
+    pub fn profile(
+        &mut self,
+        parameters: impl AsParameters,
+        inputs: impl Inputs,
+        n_runs: usize,
+    ) -> Result<Profile, RunError> {
+        self.runner.profile(parameters.as_parameters(), &inputs, n_runs)
+    }
 }
 
 /// The plan: [`Runner::show`], [`Runner::summary`] and others.
@@ -312,11 +334,5 @@ impl Deref for Program {
 
     fn deref(&self) -> &Runner {
         &self.runner
-    }
-}
-
-impl DerefMut for Program {
-    fn deref_mut(&mut self) -> &mut Runner {
-        &mut self.runner
     }
 }

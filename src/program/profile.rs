@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 
 use crate::graph::Site;
 
-/// The time of each step of a program, made by [`Runner::profile`](super::Runner::profile).
+/// The time of each step of a program, made by [`Program::profile`](super::Program::profile).
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Profile {

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use super::{
-    Attached, Declaration, Destinations, Engine, FiniteChecker, Inputs, Role, RunError, Signature, bind::Binder,
-    recycle::recycled,
+    Attached, Declaration, Destinations, Engine, FiniteChecker, Inputs, Profile, Role, RunError, Signature,
+    bind::Binder, recycle::recycled,
 };
 use crate::{
     graph::{Bindings, Value, ValueView, ValueViewMut},
@@ -14,14 +14,14 @@ use crate::{
 };
 
 /// What a [`Program`](super::Program) and a [`TrainingStep`](super::TrainingStep) have in common: a compiled graph, with methods that
-/// tell its plan, what it costs, and where its time goes. Call them on either.
+/// tell its plan and what it costs. Call them on either; both only lend it to read, since each counts on the outputs of its own.
 #[derive(Debug)]
 pub struct Runner {
     pub(crate) signature: Arc<Signature>,
     pub(super) engine: Box<dyn Engine>,
     /// Made at the first need.
     checker: Option<Box<dyn FiniteChecker>>,
-    pub(super) binder: Binder,
+    binder: Binder,
     leaves: Vec<ValueView<'static>>,
     results: Vec<ValueViewMut<'static>>,
     ordered: Vec<Option<ValueViewMut<'static>>>,
@@ -121,6 +121,20 @@ impl Runner {
     pub(super) fn check(&mut self, leaves: &[ValueView<'_>]) -> Result<(), RunError> {
         let checker = self.checker.get_or_insert_with(|| self.engine.reference());
         checker.check(leaves, &self.binder.bindings)
+    }
+
+    /// Runs `n_runs` times on arrays of its own and gives the shortest time of each step.
+    pub(super) fn profile(
+        &mut self,
+        parameters: &Parameters,
+        inputs: &dyn Inputs,
+        n_runs: usize,
+    ) -> Result<Profile, RunError> {
+        let mut leaves = Vec::new();
+        self.bind(parameters, inputs, &mut leaves)?;
+        let mut values = self.zeros(0)?;
+        let mut results: Vec<ValueViewMut<'_>> = values.iter_mut().map(Value::view_mut).collect();
+        self.engine.profile(&leaves, &self.binder.bindings, &mut results, n_runs)
     }
 
     /// A number for each symbol.

@@ -1,8 +1,7 @@
-//! What a program tells of its plan. In: sizes. Out: text, a [`PlanSummary`], the largest size that fits a budget, or the time of
-//! each step.
+//! What a program tells of its plan. In: sizes. Out: text, a [`PlanSummary`], or the largest size that fits a budget.
 
-use super::{AsParameters, Inputs, Profile, RunError, Runner};
-use crate::graph::{Bindings, Dim, Value, ValueViewMut};
+use super::{RunError, Runner};
+use crate::graph::{Bindings, Dim};
 
 /// The figures of a plan; of [`Runner::summary`]. As polynomials of the symbols, before anything is fused, operations and bytes are
 /// [`Runner::flops`] and [`Runner::bytes`].
@@ -208,36 +207,6 @@ impl Runner {
                 RunError::OverBudget { symbol: symbol.to_owned(), size, needed, budget: bytes }
             }
         })
-    }
-
-    /// Runs `n_runs` times and gives the shortest time of each step, with the user's line that it comes from.
-    ///
-    /// # Errors
-    /// As for [`Program::run`](super::Program::run).
-    ///
-    /// # Example
-    /// ```
-    /// use pullback::Graph;
-    /// let g = Graph::new();
-    /// let x = g.input("x", (1000,));
-    /// let mut program = g.compile([("y", x.tanh().sum())])?;
-    /// let profile = program.profile((), ("x", &ndarray::arr1(&[0.5f32; 1000])), 10)?;
-    /// assert_eq!(profile.steps.iter().map(|step| step.flops).sum::<usize>(), 1999);
-    /// println!("{profile}");
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[doc(alias = "benchmark")]
-    pub fn profile(
-        &mut self,
-        parameters: impl AsParameters,
-        inputs: impl Inputs,
-        n_runs: usize,
-    ) -> Result<Profile, RunError> {
-        let mut leaves = Vec::new();
-        self.bind(parameters.as_parameters(), &inputs, &mut leaves)?;
-        let mut values = self.zeros(0)?;
-        let mut results: Vec<ValueViewMut<'_>> = values.iter_mut().map(Value::view_mut).collect();
-        self.engine.profile(&leaves, &self.binder.bindings, &mut results, n_runs)
     }
 }
 

@@ -1,12 +1,9 @@
 //! One step of training: the loss and the gradient of every parameter. In: parameters and a batch. Out: what an
 //! optimizer consumes. The update itself is the optimizer's.
 
-use std::{
-    ops::{Deref, DerefMut},
-    sync::Arc,
-};
+use std::{ops::Deref, sync::Arc};
 
-use super::{Inputs, Outputs, RunError, Runner};
+use super::{Inputs, Outputs, Profile, RunError, Runner};
 use crate::{
     graph::{AsViewMut, DType, Value, ValueView, ValueViewMut},
     parameters::{Gradients, Layout, Parameters},
@@ -104,6 +101,19 @@ impl TrainingStep {
         Ok((loss.number(), Outputs::new(self.runner.names(n_others).zip(values))))
     }
 
+    /// Runs `n_runs` times and gives the shortest time of each step; see [`Program::profile`](super::Program::profile).
+    ///
+    /// # Errors
+    /// As for [`TrainingStep::run`].
+    pub fn profile(
+        &mut self,
+        parameters: &Parameters,
+        inputs: impl Inputs,
+        n_runs: usize,
+    ) -> Result<Profile, RunError> {
+        self.runner.profile(parameters, &inputs, n_runs)
+    }
+
     fn zero_gradients(&self, parameters: &Parameters) -> Result<Gradients, RunError> {
         let gradients = Gradients::try_zeros(self.layout_for(parameters));
         gradients.map_err(|bytes| RunError::OutOfMemory { what: "the gradients".to_owned(), bytes })
@@ -122,12 +132,6 @@ impl Deref for TrainingStep {
 
     fn deref(&self) -> &Runner {
         &self.runner
-    }
-}
-
-impl DerefMut for TrainingStep {
-    fn deref_mut(&mut self) -> &mut Runner {
-        &mut self.runner
     }
 }
 

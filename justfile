@@ -48,9 +48,9 @@ gate:
 miri TEST:
     MIRIFLAGS="-Zmiri-ignore-leaks -Zmiri-strict-provenance" cargo +nightly miri test --locked --lib -- {{TEST}}
 
-# List every public item
+# Record the public surface again; read what changed in `git diff` before committing
 api:
-    cargo +nightly public-api --all-features
+    cargo +nightly public-api --all-features -sss > docs/reference/public-api.txt
 
 # Make the crate as it would be published, and build it from that
 package:

@@ -30,6 +30,8 @@ use crate::{
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
 pub struct Options {
     /// How many threads a run may use, the caller's among them. The results do not depend on it, to the last bit.
     pub threads: usize,
@@ -42,7 +44,7 @@ pub struct Options {
     /// that take less than reading them. Numbers may differ in the rounding of sums, which are cut by the work there
     /// is.
     ///
-    /// It is a wish: a plan takes what it needs, which [`Program::show`] tells. What a product of matrices reads is
+    /// It is a wish: a plan takes what it needs, which [`Runner::show`] tells. What a product of matrices reads is
     /// kept.
     ///
     /// # Source
@@ -52,6 +54,8 @@ pub struct Options {
 
 /// What computes the numbers of a program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 pub enum Evaluation {
     /// Steps that are fused and planned beforehand.
     Compiled,

@@ -44,8 +44,8 @@ pub use nn::Correction;
 pub use ops::{AllAxes, Convolve, Index, Padding, PerAxis, Pool, range};
 pub use parameters::{Gradients, Parameters};
 pub use program::{
-    Attached, CompileError, Destinations, Inputs, OutputError, Outputs, Pass, PlanSummary, Profile, Program, RunError,
-    StepProfile, TrainingOutput, TrainingStep,
+    AsParameters, Attached, CompileError, Destinations, Inputs, OutputError, Outputs, Pass, PlanSummary, Profile,
+    Program, RunError, Runner, StepProfile, TrainingOutput, TrainingStep,
 };
 pub use runtime::{AccuracyRow, error_table};
 pub use simplify::{Rewrites, Simplification};

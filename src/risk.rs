@@ -7,6 +7,7 @@ use crate::numbers::{rounded, short};
 
 /// An estimate of an expectation with an interval that covers it in a fraction `level` of samples.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Estimate {
     /// The mean over the sample.
     pub value: f64,

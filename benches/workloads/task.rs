@@ -91,7 +91,7 @@ impl Task {
                 let State::Fresh(program, inputs) = &mut function.state else {
                     return Err("a function is profiled before its first step".into());
                 };
-                let profile = program.profile(&Parameters::default(), &*inputs, n_runs)?;
+                let profile = program.profile((), &*inputs, n_runs)?;
                 (program.show([])?, profile)
             }
         };
@@ -163,7 +163,7 @@ impl Function {
             return Ok(program.run()?);
         }
         if let State::Fresh(program, inputs) = mem::replace(&mut self.state, State::Taken) {
-            self.state = State::Running(program.attach(&Parameters::default(), &inputs)?);
+            self.state = State::Running(program.attach((), &inputs)?);
         }
         Ok(())
     }

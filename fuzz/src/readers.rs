@@ -40,7 +40,7 @@ fn run_cifar(bytes: &[u8]) -> bool {
 
 fn run_csv(bytes: &[u8]) -> bool {
     let formats = [
-        Format::of("label"),
+        Format::with_target("label"),
         Format { target: Column::Last, header: Header::Absent, delimiter: b';' },
         Format { target: Column::Index(1), header: Header::Present, delimiter: b',' },
     ];

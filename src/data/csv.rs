@@ -21,8 +21,8 @@ const N_SHOWN: usize = 40;
 /// # Example
 /// ```
 /// use pullback::data::csv::{Format, Header};
-/// let semicolons = Format { delimiter: b';', header: Header::Absent, ..Format::of(2) };
-/// let by_name = Format::of("species");
+/// let semicolons = Format { delimiter: b';', header: Header::Absent, ..Format::with_target(2) };
+/// let by_name = Format::with_target("species");
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Format {
@@ -56,7 +56,8 @@ pub enum Header {
 
 impl Format {
     /// Commas and a header, with that column as target.
-    pub fn of(target: impl Into<Column>) -> Format {
+    #[doc(alias = "of")]
+    pub fn with_target(target: impl Into<Column>) -> Format {
         Format { target: target.into(), header: Header::Present, delimiter: b',' }
     }
 }
@@ -106,9 +107,9 @@ pub fn read<T: Target>(path: impl AsRef<Path>, format: &Format) -> Result<Datase
 /// use ndarray::array;
 /// use pullback::data::{Dataset, csv::{Format, read_from}};
 /// let text = "width,height,price\n1.5,2,30\n2,4.5,90.5\n";
-/// let prices: Dataset<f32> = read_from("prices", text.as_bytes(), &Format::of("price"))?;
+/// let prices: Dataset<f32> = read_from("prices", text.as_bytes(), &Format::with_target("price"))?;
 /// assert_eq!((prices.x(), prices.y()), (array![[1.5, 2.0], [2.0, 4.5]].view(), array![30.0, 90.5].view()));
-/// let error = read_from::<i64>("prices", text.as_bytes(), &Format::of("price")).unwrap_err();
+/// let error = read_from::<i64>("prices", text.as_bytes(), &Format::with_target("price")).unwrap_err();
 /// assert_eq!(error.to_string(), "prices, byte 28, line 3, column 3: `90.5` is not an integer");
 /// # Ok::<(), pullback::data::DataError>(())
 /// ```

@@ -174,6 +174,11 @@ impl Type {
     pub fn rank(&self) -> usize {
         self.shape.rank()
     }
+
+    /// Bytes of an array of this type.
+    pub(crate) fn bytes(&self) -> Dim {
+        self.shape.iter().fold(Dim::from(self.dtype.size()), |product, dim| product * dim.clone())
+    }
 }
 
 impl fmt::Display for Type {

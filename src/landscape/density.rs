@@ -129,7 +129,8 @@ impl SpectralDensity {
     ///
     /// # Source
     /// Ghorbani, Krishnan and Xiao, 2019, section 2.
-    pub fn at(&self, t: f64, width: f64) -> Result<f64, LandscapeError> {
+    #[doc(alias("at", "pdf"))]
+    pub fn evaluate(&self, t: f64, width: f64) -> Result<f64, LandscapeError> {
         super::error::check_positive("the width", width)?;
         let height = |node: &DensityNode| {
             let distance = (t - node.eigenvalue) / (width * SQRT_2);

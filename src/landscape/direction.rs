@@ -54,7 +54,8 @@ impl Direction {
     }
 
     /// The numbers of parameters or gradients.
-    pub fn of(buffers: &Buffers) -> Direction {
+    #[doc(alias("of", "ravel", "parameters_to_vector"))]
+    pub fn from_buffers(buffers: &Buffers) -> Direction {
         let mut elements = Vec::with_capacity(buffers.n_elements());
         for (_, array) in buffers.iter() {
             match array {
@@ -78,7 +79,7 @@ impl Direction {
             let (from, to) = (from.layout().clone(), to.layout().clone());
             return Err(LandscapeError::Layouts { from, to });
         }
-        let (mut direction, start) = (Direction::of(to), Direction::of(from));
+        let (mut direction, start) = (Direction::from_buffers(to), Direction::from_buffers(from));
         direction.elements.iter_mut().zip(&start.elements).for_each(|(element, start)| *element -= start);
         Ok(direction)
     }
@@ -104,7 +105,7 @@ impl Direction {
     /// ```
     pub fn random(point: &Parameters, scale: Scale, seed: u64) -> Direction {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let mut direction = Direction::of(point);
+        let mut direction = Direction::from_buffers(point);
         let mut drawn = std::mem::take(&mut direction.elements);
         direction.elements = drawn.iter().map(|_| rng.sample(StandardNormal)).collect();
         if scale == Scale::Unit {

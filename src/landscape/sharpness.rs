@@ -117,7 +117,7 @@ impl<I: Inputs> Point<'_, I> {
             return Err(LandscapeError::LossTooLow { value });
         }
         let radii: Vec<f64> =
-            Direction::of(&self.origin).elements().iter().map(|x| search.epsilon * (x.abs() + 1.0)).collect();
+            Direction::from_buffers(&self.origin).elements().iter().map(|x| search.epsilon * (x.abs() + 1.0)).collect();
         let mut rng = ChaCha8Rng::seed_from_u64(search.seed);
         let mut best = Ascent { position: vec![0.0; radii.len()], loss: value };
         for start in 0..search.starts {

@@ -41,11 +41,7 @@ impl Graph {
     /// ```
     pub fn bytes<'g>(&'g self, results: impl IntoResults<'g>) -> Dim {
         let ids: Vec<NodeId> = results.into_results().iter().map(|(_, result)| result.id()).collect();
-        let bytes = |id: NodeId| {
-            let Type { dtype, shape } = &self.node(id).ty;
-            shape.iter().fold(Dim::from(dtype.size()), |product, dim| product * dim.clone())
-        };
-        self.ancestors(&ids).into_iter().map(bytes).sum()
+        self.ancestors(&ids).into_iter().map(|id| self.node(id).ty.bytes()).sum()
     }
 }
 

@@ -127,7 +127,7 @@ pub(super) fn is_same(left: &Arc<Layout>, right: &Arc<Layout>) -> bool {
 /// The rate of `schedule` at `step`, if it is finite and not negative.
 pub(super) fn check_rate(schedule: &Schedule, step: u64) -> Result<f64, OptimizerError> {
     schedule.check()?;
-    let rate = schedule.at(step);
+    let rate = schedule.rate(step);
     if is_finite_in_f32(rate) && rate >= 0.0 { Ok(rate) } else { Err(OptimizerError::Rate { step, rate }) }
 }
 

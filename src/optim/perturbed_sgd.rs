@@ -9,7 +9,7 @@ use super::{
     OptimizerError, Schedule,
     elementwise::{Elementwise, descend},
     error::{check_factor, check_rate, is_same},
-    ranges::{self, GRANULE, Ranges},
+    ranges::{self, BLOCK_ELEMENTS, Ranges},
     rule::{Update, UpdateArrays, UpdateRule, optimizer},
     state::RuleState,
 };
@@ -139,7 +139,7 @@ fn draw_in<T: FloatElement>(noise: &mut Buffers, seed: u64, step: u64) {
     ranges::run(GaussianFill { rng, first_block, elements: noise.elements_mut::<T>() });
 }
 
-/// Words of the stream that belong to one block of [`GRANULE`] elements, which takes some 130 of them: how many is left to
+/// Words of the stream that belong to one block of [`BLOCK_ELEMENTS`] elements, which takes some 130 of them: how many is left to
 /// chance, so blocks have far more, and begin where it is known.
 const WORDS_OF_BLOCK: u128 = 1 << 12;
 
@@ -162,7 +162,7 @@ impl<T: FloatElement> Ranges for GaussianFill<'_, T> {
 
     fn split_at(self, n: usize) -> (Self, Self) {
         let (elements, others) = self.elements.split_at_mut(n);
-        let first_block_of_others = self.first_block + (n / GRANULE) as u64;
+        let first_block_of_others = self.first_block + (n / BLOCK_ELEMENTS) as u64;
         let others = GaussianFill { rng: self.rng.clone(), first_block: first_block_of_others, elements: others };
         (GaussianFill { elements, ..self }, others)
     }
@@ -172,7 +172,7 @@ impl<T: FloatElement> Loop for GaussianFill<'_, T> {
     #[inline(always)]
     fn run(self) {
         let mut rng = self.rng;
-        for (block, elements) in (self.first_block..).zip(self.elements.chunks_mut(GRANULE)) {
+        for (block, elements) in (self.first_block..).zip(self.elements.chunks_mut(BLOCK_ELEMENTS)) {
             rng.set_word_pos(u128::from(block) * WORDS_OF_BLOCK);
             for element in elements {
                 *element = T::from_f64(rng.sample(StandardNormal));

@@ -17,8 +17,8 @@ const RANGE_BYTES: usize = 1 << 17;
 /// Ranges at most, so that their list lies on the stack.
 const MAX_RANGES: usize = 64;
 
-/// Ranges begin at multiples of so many elements, so that no two share a line of the cache.
-pub(super) const GRANULE: usize = 64;
+/// Ranges are whole blocks of so many elements, so that no two share a cache line.
+pub(super) const BLOCK_ELEMENTS: usize = 64;
 
 /// An update that can be cut: any cut into ranges gives the same.
 pub(super) trait Ranges: Loop + Send + Sized {
@@ -61,7 +61,7 @@ fn range_length(n_elements: usize, bytes: usize) -> usize {
         return n_elements;
     }
     let n_ranges = (n_bytes / RANGE_BYTES).min(MAX_RANGES);
-    n_elements.div_ceil(n_ranges).next_multiple_of(GRANULE)
+    n_elements.div_ceil(n_ranges).next_multiple_of(BLOCK_ELEMENTS)
 }
 
 #[cfg(test)]
@@ -97,7 +97,7 @@ mod tests {
         let most = MAX_RANGES * RANGE_BYTES / 4;
         for n in [0, 1, 1000, (MIN_BYTES / 4) - 1, MIN_BYTES / 4, MIN_BYTES / 4 + 1, most - 1, 3 * most + 5] {
             let length = range_length(n, 4);
-            assert!(length <= n.next_multiple_of(GRANULE) && n.div_ceil(length.max(1)) <= MAX_RANGES);
+            assert!(length <= n.next_multiple_of(BLOCK_ELEMENTS) && n.div_ceil(length.max(1)) <= MAX_RANGES);
             let want = |position: usize| length.min(n - position / length * length) as u32;
             for n_threads in [2, 3] {
                 let mut marks = vec![0; n];

@@ -102,7 +102,7 @@ impl Row {
 
     /// αₜ at `step`, counted from 0.
     pub fn alpha(&self, step: u64) -> f64 {
-        let rate = self.rate.at(step);
+        let rate = self.rate.rate(step);
         match self.momentum {
             Momentum::None | Momentum::Sum(_) => rate,
             Momentum::CorrectedAverage(beta) => rate * (1.0 - beta) / seen(beta, step as f64 + 1.0),
@@ -111,7 +111,7 @@ impl Row {
 
     /// βₜ at `step`, counted from 0.
     pub fn beta(&self, step: u64) -> f64 {
-        let ratio = if step == 0 { 1.0 } else { ratio(self.rate.at(step), self.rate.at(step - 1)) };
+        let ratio = if step == 0 { 1.0 } else { ratio(self.rate.rate(step), self.rate.rate(step - 1)) };
         match self.momentum {
             Momentum::None => 0.0,
             Momentum::Sum(momentum) => momentum * ratio,

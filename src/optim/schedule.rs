@@ -12,28 +12,51 @@ use crate::numbers::short;
 /// schedule. Numbers are not checked when it is made. The first step refuses a number that makes no sense at any, as a stair
 /// of no steps, and each step a rate that is negative, NaN or not finite in f32.
 ///
+/// With the feature `serde` it is serialized by its numbers; to serialize a function of the step is an error.
+///
 /// # Example
 /// ```
 /// use pullback::optim::{Schedule, Sgd};
 /// let constant = Schedule::from(0.1);
-/// assert_eq!(constant.at(1000), 0.1);
+/// assert_eq!(constant.rate(1000), 0.1);
 /// let halved = Schedule::steps(0.1, 0.5, 30).warm_up(10);
-/// assert_eq!((halved.at(4), halved.at(29), halved.at(30)), (0.05, 0.1, 0.05));
+/// assert_eq!((halved.rate(4), halved.rate(29), halved.rate(30)), (0.05, 0.1, 0.05));
 /// let custom = Schedule::function(|step| 0.1 / (1.0 + step as f64));
-/// assert_eq!(custom.at(1), 0.05);
+/// assert_eq!(custom.rate(1), 0.05);
 /// let sgd = Sgd::new(custom);
 /// ```
 #[derive(Debug, Clone)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Schedule(ScheduleKind);
 
 #[derive(Clone)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 enum ScheduleKind {
     Constant(f64),
-    InverseRoot { smoothness: f64, n_steps: u64 },
-    Steps { rate: f64, factor: f64, length: u64 },
-    Exponential { rate: f64, factor: f64 },
-    Cosine { rate: f64, last: f64, n_steps: u64 },
-    WarmUp { then: Arc<ScheduleKind>, n_steps: u64 },
+    InverseRoot {
+        smoothness: f64,
+        n_steps: u64,
+    },
+    Steps {
+        rate: f64,
+        factor: f64,
+        length: u64,
+    },
+    Exponential {
+        rate: f64,
+        factor: f64,
+    },
+    Cosine {
+        rate: f64,
+        last: f64,
+        n_steps: u64,
+    },
+    WarmUp {
+        then: Arc<ScheduleKind>,
+        n_steps: u64,
+    },
+    #[cfg_attr(feature = "serde", serde(skip_deserializing, serialize_with = "refuse_function"))]
     Function(Arc<dyn Fn(u64) -> f64 + Send + Sync>),
 }
 
@@ -51,7 +74,7 @@ impl Schedule {
     ///
     /// # Example
     /// ```
-    /// assert_eq!(pullback::optim::Schedule::inverse_root(5.0, 400).at(7), 0.01);
+    /// assert_eq!(pullback::optim::Schedule::inverse_root(5.0, 400).rate(7), 0.01);
     /// ```
     pub fn inverse_root(smoothness: f64, n_steps: u64) -> Schedule {
         Schedule(ScheduleKind::InverseRoot { smoothness, n_steps })
@@ -93,9 +116,9 @@ impl Schedule {
     }
 
     /// The rate at `step`, counted from 0.
-    #[doc(alias = "get_lr")]
-    pub fn at(&self, step: u64) -> f64 {
-        self.0.at(step)
+    #[doc(alias("at", "get_lr"))]
+    pub fn rate(&self, step: u64) -> f64 {
+        self.0.rate(step)
     }
 
     /// That the numbers it was made of make sense.
@@ -135,7 +158,7 @@ impl ScheduleKind {
         }
     }
 
-    fn at(&self, step: u64) -> f64 {
+    fn rate(&self, step: u64) -> f64 {
         // libm's functions, because the standard library's differ from one platform to the next.
         let t = step as f64;
         match self {
@@ -149,8 +172,8 @@ impl ScheduleKind {
             ScheduleKind::Cosine { rate, last, n_steps } => {
                 last + (rate - last) * 0.5 * (1.0 + libm::cos(PI * t / *n_steps as f64))
             }
-            ScheduleKind::WarmUp { then, n_steps } if step >= *n_steps => then.at(step),
-            ScheduleKind::WarmUp { then, n_steps } => then.at(step) * ((t + 1.0) / *n_steps as f64),
+            ScheduleKind::WarmUp { then, n_steps } if step >= *n_steps => then.rate(step),
+            ScheduleKind::WarmUp { then, n_steps } => then.rate(step) * ((t + 1.0) / *n_steps as f64),
             ScheduleKind::Function(function) => function(step),
         }
     }
@@ -194,6 +217,11 @@ impl fmt::Debug for ScheduleKind {
     }
 }
 
+#[cfg(feature = "serde")]
+fn refuse_function<S: serde::Serializer>(_: &Arc<dyn Fn(u64) -> f64 + Send + Sync>, _: S) -> Result<S::Ok, S::Error> {
+    Err(serde::ser::Error::custom("a schedule that is a function of the step cannot be serialized"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -201,7 +229,7 @@ mod tests {
     #[test]
     fn schedules_are_their_formulas() {
         let close = |schedule: &Schedule, step: u64, want: f64| {
-            let got = schedule.at(step);
+            let got = schedule.rate(step);
             assert!((got - want).abs() <= 1e-15 * want.abs(), "{schedule:?} at {step}: {got} is not {want}");
         };
         let stairs = Schedule::steps(0.8, 0.5, 3);

@@ -69,7 +69,7 @@ impl Plan {
         if settings.memory_budget.is_none_or(|budget| fast.arena_bytes <= budget) {
             return Ok(fast);
         }
-        trace.again();
+        trace.restart();
         let small = Plan::run_passes(source, RematPolicy::AnyElementwise, settings, trace)?;
         Ok(if small.arena_bytes < fast.arena_bytes { small } else { fast })
     }

@@ -97,7 +97,7 @@ fn a_value_moved_onto_a_live_one_is_found() {
                     plan.storage[moved.vertex] = Storage::Arena(start);
                     let found = verify::plan(plan);
                     assert!(
-                        matches!(found, Err(PlanMemoryError::Lost { .. } | PlanMemoryError::Overwritten { .. })),
+                        matches!(found, Err(PlanMemoryError::NotLive { .. } | PlanMemoryError::Overwritten { .. })),
                         "{found:?}"
                     );
                     plan.storage[moved.vertex] = Storage::Arena(moved.start);
@@ -121,7 +121,7 @@ fn partial_results_moved_onto_a_live_value_are_found() {
                 let saved = std::mem::replace(&mut plan.steps[step].partials, (buffer.start, buffer.bytes));
                 let found = verify::plan(&plan);
                 assert!(
-                    matches!(found, Err(PlanMemoryError::Lost { .. } | PlanMemoryError::Overwritten { .. })),
+                    matches!(found, Err(PlanMemoryError::NotLive { .. } | PlanMemoryError::Overwritten { .. })),
                     "{found:?}"
                 );
                 plan.steps[step].partials = saved;
@@ -152,7 +152,10 @@ fn a_step_that_is_left_out_is_found() {
         for position in 0..plan.steps.len() {
             let step = plan.steps.remove(position);
             let found = verify::plan(plan);
-            assert!(matches!(found, Err(PlanMemoryError::Lost { .. } | PlanMemoryError::Missing { .. })), "{found:?}");
+            assert!(
+                matches!(found, Err(PlanMemoryError::NotLive { .. } | PlanMemoryError::Missing { .. })),
+                "{found:?}"
+            );
             plan.steps.insert(position, step);
         }
         plan.steps.len()
@@ -170,7 +173,7 @@ fn steps_in_the_wrong_order_are_found() {
                     continue;
                 }
                 plan.steps.swap(earlier, later);
-                assert!(matches!(verify::plan(plan), Err(PlanMemoryError::Lost { .. })));
+                assert!(matches!(verify::plan(plan), Err(PlanMemoryError::NotLive { .. })));
                 plan.steps.swap(earlier, later);
                 n_tried += 1;
             }
@@ -216,7 +219,7 @@ fn a_value_that_is_read_after_its_memory_was_used_again_is_found() {
             let Some(reused) = buffers.iter().filter(covers).map(|other| other.written).min() else { continue };
             for step in reused + 1..plan.steps.len() {
                 let Some(saved) = redirect(plan, step, dead.vertex) else { continue };
-                assert_eq!(verify::plan(plan), Err(PlanMemoryError::Lost { step, vertex: dead.vertex }));
+                assert_eq!(verify::plan(plan), Err(PlanMemoryError::NotLive { step, vertex: dead.vertex }));
                 // What was read last is what is put back: the first that is kept is the same again.
                 assert_eq!(redirect(plan, step, saved), Some(dead.vertex));
                 n_tried += 1;
@@ -290,7 +293,7 @@ fn bands_that_are_not_those_of_the_tiles_are_found() {
             let mut program = tile_program.clone();
             corrupt(&mut program);
             plan.steps[step].work = StepKind::Tile(program);
-            assert_eq!(verify::plan(&plan), Err(PlanMemoryError::Torn { step, vertex }), "corruption {position}");
+            assert_eq!(verify::plan(&plan), Err(PlanMemoryError::WrongBand { step, vertex }), "corruption {position}");
         }
         plan.steps[step].work = StepKind::Tile(tile_program);
     }

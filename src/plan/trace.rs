@@ -25,8 +25,8 @@ impl Trace {
         self.0.unwrap_or_default()
     }
 
-    /// All passes run once more, for another plan: only that one's texts count.
-    pub(super) fn again(&mut self) {
+    /// Forgets all texts: the passes run once more, and make another plan.
+    pub(super) fn restart(&mut self) {
         self.0.iter_mut().for_each(Vec::clear);
     }
 

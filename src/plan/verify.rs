@@ -17,7 +17,7 @@
 //! Steps run one after another with a barrier between them, so if (1) holds at every step, every read sees the value
 //! of the vertex that it names; lifetimes and offsets need not be known. Inside of a step, two conditions on its
 //! program take the place of this: no instruction reads in arbitrary order an array that the same step computes
-//! ([`unfinished`]), and each tile reads of a banded product only rows of the band before it ([`torn`]).
+//! ([`read_while_computed`]), and each tile reads of a banded product only rows of the band before it ([`tile_outside_band`]).
 //!
 //! Which operands an instruction reads, and in what order, is stated again in this file. `Action::facts`, by which the
 //! passes decide, is not used here, so that an error in it is found.
@@ -38,7 +38,7 @@ use super::ir::{
 pub(crate) enum PlanMemoryError {
     /// A step reads a value that is not there, not there yet, or not there any more.
     #[error("step {step} reads vertex {vertex}, whose bytes are not (or no longer) there")]
-    Lost {
+    NotLive {
         /// The step.
         step: usize,
         /// What it reads.
@@ -74,7 +74,7 @@ pub(crate) enum PlanMemoryError {
     },
     /// A step reads an array as a whole that it computes itself.
     #[error("step {step} reads vertex {vertex} as a whole while it computes it")]
-    Unfinished {
+    ReadWhileComputed {
         /// The step.
         step: usize,
         /// What it reads.
@@ -82,7 +82,7 @@ pub(crate) enum PlanMemoryError {
     },
     /// The bands of a product are not what the tiles that follow them read.
     #[error("step {step} computes vertex {vertex} in bands that are not those of its tiles")]
-    Torn {
+    WrongBand {
         /// The step.
         step: usize,
         /// The product.
@@ -104,7 +104,7 @@ pub(crate) enum PassError {
     /// A vertex is in two groups, or `group_of` and the members of the groups disagree about it.
     Member { vertex: usize },
     /// Groups read from each other in a cycle.
-    Circle { group: usize },
+    Cycle { group: usize },
     /// A step reads what no step before it writes.
     Order { step: usize, vertex: usize },
 }
@@ -164,8 +164,8 @@ pub(super) fn groups(network: &Network, groups: &FusionGroups) -> Result<(), Pas
             }
         }
     }
-    let circle = in_degrees.iter().position(|missing| *missing > 0);
-    circle.map_or(Ok(()), |group| Err(PassError::Circle { group }))
+    let on_cycle = in_degrees.iter().position(|missing| *missing > 0);
+    on_cycle.map_or(Ok(()), |group| Err(PassError::Cycle { group }))
 }
 
 /// Verifies that every step reads only what is fed, constant, or written by an earlier step.
@@ -188,7 +188,7 @@ pub(crate) fn plan(plan: &Plan) -> Result<(), PlanMemoryError> {
     for (position, step) in plan.steps.iter().enumerate() {
         let reads = operands(&step.work);
         if let Some(vertex) = reads.iter().copied().find(|vertex| !memory.holds(*vertex)) {
-            return Err(PlanMemoryError::Lost { step: position, vertex });
+            return Err(PlanMemoryError::NotLive { step: position, vertex });
         }
         let mut declared = step.writes.clone();
         declared.sort_unstable();
@@ -207,11 +207,11 @@ pub(crate) fn plan(plan: &Plan) -> Result<(), PlanMemoryError> {
         if !is_as_meant || declared != written(&step.work) {
             return Err(PlanMemoryError::Undeclared { step: position });
         }
-        if let Some(vertex) = unfinished(&step.work) {
-            return Err(PlanMemoryError::Unfinished { step: position, vertex });
+        if let Some(vertex) = read_while_computed(&step.work) {
+            return Err(PlanMemoryError::ReadWhileComputed { step: position, vertex });
         }
-        if let Some(vertex) = torn(plan, &step.work) {
-            return Err(PlanMemoryError::Torn { step: position, vertex });
+        if let Some(vertex) = tile_outside_band(plan, &step.work) {
+            return Err(PlanMemoryError::WrongBand { step: position, vertex });
         }
         memory.check_room(position, &reads)?;
         memory.write(step);
@@ -330,7 +330,7 @@ fn operands(work: &StepKind) -> Vec<usize> {
 
 /// A vertex that a step computes and also reads in another order than elementwise, so that it would see unwritten
 /// elements.
-fn unfinished(work: &StepKind) -> Option<usize> {
+fn read_while_computed(work: &StepKind) -> Option<usize> {
     let StepKind::Tile(program) = work else { return None };
     let computed: Vec<usize> = program.computed().collect();
     let factors = program.product.iter().flat_map(|product| &product.memory[..2]);
@@ -353,7 +353,7 @@ fn unfinished(work: &StepKind) -> Option<usize> {
 
 /// A banded product whose bands do not match the tiles of its step: each tile must read only rows of the band computed
 /// before it, and a band must not reach from one matrix of the batch into the next.
-fn torn(plan: &Plan, work: &StepKind) -> Option<usize> {
+fn tile_outside_band(plan: &Plan, work: &StepKind) -> Option<usize> {
     let StepKind::Tile(program) = work else { return None };
     let product = program.product.as_ref()?;
     let (def, contraction) = (&plan.network.vertices[product.vertex], &product.contraction);

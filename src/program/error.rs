@@ -102,7 +102,7 @@ pub enum RunError {
     /// An input was not fed.
     #[error(
         "input {name:?} ({dtype}{shape}, declared at {site}) is missing\n   = help: feed it, as in \
-         `({name:?}, (&array).into())`"
+         `({name:?}, &array)`"
     )]
     MissingInput {
         /// Its name.
@@ -276,6 +276,21 @@ pub enum RunError {
         what: String,
         /// How many bytes.
         bytes: usize,
+    },
+    /// No size of a symbol for which the memory of a run is within a budget; of [`Runner::largest`](super::Runner::largest).
+    #[error(
+        "a run with `{symbol}` = {size} takes {needed} bytes, and no size from 1 on takes less; {budget} are allowed\n   = help: \
+         allow at least {needed} bytes, or give smaller values to the other symbols"
+    )]
+    OverBudget {
+        /// The symbol.
+        symbol: String,
+        /// The least size that the program runs with.
+        size: i64,
+        /// The bytes that a run with it takes.
+        needed: usize,
+        /// The bytes that are allowed.
+        budget: usize,
     },
     /// An operation that makes NaN or infinity out of finite numbers; only a checked run looks for it.
     #[error(

@@ -1,8 +1,54 @@
-//! What a call is given: arrays to read by name, and arrays to write by name. In: pairs of a name and an array, alone or in
-//! tuples, arrays, slices and vectors. Out: each pair, one after another.
+//! What a call is given: parameters, arrays to read by name, and arrays to write by name. In: pairs of a name and an array, alone or
+//! in tuples, arrays, slices and vectors. Out: each pair, one after another.
+
+use std::sync::{Arc, LazyLock};
 
 use super::{Outputs, RunError};
-use crate::graph::{AsView, AsViewMut, ValueView, ValueViewMut};
+use crate::{
+    graph::{AsView, AsViewMut, ValueView, ValueViewMut},
+    parameters::Parameters,
+};
+
+/// The parameters of a call: `&parameters`, in an `Arc` or not, or `()` for a program that has none.
+///
+/// # Example
+/// ```
+/// use pullback::{Graph, Initializer};
+/// let g = Graph::new();
+/// let w = g.parameter("w", (2,), Initializer::Constant(1.0));
+/// let mut weighted = g.compile((w * g.input("x", (2,))).sum())?;
+/// assert_eq!(weighted.run(&g.initialize(0)?, ("x", [1.0f32, 2.0]))?.scalar::<f32>("result")?, 3.0);
+/// let mut constant = g.compile(g.constant(5.0f32))?;
+/// assert_eq!(constant.run((), ())?.scalar::<f32>("result")?, 5.0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be given as parameters",
+    note = "give `&parameters` (`&*parameters` of a `&mut`), or `()` to a program that has none"
+)]
+pub trait AsParameters {
+    /// The parameters.
+    fn as_parameters(&self) -> &Parameters;
+}
+
+impl AsParameters for &Parameters {
+    fn as_parameters(&self) -> &Parameters {
+        self
+    }
+}
+
+impl AsParameters for &Arc<Parameters> {
+    fn as_parameters(&self) -> &Parameters {
+        self
+    }
+}
+
+impl AsParameters for () {
+    fn as_parameters(&self) -> &Parameters {
+        static NONE: LazyLock<Parameters> = LazyLock::new(Parameters::default);
+        &NONE
+    }
+}
 
 /// Arrays with names, to be fed to a program: `("x", &x)`, a tuple of such pairs where the arrays are of several types, an array,
 /// slice or vector of them where they are of one, `()` for none, or the [`Outputs`] of another program.
@@ -85,49 +131,32 @@ macro_rules! named {
 }
 named!(&str, String);
 
-impl<I: Inputs> Inputs for [I] {
-    fn each<'s>(&'s self, feed: &mut dyn FnMut(&str, ValueView<'s>) -> Result<(), RunError>) -> Result<(), RunError> {
-        self.iter().try_for_each(|inputs| inputs.each(feed))
-    }
-}
+/// A list is its parts, one after another.
+macro_rules! lists {
+    ($([$($generics:tt)*] $list:ty)*) => {$(
+        impl<P: Inputs, $($generics)*> Inputs for $list {
+            fn each<'s>(
+                &'s self,
+                feed: &mut dyn FnMut(&str, ValueView<'s>) -> Result<(), RunError>,
+            ) -> Result<(), RunError> {
+                self.iter().try_for_each(|part| part.each(feed))
+            }
+        }
 
-impl<D: Destinations> Destinations for [D] {
-    fn each<'s>(
-        &'s mut self,
-        take: &mut dyn FnMut(&str, ValueViewMut<'s>) -> Result<(), RunError>,
-    ) -> Result<(), RunError> {
-        self.iter_mut().try_for_each(|destinations| destinations.each(take))
-    }
+        impl<P: Destinations, $($generics)*> Destinations for $list {
+            fn each<'s>(
+                &'s mut self,
+                take: &mut dyn FnMut(&str, ValueViewMut<'s>) -> Result<(), RunError>,
+            ) -> Result<(), RunError> {
+                self.iter_mut().try_for_each(|part| part.each(take))
+            }
+        }
+    )*};
 }
-
-impl<I: Inputs, const N: usize> Inputs for [I; N] {
-    fn each<'s>(&'s self, feed: &mut dyn FnMut(&str, ValueView<'s>) -> Result<(), RunError>) -> Result<(), RunError> {
-        self.as_slice().each(feed)
-    }
-}
-
-impl<D: Destinations, const N: usize> Destinations for [D; N] {
-    fn each<'s>(
-        &'s mut self,
-        take: &mut dyn FnMut(&str, ValueViewMut<'s>) -> Result<(), RunError>,
-    ) -> Result<(), RunError> {
-        self.as_mut_slice().each(take)
-    }
-}
-
-impl<I: Inputs> Inputs for Vec<I> {
-    fn each<'s>(&'s self, feed: &mut dyn FnMut(&str, ValueView<'s>) -> Result<(), RunError>) -> Result<(), RunError> {
-        self.as_slice().each(feed)
-    }
-}
-
-impl<D: Destinations> Destinations for Vec<D> {
-    fn each<'s>(
-        &'s mut self,
-        take: &mut dyn FnMut(&str, ValueViewMut<'s>) -> Result<(), RunError>,
-    ) -> Result<(), RunError> {
-        self.as_mut_slice().each(take)
-    }
+lists! {
+    [] [P]
+    [const N: usize] [P; N]
+    [] Vec<P>
 }
 
 impl<I: Inputs + ?Sized> Inputs for &I {

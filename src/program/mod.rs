@@ -12,27 +12,22 @@ mod outputs;
 mod profile;
 mod recycle;
 mod runner;
-mod show;
 mod summary;
 mod training;
 
-use std::{fmt, sync::Arc};
+use std::{fmt, ops::Deref, sync::Arc};
 
 pub use attached::{Attached, InputHandle, OutputHandle};
 pub(crate) use condition::Condition;
 pub use error::{CompileError, Role, RunError};
-pub use feed::{Destinations, Inputs};
+pub use feed::{AsParameters, Destinations, Inputs};
 pub use outputs::{OutputError, Outputs};
 pub use profile::{Profile, StepProfile};
-pub(crate) use runner::Runner;
-pub use show::Pass;
-pub use summary::PlanSummary;
+pub use runner::Runner;
+pub use summary::{Pass, PlanSummary};
 pub use training::{TrainingOutput, TrainingStep};
 
-use crate::{
-    graph::{Bindings, Site, Type, Value, ValueView, ValueViewMut},
-    parameters::Parameters,
-};
+use crate::graph::{Bindings, Dim, Site, Type, Value, ValueView, ValueViewMut};
 
 /// What computes the numbers of a program.
 pub(crate) trait Engine: Send + Sync + fmt::Debug {
@@ -67,6 +62,12 @@ pub(crate) trait Engine: Send + Sync + fmt::Debug {
         n_runs: usize,
     ) -> Result<Profile, RunError>;
 
+    /// Operations on floats, op by op, after rewriting.
+    fn flops(&self) -> Dim;
+
+    /// Bytes of all values that are computed, op by op, after rewriting.
+    fn bytes(&self) -> Dim;
+
     /// What each pass of planning leaves for these sizes.
     fn passes(&self, bindings: &Bindings) -> Result<Vec<Pass>, RunError>;
 
@@ -74,7 +75,7 @@ pub(crate) trait Engine: Send + Sync + fmt::Debug {
     fn summary(&self, bindings: &Bindings) -> Result<PlanSummary, RunError>;
 
     /// What it does for these sizes, as text for people.
-    fn show(&mut self, bindings: &Bindings) -> Result<String, RunError>;
+    fn show(&self, bindings: &Bindings) -> Result<String, RunError>;
 }
 
 /// Goes through all operations one by one.
@@ -129,8 +130,8 @@ pub(crate) struct Declaration {
 /// A graph made ready to run: feed arrays by name, get arrays by name.
 ///
 /// It owns what it needs, so the graph may be dropped and the program sent to another thread. A clone shares the graph and the
-/// plans that were made by then with the first, and makes memory of its own at its first run: one for each worker of a server or of
-/// rayon. Run once with each size before cloning, and no clone plans.
+/// plans with the first, those too that either makes later, and has memory of its own from its first run on: one for each worker of
+/// a server or of rayon. What it shares with a [`TrainingStep`], as the plan as text or as figures, are methods of [`Runner`].
 ///
 /// # Example
 /// ```
@@ -169,7 +170,7 @@ impl Program {
         self.runner.signature.outputs.iter().map(|output| (output.name.as_str(), &output.ty))
     }
 
-    /// Computes the outputs of a program without parameters; [`Program::run`] takes them.
+    /// Computes the outputs of a program without parameters: short for [`Program::run`] with `()`.
     ///
     /// # Errors
     /// As for [`Program::run`]: [`RunError::MissingParameter`] if there are any.
@@ -184,20 +185,21 @@ impl Program {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn call(&mut self, inputs: impl Inputs) -> Result<Outputs, RunError> {
-        self.run(&Parameters::default(), inputs)
+        self.run((), inputs)
     }
 
     /// Computes the outputs.
     ///
-    /// [`Inputs`] are pairs of a name and an array of any strides, such as `("x", &x)`, or several of them. A size that is a symbol takes its value from the arrays fed.
+    /// The parameters are `&parameters`, or `()` where there are none. [`Inputs`] are pairs of a name and an array of any strides,
+    /// such as `("x", &x)`, or several of them. A size that is a symbol takes its value from the arrays fed.
     ///
     /// # Errors
     /// [`RunError`] if an input is missing, unknown, or of another type than declared, if two inputs disagree on a
     /// symbol, or if an operation has no value (an index out of range). The program can be run again.
     #[doc(alias("forward", "predict"))]
-    pub fn run(&mut self, parameters: &Parameters, inputs: impl Inputs) -> Result<Outputs, RunError> {
+    pub fn run(&mut self, parameters: impl AsParameters, inputs: impl Inputs) -> Result<Outputs, RunError> {
         let mut leaves = Vec::new();
-        self.runner.bind(parameters, &inputs, &mut leaves)?;
+        self.runner.bind(parameters.as_parameters(), &inputs, &mut leaves)?;
         self.compute(&leaves)
     }
 
@@ -214,20 +216,20 @@ impl Program {
     /// # Example
     /// ```
     /// use ndarray::array;
-    /// use pullback::{DType, Graph, Parameters, RunError};
+    /// use pullback::{DType, Graph, RunError};
     /// let g = Graph::new();
     /// let x = g.input_of(DType::F64, "x", (3,));
     /// let mut program = g.compile([("y", (1.0 - x).log().sum())])?;
-    /// let error = program.run_checked(&Parameters::default(), ("x", &array![0.5, 1.0, 0.25])).unwrap_err();
+    /// let error = program.run_checked((), ("x", &array![0.5, 1.0, 0.25])).unwrap_err();
     /// let RunError::NonFinite { call: "log", value, element, .. } = &error else { panic!("{error}") };
     /// assert_eq!((*value, element.as_slice()), (f64::NEG_INFINITY, &[1][..]));
     /// println!("{error}"); // `log` (in it `log1p`, node %2) at src/main.rs:5:51 makes -inf of finite numbers, at [1]
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias("debug_nans", "detect_anomaly"))]
-    pub fn run_checked(&mut self, parameters: &Parameters, inputs: impl Inputs) -> Result<Outputs, RunError> {
+    pub fn run_checked(&mut self, parameters: impl AsParameters, inputs: impl Inputs) -> Result<Outputs, RunError> {
         let mut leaves = Vec::new();
-        self.runner.bind(parameters, &inputs, &mut leaves)?;
+        self.runner.bind(parameters.as_parameters(), &inputs, &mut leaves)?;
         self.runner.check(&leaves)?;
         self.compute(&leaves)
     }
@@ -248,24 +250,24 @@ impl Program {
     ///
     /// # Example
     /// ```
-    /// use pullback::{DType, Graph, Parameters};
+    /// use pullback::{DType, Graph};
     /// let g = Graph::new();
     /// let x = g.input_of(DType::F64, "x", ());
     /// let mut program = g.compile([("y", x.exp())])?;
     /// let mut y = 0.0;
-    /// program.run_into(&Parameters::default(), ("x", 1.0f64), ("y", &mut y))?;
+    /// program.run_into((), ("x", 1.0f64), ("y", &mut y))?;
     /// assert_eq!(y, 1f64.exp());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "out")]
     pub fn run_into(
         &mut self,
-        parameters: &Parameters,
+        parameters: impl AsParameters,
         inputs: impl Inputs,
         mut outputs: impl Destinations,
     ) -> Result<(), RunError> {
         let (mut leaves, mut results) = (self.runner.take_leaves(), self.runner.take_results());
-        self.runner.bind(parameters, &inputs, &mut leaves)?;
+        self.runner.bind(parameters.as_parameters(), &inputs, &mut leaves)?;
         self.runner.order(&mut outputs, &mut results)?;
         let done = self.runner.run(&leaves, &mut results);
         self.runner.give_back(leaves, results);
@@ -280,12 +282,12 @@ impl Program {
     ///
     /// # Example
     /// ```
-    /// use pullback::{DType, Graph, Parameters};
+    /// use pullback::{DType, Graph};
     /// let g = Graph::new();
     /// let x = g.input_of(DType::F64, "x", ());
     /// let y = x.sin();
     /// let program = g.compile([("y", y), ("slope", g.gradient(y, x))])?;
-    /// let mut f = program.attach(&Parameters::default(), ("x", 0.0))?;
+    /// let mut f = program.attach((), ("x", 0.0))?;
     /// let (at, slope) = (f.input("x").expect("an input"), f.output("slope").expect("an output"));
     /// for x in [0.0f64, 0.5, 1.0] {
     ///     f.write(at)[0] = x;
@@ -295,8 +297,8 @@ impl Program {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "bind")]
-    pub fn attach(self, parameters: &Parameters, inputs: impl Inputs) -> Result<Attached, RunError> {
-        self.runner.attach(parameters, &inputs)
+    pub fn attach(self, parameters: impl AsParameters, inputs: impl Inputs) -> Result<Attached, RunError> {
+        self.runner.attach(parameters.as_parameters(), &inputs)
     }
 
     /// Runs `n_runs` times and gives the shortest time of each step, with the user's line that it comes from.
@@ -306,11 +308,11 @@ impl Program {
     ///
     /// # Example
     /// ```
-    /// use pullback::{Graph, Parameters};
+    /// use pullback::Graph;
     /// let g = Graph::new();
     /// let x = g.input("x", (1000,));
     /// let mut program = g.compile([("y", x.tanh().sum())])?;
-    /// let profile = program.profile(&Parameters::default(), ("x", &ndarray::arr1(&[0.5f32; 1000])), 10)?;
+    /// let profile = program.profile((), ("x", &ndarray::arr1(&[0.5f32; 1000])), 10)?;
     /// assert_eq!(profile.steps.iter().map(|step| step.flops).sum::<usize>(), 1999);
     /// println!("{profile}");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -318,111 +320,19 @@ impl Program {
     #[doc(alias = "benchmark")]
     pub fn profile(
         &mut self,
-        parameters: &Parameters,
+        parameters: impl AsParameters,
         inputs: impl Inputs,
         n_runs: usize,
     ) -> Result<Profile, RunError> {
-        self.runner.profile(parameters, &inputs, n_runs)
+        self.runner.profile(parameters.as_parameters(), &inputs, n_runs)
     }
+}
 
-    /// The plan for these values of the symbols (those of the last call where none is given), as text: steps with what
-    /// they compute and cost, the bodies of fused ones, and a map of the memory.
-    ///
-    /// # Errors
-    /// [`RunError`] if a symbol has no value, or if there is no plan for these sizes.
-    ///
-    /// # Example
-    /// ```
-    /// use pullback::Graph;
-    /// let g = Graph::new();
-    /// let x = g.input("x", ("batch", 8));
-    /// let mut program = g.compile([("y", x.softmax(-1))])?;
-    /// let plan = program.show([("batch", 32)])?;
-    /// assert!(plan.starts_with("1 steps"), "{plan}");
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn show<'n>(&mut self, sizes: impl IntoIterator<Item = (&'n str, i64)>) -> Result<String, RunError> {
-        self.runner.show(sizes)
-    }
+/// The plan: [`Runner::show`], [`Runner::summary`] and others.
+impl Deref for Program {
+    type Target = Runner;
 
-    /// The figures of the plan for these values of the symbols (those of the last call where none is given).
-    ///
-    /// # Errors
-    /// [`RunError`] if a symbol has no value, or if there is no plan for these sizes.
-    ///
-    /// # Complexity
-    /// One planning, unless these sizes were met before.
-    ///
-    /// # Example
-    /// ```
-    /// use pullback::{Graph, Initializer};
-    /// let g = Graph::new();
-    /// let x = g.input("x", ("batch", 64));
-    /// let y = x.dot(g.parameter("w", (64, 10), Initializer::Zeros)).tanh();
-    /// let program = g.compile(y)?;
-    /// let summary = program.summary([("batch", 32)])?;
-    /// assert_eq!((summary.n_steps, summary.flops), (2, 32 * 10 * (2 * 64 + 1)));
-    /// assert_eq!(summary.fed_bytes, 4 * (32 * 64 + 64 * 10 + 32 * 10));
-    /// assert_eq!(g.flops(y).to_string(), "1290*batch");
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn summary<'n>(&self, sizes: impl IntoIterator<Item = (&'n str, i64)>) -> Result<PlanSummary, RunError> {
-        self.runner.summary(sizes)
-    }
-
-    /// The largest value of a symbol, such as the size of a batch, for which a run takes at most so many bytes by
-    /// [`PlanSummary::memory_bytes`]; `None` if there is none. `others` are the other symbols, which have the values of the
-    /// last call where none is given.
-    ///
-    /// Memory is taken to grow with the size. Sizes for which an operation has no value do not fit.
-    ///
-    /// # Errors
-    /// [`RunError`] if a symbol is unknown or has no value.
-    ///
-    /// # Complexity
-    /// Two plannings for each binary digit of the size that is found.
-    ///
-    /// # Example
-    /// ```
-    /// use pullback::{Graph, Initializer};
-    /// let g = Graph::new();
-    /// let x = g.input("x", ("batch", 64));
-    /// let program = g.compile(x.dot(g.parameter("w", (64, 10), Initializer::Zeros)))?;
-    /// // 4·(64·10) bytes of weights, and 4·(64 + 10) for each row.
-    /// assert_eq!(program.largest("batch", 1_000_000, [])?, Some((1_000_000 - 2560) / 296));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn largest<'n>(
-        &self,
-        symbol: &'n str,
-        bytes: usize,
-        others: impl IntoIterator<Item = (&'n str, i64)>,
-    ) -> Result<Option<i64>, RunError> {
-        self.runner.largest(symbol, bytes, others)
-    }
-
-    /// What each pass of planning leaves for these values of the symbols (those of the last call where none is given): its
-    /// name and the network, fusion groups or steps after it, as text. A reference program has none.
-    ///
-    /// # Errors
-    /// [`RunError`] if a symbol has no value, or if there is no plan for these sizes.
-    ///
-    /// # Complexity
-    /// One planning, whether these sizes were met before or not.
-    ///
-    /// # Example
-    /// ```
-    /// use pullback::Graph;
-    /// let g = Graph::new();
-    /// let x = g.input("x", ("batch", 8));
-    /// let program = g.compile([("y", x.softmax(-1))])?;
-    /// let passes = program.passes([("batch", 32)])?;
-    /// let groups = passes.iter().find(|pass| pass.name == "fusion groups").expect("a pass");
-    /// assert!(groups.text.starts_with("group 0 over 32 × 8"), "{}", groups.text);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[doc(alias = "dump_ir")]
-    pub fn passes<'n>(&self, sizes: impl IntoIterator<Item = (&'n str, i64)>) -> Result<Vec<Pass>, RunError> {
-        self.runner.passes(sizes)
+    fn deref(&self) -> &Runner {
+        &self.runner
     }
 }

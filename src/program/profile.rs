@@ -7,6 +7,7 @@ use crate::graph::Site;
 
 /// The time of each step of a program, made by [`Program::profile`](super::Program::profile).
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Profile {
     /// The steps, in the order in which they run.
     pub steps: Vec<StepProfile>,
@@ -14,6 +15,7 @@ pub struct Profile {
 
 /// One step of a program, with the shortest time that it took.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct StepProfile {
     /// What it does.
     pub description: String,

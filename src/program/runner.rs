@@ -1,10 +1,10 @@
-//! One call of a program: what programs and training steps share. In: a signature, an engine, and the arrays of a call.
-//! Out: results written. It keeps the memory of a call for the next one.
+//! One call of a program: what programs and training steps share. In: a signature, an engine, and the arrays of a call. Out: results
+//! written. It keeps the memory of a call for the next one. `summary.rs` has what both tell of their plan.
 
 use std::sync::Arc;
 
 use super::{
-    Attached, Declaration, Destinations, Engine, FiniteChecker, Inputs, Pass, Profile, Role, RunError, Signature,
+    Attached, Declaration, Destinations, Engine, FiniteChecker, Inputs, Profile, Role, RunError, Signature,
     bind::Binder, recycle::recycled,
 };
 use crate::{
@@ -13,9 +13,10 @@ use crate::{
     parameters::Parameters,
 };
 
-/// An engine with the signature that it is fed by.
+/// What a [`Program`](super::Program) and a [`TrainingStep`](super::TrainingStep) have in common: a compiled graph, with methods that
+/// tell its plan and what it costs. Call them on either; both only lend it to read, since each counts on the outputs of its own.
 #[derive(Debug)]
-pub(crate) struct Runner {
+pub struct Runner {
     pub(crate) signature: Arc<Signature>,
     pub(super) engine: Box<dyn Engine>,
     /// Made at the first need.
@@ -134,17 +135,6 @@ impl Runner {
         let mut values = self.zeros(0)?;
         let mut results: Vec<ValueViewMut<'_>> = values.iter_mut().map(Value::view_mut).collect();
         self.engine.profile(&leaves, &self.binder.bindings, &mut results, n_runs)
-    }
-
-    /// What the engine does for these sizes, and for those of the last call where none is given.
-    pub(super) fn show<'n>(&mut self, sizes: impl IntoIterator<Item = (&'n str, i64)>) -> Result<String, RunError> {
-        let bindings = self.bindings(sizes)?;
-        self.engine.show(&bindings)
-    }
-
-    /// What each pass of planning leaves for these sizes, and for those of the last call where none is given.
-    pub(super) fn passes<'n>(&self, sizes: impl IntoIterator<Item = (&'n str, i64)>) -> Result<Vec<Pass>, RunError> {
-        self.engine.passes(&self.bindings(sizes)?)
     }
 
     /// A number for each symbol.

@@ -1,16 +1,16 @@
 //! One step of training: the loss and the gradient of every parameter. In: parameters and a batch. Out: what an
 //! optimizer consumes. The update itself is the optimizer's.
 
-use std::sync::Arc;
+use std::{ops::Deref, sync::Arc};
 
-use super::{Inputs, Outputs, Pass, PlanSummary, Profile, RunError, Runner};
+use super::{Inputs, Outputs, Profile, RunError, Runner};
 use crate::{
     graph::{AsViewMut, DType, Value, ValueView, ValueViewMut},
     parameters::{Gradients, Layout, Parameters},
 };
 
 /// A compiled loss with the gradients of all parameters of the graph. A clone shares the graph and the plans, as one of
-/// [`Program`](super::Program) does.
+/// [`Program`](super::Program) does. The plan as text or as figures, and more, are methods of [`Runner`].
 #[derive(Debug, Clone)]
 pub struct TrainingStep {
     /// Its outputs are the loss, the gradients in the order of the layout, and then what else was asked for.
@@ -101,7 +101,7 @@ impl TrainingStep {
         Ok((loss.number(), Outputs::new(self.runner.names(n_others).zip(values))))
     }
 
-    /// Runs `n_runs` times and gives the shortest time of each step.
+    /// Runs `n_runs` times and gives the shortest time of each step; see [`Program::profile`](super::Program::profile).
     ///
     /// # Errors
     /// As for [`TrainingStep::run`].
@@ -114,43 +114,6 @@ impl TrainingStep {
         self.runner.profile(parameters, &inputs, n_runs)
     }
 
-    /// The plan for these values of the symbols, as text; see [`Program::show`](super::Program::show).
-    ///
-    /// # Errors
-    /// [`RunError`] if a symbol has no value, or if there is no plan for these sizes.
-    pub fn show<'n>(&mut self, sizes: impl IntoIterator<Item = (&'n str, i64)>) -> Result<String, RunError> {
-        self.runner.show(sizes)
-    }
-
-    /// The figures of the plan; see [`Program::summary`](super::Program::summary).
-    ///
-    /// # Errors
-    /// [`RunError`] if a symbol has no value, or if there is no plan for these sizes.
-    pub fn summary<'n>(&self, sizes: impl IntoIterator<Item = (&'n str, i64)>) -> Result<PlanSummary, RunError> {
-        self.runner.summary(sizes)
-    }
-
-    /// The largest size that fits a budget of memory; see [`Program::largest`](super::Program::largest).
-    ///
-    /// # Errors
-    /// [`RunError`] if a symbol is unknown or has no value.
-    pub fn largest<'n>(
-        &self,
-        symbol: &'n str,
-        bytes: usize,
-        others: impl IntoIterator<Item = (&'n str, i64)>,
-    ) -> Result<Option<i64>, RunError> {
-        self.runner.largest(symbol, bytes, others)
-    }
-
-    /// What each pass of planning leaves, as text; see [`Program::passes`](super::Program::passes).
-    ///
-    /// # Errors
-    /// [`RunError`] if a symbol has no value, or if there is no plan for these sizes.
-    pub fn passes<'n>(&self, sizes: impl IntoIterator<Item = (&'n str, i64)>) -> Result<Vec<Pass>, RunError> {
-        self.runner.passes(sizes)
-    }
-
     fn zero_gradients(&self, parameters: &Parameters) -> Result<Gradients, RunError> {
         let gradients = Gradients::try_zeros(self.layout_for(parameters));
         gradients.map_err(|bytes| RunError::OutOfMemory { what: "the gradients".to_owned(), bytes })
@@ -160,6 +123,15 @@ impl TrainingStep {
     fn layout_for(&self, parameters: &Parameters) -> Arc<Layout> {
         let found = parameters.layout();
         if **found == *self.layout { found.clone() } else { self.layout.clone() }
+    }
+}
+
+/// The plan: [`Runner::show`], [`Runner::summary`] and others.
+impl Deref for TrainingStep {
+    type Target = Runner;
+
+    fn deref(&self) -> &Runner {
+        &self.runner
     }
 }
 

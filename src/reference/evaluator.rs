@@ -9,7 +9,7 @@ use ndarray::ArrayD;
 
 use super::finite::{NonFinite, non_finite};
 use crate::{
-    graph::{Bindings, Graph, NodeId, Op, Site, Type, Value, ValueView, ValueViewMut},
+    graph::{Bindings, Dim, Graph, NodeId, Op, Site, Type, Value, ValueView, ValueViewMut},
     memory,
     ops::{self, EvaluationContext, NestedError, OpError, Real},
     program::{AttachedEngine, Engine, FiniteChecker, Pass, PlanSummary, Profile, RunError, StepProfile},
@@ -78,6 +78,11 @@ impl Evaluator {
                 }
             }
         }
+    }
+
+    fn flops_of(&self, step: &EvaluatorStep) -> Dim {
+        let operands: Vec<Type> = step.operands.iter().map(|operand| self.steps[*operand].ty.clone()).collect();
+        ops::flops(&step.op, &operands, &step.ty)
     }
 
     /// The value of every result, over any numbers in place of `f64`.
@@ -234,13 +239,20 @@ impl Engine for Evaluator {
         Ok(Profile { steps: vec![StepProfile { description, site: last.site, time, flops: 0, bytes: 0 }] })
     }
 
+    fn flops(&self) -> Dim {
+        self.steps.iter().map(|step| self.flops_of(step)).sum()
+    }
+
+    fn bytes(&self) -> Dim {
+        self.steps.iter().map(|step| step.ty.bytes()).sum()
+    }
+
     /// A step for each operation; what is counted as the arena are the values that are held at once.
     fn summary(&self, bindings: &Bindings) -> Result<PlanSummary, RunError> {
         let (mut flops, mut moved_bytes, mut held, mut most) = (0usize, 0usize, 0usize, 0usize);
         let bytes: Vec<usize> = self.steps.iter().map(|step| step.bytes(bindings)).collect::<Result<_, _>>()?;
         for (step, own) in self.steps.iter().zip(&bytes) {
-            let types: Vec<Type> = step.operands.iter().map(|operand| self.steps[*operand].ty.clone()).collect();
-            let count = ops::flops(&step.op, &types, &step.ty).evaluate(bindings).ok();
+            let count = self.flops_of(step).evaluate(bindings).ok();
             flops = flops.saturating_add(count.and_then(|count| usize::try_from(count).ok()).unwrap_or(usize::MAX));
             let read = step.operands.iter().map(|operand| bytes[*operand]);
             moved_bytes = read.fold(moved_bytes.saturating_add(*own), usize::saturating_add);
@@ -249,7 +261,15 @@ impl Engine for Evaluator {
             held = step.last_uses.iter().fold(held, |held, operand| held.saturating_sub(bytes[*operand]));
         }
         let n_steps = self.steps.len();
-        Ok(PlanSummary { n_steps, flops, moved_bytes, arena_bytes: most, least_arena_bytes: most, fed_bytes: 0 })
+        Ok(PlanSummary {
+            n_steps,
+            n_banded_products: 0,
+            flops,
+            moved_bytes,
+            arena_bytes: most,
+            least_arena_bytes: most,
+            fed_bytes: 0,
+        })
     }
 
     /// It plans nothing.
@@ -257,7 +277,7 @@ impl Engine for Evaluator {
         Ok(Vec::new())
     }
 
-    fn show(&mut self, _: &Bindings) -> Result<String, RunError> {
+    fn show(&self, _: &Bindings) -> Result<String, RunError> {
         let lines = self.steps.iter().map(|step| format!("{} → {}  {}\n", step.op.name(), step.ty, step.site));
         Ok(lines.collect())
     }

@@ -50,7 +50,7 @@ pub(super) struct Code {
     /// Scratch memory that each worker needs.
     pub(super) scratch_bytes: usize,
     /// Whether any step has several tasks.
-    has_tasks: bool,
+    is_parallel: bool,
 }
 
 // SAFETY: the addresses are those of memory that the owner of the code owns, or are overwritten before each run.
@@ -101,7 +101,7 @@ struct Builder<'p> {
     addresses: Vec<*mut u8>,
     relocations: Vec<(OuterArray, usize, isize)>,
     scratch_bytes: usize,
-    has_tasks: bool,
+    is_parallel: bool,
 }
 
 impl Code {
@@ -123,10 +123,10 @@ impl Code {
             addresses: Vec::new(),
             relocations: Vec::new(),
             scratch_bytes: 0,
-            has_tasks: false,
+            is_parallel: false,
         };
         plan.steps.iter().try_for_each(|step| builder.prepare(step, bindings, set))?;
-        let Builder { steps, addresses, mut relocations, scratch_bytes, has_tasks, .. } = builder;
+        let Builder { steps, addresses, mut relocations, scratch_bytes, is_parallel, .. } = builder;
         relocations.sort_by_key(|(array, position, _)| (*array, *position));
         let range = |array: OuterArray| {
             let start = relocations.partition_point(|(other, ..)| *other < array);
@@ -137,12 +137,12 @@ impl Code {
         let leaves = (0..n_leaves.max().unwrap_or(0)).map(|leaf| range(OuterArray::Leaf(leaf))).collect();
         let results = (0..plan.network.results.len()).map(|result| range(OuterArray::Result(result))).collect();
         let relocations = relocations.into_iter().map(|(_, position, offset)| (position, offset)).collect();
-        Ok(Code { plan, steps, addresses, relocations, leaves, results, arena, scratch_bytes, has_tasks })
+        Ok(Code { plan, steps, addresses, relocations, leaves, results, arena, scratch_bytes, is_parallel })
     }
 
     /// Whether any step has several tasks.
-    pub(super) fn has_tasks(&self) -> bool {
-        self.has_tasks
+    pub(super) fn is_parallel(&self) -> bool {
+        self.is_parallel
     }
 
     /// Whether a run is long enough to wake other threads.
@@ -243,7 +243,7 @@ impl Builder<'_> {
             self.addresses.push(address);
         }
         self.scratch_bytes = self.scratch_bytes.max(scratch);
-        self.has_tasks |= work.n_tasks() > 1;
+        self.is_parallel |= work.n_tasks() > 1;
         self.steps.push(PreparedStep { work, first, n_addresses, partials, origin });
         Ok(())
     }

@@ -40,7 +40,7 @@ pub(super) struct Executable {
     scratch: AlignedBytes,
     scratch_bytes: usize,
     /// Whether any step has several tasks and the run is long enough to wake other threads.
-    has_tasks: bool,
+    is_parallel: bool,
     /// Contiguous copies of the caller's arrays that are not contiguous, allocated when first needed.
     staged_leaves: Vec<AlignedBytes>,
     staged_outputs: Vec<AlignedBytes>,
@@ -63,8 +63,8 @@ impl Executable {
         let scratch_bytes = code.scratch_bytes.next_multiple_of(ALIGNMENT);
         let mut scratch = AlignedBytes::new(ALIGNMENT);
         grow(&mut scratch, scratch_bytes * n_threads, || format!("the scratch memory of {n_threads} threads"))?;
-        let has_tasks = code.has_tasks() && code.is_long();
-        Ok(Executable { code, arena, scratch, scratch_bytes, has_tasks, staged_leaves: Vec::new(), staged_outputs })
+        let is_parallel = code.is_parallel() && code.is_long();
+        Ok(Executable { code, arena, scratch, scratch_bytes, is_parallel, staged_leaves: Vec::new(), staged_outputs })
     }
 
     /// What is run.
@@ -86,7 +86,7 @@ impl Executable {
 
     /// Runs all steps on the arrays that were bound last.
     pub(super) fn run_bound(&mut self, n_threads: usize) -> Result<(), RunError> {
-        let team = Team::gather(if self.has_tasks { n_threads } else { 1 });
+        let team = Team::gather(if self.is_parallel { n_threads } else { 1 });
         let scratch = self.scratch();
         // SAFETY: the arrays were bound, and have the types that the plan states.
         unsafe { self.code.run(scratch, &team)? };

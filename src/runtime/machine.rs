@@ -1,14 +1,18 @@
-//! The engine of compiled programs: a cache of executables. In: a graph and its results. Out: results for what is fed.
-//! An executable is made at the first run with new sizes and kept, so a second run with them costs no planning.
+//! The engine of compiled programs: a cache of executables, over plans that it shares with its clones. In: a graph and its
+//! results. Out: results for what is fed. An executable is made at the first run with new sizes and kept, and so is its plan, so
+//! that sizes which one of the clones has met cost no planning in any.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use super::{
     attached::AttachedExecutable,
     executable::{Executable, RunArrays},
 };
 use crate::{
-    graph::{Bindings, Graph, NodeId, Value, ValueView, ValueViewMut},
+    graph::{Bindings, Dim, Expr, Graph, NodeId, Value, ValueView, ValueViewMut},
     plan::{Origin, Plan, PlanError, PlanInput, Settings},
     pool::MAX_THREADS,
     program::{AttachedEngine, Engine, FiniteChecker, Pass, PlanSummary, Profile, RunError, StepProfile},
@@ -17,25 +21,26 @@ use crate::{
 
 /// The most executables that are kept; the least recently used one is dropped first.
 const MAX_EXECUTABLES: usize = 16;
+/// The most plans that all clones keep together, which run with sizes of their own; the plan that was made first is dropped first.
+const MAX_SHARED_PLANS: usize = 4 * MAX_EXECUTABLES;
 
 /// Plans and runs one graph, with a cache of executables by sizes.
 #[derive(Debug)]
 pub(crate) struct CachingEngine {
-    /// Clones plan from it, one at a time: a graph is not to be read from two threads at once.
-    subgraph: Arc<Mutex<Subgraph>>,
+    /// Clones plan one at a time, since a graph is not to be read from two threads at once.
+    planner: Arc<Mutex<Planner>>,
     n_threads: usize,
-    settings: Settings,
-    /// Most recently used first.
-    planned: Vec<Planned>,
+    /// With the sizes that each was made for; most recently used first.
+    executables: Vec<(Bindings, Executable)>,
 }
 
-/// A set of sizes that was met.
+/// A graph with the plans that were made of it.
 #[derive(Debug)]
-struct Planned {
-    bindings: Bindings,
-    plan: Arc<Plan>,
-    /// Made at the first run: it has the memory of the run.
-    executable: Option<Executable>,
+struct Planner {
+    subgraph: Subgraph,
+    settings: Settings,
+    /// With the sizes that each was made for; in the order in which they were made.
+    plans: VecDeque<(Bindings, Arc<Plan>)>,
 }
 
 /// The part of a graph that is run.
@@ -51,43 +56,59 @@ impl Subgraph {
     fn source<'p>(&'p self, bindings: &'p Bindings) -> PlanInput<'p> {
         PlanInput { graph: &self.graph, leaves: &self.leaves, results: &self.results, bindings }
     }
+
+    fn results(&self) -> Vec<(String, Expr<'_>)> {
+        self.results.iter().map(|id| (String::new(), self.graph.expr(*id))).collect()
+    }
+}
+
+impl Planner {
+    /// The plan for these sizes: one that was kept, or a new one.
+    fn plan(&self, bindings: &Bindings) -> Result<Arc<Plan>, PlanError> {
+        match self.plans.iter().find(|(sizes, _)| sizes == bindings) {
+            Some((_, plan)) => Ok(plan.clone()),
+            None => Ok(Arc::new(Plan::new(self.subgraph.source(bindings), &self.settings)?)),
+        }
+    }
+
+    /// The plan for these sizes, which is kept for the next run with them.
+    fn plan_to_run(&mut self, bindings: &Bindings) -> Result<Arc<Plan>, PlanError> {
+        let plan = self.plan(bindings)?;
+        if !self.plans.iter().any(|(sizes, _)| sizes == bindings) {
+            if self.plans.len() == MAX_SHARED_PLANS {
+                self.plans.pop_front();
+            }
+            self.plans.push_back((bindings.clone(), plan.clone()));
+        }
+        Ok(plan)
+    }
 }
 
 impl CachingEngine {
     /// Plans `subgraph` and runs it on at most so many threads.
     pub(crate) fn new(subgraph: Subgraph, n_threads: usize, settings: Settings) -> CachingEngine {
         let n_threads = n_threads.clamp(1, MAX_THREADS);
-        CachingEngine { subgraph: Arc::new(Mutex::new(subgraph)), n_threads, settings, planned: Vec::new() }
+        let planner = Planner { subgraph, settings, plans: VecDeque::new() };
+        CachingEngine { planner: Arc::new(Mutex::new(planner)), n_threads, executables: Vec::new() }
     }
 
-    /// Nothing writes to it, so a panic elsewhere leaves it whole.
-    fn subgraph(&self) -> MutexGuard<'_, Subgraph> {
-        self.subgraph.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The plan for these sizes: one that was made before, or a new one.
-    fn plan(&self, bindings: &Bindings) -> Result<Arc<Plan>, RunError> {
-        match self.planned.iter().find(|planned| planned.bindings == *bindings) {
-            Some(planned) => Ok(planned.plan.clone()),
-            None => Ok(Arc::new(Plan::new(self.subgraph().source(bindings), &self.settings)?)),
-        }
+    /// A plan is added at once when it is made, so a panic in a clone leaves the planner whole.
+    fn planner(&self) -> MutexGuard<'_, Planner> {
+        self.planner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn executable(&mut self, bindings: &Bindings) -> Result<&mut Executable, RunError> {
-        match self.planned.iter().position(|planned| planned.bindings == *bindings) {
+        match self.executables.iter().position(|(sizes, _)| sizes == bindings) {
             Some(0) => {}
-            Some(position) => self.planned[..=position].rotate_right(1),
+            Some(position) => self.executables[..=position].rotate_right(1),
             None => {
-                let planned = Planned { bindings: bindings.clone(), plan: self.plan(bindings)?, executable: None };
-                self.planned.truncate(MAX_EXECUTABLES - 1);
-                self.planned.insert(0, planned);
+                let plan = self.planner().plan_to_run(bindings)?;
+                self.executables.truncate(MAX_EXECUTABLES - 1);
+                let executable = Executable::new(plan, bindings, self.n_threads)?;
+                self.executables.insert(0, (bindings.clone(), executable));
             }
         }
-        let Planned { plan, executable, .. } = &mut self.planned[0];
-        if executable.is_none() {
-            *executable = Some(Executable::new(plan.clone(), bindings, self.n_threads)?);
-        }
-        Ok(executable.as_mut().expect("invariant: it was made above"))
+        Ok(&mut self.executables[0].1)
     }
 }
 
@@ -116,26 +137,22 @@ impl Engine for CachingEngine {
         bindings: &Bindings,
         results: Vec<Value>,
     ) -> Result<Box<dyn AttachedEngine>, RunError> {
-        let executable = Executable::new(self.plan(bindings)?, bindings, self.n_threads)?;
+        let plan = self.planner().plan_to_run(bindings)?;
+        let executable = Executable::new(plan, bindings, self.n_threads)?;
         let mut attached = AttachedExecutable::new(executable, leaves, results, self.n_threads)?;
         attached.run()?;
         Ok(Box::new(attached))
     }
 
-    /// It shares the graph and the plans, and makes executables of its own.
+    /// It shares the graph and the plans, those of later sizes too, and makes executables of its own.
     fn fork(&self) -> Box<dyn Engine> {
-        let planned = self.planned.iter().map(|planned| Planned {
-            bindings: planned.bindings.clone(),
-            plan: planned.plan.clone(),
-            executable: None,
-        });
-        let (subgraph, settings) = (self.subgraph.clone(), self.settings.clone());
-        Box::new(CachingEngine { subgraph, n_threads: self.n_threads, settings, planned: planned.collect() })
+        let planner = self.planner.clone();
+        Box::new(CachingEngine { planner, n_threads: self.n_threads, executables: Vec::new() })
     }
 
     fn reference(&self) -> Box<dyn FiniteChecker> {
-        let subgraph = self.subgraph();
-        let Subgraph { graph, leaves, results } = &*subgraph;
+        let planner = self.planner();
+        let Subgraph { graph, leaves, results } = &planner.subgraph;
         Box::new(Evaluator::new(graph, leaves, results))
     }
 
@@ -160,14 +177,26 @@ impl Engine for CachingEngine {
     }
 
     fn passes(&self, bindings: &Bindings) -> Result<Vec<Pass>, RunError> {
-        let passes = Plan::passes(self.subgraph().source(bindings), &self.settings)?;
+        let planner = self.planner();
+        let passes = Plan::passes(planner.subgraph.source(bindings), &planner.settings)?;
         Ok(passes.into_iter().map(|(name, text)| Pass { name, text }).collect())
     }
 
+    fn flops(&self) -> Dim {
+        let planner = self.planner();
+        planner.subgraph.graph.flops(planner.subgraph.results())
+    }
+
+    fn bytes(&self) -> Dim {
+        let planner = self.planner();
+        planner.subgraph.graph.bytes(planner.subgraph.results())
+    }
+
     fn summary(&self, bindings: &Bindings) -> Result<PlanSummary, RunError> {
-        let plan = self.plan(bindings)?;
+        let plan = self.planner().plan(bindings)?;
         Ok(PlanSummary {
             n_steps: plan.steps.len(),
+            n_banded_products: plan.n_banded_products(),
             flops: plan.flops(),
             moved_bytes: plan.moved_bytes(),
             arena_bytes: plan.arena_bytes,
@@ -176,7 +205,55 @@ impl Engine for CachingEngine {
         })
     }
 
-    fn show(&mut self, bindings: &Bindings) -> Result<String, RunError> {
-        Ok(self.plan(bindings)?.to_string())
+    fn show(&self, bindings: &Bindings) -> Result<String, RunError> {
+        let plan = self.planner().plan(bindings)?;
+        Ok(plan.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::MachineModel;
+
+    fn engine() -> CachingEngine {
+        let graph = Graph::new();
+        let x = graph.input("x", ("n",));
+        let (leaves, results) = (vec![Some(x.id())], vec![x.tanh().id()]);
+        let settings = Settings { model: MachineModel::DEFAULT, memory_budget: None };
+        CachingEngine::new(Subgraph { graph, leaves, results }, 1, settings)
+    }
+
+    fn run(engine: &mut dyn Engine, size: usize) {
+        let x = Value::zeros(crate::graph::DType::F32, &[size]);
+        let mut y = x.clone();
+        let bindings = Bindings::from([("n".into(), size as i64)]);
+        engine.run(&[x.view()], &bindings, &mut [y.view_mut()]).expect("it fits");
+    }
+
+    #[test]
+    fn sizes_that_one_clone_has_met_are_planned_by_no_other() {
+        let mut first = engine();
+        let mut second = first.fork();
+        for size in [3, 5, 3] {
+            run(&mut first, size);
+            run(&mut *second, size);
+        }
+        let planner = first.planner();
+        let sizes: Vec<i64> = planner.plans.iter().map(|(sizes, _)| sizes["n"]).collect();
+        assert_eq!(sizes, [3, 5]);
+        // The planner's, the first clone's and the second's.
+        assert!(planner.plans.iter().all(|(_, plan)| Arc::strong_count(plan) == 3));
+    }
+
+    #[test]
+    fn plans_and_executables_are_kept_up_to_their_limits() {
+        let mut engine = engine();
+        for size in 1..=MAX_SHARED_PLANS + 1 {
+            run(&mut engine, size);
+        }
+        assert_eq!(engine.executables.len(), MAX_EXECUTABLES);
+        let planner = engine.planner();
+        assert_eq!((planner.plans.len(), planner.plans[0].0["n"]), (MAX_SHARED_PLANS, 2));
     }
 }

@@ -72,7 +72,7 @@ impl NestedStep {
 
     /// 1 where no body has several tasks, else more.
     pub(super) fn n_tasks(&self) -> usize {
-        if self.codes.iter().any(Code::has_tasks) { 2 } else { 1 }
+        if self.codes.iter().any(Code::is_parallel) { 2 } else { 1 }
     }
 
     pub(super) fn scratch_bytes(&self) -> usize {

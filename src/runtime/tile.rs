@@ -8,24 +8,22 @@
 
 #![allow(unsafe_code, reason = "kernels take addresses")]
 
+mod resolve;
+
 use std::cell::Cell;
 
-use smallvec::SmallVec;
-
 use super::{
-    band::{Bands, Blocks},
+    band::Bands,
     instruction_set::InstructionSet,
-    matmul::{Accumulation, MatmulDescriptor, MatmulOperands},
+    matmul::MatmulOperands,
     strided_copy::{self, CopyRange},
-    vector::{self, Kernel, PairKernel, RowReduce, Splats},
+    vector,
 };
 use crate::{
     graph::{DType, Reduction},
-    plan::{
-        Accumulated, Action, Function, Granularity, Instruction, Location, MatrixVector, ReadPattern, ReductionAxis,
-        ScalarValue, StridedLayout, TileProgram, WritePattern, ZeroPadding,
-    },
+    plan::{Accumulated, Granularity, Location, ScalarValue, TileProgram},
 };
+use resolve::{Address, N_FIXED, NUMBERS, ResolvedAction, ResolvedInstruction, Resolver, accumulate};
 
 /// A tile program that is ready to run.
 #[derive(Debug)]
@@ -60,51 +58,6 @@ struct Accumulator {
     partial: usize,
     stride: usize,
 }
-
-/// One instruction with its kernel.
-#[derive(Debug)]
-struct ResolvedInstruction {
-    action: ResolvedAction,
-    granularity: Granularity,
-    output: Address,
-    /// Where the second output of a pair goes.
-    second_output: Address,
-    operands: [Address; 3],
-}
-
-#[derive(Debug)]
-enum ResolvedAction {
-    Kernel(Kernel),
-    Pair(PairKernel),
-    Load(StridedLayout, usize),
-    LoadPadded(StridedLayout, ZeroPadding, usize),
-    Fill(usize),
-    Store(usize),
-    Expand(usize),
-    ReduceRows(RowReduce, vector::Accumulate),
-    /// By row, into one element for each column: position among the accumulators, bytes of an element.
-    AccumulateColumns(usize, usize),
-    /// All elements into one.
-    AccumulateAll(usize, RowReduce),
-    /// Rows of a matrix times a vector: bytes from row to row.
-    DotRows(Box<Blocks>, isize),
-    /// Rows of a matrix times elements, added up: position among the accumulators, bytes from row to row.
-    AccumulateDot(usize, Box<Blocks>, isize),
-}
-
-/// An address: that of an entry of the table, with so many bytes for each element and each row of the tile's start.
-#[derive(Debug, Clone, Copy, Default)]
-struct Address {
-    entry: u32,
-    offset: u32,
-    per_element: u32,
-    per_row: u32,
-}
-
-/// Entries of the table before those of the program's memory.
-const REGISTERS: usize = 0;
-const NUMBERS: usize = 1;
-const N_FIXED: usize = 2;
 
 /// What a task needs beside the program.
 #[derive(Clone, Copy)]
@@ -214,128 +167,6 @@ impl TileStep {
                 let partial = partials.wrapping_add((task - 1) * accumulator.stride + accumulator.partial);
                 // SAFETY: both are `width` elements by the plan, and the partials lie apart from all results.
                 unsafe { (accumulator.accumulate)(memory[accumulator.memory], partial, accumulator.width) };
-            }
-        }
-    }
-}
-
-fn accumulate(kind: Reduction, dtype: DType, set: InstructionSet) -> vector::Accumulate {
-    vector::accumulate(kind, dtype, set).expect("invariant: numbers are reduced")
-}
-
-fn row_reduce(kind: Reduction, dtype: DType, set: InstructionSet) -> RowReduce {
-    vector::row_reduce(kind, dtype, set).expect("invariant: numbers are reduced")
-}
-
-/// Resolves instructions to kernels and locations to addresses.
-struct Resolver<'p> {
-    program: &'p TileProgram,
-    set: InstructionSet,
-}
-
-impl Resolver<'_> {
-    fn call(&self, instruction: &Instruction, n_accumulators: &mut usize) -> ResolvedInstruction {
-        let size = instruction.dtype.size();
-        let facts = instruction.action.facts();
-        let action = match &instruction.action {
-            Action::Apply(function) => ResolvedAction::Kernel(self.kernel(*function, instruction)),
-            Action::ApplyBoth(pair) => {
-                let kernel = vector::pair_kernel(*pair, instruction.dtype, self.set);
-                ResolvedAction::Pair(kernel.expect("invariant: pairs are of floats"))
-            }
-            Action::Load(_) if instruction.operands[0].is_splat() => ResolvedAction::Fill(size),
-            Action::Load(layout) => ResolvedAction::Load(layout.clone(), size),
-            Action::LoadPadded(layout, padding) => ResolvedAction::LoadPadded(layout.clone(), padding.clone(), size),
-            Action::Store => ResolvedAction::Store(size),
-            Action::Expand => ResolvedAction::Expand(size),
-            Action::ReduceRows(kind) => {
-                let reduce = row_reduce(*kind, instruction.dtype, self.set);
-                ResolvedAction::ReduceRows(reduce, accumulate(*kind, instruction.dtype, self.set))
-            }
-            Action::DotRows(product) => {
-                let blocks = self.blocks(instruction, |rows| dot_rows(product, rows, instruction.dtype));
-                ResolvedAction::DotRows(blocks, product.rows.stride * size as isize)
-            }
-            Action::AccumulateDot(product) => {
-                *n_accumulators += 1;
-                let blocks = self.blocks(instruction, |rows| dot_columns(product, rows, instruction.dtype));
-                ResolvedAction::AccumulateDot(*n_accumulators - 1, blocks, product.rows.stride * size as isize)
-            }
-            Action::Accumulate(kind, along) => {
-                *n_accumulators += 1;
-                match along {
-                    ReductionAxis::Columns => ResolvedAction::AccumulateColumns(*n_accumulators - 1, size),
-                    ReductionAxis::Rows => {
-                        let reduce = row_reduce(*kind, instruction.dtype, self.set);
-                        ResolvedAction::AccumulateAll(*n_accumulators - 1, reduce)
-                    }
-                }
-            }
-        };
-        let mut operands = [Address::default(); 3];
-        for ((address, location), read) in operands.iter_mut().zip(&instruction.operands).zip(facts.reads) {
-            *address = self.operand_address(*location, read, instruction.granularity);
-        }
-        let output = match facts.writes {
-            WritePattern::Elements | WritePattern::Accumulator(..) => instruction.granularity,
-            WritePattern::Rows => Granularity::Row,
-        };
-        let second = instruction.second_output.map(|(location, _)| self.address(location, output));
-        ResolvedInstruction {
-            action,
-            granularity: instruction.granularity,
-            output: self.address(instruction.output, output),
-            second_output: second.unwrap_or_default(),
-            operands,
-        }
-    }
-
-    /// The address of an operand that is read in this pattern.
-    fn operand_address(&self, location: Location, read: ReadPattern, granularity: Granularity) -> Address {
-        match read {
-            ReadPattern::Elements => self.address(location, granularity),
-            ReadPattern::Rows => self.address(location, Granularity::Row),
-            ReadPattern::Tile => self.address(location, Granularity::Element),
-            ReadPattern::Whole => Address { per_element: 0, per_row: 0, ..self.address(location, granularity) },
-        }
-    }
-
-    /// Products for full tiles and for the last one.
-    fn blocks(&self, instruction: &Instruction, product: impl Fn(usize) -> MatmulDescriptor) -> Box<Blocks> {
-        let program = self.program;
-        let (whole, tile) = match instruction.granularity {
-            Granularity::Element if program.cuts_rows() => (program.columns, program.tile[1]),
-            Granularity::Element => (program.rows * program.columns, program.tile[0] * program.tile[1]),
-            Granularity::Row => (program.rows, program.tile[0]),
-        };
-        let full = tile.min(whole);
-        let last = whole % full.max(1);
-        Box::new(Blocks::new(full, last, self.set, product))
-    }
-
-    fn kernel(&self, function: Function, instruction: &Instruction) -> Kernel {
-        let mut splats = Splats::NONE;
-        let is_power = matches!(function, Function::IntegerPower(_));
-        for (position, location) in instruction.operands.iter().enumerate() {
-            if location.is_splat() && !(is_power && position == 1) {
-                splats = splats.with(position);
-            }
-        }
-        let kernel = vector::kernel(function, instruction.dtype, splats, self.set);
-        kernel.unwrap_or_else(|| unreachable!("invariant: {} has a kernel for {}", function.name(), instruction.dtype))
-    }
-
-    fn address(&self, location: Location, granularity: Granularity) -> Address {
-        let entry =
-            |entry: usize, offset: usize| Address { entry: entry as u32, offset: offset as u32, ..Address::default() };
-        match location {
-            Location::Register(register) => entry(REGISTERS, register * self.program.register_bytes),
-            Location::Number(number) => entry(NUMBERS, number * size_of::<u64>()),
-            Location::Element(memory) => entry(N_FIXED + memory, 0),
-            Location::Memory(memory) => {
-                let size = self.program.memory[memory].dtype.size() as u32;
-                let (per_element, per_row) = if granularity == Granularity::Element { (size, 0) } else { (0, size) };
-                Address { per_element, per_row, ..entry(N_FIXED + memory, 0) }
             }
         }
     }
@@ -481,36 +312,6 @@ impl Interpreter<'_> {
                 }
             }
         }
-    }
-}
-
-/// `rows` rows of the matrix times the vector.
-fn dot_rows(product: &MatrixVector, rows: usize, dtype: DType) -> MatmulDescriptor {
-    MatmulDescriptor {
-        batch: SmallVec::new(),
-        m: rows,
-        n: 1,
-        k: product.columns.size,
-        a: [product.rows.stride, product.columns.stride],
-        b: [product.vector, 1],
-        c: [1, 1],
-        output: Accumulation::Overwrite,
-        dtype,
-    }
-}
-
-/// The transposed rows of the matrix times `rows` elements, added to what is there.
-fn dot_columns(product: &MatrixVector, rows: usize, dtype: DType) -> MatmulDescriptor {
-    MatmulDescriptor {
-        batch: SmallVec::new(),
-        m: product.columns.size,
-        n: 1,
-        k: rows,
-        a: [product.columns.stride, product.rows.stride],
-        b: [1, 1],
-        c: [1, 1],
-        output: Accumulation::Add,
-        dtype,
     }
 }
 

@@ -2,6 +2,8 @@
 
 /// What a rewrite promises.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 pub enum Class {
     /// The same bits, signs of zeros included; NaN where there was NaN, whatever its payload.
     Exact,

@@ -48,6 +48,8 @@ use rewriter::{Rewriter, UseCounts};
 /// assert!(!bitwise.ulp);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
 pub struct Rewrites {
     /// [`Class::Exact`] rules.
     pub exact: bool,

@@ -8,6 +8,7 @@ use crate::graph::{Dim, Expr, Graph, NodeId, Site};
 
 /// One rule that fired for one line of the user's.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Firing {
     /// The rule's name.
     pub rule: &'static str,
@@ -23,17 +24,24 @@ pub struct Firing {
 ///
 /// `Display` is a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct SimplifyReport {
     /// The nodes that the results needed.
     pub nodes_before: usize,
     /// The nodes that they need now.
     pub nodes_after: usize,
     /// As [`Graph::flops`] before.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "serialize_as_text"))]
     pub flops_before: Dim,
     /// As [`Graph::flops`] now.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "serialize_as_text"))]
     pub flops_after: Dim,
-    firings: BTreeMap<(&'static str, &'static str, u32, u32), (Class, usize)>,
+    #[cfg_attr(feature = "serde", serde(serialize_with = "serialize_firings"))]
+    firings: Firings,
 }
+
+/// (rule, file, line, column) → (class, how often).
+type Firings = BTreeMap<(&'static str, &'static str, u32, u32), (Class, usize)>;
 
 impl SimplifyReport {
     pub(super) fn before(graph: &Graph, results: &[NodeId]) -> SimplifyReport {
@@ -65,18 +73,30 @@ impl SimplifyReport {
 
     /// Every rule that fired, by name and then by place.
     pub fn firings(&self) -> impl Iterator<Item = Firing> {
-        self.firings.iter().map(|(&(rule, file, line, column), &(class, count))| Firing {
-            rule,
-            class,
-            site: Site { file, line, column },
-            count,
-        })
+        listed(&self.firings)
     }
 
     /// How often a rule fired, over all lines.
     pub fn count(&self, rule: &str) -> usize {
         self.firings().filter(|firing| firing.rule == rule).map(|firing| firing.count).sum()
     }
+}
+
+fn listed(firings: &Firings) -> impl Iterator<Item = Firing> {
+    firings.iter().map(|(&(rule, file, line, column), &(class, count))| {
+        let site = Site { file, line, column };
+        Firing { rule, class, site, count }
+    })
+}
+
+#[cfg(feature = "serde")]
+fn serialize_firings<S: serde::Serializer>(firings: &Firings, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(listed(firings))
+}
+
+#[cfg(feature = "serde")]
+fn serialize_as_text<S: serde::Serializer>(dim: &Dim, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(dim)
 }
 
 fn flops(graph: &Graph, results: &[NodeId]) -> Dim {

@@ -1,8 +1,17 @@
-//! The rewriter: makes the nodes of the new graph, each rewritten before it is made and none made twice (hash-consing).
+//! The rewriter: makes nodes from terms. A term is rewritten before it becomes a node, and equal terms become one node
+//! (hash-consing).
 //!
-//! In: terms, operands first. Out: nodes. The replacement of a rule is built through the rewriter too, so rules fire
-//! until none applies, within a budget; what is left is for the next sweep. Before differentiation the new nodes are
-//! added to the user's graph, and only the rules for derivatives are tried.
+//! In: terms, operands first. Out: nodes. It has two modes:
+//!
+//! - *Simplification* ([`Rewriter::new`], [`Rewriter::copy`]) copies an old graph into a new one, node by node. Equal nodes
+//!   are looked for before rules are tried, since what is in the new graph has been rewritten already.
+//! - *Before differentiation* ([`Rewriter::for_derivatives`], [`Rewriter::replace`]) adds stable forms to the user's own graph,
+//!   by the rules for derivatives alone. Rules are tried before equal nodes are looked for, since the nodes that the user
+//!   wrote have not been rewritten.
+//!
+//! A rule builds its replacement by [`Rewriter::build`], which rewrites too, so rules fire until none applies. Two bounds end this
+//! in any case: the depth of replacements inside of replacements, and the number of firings for one node. What they
+//! leave undone is for the next sweep.
 
 use std::{cell::Ref, collections::HashMap, sync::OnceLock};
 
@@ -15,8 +24,8 @@ use crate::{
 };
 
 /// The greatest depth of replacements inside of replacements.
-const MAX_NESTED: usize = 12;
-/// The most rules that fire for one node of the old graph.
+const MAX_DEPTH: usize = 12;
+/// How often rules may fire for one node of the old graph.
 const MAX_FIRINGS: usize = 48;
 
 /// What is known of the number of uses of a node.
@@ -28,13 +37,13 @@ pub(super) enum UseCounts {
     Counted,
 }
 
-/// The options of a rewriter before a derivative is taken.
+/// The classes of rules before differentiation.
 const FOR_DERIVATIVES: &Rewrites = &Rewrites { exact: false, ulp: false, stabilize: true, fast_math: false };
 
-/// Gives the replacement of a term, if a rule fires.
+/// Builds the replacement of a term; `None` if the rule does not apply.
 pub(super) type Apply = Box<dyn Fn(&mut Rewriter<'_>, &Term) -> Option<NodeId> + Send + Sync>;
 
-/// A rule ready to be tried at one primitive.
+/// A rule, specialized for one primitive.
 pub(super) struct PreparedRule {
     pub(super) name: &'static str,
     pub(super) class: Class,
@@ -42,43 +51,44 @@ pub(super) struct PreparedRule {
     pub(super) apply: Apply,
 }
 
-/// The rules by the primitive at which they may fire, made ready at the first need.
+/// The rules that may apply to each primitive, prepared when the primitive is first met.
 pub(super) struct RuleSet {
-    ready: HashMap<&'static str, OnceLock<Vec<PreparedRule>>>,
-    ready_at: fn(&Op) -> Vec<PreparedRule>,
+    by_primitive: HashMap<&'static str, OnceLock<Vec<PreparedRule>>>,
+    prepare: fn(&Op) -> Vec<PreparedRule>,
 }
 
 impl RuleSet {
-    /// The rules that a function finds for a primitive.
-    pub(super) fn new(ready_at: fn(&Op) -> Vec<PreparedRule>) -> RuleSet {
-        RuleSet { ready: Op::names().into_iter().map(|name| (name, OnceLock::new())).collect(), ready_at }
+    /// `prepare` gives the rules for a primitive.
+    pub(super) fn new(prepare: fn(&Op) -> Vec<PreparedRule>) -> RuleSet {
+        RuleSet { by_primitive: Op::names().into_iter().map(|name| (name, OnceLock::new())).collect(), prepare }
     }
 
     fn for_op(&self, op: &Op) -> &[PreparedRule] {
-        self.ready.get(op.name()).map_or(&[], |ready| ready.get_or_init(|| (self.ready_at)(op)))
+        self.by_primitive.get(op.name()).map_or(&[], |rules| rules.get_or_init(|| (self.prepare)(op)))
     }
 }
 
-/// The new graph while it is made.
+/// A graph that nodes are added to, with what is needed to find equal nodes, to count uses and to bound rewriting.
 pub(super) struct Rewriter<'o> {
     graph: &'o Graph,
     rules: &'static RuleSet,
     options: &'o Rewrites,
     use_counts: UseCounts,
-    /// None before differentiation, where nothing is reported; this is also how that mode is recognized.
+    /// What fired; `None` before differentiation, where nothing is reported.
     report: Option<&'o mut SimplifyReport>,
     /// The nodes with respect to which derivatives are taken, ascending. Rules do not see their primitives.
     opaque: &'o [NodeId],
-    /// Nodes of the graph from before that are not in the table yet.
-    unlisted: Vec<NodeId>,
+    /// Nodes that the graph had from the beginning; the first lookup enters them in `nodes_by_hash`.
+    not_yet_hashed: Vec<NodeId>,
     nodes_by_hash: HashMap<u64, SmallVec<[NodeId; 1]>>,
-    /// For each new node the number of uses, in the old graph, of the nodes that became it.
+    /// For each new node: how many uses the nodes that became it have in the old graph.
     expected_uses: Vec<u32>,
-    /// For each new node the number of uses in the new graph so far.
+    /// For each new node: how many uses it has in the new graph so far.
     uses: Vec<u32>,
-    /// The line of the node that is being copied, and what was called there.
-    written: Option<(Site, &'static str)>,
-    nested: usize,
+    /// The user's line of the node that is being copied or replaced, and what was called there: new nodes get both.
+    call_site: Option<(Site, &'static str)>,
+    /// How many replacements are being built, one inside of the other.
+    depth: usize,
     firings_left: usize,
     has_fired: bool,
 }
@@ -107,12 +117,12 @@ impl<'o> Rewriter<'o> {
             use_counts: UseCounts::Unknown,
             report: None,
             opaque,
-            unlisted: graph.ids().collect(),
+            not_yet_hashed: graph.ids().collect(),
             nodes_by_hash: HashMap::new(),
             expected_uses: vec![0; graph.len()],
             uses: vec![0; graph.len()],
-            written: None,
-            nested: 0,
+            call_site: None,
+            depth: 0,
             firings_left: 0,
             has_fired: false,
         }
@@ -123,13 +133,18 @@ impl<'o> Rewriter<'o> {
         self.has_fired
     }
 
-    /// What is to be differentiated in place of a node of this very graph, whose operands are replaced by these.
+    fn is_before_differentiation(&self) -> bool {
+        self.report.is_none()
+    }
+
+    /// Before differentiation: the node to differentiate in place of a node of the graph, whose operands are replaced by
+    /// `operands`. It is the node itself where neither a rule applies nor an operand differs.
     pub(super) fn replace(&mut self, id: NodeId, operands: Operands) -> NodeId {
         if operands.is_empty() || self.is_opaque(id) {
             return id;
         }
         let graph = self.graph;
-        let term = self.start(&graph.node(id), operands);
+        let term = self.begin_node(&graph.node(id), operands);
         let is_as_written = self.operands(id) == term.operands;
         match self.rewrite(&term) {
             Some(stable) => stable,
@@ -138,22 +153,23 @@ impl<'o> Rewriter<'o> {
         }
     }
 
-    fn start(&mut self, node: &Node, operands: Operands) -> Term {
-        self.written = Some((node.site, node.call));
+    /// The term of a node with new operands; what is made from here on has its line and its budget of firings.
+    fn begin_node(&mut self, node: &Node, operands: Operands) -> Term {
+        self.call_site = Some((node.site, node.call));
         self.firings_left = MAX_FIRINGS;
         Term { op: node.op.clone(), ty: node.ty.clone(), operands }
     }
 
-    /// The new node of a node of the old graph that has `uses` uses there.
+    /// Simplification: the new node for a node of the old graph that has `uses` uses there.
     pub(super) fn copy(&mut self, node: &Node, operands: Operands, uses: u32) -> NodeId {
-        let term = self.start(node, operands);
+        let term = self.begin_node(node, operands);
         let id = match self.find(&term) {
             Some(id) if self.options.exact && self.expected_uses[id.index()] > 0 => {
                 self.record(COMMON_SUBEXPRESSION, Class::Exact);
                 id
             }
             Some(id) if self.options.exact => id,
-            _ => self.place(term),
+            _ => self.rewrite_or_insert(term),
         };
         self.expected_uses[id.index()] += uses;
         id
@@ -165,17 +181,11 @@ impl<'o> Rewriter<'o> {
         let types: SmallVec<[Type; 3]> = operands.iter().map(|operand| self.ty(*operand)).collect();
         let ty = ops::infer(&op, &types).expect("invariant: a rewrite builds what has a type");
         let term = Term { op, ty, operands: operands.into() };
-        if self.report.is_none() {
-            // An equal node of the user's graph has not been rewritten, so rules are tried before it is looked for.
-            return self.settle(term);
-        }
-        self.find(&term).unwrap_or_else(|| self.place(term))
-    }
-
-    /// The node of a term before a derivative is taken.
-    fn settle(&mut self, term: Term) -> NodeId {
-        let rewritten = self.rewrite(&term).or_else(|| self.find(&term));
-        rewritten.unwrap_or_else(|| self.insert(term))
+        let known = match self.is_before_differentiation() {
+            true => self.rewrite(&term).or_else(|| self.find(&term)),
+            false => self.find(&term).or_else(|| self.rewrite(&term)),
+        };
+        known.unwrap_or_else(|| self.insert(term))
     }
 
     /// A constant of one literal.
@@ -189,57 +199,60 @@ impl<'o> Rewriter<'o> {
         self.constant(literal, ty)
     }
 
-    fn place(&mut self, term: Term) -> NodeId {
+    fn rewrite_or_insert(&mut self, term: Term) -> NodeId {
         self.rewrite(&term).unwrap_or_else(|| self.insert(term))
     }
 
+    /// The replacement of a term by the first rule that applies; `None` if none does, or if a bound is reached.
     fn rewrite(&mut self, term: &Term) -> Option<NodeId> {
-        if self.nested == MAX_NESTED || self.firings_left == 0 {
+        if self.depth == MAX_DEPTH || self.firings_left == 0 {
             return None;
         }
-        self.nested += 1;
+        self.depth += 1;
         let options = self.options;
-        let is_any = self.report.is_some();
+        let takes_all = !self.is_before_differentiation();
         let rules = self.rules.for_op(&term.op).iter();
-        let mut allowed = rules.filter(|rule| options.allows(rule.class) && (is_any || rule.is_for_derivatives));
+        let mut allowed = rules.filter(|rule| options.allows(rule.class) && (takes_all || rule.is_for_derivatives));
         let fired = allowed.find_map(|rule| (rule.apply)(self, term).map(|id| (rule, id)));
-        self.nested -= 1;
+        self.depth -= 1;
         let (rule, id) = fired?;
         assert!(self.node(id).ty == term.ty, "invariant: {} keeps the type", rule.name);
         self.record(rule.name, rule.class);
         Some(id)
     }
 
+    /// Counts a firing, and reports it at the user's line.
     fn record(&mut self, rule: &'static str, class: Class) {
         self.has_fired = true;
         self.firings_left = self.firings_left.saturating_sub(1);
-        let (site, _) = self.written.expect("invariant: a node is being copied");
+        let (site, _) = self.call_site.expect("invariant: rules fire for a node that was begun");
         if let Some(report) = &mut self.report {
             report.add(rule, class, site);
         }
     }
 
-    /// The node that computes a term, its operands in either order where that is all the same.
+    /// The node that computes a term, its operands in either order if the primitive is commutative.
     fn find(&mut self, term: &Term) -> Option<NodeId> {
-        for id in std::mem::take(&mut self.unlisted) {
+        for id in std::mem::take(&mut self.not_yet_hashed) {
             let node = self.graph.node(id);
-            let listed = Term { op: node.op.clone(), ty: node.ty.clone(), operands: self.graph.operands(id) };
-            if self.find_as_written(&listed).is_none() {
-                self.nodes_by_hash.entry(listed.fingerprint()).or_default().push(id);
+            let known = Term { op: node.op.clone(), ty: node.ty.clone(), operands: self.graph.operands(id) };
+            if self.find_in_order(&known).is_none() {
+                self.nodes_by_hash.entry(known.fingerprint()).or_default().push(id);
             }
         }
-        self.find_as_written(term).or_else(|| {
+        self.find_in_order(term).or_else(|| {
             let is_swappable = ops::traits(&term.op).is_commutative && term.operands[0] != term.operands[1];
             let swapped = is_swappable.then(|| {
                 let mut swapped = term.clone();
                 swapped.operands.reverse();
                 swapped
             })?;
-            self.find_as_written(&swapped)
+            self.find_in_order(&swapped)
         })
     }
 
-    fn find_as_written(&self, term: &Term) -> Option<NodeId> {
+    /// The node that computes a term, with its operands in this order.
+    fn find_in_order(&self, term: &Term) -> Option<NodeId> {
         let candidates = self.nodes_by_hash.get(&term.fingerprint())?;
         // A value that happens to be equal to an opaque one does not depend on it.
         let is_same = |id: &&NodeId| {
@@ -248,9 +261,10 @@ impl<'o> Rewriter<'o> {
         candidates.iter().find(is_same).copied()
     }
 
+    /// Makes the node of a term, at the user's line.
     fn insert(&mut self, term: Term) -> NodeId {
         let fingerprint = term.fingerprint();
-        let (site, call) = self.written.expect("invariant: a node is being copied");
+        let (site, call) = self.call_site.expect("invariant: nodes are made for one that was begun");
         let frame = self.graph.enter_at("simplify", site, call);
         let id = self.graph.insert(term.op, term.ty, &term.operands);
         drop(frame);
@@ -303,18 +317,18 @@ impl Rewriter<'_> {
         self.graph.node(id).ty.shape.clone()
     }
 
-    /// Whether the only use of the node is by the term that is being rewritten, so that the node is dead if that goes.
-    /// No for a node that this sweep made itself, whose uses are not known yet.
+    /// Whether the term that is being rewritten is the only user of the node, so that replacing the term leaves the node
+    /// dead. No for a node that a rule made in this sweep, whose uses are not known yet.
     pub(super) fn has_one_use(&self, id: NodeId) -> bool {
         self.use_counts == UseCounts::Counted && self.expected_uses[id.index()] == 1 && self.uses[id.index()] == 0
     }
 
-    /// Whether the node is known to have other uses than by the term that is being rewritten.
+    /// Whether the node is known to have another user than the term that is being rewritten.
     pub(super) fn has_other_uses(&self, id: NodeId) -> bool {
         self.expected_uses[id.index()] > 1
     }
 
-    /// The literal of a constant whose elements are all the same.
+    /// The number of a constant whose elements are all the same, as a literal.
     pub(super) fn splat(&self, id: NodeId) -> Option<Literal> {
         match &self.node(id).op {
             Op::Constant(Constant { value: value @ (Literal::Number(_) | Literal::Integer(_)), .. }) => {

@@ -6,6 +6,7 @@ use crate::{numbers::short, risk::Estimate};
 
 /// One epoch.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct Epoch {
     /// Its number, from 1.
@@ -22,6 +23,7 @@ pub struct Epoch {
 
 /// A measure with its interval.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Measured {
     /// The name of the measure.
     pub name: String,
@@ -31,6 +33,8 @@ pub struct Measured {
 
 /// All epochs of a training.
 #[derive(Debug, Clone, PartialEq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(try_from = "SerializedHistory", into = "SerializedHistory"))]
 pub struct History {
     names: Arc<[String]>,
     epochs: Vec<Epoch>,
@@ -127,5 +131,53 @@ impl History {
             });
         }
         Some(history)
+    }
+}
+
+/// A history as it is serialized: its names once, not in each epoch.
+#[cfg(feature = "serde")]
+#[derive(serde::Serialize, serde::Deserialize)]
+struct SerializedHistory {
+    names: Vec<String>,
+    epochs: Vec<SerializedEpoch>,
+}
+
+#[cfg(feature = "serde")]
+#[derive(serde::Serialize, serde::Deserialize)]
+struct SerializedEpoch {
+    epoch: u64,
+    step: u64,
+    train: Vec<f64>,
+    validation: Vec<Estimate>,
+}
+
+#[cfg(feature = "serde")]
+impl From<History> for SerializedHistory {
+    fn from(history: History) -> SerializedHistory {
+        let epochs = history.epochs.into_iter().map(|Epoch { epoch, step, names: _, train, validation }| {
+            SerializedEpoch { epoch, step, train, validation }
+        });
+        SerializedHistory { names: history.names.to_vec(), epochs: epochs.collect() }
+    }
+}
+
+#[cfg(feature = "serde")]
+impl TryFrom<SerializedHistory> for History {
+    type Error = String;
+
+    /// Refuses an epoch with more or fewer numbers than there are names, which the other methods count on.
+    fn try_from(serialized: SerializedHistory) -> Result<History, String> {
+        let mut history = History::new(serialized.names);
+        let n_names = history.names.len();
+        for SerializedEpoch { epoch, step, train, validation } in serialized.epochs {
+            if train.len() != n_names || !(validation.is_empty() || validation.len() == n_names) {
+                let (n_train, n_validation) = (train.len(), validation.len());
+                return Err(format!(
+                    "epoch {epoch} has {n_train} means and {n_validation} estimates of {n_names} measures"
+                ));
+            }
+            history.push(Epoch { epoch, step, names: history.shared_names(), train, validation });
+        }
+        Ok(history)
     }
 }

@@ -7,6 +7,8 @@ use crate::{numbers::rounded, risk::Estimate};
 
 /// Why a training ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 pub enum Stop {
     /// All epochs are done.
     Epochs,
@@ -18,6 +20,7 @@ pub enum Stop {
 
 /// One measure of the parameters at the end.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Summary {
     /// Its name.
     pub name: String,
@@ -34,6 +37,7 @@ pub struct Summary {
 
 /// The end of a training.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Report {
     /// All epochs.
     pub history: History,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use ndarray::{Array1, ArrayD, IxDyn, array};
 use pullback::{
-    AsView, DType, Dim, Evaluation, Expr, Graph, Index, Options, Parameters, RunError, Value,
+    AsView, DType, Dim, Evaluation, Expr, Graph, Index, Options, RunError, Value,
     check::prove_expression,
     graph::Op,
     ops::{OpError, Smoothness},
@@ -440,7 +440,6 @@ fn slices_and_vectors_are_arrays_of_one_axis() {
     let x = g.input("x", ("n",));
     let mut program = g.compile([("y", x * 2.0)]).expect("no mistake");
     let fed = vec![1.0f32, 2.0, 3.0];
-    let params = Parameters::default();
     let mut run = |x: &dyn AsView| program.call(("x", x.as_view())).expect("it runs")["y"].clone();
     assert_eq!(run(&fed), Value::from(vec![2.0f32, 4.0, 6.0]));
     assert_eq!(run(&&fed[1..]), Value::from(&[4.0f32, 6.0][..]));
@@ -448,7 +447,7 @@ fn slices_and_vectors_are_arrays_of_one_axis() {
     assert_eq!(run(&[0.0f32; 0]), Value::from(Array1::<f32>::zeros(0)));
 
     let (mut vector, mut slice) = (vec![0.0f32; 3], [0.0f32; 4]);
-    program.run_into(&params, ("x", &fed), ("y", &mut vector)).expect("it runs");
-    program.run_into(&params, ("x", &fed), ("y", &mut slice[1..])).expect("it runs");
+    program.run_into((), ("x", &fed), ("y", &mut vector)).expect("it runs");
+    program.run_into((), ("x", &fed), ("y", &mut slice[1..])).expect("it runs");
     assert_eq!((vector, slice), (vec![2.0, 4.0, 6.0], [0.0, 2.0, 4.0, 6.0]));
 }

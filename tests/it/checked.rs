@@ -2,7 +2,7 @@
 
 use ndarray::{Array2, array};
 use pullback::{
-    DType, Evaluation, Expr, Graph, Initializer, Options, Outputs, Parameters, Rewrites, RunError, Value,
+    DType, Evaluation, Expr, Graph, Initializer, Options, Outputs, Rewrites, RunError, Value,
     nn::{cross_entropy, layer_norm, linear},
 };
 
@@ -20,7 +20,7 @@ fn check(result: Expr<'_>, x: &Value, rewrites: Rewrites) -> Result<Outputs, Run
     let run = |evaluation| {
         let options = Options { evaluation, rewrites, ..Options::default() };
         let mut program = result.graph().compile_with(result, &options).expect("no mistake");
-        program.run_checked(&Parameters::default(), ("x", x))
+        program.run_checked((), ("x", x))
     };
     let (compiled, reference) = (run(Evaluation::Compiled), run(Evaluation::Reference));
     assert_eq!(compiled.is_ok(), reference.is_ok(), "{compiled:?} {reference:?}");
@@ -50,7 +50,7 @@ fn the_first_operation_that_makes_one_is_named() {
     }
     let narrow = g.input("y", (1,));
     let mut program = g.compile(narrow.exp()).expect("no mistake");
-    let error = program.run_checked(&Parameters::default(), ("y", &array![89.0f32])).unwrap_err();
+    let error = program.run_checked((), ("y", &array![89.0f32])).unwrap_err();
     assert!(matches!(error, RunError::NonFinite { operation: "exp", n_elements: 1, .. }), "{error}");
 }
 
@@ -95,7 +95,7 @@ fn stabilized_programs_are_judged_as_they_run() {
     let run = |rewrites| {
         let options = Options { rewrites, ..Options::default() };
         let mut program = g.compile_with((1.0 + x.exp()).log(), &options).expect("no mistake");
-        program.run_checked(&Parameters::default(), ("x", 1000.0))
+        program.run_checked((), ("x", 1000.0))
     };
     assert_eq!(run(Rewrites::default()).expect("softplus").scalar::<f64>("result"), Ok(1000.0));
     let error = run(Rewrites::none()).unwrap_err();

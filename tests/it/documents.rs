@@ -85,6 +85,47 @@ fn every_link_of_a_document_leads_somewhere() {
     assert!(all_broken.is_empty(), "links to nothing:\n{}", all_broken.join("\n"));
 }
 
+/// Whether a path of the repository is in the package, by a pattern of `include`: a folder, or a name with one `*`.
+fn is_included(path: &str, pattern: &str) -> bool {
+    let pattern = pattern.trim_start_matches('/');
+    match pattern.replace("**/", "").split_once('*') {
+        Some((begin, end)) => {
+            let rest = path.strip_prefix(begin).and_then(|rest| rest.strip_suffix(end));
+            rest.is_some_and(|rest| pattern.contains("**") || !rest.contains('/'))
+        }
+        None => Path::new(path).starts_with(pattern),
+    }
+}
+
+/// The figures of the lecture are left out, since they are most of the size.
+#[test]
+fn links_of_packaged_documents_lead_into_the_package() {
+    let manifest = read(&root().join("Cargo.toml"));
+    let include = between(&manifest, "\ninclude = [", ']').concat();
+    let patterns = between(&include, "\"", '"').into_iter().step_by(2);
+    let patterns: Vec<&str> = patterns.collect();
+    let is_packaged = |path: &Path| {
+        let path = path.canonicalize().expect("it exists");
+        let path = path.strip_prefix(root()).expect("it is in the repository").to_string_lossy().into_owned();
+        path == "README.md" || patterns.iter().any(|pattern| is_included(&path, pattern))
+    };
+    let (mut n_documents, mut left_out) = (0, Vec::new());
+    for document in documents().iter().filter(|document| is_packaged(document)) {
+        n_documents += 1;
+        for link in between(&prose(&read(document)), "](", ')') {
+            let path = link.split('#').next().unwrap_or_default();
+            let target = document.with_file_name("").join(path);
+            let is_local = !link.starts_with("http") && !path.is_empty() && !path.ends_with(".svg");
+            // A folder is there with its documents.
+            if is_local && target.is_file() && !is_packaged(&target) {
+                left_out.push(format!("{}: {link}", document.display()));
+            }
+        }
+    }
+    assert!(n_documents > 20, "{n_documents} documents");
+    assert!(left_out.is_empty(), "links out of the package:\n{}", left_out.join("\n"));
+}
+
 /// In documents, comments, messages and scripts alike.
 #[test]
 fn every_document_that_is_named_exists() {

@@ -472,9 +472,9 @@ fn huge_kernels_over_spread_input_are_counted_and_planned_at_once() {
         g.check().expect("the kernel fits");
         let gradient = g.gradient(y.sum(), x);
         assert!(g.flops([("y", y), ("gradient", gradient)]).as_number().is_none_or(|flops| flops > MOST));
-        let mut program = g.compile([("y", y), ("gradient", gradient)]).expect("no mistake");
+        let program = g.compile([("y", y), ("gradient", gradient)]).expect("no mistake");
         // Whether there is memory for it is not asked before it is run.
-        program.show(sizes.iter().copied()).expect("the kernel fits");
+        program.summary(sizes.iter().copied()).expect("the kernel fits");
     }
 }
 

@@ -1,6 +1,6 @@
 //! Memory that nobody has: an error that says how much and what for, and a process that lives on.
 
-use pullback::{DType, Evaluation, Expr, Graph, Initializer, Options, Parameters, Rewrites, RunError, Value};
+use pullback::{DType, Evaluation, Expr, Graph, Initializer, Options, Rewrites, RunError, Value};
 
 use crate::compiled::{options, run};
 
@@ -58,7 +58,7 @@ fn attaching_arrays_that_no_memory_holds_is_an_error() {
     let x = g.input_of(DType::F64, "x", ());
     for evaluation in [Evaluation::Reference, Evaluation::Compiled] {
         let program = g.compile_with([("y", x.broadcast_to((N,)))], &options(evaluation, 1)).expect("no mistake");
-        let attached = program.attach(&Parameters::default(), ("x", 0.5));
+        let attached = program.attach((), ("x", 0.5));
         let Err(error) = attached else { panic!("nobody has so much memory") };
         assert!(error.to_string().contains("bytes of memory"), "{error}");
     }

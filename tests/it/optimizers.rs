@@ -103,7 +103,7 @@ fn schedules_give_what_pytorch_gives() {
     ];
     for (name, schedule) in schedules {
         for (step, [want, ..]) in recorded(name).into_iter().enumerate() {
-            let got = schedule.at(step as u64);
+            let got = schedule.rate(step as u64);
             // PyTorch multiplies from step to step, and rounds at each.
             assert!((got - want).abs() <= 1e-15, "{name} at step {step}: {got} is not {want}");
         }

@@ -20,7 +20,7 @@ fn the_plan_in_the_guide_is_the_one_that_its_program_prints() {
     let b = g.parameter("b", (128,), Initializer::Zeros);
     let slope = g.gradient((x.dot(w) + b).tanh().sum(), w);
     let options = Options { threads: 1, ..Options::default() };
-    let mut program = g.compile_with([("slope", slope)], &options).expect("no mistake");
+    let program = g.compile_with([("slope", slope)], &options).expect("no mistake");
     let plan = program.show([("batch", 32)]).expect("there is memory");
     assert_eq!(normal(&plan), normal(shown), "{plan}");
 }

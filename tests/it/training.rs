@@ -2,7 +2,7 @@
 
 use ndarray::{Array1, Array2, array};
 use pullback::{
-    CompileError, DType, Gradients, Graph, Initializer, Parameters, RunError, Value,
+    CompileError, DType, Gradients, Graph, Initializer, RunError, Value,
     optim::{AdaGrad, Adam, AdamW, HeavyBall, Nesterov, Optimizer, RmsProp, Row, Schedule, Sgd, Uniform},
 };
 
@@ -141,7 +141,7 @@ fn views_of_any_strides_are_fed_and_written() {
     let x = array![[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]];
     let mut y = Array2::<f64>::zeros((3, 2));
     let mut transposed = y.view_mut().reversed_axes();
-    program.run_into(&Parameters::default(), ("x", x.t()), ("y", &mut transposed)).expect("fits");
+    program.run_into((), ("x", x.t()), ("y", &mut transposed)).expect("fits");
     assert_eq!(y, x * 2.0);
 }
 

@@ -135,7 +135,7 @@ fn every_count_gives_finite_parameters_or_an_error() {
         ];
         for (is_taken, schedule) in schedules {
             let what = format!("{schedule:?}");
-            assert!(schedule.at(count).is_finite() || !is_taken, "{what}");
+            assert!(schedule.rate(count).is_finite() || !is_taken, "{what}");
             assert_eq!(steps(&what, &mut *sgd(schedule)) > 0, is_taken, "{what}");
         }
         for row in [Row::adam(0.1, 0.9, 0.99), Row::heavy_ball(0.1, 0.9)] {

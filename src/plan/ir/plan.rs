@@ -32,6 +32,12 @@ impl Plan {
         self.steps.iter().fold(0, |sum, step| sum.saturating_add(step.flops))
     }
 
+    /// Products of matrices that are computed in bands, inside of the steps that read them.
+    pub(crate) fn n_banded_products(&self) -> usize {
+        let has_product = |step: &&PlanStep| matches!(&step.work, StepKind::Tile(TileProgram { product: Some(_), .. }));
+        self.steps.iter().filter(has_product).count()
+    }
+
     /// Bytes that the steps read and write.
     pub(crate) fn moved_bytes(&self) -> usize {
         self.steps.iter().fold(0, |sum, step| sum.saturating_add(step.bytes))

@@ -17,8 +17,8 @@ use crate::plan::{
     model::MachineModel,
 };
 
-/// Without a batch the rows of a band are a multiple of this; with a batch they divide the rows of one matrix.
-const GRANULE: usize = 8;
+/// Without a batch the number of rows in a band is a multiple of this; with a batch it divides the rows of one matrix.
+const BAND_ROW_MULTIPLE: usize = 8;
 
 /// Moves each product that is fit for it into the first step that reads it.
 pub(in crate::plan) fn fuse(network: &Network, steps: Vec<PlanStep>, model: &MachineModel) -> Vec<PlanStep> {
@@ -69,7 +69,10 @@ impl TileProgram {
         let VertexKind::Contraction(contraction) = &def.kind else { return None };
         let is_fit = self.product.is_none()
             && def.bytes() >= model.min_band_bytes
-            && is_row_major(contraction)
+            // A vector and an outer product have no rows that would be worth a band.
+            && contraction.n > 1
+            && contraction.k > 1
+            && is_output_contiguous(contraction)
             && count(&def.sizes) == self.rows * self.columns
             && self.reads_by_element(vertex)
             && !self.instructions.iter().any(reads_another_matrix);
@@ -118,16 +121,15 @@ impl TileProgram {
     }
 }
 
-/// Whether C is contiguous (row by row, one matrix of the batch after the other), has more than one column, and is no
-/// outer product.
-fn is_row_major(contraction: &Contraction) -> bool {
+/// Whether C is contiguous: row after row, one matrix of the batch after the other.
+fn is_output_contiguous(contraction: &Contraction) -> bool {
     let mut stride = (contraction.m * contraction.n) as isize;
     let follows = contraction.batch.iter().rev().all(|batch| {
         let is_next = batch.strides[2] == stride;
         stride *= batch.size as isize;
         is_next
     });
-    follows && contraction.n > 1 && contraction.k > 1 && contraction.c == [contraction.n as isize, 1]
+    follows && contraction.c == [contraction.n as isize, 1]
 }
 
 /// Rows of a band, if the product has enough of them.
@@ -136,7 +138,7 @@ fn band_rows(contraction: &Contraction, element_bytes: usize, model: &MachineMod
     let [min, max] = model.band_rows;
     let wanted = (model.resident_bytes / (contraction.n * element_bytes)).min(n_rows / model.min_bands).min(max);
     let rows = match contraction.batch.is_empty() {
-        true => wanted / GRANULE * GRANULE,
+        true => wanted / BAND_ROW_MULTIPLE * BAND_ROW_MULTIPLE,
         false => largest_divisor(contraction.m, wanted.max(1)),
     };
     (rows >= min).then_some(rows)

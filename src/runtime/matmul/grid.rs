@@ -5,22 +5,23 @@ use std::ops::Range;
 
 use super::product::MatmulBlock;
 
-/// Work of one task, in nanoseconds, that is worth handing to a thread that is awake.
-const TASK_NANOSECONDS: f64 = 900.0;
-/// Tasks that a product is cut into before they grow.
+/// The least work of a task, in nanoseconds, that pays for handing it to a thread that is awake. Products of up to
+/// [`FEW_TASKS`] such tasks get more tasks the longer they take.
+const MIN_TASK_NANOSECONDS: f64 = 900.0;
+/// A product has this many tasks, whatever they take, until they take [`LONG_TASK_NANOSECONDS`] each.
 const FEW_TASKS: f64 = 8.0;
-/// Work of one task of a long product: more tasks would pack more, and balance no better.
+/// The work of a task of a long product: more tasks would pack operands more often, and balance no better.
 const LONG_TASK_NANOSECONDS: f64 = 40_000.0;
 /// The most tasks of a product.
 const MAX_TASKS: usize = 32;
 
-/// What is to be cut.
+/// A product that is to be cut into tasks.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::runtime) struct GridProblem {
     pub(in crate::runtime) batches: usize,
     pub(in crate::runtime) m: usize,
     pub(in crate::runtime) n: usize,
-    /// Rows and columns that belong together: blocks are multiples of them.
+    /// Blocks have a multiple of so many rows and of so many columns, but for the last ones.
     pub(in crate::runtime) unit: [usize; 2],
     /// The time of the whole, in nanoseconds.
     pub(in crate::runtime) nanoseconds: f64,
@@ -28,7 +29,7 @@ pub(in crate::runtime) struct GridProblem {
     pub(in crate::runtime) packing: [f64; 2],
 }
 
-/// Parts along batch, rows and columns. Tasks count with columns running fastest.
+/// A grid of blocks along batch, rows and columns. Tasks are numbered with columns running fastest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::runtime) struct TaskGrid {
     batches: PartitionedAxis,
@@ -104,7 +105,7 @@ impl TaskGrid {
 }
 
 fn wanted_tasks(nanoseconds: f64) -> usize {
-    let few = (nanoseconds / TASK_NANOSECONDS).min(FEW_TASKS);
+    let few = (nanoseconds / MIN_TASK_NANOSECONDS).min(FEW_TASKS);
     few.max(nanoseconds / LONG_TASK_NANOSECONDS).clamp(1.0, MAX_TASKS as f64) as usize
 }
 
@@ -117,7 +118,7 @@ fn cut_product(cut: &GridProblem, wanted: usize) -> (PartitionedAxis, Partitione
             let columns = PartitionedAxis::new(cut.n, cut.unit[1], column_parts);
             let (m, n) = (rows.largest() as f64, columns.largest() as f64);
             let block = m * n + m * cut.packing[0] + n * cut.packing[1];
-            // All blocks, and one that a thread waits for at the end.
+            // All blocks, and one more, for the time that threads wait for the last one at the end.
             let cost = block * (rows.parts * columns.parts + 1) as f64;
             if cost < best.0 {
                 best = (cost, rows, columns);

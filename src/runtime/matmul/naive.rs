@@ -1,4 +1,4 @@
-//! The product as it is defined, for integers, for tiny matrices and for results that no vector can write. In: a block
+//! The product by a triple loop, for integers, for tiny matrices and for C without a contiguous axis. In: a block
 //! with any strides. Out: that block of C.
 
 use super::{
@@ -6,7 +6,7 @@ use super::{
     vector::MatmulElement,
 };
 
-/// Steps that are summed in one chain; sums of blocks are then added up in order.
+/// Terms of one running sum; the sums of such blocks are then added up in order, which keeps rounding errors small.
 const STEP_BLOCK: usize = 512;
 
 /// Where a block's operands begin.

@@ -11,16 +11,16 @@ use super::{
 };
 use crate::plan::MachineModel;
 
-/// Bytes of a column of B that are packed at once: two vectors of columns and a tile's rows of A then fit the first
-/// cache together.
+/// Bytes of a column of B in one block of k: a panel of B, two vectors wide, and the rows of A of a tile then fit the
+/// first-level cache together.
 const BLOCK_K_BYTES: usize = 1024;
-/// Steps of a block are a multiple of this.
+/// The length of a block of k is a multiple of this.
 const STEP_UNIT: usize = 8;
-/// Up to so many steps, a tile takes less to compute than to write.
+/// For k up to this, a tile of C takes longer to write than to compute.
 const FEW_STEPS: usize = 64;
-/// Rows of A in one pass of a packed block of B: BLOCK_M · BLOCK_K_BYTES fit half of a second cache of 512 KiB.
+/// Rows of A that pass a block of B at a time: BLOCK_M · BLOCK_K_BYTES fit half of a second-level cache of 512 KiB.
 const BLOCK_M: usize = 168;
-/// Bytes of a packed block of B, half of such a second cache.
+/// Bytes of a packed block of B: half of such a cache.
 const PACKED_BYTES: usize = MachineModel::DEFAULT.resident_bytes;
 
 /// How an operand reaches the tiles.
@@ -51,9 +51,9 @@ pub(super) struct Panels {
 pub(in crate::runtime) struct Strips<T> {
     pub(in crate::runtime) k: usize,
     pub(in crate::runtime) n: usize,
-    /// The panels, one behind the other, where they are packed.
+    /// The packed panels, one behind the other.
     pub(in crate::runtime) packed: *const T,
-    /// The block itself and the stride of its rows, where all panels but one that is not full are read in place.
+    /// If B is read in place: the block and the stride of its rows. A last panel that is not of whole vectors is packed even then.
     pub(in crate::runtime) in_place: Option<(*const T, isize)>,
 }
 
@@ -207,14 +207,14 @@ pub(in crate::runtime) unsafe fn multiply_strips<V: Vector>(rows: &RowBlock<V::E
     // SAFETY: panels below these numbers are inside what the caller vouches for.
     unsafe {
         if strips.k <= FEW_STEPS {
-            // What a tile costs is to write C: row after row, as memory likes it.
+            // Writing C takes most of the time, so it is written row after row.
             for row in 0..n_rows {
                 for column in 0..n_columns {
                     multiply_panels::<V>(rows, strips, [row, n_rows], column);
                 }
             }
         } else {
-            // Each panel of B stays in the first cache while all panels of A pass it.
+            // Each panel of B stays in the first-level cache while all panels of A pass it.
             for column in 0..n_columns {
                 for row in 0..n_rows {
                     multiply_panels::<V>(rows, strips, [row, n_rows], column);

@@ -1,5 +1,14 @@
 //! Plans a matrix product once, then computes its blocks. In: a [`MatmulDescriptor`] and an instruction set; then
 //! operands and scratch memory. Out: C, task by task. It starts no thread, and running allocates nothing.
+//!
+//! Planning has four steps ([`ProductPlan::new`]):
+//!
+//! 1. [`orient`]: kernels write contiguous rows of C, so a C with contiguous columns is computed as Cᵀ = Bᵀ·Aᵀ;
+//! 2. [`choose_algorithm`]: by sizes and strides, a loop, a matrix–vector product, an outer product, or blocked GEMM;
+//! 3. [`cut`]: blocks of C, one for each task, by the estimated time of the whole;
+//! 4. [`choose_packing`]: for GEMM, which operands are copied into panels first, by the size of the largest block.
+//!
+//! After that, a task finds its block and its pointers, and calls the kernel.
 
 use super::{
     grid::{GridProblem, TaskGrid},
@@ -12,31 +21,40 @@ use super::{
 };
 use crate::{graph::DType, runtime::instruction_set::InstructionSet};
 
-/// A product of floats none of whose dimensions is more than this is computed by a plain loop.
-const TINY: usize = 4;
-/// From so many rows in a block on, copying the rows of B into panels costs less than reading them where they lie.
-const ROWS_TO_PACK_COLUMNS: usize = 256;
+/// A product of floats with m, n and k up to this is computed by a plain loop.
+const MAX_PLAIN: usize = 4;
 /// Cache lines at multiples of this distance map to the same set of the first-level cache, and evict one another.
-const SET_PERIOD: usize = 4096;
-/// From this many columns in a block on, packing A pays, if neither of its strides is 1 or its lines share a cache set.
-const COLUMNS_TO_PACK_ROWS: usize = 128;
+const CACHE_SET_PERIOD: usize = 4096;
+/// From this many rows in a block on, B is packed: each panel is then read often enough to pay for its copy.
+const MIN_ROWS_TO_PACK_B: usize = 256;
+/// The same where lines of B share a cache set, so that reading it in place misses the cache.
+const MIN_ROWS_TO_PACK_COLLIDING_B: usize = 32;
+/// From this many columns in a block on, A is packed, if reading it in place is slow: neither of its strides is 1, or its
+/// lines share a cache set.
+const MIN_COLUMNS_TO_PACK_A: usize = 128;
+/// The least bytes of a column of A that one task of [`Algorithm::SumColumns`] reads: shorter runs of memory are slow.
+const MIN_RUN_BYTES: usize = 256;
+/// Bytes that a product reads or writes in a nanosecond, roughly.
+const BYTES_PER_NANOSECOND: f64 = 20.0;
 
-/// How a product is computed: `Plain` is a triple loop over any strides, `Outer` an outer product (k is 1), and
-/// `Panels` a blocked GEMM that packs A and B or reads them in place.
+/// How a product is computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Algorithm {
-    /// There is nothing to add up: C is 0, or stays.
+    /// k is 0, so there is nothing to add up: C becomes 0, or stays as it is.
     Fill,
+    /// A triple loop over any strides.
     Plain,
-    /// One column, A with contiguous rows.
+    /// Matrix times vector, where the rows of A are contiguous: a dot product for each row.
     DotRows,
-    /// One column, A with contiguous columns.
+    /// Matrix times vector, where the columns of A are contiguous: a sum of columns, each scaled by an element of the vector.
     SumColumns,
+    /// An outer product: k is 1.
     Outer,
-    Panels(Packing, Packing),
+    /// Blocked GEMM over panels of A and of B, each packed or read in place.
+    Panels { a: Packing, b: Packing },
 }
 
-/// Whether the problem is computed as it was given or transposed, so that C has contiguous rows.
+/// Whether C is computed as it was given, or as Cᵀ = Bᵀ·Aᵀ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ComputedOrientation {
     AsGiven,
@@ -45,41 +63,39 @@ enum ComputedOrientation {
 
 type MatmulTaskFn = unsafe fn(&ProductPlan, usize, MatmulOperands, *mut u8);
 
-/// A product, cut into tasks that may run in any order and on any thread.
+/// A product with its algorithm, cut into tasks that may run in any order and on any thread.
 #[derive(Debug, Clone)]
 pub(crate) struct ProductPlan {
     /// The product in the orientation in which it is computed.
     product: MatmulDescriptor,
     orientation: ComputedOrientation,
-    path: Algorithm,
+    algorithm: Algorithm,
     grid: TaskGrid,
     scratch_bytes: usize,
     run: MatmulTaskFn,
 }
 
-/// What planning asks of an instruction set and a dtype.
+/// The kernels of one instruction set for one dtype, with what planning must know of them.
 #[derive(Clone, Copy)]
-struct MatmulKernelInfo {
+struct MatmulKernels {
+    /// Elements of a vector register.
     lanes: usize,
     element_bytes: usize,
-    /// Multiplications and additions in a nanosecond, roughly.
-    flops: f64,
+    /// Roughly; a multiply-add is two.
+    flops_per_nanosecond: f64,
     run: MatmulTaskFn,
 }
 
-/// Bytes of a column that one task reads at least.
-const MIN_RUN: usize = 256;
-/// Bytes that a product can read in a nanosecond, roughly.
-const BYTES: f64 = 20.0;
-
 impl ProductPlan {
+    /// The plan of a product, cut into tasks by its work.
+    ///
     /// # Panics
     /// For products of bools: the graph has none.
     pub(crate) fn new(product: &MatmulDescriptor, set: InstructionSet) -> ProductPlan {
         ProductPlan::cut_by(product, set, cut)
     }
 
-    /// The product as one task, for whoever cuts it otherwise.
+    /// The plan of a product as one task, for a caller that cuts the work itself.
     ///
     /// # Panics
     /// As [`Self::new`].
@@ -93,21 +109,21 @@ impl ProductPlan {
     fn cut_by(
         product: &MatmulDescriptor,
         set: InstructionSet,
-        cut: impl Fn(&MatmulDescriptor, Algorithm, MatmulKernelInfo) -> TaskGrid,
+        cut: impl Fn(&MatmulDescriptor, Algorithm, MatmulKernels) -> TaskGrid,
     ) -> ProductPlan {
         let kernels = kernels(product.dtype, set);
         let (product, orientation) = orient(product);
-        let path = choose_path(&product);
+        let algorithm = choose_algorithm(&product);
         let mut plan = ProductPlan {
-            grid: cut(&product, path, kernels),
-            path,
+            grid: cut(&product, algorithm, kernels),
+            algorithm,
             orientation,
             scratch_bytes: 0,
             run: kernels.run,
             product,
         };
-        if let Algorithm::Panels(..) = path {
-            plan.path = choose_packing(&plan.product, plan.grid.largest(), kernels.element_bytes);
+        if let Algorithm::Panels { a, b } = &mut plan.algorithm {
+            [*a, *b] = choose_packing(&plan.product, plan.grid.largest(), kernels.element_bytes);
         }
         plan.scratch_bytes = plan.scratch_elements(kernels.lanes) * kernels.element_bytes;
         plan
@@ -145,17 +161,21 @@ impl ProductPlan {
         unsafe { (self.run)(self, task, operands, scratch) }
     }
 
+    /// Elements of scratch memory for the largest block.
     fn scratch_elements(&self, lanes: usize) -> usize {
         let [m, n] = self.grid.largest();
-        match self.path {
+        match self.algorithm {
             _ if self.n_tasks() == 0 => 0,
             Algorithm::Fill | Algorithm::Plain => 0,
+            // A vector that is not contiguous is copied.
             Algorithm::DotRows if self.product.b[0] == 1 => 0,
             Algorithm::DotRows => self.product.k,
             Algorithm::SumColumns => 2 * COLUMN_BLOCK,
             Algorithm::Outer if self.product.b[1] == 1 => 0,
             Algorithm::Outer => n,
-            Algorithm::Panels(..) => panels::scratch_elements(&self.panels(m, n), lanes, self.element_bytes()),
+            Algorithm::Panels { a, b } => {
+                panels::scratch_elements(&self.panels([a, b], m, n), lanes, self.element_bytes())
+            }
         }
     }
 
@@ -163,17 +183,14 @@ impl ProductPlan {
         if self.product.dtype == DType::F32 { 4 } else { 8 }
     }
 
-    fn panels(&self, m: usize, n: usize) -> Panels {
-        let (pack_a, pack_b) = match self.path {
-            Algorithm::Panels(pack_a, pack_b) => (pack_a, pack_b),
-            _ => (Packing::InPlace, Packing::InPlace),
-        };
+    /// A block of `m` rows and `n` columns of C, for GEMM.
+    fn panels(&self, [pack_a, pack_b]: [Packing; 2], m: usize, n: usize) -> Panels {
         let MatmulDescriptor { k, a, b, c, output, .. } = self.product;
         Panels { m, n, k, a, b, c_row: c[0], pack_a, pack_b, output }
     }
 }
 
-/// C with contiguous rows where it can be had; with one column rather than one row.
+/// The product in the orientation in which C has contiguous rows, if there is one; a vector becomes a column.
 fn orient(product: &MatmulDescriptor) -> (MatmulDescriptor, ComputedOrientation) {
     let has_rows = product.c[1] == 1 || product.n == 1;
     let has_columns = product.c[0] == 1 || product.m == 1;
@@ -185,74 +202,86 @@ fn orient(product: &MatmulDescriptor) -> (MatmulDescriptor, ComputedOrientation)
     }
 }
 
-fn choose_path(product: &MatmulDescriptor) -> Algorithm {
+/// The algorithm for a product that is oriented. GEMM reads its operands in place, until [`choose_packing`] knows the blocks.
+fn choose_algorithm(product: &MatmulDescriptor) -> Algorithm {
     let MatmulDescriptor { m, n, k, .. } = *product;
     let is_float = product.dtype.is_float();
     if k == 0 {
         Algorithm::Fill
-    } else if !is_float || (m <= TINY && n <= TINY && k <= TINY) {
+    } else if !is_float || (m <= MAX_PLAIN && n <= MAX_PLAIN && k <= MAX_PLAIN) {
         Algorithm::Plain
     } else if n == 1 && (product.a[1] == 1 || k == 1) {
         Algorithm::DotRows
     } else if n == 1 && (product.a[0] == 1 || m == 1) {
         Algorithm::SumColumns
     } else if product.c[1] != 1 && n > 1 {
+        // No vector of C can be written in either orientation.
         Algorithm::Plain
     } else if k == 1 {
         Algorithm::Outer
     } else {
-        Algorithm::Panels(Packing::InPlace, Packing::InPlace)
+        Algorithm::Panels { a: Packing::InPlace, b: Packing::InPlace }
     }
 }
 
-fn choose_packing(product: &MatmulDescriptor, [m, n]: [usize; 2], element_bytes: usize) -> Algorithm {
+/// How A and B reach the kernels of GEMM, for blocks of up to `m` rows and `n` columns. Tiles read vectors along the rows of
+/// B, which must be contiguous for that; of A they read single elements, with any strides.
+fn choose_packing(product: &MatmulDescriptor, [m, n]: [usize; 2], element_bytes: usize) -> [Packing; 2] {
     let collides = |strides: [isize; 2]| {
-        strides.iter().any(|stride| *stride != 0 && (stride.unsigned_abs() * element_bytes).is_multiple_of(SET_PERIOD))
+        let is_period = |stride: &isize| (stride.unsigned_abs() * element_bytes).is_multiple_of(CACHE_SET_PERIOD);
+        strides.iter().any(|stride| *stride != 0 && is_period(stride))
     };
-    let has_unit = |strides: [isize; 2]| strides.contains(&1);
-    let pack_b = product.b[1] != 1 || m >= ROWS_TO_PACK_COLUMNS || (m >= 32 && collides(product.b));
-    let pack_a = n >= COLUMNS_TO_PACK_ROWS && (!has_unit(product.a) || collides(product.a));
-    let packing = |packed: bool| if packed { Packing::Packed } else { Packing::InPlace };
-    Algorithm::Panels(packing(pack_a), packing(pack_b))
+    let is_slow_in_place = !product.a.contains(&1) || collides(product.a);
+    let packs_a = n >= MIN_COLUMNS_TO_PACK_A && is_slow_in_place;
+    let packs_b =
+        product.b[1] != 1 || m >= MIN_ROWS_TO_PACK_B || (m >= MIN_ROWS_TO_PACK_COLLIDING_B && collides(product.b));
+    [packs_a, packs_b].map(|packs| if packs { Packing::Packed } else { Packing::InPlace })
 }
 
-fn cut(product: &MatmulDescriptor, path: Algorithm, kernels: MatmulKernelInfo) -> TaskGrid {
+/// The tasks of a product, by a rough estimate of its time: arithmetic or memory, whichever takes longer.
+fn cut(product: &MatmulDescriptor, algorithm: Algorithm, kernels: MatmulKernels) -> TaskGrid {
     let MatmulDescriptor { m, n, k, .. } = *product;
     let batches = product.n_batches();
     let (m_real, n_real, k_real) = (m as f64, n as f64, k as f64);
     let elements = m_real * k_real + k_real * n_real + m_real * n_real;
-    let time = |flops: f64| {
-        let arithmetic = 2.0 * m_real * n_real * k_real / flops;
-        batches as f64 * arithmetic.max(elements * kernels.element_bytes as f64 / BYTES)
+    let time = |flops_per_nanosecond: f64| {
+        let arithmetic = 2.0 * m_real * n_real * k_real / flops_per_nanosecond;
+        batches as f64 * arithmetic.max(elements * kernels.element_bytes as f64 / BYTES_PER_NANOSECOND)
     };
+    // A panel of B is two vectors wide.
     let columns = 2 * kernels.lanes;
-    match path {
+    match algorithm {
         Algorithm::Plain | Algorithm::Fill => {
             TaskGrid::new(&GridProblem { batches, m, n, unit: [1, 1], nanoseconds: time(1.0), packing: [0.0, 0.0] })
         }
-        // Rows of a block of contiguous columns are a run of memory, too slow to read where it is short.
         Algorithm::DotRows | Algorithm::SumColumns | Algorithm::Outer => {
-            let unit = [if path == Algorithm::SumColumns { MIN_RUN / kernels.element_bytes } else { 4 }, columns];
+            let rows = if algorithm == Algorithm::SumColumns { MIN_RUN_BYTES / kernels.element_bytes } else { 4 };
+            let unit = [rows, columns];
             TaskGrid::new(&GridProblem {
                 batches,
                 m,
                 n,
                 unit,
-                nanoseconds: time(kernels.flops),
+                nanoseconds: time(kernels.flops_per_nanosecond),
                 packing: [0.0, n_real],
             })
         }
-        // Packing an element of A is taken to cost one multiply-add; of B, 4 if its rows are contiguous, and 12 if not.
-        Algorithm::Panels(..) => {
-            let copy = |stride: isize| if stride == 1 { 4.0 } else { 12.0 };
-            let packing = [1.0, copy(product.b[1])];
-            TaskGrid::new(&GridProblem { batches, m, n, unit: [1, columns], nanoseconds: time(kernels.flops), packing })
+        Algorithm::Panels { .. } => {
+            // In multiply-adds: packing an element of A costs 1, and of B 4 if its rows are contiguous, else 12.
+            let packing = [1.0, if product.b[1] == 1 { 4.0 } else { 12.0 }];
+            let nanoseconds = time(kernels.flops_per_nanosecond);
+            TaskGrid::new(&GridProblem { batches, m, n, unit: [1, columns], nanoseconds, packing })
         }
     }
 }
 
-fn kernels(dtype: DType, set: InstructionSet) -> MatmulKernelInfo {
-    let info = |lanes, element_bytes, flops, run| MatmulKernelInfo { lanes, element_bytes, flops, run };
+fn kernels(dtype: DType, set: InstructionSet) -> MatmulKernels {
+    let info = |lanes, element_bytes, flops_per_nanosecond, run| MatmulKernels {
+        lanes,
+        element_bytes,
+        flops_per_nanosecond,
+        run,
+    };
     match (dtype, set) {
         (DType::I64, _) => info(1, 8, 1.0, run_plain::<i64>),
         #[cfg(target_arch = "x86_64")]
@@ -300,6 +329,8 @@ mod x86 {
     }
 }
 
+/// A task of a product of integers.
+///
 /// # Safety
 /// As for [`ProductPlan::run_task`].
 unsafe fn run_plain<T: MatmulElement>(plan: &ProductPlan, task: usize, operands: MatmulOperands, _scratch: *mut u8) {
@@ -317,6 +348,8 @@ unsafe fn run_plain<T: MatmulElement>(plan: &ProductPlan, task: usize, operands:
     }
 }
 
+/// A task of a product of floats, by the vectors of one instruction set.
+///
 /// # Safety
 /// As for [`ProductPlan::run_task`].
 #[inline(always)]
@@ -325,21 +358,23 @@ unsafe fn run<V: Vector>(plan: &ProductPlan, task: usize, operands: MatmulOperan
     let (m, n) = (block.rows.len(), block.columns.len());
     let scratch = scratch.cast::<V::Element>();
     for batch in block.batches.clone() {
-        // SAFETY: the block lies inside C, as the caller's task does; scratch memory is as large as the path asked for.
+        // SAFETY: the block lies inside C, as the caller's task does; scratch memory is as large as the algorithm asks for.
         unsafe {
             let pointers = block_pointers::<V::Element>(plan, &block, batch, operands);
-            match plan.path {
+            match plan.algorithm {
                 Algorithm::Fill if plan.product.output == Accumulation::Add => {}
                 Algorithm::Fill | Algorithm::Plain => multiply_plainly(&plan.product, m, n, pointers),
                 Algorithm::DotRows => dot_rows::<V>(&plan.matrix_vector(m, plan.product.a[0], pointers), scratch),
                 Algorithm::SumColumns => sum_columns::<V>(&plan.matrix_vector(m, plan.product.a[1], pointers), scratch),
                 Algorithm::Outer => outer::<V>(&plan.outer(m, n, pointers), scratch),
-                Algorithm::Panels(..) => panels::multiply::<V>(&plan.panels(m, n), pointers, scratch),
+                Algorithm::Panels { a, b } => panels::multiply::<V>(&plan.panels([a, b], m, n), pointers, scratch),
             }
         }
     }
 }
 
+/// Where a block of one product of the batch begins.
+///
 /// # Safety
 /// As for [`ProductPlan::run_task`], with a block and a batch of its grid.
 #[inline(always)]

@@ -1,5 +1,5 @@
 //! The innermost kernel: a tile of C held in registers while k runs. In: a strip of A with any strides and a strip of B
-//! whose rows are contiguous. Out: the tile, written to or added to C. It cuts nothing and packs nothing.
+//! whose rows are contiguous. Out: the tile, written to or added to C. Blocking and packing are in `panels.rs`.
 
 use super::{
     product::Accumulation,

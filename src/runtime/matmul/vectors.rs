@@ -1,4 +1,4 @@
-//! Products with one row or one column, and of one step: matrix times vector, dot product, outer product. In: a block
+//! Matrix times vector, dot product and outer product: n or k is 1. In: a block
 //! of A and a vector. Out: the block of C. Such products read each element of A once, so nothing is packed.
 
 use super::{
@@ -7,12 +7,13 @@ use super::{
     vector::{MatmulElement, Vector},
 };
 
-/// Elements of a dot product that are summed in one chain per lane; sums of chunks are then added up in order.
+/// Elements of a dot product that are added to the same running sums; the sums of such chunks are then added up in order,
+/// which keeps rounding errors small.
 const CHUNK: usize = 4096;
-/// Sums that are held in scratch memory while columns are added to them, twice: those of a block of columns, and those of
-/// all blocks before.
+/// Rows that are summed at a time. Scratch memory holds two sums of each: of the present block of columns, and of all blocks
+/// before it.
 pub(super) const COLUMN_BLOCK: usize = 1024;
-/// Columns that are summed in one chain; sums of blocks are then added up in order.
+/// Columns of a block; the sums of blocks are then added up in order, as those of chunks are.
 const STEP_BLOCK: usize = 512;
 
 /// A matrix A of `m` by `k`, with contiguous rows or columns as the function says, times a vector x into y. Strides are

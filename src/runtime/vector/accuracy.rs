@@ -10,7 +10,7 @@ use crate::{
     runtime::instruction_set::InstructionSet,
 };
 
-/// How many elements a kernel is given at once.
+/// Elements of one call of a kernel.
 const TILE: usize = 1024;
 
 /// A function that is measured, and what it has as its operand beside the scanned one.

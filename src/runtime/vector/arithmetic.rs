@@ -12,12 +12,12 @@ pub(super) trait Arithmetic: Copy + Default + 'static {
     fn product_error<T: Float>(a: T, b: T, product: T) -> T;
 }
 
-/// Two roundings.
+/// Multiply-add with two roundings, of the product and of the sum.
 #[cfg(not(target_arch = "aarch64"))]
 #[derive(Clone, Copy, Default)]
 pub(super) struct Separate;
 
-/// One rounding, by an instruction that the caller has made sure of.
+/// Multiply-add with one rounding, by an instruction that the caller knows the machine to have.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 #[derive(Clone, Copy, Default)]
 pub(super) struct Fused;
@@ -78,7 +78,7 @@ pub(super) fn polynomial<A: Arithmetic, T: Float, const N: usize>(x: T, coeffici
     sum
 }
 
-/// a + b rounded, and what the rounding lost.
+/// a + b rounded, and the rounding error.
 #[inline(always)]
 pub(super) fn two_sum<T: Float>(a: T, b: T) -> (T, T) {
     let sum = a + b;

@@ -26,7 +26,7 @@ pub(super) fn expm1<A: Arithmetic, T: Float>(x: T) -> T {
 /// tanh x.
 #[inline(always)]
 pub(super) fn tanh<A: Arithmetic, T: Float>(x: T) -> T {
-    // Below this bound tanh is 1 whatever e is, and 2ⁿ is normal above it.
+    // Where −2|x| is below this bound, tanh x rounds to ±1; above it, 2ⁿ is a normal number.
     let decay = Decay::new::<A>(x, T::EXPM1_LOW);
     decay.fraction(decay.rounded.power_of_two()).tanh::<A>(x)
 }
@@ -42,14 +42,14 @@ pub(super) fn sech_squared<A: Arithmetic, T: Float>(x: T) -> T {
 #[inline(always)]
 pub(super) fn tanh_and_sech_squared<A: Arithmetic, T: Float>(x: T) -> [T; 2] {
     let decay = Decay::new::<A>(x, T::EXP_RANGE.0);
-    // Normal for all n, or 0 where 4e is.
+    // 4·2ⁿ times the power of two `lift`, so that it is normal, or 0 where 4e rounds to 0.
     let (lift, exponent) = T::LIFT;
     let lifted = (decay.rounded + (exponent + T::TWO)).power_of_two();
     let fraction = decay.fraction(lifted * (T::HALF * T::HALF / lift));
     [fraction.tanh::<A>(x), fraction.sech_squared::<A>(&decay, lifted)]
 }
 
-/// e^(−2|x|) = 2ⁿ·(exponential + lost), with `rounded` = `ROUNDER` + n.
+/// e^(−2|x|) = 2ⁿ·(exponential + lost): `lost` is the rounding error of `exponential`, and `rounded` is `ROUNDER` + n.
 struct Decay<T> {
     rounded: T,
     exponential: T,
@@ -57,7 +57,7 @@ struct Decay<T> {
 }
 
 impl<T: Float> Decay<T> {
-    /// Of the nearest x for which −2|x| is at least `least`.
+    /// With −2|x| clamped to `least` from below.
     #[inline(always)]
     fn new<A: Arithmetic>(x: T, least: T) -> Decay<T> {
         let magnitude = x.abs();
@@ -79,7 +79,7 @@ impl<T: Float> Decay<T> {
     }
 }
 
-/// e = e^(−2|x|) and the divisor 1 + e, with what their roundings lost.
+/// e = e^(−2|x|) and the divisor 1 + e, each with its rounding error.
 struct Fraction<T> {
     e: T,
     low: T,
@@ -88,8 +88,8 @@ struct Fraction<T> {
 }
 
 impl<T: Float> Fraction<T> {
-    /// (1 − e)/(1 + e) with the sign of x, and what the roundings lost to first order: for tiny x all is in what 1 − e
-    /// lost, which is 2|x|.
+    /// tanh x = (1 − e)/(1 + e) with the sign of x, corrected to first order by the rounding errors of both. For tiny x the
+    /// difference 1 − e rounds to 0, and its error, 2|x|, is the whole result.
     #[inline(always)]
     fn tanh<A: Arithmetic>(&self, x: T) -> T {
         let numerator = T::ONE - self.e;
@@ -100,8 +100,8 @@ impl<T: Float> Fraction<T> {
         A::fma(numerator_lost - quotient * self.divisor_lost, reciprocal, quotient).copysign(x)
     }
 
-    /// 4s(1 − s) with s = e/(1 + e), and what the roundings lost to first order. `lifted` is 4·2ⁿ times a power of two so
-    /// great that no step before the last meets a subnormal number.
+    /// 1/cosh²x = 4s(1 − s) with s = e/(1 + e), corrected to first order by the rounding errors. `lifted` is 4·2ⁿ times a power
+    /// of two so great that no step before the last has a subnormal number.
     #[inline(always)]
     fn sech_squared<A: Arithmetic>(&self, decay: &Decay<T>, lifted: T) -> T {
         let down = T::ONE / T::LIFT.0;
@@ -113,8 +113,8 @@ impl<T: Float> Fraction<T> {
     }
 }
 
-/// 1/(1 + e⁻ˣ), as e^(−|x|) over its sum with 1 for negative x, with what the roundings of both lost: neither form
-/// overflows or cancels.
+/// σ(x) = 1/(1 + e⁻ˣ). With e = e^(−|x|) it is 1/(1 + e) for positive x and e/(1 + e) for negative x, which neither overflow nor
+/// cancel; both are corrected by the rounding errors of e and of 1 + e.
 #[inline(always)]
 pub(super) fn sigmoid<A: Arithmetic, T: Float>(x: T) -> T {
     let (rounded, one_less) = exp_parts::<A, T>(-x.abs());
@@ -152,7 +152,7 @@ pub(super) fn exp_parts_of_sum<A: Arithmetic, T: Float>(x: T, low: T) -> (T, T) 
     (rounded, A::fma(r * r, T::exp_polynomial::<A>(r), r))
 }
 
-/// (`ROUNDER` + n, eʳ − 1) with eˣ = 2ⁿ·eʳ, or of the nearest x for which 4eˣ is 0 or eˣ is ∞.
+/// (`ROUNDER` + n, eʳ − 1) with eˣ = 2ⁿ·eʳ. x is clamped to the range beyond which 4eˣ is 0 or eˣ is ∞.
 #[inline(always)]
 pub(super) fn exp_parts<A: Arithmetic, T: Float>(x: T) -> (T, T) {
     let (low, high) = T::EXP_RANGE;
@@ -162,8 +162,7 @@ pub(super) fn exp_parts<A: Arithmetic, T: Float>(x: T) -> (T, T) {
     (rounded, A::fma(r * r, T::exp_polynomial::<A>(r), r))
 }
 
-/// (eˣ − 1)/2 in two parts, from (2ⁿ − 1) + 2ⁿ·(eʳ − 1). It is half because 2ⁿ may be beyond the greatest number where
-/// eˣ is not.
+/// (eˣ − 1)/2 as a sum of two numbers, from (2ⁿ − 1) + 2ⁿ·(eʳ − 1). Half of it, because 2ⁿ may overflow where eˣ does not.
 #[inline(always)]
 fn half_expm1<A: Arithmetic, T: Float>(x: T) -> (T, T) {
     let x = if x < T::EXPM1_LOW { T::EXPM1_LOW } else { x };
@@ -174,7 +173,7 @@ fn half_expm1<A: Arithmetic, T: Float>(x: T) -> (T, T) {
     (sum, A::fma(half_power, r * r * T::exp_polynomial::<A>(r), lost))
 }
 
-/// (`ROUNDER` + n, r).
+/// Argument reduction: (`ROUNDER` + n, r) with x = n·ln 2 + r and |r| ≤ ½ ln 2.
 #[inline(always)]
 fn reduce<A: Arithmetic, T: Float>(x: T) -> (T, T) {
     let rounded = A::fma(x, T::LOG2_E, T::ROUNDER);

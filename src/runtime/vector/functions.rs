@@ -1,5 +1,5 @@
-//! The elementwise functions that have no row in the table, as types: comparisons, connectives, questions, casts,
-//! integer powers, instructions for groups. In: one or two elements. Out: one. Truth values are bytes, 0 or 1.
+//! The elementwise functions that have no row in the table, as types: comparisons, connectives, predicates, casts, integer
+//! powers, and functions that planning introduces. In: one or two elements. Out: one. Truth values are bytes, 0 or 1.
 
 use std::marker::PhantomData;
 
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::ops::{Number, Real};
 
-/// Functions of one element. `$length` is whether a padded vector pays for the remainder.
+/// Functions of one element. `$length` is [`Map::IS_LONG`].
 macro_rules! maps {
     ($($(#[$doc:meta])* $name:ident<$bound:ident>($x:ident) -> $out:ty, $length:literal = $value:expr;)*) => {$(
         $(#[$doc])*
@@ -71,7 +71,7 @@ maps! {
 }
 
 zips! {
-    /// σ(−x) from x and y = σ(x): e^(−x)·y, and 1 − y where that does not cancel.
+    /// σ(−x) from x and y = σ(x): e^(−x)·y for positive x, where 1 − y would cancel, else 1 − y.
     SigmoidOfNegated<Float>(x, y) -> T, true = {
         let product = exponential::exp::<A, T>(-x.abs()) * y;
         if x > T::ZERO { product } else { T::ONE - y }
@@ -90,8 +90,7 @@ zips! {
     GreaterEqual<Number>(a, b) -> u8, false = u8::from(a >= b);
 }
 
-/// Pairs of functions of one element. Each value has the bits of the function alone, from which the compiler takes what
-/// both share.
+/// Pairs of functions of one element. Each has the bits that it has alone; the compiler computes what both have in common once.
 macro_rules! pairs {
     ($($(#[$doc:meta])* $name:ident($x:ident) = $value:expr $(, rare $is_rare:expr => $apply_rare:expr)?;)*) => {$(
         $(#[$doc])*

@@ -1,5 +1,5 @@
-//! Integer powers. In: a float and an integer known when the plan is made. Out: a kernel: its own for the exponents that
-//! gradients and moments are full of, else one that reads the exponent at run time.
+//! Integer powers. In: a float and an integer known when the plan is made. Out: a kernel: one of its own for the exponents −2 … 4,
+//! which gradients and moments are full of, else one that reads the exponent at run time.
 #![allow(unsafe_code, reason = "kernels take untyped pointers into the arena; each block names who keeps its bounds")]
 
 use super::{
@@ -42,7 +42,7 @@ unsafe fn general_body<T: Float, A: Arithmetic>(out: *mut u8, operands: &[*const
     if i32::try_from(exponent).is_ok() {
         power::integer_power(out, x, exponent);
     } else {
-        // So many squarings would lose every bit; the reference turns to the real power here.
+        // So many squarings would lose every bit, so this is the real power, as in the reference.
         let exponent = T::from_i64(exponent);
         out.iter_mut().zip(x).for_each(|(out, x)| *out = x.pow::<A>(exponent));
     }

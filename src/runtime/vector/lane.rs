@@ -33,7 +33,7 @@ impl<T: PartialEq, A> PartialEq for Lane<T, A> {
     }
 }
 
-/// Each comparison by itself, because only so it is one instruction.
+/// Each comparison is written out, because the ones derived from `partial_cmp` are several instructions.
 impl<T: PartialOrd, A> PartialOrd for Lane<T, A> {
     #[inline(always)]
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
@@ -227,7 +227,7 @@ impl<T: Float, A: Arithmetic> Real for Lane<T, A> {
     }
 }
 
-/// The nearest integer, ties to even, by a sum that leaves no room for a fraction: older sets have no instruction.
+/// The nearest integer, ties to even: adding 2^(bits of the fraction) rounds to an integer. Older sets have no instruction for it.
 #[inline(always)]
 fn nearest<T: Float>(x: T) -> T {
     let magnitude = x.abs();

@@ -12,27 +12,28 @@ use super::{
 };
 use crate::{ops::Number, runtime::instruction_set::InstructionSet};
 
-/// How many elements a long function is given at once: the widest vector of f32, two of f64. The last block begins so
-/// that it ends with the array, and what it shares with the one before is computed twice, to the same bits. A shorter
-/// array is padded.
+/// Elements of a long function that are computed together: one AVX-512 vector of f32, two of f64. A remainder is computed by a
+/// last block that ends with the array and overlaps the block before it; elements of both are computed twice, to the same
+/// bits. An array shorter than a block is padded.
 const BLOCK: usize = 16;
 
-/// The same for two functions together, where that many are left: their steps wait for each other more often.
+/// The same for a pair of functions, while so many elements are left: twice as many independent elements hide the latency of
+/// a pair's longer chains of operations.
 const WIDE_BLOCK: usize = 2 * BLOCK;
 
-/// Fewer elements than this are computed one by one, which is faster than a padded block.
-const WORTH_PADDING: usize = 4;
+/// The shortest array for which a padded block is faster than one element after the other.
+const MIN_PADDED: usize = 4;
 
 /// A function of one element.
 pub(super) trait Map: 'static {
     type In: Copy;
     type Out: Copy + Default;
-    /// Whether the function takes so long that a remainder is computed as a whole padded vector.
+    /// Whether the function is so expensive that a whole vector, partly padding, takes less time than a few single elements.
     const IS_LONG: bool = false;
 
     fn apply<A: Arithmetic>(x: Self::In) -> Self::Out;
 
-    /// Whether `apply` is wrong for this element, so that `apply_rare` must compute it.
+    /// Whether `apply` does not hold for this element, so that `apply_rare` has to compute it.
     #[inline(always)]
     fn is_rare(_: Self::In) -> bool {
         false
@@ -141,7 +142,7 @@ for_each_set! {
     pub(super) fn multiply_add<T: Number> = multiply_add_body: Kernel(out: *mut u8, operands: &[*const u8; 3], n: usize)
 }
 
-/// Elements of which only the size is known.
+/// Elements that are moved as bits: only their size matters.
 pub(super) trait RawElement: Copy + 'static {}
 impl RawElement for u8 {}
 impl RawElement for u32 {}
@@ -163,7 +164,7 @@ unsafe fn unary_body<F: Map, A: Arithmetic>(out: *mut u8, operands: &[*const u8;
 
 #[inline(always)]
 fn map<F: Map, A: Arithmetic>(out: &mut [F::Out], x: &[F::In]) {
-    if !F::IS_LONG || x.len() < WORTH_PADDING {
+    if !F::IS_LONG || x.len() < MIN_PADDED {
         map_each::<F, A>(out, x);
     } else if x.len() < BLOCK {
         let mut results = [F::Out::default(); BLOCK];
@@ -254,7 +255,7 @@ unsafe fn binary_body<F: Zip, L: OperandLayout, R: OperandLayout, A: Arithmetic>
 
 #[inline(always)]
 fn zip<F: Zip, L: OperandLayout, R: OperandLayout, A: Arithmetic>(out: &mut [F::Out], a: &[F::In], b: &[F::In]) {
-    if !F::IS_LONG || out.len() < WORTH_PADDING {
+    if !F::IS_LONG || out.len() < MIN_PADDED {
         zip_each::<F, L, R, A>(out, a, b);
     } else if out.len() < BLOCK {
         let mut results = [F::Out::default(); BLOCK];
@@ -275,7 +276,7 @@ fn zip_blocks<F: Zip, L: OperandLayout, R: OperandLayout, A: Arithmetic>(out: &m
 
 #[inline(always)]
 fn zip_each<F: Zip, L: OperandLayout, R: OperandLayout, A: Arithmetic>(out: &mut [F::Out], a: &[F::In], b: &[F::In]) {
-    // Said again, so that the compiler sees it and drops the checks inside the loop.
+    // The lengths are known, but the compiler has to see them here to leave out bounds checks inside the loop.
     let (a, b) = (&a[..L::len(out.len())], &b[..R::len(out.len())]);
     for (index, out) in out.iter_mut().enumerate() {
         *out = F::apply::<A>(L::get(a, index), R::get(b, index));

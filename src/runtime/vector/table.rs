@@ -1,5 +1,5 @@
-//! The kernels of the functions that have rows in `functions.rs` of the root. In: a function. Out: its kernel, which is what
-//! its row says in the arithmetic of an instruction set.
+//! The kernels of the functions that have rows in `functions.rs` of the root. In: a function. Out: its kernel: the value that its
+//! row states, computed in the arithmetic of an instruction set.
 
 use std::marker::PhantomData;
 
@@ -20,7 +20,7 @@ use crate::{
     runtime::instruction_set::InstructionSet,
 };
 
-/// From this cost on it pays to compute a remainder in a whole vector.
+/// From this cost on a function is long ([`Map::IS_LONG`]).
 const LONG: usize = 8;
 
 /// A function of one float.

@@ -284,7 +284,7 @@ fn mutants_of_csv() {
         name: "CSV",
         valid: TABLE.as_bytes().to_vec(),
         n_header: TABLE.len(),
-        read: |bytes| csv::read_from("csv", bytes, &Format::of("label")).map(|read| numbers(&read)),
+        read: |bytes| csv::read_from("csv", bytes, &Format::with_target("label")).map(|read| numbers(&read)),
         truth: true_csv,
         multiple: 32,
     }

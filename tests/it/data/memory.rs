@@ -150,7 +150,7 @@ fn many_empty_members_cost_nothing() {
 #[test]
 fn a_quoted_cell_of_many_lines_costs_a_multiple_of_its_size() {
     let text = format!("a,b\n1,\"{}\"\n", "x\n".repeat(200_000));
-    let (result, held) = peak(|| csv::read_from::<i64>("f", text.as_bytes(), &Format::of("a")));
+    let (result, held) = peak(|| csv::read_from::<i64>("f", text.as_bytes(), &Format::with_target("a")));
     let error = result.unwrap_err();
     assert!(matches!(error, DataError::Cell { line: 2, column: 2, .. }), "{error}");
     assert!(held <= 32 * text.len() + CONSTANT, "{held}");
@@ -171,7 +171,9 @@ fn good_files_cost_a_multiple_of_their_size() {
     let cifar = bytes::cifar(9, 1).repeat(50);
     check("CIFAR", 16, &cifar, &|file| cifar::read_from("f", file, Cifar::Ten).is_ok());
     let long = format!("label\n{}", "1\n".repeat(200_000));
-    check("long CSV", 32, long.as_bytes(), &|file| csv::read_from::<i64>("f", file, &Format::of("label")).is_ok());
+    check("long CSV", 32, long.as_bytes(), &|file| {
+        csv::read_from::<i64>("f", file, &Format::with_target("label")).is_ok()
+    });
     let wide = format!("{}1\n", "1,".repeat(200_000)).repeat(3);
-    check("wide CSV", 32, wide.as_bytes(), &|file| csv::read_from::<i64>("f", file, &Format::of(0)).is_ok());
+    check("wide CSV", 32, wide.as_bytes(), &|file| csv::read_from::<i64>("f", file, &Format::with_target(0)).is_ok());
 }

@@ -153,7 +153,7 @@ fn a_broken_disk_is_told() {
         assert_eq!(error.to_string(), "f, byte 28: cannot be read further");
         assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "the disk is broken");
     }
-    let error = csv::read_from::<i64>("f", b"a,b\n1,2\n".chain(Broken), &Format::of("b")).unwrap_err();
+    let error = csv::read_from::<i64>("f", b"a,b\n1,2\n".chain(Broken), &Format::with_target("b")).unwrap_err();
     assert_eq!(error.to_string(), "f, byte 8: cannot be read further");
 }
 
@@ -231,20 +231,20 @@ fn malformed_cifar_is_refused() {
 #[test]
 fn csv_is_read() {
     let text = "\u{feff}a, label ,b\r\n 1.5,2,\"-3\"\r\n\r\n1e-3, -4 ,+5";
-    let of = |target: Column| Format { target, ..Format::of(0) };
+    let of = |target: Column| Format { target, ..Format::with_target(0) };
     let read = |target| csv::read_from::<f32>("f", text.as_bytes(), &of(target)).unwrap();
     let (x, y) = (array![[1.5, -3.0], [1e-3, 5.0]], array![2.0, -4.0]);
     let want = Dataset::new(x.clone(), y).unwrap();
     assert_eq!(read(Column::from("label")), want);
     assert_eq!(read(Column::from(1)), want);
     assert_eq!(read(Column::Last).y(), array![-3.0, 5.0]);
-    let labels: Dataset = csv::read_from("f", text.as_bytes(), &Format::of("label")).unwrap();
+    let labels: Dataset = csv::read_from("f", text.as_bytes(), &Format::with_target("label")).unwrap();
     assert_eq!((labels.x(), labels.y()), (x.view(), array![2, -4].view()));
 
-    let plain = Format { header: Header::Absent, delimiter: b';', ..Format::of(0) };
+    let plain = Format { header: Header::Absent, delimiter: b';', ..Format::with_target(0) };
     let rows: Dataset = csv::read_from("f", &b"1;2\n3;4\n"[..], &plain).unwrap();
     assert_eq!((rows.x(), rows.y()), (array![[2.0], [4.0]].view(), array![1, 3].view()));
-    let none: Dataset = csv::read_from("f", &b"a,b,c\n"[..], &Format::of("a")).unwrap();
+    let none: Dataset = csv::read_from("f", &b"a,b,c\n"[..], &Format::with_target("a")).unwrap();
     assert_eq!(none.x().dim(), (0, 2));
 
     let directory = Directory::new("csv");
@@ -255,7 +255,8 @@ fn csv_is_read() {
 
 #[test]
 fn malformed_csv_is_refused() {
-    let read = |text: &str, target: &str| message(csv::read_from::<i64>("f", text.as_bytes(), &Format::of(target)));
+    let read =
+        |text: &str, target: &str| message(csv::read_from::<i64>("f", text.as_bytes(), &Format::with_target(target)));
     let long = format!("a,b\n1,{}\n", "x".repeat(1000));
     let cases = [
         (read("", "a"), "f, byte 0: the file ends, but should have 1 bytes or more".to_owned()),
@@ -282,7 +283,7 @@ fn malformed_csv_is_refused() {
     for (found, want) in cases {
         assert_eq!(found, want);
     }
-    let absent = Format { header: Header::Absent, ..Format::of("a") };
+    let absent = Format { header: Header::Absent, ..Format::with_target("a") };
     let read = |format: &Format| message(csv::read_from::<f32>("f", &b"1,2\n3,inf\n"[..], format));
     assert_eq!(read(&absent), "f: column `a` was asked for, but there is no header");
     let beyond = Format { target: Column::Index(2), ..absent.clone() };

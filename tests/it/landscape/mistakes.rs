@@ -40,12 +40,12 @@ fn a_landscape_of_mixed_types_and_inputs() {
     let found = point.hessian().expect("small");
     assert!((&found - &expected).iter().all(|element| element.abs() < 1e-6), "{found}");
     // A direction among all parameters serves too.
-    let wide = Direction::of(&parameters);
+    let wide = Direction::from_buffers(&parameters);
     assert_eq!(wide.elements().len(), 10);
     assert!(Direction::random(&parameters, Scale::Filter, 0).elements().iter().all(|element| element.is_finite()));
     let moved = point.slice(&wide, &[0.0, 1.0]).expect("fits");
     assert!(moved[0] == point.value() && moved[1] != point.value());
-    let other = Direction::of(&Parameters::default());
+    let other = Direction::from_buffers(&Parameters::default());
     let error = point.slice(&other, &[0.0]).unwrap_err();
     assert_eq!(error, LandscapeError::Direction { name: "w".into(), shape: vec![2] });
     let error = Direction::between(&parameters, &Parameters::default()).unwrap_err();

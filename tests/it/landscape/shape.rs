@@ -111,7 +111,7 @@ fn random_directions_are_as_long_as_asked() {
     let bias = g.parameter("bias", (5,), Initializer::Constant(2.0));
     assert!(g.check().is_ok() && [matrix, kernel, bias].iter().all(|parameter| !parameter.is_poisoned()));
     let point = g.initialize(1).expect("no mistake");
-    let own = Direction::of(&point);
+    let own = Direction::from_buffers(&point);
     let length =
         |array: ndarray::ArrayViewD<'_, f64>| array.iter().map(|element| element * element).sum::<f64>().sqrt();
     let compare = |scale, name: &str, axis: Option<usize>| {

@@ -145,7 +145,7 @@ fn the_density_has_the_moments_of_the_spectrum() {
         assert!(4.0 * deviation < 0.3 * sum, "the test tells something: {deviation} of {sum}");
     }
     // The widened density has area 1, by the trapezoidal rule.
-    let area: f64 = (-4000..4000).map(|k| density.at(f64::from(k) * 1e-3, 0.05).expect("a width") * 1e-3).sum();
+    let area: f64 = (-4000..4000).map(|k| density.evaluate(f64::from(k) * 1e-3, 0.05).expect("a width") * 1e-3).sum();
     assert_close(area, 1.0, 1e-9);
 }
 

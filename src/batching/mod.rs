@@ -93,41 +93,43 @@ pub(crate) fn batch<'g>(
     size: &Dim,
 ) -> Vec<BatchOperand<'g>> {
     let end = outputs.iter().map(|output| output.id().index() + 1).max().unwrap_or(0);
-    let mut stacked: Vec<Option<Expr<'g>>> = vec![None; end];
+    // What stands in place of a node: stacked, or shared, if it is an output of a body that does not depend on an x.
+    let mut replaced: Vec<Option<BatchOperand<'g>>> = vec![None; end];
     for (x, xs) in stacks.iter().filter(|(x, _)| x.id().index() < end) {
-        stacked[x.id().index()] = Some(*xs);
+        replaced[x.id().index()] = Some(BatchOperand::Stacked(*xs));
     }
-    let form = |stacked: &[Option<Expr<'g>>], id: NodeId| match stacked[id.index()] {
-        Some(expr) => BatchOperand::Stacked(expr),
-        None => BatchOperand::Shared(graph.expr(id)),
-    };
-    let ids = needed(graph, outputs, &stacked);
+    let ids = needed(graph, outputs, &replaced);
     let families = graph.siblings(ids.iter().copied());
     for id in ids {
         let operands = graph.operands(id);
-        if operands.iter().all(|operand| stacked[operand.index()].is_none()) {
+        if operands.iter().all(|operand| replaced[operand.index()].is_none()) {
             continue;
         }
         let _frame = graph.enter_for("batch", id);
         let node = graph.expr(id);
-        let operands: SmallVec<_> = operands.iter().map(|operand| form(&stacked, *operand)).collect();
-        if node.op().is_nested() {
+        let form =
+            |operand: &NodeId| replaced[operand.index()].unwrap_or_else(|| BatchOperand::Shared(graph.expr(*operand)));
+        let operands: SmallVec<[BatchOperand<'g>; 3]> = operands.iter().map(form).collect();
+        if !operands.iter().any(|operand| operand.is_stacked()) {
+            let operands: Vec<Expr<'g>> = operands.iter().map(|operand| operand.expr()).collect();
+            replaced[id.index()] = Some(BatchOperand::Shared(graph.apply(node.op(), &operands)));
+        } else if node.op().is_nested() {
             // The first sibling takes the others with it, whose operands are the same.
-            let Some(family) = families.iter().find(|family| family[0] == id) else { continue };
-            let batched = nested::batch(graph, family, operands, size);
-            family.iter().zip(batched).for_each(|(member, output)| {
-                stacked[member.index()] = output.is_stacked().then(|| output.expr());
-            });
-            continue;
+            if let Some(family) = families.iter().find(|family| family[0] == id) {
+                let batched = nested::batch(graph, family, operands, size);
+                family.iter().zip(batched).for_each(|(member, output)| replaced[member.index()] = Some(output));
+            }
+        } else {
+            let application = BatchApplication { operands, output: node.ty(), size: size.clone() };
+            replaced[id.index()] = Some(BatchOperand::Stacked(ops::batch(&node.op(), &application)));
         }
-        let application = BatchApplication { operands, output: node.ty(), size: size.clone() };
-        stacked[id.index()] = Some(ops::batch(&node.op(), &application));
     }
-    outputs.iter().map(|output| form(&stacked, output.id())).collect()
+    let form = |output: &Expr<'g>| replaced[output.id().index()].unwrap_or(BatchOperand::Shared(*output));
+    outputs.iter().map(form).collect()
 }
 
 /// What the outputs are computed from without looking behind what is replaced, operands before their users.
-fn needed(graph: &Graph, outputs: &[Expr<'_>], replaced: &[Option<Expr<'_>>]) -> Vec<NodeId> {
+fn needed(graph: &Graph, outputs: &[Expr<'_>], replaced: &[Option<BatchOperand<'_>>]) -> Vec<NodeId> {
     let mut is_needed = vec![false; replaced.len()];
     outputs.iter().for_each(|output| is_needed[output.id().index()] = true);
     let ids: Vec<NodeId> = graph.ids().take(replaced.len()).collect();

@@ -78,7 +78,7 @@ impl Rule for While {
         let (body, _) = sample_body(&types, |xs| vec![xs[0] * 1.5 + xs[0].sin() * xs[1].broadcast_to((2,)) * 0.1]);
         let sample = |limit: f64| {
             let operands = [reals(&[2], 0.2, 0.9), reals(&[], limit, limit)];
-            let (condition, body, bound) = (condition.clone(), body.clone(), Bound(Some(12)));
+            let (condition, body, bound) = (condition.clone(), body.clone(), Bound(Some(40)));
             Sample::smooth(While { condition, body, carries: 1, bound, output: 0 }, operands)
         };
         vec![sample(0.0), sample(9.0)]

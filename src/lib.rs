@@ -22,6 +22,7 @@ pub mod optim;
 pub mod parameters;
 mod plan;
 mod pool;
+mod precompute;
 pub mod program;
 mod reference;
 pub mod risk;

@@ -29,7 +29,8 @@ pub(super) enum UseCounts {
 }
 
 /// The options of a rewriter before a derivative is taken.
-const FOR_DERIVATIVES: &Rewrites = &Rewrites { exact: false, ulp: false, stabilize: true, fast_math: false };
+const FOR_DERIVATIVES: &Rewrites =
+    &Rewrites { exact: false, ulp: false, stabilize: true, fast_math: false, constant_bytes: 0 };
 
 /// Gives the replacement of a term, if a rule fires.
 pub(super) type Apply = Box<dyn Fn(&mut Rewriter<'_>, &Term) -> Option<NodeId> + Send + Sync>;

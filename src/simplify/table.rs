@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 
 use super::{
     class::Class::{self, Exact, FastMath, Stabilize, Ulp},
+    constants::FOLD_CONSTANTS,
     factor, fold,
     guard::{
         ALWAYS, FIRST_GOES, FIRST_GOES_OF_INTEGERS, Guard, NORMAL_PRODUCT, OF_INTEGERS, ORDINARY, POWER_OF_TWO,
@@ -20,7 +21,7 @@ use super::{
 };
 use Roots::{Any, Elementwise, Movement, Named};
 
-/// Every rule, with common subexpressions, in the order of the table.
+/// Every rule in the order of the table, with common subexpressions before and the folding of large constants after it.
 pub fn rules() -> Vec<RuleSummary> {
     let shared = RuleSummary {
         name: COMMON_SUBEXPRESSION,
@@ -28,7 +29,13 @@ pub fn rules() -> Vec<RuleSummary> {
         identity: "equal primitives of equal operands are one node".to_owned(),
         is_for_derivatives: false,
     };
-    std::iter::once(shared).chain(RULES.iter().map(RewriteRule::summary)).collect()
+    let folded = RuleSummary {
+        name: FOLD_CONSTANTS,
+        class: Ulp,
+        identity: "f(constants) → constant, where that saves more than it takes to read".to_owned(),
+        is_for_derivatives: false,
+    };
+    std::iter::once(shared).chain(RULES.iter().map(RewriteRule::summary)).chain([folded]).collect()
 }
 
 /// All rules, ready to be tried.

@@ -14,6 +14,7 @@ mod autodiff;
 mod budget;
 mod checked;
 mod compiled;
+mod constants;
 mod data;
 mod diagnostics;
 mod documents;

@@ -7,6 +7,7 @@ mod derivatives;
 mod functions;
 mod network;
 mod scaling;
+mod slices;
 mod steps;
 #[allow(dead_code, reason = "the runner and the tests verify what the workloads compute")]
 mod workloads;
@@ -16,6 +17,7 @@ use criterion::{criterion_group, criterion_main};
 criterion_group!(
     benches,
     derivatives::bench,
+    slices::bench,
     chain::bench,
     functions::bench,
     convolution::bench,

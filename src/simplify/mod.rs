@@ -13,6 +13,7 @@ mod derivative;
 mod factor;
 mod fold;
 mod guard;
+mod joined;
 mod logarithm;
 mod moved;
 mod movement;
@@ -35,9 +36,9 @@ pub use report::{Firing, SimplifyReport};
 pub use rule::RuleSummary;
 pub use table::rules;
 
-use crate::graph::{Expr, Graph, Node, NodeId, Operands, Value};
+use crate::graph::{Binary, Expr, Graph, Node, NodeId, Op, Operands, Value};
 use constants::Folded;
-use rewriter::{Rewriter, UseCounts};
+use rewriter::{NodeUses, Rewriter, UseCounts};
 
 /// Which classes of rewrites may fire; see [`Class`] for what each promises.
 ///
@@ -184,16 +185,16 @@ impl Sweeps<'_> {
     /// were folded are constants in the copy.
     fn sweep(&mut self, graph: &Graph, results: &[NodeId], use_counts: UseCounts, folded: &Folded) -> Swept {
         let needed = folded.still_needed(graph, graph.needed(results), results);
-        let uses = count_uses(graph, &needed, results);
+        let uses = Uses::count(graph, &needed, results);
         let rewritten = Graph::new();
         let mut rewriter = Rewriter::new(&rewritten, table::rule_set(), (self.options, use_counts), self.report);
-        let mut image: Vec<Option<NodeId>> = vec![None; uses.len()];
+        let mut image: Vec<Option<NodeId>> = vec![None; uses.counts.len()];
         for id in needed {
             let node = graph.node(id);
             let copied = match folded.constant(id) {
                 Some(constant) => {
                     let constant = Node { op: constant.clone(), ty: node.ty.clone(), site: node.site, call: node.call };
-                    rewriter.copy(&constant, Operands::default(), uses[id.index()])
+                    rewriter.copy(&constant, Operands::default(), uses.of(id))
                 }
                 None => {
                     let operands = graph
@@ -201,7 +202,7 @@ impl Sweeps<'_> {
                         .iter()
                         .map(|operand| image[operand.index()].expect("invariant: operands come before their users"))
                         .collect();
-                    rewriter.copy(&node, operands, uses[id.index()])
+                    rewriter.copy(&node, operands, uses.of(id))
                 }
             };
             image[id.index()] = Some(copied);
@@ -213,12 +214,30 @@ impl Sweeps<'_> {
     }
 }
 
-/// The number of uses of each node by needed nodes; being a result counts as a use.
-fn count_uses(graph: &Graph, needed: &[NodeId], results: &[NodeId]) -> Vec<u32> {
-    let mut uses = vec![0; needed.last().map_or(0, |id| id.index() + 1)];
-    results.iter().for_each(|id| uses[id.index()] += 1);
-    for id in needed {
-        graph.operands(*id).iter().for_each(|operand| uses[operand.index()] += 1);
+/// How the nodes of a graph are used by those that are needed.
+struct Uses {
+    /// For each node how often; being a result counts as a use.
+    counts: Vec<u32>,
+    is_read_by_sum: Vec<bool>,
+}
+
+impl Uses {
+    fn count(graph: &Graph, needed: &[NodeId], results: &[NodeId]) -> Uses {
+        let n_nodes = needed.last().map_or(0, |id| id.index() + 1);
+        let mut uses = Uses { counts: vec![0; n_nodes], is_read_by_sum: vec![false; n_nodes] };
+        results.iter().for_each(|id| uses.counts[id.index()] += 1);
+        for id in needed {
+            let is_sum = matches!(graph.node(*id).op, Op::Binary(Binary::Add));
+            for operand in graph.operands(*id).iter() {
+                uses.counts[operand.index()] += 1;
+                uses.is_read_by_sum[operand.index()] |= is_sum;
+            }
+        }
+        uses
     }
-    uses
+
+    fn of(&self, id: NodeId) -> NodeUses {
+        let count = self.counts[id.index()];
+        NodeUses { count, is_term: count == 1 && self.is_read_by_sum[id.index()] }
+    }
 }

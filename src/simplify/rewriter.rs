@@ -28,6 +28,14 @@ pub(super) enum UseCounts {
     Counted,
 }
 
+/// How a node of the old graph is used there.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct NodeUses {
+    pub(super) count: u32,
+    /// Whether the only use is by an addition, so that a sum that this node is goes on.
+    pub(super) is_term: bool,
+}
+
 /// The options of a rewriter before a derivative is taken.
 const FOR_DERIVATIVES: &Rewrites =
     &Rewrites { exact: false, ulp: false, stabilize: true, fast_math: false, constant_bytes: 0 };
@@ -79,6 +87,8 @@ pub(super) struct Rewriter<'o> {
     uses: Vec<u32>,
     /// The line of the node that is being copied, and what was called there.
     written: Option<(Site, &'static str)>,
+    /// Whether the node that is being copied is a term of a larger sum.
+    is_term: bool,
     nested: usize,
     firings_left: usize,
     has_fired: bool,
@@ -113,6 +123,7 @@ impl<'o> Rewriter<'o> {
             expected_uses: vec![0; graph.len()],
             uses: vec![0; graph.len()],
             written: None,
+            is_term: false,
             nested: 0,
             firings_left: 0,
             has_fired: false,
@@ -145,8 +156,9 @@ impl<'o> Rewriter<'o> {
         Term { op: node.op.clone(), ty: node.ty.clone(), operands }
     }
 
-    /// The new node of a node of the old graph that has `uses` uses there.
-    pub(super) fn copy(&mut self, node: &Node, operands: Operands, uses: u32) -> NodeId {
+    /// The new node of a node of the old graph that is used so there.
+    pub(super) fn copy(&mut self, node: &Node, operands: Operands, uses: NodeUses) -> NodeId {
+        self.is_term = uses.is_term;
         let term = self.start(node, operands);
         let id = match self.find(&term) {
             Some(id) if self.options.exact && self.expected_uses[id.index()] > 0 => {
@@ -156,7 +168,7 @@ impl<'o> Rewriter<'o> {
             Some(id) if self.options.exact => id,
             _ => self.place(term),
         };
-        self.expected_uses[id.index()] += uses;
+        self.expected_uses[id.index()] += uses.count;
         id
     }
 
@@ -308,6 +320,17 @@ impl Rewriter<'_> {
     /// No for a node that this sweep made itself, whose uses are not known yet.
     pub(super) fn has_one_use(&self, id: NodeId) -> bool {
         self.use_counts == UseCounts::Counted && self.expected_uses[id.index()] == 1 && self.uses[id.index()] == 0
+    }
+
+    /// Whether one node of the old graph reads this node, and of the new one at most that.
+    pub(super) fn is_read_once(&self, id: NodeId) -> bool {
+        let is_counted = self.use_counts == UseCounts::Counted;
+        is_counted && self.expected_uses[id.index()] == 1 && self.uses[id.index()] <= 1
+    }
+
+    /// Whether the term that is being rewritten is a node of the old graph, and no term of a larger sum there.
+    pub(super) fn is_top_of_sum(&self) -> bool {
+        self.use_counts == UseCounts::Counted && self.nested == 1 && !self.is_term
     }
 
     /// Whether the node is known to have other uses than by the term that is being rewritten.

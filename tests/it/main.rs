@@ -22,6 +22,7 @@ mod epilogue;
 mod files;
 mod gradients;
 mod integers;
+mod joined;
 mod landscape;
 mod layers;
 mod lecture;

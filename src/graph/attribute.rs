@@ -5,7 +5,7 @@ use super::{
     dim::Dim,
     dtype::DType,
     initializer::Initializer,
-    kinds::{Orientation, Ranking, Reduction, ScanDirection, Triangle, WindowReduction},
+    kinds::{Orientation, Ranking, Reduction, ScanDirection, Side, Triangle, WindowReduction},
     op::{Dims, Literal, Name},
     shape::{Axes, Shape},
 };
@@ -61,6 +61,7 @@ without_sizes!(
     Ranking,
     WindowReduction,
     ScanDirection,
+    Side,
     Triangle,
     Orientation,
 );

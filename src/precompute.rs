@@ -3,7 +3,7 @@
 //! each run, which gives the error at the user's line.
 
 use crate::{
-    graph::{Bindings, Graph, NodeId, Value, ValueViewMut},
+    graph::{Bindings, Graph, NodeId, Type, Value, ValueViewMut},
     memory,
     plan::{MachineModel, Settings},
     program::Engine,
@@ -15,17 +15,22 @@ use crate::{
 /// Nothing is given where an operation makes NaN or infinity out of finite numbers: as a constant that would be meant, and
 /// [`Program::run_checked`](crate::Program::run_checked) could not name the operation.
 pub(crate) fn precompute(graph: Graph, results: Vec<NodeId>, max_bytes: usize, n_threads: usize) -> Option<Vec<Value>> {
-    let types: Vec<_> = results.iter().map(|id| graph.node(*id).ty.clone()).collect();
+    let types: Vec<Type> = results.iter().map(|id| graph.node(*id).ty.clone()).collect();
+    let shapes: Vec<Vec<usize>> = types.iter().map(|ty| ty.shape.as_numbers()).collect::<Option<_>>()?;
     let subgraph = Subgraph { graph, leaves: Vec::new(), results };
     let settings = Settings { model: MachineModel::DEFAULT, memory_budget: None };
     let mut engine = CachingEngine::new(subgraph, n_threads, settings);
     let bindings = Bindings::new();
     let arena_bytes = engine.summary(&bindings).ok()?.arena_bytes;
-    if arena_bytes > max_bytes || !memory::is_available(arena_bytes.saturating_add(max_bytes)) {
+    let sizes = types
+        .iter()
+        .zip(&shapes)
+        .map(|(ty, shape)| shape.iter().fold(ty.dtype.size(), |n, size| n.saturating_mul(*size)));
+    let needed_bytes = sizes.fold(arena_bytes, usize::saturating_add);
+    if arena_bytes > max_bytes || !memory::is_available(needed_bytes) {
         return None;
     }
-    let zeros = types.iter().map(|ty| Some(Value::zeros(ty.dtype, &ty.shape.as_numbers()?)));
-    let mut values: Vec<Value> = zeros.collect::<Option<_>>()?;
+    let mut values: Vec<Value> = types.iter().zip(&shapes).map(|(ty, shape)| Value::zeros(ty.dtype, shape)).collect();
     let mut views: Vec<ValueViewMut<'_>> = values.iter_mut().map(Value::view_mut).collect();
     engine.run(&[], &bindings, &mut views).ok()?;
     drop(views);

@@ -129,6 +129,7 @@ fn folded_arrays_stay_within_the_limit() {
     // Beside the row that is added, the other one of the product.
     assert_eq!(bytes(79_999), 1_600);
     assert_eq!(bytes(80_800), 80_800);
+    assert_eq!(bytes(usize::MAX), 80_800, "no more memory is asked for than is needed");
     assert_eq!(bytes(80_799), 80_000);
     assert_eq!(bytes(799), 0);
 }

@@ -9,6 +9,7 @@ mod functions;
 mod loops;
 mod network;
 mod scaling;
+mod slices;
 mod steps;
 #[allow(dead_code, reason = "the runner and the tests verify what the workloads compute")]
 mod workloads;
@@ -20,6 +21,7 @@ criterion_group!(
     batching::bench_examples,
     batching::bench_ensemble,
     derivatives::bench,
+    slices::bench,
     chain::bench,
     functions::bench,
     loops::bench,

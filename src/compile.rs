@@ -8,14 +8,15 @@ use std::{
 };
 
 use crate::{
-    graph::{Expr, Graph, IntoResults, NodeId, Op, Site},
+    graph::{Diagnostics, Expr, Graph, IntoResults, NodeId, Op, Site},
     parameters::{Layout, ParameterSpec, Parameters},
     plan::{MachineModel, Settings},
     pool::available_threads,
+    precompute::precompute,
     program::{CompileError, Condition, Declaration, Engine, Program, Runner, Signature, TrainingStep},
     reference::Evaluator,
     runtime::{CachingEngine, Subgraph},
-    simplify::{Rewrites, Simplified, simplify},
+    simplify::{Rewrites, Simplification, Simplified, simplify},
 };
 
 /// How a graph is compiled.
@@ -35,7 +36,8 @@ use crate::{
 pub struct Options {
     /// How many threads a run may use, the caller's among them. The results do not depend on it, to the last bit.
     pub threads: usize,
-    /// Which rewrites may be applied before planning.
+    /// Which rewrites may be applied before planning, and how much memory constants that are computed beforehand may take
+    /// ([`Rewrites::constant_bytes`]).
     pub rewrites: Rewrites,
     /// What computes the numbers.
     pub evaluation: Evaluation,
@@ -83,7 +85,8 @@ impl Graph {
     /// input.
     ///
     /// # Complexity
-    /// Linear in the number of nodes.
+    /// Linear in the number of nodes; and values that depend on constants alone are computed, once, up to
+    /// [`Rewrites::constant_bytes`].
     ///
     /// # Example
     /// ```
@@ -110,6 +113,54 @@ impl Graph {
         options: &Options,
     ) -> Result<Program, CompileError> {
         Ok(Program::new(self.runner(&results.into_results(), options)?))
+    }
+
+    /// A new graph of equal results with fewer operations: one expression (then named `result`), or pairs of a name and
+    /// an expression. Inputs and parameters keep their names and types; those that no result needs are left out, but
+    /// for an input that alone tells the size of an axis.
+    ///
+    /// Ask for derivatives first: in the new graph what was behind [`Expr::stop_gradient`] is an ordinary value.
+    ///
+    /// # Errors
+    /// Every error of the graph.
+    ///
+    /// # Complexity
+    /// Linear in the number of nodes, in at most sixteen sweeps, and what computing values that depend on constants alone
+    /// takes; see [`Rewrites::constant_bytes`].
+    ///
+    /// # Example
+    /// ```
+    /// use pullback::{Graph, Rewrites};
+    /// let g = Graph::new();
+    /// let x = g.input("x", ("batch",));
+    /// let y = (1.0 + x.exp()).log() * 1.0 + -(-x);
+    /// let simplified = g.simplify([("y", y)], &Rewrites::default())?;
+    /// assert_eq!(
+    ///     simplified.to_text(),
+    ///     "format 1\n\
+    ///      %0: f32[batch] = input \"x\"\n\
+    ///      %1: f32[batch] = softplus %0\n\
+    ///      %2: f32[batch] = add %1, %0\n\
+    ///      return y = %2\n"
+    /// );
+    /// println!("{}", simplified.report);
+    /// # Ok::<(), pullback::Diagnostics>(())
+    /// ```
+    #[doc(alias = "optimize")]
+    #[track_caller]
+    pub fn simplify<'g>(
+        &'g self,
+        results: impl IntoResults<'g>,
+        options: &Rewrites,
+    ) -> Result<Simplification, Diagnostics> {
+        let _frame = self.enter("simplify", Site::caller());
+        let (names, results): (Vec<String>, Vec<Expr<'g>>) = results.into_results().into_iter().unzip();
+        self.refuse(&results);
+        self.check()?;
+        let ids: Vec<NodeId> = results.iter().map(Expr::id).collect();
+        let simplified = simplify_with(self, &ids, options, available_threads());
+        let results = names.into_iter().zip(simplified.results).collect();
+        Ok(Simplification { graph: simplified.graph, results, report: simplified.report })
     }
 
     /// Makes a loss and its gradient with respect to every parameter of the graph ready to run.
@@ -187,7 +238,7 @@ impl Graph {
         let engine: Box<dyn Engine> = match options.evaluation {
             Evaluation::Reference => Box::new(Evaluator::new(self, &leaves(self), &ids)),
             Evaluation::Compiled => {
-                let Simplified { graph, results, .. } = simplify(self, &ids, &options.rewrites);
+                let Simplified { graph, results, .. } = simplify_with(self, &ids, &options.rewrites, options.threads);
                 let part = Subgraph { leaves: leaves(&graph), graph, results };
                 let settings = Settings { model: MachineModel::DEFAULT, memory_budget: options.memory_budget };
                 Box::new(CachingEngine::new(part, options.threads, settings))
@@ -247,4 +298,10 @@ impl Graph {
             None => Ok(first_use.into_keys().collect()),
         }
     }
+}
+
+/// A graph simplified for these results, with what depends on constants alone computed on at most so many threads.
+fn simplify_with(graph: &Graph, results: &[NodeId], rewrites: &Rewrites, n_threads: usize) -> Simplified {
+    let max_bytes = rewrites.constant_bytes;
+    simplify(graph, results, rewrites, &|part, results| precompute(part, results, max_bytes, n_threads))
 }

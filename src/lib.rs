@@ -23,6 +23,7 @@ pub mod optim;
 pub mod parameters;
 mod plan;
 mod pool;
+mod precompute;
 pub mod program;
 mod reference;
 pub mod risk;
@@ -38,10 +39,10 @@ pub mod view;
 pub use compile::{Evaluation, Options};
 pub use graph::{
     AsView, AsViewMut, Bindings, DType, Diagnostics, Dim, Element, Expr, Graph, GraphError, Initializer, Orientation,
-    Shape, Site, Triangle, Type, Value, ValueView, ValueViewMut,
+    Shape, Side, Site, Triangle, Type, Value, ValueView, ValueViewMut,
 };
 pub use nn::Correction;
-pub use ops::{AllAxes, Convolve, Index, Padding, PerAxis, Pool, range};
+pub use ops::{AllAxes, Convolve, Index, LuParts, Padding, PerAxis, Pool, range};
 pub use parameters::{Gradients, Parameters};
 pub use program::{
     AsParameters, Attached, CompileError, Destinations, Inputs, OutputError, Outputs, Pass, PlanSummary, Profile,

@@ -28,8 +28,8 @@ impl Graph {
     ///
     /// # Complexity
     /// One sweep over the ids up to f. Evaluating the gradient of all inputs costs a small multiple of evaluating f,
-    /// however many inputs there are, where f uses arrays whole; the cotangent of a slice or a gather is an array of
-    /// the whole, so T slices of an array of T cost O(T²).
+    /// however many inputs there are. Cotangents of slices and gathers of one array are put together once, when the graph is
+    /// compiled, so T of them take O(T) too.
     ///
     /// # Source
     /// Griewank and Walther, *Evaluating Derivatives*, 2nd edition, 2008, chapter 3.

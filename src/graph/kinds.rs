@@ -112,6 +112,16 @@ named! {
 }
 
 named! {
+    /// On which side of equal elements a position is.
+    Side {
+        /// Before the first.
+        Left = "left",
+        /// After the last.
+        Right = "right",
+    }
+}
+
+named! {
     /// Orders along one axis, as positions in `i64`.
     Ranking {
         /// Where the greatest is, the first of ties; NaN counts as the greatest.
@@ -120,6 +130,10 @@ named! {
         ArgMin = "argmin",
         /// The positions in ascending order of value, stable; NaN last.
         ArgSort = "argsort",
+        /// At each position where the greatest up to it is, the first of ties; NaN counts as the greatest.
+        CumulativeArgMax = "cumulative_argmax",
+        /// At each position where the least up to it is, the first of ties; NaN counts as the least.
+        CumulativeArgMin = "cumulative_argmin",
     }
 }
 

@@ -12,8 +12,8 @@ use super::{
     dtype::DType,
     initializer::Initializer,
     kinds::{
-        Binary, Comparison, Connective, Orientation, Predicate, Ranking, Reduction, ScanDirection, Triangle, Unary,
-        WindowReduction,
+        Binary, Comparison, Connective, Orientation, Predicate, Ranking, Reduction, ScanDirection, Side, Triangle,
+        Unary, WindowReduction,
     },
     list::List,
     nested::ScanOutput,

@@ -157,8 +157,8 @@ macro_rules! operations {
                     /// The axes removed, ascending.
                     axes: Axes,
                 }
-                /// Positions by order of value along one axis, in `i64`; argmax and argmin remove the axis, argsort
-                /// keeps it.
+                /// Positions by order of value along one axis, in `i64`; argmax and argmin remove the axis, the others
+                /// keep it.
                 Rank = Ranking {
                     /// What is asked.
                     kind: Ranking,
@@ -292,6 +292,20 @@ macro_rules! operations {
                     bound: Bound,
                     /// Which carry this gives, after the last iteration.
                     output: usize,
+                }
+                /// L − I + U with P·A = L·U, over the last two axes, by partial pivoting; a row more has for each row of L·U
+                /// its row of A.
+                Lu = "lu" {}
+                /// X with A·X = B (or Aᵀ·X = B), over the last two axes, by elimination with partial pivoting.
+                Solve = "solve" {
+                    /// Whether A is transposed.
+                    orientation: Orientation,
+                }
+                /// How many elements of a sorted array, along the last axis, are before each of some values, in `i64`. NaN
+                /// comes last. Operands: the sorted array, the values.
+                SearchSorted = "search_sorted" {
+                    /// Whether equal elements are after the value or before.
+                    side: Side,
                 }
         }
     };

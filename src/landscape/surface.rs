@@ -10,7 +10,7 @@ use crate::{
     graph::{DType, Expr, Graph, NodeId, Site},
     parameters::{Layout, ParameterError, Parameters},
     program::{CompileError, Inputs, Program},
-    simplify::{Rewrites, simplify},
+    simplify::without_rewrites,
 };
 
 /// A loss, its gradient and its Hessian–vector product, compiled once, to be studied at any point.
@@ -80,7 +80,7 @@ impl Landscape {
         let (site, user_graph) = (Site::caller(), loss.graph());
         user_graph.check().map_err(CompileError::from)?;
         let kept: Vec<NodeId> = std::iter::once(loss).chain(user_graph.inputs()).map(|kept| kept.id()).collect();
-        let copy = simplify(user_graph, &kept, &Rewrites::none());
+        let copy = without_rewrites(user_graph, &kept);
         let (g, site_of_loss) = (copy.graph, loss.site());
         let _frame = g.enter("landscape", site);
         Landscape::compile(g.expr(copy.results[0]), site_of_loss, options)

@@ -9,6 +9,7 @@ mod activations;
 mod check;
 mod layers;
 mod losses;
+mod masked;
 mod models;
 mod statistics;
 

@@ -17,7 +17,9 @@ impl Rule for Rank {
         check_number(x)?;
         check_axis(self.axis, x.rank())?;
         match self.kind {
-            Ranking::ArgSort => Ok(Type::new(DType::I64, &x.shape)),
+            Ranking::ArgSort | Ranking::CumulativeArgMax | Ranking::CumulativeArgMin => {
+                Ok(Type::new(DType::I64, &x.shape))
+            }
             Ranking::ArgMax | Ranking::ArgMin if x.shape[self.axis].is(0) => {
                 Err(GraphError::EmptyReduction { operation: self.kind.name(), axis: self.axis })
             }
@@ -68,7 +70,9 @@ impl Rule for Rank {
                 Sample::kink(along(1), [listed(&[2, 3], &[2i64, -1, 2, 0, 0, 0])]),
             ]);
         }
-        samples.push(Sample::smooth(Rank { kind: Ranking::ArgSort, axis: 0 }, [reals(&[0, 2], -1.0, 1.0)]));
+        for kind in [Ranking::ArgSort, Ranking::CumulativeArgMax, Ranking::CumulativeArgMin] {
+            samples.push(Sample::smooth(Rank { kind, axis: 0 }, [reals(&[0, 2], -1.0, 1.0)]));
+        }
         samples
     }
 }
@@ -77,15 +81,11 @@ impl Rank {
     fn rank<T: Number>(&self, x: &ArrayD<T>) -> Result<ArrayD<i64>, OpError> {
         let axis = Axis(self.axis);
         match self.kind {
-            // Of lanes without elements there may be more than anybody can count.
-            Ranking::ArgSort if x.is_empty() => Ok(ArrayD::zeros(x.raw_dim())),
             Ranking::ArgSort => {
-                let mut positions = ArrayD::zeros(x.raw_dim());
-                Zip::from(positions.lanes_mut(axis)).and(x.lanes(axis)).for_each(|mut positions, lane| {
-                    positions.iter_mut().zip(ascending(lane)).for_each(|(place, position)| *place = position as i64);
-                });
-                Ok(positions)
+                Ok(lane_by_lane(x, axis, |lane| ascending(lane).into_iter().map(|position| position as i64).collect()))
             }
+            Ranking::CumulativeArgMax => Ok(lane_by_lane(x, axis, |lane| firsts(lane, |element, best| element > best))),
+            Ranking::CumulativeArgMin => Ok(lane_by_lane(x, axis, |lane| firsts(lane, |element, best| element < best))),
             Ranking::ArgMax | Ranking::ArgMin if x.len_of(axis) == 0 => Err(OpError::Empty { axis: self.axis }),
             Ranking::ArgMax => Ok(x.map_axis(axis, |lane| first(lane, |element, best| element > best))),
             Ranking::ArgMin => Ok(x.map_axis(axis, |lane| first(lane, |element, best| element < best))),
@@ -93,13 +93,36 @@ impl Rank {
     }
 }
 
+/// Positions for each lane.
+fn lane_by_lane<T: Number>(
+    x: &ArrayD<T>,
+    axis: Axis,
+    positions_of: impl Fn(ArrayView1<'_, T>) -> Vec<i64>,
+) -> ArrayD<i64> {
+    let mut positions = ArrayD::zeros(x.raw_dim());
+    // Of lanes without elements there may be more than anybody can count.
+    if !x.is_empty() {
+        Zip::from(positions.lanes_mut(axis)).and(x.lanes(axis)).for_each(|mut positions, lane| {
+            positions.iter_mut().zip(positions_of(lane)).for_each(|(place, position)| *place = position);
+        });
+    }
+    positions
+}
+
 /// The position of the first NaN, else of the first element that no other beats.
 fn first<T: Number>(lane: ArrayView1<'_, T>, beats: fn(T, T) -> bool) -> i64 {
-    let better = |best: usize, position: usize| {
+    firsts(lane, beats).last().copied().expect("invariant: a lane has an element")
+}
+
+/// [`first`] of the elements up to each.
+fn firsts<T: Number>(lane: ArrayView1<'_, T>, beats: fn(T, T) -> bool) -> Vec<i64> {
+    let mut best = 0;
+    let better = |position: usize| {
         let wins = !lane[best].is_nan() && (lane[position].is_nan() || beats(lane[position], lane[best]));
-        if wins { position } else { best }
+        best = if wins { position } else { best };
+        best as i64
     };
-    (1..lane.len()).fold(0, better) as i64
+    (0..lane.len()).map(better).collect()
 }
 
 /// The positions in ascending order of value, ties in order of position, NaN last.
@@ -165,6 +188,30 @@ rank_methods! {
     /// # Shapes
     /// `[m, n]` along −1 → `i64[m, n]`.
     argsort => ArgSort;
+    /// At each position along `axis` where the greatest up to it is, as `i64`: the first of ties, the first NaN if there
+    /// is one. Negative axes count from the end. [`Expr::cumulative_max`] has the elements.
+    ///
+    /// # Shapes
+    /// `[m, n]` along −1 → `i64[m, n]`.
+    ///
+    /// # Example
+    /// ```
+    /// use ndarray::array;
+    /// use pullback::Graph;
+    /// let g = Graph::new();
+    /// let x = g.input("x", ("n",));
+    /// let mut program = g.compile(x.cumulative_argmax(0))?;
+    /// let out = program.call(("x", &array![1.0f32, 3.0, 2.0, 3.0, 4.0]))?;
+    /// assert_eq!(out["result"], array![0i64, 1, 1, 1, 4].into());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    cumulative_argmax => CumulativeArgMax;
+    /// At each position along `axis` where the least up to it is, as `i64`: the first of ties, the first NaN if there is
+    /// one. Negative axes count from the end.
+    ///
+    /// # Shapes
+    /// `[m, n]` along −1 → `i64[m, n]`.
+    cumulative_argmin => CumulativeArgMin;
 }
 
 impl<'g> Expr<'g> {

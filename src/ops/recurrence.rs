@@ -96,7 +96,7 @@ impl LinearRecurrence {
     }
 
     /// At each place what x has at the place before, in this direction, and 0 at the first.
-    fn before<'g>(&self, x: Expr<'g>) -> Expr<'g> {
+    pub(super) fn before<'g>(&self, x: Expr<'g>) -> Expr<'g> {
         let shape = x.shape();
         let one_at = |axis: usize, wanted: bool| Dim::from(i64::from(axis == self.axis && wanted));
         let is_forward = self.direction == ScanDirection::Forward;

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Rewrites, report::SimplifyReport, simplify};
+use super::{Compute, Rewrites, report::SimplifyReport, simplify};
 use crate::graph::{
     Body, Call, Conditional, Constant, Graph, Literal, Node, NodeId, Op, Scan, ScanOutput, Type, While,
 };
@@ -24,14 +24,14 @@ pub(super) struct Rewritten {
 pub(super) fn rewritten(
     graph: &Graph,
     results: &[NodeId],
-    options: &Rewrites,
+    (options, compute): (&Rewrites, Compute<'_>),
     report: &mut SimplifyReport,
 ) -> Rewritten {
     let needed = graph.needed(results);
     let families = graph.siblings(needed.iter().copied());
     let new = Graph::new();
     let mut pass =
-        Pass { graph, new: &new, options, report, known: Vec::new(), families: &families, has_inlined: false };
+        Pass { graph, new: &new, options, compute, report, known: Vec::new(), families: &families, has_inlined: false };
     let mut image: Vec<Option<NodeId>> = vec![None; needed.last().map_or(0, |id| id.index() + 1)];
     for id in needed {
         if image[id.index()].is_some() {
@@ -61,6 +61,7 @@ struct Pass<'p> {
     graph: &'p Graph,
     new: &'p Graph,
     options: &'p Rewrites,
+    compute: Compute<'p>,
     report: &'p mut SimplifyReport,
     /// Bodies that were simplified for some wanted nodes, with some arguments known.
     known: Vec<(Request, Simple)>,
@@ -260,7 +261,7 @@ impl Pass<'_> {
         let given: Vec<NodeId> = types.iter().enumerate().map(known).collect();
         let image = body.inline(&workshop, &given);
         let wanted: Vec<NodeId> = wanted.iter().map(|number| image[*number]).collect();
-        let simplified = simplify(&workshop, &wanted, self.options);
+        let simplified = simplify(&workshop, &wanted, self.options, self.compute);
         self.report.absorb(&simplified.report);
         let graph = &simplified.graph;
         let mut read: Vec<(usize, NodeId)> = graph

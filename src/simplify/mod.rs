@@ -9,10 +9,12 @@
 
 mod bodies;
 mod class;
+mod constants;
 mod derivative;
 mod factor;
 mod fold;
 mod guard;
+mod joined;
 mod logarithm;
 mod moved;
 mod movement;
@@ -35,8 +37,9 @@ pub use report::{Firing, SimplifyReport};
 pub use rule::RuleSummary;
 pub use table::rules;
 
-use crate::graph::{Diagnostics, Expr, Graph, IntoResults, NodeId, Site};
-use rewriter::{Rewriter, UseCounts};
+use crate::graph::{Binary, Expr, Graph, Node, NodeId, Op, Operands, Value};
+use constants::Folded;
+use rewriter::{NodeUses, Rewriter, UseCounts};
 
 /// Which classes of rewrites may fire; see [`Class`] for what each promises.
 ///
@@ -60,19 +63,30 @@ pub struct Rewrites {
     pub stabilize: bool,
     /// [`Class::FastMath`] rules.
     pub fast_math: bool,
+    /// The most bytes that the arrays may take together which are computed once, when the graph is compiled, because they
+    /// depend on constants alone (rule `fold-constants`, of [`Class::Ulp`]); computing them may take as much again for a
+    /// while. What does not fit is computed at each run. 64 MiB by default, and 0 for none.
+    ///
+    /// What is cheaper to compute than to read is not folded: a mask made by comparing positions is computed by its
+    /// readers at each run if it has more than 16 KiB, and a broadcast is read where the smaller array lies. A compilation
+    /// takes longer by what computing these arrays once takes.
+    pub constant_bytes: usize,
 }
+
+/// The default of [`Rewrites::constant_bytes`].
+const CONSTANT_BYTES: usize = 64 << 20;
 
 impl Default for Rewrites {
     /// All but fast-math.
     fn default() -> Rewrites {
-        Rewrites { exact: true, ulp: true, stabilize: true, fast_math: false }
+        Rewrites { exact: true, ulp: true, stabilize: true, fast_math: false, constant_bytes: CONSTANT_BYTES }
     }
 }
 
 impl Rewrites {
     /// No rule at all: what no result needs is dropped, and that is all.
     pub fn none() -> Rewrites {
-        Rewrites { exact: false, ulp: false, stabilize: false, fast_math: false }
+        Rewrites { exact: false, ulp: false, stabilize: false, fast_math: false, constant_bytes: 0 }
     }
 
     fn allows(&self, class: Class) -> bool {
@@ -115,87 +129,42 @@ pub(crate) struct Simplified {
     pub(crate) report: SimplifyReport,
 }
 
-impl Graph {
-    /// A new graph of equal results with fewer operations: one expression (then named `result`), or pairs of a name and
-    /// an expression. Inputs and parameters keep their names and types; those that no result needs are left out, but
-    /// for an input that alone tells the size of an axis.
-    ///
-    /// Ask for derivatives first: in the new graph what was behind [`Expr::stop_gradient`] is an ordinary value.
-    ///
-    /// # Errors
-    /// Every error of the graph.
-    ///
-    /// # Complexity
-    /// Linear in the number of nodes; at most eight sweeps.
-    ///
-    /// # Example
-    /// ```
-    /// use pullback::{Graph, Rewrites};
-    /// let g = Graph::new();
-    /// let x = g.input("x", ("batch",));
-    /// let y = (1.0 + x.exp()).log() * 1.0 + -(-x);
-    /// let simplified = g.simplify([("y", y)], &Rewrites::default())?;
-    /// assert_eq!(
-    ///     simplified.to_text(),
-    ///     "format 1\n\
-    ///      %0: f32[batch] = input \"x\"\n\
-    ///      %1: f32[batch] = softplus %0\n\
-    ///      %2: f32[batch] = add %1, %0\n\
-    ///      return y = %2\n"
-    /// );
-    /// println!("{}", simplified.report);
-    /// # Ok::<(), pullback::Diagnostics>(())
-    /// ```
-    #[doc(alias = "optimize")]
-    #[track_caller]
-    pub fn simplify<'g>(
-        &'g self,
-        results: impl IntoResults<'g>,
-        options: &Rewrites,
-    ) -> Result<Simplification, Diagnostics> {
-        let _frame = self.enter("simplify", Site::caller());
-        let (names, results): (Vec<String>, Vec<Expr<'g>>) = results.into_results().into_iter().unzip();
-        self.refuse(&results);
-        self.check()?;
-        let ids: Vec<NodeId> = results.iter().map(Expr::id).collect();
-        let simplified = simplify(self, &ids, options);
-        let results = names.into_iter().zip(simplified.results).collect();
-        Ok(Simplification { graph: simplified.graph, results, report: simplified.report })
-    }
-}
-
 /// Sweeps before the last one, which only copies: rules expose one another, and each sweep follows them further. Graphs
 /// seen so far settle in two to four.
 const MAX_SWEEPS: usize = 7;
 
+/// Computes the results of a graph without leaves; nothing if that fails or needs too much memory.
+pub(crate) type Compute<'c> = &'c dyn Fn(Graph, Vec<NodeId>) -> Option<Vec<Value>>;
+
+/// The part of a graph that the results need.
+pub(crate) fn without_rewrites(graph: &Graph, results: &[NodeId]) -> Simplified {
+    simplify(graph, results, &Rewrites::none(), &|_, _| None)
+}
+
 /// The simplified graph of `results`. The graph has no error.
-pub(crate) fn simplify(graph: &Graph, results: &[NodeId], options: &Rewrites) -> Simplified {
+pub(crate) fn simplify(graph: &Graph, results: &[NodeId], options: &Rewrites, compute: Compute<'_>) -> Simplified {
     let mut report = SimplifyReport::before(graph, results);
-    let mut swept = swept(graph, results, options, &mut report);
+    let mut sweeps = Sweeps { options, report: &mut report };
+    let first = sweeps.sweep(graph, results, UseCounts::Unknown, &Folded::default());
+    let mut swept = sweeps.settle(first);
     // A call that gives way to its function may leave bodies behind that nobody has looked at.
     let mut is_open = swept.graph.ids().any(|id| swept.graph.node(id).op.is_nested());
     while is_open {
-        let rewritten = bodies::rewritten(&swept.graph, &swept.results, options, &mut report);
+        let rewritten = bodies::rewritten(&swept.graph, &swept.results, (options, compute), sweeps.report);
         is_open = rewritten.has_inlined;
-        swept = self::swept(&rewritten.graph, &rewritten.results, options, &mut report);
+        let first = sweeps.sweep(&rewritten.graph, &rewritten.results, UseCounts::Unknown, &Folded::default());
+        swept = sweeps.settle(first);
+    }
+    if options.ulp && options.constant_bytes > 0 {
+        let worth = constants::worth_keeping(&swept.graph, &swept.results, options.constant_bytes);
+        let folded = Folded::compute(&swept.graph, &worth, compute, sweeps.report);
+        if !folded.is_empty() {
+            let next = sweeps.sweep(&swept.graph, &swept.results, UseCounts::Counted, &folded);
+            swept = if next.has_fired { sweeps.settle(next) } else { next };
+        }
     }
     report.close(&swept.graph, &swept.results);
     Simplified { graph: swept.graph, results: swept.results, report }
-}
-
-/// Sweeps until no rule fires.
-fn swept(graph: &Graph, results: &[NodeId], options: &Rewrites, report: &mut SimplifyReport) -> Swept {
-    let mut swept = sweep(graph, results, (options, UseCounts::Unknown), report);
-    for _ in 1..MAX_SWEEPS {
-        swept = sweep(&swept.graph, &swept.results, (options, UseCounts::Counted), report);
-        if !swept.has_fired {
-            break;
-        }
-    }
-    if swept.has_fired {
-        swept = sweep(&swept.graph, &swept.results, (&Rewrites::none(), UseCounts::Unknown), report);
-    }
-    swept
 }
 
 struct Swept {
@@ -204,38 +173,82 @@ struct Swept {
     has_fired: bool,
 }
 
-/// One sweep: copies the nodes that the results need, operands first, and rewrites each as it is made.
-fn sweep(
-    graph: &Graph,
-    results: &[NodeId],
-    (options, use_counts): (&Rewrites, UseCounts),
-    report: &mut SimplifyReport,
-) -> Swept {
-    let needed = graph.needed(results);
-    let uses = count_uses(graph, &needed, results);
-    let rewritten = Graph::new();
-    let mut rewriter = Rewriter::new(&rewritten, table::rule_set(), (options, use_counts), report);
-    let mut image: Vec<Option<NodeId>> = vec![None; uses.len()];
-    for id in needed {
-        let operands = graph
-            .operands(id)
-            .iter()
-            .map(|operand| image[operand.index()].expect("invariant: operands come before their users"))
-            .collect();
-        image[id.index()] = Some(rewriter.copy(&graph.node(id), operands, uses[id.index()]));
-    }
-    let new_id = |id: &NodeId| image[id.index()].expect("invariant: results are among what they need");
-    let results = results.iter().map(new_id).collect();
-    let has_fired = rewriter.has_fired();
-    Swept { graph: rewritten, results, has_fired }
+/// What all sweeps of one simplification share.
+struct Sweeps<'s> {
+    options: &'s Rewrites,
+    report: &'s mut SimplifyReport,
 }
 
-/// The number of uses of each node by needed nodes; being a result counts as a use.
-fn count_uses(graph: &Graph, needed: &[NodeId], results: &[NodeId]) -> Vec<u32> {
-    let mut uses = vec![0; needed.last().map_or(0, |id| id.index() + 1)];
-    results.iter().for_each(|id| uses[id.index()] += 1);
-    for id in needed {
-        graph.operands(*id).iter().for_each(|operand| uses[operand.index()] += 1);
+impl Sweeps<'_> {
+    /// Sweeps until no rule fires; the last sweep only drops what is not needed any more.
+    fn settle(&mut self, mut swept: Swept) -> Swept {
+        for _ in 1..MAX_SWEEPS {
+            swept = self.sweep(&swept.graph, &swept.results, UseCounts::Counted, &Folded::default());
+            if !swept.has_fired {
+                return swept;
+            }
+        }
+        let mut last = Sweeps { options: &Rewrites::none(), report: self.report };
+        last.sweep(&swept.graph, &swept.results, UseCounts::Unknown, &Folded::default())
     }
-    uses
+
+    /// One sweep: copies the nodes that the results need, operands first, and rewrites each as it is made; the nodes that
+    /// were folded are constants in the copy.
+    fn sweep(&mut self, graph: &Graph, results: &[NodeId], use_counts: UseCounts, folded: &Folded) -> Swept {
+        let needed = folded.still_needed(graph, graph.needed(results), results);
+        let uses = Uses::count(graph, &needed, results);
+        let rewritten = Graph::new();
+        let mut rewriter = Rewriter::new(&rewritten, table::rule_set(), (self.options, use_counts), self.report);
+        let mut image: Vec<Option<NodeId>> = vec![None; uses.counts.len()];
+        for id in needed {
+            let node = graph.node(id);
+            let copied = match folded.constant(id) {
+                Some(constant) => {
+                    let constant = Node { op: constant.clone(), ty: node.ty.clone(), site: node.site, call: node.call };
+                    rewriter.copy(&constant, Operands::default(), uses.of(id))
+                }
+                None => {
+                    let operands = graph
+                        .operands(id)
+                        .iter()
+                        .map(|operand| image[operand.index()].expect("invariant: operands come before their users"))
+                        .collect();
+                    rewriter.copy(&node, operands, uses.of(id))
+                }
+            };
+            image[id.index()] = Some(copied);
+        }
+        let new_id = |id: &NodeId| image[id.index()].expect("invariant: results are among what they need");
+        let results = results.iter().map(new_id).collect();
+        let has_fired = rewriter.has_fired();
+        Swept { graph: rewritten, results, has_fired }
+    }
+}
+
+/// How the nodes of a graph are used by those that are needed.
+struct Uses {
+    /// For each node how often; being a result counts as a use.
+    counts: Vec<u32>,
+    is_read_by_sum: Vec<bool>,
+}
+
+impl Uses {
+    fn count(graph: &Graph, needed: &[NodeId], results: &[NodeId]) -> Uses {
+        let n_nodes = needed.last().map_or(0, |id| id.index() + 1);
+        let mut uses = Uses { counts: vec![0; n_nodes], is_read_by_sum: vec![false; n_nodes] };
+        results.iter().for_each(|id| uses.counts[id.index()] += 1);
+        for id in needed {
+            let is_sum = matches!(graph.node(*id).op, Op::Binary(Binary::Add));
+            for operand in graph.operands(*id).iter() {
+                uses.counts[operand.index()] += 1;
+                uses.is_read_by_sum[operand.index()] |= is_sum;
+            }
+        }
+        uses
+    }
+
+    fn of(&self, id: NodeId) -> NodeUses {
+        let count = self.counts[id.index()];
+        NodeUses { count, is_term: count == 1 && self.is_read_by_sum[id.index()] }
+    }
 }

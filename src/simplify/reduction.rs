@@ -199,7 +199,10 @@ pub(super) fn added_to_scatter(rewriter: &mut Rewriter<'_>, term: &Term) -> Opti
             && rewriter.float(rewriter.operand(id)) == Some(0.0)
             && rewriter.has_one_use(id)
     };
-    let side = (0..2).find(is_scatter)?;
+    // Of several scatters in one sum, its last addition makes one.
+    let is_alone =
+        |side: &usize| !matches!(rewriter.op(term.operands[1 - side]), Op::ScatterAdd(_) | Op::Binary(Binary::Add));
+    let side = (0..2).find(is_scatter).filter(|side| rewriter.is_top_of_sum() || is_alone(side))?;
     let scattered = term.operands[side];
     let mut operands = rewriter.operands(scattered);
     operands[0] = term.operands[1 - side];

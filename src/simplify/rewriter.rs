@@ -37,8 +37,17 @@ pub(super) enum UseCounts {
     Counted,
 }
 
+/// How a node of the old graph is used there.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct NodeUses {
+    pub(super) count: u32,
+    /// Whether the only use is by an addition, so that a sum that this node is goes on.
+    pub(super) is_term: bool,
+}
+
 /// The classes of rules before differentiation.
-const FOR_DERIVATIVES: &Rewrites = &Rewrites { exact: false, ulp: false, stabilize: true, fast_math: false };
+const FOR_DERIVATIVES: &Rewrites =
+    &Rewrites { exact: false, ulp: false, stabilize: true, fast_math: false, constant_bytes: 0 };
 
 /// Builds the replacement of a term; `None` if the rule does not apply.
 pub(super) type Apply = Box<dyn Fn(&mut Rewriter<'_>, &Term) -> Option<NodeId> + Send + Sync>;
@@ -87,6 +96,8 @@ pub(super) struct Rewriter<'o> {
     uses: Vec<u32>,
     /// The user's line of the node that is being copied or replaced, and what was called there: new nodes get both.
     call_site: Option<(Site, &'static str)>,
+    /// Whether the node that is being copied is a term of a larger sum.
+    is_term: bool,
     /// How many replacements are being built, one inside of the other.
     depth: usize,
     firings_left: usize,
@@ -122,6 +133,7 @@ impl<'o> Rewriter<'o> {
             expected_uses: vec![0; graph.len()],
             uses: vec![0; graph.len()],
             call_site: None,
+            is_term: false,
             depth: 0,
             firings_left: 0,
             has_fired: false,
@@ -160,8 +172,9 @@ impl<'o> Rewriter<'o> {
         Term { op: node.op.clone(), ty: node.ty.clone(), operands }
     }
 
-    /// Simplification: the new node for a node of the old graph that has `uses` uses there.
-    pub(super) fn copy(&mut self, node: &Node, operands: Operands, uses: u32) -> NodeId {
+    /// Simplification: the new node for a node of the old graph that is used so there.
+    pub(super) fn copy(&mut self, node: &Node, operands: Operands, uses: NodeUses) -> NodeId {
+        self.is_term = uses.is_term;
         let term = self.begin_node(node, operands);
         let id = match self.find(&term) {
             Some(id) if self.options.exact && self.expected_uses[id.index()] > 0 => {
@@ -171,7 +184,7 @@ impl<'o> Rewriter<'o> {
             Some(id) if self.options.exact => id,
             _ => self.rewrite_or_insert(term),
         };
-        self.expected_uses[id.index()] += uses;
+        self.expected_uses[id.index()] += uses.count;
         id
     }
 
@@ -321,6 +334,17 @@ impl Rewriter<'_> {
     /// dead. No for a node that a rule made in this sweep, whose uses are not known yet.
     pub(super) fn has_one_use(&self, id: NodeId) -> bool {
         self.use_counts == UseCounts::Counted && self.expected_uses[id.index()] == 1 && self.uses[id.index()] == 0
+    }
+
+    /// Whether one node of the old graph reads this node, and of the new one at most that.
+    pub(super) fn is_read_once(&self, id: NodeId) -> bool {
+        let is_counted = self.use_counts == UseCounts::Counted;
+        is_counted && self.expected_uses[id.index()] == 1 && self.uses[id.index()] <= 1
+    }
+
+    /// Whether the term that is being rewritten is a node of the old graph, and no term of a larger sum there.
+    pub(super) fn is_top_of_sum(&self) -> bool {
+        self.use_counts == UseCounts::Counted && self.depth == 1 && !self.is_term
     }
 
     /// Whether the node is known to have another user than the term that is being rewritten.

@@ -8,19 +8,20 @@ use std::sync::LazyLock;
 
 use super::{
     class::Class::{self, Exact, FastMath, Stabilize, Ulp},
+    constants::FOLD_CONSTANTS,
     factor, fold,
     guard::{
         ALWAYS, FIRST_GOES, FIRST_GOES_OF_INTEGERS, Guard, NORMAL_PRODUCT, OF_INTEGERS, ORDINARY, POWER_OF_TWO,
         SAME_SIDE_OF_ONE, SHIFTED_SOFTMAX,
     },
-    logarithm, movement, product, reduction,
+    joined, logarithm, movement, product, reduction,
     rewriter::{COMMON_SUBEXPRESSION, RuleSet},
     rule::{Body, Rewrite, RewriteRule, Roots, RuleSummary, ready_at},
     shift, sink, stable,
 };
 use Roots::{Any, Elementwise, Movement, Named};
 
-/// Every rule, with common subexpressions, in the order of the table.
+/// Every rule in the order of the table, with common subexpressions before and the folding of large constants after it.
 pub fn rules() -> Vec<RuleSummary> {
     let shared = RuleSummary {
         name: COMMON_SUBEXPRESSION,
@@ -28,7 +29,13 @@ pub fn rules() -> Vec<RuleSummary> {
         identity: "equal primitives of equal operands are one node".to_owned(),
         is_for_derivatives: false,
     };
-    std::iter::once(shared).chain(RULES.iter().map(RewriteRule::summary)).collect()
+    let folded = RuleSummary {
+        name: FOLD_CONSTANTS,
+        class: Ulp,
+        identity: "f(constants) → constant, where that saves more than it takes to read".to_owned(),
+        is_for_derivatives: false,
+    };
+    std::iter::once(shared).chain(RULES.iter().map(RewriteRule::summary)).chain([folded]).collect()
 }
 
 /// All rules, ready to be tried.
@@ -187,6 +194,7 @@ pub(super) const RULES: &[RewriteRule] = &[
     structure("sum-of-sum",             Ulp,   Named(&["sum"]),            reduction::of_reduction,      "sum(sum(x)) → sum(x)"),
     structure("sum-of-scaled",          Ulp,   Named(&["sum"]),            reduction::of_scaled,         "sum(c·x) → c·sum(x), sum(x/c) → sum(x)/c, c finite and not 0"),
     structure("sum-of-scatter",         Ulp,   Named(&["sum"]),            reduction::of_scatter,        "sum over the axis of a scatter_add into 0 → sum of the updates, where the scatter stays and checks the indices"),
+    structure("sum-of-parts",           Ulp,   Named(&["add"]),            joined::sum_of_parts,         "pad(x) + pad(y) + … → pad(concat(x, y, …)), of several scatter_adds into 0 one, where nothing else reads them"),
     structure("add-to-scatter",         Ulp,   Named(&["add"]),            reduction::added_to_scatter,  "scatter_add(0, …) + x → scatter_add(x, …), where nothing else reads the scatter"),
     structure("sum-of-row-scaled",      FastMath, Named(&["sum"]),         reduction::of_row_scaled,     "sum(broadcast(x)·y) → x·sum(y) over what was broadcast"),
     structure("sum-of-neg",             Ulp,   Named(&["sum"]),            reduction::of_negated,        "sum(−x) → −sum(x)"),

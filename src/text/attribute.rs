@@ -11,7 +11,7 @@ use super::{
 };
 use crate::graph::{
     self, Axes, Body, Bound, DType, Dim, Dims, GraphError, Initializer, Literal, Name, Op, Orientation, Ranking,
-    Reduction, ScanDirection, ScanOutput, Shape, TraceNumber, Triangle, Type, Value, WindowReduction, operations,
+    Reduction, ScanDirection, ScanOutput, Shape, Side, TraceNumber, Triangle, Type, Value, WindowReduction, operations,
 };
 
 /// How much of a large array is written.
@@ -260,7 +260,7 @@ macro_rules! choice_attribute {
         }
     )*};
 }
-choice_attribute!(ScanDirection, Triangle, Orientation);
+choice_attribute!(ScanDirection, Side, Triangle, Orientation);
 
 impl TextAttribute for Name {
     fn write(&self, _: &str, writer: &mut Writer) {

@@ -36,7 +36,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("train", &["compile", "data", "graph", "io", "names", "numbers", "optim", "parameters", "program", "risk"]),
     ("view", &["io", "numbers", "train"]),
     ("landscape", &["compile", "graph", "numbers", "parameters", "program", "simplify"]),
-    ("compile", &["graph", "parameters", "plan", "pool", "program", "reference", "runtime", "simplify"]),
+    ("precompute", &["graph", "memory", "plan", "program", "runtime"]),
+    ("compile", &["graph", "parameters", "plan", "pool", "precompute", "program", "reference", "runtime", "simplify"]),
 ];
 
 /// What tests beside the code may import on top of that.

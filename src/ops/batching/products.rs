@@ -3,7 +3,7 @@
 
 use super::one_later;
 use crate::{
-    graph::{Axes, DotGeneral, Expr, Shape, TriangularSolve},
+    graph::{Axes, DotGeneral, Expr, Op, Shape, Solve, TriangularSolve},
     ops::rule::{BatchApplication, BatchOperand, CustomBatching},
 };
 
@@ -37,19 +37,28 @@ fn first_of(axes: &[usize]) -> Axes {
 }
 
 impl CustomBatching for TriangularSolve {
-    /// A shared matrix solves for the right-hand sides of all examples as for so many columns.
     fn batch<'g>(&self, application: &BatchApplication<'g>) -> Expr<'g> {
-        let (BatchOperand::Shared(a), BatchOperand::Stacked(b)) = (application.operands[0], application.operands[1])
-        else {
-            return application.apply_to_repeated(self.clone());
-        };
-        if let Some(poison) = a.graph().refuse(&[a, b]) {
-            return poison;
-        }
-        let last = b.rank() - 1;
-        let columns = b.with_axis_moved(0, last - 1);
-        let (shape, g) = (columns.shape(), a.graph());
-        let merged: Shape = shape[..last - 1].iter().cloned().chain([shape[last - 1].clone() * &shape[last]]).collect();
-        g.apply(self.clone(), &[a, columns.reshape(merged)]).reshape(shape).with_axis_moved(last - 1, 0)
+        solve(self.clone().into(), application)
     }
+}
+
+impl CustomBatching for Solve {
+    fn batch<'g>(&self, application: &BatchApplication<'g>) -> Expr<'g> {
+        solve(self.clone().into(), application)
+    }
+}
+
+/// A system of equations: a shared matrix solves for the right-hand sides of all examples as for so many columns.
+fn solve<'g>(op: Op, application: &BatchApplication<'g>) -> Expr<'g> {
+    let (BatchOperand::Shared(a), BatchOperand::Stacked(b)) = (application.operands[0], application.operands[1]) else {
+        return application.apply_to_repeated(op);
+    };
+    if let Some(poison) = a.graph().refuse(&[a, b]) {
+        return poison;
+    }
+    let last = b.rank() - 1;
+    let columns = b.with_axis_moved(0, last - 1);
+    let (shape, g) = (columns.shape(), a.graph());
+    let merged: Shape = shape[..last - 1].iter().cloned().chain([shape[last - 1].clone() * &shape[last]]).collect();
+    g.apply(op, &[a, columns.reshape(merged)]).reshape(shape).with_axis_moved(last - 1, 0)
 }

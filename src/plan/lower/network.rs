@@ -12,7 +12,7 @@ use super::{
 };
 
 use crate::{
-    graph::{Bindings, Constant, DType, Dim, Graph, Literal, NodeId, Op, Reduction, Type, Value},
+    graph::{Bindings, Constant, DType, Dim, Graph, Iota, Literal, NodeId, Op, Reduction, Shape, Type, Value},
     ops::{self, EvaluationContext, OpError},
     plan::{
         PlanInput, Settings,
@@ -109,6 +109,7 @@ impl NetworkBuilder<'_> {
                 let number = ScalarValue::integer(info.dtype, self.number(&size.dim)?);
                 Ok(self.push(VertexKind::Splat(number), operands, info))
             }
+            Op::Iota(iota) if info.sizes.len() > 1 && count(&info.sizes) > 0 => Ok(self.positions(iota, info)),
             Op::Pad(pad) if pad.interior.iter().all(|zeros| *zeros == 0) => {
                 let low = pad.zeros(&pad.low, self.bindings)?;
                 if self.is_splat(&operands[0]) {
@@ -144,6 +145,17 @@ impl NetworkBuilder<'_> {
             outputs.push(self.push(kind, operands.clone(), info));
         }
         Ok(outputs)
+    }
+
+    /// Positions along one of several axes: a row of them, which strides repeat along the others.
+    fn positions(&mut self, iota: &Iota, info: VertexInfo) -> StridedOperand {
+        let sizes = info.sizes;
+        let n = sizes[iota.axis];
+        let row = Iota { axis: 0, dtype: iota.dtype, shape: Shape::from([n].as_slice()) };
+        let info = VertexInfo { sizes: Sizes::from_slice(&[n]), ..info };
+        let mut operand = self.push(VertexKind::Primitive(row.into()), SmallVec::new(), info);
+        operand.layout = operand.layout.broadcast(&[iota.axis], &sizes);
+        operand
     }
 
     /// Lowers a movement to strides, or to a copy where strides cannot say it; any other primitive to a vertex of its

@@ -1,6 +1,6 @@
 //! Fallback kernels: whole-array kernels of the primitives that are neither fused nor a product or convolution of
 //! floats: gather, scatter-add, ranking (argmax, argsort), cumulative sums, linear recurrences, random bits, Cholesky
-//! and triangular solves, reductions over windows (pooling), iota, padding, concatenation and products of integers. Any
+//! and LU, systems of equations, searches in sorted arrays, reductions over windows (pooling), iota, padding, concatenation and products of integers. Any
 //! other primitive runs by the reference kernel of its rule.
 //!
 //! In: a primitive with numeric shapes, once; then contiguous slices at each run. Out: the output, whole or in parts,
@@ -15,6 +15,7 @@ mod gather;
 mod join;
 mod lanes;
 mod leaf;
+mod lu;
 mod pad;
 mod partition;
 mod plane;
@@ -23,6 +24,7 @@ mod rank;
 mod recurrence;
 mod reference;
 mod scatter;
+mod search;
 #[cfg(test)]
 mod tests;
 mod triangular;
@@ -103,6 +105,9 @@ kernels! {
     RandomBitsKernel(random::RandomBitsKernel),
     CholeskyKernel(triangular::CholeskyKernel),
     TriangularSolveKernel(triangular::TriangularSolveKernel),
+    LuKernel(lu::LuKernel),
+    SolveKernel(lu::SolveKernel),
+    SearchSortedKernel(search::SearchSortedKernel),
     PlaneWindowKernel(plane::PlaneWindowKernel),
     WindowKernel(window::WindowKernel),
     IotaKernel(leaf::IotaKernel),
@@ -128,6 +133,9 @@ impl FallbackKernel {
             Op::RandomBits(bits) => Ok(random::RandomBitsKernel::resolve(bits, place).into()),
             Op::Cholesky(_) => Ok(triangular::CholeskyKernel::resolve(place).into()),
             Op::TriangularSolve(solve) => Ok(triangular::TriangularSolveKernel::resolve(solve, place).into()),
+            Op::Lu(_) => Ok(lu::LuKernel::resolve(place).into()),
+            Op::Solve(solve) => Ok(lu::SolveKernel::resolve(solve, place).into()),
+            Op::SearchSorted(search) => Ok(search::SearchSortedKernel::resolve(search, place).into()),
             Op::Window(window) => window::WindowKernel::resolve(window, place).map(|window| {
                 plane::PlaneWindowKernel::new(&window).map_or_else(|| window.into(), KernelVariant::from)
             }),

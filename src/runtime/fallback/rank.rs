@@ -1,4 +1,4 @@
-//! Ranking along one axis: argmax, argmin, argsort. In: numbers. Out: `i64` positions, ties in order of position; NaN
+//! Ranking along one axis: argmax, argmin, these of all elements up to each, and argsort. In: numbers. Out: `i64` positions, ties in order of position; NaN
 //! counts as the greatest when sorted, and is found first by argmax and argmin.
 
 use std::{cmp::Ordering, ops::Range};
@@ -26,7 +26,7 @@ pub(super) struct RankKernel {
 impl RankKernel {
     pub(super) fn resolve(op: &Op, place: ResolveContext<'_>) -> Result<RankKernel, OpError> {
         let lanes = Lanes::along(place.operands[0].1, op.axis);
-        if lanes.size == 0 && op.kind != Ranking::ArgSort {
+        if lanes.size == 0 && matches!(op.kind, Ranking::ArgMax | Ranking::ArgMin) {
             return Err(OpError::Empty { axis: op.axis });
         }
         Ok(RankKernel { kind: op.kind, lanes })
@@ -48,6 +48,12 @@ impl RankKernel {
             Ranking::ArgSort => slabs.zip(out.chunks_exact_mut(self.lanes.slab())).for_each(|(x, out)| {
                 sort_slab(x, inner, out);
             }),
+            Ranking::CumulativeArgMax => slabs.zip(out.chunks_exact_mut(self.lanes.slab())).for_each(|(x, out)| {
+                firsts_of_slab(x, inner, out, |element, best| element > best);
+            }),
+            Ranking::CumulativeArgMin => slabs.zip(out.chunks_exact_mut(self.lanes.slab())).for_each(|(x, out)| {
+                firsts_of_slab(x, inner, out, |element, best| element < best);
+            }),
         }
     }
 }
@@ -57,6 +63,9 @@ impl FallbackRun for RankKernel {
         let Lanes { outer, size, inner } = self.lanes;
         match self.kind {
             Ranking::ArgMax | Ranking::ArgMin => Partition::new(outer, inner, self.lanes.slab()),
+            Ranking::CumulativeArgMax | Ranking::CumulativeArgMin => {
+                Partition::new(outer, self.lanes.slab(), 2 * self.lanes.slab())
+            }
             Ranking::ArgSort => {
                 Partition::new(outer, self.lanes.slab(), self.lanes.slab() * (2 + size.max(1).ilog2() as usize))
             }
@@ -107,6 +116,20 @@ fn first_of_lanes<T: Number, const N: usize>(
         }
     }
     out[..N].copy_from_slice(&positions);
+}
+
+/// For each element of `[size, inner]` the position of the first up to it that no other up to it beats.
+fn firsts_of_slab<T: Number>(x: &[T], inner: usize, out: &mut [i64], beats: impl Fn(T, T) -> bool) {
+    out[..inner].fill(0);
+    for (position, row) in x.chunks_exact(inner).enumerate().skip(1) {
+        let (before, current) = out.split_at_mut(position * inner);
+        let before = &before[(position - 1) * inner..];
+        for (lane, element) in row.iter().enumerate() {
+            let best = x[before[lane] as usize * inner + lane];
+            let wins = !best.is_nan() && (element.is_nan() || beats(*element, best));
+            current[lane] = if wins { position as i64 } else { before[lane] };
+        }
+    }
 }
 
 fn sort_slab<T: Number>(x: &[T], inner: usize, out: &mut [i64]) {

@@ -10,9 +10,9 @@ use rand_chacha::ChaCha8Rng;
 use super::*;
 use crate::{
     graph::{
-        Axes, Cholesky, Concat, CumulativeSum, Dim, Dims, Gather, Iota, LinearRecurrence, Orientation, Pad, RandomBits,
-        Rank, Ranking, ScanDirection, ScatterAdd, Shape, Triangle, TriangularSolve, Type, Value, Window,
-        WindowReduction,
+        Axes, Cholesky, Concat, CumulativeSum, Dim, Dims, Gather, Iota, LinearRecurrence, Lu, Orientation, Pad,
+        RandomBits, Rank, Ranking, ScanDirection, ScatterAdd, SearchSorted, Shape, Side, Solve, Triangle,
+        TriangularSolve, Type, Value, Window, WindowReduction,
     },
     ops::{self, EvaluationContext},
 };
@@ -204,12 +204,15 @@ fn all_samples_agree_with_the_reference() {
         "IntegerDotKernel",
         "IotaKernel",
         "LinearRecurrenceKernel",
+        "LuKernel",
         "PadKernel",
         "PlaneWindowKernel",
         "RandomBitsKernel",
         "RankKernel",
         "Reference",
         "ScatterAddKernel",
+        "SearchSortedKernel",
+        "SolveKernel",
         "TriangularSolveKernel",
     ];
     assert_eq!(kernels.iter().map(String::as_str).collect::<Vec<_>>(), expected);
@@ -342,6 +345,26 @@ fn larger_matrices() {
                 let solve = TriangularSolve { triangle: *triangle, orientation: *orientation };
                 assert_agrees(solve, &[a.clone(), b.clone()]);
             }
+        }
+        // Any numbers, so that rows change places; the same operations in the same order, so the same bits.
+        let (square, corners) = (numbers.reals(&[n_matrices, n, n]), numbers.corners(&[n_matrices, n, n]));
+        for a in [square, corners] {
+            assert_agrees(Lu {}, std::slice::from_ref(&a));
+            for orientation in Orientation::ALL {
+                assert_agrees(Solve { orientation: *orientation }, &[a.clone(), b.clone()]);
+            }
+        }
+    }
+}
+
+/// Sorted or not: both halve alike.
+#[test]
+fn larger_searches() {
+    let mut numbers = RandomNumbers::new(9);
+    for (n_lanes, size, width) in [(1, 3000, 700), (40, 17, 5), (3, 1, 9), (2, 0, 4)] {
+        let (lanes, values) = (numbers.corners(&[n_lanes, size]), numbers.corners(&[n_lanes, width]));
+        for side in Side::ALL {
+            assert_agrees(SearchSorted { side: *side }, &[lanes.clone(), values.clone()]);
         }
     }
 }

@@ -176,7 +176,6 @@ const CASES: &[Case] = &[
     Case { rule: "fold-moved-literal", fires: |v| v.x * v.row.ones_like().reverse(0).broadcast_to((3, 4)), stays: |v| v.x * pad(slice(v.x, [0, 0], [2, 4]).ones_like(), [0, 0], [1, 0]) },
     Case { rule: "fold-reduced-literal", fires: |v| v.column * v.x.ones_like().max_over(1), stays: |v| v.scalar * v.batch.ones_like().max() },
     Case { rule: "fold-small-constants", fires: |v| v.row * v.g.constant(array![1.0, 2.0, -0.0, f64::NAN]).exp(), stays: |v| v.row * v.g.iota(DType::F64, (4,), 0).exp() },
-
     Case { rule: "neg-neg", fires: |v| -(-v.x), stays: |v| -v.x.abs() },
     Case { rule: "add-neg", fires: |v| v.x + -v.y, stays: |v| v.x + v.y },
     Case { rule: "sub-neg", fires: |v| v.x - -v.y, stays: |v| -v.x - v.y },
@@ -288,6 +287,7 @@ const CASES: &[Case] = &[
     Case { rule: "sum-of-scaled", fires: |v| (v.x * 3.0).sum_over(0) + (v.y / 5.0).sum_over(0), stays: |v| { let scaled = v.x * 3.0; scaled.sum() * scaled } },
     Case { rule: "sum-of-row-scaled", fires: |v| (v.column.unsqueeze(-1) * v.x).sum_over(1), stays: |v| (v.row * v.x).sum_over(1) },
     Case { rule: "sum-of-scatter", fires: |v| { let s = scatter(v); s.sum_over(1) * s.max_over(1) }, stays: |v| scatter(v).sum_over(1) },
+    Case { rule: "sum-of-parts", fires: |v| pad(slice(v.x, [0, 0], [1, 4]), [0, 0], [2, 0]) + v.z + pad(slice(v.y, [2, 0], [3, 4]), [2, 0], [0, 0]), stays: |v| pad(slice(v.x, [0, 0], [2, 4]), [0, 0], [1, 0]) + pad(slice(v.y, [1, 0], [3, 4]), [1, 0], [0, 0]) },
     Case { rule: "add-to-scatter", fires: |v| v.y + scatter(v), stays: |v| { let s = scatter(v); v.y + s + s.tanh() } },
     Case { rule: "sum-of-neg", fires: |v| (-v.x).sum_over(0), stays: |v| v.x.sum_over(0) },
 
@@ -331,6 +331,8 @@ const CASES: &[Case] = &[
     Case { rule: "log-of-moved", fires: |v| { let e = v.x.exp(); slice(e / e.sum_over(0), [0, 1], [3, 2]).log() + v.y.sigmoid().reverse(0).log().sum() }, stays: |v| slice(v.x.tanh(), [0, 1], [3, 2]).log() },
     Case { rule: "log1p", fires: |v| (1.0 + v.x).log(), stays: |v| (2.0 + v.x).log() },
 
+    Case { rule: "fold-constants", fires: |v| v.g.iota(DType::F64, (300,), 0).exp().sum() * v.scalar, stays: |v| v.g.constant(ndarray::Array1::linspace(0.0, 1.0, 150)).broadcast_to((150, 150)) * v.scalar },
+
     Case { rule: "mul-zero", fires: |v| v.x * 0.0, stays: |v| v.x * 1e-300 },
     Case { rule: "sub-self", fires: |v| v.x - v.x, stays: |v| v.x - v.y },
     Case { rule: "div-self", fires: |v| v.x / v.x, stays: |v| v.x / v.y },
@@ -355,6 +357,7 @@ fn only(class: Class) -> Rewrites {
         ulp: class == Class::Ulp,
         stabilize: class == Class::Stabilize,
         fast_math: class == Class::FastMath,
+        constant_bytes: Rewrites::default().constant_bytes,
     }
 }
 

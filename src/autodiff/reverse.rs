@@ -70,6 +70,10 @@ fn pull_back_family<'g>(graph: &'g Graph, ids: &[NodeId], depends: &[bool], cota
     let _frame = graph.enter_for("gradient", ids[0]);
     let family = Family::new(graph, ids);
     let is_wanted: Vec<bool> = family.operands.iter().map(|operand| depends[operand.id().index()]).collect();
+    if !is_wanted.contains(&true) {
+        // The derivative is by an output, and nothing goes through.
+        return;
+    }
     let parts = nested::pull_back(&family, &known, &is_wanted);
     for (operand, part) in family.operands.iter().zip(parts) {
         part.into_iter().for_each(|part| cotangents.add(*operand, part));

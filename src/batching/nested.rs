@@ -164,15 +164,8 @@ impl<'g> Batch<'_, 'g> {
             .collect();
         let numbers: Vec<usize> = scan.body.results().iter().chain(&stacked_nodes).copied().collect();
         let mut is_stacked = self.are_stacked();
-        let found = loop {
-            let found = workshop.outputs(&numbers, &is_stacked, self.size);
-            let newly: Vec<usize> =
-                (0..scan.carries).filter(|carry| found[*carry].is_stacked() && !is_stacked[*carry]).collect();
-            if newly.is_empty() {
-                break found;
-            }
-            newly.into_iter().for_each(|carry| is_stacked[carry] = true);
-        };
+        stack_carries(&mut is_stacked, scan.carries, |is_stacked| scan.body.reached(is_stacked));
+        let found = workshop.outputs(&numbers, &is_stacked, self.size);
         let next: Vec<NodeId> = self.next(&workshop, &found[..scan.carries], &is_stacked);
         let observed: Vec<NodeId> = found[scan.carries..].iter().map(|output| output.expr().id()).collect();
         let arguments = workshop.arguments(&is_stacked);
@@ -221,17 +214,13 @@ impl<'g> Batch<'_, 'g> {
             Workshop::new(&op.body, &self.members[0], self.size),
         );
         let mut is_stacked = self.are_stacked();
-        let (holds, found) = loop {
-            let holds = asked.outputs(op.condition.results(), &is_stacked, self.size)[0];
-            let found = run.outputs(op.body.results(), &is_stacked, self.size);
+        stack_carries(&mut is_stacked, op.carries, |is_stacked| {
             // Where each example ends by itself, each has carries of its own.
-            let is_newly = |carry: &usize| !is_stacked[*carry] && (found[*carry].is_stacked() || holds.is_stacked());
-            let newly: Vec<usize> = (0..op.carries).filter(is_newly).collect();
-            if newly.is_empty() {
-                break (holds, found);
-            }
-            newly.into_iter().for_each(|carry| is_stacked[carry] = true);
-        };
+            let ends_by_itself = op.condition.reached(is_stacked)[0];
+            op.body.reached(is_stacked).into_iter().map(|is_reached| is_reached || ends_by_itself).collect()
+        });
+        let holds = asked.outputs(op.condition.results(), &is_stacked, self.size)[0];
+        let found = run.outputs(op.body.results(), &is_stacked, self.size);
         let (condition, body) = if holds.is_stacked() {
             self.guarded(op, (&asked, holds), (&run, &found), &is_stacked)
         } else {
@@ -276,6 +265,18 @@ impl<'g> Batch<'_, 'g> {
             })
             .collect();
         (condition, Body::freeze(&run.graph, &arguments, &next).0)
+    }
+}
+
+/// Stacks carries whose next values are stacked, until there is none left; `reached` tells for each next value.
+fn stack_carries(is_stacked: &mut [bool], n_carries: usize, reached: impl Fn(&[bool]) -> Vec<bool>) {
+    loop {
+        let is_reached = reached(is_stacked);
+        let newly: Vec<usize> = (0..n_carries).filter(|carry| is_reached[*carry] && !is_stacked[*carry]).collect();
+        if newly.is_empty() {
+            return;
+        }
+        newly.into_iter().for_each(|carry| is_stacked[carry] = true);
     }
 }
 

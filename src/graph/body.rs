@@ -22,7 +22,7 @@ use super::{
 pub(crate) const MAX_DEPTH: usize = 64;
 
 /// How many operations a body may have with those inside: functions that call each other twice double them at each level.
-pub(crate) const MAX_OPERATIONS: u64 = 1 << 22;
+pub(crate) const MAX_OPERATIONS: u64 = 1 << 18;
 
 /// A graph inside of a node: a function of its arguments. Nothing changes it, and clones share it.
 ///
@@ -88,7 +88,8 @@ impl Body {
                 continue;
             }
             let node = graph.node(id).clone();
-            assert!(!is_fed(&node.op), "invariant: what a body reads from outside is an argument");
+            let is_outside = is_fed(&node.op) || matches!(node.op, Op::Argument(_));
+            assert!(!is_outside, "invariant: what a body reads from outside is an argument");
             let number = |operand: &NodeId| numbers[operand.index()].expect("invariant: operands come before users");
             let operands = graph.operands(id).iter().map(|operand| NodeId::new(number(operand))).collect();
             numbers[id.index()] = Some(nodes.len());
@@ -174,6 +175,15 @@ impl Body {
     /// The types of the results, in order.
     pub fn result_types(&self) -> impl ExactSizeIterator<Item = &Type> {
         self.0.results.iter().map(|number| self.ty(*number))
+    }
+
+    /// For each result whether it depends on one of these arguments, as far as operands tell.
+    pub(crate) fn reached(&self, arguments: &[bool]) -> Vec<bool> {
+        let mut is_reached = arguments.to_vec();
+        for node in &self.0.nodes[self.n_arguments()..] {
+            is_reached.push(node.operands.iter().any(|operand| is_reached[operand.index()]));
+        }
+        self.results().iter().map(|number| is_reached[*number]).collect()
     }
 
     pub(crate) fn nodes(&self) -> &[BodyNode] {
@@ -309,7 +319,8 @@ impl Trace<'_> {
         }
         let is_inside = |id: NodeId| {
             let op = &graph.node(id).op;
-            let is_new = id.index() >= self.start && !is_fed(op);
+            // A handle of another body is read from outside: where it stands alone, it is told as an error.
+            let is_new = id.index() >= self.start && !is_fed(op) && !matches!(op, Op::Argument(_));
             matches!(op, Op::Constant(Constant { .. }) | Op::DimSize(_))
                 || depends[id.index()]
                 || (is_new && (invariants == Invariants::Inside || is_free_movement(op)))

@@ -4,12 +4,14 @@
 //! A node has one value. An operation with several outputs is several nodes with the same operands and attributes, which say
 //! which output they give: *siblings*. Passes that derive, plan or run such an operation take its siblings together.
 
+use std::collections::HashMap;
+
 use smallvec::SmallVec;
 
 use super::{
     body::Body,
     op::{Call, Conditional, Op, Scan, While},
-    storage::{Graph, NodeId},
+    storage::{Graph, NodeId, Operands},
 };
 
 /// What a node gives of a loop.
@@ -53,16 +55,24 @@ impl Op {
 
 impl Graph {
     /// The nodes with bodies among `ids`, which ascend: siblings together, the first of them first.
+    ///
+    /// # Complexity
+    /// Linear in the nodes and their operands.
     pub(crate) fn siblings(&self, ids: impl IntoIterator<Item = NodeId>) -> Vec<Vec<NodeId>> {
         let mut families: Vec<Vec<NodeId>> = Vec::new();
+        let mut by_operands: HashMap<(Operands, u64), SmallVec<[usize; 1]>> = HashMap::new();
         for id in ids.into_iter().filter(|id| self.node(*id).op.is_nested()) {
-            let operands = self.operands(id);
-            let is_family = |family: &Vec<NodeId>| {
-                self.operands(family[0]) == operands && self.node(family[0]).op.is_sibling(&self.node(id).op)
-            };
-            match families.iter_mut().rev().find(|family| is_family(family)) {
-                Some(family) => family.push(id),
-                None => families.push(vec![id]),
+            let op = &self.node(id).op;
+            let key =
+                (self.operands(id), op.bodies().iter().fold(0, |sum: u64, body| sum.wrapping_add(body.fingerprint())));
+            let candidates = by_operands.entry(key).or_default();
+            let is_family = |family: &&usize| self.node(families[**family][0]).op.is_sibling(op);
+            match candidates.iter().find(is_family).copied() {
+                Some(family) => families[family].push(id),
+                None => {
+                    candidates.push(families.len());
+                    families.push(vec![id]);
+                }
             }
         }
         families

@@ -43,6 +43,15 @@ impl From<super::value::Value> for Literal {
 }
 
 impl Literal {
+    /// Whether both are the same in every bit: NaN is NaN, and −0 is not 0.
+    pub(crate) fn is_identical(&self, other: &Literal) -> bool {
+        match (self, other) {
+            (Literal::Number(one), Literal::Number(other)) => one.to_bits() == other.to_bits(),
+            (Literal::Array(one), Literal::Array(other)) => is_identical_array(one, other),
+            (one, other) => one == other,
+        }
+    }
+
     /// Whether every element is known to be 0 (of either sign) from the literal alone.
     pub fn is_zero(&self) -> bool {
         matches!(self, Literal::Number(0.0) | Literal::Integer(0))
@@ -203,11 +212,9 @@ impl Op {
     /// Whether both are the same in every bit: NaN is NaN, and −0 is not 0.
     pub(crate) fn is_identical(&self, other: &Op) -> bool {
         match (self, other) {
-            (Op::Constant(one), Op::Constant(other)) => match (&one.value, &other.value) {
-                (Literal::Number(one), Literal::Number(other)) => one.to_bits() == other.to_bits(),
-                (Literal::Array(one), Literal::Array(other)) => is_identical_array(one, other),
-                (one, other) => one == other,
-            },
+            (Op::Constant(one), Op::Constant(other)) => {
+                one.value.is_identical(&other.value) && one.dtype == other.dtype && one.shape == other.shape
+            }
             _ => self == other,
         }
     }

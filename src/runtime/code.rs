@@ -222,10 +222,10 @@ impl Builder<'_> {
                 (PreparedKind::Convolution(Box::new(ready)), memory_of(arrays), scratch)
             }
             StepKind::Nested(arrays, nested) => {
+                let outputs = arrays.outputs.iter().map(|vertex| self.plan.network.vertices[*vertex].bytes()).collect();
                 let region = self.arena.wrapping_add(partials);
                 // SAFETY: the plan gives the step that part of the arena, and was verified.
-                let ready =
-                    unsafe { NestedStep::new(nested.clone(), (origin, arrays.outputs.len()), region, bindings, set)? };
+                let ready = unsafe { NestedStep::new(nested.clone(), (origin, outputs), region, bindings, set)? };
                 let scratch = ready.scratch_bytes();
                 let vertices = arrays.operands.iter().map(|read| read.vertex).chain(arrays.outputs.iter().copied());
                 (PreparedKind::Nested(Box::new(ready)), vertices.map(|vertex| (vertex, 0)).collect(), scratch)

@@ -26,7 +26,8 @@ pub(super) struct NestedStep {
     nested: Arc<Nested>,
     codes: Vec<Code>,
     origin: Origin,
-    n_outputs: usize,
+    /// Bytes of each output.
+    outputs: Vec<usize>,
     /// Bytes of each result of the last body.
     results: Vec<usize>,
     /// Bytes of each argument of the last body; 0 where it is not read.
@@ -49,7 +50,7 @@ impl NestedStep {
     /// `region` points to the memory that the plan gives to the step, on the terms of [`Code::new`].
     pub(super) unsafe fn new(
         nested: Arc<Nested>,
-        (origin, n_outputs): (Origin, usize),
+        (origin, outputs): (Origin, Vec<usize>),
         region: *mut u8,
         bindings: &Bindings,
         set: InstructionSet,
@@ -67,7 +68,7 @@ impl NestedStep {
                 arguments[leaf] = def.bytes();
             }
         }
-        Ok(NestedStep { nested, codes, origin, n_outputs, results, arguments })
+        Ok(NestedStep { nested, codes, origin, outputs, results, arguments })
     }
 
     /// 1 where no body has several tasks, else more.
@@ -91,9 +92,9 @@ impl NestedStep {
         scratch: Scratch,
         team: &Team,
     ) -> Result<(), PlanError> {
-        let (operands, outputs) = memory.split_at(memory.len() - self.n_outputs);
+        let (operands, outputs) = memory.split_at(memory.len() - self.outputs.len());
         let place = Place { operands, outputs, region, scratch, team };
-        let NestedStep { nested, codes, origin, results, arguments, .. } = self;
+        let NestedStep { nested, codes, origin, outputs: sizes, results, arguments } = self;
         // SAFETY: by this function's contract.
         unsafe {
             match &nested.control {
@@ -103,7 +104,8 @@ impl NestedStep {
                     once(&mut codes[body], &operands[1..], place)
                 }
                 Control::Scan(scan) => {
-                    ScanRun { scan, regions: &nested.region, results, arguments, place }.run(&mut codes[0])
+                    ScanRun { scan, regions: &nested.region, results, arguments, outputs: sizes, place }
+                        .run(&mut codes[0])
                 }
                 Control::While { n_carries, bound, outputs } => {
                     let run = WhileRun { n_carries: *n_carries, regions: &nested.region, results, outputs, place };
@@ -137,6 +139,8 @@ struct ScanRun<'r> {
     regions: &'r Region,
     results: &'r [usize],
     arguments: &'r [usize],
+    /// Bytes of each output.
+    outputs: &'r [usize],
     place: Place<'r>,
 }
 
@@ -182,6 +186,10 @@ impl ScanRun<'_> {
             };
             // SAFETY: as above.
             unsafe { copy(last, outputs[*output], self.results[carry]) };
+        }
+        for (output, first) in &scan.copies {
+            // SAFETY: both have the same size, and the first was written.
+            unsafe { copy(outputs[*first], outputs[*output], self.outputs[*output]) };
         }
         Ok(())
     }

@@ -70,13 +70,25 @@ struct Pass<'p> {
 }
 
 /// What is asked of a body.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 struct Request {
     body: Body,
     /// The nodes that are computed.
     wanted: Vec<usize>,
     /// The arguments that are one number.
     literals: BTreeMap<usize, Literal>,
+}
+
+impl PartialEq for Request {
+    /// Literals by bits: 0 and −0 are two.
+    fn eq(&self, other: &Request) -> bool {
+        let is_same =
+            |(one, other): ((&usize, &Literal), (&usize, &Literal))| one.0 == other.0 && one.1.is_identical(other.1);
+        self.wanted == other.wanted
+            && self.literals.len() == other.literals.len()
+            && self.literals.iter().zip(&other.literals).all(is_same)
+            && self.body == other.body
+    }
 }
 
 /// A graph that computes the wanted nodes of a body.

@@ -56,6 +56,61 @@ type Build = fn(&Graph);
 
 /// One of each kind that a user is likely to make.
 const MISTAKES: &[(&str, Build)] = &[
+    ("carry of another shape", |g| {
+        let (xs, h) = (matrix(g, "xs"), g.input("h", (3,)));
+        g.scan(h, xs, |h, x| ((h * x).sum(), ()));
+    }),
+    ("carries of another number", |g| {
+        let h = g.input("h", (3,));
+        g.fori(4, vec![h, h], |_, carry| vec![carry[0]]);
+    }),
+    ("scan over two lengths", |g| {
+        let xs = (matrix(g, "xs"), g.input("ys", ("time", 3)));
+        g.scan((), xs, |(), (x, y)| ((), x + y));
+    }),
+    ("scan over a scalar", |g| {
+        g.scan((), g.input("x", ()), |(), x| ((), x));
+    }),
+    ("scan without a length", |g| {
+        g.scan(g.input("x", ()), (), |x, ()| (x, ()));
+    }),
+    ("mistake inside of a body", |g| {
+        g.scan(g.input("h", (3,)), matrix(g, "xs"), |h, x| {
+            let wrong = x.reshape((5,));
+            (h + wrong, ())
+        });
+    }),
+    ("branches of two types", |g| {
+        let x = g.input("x", (3,));
+        g.cond(x.sum().greater(0.0), || x, || x.sum());
+    }),
+    ("branches of two numbers of results", |g| {
+        let x = g.input("x", (3,));
+        g.cond(x.sum().greater(0.0), || vec![x], || vec![x, x]);
+    }),
+    ("branch by a number", |g| {
+        let x = g.input("x", (3,));
+        g.cond(x.sum(), || x, || x);
+    }),
+    ("loop as long as an array", |g| {
+        let x = g.input("x", (3,));
+        g.while_loop(x, |x| x.less(1.0), |x| x + 1.0);
+    }),
+    ("gradient of a loop without a bound", |g| {
+        let x = g.input("x", ());
+        let y = g.while_loop(x, |x| x.less(1.0), |x| x + 1.0);
+        g.gradient(y, x);
+    }),
+    ("call with another shape", |g| {
+        let x = matrix(g, "x");
+        let square = g.function(x, |x| x * x);
+        square.call(x.sum_over(0));
+    }),
+    ("body with a handle of another graph", |g| {
+        let other = Graph::new();
+        let w = other.input("w", (3,));
+        g.scan(g.input("h", (3,)), matrix(g, "xs"), |h, x| (h * w + x, ()));
+    }),
     ("broadcast", |g| {
         let _ = matrix(g, "x") + g.parameter("bias", (4,), Initializer::Zeros);
     }),

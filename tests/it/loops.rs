@@ -2,7 +2,7 @@
 
 use ndarray::{Array1, Array2, ArrayD, arr1};
 use pullback::{
-    DType, Evaluation, Expr, Graph, Initializer, Options, Parameters, Value,
+    DType, Evaluation, Expr, Graph, Initializer, Options, Parameters, Rewrites, Value,
     graph::ScanDirection,
     ops::{ScanOptions, Tree},
 };
@@ -293,6 +293,101 @@ fn texts_have_bodies_and_are_read_back() {
 }
 
 #[test]
+fn a_handle_of_a_body_that_is_used_outside_is_an_error_with_its_line() {
+    let g = Graph::new();
+    let x = g.input_of(DType::F64, "x", ("n",));
+    let mut leaked = None;
+    g.scan(x.sum(), x, |sum, x| {
+        leaked = Some(sum);
+        (sum + x, ())
+    });
+    let error = g.compile(leaked.unwrap() * 2.0).unwrap_err().to_string();
+    let place = error.find("tests/it/loops.rs:").unwrap();
+    assert!(
+        error.starts_with("an argument of a body, made at") && error.contains("return it from the closure"),
+        "{}",
+        &error[place..]
+    );
+}
+
+#[test]
+fn a_loop_that_goes_on_ends_as_an_error_with_its_line() {
+    let g = Graph::new();
+    let x = g.input_of(DType::F64, "x", ());
+    let y = g.while_loop_bounded(x, 1000, |x| x.greater(0.0), |x| x + 1.0);
+    for evaluation in [Evaluation::Compiled, Evaluation::Reference] {
+        let mut program = g.compile_with(y, &Options { evaluation, ..Options::default() }).unwrap();
+        assert_eq!(program.call(("x", -3.0)).unwrap().scalar::<f64>("result").unwrap(), -3.0);
+        let error = program.call(("x", 3.0)).unwrap_err().to_string();
+        assert!(error.contains("tests/it/loops.rs:") && error.contains("still holds after 1000 iterations"), "{error}");
+    }
+}
+
+#[test]
+fn an_error_inside_of_a_body_has_the_line_of_the_operation() {
+    let g = Graph::new();
+    let (x, at) = (g.input_of(DType::F64, "x", (3,)), g.input_of(DType::I64, "at", ("n",)));
+    let line = line!() + 1;
+    let (sum, _) = g.scan(g.full(0.0, ()), at, |sum, at| (sum + x.gather(at.unsqueeze(0), 0).sum(), ()));
+    for evaluation in [Evaluation::Compiled, Evaluation::Reference] {
+        let mut program = g.compile_with(sum, &Options { evaluation, ..Options::default() }).unwrap();
+        let x = arr1(&[1.0, 2.0, 4.0]);
+        assert_eq!(program.call((("x", &x), ("at", &arr1(&[2, 0])))).unwrap().scalar::<f64>("result").unwrap(), 5.0);
+        let error = program.call((("x", &x), ("at", &arr1(&[2, 7])))).unwrap_err().to_string();
+        assert!(error.contains(&format!("tests/it/loops.rs:{line}")) && error.contains("gather"), "{error}");
+    }
+}
+
+#[test]
+fn texts_with_wrong_bodies_are_errors_with_line_and_column() {
+    let cases = [
+        ("body 1 {\n}\nreturn", 1, 6),
+        ("%0: f32[] = argument index=0\nreturn", 1, 13),
+        ("body 0 {\n%0: f32[] = argument index=1\nreturn\n}\nreturn", 2, 13),
+        ("body 0 {\n%0: f32[] = input \"x\"\nreturn %0\n}\nreturn", 2, 13),
+        ("body 0 {\n%0: f32[] = argument index=0\nreturn %1\n}\nreturn", 3, 8),
+        ("%0: f32[] = input \"x\"\nbody 0 {\nreturn\n}\nreturn", 2, 1),
+        ("%0: f32[] = input \"x\"\n%1: f32[] = call %0 body=0 output=0\nreturn", 2, 26),
+        (
+            "body 0 {\n%0: f32[] = argument index=0\nreturn\n}\n%0: f32[] = input \"x\"\n%1: f32[] = call %0 body=0 output=9\nreturn",
+            6,
+            13,
+        ),
+        ("body 0 {\n%0: f32[] = argument index=0\nreturn\n", 4, 1),
+        (
+            "body 0 {\n%0: f32[] = argument index=0\nreturn\n}\n%0: f32[] = input \"x\"\n%1: f32[] = scan %0 body=0 carries=5 slices=0 length=3 direction=forward output=final(0)\nreturn",
+            6,
+            13,
+        ),
+        (
+            "body 0 {\n%0: f32[] = argument index=0\nreturn\n}\n%0: f32[] = input \"x\"\n%1: f32[] = scan %0 body=0 carries=0 slices=18446744073709551615 length=3 direction=forward output=final(0)\nreturn",
+            6,
+            38,
+        ),
+    ];
+    for (text, line, column) in cases {
+        let error = Graph::parse(text).unwrap_err();
+        assert_eq!((error.line, error.column), (line, column), "{error}\n{text}");
+    }
+}
+
+#[test]
+fn bodies_that_double_at_each_level_are_refused_before_they_cost_anything() {
+    let mut text = "body 0 {\n%0: f32[] = argument index=0\n%1: f32[] = sin %0\nreturn %1\n}\n".to_owned();
+    for level in 1..60 {
+        let inner = level - 1;
+        let output = if level == 1 { 1 } else { 2 };
+        text += &format!(
+            "body {level} {{\n%0: f32[] = argument index=0\n%1: f32[] = call %0 body={inner} output={output}\n\
+             %2: f32[] = call %1 body={inner} output={output}\nreturn %2\n}}\n"
+        );
+    }
+    text += "%0: f32[] = input \"x\"\n%1: f32[] = call %0 body=59 output=2\nreturn y = %1\n";
+    let error = Graph::parse(&text).unwrap_err().to_string();
+    assert!(error.contains("operations with those of the bodies inside"), "{error}");
+}
+
+#[test]
 fn trees_keep_their_shape() {
     fn count<'g, T: Tree<'g>>(tree: &T) -> usize {
         let mut leaves = Vec::new();
@@ -371,4 +466,88 @@ fn a_batch_of_any_construct_is_the_loop_over_its_examples() {
             }
         }
     }
+}
+
+#[test]
+fn equal_operations_that_nobody_merged_each_give_their_value_and_their_part_of_a_derivative() {
+    type Build = for<'g> fn(&'g Graph, Expr<'g>) -> Expr<'g>;
+    let builds: [(&str, Build); 5] = [
+        ("scan", |g, x| g.scan(g.full(0.0, ()), x, |s, x| (s + x * x, ())).0),
+        ("stack", |g, x| g.scan(g.full(0.0, ()), x, |s, x| (s + x * x, s + x * x)).1.sum()),
+        ("while", |g, x| g.while_loop_bounded(x, 9, |x| x.sum().less(9.0), |x| x + x.square()).sum()),
+        ("cond", |g, x| g.cond(x.sum().less(9.0), || x.square().sum(), || x.sum())),
+        ("call", |g, x| g.function(x, |x| x.square().sum()).call(x)),
+    ];
+    for (name, build) in builds {
+        let g = Graph::new();
+        let x = g.input_of(DType::F64, "x", (3,));
+        let (a, b) = (build(&g, x), build(&g, x));
+        let both = g.gradient(2.0 * a + 3.0 * b, x);
+        let five = g.gradient(5.0 * a, x);
+        for rewrites in [Rewrites::default(), Rewrites::none()] {
+            let options = Options { rewrites, ..Options::default() };
+            let mut program = g.compile_with([("a", a), ("b", b), ("both", both), ("five", five)], &options).unwrap();
+            let out = program.call(("x", &arr1(&[0.5, 1.0, 2.0]))).unwrap();
+            assert_eq!(out["a"], out["b"], "{name}");
+            assert_close(name, &numbers(&out["both"]), &numbers(&out["five"]), 1e-14);
+        }
+    }
+}
+
+#[test]
+fn a_handle_that_escapes_within_another_body_is_an_error() {
+    let g = Graph::new();
+    let x = g.input_of(DType::F64, "x", ());
+    let y = g.cond(
+        x.greater(0.0),
+        || {
+            let mut leaked = None;
+            let last = g.fori(3, x, |_, y| {
+                leaked = Some(y);
+                2.0 * y
+            });
+            last + leaked.unwrap()
+        },
+        || x,
+    );
+    let error = g.compile(y).unwrap_err().to_string();
+    assert!(error.contains("is used outside of the body"), "{error}");
+}
+
+#[test]
+fn a_derivative_by_what_an_unbounded_loop_gives_goes_through_nothing() {
+    let g = Graph::new();
+    let x = g.input_of(DType::F64, "x", ());
+    let z = g.while_loop(x, |y| y.less(100.0), |y| 2.0 * y);
+    let mut program = g.compile(g.gradient(z * z, z)).unwrap();
+    assert_eq!(program.call(("x", 3.0)).unwrap().scalar::<f64>("result").unwrap(), 384.0);
+}
+
+#[test]
+fn zeros_of_both_signs_that_move_into_a_body_stay_apart() {
+    let g = Graph::new();
+    let of = |zero: f64| g.map(g.full(zero, (2,)), |x| 1.0 / x);
+    let mut program = g.compile([("up", of(0.0)), ("down", of(-0.0))]).unwrap();
+    let out = program.call(()).unwrap();
+    assert_eq!(numbers(&out["up"]), [f64::INFINITY; 2]);
+    assert_eq!(numbers(&out["down"]), [f64::NEG_INFINITY; 2]);
+}
+
+#[test]
+fn the_work_of_a_derivative_does_not_double_with_each_loop_in_a_loop() {
+    fn nest<'g>(g: &'g Graph, depth: usize, x: Expr<'g>) -> Expr<'g> {
+        if depth == 0 {
+            return x.sin();
+        }
+        g.fori(2, g.full(0.0, ()), |_, sum| sum + nest(g, depth - 1, x))
+    }
+    let g = Graph::new();
+    let (x, xs) = (g.input_of(DType::F64, "x", ()), g.input_of(DType::F64, "xs", ("n",)));
+    let y = nest(&g, 12, x);
+    let (gradient, tangent, batched) = (g.gradient(y, x), g.jvp(y, &[(x, x)]), g.batch(y, [(x, xs)]));
+    let mut program = g.compile([("gradient", gradient), ("tangent", tangent), ("batched", batched)]).unwrap();
+    let out = program.call((("x", 0.5), ("xs", &arr1(&[0.1, 0.5])))).unwrap();
+    assert_close("gradient", &numbers(&out["gradient"]), &[4096.0 * 0.5f64.cos()], 1e-12);
+    assert_close("tangent", &numbers(&out["tangent"]), &[2048.0 * 0.5f64.cos()], 1e-12);
+    assert_close("batched", &numbers(&out["batched"]), &[4096.0 * 0.1f64.sin(), 4096.0 * 0.5f64.sin()], 1e-12);
 }

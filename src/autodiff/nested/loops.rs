@@ -8,7 +8,7 @@
 
 use super::{Family, Reads, Workshop, ids, or_zeros};
 use crate::{
-    autodiff::scale::add,
+    autodiff::{dependents, scale::add},
     graph::{
         Body, Conditional, DType, Dim, Expr, Graph, GraphError, NodeId, Op, Scan, ScanDirection, ScanOutput, While,
     },
@@ -27,7 +27,10 @@ pub(super) fn pull_back<'g>(
     let mut of_stacks: Vec<(usize, Expr<'g>)> = Vec::new();
     for (member, cotangent) in family.members.iter().zip(cotangents) {
         match (output(*member), cotangent) {
-            (ScanOutput::Final(carry), Some(cotangent)) => of_last[carry] = Some(*cotangent),
+            // Two nodes may give the same carry, if nobody has merged them.
+            (ScanOutput::Final(carry), Some(cotangent)) => {
+                of_last[carry] = Some(of_last[carry].map_or(*cotangent, |sum| add(sum, *cotangent)));
+            }
             (ScanOutput::Stacked(number), Some(cotangent)) => of_stacks.push((number, *cotangent)),
             (_, None) => {}
         }
@@ -41,24 +44,15 @@ pub(super) fn pull_back<'g>(
         })
         .collect();
     let xs: Vec<_> = floats.iter().map(|argument| workshop.node(*argument)).collect();
-    let mut is_active: Vec<bool> = of_last.iter().map(Option::is_some).collect();
-    let found: Vec<Option<Expr<'_>>> = loop {
-        let next = scan.body.results().iter().zip(&all_directions).enumerate();
-        let of_carries = next.filter(|(carry, _)| is_active[*carry]);
-        let seeds: Vec<_> = of_carries
-            .map(|(_, (number, direction))| (workshop.node(*number), *direction))
-            .chain(of_stacks.iter().zip(&stack_directions).map(|((number, _), at)| (workshop.node(*number), *at)))
-            .collect();
-        let found = workshop.pull_back(&seeds, &xs);
-        let newly: Vec<usize> = (floats.iter().zip(&found))
-            .filter(|(argument, cotangent)| **argument < scan.carries && cotangent.is_some() && !is_active[**argument])
-            .map(|(argument, _)| *argument)
-            .collect();
-        if newly.is_empty() {
-            break found;
-        }
-        newly.into_iter().for_each(|carry| is_active[carry] = true);
-    };
+    let stacked: Vec<usize> = of_stacks.iter().map(|(number, _)| *number).collect();
+    let is_active = active_carries(&workshop, scan, of_last.iter().map(Option::is_some).collect(), &stacked);
+    let next = scan.body.results().iter().zip(&all_directions).enumerate();
+    let seeds: Vec<_> = next
+        .filter(|(carry, _)| is_active[*carry])
+        .map(|(_, (number, direction))| (workshop.node(*number), *direction))
+        .chain(of_stacks.iter().zip(&stack_directions).map(|((number, _), at)| (workshop.node(*number), *at)))
+        .collect();
+    let found = workshop.pull_back(&seeds, &xs);
     let cotangent_of = |argument: usize| {
         let position = floats.iter().position(|float| *float == argument)?;
         found[position]
@@ -129,6 +123,30 @@ pub(super) fn pull_back<'g>(
     pulled
 }
 
+/// The carries that have cotangents in some iteration, if these have in the last: those on which the next value of one that
+/// has, or what is stacked, depends.
+fn active_carries(workshop: &Workshop, scan: &Scan, mut is_active: Vec<bool>, stacked: &[usize]) -> Vec<bool> {
+    let last = scan.body.len() - 1;
+    let depends: Vec<Vec<bool>> = (0..scan.carries)
+        .map(|carry| {
+            let is_float = scan.body.ty(carry).dtype.is_float();
+            if is_float { dependents(&workshop.graph, &[workshop.node(carry)], last) } else { vec![false; last + 1] }
+        })
+        .collect();
+    loop {
+        let mut has_grown = false;
+        for carry in 0..scan.carries {
+            let next = (0..scan.carries).filter(|next| is_active[*next]).map(|next| scan.body.results()[next]);
+            let is_reached = next.chain(stacked.iter().copied()).any(|number| depends[carry][number]);
+            has_grown |= is_reached && !is_active[carry];
+            is_active[carry] |= is_reached;
+        }
+        if !has_grown {
+            return is_active;
+        }
+    }
+}
+
 pub(super) fn push_forward<'g>(
     scan: &Scan,
     family: &Family<'g>,
@@ -137,19 +155,14 @@ pub(super) fn push_forward<'g>(
     let graph = family.graph();
     let workshop = Workshop::new(&scan.body);
     let _frame = workshop.graph.enter_at("jvp", family.members[0].site(), "jvp");
-    let Pushed { moving, directions, next } = moving_carries(&workshop, &scan.body, scan.carries, tangents);
-    let observed: Vec<(usize, Expr<'_>)> = family
-        .members
-        .iter()
-        .enumerate()
-        .filter_map(|(position, member)| match output(*member) {
-            ScanOutput::Stacked(number) => Some((position, workshop.node(number))),
+    let stacked: Vec<usize> = (family.members.iter())
+        .filter_map(|member| match output(*member) {
+            ScanOutput::Stacked(number) => Some(number),
             ScanOutput::Final(_) => None,
         })
         .collect();
-    let pairs: Vec<_> = moving.iter().zip(&directions).map(|(argument, at)| (workshop.node(*argument), *at)).collect();
-    let ys: Vec<_> = observed.iter().map(|(_, y)| *y).collect();
-    let of_stacks = workshop.push_forward(&ys, &pairs);
+    let Pushed { moving, directions, next, of_stacks } =
+        moving_carries(&workshop, &scan.body, scan.carries, tangents, &stacked);
     let is_carry = |argument: &&usize| **argument < scan.carries;
     let n_moving = moving.iter().filter(is_carry).count();
     let split = |(position, _): &(usize, &usize)| *position;
@@ -211,11 +224,12 @@ pub(super) fn push_forward<'g>(
 }
 
 /// The arguments of a body that have tangents, carries among them that get one in the loop; the directions; and the tangents
-/// of the next carries, for each moving carry.
+/// of the next carries, for each moving carry, and of what is stacked.
 struct Pushed<'w> {
     moving: Vec<usize>,
     directions: Vec<Expr<'w>>,
     next: Vec<Expr<'w>>,
+    of_stacks: Vec<Option<Expr<'w>>>,
 }
 
 fn moving_carries<'w>(
@@ -223,23 +237,28 @@ fn moving_carries<'w>(
     body: &Body,
     n_carries: usize,
     tangents: &[Option<Expr<'_>>],
+    stacked: &[usize],
 ) -> Pushed<'w> {
-    let all = workshop.arguments(body.argument_types().cloned());
     let mut is_moving: Vec<bool> = tangents.iter().map(Option::is_some).collect();
-    let ys: Vec<_> = body.results().iter().map(|number| workshop.node(*number)).collect();
-    loop {
+    let moving: Vec<usize> = loop {
         let moving: Vec<usize> = (0..is_moving.len()).filter(|argument| is_moving[*argument]).collect();
-        let pairs: Vec<_> = moving.iter().map(|argument| (workshop.node(*argument), all[*argument])).collect();
-        let pushed = workshop.push_forward(&ys, &pairs);
-        let newly: Vec<usize> = (0..n_carries).filter(|carry| pushed[*carry].is_some() && !is_moving[*carry]).collect();
+        let xs: Vec<_> = moving.iter().map(|argument| workshop.node(*argument)).collect();
+        let depends = dependents(&workshop.graph, &xs, body.len() - 1);
+        let is_new = |carry: &usize| depends[body.results()[*carry]] && !is_moving[*carry];
+        let newly: Vec<usize> = (0..n_carries).filter(is_new).collect();
         if newly.is_empty() {
-            let carries = moving.iter().copied().filter(|argument| *argument < n_carries);
-            let next = carries.map(|carry| or_zeros(pushed[carry], workshop.node(carry))).collect();
-            let directions = moving.iter().map(|argument| all[*argument]).collect();
-            return Pushed { moving, directions, next };
+            break moving;
         }
         newly.into_iter().for_each(|carry| is_moving[carry] = true);
-    }
+    };
+    let directions = workshop.arguments(moving.iter().map(|argument| body.ty(*argument).clone()));
+    let pairs: Vec<_> = moving.iter().zip(&directions).map(|(argument, at)| (workshop.node(*argument), *at)).collect();
+    let ys: Vec<_> = body.results().iter().chain(stacked).map(|number| workshop.node(*number)).collect();
+    let mut pushed = workshop.push_forward(&ys, &pairs);
+    let of_stacks = pushed.split_off(n_carries);
+    let carries = moving.iter().copied().filter(|argument| *argument < n_carries);
+    let next = carries.map(|carry| or_zeros(pushed[carry], workshop.node(carry))).collect();
+    Pushed { moving, directions, next, of_stacks }
 }
 
 pub(super) fn push_forward_while<'g>(
@@ -251,7 +270,7 @@ pub(super) fn push_forward_while<'g>(
     let n_carries = while_loop.carries;
     let workshop = Workshop::new(&while_loop.body);
     let _frame = workshop.graph.enter_at("jvp", family.members[0].site(), "jvp");
-    let Pushed { moving, directions, next } = moving_carries(&workshop, &while_loop.body, n_carries, tangents);
+    let Pushed { moving, directions, next, .. } = moving_carries(&workshop, &while_loop.body, n_carries, tangents, &[]);
     let n_moving = next.len();
     let n_arguments = while_loop.body.n_arguments();
     let arguments: Vec<_> = ((0..n_carries).map(|carry| workshop.node(carry)))

@@ -32,6 +32,12 @@ impl Rule for Scan {
             operands.iter().enumerate().map(|(operand, ty)| self.argument(operand, ty)).collect();
         check_body(&self.body, &arguments)?;
         check_carries(&self.body, self.carries)?;
+        let behind = self.body.n_arguments() - self.carries;
+        if self.slices > behind {
+            let found = format!("{} of {behind} operands", self.slices);
+            let (what, expected) = ("the number of slices", "at most that of the operands behind the carries");
+            return Err(GraphError::OutOfRange { what, expected, found });
+        }
         for (operand, ty) in operands.iter().enumerate().filter(|(operand, _)| self.is_sliced(*operand)) {
             if ty.shape.first() != Some(&self.length) {
                 let expected = self.stacked(self.body.ty(operand));
@@ -138,7 +144,7 @@ impl Rule for Scan {
 impl Scan {
     /// Whether an operand is sliced along its leading axis.
     pub(crate) fn is_sliced(&self, operand: usize) -> bool {
-        (self.carries..self.carries + self.slices).contains(&operand)
+        operand >= self.carries && operand - self.carries < self.slices
     }
 
     /// The type of the argument that an operand of this type becomes.

@@ -71,11 +71,12 @@ impl Rule for While {
         family_flops(&[self.clone().into()])
     }
 
-    /// Doubling and turning until a sum is large.
+    /// A map without a fixed point, until a sum is large.
     fn samples() -> Vec<Sample> {
         let types = [Type::new(DType::F64, (2,)), Type::new(DType::F64, ())];
         let (condition, _) = sample_body(&types, |xs| vec![(xs[0] * xs[0]).sum().less(xs[1])]);
-        let (body, _) = sample_body(&types, |xs| vec![xs[0] * 1.5 + xs[0].sin() * xs[1].broadcast_to((2,)) * 0.1]);
+        let (body, _) =
+            sample_body(&types, |xs| vec![0.5 * xs[0] * xs[0] + 1.2 + xs[0].sin() * xs[1].broadcast_to((2,)) * 0.01]);
         let sample = |limit: f64| {
             let operands = [reals(&[2], 0.2, 0.9), reals(&[], limit, limit)];
             let (condition, body, bound) = (condition.clone(), body.clone(), Bound(Some(40)));

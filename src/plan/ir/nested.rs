@@ -47,6 +47,8 @@ pub(crate) struct ScanControl {
     pub(crate) n_slices: usize,
     /// The output in which each carry is after the last iteration, if that is asked for.
     pub(crate) finals: Vec<Option<usize>>,
+    /// Outputs that are equal to another one: which, and that one.
+    pub(crate) copies: Vec<(usize, usize)>,
     /// The output in which each further result of the body is stacked.
     pub(crate) stacks: Vec<usize>,
 }

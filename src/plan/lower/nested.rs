@@ -96,15 +96,20 @@ fn scan_control(scan: &Scan, ops: &[Op], length: usize) -> (ScanControl, Vec<usi
         homes.push(home);
     }
     let mut stacks = Vec::new();
+    let mut copies = Vec::new();
     for (output, what) in outputs.iter().enumerate() {
-        if let (ScanOutput::Stacked(number), false) = (what, is_home[output]) {
+        // Two nodes may give the same, if nobody has merged them.
+        let first = position(*what).unwrap_or(output);
+        if first != output {
+            copies.push((output, first));
+        } else if let (ScanOutput::Stacked(number), false) = (what, is_home[output]) {
             results.push(*number);
             stacks.push(output);
         }
     }
     let finals = (0..scan.carries).map(|carry| position(ScanOutput::Final(carry))).collect();
     let is_backward = scan.direction == ScanDirection::Backward;
-    (ScanControl { length, is_backward, homes, n_slices: scan.slices, finals, stacks }, results)
+    (ScanControl { length, is_backward, homes, n_slices: scan.slices, finals, copies, stacks }, results)
 }
 
 /// Memory for the carries of a step and for the arena of its bodies, which run one at a time.

@@ -75,7 +75,7 @@ impl BodyMemory<'_> {
         let is_home = |(home, bytes): (&CarryHome, &usize)| match home {
             CarryHome::Buffers => true,
             CarryHome::StackOfNext(output) | CarryHome::StackOfCurrent(output) => {
-                scan.length == 0 || self.outputs.get(*output) == Some(&(bytes * scan.length))
+                scan.length == 0 || self.outputs.get(*output).copied() == bytes.checked_mul(scan.length)
             }
         };
         let is_buffered: Vec<bool> = scan.homes.iter().map(|home| !matches!(home, CarryHome::StackOfNext(_))).collect();
@@ -86,7 +86,23 @@ impl BodyMemory<'_> {
             }
             _ => scan.length == 0,
         };
-        runs && scan.finals.iter().zip(carries).all(is_final)
+        // Each output is written once.
+        let of_homes = scan.homes.iter().filter_map(|home| match home {
+            CarryHome::Buffers => None,
+            CarryHome::StackOfNext(output) | CarryHome::StackOfCurrent(output) => Some(*output),
+        });
+        let copied = scan.copies.iter().map(|(output, _)| *output);
+        let mut written: Vec<usize> = (of_homes.chain(scan.finals.iter().flatten().copied()))
+            .chain(scan.stacks.iter().copied())
+            .chain(copied)
+            .collect();
+        written.sort_unstable();
+        let is_copy = |(output, first): &(usize, usize)| {
+            self.outputs.get(*output).is_some() && self.outputs.get(*output) == self.outputs.get(*first)
+        };
+        let are_written = written.iter().copied().eq(0..self.outputs.len()) && scan.copies.iter().all(is_copy);
+        runs && are_written
+            && scan.finals.iter().zip(carries).all(is_final)
             && scan.homes.iter().zip(carries).all(is_home)
             && self.operands[n_carries..n_carries + scan.n_slices].iter().all(|bytes| is_whole(*bytes))
             && self.buffers(&is_buffered, carries)

@@ -388,6 +388,9 @@ pub enum GraphError {
         /// How many there may be.
         max: u64,
     },
+    /// A loop that is not told how many iterations it has.
+    #[error("a loop that slices nothing has no length")]
+    NoLength,
     /// Reverse mode through a loop whose number of iterations is not known.
     #[error("a gradient goes back through a loop that has no bound, written at {site}")]
     UnboundedLoop {

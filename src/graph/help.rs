@@ -105,6 +105,7 @@ impl GraphError {
             GraphError::Condition { .. } => "compare scalars; where it is decided for each element, use `select`",
             GraphError::TooDeep { .. } => "call functions one after another instead of inside of each other",
             GraphError::BodyTooLarge { .. } => "call less often inside of functions, or loop with `scan`",
+            GraphError::NoLength => "give it by `ScanOptions::length`, or use `fori`",
             GraphError::UnboundedLoop { .. } => {
                 "state the most iterations that it can take (`while_loop_bounded`), or use `scan`, or forward mode (`jvp`)"
             }

@@ -362,7 +362,7 @@ fn texts_with_wrong_bodies_are_errors_with_line_and_column() {
         (
             "body 0 {\n%0: f32[] = argument index=0\nreturn\n}\n%0: f32[] = input \"x\"\n%1: f32[] = scan %0 body=0 carries=0 slices=18446744073709551615 length=3 direction=forward output=final(0)\nreturn",
             6,
-            38,
+            13,
         ),
     ];
     for (text, line, column) in cases {

@@ -336,13 +336,7 @@ impl Graph {
                 _ => length = Some(size),
             }
         }
-        length.ok_or_else(|| {
-            let found = "none".to_owned();
-            self.report(
-                GraphError::OutOfRange { what: "the length", expected: "given where nothing is sliced", found },
-                &[],
-            )
-        })
+        length.ok_or_else(|| self.report(GraphError::NoLength, &[]))
     }
 
     /// What a loop gives that cannot be built: the closure is run all the same, since it knows the shape of the result.

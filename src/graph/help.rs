@@ -49,6 +49,7 @@ impl GraphError {
     }
 
     /// The same for errors whose mend depends on nothing in them.
+    #[expect(clippy::too_many_lines, reason = "a table: one row for each error")]
     fn fixed_help(&self) -> &'static str {
         match self {
             GraphError::ShapesDiffer { .. } => {

@@ -26,7 +26,7 @@ mod value;
 mod view;
 
 pub use body::Body;
-pub(crate) use body::{Invariants, MAX_DEPTH, MAX_OPERATIONS};
+pub(crate) use body::{Invariants, MAX_DEPTH, MAX_OPERATIONS, Numbering};
 pub use diagnostic::{Diagnostic, Diagnostics, EinsumError, GraphError, OperandNote};
 pub use dim::{Bindings, Dim};
 pub use dtype::DType;

@@ -165,9 +165,9 @@ impl ScanRun<'_> {
                 code.relocate(OuterArray::Result(carry), self.next(carry, iteration));
             }
             let position = self.position(iteration);
-            for leaf in n_carries..n_carries + scan.n_slices {
+            for (leaf, start) in operands.iter().enumerate().skip(n_carries).take(scan.n_slices) {
                 let bytes = self.arguments.get(leaf).copied().unwrap_or(0);
-                code.relocate(OuterArray::Leaf(leaf), operands[leaf].wrapping_add(position * bytes));
+                code.relocate(OuterArray::Leaf(leaf), start.wrapping_add(position * bytes));
             }
             for (result, output) in (n_carries..).zip(&scan.stacks) {
                 let address = outputs[*output].wrapping_add(position * self.results[result]);

@@ -10,9 +10,122 @@ use super::{Family, Reads, Workshop, ids, or_zeros};
 use crate::{
     autodiff::{dependents, scale::add},
     graph::{
-        Body, Conditional, DType, Dim, Expr, Graph, GraphError, NodeId, Op, Scan, ScanDirection, ScanOutput, While,
+        Body, Conditional, DType, Dim, Expr, Graph, GraphError, NodeId, Numbering, Op, Scan, ScanDirection, ScanOutput,
+        While,
     },
 };
+
+/// A loop while its parts are put together: what its arguments are in the workshop, and what they are given outside.
+#[derive(Default)]
+struct LoopParts<'w, 'g> {
+    carries: Vec<(Expr<'w>, Expr<'g>)>,
+    slices: Vec<(Expr<'w>, Expr<'g>)>,
+    fixed: Vec<(Expr<'w>, Expr<'g>)>,
+    /// The next carries.
+    next: Vec<Expr<'w>>,
+    /// What is stacked.
+    stacked: Vec<Expr<'w>>,
+}
+
+/// A loop of which any output may be had.
+struct Derived<'g> {
+    graph: &'g Graph,
+    scan: Scan,
+    operands: Vec<Expr<'g>>,
+    numbering: Numbering,
+}
+
+impl<'g> LoopParts<'_, 'g> {
+    /// The loop of as many iterations as another one.
+    fn build(self, workshop: &Workshop, graph: &'g Graph, scan: &Scan, direction: ScanDirection) -> Derived<'g> {
+        let all = || self.carries.iter().chain(&self.slices).chain(&self.fixed);
+        let arguments: Vec<NodeId> = all().map(|(argument, _)| argument.id()).collect();
+        let operands = all().map(|(_, operand)| *operand).collect();
+        let (body, numbering) = Body::freeze_with(&workshop.graph, &arguments, &ids(&self.next), &ids(&self.stacked));
+        let (carries, slices, output) = (self.carries.len(), self.slices.len(), ScanOutput::Final(0));
+        let scan = Scan { body, carries, slices, length: scan.length.clone(), direction, output };
+        Derived { graph, scan, operands, numbering }
+    }
+}
+
+impl<'g> Derived<'g> {
+    fn output(&self, output: ScanOutput) -> Expr<'g> {
+        self.graph.apply(Scan { output, ..self.scan.clone() }, &self.operands)
+    }
+
+    /// A carry after the last iteration.
+    fn last(&self, carry: usize) -> Expr<'g> {
+        self.output(ScanOutput::Final(carry))
+    }
+
+    /// One of the stacked nodes in all iterations.
+    fn stack(&self, node: Expr<'_>) -> Expr<'g> {
+        self.output(ScanOutput::Stacked(self.numbering.number(node.id())))
+    }
+}
+
+/// The cotangents of a loop: of the carries after the last iteration, and of what is stacked, by the node.
+struct OfOutputs<'g> {
+    last: Vec<Option<Expr<'g>>>,
+    stacks: Vec<(usize, Expr<'g>)>,
+}
+
+impl<'g> OfOutputs<'g> {
+    fn new(scan: &Scan, family: &Family<'g>, cotangents: &[Option<Expr<'g>>]) -> OfOutputs<'g> {
+        let mut found = OfOutputs { last: vec![None; scan.carries], stacks: Vec::new() };
+        for (member, cotangent) in family.members.iter().zip(cotangents) {
+            match (output(*member), cotangent) {
+                // Two nodes may give the same carry, if nobody has merged them.
+                (ScanOutput::Final(carry), Some(cotangent)) => {
+                    found.last[carry] = Some(found.last[carry].map_or(*cotangent, |sum| add(sum, *cotangent)));
+                }
+                (ScanOutput::Stacked(number), Some(cotangent)) => found.stacks.push((number, *cotangent)),
+                (_, None) => {}
+            }
+        }
+        found
+    }
+}
+
+/// The derivative of one iteration, in the workshop.
+struct Pulled<'w> {
+    /// The carries that have cotangents, each with the argument that is its cotangent after the iteration.
+    active: Vec<(usize, Expr<'w>)>,
+    /// The arguments that are the cotangents of what is stacked.
+    of_stacks: Vec<Expr<'w>>,
+    /// For each argument of the body its cotangent, where it is asked for and not zero.
+    found: Vec<Option<Expr<'w>>>,
+}
+
+impl<'w> Pulled<'w> {
+    fn new(workshop: &'w Workshop, scan: &Scan, of_outputs: &OfOutputs<'_>, is_wanted: &[bool]) -> Pulled<'w> {
+        let stacked: Vec<usize> = of_outputs.stacks.iter().map(|(number, _)| *number).collect();
+        let of_stacks = workshop.arguments(stacked.iter().map(|number| scan.body.ty(*number).clone()));
+        let is_active = active_carries(workshop, scan, of_outputs.last.iter().map(Option::is_some).collect(), &stacked);
+        let carries: Vec<usize> = (0..scan.carries).filter(|carry| is_active[*carry]).collect();
+        let directions = workshop.arguments(carries.iter().map(|carry| scan.body.ty(*carry).clone()));
+        let of_carries = carries.iter().map(|carry| scan.body.results()[*carry]).zip(&directions);
+        let seeds: Vec<_> = of_carries
+            .chain(stacked.iter().copied().zip(&of_stacks))
+            .map(|(number, direction)| (workshop.node(number), *direction))
+            .collect();
+        // Those of the carries are all asked for, since they go round.
+        let is_asked = |argument: &usize| {
+            scan.body.ty(*argument).dtype.is_float() && (*argument < scan.carries || is_wanted[*argument])
+        };
+        let asked: Vec<usize> = (0..scan.body.n_arguments()).filter(is_asked).collect();
+        let xs: Vec<_> = asked.iter().map(|argument| workshop.node(*argument)).collect();
+        let mut found = vec![None; scan.body.n_arguments()];
+        let swept = workshop.pull_back(&seeds, &xs);
+        asked.into_iter().zip(swept).for_each(|(argument, cotangent)| found[argument] = cotangent);
+        Pulled { active: carries.into_iter().zip(directions).collect(), of_stacks, found }
+    }
+
+    /// The arguments from `first` up to `end` that have cotangents.
+    fn having(&self, first: usize, end: usize) -> impl Iterator<Item = (usize, Expr<'w>)> {
+        (first..end).filter_map(|argument| Some((argument, self.found[argument]?)))
+    }
+}
 
 pub(super) fn pull_back<'g>(
     scan: &Scan,
@@ -23,104 +136,48 @@ pub(super) fn pull_back<'g>(
     let graph = family.graph();
     let workshop = Workshop::new(&scan.body);
     let _frame = workshop.graph.enter_at("gradient", family.members[0].site(), "gradient");
-    let mut of_last: Vec<Option<Expr<'g>>> = vec![None; scan.carries];
-    let mut of_stacks: Vec<(usize, Expr<'g>)> = Vec::new();
-    for (member, cotangent) in family.members.iter().zip(cotangents) {
-        match (output(*member), cotangent) {
-            // Two nodes may give the same carry, if nobody has merged them.
-            (ScanOutput::Final(carry), Some(cotangent)) => {
-                of_last[carry] = Some(of_last[carry].map_or(*cotangent, |sum| add(sum, *cotangent)));
-            }
-            (ScanOutput::Stacked(number), Some(cotangent)) => of_stacks.push((number, *cotangent)),
-            (_, None) => {}
-        }
+    let of_outputs = OfOutputs::new(scan, family, cotangents);
+    let pulled = Pulled::new(&workshop, scan, &of_outputs, is_wanted);
+    let end_of_slices = scan.carries + scan.slices;
+    let mut parts = LoopParts::default();
+    for (carry, direction) in &pulled.active {
+        let first = or_zeros(of_outputs.last[*carry], family.operands[*carry]);
+        parts.carries.push((*direction, first));
+        parts.next.push(or_zeros(pulled.found[*carry], workshop.node(*carry)));
     }
-    let stack_directions = workshop.arguments(of_stacks.iter().map(|(number, _)| scan.body.ty(*number).clone()));
-    let all_directions = workshop.arguments(scan.body.result_types().cloned());
-    // The float arguments whose cotangents are asked for: of the carries all, since they go round.
-    let floats: Vec<usize> = (0..scan.body.n_arguments())
-        .filter(|argument| {
-            scan.body.ty(*argument).dtype.is_float() && (*argument < scan.carries || is_wanted[*argument])
-        })
-        .collect();
-    let xs: Vec<_> = floats.iter().map(|argument| workshop.node(*argument)).collect();
-    let stacked: Vec<usize> = of_stacks.iter().map(|(number, _)| *number).collect();
-    let is_active = active_carries(&workshop, scan, of_last.iter().map(Option::is_some).collect(), &stacked);
-    let next = scan.body.results().iter().zip(&all_directions).enumerate();
-    let seeds: Vec<_> = next
-        .filter(|(carry, _)| is_active[*carry])
-        .map(|(_, (number, direction))| (workshop.node(*number), *direction))
-        .chain(of_stacks.iter().zip(&stack_directions).map(|((number, _), at)| (workshop.node(*number), *at)))
-        .collect();
-    let found = workshop.pull_back(&seeds, &xs);
-    let cotangent_of = |argument: usize| {
-        let position = floats.iter().position(|float| *float == argument)?;
-        found[position]
-    };
-    let active: Vec<usize> = (0..scan.carries).filter(|carry| is_active[*carry]).collect();
-    let is_summed = |argument: &usize| *argument >= scan.carries + scan.slices && cotangent_of(*argument).is_some();
-    let summed: Vec<usize> = floats.iter().copied().filter(is_summed).collect();
-    let sliced: Vec<usize> = floats
-        .iter()
-        .copied()
-        .filter(|argument| scan.is_sliced(*argument) && cotangent_of(*argument).is_some())
-        .collect();
-    // The carries of the reverse loop: c̄, then the sums.
-    let sums = workshop.arguments(summed.iter().map(|argument| scan.body.ty(*argument).clone()));
-    let carry_arguments: Vec<_> =
-        active.iter().map(|carry| all_directions[*carry]).chain(sums.iter().copied()).collect();
-    let next: Vec<_> = (active.iter().map(|carry| or_zeros(cotangent_of(*carry), workshop.node(*carry))))
-        .chain(
-            summed
-                .iter()
-                .zip(&sums)
-                .map(|(argument, sum)| add(*sum, cotangent_of(*argument).expect("invariant: it was asked above"))),
-        )
-        .collect();
-    let observed: Vec<_> =
-        sliced.iter().map(|argument| cotangent_of(*argument).expect("invariant: it was asked above")).collect();
-    let wanted: Vec<NodeId> = next.iter().chain(&observed).map(Expr::id).collect();
+    // The cotangents of what stays the same add up, as further carries.
+    let summed: Vec<(usize, Expr<'_>)> = pulled.having(end_of_slices, scan.body.n_arguments()).collect();
+    let sums = workshop.arguments(summed.iter().map(|(argument, _)| scan.body.ty(*argument).clone()));
+    for ((argument, cotangent), sum) in summed.iter().zip(sums) {
+        parts.carries.push((sum, family.operands[*argument].zeros_like()));
+        parts.next.push(add(sum, *cotangent));
+    }
+    let sliced: Vec<(usize, Expr<'_>)> = pulled.having(scan.carries, end_of_slices).collect();
+    parts.stacked = sliced.iter().map(|(_, cotangent)| *cotangent).collect();
+    parts.slices = pulled.of_stacks.iter().copied().zip(of_outputs.stacks.iter().map(|(_, given)| *given)).collect();
+    let wanted: Vec<NodeId> = parts.next.iter().chain(&parts.stacked).map(Expr::id).collect();
     let reads = Reads::of(&workshop, &wanted, true);
-    let (varying, fixed): (Vec<usize>, Vec<usize>) =
-        reads.arguments.iter().partition(|argument| **argument < scan.carries + scan.slices);
-    let slices: Vec<usize> = varying.iter().chain(&reads.saved).copied().collect();
-    let arguments: Vec<_> = (carry_arguments.iter().copied())
-        .chain(stack_directions.iter().copied())
-        .chain(slices.iter().chain(&fixed).map(|number| workshop.node(*number)))
-        .collect();
-    let (body, numbering) = Body::freeze_with(&workshop.graph, &ids(&arguments), &ids(&next), &ids(&observed));
-    let stacked = |number: &usize| {
-        if scan.is_sliced(*number) {
-            return family.operands[*number];
+    for number in reads.arguments.iter().chain(&reads.saved) {
+        let argument = workshop.node(*number);
+        if (end_of_slices..scan.body.n_arguments()).contains(number) {
+            parts.fixed.push((argument, family.operands[*number]));
+        } else if scan.is_sliced(*number) {
+            parts.slices.push((argument, family.operands[*number]));
+        } else {
+            let stack = Scan { output: ScanOutput::Stacked(*number), ..scan.clone() };
+            parts.slices.push((argument, graph.apply(stack, &family.operands)));
         }
-        graph.apply(Scan { output: ScanOutput::Stacked(*number), ..scan.clone() }, &family.operands)
-    };
-    let first = (active.iter().map(|carry| or_zeros(of_last[*carry], family.operands[*carry])))
-        .chain(summed.iter().map(|argument| family.operands[*argument].zeros_like()));
-    let operands: Vec<Expr<'g>> = first
-        .chain(of_stacks.iter().map(|(_, cotangent)| *cotangent))
-        .chain(slices.iter().map(stacked))
-        .chain(fixed.iter().map(|argument| family.operands[*argument]))
-        .collect();
-    let reverse = |output: ScanOutput| {
-        let scan = Scan {
-            body: body.clone(),
-            carries: next.len(),
-            slices: of_stacks.len() + slices.len(),
-            length: scan.length.clone(),
-            direction: scan.direction.reversed(),
-            output,
-        };
-        graph.apply(scan, &operands)
-    };
-    let mut pulled = vec![None; is_wanted.len()];
-    for (position, argument) in active.iter().chain(&summed).enumerate().filter(|(_, argument)| is_wanted[**argument]) {
-        pulled[*argument] = Some(reverse(ScanOutput::Final(position)));
     }
-    for (argument, cotangent) in sliced.into_iter().zip(observed) {
-        pulled[argument] = Some(reverse(ScanOutput::Stacked(numbering.number(cotangent.id()))));
+    let reverse = parts.build(&workshop, graph, scan, scan.direction.reversed());
+    let mut found = vec![None; is_wanted.len()];
+    let carried = pulled.active.iter().map(|(carry, _)| *carry).chain(summed.iter().map(|(argument, _)| *argument));
+    for (position, argument) in carried.enumerate().filter(|(_, argument)| is_wanted[*argument]) {
+        found[argument] = Some(reverse.last(position));
     }
-    pulled
+    for (argument, cotangent) in sliced {
+        found[argument] = Some(reverse.stack(cotangent));
+    }
+    found
 }
 
 /// The carries that have cotangents in some iteration, if these have in the last: those on which the next value of one that
@@ -163,62 +220,32 @@ pub(super) fn push_forward<'g>(
         .collect();
     let Pushed { moving, directions, next, of_stacks } =
         moving_carries(&workshop, &scan.body, scan.carries, tangents, &stacked);
-    let is_carry = |argument: &&usize| **argument < scan.carries;
-    let n_moving = moving.iter().filter(is_carry).count();
-    let split = |(position, _): &(usize, &usize)| *position;
-    let carried = (0..scan.carries).map(|carry| workshop.node(carry)).chain(directions[..n_moving].iter().copied());
-    let is_moving_slice = |argument: &usize| scan.is_sliced(*argument);
-    let moving_slices: Vec<usize> =
-        moving.iter().enumerate().filter(|(_, argument)| is_moving_slice(argument)).map(|pair| split(&pair)).collect();
-    let moving_captures: Vec<usize> = moving
-        .iter()
-        .enumerate()
-        .filter(|(_, argument)| **argument >= scan.carries + scan.slices)
-        .map(|pair| split(&pair))
-        .collect();
+    let mut parts = LoopParts::default();
     let end_of_slices = scan.carries + scan.slices;
-    let arguments: Vec<_> = carried
-        .chain((scan.carries..end_of_slices).map(|argument| workshop.node(argument)))
-        .chain(moving_slices.iter().map(|position| directions[*position]))
-        .chain((end_of_slices..scan.body.n_arguments()).map(|argument| workshop.node(argument)))
-        .chain(moving_captures.iter().map(|position| directions[*position]))
-        .collect();
-    let results: Vec<_> = (scan.body.results().iter().map(|number| workshop.node(*number))).chain(next).collect();
-    let seen: Vec<_> = of_stacks.iter().flatten().copied().collect();
-    let (body, numbering) = Body::freeze_with(&workshop.graph, &ids(&arguments), &ids(&results), &ids(&seen));
-    let given = |position: &usize| {
-        let argument = moving[*position];
-        tangents[argument].expect("invariant: a slice or a capture moves only if its operand does")
-    };
-    let first_tangents = moving[..n_moving].iter().map(|carry| or_zeros(tangents[*carry], family.operands[*carry]));
-    let operands: Vec<Expr<'g>> = (family.operands[..scan.carries].iter().copied())
-        .chain(first_tangents)
-        .chain(family.operands[scan.carries..end_of_slices].iter().copied())
-        .chain(moving_slices.iter().map(given))
-        .chain(family.operands[end_of_slices..].iter().copied())
-        .chain(moving_captures.iter().map(given))
-        .collect();
-    let forward = |output: ScanOutput| {
-        let scan = Scan {
-            body: body.clone(),
-            carries: scan.carries + n_moving,
-            slices: scan.slices + moving_slices.len(),
-            length: scan.length.clone(),
-            direction: scan.direction,
-            output,
+    let values =
+        (0..scan.body.n_arguments()).map(|argument| (argument, workshop.node(argument), family.operands[argument]));
+    let of_moving = moving.iter().zip(&directions).map(|(argument, direction)| {
+        (*argument, *direction, or_zeros(tangents[*argument], family.operands[*argument]))
+    });
+    for (argument, inside, outside) in values.chain(of_moving) {
+        let part = match argument {
+            carry if carry < scan.carries => &mut parts.carries,
+            slice if slice < end_of_slices => &mut parts.slices,
+            _ => &mut parts.fixed,
         };
-        graph.apply(scan, &operands)
-    };
+        part.push((inside, outside));
+    }
+    parts.next = (scan.body.results().iter().map(|number| workshop.node(*number))).chain(next).collect();
+    parts.stacked = of_stacks.iter().flatten().copied().collect();
+    let both = parts.build(&workshop, graph, scan, scan.direction);
     let mut of_stacks = of_stacks.into_iter();
     let pushed = |member: &Expr<'g>| match output(*member) {
+        // The tangents are the carries behind the values.
         ScanOutput::Final(carry) => {
-            let position = moving[..n_moving].iter().position(|moving| *moving == carry)?;
-            Some(forward(ScanOutput::Final(scan.carries + position)))
+            let position = moving.iter().position(|moving| *moving == carry)?;
+            Some(both.last(scan.carries + position))
         }
-        ScanOutput::Stacked(_) => {
-            let tangent = of_stacks.next().expect("invariant: there is one for each stack")?;
-            Some(forward(ScanOutput::Stacked(numbering.number(tangent.id()))))
-        }
+        ScanOutput::Stacked(_) => Some(both.stack(of_stacks.next().expect("invariant: there is one for each stack")?)),
     };
     family.members.iter().map(pushed).collect()
 }

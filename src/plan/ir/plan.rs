@@ -90,6 +90,17 @@ pub(crate) enum StepKind {
     Nested(NestedArrays, Arc<Nested>),
 }
 
+impl StepKind {
+    /// Bytes of the arena that a step uses for itself, if it is of a kind that does.
+    pub(in crate::plan) fn own_bytes(&self) -> Option<usize> {
+        match self {
+            StepKind::Tile(program) => Some(program.partial_bytes()),
+            StepKind::Nested(_, nested) => Some(nested.region.bytes),
+            StepKind::Contraction(..) | StepKind::Primitive(..) => None,
+        }
+    }
+}
+
 /// The arrays of a step that takes them whole.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct WholeArrays {

@@ -104,9 +104,7 @@ impl<'n> TileProgramBuilder<'n> {
             | VertexKind::Contraction(_)
             | VertexKind::Primitive(_)
             | VertexKind::Nested(_)
-            | VertexKind::FurtherOutput => {
-                unreachable!("invariant: these are not fused")
-            }
+            | VertexKind::FurtherOutput => unreachable!("invariant: these are not fused"),
         };
         self.granularity(n_elements)
     }
@@ -159,9 +157,7 @@ impl<'n> TileProgramBuilder<'n> {
             | VertexKind::Contraction(_)
             | VertexKind::Primitive(_)
             | VertexKind::Nested(_)
-            | VertexKind::FurtherOutput => {
-                unreachable!("invariant: these are not fused")
-            }
+            | VertexKind::FurtherOutput => unreachable!("invariant: these are not fused"),
         };
         let output = self.output(vertex, is_stored);
         self.instructions.push(Instruction {

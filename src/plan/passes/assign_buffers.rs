@@ -12,7 +12,7 @@ use super::{
 use crate::{
     ops::OpError,
     plan::{
-        ir::{Network, PlanError, PlanStep, StepKind, Storage, VertexKind},
+        ir::{Network, PlanError, PlanStep, Storage, VertexKind},
         model::MachineModel,
     },
 };
@@ -67,13 +67,10 @@ pub(in crate::plan) fn assign_buffers(
                 }
             };
         }
-        let bytes = match &step.work {
-            StepKind::Tile(program) => program.partial_bytes(),
-            StepKind::Nested(_, nested) => nested.region.bytes,
-            StepKind::Contraction(..) | StepKind::Primitive(..) => continue,
-        };
-        partials_of[position] = Some(lifetimes.len());
-        lifetimes.push(Lifetime { first: position, last: position, bytes });
+        if let Some(bytes) = step.work.own_bytes() {
+            partials_of[position] = Some(lifetimes.len());
+            lifetimes.push(Lifetime { first: position, last: position, bytes });
+        }
     }
     let total = lifetimes.iter().fold(0usize, |sum, lifetime| sum.saturating_add(lifetime.bytes));
     if let Some(largest) = lifetimes.iter().max_by_key(|lifetime| lifetime.bytes).filter(|_| total > MAX_BYTES) {

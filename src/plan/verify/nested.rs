@@ -60,7 +60,7 @@ impl BodyMemory<'_> {
             return false;
         }
         // Of an array that is stacked or sliced over no iterations, nothing is touched.
-        let part = |bytes: usize| if scan.length == 0 { None } else { Some(bytes / scan.length) };
+        let part = |bytes: usize| bytes.checked_div(scan.length);
         let is_whole = |bytes: usize| scan.length == 0 || bytes.is_multiple_of(scan.length);
         let carries = &self.operands[..n_carries];
         let sizes = |operand: usize| {

@@ -2,7 +2,7 @@
 //! other. In: an operation and its operands. Out: the stacked result.
 
 use crate::{
-    graph::{DType, Expr, Gather, Iota, ScatterAdd, Window},
+    graph::{Axes, Broadcast, DType, Dim, Expr, Gather, Iota, ScatterAdd, Shape, Window},
     ops::rule::{BatchApplication, BatchOperand, CustomBatching, Shifted},
 };
 
@@ -52,8 +52,9 @@ impl CustomBatching for Window {
             return positions;
         }
         let g = x.graph();
-        let example = g.apply(Iota { axis: 0, dtype: DType::I64, shape: positions.shape() }, &[]);
-        let n_elements = x.shape()[1..].iter().cloned().product::<crate::graph::Dim>();
-        positions - example * g.dim_size(n_elements, DType::I64)
+        let example = g.apply(Iota { axis: 0, dtype: DType::I64, shape: Shape::from([&application.size]) }, &[]);
+        let n_elements: Dim = x.shape()[1..].iter().cloned().product();
+        let before = example * g.dim_size(n_elements, DType::I64);
+        positions - g.apply(Broadcast { axes: Axes::from([0]), shape: positions.shape() }, &[before])
     }
 }

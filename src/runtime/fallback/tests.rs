@@ -451,6 +451,11 @@ fn larger_random_bits_and_counters() {
         let bits = RandomBits { width, shape: Shape::from(&shape[..]) };
         assert_agrees(bits, &[scalar(key), scalar(counter)]);
     }
+    // Parts end among the numbers of a key.
+    for (n_keys, n_each) in [(37, 301), (5000, 3), (2, 9000)] {
+        let keys = |first: i64| Value::from(ndarray::Array1::from_shape_fn(n_keys, |key| first - 7 * key as i64));
+        assert_agrees(RandomBits { width: 62, shape: Shape::from((n_keys, n_each)) }, &[keys(3), keys(-1)]);
+    }
     for axis in 0..3 {
         for dtype in [DType::F32, DType::F64, DType::I64] {
             assert_agrees(Iota { axis, dtype, shape: Shape::from((300, 20, 30)) }, &[]);

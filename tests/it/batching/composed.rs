@@ -3,11 +3,12 @@
 use ndarray::{ArrayD, IxDyn, array};
 use pullback::{
     DType, Evaluation, Expr, Graph, Value,
+    check::random_graph,
     nn::cross_entropy,
     ops::{Sample, Smoothness},
 };
 
-use super::{assert_close, declare, of_example, stacked, subsets, values};
+use super::{assert_close, bits, declare, of_example, stacked, subsets, values};
 use crate::primitives::chosen_samples;
 
 const N_EXAMPLES: usize = 3;
@@ -153,6 +154,52 @@ fn forward_mode_and_second_derivatives_of_a_batch_are_the_loop_for_every_primiti
             assert_close(&format!("jvp of batch: {label}"), &found[2], &expected[0], TOLERANCE);
         }
     }
+}
+
+/// Loss and gradients of random graphs, over every input that is stacked with a probability of one half.
+#[test]
+fn random_graphs_and_their_gradients_of_a_batch_are_the_loop() {
+    let mut n_stacked = 0;
+    for seed in 0..120u64 {
+        let random = random_graph(seed, 4 + (seed as usize) % 20);
+        let g = &random.graph;
+        let inputs: Vec<Expr<'_>> = random.inputs.iter().map(|input| g.expr(*input)).collect();
+        let loss = g.expr(random.result);
+        let results = [vec![loss], g.gradients(loss, &inputs)].concat();
+        let name = |input: &Expr<'_>| input.name().expect("an input has a name");
+        let is_stacked = |position: usize| (seed >> (position % 7)) & 1 == 1;
+        let example = |position: usize, k: usize| match &random.values[position] {
+            Value::F64(array) if is_stacked(position) => Value::F64(array.mapv(|x| x * (1.0 - 0.125 * k as f64))),
+            value => value.clone(),
+        };
+        let of = |k: usize| -> Vec<(String, Value)> {
+            inputs.iter().enumerate().map(|(position, input)| (name(input), example(position, k))).collect()
+        };
+        let (mut pairs, mut fed) = (Vec::new(), of(0));
+        for (position, input) in inputs.iter().enumerate().filter(|(position, _)| is_stacked(*position)) {
+            let value = stacked(&(0..N_EXAMPLES).map(|k| example(position, k)).collect::<Vec<_>>(), 0);
+            let name = format!("stacked.{}", name(input));
+            pairs.push((*input, declare(g, &name, &value)));
+            fed.push((name, value));
+        }
+        if pairs.is_empty() {
+            continue;
+        }
+        n_stacked += 1;
+        let at_once = g.batch(results.as_slice(), pairs);
+        let looped: Vec<Vec<Value>> =
+            (0..N_EXAMPLES).map(|k| values(&results, &of(k), Evaluation::Reference)).collect();
+        for (position, found) in values(&at_once, &fed, Evaluation::Reference).iter().enumerate() {
+            let expected = stacked(&looped.iter().map(|row| row[position].clone()).collect::<Vec<_>>(), 0);
+            assert_eq!(bits(found), bits(&expected), "seed {seed}, result {position}");
+        }
+        for (position, found) in values(&at_once, &fed, Evaluation::Compiled).iter().enumerate() {
+            let expected = stacked(&looped.iter().map(|row| row[position].clone()).collect::<Vec<_>>(), 0);
+            // As for random graphs without a batch: roundings of up to twenty functions in a row.
+            assert_close(&format!("seed {seed}, result {position}"), found, &expected, 1e-10);
+        }
+    }
+    assert!(n_stacked > 80, "{n_stacked} graphs are few");
 }
 
 #[test]

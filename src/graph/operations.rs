@@ -65,8 +65,9 @@ macro_rules! operations {
                     /// The type's element type.
                     dtype: DType,
                 }
-                /// Uniform random integers in `[0, 2^width)` from the `i64` scalars key and counter, by Philox-4x32-10:
-                /// element i depends on key, counter and i alone.
+                /// Uniform random integers in `[0, 2^width)` by Philox-4x32-10, from `i64` key and counter of one shape, the
+                /// first axes of the result; each key counts its own elements, of which element i depends on key, counter
+                /// and i alone.
                 RandomBits = "random_bits" {
                     /// How many random bits, 1 to 62.
                     width: usize,

@@ -399,24 +399,27 @@ fn trees_keep_their_shape() {
     assert_eq!(count(&(x, vec![[x, x], [x, x]], ())), 5);
 }
 
+/// Builds something of x and k for one example.
+type Build = for<'g> fn(&'g Graph, Expr<'g>, Expr<'g>) -> Expr<'g>;
+
+/// One of each construct.
+const CONSTRUCTS: [(&str, Build); 6] = [
+    ("scan", |g, x, k| g.scan(k.sum(), x, |sum, x| ((sum * x).sin() + k.sum(), sum)).1),
+    ("while", |g, x, k| g.while_loop_bounded(x, 8, |x| x.square().sum().less(3.0), |x| 1.5 * x + 0.1 * k)),
+    ("while of shared", |g, x, k| {
+        g.while_loop_bounded((k, x), 8, |(k, _)| k.square().sum().less(3.0), |(k, x)| (1.5 * k, x + k)).1
+    }),
+    ("cond", |g, x, k| g.cond(x.sum().greater(0.2), || x.sin() * k, || k * k)),
+    ("cond of shared", |g, x, k| g.cond(k.sum().greater(0.2), || x.sin() * k, || k * k)),
+    ("call", |g, x, k| {
+        let f = g.function(x, |x| (x * k).sin());
+        f.call(f.call(x))
+    }),
+];
+
 #[test]
 fn a_batch_of_any_construct_is_the_loop_over_its_examples() {
-    /// Builds something of x and k for one example.
-    type Build = for<'g> fn(&'g Graph, Expr<'g>, Expr<'g>) -> Expr<'g>;
-    let builds: [(&str, Build); 6] = [
-        ("scan", |g, x, k| g.scan(k.sum(), x, |sum, x| ((sum * x).sin() + k.sum(), sum)).1),
-        ("while", |g, x, k| g.while_loop_bounded(x, 8, |x| x.square().sum().less(3.0), |x| 1.5 * x + 0.1 * k)),
-        ("while of shared", |g, x, k| {
-            g.while_loop_bounded((k, x), 8, |(k, _)| k.square().sum().less(3.0), |(k, x)| (1.5 * k, x + k)).1
-        }),
-        ("cond", |g, x, k| g.cond(x.sum().greater(0.2), || x.sin() * k, || k * k)),
-        ("cond of shared", |g, x, k| g.cond(k.sum().greater(0.2), || x.sin() * k, || k * k)),
-        ("call", |g, x, k| {
-            let f = g.function(x, |x| (x * k).sin());
-            f.call(f.call(x))
-        }),
-    ];
-    for (name, build) in builds {
+    for (name, build) in CONSTRUCTS {
         for subset in [[true, false], [false, true], [true, true]] {
             let g = Graph::new();
             let inputs = ["x", "k"].map(|name| g.input_of(DType::F64, name, (3,)));

@@ -84,9 +84,7 @@ impl<'g> Batch<'_, 'g> {
     }
 
     fn call(&self, call: &Call) -> Vec<BatchOperand<'g>> {
-        let numbers: Vec<usize> = (self.members.iter())
-            .map(|member| if let Op::Call(call) = &member.op { call.output } else { call.output })
-            .collect();
+        let numbers: Vec<usize> = (self.members.iter()).map(|member| member.op.output()).collect();
         let is_stacked = self.are_stacked();
         let workshop = Workshop::new(&call.body, &self.members[0], self.size);
         let outputs = workshop.outputs(&numbers, &is_stacked, self.size);
@@ -101,9 +99,7 @@ impl<'g> Batch<'_, 'g> {
     }
 
     fn branch(&self, cond: &Conditional) -> Vec<BatchOperand<'g>> {
-        let outputs: Vec<usize> = (self.members.iter())
-            .map(|member| if let Op::Conditional(cond) = &member.op { cond.output } else { cond.output })
-            .collect();
+        let outputs: Vec<usize> = (self.members.iter()).map(|member| member.op.output()).collect();
         let is_stacked: Vec<bool> = self.are_stacked().split_off(1);
         if let BatchOperand::Stacked(condition) = self.operands[0] {
             return self.choice(cond, &outputs, condition);
@@ -155,9 +151,7 @@ impl<'g> Batch<'_, 'g> {
     }
 
     fn scan(&self, scan: &Scan) -> Vec<BatchOperand<'g>> {
-        let outputs: Vec<ScanOutput> = (self.members.iter())
-            .map(|member| if let Op::Scan(scan) = &member.op { scan.output } else { scan.output })
-            .collect();
+        let outputs: Vec<ScanOutput> = (self.members.iter()).map(|member| member.op.scan_output()).collect();
         let workshop = Workshop::new(&scan.body, &self.members[0], self.size);
         let stacked_nodes: Vec<usize> = (outputs.iter())
             .filter_map(|output| if let ScanOutput::Stacked(number) = output { Some(*number) } else { None })
@@ -206,9 +200,7 @@ impl<'g> Batch<'_, 'g> {
     }
 
     fn while_loop(&self, op: &While) -> Vec<BatchOperand<'g>> {
-        let outputs: Vec<usize> = (self.members.iter())
-            .map(|member| if let Op::While(op) = &member.op { op.output } else { op.output })
-            .collect();
+        let outputs: Vec<usize> = (self.members.iter()).map(|member| member.op.output()).collect();
         let (asked, run) = (
             Workshop::new(&op.condition, &self.members[0], self.size),
             Workshop::new(&op.body, &self.members[0], self.size),

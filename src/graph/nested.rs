@@ -39,6 +39,24 @@ impl Op {
         matches!(self, Op::Call(_) | Op::Scan(_) | Op::Conditional(_) | Op::While(_))
     }
 
+    /// Which output a call, a branch or a loop without a known length gives: a node of the body, a result, a carry.
+    pub(crate) fn output(&self) -> usize {
+        match self {
+            Op::Call(call) => call.output,
+            Op::Conditional(cond) => cond.output,
+            Op::While(while_loop) => while_loop.output,
+            other => unreachable!("invariant: `{}` has no numbered output", other.name()),
+        }
+    }
+
+    /// What a loop of a known length gives.
+    pub(crate) fn scan_output(&self) -> ScanOutput {
+        match self {
+            Op::Scan(scan) => scan.output,
+            other => unreachable!("invariant: `{}` is no scan", other.name()),
+        }
+    }
+
     /// Whether both are outputs of one operation, if their operands are the same.
     fn is_sibling(&self, other: &Op) -> bool {
         match (self, other) {

@@ -114,7 +114,7 @@ impl Pass<'_> {
     }
 
     fn call(&mut self, call: &Call, members: &[Node], operands: &[NodeId]) -> Vec<NodeId> {
-        let output = |member: &Node| if let Op::Call(call) = &member.op { call.output } else { call.output };
+        let output = |member: &Node| member.op.output();
         let wanted: Vec<usize> = members.iter().map(output).collect();
         let is_same = |family: &&Vec<NodeId>| match &self.graph.node(family[0]).op {
             Op::Call(other) => other.body == call.body,
@@ -136,7 +136,7 @@ impl Pass<'_> {
     }
 
     fn branch(&mut self, cond: &Conditional, members: &[Node], operands: &[NodeId]) -> Vec<NodeId> {
-        let output = |member: &Node| if let Op::Conditional(cond) = &member.op { cond.output } else { cond.output };
+        let output = |member: &Node| member.op.output();
         let outputs: Vec<usize> = members.iter().map(output).collect();
         let literals = self.literals(&operands[1..], |_| true);
         let bodies = [&cond.then_body, &cond.else_body];
@@ -165,7 +165,7 @@ impl Pass<'_> {
     }
 
     fn scan(&mut self, scan: &Scan, members: &[Node], operands: &[NodeId]) -> Vec<NodeId> {
-        let output = |member: &Node| if let Op::Scan(scan) = &member.op { scan.output } else { scan.output };
+        let output = |member: &Node| member.op.scan_output();
         let outputs: Vec<ScanOutput> = members.iter().map(output).collect();
         let stacked: Vec<usize> = (outputs.iter())
             .filter_map(|output| if let ScanOutput::Stacked(number) = output { Some(*number) } else { None })
@@ -208,7 +208,7 @@ impl Pass<'_> {
     }
 
     fn while_loop(&mut self, op: &While, members: &[Node], operands: &[NodeId]) -> Vec<NodeId> {
-        let output = |member: &Node| if let Op::While(op) = &member.op { op.output } else { op.output };
+        let output = |member: &Node| member.op.output();
         let outputs: Vec<usize> = members.iter().map(output).collect();
         let changing = changing_carries(&op.body, op.carries);
         let asked = arguments_of(&op.condition, op.condition.results());

@@ -21,6 +21,9 @@ use crate::graph::{
 /// A scatter of an update writes and reads about as much as so many additions of an element.
 const SCATTER_COST: usize = 4;
 
+/// Fewer parts are padded and added by the fused step that makes them for less than a step of its own takes.
+const MIN_PARTS: usize = 4;
+
 /// The terms of a sum by what they are.
 #[derive(Default)]
 struct Terms {
@@ -57,7 +60,7 @@ pub(super) fn sum_of_parts(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<N
     let is_at_top = term.operands.iter().any(|id| matches!(rewriter.op(*id), Op::ScatterAdd(_)));
     let n_scatters: usize = terms.scatters.values().map(Vec::len).sum();
     let has_scatters = n_scatters > 1 || n_scatters == 1 && !is_at_top;
-    if n_parts < 2 && !has_scatters {
+    if n_parts < MIN_PARTS && !has_scatters {
         return None;
     }
     let sizes: Vec<usize> = term.ty.shape.as_numbers().unwrap_or_default();

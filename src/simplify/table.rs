@@ -194,7 +194,7 @@ pub(super) const RULES: &[RewriteRule] = &[
     structure("sum-of-sum",             Ulp,   Named(&["sum"]),            reduction::of_reduction,      "sum(sum(x)) → sum(x)"),
     structure("sum-of-scaled",          Ulp,   Named(&["sum"]),            reduction::of_scaled,         "sum(c·x) → c·sum(x), sum(x/c) → sum(x)/c, c finite and not 0"),
     structure("sum-of-scatter",         Ulp,   Named(&["sum"]),            reduction::of_scatter,        "sum over the axis of a scatter_add into 0 → sum of the updates, where the scatter stays and checks the indices"),
-    structure("sum-of-parts",           Ulp,   Named(&["add"]),            joined::sum_of_parts,         "pad(x) + pad(y) + … → pad(concat(x, y, …)), of several scatter_adds into 0 one, where nothing else reads them"),
+    structure("sum-of-parts",           Ulp,   Named(&["add"]),            joined::sum_of_parts,         "of four or more parts pad(x) + pad(y) + … → pad(concat(x, y, …)), of several scatter_adds into 0 one, where nothing else reads them"),
     structure("add-to-scatter",         Ulp,   Named(&["add"]),            reduction::added_to_scatter,  "scatter_add(0, …) + x → scatter_add(x, …), where nothing else reads the scatter"),
     structure("sum-of-row-scaled",      FastMath, Named(&["sum"]),         reduction::of_row_scaled,     "sum(broadcast(x)·y) → x·sum(y) over what was broadcast"),
     structure("sum-of-neg",             Ulp,   Named(&["sum"]),            reduction::of_negated,        "sum(−x) → −sum(x)"),

@@ -2,7 +2,7 @@
 //! other branch would have saved is not there.
 
 use super::{Family, Workshop, ids, or_zeros};
-use crate::graph::{Body, Conditional, Expr, Op};
+use crate::graph::{Body, Conditional, Expr};
 
 pub(super) fn pull_back<'g>(
     cond: &Conditional,
@@ -11,7 +11,7 @@ pub(super) fn pull_back<'g>(
     is_wanted: &[bool],
 ) -> Vec<Option<Expr<'g>>> {
     let known: Vec<(usize, Expr<'g>)> = (family.members.iter().zip(cotangents))
-        .filter_map(|(member, cotangent)| Some((output(*member), (*cotangent)?)))
+        .filter_map(|(member, cotangent)| Some((member.op().output(), (*cotangent)?)))
         .collect();
     // Operand 0 is the condition.
     let wanted: Vec<usize> = (1..is_wanted.len()).filter(|operand| is_wanted[*operand]).collect();
@@ -58,7 +58,7 @@ pub(super) fn push_forward<'g>(
                 .map(|((operand, _), direction)| (workshop.node(*operand - 1), *direction))
                 .collect();
             let ys: Vec<_> =
-                family.members.iter().map(|member| workshop.node(body.results()[output(*member)])).collect();
+                family.members.iter().map(|member| workshop.node(body.results()[member.op().output()])).collect();
             let found = workshop.push_forward(&ys, &pairs);
             (directions, ys, found)
         })
@@ -105,12 +105,4 @@ fn assemble<'g>(
         })
     };
     is_some.iter().map(result).collect()
-}
-
-/// The result that a member gives.
-fn output(member: Expr<'_>) -> usize {
-    match member.op() {
-        Op::Conditional(cond) => cond.output,
-        other => unreachable!("invariant: `{}` is no sibling of a branch", other.name()),
-    }
 }

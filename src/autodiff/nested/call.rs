@@ -1,7 +1,7 @@
 //! Derivatives of calls: calls of derivatives. The nodes that a reverse body reads are further outputs of the forward call.
 
 use super::{Family, Reads, Workshop, ids};
-use crate::graph::{Body, Call, Expr, Op};
+use crate::graph::{Body, Call, Expr};
 
 pub(super) fn pull_back<'g>(
     call: &Call,
@@ -19,7 +19,8 @@ pub(super) fn pull_back<'g>(
         .filter_map(|(member, cotangent)| Some((*member, (*cotangent)?)))
         .collect();
     let directions = workshop.arguments(known.iter().map(|(_, cotangent)| cotangent.ty()));
-    let seed = |((member, _), direction): (&(Expr<'g>, Expr<'g>), &_)| (workshop.node(output(*member)), *direction);
+    let seed =
+        |((member, _), direction): (&(Expr<'g>, Expr<'g>), &_)| (workshop.node(member.op().output()), *direction);
     let seeds: Vec<_> = known.iter().zip(&directions).map(seed).collect();
     let wanted: Vec<usize> = (0..is_wanted.len()).filter(|operand| is_wanted[*operand]).collect();
     let xs: Vec<_> = wanted.iter().map(|operand| workshop.node(*operand)).collect();
@@ -54,7 +55,7 @@ pub(super) fn push_forward<'g>(
     let directions = workshop.arguments(known.iter().map(|(_, tangent)| tangent.ty()));
     let pairs: Vec<_> =
         known.iter().zip(&directions).map(|((operand, _), direction)| (workshop.node(*operand), *direction)).collect();
-    let ys: Vec<_> = family.members.iter().map(|member| workshop.node(output(*member))).collect();
+    let ys: Vec<_> = family.members.iter().map(|member| workshop.node(member.op().output())).collect();
     let found = workshop.push_forward(&ys, &pairs);
     let results: Vec<_> = found.iter().flatten().copied().collect();
     let reads = Reads::of(&workshop, &ids(&results), true);
@@ -70,12 +71,4 @@ pub(super) fn push_forward<'g>(
         Some(graph.apply(Call { body: body.clone(), output }, &operands))
     };
     found.into_iter().map(pushed).collect()
-}
-
-/// The node of the body that a member gives.
-fn output(member: Expr<'_>) -> usize {
-    match member.op() {
-        Op::Call(call) => call.output,
-        other => unreachable!("invariant: `{}` is no sibling of a call", other.name()),
-    }
 }

@@ -74,7 +74,7 @@ impl<'g> OfOutputs<'g> {
     fn new(scan: &Scan, family: &Family<'g>, cotangents: &[Option<Expr<'g>>]) -> OfOutputs<'g> {
         let mut found = OfOutputs { last: vec![None; scan.carries], stacks: Vec::new() };
         for (member, cotangent) in family.members.iter().zip(cotangents) {
-            match (output(*member), cotangent) {
+            match (member.op().scan_output(), cotangent) {
                 // Two nodes may give the same carry, if nobody has merged them.
                 (ScanOutput::Final(carry), Some(cotangent)) => {
                     found.last[carry] = Some(found.last[carry].map_or(*cotangent, |sum| add(sum, *cotangent)));
@@ -213,7 +213,7 @@ pub(super) fn push_forward<'g>(
     let workshop = Workshop::new(&scan.body);
     let _frame = workshop.graph.enter_at("jvp", family.members[0].site(), "jvp");
     let stacked: Vec<usize> = (family.members.iter())
-        .filter_map(|member| match output(*member) {
+        .filter_map(|member| match member.op().scan_output() {
             ScanOutput::Stacked(number) => Some(number),
             ScanOutput::Final(_) => None,
         })
@@ -239,7 +239,7 @@ pub(super) fn push_forward<'g>(
     parts.stacked = of_stacks.iter().flatten().copied().collect();
     let both = parts.build(&workshop, graph, scan, scan.direction);
     let mut of_stacks = of_stacks.into_iter();
-    let pushed = |member: &Expr<'g>| match output(*member) {
+    let pushed = |member: &Expr<'g>| match member.op().scan_output() {
         // The tangents are the carries behind the values.
         ScanOutput::Final(carry) => {
             let position = moving.iter().position(|moving| *moving == carry)?;
@@ -326,7 +326,7 @@ pub(super) fn push_forward_while<'g>(
         .chain(captured)
         .collect();
     let pushed = |member: &Expr<'g>| {
-        let carry = while_output(*member);
+        let carry = member.op().output();
         let position = moving[..n_moving].iter().position(|moving| *moving == carry)?;
         let (condition, body, carries) = (condition.clone(), body.clone(), n_carries + n_moving);
         let output = n_carries + position;
@@ -358,7 +358,7 @@ pub(super) fn pull_back_while<'g>(
         output: ScanOutput::Final(0),
     };
     let twin = |member: &Expr<'g>| {
-        let output = ScanOutput::Final(while_output(*member));
+        let output = ScanOutput::Final(member.op().output());
         graph.apply(Scan { output, ..scan.clone() }, &family.operands)
     };
     let twins: Vec<Expr<'g>> = family.members.iter().map(twin).collect();
@@ -384,20 +384,4 @@ fn guarded_body(while_loop: &While, family: &Family<'_>) -> Body {
     };
     let results: Vec<NodeId> = (0..while_loop.carries).map(next).collect();
     Body::freeze(&workshop, &arguments, &results).0
-}
-
-/// What a member gives of its loop.
-fn output(member: Expr<'_>) -> ScanOutput {
-    match member.op() {
-        Op::Scan(scan) => scan.output,
-        other => unreachable!("invariant: `{}` is no sibling of a scan", other.name()),
-    }
-}
-
-/// The carry that a member gives.
-fn while_output(member: Expr<'_>) -> usize {
-    match member.op() {
-        Op::While(while_loop) => while_loop.output,
-        other => unreachable!("invariant: `{}` is no sibling of a loop", other.name()),
-    }
 }

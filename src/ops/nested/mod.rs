@@ -89,12 +89,11 @@ fn body_flops(body: &Body, wanted: impl IntoIterator<Item = usize>) -> Dim {
 pub(super) fn family_flops(siblings: &[Op]) -> Dim {
     match &siblings[0] {
         Op::Call(call) => {
-            let outputs = siblings.iter().map(|op| if let Op::Call(call) = op { call.output } else { call.output });
+            let outputs = siblings.iter().map(Op::output);
             body_flops(&call.body, outputs)
         }
         Op::Conditional(cond) => {
-            let outputs =
-                || siblings.iter().map(|op| if let Op::Conditional(cond) = op { cond.output } else { cond.output });
+            let outputs = || siblings.iter().map(Op::output);
             let flops = |body: &Body| body_flops(body, outputs().map(|output| body.results()[output]));
             let (then_flops, else_flops) = (flops(&cond.then_body), flops(&cond.else_body));
             match (then_flops.as_number(), else_flops.as_number()) {

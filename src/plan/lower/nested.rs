@@ -46,12 +46,11 @@ impl<'s> BodyPlanner<'s> {
         let ops: Vec<Op> = family.iter().map(|id| graph.node(*id).op.clone()).collect();
         let (control, bodies) = match &ops[0] {
             Op::Call(call) => {
-                let outputs = ops.iter().map(|op| if let Op::Call(call) = op { call.output } else { 0 });
+                let outputs = ops.iter().map(Op::output);
                 (Control::Call, vec![self.plan(&call.body, outputs.collect())?])
             }
             Op::Conditional(cond) => {
-                let outputs: Vec<usize> =
-                    ops.iter().map(|op| if let Op::Conditional(cond) = op { cond.output } else { 0 }).collect();
+                let outputs: Vec<usize> = ops.iter().map(Op::output).collect();
                 let results = |body: &Body| outputs.iter().map(|output| body.results()[*output]).collect();
                 let then_plan = self.plan(&cond.then_body, results(&cond.then_body))?;
                 (Control::Branch, vec![then_plan, self.plan(&cond.else_body, results(&cond.else_body))?])
@@ -63,7 +62,7 @@ impl<'s> BodyPlanner<'s> {
                 (Control::Scan(control), vec![self.plan(&scan.body, results)?])
             }
             Op::While(op) => {
-                let outputs = ops.iter().map(|op| if let Op::While(op) = op { op.output } else { 0 }).collect();
+                let outputs = ops.iter().map(Op::output).collect();
                 let (n_carries, bound) = (op.carries, op.bound.max());
                 let condition = self.plan(&op.condition, op.condition.results().to_vec())?;
                 let body = self.plan(&op.body, op.body.results().to_vec())?;
@@ -78,8 +77,7 @@ impl<'s> BodyPlanner<'s> {
 
 /// Where carries and outputs of a loop lie, and which nodes of its body are computed.
 fn scan_control(scan: &Scan, ops: &[Op], length: usize) -> (ScanControl, Vec<usize>) {
-    let outputs: Vec<ScanOutput> =
-        ops.iter().map(|op| if let Op::Scan(scan) = op { scan.output } else { scan.output }).collect();
+    let outputs: Vec<ScanOutput> = ops.iter().map(Op::scan_output).collect();
     let position = |wanted: ScanOutput| outputs.iter().position(|output| *output == wanted);
     let mut results = scan.body.results().to_vec();
     let mut is_home = vec![false; outputs.len()];

@@ -287,7 +287,7 @@ const CASES: &[Case] = &[
     Case { rule: "sum-of-scaled", fires: |v| (v.x * 3.0).sum_over(0) + (v.y / 5.0).sum_over(0), stays: |v| { let scaled = v.x * 3.0; scaled.sum() * scaled } },
     Case { rule: "sum-of-row-scaled", fires: |v| (v.column.unsqueeze(-1) * v.x).sum_over(1), stays: |v| (v.row * v.x).sum_over(1) },
     Case { rule: "sum-of-scatter", fires: |v| { let s = scatter(v); s.sum_over(1) * s.max_over(1) }, stays: |v| scatter(v).sum_over(1) },
-    Case { rule: "sum-of-parts", fires: |v| pad(slice(v.x, [0, 0], [1, 4]), [0, 0], [2, 0]) + v.z + pad(slice(v.y, [2, 0], [3, 4]), [2, 0], [0, 0]), stays: |v| pad(slice(v.x, [0, 0], [2, 4]), [0, 0], [1, 0]) + pad(slice(v.y, [1, 0], [3, 4]), [1, 0], [0, 0]) },
+    Case { rule: "sum-of-parts", fires: |v| (0..4).map(|i| pad(slice(v.x, [0, i], [3, i + 1]), [0, i], [0, 3 - i])).fold(v.z, |sum, part| sum + part), stays: |v| pad(slice(v.x, [0, 0], [2, 4]), [0, 0], [1, 0]) + pad(slice(v.y, [1, 0], [3, 4]), [1, 0], [0, 0]) },
     Case { rule: "add-to-scatter", fires: |v| v.y + scatter(v), stays: |v| { let s = scatter(v); v.y + s + s.tanh() } },
     Case { rule: "sum-of-neg", fires: |v| (-v.x).sum_over(0), stays: |v| v.x.sum_over(0) },
 

@@ -1,7 +1,7 @@
 //! Determinants, exponentials of matrices and systems from the right. In: matrices over the last two axes. Out: composites
 //! of decompositions, systems and products, so that derivatives and batches are theirs.
 
-use super::{lu::Packed, triangular_solve::matrix_product};
+use super::{lu::PackedLu, triangular_solve::matrix_product};
 use crate::graph::{DType, Expr, Lu, Orientation, Solve, Triangle};
 
 /// How often the exponential of a matrix is squared at most.
@@ -105,7 +105,7 @@ impl<'g> Expr<'g> {
         if packed.is_poisoned() {
             return Err(packed);
         }
-        let parts = Packed::new(packed);
+        let parts = PackedLu::new(packed);
         let rows = parts.permutation();
         // Odd if an odd number of pairs of rows is in the wrong order.
         let (row, column) = parts.factors.positions_in_matrix();

@@ -119,8 +119,8 @@ pub(super) fn decompose<T: Real>(a: &mut Array2<T>) -> Vec<usize> {
 impl Custom for Lu {
     /// P·Ā = L⁻ᵀ·(the strictly lower half of Lᵀ·L̄, and the upper half of Ū·Uᵀ)·U⁻ᵀ.
     fn vjp<'g>(&self, _: usize, cotangent: Expr<'g>, application: &Application<'g>) -> Expr<'g> {
-        let parts = Packed::new(application.output);
-        let cotangent = Packed::new(cotangent).factors;
+        let parts = PackedLu::new(application.output);
+        let cotangent = PackedLu::new(cotangent).factors;
         let lower = strictly_lower(matrix_product(parts.lower().t(), strictly_lower(cotangent)));
         let upper = matrix_product(cotangent.upper_triangle(), parts.factors.upper_triangle().t()).upper_triangle();
         let left = parts.lower().solve_triangular(lower + upper, Triangle::Lower, Orientation::Transposed);
@@ -130,7 +130,7 @@ impl Custom for Lu {
     }
 
     fn jvp<'g>(&self, _: usize, tangent: Expr<'g>, application: &Application<'g>) -> Expr<'g> {
-        let parts = Packed::new(application.output);
+        let parts = PackedLu::new(application.output);
         let (g, axis) = (tangent.graph(), parts.n_outer());
         let rows = g.apply(Gather { axis, batch: axis }, &[tangent, parts.permutation()]);
         let left = parts.lower().solve_triangular(rows, Triangle::Lower, Orientation::Plain);
@@ -149,19 +149,19 @@ fn strictly_lower(a: Expr<'_>) -> Expr<'_> {
 }
 
 /// The parts of a packed decomposition.
-pub(super) struct Packed<'g> {
+pub(super) struct PackedLu<'g> {
     /// L below the diagonal, U on it and above.
     pub(super) factors: Expr<'g>,
     last_row: Expr<'g>,
 }
 
-impl<'g> Packed<'g> {
+impl<'g> PackedLu<'g> {
     /// `packed` is no poison.
-    pub(super) fn new(packed: Expr<'g>) -> Packed<'g> {
+    pub(super) fn new(packed: Expr<'g>) -> PackedLu<'g> {
         let (g, shape) = (packed.graph(), packed.shape());
         let (axis, n) = (shape.rank() - 2, shape[shape.rank() - 1].clone());
         let part = |start: Dim, stop: Dim| g.apply(Slice::along(&shape, axis, start, stop), &[packed]);
-        Packed { factors: part(Dim::from(0), n.clone()), last_row: part(n.clone(), n + 1) }
+        PackedLu { factors: part(Dim::from(0), n.clone()), last_row: part(n.clone(), n + 1) }
     }
 
     fn n_outer(&self) -> usize {
@@ -231,7 +231,7 @@ impl<'g> Expr<'g> {
         if packed.is_poisoned() {
             return LuParts { permutation: packed, lower: packed, upper: packed };
         }
-        let parts = Packed::new(packed);
+        let parts = PackedLu::new(packed);
         LuParts { permutation: parts.permutation(), lower: parts.lower(), upper: parts.factors.upper_triangle() }
     }
 }

@@ -62,7 +62,7 @@ pub(crate) use apply::infer;
 pub use arrange::IntoParts;
 pub(crate) use axes::normalize;
 pub use axes::{AllAxes, IntoAxes};
-pub(crate) use batching::batch;
+pub(crate) use batching::{batch, in_front};
 pub(crate) use binary::{BinaryFunction, BinaryNumberFunction, binary_functions};
 pub(crate) use congruence::{Solutions, greatest_common_divisor, solutions};
 pub use convolve::Convolve;

@@ -145,7 +145,7 @@ pub(crate) enum Batching<'r> {
     /// last axes.
     Same,
     /// The primitive with attributes for one more axis in front, shared operands repeated.
-    Shifted(&'r dyn Shifted),
+    Shifted(&'r dyn AxisRule),
     /// Written out: where repeating a shared operand would cost, or the attributes do not say it.
     Custom(&'r dyn CustomBatching),
     /// That of the bodies inside.
@@ -153,7 +153,7 @@ pub(crate) enum Batching<'r> {
 }
 
 /// A primitive that works on axes.
-pub(crate) trait Shifted {
+pub(crate) trait AxisRule {
     /// The same of arrays with one more axis of this size in front, which it leaves as it is.
     fn shifted(&self, batch: &Dim) -> Op;
 }

@@ -9,33 +9,15 @@ use super::{
     real::Real,
     rule::{
         Application, Batching, Custom, Domain, EvaluationContext, Linearization, OpError, Rule, Traits, check_float,
-        check_operands,
     },
     sample::{Sample, reals},
-    triangular_solve::{check_square, matrix_product},
+    triangular_solve::{check_square, check_system, matrix_product},
 };
 use crate::graph::{Dim, Expr, GraphError, Orientation, Solve, Type, Value};
 
 impl Rule for Solve {
     fn infer(&self, operands: &[Type]) -> Result<Type, GraphError> {
-        let [a, b] = check_operands(operands)?;
-        check_float(a)?;
-        if a.dtype != b.dtype {
-            return Err(GraphError::DTypesDiffer { left: a.dtype, right: b.dtype });
-        }
-        check_square(&a.shape)?;
-        if b.rank() != a.rank() {
-            return Err(GraphError::Rank { expected: a.rank().to_string(), found: b.shape.clone() });
-        }
-        match (0..a.rank() - 1).find(|axis| a.shape[*axis] != b.shape[*axis]) {
-            Some(axis) => Err(GraphError::SizesDiffer {
-                left_axis: axis,
-                left: a.shape[axis].clone(),
-                right_axis: axis,
-                right: b.shape[axis].clone(),
-            }),
-            None => Ok(b.clone()),
-        }
+        check_system(operands)
     }
 
     fn traits(&self) -> Traits {

@@ -16,24 +16,7 @@ use crate::graph::{
 
 impl Rule for TriangularSolve {
     fn infer(&self, operands: &[Type]) -> Result<Type, GraphError> {
-        let [a, b] = check_operands(operands)?;
-        check_float(a)?;
-        if a.dtype != b.dtype {
-            return Err(GraphError::DTypesDiffer { left: a.dtype, right: b.dtype });
-        }
-        check_square(&a.shape)?;
-        if b.rank() != a.rank() {
-            return Err(GraphError::Rank { expected: a.rank().to_string(), found: b.shape.clone() });
-        }
-        match (0..a.rank() - 1).find(|axis| a.shape[*axis] != b.shape[*axis]) {
-            Some(axis) => Err(GraphError::SizesDiffer {
-                left_axis: axis,
-                left: a.shape[axis].clone(),
-                right_axis: axis,
-                right: b.shape[axis].clone(),
-            }),
-            None => Ok(b.clone()),
-        }
+        check_system(operands)
     }
 
     fn traits(&self) -> Traits {
@@ -101,6 +84,28 @@ pub(super) fn check_square(shape: &Shape) -> Result<(), GraphError> {
         return Err(GraphError::Rank { expected: "equal last two".into(), found: shape.clone() });
     }
     Ok(())
+}
+
+/// The type of X with A·X = B: matrices A, square, and B of as many rows over the same outer axes.
+pub(super) fn check_system(operands: &[Type]) -> Result<Type, GraphError> {
+    let [a, b] = check_operands(operands)?;
+    check_float(a)?;
+    if a.dtype != b.dtype {
+        return Err(GraphError::DTypesDiffer { left: a.dtype, right: b.dtype });
+    }
+    check_square(&a.shape)?;
+    if b.rank() != a.rank() {
+        return Err(GraphError::Rank { expected: a.rank().to_string(), found: b.shape.clone() });
+    }
+    match (0..a.rank() - 1).find(|axis| a.shape[*axis] != b.shape[*axis]) {
+        Some(axis) => Err(GraphError::SizesDiffer {
+            left_axis: axis,
+            left: a.shape[axis].clone(),
+            right_axis: axis,
+            right: b.shape[axis].clone(),
+        }),
+        None => Ok(b.clone()),
+    }
 }
 
 impl TriangularSolve {

@@ -51,7 +51,7 @@ struct Move {
 
 #[derive(Debug, Clone, Copy)]
 struct Operation {
-    code: Code,
+    code: Opcode,
     out: u16,
     operands: [u16; 3],
 }
@@ -71,7 +71,7 @@ macro_rules! scalar_codes {
         )* }
     ) => {
         #[derive(Debug, Clone, Copy)]
-        enum Code {
+        enum Opcode {
             Move,
             Square,
             Select,
@@ -85,34 +85,34 @@ macro_rules! scalar_codes {
             $($binary,)*
         }
 
-        impl From<Unary> for Code {
-            fn from(function: Unary) -> Code {
-                match function { $(Unary::$unary => Code::$unary,)* }
+        impl From<Unary> for Opcode {
+            fn from(function: Unary) -> Opcode {
+                match function { $(Unary::$unary => Opcode::$unary,)* }
             }
         }
 
-        impl From<Binary> for Code {
-            fn from(function: Binary) -> Code {
-                match function { $(Binary::$binary => Code::$binary,)* }
+        impl From<Binary> for Opcode {
+            fn from(function: Binary) -> Opcode {
+                match function { $(Binary::$binary => Opcode::$binary,)* }
             }
         }
 
         #[inline(always)]
-        fn apply<T: Real>(code: Code, a: T, b: T, c: T) -> T {
+        fn apply<T: Real>(code: Opcode, a: T, b: T, c: T) -> T {
             match code {
-                Code::Move => a,
-                Code::Square => a.mul(a),
-                Code::Select if a != T::ZERO => b,
-                Code::Select => c,
-                Code::MultiplyAdd => a.mul(b).add(c),
-                Code::SigmoidOfNegated => a.neg().sigmoid(),
-                Code::Comparison(comparison) => truth(comparison.holds(a, b)),
-                Code::Connective(connective) => truth(connective.holds(a != T::ZERO, b != T::ZERO)),
-                Code::Predicate(Predicate::Not) => truth(a == T::ZERO),
-                Code::Predicate(predicate) => truth(predicate.holds(a)),
-                Code::IntegerPower(exponent) => a.integer_power(i64::from(exponent)),
-                $(Code::$unary => unary_functions::$unary::value(a),)*
-                $(Code::$binary => binary_functions::$binary::value(a, b),)*
+                Opcode::Move => a,
+                Opcode::Square => a.mul(a),
+                Opcode::Select if a != T::ZERO => b,
+                Opcode::Select => c,
+                Opcode::MultiplyAdd => a.mul(b).add(c),
+                Opcode::SigmoidOfNegated => a.neg().sigmoid(),
+                Opcode::Comparison(comparison) => truth(comparison.holds(a, b)),
+                Opcode::Connective(connective) => truth(connective.holds(a != T::ZERO, b != T::ZERO)),
+                Opcode::Predicate(Predicate::Not) => truth(a == T::ZERO),
+                Opcode::Predicate(predicate) => truth(predicate.holds(a)),
+                Opcode::IntegerPower(exponent) => a.integer_power(i64::from(exponent)),
+                $(Opcode::$unary => unary_functions::$unary::value(a),)*
+                $(Opcode::$binary => binary_functions::$binary::value(a, b),)*
             }
         }
     };
@@ -232,10 +232,10 @@ impl<'p> Unroller<'p> {
     ) -> Operation {
         let (code, operands) = match &instruction.action {
             Action::Load(layout) if !instruction.operands[0].is_splat() => {
-                (Code::Move, [self.gathered(instruction, layout, element), 0, 0])
+                (Opcode::Move, [self.gathered(instruction, layout, element), 0, 0])
             }
             Action::LoadPadded(layout, padding) => {
-                (Code::Move, [self.padded(instruction, layout, padding, element), 0, 0])
+                (Opcode::Move, [self.padded(instruction, layout, padding, element), 0, 0])
             }
             action => {
                 let mut operands = [0; 3];
@@ -318,27 +318,27 @@ impl<'p> Unroller<'p> {
     }
 }
 
-fn code_of(action: &Action, position: usize) -> Code {
+fn code_of(action: &Action, position: usize) -> Opcode {
     let function = match action {
         Action::Apply(function) => *function,
         Action::ApplyBoth(pair) => pair.functions[position],
-        Action::Load(_) | Action::LoadPadded(..) | Action::Store | Action::Expand => return Code::Move,
+        Action::Load(_) | Action::LoadPadded(..) | Action::Store | Action::Expand => return Opcode::Move,
         // What is left of one element is that element.
-        Action::ReduceRows(_) | Action::Accumulate(..) => return Code::Move,
+        Action::ReduceRows(_) | Action::Accumulate(..) => return Opcode::Move,
         Action::DotRows(_) | Action::AccumulateDot(_) => unreachable!("invariant: refused by `is_known`"),
     };
     match function {
         Function::Unary(function) => function.into(),
         Function::Binary(function) => function.into(),
-        Function::Comparison(comparison) => Code::Comparison(comparison),
-        Function::Connective(connective) => Code::Connective(connective),
-        Function::Predicate(predicate) => Code::Predicate(predicate),
-        Function::MultiplyAdd => Code::MultiplyAdd,
-        Function::SigmoidOfNegated => Code::SigmoidOfNegated,
-        Function::Select => Code::Select,
-        Function::IntegerPower(2) => Code::Square,
+        Function::Comparison(comparison) => Opcode::Comparison(comparison),
+        Function::Connective(connective) => Opcode::Connective(connective),
+        Function::Predicate(predicate) => Opcode::Predicate(predicate),
+        Function::MultiplyAdd => Opcode::MultiplyAdd,
+        Function::SigmoidOfNegated => Opcode::SigmoidOfNegated,
+        Function::Select => Opcode::Select,
+        Function::IntegerPower(2) => Opcode::Square,
         // Programs with exponents that are no `i32` were refused by `is_known`.
-        Function::IntegerPower(exponent) => Code::IntegerPower(exponent as i32),
+        Function::IntegerPower(exponent) => Opcode::IntegerPower(exponent as i32),
         Function::Cast(_) => unreachable!("invariant: programs with casts have kernels for vectors"),
     }
 }

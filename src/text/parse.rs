@@ -61,7 +61,7 @@ impl Graph {
     /// # Ok::<(), pullback::ParseError>(())
     /// ```
     pub fn parse(text: &str) -> Result<Parsed, ParseError> {
-        let mut reading = Reading { scope: Scope::default(), outer: None, bodies: Vec::new() };
+        let mut reading = Reading { scope: Definitions::default(), outer: None, bodies: Vec::new() };
         let mut results = None;
         let mut end = (1, 1);
         let mut is_first = true;
@@ -104,15 +104,15 @@ fn check_format(cursor: &mut Cursor<'_>) -> Result<bool, ParseError> {
 /// What the lines so far define.
 struct Reading {
     /// What is being defined: the graph, or a body.
-    scope: Scope,
+    scope: Definitions,
     /// The graph, while a body is being defined.
-    outer: Option<Scope>,
+    outer: Option<Definitions>,
     bodies: Vec<Body>,
 }
 
 /// The nodes of the graph or of a body.
 #[derive(Default)]
-struct Scope {
+struct Definitions {
     graph: Graph,
     /// The node of each number.
     nodes: Vec<NodeId>,
@@ -173,7 +173,7 @@ impl Reading {
         cursor.expect("}")?;
         cursor.end_of_line()?;
         let outer = self.outer.take().expect("invariant: a body is open");
-        let Scope { graph, results, .. } = std::mem::replace(&mut self.scope, outer);
+        let Definitions { graph, results, .. } = std::mem::replace(&mut self.scope, outer);
         self.bodies.push(Body::of_graph(&graph, &results.expect("invariant: they were read")));
         Ok(())
     }

@@ -3,7 +3,7 @@
 
 use crate::{
     graph::{Axes, Broadcast, DType, Dim, Expr, Gather, Iota, ScatterAdd, Shape, Window},
-    ops::rule::{BatchApplication, BatchOperand, CustomBatching, Shifted},
+    ops::rule::{AxisRule, BatchApplication, BatchOperand, CustomBatching},
 };
 
 impl CustomBatching for Gather {

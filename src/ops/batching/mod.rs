@@ -60,7 +60,7 @@ impl<'g> BatchOperand<'g> {
 }
 
 /// A shape with one more axis in front.
-fn in_front(batch: &Dim, shape: &Shape) -> Shape {
+pub(crate) fn in_front(batch: &Dim, shape: &Shape) -> Shape {
     std::iter::once(batch).chain(shape.iter()).cloned().collect()
 }
 

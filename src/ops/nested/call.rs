@@ -17,30 +17,12 @@ impl Rule for Call {
         Ok(node.node.ty.clone())
     }
 
-    fn traits(&self) -> Traits {
-        Traits::NONE
-    }
-
-    fn domain(&self) -> Domain<'_> {
-        Domain::All
-    }
-
-    fn linearization(&self) -> Linearization<'_> {
-        Linearization::Nested
-    }
-
-    fn batching(&self) -> Batching<'_> {
-        Batching::Nested
-    }
+    answers_of_bodies!();
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
         let arguments = context.operands.iter().map(|value| std::borrow::Cow::Borrowed(*value)).collect();
         let mut values = evaluate(&self.body, arguments, context.bindings)?;
         Ok(values.swap_remove(self.output).into_owned())
-    }
-
-    fn flops(&self, _: &[Type], _: &Type) -> Dim {
-        family_flops(&[self.clone().into()])
     }
 
     /// sin(x·y) and its square, of vectors.

@@ -33,32 +33,13 @@ impl Rule for Conditional {
         pick(self.then_body.result_types(), self.output).cloned()
     }
 
-    fn traits(&self) -> Traits {
-        Traits::NONE
-    }
-
-    fn domain(&self) -> Domain<'_> {
-        Domain::All
-    }
-
-    fn linearization(&self) -> Linearization<'_> {
-        Linearization::Nested
-    }
-
-    fn batching(&self) -> Batching<'_> {
-        Batching::Nested
-    }
+    answers_of_bodies!();
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
         let body = if is_true(context.operands[0]) { &self.then_body } else { &self.else_body };
         let arguments = context.operands[1..].iter().map(|value| std::borrow::Cow::Borrowed(*value)).collect();
         let mut values = evaluate(body, arguments, context.bindings)?;
         Ok(values.swap_remove(body.results()[self.output]).into_owned())
-    }
-
-    /// Those of the branch that has more, or of both where sizes are symbols.
-    fn flops(&self, _: &[Type], _: &Type) -> Dim {
-        family_flops(&[self.clone().into()])
     }
 
     /// x·sin(y) against y², of which only the first moves with x.

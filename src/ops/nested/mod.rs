@@ -4,6 +4,33 @@
 //! A closure is run once, on handles that stand for the arguments; what it builds becomes the body. What it reads from outside
 //! becomes an operand, so that a derivative by a captured value is as right as one by an argument.
 
+/// What the rules of all operations with bodies answer alike: their derivatives, batches and costs are those of the bodies.
+macro_rules! answers_of_bodies {
+    () => {
+        fn traits(&self) -> Traits {
+            Traits::NONE
+        }
+
+        fn domain(&self) -> Domain<'_> {
+            Domain::All
+        }
+
+        fn linearization(&self) -> Linearization<'_> {
+            Linearization::Nested
+        }
+
+        fn batching(&self) -> Batching<'_> {
+            Batching::Nested
+        }
+
+        /// Of a branch those of the one that has more, or of both where sizes are symbols; of a loop without a known
+        /// length those of one iteration.
+        fn flops(&self, _: &[Type], _: &Type) -> Dim {
+            family_flops(&[self.clone().into()])
+        }
+    };
+}
+
 mod call;
 mod conditional;
 mod scan;
@@ -47,8 +74,7 @@ fn check_body(body: &Body, operands: &[Type]) -> Result<(), GraphError> {
 }
 
 /// The item of that position, or the error that there are fewer.
-fn pick<T>(items: impl ExactSizeIterator<Item = T>, position: usize) -> Result<T, GraphError> {
-    let mut items = items;
+fn pick<T>(mut items: impl ExactSizeIterator<Item = T>, position: usize) -> Result<T, GraphError> {
     let n = items.len();
     items.nth(position).ok_or_else(|| GraphError::OutOfRange {
         what: "the output",

@@ -9,10 +9,10 @@ use super::{
 };
 use crate::{
     graph::{
-        DType, Dim, Expr, Graph, GraphError, Invariants, NodeId, Scan, ScanDirection, ScanOutput, Shape, Site, Type,
-        Value,
+        DType, Dim, Expr, Graph, GraphError, Invariants, NodeId, Scan, ScanDirection, ScanOutput, Site, Type, Value,
     },
     ops::{
+        in_front,
         real::Real,
         rule::{Batching, Domain, EvaluationContext, Linearization, OpError, Rule, Traits},
         sample::{Sample, reals},
@@ -53,21 +53,7 @@ impl Rule for Scan {
         }
     }
 
-    fn traits(&self) -> Traits {
-        Traits::NONE
-    }
-
-    fn domain(&self) -> Domain<'_> {
-        Domain::All
-    }
-
-    fn linearization(&self) -> Linearization<'_> {
-        Linearization::Nested
-    }
-
-    fn batching(&self) -> Batching<'_> {
-        Batching::Nested
-    }
+    answers_of_bodies!();
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
         let length = count(context.number(&self.length)?, &self.length)?;
@@ -95,11 +81,6 @@ impl Rule for Scan {
             ScanOutput::Final(carry) => carries.swap_remove(carry),
             ScanOutput::Stacked(_) => stack(&stacked, context.ty, &context.shape()?),
         })
-    }
-
-    /// Those of all iterations.
-    fn flops(&self, _: &[Type], _: &Type) -> Dim {
-        family_flops(&[self.clone().into()])
     }
 
     /// y ← sin(w·y) + x·y₂, y₂ ← y·x beside it, with a stack of the products: two carries, one slice, one capture.
@@ -154,8 +135,7 @@ impl Scan {
 
     /// The type of values of this type in all iterations.
     pub(crate) fn stacked(&self, ty: &Type) -> Type {
-        let shape: Shape = std::iter::once(&self.length).chain(ty.shape.iter()).cloned().collect();
-        Type::new(ty.dtype, shape)
+        Type::new(ty.dtype, in_front(&self.length, &ty.shape))
     }
 }
 

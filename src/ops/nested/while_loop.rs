@@ -28,21 +28,7 @@ impl Rule for While {
         pick(self.body.result_types(), self.output).cloned()
     }
 
-    fn traits(&self) -> Traits {
-        Traits::NONE
-    }
-
-    fn domain(&self) -> Domain<'_> {
-        Domain::All
-    }
-
-    fn linearization(&self) -> Linearization<'_> {
-        Linearization::Nested
-    }
-
-    fn batching(&self) -> Batching<'_> {
-        Batching::Nested
-    }
+    answers_of_bodies!();
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
         let mut carries: Vec<Value<R>> =
@@ -64,11 +50,6 @@ impl Rule for While {
             let values = evaluate(&self.body, arguments(&carries), context.bindings)?;
             carries = self.body.results().iter().map(|number| values[*number].clone().into_owned()).collect();
         }
-    }
-
-    /// Those of one iteration: how many there are is not known.
-    fn flops(&self, _: &[Type], _: &Type) -> Dim {
-        family_flops(&[self.clone().into()])
     }
 
     /// A map without a fixed point, until a sum is large.

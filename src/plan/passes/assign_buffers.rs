@@ -26,24 +26,7 @@ pub(in crate::plan) fn assign_buffers(
     steps: &mut [PlanStep],
     model: &MachineModel,
 ) -> Result<(Vec<Storage>, memory::ArenaLayout), PlanError> {
-    let mut storage = vec![Storage::Nowhere; network.vertices.len()];
-    for (vertex, def) in network.vertices.iter().enumerate() {
-        storage[vertex] = match &def.kind {
-            VertexKind::Leaf(position) => Storage::Leaf(*position),
-            VertexKind::Constant(_) => Storage::Constant,
-            VertexKind::Splat(_)
-            | VertexKind::Map(_)
-            | VertexKind::Copy
-            | VertexKind::Pad(_)
-            | VertexKind::Reduce(_)
-            | VertexKind::Contraction(_)
-            | VertexKind::DotRows(_)
-            | VertexKind::DotColumns(_)
-            | VertexKind::Primitive(_)
-            | VertexKind::Nested(_)
-            | VertexKind::FurtherOutput => Storage::Nowhere,
-        };
-    }
+    let mut storage: Vec<Storage> = network.vertices.iter().map(|def| given(&def.kind)).collect();
     network.results.iter().enumerate().for_each(|(position, result)| storage[*result] = Storage::Output(position));
     let mut last_read = vec![0; network.vertices.len()];
     for (position, step) in steps.iter().enumerate() {
@@ -84,4 +67,23 @@ pub(in crate::plan) fn assign_buffers(
         step.partials = buffer.map_or((0, 0), |buffer: usize| (layout.offsets[buffer], lifetimes[buffer].bytes));
     }
     Ok((storage, layout))
+}
+
+/// Where a value lies that no step computes.
+fn given(kind: &VertexKind) -> Storage {
+    match kind {
+        VertexKind::Leaf(position) => Storage::Leaf(*position),
+        VertexKind::Constant(_) => Storage::Constant,
+        VertexKind::Splat(_)
+        | VertexKind::Map(_)
+        | VertexKind::Copy
+        | VertexKind::Pad(_)
+        | VertexKind::Reduce(_)
+        | VertexKind::Contraction(_)
+        | VertexKind::DotRows(_)
+        | VertexKind::DotColumns(_)
+        | VertexKind::Primitive(_)
+        | VertexKind::Nested(_)
+        | VertexKind::FurtherOutput => Storage::Nowhere,
+    }
 }

@@ -2,7 +2,7 @@
 //! and that the memory of the step holds the carries and the arenas apart. The plans of the bodies were verified when they
 //! were made.
 
-use crate::plan::ir::{CarryHome, Control, Nested, NestedArrays, Plan, VertexKind};
+use crate::plan::ir::{CarryHome, Control, Nested, NestedArrays, Plan, Vertex, VertexKind};
 
 /// Whether the bodies fit the arrays of their step.
 pub(super) fn fits(plan: &Plan, arrays: &NestedArrays, nested: &Nested) -> bool {
@@ -44,11 +44,11 @@ impl BodyMemory<'_> {
     /// Whether a body takes arguments and gives results of these sizes.
     fn body(&self, body: usize, arguments: &[usize], results: &[usize]) -> bool {
         let network = &self.nested.bodies[body].network;
-        let fits = |(vertex, kind): (usize, &VertexKind)| match kind {
-            VertexKind::Leaf(leaf) => arguments.get(*leaf) == Some(&network.vertices[vertex].bytes()),
-            _ => true,
+        let fits = |def: &Vertex| {
+            let VertexKind::Leaf(leaf) = def.kind else { return true };
+            arguments.get(leaf) == Some(&def.bytes())
         };
-        network.vertices.iter().map(|def| &def.kind).enumerate().all(fits)
+        network.vertices.iter().all(fits)
             && network.results.len() == results.len()
             && network.results.iter().zip(results).all(|(result, bytes)| network.vertices[*result].bytes() == *bytes)
     }

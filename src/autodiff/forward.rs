@@ -33,7 +33,7 @@ pub(super) fn sweep<'g>(ys: &[Expr<'g>], tangents: &[(Expr<'g>, Expr<'g>)]) -> V
     for id in ids {
         let _frame = graph.enter_for("jvp", id);
         let pushed = if graph.node(id).op.is_nested() {
-            if let Some(family) = families.iter().find(|family| family[0] == id) {
+            if let Some(family) = families.led_by(id) {
                 push_forward_family(graph, family, &found, &mut of_siblings);
             }
             of_siblings[id.index()]

@@ -21,14 +21,12 @@ pub(super) fn sweep<'g>(seeds: &[(Expr<'g>, Expr<'g>)], xs: &[Expr<'g>]) -> Vec<
     seeds.iter().for_each(|(y, cotangent)| cotangents.add(*y, *cotangent));
     let first = xs.iter().map(|x| x.id().index()).min().unwrap_or(last);
     let ids: Vec<NodeId> = graph.ids().take(last + 1).skip(first).filter(|id| depends[id.index()]).collect();
-    let mut families = graph.siblings(ids.iter().copied());
-    families.sort_unstable_by_key(|family| family[0]);
+    let families = graph.siblings(ids.iter().copied());
     for id in ids.into_iter().rev() {
         if graph.node(id).op.is_nested() {
             // All siblings have the operands of the first, so that whatever reads one of them was visited by then.
-            if families.last().is_some_and(|family| family[0] == id) {
-                let family = families.pop().expect("invariant: it was looked at");
-                pull_back_family(graph, &family, &depends, &mut cotangents);
+            if let Some(family) = families.led_by(id) {
+                pull_back_family(graph, family, &depends, &mut cotangents);
             }
             continue;
         }

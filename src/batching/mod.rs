@@ -115,7 +115,7 @@ pub(crate) fn batch<'g>(
             replaced[id.index()] = Some(BatchOperand::Shared(graph.apply(node.op(), &operands)));
         } else if node.op().is_nested() {
             // The first sibling takes the others with it, whose operands are the same.
-            if let Some(family) = families.iter().find(|family| family[0] == id) {
+            if let Some(family) = families.led_by(id) {
                 let batched = nested::batch(graph, family, operands, size);
                 family.iter().zip(batched).for_each(|(member, output)| replaced[member.index()] = Some(output));
             }

@@ -7,8 +7,8 @@
 
 use super::batch as batch_nodes;
 use crate::{
-    graph::{Body, Call, Conditional, DType, Dim, Expr, Graph, Node, NodeId, Op, Scan, ScanOutput, Shape, Type, While},
-    ops::BatchOperand,
+    graph::{Body, Call, Conditional, DType, Dim, Expr, Graph, Node, NodeId, Op, Scan, ScanOutput, Type, While},
+    ops::{BatchOperand, in_front},
 };
 
 /// What the siblings give for each example.
@@ -20,7 +20,7 @@ pub(super) fn batch<'g>(
 ) -> Vec<BatchOperand<'g>> {
     let members: Vec<Node> = family.iter().map(|id| graph.node(*id).clone()).collect();
     let nodes = family.iter().map(|id| graph.expr(*id)).collect();
-    let batch = Batch { graph, members, nodes, operands: operands.as_ref(), size };
+    let batch = FamilyBatch { graph, members, nodes, operands: operands.as_ref(), size };
     match &batch.members[0].op {
         Op::Call(call) => batch.call(call),
         Op::Conditional(cond) => batch.branch(cond),
@@ -30,7 +30,7 @@ pub(super) fn batch<'g>(
     }
 }
 
-struct Batch<'b, 'g> {
+struct FamilyBatch<'b, 'g> {
     graph: &'g Graph,
     members: Vec<Node>,
     nodes: Vec<Expr<'g>>,
@@ -39,27 +39,26 @@ struct Batch<'b, 'g> {
 }
 
 /// A body with each argument twice: for one example and stacked.
-struct Workshop {
+struct BatchedBody {
     graph: Graph,
     single: Vec<NodeId>,
     stacked: Vec<NodeId>,
 }
 
-impl Workshop {
-    fn new(body: &Body, node: &Node, size: &Dim) -> Workshop {
+impl BatchedBody {
+    fn new(body: &Body, node: &Node, size: &Dim) -> BatchedBody {
         let graph = body.thaw();
         let _frame = graph.enter_at("batch", node.site, node.call);
-        let types: Vec<Type> = body.argument_types().map(|ty| in_front(size, ty)).collect();
+        let types: Vec<Type> = body.argument_types().map(|ty| Type::new(ty.dtype, in_front(size, &ty.shape))).collect();
         let single = graph.ids().take(body.n_arguments()).collect();
         let stacked = graph.trace(&types).arguments;
         drop(_frame);
-        Workshop { graph, single, stacked }
+        BatchedBody { graph, single, stacked }
     }
 
     /// Nodes of the body for arguments of which some are stacked.
     fn outputs(&self, numbers: &[usize], is_stacked: &[bool], size: &Dim) -> Vec<BatchOperand<'_>> {
-        let ids: Vec<NodeId> = self.graph.ids().collect();
-        let outputs: Vec<Expr<'_>> = numbers.iter().map(|number| self.graph.expr(ids[*number])).collect();
+        let outputs: Vec<Expr<'_>> = numbers.iter().map(|number| self.graph.expr(NodeId::new(*number))).collect();
         let pair = |argument: usize| (self.graph.expr(self.single[argument]), self.graph.expr(self.stacked[argument]));
         let stacks: Vec<_> = (0..is_stacked.len()).filter(|argument| is_stacked[*argument]).map(pair).collect();
         batch_nodes(&self.graph, &outputs, &stacks, size)
@@ -73,7 +72,7 @@ impl Workshop {
     }
 }
 
-impl<'g> Batch<'_, 'g> {
+impl<'g> FamilyBatch<'_, 'g> {
     fn are_stacked(&self) -> Vec<bool> {
         self.operands.iter().map(|operand| operand.is_stacked()).collect()
     }
@@ -86,7 +85,7 @@ impl<'g> Batch<'_, 'g> {
     fn call(&self, call: &Call) -> Vec<BatchOperand<'g>> {
         let numbers: Vec<usize> = (self.members.iter()).map(|member| member.op.output()).collect();
         let is_stacked = self.are_stacked();
-        let workshop = Workshop::new(&call.body, &self.members[0], self.size);
+        let workshop = BatchedBody::new(&call.body, &self.members[0], self.size);
         let outputs = workshop.outputs(&numbers, &is_stacked, self.size);
         let wanted: Vec<NodeId> = outputs.iter().map(|output| output.expr().id()).collect();
         let (body, numbering) = Body::freeze(&workshop.graph, &workshop.arguments(&is_stacked), &wanted);
@@ -105,7 +104,7 @@ impl<'g> Batch<'_, 'g> {
             return self.choice(cond, &outputs, condition);
         }
         let workshops =
-            [&cond.then_body, &cond.else_body].map(|body| (body, Workshop::new(body, &self.members[0], self.size)));
+            [&cond.then_body, &cond.else_body].map(|body| (body, BatchedBody::new(body, &self.members[0], self.size)));
         let found = workshops.each_ref().map(|(body, workshop)| {
             let numbers: Vec<usize> = outputs.iter().map(|output| body.results()[*output]).collect();
             workshop.outputs(&numbers, &is_stacked, self.size)
@@ -152,7 +151,7 @@ impl<'g> Batch<'_, 'g> {
 
     fn scan(&self, scan: &Scan) -> Vec<BatchOperand<'g>> {
         let outputs: Vec<ScanOutput> = (self.members.iter()).map(|member| member.op.scan_output()).collect();
-        let workshop = Workshop::new(&scan.body, &self.members[0], self.size);
+        let workshop = BatchedBody::new(&scan.body, &self.members[0], self.size);
         let stacked_nodes: Vec<usize> = (outputs.iter())
             .filter_map(|output| if let ScanOutput::Stacked(number) = output { Some(*number) } else { None })
             .collect();
@@ -193,7 +192,7 @@ impl<'g> Batch<'_, 'g> {
     }
 
     /// The next carries: stacked where the carries are.
-    fn next(&self, workshop: &Workshop, found: &[BatchOperand<'_>], is_stacked: &[bool]) -> Vec<NodeId> {
+    fn next(&self, workshop: &BatchedBody, found: &[BatchOperand<'_>], is_stacked: &[bool]) -> Vec<NodeId> {
         let _frame = workshop.graph.enter_at("batch", self.members[0].site, self.members[0].call);
         let next = found.iter().zip(is_stacked);
         next.map(|(next, is_stacked)| if *is_stacked { next.repeated(self.size) } else { next.expr() }.id()).collect()
@@ -202,8 +201,8 @@ impl<'g> Batch<'_, 'g> {
     fn while_loop(&self, op: &While) -> Vec<BatchOperand<'g>> {
         let outputs: Vec<usize> = (self.members.iter()).map(|member| member.op.output()).collect();
         let (asked, run) = (
-            Workshop::new(&op.condition, &self.members[0], self.size),
-            Workshop::new(&op.body, &self.members[0], self.size),
+            BatchedBody::new(&op.condition, &self.members[0], self.size),
+            BatchedBody::new(&op.body, &self.members[0], self.size),
         );
         let mut is_stacked = self.are_stacked();
         stack_carries(&mut is_stacked, op.carries, |is_stacked| {
@@ -238,8 +237,8 @@ impl<'g> Batch<'_, 'g> {
     fn guarded(
         &self,
         op: &While,
-        (asked, holds): (&Workshop, BatchOperand<'_>),
-        (run, found): (&Workshop, &[BatchOperand<'_>]),
+        (asked, holds): (&BatchedBody, BatchOperand<'_>),
+        (run, found): (&BatchedBody, &[BatchOperand<'_>]),
         is_stacked: &[bool],
     ) -> (Body, Body) {
         let node = &self.members[0];
@@ -270,12 +269,6 @@ fn stack_carries(is_stacked: &mut [bool], n_carries: usize, reached: impl Fn(&[b
         }
         newly.into_iter().for_each(|carry| is_stacked[carry] = true);
     }
-}
-
-/// The type of arrays of one for each example.
-fn in_front(size: &Dim, ty: &Type) -> Type {
-    let shape: Shape = std::iter::once(size).chain(ty.shape.iter()).cloned().collect();
-    Type::new(ty.dtype, shape)
 }
 
 /// A truth value for each example in the shape of an array of one for each.

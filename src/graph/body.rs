@@ -5,7 +5,7 @@
 //! pass which sees the operands of a node sees everything that it depends on.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fmt,
     hash::{DefaultHasher, Hash, Hasher},
     sync::Arc,
@@ -15,7 +15,7 @@ use super::{
     dim::Dim,
     op::{Argument, Constant, Input, Op, Parameter, TraceNumber},
     shape::Type,
-    storage::{Graph, Node, NodeId, Operands},
+    storage::{FrameGuard, Graph, Node, NodeId, Operands},
 };
 
 /// How deep bodies may lie in bodies: passes go into them by recursion.
@@ -67,35 +67,23 @@ impl Body {
         results: &[NodeId],
         observed: &[NodeId],
     ) -> (Body, Numbering) {
-        let wanted = || results.iter().chain(observed);
-        let end = wanted().chain(arguments).map(|id| id.index() + 1).max().unwrap_or(0);
-        let mut numbers: Vec<Option<usize>> = vec![None; end];
-        let mut nodes: Vec<BodyNode> = Vec::new();
-        for (index, id) in arguments.iter().enumerate() {
-            numbers[id.index()] = Some(index);
-            nodes.push(BodyNode { node: argument(&graph.node(*id), index), operands: Operands::new() });
-        }
-        let mut is_needed = vec![false; end];
-        wanted().for_each(|id| is_needed[id.index()] = true);
-        let ids: Vec<NodeId> = graph.ids().take(end).collect();
-        for id in ids.iter().rev().filter(|id| numbers[id.index()].is_none()) {
-            if is_needed[id.index()] {
-                graph.operands(*id).iter().for_each(|operand| is_needed[operand.index()] = true);
-            }
-        }
-        for id in ids.into_iter().filter(|id| is_needed[id.index()]) {
-            if numbers[id.index()].is_some() {
-                continue;
-            }
+        let mut numbers: BTreeMap<NodeId, usize> =
+            arguments.iter().enumerate().map(|(index, id)| (*id, index)).collect();
+        let argument = |(index, id): (usize, &NodeId)| BodyNode {
+            node: argument(&graph.node(*id), index),
+            operands: Operands::new(),
+        };
+        let mut nodes: Vec<BodyNode> = arguments.iter().enumerate().map(argument).collect();
+        let wanted = results.iter().chain(observed).copied();
+        for id in reached(graph, wanted, |id| numbers.contains_key(&id)) {
             let node = graph.node(id).clone();
             let is_outside = is_fed(&node.op) || matches!(node.op, Op::Argument(_));
             assert!(!is_outside, "invariant: what a body reads from outside is an argument");
-            let number = |operand: &NodeId| numbers[operand.index()].expect("invariant: operands come before users");
-            let operands = graph.operands(id).iter().map(|operand| NodeId::new(number(operand))).collect();
-            numbers[id.index()] = Some(nodes.len());
+            let operands = graph.operands(id).iter().map(|operand| NodeId::new(numbers[operand])).collect();
+            numbers.insert(id, nodes.len());
             nodes.push(BodyNode { node, operands });
         }
-        let results = results.iter().map(|id| numbers[id.index()].expect("invariant: results are needed")).collect();
+        let results = results.iter().map(|id| numbers[id]).collect();
         (Body::new(nodes, arguments.len(), results), Numbering(numbers))
     }
 
@@ -205,6 +193,12 @@ impl Body {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
+    /// Opens the frame of a pass that makes nodes for this body, at the line of its first node.
+    pub(crate) fn enter<'g>(&self, graph: &'g Graph, operation: &'static str) -> FrameGuard<'g> {
+        let first = &self.0.nodes.first().expect("invariant: what gives an output has a node").node;
+        graph.enter_at(operation, first.site, first.call)
+    }
+
     /// A graph of its own whose nodes have the numbers of the body.
     pub(crate) fn thaw(&self) -> Graph {
         let graph = Graph::new();
@@ -228,13 +222,26 @@ impl Body {
 }
 
 /// The number in a body of each node of the graph that the body was made from.
-pub(crate) struct Numbering(Vec<Option<usize>>);
+pub(crate) struct Numbering(BTreeMap<NodeId, usize>);
 
 impl Numbering {
     /// The number of a node that is in the body.
     pub(crate) fn number(&self, id: NodeId) -> usize {
-        self.0[id.index()].expect("invariant: the node is a result or observed")
+        *self.0.get(&id).expect("invariant: the node is a result or observed")
     }
+}
+
+/// The nodes from which some are computed, these among them, in ascending order: all up to those at which it ends, without
+/// these.
+fn reached(graph: &Graph, from: impl IntoIterator<Item = NodeId>, ends: impl Fn(NodeId) -> bool) -> BTreeSet<NodeId> {
+    let mut found = BTreeSet::new();
+    let mut left: Vec<NodeId> = from.into_iter().collect();
+    while let Some(id) = left.pop() {
+        if !ends(id) && found.insert(id) {
+            left.extend(graph.operands(id));
+        }
+    }
+    found
 }
 
 /// The argument in place of a node.
@@ -271,7 +278,7 @@ impl fmt::Debug for Body {
 }
 
 /// While a closure builds a body: the nodes that stand for its arguments, and where it began.
-pub(crate) struct Trace<'g> {
+pub(crate) struct BodyTrace<'g> {
     graph: &'g Graph,
     start: usize,
     pub(crate) arguments: Vec<NodeId>,
@@ -288,7 +295,7 @@ pub(crate) enum Invariants {
 
 impl Graph {
     /// Opens a body with arguments of these types.
-    pub(crate) fn trace<'t>(&self, types: impl IntoIterator<Item = &'t Type>) -> Trace<'_> {
+    pub(crate) fn trace<'t>(&self, types: impl IntoIterator<Item = &'t Type>) -> BodyTrace<'_> {
         let start = self.len();
         let argument = |(index, ty): (usize, &Type)| {
             let Type { dtype, shape } = ty.clone();
@@ -296,13 +303,13 @@ impl Graph {
             self.insert(op, ty.clone(), &[])
         };
         let arguments = types.into_iter().enumerate().map(argument).collect();
-        Trace { graph: self, start, arguments }
+        BodyTrace { graph: self, start, arguments }
     }
 }
 
-impl Trace<'_> {
+impl BodyTrace<'_> {
     /// The body of `results`, with `observed` nodes in it too. The arguments after the declared ones are `captures`, which
-    /// are all that [`Trace::captures`] gives for these nodes, and perhaps more.
+    /// are all that [`BodyTrace::captures`] gives for these nodes, and perhaps more.
     pub(crate) fn close(self, captures: &[NodeId], results: &[NodeId], observed: &[NodeId]) -> (Body, Vec<usize>) {
         let arguments: Vec<NodeId> = self.arguments.iter().chain(captures).copied().collect();
         let (body, numbering) = Body::freeze_with(self.graph, &arguments, results, observed);
@@ -312,34 +319,27 @@ impl Trace<'_> {
     /// The nodes that the body of `wanted` reads from outside, ascending.
     pub(crate) fn captures(&self, wanted: &[NodeId], invariants: Invariants) -> Vec<NodeId> {
         let graph = self.graph;
-        let mut depends = vec![false; graph.len()];
-        self.arguments.iter().for_each(|argument| depends[argument.index()] = true);
-        for id in graph.ids().skip(self.start) {
-            depends[id.index()] |= graph.operands(id).iter().any(|operand| depends[operand.index()]);
+        let arguments: BTreeSet<NodeId> = self.arguments.iter().copied().collect();
+        let is_new = |id: NodeId| id.index() >= self.start && !arguments.contains(&id);
+        // In ascending order, so that operands come before their users.
+        let mut depends = arguments.clone();
+        for id in reached(graph, wanted.iter().copied(), |id| !is_new(id)) {
+            if graph.operands(id).iter().any(|operand| depends.contains(operand)) {
+                depends.insert(id);
+            }
         }
         let is_inside = |id: NodeId| {
             let op = &graph.node(id).op;
             // A handle of another body is read from outside: where it stands alone, it is told as an error.
-            let is_new = id.index() >= self.start && !is_fed(op) && !matches!(op, Op::Argument(_));
+            let may_move = is_new(id) && !is_fed(op) && !matches!(op, Op::Argument(_));
             matches!(op, Op::Constant(Constant { .. }) | Op::DimSize(_))
-                || depends[id.index()]
-                || (is_new && (invariants == Invariants::Inside || is_free_movement(op)))
+                || depends.contains(&id)
+                || (may_move && (invariants == Invariants::Inside || is_free_movement(op)))
         };
-        let mut is_read = vec![false; graph.len()];
-        wanted.iter().for_each(|id| is_read[id.index()] = true);
-        let mut captures = Vec::new();
-        for id in graph.ancestors(wanted).into_iter().rev().filter(|id| !self.arguments.contains(id)) {
-            if !is_read[id.index()] {
-                continue;
-            }
-            if is_inside(id) {
-                graph.operands(id).iter().for_each(|operand| is_read[operand.index()] = true);
-            } else {
-                captures.push(id);
-            }
-        }
-        captures.reverse();
-        captures
+        let inside = reached(graph, wanted.iter().copied(), |id| arguments.contains(&id) || !is_inside(id));
+        let read = inside.iter().flat_map(|id| graph.operands(*id)).chain(wanted.iter().copied());
+        let outside: BTreeSet<NodeId> = read.filter(|id| !inside.contains(id) && !arguments.contains(id)).collect();
+        outside.into_iter().collect()
     }
 }
 

@@ -71,12 +71,26 @@ impl Op {
     }
 }
 
+/// Nodes with bodies, siblings together, each family and all of them in ascending order.
+pub(crate) struct Families(Vec<Vec<NodeId>>);
+
+impl Families {
+    /// The siblings of which this node is the first: it comes after their operands, and before the others.
+    pub(crate) fn led_by(&self, id: NodeId) -> Option<&[NodeId]> {
+        self.0.binary_search_by_key(&id, |family| family[0]).ok().map(|position| self.0[position].as_slice())
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &[NodeId]> {
+        self.0.iter().map(Vec::as_slice)
+    }
+}
+
 impl Graph {
-    /// The nodes with bodies among `ids`, which ascend: siblings together, the first of them first.
+    /// The nodes with bodies among `ids`, which ascend.
     ///
     /// # Complexity
     /// Linear in the nodes and their operands.
-    pub(crate) fn siblings(&self, ids: impl IntoIterator<Item = NodeId>) -> Vec<Vec<NodeId>> {
+    pub(crate) fn siblings(&self, ids: impl IntoIterator<Item = NodeId>) -> Families {
         let mut families: Vec<Vec<NodeId>> = Vec::new();
         let mut by_operands: HashMap<(Operands, u64), SmallVec<[usize; 1]>> = HashMap::new();
         for id in ids.into_iter().filter(|id| self.node(*id).op.is_nested()) {
@@ -93,6 +107,6 @@ impl Graph {
                 }
             }
         }
-        families
+        Families(families)
     }
 }

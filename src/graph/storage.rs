@@ -28,7 +28,7 @@ pub struct NodeId(pub(super) NodeIndex);
 
 impl NodeId {
     /// The node at a position.
-    pub(super) fn new(index: usize) -> NodeId {
+    pub(crate) fn new(index: usize) -> NodeId {
         NodeId(NodeIndex::new(index))
     }
 

@@ -36,7 +36,7 @@ pub(super) struct NestedStep {
 
 /// Where one run of a step works.
 #[derive(Clone, Copy)]
-struct Place<'m> {
+struct RunMemory<'m> {
     operands: &'m [*mut u8],
     outputs: &'m [*mut u8],
     /// The memory of the step itself.
@@ -93,7 +93,7 @@ impl NestedStep {
         team: &Team,
     ) -> Result<(), PlanError> {
         let (operands, outputs) = memory.split_at(memory.len() - self.outputs.len());
-        let place = Place { operands, outputs, region, scratch, team };
+        let place = RunMemory { operands, outputs, region, scratch, team };
         let NestedStep { nested, codes, origin, outputs: sizes, results, arguments } = self;
         // SAFETY: by this function's contract.
         unsafe {
@@ -126,7 +126,7 @@ impl NestedStep {
 ///
 /// # Safety
 /// As for [`NestedStep::run`].
-unsafe fn once(code: &mut Code, operands: &[*mut u8], place: Place<'_>) -> Result<(), PlanError> {
+unsafe fn once(code: &mut Code, operands: &[*mut u8], place: RunMemory<'_>) -> Result<(), PlanError> {
     operands.iter().enumerate().for_each(|(leaf, address)| code.relocate(OuterArray::Leaf(leaf), *address));
     place.outputs.iter().enumerate().for_each(|(result, address)| code.relocate(OuterArray::Result(result), *address));
     // SAFETY: by this function's contract.
@@ -141,14 +141,14 @@ struct ScanRun<'r> {
     arguments: &'r [usize],
     /// Bytes of each output.
     outputs: &'r [usize],
-    place: Place<'r>,
+    place: RunMemory<'r>,
 }
 
 impl ScanRun<'_> {
     /// # Safety
     /// As for [`NestedStep::run`].
     unsafe fn run(&self, code: &mut Code) -> Result<(), PlanError> {
-        let (scan, Place { operands, outputs, scratch, team, .. }) = (self.scan, self.place);
+        let (scan, RunMemory { operands, outputs, scratch, team, .. }) = (self.scan, self.place);
         let n_carries = scan.homes.len();
         for (leaf, address) in operands.iter().enumerate().skip(n_carries + scan.n_slices) {
             code.relocate(OuterArray::Leaf(leaf), *address);
@@ -237,7 +237,7 @@ struct WhileRun<'r> {
     results: &'r [usize],
     /// The carry of each output.
     outputs: &'r [usize],
-    place: Place<'r>,
+    place: RunMemory<'r>,
 }
 
 impl WhileRun<'_> {
@@ -247,7 +247,7 @@ impl WhileRun<'_> {
     /// As for [`NestedStep::run`].
     unsafe fn run(&self, codes: &mut [Code], bound: usize) -> Result<bool, PlanError> {
         let [condition, body] = codes else { unreachable!("invariant: a loop has a condition and a body") };
-        let Place { operands, outputs, region, scratch, team } = self.place;
+        let RunMemory { operands, outputs, region, scratch, team } = self.place;
         let flag = region.wrapping_add(self.regions.flag);
         condition.relocate(OuterArray::Result(0), flag);
         for (leaf, address) in operands.iter().enumerate() {

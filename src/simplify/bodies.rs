@@ -5,7 +5,7 @@
 //! them goes, and one that never changes becomes an ordinary operand; an operand that is one number moves into the body,
 //! where rules see it; a call that is the only one of its function gives way to what it calls.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::{Compute, Rewrites, report::SimplifyReport, simplify};
 use crate::graph::{
@@ -30,8 +30,14 @@ pub(super) fn rewritten(
     let needed = graph.needed(results);
     let families = graph.siblings(needed.iter().copied());
     let new = Graph::new();
+    let mut calls = HashMap::new();
+    for family in families.iter() {
+        if let Op::Call(call) = &graph.node(family[0]).op {
+            *calls.entry(call.body.fingerprint()).or_default() += 1;
+        }
+    }
     let mut pass =
-        Pass { graph, new: &new, options, compute, report, known: Vec::new(), families: &families, has_inlined: false };
+        BodyRewriter { graph, new: &new, options, compute, report, known: Vec::new(), calls, has_inlined: false };
     let mut image: Vec<Option<NodeId>> = vec![None; needed.last().map_or(0, |id| id.index() + 1)];
     for id in needed {
         if image[id.index()].is_some() {
@@ -44,7 +50,7 @@ pub(super) fn rewritten(
             .map(|operand| image[operand.index()].expect("invariant: operands come before their users"))
             .collect();
         let _frame = new.enter_at("simplify", node.site, node.call);
-        match families.iter().find(|family| family[0] == id) {
+        match families.led_by(id) {
             None => image[id.index()] = Some(new.insert(node.op.clone(), node.ty.clone(), &operands)),
             Some(family) => {
                 let outputs = pass.family(family, &operands);
@@ -57,7 +63,7 @@ pub(super) fn rewritten(
     Rewritten { graph: new, results, has_inlined }
 }
 
-struct Pass<'p> {
+struct BodyRewriter<'p> {
     graph: &'p Graph,
     new: &'p Graph,
     options: &'p Rewrites,
@@ -65,7 +71,8 @@ struct Pass<'p> {
     report: &'p mut SimplifyReport,
     /// Bodies that were simplified for some wanted nodes, with some arguments known.
     known: Vec<(Request, Simple)>,
-    families: &'p [Vec<NodeId>],
+    /// How many calls there are of each function, by its fingerprint: where two share one, neither gives way.
+    calls: HashMap<u64, usize>,
     has_inlined: bool,
 }
 
@@ -100,7 +107,7 @@ struct Simple {
     arguments: Vec<usize>,
 }
 
-impl Pass<'_> {
+impl BodyRewriter<'_> {
     /// The new nodes of siblings with these operands.
     fn family(&mut self, family: &[NodeId], operands: &[NodeId]) -> Vec<NodeId> {
         let members: Vec<Node> = family.iter().map(|id| self.graph.node(*id).clone()).collect();
@@ -116,11 +123,7 @@ impl Pass<'_> {
     fn call(&mut self, call: &Call, members: &[Node], operands: &[NodeId]) -> Vec<NodeId> {
         let output = |member: &Node| member.op.output();
         let wanted: Vec<usize> = members.iter().map(output).collect();
-        let is_same = |family: &&Vec<NodeId>| match &self.graph.node(family[0]).op {
-            Op::Call(other) => other.body == call.body,
-            _ => false,
-        };
-        if self.families.iter().filter(is_same).count() == 1 {
+        if self.calls[&call.body.fingerprint()] == 1 {
             let image = call.body.inline(self.new, operands);
             self.has_inlined = true;
             return wanted.into_iter().map(|number| image[number]).collect();
@@ -153,8 +156,9 @@ impl Pass<'_> {
         let mut arguments: Vec<usize> = then_simple.arguments.iter().chain(&else_simple.arguments).copied().collect();
         arguments.sort_unstable();
         arguments.dedup();
-        let then_body = widened(&then_simple, &arguments, &cond.then_body);
-        let else_body = widened(&else_simple, &arguments, &cond.else_body);
+        let n_results = outputs.len();
+        let then_body = reordered(&then_simple, &arguments, &cond.then_body, n_results).body;
+        let else_body = reordered(&else_simple, &arguments, &cond.else_body, n_results).body;
         let operands: Vec<NodeId> =
             std::iter::once(operands[0]).chain(arguments.iter().map(|argument| operands[argument + 1])).collect();
         let output = |(output, member): (usize, &Node)| {
@@ -239,10 +243,10 @@ impl Pass<'_> {
 
     /// The one number that all elements of a node are.
     fn literal(&self, id: NodeId) -> Option<Literal> {
-        match &self.new.node(id).op {
-            Op::Constant(Constant { value: Literal::Array(_), .. }) => None,
-            Op::Constant(constant) => Some(constant.value.clone()),
-            _ => None,
+        let Op::Constant(Constant { value, .. }) = &self.new.node(id).op else { return None };
+        match value {
+            Literal::Number(_) | Literal::Integer(_) => Some(value.clone()),
+            Literal::Array(_) => None,
         }
     }
 
@@ -259,8 +263,7 @@ impl Pass<'_> {
         }
         let Request { body, wanted, literals } = &request;
         let workshop = Graph::new();
-        let site = self.new_site(body);
-        let _frame = workshop.enter_at("simplify", site.0, site.1);
+        let _frame = body.enter(&workshop, "simplify");
         let types: Vec<Type> = body.argument_types().cloned().collect();
         let arguments = workshop.trace(&types).arguments;
         let known = |(argument, ty): (usize, &Type)| match literals.get(&argument) {
@@ -288,12 +291,6 @@ impl Pass<'_> {
         let simple = Simple { body, arguments: numbers };
         self.known.push((request, simple.clone()));
         simple
-    }
-
-    /// Where a body was written: where its first node was.
-    fn new_site(&self, body: &Body) -> (crate::graph::Site, &'static str) {
-        let first = body.nodes().first().map(|node| (node.node.site, node.node.call));
-        first.unwrap_or((crate::graph::Site::caller(), "simplify"))
     }
 }
 
@@ -347,8 +344,7 @@ struct Reordered {
 /// results, the others become observed nodes. `old` has the types.
 fn reordered(simple: &Simple, order: &[usize], old: &Body, n_results: usize) -> Reordered {
     let graph = Graph::new();
-    let first = &old.nodes()[0].node;
-    let _frame = graph.enter_at("simplify", first.site, first.call);
+    let _frame = old.enter(&graph, "simplify");
     let types: Vec<Type> = order.iter().map(|argument| old.ty(*argument).clone()).collect();
     let arguments = graph.trace(&types).arguments;
     let place = |argument: &usize| {
@@ -361,12 +357,4 @@ fn reordered(simple: &Simple, order: &[usize], old: &Body, n_results: usize) -> 
     let (results, observed) = nodes.split_at(n_results);
     let (body, numbering) = Body::freeze_with(&graph, &arguments, results, observed);
     Reordered { body, observed: observed.iter().map(|id| numbering.number(*id)).collect() }
-}
-
-/// A simplified body as one of more arguments than it reads.
-fn widened(simple: &Simple, arguments: &[usize], old: &Body) -> Body {
-    if old.is_empty() {
-        return simple.body.clone();
-    }
-    reordered(simple, arguments, old, simple.body.results().len()).body
 }

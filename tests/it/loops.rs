@@ -1,8 +1,8 @@
 //! Bodies in nodes: calls, branches and loops, against the same operations written out, in both engines, at both orders.
 
-use ndarray::{Array1, Array2, ArrayD, arr1};
+use ndarray::{Array2, ArrayD, arr1};
 use pullback::{
-    DType, Evaluation, Expr, Graph, Initializer, Options, Parameters, Rewrites, Value,
+    DType, Evaluation, Expr, Graph, Initializer, Options, Rewrites, Value,
     graph::ScanDirection,
     ops::{ScanOptions, Tree},
 };
@@ -246,21 +246,27 @@ fn loops_in_loops_in_calls_have_derivatives() {
 }
 
 #[test]
-fn parameters_and_inputs_may_be_made_inside_of_a_body() {
-    let g = Graph::new();
-    let x = g.input("x", ("batch", 4));
-    let layer = g.function(x, |x| {
-        let w = g.parameter("w", (4, 4), Initializer::GlorotUniform);
-        x.dot(w).tanh()
-    });
-    let y = layer.call(layer.call(x));
-    let loss = (y * y).sum();
-    let mut step = g.compile_training(loss).unwrap();
-    let parameters: Parameters = g.initialize(1).unwrap();
-    let x = Array2::from_elem((5, 4), 0.5f32);
-    let out = step.run(&parameters, ("x", &x)).unwrap();
-    assert!(out.loss > 0.0);
-    let _: Array1<f32> = arr1(&[0.0]);
+fn a_parameter_of_a_body_is_shared_by_its_calls_and_has_the_gradient_of_all() {
+    fn layer<'g>(g: &'g Graph, x: Expr<'g>) -> Expr<'g> {
+        x.dot(g.named("w").unwrap_or_else(|| g.parameter("w", (4, 4), Initializer::GlorotUniform))).tanh()
+    }
+    let build = |is_called: bool| {
+        let g = Graph::new();
+        let x = g.input("x", ("batch", 4));
+        let y = if is_called {
+            let function = g.function(x, |x| layer(&g, x));
+            function.call(function.call(x))
+        } else {
+            layer(&g, layer(&g, x))
+        };
+        let mut step = g.compile_training(y.square().sum()).unwrap();
+        let parameters = g.initialize(1).unwrap();
+        let out = step.run(&parameters, ("x", &Array2::from_elem((5, 4), 0.5f32))).unwrap();
+        (out.loss, numbers(&out.gradients.view("w").unwrap().to_value()))
+    };
+    let ((called, of_called), (written, of_written)) = (build(true), build(false));
+    assert!((called - written).abs() < 1e-5 && of_written.iter().any(|slope| slope.abs() > 0.1));
+    assert_close("gradient", &of_called, &of_written, 1e-5);
 }
 
 #[test]

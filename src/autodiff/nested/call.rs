@@ -9,7 +9,6 @@ pub(super) fn pull_back<'g>(
     cotangents: &[Option<Expr<'g>>],
     is_wanted: &[bool],
 ) -> Vec<Option<Expr<'g>>> {
-    let graph = family.graph();
     let workshop = Workshop::new(&call.body);
     let _frame = workshop.graph.enter_at("gradient", family.members[0].site(), "gradient");
     let known: Vec<(Expr<'g>, Expr<'g>)> = family
@@ -25,20 +24,10 @@ pub(super) fn pull_back<'g>(
     let wanted: Vec<usize> = (0..is_wanted.len()).filter(|operand| is_wanted[*operand]).collect();
     let xs: Vec<_> = wanted.iter().map(|operand| workshop.node(*operand)).collect();
     let found = workshop.pull_back(&seeds, &xs);
-    let results: Vec<_> = found.iter().flatten().copied().collect();
-    let reads = Reads::of(&workshop, &ids(&results), true);
-    let arguments: Vec<_> = reads.nodes(&workshop).into_iter().chain(directions.iter().copied()).collect();
-    let (body, numbering) = Body::freeze(&workshop.graph, &ids(&arguments), &ids(&results));
-    let save = |number: &usize| graph.apply(Call { body: call.body.clone(), output: *number }, &family.operands);
-    let operands: Vec<Expr<'g>> = (reads.arguments.iter().map(|argument| family.operands[*argument]))
-        .chain(reads.saved.iter().map(save))
-        .chain(known.iter().map(|(_, cotangent)| *cotangent))
-        .collect();
+    let given: Vec<Expr<'g>> = known.iter().map(|(_, cotangent)| *cotangent).collect();
+    let results = derived(call, family, &workshop, &found, directions.iter().copied().zip(given));
     let mut pulled = vec![None; is_wanted.len()];
-    for (operand, result) in wanted.into_iter().zip(found) {
-        let output = result.map(|result| numbering.number(result.id()));
-        pulled[operand] = output.map(|output| graph.apply(Call { body: body.clone(), output }, &operands));
-    }
+    wanted.into_iter().zip(results).for_each(|(operand, result)| pulled[operand] = result);
     pulled
 }
 
@@ -47,7 +36,6 @@ pub(super) fn push_forward<'g>(
     family: &Family<'g>,
     tangents: &[Option<Expr<'g>>],
 ) -> Vec<Option<Expr<'g>>> {
-    let graph = family.graph();
     let workshop = Workshop::new(&call.body);
     let _frame = workshop.graph.enter_at("jvp", family.members[0].site(), "jvp");
     let known: Vec<(usize, Expr<'g>)> =
@@ -57,18 +45,28 @@ pub(super) fn push_forward<'g>(
         known.iter().zip(&directions).map(|((operand, _), direction)| (workshop.node(*operand), *direction)).collect();
     let ys: Vec<_> = family.members.iter().map(|member| workshop.node(member.op().output())).collect();
     let found = workshop.push_forward(&ys, &pairs);
-    let results: Vec<_> = found.iter().flatten().copied().collect();
-    let reads = Reads::of(&workshop, &ids(&results), true);
-    let arguments: Vec<_> = reads.nodes(&workshop).into_iter().chain(directions.iter().copied()).collect();
-    let (body, numbering) = Body::freeze(&workshop.graph, &ids(&arguments), &ids(&results));
+    derived(call, family, &workshop, &found, directions.into_iter().zip(known.into_iter().map(|(_, tangent)| tangent)))
+}
+
+/// The call that gives what was found in the workshop; `directions` are arguments there, with what they are given outside.
+fn derived<'w, 'g>(
+    call: &Call,
+    family: &Family<'g>,
+    workshop: &'w Workshop,
+    found: &[Option<Expr<'w>>],
+    directions: impl Iterator<Item = (Expr<'w>, Expr<'g>)>,
+) -> Vec<Option<Expr<'g>>> {
+    let graph = family.graph();
+    let results: Vec<Expr<'w>> = found.iter().flatten().copied().collect();
+    let reads = Reads::of(workshop, &ids(&results));
     let save = |number: &usize| graph.apply(Call { body: call.body.clone(), output: *number }, &family.operands);
-    let operands: Vec<Expr<'g>> = (reads.arguments.iter().map(|argument| family.operands[*argument]))
-        .chain(reads.saved.iter().map(save))
-        .chain(known.iter().map(|(_, tangent)| *tangent))
-        .collect();
-    let pushed = |result: Option<Expr<'_>>| {
-        let output = numbering.number(result?.id());
+    let of_arguments = reads.arguments.iter().map(|number| (workshop.node(*number), family.operands[*number]));
+    let of_saved = reads.saved.iter().map(|number| (workshop.node(*number), save(number)));
+    let (arguments, operands): (Vec<Expr<'w>>, Vec<Expr<'g>>) = of_arguments.chain(of_saved).chain(directions).unzip();
+    let (body, numbering) = Body::freeze(&workshop.graph, &ids(&arguments), &ids(&results));
+    let output = |result: &Option<Expr<'w>>| {
+        let output = numbering.number((*result)?.id());
         Some(graph.apply(Call { body: body.clone(), output }, &operands))
     };
-    found.into_iter().map(pushed).collect()
+    found.iter().map(output).collect()
 }

@@ -156,7 +156,7 @@ pub(super) fn pull_back<'g>(
     parts.stacked = sliced.iter().map(|(_, cotangent)| *cotangent).collect();
     parts.slices = pulled.of_stacks.iter().copied().zip(of_outputs.stacks.iter().map(|(_, given)| *given)).collect();
     let wanted: Vec<NodeId> = parts.next.iter().chain(&parts.stacked).map(Expr::id).collect();
-    let reads = Reads::of(&workshop, &wanted, true);
+    let reads = Reads::of(&workshop, &wanted);
     for number in reads.arguments.iter().chain(&reads.saved) {
         let argument = workshop.node(*number);
         if (end_of_slices..scan.body.n_arguments()).contains(number) {

@@ -9,12 +9,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Workshop;
 use crate::{
-    graph::{Expr, NodeId, Op},
+    graph::{NodeId, Op},
     ops,
 };
 
 /// Numbers in the body, ascending.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Reads {
     /// Arguments that are read.
     pub(super) arguments: Vec<usize>,
@@ -23,10 +23,10 @@ pub(super) struct Reads {
 }
 
 impl Reads {
-    /// What `wanted` reads. With `is_saving` off nothing is saved: all but the arguments is computed again.
-    pub(super) fn of(workshop: &Workshop, wanted: &[NodeId], is_saving: bool) -> Reads {
+    /// What `wanted` reads.
+    pub(super) fn of(workshop: &Workshop, wanted: &[NodeId]) -> Reads {
         let graph = &workshop.graph;
-        let mut sources = Sources { workshop, is_saving, known: BTreeMap::new() };
+        let mut sources = Sources { workshop, known: BTreeMap::new() };
         let mut found = BTreeSet::new();
         let end = wanted.iter().map(|id| id.index() + 1).max().unwrap_or(0);
         let mut is_read = vec![false; end];
@@ -46,17 +46,11 @@ impl Reads {
         let (arguments, saved) = found.into_iter().partition(is_argument);
         Reads { arguments, saved }
     }
-
-    /// The nodes of the workshop that become arguments, saved ones last.
-    pub(super) fn nodes<'w>(&self, workshop: &'w Workshop) -> Vec<Expr<'w>> {
-        self.arguments.iter().chain(&self.saved).map(|number| workshop.node(*number)).collect()
-    }
 }
 
 /// For nodes of the body, what they are computed from again.
 struct Sources<'w> {
     workshop: &'w Workshop,
-    is_saving: bool,
     known: BTreeMap<usize, BTreeSet<usize>>,
 }
 
@@ -72,7 +66,7 @@ impl Sources<'_> {
                 continue;
             }
             let op = graph.node(id).op.clone();
-            if matches!(op, Op::Argument(_)) || (self.is_saving && !ops::is_cheap(&op)) {
+            if matches!(op, Op::Argument(_)) || !ops::is_cheap(&op) {
                 self.known.insert(id.index(), BTreeSet::from([id.index()]));
                 waiting.pop();
                 continue;
@@ -91,8 +85,7 @@ impl Sources<'_> {
                 !matches!(op, Op::Argument(_))
             };
             let n_saved = all.iter().filter(is_saved).count();
-            self.known
-                .insert(id.index(), if self.is_saving && n_saved > 1 { BTreeSet::from([id.index()]) } else { all });
+            self.known.insert(id.index(), if n_saved > 1 { BTreeSet::from([id.index()]) } else { all });
             waiting.pop();
         }
         self.known[&id.index()].clone()

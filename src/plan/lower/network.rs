@@ -54,7 +54,7 @@ pub(in crate::plan) fn network(source: PlanInput<'_>, settings: &Settings) -> Re
             .map_err(|error| PlanError { origin, error })?;
         let info = VertexInfo { sizes: sizes.into(), dtype: node.ty.dtype, origin };
         if node.op.is_nested() {
-            let family = families.iter().find(|family| family[0] == id).expect("invariant: it is the first sibling");
+            let family = families.led_by(id).expect("invariant: it is the first sibling");
             let nested = bodies.nested(graph, family, origin)?;
             for (member, output) in family.iter().zip(builder.nested(graph, family, operands, nested)?) {
                 operand_of[member.index()] = Some(output);

@@ -20,6 +20,11 @@ pub mod loops {
     #![doc = include_str!("../docs/guide/loops.md")]
 }
 
+/// Operations whose value is computed by your code, derivatives that you say, and looking at values.
+pub mod custom_operations {
+    #![doc = include_str!("../docs/guide/custom-operations.md")]
+}
+
 /// Training with metrics, a validation set, early stopping and checkpoints.
 pub mod training {
     #![doc = include_str!("../docs/guide/training.md")]

@@ -82,9 +82,8 @@ fn push_forward<'g>(application: &Application<'g>, tangents: &Tangents<'g>) -> O
         Linearization::Constant => None,
         Linearization::Partials(rule) => scale(tangent, rule.partial(operand, application)),
         Linearization::Multilinear(_) => Some(replaced(&op, application, operand, tangent)),
-        Linearization::Custom(rule) => Some(rule.jvp(operand, tangent, application)),
+        Linearization::Products(rule) => Some(rule.jvp(operand, tangent, application)),
         Linearization::Linear(_) => unreachable!("invariant: a linear primitive takes all tangents at once"),
-        Linearization::Nested => unreachable!("invariant: operations with bodies are taken with their siblings"),
     };
     if let Linearization::Linear(_) = ops::linearization(&op) {
         return Some(applied(&op, application, tangents));

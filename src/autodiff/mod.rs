@@ -10,7 +10,10 @@ mod reverse;
 mod scale;
 mod stable;
 
-use crate::graph::{Expr, Graph, GraphError, Site};
+use crate::{
+    graph::{Expr, Graph, GraphError, Site},
+    ops,
+};
 
 impl Graph {
     /// The gradient of a scalar: ∂f/∂x in the shape of x, by reverse mode.
@@ -199,9 +202,10 @@ fn dependents(graph: &Graph, xs: &[Expr<'_>], last: usize) -> Vec<bool> {
         depends[x.id().index()] = true;
     }
     for id in graph.ids().take(last + 1).skip(first) {
-        depends[id.index()] |= graph.node(id).ty.dtype.is_float()
+        let node = graph.node(id);
+        depends[id.index()] |= node.ty.dtype.is_float()
             && graph.operands(id).iter().any(|operand| depends[operand.index()])
-            && !matches!(crate::ops::linearization(&graph.node(id).op), crate::ops::Linearization::Constant);
+            && (node.op.is_nested() || !matches!(ops::linearization(&node.op), ops::Linearization::Constant));
     }
     depends
 }

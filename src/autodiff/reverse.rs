@@ -91,7 +91,6 @@ fn pull_back<'g>(
         Linearization::Linear(rule) | Linearization::Multilinear(rule) => {
             Some(rule.transpose(operand, cotangent, application))
         }
-        Linearization::Custom(rule) => Some(rule.vjp(operand, cotangent, application)),
-        Linearization::Nested => unreachable!("invariant: operations with bodies are taken with their siblings"),
+        Linearization::Products(rule) => Some(rule.vjp(operand, cotangent, application)),
     }
 }

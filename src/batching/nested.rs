@@ -7,7 +7,10 @@
 
 use super::batch as batch_nodes;
 use crate::{
-    graph::{Body, Call, Conditional, DType, Dim, Expr, Graph, Node, NodeId, Op, Scan, ScanOutput, Type, While},
+    graph::{
+        Body, Call, Conditional, DType, Dim, Expr, Graph, Node, NodeId, Op, Scan, ScanOutput, Type, While,
+        WithDerivative,
+    },
     ops::{BatchOperand, in_front},
 };
 
@@ -26,6 +29,7 @@ pub(super) fn batch<'g>(
         Op::Conditional(cond) => batch.branch(cond),
         Op::Scan(scan) => batch.scan(scan),
         Op::While(while_loop) => batch.while_loop(while_loop),
+        Op::WithDerivative(value) => batch.with_derivative(value),
         other => unreachable!("invariant: `{}` has a body", other.name()),
     }
 }
@@ -189,6 +193,29 @@ impl<'g> FamilyBatch<'_, 'g> {
             }
         };
         outputs.iter().map(result).collect()
+    }
+
+    /// The values with the derivatives of all examples; values and what the derivative is by are stacked, all or none.
+    fn with_derivative(&self, op: &WithDerivative) -> Vec<BatchOperand<'g>> {
+        let n_tangents = op.n_tangents(self.operands.len());
+        let n_given = op.values + n_tangents;
+        let is_stacked: Vec<bool> = (0..op.body.n_arguments())
+            .map(|argument| argument < n_given + n_tangents || self.operands[argument - n_tangents].is_stacked())
+            .collect();
+        let workshop = BatchedBody::new(&op.body, &self.members[0], self.size);
+        let found = workshop.outputs(op.body.results(), &is_stacked, self.size);
+        let _frame = workshop.graph.enter_at("batch", self.members[0].site, self.members[0].call);
+        let results: Vec<NodeId> = found.iter().map(|tangent| tangent.repeated(self.size).id()).collect();
+        let (body, _) = Body::freeze(&workshop.graph, &workshop.arguments(&is_stacked), &results);
+        let operand = |(position, operand): (usize, &BatchOperand<'g>)| {
+            if position < n_given { operand.repeated(self.size) } else { operand.expr() }
+        };
+        let operands: Vec<Expr<'g>> = self.operands.iter().enumerate().map(operand).collect();
+        let result = |member: &Node| {
+            let op = WithDerivative { body: body.clone(), values: op.values, output: member.op.output() };
+            BatchOperand::Stacked(self.graph.apply(op, &operands))
+        };
+        self.members.iter().map(result).collect()
     }
 
     /// The next carries: stacked where the carries are.

@@ -5,9 +5,11 @@
 
 mod dual;
 mod naive;
+mod operation;
 mod prove;
 mod random;
 
 pub use naive::naive_gradients;
+pub use operation::prove_operation;
 pub use prove::{RuleError, prove, prove_expression};
 pub use random::{RandomGraph, random_graph};

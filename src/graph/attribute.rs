@@ -3,6 +3,7 @@
 
 use super::{
     body::Body,
+    custom::CustomKind,
     dim::Dim,
     dtype::DType,
     initializer::Initializer,
@@ -76,4 +77,5 @@ without_sizes!(
     Body,
     ScanOutput,
     TraceNumber,
+    CustomKind,
 );

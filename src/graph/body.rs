@@ -42,6 +42,7 @@ struct Frozen {
     /// Equal for bodies that are equal.
     fingerprint: u64,
     symbols: BTreeSet<Arc<str>>,
+    is_pure: bool,
 }
 
 /// A node with the numbers of its operands.
@@ -100,6 +101,7 @@ impl Body {
         let inner = nodes.iter().flat_map(|node| node.node.op.bodies());
         let depth = 1 + inner.clone().map(Body::depth).max().unwrap_or(0);
         let n_operations = inner.map(Body::n_operations).fold(nodes.len() as u64, u64::saturating_add);
+        let is_pure = nodes.iter().all(|node| node.node.op.is_pure());
         let symbols = nodes.iter().flat_map(|node| node.node.symbols()).collect();
         let mut hasher = DefaultHasher::new();
         for node in &nodes {
@@ -117,6 +119,7 @@ impl Body {
             n_operations,
             fingerprint: hasher.finish(),
             symbols,
+            is_pure,
         }))
     }
 
@@ -172,6 +175,11 @@ impl Body {
             is_reached.push(node.operands.iter().any(|operand| is_reached[operand.index()]));
         }
         self.results().iter().map(|number| is_reached[*number]).collect()
+    }
+
+    /// Whether running it does nothing but compute its results.
+    pub(crate) fn is_pure(&self) -> bool {
+        self.0.is_pure
     }
 
     pub(crate) fn nodes(&self) -> &[BodyNode] {

@@ -346,6 +346,19 @@ pub enum GraphError {
         /// Its type where it does not.
         else_type: Type,
     },
+    /// A derivative that gives a tangent of another type than the value that it is of.
+    #[error("tangent {result} must be {expected}, as the value is, found {found}")]
+    TangentType {
+        /// Which tangent, from 0.
+        result: usize,
+        /// The type of the value.
+        expected: Type,
+        /// That of the tangent.
+        found: Type,
+    },
+    /// A derivative that is not linear in the tangents that it is given.
+    #[error("the tangents that this derivative gives are not linear in those that it is given")]
+    NotLinear,
     /// A body with another number of results than its operation takes.
     #[error("{what} gives {found} results, expected {expected}")]
     ResultCount {
@@ -396,6 +409,12 @@ pub enum GraphError {
     UnboundedLoop {
         /// Where the loop was written.
         site: Site,
+    },
+    /// What an operation of the user's own says of its operands, or something that it gives and cannot be.
+    #[error("{message}")]
+    Custom {
+        /// What is wrong.
+        message: String,
     },
     /// A value outside the range that an operation takes.
     #[error("{what} must be {expected}, found {found}")]

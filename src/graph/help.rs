@@ -101,11 +101,16 @@ impl GraphError {
             GraphError::BranchType { .. } => {
                 "give both branches results of the same types, by `cast` or `broadcast_to`"
             }
+            GraphError::TangentType { .. } => "a tangent has dtype and shape of its value: `cast` or `broadcast_to` it",
+            GraphError::NotLinear => {
+                "multiply each tangent by what the derivative is, and add; a tangent is in no exponential and in no other tangent's factor"
+            }
             GraphError::ResultCount { .. } => "return as many values, in the same order",
             GraphError::OperandType { .. } => "give it an array of the type that the function was made for",
             GraphError::Condition { .. } => "compare scalars; where it is decided for each element, use `select`",
             GraphError::TooDeep { .. } => "call functions one after another instead of inside of each other",
             GraphError::BodyTooLarge { .. } => "call less often inside of functions, or loop with `scan`",
+            GraphError::Custom { .. } => "what it takes and gives is in the `impl CustomOp` of this name",
             GraphError::NoLength => "give it by `ScanOptions::length`, or use `fori`",
             GraphError::UnboundedLoop { .. } => {
                 "state the most iterations that it can take (`while_loop_bounded`), or use `scan`, or forward mode (`jvp`)"

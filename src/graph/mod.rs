@@ -5,6 +5,7 @@
 
 mod attribute;
 mod body;
+mod custom;
 mod diagnostic;
 mod dim;
 mod dtype;
@@ -27,6 +28,8 @@ mod view;
 
 pub use body::Body;
 pub(crate) use body::{Invariants, MAX_DEPTH, MAX_OPERATIONS, Numbering};
+pub(crate) use custom::CustomAttributes;
+pub use custom::CustomKind;
 pub use diagnostic::{Diagnostic, Diagnostics, EinsumError, GraphError, OperandNote};
 pub use dim::{Bindings, Dim};
 pub use dtype::DType;

@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 
 use super::{
     body::Body,
-    op::{Call, Conditional, Op, Scan, While},
+    op::{Call, Conditional, Op, Scan, While, WithDerivative},
     storage::{Graph, NodeId, Operands},
 };
 
@@ -27,24 +27,36 @@ impl Op {
     /// The bodies in it.
     pub fn bodies(&self) -> SmallVec<[&Body; 2]> {
         match self {
-            Op::Call(Call { body, .. }) | Op::Scan(Scan { body, .. }) => SmallVec::from_iter([body]),
+            Op::Call(Call { body, .. })
+            | Op::Scan(Scan { body, .. })
+            | Op::WithDerivative(WithDerivative { body, .. }) => SmallVec::from_iter([body]),
             Op::Conditional(Conditional { then_body, else_body, .. }) => SmallVec::from_iter([then_body, else_body]),
             Op::While(While { condition, body, .. }) => SmallVec::from_iter([condition, body]),
             _ => SmallVec::new(),
         }
     }
 
-    /// Whether it has bodies.
-    pub(crate) fn is_nested(&self) -> bool {
-        matches!(self, Op::Call(_) | Op::Scan(_) | Op::Conditional(_) | Op::While(_))
+    /// Whether running it does nothing but compute its value, as far as its bodies go too.
+    pub(crate) fn is_pure(&self) -> bool {
+        match self {
+            Op::Custom(custom) => custom.kind.is_pure(),
+            other => other.bodies().iter().all(|body| body.is_pure()),
+        }
     }
 
-    /// Which output a call, a branch or a loop without a known length gives: a node of the body, a result, a carry.
+    /// Whether it has bodies.
+    pub(crate) fn is_nested(&self) -> bool {
+        !self.bodies().is_empty()
+    }
+
+    /// Which output a call, a branch, a loop without a known length or a value with its derivative gives: a node of the body, a
+    /// result, a carry, a value.
     pub(crate) fn output(&self) -> usize {
         match self {
             Op::Call(call) => call.output,
             Op::Conditional(cond) => cond.output,
             Op::While(while_loop) => while_loop.output,
+            Op::WithDerivative(value) => value.output,
             other => unreachable!("invariant: `{}` has no numbered output", other.name()),
         }
     }
@@ -66,6 +78,9 @@ impl Op {
                 *one == Conditional { output: one.output, ..other.clone() }
             }
             (Op::While(one), Op::While(other)) => *one == While { output: one.output, ..other.clone() },
+            (Op::WithDerivative(one), Op::WithDerivative(other)) => {
+                *one == WithDerivative { output: one.output, ..other.clone() }
+            }
             _ => false,
         }
     }

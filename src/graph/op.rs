@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::{
     attribute::BoundedAttribute,
     body::Body,
+    custom::CustomKind,
     dim::Dim,
     dtype::DType,
     initializer::Initializer,

@@ -294,6 +294,17 @@ macro_rules! operations {
                     /// Which carry this gives, after the last iteration.
                     output: usize,
                 }
+                /// A value of several, with a derivative of the user's own: the body gives the tangents of the values. Operands: the
+                /// values, what the derivative is by, and what the body captures. Arguments of the body: the same, with a
+                /// tangent of each that the derivative is by before what is captured.
+                WithDerivative = "with_derivative" {
+                    /// The tangents of the values, linear in those that it is given.
+                    body: Body,
+                    /// How many values there are.
+                    values: usize,
+                    /// Which value this gives.
+                    output: usize,
+                }
                 /// L − I + U with P·A = L·U, over the last two axes, by partial pivoting; a row more has for each row of L·U
                 /// its row of A.
                 Lu = "lu" {}
@@ -307,6 +318,11 @@ macro_rules! operations {
                 SearchSorted = "search_sorted" {
                     /// Whether equal elements are after the value or before.
                     side: Side,
+                }
+                /// An operation of the user's own, a [`CustomOp`](crate::ops::CustomOp).
+                Custom = CustomKind {
+                    /// Which.
+                    kind: CustomKind,
                 }
         }
     };

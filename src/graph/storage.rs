@@ -84,7 +84,7 @@ struct Inner {
 
 /// The call that the user wrote and that further calls inside it are made for.
 #[derive(Debug, Clone, Copy)]
-struct Frame {
+pub(crate) struct Frame {
     site: Site,
     /// What errors are told of.
     operation: &'static str,
@@ -306,6 +306,16 @@ impl Graph {
     /// Closes the frame for as long as the guard lives: what a user's closure builds meanwhile has its own lines.
     pub(crate) fn leave(&self) -> FrameGuard<'_> {
         FrameGuard { graph: self, previous: self.frame.replace(None) }
+    }
+
+    /// The frame that is open, to be opened again inside of a closure of ours that a builder runs.
+    pub(crate) fn frame(&self) -> Option<Frame> {
+        self.frame.get()
+    }
+
+    /// Opens a frame that was open before.
+    pub(crate) fn reenter(&self, frame: Option<Frame>) -> FrameGuard<'_> {
+        FrameGuard { graph: self, previous: self.frame.replace(frame) }
     }
 
     /// Opens the frame of a pass that works for a node made before.

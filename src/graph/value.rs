@@ -197,6 +197,21 @@ impl ValueViewMut<'_> {
         each_dtype!(ValueViewMut, self, array => array.shape())
     }
 
+    /// A view to read.
+    pub fn view(&self) -> ValueView<'_> {
+        match self {
+            ValueViewMut::F32(array) => ValueView::F32(array.view()),
+            ValueViewMut::F64(array) => ValueView::F64(array.view()),
+            ValueViewMut::I64(array) => ValueView::I64(array.view()),
+            ValueViewMut::Bool(array) => ValueView::Bool(array.view()),
+        }
+    }
+
+    /// The array inside to write, if its elements are `T`.
+    pub fn array_mut<T: Element>(&mut self) -> Option<ArrayViewMutD<'_, T>> {
+        T::unwrap_view_mut(self.reborrow())
+    }
+
     /// The same view for a shorter time.
     pub(super) fn reborrow(&mut self) -> ValueViewMut<'_> {
         match self {
@@ -244,6 +259,11 @@ impl ValueView<'_> {
         Type::new(self.dtype(), self.shape())
     }
 
+    /// The array inside, if its elements are `T`.
+    pub fn array<T: Element>(&self) -> Option<ArrayViewD<'_, T>> {
+        T::unwrap_view(self.clone().reborrow())
+    }
+
     /// An owned copy in standard layout.
     pub fn to_value(&self) -> Value {
         match self {
@@ -280,6 +300,12 @@ pub trait Element: sealed::Sealed + Copy + PartialEq + fmt::Debug + Send + Sync 
     /// `view` with its dtype known at run time.
     fn wrap_view(view: ArrayViewD<'_, Self>) -> ValueView<'_>;
 
+    /// The view inside, if its elements are of this type.
+    fn unwrap_view(view: ValueView<'_>) -> Option<ArrayViewD<'_, Self>>;
+
+    /// The view inside, to write, if its elements are of this type.
+    fn unwrap_view_mut(view: ValueViewMut<'_>) -> Option<ArrayViewMutD<'_, Self>>;
+
     /// The elements in row-major order, if they are of this type and lie so.
     fn elements(view: ValueView<'_>) -> Option<&[Self]>;
 
@@ -311,12 +337,20 @@ macro_rules! element {
                 ValueView::$variant(view)
             }
 
+            fn unwrap_view(view: ValueView<'_>) -> Option<ArrayViewD<'_, $type>> {
+                if let ValueView::$variant(array) = view { Some(array) } else { None }
+            }
+
+            fn unwrap_view_mut(view: ValueViewMut<'_>) -> Option<ArrayViewMutD<'_, $type>> {
+                if let ValueViewMut::$variant(array) = view { Some(array) } else { None }
+            }
+
             fn elements(view: ValueView<'_>) -> Option<&[$type]> {
-                if let ValueView::$variant(array) = view { array.to_slice() } else { None }
+                Self::unwrap_view(view)?.to_slice()
             }
 
             fn elements_mut(view: ValueViewMut<'_>) -> Option<&mut [$type]> {
-                if let ValueViewMut::$variant(array) = view { array.into_slice() } else { None }
+                Self::unwrap_view_mut(view)?.into_slice()
             }
 
             fn wrap_view_mut(view: ArrayViewMutD<'_, $type>) -> ValueViewMut<'_> {

@@ -5,8 +5,8 @@ use ndarray::{ArrayD, ArrayView2, ArrayViewMut2, IxDyn};
 use super::{
     real::Real,
     rule::{
-        Application, Batching, Custom, Domain, EvaluationContext, Linearization, OpError, Rule, Traits, check_float,
-        check_operands,
+        Application, Batching, Domain, EvaluationContext, JacobianProducts, Linearization, OpError, Rule, Traits,
+        check_float, check_operands,
     },
     sample::{Sample, listed, reals},
     triangular_solve::{check_square, matrix_product},
@@ -30,7 +30,7 @@ impl Rule for Cholesky {
     }
 
     fn linearization(&self) -> Linearization<'_> {
-        Linearization::Custom(self)
+        Linearization::Products(self)
     }
 
     fn batching(&self) -> Batching<'_> {
@@ -121,7 +121,7 @@ fn decompose<T: Real>(a: ArrayView2<'_, T>, mut factor: ArrayViewMut2<'_, T>) ->
 }
 
 /// With S the symmetrized tangent and Φ the lower half with its diagonal halved, L̇ = L·Φ(L⁻¹·S·L⁻ᵀ).
-impl Custom for Cholesky {
+impl JacobianProducts for Cholesky {
     /// Ā = sym(L⁻ᵀ·Φ(Lᵀ·L̄)·L⁻¹); the upper half of L is constant, so that of L̄ counts for nothing.
     fn vjp<'g>(&self, _: usize, cotangent: Expr<'g>, application: &Application<'g>) -> Expr<'g> {
         let factor = application.output;

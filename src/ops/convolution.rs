@@ -66,7 +66,7 @@ impl Rule for Convolution {
     }
 
     fn batching(&self) -> Batching<'_> {
-        Batching::Custom(self)
+        Batching::Written(self)
     }
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {

@@ -53,7 +53,7 @@ impl Rule for DotGeneral {
     }
 
     fn batching(&self) -> Batching<'_> {
-        Batching::Custom(self)
+        Batching::Written(self)
     }
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {

@@ -51,7 +51,7 @@ impl Rule for Gather {
     }
 
     fn batching(&self) -> Batching<'_> {
-        Batching::Custom(self)
+        Batching::Written(self)
     }
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
@@ -180,7 +180,7 @@ impl Rule for ScatterAdd {
     }
 
     fn batching(&self) -> Batching<'_> {
-        Batching::Custom(self)
+        Batching::Written(self)
     }
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {

@@ -5,8 +5,8 @@ use ndarray::{Array2, ArrayD, IxDyn, s};
 use super::{
     real::Real,
     rule::{
-        Application, Batching, Custom, Domain, EvaluationContext, Linearization, OpError, Rule, Traits, check_float,
-        check_operands,
+        Application, Batching, Domain, EvaluationContext, JacobianProducts, Linearization, OpError, Rule, Traits,
+        check_float, check_operands,
     },
     sample::{Sample, listed, reals},
     triangular_solve::{check_square, matrix_product},
@@ -39,7 +39,7 @@ impl Rule for Lu {
     }
 
     fn linearization(&self) -> Linearization<'_> {
-        Linearization::Custom(self)
+        Linearization::Products(self)
     }
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
@@ -116,7 +116,7 @@ pub(super) fn decompose<T: Real>(a: &mut Array2<T>) -> Vec<usize> {
 }
 
 /// With P·A = L·U, P constant, and F = L⁻¹·P·Ȧ·U⁻¹: L̇ is L times the strictly lower half of F, and U̇ its upper half times U.
-impl Custom for Lu {
+impl JacobianProducts for Lu {
     /// P·Ā = L⁻ᵀ·(the strictly lower half of Lᵀ·L̄, and the upper half of Ū·Uᵀ)·U⁻ᵀ.
     fn vjp<'g>(&self, _: usize, cotangent: Expr<'g>, application: &Application<'g>) -> Expr<'g> {
         let parts = PackedLu::new(application.output);

@@ -19,6 +19,7 @@ mod convolution;
 mod convolve;
 mod cost;
 mod cumulative_sum;
+mod custom;
 mod dot;
 mod einsum;
 mod fill;
@@ -66,15 +67,17 @@ pub(crate) use batching::{batch, in_front};
 pub(crate) use binary::{BinaryFunction, BinaryNumberFunction, binary_functions};
 pub(crate) use congruence::{Solutions, greatest_common_divisor, solutions};
 pub use convolve::Convolve;
+pub use custom::{CustomError, CustomOp};
+pub(crate) use custom::{check_types, evaluate_custom, kind_of, operation_of};
 pub use lu::LuParts;
 pub use nested::{Function, ScanOptions, Tree};
 pub use pool::Pool;
 pub(crate) use real::{Number, Real, Total, own_total};
-pub(crate) use rule::{
-    Application, BatchApplication, BatchOperand, CheckSizes, Domain, EvaluationContext, Linearization, Partial, Rule,
-    Traits,
+pub use rule::{
+    Application, BatchApplication, BatchOperand, JacobianProducts, LinearMap, Linearization, NestedError, OpError,
+    Partial, Partials,
 };
-pub use rule::{NestedError, OpError};
+pub(crate) use rule::{CheckSizes, Domain, EvaluationContext, Rule, Traits};
 pub(crate) use sample::reals;
 pub use sample::{Sample, Smoothness};
 pub(crate) use search::is_before;
@@ -135,6 +138,15 @@ pub(crate) fn is_cheap(op: &Op) -> bool {
 
 /// The highest cost of a cheap function, in additions.
 const MAX_CHEAP_COST: usize = 4;
+
+/// The operand whose elements the output must have when a primitive is computed, if it is one that only changes some of them.
+pub(crate) fn overwritten(op: &Op) -> Option<usize> {
+    match op {
+        Op::Custom(custom) => operation_of(&custom.kind).overwrites(),
+        // The kernels of our own write every element.
+        _ => None,
+    }
+}
 
 /// How many floating-point operations a primitive takes.
 pub(crate) fn flops(op: &Op, operands: &[Type], output: &Type) -> Dim {

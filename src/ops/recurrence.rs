@@ -6,8 +6,8 @@ use super::{
     axes::check_axis,
     real::Real,
     rule::{
-        Application, Batching, Custom, Domain, EvaluationContext, Linearization, OpError, Rule, Traits, check_float,
-        check_operands,
+        Application, Batching, Domain, EvaluationContext, JacobianProducts, Linearization, OpError, Rule, Traits,
+        check_float, check_operands,
     },
     sample::{Sample, listed, reals},
 };
@@ -38,7 +38,7 @@ impl Rule for LinearRecurrence {
     }
 
     fn linearization(&self) -> Linearization<'_> {
-        Linearization::Custom(self)
+        Linearization::Products(self)
     }
 
     fn batching(&self) -> Batching<'_> {
@@ -112,7 +112,7 @@ impl LinearRecurrence {
 
 /// With y = L·b, where L depends on a, b̄ = Lᵀ·ȳ is gᵢ = ȳᵢ + aᵢ₊₁·gᵢ₊₁, the recurrence from the other end. Where a moves,
 /// ẏᵢ = aᵢ·ẏᵢ₋₁ + ȧᵢ·yᵢ₋₁: as if ȧᵢ·yᵢ₋₁ were ḃᵢ.
-impl Custom for LinearRecurrence {
+impl JacobianProducts for LinearRecurrence {
     fn vjp<'g>(&self, operand: usize, cotangent: Expr<'g>, application: &Application<'g>) -> Expr<'g> {
         let (a, reversed) = (application.operands[0], self.reversed());
         let of_b = a.graph().apply(reversed.clone(), &[reversed.before(a), cotangent]);

@@ -6,8 +6,8 @@ use super::{
     axes::{AllAxes, IntoAxes, inverse_permutation},
     real::{Number, Real},
     rule::{
-        Application, Batching, Custom, Domain, EvaluationContext, LinearMap, Linearization, OpError, Rule, Traits,
-        check_ascending, check_number, check_operands,
+        Application, Batching, Domain, EvaluationContext, JacobianProducts, LinearMap, Linearization, OpError, Rule,
+        Traits, check_ascending, check_number, check_operands,
     },
     sample::{Sample, listed, reals},
 };
@@ -40,7 +40,7 @@ impl Rule for Reduce {
     fn linearization(&self) -> Linearization<'_> {
         match self.kind {
             Reduction::Sum => Linearization::Linear(self),
-            Reduction::Product | Reduction::Max | Reduction::Min => Linearization::Custom(self),
+            Reduction::Product | Reduction::Max | Reduction::Min => Linearization::Products(self),
         }
     }
 
@@ -174,7 +174,7 @@ impl LinearMap for Reduce {
     }
 }
 
-impl Custom for Reduce {
+impl JacobianProducts for Reduce {
     fn vjp<'g>(&self, _: usize, cotangent: Expr<'g>, application: &Application<'g>) -> Expr<'g> {
         self.spread(cotangent, &application.operands[0].shape()) * self.weights(application)
     }

@@ -74,10 +74,10 @@ pub(crate) trait CheckSizes {
     fn check_sizes(&self, operands: &[&[usize]], bindings: &Bindings) -> Result<(), OpError>;
 }
 
-/// The derivative of a primitive, in the form that gives both modes.
+/// The derivative of an operation, in the form that gives both modes.
 ///
 /// With y = f(x₁, …) and Jᵢ = ∂y/∂xᵢ, forward mode needs ẏ = Σᵢ Jᵢẋᵢ and reverse mode x̄ᵢ = Jᵢᵀȳ.
-pub(crate) enum Linearization<'r> {
+pub enum Linearization<'r> {
     /// The derivative is 0 or there is none: integers, truth values, steps.
     Constant,
     /// Elementwise: Jᵢ is diagonal.
@@ -87,19 +87,20 @@ pub(crate) enum Linearization<'r> {
     /// Linear in each float operand while the others stay: forward mode applies it with one tangent at a time.
     Multilinear(&'r dyn LinearMap),
     /// Both modes are written out.
-    Custom(&'r dyn Custom),
-    /// That of the bodies inside.
-    Nested,
+    Products(&'r dyn JacobianProducts),
 }
 
-/// An elementwise derivative.
-pub(crate) trait Partials {
+/// The derivative of an elementwise operation: its operands have the output's shape.
+pub trait Partials {
     /// ∂output/∂operand.
     fn partial<'g>(&self, operand: usize, application: &Application<'g>) -> Partial<'g>;
 }
 
-/// One entry of a diagonal Jacobian, as an expression of the output's shape.
-pub(crate) enum Partial<'g> {
+/// One entry of a diagonal Jacobian, as an expression of the output's shape: a float of its dtype, or a truth value.
+///
+/// Masks are variants of their own, since a product with 0 does not hide an infinity.
+#[derive(Debug, Clone, Copy)]
+pub enum Partial<'g> {
     /// 0.
     Zero,
     /// 1.
@@ -121,18 +122,18 @@ pub(crate) enum Partial<'g> {
     },
 }
 
-/// The transpose of a linear map.
-pub(crate) trait LinearMap {
-    /// The cotangent of one operand.
+/// The transpose of a linear map: the operation applied to a tangent is forward mode, this is reverse mode.
+pub trait LinearMap {
+    /// The cotangent of one operand, of its type, for the cotangent of the output.
     fn transpose<'g>(&self, operand: usize, cotangent: Expr<'g>, application: &Application<'g>) -> Expr<'g>;
 }
 
-/// A derivative of which both modes are written out.
-pub(crate) trait Custom {
-    /// x̄ᵢ = Jᵢᵀȳ.
+/// A derivative of which both modes are written out, as nodes of the graph, so that either can be differentiated again.
+pub trait JacobianProducts {
+    /// x̄ᵢ = Jᵢᵀȳ, of the type of the operand.
     fn vjp<'g>(&self, operand: usize, cotangent: Expr<'g>, application: &Application<'g>) -> Expr<'g>;
 
-    /// Jᵢẋᵢ, this operand's part of ẏ.
+    /// Jᵢẋᵢ, this operand's part of ẏ, of the type of the output.
     fn jvp<'g>(&self, operand: usize, tangent: Expr<'g>, application: &Application<'g>) -> Expr<'g>;
 }
 
@@ -147,7 +148,7 @@ pub(crate) enum Batching<'r> {
     /// The primitive with attributes for one more axis in front, shared operands repeated.
     Shifted(&'r dyn AxisRule),
     /// Written out: where repeating a shared operand would cost, or the attributes do not say it.
-    Custom(&'r dyn CustomBatching),
+    Written(&'r dyn BatchRule),
     /// That of the bodies inside.
     Nested,
 }
@@ -159,13 +160,14 @@ pub(crate) trait AxisRule {
 }
 
 /// The use of a primitive on a batch, written out.
-pub(crate) trait CustomBatching {
+pub(crate) trait BatchRule {
     /// The stacked result.
     fn batch<'g>(&self, application: &BatchApplication<'g>) -> Expr<'g>;
 }
 
-/// One use of a primitive for each example of a batch.
-pub(crate) struct BatchApplication<'g> {
+/// One use of an operation for each example of a batch.
+#[derive(Debug)]
+pub struct BatchApplication<'g> {
     pub(crate) operands: SmallVec<[BatchOperand<'g>; 3]>,
     /// The type of the result of one example.
     pub(crate) output: Type,
@@ -173,19 +175,54 @@ pub(crate) struct BatchApplication<'g> {
     pub(crate) size: Dim,
 }
 
-/// An operand of a primitive that is applied to a batch.
-#[derive(Clone, Copy)]
-pub(crate) enum BatchOperand<'g> {
+impl<'g> BatchApplication<'g> {
+    /// The operands, each stacked or shared.
+    pub fn operands(&self) -> &[BatchOperand<'g>] {
+        &self.operands
+    }
+
+    /// The type of the result for one example.
+    pub fn output(&self) -> &Type {
+        &self.output
+    }
+
+    /// The number of examples.
+    pub fn size(&self) -> &Dim {
+        &self.size
+    }
+
+    /// The operands, shared ones repeated along the batch.
+    pub fn repeated(&self) -> Vec<Expr<'g>> {
+        self.operands.iter().map(|operand| operand.repeated(&self.size)).collect()
+    }
+}
+
+/// An operand of an operation that is applied to a batch.
+#[derive(Debug, Clone, Copy)]
+pub enum BatchOperand<'g> {
     /// One for each example, with the batch as the first axis.
     Stacked(Expr<'g>),
     /// The same for all examples.
     Shared(Expr<'g>),
 }
 
-/// One use of a primitive in a graph.
-pub(crate) struct Application<'g> {
+/// One use of an operation in a graph.
+#[derive(Debug)]
+pub struct Application<'g> {
     pub(crate) operands: SmallVec<[Expr<'g>; 3]>,
     pub(crate) output: Expr<'g>,
+}
+
+impl<'g> Application<'g> {
+    /// What it is applied to.
+    pub fn operands(&self) -> &[Expr<'g>] {
+        &self.operands
+    }
+
+    /// What it gives.
+    pub fn output(&self) -> Expr<'g> {
+        self.output
+    }
 }
 
 /// One use of a primitive on numbers.
@@ -276,6 +313,15 @@ pub enum OpError {
     /// A handle of a body that is used outside of it.
     #[error("an argument of a body is used outside of it")]
     EscapedArgument,
+    /// An operation of the user's own that gives an error, or that panicked.
+    #[error("{message}")]
+    Custom {
+        /// What it says.
+        message: String,
+    },
+    /// An operation of the user's own on numbers other than its own floats.
+    #[error("an operation of the user's own takes no dual numbers")]
+    DualNumbers,
     /// An operation inside of a body.
     #[error(transparent)]
     Nested(Box<NestedError>),
@@ -298,6 +344,15 @@ pub struct NestedError {
 }
 
 impl OpError {
+    /// Whether an operation takes no dual numbers.
+    pub(crate) fn is_about_duals(&self) -> bool {
+        match self {
+            OpError::DualNumbers => true,
+            OpError::Nested(nested) => nested.error.is_about_duals(),
+            _ => false,
+        }
+    }
+
     /// What to do about it.
     pub(crate) fn help(&self) -> &'static str {
         match self {
@@ -310,6 +365,8 @@ impl OpError {
             OpError::MostlyZeros { .. } => "pad or spread less: nearly all of the work would be on zeros",
             OpError::TooManyIterations { .. } => "look at what the condition asks for, or state a larger bound",
             OpError::EscapedArgument => "return it from the closure, and use what the loop or call gives",
+            OpError::Custom { .. } => "feed what this operation has a value for, or mend its `impl CustomOp`",
+            OpError::DualNumbers => "check its derivatives by differences",
             OpError::Nested(nested) => nested.error.help(),
         }
     }

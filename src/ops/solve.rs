@@ -8,7 +8,8 @@ use super::{
     lu::decompose,
     real::Real,
     rule::{
-        Application, Batching, Custom, Domain, EvaluationContext, Linearization, OpError, Rule, Traits, check_float,
+        Application, Batching, Domain, EvaluationContext, JacobianProducts, Linearization, OpError, Rule, Traits,
+        check_float,
     },
     sample::{Sample, reals},
     triangular_solve::{check_square, check_system, matrix_product},
@@ -29,11 +30,11 @@ impl Rule for Solve {
     }
 
     fn batching(&self) -> Batching<'_> {
-        Batching::Custom(self)
+        Batching::Written(self)
     }
 
     fn linearization(&self) -> Linearization<'_> {
-        Linearization::Custom(self)
+        Linearization::Products(self)
     }
 
     /// In f64 for both dtypes, rounded once: what pivoting does not save of digits, f32 does not have to spare.
@@ -135,7 +136,7 @@ fn eliminate<T: Real>(x: &mut Array2<T>, factors: &Array2<T>, known: usize, rows
 }
 
 /// With S = A or its transpose, S·X = B gives S·Ẋ = Ḃ − Ṡ·X; so B̄ = S⁻ᵀ·X̄ and S̄ = −B̄·Xᵀ.
-impl Custom for Solve {
+impl JacobianProducts for Solve {
     fn vjp<'g>(&self, operand: usize, cotangent: Expr<'g>, application: &Application<'g>) -> Expr<'g> {
         let (a, x) = (application.operands[0], application.output);
         let right = cotangent.graph().apply(self.transposed(), &[a, cotangent]);

@@ -5,8 +5,8 @@ use ndarray::{ArrayD, ArrayView2, ArrayViewMut2, IxDyn};
 use super::{
     real::Real,
     rule::{
-        Application, Batching, Custom, Domain, EvaluationContext, Linearization, OpError, Rule, Traits, check_float,
-        check_operands,
+        Application, Batching, Domain, EvaluationContext, JacobianProducts, Linearization, OpError, Rule, Traits,
+        check_float, check_operands,
     },
     sample::{Sample, reals},
 };
@@ -28,11 +28,11 @@ impl Rule for TriangularSolve {
     }
 
     fn linearization(&self) -> Linearization<'_> {
-        Linearization::Custom(self)
+        Linearization::Products(self)
     }
 
     fn batching(&self) -> Batching<'_> {
-        Batching::Custom(self)
+        Batching::Written(self)
     }
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
@@ -152,7 +152,7 @@ impl TriangularSolve {
 }
 
 /// With S = tri(A) or its transpose, S·X = B gives S·Ẋ = Ḃ − Ṡ·X; so B̄ = S⁻ᵀ·X̄ and S̄ = −B̄·Xᵀ, of which A has its half.
-impl Custom for TriangularSolve {
+impl JacobianProducts for TriangularSolve {
     fn vjp<'g>(&self, operand: usize, cotangent: Expr<'g>, application: &Application<'g>) -> Expr<'g> {
         let (a, x) = (application.operands[0], application.output);
         let right = cotangent.graph().apply(self.transposed(), &[a, cotangent]);

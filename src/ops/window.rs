@@ -7,8 +7,8 @@ use ndarray::{ArrayD, Dimension, IxDyn, indices};
 use super::{
     real::{Number, Real},
     rule::{
-        Application, Batching, CheckSizes, Custom, Domain, EvaluationContext, LinearMap, Linearization, OpError, Rule,
-        Traits, check_number, check_operands,
+        Application, Batching, CheckSizes, Domain, EvaluationContext, JacobianProducts, LinearMap, Linearization,
+        OpError, Rule, Traits, check_number, check_operands,
     },
     sample::{Sample, listed, reals},
     slice::check_count,
@@ -52,7 +52,7 @@ impl Rule for Window {
     fn linearization(&self) -> Linearization<'_> {
         match self.kind {
             WindowReduction::Sum => Linearization::Linear(self),
-            WindowReduction::Max => Linearization::Custom(self),
+            WindowReduction::Max => Linearization::Products(self),
             WindowReduction::ArgMax => Linearization::Constant,
         }
     }
@@ -60,7 +60,7 @@ impl Rule for Window {
     fn batching(&self) -> Batching<'_> {
         match self.kind {
             WindowReduction::Sum | WindowReduction::Max => Batching::Shifted(self),
-            WindowReduction::ArgMax => Batching::Custom(self),
+            WindowReduction::ArgMax => Batching::Written(self),
         }
     }
 
@@ -302,7 +302,7 @@ impl LinearMap for Window {
     }
 }
 
-impl Custom for Window {
+impl JacobianProducts for Window {
     /// All of ȳ goes to the winner of its window.
     fn vjp<'g>(&self, _: usize, cotangent: Expr<'g>, application: &Application<'g>) -> Expr<'g> {
         let x = application.operands[0];

@@ -32,6 +32,7 @@ use super::ir::{
     Action, FusionGroups, Granularity, Instruction, Keep, Location, NestedArrays, Network, Plan, PlanStep, StepKind,
     Storage, StridedAxis, TileProgram, VertexKind, WholeArrays, count,
 };
+use crate::ops;
 
 /// A read or write that goes wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -284,9 +285,21 @@ impl MemoryState<'_> {
     }
 
     /// Whether a step may write a value over one that it reads: element i is read for element i only, and a tile is
-    /// stored after all other instructions of the tile.
+    /// stored after all other instructions of the tile; or a primitive only changes elements of the operand, and no other
+    /// operand reads them.
     fn may_write_over(&self, step: &PlanStep, read: usize, written: usize) -> bool {
-        let StepKind::Tile(program) = &step.work else { return false };
+        let program = match &step.work {
+            StepKind::Tile(program) => program,
+            StepKind::Primitive(arrays, op) => {
+                let readers: Vec<usize> =
+                    (0..arrays.operands.len()).filter(|operand| arrays.operands[*operand].vertex == read).collect();
+                return arrays.vertex == written
+                    && readers.len() == 1
+                    && readers.first().copied() == ops::overwritten(op)
+                    && arrays.operands[readers[0]].layout.offset == 0;
+            }
+            StepKind::Contraction(..) | StepKind::Nested(..) => return false,
+        };
         let is_store = |instruction: &Instruction| instruction.action == Action::Store;
         let first = program.instructions.iter().position(is_store).unwrap_or(program.instructions.len());
         let (before, stores) = program.instructions.split_at(first);

@@ -50,7 +50,8 @@ impl FallbackStep {
     /// Runs the step; `memory` has the operands and then the output, and `scratch` gives each worker its own.
     ///
     /// # Safety
-    /// Each address is that of an array of the types that the step was made for, and nothing else uses the output. The
+    /// Each address is that of an array of the types that the step was made for, and nothing else uses the output, but that an
+    /// operand which the kernel overwrites may lie in the very place of the output. The
     /// scratch of a worker is as large as was asked for, aligned to any number, and nothing else uses it meanwhile.
     pub(super) unsafe fn run(
         &mut self,
@@ -59,40 +60,53 @@ impl FallbackStep {
         team: &Team,
     ) -> Result<(), OpError> {
         let (output, operands) = memory.split_last().expect("invariant: a step has an output");
-        for (address, (dtype, n)) in operands.iter().zip(&self.operands) {
+        let overwritten = self.fallback.overwritten();
+        for (operand, (dtype, n)) in
+            self.operands.iter().enumerate().filter(|(operand, _)| Some(*operand) != overwritten)
+        {
             // SAFETY: by this function's contract; the slices are forgotten before it returns.
-            self.data.push(unsafe { slice(*address, *dtype, *n) });
+            self.data.push(unsafe { slice(operands[operand], *dtype, *n) });
         }
+        let first = overwritten.map(|operand| Shared(operands[operand]));
         // SAFETY: by this function's contract.
-        let done = unsafe { self.compute(*output, scratch, team) };
+        let done = unsafe { self.compute(first, *output, scratch, team) };
         self.data.clear();
         done
     }
 
-    /// Writes the output from the operands that `data` holds.
+    /// Writes the output from the operands that `data` holds; `first` is where the elements are that it has before.
     ///
     /// # Safety
     /// As for [`FallbackStep::run`].
     unsafe fn compute(
         &self,
+        first: Option<Shared>,
         output: *mut u8,
         scratch: &(dyn Fn(usize) -> *mut u8 + Sync),
         team: &Team,
     ) -> Result<(), OpError> {
         let (out, data) = (Shared(output), &self.data);
-        let error: Mutex<Option<OpError>> = Mutex::new(None);
+        let error: Mutex<Option<(usize, OpError)>> = Mutex::new(None);
         team.run(self.fallback.n_parts(), &|part, worker| {
             let range = self.fallback.part_range(part);
-            let start = out.offset_by(range.start * self.output.0.size());
+            let offset = range.start * self.output.0.size();
+            let start = out.offset_by(offset);
+            if let Some(first) = first.as_ref().map(|first| first.offset_by(offset)).filter(|first| *first != start) {
+                // SAFETY: the operand has the type of the output, and the plan gives it either the same memory or memory apart.
+                unsafe { std::ptr::copy_nonoverlapping(first, start, range.len() * self.output.0.size()) };
+            }
             // SAFETY: by this function's contract; parts are apart, and within the output.
             let out = unsafe { slice_mut(start, self.output.0, range.len()) };
             // SAFETY: by this function's contract; scratch memory was written when the executable was made.
             let scratch = unsafe { std::slice::from_raw_parts_mut(scratch(worker).cast(), self.fallback.n_scratch()) };
-            if let (Err(found), 0) = (self.fallback.run_part(part, data, out, scratch), part) {
-                *error.lock().expect("invariant: nothing panics here") = Some(found);
+            if let Err(found) = self.fallback.run_part(part, data, out, scratch) {
+                let mut error = error.lock().expect("invariant: nothing panics here");
+                if error.as_ref().is_none_or(|(earlier, _)| part < *earlier) {
+                    *error = Some((part, found));
+                }
             }
         });
-        error.into_inner().expect("invariant: nothing panics here").map_or(Ok(()), Err)
+        error.into_inner().expect("invariant: nothing panics here").map_or(Ok(()), |(_, error)| Err(error))
     }
 }
 

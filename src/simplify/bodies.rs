@@ -116,6 +116,10 @@ impl BodyRewriter<'_> {
             Op::Conditional(cond) => self.branch(cond, &members, operands),
             Op::Scan(scan) => self.scan(scan, &members, operands),
             Op::While(while_loop) => self.while_loop(while_loop, &members, operands),
+            // A derivative may still be taken; a rule drops it where none is.
+            Op::WithDerivative(_) => {
+                members.iter().map(|member| self.new.insert(member.op.clone(), member.ty.clone(), operands)).collect()
+            }
             other => unreachable!("invariant: `{}` has a body", other.name()),
         }
     }

@@ -73,8 +73,9 @@ impl Candidates<'_> {
         let mut is_constant = vec![false; graph.len()];
         for id in ids {
             let node = graph.node(*id);
-            // A loop that its values end may not end: its error belongs to the run.
-            let is_open = matches!(node.op, Op::While(_));
+            // A loop that its values end may not end: its error belongs to the run, and so does what an operation does beside
+            // computing.
+            let is_open = matches!(node.op, Op::While(_)) || !node.op.is_pure();
             let is_fed = matches!(node.op, Op::Input(_) | Op::Parameter(_) | Op::Argument(_) | Op::Poison(_));
             is_constant[id.index()] = !(is_fed || is_open)
                 && node.ty.shape.as_numbers().is_some()

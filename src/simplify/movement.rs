@@ -23,6 +23,14 @@ pub(super) fn cast_of_cast(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<N
     is_lossless.then(|| rewriter.build(term.op.clone(), &[x]))
 }
 
+/// The value itself: derivatives are taken before.
+pub(super) fn value_without_derivative(_: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
+    match &term.op {
+        Op::WithDerivative(value) => Some(term.operands[value.output]),
+        _ => None,
+    }
+}
+
 pub(super) fn same_shape(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
     cast_to_same(rewriter, term)
 }

@@ -122,6 +122,7 @@ pub(super) const RULES: &[RewriteRule] = &[
     algebra("floor-floor",              Exact, "floor(floor(x))",        "floor(x)"),
     algebra("ceil-ceil",                Exact, "ceil(ceil(x))",          "ceil(x)"),
     algebra("round-round",              Exact, "round(round(x))",        "round(x)"),
+    structure("with-derivative",        Exact, Named(&["with_derivative"]), movement::value_without_derivative, "with_derivative(y, …) → y"),
     algebra("stop-gradient",            Exact, "stop_gradient(x)",       "x"),
     structure("cast-to-same",           Exact, Named(&["cast"]), movement::cast_to_same, "cast of x to its own dtype → x"),
     structure("cast-of-cast",           Exact, Named(&["cast"]), movement::cast_of_cast, "cast(cast(x)) → cast(x), where the inner one loses nothing"),

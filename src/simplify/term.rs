@@ -51,6 +51,7 @@ fn hash_attributes(op: &Op, hasher: &mut DefaultHasher) {
         Op::Reduce(reduce) => reduce.axes.hash(hasher),
         Op::Argument(argument) => (argument.index, argument.trace).hash(hasher),
         Op::Scan(scan) => scan.output.hash(hasher),
+        Op::Custom(custom) => custom.kind.hash(hasher),
         _ => {}
     }
 }

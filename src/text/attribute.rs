@@ -8,10 +8,12 @@ use ndarray::{ArrayD, IxDyn};
 use super::{
     cursor::Cursor,
     error::{ParseError, ParseErrorKind},
+    registry::Registry,
 };
 use crate::graph::{
-    self, Axes, Body, Bound, DType, Dim, Dims, GraphError, Initializer, Literal, Name, Op, Orientation, Ranking,
-    Reduction, ScanDirection, ScanOutput, Shape, Side, TraceNumber, Triangle, Type, Value, WindowReduction, operations,
+    self, Axes, Body, Bound, CustomKind, DType, Dim, Dims, GraphError, Initializer, Literal, Name, Op, Orientation,
+    Ranking, Reduction, ScanDirection, ScanOutput, Shape, Side, TraceNumber, Triangle, Type, Value, WindowReduction,
+    operations,
 };
 
 /// How much of a large array is written.
@@ -53,6 +55,7 @@ pub(super) struct Declared<'t> {
     pub(super) ty: Type,
     /// The bodies above, by their numbers.
     pub(super) bodies: &'t [Body],
+    pub(super) registry: &'t Registry,
 }
 
 /// A value that a primitive is configured with.
@@ -66,11 +69,14 @@ pub(super) trait TextAttribute: Sized {
 
 /// Whether an operation's name is that of a row.
 macro_rules! is_named {
-    ($name:literal, $operation:expr) => {
-        $operation == $name
+    ($name:literal, $declared:expr) => {
+        $declared.operation == $name
     };
-    ($kind:ident, $operation:expr) => {
-        $kind::from_name($operation).is_some()
+    (CustomKind, $declared:expr) => {
+        $declared.registry.contains($declared.operation)
+    };
+    ($kind:ident, $declared:expr) => {
+        $kind::from_name($declared.operation).is_some()
     };
 }
 
@@ -92,7 +98,7 @@ macro_rules! write_and_read {
             if let Some(op) = Op::elementwise_from_name(declared.operation) {
                 return Ok(Some(op));
             }
-            $(if is_named!($name, declared.operation) {
+            $(if is_named!($name, declared) {
                 let op = graph::$op { $($field: TextAttribute::read(stringify!($field), declared, cursor)?),* };
                 return Ok(Some(op.into()));
             })*
@@ -147,6 +153,20 @@ impl TextAttribute for Body {
         let start = cursor.clone();
         let number = cursor.count()?;
         declared.bodies.get(number).cloned().ok_or_else(|| start.error(ParseErrorKind::UnknownBody(number)))
+    }
+}
+
+/// The attributes of an operation of the user's own, as it writes them.
+impl TextAttribute for CustomKind {
+    fn write(&self, _: &str, writer: &mut Writer) {
+        let attributes = self.attributes();
+        if !attributes.is_empty() {
+            writer.word(format_args!("{attributes:?}"));
+        }
+    }
+
+    fn read(_: &str, declared: &Declared<'_>, cursor: &mut Cursor<'_>) -> Result<Self, ParseError> {
+        declared.registry.read(declared.operation, cursor)
     }
 }
 

@@ -38,6 +38,14 @@ pub enum ParseErrorKind {
     /// No primitive has this name.
     #[error("no operation is called `{0}`")]
     UnknownOperation(String),
+    /// Attributes that an operation of the user's own does not take.
+    #[error("`{operation}`: {message}")]
+    Attributes {
+        /// The operation.
+        operation: &'static str,
+        /// What is wrong with them.
+        message: String,
+    },
     /// An operand that no earlier line defines.
     #[error("%{0} is not defined above")]
     UnknownNode(usize),
@@ -123,8 +131,11 @@ impl ParseErrorKind {
     pub fn help(&self) -> Option<String> {
         match self {
             ParseErrorKind::UnknownOperation(name) => {
-                let nearest = names::nearest(name, Op::names())?;
-                Some(format!("the nearest name is `{nearest}`"))
+                let nearest = names::nearest(name, Op::names());
+                Some(nearest.map_or_else(
+                    || "if it is one of your own, read the text by `Graph::parse_with`".into(),
+                    |nearest| format!("the nearest name is `{nearest}`"),
+                ))
             }
             ParseErrorKind::OutOfOrder { expected, .. } => {
                 Some(format!("number nodes line by line: this one is %{expected}"))
@@ -147,6 +158,7 @@ impl ParseErrorKind {
             ParseErrorKind::UnknownNode(_)
             | ParseErrorKind::UnknownBody(_)
             | ParseErrorKind::Misplaced { .. }
+            | ParseErrorKind::Attributes { .. }
             | ParseErrorKind::Number(_) => None,
         }
     }

@@ -23,7 +23,7 @@
 //! return     = "return" [ result { "," result } ]
 //! result     = name "=" operand                        names are distinct
 //! operand    = "%" digits                              defined on a line above
-//! operation  = word                                    `Op::names()` lists them
+//! operation  = word                                    `Op::names()` lists them; others are of a `Registry`
 //! attribute  = key "=" value | value                   those of the operation, all, in the order of its declaration
 //! value      = integer | list | dim | word | string | initializer | elements | output
 //! output     = ( "final" | "stacked" ) "(" digits ")"  of a scan: a carry, or a node of its body
@@ -41,6 +41,8 @@
 //! word       = a letter or "_", then letters, digits and "_"
 //! string     = a string literal of Rust
 //! ```
+//! An operation of the user's own is written by its name, with its attributes as one string, or none if they are empty.
+//!
 //! A body is the graph inside of a `call`, `cond`, `scan` or `while`, which names it by its number: `body=0`. Its nodes are
 //! numbered by themselves, from 0, and the first are its arguments; it stands above all that use it, other bodies among
 //! them. The lines `body 0 {` and `}` stand by themselves.
@@ -58,9 +60,11 @@ mod cursor;
 mod error;
 mod parse;
 mod print;
+mod registry;
 
 pub use error::{ParseError, ParseErrorKind};
 pub use parse::Parsed;
+pub use registry::Registry;
 
 #[cfg(doc)]
 use crate::graph::Graph;

@@ -8,6 +8,7 @@ use super::{
     attribute::{Declared, read_operation},
     cursor::Cursor,
     error::{FIRST_FORMAT, FORMAT, ParseError, ParseErrorKind},
+    registry::Registry,
 };
 use crate::{
     graph::{Body, Expr, Graph, NodeId, Op, Operands, Site, Type},
@@ -61,7 +62,15 @@ impl Graph {
     /// # Ok::<(), pullback::ParseError>(())
     /// ```
     pub fn parse(text: &str) -> Result<Parsed, ParseError> {
-        let mut reading = Reading { scope: Definitions::default(), outer: None, bodies: Vec::new() };
+        Graph::parse_with(text, &Registry::new())
+    }
+
+    /// As [`Graph::parse`], with operations of the user's own.
+    ///
+    /// # Errors
+    /// As for [`Graph::parse`]; also if an operation of the user's own does not take its attributes.
+    pub fn parse_with(text: &str, registry: &Registry) -> Result<Parsed, ParseError> {
+        let mut reading = Reading { scope: Definitions::default(), outer: None, bodies: Vec::new(), registry };
         let mut results = None;
         let mut end = (1, 1);
         let mut is_first = true;
@@ -102,12 +111,13 @@ fn check_format(cursor: &mut Cursor<'_>) -> Result<bool, ParseError> {
 }
 
 /// What the lines so far define.
-struct Reading {
+struct Reading<'r> {
     /// What is being defined: the graph, or a body.
     scope: Definitions,
     /// The graph, while a body is being defined.
     outer: Option<Definitions>,
     bodies: Vec<Body>,
+    registry: &'r Registry,
 }
 
 /// The nodes of the graph or of a body.
@@ -120,7 +130,7 @@ struct Definitions {
     results: Option<Vec<NodeId>>,
 }
 
-impl Reading {
+impl Reading<'_> {
     /// One line; the results, if it is the last one.
     fn line(&mut self, cursor: &mut Cursor<'_>) -> Result<Option<IndexMap<String, NodeId>>, ParseError> {
         if self.outer.is_some() {
@@ -191,7 +201,7 @@ impl Reading {
         let at_operation = cursor.clone();
         let operation = cursor.word().or_else(|_| at_operation.expected("an operation"))?;
         let operands = self.operands(cursor)?;
-        let declared = Declared { operation, ty: ty.clone(), bodies: &self.bodies };
+        let declared = Declared { operation, ty: ty.clone(), bodies: &self.bodies, registry: self.registry };
         let op = self.attributes(&declared, &at_operation, cursor)?;
         self.check_place(&op, &at_operation)?;
 

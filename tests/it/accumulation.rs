@@ -172,6 +172,7 @@ const OTHERS: &[&str] = &[
     "while",
     "window_argmax",
     "window_max",
+    "with_derivative",
     "xor",
 ];
 

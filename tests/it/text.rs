@@ -423,7 +423,7 @@ fn what_is_wrong_with_a_text_is_told_with_the_mend() {
     let x = "%0: f32[2, b] = input \"x\"\n";
     for (rest, mend) in [
         ("%1: f32[2, b] = sigmiod %0", Some("the nearest name is `sigmoid`")),
-        ("%1: f32[2, b] = frobnicate %0", None),
+        ("%1: f32[2, b] = frobnicate %0", Some("if it is one of your own, read the text by `Graph::parse_with`")),
         ("%2: f32[2, b] = exp %0", Some("number nodes line by line: this one is %1")),
         ("%1: f64[2, b] = exp %0", Some("write f32[2, b], or change the operands")),
         ("%1: f32[] = input \"x\"", Some("give each a name of its own")),

@@ -9,6 +9,7 @@ mod branch;
 mod call;
 mod loops;
 mod reads;
+mod substitute;
 
 use super::{forward, reverse};
 use crate::{
@@ -47,6 +48,7 @@ pub(super) fn pull_back<'g>(
         Op::Conditional(cond) => branch::pull_back(cond, family, cotangents, is_wanted),
         Op::Scan(scan) => loops::pull_back(scan, family, cotangents, is_wanted),
         Op::While(while_loop) => loops::pull_back_while(while_loop, family, cotangents, is_wanted),
+        Op::WithDerivative(value) => substitute::pull_back(value, family, cotangents, is_wanted),
         other => unreachable!("invariant: `{}` has a body", other.name()),
     }
 }
@@ -58,6 +60,7 @@ pub(super) fn push_forward<'g>(family: &Family<'g>, tangents: &[Option<Expr<'g>>
         Op::Conditional(cond) => branch::push_forward(cond, family, tangents),
         Op::Scan(scan) => loops::push_forward(scan, family, tangents),
         Op::While(while_loop) => loops::push_forward_while(while_loop, family, tangents),
+        Op::WithDerivative(value) => substitute::push_forward(value, family, tangents),
         other => unreachable!("invariant: `{}` has a body", other.name()),
     }
 }

@@ -3,10 +3,10 @@
 
 use crate::{
     graph::{Axes, Convolution, DType, Dim, DotGeneral, Expr, Gather, Shape},
-    ops::rule::{BatchApplication, BatchOperand, CustomBatching},
+    ops::rule::{BatchApplication, BatchOperand, BatchRule},
 };
 
-impl CustomBatching for Convolution {
+impl BatchRule for Convolution {
     fn batch<'g>(&self, application: &BatchApplication<'g>) -> Expr<'g> {
         let [x, kernel] = [application.operands[0], application.operands[1]];
         if let Some(poison) = x.expr().graph().refuse(&[x.expr(), kernel.expr()]) {

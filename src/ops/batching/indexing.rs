@@ -3,10 +3,10 @@
 
 use crate::{
     graph::{Axes, Broadcast, DType, Dim, Expr, Gather, Iota, ScatterAdd, Shape, Window},
-    ops::rule::{AxisRule, BatchApplication, BatchOperand, CustomBatching},
+    ops::rule::{AxisRule, BatchApplication, BatchOperand, BatchRule},
 };
 
-impl CustomBatching for Gather {
+impl BatchRule for Gather {
     /// Where one of both is stacked, the batch lies behind the axes that they share: one more outer axis of the array, or
     /// the first of the index. Where both are, it is one more axis that they share.
     fn batch<'g>(&self, application: &BatchApplication<'g>) -> Expr<'g> {
@@ -25,7 +25,7 @@ impl CustomBatching for Gather {
     }
 }
 
-impl CustomBatching for ScatterAdd {
+impl BatchRule for ScatterAdd {
     /// An index that is shared is shared: the batch is one more outer axis of base and updates.
     fn batch<'g>(&self, application: &BatchApplication<'g>) -> Expr<'g> {
         let ScatterAdd { axis, batch } = *self;
@@ -41,7 +41,7 @@ impl CustomBatching for ScatterAdd {
     }
 }
 
-impl CustomBatching for Window {
+impl BatchRule for Window {
     /// Positions in the flattened array of all examples, less those of the examples before.
     fn batch<'g>(&self, application: &BatchApplication<'g>) -> Expr<'g> {
         let BatchOperand::Stacked(x) = application.operands[0] else {

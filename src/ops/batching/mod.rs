@@ -15,7 +15,7 @@ pub(crate) fn batch<'g>(op: &Op, application: &BatchApplication<'g>) -> Expr<'g>
         Batching::Leaf => unreachable!("invariant: what has no operands is not batched"),
         Batching::Same => application.apply_to_repeated(op.clone()),
         Batching::Shifted(rule) => application.apply_to_repeated(rule.shifted(&application.size)),
-        Batching::Custom(rule) => rule.batch(application),
+        Batching::Written(rule) => rule.batch(application),
         Batching::Nested => unreachable!("invariant: operations with bodies are taken with their siblings"),
     }
 }
@@ -23,26 +23,27 @@ pub(crate) fn batch<'g>(op: &Op, application: &BatchApplication<'g>) -> Expr<'g>
 impl<'g> BatchApplication<'g> {
     /// A primitive on the operands, shared ones repeated along the batch.
     fn apply_to_repeated(&self, op: impl Into<Op>) -> Expr<'g> {
-        let operands: Vec<Expr<'g>> = self.operands.iter().map(|operand| operand.repeated(&self.size)).collect();
+        let operands = self.repeated();
         operands[0].graph().apply(op, &operands)
     }
 }
 
 impl<'g> BatchOperand<'g> {
     /// The expression, with the batch in front or without.
-    pub(crate) fn expr(self) -> Expr<'g> {
+    pub fn expr(self) -> Expr<'g> {
         match self {
             BatchOperand::Stacked(expr) | BatchOperand::Shared(expr) => expr,
         }
     }
 
-    pub(crate) fn is_stacked(self) -> bool {
+    /// Whether it differs from example to example.
+    pub fn is_stacked(self) -> bool {
         matches!(self, BatchOperand::Stacked(_))
     }
 
     /// The expression with the batch in front; a shared one is the same along it, which costs no memory where it is read
     /// by strides.
-    pub(crate) fn repeated(self, batch: &Dim) -> Expr<'g> {
+    pub fn repeated(self, batch: &Dim) -> Expr<'g> {
         match self {
             BatchOperand::Stacked(expr) => expr,
             BatchOperand::Shared(expr) if expr.is_poisoned() => expr,

@@ -4,10 +4,10 @@
 use super::one_later;
 use crate::{
     graph::{Axes, DotGeneral, Expr, Op, Shape, Solve, TriangularSolve},
-    ops::rule::{BatchApplication, BatchOperand, CustomBatching},
+    ops::rule::{BatchApplication, BatchOperand, BatchRule},
 };
 
-impl CustomBatching for DotGeneral {
+impl BatchRule for DotGeneral {
     /// A batch axis of the product where both operands are stacked, else a free axis of the one that is.
     fn batch<'g>(&self, application: &BatchApplication<'g>) -> Expr<'g> {
         let [left, right] = [application.operands[0], application.operands[1]];
@@ -36,13 +36,13 @@ fn first_of(axes: &[usize]) -> Axes {
     super::with_first(0, axes)
 }
 
-impl CustomBatching for TriangularSolve {
+impl BatchRule for TriangularSolve {
     fn batch<'g>(&self, application: &BatchApplication<'g>) -> Expr<'g> {
         solve(self.clone().into(), application)
     }
 }
 
-impl CustomBatching for Solve {
+impl BatchRule for Solve {
     fn batch<'g>(&self, application: &BatchApplication<'g>) -> Expr<'g> {
         solve(self.clone().into(), application)
     }

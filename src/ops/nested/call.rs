@@ -58,6 +58,8 @@ impl Graph {
     /// A function of arrays of the types of `arguments`, which are only looked at: the closure is run once, on handles that
     /// stand for what is given at each call. What it reads from outside, parameters above all, is shared by the calls.
     ///
+    /// Its derivative is that of what it computes; for another, give the calls to [`Graph::with_derivative`].
+    ///
     /// Calls run one and the same plan, so that a layer that is used a hundred times is simplified and planned once. Nothing
     /// is fused across the border of a call.
     ///

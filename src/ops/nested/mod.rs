@@ -16,7 +16,7 @@ macro_rules! answers_of_bodies {
         }
 
         fn linearization(&self) -> Linearization<'_> {
-            Linearization::Nested
+            unreachable!("invariant: operations with bodies are differentiated with their siblings")
         }
 
         fn batching(&self) -> Batching<'_> {
@@ -36,6 +36,7 @@ mod conditional;
 mod scan;
 mod tree;
 mod while_loop;
+mod with_derivative;
 
 use std::borrow::Cow;
 
@@ -135,6 +136,8 @@ pub(super) fn family_flops(siblings: &[Op]) -> Dim {
             });
             body_flops(&scan.body, scan.body.results().iter().copied().chain(stacked)) * scan.length.clone()
         }
+        // What computes the values is counted where it is.
+        Op::WithDerivative(_) => Dim::from(0),
         Op::While(op) => {
             let flops = |body: &Body| body_flops(body, body.results().iter().copied());
             flops(&op.condition) + flops(&op.body)

@@ -53,6 +53,10 @@ pub(in crate::plan) fn network(source: PlanInput<'_>, settings: &Settings) -> Re
             .and_then(|()| node.ty.shape.evaluate(bindings).map_err(OpError::Size))
             .map_err(|error| PlanError { origin, error })?;
         let info = VertexInfo { sizes: sizes.into(), dtype: node.ty.dtype, origin };
+        if let Op::WithDerivative(value) = &node.op {
+            operand_of[id.index()] = Some(operands[value.output].clone());
+            continue;
+        }
         if node.op.is_nested() {
             let family = families.led_by(id).expect("invariant: it is the first sibling");
             let nested = bodies.nested(graph, family, origin)?;

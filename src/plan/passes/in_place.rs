@@ -11,13 +11,20 @@
 //!    [`TileProgram::write_last`] establishes this: the value is computed into a register, and a store at the end of
 //!    the program copies it to memory.
 //!
+//! A step of a primitive that only changes some elements of an operand ([`ops::overwritten`]) writes over that operand under
+//! the first condition, if it reads all of it and by no other operand.
+//!
 //! [`verify`](crate::plan::verify) asks for the same conditions again, by code of its own.
 
-use crate::plan::{
-    ir::{
-        Action, Banded, Granularity, Instruction, Location, Network, PlanStep, StepKind, Storage, TileProgram, count,
+use crate::{
+    ops,
+    plan::{
+        ir::{
+            Action, Banded, Granularity, Instruction, Location, Network, PlanStep, StepKind, Storage, TileProgram,
+            WholeArrays, count,
+        },
+        model::MachineModel,
     },
-    model::MachineModel,
 };
 
 /// For each vertex the one whose memory it reuses; steps are changed to write such values last.
@@ -30,10 +37,20 @@ pub(super) fn find(
 ) -> Vec<Option<usize>> {
     let mut reuses = vec![None; network.vertices.len()];
     for (position, step) in steps.iter_mut().enumerate() {
-        let StepKind::Tile(program) = &mut step.work else { continue };
         let is_free = |vertex: usize| {
             // `Nowhere`: not assigned yet. Fed arrays, constants and results have their storage already.
             storage[vertex] == Storage::Nowhere && last_read[vertex] == position
+        };
+        let program = match &mut step.work {
+            StepKind::Tile(program) => program,
+            StepKind::Primitive(arrays, op) => {
+                let new = arrays.vertex;
+                let old = ops::overwritten(op).filter(|_| storage[new] == Storage::Nowhere);
+                let old = old.and_then(|operand| arrays.alone(network, operand)).filter(|old| is_free(*old));
+                reuses[new] = old;
+                continue;
+            }
+            StepKind::Contraction(..) | StepKind::Nested(..) => continue,
         };
         let mut old: Vec<usize> = step.reads.iter().copied().filter(|vertex| is_free(*vertex)).collect();
         for new in &step.writes {
@@ -53,6 +70,19 @@ pub(super) fn find(
         }
     }
     reuses
+}
+
+impl WholeArrays {
+    /// The vertex of an operand that is read whole, and by no other operand.
+    fn alone(&self, network: &Network, operand: usize) -> Option<usize> {
+        let read = &self.operands[operand];
+        let is_whole = read.layout.is_contiguous()
+            && read.layout.offset == 0
+            && read.layout.count() == count(&network.vertices[read.vertex].sizes);
+        let others = self.operands.iter().enumerate().filter(|(other, _)| *other != operand);
+        let is_alone = others.map(|(_, other)| other.vertex).all(|other| other != read.vertex);
+        (is_whole && is_alone).then_some(read.vertex)
+    }
 }
 
 impl TileProgram {

@@ -10,6 +10,7 @@
 
 mod contract;
 mod cumulative_sum;
+mod custom;
 mod data;
 mod gather;
 mod join;
@@ -66,9 +67,15 @@ trait FallbackRun {
         0
     }
 
+    /// The operand whose elements the output has already when a part is computed; it is left out of the operands then.
+    fn overwritten(&self) -> Option<usize> {
+        None
+    }
+
     /// Computes some units of the output; `out` is their elements and no others.
     ///
-    /// An invalid value in the operands must be reported by the call for the first part, and may be by others too.
+    /// Of errors of several parts that of the first is reported, so an invalid value in operands that every part reads must
+    /// be reported by the call for the first part.
     fn run(
         &self,
         units: Range<usize>,
@@ -113,6 +120,7 @@ kernels! {
     IotaKernel(leaf::IotaKernel),
     PadKernel(pad::PadKernel),
     ConcatKernel(join::ConcatKernel),
+    CustomKernel(Box<custom::CustomKernel>),
     Reference(Box<reference::Reference>),
     IntegerDotKernel(contract::IntegerDotKernel),
 }
@@ -145,6 +153,7 @@ impl FallbackKernel {
             Op::DotGeneral(dot) if place.output.0 == DType::I64 => {
                 Ok(contract::IntegerDotKernel::resolve(dot, place).into())
             }
+            Op::Custom(custom) => custom::CustomKernel::resolve(custom, place).map(|kernel| Box::new(kernel).into()),
             other => Ok(reference::Reference::resolve(other, place).into()),
         };
         kernel.map(|kernel| FallbackKernel { partition: kernel.as_run().partition(), kernel })
@@ -165,11 +174,16 @@ impl FallbackKernel {
         self.kernel.as_run().n_scratch()
     }
 
+    /// The operand whose elements `out` must have when a part is computed, and that is left out of its operands.
+    pub(crate) fn overwritten(&self) -> Option<usize> {
+        self.kernel.as_run().overwritten()
+    }
+
     /// Computes one part into `out`, the output's elements in [`FallbackKernel::part_range`]; all of them are written.
     ///
     /// # Errors
-    /// A position outside its axis. If any part fails then part 0 does, and with the first such position in index
-    /// order: its error is the one to report.
+    /// A position outside its axis, or what the user's code says. Of several parts that fail the first is the one to report:
+    /// whatever part it is, a position is the first such one in index order.
     pub(crate) fn run_part(
         &self,
         part: usize,

@@ -218,6 +218,11 @@ const CASES: &[Case] = &[
     Case { rule: "floor-floor", fires: |v| v.x.floor().floor(), stays: |v| v.x.floor().ceil() },
     Case { rule: "ceil-ceil", fires: |v| v.x.ceil().ceil(), stays: |v| v.x.ceil().round() },
     Case { rule: "round-round", fires: |v| v.x.round().round(), stays: |v| v.x.round().floor() },
+    Case {
+        rule: "with-derivative",
+        fires: |v| v.x.graph().with_derivative(v.x, v.x.tanh(), |_, _, tangent| tangent),
+        stays: |v| v.x.tanh(),
+    },
     Case { rule: "stop-gradient", fires: |v| v.x.stop_gradient(), stays: |v| v.x.tanh() },
     Case { rule: "cast-to-same", fires: |v| apply(pullback::graph::Cast { dtype: DType::F64 }, v.x), stays: |v| v.x.cast(DType::F32) },
     Case { rule: "cast-of-cast", fires: |v| v.p.cast(DType::F32).cast(DType::I64), stays: |v| v.x.cast(DType::F32).cast(DType::F64) },

@@ -68,7 +68,7 @@ pub(crate) use binary::{BinaryFunction, BinaryNumberFunction, binary_functions};
 pub(crate) use congruence::{Solutions, greatest_common_divisor, solutions};
 pub use convolve::Convolve;
 pub use custom::{CustomError, CustomOp};
-pub(crate) use custom::{check_types, evaluate_custom, kind_of, operation_of};
+pub(crate) use custom::{check_types, erased, evaluate_custom, kind_of};
 pub use lu::LuParts;
 pub use nested::{Function, ScanOptions, Tree};
 pub use pool::Pool;
@@ -142,7 +142,7 @@ const MAX_CHEAP_COST: usize = 4;
 /// The operand whose elements the output must have when a primitive is computed, if it is one that only changes some of them.
 pub(crate) fn overwritten(op: &Op) -> Option<usize> {
     match op {
-        Op::Custom(custom) => operation_of(&custom.kind).overwrites(),
+        Op::Custom(custom) => erased(&custom.kind).overwrites(),
         // The kernels of our own write every element.
         _ => None,
     }

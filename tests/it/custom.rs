@@ -660,7 +660,7 @@ fn a_name_that_is_no_word_or_that_of_a_primitive_is_a_mistake() {
     g.custom(Sine, [x]);
     let report = g.check().unwrap_err().to_string();
     assert!(report.contains("\"two words\" is not a name"), "{report}");
-    assert!(report.contains("error in `sin`: this is the name of a primitive"), "{report}");
+    assert!(report.contains("must be another than that of a primitive, found sin"), "{report}");
 }
 
 #[test]
@@ -753,4 +753,71 @@ fn a_batch_of_the_wrong_shape_is_a_mistake() {
     g.batch(g.custom(NoBatch, [x]), [(x, xs)]);
     let report = g.check().unwrap_err().to_string();
     assert!(report.contains("its batch must be f64[n, 3], and is f64[3]"), "{report}");
+}
+
+/// What decides about memory and threads is asked once, so an operation that changes its mind reaches no memory but its own.
+#[test]
+fn an_operation_that_changes_its_mind_about_memory_computes_all_the_same() {
+    #[derive(Debug)]
+    struct Fickle(AtomicUsize);
+    impl PartialEq for Fickle {
+        fn eq(&self, _: &Fickle) -> bool {
+            false
+        }
+    }
+    impl Eq for Fickle {}
+    impl std::hash::Hash for Fickle {
+        fn hash<H: std::hash::Hasher>(&self, _: &mut H) {}
+    }
+    impl CustomOp for Fickle {
+        const NAME: &'static str = "fickle";
+        fn output_type(&self, operands: &[Type]) -> Result<Type, CustomError> {
+            one_f64(operands)
+        }
+        fn evaluate(&self, operands: &[ValueView<'_>], mut output: ValueViewMut<'_>) -> Result<(), CustomError> {
+            if !operands.is_empty() {
+                return Err("the first answer was that it overwrites its operand".into());
+            }
+            output.array_mut::<f64>().ok_or("another type")?.mapv_inplace(|y| -y);
+            Ok(())
+        }
+        fn linearization(&self) -> Linearization<'_> {
+            Linearization::Constant
+        }
+        fn overwrites(&self) -> Option<usize> {
+            self.0.fetch_add(1, Ordering::Relaxed).is_multiple_of(2).then_some(0)
+        }
+        fn rows(&self) -> Option<&[usize]> {
+            self.0.load(Ordering::Relaxed).is_multiple_of(2).then_some(&[0])
+        }
+    }
+    for evaluation in [Evaluation::Compiled, Evaluation::Reference] {
+        let g = Graph::new();
+        let sums = g.input_of(DType::F64, "x", (3,)).cumulative_sum(0);
+        let y = g.custom(Fickle(AtomicUsize::new(0)), [sums]);
+        let mut program = g.compile_with(y, &options(evaluation, 2)).unwrap();
+        for _ in 0..3 {
+            assert_eq!(program.call(("x", &[1.0, 2.0, 3.0])).unwrap()["result"], Value::from([-1.0, -3.0, -6.0]));
+        }
+    }
+}
+
+#[test]
+fn a_panic_about_sizes_that_are_numbers_is_an_error_of_the_run() {
+    let panics = Configured {
+        output_type: |operands| match operands[0].shape.as_numbers() {
+            Some(sizes) => panic!("no {sizes:?}"),
+            None => Ok(operands[0].clone()),
+        },
+        derivative: Derivative::Constant,
+        attributes: "panics on numbers",
+        ..SINE
+    };
+    for evaluation in [Evaluation::Compiled, Evaluation::Reference] {
+        let g = Graph::new();
+        let y = g.custom(panics.clone(), [g.input_of(DType::F64, "x", ("n",))]);
+        let mut program = g.compile_with(y, &options(evaluation, 1)).unwrap();
+        let error = program.call(("x", &[1.0, 2.0])).unwrap_err().to_string();
+        assert!(error.contains("it panicked: no [2]") && error.contains("custom.rs:"), "{error}");
+    }
 }

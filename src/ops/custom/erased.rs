@@ -29,8 +29,6 @@ pub(crate) trait DynCustomOp: fmt::Debug + Send + Sync {
     fn attributes(&self) -> String;
     fn flops(&self, operands: &[Type], output: &Type) -> Dim;
     fn batch<'g>(&self, application: &BatchApplication<'g>) -> Option<Expr<'g>>;
-    fn rows(&self) -> Option<&[usize]>;
-    fn overwrites(&self) -> Option<usize>;
     fn is_pure(&self) -> bool;
     fn is_equal(&self, other: &dyn DynCustomOp) -> bool;
     fn hash(&self, hasher: &mut DefaultHasher);
@@ -75,14 +73,6 @@ impl<O: CustomOp> DynCustomOp for O {
         CustomOp::batch(self, application)
     }
 
-    fn rows(&self) -> Option<&[usize]> {
-        CustomOp::rows(self)
-    }
-
-    fn overwrites(&self) -> Option<usize> {
-        CustomOp::overwrites(self)
-    }
-
     fn is_pure(&self) -> bool {
         CustomOp::is_pure(self)
     }
@@ -101,43 +91,59 @@ impl<O: CustomOp> DynCustomOp for O {
 }
 
 /// An operation of the user's own.
-pub(crate) struct Erased(Box<dyn DynCustomOp>);
+pub(crate) struct Erased {
+    operation: Box<dyn DynCustomOp>,
+    rows: Option<Vec<usize>>,
+    overwrites: Option<usize>,
+}
 
 impl Erased {
+    /// What decides about memory and threads is asked once: a plan and its kernels must not hear different answers.
     pub(crate) fn new(operation: impl CustomOp) -> Erased {
-        Erased(Box::new(operation))
+        let (rows, overwrites) = (operation.rows().map(<[usize]>::to_vec), operation.overwrites());
+        Erased { operation: Box::new(operation), rows, overwrites }
     }
 
     pub(crate) fn operation(&self) -> &dyn DynCustomOp {
-        &*self.0
+        &*self.operation
+    }
+
+    /// [`CustomOp::rows`], as it was answered first.
+    pub(crate) fn rows(&self) -> Option<&[usize]> {
+        self.rows.as_deref()
+    }
+
+    /// [`CustomOp::overwrites`], as it was answered first.
+    pub(crate) fn overwrites(&self) -> Option<usize> {
+        self.overwrites
     }
 }
 
 impl fmt::Debug for Erased {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        self.operation.fmt(f)
     }
 }
 
 impl CustomAttributes for Erased {
     fn name(&self) -> &'static str {
-        self.0.name()
+        self.operation.name()
     }
 
     fn text(&self) -> String {
-        self.0.attributes()
+        self.operation.attributes()
     }
 
     fn is_equal(&self, other: &dyn CustomAttributes) -> bool {
-        other.as_any().downcast_ref::<Erased>().is_some_and(|other| self.0.is_equal(other.operation()))
+        other.as_any().downcast_ref::<Erased>().is_some_and(|other| self.operation.is_equal(other.operation()))
     }
 
     fn fingerprint(&self, hasher: &mut DefaultHasher) {
-        self.0.hash(hasher);
+        self.operation.hash(hasher);
     }
 
     fn is_pure(&self) -> bool {
-        self.0.is_pure()
+        self.operation.is_pure()
     }
 
     fn as_any(&self) -> &dyn Any {

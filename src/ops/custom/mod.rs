@@ -8,7 +8,7 @@ mod tap;
 use std::{error::Error, fmt, hash::Hash, ops::Range};
 
 pub(crate) use erased::Erased;
-pub(crate) use rule::{check_types, evaluate_custom, operation_of};
+pub(crate) use rule::{check_types, erased, evaluate_custom};
 
 use super::rule::{BatchApplication, Linearization};
 use crate::graph::{Custom, CustomKind, Dim, Expr, Graph, GraphError, Op, Site, Type, ValueView, ValueViewMut};
@@ -129,6 +129,8 @@ pub trait CustomOp: fmt::Debug + Eq + Hash + Send + Sync + 'static {
     /// Allows several threads: `Some(operands)` if rows of the output, its slices along the first axis, can be computed by
     /// themselves, and row i depends of these operands on row i alone. Then [`CustomOp::evaluate_rows`] is called for ranges
     /// of rows. The ranges depend on the shapes alone.
+    ///
+    /// This and [`CustomOp::overwrites`] are asked once, when the operation is put into a graph.
     fn rows(&self) -> Option<&[usize]> {
         None
     }
@@ -182,8 +184,8 @@ impl Graph {
             return self.report(GraphError::BadName { name: O::NAME.to_owned() }, operands);
         }
         if Op::names().contains(&O::NAME) {
-            let message = "this is the name of a primitive".to_owned();
-            return self.report(GraphError::Custom { message }, operands);
+            let (what, expected) = ("the name of an operation", "another than that of a primitive");
+            return self.report(GraphError::OutOfRange { what, expected, found: O::NAME.to_owned() }, operands);
         }
         self.apply(kind_of(operation), operands)
     }

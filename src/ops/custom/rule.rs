@@ -7,7 +7,10 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
-use super::erased::{DynCustomOp, Erased};
+use super::{
+    CustomError,
+    erased::{DynCustomOp, Erased},
+};
 use crate::{
     graph::{Custom, CustomKind, DType, Dim, Expr, GraphError, Type, Value, ValueView, ValueViewMut},
     ops::{
@@ -21,14 +24,14 @@ use crate::{
 };
 
 /// The operation behind the attribute of a node.
-pub(crate) fn operation_of(kind: &CustomKind) -> &dyn DynCustomOp {
-    kind.as_any().downcast_ref::<Erased>().expect("invariant: kinds are made of erased operations alone").operation()
+pub(crate) fn erased(kind: &CustomKind) -> &Erased {
+    kind.as_any().downcast_ref().expect("invariant: kinds are made of erased operations alone")
 }
 
 impl Rule for Custom {
     fn infer(&self, operands: &[Type]) -> Result<Type, GraphError> {
         let output = self.operation().output_type(operands).map_err(|error| self.error(error))?;
-        for operand in self.operation().rows().unwrap_or_default() {
+        for operand in erased(&self.kind).rows().unwrap_or_default() {
             let rows = operands.get(*operand).and_then(|operand| operand.shape.first());
             if rows.is_none() || rows != output.shape.first() {
                 return Err(self.error(format!(
@@ -36,7 +39,7 @@ impl Rule for Custom {
                 )));
             }
         }
-        match self.operation().overwrites() {
+        match erased(&self.kind).overwrites() {
             Some(operand) if operands.get(operand) != Some(&output) => Err(self.error(format!(
                 "it overwrites operand {operand}, which must then be of the type of the output, {output}"
             ))),
@@ -73,7 +76,7 @@ impl Rule for Custom {
         let operands = operands.ok_or(OpError::DualNumbers)?;
         let (shape, types) = (context.shape()?, operands.iter().map(|operand| operand.ty()).collect::<Vec<_>>());
         check_types(&self.kind, &types, &Type::new(context.ty.dtype, &*shape))?;
-        let overwritten = self.operation().overwrites();
+        let overwritten = erased(&self.kind).overwrites();
         let mut output = match overwritten {
             Some(operand) => operands[operand].view().to_value(),
             None => Value::zeros(context.ty.dtype, &shape),
@@ -102,7 +105,7 @@ impl Rule for Custom {
 
 impl Custom {
     fn operation(&self) -> &dyn DynCustomOp {
-        operation_of(&self.kind)
+        erased(&self.kind).operation()
     }
 
     fn error(&self, message: impl ToString) -> GraphError {
@@ -226,11 +229,9 @@ impl Custom {
 /// Asks an operation for its output once more, now that sizes are numbers.
 ///
 /// # Errors
-/// If it refuses these sizes, or gives another type than that of the graph.
+/// If it refuses these sizes, panics, or gives another type than that of the graph.
 pub(crate) fn check_types(kind: &CustomKind, operands: &[Type], output: &Type) -> Result<(), OpError> {
-    let found = Custom { kind: kind.clone() }
-        .infer(operands)
-        .map_err(|error| OpError::Custom { message: error.to_string() })?;
+    let found = caught(|| Custom { kind: kind.clone() }.infer(operands).map_err(Into::into))?;
     if found == *output {
         return Ok(());
     }
@@ -248,15 +249,19 @@ pub(crate) fn evaluate_custom(
     operands: &[ValueView<'_>],
     output: ValueViewMut<'_>,
 ) -> Result<(), OpError> {
-    let operation = operation_of(kind);
-    // What the user's code leaves half done is the output, which a failed run promises nothing about.
+    let operation = erased(kind).operation();
     let evaluate = || match rows {
         Some(rows) => operation.evaluate_rows(rows, operands, output),
         None => operation.evaluate(operands, output),
     };
-    match catch_unwind(AssertUnwindSafe(evaluate)) {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) => Err(OpError::Custom { message: error.to_string() }),
+    caught(evaluate)
+}
+
+/// What the user's code gives, its error or its panic. What it leaves half done is the output, of which a failed run promises
+/// nothing.
+fn caught<T>(code: impl FnOnce() -> Result<T, CustomError>) -> Result<T, OpError> {
+    match catch_unwind(AssertUnwindSafe(code)) {
+        Ok(given) => given.map_err(|error| OpError::Custom { message: error.to_string() }),
         Err(panic) => Err(OpError::Custom { message: format!("it panicked: {}", message_of(&*panic)) }),
     }
 }

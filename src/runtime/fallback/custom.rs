@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     graph::{Custom, CustomKind, Type, ValueView, ValueViewMut},
-    ops::{OpError, check_types, evaluate_custom, flops, operation_of},
+    ops::{OpError, check_types, erased, evaluate_custom, flops},
 };
 
 #[derive(Debug, Clone, PartialEq)]
@@ -39,7 +39,7 @@ impl CustomKernel {
         let (dtype, shape) = place.output;
         let output = Type::new(dtype, shape);
         check_types(&op.kind, &types, &output)?;
-        let operation = operation_of(&op.kind);
+        let operation = erased(&op.kind);
         let (rows, overwritten) = (operation.rows(), operation.overwrites());
         let n_elements: usize = shape.iter().product();
         let partition = match (rows, shape.split_first()) {
@@ -68,7 +68,7 @@ impl CustomKernel {
     }
 
     fn is_cut(&self) -> bool {
-        operation_of(&self.kind).rows().is_some() && !self.shape.is_empty()
+        erased(&self.kind).rows().is_some() && !self.shape.is_empty()
     }
 }
 

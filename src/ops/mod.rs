@@ -72,7 +72,7 @@ pub use pool::Pool;
 pub(crate) use real::{Number, Real, Total, own_total};
 pub(crate) use rule::{
     Application, BatchApplication, BatchOperand, CheckSizes, Domain, EvaluationContext, Linearization, Partial, Rule,
-    Traits,
+    RunLimits, Traits,
 };
 pub use rule::{NestedError, OpError};
 pub(crate) use sample::reals;

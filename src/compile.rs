@@ -8,11 +8,12 @@ use std::{
 };
 
 use crate::{
-    graph::{Diagnostics, Expr, Graph, IntoResults, NodeId, Op, Site},
+    cancel::CancelToken,
+    graph::{Diagnostics, Expr, Graph, IntoResults, MAX_ITERATIONS, NodeId, Op, Site},
     parameters::{Layout, ParameterSpec, Parameters},
     plan::{MachineModel, Settings},
     pool::available_threads,
-    precompute::precompute,
+    precompute::{PrecomputeLimits, precompute},
     program::{CompileError, Condition, Declaration, Engine, Program, Runner, Signature, TrainingStep},
     reference::Evaluator,
     runtime::{CachingEngine, Subgraph},
@@ -46,12 +47,19 @@ pub struct Options {
     /// that take less than reading them. Numbers may differ in the rounding of sums, which are cut by the work there
     /// is.
     ///
-    /// It is a wish: a plan takes what it needs, which [`Runner::show`] tells. What a product of matrices reads is
-    /// kept.
+    /// Loops keep the carries that [`Checkpoints::SquareRoot`](crate::graph::Checkpoints::SquareRoot) says, unless
+    /// [`ScanOptions`](crate::ops::ScanOptions) say another number, and compute the others again, to the same bits.
+    ///
+    /// It is a wish: a plan takes what it needs, which [`Runner::show`] tells. What a product of matrices outside of loops reads
+    /// is kept.
     ///
     /// # Source
     /// Griewank and Walther, *Evaluating Derivatives*, 2nd edition, 2008, chapter 12, for what more could be done.
     pub memory_budget: Option<usize>,
+    /// The most iterations of a loop whose end depends on its values, where
+    /// [`while_loop_bounded`](Graph::while_loop_bounded) states no other number: one more is an error of the run, with the line of
+    /// the loop. 10⁸ by default.
+    pub max_iterations: usize,
 }
 
 /// What computes the numbers of a program.
@@ -66,13 +74,14 @@ pub enum Evaluation {
 }
 
 impl Default for Options {
-    /// All threads that the machine runs at once, all rewrites but fast-math, compiled, no budget of memory.
+    /// All threads that the machine runs at once, all rewrites but fast-math, compiled, no budget of memory, 10⁸ iterations.
     fn default() -> Options {
         Options {
             threads: available_threads(),
             rewrites: Rewrites::default(),
             evaluation: Evaluation::Compiled,
             memory_budget: None,
+            max_iterations: MAX_ITERATIONS,
         }
     }
 }
@@ -158,7 +167,7 @@ impl Graph {
         self.refuse(&results);
         self.check()?;
         let ids: Vec<NodeId> = results.iter().map(Expr::id).collect();
-        let simplified = simplify_with(self, &ids, options, available_threads());
+        let simplified = simplify_with(self, &ids, options, (available_threads(), MAX_ITERATIONS));
         let results = names.into_iter().zip(simplified.results).collect();
         Ok(Simplification { graph: simplified.graph, results, report: simplified.report })
     }
@@ -236,11 +245,16 @@ impl Graph {
             signature.fed().map(|declaration| Some(graph.named(&declaration.name)?.id())).collect()
         };
         let engine: Box<dyn Engine> = match options.evaluation {
-            Evaluation::Reference => Box::new(Evaluator::new(self, &leaves(self), &ids)),
+            Evaluation::Reference => {
+                let evaluator = Evaluator::new(self, &leaves(self), &ids);
+                Box::new(evaluator.with_limits(options.max_iterations, CancelToken::default()))
+            }
             Evaluation::Compiled => {
-                let Simplified { graph, results, .. } = simplify_with(self, &ids, &options.rewrites, options.threads);
+                let Options { memory_budget, max_iterations, .. } = *options;
+                let limits = (options.threads, max_iterations);
+                let Simplified { graph, results, .. } = simplify_with(self, &ids, &options.rewrites, limits);
                 let part = Subgraph { leaves: leaves(&graph), graph, results };
-                let settings = Settings { model: MachineModel::DEFAULT, memory_budget: options.memory_budget };
+                let settings = Settings { model: MachineModel::DEFAULT, memory_budget, max_iterations };
                 Box::new(CachingEngine::new(part, options.threads, settings))
             }
         };
@@ -300,8 +314,14 @@ impl Graph {
     }
 }
 
-/// A graph simplified for these results, with what depends on constants alone computed on at most so many threads.
-fn simplify_with(graph: &Graph, results: &[NodeId], rewrites: &Rewrites, n_threads: usize) -> Simplified {
-    let max_bytes = rewrites.constant_bytes;
-    simplify(graph, results, rewrites, &|part, results| precompute(part, results, max_bytes, n_threads))
+/// A graph simplified for these results, with what depends on constants alone computed on at most so many threads, by loops of
+/// at most so many iterations.
+fn simplify_with(
+    graph: &Graph,
+    results: &[NodeId],
+    rewrites: &Rewrites,
+    (n_threads, max_iterations): (usize, usize),
+) -> Simplified {
+    let limits = PrecomputeLimits { max_bytes: rewrites.constant_bytes, n_threads, max_iterations };
+    simplify(graph, results, rewrites, &|part, results| precompute(part, results, limits))
 }

@@ -5,6 +5,7 @@
 
 mod autodiff;
 pub mod batching;
+mod cancel;
 pub mod check;
 mod compile;
 pub mod data;
@@ -36,6 +37,7 @@ mod vectorize;
 #[cfg(feature = "plot")]
 pub mod view;
 
+pub use cancel::CancelToken;
 pub use compile::{Evaluation, Options};
 pub use graph::{
     AsView, AsViewMut, Bindings, DType, Diagnostics, Dim, Element, Expr, Graph, GraphError, Initializer, Orientation,
@@ -45,8 +47,8 @@ pub use nn::Correction;
 pub use ops::{AllAxes, Convolve, Index, LuParts, Padding, PerAxis, Pool, range};
 pub use parameters::{Gradients, Parameters};
 pub use program::{
-    AsParameters, Attached, CompileError, Destinations, Inputs, OutputError, Outputs, Pass, PlanSummary, Profile,
-    Program, RunError, Runner, StepProfile, TrainingOutput, TrainingStep,
+    AsParameters, Attached, BodyProfile, CompileError, Destinations, Inputs, OutputError, Outputs, Pass, PlanSummary,
+    Profile, Program, RunError, Runner, StepProfile, TrainingOutput, TrainingStep,
 };
 pub use runtime::{AccuracyRow, error_table};
 pub use simplify::{Rewrites, Simplification};

@@ -10,15 +10,29 @@ use crate::{
     runtime::{CachingEngine, Subgraph},
 };
 
-/// The results of a graph without leaves, if steps between them take at most `max_bytes`, and as much memory can be had.
+/// How much precomputing may take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PrecomputeLimits {
+    /// The most bytes of what lies between steps.
+    pub(crate) max_bytes: usize,
+    pub(crate) n_threads: usize,
+    /// The most iterations of a loop that states none.
+    pub(crate) max_iterations: usize,
+}
+
+/// The results of a graph without leaves, if steps between them take at most so many bytes, and as much memory can be had.
 ///
 /// Nothing is given where an operation makes NaN or infinity out of finite numbers: as a constant that would be meant, and
 /// [`Program::run_checked`](crate::Program::run_checked) could not name the operation.
-pub(crate) fn precompute(graph: Graph, results: Vec<NodeId>, max_bytes: usize, n_threads: usize) -> Option<Vec<Value>> {
+pub(crate) fn precompute(
+    graph: Graph,
+    results: Vec<NodeId>,
+    PrecomputeLimits { max_bytes, n_threads, max_iterations }: PrecomputeLimits,
+) -> Option<Vec<Value>> {
     let types: Vec<Type> = results.iter().map(|id| graph.node(*id).ty.clone()).collect();
     let shapes: Vec<Vec<usize>> = types.iter().map(|ty| ty.shape.as_numbers()).collect::<Option<_>>()?;
     let subgraph = Subgraph { graph, leaves: Vec::new(), results };
-    let settings = Settings { model: MachineModel::DEFAULT, memory_budget: None };
+    let settings = Settings { model: MachineModel::DEFAULT, memory_budget: None, max_iterations };
     let mut engine = CachingEngine::new(subgraph, n_threads, settings);
     let bindings = Bindings::new();
     let arena_bytes = engine.summary(&bindings).ok()?.arena_bytes;

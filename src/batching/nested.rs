@@ -156,9 +156,7 @@ impl<'g> FamilyBatch<'_, 'g> {
     fn scan(&self, scan: &Scan) -> Vec<BatchOperand<'g>> {
         let outputs: Vec<ScanOutput> = (self.members.iter()).map(|member| member.op.scan_output()).collect();
         let workshop = BatchedBody::new(&scan.body, &self.members[0], self.size);
-        let stacked_nodes: Vec<usize> = (outputs.iter())
-            .filter_map(|output| if let ScanOutput::Stacked(number) = output { Some(*number) } else { None })
-            .collect();
+        let stacked_nodes: Vec<usize> = outputs.iter().filter_map(|output| output.stacked_node()).collect();
         let numbers: Vec<usize> = scan.body.results().iter().chain(&stacked_nodes).copied().collect();
         let mut is_stacked = self.are_stacked();
         stack_carries(&mut is_stacked, scan.carries, |is_stacked| scan.body.reached(is_stacked));
@@ -184,9 +182,9 @@ impl<'g> FamilyBatch<'_, 'g> {
                 let scan = Scan { body: body.clone(), output, ..scan.clone() };
                 self.result(is_stacked[*carry], self.graph.apply(scan, &operands))
             }
-            ScanOutput::Stacked(_) => {
+            ScanOutput::Stacked(_) | ScanOutput::Saved(_) => {
                 let stack = stacks.next().expect("invariant: there is one for each stacked node");
-                let output = ScanOutput::Stacked(numbering.number(stack.expr().id()));
+                let output = output.with_node(numbering.number(stack.expr().id()));
                 let expr = self.graph.apply(Scan { body: body.clone(), output, ..scan.clone() }, &operands);
                 let is_stacked = stack.is_stacked();
                 self.result(is_stacked, if is_stacked { expr.move_axis(1, 0) } else { expr })

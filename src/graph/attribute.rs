@@ -8,7 +8,7 @@ use super::{
     dtype::DType,
     initializer::Initializer,
     kinds::{Orientation, Ranking, Reduction, ScanDirection, Side, Triangle, WindowReduction},
-    nested::ScanOutput,
+    nested::{Checkpoints, ScanOutput},
     op::{Bound, Dims, Literal, Name, TraceNumber},
     shape::{Axes, Shape},
 };
@@ -46,6 +46,15 @@ impl BoundedAttribute for Dims {
 impl BoundedAttribute for Bound {
     fn excess(&self, max: u64) -> Option<String> {
         self.0.and_then(|bound| bound.excess(max))
+    }
+}
+
+impl BoundedAttribute for Checkpoints {
+    fn excess(&self, max: u64) -> Option<String> {
+        match self {
+            Checkpoints::Every(count) => count.excess(max),
+            Checkpoints::All | Checkpoints::SquareRoot => None,
+        }
     }
 }
 

@@ -293,10 +293,11 @@ pub(crate) struct BodyTrace<'g> {
 }
 
 /// Which nodes that a closure made go into the body though they depend on no argument.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Invariants {
-    /// Movements, which cost nothing there; the others are computed once, outside.
-    Outside,
+#[derive(Clone, Copy)]
+pub(crate) enum Invariants<'i> {
+    /// Movements, which cost nothing there, and operations that may fail, with what depends on them: the body may not run at all,
+    /// and then there is no error. The others are computed once, outside. It says whether an operation may fail.
+    Outside(&'i dyn Fn(&Op) -> bool),
     /// All: the body may not run at all.
     Inside,
 }
@@ -325,14 +326,18 @@ impl BodyTrace<'_> {
     }
 
     /// The nodes that the body of `wanted` reads from outside, ascending.
-    pub(crate) fn captures(&self, wanted: &[NodeId], invariants: Invariants) -> Vec<NodeId> {
+    pub(crate) fn captures(&self, wanted: &[NodeId], invariants: Invariants<'_>) -> Vec<NodeId> {
         let graph = self.graph;
         let arguments: BTreeSet<NodeId> = self.arguments.iter().copied().collect();
         let is_new = |id: NodeId| id.index() >= self.start && !arguments.contains(&id);
+        let may_fail = |id: NodeId| match invariants {
+            Invariants::Outside(may_fail) => may_fail(&graph.node(id).op),
+            Invariants::Inside => false,
+        };
         // In ascending order, so that operands come before their users.
         let mut depends = arguments.clone();
         for id in reached(graph, wanted.iter().copied(), |id| !is_new(id)) {
-            if graph.operands(id).iter().any(|operand| depends.contains(operand)) {
+            if graph.operands(id).iter().any(|operand| depends.contains(operand)) || may_fail(id) {
                 depends.insert(id);
             }
         }
@@ -342,7 +347,7 @@ impl BodyTrace<'_> {
             let may_move = is_new(id) && !is_fed(op) && !matches!(op, Op::Argument(_));
             matches!(op, Op::Constant(Constant { .. }) | Op::DimSize(_))
                 || depends.contains(&id)
-                || (may_move && (invariants == Invariants::Inside || is_free_movement(op)))
+                || (may_move && (matches!(invariants, Invariants::Inside) || is_free_movement(op)))
         };
         let inside = reached(graph, wanted.iter().copied(), |id| arguments.contains(&id) || !is_inside(id));
         let read = inside.iter().flat_map(|id| graph.operands(*id)).chain(wanted.iter().copied());

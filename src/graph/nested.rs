@@ -21,6 +21,42 @@ pub enum ScanOutput {
     Final(usize),
     /// A node of the body in every iteration, by its number: a leading axis goes over the iterations.
     Stacked(usize),
+    /// As [`ScanOutput::Stacked`], for a derivative alone: a plan may keep some carries instead and compute the node again,
+    /// as [`Checkpoints`](super::Checkpoints) says.
+    Saved(usize),
+}
+
+impl ScanOutput {
+    /// The node of the body that this gives in every iteration.
+    pub fn stacked_node(self) -> Option<usize> {
+        match self {
+            ScanOutput::Final(_) => None,
+            ScanOutput::Stacked(number) | ScanOutput::Saved(number) => Some(number),
+        }
+    }
+
+    /// The same for the node of another body.
+    pub(crate) fn with_node(self, number: usize) -> ScanOutput {
+        match self {
+            ScanOutput::Final(carry) => ScanOutput::Final(carry),
+            ScanOutput::Stacked(_) => ScanOutput::Stacked(number),
+            ScanOutput::Saved(_) => ScanOutput::Saved(number),
+        }
+    }
+}
+
+/// Which carries of a loop are kept for its derivative by reverse mode. The others, and what else the derivative reads, are
+/// computed again from the last one that was kept, segment by segment, to the same bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Checkpoints {
+    /// All, and nothing is computed again. A plan that is over its
+    /// [`memory_budget`](crate::Options::memory_budget) takes them as [`Checkpoints::SquareRoot`].
+    #[default]
+    All,
+    /// Those before every k-th iteration: memory for n/k carries and for k iterations of what the derivative reads.
+    Every(usize),
+    /// Those before every ⌈√n⌉-th of n iterations.
+    SquareRoot,
 }
 
 impl Op {

@@ -17,7 +17,7 @@ use super::{
         Unary, WindowReduction,
     },
     list::List,
-    nested::ScanOutput,
+    nested::{Checkpoints, ScanOutput},
     operations::operations,
     shape::{Axes, Shape},
 };
@@ -67,7 +67,8 @@ pub struct Name(pub Arc<str>);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TraceNumber(pub usize);
 
-/// The most iterations of a loop whose end depends on its values, where no bound is stated: more are an error of the run.
+/// The most iterations of a loop whose end depends on its values, where no bound is stated and
+/// [`Options::max_iterations`](crate::Options::max_iterations) is left as it is: more are an error of the run.
 pub const MAX_ITERATIONS: usize = 100_000_000;
 
 /// The most iterations of a loop whose end depends on its values, if one is stated.

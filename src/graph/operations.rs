@@ -277,6 +277,8 @@ macro_rules! operations {
                     length: Dim,
                     /// From which end.
                     direction: ScanDirection,
+                    /// Which carries a plan keeps for derivatives.
+                    checkpoints: Checkpoints,
                     /// What this gives.
                     output: ScanOutput,
                 }

@@ -77,7 +77,7 @@ pub use rule::{
     Application, BatchApplication, BatchOperand, JacobianProducts, LinearMap, Linearization, NestedError, OpError,
     Partial, Partials,
 };
-pub(crate) use rule::{CheckSizes, Domain, EvaluationContext, Rule, Traits};
+pub(crate) use rule::{CheckSizes, Domain, EvaluationContext, Rule, RunLimits, Traits};
 pub(crate) use sample::reals;
 pub use sample::{Sample, Smoothness};
 pub(crate) use search::is_before;

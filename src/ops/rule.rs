@@ -7,7 +7,10 @@ use smallvec::SmallVec;
 use thiserror::Error;
 
 use super::{real::Real, sample::Sample};
-use crate::graph::{Bindings, Dim, Expr, GraphError, Op, Site, Type, Value};
+use crate::{
+    cancel::CancelToken,
+    graph::{Bindings, Dim, Expr, GraphError, MAX_ITERATIONS, Op, Site, Type, Value},
+};
 
 /// Everything that the other stages ask of a primitive.
 pub(crate) trait Rule: Sized {
@@ -231,6 +234,26 @@ pub(crate) struct EvaluationContext<'a, R> {
     /// The output's type as inferred; its symbols are in `bindings`.
     pub(crate) ty: &'a Type,
     pub(crate) bindings: &'a Bindings,
+    pub(crate) limits: RunLimits<'a>,
+}
+
+/// When loops end that would go on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RunLimits<'a> {
+    /// The most iterations of a loop that states none.
+    pub(crate) max_iterations: usize,
+    /// Looked at before each iteration.
+    pub(crate) cancel: Option<&'a CancelToken>,
+}
+
+impl RunLimits<'_> {
+    /// Those of what is computed beside a run of a program.
+    pub(crate) const DEFAULT: RunLimits<'static> = RunLimits { max_iterations: MAX_ITERATIONS, cancel: None };
+
+    /// That nobody cancelled the run.
+    pub(crate) fn check(&self) -> Result<(), OpError> {
+        if self.cancel.is_some_and(CancelToken::is_cancelled) { Err(OpError::Cancelled) } else { Ok(()) }
+    }
 }
 
 impl<R> EvaluationContext<'_, R> {
@@ -310,6 +333,9 @@ pub enum OpError {
         /// How many iterations it may take.
         bound: usize,
     },
+    /// A run that somebody ended by its [`CancelToken`](crate::CancelToken).
+    #[error("the run was cancelled")]
+    Cancelled,
     /// A handle of a body that is used outside of it.
     #[error("an argument of a body is used outside of it")]
     EscapedArgument,
@@ -363,7 +389,11 @@ impl OpError {
             OpError::Empty { .. } => "feed at least one element there; `sum` and `prod` of nothing are 0 and 1",
             OpError::Window { .. } => "feed a larger array, pad it, or take a smaller window, kernel or dilation",
             OpError::MostlyZeros { .. } => "pad or spread less: nearly all of the work would be on zeros",
-            OpError::TooManyIterations { .. } => "look at what the condition asks for, or state a larger bound",
+            OpError::TooManyIterations { .. } => {
+                "look at what the condition asks for, or state a larger bound: `while_loop_bounded`, or \
+                 `Options::max_iterations` for all loops that state none"
+            }
+            OpError::Cancelled => "reset its token to run the program again",
             OpError::EscapedArgument => "return it from the closure, and use what the loop or call gives",
             OpError::Custom { .. } => "feed what this operation has a value for, or mend its `impl CustomOp`",
             OpError::DualNumbers => "check its derivatives by differences",

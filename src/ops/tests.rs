@@ -69,7 +69,11 @@ fn reference(op: &Op, operands: &[Value]) -> Value {
     let types: Vec<Type> = operands.iter().map(Value::ty).collect();
     let ty = infer(op, &types).unwrap();
     let operands: Vec<&Value> = operands.iter().collect();
-    evaluate(op, &EvaluationContext { operands: &operands, ty: &ty, bindings: &Bindings::new() }).unwrap()
+    evaluate(
+        op,
+        &EvaluationContext { operands: &operands, ty: &ty, bindings: &Bindings::new(), limits: RunLimits::DEFAULT },
+    )
+    .unwrap()
 }
 
 #[test]

@@ -19,15 +19,15 @@ pub(crate) mod verify;
 #[cfg(test)]
 pub(crate) use ir::PAIRS;
 pub(crate) use ir::{
-    Accumulated, Action, Banded, BatchAxis, CarryHome, Contraction, Control, Function, Granularity, Instruction, Keep,
-    Location, MatrixVector, Nested, Origin, Pair, PairKind, Plan, PlanError, PlanStep, ReadArray, ReadPattern,
-    ReductionAxis, Region, ScalarValue, ScanControl, StepKind, Storage, StridedLayout, TileProgram, Vertex, VertexKind,
-    WholeArrays, WritePattern, ZeroPadding, count, offsets,
+    Accumulated, Action, ArgumentSource, Banded, BatchAxis, CarryHome, Contraction, Control, Function, Granularity,
+    Instruction, Keep, Location, LoopMemory, MatrixVector, Nested, Origin, Pair, PairKind, Plan, PlanError, PlanStep,
+    ReadArray, ReadPattern, ReductionAxis, Region, Replay, ScalarValue, ScanControl, Segments, StepKind, Storage,
+    StridedLayout, TileProgram, Vertex, VertexKind, WholeArrays, WritePattern, ZeroPadding, count, offsets,
 };
 pub(crate) use model::MachineModel;
 pub(crate) use passes::memory;
 
-use self::{memory::ArenaLayout, passes::RematPolicy, trace::Trace};
+use self::{lower::KnownPlans, memory::ArenaLayout, passes::RematPolicy, trace::Trace};
 use crate::graph::{Bindings, Graph, NodeId};
 
 /// The input of planning: the part of a graph that the results need.
@@ -47,42 +47,54 @@ pub(crate) struct PlanInput<'g> {
 pub(crate) struct Settings {
     pub(crate) model: MachineModel,
     /// The most bytes that the arena should take: if the fast plan takes more, it is replaced by one that recomputes
-    /// more and takes less memory, if there is one.
+    /// more, in loops too, and takes less memory, if there is one.
     pub(crate) memory_budget: Option<usize>,
+    /// The most iterations of a loop that states none.
+    pub(crate) max_iterations: usize,
 }
 
 impl Plan {
     /// The plan of a source.
     pub(crate) fn new(source: PlanInput<'_>, settings: &Settings) -> Result<Plan, PlanError> {
-        Plan::traced(source, settings, &mut Trace::silent())
+        Plan::of_body(source, settings, &mut KnownPlans::default())
+    }
+
+    /// The plan of a source with bodies of which some were planned before, for the same sizes.
+    fn of_body(source: PlanInput<'_>, settings: &Settings, known: &mut KnownPlans) -> Result<Plan, PlanError> {
+        Plan::traced(source, settings, known, &mut Trace::silent())
     }
 
     /// What each pass leaves: its name and a text.
     pub(crate) fn passes(source: PlanInput<'_>, settings: &Settings) -> Result<Vec<(&'static str, String)>, PlanError> {
         let mut trace = Trace::written();
-        Plan::traced(source, settings, &mut trace)?;
+        Plan::traced(source, settings, &mut KnownPlans::default(), &mut trace)?;
         Ok(trace.into_passes())
     }
 
-    fn traced(source: PlanInput<'_>, settings: &Settings, trace: &mut Trace) -> Result<Plan, PlanError> {
-        let fast = Plan::run_passes(source, RematPolicy::Cheap, settings, trace)?;
+    fn traced(
+        source: PlanInput<'_>,
+        settings: &Settings,
+        known: &mut KnownPlans,
+        trace: &mut Trace,
+    ) -> Result<Plan, PlanError> {
+        let fast = Plan::run_passes(source, (RematPolicy::Cheap, settings), known, trace)?;
         if settings.memory_budget.is_none_or(|budget| fast.arena_bytes <= budget) {
             return Ok(fast);
         }
         trace.restart();
-        let small = Plan::run_passes(source, RematPolicy::AnyElementwise, settings, trace)?;
+        let small = Plan::run_passes(source, (RematPolicy::AnyElementwise, settings), known, trace)?;
         Ok(if small.arena_bytes < fast.arena_bytes { small } else { fast })
     }
 
     /// All passes, one after another.
     fn run_passes(
         source: PlanInput<'_>,
-        policy: RematPolicy,
-        settings: &Settings,
+        (policy, settings): (RematPolicy, &Settings),
+        known: &mut KnownPlans,
         trace: &mut Trace,
     ) -> Result<Plan, PlanError> {
         let model = &settings.model;
-        let mut network = lower::network(source, settings)?;
+        let mut network = lower::network(source, policy, settings, known)?;
         trace.network("lower", &network);
         passes::introduce_superinstructions(&mut network);
         trace.network("superinstructions", &network);

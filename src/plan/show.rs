@@ -52,7 +52,22 @@ fn times(nested: &Nested) -> String {
     match &nested.control {
         Control::Call => format!("call of {steps}"),
         Control::Branch => format!("one of {steps}"),
-        Control::Scan(scan) => format!("{} times {steps}", scan.length),
+        Control::Scan(scan) => {
+            let mut text = format!("{} times {} steps", scan.length, nested.bodies[0].steps.len());
+            if let Some(segments) = &scan.segments {
+                let every = segments.every;
+                if !segments.checkpoints.is_empty() {
+                    text += &format!(", with the carries kept at every position that is a multiple of {every}");
+                }
+                if !segments.replays.is_empty() {
+                    let again =
+                        segments.replays.iter().map(|replay| nested.bodies[replay.body].steps.len().to_string());
+                    let again: Vec<String> = again.collect();
+                    text += &format!(", each {every} behind {every} times {} steps again", again.join(" and "));
+                }
+            }
+            text
+        }
         Control::While { .. } => format!("while: {steps}"),
     }
 }

@@ -1,5 +1,7 @@
 //! The check of plans can fail: plans of random graphs with gradients pass it, and each way to break one is found.
 
+mod segments;
+
 use super::{
     Action, Banded, Function, Granularity, Instruction, Location, MachineModel, PAIRS, Pair, Plan, PlanInput, PlanStep,
     Settings, StepKind, Storage, TileProgram, VertexKind,
@@ -8,13 +10,13 @@ use super::{
 };
 use crate::{
     check::random_graph,
-    graph::{Bindings, DType, Expr, Graph, NodeId},
+    graph::{Bindings, DType, Expr, Graph, MAX_ITERATIONS, NodeId},
     ops,
 };
 
 fn plan_of(graph: &Graph, leaves: &[Option<NodeId>], results: &[NodeId]) -> Plan {
     let bindings = Bindings::new();
-    let settings = Settings { model: MachineModel::DEFAULT, memory_budget: None };
+    let settings = Settings { model: MachineModel::DEFAULT, memory_budget: None, max_iterations: MAX_ITERATIONS };
     Plan::new(PlanInput { graph, leaves, results, bindings: &bindings }, &settings).expect("all sizes are known")
 }
 

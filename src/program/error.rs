@@ -7,7 +7,7 @@ use thiserror::Error;
 use crate::{
     graph::{DType, Diagnostics, Dim, Shape, Site},
     names,
-    ops::OpError,
+    ops::{NestedError, OpError},
     parameters::ParameterError,
 };
 
@@ -328,6 +328,22 @@ pub enum RunError {
         /// How many elements are not finite.
         n_elements: usize,
     },
+    /// A run that somebody ended by its [`CancelToken`](crate::CancelToken).
+    #[error(
+        "the run was cancelled in {} at {site}\n   = help: {}",
+        named(call, operation, *node),
+        OpError::Cancelled.help()
+    )]
+    Cancelled {
+        /// The loop, or the operation before which it was cancelled, as the user called it.
+        call: &'static str,
+        /// The primitive, such as `scan`.
+        operation: &'static str,
+        /// The node's number in the graph.
+        node: usize,
+        /// Where it was written.
+        site: Site,
+    },
     /// An operation that has no value for these numbers.
     #[error("{} at {site}: {error}\n   = help: {}", named(call, operation, *node), error.help())]
     Node {
@@ -342,6 +358,18 @@ pub enum RunError {
         /// What is wrong.
         error: OpError,
     },
+}
+
+impl RunError {
+    /// What an error of an operation is to the run.
+    pub(crate) fn of_operation(error: NestedError) -> RunError {
+        let NestedError { call, operation, node, site, error } = error;
+        match error {
+            OpError::Cancelled => RunError::Cancelled { call, operation, node, site },
+            OpError::Nested(nested) => RunError::of_operation(*nested),
+            error => RunError::Node { call, operation, node, site, error },
+        }
+    }
 }
 
 /// An operation by the name that it was called by, and the node in it.

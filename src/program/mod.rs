@@ -22,12 +22,15 @@ pub(crate) use condition::Condition;
 pub use error::{CompileError, Role, RunError};
 pub use feed::{AsParameters, Destinations, Inputs};
 pub use outputs::{OutputError, Outputs};
-pub use profile::{Profile, StepProfile};
+pub use profile::{BodyProfile, Profile, StepProfile};
 pub use runner::Runner;
 pub use summary::{Pass, PlanSummary};
 pub use training::{TrainingOutput, TrainingStep};
 
-use crate::graph::{Bindings, Dim, Site, Type, Value, ValueView, ValueViewMut};
+use crate::{
+    cancel::CancelToken,
+    graph::{Bindings, Dim, Site, Type, Value, ValueView, ValueViewMut},
+};
 
 /// What computes the numbers of a program.
 pub(crate) trait Engine: Send + Sync + fmt::Debug {
@@ -47,7 +50,10 @@ pub(crate) trait Engine: Send + Sync + fmt::Debug {
         results: Vec<Value>,
     ) -> Result<Box<dyn AttachedEngine>, RunError>;
 
-    /// An engine of the same graph with memory of its own.
+    /// What ends its runs.
+    fn cancel_token(&self) -> &CancelToken;
+
+    /// An engine of the same graph with memory and a token of its own.
     fn fork(&self) -> Box<dyn Engine>;
 
     /// What goes through the same operations one by one: fused steps have no values between them.
@@ -301,7 +307,8 @@ impl Program {
         self.runner.attach(parameters.as_parameters(), &inputs)
     }
 
-    /// Runs `n_runs` times and gives the shortest time of each step, with the user's line that it comes from.
+    /// Runs `n_runs` times and gives the shortest time of each step, with the user's line that it comes from. Where there are
+    /// loops, branches or calls it runs as often again, to time the steps of their bodies.
     ///
     /// # Errors
     /// As for [`Program::run`].

@@ -5,7 +5,8 @@ use std::{fmt, time::Duration};
 
 use crate::graph::Site;
 
-/// The time of each step of a program, made by [`Program::profile`](super::Program::profile).
+/// The time of each step of a program, made by [`Program::profile`](super::Program::profile). It prints as a table, in which the
+/// steps of bodies are indented below their loop, branch or call, with how often they were executed.
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Profile {
@@ -21,12 +22,28 @@ pub struct StepProfile {
     pub description: String,
     /// The line of the user's that its last operation comes from.
     pub site: Site,
-    /// The shortest time of all runs.
+    /// The shortest time of all runs. Of a step in a body: the time of all its executions in one run, the shortest of the
+    /// operation that has the body, with some 50 ns for reading the clock in each.
     pub time: Duration,
-    /// Operations on floats, a multiply-add as two.
+    /// How often it was executed in that run; 1 but for the steps of bodies.
+    pub count: usize,
+    /// Operations on floats of one execution, a multiply-add as two.
     pub flops: usize,
-    /// Bytes read and written, each value once.
+    /// Bytes read and written by one execution, each value once.
     pub bytes: usize,
+    /// The bodies of a loop, branch or call.
+    pub bodies: Vec<BodyProfile>,
+}
+
+/// A body in a step of a program.
+#[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct BodyProfile {
+    /// What it is to the operation: `body`, `then`, `else`, `condition`, or `again` for a loop that is computed again from its
+    /// checkpoints.
+    pub role: &'static str,
+    /// Its steps, in the order in which they run.
+    pub steps: Vec<StepProfile>,
 }
 
 impl Profile {
@@ -39,12 +56,12 @@ impl Profile {
 impl StepProfile {
     /// Billions of operations on floats a second.
     pub fn gflops_per_second(&self) -> f64 {
-        self.flops as f64 / self.nanoseconds()
+        self.flops as f64 * self.count as f64 / self.nanoseconds()
     }
 
     /// Billions of bytes a second.
     pub fn gigabytes_per_second(&self) -> f64 {
-        self.bytes as f64 / self.nanoseconds()
+        self.bytes as f64 * self.count as f64 / self.nanoseconds()
     }
 
     /// At least one, so that a step too short for the clock divides by something.
@@ -59,14 +76,29 @@ impl fmt::Display for Profile {
         writeln!(f, "{} steps, {:.1} µs", self.steps.len(), total * 1e6)?;
         writeln!(f, "{:>4} {:>10} {:>6} {:>9} {:>8}  step", "", "µs", "share", "GFLOP/s", "GB/s")?;
         for (position, step) in self.steps.iter().enumerate() {
-            let time = step.time.as_secs_f64();
-            let share = if total > 0.0 { 100.0 * time / total } else { 0.0 };
-            let (gflops, gigabytes) = (step.gflops_per_second(), step.gigabytes_per_second());
-            let (microseconds, description, site) = (time * 1e6, &step.description, step.site);
-            writeln!(
-                f,
-                "{position:>4} {microseconds:>10.2} {share:>5.1}% {gflops:>9.2} {gigabytes:>8.2}  {description}  {site}"
-            )?;
+            step.write(f, total, &position.to_string(), "")?;
+        }
+        Ok(())
+    }
+}
+
+impl StepProfile {
+    /// Its line, and below it those of the steps in its bodies, indented.
+    fn write(&self, f: &mut fmt::Formatter<'_>, total: f64, position: &str, indent: &str) -> fmt::Result {
+        let time = self.time.as_secs_f64();
+        let share = if total > 0.0 { 100.0 * time / total } else { 0.0 };
+        let (gflops, gigabytes) = (self.gflops_per_second(), self.gigabytes_per_second());
+        let (microseconds, description, site) = (time * 1e6, &self.description, self.site);
+        let count = if indent.is_empty() { String::new() } else { format!("{} × ", self.count) };
+        writeln!(
+            f,
+            "{position:>4} {microseconds:>10.2} {share:>5.1}% {gflops:>9.2} {gigabytes:>8.2}  {indent}{count}{description}  {site}"
+        )?;
+        for body in &self.bodies {
+            if self.bodies.len() > 1 {
+                writeln!(f, "{:>42}{indent}| {}:", "", body.role)?;
+            }
+            body.steps.iter().try_for_each(|step| step.write(f, total, "", &format!("{indent}| ")))?;
         }
         Ok(())
     }

@@ -8,6 +8,7 @@ use super::{
     bind::Binder, recycle::recycled,
 };
 use crate::{
+    cancel::CancelToken,
     graph::{Bindings, Value, ValueView, ValueViewMut},
     memory, names,
     parameters::Parameters,
@@ -38,6 +39,15 @@ impl Runner {
     pub(crate) fn new(signature: Arc<Signature>, engine: Box<dyn Engine>) -> Runner {
         let (binder, leaves, results, ordered) = (Binder::default(), Vec::new(), Vec::new(), Vec::new());
         Runner { signature, engine, checker: None, binder, leaves, results, ordered }
+    }
+
+    /// What ends runs from another thread: those of this program or step, and of a program that is attached. A clone of the
+    /// program has a token of its own.
+    ///
+    /// # Example
+    /// See [`CancelToken`].
+    pub fn cancel_token(&self) -> CancelToken {
+        self.engine.cancel_token().clone()
     }
 
     /// Memory for the leaves of a call; [`Runner::give_back`] keeps it for the next.

@@ -9,9 +9,10 @@ use ndarray::ArrayD;
 
 use super::finite::{NonFinite, non_finite};
 use crate::{
+    cancel::CancelToken,
     graph::{Bindings, Dim, Graph, NodeId, Op, Site, Type, Value, ValueView, ValueViewMut},
     memory,
-    ops::{self, EvaluationContext, NestedError, OpError, Real},
+    ops::{self, EvaluationContext, NestedError, OpError, Real, RunLimits},
     program::{AttachedEngine, Engine, FiniteChecker, Pass, PlanSummary, Profile, RunError, StepProfile},
 };
 
@@ -21,6 +22,8 @@ pub(crate) struct Evaluator {
     steps: Vec<EvaluatorStep>,
     /// Position of the step that gives each result.
     results: Vec<usize>,
+    max_iterations: usize,
+    cancel: CancelToken,
 }
 
 /// One operation: which, of which type, from which earlier steps.
@@ -63,9 +66,19 @@ impl Evaluator {
             });
         }
         let results = results.iter().map(|result| position_of[result.index()]).collect();
-        let mut evaluator = Evaluator { steps, results };
+        let (max_iterations, cancel) = (RunLimits::DEFAULT.max_iterations, CancelToken::default());
+        let mut evaluator = Evaluator { steps, results, max_iterations, cancel };
         evaluator.find_last_uses();
         evaluator
+    }
+
+    /// With the most iterations of a loop that states none, and what ends runs.
+    pub(crate) fn with_limits(self, max_iterations: usize, cancel: CancelToken) -> Evaluator {
+        Evaluator { max_iterations, cancel, ..self }
+    }
+
+    fn limits(&self) -> RunLimits<'_> {
+        RunLimits { max_iterations: self.max_iterations, cancel: Some(&self.cancel) }
     }
 
     fn find_last_uses(&mut self) {
@@ -107,7 +120,7 @@ impl Evaluator {
         for (position, step) in self.steps.iter().enumerate() {
             let value = match step.leaf {
                 Some(leaf) => leaves[leaf].clone(),
-                None => step.evaluate(&values, bindings)?,
+                None => step.evaluate(&values, bindings, self.limits())?,
             };
             look(step, &values, &value)?;
             values[position] = Some(value);
@@ -118,20 +131,20 @@ impl Evaluator {
 }
 
 impl EvaluatorStep {
-    fn evaluate<R: Real>(&self, values: &[Option<Value<R>>], bindings: &Bindings) -> Result<Value<R>, RunError> {
+    fn evaluate<R: Real>(
+        &self,
+        values: &[Option<Value<R>>],
+        bindings: &Bindings,
+        limits: RunLimits<'_>,
+    ) -> Result<Value<R>, RunError> {
         let value =
             |operand: &usize| values[*operand].as_ref().expect("invariant: operands are kept to their last use");
         let operands: Vec<&Value<R>> = self.operands.iter().map(value).collect();
-        let context = EvaluationContext { operands: &operands, ty: &self.ty, bindings };
-        self.check_memory(&context).and_then(|()| ops::evaluate(&self.op, &context)).map_err(|error| match error {
-            OpError::Nested(nested) => {
-                let NestedError { call, operation, node, site, error } = *nested;
-                RunError::Node { call, operation, node, site, error }
-            }
-            error => {
-                let (call, operation, node, site) = (self.call, self.op.name(), self.node, self.site);
-                RunError::Node { call, operation, node, site, error }
-            }
+        let context = EvaluationContext { operands: &operands, ty: &self.ty, bindings, limits };
+        let done = limits.check().and_then(|()| self.check_memory(&context));
+        done.and_then(|()| ops::evaluate(&self.op, &context)).map_err(|error| {
+            let (call, operation, node, site) = (self.call, self.op.name(), self.node, self.site);
+            RunError::of_operation(NestedError { call, operation, node, site, error })
         })
     }
 
@@ -212,8 +225,12 @@ impl Engine for Evaluator {
         Ok(Box::new(attached))
     }
 
+    fn cancel_token(&self) -> &CancelToken {
+        &self.cancel
+    }
+
     fn fork(&self) -> Box<dyn Engine> {
-        Box::new(self.clone())
+        Box::new(Evaluator { cancel: CancelToken::default(), ..self.clone() })
     }
 
     fn reference(&self) -> Box<dyn FiniteChecker> {
@@ -236,7 +253,8 @@ impl Engine for Evaluator {
         }
         let Some(last) = self.steps.last() else { return Ok(Profile { steps: Vec::new() }) };
         let description = format!("{} operations, one after another", self.steps.len());
-        Ok(Profile { steps: vec![StepProfile { description, site: last.site, time, flops: 0, bytes: 0 }] })
+        let (site, bodies) = (last.site, Vec::new());
+        Ok(Profile { steps: vec![StepProfile { description, site, time, count: 1, flops: 0, bytes: 0, bodies }] })
     }
 
     fn flops(&self) -> Dim {

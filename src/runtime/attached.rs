@@ -3,6 +3,7 @@
 
 use super::executable::{Executable, RunArrays};
 use crate::{
+    cancel::CancelToken,
     graph::{Value, ValueView, ValueViewMut},
     program::{AttachedEngine, RunError},
 };
@@ -14,6 +15,7 @@ pub(super) struct AttachedExecutable {
     leaves: Vec<Value>,
     results: Vec<Value>,
     n_threads: usize,
+    cancel: CancelToken,
 }
 
 impl AttachedExecutable {
@@ -21,19 +23,19 @@ impl AttachedExecutable {
         mut executable: Executable,
         mut leaves: Vec<Value>,
         mut results: Vec<Value>,
-        n_threads: usize,
+        (n_threads, cancel): (usize, CancelToken),
     ) -> Result<AttachedExecutable, RunError> {
         let views: Vec<ValueView<'_>> = leaves.iter_mut().map(|leaf| leaf.view()).collect();
         let mut targets: Vec<ValueViewMut<'_>> = results.iter_mut().map(Value::view_mut).collect();
         executable.bind(&mut RunArrays { leaves: &views, results: &mut targets })?;
         drop((views, targets));
-        Ok(AttachedExecutable { executable, leaves, results, n_threads })
+        Ok(AttachedExecutable { executable, leaves, results, n_threads, cancel })
     }
 }
 
 impl AttachedEngine for AttachedExecutable {
     fn run(&mut self) -> Result<(), RunError> {
-        self.executable.run_bound(self.n_threads)
+        self.executable.run_bound(self.n_threads, &self.cancel)
     }
 
     fn leaf_mut(&mut self, position: usize) -> ValueViewMut<'_> {

@@ -9,7 +9,11 @@
 
 #![allow(unsafe_code, reason = "steps read and write memory by address")]
 
-use std::{ops::Range, sync::Arc, time::Duration};
+use std::{
+    ops::Range,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use super::{
     convolve::ConvolutionStep,
@@ -21,7 +25,9 @@ use super::{
     tile::{Task, TileStep},
 };
 use crate::{
+    cancel::CancelToken,
     graph::{Bindings, Op, Value},
+    ops::OpError,
     plan::{Origin, Plan, PlanError, PlanStep, ReadArray, StepKind, Storage, Vertex, VertexKind, WholeArrays},
     pool::Team,
 };
@@ -38,7 +44,7 @@ fn estimate(step: &PlanStep) -> Duration {
 #[derive(Debug)]
 pub(super) struct Code {
     pub(super) plan: Arc<Plan>,
-    pub(super) steps: Vec<PreparedStep>,
+    steps: Vec<PreparedStep>,
     /// The address of each array of each step, one step after another.
     addresses: Vec<*mut u8>,
     /// Addresses that are not known before leaves and results are: the position in `addresses`, and the offset in bytes.
@@ -51,6 +57,23 @@ pub(super) struct Code {
     pub(super) scratch_bytes: usize,
     /// Whether any step has several tasks.
     is_parallel: bool,
+    /// The time of each step, while a profile is made of what has this code as a body.
+    times: Option<Vec<StepTime>>,
+}
+
+/// How often a step ran, and how long in all.
+#[derive(Debug, Clone, Copy, Default)]
+struct StepTime {
+    count: usize,
+    total: Duration,
+}
+
+/// The time of a step in a body, with those of the steps of its own bodies.
+#[derive(Debug)]
+pub(super) struct BodyStepTime {
+    pub(super) count: usize,
+    pub(super) total: Duration,
+    pub(super) bodies: Vec<Vec<BodyStepTime>>,
 }
 
 // SAFETY: the addresses are those of memory that the owner of the code owns, or are overwritten before each run.
@@ -91,6 +114,21 @@ enum PreparedKind {
 pub(super) struct Scratch {
     pub(super) start: *mut u8,
     pub(super) bytes: usize,
+}
+
+/// What a run lends to every step.
+#[derive(Clone, Copy)]
+pub(super) struct RunContext<'r> {
+    pub(super) scratch: Scratch,
+    pub(super) team: &'r Team,
+    pub(super) cancel: &'r CancelToken,
+}
+
+impl RunContext<'_> {
+    /// That nobody cancelled the run before this operation, or its next iteration.
+    pub(super) fn check(&self, origin: Origin) -> Result<(), PlanError> {
+        if self.cancel.is_cancelled() { Err(PlanError { origin, error: OpError::Cancelled }) } else { Ok(()) }
+    }
 }
 
 /// Where the arrays of each step lie, while code is prepared.
@@ -137,7 +175,18 @@ impl Code {
         let leaves = (0..n_leaves.max().unwrap_or(0)).map(|leaf| range(OuterArray::Leaf(leaf))).collect();
         let results = (0..plan.network.results.len()).map(|result| range(OuterArray::Result(result))).collect();
         let relocations = relocations.into_iter().map(|(_, position, offset)| (position, offset)).collect();
-        Ok(Code { plan, steps, addresses, relocations, leaves, results, arena, scratch_bytes, is_parallel })
+        Ok(Code {
+            plan,
+            steps,
+            addresses,
+            relocations,
+            leaves,
+            results,
+            arena,
+            scratch_bytes,
+            is_parallel,
+            times: None,
+        })
     }
 
     /// Whether any step has several tasks.
@@ -171,21 +220,67 @@ impl Code {
     /// # Safety
     /// Each leaf that is read and each result is at an address of an array as the plan describes it, nothing else writes or
     /// reads what is written, and the scratch memory is as large as was asked for.
-    pub(super) unsafe fn run(&mut self, scratch: Scratch, team: &Team) -> Result<(), PlanError> {
+    pub(super) unsafe fn run(&mut self, context: RunContext<'_>) -> Result<(), PlanError> {
+        if self.times.is_some() {
+            // SAFETY: by this function's contract.
+            return unsafe { self.run_timed(context) };
+        }
         // SAFETY: by this function's contract.
-        (0..self.steps.len()).try_for_each(|step| unsafe { self.step(step, scratch, team) })
+        (0..self.steps.len()).try_for_each(|step| unsafe { self.step(step, context) })
+    }
+
+    /// Runs all steps and adds up their times.
+    ///
+    /// # Safety
+    /// As for [`Code::run`].
+    #[cold]
+    unsafe fn run_timed(&mut self, context: RunContext<'_>) -> Result<(), PlanError> {
+        for step in 0..self.steps.len() {
+            let start = Instant::now();
+            // SAFETY: by this function's contract: the steps follow one another.
+            unsafe { self.step(step, context)? };
+            let elapsed = start.elapsed();
+            if let Some(time) = self.times.as_mut().map(|times| &mut times[step]) {
+                (time.count, time.total) = (time.count + 1, time.total + elapsed);
+            }
+        }
+        Ok(())
+    }
+
+    /// From now on runs of the bodies in its steps are timed, from zero on, or no longer.
+    pub(super) fn time_bodies(&mut self, is_timed: bool) {
+        for step in &mut self.steps {
+            let PreparedKind::Nested(nested) = &mut step.work else { continue };
+            for body in nested.codes_mut() {
+                body.times = is_timed.then(|| vec![StepTime::default(); body.steps.len()]);
+                body.time_bodies(is_timed);
+            }
+        }
+    }
+
+    /// The times of the steps in the bodies of a step, if it has bodies.
+    pub(super) fn body_times(&self, step: usize) -> Vec<Vec<BodyStepTime>> {
+        let PreparedKind::Nested(nested) = &self.steps[step].work else { return Vec::new() };
+        nested.codes().iter().map(Code::step_times).collect()
+    }
+
+    fn step_times(&self) -> Vec<BodyStepTime> {
+        let times = self.times.iter().flatten().enumerate();
+        times
+            .map(|(step, time)| BodyStepTime { count: time.count, total: time.total, bodies: self.body_times(step) })
+            .collect()
     }
 
     /// Runs one step.
     ///
     /// # Safety
     /// As for [`Code::run`], and the steps before it were run.
-    pub(super) unsafe fn step(&mut self, step: usize, scratch: Scratch, team: &Team) -> Result<(), PlanError> {
+    pub(super) unsafe fn step(&mut self, step: usize, context: RunContext<'_>) -> Result<(), PlanError> {
         let ready = &mut self.steps[step];
         let memory = &self.addresses[ready.first..ready.first + ready.n_addresses];
-        let call = StepCall { memory, partials: self.arena.wrapping_add(ready.partials), scratch };
+        let call = StepCall { memory, partials: self.arena.wrapping_add(ready.partials), context };
         // SAFETY: the plan was verified: steps overlap nothing that is live; the addresses are those of this run.
-        unsafe { ready.run(&call, team) }
+        unsafe { ready.run(&call) }
     }
 }
 
@@ -271,7 +366,7 @@ impl Builder<'_> {
 struct StepCall<'a> {
     memory: &'a [*mut u8],
     partials: *mut u8,
-    scratch: Scratch,
+    context: RunContext<'a>,
 }
 
 // SAFETY: tasks write apart from each other, by the plan; that is what sharing the addresses needs.
@@ -287,7 +382,7 @@ impl StepCall<'_> {
     }
 
     fn scratch(&self, worker: usize) -> *mut u8 {
-        self.scratch.start.wrapping_add(worker * self.scratch.bytes)
+        self.context.scratch.start.wrapping_add(worker * self.context.scratch.bytes)
     }
 }
 
@@ -307,8 +402,8 @@ impl PreparedKind {
 impl PreparedStep {
     /// # Safety
     /// The addresses are those of arrays as the plan describes them.
-    unsafe fn run(&mut self, call: &StepCall<'_>, team: &Team) -> Result<(), PlanError> {
-        let origin = self.origin;
+    unsafe fn run(&mut self, call: &StepCall<'_>) -> Result<(), PlanError> {
+        let (origin, team) = (self.origin, call.context.team);
         match &mut self.work {
             PreparedKind::Tile(step) => {
                 team.run(step.n_tasks, &|number, worker| {
@@ -347,7 +442,7 @@ impl PreparedStep {
             }
             PreparedKind::Nested(step) => {
                 // SAFETY: as above.
-                unsafe { step.run(call.memory, call.partials, call.scratch, team) }
+                unsafe { step.run(call.memory, call.partials, call.context) }
             }
         }
     }

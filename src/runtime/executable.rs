@@ -16,13 +16,14 @@ use std::{
 use aligned_vec::{AVec, ConstAlign};
 
 use super::{
-    code::{Code, OuterArray, Scratch},
+    code::{BodyStepTime, Code, OuterArray, RunContext, Scratch},
     instruction_set::InstructionSet,
 };
 use crate::{
+    cancel::CancelToken,
     graph::{Bindings, ValueView, ValueViewMut},
     memory::is_available,
-    plan::{Plan, memory::ALIGNMENT},
+    plan::{Plan, PlanError, StepKind, memory::ALIGNMENT},
     pool::Team,
     program::RunError,
 };
@@ -77,43 +78,90 @@ impl Executable {
     }
 
     /// Runs all steps on at most so many threads.
-    pub(super) fn run(&mut self, mut arrays: RunArrays<'_, '_, '_>, n_threads: usize) -> Result<(), RunError> {
+    pub(super) fn run(
+        &mut self,
+        mut arrays: RunArrays<'_, '_, '_>,
+        n_threads: usize,
+        cancel: &CancelToken,
+    ) -> Result<(), RunError> {
         self.bind(&mut arrays)?;
-        self.run_bound(n_threads)?;
+        self.run_bound(n_threads, cancel)?;
         self.deliver(arrays.results);
         Ok(())
     }
 
     /// Runs all steps on the arrays that were bound last.
-    pub(super) fn run_bound(&mut self, n_threads: usize) -> Result<(), RunError> {
+    pub(super) fn run_bound(&mut self, n_threads: usize, cancel: &CancelToken) -> Result<(), RunError> {
         let team = Team::gather(if self.is_parallel { n_threads } else { 1 });
-        let scratch = self.scratch();
-        // SAFETY: the arrays were bound, and have the types that the plan states.
-        unsafe { self.code.run(scratch, &team)? };
+        let context = RunContext { scratch: self.scratch(), team: &team, cancel };
+        for step in 0..self.code.plan.steps.len() {
+            context.check(self.code.plan.steps[step].origin)?;
+            // SAFETY: the arrays were bound, and have the types that the plan states; the steps follow one another.
+            unsafe { self.code.step(step, context)? };
+        }
         Ok(())
     }
 
-    /// Runs all steps `n_runs` times and gives the shortest time of each.
+    /// Runs all steps `n_runs` times and gives the shortest time of each; and as often again where there are bodies, for the
+    /// times of their steps.
     pub(super) fn time(
         &mut self,
         mut arrays: RunArrays<'_, '_, '_>,
-        n_threads: usize,
-        n_runs: usize,
-    ) -> Result<Vec<Duration>, RunError> {
+        (n_threads, n_runs): (usize, usize),
+        cancel: &CancelToken,
+    ) -> Result<Vec<BodyStepTime>, RunError> {
         let team = Team::gather(n_threads);
-        let mut shortest = vec![Duration::MAX; self.plan().steps.len()];
         self.bind(&mut arrays)?;
-        let scratch = self.scratch();
+        let context = RunContext { scratch: self.scratch(), team: &team, cancel };
+        let alone = self.shortest(n_runs, context)?;
+        let has_bodies = self.plan().steps.iter().any(|step| matches!(step.work, StepKind::Nested(..)));
+        let bodies = if has_bodies { self.shortest_of_bodies(n_runs, context)? } else { Vec::new() };
+        self.deliver(arrays.results);
+        let bodies = bodies.into_iter().chain(std::iter::repeat_with(Vec::new));
+        Ok(alone.into_iter().zip(bodies).map(|(total, bodies)| BodyStepTime { count: 1, total, bodies }).collect())
+    }
+
+    /// The shortest time of each step.
+    fn shortest(&mut self, n_runs: usize, context: RunContext<'_>) -> Result<Vec<Duration>, PlanError> {
+        let mut shortest = vec![Duration::MAX; self.plan().steps.len()];
         for _ in 0..n_runs {
             for (step, shortest) in shortest.iter_mut().enumerate() {
+                context.check(self.code.plan.steps[step].origin)?;
                 let start = Instant::now();
                 // SAFETY: as for a run, and the steps follow one another.
-                unsafe { self.code.step(step, scratch, &team)? };
+                unsafe { self.code.step(step, context)? };
                 *shortest = start.elapsed().min(*shortest);
             }
         }
-        self.deliver(arrays.results);
         Ok(shortest)
+    }
+
+    /// For each step the times in its bodies, of the run in which it was shortest.
+    fn shortest_of_bodies(
+        &mut self,
+        n_runs: usize,
+        context: RunContext<'_>,
+    ) -> Result<Vec<Vec<Vec<BodyStepTime>>>, PlanError> {
+        let mut shortest: Vec<(Duration, _)> = Vec::new();
+        shortest.resize_with(self.plan().steps.len(), || (Duration::MAX, Vec::new()));
+        for _ in 0..n_runs {
+            self.code.time_bodies(true);
+            for (step, shortest) in shortest.iter_mut().enumerate() {
+                let start = Instant::now();
+                // SAFETY: as for a run, and the steps follow one another.
+                let done = unsafe { self.code.step(step, context) };
+                let elapsed = start.elapsed();
+                if let Err(error) = done {
+                    self.code.time_bodies(false);
+                    return Err(error);
+                }
+                if elapsed < shortest.0 {
+                    *shortest = (elapsed, self.code.body_times(step));
+                }
+            }
+        }
+        self.code.time_bodies(false);
+        Ok(shortest.into_iter().map(|(_, bodies)| bodies).collect())
     }
 
     /// Fills in the addresses of the caller's arrays.

@@ -9,13 +9,16 @@ use std::{
 
 use super::{
     attached::AttachedExecutable,
+    code::BodyStepTime,
     executable::{Executable, RunArrays},
 };
 use crate::{
+    cancel::CancelToken,
     graph::{Bindings, Dim, Expr, Graph, NodeId, Value, ValueView, ValueViewMut},
-    plan::{Origin, Plan, PlanError, PlanInput, Settings},
+    ops::NestedError,
+    plan::{Origin, Plan, PlanError, PlanInput, PlanStep, Settings, StepKind},
     pool::MAX_THREADS,
-    program::{AttachedEngine, Engine, FiniteChecker, Pass, PlanSummary, Profile, RunError, StepProfile},
+    program::{AttachedEngine, BodyProfile, Engine, FiniteChecker, Pass, PlanSummary, Profile, RunError, StepProfile},
     reference::Evaluator,
 };
 
@@ -30,6 +33,7 @@ pub(crate) struct CachingEngine {
     /// Clones plan one at a time, since a graph is not to be read from two threads at once.
     planner: Arc<Mutex<Planner>>,
     n_threads: usize,
+    cancel: CancelToken,
     /// With the sizes that each was made for; most recently used first.
     executables: Vec<(Bindings, Executable)>,
 }
@@ -89,7 +93,8 @@ impl CachingEngine {
     pub(crate) fn new(subgraph: Subgraph, n_threads: usize, settings: Settings) -> CachingEngine {
         let n_threads = n_threads.clamp(1, MAX_THREADS);
         let planner = Planner { subgraph, settings, plans: VecDeque::new() };
-        CachingEngine { planner: Arc::new(Mutex::new(planner)), n_threads, executables: Vec::new() }
+        let (planner, cancel) = (Arc::new(Mutex::new(planner)), CancelToken::default());
+        CachingEngine { planner, n_threads, cancel, executables: Vec::new() }
     }
 
     /// A plan is added at once when it is made, so a panic in a clone leaves the planner whole.
@@ -112,10 +117,32 @@ impl CachingEngine {
     }
 }
 
+/// The steps of a plan with their times.
+fn step_profiles(plan: &Plan, times: Vec<BodyStepTime>) -> Vec<StepProfile> {
+    let profile = |(step, time): (&PlanStep, BodyStepTime)| {
+        let bodies = match &step.work {
+            StepKind::Nested(_, nested) => (time.bodies.into_iter().zip(&nested.bodies).enumerate())
+                .map(|(body, (times, plan))| BodyProfile { role: nested.role(body), steps: step_profiles(plan, times) })
+                .collect(),
+            StepKind::Tile(_) | StepKind::Contraction(..) | StepKind::Primitive(..) => Vec::new(),
+        };
+        StepProfile {
+            description: plan.describe(step),
+            site: step.origin.site,
+            time: time.total,
+            count: time.count,
+            flops: step.flops,
+            bytes: step.bytes,
+            bodies,
+        }
+    };
+    plan.steps.iter().zip(times).map(profile).collect()
+}
+
 impl From<PlanError> for RunError {
     fn from(error: PlanError) -> RunError {
         let Origin { operation, call, node, site } = error.origin;
-        RunError::Node { call, operation, node, site, error: error.error }
+        RunError::of_operation(NestedError { call, operation, node, site, error: error.error })
     }
 }
 
@@ -126,9 +153,9 @@ impl Engine for CachingEngine {
         bindings: &Bindings,
         results: &mut [ValueViewMut<'_>],
     ) -> Result<(), RunError> {
-        let n_threads = self.n_threads;
+        let (n_threads, cancel) = (self.n_threads, self.cancel.clone());
         let executable = self.executable(bindings)?;
-        executable.run(RunArrays { leaves, results }, n_threads)
+        executable.run(RunArrays { leaves, results }, n_threads, &cancel)
     }
 
     fn attach(
@@ -139,21 +166,26 @@ impl Engine for CachingEngine {
     ) -> Result<Box<dyn AttachedEngine>, RunError> {
         let plan = self.planner().plan_to_run(bindings)?;
         let executable = Executable::new(plan, bindings, self.n_threads)?;
-        let mut attached = AttachedExecutable::new(executable, leaves, results, self.n_threads)?;
+        let mut attached = AttachedExecutable::new(executable, leaves, results, (self.n_threads, self.cancel))?;
         attached.run()?;
         Ok(Box::new(attached))
     }
 
+    fn cancel_token(&self) -> &CancelToken {
+        &self.cancel
+    }
+
     /// It shares the graph and the plans, those of later sizes too, and makes executables of its own.
     fn fork(&self) -> Box<dyn Engine> {
-        let planner = self.planner.clone();
-        Box::new(CachingEngine { planner, n_threads: self.n_threads, executables: Vec::new() })
+        let (planner, cancel) = (self.planner.clone(), CancelToken::default());
+        Box::new(CachingEngine { planner, n_threads: self.n_threads, cancel, executables: Vec::new() })
     }
 
     fn reference(&self) -> Box<dyn FiniteChecker> {
         let planner = self.planner();
         let Subgraph { graph, leaves, results } = &planner.subgraph;
-        Box::new(Evaluator::new(graph, leaves, results))
+        let evaluator = Evaluator::new(graph, leaves, results);
+        Box::new(evaluator.with_limits(planner.settings.max_iterations, self.cancel.clone()))
     }
 
     fn profile(
@@ -163,17 +195,10 @@ impl Engine for CachingEngine {
         results: &mut [ValueViewMut<'_>],
         n_runs: usize,
     ) -> Result<Profile, RunError> {
-        let n_threads = self.n_threads;
+        let (n_threads, cancel) = (self.n_threads, self.cancel.clone());
         let executable = self.executable(bindings)?;
-        let times = executable.time(RunArrays { leaves, results }, n_threads, n_runs.max(1))?;
-        let steps = executable.plan().steps.iter().zip(times).map(|(step, time)| StepProfile {
-            description: executable.plan().describe(step),
-            site: step.origin.site,
-            time,
-            flops: step.flops,
-            bytes: step.bytes,
-        });
-        Ok(Profile { steps: steps.collect() })
+        let times = executable.time(RunArrays { leaves, results }, (n_threads, n_runs.max(1)), &cancel)?;
+        Ok(Profile { steps: step_profiles(executable.plan(), times) })
     }
 
     fn passes(&self, bindings: &Bindings) -> Result<Vec<Pass>, RunError> {
@@ -214,13 +239,13 @@ impl Engine for CachingEngine {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::MachineModel;
+    use crate::{graph::MAX_ITERATIONS, plan::MachineModel};
 
     fn engine() -> CachingEngine {
         let graph = Graph::new();
         let x = graph.input("x", ("n",));
         let (leaves, results) = (vec![Some(x.id())], vec![x.tanh().id()]);
-        let settings = Settings { model: MachineModel::DEFAULT, memory_budget: None };
+        let settings = Settings { model: MachineModel::DEFAULT, memory_budget: None, max_iterations: MAX_ITERATIONS };
         CachingEngine::new(Subgraph { graph, leaves, results }, 1, settings)
     }
 

@@ -15,6 +15,7 @@ mod matmul;
 mod nested;
 mod product;
 mod scalar;
+mod scan;
 mod strided_copy;
 #[cfg(test)]
 mod tests;

@@ -8,7 +8,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::{CachingEngine, Subgraph};
 use crate::{
-    graph::{Bindings, DType, Expr, Graph, NodeId, Value, ValueView, ValueViewMut},
+    graph::{Bindings, DType, Expr, Graph, MAX_ITERATIONS, NodeId, Value, ValueView, ValueViewMut},
     ops::Convolve,
     plan::{Action, MachineModel, Plan, PlanInput, Settings, StepKind, Storage, VertexKind},
     program::Engine,
@@ -161,7 +161,7 @@ fn small_graphs_that_are_cut_like_large_ones_give_what_the_reference_gives() {
         let bindings = Bindings::new();
         let truth = run(&mut Evaluator::new(&model.graph, &model.leaves, &model.results), &model);
         for (n_threads, memory_budget) in [(1, None), (3, None), (3, Some(0))] {
-            let settings = Settings { model: MachineModel::TINY, memory_budget };
+            let settings = Settings { model: MachineModel::TINY, memory_budget, max_iterations: MAX_ITERATIONS };
             let Model { graph, leaves, results, .. } = &model;
             let source = PlanInput { graph, leaves, results, bindings: &bindings };
             found.count(&Plan::new(source, &settings).unwrap());

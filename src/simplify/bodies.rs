@@ -36,8 +36,7 @@ pub(super) fn rewritten(
             *calls.entry(call.body.fingerprint()).or_default() += 1;
         }
     }
-    let mut pass =
-        BodyRewriter { graph, new: &new, options, compute, report, known: Vec::new(), calls, has_inlined: false };
+    let mut pass = BodyRewriter { graph, new: &new, options, compute, report, known: Vec::new(), calls, has_inlined: false };
     let mut image: Vec<Option<NodeId>> = vec![None; needed.last().map_or(0, |id| id.index() + 1)];
     for id in needed {
         if image[id.index()].is_some() {
@@ -175,9 +174,7 @@ impl BodyRewriter<'_> {
     fn scan(&mut self, scan: &Scan, members: &[Node], operands: &[NodeId]) -> Vec<NodeId> {
         let output = |member: &Node| member.op.scan_output();
         let outputs: Vec<ScanOutput> = members.iter().map(output).collect();
-        let stacked: Vec<usize> = (outputs.iter())
-            .filter_map(|output| if let ScanOutput::Stacked(number) = output { Some(*number) } else { None })
-            .collect();
+        let stacked: Vec<usize> = outputs.iter().filter_map(|output| output.stacked_node()).collect();
         let is_final = |carry: usize| outputs.contains(&ScanOutput::Final(carry));
         let changing = changing_carries(&scan.body, scan.carries);
         let live = live_carries(&scan.body, &changing, stacked.clone(), is_final);
@@ -203,13 +200,15 @@ impl BodyRewriter<'_> {
                     // It never changes.
                     None => return operands[carry],
                 },
-                ScanOutput::Stacked(_) => {
-                    ScanOutput::Stacked(*stacks.next().expect("invariant: one for each stacked node"))
+                kind @ (ScanOutput::Stacked(number) | ScanOutput::Saved(number)) => {
+                    // What is kept for the user anyway is read there by derivatives too.
+                    let is_kept = outputs.contains(&ScanOutput::Stacked(number));
+                    let kind = if is_kept { ScanOutput::Stacked(number) } else { kind };
+                    kind.with_node(*stacks.next().expect("invariant: one for each stacked node"))
                 }
             };
-            let (length, direction) = (scan.length.clone(), scan.direction);
             let (carries, slices, body) = (n_live, slices.len(), body.body.clone());
-            let op = Scan { body, carries, slices, length, direction, output };
+            let op = Scan { body, carries, slices, output, ..scan.clone() };
             self.new.insert(Op::Scan(op), member.ty.clone(), &new_operands)
         };
         members.iter().zip(outputs.iter().copied()).map(output).collect()

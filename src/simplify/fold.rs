@@ -6,7 +6,7 @@ use crate::{
     graph::{
         Binary, Bindings, Constant, DType, Dim, Element, Literal, NodeId, Op, Reduce, Reduction, Shape, Type, Value,
     },
-    ops::{self, EvaluationContext},
+    ops::{self, EvaluationContext, RunLimits},
 };
 
 /// The largest array that folding makes.
@@ -65,7 +65,8 @@ pub(super) fn reduced_literal(rewriter: &mut Rewriter<'_>, term: &Term) -> Optio
 
 /// Small arrays.
 pub(super) fn small_constants(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<NodeId> {
-    if term.operands.is_empty() || !is_at_most(&term.ty.shape, MAX_ELEMENTS) {
+    // A loop may take long: it is run by the compiled engine, with the limits that it has at a run, if it is worth keeping.
+    if term.operands.is_empty() || term.op.is_nested() || !is_at_most(&term.ty.shape, MAX_ELEMENTS) {
         return None;
     }
     let values: Vec<Value> = term.operands.iter().map(|operand| array(rewriter, *operand)).collect::<Option<_>>()?;
@@ -93,7 +94,11 @@ pub(super) fn integer_power(rewriter: &mut Rewriter<'_>, term: &Term) -> Option<
 fn evaluate(op: &Op, operands: &[Value], ty: &Type) -> Option<Value> {
     let operands: Vec<&Value> = operands.iter().collect();
     // What has no value for these numbers says so when it runs.
-    ops::evaluate(op, &EvaluationContext { operands: &operands, ty, bindings: &Bindings::new() }).ok()
+    ops::evaluate(
+        op,
+        &EvaluationContext { operands: &operands, ty, bindings: &Bindings::new(), limits: RunLimits::DEFAULT },
+    )
+    .ok()
 }
 
 /// One element of a splat, as a scalar.

@@ -11,7 +11,7 @@ use super::{
     registry::Registry,
 };
 use crate::graph::{
-    self, Axes, Body, Bound, CustomKind, DType, Dim, Dims, GraphError, Initializer, Literal, Name, Op, Orientation,
+    self, Axes, Body, Bound, Checkpoints, CustomKind, DType, Dim, Dims, GraphError, Initializer, Literal, Name, Op, Orientation,
     Ranking, Reduction, ScanDirection, ScanOutput, Shape, Side, TraceNumber, Triangle, Type, Value, WindowReduction,
     operations,
 };
@@ -175,6 +175,7 @@ impl TextAttribute for ScanOutput {
         match self {
             ScanOutput::Final(carry) => writer.field(key, format_args!("final({carry})")),
             ScanOutput::Stacked(number) => writer.field(key, format_args!("stacked({number})")),
+            ScanOutput::Saved(number) => writer.field(key, format_args!("saved({number})")),
         }
     }
 
@@ -184,12 +185,39 @@ impl TextAttribute for ScanOutput {
         let output = match cursor.word()? {
             "final" => ScanOutput::Final,
             "stacked" => ScanOutput::Stacked,
-            _ => return start.expected("final(carry) or stacked(node)"),
+            "saved" => ScanOutput::Saved,
+            _ => return start.expected("final(carry), stacked(node) or saved(node)"),
         };
         cursor.expect("(")?;
         let number = cursor.count()?;
         cursor.expect(")")?;
         Ok(output(number))
+    }
+}
+
+impl TextAttribute for Checkpoints {
+    fn write(&self, key: &str, writer: &mut Writer) {
+        match self {
+            Checkpoints::All => writer.field(key, "all"),
+            Checkpoints::Every(count) => writer.field(key, format_args!("every({count})")),
+            Checkpoints::SquareRoot => writer.field(key, "square_root"),
+        }
+    }
+
+    fn read(name: &str, _: &Declared<'_>, cursor: &mut Cursor<'_>) -> Result<Self, ParseError> {
+        key(name, cursor)?;
+        let start = cursor.clone();
+        match cursor.word()? {
+            "all" => Ok(Checkpoints::All),
+            "square_root" => Ok(Checkpoints::SquareRoot),
+            "every" => {
+                cursor.expect("(")?;
+                let count = cursor.count()?;
+                cursor.expect(")")?;
+                Ok(Checkpoints::Every(count))
+            }
+            _ => start.expected("all, every(count) or square_root"),
+        }
     }
 }
 

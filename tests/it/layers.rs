@@ -8,6 +8,7 @@ use std::{
 
 /// For each folder (or file of the root) of src, what it may import.
 const ALLOWED: &[(&str, &[&str])] = &[
+    ("cancel", &[]),
     ("functions", &[]),
     ("guide", &[]),
     ("graph", &["functions", "names"]),
@@ -17,7 +18,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("pool", &["sync"]),
     ("sync", &[]),
     ("vectorize", &[]),
-    ("ops", &["functions", "graph"]),
+    ("ops", &["cancel", "functions", "graph"]),
     ("text", &["graph", "names", "ops"]),
     ("autodiff", &["graph", "ops", "simplify"]),
     ("batching", &["graph", "ops"]),
@@ -27,17 +28,23 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("optim", &["graph", "numbers", "parameters", "pool", "vectorize"]),
     ("data", &["numbers"]),
     ("risk", &["numbers"]),
-    ("program", &["graph", "memory", "names", "ops", "parameters"]),
-    ("reference", &["graph", "memory", "ops", "program"]),
+    ("program", &["cancel", "graph", "memory", "names", "ops", "parameters"]),
+    ("reference", &["cancel", "graph", "memory", "ops", "program"]),
     ("check", &["graph", "ops", "program", "reference"]),
     ("plan", &["graph", "ops"]),
-    ("runtime", &["functions", "graph", "memory", "ops", "plan", "pool", "program", "reference", "vectorize"]),
+    (
+        "runtime",
+        &["cancel", "functions", "graph", "memory", "ops", "plan", "pool", "program", "reference", "vectorize"],
+    ),
     ("io", &["graph", "names", "parameters"]),
     ("train", &["compile", "data", "graph", "io", "names", "numbers", "optim", "parameters", "program", "risk"]),
     ("view", &["io", "numbers", "train"]),
     ("landscape", &["compile", "graph", "numbers", "parameters", "program", "simplify"]),
     ("precompute", &["graph", "memory", "plan", "program", "runtime"]),
-    ("compile", &["graph", "parameters", "plan", "pool", "precompute", "program", "reference", "runtime", "simplify"]),
+    (
+        "compile",
+        &["cancel", "graph", "parameters", "plan", "pool", "precompute", "program", "reference", "runtime", "simplify"],
+    ),
 ];
 
 /// What tests beside the code may import on top of that.

@@ -24,7 +24,7 @@ fn run(g: &Graph, results: &[(&str, Expr<'_>)], inputs: &[(&str, Value)]) -> Vec
     compiled
 }
 
-fn numbers(value: &Value) -> Vec<f64> {
+pub(crate) fn numbers(value: &Value) -> Vec<f64> {
     match value {
         Value::F32(array) => array.iter().map(|x| f64::from(*x)).collect(),
         Value::F64(array) => array.iter().copied().collect(),
@@ -34,7 +34,7 @@ fn numbers(value: &Value) -> Vec<f64> {
 }
 
 #[track_caller]
-fn assert_close(name: &str, found: &[f64], expected: &[f64], tolerance: f64) {
+pub(crate) fn assert_close(name: &str, found: &[f64], expected: &[f64], tolerance: f64) {
     assert_eq!(found.len(), expected.len(), "{name}");
     for (position, (found, expected)) in found.iter().zip(expected).enumerate() {
         let scale = expected.abs().max(1.0);
@@ -42,7 +42,7 @@ fn assert_close(name: &str, found: &[f64], expected: &[f64], tolerance: f64) {
     }
 }
 
-fn reals(shape: &[usize], seed: u64) -> Value {
+pub(crate) fn reals(shape: &[usize], seed: u64) -> Value {
     let mut position = 0.37 + seed as f64 * 0.1313;
     Value::F64(ArrayD::from_shape_simple_fn(shape, || {
         position = (position + 0.618_033_988_749_894_9_f64).fract();
@@ -51,7 +51,7 @@ fn reals(shape: &[usize], seed: u64) -> Value {
 }
 
 /// A cell of a recurrent network: gates of one product, as an LSTM has them.
-fn cell<'g>(
+pub(crate) fn cell<'g>(
     x: Expr<'g>,
     (h, c): (Expr<'g>, Expr<'g>),
     (w, u, b): (Expr<'g>, Expr<'g>, Expr<'g>),
@@ -62,7 +62,7 @@ fn cell<'g>(
 }
 
 /// Inputs of the cell: T steps of a batch of 3, 2 features, 4 hidden units.
-fn cell_inputs(steps: usize) -> Vec<(&'static str, Value)> {
+pub(crate) fn cell_inputs(steps: usize) -> Vec<(&'static str, Value)> {
     vec![
         ("xs", reals(&[steps, 3, 2], 0)),
         ("w", reals(&[2, 16], 1)),
@@ -361,12 +361,12 @@ fn texts_with_wrong_bodies_are_errors_with_line_and_column() {
         ),
         ("body 0 {\n%0: f32[] = argument index=0\nreturn\n", 4, 1),
         (
-            "body 0 {\n%0: f32[] = argument index=0\nreturn\n}\n%0: f32[] = input \"x\"\n%1: f32[] = scan %0 body=0 carries=5 slices=0 length=3 direction=forward output=final(0)\nreturn",
+            "body 0 {\n%0: f32[] = argument index=0\nreturn\n}\n%0: f32[] = input \"x\"\n%1: f32[] = scan %0 body=0 carries=5 slices=0 length=3 direction=forward checkpoints=all output=final(0)\nreturn",
             6,
             13,
         ),
         (
-            "body 0 {\n%0: f32[] = argument index=0\nreturn\n}\n%0: f32[] = input \"x\"\n%1: f32[] = scan %0 body=0 carries=0 slices=18446744073709551615 length=3 direction=forward output=final(0)\nreturn",
+            "body 0 {\n%0: f32[] = argument index=0\nreturn\n}\n%0: f32[] = input \"x\"\n%1: f32[] = scan %0 body=0 carries=0 slices=18446744073709551615 length=3 direction=forward checkpoints=all output=final(0)\nreturn",
             6,
             13,
         ),

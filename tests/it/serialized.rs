@@ -21,7 +21,13 @@ fn assert_round_trip<T: Serialize + DeserializeOwned + PartialEq + Debug>(value:
 #[test]
 fn options_are_read_back_and_what_is_left_out_is_the_default() {
     let rewrites = Rewrites { exact: false, ulp: true, stabilize: false, fast_math: true, constant_bytes: 7 };
-    let options = Options { threads: 3, rewrites, evaluation: Evaluation::Reference, memory_budget: Some(1 << 20) };
+    let options = Options {
+        threads: 3,
+        rewrites,
+        evaluation: Evaluation::Reference,
+        memory_budget: Some(1 << 20),
+        max_iterations: 9,
+    };
     assert_round_trip(&options);
     assert_round_trip(&Options::default());
     let some = json!({"threads": 1, "rewrites": {"fast_math": true}, "evaluation": "reference"});

@@ -10,8 +10,8 @@ use super::{Family, Reads, Workshop, ids, or_zeros};
 use crate::{
     autodiff::{dependents, scale::add},
     graph::{
-        Body, Conditional, DType, Dim, Expr, Graph, GraphError, NodeId, Numbering, Op, Scan, ScanDirection, ScanOutput,
-        While,
+        Body, Checkpoints, Conditional, DType, Dim, Expr, Graph, GraphError, NodeId, Numbering, Op, Scan,
+        ScanDirection, ScanOutput, While,
     },
 };
 
@@ -43,7 +43,8 @@ impl<'g> LoopParts<'_, 'g> {
         let operands = all().map(|(_, operand)| *operand).collect();
         let (body, numbering) = Body::freeze_with(&workshop.graph, &arguments, &ids(&self.next), &ids(&self.stacked));
         let (carries, slices, output) = (self.carries.len(), self.slices.len(), ScanOutput::Final(0));
-        let scan = Scan { body, carries, slices, length: scan.length.clone(), direction, output };
+        let (length, checkpoints) = (scan.length.clone(), scan.checkpoints);
+        let scan = Scan { body, carries, slices, length, direction, checkpoints, output };
         Derived { graph, scan, operands, numbering }
     }
 }
@@ -58,9 +59,9 @@ impl<'g> Derived<'g> {
         self.output(ScanOutput::Final(carry))
     }
 
-    /// One of the stacked nodes in all iterations.
-    fn stack(&self, node: Expr<'_>) -> Expr<'g> {
-        self.output(ScanOutput::Stacked(self.numbering.number(node.id())))
+    /// One of the stacked nodes in all iterations, as an output of this kind.
+    fn stack(&self, kind: ScanOutput, node: Expr<'_>) -> Expr<'g> {
+        self.output(kind.with_node(self.numbering.number(node.id())))
     }
 }
 
@@ -79,7 +80,9 @@ impl<'g> OfOutputs<'g> {
                 (ScanOutput::Final(carry), Some(cotangent)) => {
                     found.last[carry] = Some(found.last[carry].map_or(*cotangent, |sum| add(sum, *cotangent)));
                 }
-                (ScanOutput::Stacked(number), Some(cotangent)) => found.stacks.push((number, *cotangent)),
+                (ScanOutput::Stacked(number) | ScanOutput::Saved(number), Some(cotangent)) => {
+                    found.stacks.push((number, *cotangent));
+                }
                 (_, None) => {}
             }
         }
@@ -164,7 +167,7 @@ pub(super) fn pull_back<'g>(
         } else if scan.is_sliced(*number) {
             parts.slices.push((argument, family.operands[*number]));
         } else {
-            let stack = Scan { output: ScanOutput::Stacked(*number), ..scan.clone() };
+            let stack = Scan { output: ScanOutput::Saved(*number), ..scan.clone() };
             parts.slices.push((argument, graph.apply(stack, &family.operands)));
         }
     }
@@ -175,7 +178,10 @@ pub(super) fn pull_back<'g>(
         found[argument] = Some(reverse.last(position));
     }
     for (argument, cotangent) in sliced {
-        found[argument] = Some(reverse.stack(cotangent));
+        // What is sent back to a loop that saved the array is read by the derivative of that loop alone.
+        let is_saved = matches!(family.operands[argument].op(), Op::Scan(Scan { output: ScanOutput::Saved(_), .. }));
+        let kind = if is_saved { ScanOutput::Saved(0) } else { ScanOutput::Stacked(0) };
+        found[argument] = Some(reverse.stack(kind, cotangent));
     }
     found
 }
@@ -212,12 +218,8 @@ pub(super) fn push_forward<'g>(
     let graph = family.graph();
     let workshop = Workshop::new(&scan.body);
     let _frame = workshop.graph.enter_at("jvp", family.members[0].site(), "jvp");
-    let stacked: Vec<usize> = (family.members.iter())
-        .filter_map(|member| match member.op().scan_output() {
-            ScanOutput::Stacked(number) => Some(number),
-            ScanOutput::Final(_) => None,
-        })
-        .collect();
+    let stacked: Vec<usize> =
+        family.members.iter().filter_map(|member| member.op().scan_output().stacked_node()).collect();
     let Pushed { moving, directions, next, of_stacks } =
         moving_carries(&workshop, &scan.body, scan.carries, tangents, &stacked);
     let mut parts = LoopParts::default();
@@ -245,7 +247,9 @@ pub(super) fn push_forward<'g>(
             let position = moving.iter().position(|moving| *moving == carry)?;
             Some(both.last(scan.carries + position))
         }
-        ScanOutput::Stacked(_) => Some(both.stack(of_stacks.next().expect("invariant: there is one for each stack")?)),
+        kind @ (ScanOutput::Stacked(_) | ScanOutput::Saved(_)) => {
+            Some(both.stack(kind, of_stacks.next().expect("invariant: there is one for each stack")?))
+        }
     };
     family.members.iter().map(pushed).collect()
 }
@@ -355,6 +359,7 @@ pub(super) fn pull_back_while<'g>(
         slices: 0,
         length: Dim::from(bound),
         direction: ScanDirection::Forward,
+        checkpoints: Checkpoints::All,
         output: ScanOutput::Final(0),
     };
     let twin = |member: &Expr<'g>| {

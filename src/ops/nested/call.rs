@@ -1,6 +1,6 @@
 //! Functions. In: a closure, once. Out: a graph that is called with different operands, and made ready to run once.
 
-use super::{Tree, check_body, evaluate, family_flops, ids, leaves, pick, poisoned, sample_body};
+use super::{Tree, check_body, evaluate, family_flops, ids, leaves, may_fail, pick, poisoned, sample_body};
 use crate::{
     graph::{Body, Call, DType, Dim, Expr, Graph, GraphError, Invariants, Site, Type, Value},
     ops::{
@@ -21,7 +21,7 @@ impl Rule for Call {
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
         let arguments = context.operands.iter().map(|value| std::borrow::Cow::Borrowed(*value)).collect();
-        let mut values = evaluate(&self.body, arguments, context.bindings)?;
+        let mut values = evaluate(&self.body, arguments, (context.bindings, context.limits))?;
         Ok(values.swap_remove(self.output).into_owned())
     }
 
@@ -98,7 +98,7 @@ impl Graph {
         let given = leaves(&results);
         let poison = refused.or_else(|| self.refuse(&given));
         let wanted = if poison.is_some() { Vec::new() } else { ids(&given) };
-        let captures = trace.captures(&wanted, Invariants::Outside);
+        let captures = trace.captures(&wanted, Invariants::Outside(&may_fail));
         let (body, numbers) = trace.close(&captures, &wanted, &wanted);
         let captures = captures.into_iter().map(|id| self.expr(id)).collect();
         Function { graph: self, arguments: std::marker::PhantomData, body, captures, results, numbers, poison }

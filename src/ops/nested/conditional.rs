@@ -38,7 +38,7 @@ impl Rule for Conditional {
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
         let body = if is_true(context.operands[0]) { &self.then_body } else { &self.else_body };
         let arguments = context.operands[1..].iter().map(|value| std::borrow::Cow::Borrowed(*value)).collect();
-        let mut values = evaluate(body, arguments, context.bindings)?;
+        let mut values = evaluate(body, arguments, (context.bindings, context.limits))?;
         Ok(values.swap_remove(body.results()[self.output]).into_owned())
     }
 

@@ -48,11 +48,9 @@ pub use tree::Tree;
 
 use super::{
     real::Real,
-    rule::{EvaluationContext, NestedError, OpError},
+    rule::{EvaluationContext, NestedError, OpError, RunLimits},
 };
-use crate::graph::{
-    Bindings, Body, Dim, Expr, Graph, GraphError, MAX_DEPTH, MAX_OPERATIONS, NodeId, Op, Scan, ScanOutput, Type, Value,
-};
+use crate::graph::{Bindings, Body, Dim, Expr, Graph, GraphError, MAX_DEPTH, MAX_OPERATIONS, NodeId, Op, Type, Value};
 
 /// That bodies do not lie too deep in each other, and that each is given operands of the types of its arguments.
 fn check_body(body: &Body, operands: &[Type]) -> Result<(), GraphError> {
@@ -130,10 +128,7 @@ pub(super) fn family_flops(siblings: &[Op]) -> Dim {
             }
         }
         Op::Scan(scan) => {
-            let stacked = siblings.iter().filter_map(|op| match op {
-                Op::Scan(Scan { output: ScanOutput::Stacked(number), .. }) => Some(*number),
-                _ => None,
-            });
+            let stacked = siblings.iter().filter_map(|op| op.scan_output().stacked_node());
             body_flops(&scan.body, scan.body.results().iter().copied().chain(stacked)) * scan.length.clone()
         }
         // What computes the values is counted where it is.
@@ -150,13 +145,13 @@ pub(super) fn family_flops(siblings: &[Op]) -> Dim {
 fn evaluate<'v, R: Real>(
     body: &Body,
     arguments: Vec<Cow<'v, Value<R>>>,
-    bindings: &Bindings,
+    (bindings, limits): (&Bindings, RunLimits<'_>),
 ) -> Result<Vec<Cow<'v, Value<R>>>, OpError> {
     let mut values = arguments;
     for (number, node) in body.nodes().iter().enumerate().skip(body.n_arguments()) {
         let operands: Vec<&Value<R>> = node.operands.iter().map(|operand| &*values[operand.index()]).collect();
         let node = &node.node;
-        let context = EvaluationContext { operands: &operands, ty: &node.ty, bindings };
+        let context = EvaluationContext { operands: &operands, ty: &node.ty, bindings, limits };
         let value = super::evaluate(&node.op, &context).map_err(|error| match error {
             OpError::Nested(error) => OpError::Nested(error),
             error => OpError::Nested(Box::new(NestedError {
@@ -222,6 +217,26 @@ fn is_true<R>(value: &Value<R>) -> bool {
 /// A number of iterations.
 fn count(length: i64, dim: &Dim) -> Result<usize, OpError> {
     usize::try_from(length).map_err(|_| OpError::Size(dim.clone()))
+}
+
+/// Whether an operation may be an error of the run for some elements of its operands. What is wrong with sizes is found when a
+/// plan is made or made ready, whether the operation runs or not.
+fn may_fail(op: &Op) -> bool {
+    match op {
+        Op::Gather(_) | Op::ScatterAdd(_) | Op::While(_) => true,
+        Op::Call(_) | Op::Conditional(_) | Op::Scan(_) => {
+            op.bodies().iter().flat_map(|body| body.nodes()).any(|node| may_fail(&node.node.op))
+        }
+        Op::Poison(_) | Op::Input(_) | Op::Parameter(_) | Op::Argument(_) => false,
+        Op::Constant(_) | Op::Iota(_) | Op::DimSize(_) | Op::RandomBits(_) => false,
+        Op::Unary(_) | Op::Binary(_) | Op::Comparison(_) | Op::Connective(_) | Op::Predicate(_) => false,
+        Op::IntegerPower(_) | Op::Select(_) | Op::Cast(_) | Op::StopGradient(_) => false,
+        Op::Broadcast(_) | Op::Reshape(_) | Op::Transpose(_) | Op::Slice(_) | Op::Pad(_) => false,
+        Op::Concat(_) | Op::Reverse(_) | Op::CumulativeSum(_) | Op::LinearRecurrence(_) => false,
+        Op::Reduce(_) | Op::Rank(_) | Op::Window(_) | Op::SearchSorted(_) => false,
+        Op::DotGeneral(_) | Op::Convolution(_) | Op::Cholesky(_) | Op::TriangularSolve(_) => false,
+        Op::Lu(_) | Op::Solve(_) => false,
+    }
 }
 
 /// Handles as a closure takes and returns them, with the poison in place of all of them.

@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 
 use super::{
-    Tree, check_body, check_carries, check_condition, evaluate, family_flops, ids, is_true, leaves, pick, poisoned,
-    sample_body,
+    Tree, check_body, check_carries, check_condition, evaluate, family_flops, ids, is_true, leaves, may_fail, pick,
+    poisoned, sample_body,
 };
 use crate::{
-    graph::{Bound, DType, Dim, Expr, Graph, GraphError, Invariants, MAX_ITERATIONS, NodeId, Site, Type, Value, While},
+    graph::{Bound, DType, Dim, Expr, Graph, GraphError, Invariants, NodeId, Site, Type, Value, While},
     ops::{
         real::Real,
         rule::{Batching, Domain, EvaluationContext, Linearization, OpError, Rule, Traits},
@@ -33,21 +33,23 @@ impl Rule for While {
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
         let mut carries: Vec<Value<R>> =
             context.operands[..self.carries].iter().map(|value| (*value).clone()).collect();
+        let bound = self.bound.or(context.limits.max_iterations);
         let mut iterations = 0;
         loop {
+            context.limits.check()?;
             let arguments = |carries: &[Value<R>]| -> Vec<Cow<'_, Value<R>>> {
                 let others = context.operands[self.carries..].iter().copied();
                 carries.iter().chain(others).map(|value| Cow::Owned(value.clone())).collect()
             };
-            let condition = evaluate(&self.condition, arguments(&carries), context.bindings)?;
+            let condition = evaluate(&self.condition, arguments(&carries), (context.bindings, context.limits))?;
             if !is_true(&condition[self.condition.results()[0]]) {
                 return Ok(carries.swap_remove(self.output));
             }
-            if iterations == self.bound.max() {
-                return Err(OpError::TooManyIterations { bound: self.bound.max() });
+            if iterations == bound {
+                return Err(OpError::TooManyIterations { bound });
             }
             iterations += 1;
-            let values = evaluate(&self.body, arguments(&carries), context.bindings)?;
+            let values = evaluate(&self.body, arguments(&carries), (context.bindings, context.limits))?;
             carries = self.body.results().iter().map(|number| values[*number].clone().into_owned()).collect();
         }
     }
@@ -68,9 +70,9 @@ impl Rule for While {
 }
 
 impl Bound {
-    /// The most iterations.
-    pub(crate) fn max(self) -> usize {
-        self.0.unwrap_or(MAX_ITERATIONS)
+    /// The most iterations, if a loop that states none may take so many.
+    pub(crate) fn or(self, max_iterations: usize) -> usize {
+        self.0.unwrap_or(max_iterations)
     }
 }
 
@@ -79,8 +81,8 @@ impl Graph {
     /// first for which it does not hold.
     ///
     /// Forward mode goes through it; for reverse mode the most iterations must be stated, as
-    /// [`Graph::while_loop_bounded`] does. After [`MAX_ITERATIONS`](crate::graph::MAX_ITERATIONS) iterations the run ends with
-    /// an error.
+    /// [`Graph::while_loop_bounded`] does. After [`Options::max_iterations`](crate::Options::max_iterations) iterations the run
+    /// ends with an error, and a [`CancelToken`](crate::CancelToken) ends it at any time.
     ///
     /// # Errors
     /// An error is recorded if a carry changes its type, or if the condition is not one truth value.
@@ -157,8 +159,8 @@ impl Graph {
             return poisoned(&carry, poison);
         }
         let (holds, next) = ([holds.id()], ids(&next));
-        let mut captures: Vec<NodeId> = condition_trace.captures(&holds, Invariants::Outside);
-        captures.extend(body_trace.captures(&next, Invariants::Outside));
+        let mut captures: Vec<NodeId> = condition_trace.captures(&holds, Invariants::Outside(&may_fail));
+        captures.extend(body_trace.captures(&next, Invariants::Outside(&may_fail)));
         captures.sort_unstable();
         captures.dedup();
         let (condition, _) = condition_trace.close(&captures, &holds, &[]);

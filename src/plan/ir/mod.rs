@@ -18,7 +18,9 @@ pub(crate) use instruction::{
     Action, Granularity, Instruction, Location, MemRef, ReadPattern, WritePattern, ZeroPadding,
 };
 pub(crate) use layout::{AccessPattern, Sizes, StridedAxis, StridedLayout, count, offsets};
-pub(crate) use nested::{CarryHome, Control, Nested, NestedArrays, Region, ScanControl};
+pub(crate) use nested::{
+    ArgumentSource, CarryHome, Control, LoopMemory, Nested, NestedArrays, Region, Replay, ScanControl, Segments,
+};
 pub(crate) use network::{
     Network, Origin, PadOffset, PlanError, ReduceVertex, ReductionAxis, ScalarValue, StridedOperand, Vertex, VertexKind,
 };

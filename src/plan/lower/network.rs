@@ -2,42 +2,59 @@
 //! with numeric sizes, whose operands are read by strided layouts. Transposes, broadcasts, slices, reversals and most
 //! reshapes only change strides and become no vertex.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use smallvec::SmallVec;
 
 use super::{
     contraction::{DotAxes, Side},
-    nested::{self, BodyPlanner},
+    nested::{self, BodyPlanner, KnownPlans, NestedGraph, NestedVertex, OperandOf, OutputOf},
+    segments::Segmentation,
 };
 
 use crate::{
     graph::{Bindings, Constant, DType, Dim, Graph, Iota, Literal, NodeId, Op, Reduction, Shape, Type, Value},
-    ops::{self, EvaluationContext, OpError},
+    ops::{self, EvaluationContext, OpError, RunLimits},
     plan::{
         PlanInput, Settings,
         ir::{
-            Function, Nested, Network, Origin, PadOffset, PlanError, ReduceVertex, ReductionAxis, ScalarValue, Sizes,
+            Function, Network, Origin, PadOffset, PlanError, ReduceVertex, ReductionAxis, ScalarValue, Sizes,
             StridedOperand, Vertex, VertexKind, count,
         },
+        passes::RematPolicy,
     },
 };
 
 /// Lowers the part of a graph that the results need.
-pub(in crate::plan) fn network(source: PlanInput<'_>, settings: &Settings) -> Result<Network, PlanError> {
+pub(in crate::plan) fn network(
+    source: PlanInput<'_>,
+    policy: RematPolicy,
+    settings: &Settings,
+    known: &mut KnownPlans,
+) -> Result<Network, PlanError> {
     let PlanInput { graph, leaves, results, bindings } = source;
     let ids = graph.ancestors(results);
-    let mut builder = NetworkBuilder { vertices: Vec::with_capacity(ids.len()), bindings };
+    let vertices = Vec::with_capacity(ids.len());
+    let mut builder = NetworkBuilder { vertices, bindings, of_loops: HashMap::new() };
     let mut leaf_of = vec![None; graph.len()];
     for (position, leaf) in leaves.iter().enumerate() {
         leaf.iter().for_each(|leaf| leaf_of[leaf.index()] = Some(position));
     }
     let mut operand_of: Vec<Option<StridedOperand>> = vec![None; graph.len()];
-    let mut bodies = BodyPlanner::new(bindings, settings);
+    let mut bodies = BodyPlanner::new(bindings, settings, known);
     let families = graph.siblings(ids.iter().copied());
+    let segmentation = Segmentation::new(graph, (&ids, &families), results, bindings, policy);
+    let nested = NestedGraph { graph, families, segmentation, policy };
     for id in ids {
-        if operand_of[id.index()].is_some() {
-            // Its siblings took it with them.
+        if let Op::WithDerivative(value) = &graph.node(id).op {
+            operand_of[id.index()] = operand_of[graph.operands(id)[value.output].index()].clone();
+            continue;
+        }
+        if graph.node(id).op.is_nested() {
+            // The first of siblings takes the others with it.
+            if let Some(family) = nested.families.led_by(id) {
+                builder.nested(&nested, family, &mut bodies, &mut operand_of)?;
+            }
             continue;
         }
         let operands: SmallVec<[StridedOperand; 3]> = graph
@@ -45,26 +62,13 @@ pub(in crate::plan) fn network(source: PlanInput<'_>, settings: &Settings) -> Re
             .iter()
             .map(|id| operand_of[id.index()].clone().expect("invariant: operands come before their users"))
             .collect();
-        let node = graph.node(id);
-        let origin = Origin { operation: node.op.name(), call: node.call, node: id.index(), site: node.site };
+        let (node, origin) = (graph.node(id), origin(graph, id));
         let shapes: SmallVec<[Sizes; 3]> = operands.iter().map(|operand| operand.layout.sizes()).collect();
         let shapes: SmallVec<[&[usize]; 3]> = shapes.iter().map(|sizes| &sizes[..]).collect();
         let sizes = ops::check_sizes(&node.op, &shapes, bindings)
             .and_then(|()| node.ty.shape.evaluate(bindings).map_err(OpError::Size))
             .map_err(|error| PlanError { origin, error })?;
         let info = VertexInfo { sizes: sizes.into(), dtype: node.ty.dtype, origin };
-        if let Op::WithDerivative(value) = &node.op {
-            operand_of[id.index()] = Some(operands[value.output].clone());
-            continue;
-        }
-        if node.op.is_nested() {
-            let family = families.led_by(id).expect("invariant: it is the first sibling");
-            let nested = bodies.nested(graph, family, origin)?;
-            for (member, output) in family.iter().zip(builder.nested(graph, family, operands, nested)?) {
-                operand_of[member.index()] = Some(output);
-            }
-            continue;
-        }
         let result = builder.lower(&node.op, leaf_of[id.index()], operands, info);
         operand_of[id.index()] = Some(result.map_err(|error| PlanError { origin, error })?);
     }
@@ -74,6 +78,11 @@ pub(in crate::plan) fn network(source: PlanInput<'_>, settings: &Settings) -> Re
         computed.push(builder.materialize(operand, &computed));
     }
     Ok(Network { vertices: builder.vertices, results: computed })
+}
+
+fn origin(graph: &Graph, id: NodeId) -> Origin {
+    let node = graph.node(id);
+    Origin { operation: node.op.name(), call: node.call, node: id.index(), site: node.site }
 }
 
 /// Sizes, dtype and origin of the node that is lowered.
@@ -86,6 +95,8 @@ struct VertexInfo {
 struct NetworkBuilder<'b> {
     vertices: Vec<Vertex>,
     bindings: &'b Bindings,
+    /// What operations with bodies read and what loops keep at checkpoints, for those that run a loop again.
+    of_loops: HashMap<OperandOf, StridedOperand>,
 }
 
 impl NetworkBuilder<'_> {
@@ -127,28 +138,43 @@ impl NetworkBuilder<'_> {
         }
     }
 
-    /// The outputs of an operation with bodies.
+    /// The siblings of an operation with bodies, as vertices.
     fn nested(
         &mut self,
-        graph: &Graph,
+        graph: &NestedGraph<'_>,
         family: &[NodeId],
-        mut operands: SmallVec<[StridedOperand; 3]>,
-        nested: Nested,
-    ) -> Result<Vec<StridedOperand>, PlanError> {
-        let of = |id: NodeId| {
-            let node = graph.node(id);
-            Origin { operation: node.op.name(), call: node.call, node: id.index(), site: node.site }
-        };
-        operands.iter_mut().for_each(|operand| self.make_contiguous(operand, of(family[0])));
-        let mut outputs = Vec::with_capacity(family.len());
-        for (id, kind) in family.iter().zip(nested::kinds(nested, family.len())) {
-            let (ty, origin) = (graph.node(*id).ty.clone(), of(*id));
-            let sizes = ty.shape.evaluate(self.bindings).map_err(OpError::Size);
-            let sizes = sizes.map_err(|error| PlanError { origin, error })?;
-            let info = VertexInfo { sizes: sizes.into(), dtype: ty.dtype, origin };
-            outputs.push(self.push(kind, operands.clone(), info));
+        bodies: &mut BodyPlanner<'_>,
+        operand_of: &mut [Option<StridedOperand>],
+    ) -> Result<(), PlanError> {
+        let (first, source) = (family[0], origin(graph.graph, family[0]));
+        for (position, id) in graph.graph.operands(first).iter().enumerate() {
+            // Nothing holds what is computed again.
+            let Some(mut operand) = operand_of[id.index()].clone() else { continue };
+            self.make_contiguous(&mut operand, source);
+            self.of_loops.insert(OperandOf::Operation(first, position), operand);
         }
-        Ok(outputs)
+        let NestedVertex { nested, operands, outputs } = bodies.nested(graph, family, source)?;
+        let operands: SmallVec<[StridedOperand; 3]> =
+            operands.iter().map(|operand| self.of_loops[operand].clone()).collect();
+        for (output, kind) in outputs.iter().zip(nested::kinds(nested, outputs.len())) {
+            let (id, n_segments) = match output {
+                OutputOf::Sibling(id) => (*id, None),
+                OutputOf::Checkpoint { carry, n_segments } => (graph.graph.operands(first)[*carry], Some(*n_segments)),
+            };
+            let ty = graph.graph.node(id).ty.clone();
+            let own = if n_segments.is_some() { source } else { origin(graph.graph, id) };
+            let sizes = ty.shape.evaluate(self.bindings).map_err(OpError::Size);
+            let sizes = sizes.map_err(|error| PlanError { origin: own, error })?;
+            let sizes: Sizes = n_segments.into_iter().chain(sizes).collect();
+            let vertex = self.push(kind, operands.clone(), VertexInfo { sizes, dtype: ty.dtype, origin: own });
+            match output {
+                OutputOf::Sibling(id) => operand_of[id.index()] = Some(vertex),
+                OutputOf::Checkpoint { carry, .. } => {
+                    self.of_loops.insert(OperandOf::Checkpoint(first, *carry), vertex);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Positions along one of several axes: a row of them, which strides repeat along the others.
@@ -235,7 +261,10 @@ impl NetworkBuilder<'_> {
         }
         let operands: SmallVec<[&Value; 3]> = values.iter().collect();
         let ty = Type::new(info.dtype, ());
-        let value = ops::evaluate(op, &EvaluationContext { operands: &operands, ty: &ty, bindings: self.bindings })?;
+        let value = ops::evaluate(
+            op,
+            &EvaluationContext { operands: &operands, ty: &ty, bindings: self.bindings, limits: RunLimits::DEFAULT },
+        )?;
         Ok(ScalarValue::from_value(&value))
     }
 

@@ -2,7 +2,10 @@
 //! and that the memory of the step holds the carries and the arenas apart. The plans of the bodies were verified when they
 //! were made.
 
-use crate::plan::ir::{CarryHome, Control, Nested, NestedArrays, Plan, Vertex, VertexKind};
+use crate::plan::ir::{
+    ArgumentSource, CarryHome, Control, LoopMemory, Nested, NestedArrays, Plan, Replay, ScanControl, Segments, Vertex,
+    VertexKind,
+};
 
 /// Whether the bodies fit the arrays of their step.
 pub(super) fn fits(plan: &Plan, arrays: &NestedArrays, nested: &Nested) -> bool {
@@ -26,7 +29,7 @@ pub(super) fn fits(plan: &Plan, arrays: &NestedArrays, nested: &Nested) -> bool 
                 memory.body(0, &memory.operands, &[1])
                     && memory.body(1, &memory.operands, carries)
                     && outputs.iter().zip(&memory.outputs).all(|(carry, bytes)| carries.get(*carry) == Some(bytes))
-                    && memory.buffers(&vec![true; carries.len()], carries)
+                    && memory.buffers(carries)
             })
         }
     };
@@ -43,7 +46,8 @@ struct BodyMemory<'n> {
 impl BodyMemory<'_> {
     /// Whether a body takes arguments and gives results of these sizes.
     fn body(&self, body: usize, arguments: &[usize], results: &[usize]) -> bool {
-        let network = &self.nested.bodies[body].network;
+        let Some(body) = self.nested.bodies.get(body) else { return false };
+        let network = &body.network;
         let fits = |def: &Vertex| {
             let VertexKind::Leaf(leaf) = def.kind else { return true };
             arguments.get(leaf) == Some(&def.bytes())
@@ -56,19 +60,20 @@ impl BodyMemory<'_> {
     fn scan(&self) -> bool {
         let Control::Scan(scan) = &self.nested.control else { return false };
         let n_carries = scan.homes.len();
-        if self.operands.len() < n_carries + scan.n_slices || scan.finals.len() != n_carries {
+        let whole: Vec<ArgumentSource> = (0..self.operands.len()).map(ArgumentSource::Operand).collect();
+        let sources = scan.segments.as_ref().map_or(&whole, |segments| &segments.arguments);
+        let Some(carries) = sources.get(..n_carries).and_then(|sources| self.of_operands(sources)) else {
             return false;
-        }
-        // Of an array that is stacked or sliced over no iterations, nothing is touched.
-        let part = |bytes: usize| bytes.checked_div(scan.length);
-        let is_whole = |bytes: usize| scan.length == 0 || bytes.is_multiple_of(scan.length);
-        let carries = &self.operands[..n_carries];
-        let sizes = |operand: usize| {
-            let is_sliced = (n_carries..n_carries + scan.n_slices).contains(&operand);
-            if is_sliced { part(self.operands[operand]) } else { Some(self.operands[operand]) }
         };
-        let arguments: Option<Vec<usize>> = (0..self.operands.len()).map(sizes).collect();
-        let stacked: Option<Vec<usize>> = scan.stacks.iter().map(|output| part(*self.outputs.get(*output)?)).collect();
+        let Some(arguments) = self.arguments(scan, sources, &carries, scan.length) else { return scan.length == 0 };
+        // Of an array that is stacked over no iterations, nothing is touched.
+        let part = |bytes: usize| bytes.checked_div(scan.length);
+        let stacked = scan.stacks.iter().enumerate().map(|(stack, output)| match output {
+            Some(output) => part(*self.outputs.get(*output)?),
+            None => self.result_bytes(0, n_carries + stack),
+        });
+        let Some(stacked) = stacked.collect::<Option<Vec<usize>>>() else { return scan.length == 0 };
+        let results: Vec<usize> = carries.iter().chain(&stacked).copied().collect();
         let is_final = |(output, bytes): (&Option<usize>, &usize)| {
             output.is_none_or(|output| self.outputs.get(output) == Some(bytes))
         };
@@ -78,52 +83,162 @@ impl BodyMemory<'_> {
                 scan.length == 0 || self.outputs.get(*output).copied() == bytes.checked_mul(scan.length)
             }
         };
-        let is_buffered: Vec<bool> = scan.homes.iter().map(|home| !matches!(home, CarryHome::StackOfNext(_))).collect();
-        let runs = match (arguments, stacked) {
-            (Some(arguments), Some(stacked)) => {
-                let results: Vec<usize> = carries.iter().chain(&stacked).copied().collect();
-                self.body(0, &arguments, &results)
-            }
-            _ => scan.length == 0,
+        let fits = scan.length == 0 || self.body(0, &arguments, &results);
+        fits && self.are_written(scan)
+            && scan.finals.len() == n_carries
+            && scan.finals.iter().zip(&carries).all(is_final)
+            && scan.homes.iter().zip(&carries).all(is_home)
+            && scan.segments.as_ref().is_none_or(|segments| self.segments(scan, segments, &carries))
+            && self.are_apart(scan, &results)
+    }
+
+    /// The sizes of operands that are taken whole.
+    fn of_operands(&self, sources: &[ArgumentSource]) -> Option<Vec<usize>> {
+        let size = |source: &ArgumentSource| match source {
+            ArgumentSource::Operand(operand) => self.operands.get(*operand).copied(),
+            ArgumentSource::Segment(_) => None,
         };
-        // Each output is written once.
+        sources.iter().map(size).collect()
+    }
+
+    /// The sizes of the arguments of a body in one iteration, for whole arrays of so many slices; none where one is no whole
+    /// number of them, or where a segment is read that no replay stacks in that size.
+    fn arguments(
+        &self,
+        scan: &ScanControl,
+        sources: &[ArgumentSource],
+        carries: &[usize],
+        length: usize,
+    ) -> Option<Vec<usize>> {
+        let n_carries = carries.len();
+        let size = |(argument, source): (usize, &ArgumentSource)| match source {
+            _ if argument < n_carries => Some(carries[argument]),
+            ArgumentSource::Operand(operand) if argument < n_carries + scan.n_slices => {
+                let bytes = *self.operands.get(*operand)?;
+                bytes.is_multiple_of(length).then(|| bytes.checked_div(length)).flatten()
+            }
+            ArgumentSource::Operand(operand) => self.operands.get(*operand).copied(),
+            ArgumentSource::Segment(buffer) => {
+                self.replayed().find_map(|(start, bytes)| (start == *buffer).then_some(bytes))
+            }
+        };
+        let are_slices = sources.iter().enumerate().all(|(argument, source)| match source {
+            ArgumentSource::Segment(_) => (n_carries..n_carries + scan.n_slices).contains(&argument),
+            ArgumentSource::Operand(_) => true,
+        });
+        let sizes = sources.iter().enumerate().map(size).collect();
+        if are_slices && sources.len() >= n_carries + scan.n_slices { sizes } else { None }
+    }
+
+    fn result_bytes(&self, body: usize, result: usize) -> Option<usize> {
+        let network = &self.nested.bodies.get(body)?.network;
+        Some(network.vertices[*network.results.get(result)?].bytes())
+    }
+
+    fn replays(&self) -> &[Replay] {
+        match &self.nested.control {
+            Control::Scan(ScanControl { segments: Some(segments), .. }) => &segments.replays,
+            _ => &[],
+        }
+    }
+
+    /// Where replays stack, and the bytes of one iteration.
+    fn replayed(&self) -> impl Iterator<Item = (usize, usize)> {
+        self.replays().iter().flat_map(|replay| {
+            let bytes = |(output, buffer): (usize, &usize)| {
+                Some((*buffer, self.result_bytes(replay.body, replay.scan.result(output)?)?))
+            };
+            replay.buffers.iter().enumerate().filter_map(bytes)
+        })
+    }
+
+    /// Whether each output is written once.
+    fn are_written(&self, scan: &ScanControl) -> bool {
         let of_homes = scan.homes.iter().filter_map(|home| match home {
             CarryHome::Buffers => None,
             CarryHome::StackOfNext(output) | CarryHome::StackOfCurrent(output) => Some(*output),
         });
-        let copied = scan.copies.iter().map(|(output, _)| *output);
+        let checkpoints = scan.segments.iter().flat_map(|segments| &segments.checkpoints);
         let mut written: Vec<usize> = (of_homes.chain(scan.finals.iter().flatten().copied()))
-            .chain(scan.stacks.iter().copied())
-            .chain(copied)
+            .chain(scan.stacks.iter().flatten().copied())
+            .chain(scan.copies.iter().map(|(output, _)| *output))
+            .chain(checkpoints.copied())
             .collect();
         written.sort_unstable();
         let is_copy = |(output, first): &(usize, usize)| {
             self.outputs.get(*output).is_some() && self.outputs.get(*output) == self.outputs.get(*first)
         };
-        let are_written = written.iter().copied().eq(0..self.outputs.len()) && scan.copies.iter().all(is_copy);
-        runs && are_written
-            && scan.finals.iter().zip(carries).all(is_final)
-            && scan.homes.iter().zip(carries).all(is_home)
-            && self.operands[n_carries..n_carries + scan.n_slices].iter().all(|bytes| is_whole(*bytes))
-            && self.buffers(&is_buffered, carries)
+        written.iter().copied().eq(0..self.outputs.len()) && scan.copies.iter().all(is_copy)
     }
 
-    /// Whether the buffers of the carries lie apart from one another and from what comes behind them.
-    fn buffers(&self, is_buffered: &[bool], carries: &[usize]) -> bool {
-        let region = &self.nested.region;
-        let mut taken: Vec<(usize, usize)> = vec![(region.flag, 1)];
-        for ((buffers, bytes), _) in region.carries.iter().zip(carries).zip(is_buffered).filter(|(_, is)| **is) {
-            taken.push((buffers[0], *bytes));
-            if buffers[1] != buffers[0] {
-                taken.push((buffers[1], *bytes));
-            }
+    /// Whether checkpoints have room for each segment, and what runs again fits its arrays and reads only what ran before it.
+    fn segments(&self, scan: &ScanControl, segments: &Segments, carries: &[usize]) -> bool {
+        if segments.every == 0 {
+            return false;
         }
-        taken.retain(|(_, bytes)| *bytes > 0);
-        taken.sort_unstable();
-        let are_apart = taken.windows(2).all(|pair| pair[0].0 + pair[0].1 <= pair[1].0);
-        region.carries.len() == carries.len()
-            && are_apart
-            && taken.last().is_none_or(|(start, bytes)| start + bytes <= region.arena)
+        let n_segments = scan.length.div_ceil(segments.every);
+        let is_kept =
+            |(output, bytes): (&usize, &usize)| self.outputs.get(*output).copied() == bytes.checked_mul(n_segments);
+        let is_known = segments.checkpoints.is_empty() || segments.checkpoints.len() == carries.len();
+        let mut stacked: Vec<usize> = Vec::new();
+        for replay in &segments.replays {
+            let reads = replay.arguments.iter().all(|source| match source {
+                ArgumentSource::Operand(_) => true,
+                ArgumentSource::Segment(buffer) => stacked.contains(buffer),
+            });
+            if !reads || !self.replay(replay, scan.length, n_segments) {
+                return false;
+            }
+            stacked.extend(&replay.buffers);
+        }
+        is_known && segments.checkpoints.iter().zip(carries).all(is_kept)
+    }
+
+    fn replay(&self, replay: &Replay, length: usize, n_segments: usize) -> bool {
+        let scan = &replay.scan;
+        let checkpoints = replay.arguments.get(..scan.homes.len()).and_then(|sources| self.of_operands(sources));
+        let Some(checkpoints) = checkpoints else { return false };
+        let carries: Vec<usize> = checkpoints.iter().map(|bytes| bytes / n_segments).collect();
+        let are_whole = checkpoints.iter().all(|bytes| bytes.is_multiple_of(n_segments));
+        let Some(arguments) = self.arguments(scan, &replay.arguments, &carries, length) else { return false };
+        let further =
+            (carries.len()..carries.len() + scan.stacks.len()).map(|result| self.result_bytes(replay.body, result));
+        let Some(further) = further.collect::<Option<Vec<usize>>>() else { return false };
+        let results: Vec<usize> = carries.iter().chain(&further).copied().collect();
+        let mut written: Vec<usize> =
+            (0..replay.buffers.len()).filter(|output| scan.result(*output).is_some()).collect();
+        written.dedup();
+        are_whole
+            && scan.finals.iter().all(Option::is_none)
+            && scan.copies.is_empty()
+            && written.len() == replay.buffers.len()
+            && self.body(replay.body, &arguments, &results)
+    }
+
+    /// Whether all memory of the loop and of what it runs again lies apart, in front of the arenas.
+    fn are_apart(&self, scan: &ScanControl, results: &[usize]) -> bool {
+        let region = &self.nested.region;
+        let mut taken = vec![(region.flag, 1)];
+        let mut is_sized = loop_memory(scan, &region.own, results, &mut taken);
+        let every = scan.segments.as_ref().map_or(0, |segments| segments.every);
+        for replay in self.replays() {
+            let n_results = replay.scan.homes.len() + replay.scan.stacks.len();
+            let sizes: Option<Vec<usize>> =
+                (0..n_results).map(|result| self.result_bytes(replay.body, result)).collect();
+            is_sized &= sizes.is_some_and(|sizes| loop_memory(&replay.scan, &replay.memory, &sizes, &mut taken));
+        }
+        taken.extend(self.replayed().map(|(start, bytes)| (start, bytes.saturating_mul(every))));
+        is_sized && are_apart(taken, region.arena)
+    }
+
+    /// Whether the buffers of the carries of a loop without a known length lie apart, in front of the arenas.
+    fn buffers(&self, carries: &[usize]) -> bool {
+        let region = &self.nested.region;
+        let mut taken = vec![(region.flag, 1)];
+        for (buffers, bytes) in region.own.carries.iter().zip(carries) {
+            taken.extend([(buffers[0], *bytes), (buffers[1], *bytes)]);
+        }
+        region.own.carries.len() == carries.len() && are_apart(taken, region.arena)
     }
 
     /// Whether the arena of each body lies at the end of the step's memory.
@@ -131,4 +246,34 @@ impl BodyMemory<'_> {
         let region = &self.nested.region;
         self.nested.bodies.iter().all(|body| region.arena + body.arena_bytes <= region.bytes)
     }
+}
+
+/// Adds the memory of a loop to what is taken; whether there is some for each carry and for each result that is not stacked.
+fn loop_memory(scan: &ScanControl, memory: &LoopMemory, results: &[usize], taken: &mut Vec<(usize, usize)>) -> bool {
+    let n_carries = scan.homes.len();
+    for ((buffers, home), bytes) in memory.carries.iter().zip(&scan.homes).zip(results) {
+        match home {
+            CarryHome::Buffers => taken.extend([(buffers[0], *bytes), (buffers[1], *bytes)]),
+            CarryHome::StackOfCurrent(_) => taken.extend([(buffers[0], *bytes)]),
+            CarryHome::StackOfNext(_) => {}
+        }
+    }
+    let further = results.get(n_carries..).unwrap_or(&[]);
+    let discarded = scan.stacks.iter().zip(&memory.discards).zip(further).filter(|((stack, _), _)| stack.is_none());
+    taken.extend(discarded.map(|((_, start), bytes)| (*start, *bytes)));
+    let is_one_slot = |(home, buffers): (&CarryHome, &[usize; 2])| {
+        !matches!(home, CarryHome::StackOfCurrent(_)) || buffers[0] == buffers[1]
+    };
+    memory.carries.len() == n_carries
+        && memory.discards.len() == scan.stacks.len()
+        && results.len() == n_carries + scan.stacks.len()
+        && scan.homes.iter().zip(&memory.carries).all(is_one_slot)
+}
+
+/// Whether ranges of memory, by first byte and size, lie apart and end before `end`.
+fn are_apart(mut taken: Vec<(usize, usize)>, end: usize) -> bool {
+    taken.retain(|(_, bytes)| *bytes > 0);
+    taken.sort_unstable();
+    taken.windows(2).all(|pair| pair[0].0 + pair[0].1 <= pair[1].0)
+        && taken.last().is_none_or(|(start, bytes)| start + bytes <= end)
 }

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     graph::{Bindings, Op, Type, Value},
-    ops::{self, EvaluationContext, OpError},
+    ops::{self, EvaluationContext, OpError, RunLimits},
 };
 
 #[derive(Debug, Clone, PartialEq)]
@@ -45,7 +45,12 @@ impl FallbackRun for Box<Reference> {
     fn run(&self, _: Range<usize>, operands: &[Data<'_>], out: DataMut<'_>, _: &mut [u64]) -> Result<(), OpError> {
         let values: Vec<Value> = operands.iter().zip(&self.operands).map(|(data, shape)| value(data, shape)).collect();
         let operands: Vec<&Value> = values.iter().collect();
-        let evaluation = EvaluationContext { operands: &operands, ty: &self.ty, bindings: &self.bindings };
+        let evaluation = EvaluationContext {
+            operands: &operands,
+            ty: &self.ty,
+            bindings: &self.bindings,
+            limits: RunLimits::DEFAULT,
+        };
         let result = ops::evaluate(&self.op, &evaluation)?;
         each_dtype!(out, out => {
             let array = result.array().expect("invariant: a value is of the type that its rule gives");

@@ -14,7 +14,7 @@ use crate::{
         RandomBits, Rank, Ranking, ScanDirection, ScatterAdd, SearchSorted, Shape, Side, Solve, Triangle,
         TriangularSolve, Type, Value, Window, WindowReduction,
     },
-    ops::{self, EvaluationContext},
+    ops::{self, EvaluationContext, RunLimits},
 };
 
 fn data(value: &Value) -> Data<'_> {
@@ -64,7 +64,10 @@ impl KernelCase {
 
     fn reference(&self) -> Result<Value, OpError> {
         let (operands, bindings) = (self.operands.iter().collect::<Vec<_>>(), Bindings::new());
-        ops::evaluate(&self.op, &EvaluationContext { operands: &operands, ty: &self.ty, bindings: &bindings })
+        ops::evaluate(
+            &self.op,
+            &EvaluationContext { operands: &operands, ty: &self.ty, bindings: &bindings, limits: RunLimits::DEFAULT },
+        )
     }
 
     fn resolve(&self) -> Result<FallbackKernel, OpError> {

@@ -19,7 +19,9 @@ mod convolution;
 mod convolve;
 mod cost;
 mod cumulative_sum;
+mod decomposition;
 mod dot;
+mod eigh;
 mod einsum;
 mod fill;
 mod gather;
@@ -32,6 +34,7 @@ mod matmul;
 mod nested;
 mod pool;
 mod power;
+mod qr;
 mod random;
 mod rank;
 mod real;
@@ -48,6 +51,8 @@ mod slice;
 mod solve;
 mod spatial;
 pub(crate) mod special;
+mod svd;
+mod symmetric;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -66,9 +71,12 @@ pub(crate) use batching::{batch, in_front};
 pub(crate) use binary::{BinaryFunction, BinaryNumberFunction, binary_functions};
 pub(crate) use congruence::{Solutions, greatest_common_divisor, solutions};
 pub use convolve::Convolve;
+pub(crate) use decomposition::{Decomposition, MatrixSize, decompose};
+pub use eigh::EighParts;
 pub use lu::LuParts;
 pub use nested::{Function, ScanOptions, Tree};
 pub use pool::Pool;
+pub use qr::QrParts;
 pub(crate) use real::{Number, Real, Total, own_total};
 pub(crate) use rule::{
     Application, BatchApplication, BatchOperand, CheckSizes, Domain, EvaluationContext, Linearization, Partial, Rule,
@@ -81,6 +89,8 @@ pub(crate) use search::is_before;
 pub use select::Choice;
 pub use slice::{Index, IntoIndices, range};
 pub use spatial::{Padding, PerAxis};
+pub use svd::SvdParts;
+pub(crate) use symmetric::Spectrum;
 pub(crate) use unary::{UnaryFunction, UnaryNumberFunction, unary_functions};
 pub use verify::{VerifyError, VerifyErrorKind, verify};
 

@@ -17,6 +17,7 @@ mod checked;
 mod compiled;
 mod constants;
 mod data;
+mod decompositions;
 mod diagnostics;
 mod documents;
 mod epilogue;

@@ -103,6 +103,8 @@ impl<T: Real> Number for Dual<T> {
 }
 
 impl<T: Real> Real for Dual<T> {
+    const HAS_TANGENT: bool = true;
+
     fn is_finite(self) -> bool {
         self.value.is_finite()
     }

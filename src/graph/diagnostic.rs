@@ -82,6 +82,12 @@ pub enum GraphError {
         /// The shape found.
         found: Shape,
     },
+    /// Matrices with more columns than rows where there must not be.
+    #[error("expected matrices with no more columns than rows, found shape {shape}")]
+    Wide {
+        /// The shape found.
+        shape: Shape,
+    },
     /// An axis that the operand does not have.
     #[error("axis {axis} is out of range for {rank} axes")]
     AxisOutOfRange {

@@ -57,6 +57,7 @@ impl GraphError {
             }
             GraphError::WrongShape { .. } => "`reshape` it to this shape, or build it in this shape",
             GraphError::Rank { .. } => "add axes of size 1 with `unsqueeze`, or merge axes with `reshape`",
+            GraphError::Wide { .. } => "decompose the transpose, by `.t()`",
             GraphError::BadAxes { .. } => "list the axes from the first to the last",
             GraphError::ElementsDiffer { .. } => {
                 "keep the number of elements; one size may be −1, which is then what keeps it"

@@ -315,6 +315,18 @@ macro_rules! operations {
                     /// Whether A is transposed.
                     orientation: Orientation,
                 }
+                /// Q, m rows, and below it R, n rows, of A = Q·R for matrices A of m rows and n ≤ m columns, over the last two
+                /// axes; no element of the diagonal of R is negative.
+                Qr = "qr" {}
+                /// Eigenvectors of (A + Aᵀ)/2 in columns, and a row more with the eigenvalues, ascending, over the last two axes.
+                Eigh = "eigh" {}
+                /// The eigenvalues of (A + Aᵀ)/2, ascending, over the last two axes.
+                Eigvalsh = "eigvalsh" {}
+                /// U, m rows, below it V, n rows, and a row more with s, descending, of A = U·diag(s)·Vᵀ for matrices A of m
+                /// rows and n ≤ m columns, over the last two axes.
+                Svd = "svd" {}
+                /// The singular values of matrices with no more columns than rows, descending, over the last two axes.
+                Svdvals = "svdvals" {}
                 /// How many elements of a sorted array, along the last axis, are before each of some values, in `i64`. NaN
                 /// comes last. Operands: the sorted array, the values.
                 SearchSorted = "search_sorted" {

@@ -139,7 +139,7 @@ impl JacobianProducts for Cholesky {
 }
 
 /// (A + Aᵀ)/2.
-fn symmetrized(a: Expr<'_>) -> Expr<'_> {
+pub(super) fn symmetrized(a: Expr<'_>) -> Expr<'_> {
     (a + a.t()) * 0.5
 }
 

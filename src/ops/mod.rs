@@ -20,7 +20,9 @@ mod convolve;
 mod cost;
 mod cumulative_sum;
 mod custom;
+mod decomposition;
 mod dot;
+mod eigh;
 mod einsum;
 mod fill;
 mod gather;
@@ -33,6 +35,7 @@ mod matmul;
 mod nested;
 mod pool;
 mod power;
+mod qr;
 mod random;
 mod rank;
 mod real;
@@ -49,6 +52,8 @@ mod slice;
 mod solve;
 mod spatial;
 pub(crate) mod special;
+mod svd;
+mod symmetric;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -69,9 +74,12 @@ pub(crate) use congruence::{Solutions, greatest_common_divisor, solutions};
 pub use convolve::Convolve;
 pub use custom::{CustomError, CustomOp};
 pub(crate) use custom::{check_types, erased, evaluate_custom, kind_of};
+pub(crate) use decomposition::{Decomposition, MatrixSize, decompose};
+pub use eigh::EighParts;
 pub use lu::LuParts;
 pub use nested::{Function, ScanOptions, Tree};
 pub use pool::Pool;
+pub use qr::QrParts;
 pub(crate) use real::{Number, Real, Total, own_total};
 pub use rule::{
     Application, BatchApplication, BatchOperand, JacobianProducts, LinearMap, Linearization, NestedError, OpError,
@@ -84,6 +92,8 @@ pub(crate) use search::is_before;
 pub use select::Choice;
 pub use slice::{Index, IntoIndices, range};
 pub use spatial::{Padding, PerAxis};
+pub use svd::SvdParts;
+pub(crate) use symmetric::Spectrum;
 pub(crate) use unary::{UnaryFunction, UnaryNumberFunction, unary_functions};
 pub use verify::{VerifyError, VerifyErrorKind, verify};
 

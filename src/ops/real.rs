@@ -168,6 +168,9 @@ own_total!([] i64);
 
 /// Numbers with the functions of analysis.
 pub(crate) trait Real: Number {
+    /// Whether a derivative is carried along, which an iteration has to go on for when the value is found.
+    const HAS_TANGENT: bool;
+
     fn is_finite(self) -> bool;
     fn exp(self) -> Self;
     fn exp_m1(self) -> Self;
@@ -271,6 +274,8 @@ macro_rules! float {
         }
 
         impl Real for $float {
+            const HAS_TANGENT: bool = false;
+
             fn is_finite(self) -> bool {
                 $float::is_finite(self)
             }

@@ -303,6 +303,14 @@ pub enum OpError {
         /// How many.
         bytes: usize,
     },
+    /// A decomposition of matrices with more columns than rows, where a size is a symbol.
+    #[error("a matrix has {rows} rows and {columns} columns, and is to have no more columns than rows")]
+    Wide {
+        /// Its rows.
+        rows: usize,
+        /// Its columns.
+        columns: usize,
+    },
     /// The greatest or least of no elements.
     #[error("there is no element along axis {axis} to take the greatest or least of")]
     Empty {
@@ -386,6 +394,7 @@ impl OpError {
             OpError::Index { .. } => "positions count from 0; negative ones are not counted from the end",
             OpError::Slice { .. } => "feed an array that is long enough, or slice from the end with a negative bound",
             OpError::Memory { .. } => "feed smaller arrays, or compute less at a time",
+            OpError::Wide { .. } => "decompose its transpose, or declare both sizes as numbers",
             OpError::Empty { .. } => "feed at least one element there; `sum` and `prod` of nothing are 0 and 1",
             OpError::Window { .. } => "feed a larger array, pad it, or take a smaller window, kernel or dilation",
             OpError::MostlyZeros { .. } => "pad or spread less: nearly all of the work would be on zeros",

@@ -11,7 +11,10 @@ use pullback::{
     text::ParseErrorKind,
 };
 
-use super::compiled::{distance, options, run};
+use super::{
+    compiled::{distance, options, run},
+    decompositions::has_no_derivative,
+};
 
 /// The ends of the types, what is just beside them, and what kernels and attributes are bounded by.
 pub(crate) const NUMBERS: [u64; 14] = [
@@ -98,7 +101,8 @@ pub(crate) fn engines_agree(label: &str, results: &[(String, Expr<'_>)], fed: &[
     let got = run(results, fed, &options(Evaluation::Compiled, 1));
     match (got, want) {
         (Ok(got), Ok(want)) => {
-            for (name, want) in want.iter() {
+            let has_values_alone = has_no_derivative(results[0].1.graph(), fed.iter().map(|(_, value)| value));
+            for (name, want) in want.iter().filter(|(name, _)| !has_values_alone || !name.contains("derivative")) {
                 let distance = distance(&got[name], want);
                 // Sums of at most 2^14 products, in another order, twice.
                 assert!(distance <= 1e-10, "{label}: {name} is off by {distance:e}");

@@ -8,7 +8,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 /// Matrices of a batch, and results by name from the compiled program and from the reference.
-fn run<'g>(g: &'g Graph, results: &[(&str, Expr<'g>)], fed: &[(&str, &Value)]) -> Vec<Vec<Value>> {
+pub(crate) fn run<'g>(g: &'g Graph, results: &[(&str, Expr<'g>)], fed: &[(&str, &Value)]) -> Vec<Vec<Value>> {
     let compute = |evaluation| {
         let mut program = g.compile_with(results, &Options { evaluation, ..Options::default() }).expect("no mistake");
         let out = program.call(fed).expect("it runs");
@@ -17,16 +17,16 @@ fn run<'g>(g: &'g Graph, results: &[(&str, Expr<'g>)], fed: &[(&str, &Value)]) -
     [Evaluation::Compiled, Evaluation::Reference].map(compute).into()
 }
 
-fn random(seed: u64, shape: &[usize]) -> ArrayD<f64> {
+pub(crate) fn random(seed: u64, shape: &[usize]) -> ArrayD<f64> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     ArrayD::from_shape_simple_fn(IxDyn(shape), || rng.random_range(-1.0..1.0))
 }
 
-fn in_dtype(x: &ArrayD<f64>, dtype: DType) -> Value {
+pub(crate) fn in_dtype(x: &ArrayD<f64>, dtype: DType) -> Value {
     if dtype == DType::F32 { Value::F32(x.mapv(|x| x as f32)) } else { Value::F64(x.clone()) }
 }
 
-fn numbers(value: &Value) -> ArrayD<f64> {
+pub(crate) fn numbers(value: &Value) -> ArrayD<f64> {
     match value {
         Value::F32(array) => array.mapv(f64::from),
         Value::F64(array) => array.clone(),
@@ -36,13 +36,13 @@ fn numbers(value: &Value) -> ArrayD<f64> {
 }
 
 /// Each matrix of a batch.
-fn matrices(x: &ArrayD<f64>) -> Vec<Array2<f64>> {
+pub(crate) fn matrices(x: &ArrayD<f64>) -> Vec<Array2<f64>> {
     let (outer, matrix) = x.shape().split_at(x.ndim() - 2);
     let flat = x.to_shape((outer.iter().product::<usize>(), matrix[0], matrix[1])).expect("a batch of matrices");
     flat.axis_iter(Axis(0)).map(|matrix| matrix.to_owned()).collect()
 }
 
-fn assert_close(found: &Array2<f64>, expected: &Array2<f64>, tolerance: f64, name: &str) {
+pub(crate) fn assert_close(found: &Array2<f64>, expected: &Array2<f64>, tolerance: f64, name: &str) {
     let scale = expected.iter().fold(1.0, |scale: f64, x| scale.max(x.abs()));
     let is_close = found.iter().zip(expected).all(|(f, e)| (f - e).abs() <= tolerance * scale);
     assert!(is_close, "{name}:\n{found}\nis not\n{expected}");

@@ -20,6 +20,7 @@ mod compiled;
 mod constants;
 mod custom;
 mod data;
+mod decompositions;
 mod diagnostics;
 mod documents;
 mod epilogue;

@@ -8,6 +8,7 @@ use pullback::{
 
 use super::{
     compiled::{distance, options},
+    decompositions::has_no_derivative,
     limits::{Build, MAX_ELEMENTS, NUMBERS, OF_COUNTS, OF_POSITIONS, filled, with_derivatives},
 };
 
@@ -108,7 +109,8 @@ pub(crate) fn engines_agree_at(
         let fed = feed(g, given, &bindings);
         match (execute(&mut compiled, &fed), execute(&mut reference, &fed)) {
             (Ok(got), Ok(want)) => {
-                for (name, want) in want.iter() {
+                let has_values_alone = has_no_derivative(g, fed.iter().map(|(_, value)| value));
+                for (name, want) in want.iter().filter(|(name, _)| !has_values_alone || !name.contains("derivative")) {
                     let distance = distance(&got[name], want);
                     // Sums of at most 2^14 products of numbers of at most 1, in another order, in f64.
                     assert!(distance <= 1e-10, "{label}: {name} is off by {distance:e}");

@@ -12,7 +12,10 @@ use pullback::{
     ops::{Sample, samples},
 };
 
-use crate::compiled::{distance, options, run};
+use crate::{
+    compiled::{distance, options, run},
+    decompositions::has_no_derivative,
+};
 
 /// A way in which an operand reaches a primitive.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -336,7 +339,8 @@ fn compare(used: &Use<'_>) -> Result<(), String> {
             (Err(_), Err(_)) => continue,
             (want, got) => return Err(format!("{got:?}, not {want:?}, with {rewrites:?}")),
         };
-        for (name, want) in want.iter() {
+        let has_values_alone = has_no_derivative(used.results[0].1.graph(), used.operands.iter());
+        for (name, want) in want.iter().filter(|(name, _)| !has_values_alone || *name == "y") {
             let distance = distance(&got[name], want);
             if distance > MAX_ROUNDINGS {
                 return Err(format!("{name} is off by {distance:e}: {:?}, not {want:?}", got[name]));

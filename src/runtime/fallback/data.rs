@@ -57,6 +57,39 @@ stored!(f64, F64);
 stored!(i64, I64);
 stored!(bool, Bool);
 
+/// A float that kernels in f64 are given and give.
+pub(super) trait Wide: Copy {
+    fn widened(self) -> f64;
+    fn rounded(wide: f64) -> Self;
+}
+
+impl Wide for f32 {
+    fn widened(self) -> f64 {
+        f64::from(self)
+    }
+    fn rounded(wide: f64) -> f32 {
+        wide as f32
+    }
+}
+
+impl Wide for f64 {
+    fn widened(self) -> f64 {
+        self
+    }
+    fn rounded(wide: f64) -> f64 {
+        wide
+    }
+}
+
+/// Scratch memory as numbers, with any contents.
+#[allow(unsafe_code, reason = "words are read as numbers")]
+pub(super) fn as_numbers(words: &mut [u64]) -> &mut [f64] {
+    const { assert!(size_of::<f64>() == size_of::<u64>() && align_of::<f64>() <= align_of::<u64>()) };
+    // SAFETY: a number is as large as a word and aligned no more, as is asserted above; any bits are a number; and the borrow
+    // of the words lasts as long as that of the numbers.
+    unsafe { std::slice::from_raw_parts_mut(words.as_mut_ptr().cast(), words.len()) }
+}
+
 /// Runs `$body` with `$out` bound to the typed output, whichever it is.
 macro_rules! each_dtype {
     ($data:expr, $out:ident => $body:expr) => {

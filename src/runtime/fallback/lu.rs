@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::{
     FallbackRun, ResolveContext,
-    data::{Data, DataMut, SliceElement, each_float},
+    data::{Data, DataMut, SliceElement, Wide, each_float},
     partition::Partition,
 };
 use crate::{
@@ -86,30 +86,6 @@ pub(super) struct SolveKernel {
     n: usize,
     n_right: usize,
     orientation: Orientation,
-}
-
-/// A float that systems are read from and written to.
-trait Wide: Copy {
-    fn widened(self) -> f64;
-    fn rounded(wide: f64) -> Self;
-}
-
-impl Wide for f32 {
-    fn widened(self) -> f64 {
-        f64::from(self)
-    }
-    fn rounded(wide: f64) -> f32 {
-        wide as f32
-    }
-}
-
-impl Wide for f64 {
-    fn widened(self) -> f64 {
-        self
-    }
-    fn rounded(wide: f64) -> f64 {
-        wide
-    }
 }
 
 impl SolveKernel {

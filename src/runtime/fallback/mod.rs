@@ -1,6 +1,6 @@
 //! Fallback kernels: whole-array kernels of the primitives that are neither fused nor a product or convolution of
 //! floats: gather, scatter-add, ranking (argmax, argsort), cumulative sums, linear recurrences, random bits, Cholesky
-//! and LU, systems of equations, searches in sorted arrays, reductions over windows (pooling), iota, padding, concatenation and products of integers. Any
+//! and LU, other decompositions, systems of equations, searches in sorted arrays, reductions over windows (pooling), iota, padding, concatenation and products of integers. Any
 //! other primitive runs by the reference kernel of its rule.
 //!
 //! In: a primitive with numeric shapes, once; then contiguous slices at each run. Out: the output, whole or in parts,
@@ -12,6 +12,7 @@ mod contract;
 mod cumulative_sum;
 mod custom;
 mod data;
+mod decomposition;
 mod gather;
 mod join;
 mod lanes;
@@ -35,10 +36,11 @@ use std::ops::Range;
 
 use crate::{
     graph::{Bindings, DType, Op},
-    ops::OpError,
+    ops::{OpError, Spectrum},
 };
 
 pub(crate) use data::{Data, DataMut};
+use decomposition::{DecompositionKernel, Factorization};
 use partition::Partition;
 
 /// A primitive with all its sizes as numbers and the kernel for them, selected when the executable is made.
@@ -114,6 +116,7 @@ kernels! {
     TriangularSolveKernel(triangular::TriangularSolveKernel),
     LuKernel(lu::LuKernel),
     SolveKernel(lu::SolveKernel),
+    DecompositionKernel(decomposition::DecompositionKernel),
     SearchSortedKernel(search::SearchSortedKernel),
     PlaneWindowKernel(plane::PlaneWindowKernel),
     WindowKernel(window::WindowKernel),
@@ -143,6 +146,13 @@ impl FallbackKernel {
             Op::TriangularSolve(solve) => Ok(triangular::TriangularSolveKernel::resolve(solve, place).into()),
             Op::Lu(_) => Ok(lu::LuKernel::resolve(place).into()),
             Op::Solve(solve) => Ok(lu::SolveKernel::resolve(solve, place).into()),
+            Op::Qr(_) => Ok(DecompositionKernel::resolve(Factorization::Qr, place).into()),
+            Op::Eigh(_) => Ok(DecompositionKernel::resolve(Factorization::Symmetric(Spectrum::Vectors), place).into()),
+            Op::Eigvalsh(_) => {
+                Ok(DecompositionKernel::resolve(Factorization::Symmetric(Spectrum::Values), place).into())
+            }
+            Op::Svd(_) => Ok(DecompositionKernel::resolve(Factorization::Svd, place).into()),
+            Op::Svdvals(_) => Ok(DecompositionKernel::resolve(Factorization::Svdvals, place).into()),
             Op::SearchSorted(search) => Ok(search::SearchSortedKernel::resolve(search, place).into()),
             Op::Window(window) => window::WindowKernel::resolve(window, place).map(|window| {
                 plane::PlaneWindowKernel::new(&window).map_or_else(|| window.into(), KernelVariant::from)

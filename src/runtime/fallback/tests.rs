@@ -10,9 +10,9 @@ use rand_chacha::ChaCha8Rng;
 use super::*;
 use crate::{
     graph::{
-        Axes, Cholesky, Concat, CumulativeSum, Dim, Dims, Gather, Iota, LinearRecurrence, Lu, Orientation, Pad,
-        RandomBits, Rank, Ranking, ScanDirection, ScatterAdd, SearchSorted, Shape, Side, Solve, Triangle,
-        TriangularSolve, Type, Value, Window, WindowReduction,
+        Axes, Cholesky, Concat, CumulativeSum, Dim, Dims, Eigh, Eigvalsh, Gather, Iota, LinearRecurrence, Lu,
+        Orientation, Pad, Qr, RandomBits, Rank, Ranking, ScanDirection, ScatterAdd, SearchSorted, Shape, Side, Solve,
+        Svd, Svdvals, Triangle, TriangularSolve, Type, Value, Window, WindowReduction,
     },
     ops::{self, EvaluationContext, RunLimits},
 };
@@ -203,6 +203,7 @@ fn all_samples_agree_with_the_reference() {
         "CholeskyKernel",
         "ConcatKernel",
         "CumulativeSumKernel",
+        "DecompositionKernel",
         "GatherKernel",
         "IntegerDotKernel",
         "IotaKernel",
@@ -356,6 +357,15 @@ fn larger_matrices() {
             for orientation in Orientation::ALL {
                 assert_agrees(Solve { orientation: *orientation }, &[a.clone(), b.clone()]);
             }
+        }
+        // The kernel runs the algorithm of the rule.
+        for op in [Op::from(Qr {}), Svd {}.into(), Svdvals {}.into()] {
+            assert_agrees(op, std::slice::from_ref(&numbers.reals(&[n_matrices, n + n_right, n])));
+        }
+        let (square, corners) = (numbers.reals(&[n_matrices, n, n]), numbers.corners(&[n_matrices, n, n]));
+        for op in [Op::from(Eigh {}), Eigvalsh {}.into(), Qr {}.into(), Svd {}.into()] {
+            assert_agrees(op.clone(), std::slice::from_ref(&square));
+            assert_agrees(op, std::slice::from_ref(&corners));
         }
     }
 }

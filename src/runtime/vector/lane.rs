@@ -129,6 +129,8 @@ impl<T: Float, A: Arithmetic> Number for Lane<T, A> {
 }
 
 impl<T: Float, A: Arithmetic> Real for Lane<T, A> {
+    const HAS_TANGENT: bool = false;
+
     #[inline(always)]
     fn is_finite(self) -> bool {
         self.float.abs() < T::INFINITY

@@ -10,8 +10,8 @@ use super::{
     },
     real::Real,
     rule::{
-        Application, Batching, Custom, Domain, EvaluationContext, Linearization, OpError, Rule, Traits, check_float,
-        check_operands,
+        Application, Batching, Domain, EvaluationContext, JacobianProducts, Linearization, OpError, Rule, Traits,
+        check_float, check_operands,
     },
     sample::{Sample, listed, reals},
     symmetric::Spectrum,
@@ -44,7 +44,7 @@ impl Rule for Eigh {
     }
 
     fn linearization(&self) -> Linearization<'_> {
-        Linearization::Custom(self)
+        Linearization::Products(self)
     }
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
@@ -84,7 +84,7 @@ impl Rule for Eigvalsh {
     }
 
     fn linearization(&self) -> Linearization<'_> {
-        Linearization::Custom(self)
+        Linearization::Products(self)
     }
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
@@ -266,7 +266,7 @@ impl<T: Real> Rotation<T> {
 
 /// With S the symmetrized tangent, F = VᵀSV and G = F over the gaps λⱼ − λᵢ, 0 on its diagonal: V̇ = V·G, and λ̇ is the
 /// diagonal of F.
-impl Custom for Eigh {
+impl JacobianProducts for Eigh {
     /// Ā = sym(V·(Λ̄ + VᵀV̄ over the gaps)·Vᵀ).
     fn vjp<'g>(&self, _: usize, cotangent: Expr<'g>, application: &Application<'g>) -> Expr<'g> {
         let parts = EighParts::new(application.output);
@@ -284,7 +284,7 @@ impl Custom for Eigh {
 }
 
 /// λ̇ is the diagonal of VᵀSV, with S the symmetrized tangent: no gap is divided by.
-impl Custom for Eigvalsh {
+impl JacobianProducts for Eigvalsh {
     fn vjp<'g>(&self, _: usize, cotangent: Expr<'g>, application: &Application<'g>) -> Expr<'g> {
         let packed = cotangent.graph().apply(Eigh {}, &application.operands);
         if packed.is_poisoned() {

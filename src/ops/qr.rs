@@ -8,8 +8,8 @@ use super::{
     },
     real::Real,
     rule::{
-        Application, Batching, Custom, Domain, EvaluationContext, Linearization, OpError, Rule, Traits, check_float,
-        check_operands,
+        Application, Batching, Domain, EvaluationContext, JacobianProducts, Linearization, OpError, Rule, Traits,
+        check_float, check_operands,
     },
     sample::{Sample, listed, reals},
     triangular_solve::matrix_product,
@@ -38,7 +38,7 @@ impl Rule for Qr {
     }
 
     fn linearization(&self) -> Linearization<'_> {
-        Linearization::Custom(self)
+        Linearization::Products(self)
     }
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
@@ -155,7 +155,7 @@ fn reflect_other<T: Real>(a: &[T], k: usize, factor: T, q: &mut [T], products: &
 }
 
 /// With C = Qᵀ·Ȧ·R⁻¹ and Ω = L − Lᵀ for L its strictly lower half: Q̇ = Ȧ·R⁻¹ − Q·(C − Ω) and Ṙ = (C − Ω)·R.
-impl Custom for Qr {
+impl JacobianProducts for Qr {
     /// Ā = (Q̄ + Q·M)·R⁻ᵀ, where M is symmetric with the lower half of R·R̄ᵀ − Q̄ᵀ·Q; the lower half of R is constant.
     fn vjp<'g>(&self, _: usize, cotangent: Expr<'g>, application: &Application<'g>) -> Expr<'g> {
         let (q, r) = parts(application.output);

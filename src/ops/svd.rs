@@ -10,8 +10,8 @@ use super::{
     eigh::Rotation,
     real::Real,
     rule::{
-        Application, Batching, Custom, Domain, EvaluationContext, Linearization, OpError, Rule, Traits, check_float,
-        check_operands,
+        Application, Batching, Domain, EvaluationContext, JacobianProducts, Linearization, OpError, Rule, Traits,
+        check_float, check_operands,
     },
     sample::{Sample, listed, reals},
     triangular_solve::matrix_product,
@@ -43,7 +43,7 @@ impl Rule for Svd {
     }
 
     fn linearization(&self) -> Linearization<'_> {
-        Linearization::Custom(self)
+        Linearization::Products(self)
     }
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
@@ -82,7 +82,7 @@ impl Rule for Svdvals {
     }
 
     fn linearization(&self) -> Linearization<'_> {
-        Linearization::Custom(self)
+        Linearization::Products(self)
     }
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
@@ -291,7 +291,7 @@ fn complete<T: Real>(rows: &mut [T], m: usize, place: usize) {
 
 /// With P = UᵀȦV and 1/Fᵢⱼ = sⱼ² − sᵢ² beside the diagonal, ∘ the product of elements: Ṡ is the diagonal of P,
 /// U̇ = U·(F∘(P·S + S·Pᵀ)) + (Ȧ·V − U·P)·S⁻¹ and V̇ = V·(F∘(S·P + Pᵀ·S)).
-impl Custom for Svd {
+impl JacobianProducts for Svd {
     /// Ā = (U·((F∘(UᵀŪ − ŪᵀU))·S + S·(F∘(VᵀV̄ − V̄ᵀV)) + S̄) + (I − U·Uᵀ)·Ū·S⁻¹)·Vᵀ.
     fn vjp<'g>(&self, _: usize, cotangent: Expr<'g>, application: &Application<'g>) -> Expr<'g> {
         let parts = SvdParts::new(application.output);
@@ -327,7 +327,7 @@ fn antisymmetric(x: Expr<'_>) -> Expr<'_> {
 }
 
 /// ṡᵢ = uᵢᵀ·Ȧ·vᵢ: no gap is divided by.
-impl Custom for Svdvals {
+impl JacobianProducts for Svdvals {
     fn vjp<'g>(&self, _: usize, cotangent: Expr<'g>, application: &Application<'g>) -> Expr<'g> {
         let packed = cotangent.graph().apply(Svd {}, &application.operands);
         if packed.is_poisoned() {

@@ -11,9 +11,9 @@ use super::{
     registry::Registry,
 };
 use crate::graph::{
-    self, Axes, Body, Bound, Checkpoints, CustomKind, DType, Dim, Dims, GraphError, Initializer, Literal, Name, Op, Orientation,
-    Ranking, Reduction, ScanDirection, ScanOutput, Shape, Side, TraceNumber, Triangle, Type, Value, WindowReduction,
-    operations,
+    self, Axes, Body, Bound, Checkpoints, CustomKind, DType, Dim, Dims, GraphError, Initializer, Literal, Name, Op,
+    Orientation, Ranking, Reduction, ScanDirection, ScanOutput, Shape, Side, TraceNumber, Triangle, Type, Value,
+    WindowReduction, operations,
 };
 
 /// How much of a large array is written.

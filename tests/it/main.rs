@@ -45,6 +45,7 @@ mod padding;
 mod polynomials;
 mod primitives;
 mod profiles;
+mod random_graphs;
 mod ranges;
 mod readme;
 mod rotations;

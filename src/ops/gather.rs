@@ -39,7 +39,7 @@ impl Rule for Gather {
     }
 
     fn traits(&self) -> Traits {
-        Traits::NONE
+        Traits::FALLIBLE
     }
 
     fn domain(&self) -> Domain<'_> {
@@ -168,7 +168,7 @@ impl Rule for ScatterAdd {
     }
 
     fn traits(&self) -> Traits {
-        Traits::NONE
+        Traits::FALLIBLE
     }
 
     fn domain(&self) -> Domain<'_> {

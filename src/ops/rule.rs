@@ -50,13 +50,19 @@ pub(crate) struct Traits {
     /// Its two operands may come in either order and give the same bits. Those of maximum and minimum may not, because
     /// the sign of a zero depends on it.
     pub(crate) is_commutative: bool,
+    /// It may be an error of the run for some elements of its operands. What is wrong with sizes is found when a plan is made,
+    /// whether the primitive runs or not. What runs a body may fail where the body may, whatever this says.
+    pub(crate) may_fail: bool,
 }
 
 impl Traits {
     /// None of them.
-    pub(crate) const NONE: Traits = Traits { is_elementwise: false, is_movement: false, is_commutative: false };
+    pub(crate) const NONE: Traits =
+        Traits { is_elementwise: false, is_movement: false, is_commutative: false, may_fail: false };
     /// A function of elements.
     pub(crate) const ELEMENTWISE: Traits = Traits { is_elementwise: true, ..Traits::NONE };
+    /// What has no value for some elements.
+    pub(crate) const FALLIBLE: Traits = Traits { may_fail: true, ..Traits::NONE };
     /// A movement of data.
     pub(crate) const MOVEMENT: Traits = Traits { is_movement: true, ..Traits::NONE };
 }

@@ -47,8 +47,9 @@ impl Rule for Custom {
         }
     }
 
+    /// What a user's code does is not known.
     fn traits(&self) -> Traits {
-        Traits::NONE
+        Traits::FALLIBLE
     }
 
     fn domain(&self) -> Domain<'_> {

@@ -79,7 +79,8 @@ impl<'g> Expr<'g> {
     ///
     /// Only what the result is used for is computed, so use it in place of this. The derivative is that of the value, and is
     /// not looked at; tap a gradient to see it. Inside of a loop the closure is called in each iteration, and of a batch for each
-    /// example. Whatever is computed around it is the same with and without it, but for what would have been computed ahead
+    /// example. Where a loop keeps some of its carries only, the iterations that run again
+    /// call it again. Whatever is computed around it is the same with and without it, but for what would have been computed ahead
     /// or together with it. A panic of the closure is an error of the run.
     ///
     /// # Shapes

@@ -17,7 +17,7 @@ impl Rule for Call {
         Ok(node.node.ty.clone())
     }
 
-    answers_of_bodies!();
+    answers_of_bodies!(Traits::NONE);
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
         let arguments = context.operands.iter().map(|value| std::borrow::Cow::Borrowed(*value)).collect();

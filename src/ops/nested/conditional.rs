@@ -33,7 +33,7 @@ impl Rule for Conditional {
         pick(self.then_body.result_types(), self.output).cloned()
     }
 
-    answers_of_bodies!();
+    answers_of_bodies!(Traits::NONE);
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
         let body = if is_true(context.operands[0]) { &self.then_body } else { &self.else_body };

@@ -6,9 +6,9 @@
 
 /// What the rules of all operations with bodies answer alike: their derivatives, batches and costs are those of the bodies.
 macro_rules! answers_of_bodies {
-    () => {
+    ($traits:expr) => {
         fn traits(&self) -> Traits {
-            Traits::NONE
+            $traits
         }
 
         fn domain(&self) -> Domain<'_> {
@@ -219,24 +219,9 @@ fn count(length: i64, dim: &Dim) -> Result<usize, OpError> {
     usize::try_from(length).map_err(|_| OpError::Size(dim.clone()))
 }
 
-/// Whether an operation may be an error of the run for some elements of its operands. What is wrong with sizes is found when a
-/// plan is made or made ready, whether the operation runs or not.
+/// Whether an operation, or one in its bodies, may be an error of the run for some elements of its operands.
 fn may_fail(op: &Op) -> bool {
-    match op {
-        Op::Gather(_) | Op::ScatterAdd(_) | Op::While(_) => true,
-        Op::Call(_) | Op::Conditional(_) | Op::Scan(_) => {
-            op.bodies().iter().flat_map(|body| body.nodes()).any(|node| may_fail(&node.node.op))
-        }
-        Op::Poison(_) | Op::Input(_) | Op::Parameter(_) | Op::Argument(_) => false,
-        Op::Constant(_) | Op::Iota(_) | Op::DimSize(_) | Op::RandomBits(_) => false,
-        Op::Unary(_) | Op::Binary(_) | Op::Comparison(_) | Op::Connective(_) | Op::Predicate(_) => false,
-        Op::IntegerPower(_) | Op::Select(_) | Op::Cast(_) | Op::StopGradient(_) => false,
-        Op::Broadcast(_) | Op::Reshape(_) | Op::Transpose(_) | Op::Slice(_) | Op::Pad(_) => false,
-        Op::Concat(_) | Op::Reverse(_) | Op::CumulativeSum(_) | Op::LinearRecurrence(_) => false,
-        Op::Reduce(_) | Op::Rank(_) | Op::Window(_) | Op::SearchSorted(_) => false,
-        Op::DotGeneral(_) | Op::Convolution(_) | Op::Cholesky(_) | Op::TriangularSolve(_) => false,
-        Op::Lu(_) | Op::Solve(_) => false,
-    }
+    super::traits(op).may_fail || op.bodies().iter().flat_map(|body| body.nodes()).any(|node| may_fail(&node.node.op))
 }
 
 /// Handles as a closure takes and returns them, with the poison in place of all of them.

@@ -61,7 +61,7 @@ impl Rule for Scan {
         }
     }
 
-    answers_of_bodies!();
+    answers_of_bodies!(Traits::NONE);
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
         let length = count(context.number(&self.length)?, &self.length)?;

@@ -28,7 +28,8 @@ impl Rule for While {
         pick(self.body.result_types(), self.output).cloned()
     }
 
-    answers_of_bodies!();
+    // It may go on beyond its bound.
+    answers_of_bodies!(Traits::FALLIBLE);
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
         let mut carries: Vec<Value<R>> =

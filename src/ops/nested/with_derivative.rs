@@ -1,7 +1,7 @@
 //! Values with a derivative of the user's own. In: what is differentiated by, a value, and a closure that gives the value's tangent.
 //! Out: the same value, of which both modes of differentiation see nothing but that closure.
 
-use super::{Tree, check_body, family_flops, ids, leaves, pick, poisoned, sample_body};
+use super::{Tree, check_body, family_flops, ids, leaves, may_fail, pick, poisoned, sample_body};
 use crate::{
     graph::{DType, Dim, Expr, Graph, GraphError, Invariants, Site, Type, Value, WithDerivative},
     ops::{
@@ -36,7 +36,7 @@ impl Rule for WithDerivative {
         pick(given[..self.values].iter(), self.output).cloned()
     }
 
-    answers_of_bodies!();
+    answers_of_bodies!(Traits::NONE);
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
         Ok(context.operands[self.output].clone())
@@ -124,7 +124,7 @@ impl Graph {
             return poisoned(&value, poison);
         }
         let results = ids(&found);
-        let captures = trace.captures(&results, Invariants::Outside);
+        let captures = trace.captures(&results, Invariants::Outside(&may_fail));
         let (body, _) = trace.close(&captures, &results, &[]);
         let operands: Vec<Expr<'g>> = given.into_iter().chain(captures.into_iter().map(|id| self.expr(id))).collect();
         let output =

@@ -31,6 +31,8 @@ pub(super) fn is_open(graph: &Graph, family: &[NodeId], calls: &HashMap<u64, usi
         Op::Conditional(cond) => is_open_branch(graph, cond, &members, &operands),
         Op::Scan(scan) => is_open_scan(graph, scan, &members, &operands),
         Op::While(while_loop) => is_open_while(graph, while_loop, &members, &operands),
+        // It is a rule that drops its body.
+        Op::WithDerivative(_) => false,
         other => unreachable!("invariant: `{}` has a body", other.name()),
     }
 }

@@ -10,6 +10,7 @@
 mod bodies;
 mod class;
 mod constants;
+mod contained;
 mod derivative;
 mod factor;
 mod fold;
@@ -38,6 +39,7 @@ pub use rule::RuleSummary;
 pub use table::rules;
 
 use crate::graph::{Binary, Expr, Graph, Node, NodeId, Op, Operands, Value};
+use bodies::KnownBodies;
 use constants::Folded;
 use rewriter::{NodeUses, Rewriter, UseCounts};
 
@@ -143,14 +145,28 @@ pub(crate) fn without_rewrites(graph: &Graph, results: &[NodeId]) -> Simplified 
 
 /// The simplified graph of `results`. The graph has no error.
 pub(crate) fn simplify(graph: &Graph, results: &[NodeId], options: &Rewrites, compute: Compute<'_>) -> Simplified {
+    simplify_within(graph, results, (options, compute), &mut KnownBodies::default())
+}
+
+/// [`simplify`] with the bodies that were simplified already, in what this graph is a body of or beside it.
+fn simplify_within(
+    graph: &Graph,
+    results: &[NodeId],
+    (options, compute): (&Rewrites, Compute<'_>),
+    known: &mut KnownBodies,
+) -> Simplified {
     let mut report = SimplifyReport::before(graph, results);
     let mut sweeps = Sweeps { options, report: &mut report };
     let first = sweeps.sweep(graph, results, UseCounts::Unknown, &Folded::default());
     let mut swept = sweeps.settle(first);
+    // Of a loop alone and in a larger one the bits of sums may differ, as of anything that is fused in another way.
+    while let Some(merged) = contained::merged(&swept).filter(|_| options.ulp) {
+        swept = sweeps.settle(merged);
+    }
     // A call that gives way to its function may leave bodies behind that nobody has looked at.
     let mut is_open = swept.graph.ids().any(|id| swept.graph.node(id).op.is_nested());
     while is_open {
-        let rewritten = bodies::rewritten(&swept.graph, &swept.results, (options, compute), sweeps.report);
+        let rewritten = bodies::rewritten(&swept.graph, &swept.results, (options, compute), (sweeps.report, known));
         is_open = rewritten.has_inlined;
         let first = sweeps.sweep(&rewritten.graph, &rewritten.results, UseCounts::Unknown, &Folded::default());
         swept = sweeps.settle(first);

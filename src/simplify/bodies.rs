@@ -9,7 +9,7 @@ mod open;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::{Compute, Rewrites, report::SimplifyReport, simplify};
+use super::{Compute, Rewrites, report::SimplifyReport, simplify_within};
 use crate::graph::{
     Body, Call, Conditional, Constant, Graph, Literal, Node, NodeId, Op, Scan, ScanOutput, Type, While,
 };
@@ -37,7 +37,7 @@ pub(super) fn rewritten(
     results: &[NodeId],
     scope: Scope,
     (options, compute): (&Rewrites, Compute<'_>),
-    report: &mut SimplifyReport,
+    (report, known): (&mut SimplifyReport, &mut KnownBodies),
 ) -> Option<Rewritten> {
     let needed = graph.needed(results);
     let families = graph.siblings(needed.iter().copied());
@@ -49,8 +49,7 @@ pub(super) fn rewritten(
     if chosen.is_empty() {
         return None;
     }
-    let mut pass =
-        BodyRewriter { graph, new: &new, options, compute, report, known: Vec::new(), calls, has_inlined: false };
+    let mut pass = BodyRewriter { graph, new: &new, options, compute, report, known, calls, has_inlined: false };
     let mut image: Vec<Option<NodeId>> = vec![None; needed.last().map_or(0, |id| id.index() + 1)];
     for id in needed {
         if image[id.index()].is_some() {
@@ -76,14 +75,17 @@ pub(super) fn rewritten(
     Some(Rewritten { graph: new, results, has_inlined })
 }
 
+/// Bodies that were simplified for some wanted nodes, with some arguments known: one for a graph and all bodies in it.
+#[derive(Default)]
+pub(super) struct KnownBodies(Vec<(Request, Simple)>);
+
 struct BodyRewriter<'p> {
     graph: &'p Graph,
     new: &'p Graph,
     options: &'p Rewrites,
     compute: Compute<'p>,
     report: &'p mut SimplifyReport,
-    /// Bodies that were simplified for some wanted nodes, with some arguments known.
-    known: Vec<(Request, Simple)>,
+    known: &'p mut KnownBodies,
     /// How many calls there are of each function, by its fingerprint: where two share one, neither gives way.
     calls: HashMap<u64, usize>,
     has_inlined: bool,
@@ -260,7 +262,7 @@ impl BodyRewriter<'_> {
 
     /// The wanted nodes of a body, simplified.
     fn simple(&mut self, request: Request) -> Simple {
-        if let Some((_, simple)) = self.known.iter().find(|(known, _)| *known == request) {
+        if let Some((_, simple)) = self.known.0.iter().find(|(known, _)| *known == request) {
             return simple.clone();
         }
         let Request { body, wanted, literals } = &request;
@@ -278,7 +280,7 @@ impl BodyRewriter<'_> {
         let given: Vec<NodeId> = types.iter().enumerate().map(known).collect();
         let image = body.inline(&workshop, &given);
         let wanted: Vec<NodeId> = wanted.iter().map(|number| image[*number]).collect();
-        let simplified = simplify(&workshop, &wanted, self.options, self.compute);
+        let simplified = simplify_within(&workshop, &wanted, (self.options, self.compute), self.known);
         self.report.absorb(&simplified.report);
         let graph = &simplified.graph;
         let mut read: Vec<(usize, NodeId)> = graph
@@ -291,7 +293,7 @@ impl BodyRewriter<'_> {
         let (numbers, nodes): (Vec<usize>, Vec<NodeId>) = read.into_iter().unzip();
         let (body, _) = Body::freeze(graph, &nodes, &simplified.results);
         let simple = Simple { body, arguments: numbers };
-        self.known.push((request, simple.clone()));
+        self.known.0.push((request, simple.clone()));
         simple
     }
 }

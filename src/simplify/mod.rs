@@ -10,6 +10,7 @@
 mod bodies;
 mod class;
 mod constants;
+mod contained;
 mod derivative;
 mod factor;
 mod fold;
@@ -38,7 +39,7 @@ pub use rule::RuleSummary;
 pub use table::rules;
 
 use crate::graph::{Binary, Expr, Graph, Node, NodeId, Op, Operands, Value};
-use bodies::Scope;
+use bodies::{KnownBodies, Scope};
 use constants::Folded;
 use rewriter::{NodeUses, Rewriter, UseCounts};
 
@@ -144,14 +145,28 @@ pub(crate) fn without_rewrites(graph: &Graph, results: &[NodeId]) -> Simplified 
 
 /// The simplified graph of `results`. The graph has no error.
 pub(crate) fn simplify(graph: &Graph, results: &[NodeId], options: &Rewrites, compute: Compute<'_>) -> Simplified {
+    simplify_within(graph, results, (options, compute), &mut KnownBodies::default())
+}
+
+/// [`simplify`] with the bodies that were simplified already, in what this graph is a body of or beside it.
+fn simplify_within(
+    graph: &Graph,
+    results: &[NodeId],
+    (options, compute): (&Rewrites, Compute<'_>),
+    known: &mut KnownBodies,
+) -> Simplified {
     let mut report = SimplifyReport::before(graph, results);
     let mut sweeps = Sweeps { options, report: &mut report };
     let first = sweeps.sweep(graph, results, UseCounts::Unknown, &Folded::default());
     let mut swept = sweeps.settle(first);
+    // Of a loop alone and in a larger one the bits of sums may differ, as of anything that is fused in another way.
+    while let Some(merged) = contained::merged(&swept).filter(|_| options.ulp) {
+        swept = sweeps.settle(merged);
+    }
     let mut scope = Scope::All;
     let mut room = if options.ulp { options.constant_bytes } else { 0 };
     loop {
-        swept = sweeps.bodies(swept, scope, compute);
+        swept = sweeps.bodies(swept, scope, compute, known);
         if room == 0 {
             break;
         }
@@ -183,10 +198,10 @@ struct Sweeps<'s> {
 
 impl Sweeps<'_> {
     /// Simplifies bodies, and what becomes of the graph around them, until nothing is left to do for any body.
-    fn bodies(&mut self, mut swept: Swept, mut scope: Scope, compute: Compute<'_>) -> Swept {
+    fn bodies(&mut self, mut swept: Swept, mut scope: Scope, compute: Compute<'_>, known: &mut KnownBodies) -> Swept {
         loop {
-            let settings = (self.options, compute);
-            let Some(rewritten) = bodies::rewritten(&swept.graph, &swept.results, scope, settings, self.report) else {
+            let (settings, known) = ((self.options, compute), (&mut *self.report, &mut *known));
+            let Some(rewritten) = bodies::rewritten(&swept.graph, &swept.results, scope, settings, known) else {
                 return swept;
             };
             // What gives way to its nodes may leave bodies behind that nobody has looked at.

@@ -301,3 +301,25 @@ fn planning_within_a_budget_does_not_double_with_each_loop_in_a_loop() {
     let program = g.compile_with(nest(&g, 24, x), &options).unwrap();
     assert!(program.summary([("n", 3)]).unwrap().n_steps > 0);
 }
+
+#[test]
+fn arrays_without_elements_take_part() {
+    let g = Graph::new();
+    let (xs, empty) = (g.input_of(DType::F64, "xs", ("n",)), g.input_of(DType::F64, "empty", ("m",)));
+    let options = options(Checkpoints::Every(2), ScanDirection::Forward);
+    let ((last, other), _) =
+        g.scan_with(&options, (g.full(1.0, ()), empty), xs, |(y, z), x| (((y * x).sin() + z.sum(), (z * y).cos()), ()));
+    let mut program = g.compile(g.gradient(last + other.sum(), xs)).unwrap();
+    let xs = Array1::linspace(0.1, 0.9, 7);
+    let mut expected = vec![1.0f64];
+    (0..7).for_each(|step| expected.push(f64::sin(expected[step] * xs[step])));
+    let mut slope = 1.0;
+    let mut slopes = [0.0; 7];
+    for step in (0..7).rev() {
+        let cosine = (expected[step] * xs[step]).cos();
+        slopes[step] = slope * cosine * expected[step];
+        slope *= cosine * xs[step];
+    }
+    let out = program.call((("xs", &xs), ("empty", &Array1::<f64>::zeros(0)))).unwrap();
+    assert_close("gradient", &numbers(&out["result"]), &slopes, 1e-14);
+}

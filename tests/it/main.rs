@@ -18,6 +18,7 @@ mod checked;
 mod checkpoints;
 mod compiled;
 mod constants;
+mod contained_loops;
 mod custom;
 mod data;
 mod decompositions;

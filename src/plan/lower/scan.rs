@@ -172,7 +172,8 @@ impl<'p> SegmentParts<'p> {
         let mut buffers = Vec::with_capacity(wanted.len());
         for (output, id) in wanted.iter().enumerate() {
             let result = scan_again.result(output).expect("invariant: what is saved is stacked");
-            let buffer = self.memory.take(self.every * result_bytes(&body, result));
+            // Each begins somewhere else, of arrays without elements too, since its place is its name.
+            let buffer = self.memory.take((self.every * result_bytes(&body, result)).max(1));
             self.buffers.insert(*id, buffer);
             buffers.push(buffer);
         }

@@ -65,15 +65,20 @@ impl BodyMemory<'_> {
         let Some(carries) = sources.get(..n_carries).and_then(|sources| self.of_operands(sources)) else {
             return false;
         };
-        let Some(arguments) = self.arguments(scan, sources, &carries, scan.length) else { return scan.length == 0 };
-        // Of an array that is stacked over no iterations, nothing is touched.
+        // Of an array that is sliced or stacked over no iterations, nothing is touched.
         let part = |bytes: usize| bytes.checked_div(scan.length);
         let stacked = scan.stacks.iter().enumerate().map(|(stack, output)| match output {
             Some(output) => part(*self.outputs.get(*output)?),
             None => self.result_bytes(0, n_carries + stack),
         });
-        let Some(stacked) = stacked.collect::<Option<Vec<usize>>>() else { return scan.length == 0 };
-        let results: Vec<usize> = carries.iter().chain(&stacked).copied().collect();
+        let stacked: Option<Vec<usize>> = stacked.collect();
+        let fits = match (self.arguments(scan, sources, &carries, scan.length), &stacked) {
+            (Some(arguments), Some(stacked)) => {
+                let results: Vec<usize> = carries.iter().chain(stacked).copied().collect();
+                self.body(0, &arguments, &results)
+            }
+            _ => scan.length == 0,
+        };
         let is_final = |(output, bytes): (&Option<usize>, &usize)| {
             output.is_none_or(|output| self.outputs.get(output) == Some(bytes))
         };
@@ -83,13 +88,14 @@ impl BodyMemory<'_> {
                 scan.length == 0 || self.outputs.get(*output).copied() == bytes.checked_mul(scan.length)
             }
         };
-        let fits = scan.length == 0 || self.body(0, &arguments, &results);
+        let is_carry = |(carry, bytes): (usize, &usize)| self.result_bytes(0, carry) == Some(*bytes);
         fits && self.are_written(scan)
+            && carries.iter().enumerate().all(is_carry)
             && scan.finals.len() == n_carries
             && scan.finals.iter().zip(&carries).all(is_final)
             && scan.homes.iter().zip(&carries).all(is_home)
             && scan.segments.as_ref().is_none_or(|segments| self.segments(scan, segments, &carries))
-            && self.are_apart(scan, &results)
+            && self.are_apart(scan)
     }
 
     /// The sizes of operands that are taken whole.
@@ -205,28 +211,30 @@ impl BodyMemory<'_> {
             (carries.len()..carries.len() + scan.stacks.len()).map(|result| self.result_bytes(replay.body, result));
         let Some(further) = further.collect::<Option<Vec<usize>>>() else { return false };
         let results: Vec<usize> = carries.iter().chain(&further).copied().collect();
-        let mut written: Vec<usize> =
-            (0..replay.buffers.len()).filter(|output| scan.result(*output).is_some()).collect();
-        written.dedup();
+        let of_homes = scan.homes.iter().filter_map(|home| match home {
+            CarryHome::Buffers => None,
+            CarryHome::StackOfNext(output) | CarryHome::StackOfCurrent(output) => Some(*output),
+        });
+        let mut written: Vec<usize> = of_homes.chain(scan.stacks.iter().flatten().copied()).collect();
+        written.sort_unstable();
         are_whole
             && scan.finals.iter().all(Option::is_none)
             && scan.copies.is_empty()
-            && written.len() == replay.buffers.len()
+            && written.into_iter().eq(0..replay.buffers.len())
             && self.body(replay.body, &arguments, &results)
     }
 
     /// Whether all memory of the loop and of what it runs again lies apart, in front of the arenas.
-    fn are_apart(&self, scan: &ScanControl, results: &[usize]) -> bool {
+    fn are_apart(&self, scan: &ScanControl) -> bool {
         let region = &self.nested.region;
         let mut taken = vec![(region.flag, 1)];
-        let mut is_sized = loop_memory(scan, &region.own, results, &mut taken);
         let every = scan.segments.as_ref().map_or(0, |segments| segments.every);
-        for replay in self.replays() {
-            let n_results = replay.scan.homes.len() + replay.scan.stacks.len();
-            let sizes: Option<Vec<usize>> =
-                (0..n_results).map(|result| self.result_bytes(replay.body, result)).collect();
-            is_sized &= sizes.is_some_and(|sizes| loop_memory(&replay.scan, &replay.memory, &sizes, &mut taken));
-        }
+        let replays = self.replays().iter().map(|replay| (replay.body, &replay.scan, &replay.memory));
+        let is_sized = std::iter::once((0, scan, &region.own)).chain(replays).all(|(body, scan, memory)| {
+            let n_results = scan.homes.len() + scan.stacks.len();
+            let sizes: Option<Vec<usize>> = (0..n_results).map(|result| self.result_bytes(body, result)).collect();
+            sizes.is_some_and(|sizes| loop_memory(scan, memory, &sizes, &mut taken))
+        });
         taken.extend(self.replayed().map(|(start, bytes)| (start, bytes.saturating_mul(every))));
         is_sized && are_apart(taken, region.arena)
     }

@@ -3,6 +3,8 @@
 //! In: a seed. Out: a graph of smooth operations with a scalar result and values for its inputs; the same for the same
 //! seed. Values stay near 1 and away from poles, so that derivatives can be compared with differences.
 
+mod nested;
+
 use ndarray::{ArrayD, Axis, IxDyn, Slice};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -27,8 +29,11 @@ pub struct RandomGraph {
 
 const INPUTS: usize = 3;
 
-/// A random graph of `n_steps` operations with broadcasting, reductions, movements of data, products of matrices, and
-/// constants whose elements lie in any order.
+/// How deep bodies lie in each other.
+const MAX_DEPTH: usize = 2;
+
+/// A random graph of `n_steps` operations with broadcasting, reductions, movements of data, products of matrices, constants
+/// whose elements lie in any order, and loops, branches and calls in each other that read values from outside.
 ///
 /// # Example
 /// ```
@@ -54,8 +59,8 @@ pub fn random_graph(seed: u64, n_steps: usize) -> RandomGraph {
         pool.push(graph.constant(constant));
     }
     for _ in 0..n_steps {
-        let next = step(&mut rng, &pool);
-        pool.push(next);
+        let next = step(&mut rng, &pool, MAX_DEPTH);
+        pool.extend(next);
     }
     // Every node counts, so that no step is dead.
     let terms = pool.iter().map(|expr| expr.tanh().sum());
@@ -96,16 +101,22 @@ impl AxisOrder {
     }
 }
 
-/// One more expression from those there are.
-fn step<'g>(rng: &mut ChaCha8Rng, pool: &[Expr<'g>]) -> Expr<'g> {
-    let a = pool[rng.random_range(0..pool.len())];
-    let b = pool[rng.random_range(0..pool.len())];
-    match rng.random_range(0..4) {
+/// The results of one more operation of those there are, in which bodies lie `depth` deep at most.
+fn step<'g>(rng: &mut ChaCha8Rng, pool: &[Expr<'g>], depth: usize) -> Vec<Expr<'g>> {
+    let (a, b) = (pick(rng, pool), pick(rng, pool));
+    if depth > 0 && rng.random_range(0..8) == 0 {
+        return nested::nested(rng, pool, depth);
+    }
+    vec![match rng.random_range(0..4) {
         0 => function(rng, a),
         1 => arithmetic(rng, a, b),
         2 => movement(rng, a),
         _ => contraction(rng, a, b),
-    }
+    }]
+}
+
+fn pick<'g>(rng: &mut ChaCha8Rng, pool: &[Expr<'g>]) -> Expr<'g> {
+    pool[rng.random_range(0..pool.len())]
 }
 
 fn function<'g>(rng: &mut ChaCha8Rng, x: Expr<'g>) -> Expr<'g> {

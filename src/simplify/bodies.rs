@@ -5,7 +5,9 @@
 //! them goes, and one that never changes becomes an ordinary operand; an operand that is one number moves into the body,
 //! where rules see it; a call that is the only one of its function gives way to what it calls.
 
-use std::collections::{BTreeMap, HashMap};
+mod open;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::{Compute, Rewrites, report::SimplifyReport, simplify};
 use crate::graph::{
@@ -20,21 +22,32 @@ pub(super) struct Rewritten {
     pub(super) has_inlined: bool,
 }
 
-/// The graph with simplified bodies.
+/// Which bodies are simplified.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// All: nobody has looked at them.
+    All,
+    /// Those of which less is asked, or more is known, than when they were simplified.
+    Open,
+}
+
+/// The graph with simplified bodies; nothing if there is none in scope.
 pub(super) fn rewritten(
     graph: &Graph,
     results: &[NodeId],
+    scope: Scope,
     (options, compute): (&Rewrites, Compute<'_>),
     report: &mut SimplifyReport,
-) -> Rewritten {
+) -> Option<Rewritten> {
     let needed = graph.needed(results);
     let families = graph.siblings(needed.iter().copied());
     let new = Graph::new();
-    let mut calls = HashMap::new();
-    for family in families.iter() {
-        if let Op::Call(call) = &graph.node(family[0]).op {
-            *calls.entry(call.body.fingerprint()).or_default() += 1;
-        }
+    let calls = open::calls(graph, families.iter());
+    let is_in_scope = |family: &[NodeId]| scope == Scope::All || open::is_open(graph, family, &calls);
+    let chosen: HashSet<NodeId> =
+        families.iter().filter(|family| is_in_scope(family)).map(|family| family[0]).collect();
+    if chosen.is_empty() {
+        return None;
     }
     let mut pass =
         BodyRewriter { graph, new: &new, options, compute, report, known: Vec::new(), calls, has_inlined: false };
@@ -50,7 +63,7 @@ pub(super) fn rewritten(
             .map(|operand| image[operand.index()].expect("invariant: operands come before their users"))
             .collect();
         let _frame = new.enter_at("simplify", node.site, node.call);
-        match families.led_by(id) {
+        match families.led_by(id).filter(|family| chosen.contains(&family[0])) {
             None => image[id.index()] = Some(new.insert(node.op.clone(), node.ty.clone(), &operands)),
             Some(family) => {
                 let outputs = pass.family(family, &operands);
@@ -60,7 +73,7 @@ pub(super) fn rewritten(
     }
     let results = results.iter().map(|id| image[id.index()].expect("invariant: results are needed")).collect();
     let has_inlined = pass.has_inlined;
-    Rewritten { graph: new, results, has_inlined }
+    Some(Rewritten { graph: new, results, has_inlined })
 }
 
 struct BodyRewriter<'p> {
@@ -141,9 +154,9 @@ impl BodyRewriter<'_> {
     fn branch(&mut self, cond: &Conditional, members: &[Node], operands: &[NodeId]) -> Vec<NodeId> {
         let output = |member: &Node| member.op.output();
         let outputs: Vec<usize> = members.iter().map(output).collect();
-        let literals = self.literals(&operands[1..], |_| true);
+        let literals = literals(self.new, &operands[1..], |_| true);
         let bodies = [&cond.then_body, &cond.else_body];
-        if let Some(Literal::Number(number)) = self.literal(operands[0]) {
+        if let Some(Literal::Number(number)) = literal(self.new, operands[0]) {
             let body = bodies[usize::from(number == 0.0)];
             let image = body.inline(self.new, &operands[1..]);
             self.has_inlined = true;
@@ -177,7 +190,7 @@ impl BodyRewriter<'_> {
         let is_final = |carry: usize| outputs.contains(&ScanOutput::Final(carry));
         let changing = changing_carries(&scan.body, scan.carries);
         let live = live_carries(&scan.body, &changing, stacked.clone(), is_final);
-        let literals = self.literals(operands, |operand| operand >= scan.carries || !changing[operand]);
+        let literals = literals(self.new, operands, |operand| operand >= scan.carries || !changing[operand]);
         let wanted: Vec<usize> =
             live.iter().map(|carry| scan.body.results()[*carry]).chain(stacked.iter().copied()).collect();
         let simple = self.simple(Request { body: scan.body.clone(), wanted, literals });
@@ -218,7 +231,7 @@ impl BodyRewriter<'_> {
         let asked = arguments_of(&op.condition, op.condition.results());
         let live =
             live_carries(&op.body, &changing, Vec::new(), |carry| outputs.contains(&carry) || asked.contains(&carry));
-        let literals = self.literals(operands, |operand| operand >= op.carries || !changing[operand]);
+        let literals = literals(self.new, operands, |operand| operand >= op.carries || !changing[operand]);
         let condition =
             Request { body: op.condition.clone(), wanted: op.condition.results().to_vec(), literals: literals.clone() };
         let condition = self.simple(condition);
@@ -239,21 +252,6 @@ impl BodyRewriter<'_> {
             self.new.insert(Op::While(op), member.ty.clone(), &new_operands)
         };
         members.iter().zip(outputs).map(output).collect()
-    }
-
-    /// The one number that all elements of a node are.
-    fn literal(&self, id: NodeId) -> Option<Literal> {
-        let Op::Constant(Constant { value, .. }) = &self.new.node(id).op else { return None };
-        match value {
-            Literal::Number(_) | Literal::Integer(_) => Some(value.clone()),
-            Literal::Array(_) => None,
-        }
-    }
-
-    /// The arguments whose operands are one number, among those that are the same in every iteration.
-    fn literals(&self, operands: &[NodeId], is_fixed: impl Fn(usize) -> bool) -> BTreeMap<usize, Literal> {
-        let fixed = operands.iter().enumerate().filter(|(argument, _)| is_fixed(*argument));
-        fixed.filter_map(|(argument, id)| Some((argument, self.literal(*id)?))).collect()
     }
 
     /// The wanted nodes of a body, simplified.
@@ -294,6 +292,21 @@ impl BodyRewriter<'_> {
     }
 }
 
+/// The one number that all elements of a node are.
+fn literal(graph: &Graph, id: NodeId) -> Option<Literal> {
+    let Op::Constant(Constant { value, .. }) = &graph.node(id).op else { return None };
+    match value {
+        Literal::Number(_) | Literal::Integer(_) => Some(value.clone()),
+        Literal::Array(_) => None,
+    }
+}
+
+/// The arguments whose operands are one number, among those that are the same in every iteration.
+fn literals(graph: &Graph, operands: &[NodeId], is_fixed: impl Fn(usize) -> bool) -> BTreeMap<usize, Literal> {
+    let fixed = operands.iter().enumerate().filter(|(argument, _)| is_fixed(*argument));
+    fixed.filter_map(|(argument, id)| Some((argument, literal(graph, *id)?))).collect()
+}
+
 /// Which carries get another value in some iteration, as far as the body tells without looking at numbers.
 fn changing_carries(body: &Body, n_carries: usize) -> Vec<bool> {
     (0..n_carries).map(|carry| body.results()[carry] != carry).collect()
@@ -323,6 +336,12 @@ fn live_carries(
 
 /// The arguments that nodes of a body are computed from.
 fn arguments_of(body: &Body, wanted: &[usize]) -> Vec<usize> {
+    let is_read = read_by(body, wanted);
+    (0..body.n_arguments()).filter(|argument| is_read[*argument]).collect()
+}
+
+/// Whether each node of a body is among what others are computed from, or is one of them.
+fn read_by(body: &Body, wanted: &[usize]) -> Vec<bool> {
     let mut is_read = vec![false; body.len()];
     wanted.iter().for_each(|number| is_read[*number] = true);
     for (number, node) in body.nodes().iter().enumerate().rev() {
@@ -330,7 +349,7 @@ fn arguments_of(body: &Body, wanted: &[usize]) -> Vec<usize> {
             node.operands.iter().for_each(|operand| is_read[operand.index()] = true);
         }
     }
-    (0..body.n_arguments()).filter(|argument| is_read[*argument]).collect()
+    is_read
 }
 
 /// A simplified body as one of these arguments.

@@ -191,6 +191,15 @@ impl Folded {
         self.0.is_empty()
     }
 
+    /// The bytes of all of them.
+    pub(super) fn bytes(&self) -> usize {
+        let bytes = |(_, op): &(NodeId, Op)| match op {
+            Op::Constant(Constant { value: Literal::Array(array), dtype, .. }) => array.len() * dtype.size(),
+            _ => 0,
+        };
+        self.0.iter().map(bytes).sum()
+    }
+
     /// The constant that a node became.
     pub(super) fn constant(&self, id: NodeId) -> Option<&Op> {
         self.0.binary_search_by_key(&id, |(folded, _)| *folded).ok().map(|position| &self.0[position].1)

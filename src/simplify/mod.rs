@@ -38,6 +38,7 @@ pub use rule::RuleSummary;
 pub use table::rules;
 
 use crate::graph::{Binary, Expr, Graph, Node, NodeId, Op, Operands, Value};
+use bodies::Scope;
 use constants::Folded;
 use rewriter::{NodeUses, Rewriter, UseCounts};
 
@@ -147,21 +148,22 @@ pub(crate) fn simplify(graph: &Graph, results: &[NodeId], options: &Rewrites, co
     let mut sweeps = Sweeps { options, report: &mut report };
     let first = sweeps.sweep(graph, results, UseCounts::Unknown, &Folded::default());
     let mut swept = sweeps.settle(first);
-    // A call that gives way to its function may leave bodies behind that nobody has looked at.
-    let mut is_open = swept.graph.ids().any(|id| swept.graph.node(id).op.is_nested());
-    while is_open {
-        let rewritten = bodies::rewritten(&swept.graph, &swept.results, (options, compute), sweeps.report);
-        is_open = rewritten.has_inlined;
-        let first = sweeps.sweep(&rewritten.graph, &rewritten.results, UseCounts::Unknown, &Folded::default());
-        swept = sweeps.settle(first);
-    }
-    if options.ulp && options.constant_bytes > 0 {
-        let worth = constants::worth_keeping(&swept.graph, &swept.results, options.constant_bytes);
-        let folded = Folded::compute(&swept.graph, &worth, compute, sweeps.report);
-        if !folded.is_empty() {
-            let next = sweeps.sweep(&swept.graph, &swept.results, UseCounts::Counted, &folded);
-            swept = if next.has_fired { sweeps.settle(next) } else { next };
+    let mut scope = Scope::All;
+    let mut room = if options.ulp { options.constant_bytes } else { 0 };
+    loop {
+        swept = sweeps.bodies(swept, scope, compute);
+        if room == 0 {
+            break;
         }
+        let worth = constants::worth_keeping(&swept.graph, &swept.results, room);
+        let folded = Folded::compute(&swept.graph, &worth, compute, sweeps.report);
+        if folded.is_empty() {
+            break;
+        }
+        room = room.saturating_sub(folded.bytes());
+        let next = sweeps.sweep(&swept.graph, &swept.results, UseCounts::Counted, &folded);
+        swept = if next.has_fired { sweeps.settle(next) } else { next };
+        scope = Scope::Open;
     }
     report.close(&swept.graph, &swept.results);
     Simplified { graph: swept.graph, results: swept.results, report }
@@ -180,6 +182,20 @@ struct Sweeps<'s> {
 }
 
 impl Sweeps<'_> {
+    /// Simplifies bodies, and what becomes of the graph around them, until nothing is left to do for any body.
+    fn bodies(&mut self, mut swept: Swept, mut scope: Scope, compute: Compute<'_>) -> Swept {
+        loop {
+            let settings = (self.options, compute);
+            let Some(rewritten) = bodies::rewritten(&swept.graph, &swept.results, scope, settings, self.report) else {
+                return swept;
+            };
+            // What gives way to its nodes may leave bodies behind that nobody has looked at.
+            scope = if rewritten.has_inlined { Scope::All } else { Scope::Open };
+            let first = self.sweep(&rewritten.graph, &rewritten.results, UseCounts::Unknown, &Folded::default());
+            swept = self.settle(first);
+        }
+    }
+
     /// Sweeps until no rule fires; the last sweep only drops what is not needed any more.
     fn settle(&mut self, mut swept: Swept) -> Swept {
         for _ in 1..MAX_SWEEPS {

@@ -40,6 +40,7 @@ mod optimizers;
 mod padding;
 mod polynomials;
 mod primitives;
+mod random_graphs;
 mod ranges;
 mod readme;
 mod rotations;

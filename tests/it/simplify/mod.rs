@@ -32,7 +32,7 @@ fn numbers(value: &Value) -> Vec<f64> {
     }
 }
 
-/// Operations and elements moved; a reshape and a leaf move nothing.
+/// Operations and elements moved; a reshape and a leaf move nothing. What bodies move is not seen.
 fn cost(graph: &Graph, results: &[(String, Expr<'_>)]) -> Dim {
     let ids: Vec<_> = results.iter().map(|(_, result)| result.id()).collect();
     let moved = graph

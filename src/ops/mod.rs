@@ -68,6 +68,7 @@ pub(crate) use congruence::{Solutions, greatest_common_divisor, solutions};
 pub use convolve::Convolve;
 pub use lu::LuParts;
 pub use nested::{Function, ScanOptions, Tree};
+pub(crate) use nested::{leaves, poisoned};
 pub use pool::Pool;
 pub(crate) use real::{Number, Real, Total, own_total};
 pub(crate) use rule::{

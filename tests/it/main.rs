@@ -43,6 +43,7 @@ mod primitives;
 mod random_graphs;
 mod ranges;
 mod readme;
+mod recorded_loops;
 mod rotations;
 mod running;
 mod runs;

@@ -34,6 +34,7 @@ mod loops;
 mod memory;
 mod mixed;
 mod models;
+mod nested_twice;
 mod nn;
 mod numbers;
 mod optimizers;

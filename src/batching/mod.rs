@@ -5,9 +5,11 @@
 //! primitive's own batching rule; nothing here knows a primitive, looks at a number, or asks how a node came to be.
 
 mod arguments;
+mod closure;
 mod nested;
 
 pub use arguments::{Exprs, Slices};
+pub use closure::{VmapAxes, VmapOptions};
 
 use smallvec::SmallVec;
 
@@ -18,7 +20,8 @@ use crate::{
 
 impl Graph {
     /// Expressions for each slice of an array at once: what they are with the node x replaced by the first slice of xs,
-    /// by the second, …, stacked along a new first axis. Known as `vmap`.
+    /// by the second, …, stacked along a new first axis. [`Graph::vmap`] is the same for
+    /// a function of the slices, a closure.
     ///
     /// `outputs` is one expression, or an array, a vector or a slice of them; the result is alike. Each of the pairs
     /// `(x, xs)` says which node is replaced, an input as a rule but any node may be, and by what; slices are taken along
@@ -63,7 +66,7 @@ impl Graph {
     /// assert_eq!(out["result"], array![[6f32, 12.0], [6.0, 8.0]].into());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[doc(alias("vmap", "vectorize", "map"))]
+    #[doc(alias("vectorize", "map"))]
     #[track_caller]
     pub fn batch<'g, E: Exprs<'g>>(
         &'g self,

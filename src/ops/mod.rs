@@ -78,6 +78,7 @@ pub(crate) use decomposition::{Decomposition, MatrixSize, decompose};
 pub use eigh::EighParts;
 pub use lu::LuParts;
 pub use nested::{Function, ScanOptions, Tree};
+pub(crate) use nested::{leaves, poisoned};
 pub use pool::Pool;
 pub use qr::QrParts;
 pub(crate) use real::{Number, Real, Total, own_total};

@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, fs, path::Path};
 use ndarray::{Array1, Array2, Array3};
 use pullback::{
     AllAxes, Convolve, DType, Expr, Graph, Index, Initializer, Inputs, Pool,
+    batching::{VmapAxes, VmapOptions},
     graph::{Binary, GraphError, Op, Select},
     nn::{cross_entropy, linear, squared_error},
 };
@@ -398,6 +399,28 @@ const MISTAKES: &[(&str, Build)] = &[
     ("operand of another graph", |g| {
         let other = Graph::new();
         let _ = g.input("x", ()) + other.input("y", ());
+    }),
+    ("vmap over a scalar", |g| {
+        g.vmap((matrix(g, "xs"), g.input("y", ())), |(x, y)| x * y);
+    }),
+    ("vmap over other sizes", |g| {
+        g.vmap((matrix(g, "xs"), g.input("ys", ("rows", 3))), |(x, y)| x * y);
+    }),
+    ("vmap over nothing", |g| {
+        let x = matrix(g, "x");
+        g.vmap((), |()| x.exp());
+    }),
+    ("vmap with an axis too few", |g| {
+        let axes = VmapAxes::Each(vec![1]);
+        let options = VmapOptions { axes, ..VmapOptions::default() };
+        g.vmap_with(&options, (matrix(g, "xs"), matrix(g, "ys")), |(x, y)| x * y);
+    }),
+    ("vmap to an axis that is not there", |g| {
+        let options = VmapOptions { out_axes: VmapAxes::Same(2), ..VmapOptions::default() };
+        g.vmap_with(&options, matrix(g, "xs"), |x| x.sum());
+    }),
+    ("mistake inside of a vmap", |g| {
+        g.vmap(matrix(g, "xs"), |x| x.reshape((5,)));
     }),
     ("batch of other sizes", |g| {
         let (x, y) = (g.input("x", (3,)), g.input("y", ()));

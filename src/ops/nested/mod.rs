@@ -225,12 +225,12 @@ fn may_fail(op: &Op) -> bool {
 }
 
 /// Handles as a closure takes and returns them, with the poison in place of all of them.
-fn poisoned<'g, T: Tree<'g>>(template: &T, poison: Expr<'g>) -> T {
+pub(crate) fn poisoned<'g, T: Tree<'g>>(template: &T, poison: Expr<'g>) -> T {
     template.rebuild(&mut std::iter::repeat(poison))
 }
 
 /// The leaves of what a closure takes or returns.
-fn leaves<'g, T: Tree<'g>>(tree: &T) -> Vec<Expr<'g>> {
+pub(crate) fn leaves<'g, T: Tree<'g>>(tree: &T) -> Vec<Expr<'g>> {
     let mut leaves = Vec::new();
     tree.push_to(&mut leaves);
     leaves

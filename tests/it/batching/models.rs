@@ -3,6 +3,7 @@
 use ndarray::{Array2, ArrayD, Axis, Ix2, IxDyn, array};
 use pullback::{
     Convolve, DType, Dim, Evaluation, Expr, Graph, Initializer, Parameters, Value,
+    batching::{VmapAxes, VmapOptions},
     nn::cross_entropy,
     optim::{Optimizer, Sgd},
 };
@@ -229,6 +230,57 @@ fn jacobians_and_hessians_are_batches_of_products_with_basis_vectors() {
     // 12xᵢ² on the diagonal, the other factor of the product beside it.
     let expected = array![[3.0, 3.0, -2.0], [3.0, 48.0, 0.5], [-2.0, 0.5, 108.0]];
     assert_close("Hessian", &found[3], &Value::from(expected), 1e-13);
+}
+
+/// A closure is built once on nodes that are then replaced: the graph is that of a batch written by hand, to the letter.
+#[test]
+fn a_closure_over_slices_is_a_batch_of_what_it_builds_with_axes_in_and_out() {
+    let options = VmapOptions { axes: VmapAxes::Each(vec![-1, 1]), out_axes: VmapAxes::Each(vec![1, -1]) };
+    fn build<'g>(a: Expr<'g>, b: Expr<'g>, w: Expr<'g>) -> (Expr<'g>, Expr<'g>) {
+        let product = a.dot(b);
+        (product, a.graph().gradient((product.tanh() * w.dot(b)).sum(), w))
+    }
+    let text = |is_closure: bool| {
+        let g = Graph::new();
+        let (many_a, many_b) = (g.input_of(DType::F64, "a", (2, 3, "n")), g.input_of(DType::F64, "b", (3, "n")));
+        let w = g.input_of(DType::F64, "w", (2, 3));
+        let (product, gradient) = if is_closure {
+            g.vmap_with(&options, (many_a, many_b), |(a, b)| build(a, b, w))
+        } else {
+            let (a, b) = (g.input_of(DType::F64, "one_a", (2, 3)), g.input_of(DType::F64, "one_b", (3,)));
+            let (product, gradient) = build(a, b, w);
+            let [product, gradient] = g.batch([product, gradient], [(a, many_a, -1), (b, many_b, 1)]);
+            (product.move_axis(0, 1), gradient.move_axis(0, -1))
+        };
+        assert_eq!((product.shape().to_string(), gradient.shape().to_string()), ("[2, n]".into(), "[2, 3, n]".into()));
+        g.to_text([("product", product), ("gradient", gradient)])
+    };
+    assert_eq!(text(true), text(false));
+}
+
+/// Keys that are sliced give each slice its own draws, those that it has alone; a key from outside gives all the same.
+#[test]
+fn a_closure_draws_as_its_keys_say() {
+    let g = Graph::new();
+    let (key, step) = (g.input_of(DType::I64, "key", ()), g.input_of(DType::I64, "step", ()));
+    let keys = g.split_key(key, 5);
+    let draw = |key| g.random_normal(key, step, DType::F64, (3,));
+    let each = g.vmap(keys, draw);
+    let alone: Vec<Expr<'_>> = (0..5).map(|k| draw(keys.slice(k))).collect();
+    let shared = g.vmap(keys, |_| draw(key));
+    let results = [each, alone[0].stack(alone[1..].to_vec(), 0), shared];
+    let fed = [("key".to_string(), Value::from(4i64)), ("step".to_string(), Value::from(9i64))];
+    let found = values(&results, &fed, Evaluation::Compiled);
+    let rows = |value: &Value| -> Array2<f64> {
+        let array: &ArrayD<f64> = value.array().expect("numbers of f64");
+        array.clone().into_dimensionality().expect("two axes")
+    };
+    let rows: Vec<Array2<f64>> = found.iter().map(rows).collect();
+    assert_close("alone", &Value::from(rows[0].clone()), &Value::from(rows[1].clone()), 1e-14);
+    for first in 0..5 {
+        assert!((0..first).all(|second| rows[0].row(first) != rows[0].row(second)), "two slices draw the same");
+        assert_eq!(rows[2].row(first), rows[2].row(0), "a shared key is one draw");
+    }
 }
 
 #[test]

@@ -86,7 +86,8 @@ fn simplifying_again_changes_nothing() {
 /// that is always taken, an output that is not asked for any more.
 #[test]
 fn bodies_take_in_what_becomes_known_around_them() {
-    let builds: [(&str, for<'g> fn(&'g Graph, Expr<'g>, Expr<'g>) -> Expr<'g>); 5] = [
+    type Build = for<'g> fn(&'g Graph, Expr<'g>, Expr<'g>) -> Expr<'g>;
+    let builds: [(&str, Build); 5] = [
         ("scan", |g, x, k| g.scan(x, x, |y, x| (y * k + x, ())).0),
         ("while", |g, x, k| g.while_loop(x, |y| y.sum().less(k), |y| y + k * k)),
         ("cond", |g, x, k| g.cond(x.sum().greater(0.0), || x * k, || x + k)),

@@ -102,7 +102,8 @@ impl CachingEngine {
         self.planner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn executable(&mut self, bindings: &Bindings) -> Result<&mut Executable, RunError> {
+    /// Makes the executable for these sizes the first, with what ends its runs.
+    fn executable(&mut self, bindings: &Bindings) -> Result<(&mut Executable, &CancelToken), RunError> {
         match self.executables.iter().position(|(sizes, _)| sizes == bindings) {
             Some(0) => {}
             Some(position) => self.executables[..=position].rotate_right(1),
@@ -113,7 +114,7 @@ impl CachingEngine {
                 self.executables.insert(0, (bindings.clone(), executable));
             }
         }
-        Ok(&mut self.executables[0].1)
+        Ok((&mut self.executables[0].1, &self.cancel))
     }
 }
 
@@ -153,9 +154,9 @@ impl Engine for CachingEngine {
         bindings: &Bindings,
         results: &mut [ValueViewMut<'_>],
     ) -> Result<(), RunError> {
-        let (n_threads, cancel) = (self.n_threads, self.cancel.clone());
-        let executable = self.executable(bindings)?;
-        executable.run(RunArrays { leaves, results }, n_threads, &cancel)
+        let n_threads = self.n_threads;
+        let (executable, cancel) = self.executable(bindings)?;
+        executable.run(RunArrays { leaves, results }, n_threads, cancel)
     }
 
     fn attach(
@@ -195,9 +196,9 @@ impl Engine for CachingEngine {
         results: &mut [ValueViewMut<'_>],
         n_runs: usize,
     ) -> Result<Profile, RunError> {
-        let (n_threads, cancel) = (self.n_threads, self.cancel.clone());
-        let executable = self.executable(bindings)?;
-        let times = executable.time(RunArrays { leaves, results }, (n_threads, n_runs.max(1)), &cancel)?;
+        let n_threads = self.n_threads;
+        let (executable, cancel) = self.executable(bindings)?;
+        let times = executable.time(RunArrays { leaves, results }, (n_threads, n_runs.max(1)), cancel)?;
         Ok(Profile { steps: step_profiles(executable.plan(), times) })
     }
 

@@ -327,6 +327,11 @@ macro_rules! operations {
                 Svd = "svd" {}
                 /// The singular values of matrices with no more columns than rows, descending, over the last two axes.
                 Svdvals = "svdvals" {}
+                /// The discrete Fourier transform, over the last two axes: a row of real parts and one of imaginary ones.
+                Fft = "fft" {
+                    /// Plain with e^(−2πi·jk/n); transposed, which is with +i and not divided by n.
+                    orientation: Orientation,
+                }
                 /// How many elements of a sorted array, along the last axis, are before each of some values, in `i64`. NaN
                 /// comes last. Operands: the sorted array, the values.
                 SearchSorted = "search_sorted" {

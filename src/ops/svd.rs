@@ -313,10 +313,8 @@ impl JacobianProducts for Svd {
         let inner = matrix_product(parts.u.t(), moved);
         let left = over_gaps(inner * of_columns + inner.t() * of_rows, parts.gaps());
         let right = over_gaps(inner * of_rows + inner.t() * of_columns, parts.gaps());
-        let mut u = matrix_product(parts.u, left);
-        if !parts.is_square() {
-            u = u + (moved - matrix_product(parts.u, inner)) / of_columns;
-        }
+        let within = matrix_product(parts.u, left);
+        let u = if parts.is_square() { within } else { within + (moved - matrix_product(parts.u, inner)) / of_columns };
         below(&[u, matrix_product(parts.v, right), inner.diagonal().unsqueeze(-2)])
     }
 }

@@ -139,6 +139,7 @@ const OTHERS: &[&str] = &[
     "eigh",
     "eigvalsh",
     "equal",
+    "fft",
     "gather",
     "greater",
     "greater_equal",

@@ -321,10 +321,10 @@ fn a_function_by_eigenvalues_has_the_derivatives_of_the_same_function_without() 
     let names = ["y", "gradient", "second", "other y", "other gradient", "other second"];
     let results: Vec<(&str, Expr<'_>)> = names.iter().zip(results).map(|(name, (_, result))| (*name, result)).collect();
     for found in run(&g, &results, &[("a", &random(18, &[4, 4]).into())]) {
-        for order in 0..3 {
+        for (order, name) in names[..3].iter().enumerate() {
             let [one, other] = [order, order + 3].map(|position| matrices(&numbers(&found[position])).remove(0));
             // Some hundred roundings over gaps of 0.2, squared at second order.
-            assert_close(&one, &other, 1e-11, names[order]);
+            assert_close(&one, &other, 1e-11, name);
         }
     }
 }

@@ -27,6 +27,7 @@ mod documents;
 mod epilogue;
 mod figures;
 mod files;
+mod fourier;
 mod gradients;
 mod integers;
 mod joined;

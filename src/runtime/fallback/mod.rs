@@ -1,6 +1,6 @@
 //! Fallback kernels: whole-array kernels of the primitives that are neither fused nor a product or convolution of
 //! floats: gather, scatter-add, ranking (argmax, argsort), cumulative sums, linear recurrences, random bits, Cholesky
-//! and LU, other decompositions, systems of equations, searches in sorted arrays, reductions over windows (pooling), iota, padding, concatenation and products of integers. Any
+//! and LU, other decompositions, systems of equations, Fourier transforms, searches in sorted arrays, reductions over windows (pooling), iota, padding, concatenation and products of integers. Any
 //! other primitive runs by the reference kernel of its rule.
 //!
 //! In: a primitive with numeric shapes, once; then contiguous slices at each run. Out: the output, whole or in parts,
@@ -13,6 +13,7 @@ mod cumulative_sum;
 mod custom;
 mod data;
 mod decomposition;
+mod fourier;
 mod gather;
 mod join;
 mod lanes;
@@ -117,6 +118,7 @@ kernels! {
     LuKernel(lu::LuKernel),
     SolveKernel(lu::SolveKernel),
     DecompositionKernel(decomposition::DecompositionKernel),
+    FourierKernel(fourier::FourierKernel),
     SearchSortedKernel(search::SearchSortedKernel),
     PlaneWindowKernel(plane::PlaneWindowKernel),
     WindowKernel(window::WindowKernel),
@@ -153,6 +155,7 @@ impl FallbackKernel {
             }
             Op::Svd(_) => Ok(DecompositionKernel::resolve(Factorization::Svd, place).into()),
             Op::Svdvals(_) => Ok(DecompositionKernel::resolve(Factorization::Svdvals, place).into()),
+            Op::Fft(fft) => Ok(fourier::FourierKernel::resolve(fft, place).into()),
             Op::SearchSorted(search) => Ok(search::SearchSortedKernel::resolve(search, place).into()),
             Op::Window(window) => window::WindowKernel::resolve(window, place).map(|window| {
                 plane::PlaneWindowKernel::new(&window).map_or_else(|| window.into(), KernelVariant::from)

@@ -47,9 +47,7 @@ fn is_open_branch(graph: &Graph, cond: &Conditional, members: &[Node], operands:
 
 fn is_open_scan(graph: &Graph, scan: &Scan, members: &[Node], operands: &[NodeId]) -> bool {
     let outputs: Vec<ScanOutput> = members.iter().map(|member| member.op.scan_output()).collect();
-    let mut wanted: Vec<usize> = (outputs.iter())
-        .filter_map(|output| if let ScanOutput::Stacked(number) = output { Some(*number) } else { None })
-        .collect();
+    let mut wanted: Vec<usize> = outputs.iter().filter_map(|output| output.stacked_node()).collect();
     let changing = changing_carries(&scan.body, scan.carries);
     let is_final = |carry: usize| outputs.contains(&ScanOutput::Final(carry));
     let live = live_carries(&scan.body, &changing, wanted.clone(), is_final);

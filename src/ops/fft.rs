@@ -143,7 +143,7 @@ impl<'g> Expr<'g> {
     /// for it.
     ///
     /// # Complexity
-    /// O(n·log n) for any n: by factors up to 31; an n with a greater prime factor takes about six times as long.
+    /// O(n·log n) for any n: by factors up to 31; an n with a greater prime factor takes about four times as long.
     ///
     /// # Source
     /// Van Loan, *Computational Frameworks for the Fast Fourier Transform*, 1992: Stockham's algorithm in section 1.7, Bluestein's

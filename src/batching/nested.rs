@@ -131,14 +131,19 @@ impl<'g> FamilyBatch<'_, 'g> {
 
     /// Both branches for all examples, and for each the result of its own.
     fn choice(&self, cond: &Conditional, outputs: &[usize], condition: Expr<'g>) -> Vec<BatchOperand<'g>> {
-        let [then_results, else_results] = [&cond.then_body, &cond.else_body].map(|body| {
+        let sides = [(&cond.then_body, condition), (&cond.else_body, condition.logical_not())];
+        let [then_results, else_results] = sides.map(|(body, is_chosen)| {
             let operands: Vec<NodeId> = self.nodes[0].operands()[1..].iter().map(Expr::id).collect();
-            let image = body.inline(self.graph, &operands);
+            let stand_ins = StandIns::new(is_chosen);
+            let given: Vec<NodeId> = (operands.iter().zip(&self.operands[1..]))
+                .map(|(id, operand)| if operand.is_stacked() { *id } else { stand_ins.shared(operand.expr()).id() })
+                .collect();
+            let image = body.inline(self.graph, &given);
             let wanted: Vec<Expr<'g>> =
                 outputs.iter().map(|output| self.graph.expr(image[body.results()[*output]])).collect();
             let stacks: Vec<(Expr<'g>, Expr<'g>)> = (operands.iter().zip(&self.operands[1..]))
                 .filter(|(_, operand)| operand.is_stacked())
-                .map(|(id, operand)| (self.graph.expr(*id), operand.expr()))
+                .map(|(id, operand)| (self.graph.expr(*id), stand_ins.stacked(operand.expr())))
                 .collect();
             batch_nodes(self.graph, &wanted, &stacks, self.size)
         });
@@ -249,9 +254,17 @@ impl<'g> FamilyBatch<'_, 'g> {
         let _frame = run.graph.enter_at("batch", node.site, node.call);
         let arguments = run.arguments(is_stacked);
         let holds = run.graph.expr(alone.inline(&run.graph, &arguments)[alone.results()[0]]);
+        let results: Vec<NodeId> = found.iter().map(|found| found.repeated(self.size).id()).collect();
+        let (step, _) = Body::freeze(&run.graph, &arguments, &results);
+        let stand_ins = StandIns::new(holds);
+        let given: Vec<NodeId> = (arguments.iter().zip(is_stacked))
+            .map(|(id, is_stacked)| (run.graph.expr(*id), is_stacked))
+            .map(|(x, is_stacked)| if *is_stacked { stand_ins.stacked(x) } else { stand_ins.shared(x) }.id())
+            .collect();
+        let image = step.inline(&run.graph, &given);
         let next: Vec<NodeId> = (0..op.carries)
             .map(|carry| {
-                let next = found[carry].repeated(self.size);
+                let next = run.graph.expr(image[step.results()[carry]]);
                 along(holds, next).select(next, run.graph.expr(arguments[carry])).id()
             })
             .collect();
@@ -268,6 +281,45 @@ fn stack_carries(is_stacked: &mut [bool], n_carries: usize, reached: impl Fn(&[b
             return;
         }
         newly.into_iter().for_each(|carry| is_stacked[carry] = true);
+    }
+}
+
+/// What a branch is given for the examples that do not take it: the operands of the first example that does.
+///
+/// It computes something for them that nobody asked for, at operands that it was not written for: 1/x at x = 0. Its result is
+/// dropped, but a derivative would be 0 of the result times ∞ on the way, NaN, and add that to what is shared by all.
+struct StandIns<'g> {
+    is_chosen: Expr<'g>,
+    is_first: Expr<'g>,
+    is_any: Expr<'g>,
+}
+
+impl<'g> StandIns<'g> {
+    /// For a truth value for each example.
+    fn new(is_chosen: Expr<'g>) -> StandIns<'g> {
+        let number = is_chosen.cast(DType::I64);
+        let is_first = is_chosen.and(number.cumulative_sum(0).equal(1i64));
+        StandIns { is_chosen, is_first, is_any: number.sum().greater(0i64) }
+    }
+
+    /// A stacked operand, by whose stand-ins no derivative is taken; of zeros where no example takes the branch.
+    fn stacked(&self, xs: Expr<'g>) -> Expr<'g> {
+        if xs.dtype() == DType::Bool {
+            return xs;
+        }
+        // Exact: one element and zeros.
+        let first = along(self.is_first, xs).select(xs, xs.zeros_like()).sum_over(0);
+        let first = if xs.dtype().is_float() { first.stop_gradient() } else { first };
+        along(self.is_chosen, xs).select(xs, first.unsqueeze(0).broadcast_to(xs.shape()))
+    }
+
+    /// A shared operand: what the branch gives of it has no derivative where no example takes it.
+    fn shared(&self, x: Expr<'g>) -> Expr<'g> {
+        if !x.dtype().is_float() {
+            return x;
+        }
+        let is_any = (0..x.rank()).fold(self.is_any, |is_any, _| is_any.unsqueeze(0)).broadcast_to(x.shape());
+        is_any.select(x, x.stop_gradient())
     }
 }
 

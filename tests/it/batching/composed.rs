@@ -202,6 +202,64 @@ fn random_graphs_and_their_gradients_of_a_batch_are_the_loop() {
     assert!(n_stacked > 80, "{n_stacked} graphs are few");
 }
 
+/// What is not chosen is computed at operands of an example that chooses it: at its own it would be infinite, and 0·∞ would
+/// enter what all examples share. With some, all and none that choose it.
+#[test]
+fn a_branch_that_an_example_does_not_take_leaves_no_nan_in_a_derivative() {
+    type Build = for<'g> fn(&'g Graph, Expr<'g>, Expr<'g>) -> Expr<'g>;
+    let builds: [(&str, Build); 5] = [
+        ("quotient", |g, x, k| g.cond(x.greater(0.0), || k / x, || k * x)),
+        ("root", |g, x, k| g.cond(x.greater(0.0), || (k * x).sqrt() + x.log(), || x)),
+        ("second branch", |g, x, k| g.cond(x.less_equal(0.0), || k.sin(), || k.pow(x.log()))),
+        ("loop", |g, x, k| {
+            let end = |(x, _): (Expr<'_>, _)| g.expr(x.id()).greater(0.0);
+            g.while_loop_bounded((x, k), 4, end, |(x, y)| (x - 1.0, y + k / x + x.sqrt())).1
+        }),
+        ("index", |g, x, k| {
+            let places = (x * 3.0 + k * 0.0).cast(DType::I64);
+            g.cond(x.greater(0.0), || g.constant(array![1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]).gather(places, 0) * k, || k)
+        }),
+    ];
+    for (name, build) in builds {
+        for examples in [vec![0.0, 2.0, -1.0, 1.0], vec![1.0, 2.0], vec![0.0, -1.0], vec![0.0]] {
+            let g = Graph::new();
+            let (x, k) = (g.input_of(DType::F64, "x", ()), g.input_of(DType::F64, "k", ()));
+            let xs = g.input_of(DType::F64, "xs", (examples.len(),));
+            let y = build(&g, x, k);
+            let ys = g.batch(y, [(x, xs)]);
+            let [by_xs, by_k] = [xs, k].map(|input| g.gradient(ys.square().sum(), input));
+            let second = g.gradient(by_k, k);
+            let tangent = g.jvp(ys, &[(xs, xs.cos()), (k, k)]);
+            let fed =
+                [("xs".into(), Value::from(ndarray::Array1::from(examples.clone()))), ("k".into(), Value::from(0.7))];
+            let one = [y, g.gradient(y.square(), x), g.gradient(y.square(), k)];
+            let one = [one.to_vec(), vec![g.gradient(one[2], k), g.jvp(y, &[(x, x.cos()), (k, k)])]].concat();
+            let of_each: Vec<Vec<f64>> = (examples.iter())
+                .map(|x| {
+                    values(
+                        &one,
+                        &[("x".into(), Value::from(*x)), ("k".into(), Value::from(0.7))],
+                        Evaluation::Reference,
+                    )
+                })
+                .map(|values| values.iter().map(|value| value.array::<f64>().expect("f64")[[]]).collect())
+                .collect();
+            let column = |result: usize| of_each.iter().map(|row| row[result]).collect::<Vec<f64>>();
+            let sum = |result: usize| vec![column(result).iter().sum::<f64>()];
+            let expected = [column(0), column(1), sum(2), sum(3), column(4)];
+            for evaluation in [Evaluation::Reference, Evaluation::Compiled] {
+                let found = values(&[ys, by_xs, by_k, second, tangent], &fed, evaluation);
+                for (position, (found, expected)) in found.iter().zip(&expected).enumerate() {
+                    let found: Vec<f64> = found.array::<f64>().expect("f64").iter().copied().collect();
+                    let is_close = |(a, b): (&f64, &f64)| (a - b).abs() <= 1e-12 * b.abs().max(1.0);
+                    let label = format!("{name} of {examples:?}, result {position}: {found:?}, not {expected:?}");
+                    assert!(found.iter().zip(expected).all(is_close), "{label}");
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn what_does_not_depend_on_the_slices_is_neither_copied_nor_computed_again() {
     let g = Graph::new();

@@ -12,7 +12,7 @@ use thiserror::Error;
 use super::dual::Dual;
 use crate::{
     graph::{Bindings, DType, Diagnostics, Expr, Graph, NodeId, Shape, Site, Value},
-    ops::{Number, Real, Sample, Smoothness, infer, reals},
+    ops::{Number, OpError, Real, Sample, Smoothness, infer, reals},
     program::{CompileError, RunError},
     reference::Evaluator,
 };
@@ -38,6 +38,14 @@ pub enum RuleError {
     /// The primitive does not compile.
     #[error(transparent)]
     Compile(CompileError),
+    /// An operation that goes by rows has no value for one of them.
+    #[error("row {row}: {error}")]
+    Rows {
+        /// The row.
+        row: usize,
+        /// What is wrong.
+        error: OpError,
+    },
     /// A proof is by numbers, so sizes are numbers.
     #[error("the shape {shape} has a symbol in it")]
     Symbolic {

@@ -74,7 +74,7 @@ pub(crate) use binary::{BinaryFunction, BinaryNumberFunction, binary_functions};
 pub(crate) use congruence::{Solutions, greatest_common_divisor, solutions};
 pub use convolve::Convolve;
 pub use custom::{CustomError, CustomOp};
-pub(crate) use custom::{check_types, erased, evaluate_custom, kind_of};
+pub(crate) use custom::{caught, check_types, erased, evaluate_custom, kind_of};
 pub(crate) use decomposition::{Decomposition, MatrixSize, decompose};
 pub use eigh::EighParts;
 pub(crate) use fft::root_of_unity;

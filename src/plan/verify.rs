@@ -296,7 +296,10 @@ impl MemoryState<'_> {
                 return arrays.vertex == written
                     && readers.len() == 1
                     && readers.first().copied() == ops::overwritten(op)
-                    && arrays.operands[readers[0]].layout.offset == 0;
+                    && arrays.operands[readers[0]].layout.offset == 0
+                    && arrays.operands[readers[0]].layout.is_contiguous()
+                    && arrays.operands[readers[0]].layout.count() == count(&arrays.sizes)
+                    && arrays.operands[readers[0]].dtype == arrays.dtype;
             }
             StepKind::Contraction(..) | StepKind::Nested(..) => return false,
         };

@@ -61,6 +61,8 @@ impl FallbackStep {
     ) -> Result<(), OpError> {
         let (output, operands) = memory.split_last().expect("invariant: a step has an output");
         let overwritten = self.fallback.overwritten();
+        // Nothing of an earlier run stays, whatever became of it.
+        self.data.clear();
         for (operand, (dtype, n)) in
             self.operands.iter().enumerate().filter(|(operand, _)| Some(*operand) != overwritten)
         {

@@ -160,7 +160,7 @@ fn simplify_within(
     let first = sweeps.sweep(graph, results, UseCounts::Unknown, &Folded::default());
     let mut swept = sweeps.settle(first);
     // Of a loop alone and in a larger one the bits of sums may differ, as of anything that is fused in another way.
-    while let Some(merged) = contained::merged(&swept).filter(|_| options.ulp) {
+    while let Some(merged) = options.ulp.then(|| contained::merged(&swept)).flatten() {
         swept = sweeps.settle(merged);
     }
     let mut scope = Scope::All;

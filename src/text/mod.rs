@@ -26,7 +26,7 @@
 //! operation  = word                                    `Op::names()` lists them; others are of a `Registry`
 //! attribute  = key "=" value | value                   those of the operation, all, in the order of its declaration
 //! value      = integer | list | dim | word | string | initializer | elements | output
-//! output     = ( "final" | "stacked" ) "(" digits ")"  of a scan: a carry, or a node of its body
+//! output     = ( "final" | "stacked" | "saved" ) "(" digits ")"    of a scan: a carry, or a node of its body
 //! list       = "[" [ item { "," item } ] "]"           items are counts or dims, at most 2^46
 //! type       = dtype "[" [ dim { "," dim } ] "]"
 //! dtype      = "f32" | "f64" | "i64" | "bool"
@@ -43,7 +43,7 @@
 //! ```
 //! An operation of the user's own is written by its name, with its attributes as one string, or none if they are empty.
 //!
-//! A body is the graph inside of a `call`, `cond`, `scan` or `while`, which names it by its number: `body=0`. Its nodes are
+//! A body is the graph inside of a `call`, `cond`, `scan`, `while` or `with_derivative`, which names it by its number: `body=0`. Its nodes are
 //! numbered by themselves, from 0, and the first are its arguments; it stands above all that use it, other bodies among
 //! them. The lines `body 0 {` and `}` stand by themselves.
 //!

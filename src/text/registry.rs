@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     graph::{Custom, CustomKind},
-    ops::{CustomError, CustomOp, kind_of},
+    ops::{CustomError, CustomOp, caught, kind_of},
 };
 
 type Reader = Box<dyn Fn(&str) -> Result<Custom, CustomError> + Send + Sync>;
@@ -90,7 +90,7 @@ impl Registry {
         };
         let attributes = if cursor.is_blank() { String::new() } else { cursor.string()? };
         let refuse = |message: String| start.error(ParseErrorKind::Attributes { operation: name, message });
-        let kind = reader(&attributes).map_err(|error| refuse(error.to_string()))?.kind;
+        let kind = caught(|| reader(&attributes)).map_err(refuse)?.kind;
         let found = kind.attributes();
         if found == attributes {
             return Ok(kind);

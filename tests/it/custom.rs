@@ -821,3 +821,94 @@ fn a_panic_about_sizes_that_are_numbers_is_an_error_of_the_run() {
         assert!(error.contains("it panicked: no [2]") && error.contains("custom.rs:"), "{error}");
     }
 }
+
+/// Rows times their position, which are wrong if each part counts from 0.
+#[test]
+fn rows_that_count_from_the_first_of_their_part_are_found_by_the_proof() {
+    let counting = Configured {
+        evaluate: |operands, mut output| {
+            let (Some(x), Some(mut y)) = (operands[0].array::<f64>(), output.array_mut::<f64>()) else {
+                return Err("another type".into());
+            };
+            (0..x.len()).for_each(|i| y[[i]] = i as f64 * x[[i]]);
+            Ok(())
+        },
+        derivative: Derivative::Linear(|cotangent, _| {
+            let positions = cotangent.graph().iota(DType::F64, cotangent.shape(), 0);
+            cotangent * positions
+        }),
+        attributes: "counting",
+        ..SINE
+    };
+    let x = || [Value::from([0.5, 1.5, 2.5])];
+    prove_operation(counting.clone(), x(), Smoothness::Smooth).unwrap();
+    let wrong = Configured { rows: Some(&[0]), ..counting };
+    let error = prove_operation(wrong, x(), Smoothness::Smooth).unwrap_err().to_string();
+    assert!(error.contains("rows one by one against all at 1"), "{error}");
+}
+
+/// An error that panics when it is shown, and one that panics when it is dropped, are errors of the run like any other.
+#[test]
+fn an_error_that_panics_itself_is_an_error_of_the_run_and_leaves_nothing_behind() {
+    #[derive(Debug)]
+    struct Spiteful {
+        in_drop: bool,
+    }
+    impl std::fmt::Display for Spiteful {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            assert!(self.in_drop, "shown");
+            f.write_str("shown without a panic")
+        }
+    }
+    impl std::error::Error for Spiteful {}
+    impl Drop for Spiteful {
+        fn drop(&mut self) {
+            assert!(!self.in_drop || std::thread::panicking(), "dropped");
+        }
+    }
+    let fails = |in_drop: bool| Configured {
+        evaluate: if in_drop {
+            |operands, output| match operands[0].array::<f64>() {
+                Some(x) if x.iter().any(|x| *x < 0.0) => Err(Box::new(Spiteful { in_drop: true })),
+                _ => map(operands, output, |x| x),
+            }
+        } else {
+            |operands, output| match operands[0].array::<f64>() {
+                Some(x) if x.iter().any(|x| *x < 0.0) => Err(Box::new(Spiteful { in_drop: false })),
+                _ => map(operands, output, |x| x),
+            }
+        },
+        derivative: Derivative::Constant,
+        rows: Some(&[0]),
+        attributes: if in_drop { "dropped" } else { "shown" },
+        ..SINE
+    };
+    for (in_drop, message) in [(false, "it panicked: shown"), (true, "it panicked: dropped")] {
+        for n in [3, 200_000] {
+            let g = Graph::new();
+            let y = g.custom(fails(in_drop), [g.input_of(DType::F64, "x", (n,))]).sum();
+            let mut program = g.compile_with(y, &options(Evaluation::Compiled, 4)).unwrap();
+            let error = program.call(("x", &vec![-1.0; n])).unwrap_err().to_string();
+            assert!(error.contains(message), "{error}");
+            assert_eq!(program.call(("x", &vec![2.0; n])).unwrap().scalar::<f64>("result").unwrap(), 2.0 * n as f64);
+        }
+    }
+}
+
+#[test]
+fn an_operation_without_operands_has_a_place_in_a_proof() {
+    let pi = Configured {
+        output_type: |_| Ok(Type::new(DType::F64, ())),
+        evaluate: |_, mut output| {
+            output.array_mut::<f64>().ok_or("another type")?.fill(std::f64::consts::PI);
+            Ok(())
+        },
+        derivative: Derivative::Constant,
+        attributes: "pi",
+        ..SINE
+    };
+    let g = Graph::new();
+    let x = g.input_of(DType::F64, "x", ());
+    let y = x * x * g.custom(pi, []);
+    pullback::check::prove_expression(y, &[(x, 0.5.into())], Smoothness::Smooth).unwrap();
+}

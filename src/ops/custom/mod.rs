@@ -8,7 +8,7 @@ mod tap;
 use std::{error::Error, fmt, hash::Hash, ops::Range};
 
 pub(crate) use erased::Erased;
-pub(crate) use rule::{check_types, erased, evaluate_custom};
+pub(crate) use rule::{caught, check_types, erased, evaluate_custom};
 
 use super::rule::{BatchApplication, Linearization};
 use crate::graph::{Custom, CustomKind, Dim, Expr, Graph, GraphError, Op, Site, Type, ValueView, ValueViewMut};
@@ -89,7 +89,8 @@ pub trait CustomOp: fmt::Debug + Eq + Hash + Send + Sync + 'static {
     /// Why it takes no such operands. Where the graph is built this becomes a diagnostic at the caller's line.
     fn output_type(&self, operands: &[Type]) -> Result<Type, CustomError>;
 
-    /// Computes the output from the operands, views of the types that [`CustomOp::output_type`] was asked and answered. All
+    /// Computes the output from the operands, views of the types that [`CustomOp::output_type`] was asked and answered, or some
+    /// rows of them if it goes by [`CustomOp::rows`]. All
     /// elements of the output must be written; before, they are any.
     ///
     /// It is called from any thread, and the same operands must give the same output. It should allocate nothing if the
@@ -137,7 +138,7 @@ pub trait CustomOp: fmt::Debug + Eq + Hash + Send + Sync + 'static {
 
     /// Computes these rows of the output, if the operation goes by [`CustomOp::rows`]: the output has these rows alone, and so have
     /// the operands that are named there, while the others are whole. By default what [`CustomOp::evaluate`] makes of that, which is
-    /// right where the position of a row does not matter.
+    /// right where the position of a row does not matter, and wrong where it does.
     ///
     /// # Errors
     /// As for [`CustomOp::evaluate`].

@@ -2,7 +2,7 @@
 //! asked for, else an error that names the operation and says what it should have been.
 
 use std::{
-    any::Any,
+    any::{Any, TypeId},
     ops::Range,
     panic::{AssertUnwindSafe, catch_unwind},
 };
@@ -30,7 +30,7 @@ pub(crate) fn erased(kind: &CustomKind) -> &Erased {
 
 impl Rule for Custom {
     fn infer(&self, operands: &[Type]) -> Result<Type, GraphError> {
-        let output = self.operation().output_type(operands).map_err(|error| self.error(error))?;
+        let output = caught(|| self.operation().output_type(operands)).map_err(|message| self.error(message))?;
         for operand in erased(&self.kind).rows().unwrap_or_default() {
             let rows = operands.get(*operand).and_then(|operand| operand.shape.first());
             if rows.is_none() || rows != output.shape.first() {
@@ -71,7 +71,9 @@ impl Rule for Custom {
     }
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
-        // Over dual numbers an array of f64 is none that the user's code knows.
+        if TypeId::of::<R>() != TypeId::of::<f64>() {
+            return Err(OpError::DualNumbers);
+        }
         let operands: Option<Vec<&Value>> =
             context.operands.iter().map(|operand| (*operand as &dyn Any).downcast_ref::<Value>()).collect();
         let operands = operands.ok_or(OpError::DualNumbers)?;
@@ -232,7 +234,8 @@ impl Custom {
 /// # Errors
 /// If it refuses these sizes, panics, or gives another type than that of the graph.
 pub(crate) fn check_types(kind: &CustomKind, operands: &[Type], output: &Type) -> Result<(), OpError> {
-    let found = caught(|| Custom { kind: kind.clone() }.infer(operands).map_err(Into::into))?;
+    let found = Custom { kind: kind.clone() }.infer(operands);
+    let found = found.map_err(|error| OpError::Custom { message: error.to_string() })?;
     if found == *output {
         return Ok(());
     }
@@ -255,15 +258,23 @@ pub(crate) fn evaluate_custom(
         Some(rows) => operation.evaluate_rows(rows, operands, output),
         None => operation.evaluate(operands, output),
     };
-    caught(evaluate)
+    caught(evaluate).map_err(|message| OpError::Custom { message })
 }
 
 /// What the user's code gives, its error or its panic. What it leaves half done is the output, of which a failed run promises
-/// nothing.
-fn caught<T>(code: impl FnOnce() -> Result<T, CustomError>) -> Result<T, OpError> {
-    match catch_unwind(AssertUnwindSafe(code)) {
-        Ok(given) => given.map_err(|error| OpError::Custom { message: error.to_string() }),
-        Err(panic) => Err(OpError::Custom { message: format!("it panicked: {}", message_of(&*panic)) }),
+/// nothing. Its error is read and dropped here too, since both run code of the user's, and a payload that panics when it is
+/// dropped is not dropped again.
+pub(crate) fn caught<T>(code: impl FnOnce() -> Result<T, CustomError>) -> Result<T, String> {
+    let told = || code().map_err(|error| error.to_string());
+    match catch_unwind(AssertUnwindSafe(told)) {
+        Ok(given) => given,
+        Err(panic) => {
+            let message = format!("it panicked: {}", message_of(&*panic));
+            if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
+                std::mem::forget(second);
+            }
+            Err(message)
+        }
     }
 }
 

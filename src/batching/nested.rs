@@ -9,7 +9,7 @@ use super::batch as batch_nodes;
 use crate::{
     graph::{
         Body, Call, Conditional, DType, Dim, Expr, Graph, Node, NodeId, Op, Scan, ScanOutput, Type, While,
-        WithDerivative,
+        WithDerivative, settled,
     },
     ops::{BatchOperand, in_front},
 };
@@ -163,8 +163,7 @@ impl<'g> FamilyBatch<'_, 'g> {
         let workshop = BatchedBody::new(&scan.body, &self.members[0], self.size);
         let stacked_nodes: Vec<usize> = outputs.iter().filter_map(|output| output.stacked_node()).collect();
         let numbers: Vec<usize> = scan.body.results().iter().chain(&stacked_nodes).copied().collect();
-        let mut is_stacked = self.are_stacked();
-        stack_carries(&mut is_stacked, scan.carries, |is_stacked| scan.body.reached(is_stacked));
+        let is_stacked = settled(&self.are_stacked(), scan.carries, |is_stacked| scan.body.reached(is_stacked));
         let found = workshop.outputs(&numbers, &is_stacked, self.size);
         let next: Vec<NodeId> = self.next(&workshop, &found[..scan.carries], &is_stacked);
         let observed: Vec<NodeId> = found[scan.carries..].iter().map(|output| output.expr().id()).collect();
@@ -234,12 +233,8 @@ impl<'g> FamilyBatch<'_, 'g> {
             BatchedBody::new(&op.condition, &self.members[0], self.size),
             BatchedBody::new(&op.body, &self.members[0], self.size),
         );
-        let mut is_stacked = self.are_stacked();
-        stack_carries(&mut is_stacked, op.carries, |is_stacked| {
-            // Where each example ends by itself, each has carries of its own.
-            let ends_by_itself = op.condition.reached(is_stacked)[0];
-            op.body.reached(is_stacked).into_iter().map(|is_reached| is_reached || ends_by_itself).collect()
-        });
+        // Where each example ends by itself, each has carries of its own.
+        let is_stacked = settled(&self.are_stacked(), op.carries, |is_stacked| op.reached_carries(is_stacked));
         let holds = asked.outputs(op.condition.results(), &is_stacked, self.size)[0];
         let found = run.outputs(op.body.results(), &is_stacked, self.size);
         let (condition, body) = if holds.is_stacked() {
@@ -294,18 +289,6 @@ impl<'g> FamilyBatch<'_, 'g> {
             })
             .collect();
         (condition, Body::freeze(&run.graph, &arguments, &next).0)
-    }
-}
-
-/// Stacks carries whose next values are stacked, until there is none left; `reached` tells for each next value.
-fn stack_carries(is_stacked: &mut [bool], n_carries: usize, reached: impl Fn(&[bool]) -> Vec<bool>) {
-    loop {
-        let is_reached = reached(is_stacked);
-        let newly: Vec<usize> = (0..n_carries).filter(|carry| is_reached[*carry] && !is_stacked[*carry]).collect();
-        if newly.is_empty() {
-            return;
-        }
-        newly.into_iter().for_each(|carry| is_stacked[carry] = true);
     }
 }
 

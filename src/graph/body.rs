@@ -168,13 +168,20 @@ impl Body {
         self.0.results.iter().map(|number| self.ty(*number))
     }
 
-    /// For each result whether it depends on one of these arguments, as far as operands tell.
+    /// For each result whether it depends on one of these arguments, as far as operands tell, in the bodies inside too.
     pub(crate) fn reached(&self, arguments: &[bool]) -> Vec<bool> {
+        let is_reached = self.reached_nodes(arguments);
+        self.results().iter().map(|number| is_reached[*number]).collect()
+    }
+
+    /// The same for each node.
+    pub(super) fn reached_nodes(&self, arguments: &[bool]) -> Vec<bool> {
         let mut is_reached = arguments.to_vec();
         for node in &self.0.nodes[self.n_arguments()..] {
-            is_reached.push(node.operands.iter().any(|operand| is_reached[operand.index()]));
+            let operands: Vec<bool> = node.operands.iter().map(|operand| is_reached[operand.index()]).collect();
+            is_reached.push(operands.contains(&true) && node.node.op.is_reached(&operands));
         }
-        self.results().iter().map(|number| is_reached[*number]).collect()
+        is_reached
     }
 
     /// Whether running it does nothing but compute its results.

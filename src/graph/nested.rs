@@ -80,6 +80,30 @@ impl Op {
         }
     }
 
+    /// Whether its value depends on one of these operands, of which there is one. A batch takes the same for what differs from
+    /// example to example, so neither may see less than the other.
+    pub(super) fn is_reached(&self, operands: &[bool]) -> bool {
+        match self {
+            Op::Call(call) => call.body.reached_nodes(operands)[call.output],
+            Op::Conditional(cond) => {
+                let gives = |body: &Body| body.reached(&operands[1..])[cond.output];
+                operands[0] || gives(&cond.then_body) || gives(&cond.else_body)
+            }
+            Op::Scan(scan) => {
+                let arguments = settled(operands, scan.carries, |arguments| scan.body.reached(arguments));
+                match scan.output {
+                    ScanOutput::Final(carry) => arguments[carry],
+                    ScanOutput::Stacked(number) | ScanOutput::Saved(number) => {
+                        scan.body.reached_nodes(&arguments)[number]
+                    }
+                }
+            }
+            Op::While(op) => settled(operands, op.carries, |arguments| op.reached_carries(arguments))[op.output],
+            // Of any other an element may depend on all operands; of a value with its derivative, the derivative does.
+            _ => true,
+        }
+    }
+
     /// Whether it has bodies.
     pub(crate) fn is_nested(&self) -> bool {
         !self.bodies().is_empty()
@@ -119,6 +143,29 @@ impl Op {
             }
             _ => false,
         }
+    }
+}
+
+impl While {
+    /// For each carry whether its next value depends on one of these arguments. Where the condition does, each does: the loop
+    /// ends sooner or later.
+    pub(crate) fn reached_carries(&self, arguments: &[bool]) -> Vec<bool> {
+        let is_condition_reached = self.condition.reached(arguments)[0];
+        self.body.reached(arguments).into_iter().map(|is_reached| is_reached || is_condition_reached).collect()
+    }
+}
+
+/// The arguments of a loop that are reached if these are: with the carries that some iteration reaches. `next` tells which
+/// of the next carries are.
+pub(crate) fn settled(arguments: &[bool], n_carries: usize, next: impl Fn(&[bool]) -> Vec<bool>) -> Vec<bool> {
+    let mut is_reached = arguments.to_vec();
+    loop {
+        let found = next(&is_reached);
+        let newly: Vec<usize> = (0..n_carries).filter(|carry| found[*carry] && !is_reached[*carry]).collect();
+        if newly.is_empty() {
+            return is_reached;
+        }
+        newly.into_iter().for_each(|carry| is_reached[carry] = true);
     }
 }
 

@@ -256,3 +256,57 @@ fn a_step_with_a_slope_is_a_straight_through_estimator() {
     assert_eq!(out["sign"], Value::from([-1.0, 1.0, 1.0]));
     assert_eq!(out["slope"], Value::from([-1.5, 3.0, 4.0]));
 }
+
+/// The tangent goes through branches, loops and calls of the closure's own, as it goes through products.
+#[test]
+fn a_closure_with_loops_branches_and_derivatives_inside_is_linear_where_these_are() {
+    type Closure = for<'g> fn(Expr<'g>, Expr<'g>, Expr<'g>) -> Expr<'g>;
+    type Case = (&'static str, Closure, fn(f64) -> f64);
+    let closures: [Case; 4] = [
+        (
+            "cond",
+            |x, _, tangent| x.graph().cond(x.greater(0.0), || 2.0 * x * tangent, || -tangent),
+            |x| if x > 0.0 { 2.0 * x } else { -1.0 },
+        ),
+        (
+            "loop over value and tangent",
+            |x, _, tangent| x.graph().fori(3, (x, tangent), |_, (y, slope)| (y.sin(), y.cos() * slope)).1,
+            |x| x.cos() * x.sin().cos() * x.sin().sin().cos(),
+        ),
+        (
+            "derivative of a loop",
+            |x, _, tangent| {
+                let g = x.graph();
+                g.jvp(g.fori(2, x, |_, y| y * y), &[(x, tangent)])
+            },
+            |x| 4.0 * x.powi(3),
+        ),
+        (
+            "call",
+            |x, _, tangent| x.graph().function((x, x), |(x, tangent)| x.exp() * tangent).call((x, tangent)),
+            f64::exp,
+        ),
+    ];
+    for (name, closure, slope) in closures {
+        for at in [0.7, -0.4] {
+            let g = Graph::new();
+            let x = input(&g, "x");
+            let y = g.with_derivative(x, x * 0.0, closure);
+            let first = g.gradient(y, x);
+            let results = [("reverse", first), ("forward", g.jvp(y, &[(x, x)])), ("second", g.gradient(first, x))];
+            let found = values(&g, &results, &[("x", at)]);
+            let step = 1e-6;
+            let expected = [slope(at), at * slope(at), (slope(at + step) - slope(at - step)) / (2.0 * step)];
+            // The second is a central difference: 1e-10 of truncation and rounding.
+            for ((found, expected), tolerance) in found.iter().zip(expected).zip([1e-14, 1e-14, 1e-8]) {
+                assert!((found - expected).abs() <= tolerance * expected.abs().max(1.0), "{name}: {found} {expected}");
+            }
+        }
+    }
+    // And where they are not, it is told.
+    let g = Graph::new();
+    let x = input(&g, "x");
+    let y = g.with_derivative(x, x, |x, _, tangent| x.graph().fori(2, tangent, |_, t| t * t));
+    g.gradient(y, x);
+    assert!(g.check().unwrap_err().to_string().contains("not linear"));
+}

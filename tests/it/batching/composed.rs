@@ -207,7 +207,12 @@ fn random_graphs_and_their_gradients_of_a_batch_are_the_loop() {
 #[test]
 fn a_branch_that_an_example_does_not_take_leaves_no_nan_in_a_derivative() {
     type Build = for<'g> fn(&'g Graph, Expr<'g>, Expr<'g>) -> Expr<'g>;
-    let builds: [(&str, Build); 5] = [
+    let builds: [(&str, Build); 7] = [
+        ("sum inside", |g, x, k| g.cond(x.greater(0.0), || (k / x).broadcast_to((2,)).square().sum(), || k * x)),
+        ("product inside", |g, x, k| {
+            let row = |y: Expr<'_>| g.expr(y.id()).broadcast_to((3,));
+            g.cond(x.greater(0.0), || row(k / x).dot(row(x.sqrt())), || k * x)
+        }),
         ("quotient", |g, x, k| g.cond(x.greater(0.0), || k / x, || k * x)),
         ("root", |g, x, k| g.cond(x.greater(0.0), || (k * x).sqrt() + x.log(), || x)),
         ("second branch", |g, x, k| g.cond(x.less_equal(0.0), || k.sin(), || k.pow(x.log()))),
@@ -258,6 +263,22 @@ fn a_branch_that_an_example_does_not_take_leaves_no_nan_in_a_derivative() {
             }
         }
     }
+}
+
+/// Of a loop in a loop too, the carry that no slice reaches is one for all examples.
+#[test]
+fn a_carry_of_an_inner_loop_that_no_slice_reaches_stays_single() {
+    let g = Graph::new();
+    let (x, w) = (g.input("x", (3,)), g.input("w", (3,)));
+    let (moved, still) = g.fori(2, (x, w), |_, pair| g.fori(3, pair, |_, (a, b)| (a + b.sin(), b * 2.0)));
+    let [ys, same] = g.batch([moved, still], [(x, g.input("xs", ("n", 3)))]);
+    g.check().expect("no mistake");
+    let text = g.to_text([("ys", ys), ("same", same)]);
+    // w is read as it is, and repeated once, behind the loops.
+    let n_repeated = text.lines().filter(|line| line.contains("broadcast") && line.contains("f32[n, 3]")).count();
+    let loops: Vec<&str> = text.lines().filter(|line| line.contains("= scan") && line.contains("carries=2")).collect();
+    assert!(loops.iter().any(|line| line.contains(": f32[3] =")), "{text}");
+    assert!(n_repeated > 0 && !loops.is_empty(), "{text}");
 }
 
 #[test]

@@ -11,6 +11,32 @@ use super::{
 };
 use crate::graph::{Bindings, Concat, Dim, Expr, GraphError, Shape, Slice, Value};
 
+/// What the rules of all decompositions answer alike; of which sizes they are is said by each.
+macro_rules! answers_of_decompositions {
+    ($domain:expr) => {
+        fn traits(&self) -> Traits {
+            Traits::NONE
+        }
+
+        fn domain(&self) -> Domain<'_> {
+            $domain
+        }
+
+        fn batching(&self) -> Batching<'_> {
+            Batching::Same
+        }
+
+        fn linearization(&self) -> Linearization<'_> {
+            Linearization::Products(self)
+        }
+
+        fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
+            evaluate(self, context)
+        }
+    };
+}
+pub(super) use answers_of_decompositions;
+
 /// Rows and columns of a matrix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct MatrixSize {

@@ -5,8 +5,8 @@ use std::ops::Range;
 use super::{
     cholesky::symmetrized,
     decomposition::{
-        Decomposition, MatrixSize, below, evaluate, is_turned, matrix_dims, n_matrices, over_gaps, rows, sort,
-        with_rows,
+        Decomposition, MatrixSize, answers_of_decompositions, below, evaluate, is_turned, matrix_dims, n_matrices,
+        over_gaps, rows, sort, with_rows,
     },
     real::Real,
     rule::{
@@ -31,25 +31,7 @@ impl Rule for Eigh {
         Ok(Type::new(a.dtype, with_rows(&a.shape, n + 1)))
     }
 
-    fn traits(&self) -> Traits {
-        Traits::NONE
-    }
-
-    fn domain(&self) -> Domain<'_> {
-        Domain::All
-    }
-
-    fn batching(&self) -> Batching<'_> {
-        Batching::Same
-    }
-
-    fn linearization(&self) -> Linearization<'_> {
-        Linearization::Products(self)
-    }
-
-    fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
-        evaluate(self, context)
-    }
+    answers_of_decompositions!(Domain::All);
 
     /// 9n³ for each matrix: reflections to tridiagonal form, their product, and some two rotations of all rows for each
     /// eigenvalue.
@@ -71,25 +53,7 @@ impl Rule for Eigvalsh {
         Ok(Type::new(a.dtype, a.shape.without(&[a.rank() - 1])))
     }
 
-    fn traits(&self) -> Traits {
-        Traits::NONE
-    }
-
-    fn domain(&self) -> Domain<'_> {
-        Domain::All
-    }
-
-    fn batching(&self) -> Batching<'_> {
-        Batching::Same
-    }
-
-    fn linearization(&self) -> Linearization<'_> {
-        Linearization::Products(self)
-    }
-
-    fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
-        evaluate(self, context)
-    }
+    answers_of_decompositions!(Domain::All);
 
     /// 2n³ for each matrix: reflections to tridiagonal form.
     fn flops(&self, operands: &[Type], _: &Type) -> Dim {

@@ -96,7 +96,7 @@ pub use select::Choice;
 pub use slice::{Index, IntoIndices, range};
 pub use spatial::{Padding, PerAxis};
 pub use svd::SvdParts;
-pub(crate) use symmetric::Spectrum;
+pub(crate) use symmetric::{Spectrum, diagonalize};
 pub(crate) use unary::{UnaryFunction, UnaryNumberFunction, unary_functions};
 pub use verify::{VerifyError, VerifyErrorKind, verify};
 

@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use super::{
     decomposition::{
-        Decomposition, MatrixSize, Tall, below, check_tall, evaluate, matrix_dims, n_matrices, rows, with_rows,
+        Decomposition, MatrixSize, Tall, answers_of_decompositions, below, check_tall, evaluate, matrix_dims,
+        n_matrices, rows, with_rows,
     },
     real::Real,
     rule::{
@@ -25,25 +26,7 @@ impl Rule for Qr {
         Ok(Type::new(a.dtype, with_rows(&a.shape, m + n)))
     }
 
-    fn traits(&self) -> Traits {
-        Traits::NONE
-    }
-
-    fn domain(&self) -> Domain<'_> {
-        Domain::Checked(&Tall)
-    }
-
-    fn batching(&self) -> Batching<'_> {
-        Batching::Same
-    }
-
-    fn linearization(&self) -> Linearization<'_> {
-        Linearization::Products(self)
-    }
-
-    fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
-        evaluate(self, context)
-    }
+    answers_of_decompositions!(Domain::Checked(&Tall));
 
     /// 4mn² for each matrix: reflections of what is right of a column, and of the columns of Q, which are mostly shorter.
     fn flops(&self, operands: &[Type], _: &Type) -> Dim {

@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use super::{
     decomposition::{
-        Decomposition, MatrixSize, Tall, below, check_tall, evaluate, is_turned, matrix_dims, n_matrices, over_gaps,
-        rows, sort, with_rows,
+        Decomposition, MatrixSize, Tall, answers_of_decompositions, below, check_tall, evaluate, is_turned,
+        matrix_dims, n_matrices, over_gaps, rows, sort, with_rows,
     },
     eigh::Rotation,
     real::Real,
@@ -30,25 +30,7 @@ impl Rule for Svd {
         Ok(Type::new(a.dtype, with_rows(&a.shape, m + n + 1)))
     }
 
-    fn traits(&self) -> Traits {
-        Traits::NONE
-    }
-
-    fn domain(&self) -> Domain<'_> {
-        Domain::Checked(&Tall)
-    }
-
-    fn batching(&self) -> Batching<'_> {
-        Batching::Same
-    }
-
-    fn linearization(&self) -> Linearization<'_> {
-        Linearization::Products(self)
-    }
-
-    fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
-        evaluate(self, context)
-    }
+    answers_of_decompositions!(Domain::Checked(&Tall));
 
     /// (36m + 18n)n² for each matrix: six sweeps of n²/2 rotations of two columns.
     fn flops(&self, operands: &[Type], _: &Type) -> Dim {
@@ -69,25 +51,7 @@ impl Rule for Svdvals {
         Ok(Type::new(a.dtype, a.shape.without(&[a.rank() - 2])))
     }
 
-    fn traits(&self) -> Traits {
-        Traits::NONE
-    }
-
-    fn domain(&self) -> Domain<'_> {
-        Domain::Checked(&Tall)
-    }
-
-    fn batching(&self) -> Batching<'_> {
-        Batching::Same
-    }
-
-    fn linearization(&self) -> Linearization<'_> {
-        Linearization::Products(self)
-    }
-
-    fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
-        evaluate(self, context)
-    }
+    answers_of_decompositions!(Domain::Checked(&Tall));
 
     /// 36mn² for each matrix.
     fn flops(&self, operands: &[Type], _: &Type) -> Dim {

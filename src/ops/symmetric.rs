@@ -153,10 +153,10 @@ fn multiply_reflections(a: &[f64], n: usize, factors: &[f64], rows: &mut [f64]) 
 }
 
 /// Leaves the eigenvalues on the diagonal, by implicit QL steps, and tells each rotation of axes k and k + 1: cosine and sine.
-/// An element beside the diagonal counts as 0 where it is lost in the rounding of those on it.
+/// `beside` has as many numbers as the diagonal, the last of no meaning. An element beside the diagonal counts as 0 where it is lost in the rounding of those on it.
 ///
 /// Bowdler, Martin, Reinsch and Wilkinson, *The QR and QL algorithms for symmetric matrices*, 1968.
-fn diagonalize(diagonal: &mut [f64], beside: &mut [f64], mut turn: impl FnMut(usize, f64, f64)) {
+pub(crate) fn diagonalize(diagonal: &mut [f64], beside: &mut [f64], mut turn: impl FnMut(usize, f64, f64)) {
     let n = diagonal.len();
     for first in 0..n {
         for _ in 0..MAX_STEPS {

@@ -39,7 +39,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("io", &["graph", "names", "parameters"]),
     ("train", &["compile", "data", "graph", "io", "names", "numbers", "optim", "parameters", "program", "risk"]),
     ("view", &["io", "numbers", "train"]),
-    ("landscape", &["compile", "graph", "numbers", "parameters", "program", "simplify"]),
+    ("landscape", &["compile", "graph", "numbers", "ops", "parameters", "program", "simplify"]),
     ("precompute", &["graph", "memory", "plan", "program", "runtime"]),
     (
         "compile",

@@ -7,7 +7,8 @@ use std::sync::{
 
 /// Ends runs of a program from another thread; made by [`Runner::cancel_token`](crate::Runner::cancel_token). Clones are one token.
 ///
-/// A run looks at it before each step and before each iteration of a loop, and ends with
+/// A run looks at it before each step of the program and before each iteration of a loop, not inside of a call or of an
+/// iteration, and ends with
 /// [`RunError::Cancelled`](crate::RunError::Cancelled), which names the line. The outputs of such a run are not to be read. The
 /// token stays cancelled until [`CancelToken::reset`]; then the program runs as before.
 ///

@@ -24,7 +24,7 @@ pub(super) struct Rewritten {
 
 /// Which bodies are simplified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Scope {
+pub(super) enum BodySelection {
     /// All: nobody has looked at them.
     All,
     /// Those of which less is asked, or more is known, than when they were simplified.
@@ -35,7 +35,7 @@ pub(super) enum Scope {
 pub(super) fn rewritten(
     graph: &Graph,
     results: &[NodeId],
-    scope: Scope,
+    scope: BodySelection,
     (options, compute): (&Rewrites, Compute<'_>),
     (report, known): (&mut SimplifyReport, &mut KnownBodies),
 ) -> Option<Rewritten> {
@@ -43,7 +43,7 @@ pub(super) fn rewritten(
     let families = graph.siblings(needed.iter().copied());
     let new = Graph::new();
     let calls = open::calls(graph, families.iter());
-    let is_in_scope = |family: &[NodeId]| scope == Scope::All || open::is_open(graph, family, &calls);
+    let is_in_scope = |family: &[NodeId]| scope == BodySelection::All || open::is_open(graph, family, &calls);
     let chosen: HashSet<NodeId> =
         families.iter().filter(|family| is_in_scope(family)).map(|family| family[0]).collect();
     if chosen.is_empty() {

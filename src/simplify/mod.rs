@@ -38,8 +38,8 @@ pub use report::{Firing, SimplifyReport};
 pub use rule::RuleSummary;
 pub use table::rules;
 
-use crate::graph::{Binary, Expr, Graph, Node, NodeId, Op, Operands, Value};
-use bodies::{KnownBodies, Scope};
+use crate::graph::{Binary, Body, Expr, Graph, Node, NodeId, Op, Operands, Value};
+use bodies::{BodySelection, KnownBodies};
 use constants::Folded;
 use rewriter::{NodeUses, Rewriter, UseCounts};
 
@@ -163,7 +163,7 @@ fn simplify_within(
     while let Some(merged) = options.ulp.then(|| contained::merged(&swept)).flatten() {
         swept = sweeps.settle(merged);
     }
-    let mut scope = Scope::All;
+    let mut scope = BodySelection::All;
     let mut room = if options.ulp { options.constant_bytes } else { 0 };
     loop {
         swept = sweeps.bodies(swept, scope, compute, known);
@@ -178,7 +178,7 @@ fn simplify_within(
         room = room.saturating_sub(folded.bytes());
         let next = sweeps.sweep(&swept.graph, &swept.results, UseCounts::Counted, &folded);
         swept = if next.has_fired { sweeps.settle(next) } else { next };
-        scope = Scope::Open;
+        scope = BodySelection::Open;
     }
     report.close(&swept.graph, &swept.results);
     Simplified { graph: swept.graph, results: swept.results, report }
@@ -197,15 +197,25 @@ struct Sweeps<'s> {
 }
 
 impl Sweeps<'_> {
-    /// Simplifies bodies, and what becomes of the graph around them, until nothing is left to do for any body.
-    fn bodies(&mut self, mut swept: Swept, mut scope: Scope, compute: Compute<'_>, known: &mut KnownBodies) -> Swept {
+    /// Simplifies bodies, and what becomes of the graph around them, until nothing is left to do for any body, or nothing
+    /// comes of it.
+    fn bodies(
+        &mut self,
+        mut swept: Swept,
+        mut scope: BodySelection,
+        compute: Compute<'_>,
+        known: &mut KnownBodies,
+    ) -> Swept {
         loop {
             let (settings, known) = ((self.options, compute), (&mut *self.report, &mut *known));
             let Some(rewritten) = bodies::rewritten(&swept.graph, &swept.results, scope, settings, known) else {
                 return swept;
             };
+            if scope == BodySelection::Open && size(&rewritten.graph) >= size(&swept.graph) && !rewritten.has_inlined {
+                return swept;
+            }
             // What gives way to its nodes may leave bodies behind that nobody has looked at.
-            scope = if rewritten.has_inlined { Scope::All } else { Scope::Open };
+            scope = if rewritten.has_inlined { BodySelection::All } else { BodySelection::Open };
             let first = self.sweep(&rewritten.graph, &rewritten.results, UseCounts::Unknown, &Folded::default());
             swept = self.settle(first);
         }
@@ -254,6 +264,15 @@ impl Sweeps<'_> {
         let has_fired = rewriter.has_fired();
         Swept { graph: rewritten, results, has_fired }
     }
+}
+
+/// Nodes, operands and operations in bodies: what a pass over bodies that are simple already makes less, or leaves as it is.
+fn size(graph: &Graph) -> u64 {
+    let node = |id: NodeId| {
+        let bodies = graph.node(id).op.bodies().into_iter().map(Body::n_operations).fold(0, u64::saturating_add);
+        bodies.saturating_add(1 + graph.operands(id).len() as u64)
+    };
+    graph.ids().map(node).fold(0, u64::saturating_add)
 }
 
 /// How the nodes of a graph are used by those that are needed.

@@ -20,7 +20,7 @@ const MAX_STEPS: usize = 3;
 /// The results of one more operation with a body, in which bodies may lie `depth` deep.
 pub(super) fn nested<'g>(rng: &mut ChaCha8Rng, pool: &[Expr<'g>], depth: usize) -> Vec<Expr<'g>> {
     let graph = pool[0].graph();
-    let scope = Scope { graph, outside: pool, depth: depth - 1 };
+    let scope = BodyContext { graph, outside: pool, depth: depth - 1 };
     match rng.random_range(0..6) {
         0 => scope.scan(rng),
         1 => scope.fori(rng),
@@ -32,13 +32,13 @@ pub(super) fn nested<'g>(rng: &mut ChaCha8Rng, pool: &[Expr<'g>], depth: usize) 
 }
 
 /// What bodies may read from outside, and how deep they may lie in each other.
-struct Scope<'p, 'g> {
+struct BodyContext<'p, 'g> {
     graph: &'g Graph,
     outside: &'p [Expr<'g>],
     depth: usize,
 }
 
-impl<'g> Scope<'_, 'g> {
+impl<'g> BodyContext<'_, 'g> {
     fn scan(&self, rng: &mut ChaCha8Rng) -> Vec<Expr<'g>> {
         let (first, second, array) = (self.pick(rng).tanh(), self.pick(rng).tanh(), self.sliceable(rng));
         let direction = [ScanDirection::Forward, ScanDirection::Backward][rng.random_range(0..2)];

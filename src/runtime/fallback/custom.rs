@@ -20,14 +20,14 @@ use crate::{
 pub(super) struct CustomKernel {
     kind: CustomKind,
     /// The operands that are read, in order.
-    operands: Vec<Operand>,
+    operands: Vec<ReadOperand>,
     shape: Vec<usize>,
     overwritten: Option<usize>,
     partition: Partition,
 }
 
 #[derive(Debug, Clone, PartialEq)]
-struct Operand {
+struct ReadOperand {
     shape: Vec<usize>,
     /// Whether a part reads its own rows alone.
     is_by_rows: bool,
@@ -52,7 +52,8 @@ impl CustomKernel {
         };
         let is_by_rows = |operand: usize| rows.is_some_and(|rows| rows.contains(&operand));
         let operand = |(operand, (_, shape)): (usize, &(_, &[usize]))| {
-            (Some(operand) != overwritten).then(|| Operand { shape: shape.to_vec(), is_by_rows: is_by_rows(operand) })
+            (Some(operand) != overwritten)
+                .then(|| ReadOperand { shape: shape.to_vec(), is_by_rows: is_by_rows(operand) })
         };
         let operands = place.operands.iter().enumerate().filter_map(operand).collect();
         Ok(CustomKernel { kind: op.kind.clone(), operands, shape: shape.to_vec(), overwritten, partition })

@@ -32,7 +32,7 @@ pub type CustomError = Box<dyn Error + Send + Sync>;
 /// ```
 /// use ndarray::Zip;
 /// use pullback::{
-///     DType, Expr, Graph, Type, Value, ValueView, ValueViewMut, check,
+///     DType, Graph, Type, Value, ValueView, ValueViewMut, check,
 ///     ops::{Application, CustomError, CustomOp, Linearization, Partial, Partials, Smoothness},
 /// };
 ///

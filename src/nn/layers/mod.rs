@@ -1,0 +1,52 @@
+//! Layers: what declares the parameters it uses, under a name. In: a graph and sizes, or an expression. Out: a value that can be
+//! called as often as wanted ([`Layer`]), or, by the short functions, the expression of its one call. The parameters are the
+//! graph's: a layer holds expressions and no array.
+
+mod layer;
+mod linear;
+mod normalization;
+mod sequential;
+
+pub use layer::Layer;
+pub use linear::{Linear, LinearOptions, linear, linear_map, linear_with};
+pub use normalization::{layer_norm, layer_norm_with};
+pub use sequential::Sequential;
+
+use crate::graph::{DType, Dim, Expr, Graph, Initializer};
+
+/// Declares the parameters of one layer: it stops at the first error, so that a name that is taken is reported once and not for
+/// each parameter.
+#[derive(Clone, Copy)]
+pub(in crate::nn) struct Declaration<'g, 'n> {
+    pub(in crate::nn) graph: &'g Graph,
+    pub(in crate::nn) layer: &'n str,
+    pub(in crate::nn) dtype: DType,
+}
+
+impl<'g> Declaration<'g, '_> {
+    /// The parameter `layer.name`, or the poison in its place.
+    pub(in crate::nn) fn parameter(
+        self,
+        name: &str,
+        shape: &[Dim],
+        initializer: Initializer,
+    ) -> Result<Expr<'g>, Expr<'g>> {
+        let name = format!("{}.{name}", self.layer);
+        let parameter = self.graph.parameter_of(self.dtype, &name, shape, initializer);
+        if parameter.is_poisoned() { Err(parameter) } else { Ok(parameter) }
+    }
+}
+
+impl<'g> Expr<'g> {
+    /// The parameter `layer.name` of this dtype, or the poison in its place: a layer stops at the first error, so that
+    /// a name that is taken is reported once and not for each parameter.
+    pub(in crate::nn) fn parameter_beside(
+        self,
+        layer: &str,
+        name: &str,
+        shape: &[Dim],
+        initializer: Initializer,
+    ) -> Result<Expr<'g>, Expr<'g>> {
+        Declaration { graph: self.graph(), layer, dtype: self.dtype() }.parameter(name, shape, initializer)
+    }
+}

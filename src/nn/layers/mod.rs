@@ -2,11 +2,15 @@
 //! called as often as wanted ([`Layer`]), or, by the short functions, the expression of its one call. The parameters are the
 //! graph's: a layer holds expressions and no array.
 
+mod batch_norm;
+mod dropout;
 mod layer;
 mod linear;
 mod normalization;
 mod sequential;
 
+pub use batch_norm::{BatchNorm, BatchNormOptions};
+pub use dropout::Dropout;
 pub use layer::Layer;
 pub use linear::{Linear, LinearOptions, linear, linear_map, linear_with};
 pub use normalization::{layer_norm, layer_norm_with};
@@ -14,7 +18,7 @@ pub use sequential::Sequential;
 
 use crate::graph::{DType, Dim, Expr, Graph, Initializer};
 
-/// Declares the parameters of one layer: it stops at the first error, so that a name that is taken is reported once and not for
+/// Declares the parameters and states of one layer: it stops at the first error, so that a name that is taken is reported once and not for
 /// each parameter.
 #[derive(Clone, Copy)]
 pub(in crate::nn) struct Declaration<'g, 'n> {
@@ -32,9 +36,23 @@ impl<'g> Declaration<'g, '_> {
         initializer: Initializer,
     ) -> Result<Expr<'g>, Expr<'g>> {
         let name = format!("{}.{name}", self.layer);
-        let parameter = self.graph.parameter_of(self.dtype, &name, shape, initializer);
-        if parameter.is_poisoned() { Err(parameter) } else { Ok(parameter) }
+        unpoisoned(self.graph.parameter_of(self.dtype, &name, shape, initializer))
     }
+
+    /// The state `layer.name`, or the poison in its place.
+    pub(in crate::nn) fn state(
+        self,
+        name: &str,
+        shape: &[Dim],
+        initializer: Initializer,
+    ) -> Result<Expr<'g>, Expr<'g>> {
+        let name = format!("{}.{name}", self.layer);
+        unpoisoned(self.graph.state_of(self.dtype, &name, shape, initializer))
+    }
+}
+
+fn unpoisoned(expr: Expr<'_>) -> Result<Expr<'_>, Expr<'_>> {
+    if expr.is_poisoned() { Err(expr) } else { Ok(expr) }
 }
 
 impl<'g> Expr<'g> {

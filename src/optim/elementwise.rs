@@ -117,6 +117,19 @@ impl<R: Elementwise<N, K>, T: FloatElement, const N: usize, const K: usize> Loop
     }
 }
 
+/// The larger of two numbers, NaN if one is.
+#[inline(always)]
+pub(super) fn larger<T: FloatElement>(left: T, right: T) -> T {
+    if left > right || left.is_nan() { left } else { right }
+}
+
+/// 1 or −1; zeros and NaN are their own signs.
+#[inline(always)]
+pub(super) fn sign<T: FloatElement>(number: T) -> T {
+    let below_or_own = if number < T::zero() { -T::one() } else { number };
+    if number > T::zero() { T::one() } else { below_or_own }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,17 +1,23 @@
 //! Update rules. In: parameters and their gradients. Out: the parameters, updated in place. No rule sees a graph, and
 //! none loops, measures or stops: that is training's.
 
+mod ada_max;
 mod adagrad;
 mod adam;
 mod adam_w;
+mod ams_grad;
 mod checkpoint;
 mod elementwise;
 mod error;
 mod heavy_ball;
+mod lamb;
 mod lars;
+mod lion;
+mod n_adam;
 mod nesterov;
 mod parameterwise;
 mod perturbed_sgd;
+mod r_adam;
 mod ranges;
 mod rms_prop;
 mod row;
@@ -26,15 +32,21 @@ mod uniform;
 
 use crate::parameters::{Gradients, Parameters};
 
+pub use ada_max::AdaMax;
 pub use adagrad::AdaGrad;
 pub use adam::Adam;
 pub use adam_w::AdamW;
+pub use ams_grad::AmsGrad;
 pub use checkpoint::OptimizerState;
 pub use error::OptimizerError;
 pub use heavy_ball::HeavyBall;
+pub use lamb::Lamb;
 pub use lars::Lars;
+pub use lion::Lion;
+pub use n_adam::NAdam;
 pub use nesterov::Nesterov;
 pub use perturbed_sgd::PerturbedSgd;
+pub use r_adam::RAdam;
 pub use rms_prop::RmsProp;
 pub use row::{Momentum, Row, Scaling};
 pub use schedule::Schedule;

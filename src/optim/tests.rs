@@ -192,7 +192,13 @@ fn every_rule() -> Vec<Box<dyn Optimizer>> {
         Box::new(RmsProp::new(0.1)),
         Box::new(Adam::new(changing())),
         Box::new(AdamW::new(0.1).weight_decay(0.2)),
+        Box::new(AmsGrad::new(changing())),
+        Box::new(NAdam::new(changing())),
+        Box::new(RAdam::new(0.1).beta2(0.9)),
+        Box::new(AdaMax::new(changing())),
+        Box::new(Lion::new(0.1).weight_decay(0.2)),
         Box::new(SignSgd::new(0.1)),
+        Box::new(Lamb::new(changing())),
         Box::new(Lars::new(changing()).trust(0.1)),
         Box::new(PerturbedSgd::new(changing(), 7)),
         Box::new(Uniform::new(Row::heavy_ball(changing(), 0.9))),
@@ -208,7 +214,7 @@ fn is_by_parameter(rule: &dyn Optimizer) -> bool {
 
 /// The rules whose elements know nothing of each other.
 fn is_elementwise(rule: &dyn Optimizer) -> bool {
-    is_by_parameter(rule) && rule.state().rule() != "lars"
+    is_by_parameter(rule) && !["lars", "lamb"].contains(&rule.state().rule())
 }
 
 #[test]
@@ -308,6 +314,22 @@ fn hyperparameters_out_of_range_are_named_and_change_nothing() {
         (
             Box::new(Sgd::new(Schedule::inverse_root(0.0, 10))),
             "the schedule's smoothness is 0, but must be finite in f32 and positive",
+        ),
+        (
+            Box::new(Sgd::new(Schedule::piecewise(0.1, [(4, 0.01), (4, 0.001)]))),
+            "the schedule's step of a change is 4, but must be after that of the change before",
+        ),
+        (
+            Box::new(Sgd::new(Schedule::one_cycle(0.1, 5, 4))),
+            "the schedule's number of rising steps is 5, but must be at most that of all steps",
+        ),
+        (
+            Box::new(Sgd::new(Schedule::constant(0.1).in_epochs(0))),
+            "the schedule's number of steps of an epoch is 0, but must be at least 1",
+        ),
+        (
+            Box::new(Sgd::new(Schedule::restarts(0.1, 0.0, 5, 0))),
+            "the schedule's factor of the number of steps is 0, but must be at least 1",
         ),
         (Box::new(Sgd::new(1e308)), "the rate is 1e308 at step 0, but must be finite in f32 and not negative"),
         (

@@ -20,7 +20,7 @@ use pullback::{
     Program, Value,
     nn::{cross_entropy, layer_norm, linear},
     ops::samples,
-    optim::{AdaGrad, Adam, AdamW, HeavyBall, Lars, Optimizer, PerturbedSgd, Row, Sgd, Uniform},
+    optim::{AdaGrad, Adam, AdamW, HeavyBall, Lamb, Lars, Optimizer, PerturbedSgd, Row, Sgd, Uniform},
     parameters::Layout as ParameterLayout,
 };
 
@@ -346,8 +346,9 @@ fn executables_of_sixteen_sizes_are_kept() {
 #[test]
 fn a_second_step_of_an_optimizer_allocates_nothing() {
     for n in [100, 1_000_000] {
-        let rules: [Box<dyn Optimizer>; 8] = [
+        let rules: [Box<dyn Optimizer>; 9] = [
             Box::new(Sgd::new(0.1)),
+            Box::new(Lamb::new(0.1)),
             Box::new(HeavyBall::new(0.1, 0.9)),
             Box::new(AdaGrad::new(0.1)),
             Box::new(Adam::new(0.1)),

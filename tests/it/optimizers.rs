@@ -5,7 +5,8 @@ use ndarray::Array2;
 use pullback::{
     DType, Gradients, Graph, Initializer, Parameters, TrainingStep,
     optim::{
-        AdaGrad, Adam, AdamW, HeavyBall, Lars, Nesterov, Optimizer, PerturbedSgd, RmsProp, Row, Schedule, Sgd, Uniform,
+        AdaGrad, AdaMax, Adam, AdamW, AmsGrad, HeavyBall, Lamb, Lars, Lion, NAdam, Nesterov, Optimizer, PerturbedSgd,
+        RAdam, RmsProp, Row, Schedule, Sgd, Uniform,
     },
     parameters::Layout,
 };
@@ -78,9 +79,19 @@ fn rules_give_what_pytorch_gives() {
     assert_recorded("adam_decay", adam(), decay);
     let adam_w = AdamW::new(0.1).weight_decay(0.2).beta1(0.8).beta2(0.95).epsilon(1e-3);
     assert_recorded("adam_w", adam_w, as_it_is);
+    assert_recorded("ams_grad", AmsGrad::new(0.1).beta1(0.8).beta2(0.95).epsilon(1e-3), as_it_is);
+    assert_recorded("n_adam", NAdam::new(0.1).beta1(0.8).beta2(0.95).epsilon(1e-3), as_it_is);
+    assert_recorded("r_adam", RAdam::new(0.1).beta1(0.8).beta2(0.95).epsilon(1e-3), as_it_is);
+    assert_recorded("ada_max", AdaMax::new(0.1).beta1(0.8).beta2(0.95).epsilon(1e-3), as_it_is);
     let clip = |gradients: &mut Gradients, _: &Parameters| gradients.clip_value(0.4).expect("it is a limit");
     assert_recorded("sgd_clip_value", Sgd::new(0.05), clip);
     assert_recorded("adam_cosine", Adam::new(Schedule::cosine(0.1, 0.01, 20)), as_it_is);
+}
+
+#[test]
+fn rules_give_what_optax_gives() {
+    assert_recorded("lion", Lion::new(0.03).weight_decay(0.2).beta1(0.8).beta2(0.95), as_it_is);
+    assert_recorded("lamb", Lamb::new(0.03).weight_decay(0.2).beta1(0.8).beta2(0.95).epsilon(1e-3), as_it_is);
 }
 
 #[test]
@@ -100,10 +111,17 @@ fn schedules_give_what_pytorch_gives() {
         ("exponential", Schedule::exponential(0.1, 0.9)),
         ("cosine", Schedule::cosine(0.1, 0.01, 20)),
         ("warm_up", Schedule::constant(0.1).warm_up(8)),
+        ("linear", Schedule::linear(0.1, 0.02, 8)),
+        ("piecewise", Schedule::piecewise(0.1, [(3, 0.01), (4, 0.001), (11, 0.0001)])),
+        ("restarts", Schedule::restarts(0.1, 0.01, 3, 2)),
+        ("one_cycle", Schedule::one_cycle(0.1, 6, 20)),
+        ("then", Schedule::linear(0.01, 0.1, 5).then(5, Schedule::cosine(0.1, 0.01, 15))),
     ];
     for (name, schedule) in schedules {
         for (step, [want, ..]) in recorded(name).into_iter().enumerate() {
             let got = schedule.rate(step as u64);
+            let of_epochs = schedule.clone().in_epochs(7);
+            assert!([0, 6].into_iter().all(|batch| of_epochs.rate(7 * step as u64 + batch) == got), "{name}");
             // PyTorch multiplies from step to step, and rounds at each.
             assert!((got - want).abs() <= 1e-15, "{name} at step {step}: {got} is not {want}");
         }
@@ -236,10 +254,11 @@ fn momentum_is_not_the_printed_row_where_the_rate_changes() {
 
 #[test]
 fn a_training_that_is_cut_in_two_is_the_same() {
-    let rules: [fn() -> Box<dyn Optimizer>; 4] = [
+    let rules: [fn() -> Box<dyn Optimizer>; 5] = [
         || Box::new(AdamW::new(Schedule::cosine(0.05, 0.0, 40).warm_up(5))),
         || Box::new(PerturbedSgd::new(0.1, 11).radius(0.1)),
         || Box::new(Lars::new(0.1).trust(0.1)),
+        || Box::new(NAdam::new(Schedule::restarts(0.05, 0.0, 4, 2))),
         || Box::new(Uniform::new(Row::adam(0.05, 0.9, 0.999))),
     ];
     for make in rules {

@@ -3,6 +3,7 @@
 
 use super::{
     OptimizerError,
+    alignment::Run,
     elementwise::{Elementwise, descend_slices},
     rule::{Update, UpdateArrays},
 };
@@ -22,6 +23,7 @@ pub(super) trait Parameterwise<const N: usize> {
 
 /// The elements of one parameter, in row-major order.
 pub(super) struct ParameterSlices<'a, T, const N: usize> {
+    pub(super) shape: &'a [usize],
     pub(super) elements: &'a mut [T],
     pub(super) gradient: &'a [T],
     pub(super) kept: [&'a mut [T]; N],
@@ -40,22 +42,27 @@ impl<T: FloatElement, const N: usize> ParameterSlices<'_, T, N> {
 pub(super) struct ByParameter<R>(pub(super) R);
 
 impl<R: Parameterwise<N>, const N: usize> Update<N> for ByParameter<R> {
-    fn apply(self, mut arrays: UpdateArrays<'_, N>) -> Result<(), OptimizerError> {
+    /// Its numbers were checked when it was made.
+    fn check(&self) -> Result<(), OptimizerError> {
+        Ok(())
+    }
+
+    fn apply(self, mut arrays: UpdateArrays<'_, N>) {
         make_scratch::<R, N>(&mut arrays);
-        for (_, slot) in arrays.gradients.layout().iter() {
+        let alignment = arrays.alignment;
+        for ((_, slot), run) in alignment.part().iter().zip(alignment.slots()) {
             match slot.dtype {
-                DType::F32 => self.0.update(parameter::<f32, N>(&mut arrays, slot)),
-                DType::F64 => self.0.update(parameter::<f64, N>(&mut arrays, slot)),
+                DType::F32 => self.0.update(parameter::<f32, N>(&mut arrays, slot, *run)),
+                DType::F64 => self.0.update(parameter::<f64, N>(&mut arrays, slot, *run)),
                 DType::I64 | DType::Bool => unreachable!("invariant: a layout holds floats only"),
             }
         }
-        Ok(())
     }
 }
 
 /// As much scratch memory of each dtype as the array takes that takes most.
 fn make_scratch<R: Parameterwise<N>, const N: usize>(arrays: &mut UpdateArrays<'_, N>) {
-    let layout = arrays.gradients.layout();
+    let layout = arrays.alignment.part();
     let most = |dtype| {
         let slots = layout.iter().filter(|(_, slot)| slot.dtype == dtype);
         slots.map(|(_, slot)| R::n_scratch(&slot.shape)).max().unwrap_or(0)
@@ -70,13 +77,15 @@ fn make_scratch<R: Parameterwise<N>, const N: usize>(arrays: &mut UpdateArrays<'
 
 fn parameter<'a, T: FloatElement, const N: usize>(
     arrays: &'a mut UpdateArrays<'_, N>,
-    slot: &Slot,
+    slot: &'a Slot,
+    run: Run,
 ) -> ParameterSlices<'a, T, N> {
-    let range = || slot.range.clone();
+    let Run { part, parameters, gradients, n_elements } = run;
     ParameterSlices {
-        elements: &mut arrays.parameters.elements_mut::<T>()[range()],
-        gradient: &arrays.gradients.elements::<T>()[range()],
-        kept: arrays.kept.each_mut().map(|buffers| &mut buffers.elements_mut::<T>()[range()]),
+        shape: &slot.shape,
+        elements: &mut arrays.parameters.elements_mut::<T>()[parameters..][..n_elements],
+        gradient: &arrays.gradients.elements::<T>()[gradients..][..n_elements],
+        kept: arrays.kept.each_mut().map(|buffers| &mut buffers.elements_mut::<T>()[part..][..n_elements]),
         scratch: arrays.scratch.elements_mut(),
     }
 }

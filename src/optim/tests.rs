@@ -4,6 +4,7 @@ mod checkpoints;
 mod lars;
 mod noise;
 mod numbers;
+mod parts;
 
 use ndarray::array;
 
@@ -200,6 +201,11 @@ fn every_rule() -> Vec<Box<dyn Optimizer>> {
         Box::new(SignSgd::new(0.1)),
         Box::new(Lamb::new(changing())),
         Box::new(Lars::new(changing()).trust(0.1)),
+        Box::new(muon::MuonOfMatrices::new(changing())),
+        Box::new(Muon::new(changing(), AdamW::new(0.1))),
+        Box::new(Groups::new(AdamW::new(changing()))),
+        Box::new(Averaged::ema(Adam::new(changing()), 0.9)),
+        Box::new(Averaged::swa(Groups::new(Lamb::new(changing())), 2, 2)),
         Box::new(PerturbedSgd::new(changing(), 7)),
         Box::new(Uniform::new(Row::heavy_ball(changing(), 0.9))),
         Box::new(Uniform::new(Row::adagrad(0.1))),
@@ -214,15 +220,16 @@ fn is_by_parameter(rule: &dyn Optimizer) -> bool {
 
 /// The rules whose elements know nothing of each other.
 fn is_elementwise(rule: &dyn Optimizer) -> bool {
-    is_by_parameter(rule) && !["lars", "lamb"].contains(&rule.state().rule())
+    is_by_parameter(rule) && !["lars", "lamb", "muon-of-matrices", "swa"].contains(&rule.state().rule())
 }
 
 #[test]
 fn gradients_of_other_parameters_are_refused() {
     let others = [
-        (vec![("a", DType::F64, vec![2])], "expected `b` f32[2], found nothing"),
-        (vec![("a", DType::F64, vec![2, 1]), ("b", DType::F32, vec![2])], "expected `a` f64[2], found `a` f64[2, 1]"),
-        (vec![("b", DType::F32, vec![2]), ("a", DType::F64, vec![2])], "expected `a` f64[2], found `b` f32[2]"),
+        (vec![("b", DType::F32, vec![2]), ("c", DType::F64, vec![2])], "nothing is named `c`; the nearest name is `a`"),
+        (vec![("a", DType::F64, vec![2, 1]), ("b", DType::F32, vec![2])], "`a` is f64[2] here, not f64[2, 1]"),
+        (vec![("a", DType::F32, vec![2])], "`a` is f64[2] here, not f32[2]"),
+        (vec![("b", DType::F32, vec![2]), ("a", DType::F64, vec![2])], "`a` is in another place of their order"),
     ];
     for mut rule in every_rule() {
         for (arrays, difference) in &others {

@@ -1,6 +1,6 @@
 //! Every number that a rule or a schedule is made of, at the ends of what a number can be: an error, or finite parameters.
 
-use super::*;
+use super::{muon::MuonOfMatrices, *};
 
 const ODD: [f64; 9] = [0.0, -0.0, -1.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, f64::MAX, 1e39, -1e39];
 
@@ -68,6 +68,13 @@ const HYPERPARAMETERS: &[(&str, MakeOptimizer)] = &[
     ("lars: trust", |x| Box::new(Lars::new(0.1).trust(x))),
     ("lars: momentum", |x| Box::new(Lars::new(0.1).momentum(x))),
     ("lars: decay", |x| Box::new(Lars::new(0.1).weight_decay(x))),
+    ("muon of matrices: rate", |x| Box::new(MuonOfMatrices::new(x))),
+    ("muon of matrices: momentum", |x| Box::new(MuonOfMatrices::new(0.1).momentum(x))),
+    ("muon of matrices: decay", |x| Box::new(MuonOfMatrices::new(0.1).weight_decay(x))),
+    ("muon: rate of the others", |x| Box::new(Muon::new(0.1, AdamW::new(x)))),
+    ("groups: a rate", |x| Box::new(Groups::new(Sgd::new(0.1)).group(["b"], Sgd::new(x)))),
+    ("exponential average: decay", |x| Box::new(Averaged::ema(Sgd::new(0.1), x))),
+    ("uniform average: rate", |x| Box::new(Averaged::swa(Sgd::new(x), 1, 1))),
     ("perturbed: rate", |x| Box::new(PerturbedSgd::new(x, 1))),
     ("perturbed: radius", |x| Box::new(PerturbedSgd::new(0.1, 1).radius(x))),
     ("row of sgd", |x| uniform(Row::sgd(x))),
@@ -197,11 +204,10 @@ fn no_rule_goes_on_from_more_steps_than_can_be_counted() {
     for mut rule in every_rule() {
         let state = rule.state();
         for found in [u64::MAX, (1 << 53) + 1] {
-            let error = rule.restore(OptimizerState::new(
-                state.rule(),
-                found,
-                state.iter().map(|(name, array)| (name, array.clone())),
-            ));
+            let arrays = state.iter().map(|(name, array)| (name, array.clone()));
+            let saved = OptimizerState::new(state.rule(), found, arrays);
+            let saved = state.parts().fold(saved, |saved, (name, part)| saved.with_part(name, part.clone()));
+            let error = rule.restore(saved);
             assert_eq!(error, Err(OptimizerError::Steps { found }), "{}", state.rule());
         }
         assert_eq!(rule.state(), state);

@@ -6,6 +6,7 @@ mod buffers;
 mod error;
 mod initialize;
 mod layout;
+mod metrics;
 mod orthogonal;
 #[cfg(test)]
 mod tests;

@@ -30,6 +30,11 @@ pub mod training {
     #![doc = include_str!("../docs/guide/training.md")]
 }
 
+/// Schedules, groups of parameters, clipping, averages of weights, and what a step did.
+pub mod optimizers {
+    #![doc = include_str!("../docs/guide/optimizers.md")]
+}
+
 /// Options of compilation, the plan of a program, and the time of each of its steps.
 pub mod running {
     #![doc = include_str!("../docs/guide/running.md")]

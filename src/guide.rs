@@ -10,6 +10,11 @@ pub mod derivatives {
     #![doc = include_str!("../docs/guide/derivatives.md")]
 }
 
+/// Layers as values: convolutions, pools, norms, upsampling, and how weights start.
+pub mod layers {
+    #![doc = include_str!("../docs/guide/layers.md")]
+}
+
 /// A graph for every slice of an array at once: gradients of each example, ensembles, chains, Jacobians.
 pub mod batching {
     #![doc = include_str!("../docs/guide/batching.md")]

@@ -11,11 +11,15 @@ mod layers;
 mod losses;
 mod masked;
 mod models;
+mod pooling;
 mod statistics;
+mod upsample;
 
 pub use layers::{
-    BatchNorm, BatchNormOptions, Dropout, Layer, Linear, LinearOptions, Sequential, layer_norm, layer_norm_with,
-    linear, linear_map, linear_with,
+    BatchNorm, BatchNormOptions, Conv, Conv1d, Conv2d, Conv3d, ConvOptions, ConvTranspose, ConvTranspose1d,
+    ConvTranspose2d, ConvTranspose3d, ConvTransposeOptions, Dropout, GroupNorm, Layer, LayerNorm, Linear,
+    LinearOptions, NormOptions, RmsNorm, RmsNormOptions, SeparableConv, SeparableConv1d, SeparableConv2d,
+    SeparableConv3d, Sequential, layer_norm, layer_norm_with, linear, linear_map, linear_with,
 };
 pub use losses::{
     binary_zero_one_loss, cross_entropy, cross_entropy_with_probabilities, hinge_loss, kl_divergence, logistic_loss,
@@ -23,3 +27,4 @@ pub use losses::{
 };
 pub use models::{hidden_layers, label_probability, linear_score, perceptron};
 pub use statistics::Correction;
+pub use upsample::{Align, Upsample};

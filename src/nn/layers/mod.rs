@@ -2,18 +2,32 @@
 //! called as often as wanted ([`Layer`]), or, by the short functions, the expression of its one call. The parameters are the
 //! graph's: a layer holds expressions and no array.
 
+mod affine;
 mod batch_norm;
+mod conv;
+mod conv_transpose;
 mod dropout;
+mod group_norm;
 mod layer;
+mod layer_norm;
 mod linear;
 mod normalization;
+mod rms_norm;
+mod separable_conv;
 mod sequential;
 
+use affine::Affine;
 pub use batch_norm::{BatchNorm, BatchNormOptions};
+pub use conv::{Conv, Conv1d, Conv2d, Conv3d, ConvOptions};
+pub use conv_transpose::{ConvTranspose, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d, ConvTransposeOptions};
 pub use dropout::Dropout;
+pub use group_norm::GroupNorm;
 pub use layer::Layer;
+pub use layer_norm::{LayerNorm, NormOptions};
 pub use linear::{Linear, LinearOptions, linear, linear_map, linear_with};
 pub use normalization::{layer_norm, layer_norm_with};
+pub use rms_norm::{RmsNorm, RmsNormOptions};
+pub use separable_conv::{SeparableConv, SeparableConv1d, SeparableConv2d, SeparableConv3d};
 pub use sequential::Sequential;
 
 use crate::graph::{DType, Dim, Expr, Graph, Initializer};

@@ -14,7 +14,10 @@ mod models;
 mod statistics;
 
 pub use layers::{
-    Layer, Linear, LinearOptions, Sequential, layer_norm, layer_norm_with, linear, linear_map, linear_with,
+    Directions, Embedding, EmbeddingOptions, Gru, GruCell, GruOptions, Layer, LearnedPositions,
+    LearnedPositionsOptions, Linear, LinearOptions, Lstm, LstmCell, LstmOptions, Recurrence, Recurrent, RecurrentCell,
+    RecurrentOptions, Rnn, RnnActivation, RnnCell, RnnOptions, RotaryLayout, RotaryOptions, Sequential,
+    SinusoidalPositions, layer_norm, layer_norm_with, linear, linear_map, linear_with,
 };
 pub use losses::{
     binary_zero_one_loss, cross_entropy, cross_entropy_with_probabilities, hinge_loss, kl_divergence, logistic_loss,

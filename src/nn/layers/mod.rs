@@ -2,14 +2,23 @@
 //! called as often as wanted ([`Layer`]), or, by the short functions, the expression of its one call. The parameters are the
 //! graph's: a layer holds expressions and no array.
 
+mod embedding;
 mod layer;
 mod linear;
 mod normalization;
+mod positions;
+mod recurrent;
 mod sequential;
 
+pub use embedding::{Embedding, EmbeddingOptions};
 pub use layer::Layer;
 pub use linear::{Linear, LinearOptions, linear, linear_map, linear_with};
 pub use normalization::{layer_norm, layer_norm_with};
+pub use positions::{LearnedPositions, LearnedPositionsOptions, RotaryLayout, RotaryOptions, SinusoidalPositions};
+pub use recurrent::{
+    Directions, Gru, GruCell, GruOptions, Lstm, LstmCell, LstmOptions, Recurrence, Recurrent, RecurrentCell,
+    RecurrentOptions, Rnn, RnnActivation, RnnCell, RnnOptions,
+};
 pub use sequential::Sequential;
 
 use crate::graph::{DType, Dim, Expr, Graph, Initializer};

@@ -2,6 +2,7 @@
 //! called as often as wanted ([`Layer`]), or, by the short functions, the expression of its one call. The parameters are the
 //! graph's: a layer holds expressions and no array.
 
+mod attention;
 mod embedding;
 mod layer;
 mod linear;
@@ -10,6 +11,9 @@ mod positions;
 mod recurrent;
 mod sequential;
 
+pub use attention::{
+    AttentionMask, KeyValueCache, MultiHeadAttention, MultiHeadAttentionOptions, dot_product_attention,
+};
 pub use embedding::{Embedding, EmbeddingOptions};
 pub use layer::Layer;
 pub use linear::{Linear, LinearOptions, linear, linear_map, linear_with};

@@ -418,7 +418,7 @@ impl<'g> Weights<'g> {
         let bound = 1.0 / (width.max(1) as f64).sqrt();
         let initializer =
             |chosen: Option<Initializer>| chosen.unwrap_or(Initializer::Uniform { low: -bound, high: bound });
-        let columns = Dim::from(C::GATES * width);
+        let columns = Dim::from(C::GATES) * Dim::from(width);
         let weight = declaration.parameter("weight", &[inputs.into(), columns.clone()], initializer(options.weight))?;
         let recurrent =
             declaration.parameter("recurrent", &[width.into(), columns.clone()], initializer(options.recurrent))?;

@@ -97,10 +97,16 @@ impl<'g> Expr<'g> {
         if found.rank() != rank {
             return Err(self.graph().report(GraphError::Rank { expected: rank.to_string(), found }, &[self]));
         }
-        if found[rank - 1].is(features as i64) {
+        self.check_width(what, &features.into())
+    }
+
+    /// That this is a float array whose last axis has this size.
+    pub(super) fn check_width(self, what: &'static str, width: &Dim) -> Result<(), Expr<'g>> {
+        if self.check_last_axis()? == *width {
             return Ok(());
         }
-        let expected = found.iter().take(rank - 1).cloned().chain([features.into()]).collect();
+        let found = self.shape();
+        let expected = found.iter().take(found.rank() - 1).chain([width]).cloned().collect();
         Err(self.graph().report(GraphError::WrongShape { what, expected, found }, &[self]))
     }
 

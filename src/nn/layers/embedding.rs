@@ -75,7 +75,7 @@ impl<'g> Embedding<'g> {
     /// let options = EmbeddingOptions { weight: Initializer::Constant(2.0), padding: Some(0), ..EmbeddingOptions::default() };
     /// let table = Embedding::with(&g, "table", 10, 2, options);
     /// let rows = table.call(g.input_of(DType::I64, "ids", ("n",)));
-    /// let program = g.compile(rows)?;
+    /// let mut program = g.compile(rows)?;
     /// let out = program.run(&g.initialize(0)?, ("ids", &array![7i64, 0]))?;
     /// assert_eq!(out["result"], array![[2.0f32, 2.0], [0.0, 0.0]].into());
     /// # Ok::<(), Box<dyn std::error::Error>>(())

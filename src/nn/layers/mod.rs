@@ -10,6 +10,7 @@ mod normalization;
 mod positions;
 mod recurrent;
 mod sequential;
+mod transformer;
 
 pub use attention::{
     AttentionMask, KeyValueCache, MultiHeadAttention, MultiHeadAttentionOptions, dot_product_attention,
@@ -24,6 +25,10 @@ pub use recurrent::{
     RecurrentOptions, Rnn, RnnActivation, RnnCell, RnnOptions,
 };
 pub use sequential::Sequential;
+pub use transformer::{
+    FeedForward, FeedForwardActivation, FeedForwardOptions, NormPlacement, TransformerDecoderBlock,
+    TransformerEncoderBlock, TransformerOptions,
+};
 
 use crate::graph::{DType, Dim, Expr, Graph, Initializer};
 

@@ -96,19 +96,18 @@ impl<'g> Layer<'g> for LearnedPositions<'g> {
     #[track_caller]
     fn call(&self, x: Expr<'g>) -> Expr<'g> {
         let _frame = x.enter("LearnedPositions");
-        either(x.check_time().map(|time| {
-            if self.weight.is_poisoned() {
-                return self.weight;
-            }
-            let width = self.weight.shape()[1].clone();
-            let (start, stop) = ([Dim::from(0), Dim::from(0)], [time, width]);
-            let first = Slice {
-                start: start.into_iter().collect(),
-                stop: stop.into_iter().collect(),
-                step: Axes::from_elem(1, 2),
-            };
-            x + x.graph().apply(first, &[self.weight])
-        }))
+        let g = x.graph();
+        if let Some(poison) = g.refuse(&[x, self.weight]) {
+            return poison;
+        }
+        let width = self.weight.shape()[1].clone();
+        let added = x.check_time().and_then(|time| {
+            x.check_width("the input", &width)?;
+            let stop = [time, width].into_iter().collect();
+            let first = Slice { start: [0, 0].map(Dim::from).into_iter().collect(), stop, step: Axes::from_elem(1, 2) };
+            Ok(x + g.apply(first, &[self.weight]))
+        });
+        either(added)
     }
 }
 
@@ -253,14 +252,18 @@ impl<'g> Expr<'g> {
             let found = format!("{width} of {features}");
             return Err(g.report(GraphError::OutOfRange { what, expected, found }, &[self]));
         }
+        // The angles are not repeated as the positions are here: this asks whether they could be.
+        let placed = positions.broadcast_to(self.shape().without(&[self.rank() - 1]));
+        if placed.is_poisoned() {
+            return Err(placed);
+        }
         let angles = positions.angles(width, options.base)?;
         let (cos, sin) = (angles.cos().cast(self.dtype()), angles.sin().cast(self.dtype()));
-        let (turned, rest) = match width == features {
-            true => (self, None),
-            false => {
-                let parts = self.split([width, features - width], -1);
-                (parts[0], Some(parts[1]))
-            }
+        let (turned, rest) = if width == features {
+            (self, None)
+        } else {
+            let parts = self.split([width, features - width], -1);
+            (parts[0], Some(parts[1]))
         };
         let turn = |u: Expr<'g>, v: Expr<'g>| (u * cos - v * sin, v * cos + u * sin);
         let turned = match options.layout {

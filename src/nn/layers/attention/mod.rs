@@ -137,7 +137,8 @@ impl<'g> AttentionMask<'g> {
             }
             None => None,
         };
-        let scores = self.bias.map_or(scores, |bias| scores + bias);
+        // As the masks, a bias does not stretch the scores.
+        let scores = self.bias.map_or(scores, |bias| scores + bias.broadcast_to(&shape));
         let seen = [causal, keys, self.pairs].into_iter().flatten().reduce(|seen, mask| seen.and(mask));
         Ok(seen.map_or(scores, |seen| scores.masked_fill(seen, f64::NEG_INFINITY)))
     }

@@ -114,35 +114,45 @@ impl<'g> MultiHeadAttention<'g> {
         options: MultiHeadAttentionOptions,
     ) -> MultiHeadAttention<'g> {
         let _frame = g.enter("MultiHeadAttention::with", Site::caller());
-        let MultiHeadAttentionOptions { causal, rotary, dtype, .. } = options;
-        let key_heads = options.key_heads.unwrap_or(heads);
-        let (input, output) = MultiHeadAttention::declare(g, name, [width, heads, key_heads], options)
-            .unwrap_or_else(|poison| (Linear::poisoned(poison), Linear::poisoned(poison)));
-        let size = width.checked_div(heads).unwrap_or(0);
-        MultiHeadAttention { input, output, heads, key_heads, size, causal, rotary, dtype }
+        MultiHeadAttention::declare(g, name, [width, heads], options).unwrap_or_else(|poison| {
+            let linear = Linear::poisoned(poison);
+            MultiHeadAttention {
+                input: linear,
+                output: linear,
+                heads,
+                key_heads: heads,
+                size: 0,
+                causal: options.causal,
+                rotary: None,
+                dtype: options.dtype,
+            }
+        })
     }
 
-    fn declare(
+    /// The layer, or the poison in its place.
+    pub(in crate::nn::layers) fn declare(
         g: &'g Graph,
         name: &str,
-        [width, heads, key_heads]: [usize; 3],
+        [width, heads]: [usize; 2],
         options: MultiHeadAttentionOptions,
-    ) -> Result<(Linear<'g>, Linear<'g>), Expr<'g>> {
+    ) -> Result<MultiHeadAttention<'g>, Expr<'g>> {
         let refuse = |what, expected, found| Err(g.report(GraphError::OutOfRange { what, expected, found }, &[]));
         if heads == 0 || width % heads != 0 {
             return refuse("the number of heads", "a divisor of the width", format!("{heads} for a width of {width}"));
         }
+        let MultiHeadAttentionOptions { causal, rotary, weight, bias, dtype, .. } = options;
+        let key_heads = options.key_heads.unwrap_or(heads);
         if key_heads == 0 || heads % key_heads != 0 {
             let found = format!("{key_heads} for {heads} heads");
             return refuse("the number of heads of keys", "a divisor of the number of heads", found);
         }
-        let MultiHeadAttentionOptions { weight, bias, dtype, .. } = options;
         let linear = LinearOptions { weight, bias, dtype };
         let inputs = Dim::from(width);
-        let columns = Dim::from(width / heads) * (Dim::from(heads) + Dim::from(key_heads) + Dim::from(key_heads));
+        let size = width / heads;
+        let columns = Dim::from(size) * (Dim::from(heads) + Dim::from(key_heads) + Dim::from(key_heads));
         let input = Linear::declare(g, &format!("{name}.in"), [inputs.clone(), columns], linear)?;
         let output = Linear::declare(g, &format!("{name}.out"), [inputs.clone(), inputs], linear)?;
-        Ok((input, output))
+        Ok(MultiHeadAttention { input, output, heads, key_heads, size, causal, rotary, dtype })
     }
 
     /// The packed projection to queries, keys and values.

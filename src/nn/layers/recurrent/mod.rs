@@ -296,10 +296,10 @@ impl<'g, C: RecurrentCell> Recurrent<'g, C> {
         let mut y = x;
         let mut states = Vec::with_capacity(self.cells.len());
         for (layer, weights) in self.cells.iter().enumerate() {
-            let state = self.state_of(first.iter().map(|array| part(*array, layer)));
-            let next = self.cell.next(self.product(weights, y), state, weights.recurrence);
-            y = leaves(&next)[0];
-            states.push(leaves(&next));
+            let state: Vec<Expr<'g>> = first.iter().map(|array| part(*array, layer)).collect();
+            let next = self.next_of(weights, self.product(weights, y), &state);
+            y = next[0];
+            states.push(next);
         }
         (y, self.stacked(&states))
     }
@@ -318,7 +318,8 @@ impl<'g, C: RecurrentCell> Recurrent<'g, C> {
             for (position, (weights, direction)) in cells.iter().zip(directions).enumerate() {
                 let number = layer * directions.len() + position;
                 let state = first.iter().map(|array| part(*array, number)).collect();
-                let (last, output) = self.loop_over_time(weights, self.product(weights, y), state, mask, *direction);
+                let slices = std::iter::once(self.product(weights, y)).chain(mask).collect();
+                let (last, output) = self.loop_over_time(weights, slices, state, *direction);
                 outputs.push(mask.map_or(output, |mask| mask.select(output, 0.0)));
                 states.push(last);
             }
@@ -327,29 +328,38 @@ impl<'g, C: RecurrentCell> Recurrent<'g, C> {
         (y, self.stacked(&states))
     }
 
-    /// The last state of one cell, and its output at each step.
+    /// The last state of one cell, and its output at each step; what is sliced is the product of the inputs, and the mask if there are
+    /// lengths.
     fn loop_over_time(
         &self,
         weights: &Weights<'g>,
-        product: Expr<'g>,
+        slices: Vec<Expr<'g>>,
         state: Vec<Expr<'g>>,
-        mask: Option<Expr<'g>>,
         direction: ScanDirection,
     ) -> (Vec<Expr<'g>>, Expr<'g>) {
         let g = self.graph;
         let options = ScanOptions { direction, length: None, checkpoints: self.checkpoints };
-        let slices: Vec<Expr<'g>> = std::iter::once(product).chain(mask).collect();
         let frame = g.frame();
         g.scan_with(&options, state, slices, |state, slices| {
             let _frame = g.reenter(frame);
-            let next = self.cell.next(slices[0], self.state_of(state.iter().copied()), weights.recurrence);
+            let next = self.next_of(weights, slices[0], &state);
             let next: Vec<Expr<'g>> = match slices.get(1) {
-                Some(mask) => leaves(&next).iter().zip(&state).map(|(new, old)| mask.select(*new, *old)).collect(),
-                None => leaves(&next),
+                Some(mask) => next.iter().zip(&state).map(|(new, old)| mask.select(*new, *old)).collect(),
+                None => next,
             };
             let output = next[0];
             (next, output)
         })
+    }
+
+    /// The next state of one cell: as many arrays as before.
+    fn next_of(&self, weights: &Weights<'g>, input: Expr<'g>, state: &[Expr<'g>]) -> Vec<Expr<'g>> {
+        let next = leaves(&self.cell.next(input, self.state_of(state.iter().copied()), weights.recurrence));
+        if next.len() == state.len() {
+            return next;
+        }
+        let (what, expected) = ("the step of the cell", state.len());
+        vec![self.graph.report(GraphError::ResultCount { what, expected, found: next.len() }, &next); expected]
     }
 
     /// What the cell is given of the inputs: x·W + b.

@@ -25,6 +25,11 @@ pub mod loops {
     #![doc = include_str!("../docs/guide/loops.md")]
 }
 
+/// Layers of sequences: embeddings, positions, attention, decoding with a cache, recurrent layers.
+pub mod sequences {
+    #![doc = include_str!("../docs/guide/sequences.md")]
+}
+
 /// Operations whose value is computed by your code, derivatives that you say, and looking at values.
 pub mod custom_operations {
     #![doc = include_str!("../docs/guide/custom-operations.md")]

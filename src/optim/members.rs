@@ -192,6 +192,10 @@ macro_rules! composite {
                 $crate::optim::members::step(self, parameters, gradients, part)
             }
 
+            fn scale_rate(&mut self, factor: f64) {
+                $crate::optim::members::Members::members_mut(self).for_each(|(_, member)| member.scale_rate(factor));
+            }
+
             fn state(&self) -> $crate::optim::OptimizerState {
                 $crate::optim::members::state(self)
             }

@@ -14,9 +14,44 @@ pub(crate) fn suggestion(nearest: Option<&str>) -> String {
     nearest.map_or_else(String::new, |nearest| format!("; the nearest name is `{nearest}`"))
 }
 
+/// Whether a name is of a pattern, in which `*` stands for any letters, none and dots among them: `*.bias`, `encoder.*`.
+pub(crate) fn matches(pattern: &str, name: &str) -> bool {
+    let Some((start, rest)) = pattern.split_once('*') else { return pattern == name };
+    let Some(mut left) = name.strip_prefix(start) else { return false };
+    let (middle, end) = rest.rsplit_once('*').unwrap_or(("", rest));
+    // The first place where a part fits leaves the most for the others.
+    for part in middle.split('*') {
+        let Some(position) = left.find(part) else { return false };
+        left = &left[position + part.len()..];
+    }
+    left.ends_with(end)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn patterns_match_what_their_stars_can_stand_for() {
+        let cases = [
+            ("w", "w", true),
+            ("w", "ww", false),
+            ("*", "", true),
+            ("*.bias", "a.b.bias", true),
+            ("*.bias", "a.b.biases", false),
+            ("encoder.*", "encoder.0.weight", true),
+            ("encoder.*", "decoder.encoder.0", false),
+            ("*norm*", "block.1.norm.gain", true),
+            ("a*ba", "aba", true),
+            ("a*aba", "aba", false),
+            ("a*b*c*d", "a-b-c-d", true),
+            ("a*b*c*d", "a-c-b-d", false),
+            ("**é*", "né", true),
+        ];
+        for (pattern, name, expected) in cases {
+            assert_eq!(matches(pattern, name), expected, "{pattern} of {name}");
+        }
+    }
 
     #[test]
     fn only_a_similar_name_is_suggested() {

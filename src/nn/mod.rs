@@ -14,12 +14,13 @@ mod models;
 mod statistics;
 
 pub use layers::{
-    AttentionMask, Directions, Embedding, EmbeddingOptions, FeedForward, FeedForwardActivation, FeedForwardOptions,
-    Gru, GruCell, GruOptions, KeyValueCache, Layer, LearnedPositions, LearnedPositionsOptions, Linear, LinearOptions,
-    Lstm, LstmCell, LstmOptions, MultiHeadAttention, MultiHeadAttentionOptions, NormPlacement, Recurrence, Recurrent,
-    RecurrentCell, RecurrentOptions, Rnn, RnnActivation, RnnCell, RnnOptions, RotaryLayout, RotaryOptions, Sequential,
-    SinusoidalPositions, TransformerDecoderBlock, TransformerEncoderBlock, TransformerOptions, dot_product_attention,
-    layer_norm, layer_norm_with, linear, linear_map, linear_with,
+    AttentionMask, BatchNorm, BatchNormOptions, Directions, Dropout, Embedding, EmbeddingOptions, FeedForward,
+    FeedForwardActivation, FeedForwardOptions, Gru, GruCell, GruOptions, KeyValueCache, Layer, LearnedPositions,
+    LearnedPositionsOptions, Linear, LinearOptions, Lstm, LstmCell, LstmOptions, MultiHeadAttention,
+    MultiHeadAttentionOptions, NormPlacement, Recurrence, Recurrent, RecurrentCell, RecurrentOptions, Rnn,
+    RnnActivation, RnnCell, RnnOptions, RotaryLayout, RotaryOptions, Sequential, SinusoidalPositions,
+    TransformerDecoderBlock, TransformerEncoderBlock, TransformerOptions, dot_product_attention, layer_norm,
+    layer_norm_with, linear, linear_map, linear_with,
 };
 pub use losses::{
     binary_zero_one_loss, cross_entropy, cross_entropy_with_probabilities, hinge_loss, kl_divergence, logistic_loss,

@@ -334,6 +334,7 @@ impl TextAttribute for Initializer {
             Initializer::HeUniform => writer.field(key, "he_uniform"),
             Initializer::HeNormal => writer.field(key, "he_normal"),
             Initializer::Orthogonal { gain } => writer.field(key, format_args!("orthogonal({gain:?})")),
+            Initializer::Key => writer.field(key, "key"),
         }
     }
 
@@ -359,9 +360,10 @@ impl TextAttribute for Initializer {
             ("he_uniform", []) => Ok(Initializer::HeUniform),
             ("he_normal", []) => Ok(Initializer::HeNormal),
             ("orthogonal", &[gain]) => Ok(Initializer::Orthogonal { gain }),
+            ("key", []) => Ok(Initializer::Key),
             _ => start.expected(
                 "zeros, constant(c), uniform(low, high), normal(mean, deviation), glorot_uniform, glorot_normal, \
-                 he_uniform, he_normal or orthogonal(gain)",
+                 he_uniform, he_normal, orthogonal(gain) or key",
             ),
         }
     }

@@ -43,7 +43,19 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("precompute", &["graph", "memory", "plan", "program", "runtime"]),
     (
         "compile",
-        &["cancel", "graph", "parameters", "plan", "pool", "precompute", "program", "reference", "runtime", "simplify"],
+        &[
+            "cancel",
+            "graph",
+            "names",
+            "parameters",
+            "plan",
+            "pool",
+            "precompute",
+            "program",
+            "reference",
+            "runtime",
+            "simplify",
+        ],
     ),
 ];
 

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use pullback::{
-    DType, Evaluation, Graph, Initializer, Options, PlanSummary, Rewrites,
+    DType, Evaluation, Graph, Initializer, Mode, Options, PlanSummary, Rewrites,
     data::digits,
     nn::{cross_entropy, zero_one_loss},
     optim::{Schedule, Sgd},
@@ -27,6 +27,8 @@ fn options_are_read_back_and_what_is_left_out_is_the_default() {
         evaluation: Evaluation::Reference,
         memory_budget: Some(1 << 20),
         max_iterations: 9,
+        mode: Some(Mode::Evaluation),
+        frozen: vec!["encoder.*".to_owned()],
     };
     assert_round_trip(&options);
     assert_round_trip(&Options::default());

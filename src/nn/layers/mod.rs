@@ -3,6 +3,8 @@
 //! graph's: a layer holds expressions and no array.
 
 mod attention;
+mod batch_norm;
+mod dropout;
 mod embedding;
 mod layer;
 mod linear;
@@ -15,6 +17,8 @@ mod transformer;
 pub use attention::{
     AttentionMask, KeyValueCache, MultiHeadAttention, MultiHeadAttentionOptions, dot_product_attention,
 };
+pub use batch_norm::{BatchNorm, BatchNormOptions};
+pub use dropout::Dropout;
 pub use embedding::{Embedding, EmbeddingOptions};
 pub use layer::Layer;
 pub use linear::{Linear, LinearOptions, linear, linear_map, linear_with};
@@ -32,7 +36,7 @@ pub use transformer::{
 
 use crate::graph::{DType, Dim, Expr, Graph, Initializer};
 
-/// Declares the parameters of one layer: it stops at the first error, so that a name that is taken is reported once and not for
+/// Declares the parameters and states of one layer: it stops at the first error, so that a name that is taken is reported once and not for
 /// each parameter.
 #[derive(Clone, Copy)]
 pub(in crate::nn) struct Declaration<'g, 'n> {
@@ -50,9 +54,23 @@ impl<'g> Declaration<'g, '_> {
         initializer: Initializer,
     ) -> Result<Expr<'g>, Expr<'g>> {
         let name = format!("{}.{name}", self.layer);
-        let parameter = self.graph.parameter_of(self.dtype, &name, shape, initializer);
-        if parameter.is_poisoned() { Err(parameter) } else { Ok(parameter) }
+        unpoisoned(self.graph.parameter_of(self.dtype, &name, shape, initializer))
     }
+
+    /// The state `layer.name`, or the poison in its place.
+    pub(in crate::nn) fn state(
+        self,
+        name: &str,
+        shape: &[Dim],
+        initializer: Initializer,
+    ) -> Result<Expr<'g>, Expr<'g>> {
+        let name = format!("{}.{name}", self.layer);
+        unpoisoned(self.graph.state_of(self.dtype, &name, shape, initializer))
+    }
+}
+
+fn unpoisoned(expr: Expr<'_>) -> Result<Expr<'_>, Expr<'_>> {
+    if expr.is_poisoned() { Err(expr) } else { Ok(expr) }
 }
 
 impl<'g> Expr<'g> {

@@ -2,6 +2,7 @@
 
 mod attention;
 mod costs;
+mod dropout;
 mod mistakes;
 mod recorded;
 mod recurrent;

@@ -45,7 +45,7 @@ pub struct Options {
     pub evaluation: Evaluation,
     /// What [`Graph::is_training`] is: without one, true in what trains and false elsewhere.
     pub mode: Option<Mode>,
-    /// Patterns of names of parameters that a training step leaves as they are, in which `*` stands for any letters: with
+    /// Patterns of names of parameters that a training step leaves as they are, in which `*` stands for any letters and `?` for one: with
     /// `encoder.*` no gradient of the encoder is computed, and no optimizer touches it, by decay neither.
     /// [`TrainingStep::untrained`] lists what was found.
     pub frozen: Vec<String>,
@@ -261,16 +261,13 @@ impl Graph {
     /// The parameters that a loss moves with and that no pattern freezes, with their gradients; and the others.
     fn trained<'g>(&'g self, loss: Expr<'g>, frozen: &[String]) -> Result<Trained<'g>, CompileError> {
         let parameters = self.parameters();
-        let is_of = |pattern: &String, parameter: &Expr<'g>| names::matches(pattern, &self.name_of(parameter.id()));
-        if let Some(pattern) =
-            frozen.iter().find(|pattern| !parameters.iter().any(|parameter| is_of(pattern, parameter)))
-        {
-            let names: Vec<String> = parameters.iter().filter_map(Expr::name).collect();
-            let nearest = names::nearest(pattern, names.iter().map(String::as_str));
-            return Err(CompileError::FrozenPattern { pattern: pattern.clone(), nearest });
+        let names: Vec<String> = parameters.iter().map(|parameter| self.name_of(parameter.id())).collect();
+        for pattern in frozen {
+            let checked = names::check_pattern(pattern, names.iter().map(String::as_str));
+            checked.map_err(|nearest| CompileError::FrozenPattern { pattern: pattern.clone(), nearest })?;
         }
-        let (stopped, free): (Vec<_>, Vec<_>) =
-            parameters.iter().partition(|parameter| frozen.iter().any(|pattern| is_of(pattern, parameter)));
+        let is_frozen = |parameter: &Expr<'g>| names::matches_any(frozen, &self.name_of(parameter.id()));
+        let (stopped, free): (Vec<_>, Vec<_>) = parameters.into_iter().partition(is_frozen);
         let found = self.gradients_of_moving(loss, &free);
         self.check()?;
         let read = self.ancestors(&[loss.id()]);

@@ -10,6 +10,11 @@ pub mod derivatives {
     #![doc = include_str!("../docs/guide/derivatives.md")]
 }
 
+/// Layers as values: convolutions, pools, norms, upsampling, and how weights start.
+pub mod layers {
+    #![doc = include_str!("../docs/guide/layers.md")]
+}
+
 /// A graph for every slice of an array at once: gradients of each example, ensembles, chains, Jacobians.
 pub mod batching {
     #![doc = include_str!("../docs/guide/batching.md")]
@@ -33,6 +38,11 @@ pub mod custom_operations {
 /// Training with metrics, a validation set, early stopping and checkpoints.
 pub mod training {
     #![doc = include_str!("../docs/guide/training.md")]
+}
+
+/// Schedules, groups of parameters, clipping, averages of weights, and what a step did.
+pub mod optimizers {
+    #![doc = include_str!("../docs/guide/optimizers.md")]
 }
 
 /// Options of compilation, the plan of a program, and the time of each of its steps.

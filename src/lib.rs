@@ -44,7 +44,9 @@ pub use graph::{
     Shape, Side, Site, Triangle, Type, Value, ValueView, ValueViewMut,
 };
 pub use nn::Correction;
-pub use ops::{AllAxes, Convolve, EighParts, Index, LuParts, Padding, PerAxis, Pool, QrParts, SvdParts, range};
+pub use ops::{
+    AllAxes, Convolve, ConvolveTranspose, EighParts, Index, LuParts, Padding, PerAxis, Pool, QrParts, SvdParts, range,
+};
 pub use parameters::{Gradients, Parameters};
 pub use program::{
     AsParameters, Attached, BodyProfile, CompileError, Destinations, Inputs, OutputError, Outputs, Pass, PlanSummary,

@@ -192,7 +192,8 @@ fn help_with_channels(input: &Shape, expected: &Dim) -> String {
         let order: Vec<usize> = [0, last].into_iter().chain(1..last).collect();
         return format!("the channels seem to be last; `.transpose({order:?})` puts them second, where they belong");
     }
-    "the input is [batch, in, spatial…] and the kernel [out, in / groups, spatial…]; `Convolve::groups` sets the groups"
+    "the input is [batch, in, spatial…] and the kernel [out, in / groups, spatial…], of a transposed convolution \
+     [in, out / groups, spatial…]; `Convolve::groups` sets the groups"
         .into()
 }
 

@@ -11,14 +11,18 @@ mod layers;
 mod losses;
 mod masked;
 mod models;
+mod pooling;
 mod statistics;
+mod upsample;
 
 pub use layers::{
-    AttentionMask, BatchNorm, BatchNormOptions, Directions, Dropout, Embedding, EmbeddingOptions, FeedForward,
-    FeedForwardActivation, FeedForwardOptions, Gru, GruCell, GruOptions, KeyValueCache, Layer, LearnedPositions,
-    LearnedPositionsOptions, Linear, LinearOptions, Lstm, LstmCell, LstmOptions, MultiHeadAttention,
-    MultiHeadAttentionOptions, NormPlacement, Recurrence, Recurrent, RecurrentCell, RecurrentOptions, Rnn,
-    RnnActivation, RnnCell, RnnOptions, RotaryLayout, RotaryOptions, Sequential, SinusoidalPositions,
+    AttentionMask, BatchNorm, BatchNormOptions, Conv, Conv1d, Conv2d, Conv3d, ConvOptions, ConvTranspose,
+    ConvTranspose1d, ConvTranspose2d, ConvTranspose3d, ConvTransposeOptions, Directions, Dropout, Embedding,
+    EmbeddingOptions, FeedForward, FeedForwardActivation, FeedForwardOptions, GroupNorm, Gru, GruCell, GruOptions,
+    KeyValueCache, Layer, LayerNorm, LearnedPositions, LearnedPositionsOptions, Linear, LinearOptions, Lstm, LstmCell,
+    LstmOptions, MultiHeadAttention, MultiHeadAttentionOptions, NormOptions, NormPlacement, Recurrence, Recurrent,
+    RecurrentCell, RecurrentOptions, RmsNorm, RmsNormOptions, Rnn, RnnActivation, RnnCell, RnnOptions, RotaryLayout,
+    RotaryOptions, SeparableConv, SeparableConv1d, SeparableConv2d, SeparableConv3d, Sequential, SinusoidalPositions,
     TransformerDecoderBlock, TransformerEncoderBlock, TransformerOptions, dot_product_attention, layer_norm,
     layer_norm_with, linear, linear_map, linear_with,
 };
@@ -28,3 +32,4 @@ pub use losses::{
 };
 pub use models::{hidden_layers, label_probability, linear_score, perceptron};
 pub use statistics::Correction;
+pub use upsample::{Align, Upsample};

@@ -50,7 +50,7 @@ pub enum ParameterError {
         found: Vec<usize>,
     },
     /// What is added is laid out otherwise.
-    #[error("these are of other parameters: {}", expected.difference(found))]
+    #[error("these are of other parameters: {}", found.difference_of_part(expected))]
     OtherLayout {
         /// The layout of what is added to.
         expected: Arc<Layout>,

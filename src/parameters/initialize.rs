@@ -89,6 +89,7 @@ enum Distribution {
     Constant(f64),
     Uniform { low: f64, high: f64 },
     Normal { mean: f64, deviation: f64 },
+    TruncatedNormal { mean: f64, deviation: f64 },
     Orthogonal { gain: f64 },
 }
 
@@ -164,11 +165,21 @@ fn resolve(spec: &ParameterSpec) -> Result<Distribution, InitializerError> {
         Initializer::Zeros => Ok(Distribution::Constant(0.0)),
         Initializer::Constant(value) => Ok(Distribution::Constant(finite(spec, "value", value)?)),
         Initializer::Uniform { low, high } => uniform(spec, low, high),
-        Initializer::Normal { mean, deviation } => normal(spec, mean, deviation),
+        Initializer::Normal { mean, deviation } => {
+            let (mean, deviation) = normal(spec, mean, deviation)?;
+            Ok(Distribution::Normal { mean, deviation })
+        }
+        Initializer::TruncatedNormal { mean, deviation } => {
+            let (mean, deviation) = normal(spec, mean, deviation)?;
+            Ok(Distribution::TruncatedNormal { mean, deviation })
+        }
         Initializer::GlorotUniform => Ok(symmetric((6.0 / (fan_in + fan_out)).sqrt())),
         Initializer::GlorotNormal => Ok(centred((2.0 / (fan_in + fan_out)).sqrt())),
         Initializer::HeUniform => Ok(symmetric((6.0 / fan_in).sqrt())),
         Initializer::HeNormal => Ok(centred((2.0 / fan_in).sqrt())),
+        Initializer::LecunUniform => Ok(symmetric((3.0 / fan_in).sqrt())),
+        Initializer::LecunNormal => Ok(centred((1.0 / fan_in).sqrt())),
+        Initializer::FanInUniform => Ok(symmetric((1.0 / fan_in).sqrt())),
         Initializer::Orthogonal { gain } => orthogonal(spec, gain),
         Initializer::Key => Err(not_of_floats(spec)),
     }
@@ -204,13 +215,13 @@ fn uniform(spec: &ParameterSpec, low: f64, high: f64) -> Result<Distribution, In
     Ok(Distribution::Uniform { low, high })
 }
 
-fn normal(spec: &ParameterSpec, mean: f64, deviation: f64) -> Result<Distribution, InitializerError> {
+fn normal(spec: &ParameterSpec, mean: f64, deviation: f64) -> Result<(f64, f64), InitializerError> {
     let (mean, deviation) = (finite(spec, "mean", mean)?, finite(spec, "deviation", deviation)?);
     if deviation < 0.0 {
         return Err(InitializerError::NegativeDeviation { name: spec.name.clone(), deviation });
     }
     finite(spec, "the mean with 64 deviations", mean.abs() + MAX_DEVIATIONS * deviation)?;
-    Ok(Distribution::Normal { mean, deviation })
+    Ok((mean, deviation))
 }
 
 fn orthogonal(spec: &ParameterSpec, gain: f64) -> Result<Distribution, InitializerError> {
@@ -238,7 +249,8 @@ impl Distribution {
         match *self {
             Distribution::Constant(value) => target.fill(T::from_f64(value)),
             Distribution::Uniform { low, high } => fill_uniform(target, low, high, rng),
-            Distribution::Normal { mean, deviation } => fill_normal(target, mean, deviation, rng),
+            Distribution::Normal { mean, deviation } => fill_normal(target, (mean, deviation), MAX_DEVIATIONS, rng),
+            Distribution::TruncatedNormal { mean, deviation } => fill_normal(target, (mean, deviation), 2.0, rng),
             Distribution::Orthogonal { gain } => fill_orthogonal(target, shape[0], gain, rng),
         }
     }
@@ -261,9 +273,15 @@ fn fill_uniform<T: FloatElement>(target: &mut [T], low: f64, high: f64, rng: &mu
     }
 }
 
-fn fill_normal<T: FloatElement>(target: &mut [T], mean: f64, deviation: f64, rng: &mut impl Rng) {
+/// Normal numbers; one that is more than `limit` deviations from the mean is drawn again.
+fn fill_normal<T: FloatElement>(target: &mut [T], (mean, deviation): (f64, f64), limit: f64, rng: &mut impl Rng) {
     for element in target {
-        let standard: f64 = rng.sample(StandardNormal);
+        let standard = loop {
+            let drawn: f64 = rng.sample(StandardNormal);
+            if drawn.abs() <= limit {
+                break drawn;
+            }
+        };
         *element = T::from_f64(mean + deviation * standard);
     }
 }

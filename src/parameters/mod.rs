@@ -6,6 +6,7 @@ mod buffers;
 mod error;
 mod initialize;
 mod layout;
+mod metrics;
 mod orthogonal;
 mod stack;
 mod state;

@@ -63,7 +63,7 @@ pub enum CompileError {
         site: Site,
     },
     /// A pattern of parameters to freeze that none has.
-    #[error("no parameter is named {pattern:?}, which is to be frozen{}", names::suggestion(nearest.as_deref()))]
+    #[error("no parameter matches `{pattern}`, which is to be frozen{}", names::suggestion(nearest.as_deref()))]
     FrozenPattern {
         /// The pattern.
         pattern: String,

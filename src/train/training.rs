@@ -190,7 +190,6 @@ impl<T: Target + Element> Training<'_, T> {
     ) -> Result<f64, TrainError> {
         let (mut n_examples, mut total, mut n_batches) = (0.0, 0.0, 0);
         let mut running = state.running.clone();
-        gradients.clear();
         for Batch { x, y } in batches {
             let [name_of_x, name_of_y] = &self.trainer.inputs;
             let fed = ((name_of_x.as_str(), &x), (name_of_y.as_str(), &y));
@@ -204,10 +203,13 @@ impl<T: Target + Element> Training<'_, T> {
                 return Err(TrainError::NonFinite { epoch, step, loss: out.loss, norm, cause });
             }
             let n = y.len() as f64;
-            if fit.accumulate == 1 {
+            if n_batches == 0 {
                 *gradients = out.gradients;
+                if fit.accumulate > 1 {
+                    gradients.scale(n);
+                }
             } else {
-                gradients.add_scaled(n, &out.gradients).expect("invariant: gradients have the parameters' layout");
+                gradients.add_scaled(n, &out.gradients).expect("invariant: gradients of one program have one layout");
             }
             for (name, running) in self.trainer.names().zip(&mut running) {
                 let numbers = numbers(&out.outputs, name);

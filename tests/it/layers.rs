@@ -25,7 +25,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("simplify", &["graph", "ops"]),
     ("nn", &["graph", "numbers", "ops"]),
     ("parameters", &["graph", "memory", "names", "numbers", "vectorize"]),
-    ("optim", &["graph", "numbers", "parameters", "pool", "vectorize"]),
+    ("optim", &["graph", "names", "numbers", "parameters", "pool", "vectorize"]),
     ("data", &["numbers"]),
     ("risk", &["numbers"]),
     ("program", &["cancel", "graph", "memory", "names", "ops", "parameters"]),

@@ -55,6 +55,9 @@ fn every_schedule_of_numbers_is_read_back() {
         Schedule::exponential(0.1, 0.99),
         Schedule::cosine(0.1, 0.01, 100),
         Schedule::exponential(0.3, 0.9).warm_up(7).warm_up(20),
+        Schedule::linear(0.1, 0.01, 100).then(10, Schedule::restarts(0.1, 0.0, 3, 2)),
+        Schedule::piecewise(0.1, [(4, 0.05), (9, 0.01)]).in_epochs(3),
+        Schedule::one_cycle(0.1, 30, 100),
     ];
     for schedule in schedules {
         let text = serde_json::to_string(&schedule).expect("it is data");

@@ -7,6 +7,8 @@ mod mistakes;
 mod recorded;
 mod recurrent;
 
+pub(super) use recorded::compared;
+
 use ndarray::{ArrayD, IxDyn};
 use pullback::{DType, Evaluation, Expr, Graph, Outputs, Parameters, Value};
 

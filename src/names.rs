@@ -39,6 +39,36 @@ pub(crate) fn matches_any(patterns: &[String], name: &str) -> bool {
     patterns.iter().any(|pattern| pattern_distance(pattern, name) == 0)
 }
 
+/// What each `*` of a pattern stands for in a name that it matches, as little as possible for each but the last.
+pub(crate) fn captures<'n>(pattern: &str, name: &'n str) -> Option<Vec<&'n str>> {
+    let mut parts = pattern.split('*');
+    let first = parts.next().unwrap_or_default();
+    let mut left = &name[prefix(first, name)?..];
+    let mut parts: Vec<&str> = parts.collect();
+    let Some(last) = parts.pop() else { return left.is_empty().then(Vec::new) };
+    let mut found = Vec::new();
+    for part in parts {
+        let fits = |(start, _): (usize, char)| Some((start, prefix(part, &left[start..])?));
+        let (start, length) = left.char_indices().chain([(left.len(), ' ')]).find_map(fits)?;
+        found.push(&left[..start]);
+        left = &left[start + length..];
+    }
+    let n_before = left.chars().count().checked_sub(last.chars().count())?;
+    let end = left.char_indices().nth(n_before).map_or(left.len(), |(start, _)| start);
+    prefix(last, &left[end..])?;
+    found.push(&left[..end]);
+    Some(found)
+}
+
+/// The bytes of a name that a pattern without stars matches from its start.
+fn prefix(pattern: &str, name: &str) -> Option<usize> {
+    let mut letters = name.chars();
+    for letter in pattern.chars() {
+        letters.next().filter(|found| letter == '?' || letter == *found)?;
+    }
+    Some(name.len() - letters.as_str().len())
+}
+
 /// Checks that a pattern matches a name.
 ///
 /// # Errors
@@ -76,6 +106,27 @@ mod tests {
         ];
         for (pattern, name, is_match) in cases {
             assert_eq!(matches_any(&[pattern.to_owned()], name), is_match, "{pattern} and {name}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_captures_what_its_stars_stand_for() {
+        let cases: [(&str, &str, Option<&[&str]>); 11] = [
+            ("w", "w", Some(&[])),
+            ("w", "ww", None),
+            ("*", "", Some(&[""])),
+            ("h.*.attn.*", "h.11.attn.c.weight", Some(&["11", "c.weight"])),
+            ("*.*", "a.b.c", Some(&["a", "b.c"])),
+            ("*.c", "a.c.c", Some(&["a.c"])),
+            ("a*ba", "aba", Some(&[""])),
+            ("a*aba", "aba", None),
+            ("*ab*", "aab", Some(&["a", ""])),
+            ("l?.*", "l3.w", Some(&["w"])),
+            ("é*ω?", "é·ωx", Some(&["·"])),
+        ];
+        for (pattern, name, expected) in cases {
+            assert_eq!(captures(pattern, name).as_deref(), expected, "{pattern} and {name}");
+            assert_eq!(matches_any(&[pattern.to_owned()], name), expected.is_some(), "{pattern} and {name}");
         }
     }
 

@@ -4,6 +4,7 @@ use std::{io, path::PathBuf};
 
 use thiserror::Error;
 
+use super::WeightReport;
 use crate::{names, parameters::ParameterError};
 
 /// Why a file was not read or written.
@@ -65,6 +66,16 @@ pub enum IoError {
     /// Names, shapes and texts that are more than the format takes.
     #[error("names and texts take more than the 100 MB that the format has for them")]
     LargeHeader,
+    /// What a file holds is not what a model needs.
+    #[error(
+        "{path}: {report}\n   = help: `rename`, `transpose` and `ignore` what differs, or take what fits by `lenient`"
+    )]
+    Weights {
+        /// The first file.
+        path: PathBuf,
+        /// What fits and what does not.
+        report: Box<WeightReport>,
+    },
     /// An array does not fit the parameter.
     #[error("{path}: {source}")]
     Parameter {

@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 use ndarray::{ArrayD, ArrayViewD, IxDyn, ShapeError};
 use safetensors::{Dtype, SafeTensorError, SafeTensors, View};
 
-use super::{IoError, replace::replace};
+use super::{IoError, StoredFloat, Weights, conversion::halves, replace::replace};
 use crate::{
     graph::{Value, ValueView},
     names,
@@ -111,7 +111,7 @@ impl Arrays {
     /// An array is called `__metadata__`, which the format keeps for itself, or names and texts take more than the 100 MB
     /// that it has for them: no reader would take such a file.
     pub fn to_bytes(&self) -> Result<Vec<u8>, IoError> {
-        if self.arrays.contains_key(RESERVED) {
+        if self.arrays.contains_key(RESERVED) || self.foreign.contains_key(RESERVED) {
             return Err(IoError::ReservedName { name: RESERVED });
         }
         let arrays = self.arrays.iter().map(|(name, value)| (name.as_str(), TensorBytes::new(value)));
@@ -229,7 +229,7 @@ impl Foreign {
     }
 }
 
-/// Writes parameters into a safetensors file, each under its name.
+/// Writes parameters and their state into a safetensors file, each array under its name.
 ///
 /// # Errors
 /// The file cannot be written, or a parameter is called `__metadata__`, which the format keeps for itself.
@@ -241,24 +241,52 @@ impl Foreign {
 /// linear(g.input("x", ("batch", 64)), "out", 10);
 /// let parameters = g.initialize(0)?;
 /// save_parameters("model.safetensors", &parameters)?;
-/// assert_eq!(load_parameters("model.safetensors", parameters.layout())?, parameters);
+/// assert_eq!(load_parameters("model.safetensors", &parameters)?, parameters);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[doc(alias("save", "state_dict"))]
 pub fn save_parameters(path: impl AsRef<Path>, parameters: &Parameters) -> Result<(), IoError> {
+    save_parameters_as(path, parameters, StoredFloat::Same)
+}
+
+/// [`save_parameters`] with floats in half as many bytes or less; [`load_parameters`] makes of them what the model has.
+///
+/// # Errors
+/// As for [`save_parameters`].
+pub fn save_parameters_as(path: impl AsRef<Path>, parameters: &Parameters, stored: StoredFloat) -> Result<(), IoError> {
     let mut arrays = Arrays::new();
-    arrays.insert_all("", parameters);
+    let learned = parameters.iter().map(|(name, view)| (name, view.to_value()));
+    for (name, value) in learned.chain(parameters.state().iter().map(|(name, value)| (name, value.clone()))) {
+        let halves = match &value {
+            Value::F32(array) => halves(array.iter().map(|x| f64::from(*x)), stored),
+            Value::F64(array) => halves(array.iter().copied(), stored),
+            Value::I64(_) | Value::Bool(_) => None,
+        };
+        match halves {
+            Some((dtype, bytes)) => {
+                let foreign = Foreign { dtype, shape: value.shape().to_vec(), bytes };
+                arrays.foreign.insert(name.to_owned(), foreign);
+            }
+            None => arrays.insert(name, value),
+        }
+    }
     arrays.save(path)
 }
 
-/// Reads the parameters of a layout from a safetensors file. Other arrays in it are left alone, whatever their types.
+/// Reads parameters and state of the names and types of others from a safetensors file, as [`Weights`] converts them. Other
+/// arrays in it are left alone.
 ///
 /// # Errors
-/// As for [`Arrays::load`]; also if an array is missing or of another dtype or shape than its parameter.
+/// As for [`Weights::load_into`], but for arrays that are for nothing.
 #[doc(alias = "load_state_dict")]
-pub fn load_parameters(path: impl AsRef<Path>, layout: &Arc<Layout>) -> Result<Parameters, IoError> {
+pub fn load_parameters(path: impl AsRef<Path>, like: &Parameters) -> Result<Parameters, IoError> {
     let path = path.as_ref();
-    Ok(Parameters::from(Arrays::load(path)?.buffers(path, "", layout)?))
+    let mut parameters = like.clone();
+    let report = Weights::open(path)?.lenient().load_into(&mut parameters)?;
+    if report.missing.is_empty() && report.misfits.is_empty() {
+        return Ok(parameters);
+    }
+    Err(IoError::Weights { path: path.to_owned(), report: Box::new(report) })
 }
 
 /// An array as bytes.

@@ -1,13 +1,13 @@
 //! What is written is read, and bad bytes are an error within the file.
 
-use ndarray::{ArrayD, Dimension, IxDyn};
+use ndarray::{ArrayD, Dimension, IxDyn, arr0, arr1, arr2};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::{Arrays, IoError, load_parameters, save_parameters};
+use super::{Arrays, IoError, StoredFloat, Weights, load_parameters, save_parameters, save_parameters_as};
 use crate::{
-    graph::{DType, Value},
-    parameters::{Layout, Parameters},
+    graph::{DType, Value, ValueView},
+    parameters::{Layout, Parameters, State},
 };
 
 fn sample() -> Arrays {
@@ -66,17 +66,21 @@ fn parameters_are_read_by_their_layout() {
     parameters.flat_mut::<f32>().unwrap().copy_from_slice(&[1.0, -0.0, f32::MIN_POSITIVE / 2.0]);
     let path = std::env::temp_dir().join(format!("pullback-io-{}.safetensors", std::process::id()));
     save_parameters(&path, &parameters).unwrap();
-    let read = load_parameters(&path, parameters.layout());
-    let others = [layout(DType::F64, 3), layout(DType::F32, 4)].map(|layout| load_parameters(&path, &layout.into()));
-    let more = Layout::new([("w", DType::F32, vec![3]), ("more", DType::F32, vec![1])]).unwrap();
-    let missing = load_parameters(&path, &more.into());
+    let read = load_parameters(&path, &parameters);
+    let wide = load_parameters(&path, &Parameters::zeros(layout(DType::F64, 3))).unwrap();
+    let longer = load_parameters(&path, &Parameters::zeros(layout(DType::F32, 4)));
+    let more = Layout::new([("w", DType::F32, vec![3]), ("bb", DType::F32, vec![1])]).unwrap();
+    let missing = load_parameters(&path, &Parameters::zeros(more)).unwrap_err();
     std::fs::remove_file(&path).unwrap();
     let bits =
         |parameters: &Parameters| parameters.flat::<f32>().unwrap().iter().map(|x| x.to_bits()).collect::<Vec<_>>();
     assert_eq!(bits(&read.unwrap()), bits(&parameters));
-    assert!(others.iter().all(|read| matches!(read, Err(IoError::Parameter { .. }))), "{others:?}");
-    assert!(matches!(missing, Err(IoError::MissingArray { ref name, nearest: None, .. }) if name == "more"));
-    assert!(matches!(load_parameters(&path, parameters.layout()), Err(IoError::Read { .. })));
+    assert_eq!(wide.array::<f64>("w").unwrap()[2], f64::from(f32::MIN_POSITIVE / 2.0));
+    let longer = longer.unwrap_err().to_string();
+    assert!(longer.contains("w (it has shape [4], the array [3])"), "{longer}");
+    let text = missing.to_string();
+    assert!(text.contains("1 missing: bb (`b` is near)"), "{text}");
+    assert!(matches!(load_parameters(&path, &parameters), Err(IoError::Read { .. })));
 }
 
 /// A file as another program writes it: names, types, shapes and how many bytes each array takes.
@@ -172,4 +176,211 @@ fn empty_arrays_of_sizes_beyond_memory_are_an_error() {
     }
     let empty = Arrays::from_bytes("x", &foreign_file(&[("w", "F32", &[0, 1 << 20], 0)])).unwrap();
     assert_eq!(empty.get("w").map(Value::shape), Some(&[0, 1 << 20][..]));
+}
+
+/// A folder that is removed with the test.
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+/// A safetensors file of arrays as bytes: names, types, shapes, bytes.
+fn file_of(arrays: &[(&str, &str, &[usize], Vec<u8>)]) -> Vec<u8> {
+    let (mut header, mut data) = (Vec::new(), Vec::new());
+    for (name, dtype, shape, bytes) in arrays {
+        let (begin, end) = (data.len(), data.len() + bytes.len());
+        header.push(format!(r#""{name}":{{"dtype":"{dtype}","shape":{shape:?},"data_offsets":[{begin},{end}]}}"#));
+        data.extend_from_slice(bytes);
+    }
+    let header = format!("{{{}}}", header.join(","));
+    [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &data].concat()
+}
+
+fn model(arrays: &[(&str, DType, &[usize])]) -> Parameters {
+    Parameters::zeros(Layout::new(arrays.iter().map(|(name, dtype, shape)| (*name, *dtype, shape.to_vec()))).unwrap())
+}
+
+#[test]
+fn numbers_of_every_type_become_those_of_the_model() {
+    let folder = folder();
+    let path = folder.path().join("all.safetensors");
+    // 1.5 and −2 in each type that has them; 1 and −2, or 1 and 2, in the others.
+    let arrays: Vec<(&str, &str, Vec<u8>, [f64; 2])> = vec![
+        ("f16", "F16", vec![0x00, 0x3e, 0x00, 0xc0], [1.5, -2.0]),
+        ("bf16", "BF16", vec![0xc0, 0x3f, 0x00, 0xc0], [1.5, -2.0]),
+        ("f32", "F32", [1.5f32, -2.0].iter().flat_map(|x| x.to_le_bytes()).collect(), [1.5, -2.0]),
+        ("f64", "F64", [1.5f64, -2.0].iter().flat_map(|x| x.to_le_bytes()).collect(), [1.5, -2.0]),
+        ("i8", "I8", vec![1, 0xfe], [1.0, -2.0]),
+        ("u8", "U8", vec![1, 0xfe], [1.0, 254.0]),
+        ("i16", "I16", [1i16, -2].iter().flat_map(|x| x.to_le_bytes()).collect(), [1.0, -2.0]),
+        ("u16", "U16", [1u16, 65535].iter().flat_map(|x| x.to_le_bytes()).collect(), [1.0, 65535.0]),
+        ("i32", "I32", [1i32, -2].iter().flat_map(|x| x.to_le_bytes()).collect(), [1.0, -2.0]),
+        ("u32", "U32", [1u32, u32::MAX].iter().flat_map(|x| x.to_le_bytes()).collect(), [1.0, u32::MAX.into()]),
+        ("i64", "I64", [1i64, -2].iter().flat_map(|x| x.to_le_bytes()).collect(), [1.0, -2.0]),
+        ("u64", "U64", [1u64, 1 << 60].iter().flat_map(|x| x.to_le_bytes()).collect(), [1.0, (1u64 << 60) as f64]),
+    ];
+    let files: Vec<(&str, &str, &[usize], Vec<u8>)> =
+        arrays.iter().map(|(name, dtype, bytes, _)| (*name, *dtype, &[2usize][..], bytes.clone())).collect();
+    std::fs::write(&path, file_of(&files)).unwrap();
+    let weights = Weights::open(&path).unwrap();
+    for dtype in [DType::F32, DType::F64] {
+        let mut parameters = model(&arrays.iter().map(|(name, ..)| (*name, dtype, &[2usize][..])).collect::<Vec<_>>());
+        assert!(weights.load_into(&mut parameters).unwrap().is_complete());
+        for (name, _, _, want) in &arrays {
+            let found: Vec<f64> = match parameters.view(name).unwrap() {
+                ValueView::F32(array) => array.iter().map(|x| f64::from(*x)).collect(),
+                ValueView::F64(array) => array.iter().copied().collect(),
+                _ => unreachable!(),
+            };
+            let rounded = want.map(|x| if dtype == DType::F32 { f64::from(x as f32) } else { x });
+            assert_eq!(found, rounded, "{name} as {dtype}");
+        }
+    }
+    // As integers: floats do not become any.
+    let state = State::new(arrays.iter().map(|(name, ..)| (*name, Value::from(arr1(&[0i64, 0])))));
+    let mut parameters = Parameters::default().with_state(state);
+    let report = weights.lenient().load_into(&mut parameters).unwrap();
+    let misfits: Vec<&str> = report.misfits.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(misfits, ["f16", "bf16", "f32", "f64"]);
+    assert_eq!(parameters.state().get("u8"), Some(&arr1(&[1i64, 254]).into()));
+}
+
+/// f16 and bf16 round to nearest even, and have subnormals, infinities and NaN.
+#[test]
+fn halves_are_written_and_read_back() {
+    let folder = folder();
+    let numbers =
+        [0.0f32, -0.0, 1.0, 1.0 + 1.0 / 2048.0, 1.0 + 3.0 / 2048.0, 65504.0, 1e-7, f32::INFINITY, f32::NAN, -3.3];
+    let mut parameters = model(&[("w", DType::F32, &[10])]);
+    parameters.set("w", &arr1(&numbers)).unwrap();
+    let state = State::new([("count", Value::from(arr0(7i64))), ("mean", Value::from(arr1(&[0.1f64])))]);
+    let parameters = parameters.with_state(state);
+    let f16 = [0.0, -0.0, 1.0, 1.0, 1.0 + 2.0 / 1024.0, 65504.0, 1.192_092_9e-7, f32::INFINITY, f32::NAN, -3.300_781_3];
+    let bf16 = [0.0, -0.0, 1.0, 1.0, 1.0, 65536.0, 1.001_171_8e-7, f32::INFINITY, f32::NAN, -3.296_875];
+    for (stored, want, bytes_each) in
+        [(StoredFloat::F16, f16, 2), (StoredFloat::BF16, bf16, 2), (StoredFloat::Same, numbers, 4)]
+    {
+        let path = folder.path().join("half.safetensors");
+        save_parameters_as(&path, &parameters, stored).unwrap();
+        let length: usize = Weights::open(&path)
+            .unwrap()
+            .arrays()
+            .filter(|(name, ..)| *name == "w")
+            .map(|(_, dtype, _)| if dtype == "f32" { 4 } else { 2 })
+            .sum();
+        assert_eq!(length, bytes_each);
+        let read = load_parameters(&path, &parameters).unwrap();
+        let found = read.array::<f32>("w").unwrap();
+        for (found, want) in found.iter().zip(want) {
+            assert!(
+                found.to_bits() == want.to_bits() || (found.is_nan() && want.is_nan()),
+                "{stored:?}: {found} {want}"
+            );
+        }
+        assert_eq!(read.state().get("count"), parameters.state().get("count"));
+    }
+}
+
+#[test]
+fn names_and_axes_of_another_program_are_mapped_and_the_rest_is_reported() {
+    let folder = folder();
+    let path = folder.path().join("other.safetensors");
+    let f32s = |n: usize| (0..n).flat_map(|x| (x as f32).to_le_bytes()).collect::<Vec<u8>>();
+    std::fs::write(
+        &path,
+        file_of(&[
+            ("net.0.weight", "F32", &[3, 2], f32s(6)),
+            ("net.0.bias", "F32", &[3], f32s(3)),
+            ("net.2.weight", "F32", &[1, 3], f32s(3)),
+            ("net.2.bias", "F8_E4M3", &[1], vec![0]),
+            ("rotary.inv_freq", "F32", &[1], f32s(1)),
+        ]),
+    )
+    .unwrap();
+    let arrays: &[(&str, DType, &[usize])] = &[
+        ("layer.0.weight", DType::F32, &[2, 3]),
+        ("layer.0.bias", DType::F32, &[3]),
+        ("layer.2.weight", DType::F32, &[3, 2]),
+        ("layer.2.bias", DType::F32, &[1]),
+        ("head.weight", DType::F32, &[1]),
+    ];
+    let open = || Weights::open(&path).unwrap().rename("net.*.*", "layer.*.*").transpose("*.weight");
+    let mut parameters = model(arrays);
+    let before = parameters.clone();
+    let IoError::Weights { report, .. } = open().load_into(&mut parameters).unwrap_err() else { panic!() };
+    assert_eq!(parameters, before, "a strict load that fails changes nothing");
+    assert_eq!(report.missing, ["head.weight"]);
+    assert_eq!(report.unexpected, [("rotary.inv_freq".to_owned(), "rotary.inv_freq".to_owned())]);
+    let names: Vec<&str> = report.misfits.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["layer.2.weight", "layer.2.bias"]);
+    let text = report.to_string();
+    assert!(text.contains("it has shape [3, 2], the array [3, 1], transposed"), "{text}");
+    assert!(text.contains("it is f32, to which f8_e4m3 is not converted"), "{text}");
+    let report = open().ignore("rotary.*").lenient().load_into(&mut parameters).unwrap();
+    assert_eq!(report.loaded, ["layer.0.weight", "layer.0.bias"]);
+    assert!(report.unexpected.is_empty());
+    assert_eq!(
+        parameters.array::<f32>("layer.0.weight").unwrap(),
+        arr2(&[[0.0f32, 2.0, 4.0], [1.0, 3.0, 5.0]]).into_dyn()
+    );
+    // Two arrays for one parameter are no choice of ours.
+    let twice = Weights::open(&path).unwrap().rename("net.*.bias", "layer.0.bias").lenient();
+    let report = twice.load_into(&mut model(&[("layer.0.bias", DType::F32, &[3])])).unwrap();
+    assert!(report.misfits[0].1.contains("are both for it"), "{report}");
+}
+
+#[test]
+fn files_with_an_index_are_one_model_and_a_bad_index_is_told() {
+    let folder = folder();
+    let one = file_of(&[("a", "F32", &[1], 1f32.to_le_bytes().to_vec())]);
+    let two = file_of(&[("b", "F32", &[1], 2f32.to_le_bytes().to_vec())]);
+    std::fs::write(folder.path().join("one.safetensors"), &one).unwrap();
+    std::fs::write(folder.path().join("two.safetensors"), &two).unwrap();
+    let index = folder.path().join("model.safetensors.index.json");
+    let write = |text: &str| std::fs::write(&index, text).unwrap();
+    write(r#"{"metadata": {"total_size": 8}, "weight_map": {"a": "one.safetensors", "b": "two.safetensors"}}"#);
+    let mut parameters = model(&[("b", DType::F32, &[1]), ("a", DType::F32, &[1])]);
+    assert!(Weights::open(&index).unwrap().load_into(&mut parameters).unwrap().is_complete());
+    assert_eq!(parameters.flat::<f32>().unwrap(), [2.0, 1.0]);
+    for (text, reason) in [
+        ("{\n  \"weight_map\": {\"a\" \"one.safetensors\"}}", "byte 23"),
+        ("{}", "no object `weight_map`"),
+        ("{\"weight_map\": {}}", "names no array"),
+        ("{\"weight_map\": {\"a\": 1}}", "is no text"),
+        ("{\"weight_map\": {\"c\": \"one.safetensors\"}}", "\"c\" is not in one.safetensors"),
+        ("{\"weight_map\": {\"a\": \"../one.safetensors\"}}", "is no file beside the index"),
+        ("{\"weight_map\": {\"a\": \"three.safetensors\"}}", "cannot be read"),
+    ] {
+        write(text);
+        let error = Weights::open(&index).unwrap_err().to_string();
+        assert!(error.contains(reason), "{text}: {error}");
+    }
+}
+
+/// Every file that is cut short, and headers that lie about sizes, are errors with an offset, and take no memory that is not there.
+#[test]
+fn files_of_weights_are_not_believed() {
+    let folder = folder();
+    let path = folder.path().join("bad.safetensors");
+    let good = file_of(&[("a", "F32", &[2], vec![0; 8]), ("b", "I64", &[1], vec![0; 8])]);
+    for length in 0..good.len() {
+        std::fs::write(&path, &good[..length]).unwrap();
+        assert!(matches!(Weights::open(&path), Err(IoError::Malformed { .. })), "{length} bytes");
+    }
+    let header = |array: &str| {
+        let header = format!("{{\"a\":{array}}}");
+        [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &[0; 8]].concat()
+    };
+    for array in [
+        r#"{"dtype":"F32","shape":[2],"data_offsets":[0,16]}"#,
+        r#"{"dtype":"F32","shape":[2],"data_offsets":[8,0]}"#,
+        r#"{"dtype":"F32","shape":[3],"data_offsets":[0,8]}"#,
+        r#"{"dtype":"F32","shape":[18446744073709551615,4],"data_offsets":[0,8]}"#,
+        r#"{"dtype":"F32","shape":[-1],"data_offsets":[0,8]}"#,
+        r#"{"dtype":"F33","shape":[2],"data_offsets":[0,8]}"#,
+    ] {
+        std::fs::write(&path, header(array)).unwrap();
+        assert!(matches!(Weights::open(&path), Err(IoError::Malformed { .. })), "{array}");
+    }
+    std::fs::write(&path, u64::MAX.to_le_bytes()).unwrap();
+    assert!(matches!(Weights::open(&path), Err(IoError::Malformed { offset: 0, .. })));
 }

@@ -1,9 +1,11 @@
 //! States: what a training step makes of them, who may read and set them, and the two programs of one model.
 
-use ndarray::{Array1, Array2, arr0, array};
+use std::collections::HashMap;
+
+use ndarray::{Array1, Array2, ArrayD, arr0, array};
 use pullback::{
     DType, Evaluation, Graph, Initializer, Mode, Options, Parameters, RunError, Untrained, Value,
-    nn::{BatchNorm, Dropout, Layer, Linear},
+    nn::{BatchNorm, BatchNormOptions, Dropout, Layer, Linear},
     optim::{AdamW, Optimizer},
     parameters::State,
 };
@@ -284,6 +286,67 @@ fn batch_norm_is_its_formula_in_both_modes() -> Outcome {
             let want = (values[0] - state("norm.mean")) / (state("norm.variance") + 1e-5).sqrt() * f64::from(gain[c])
                 + f64::from(bias[c]);
             assert!((want - first).abs() < 1e-5, "{shape:?}");
+        }
+    }
+    Ok(())
+}
+
+/// Values, gradients and running statistics by PyTorch: two steps of training, then evaluation.
+#[test]
+fn batch_norm_is_that_of_pytorch() -> Outcome {
+    let recorded: HashMap<&str, ArrayD<f64>> = include_str!("../recorded/batch_norm.txt")
+        .lines()
+        .map(|line| {
+            let [name, sizes, elements] = line.split(" | ").collect::<Vec<_>>()[..] else { panic!("{line}") };
+            let sizes: Vec<usize> = sizes.split(' ').map(|size| size.parse().expect("a size")).collect();
+            let elements = elements.split(' ').map(|element| element.parse().expect("a number")).collect();
+            (name, ArrayD::from_shape_vec(sizes, elements).expect("as many elements"))
+        })
+        .collect();
+    // Sums of 36 numbers, divided by the root of a variance of about 1.
+    let close = |name: &str, found: &Value, tolerance: f64| {
+        let found = match found {
+            Value::F64(array) => array.clone(),
+            Value::F32(array) => array.mapv(f64::from),
+            other => panic!("{name} is {:?}", other.dtype()),
+        };
+        let want = &recorded[name];
+        let off = (&found - want).iter().fold(0.0, |most: f64, x| most.max(x.abs()));
+        assert!(off <= tolerance, "{name} is off by {off:e}: {found} {want}");
+    };
+    for (dtype, tolerance) in [(DType::F64, 1e-13), (DType::F32, 1e-5)] {
+        let as_dtype = |name: &str| match dtype {
+            DType::F32 => Value::F32(recorded[name].mapv(|x| x as f32)),
+            _ => Value::F64(recorded[name].clone()),
+        };
+        for evaluation in [Evaluation::Compiled, Evaluation::Reference] {
+            let g = Graph::new();
+            let options = BatchNormOptions { epsilon: 1e-3, momentum: 0.25, dtype };
+            let norm = BatchNorm::with(&g, "norm", 2, options);
+            let [x, cotangent] =
+                ["x", "cotangent"].map(|name| g.parameter_of(dtype, name, (3, 2, 4, 3), Initializer::Zeros));
+            let y = norm.call(x);
+            let options = Options { evaluation, ..Options::default() };
+            let mut step = g.compile_training_with((y * cotangent).sum(), [("y", y)], &options)?;
+            let mut parameters = g.initialize(0)?;
+            parameters.set("norm.gain", as_dtype("gain"))?;
+            parameters.set("norm.bias", as_dtype("bias"))?;
+            for number in [1, 2] {
+                parameters.set("x", as_dtype(&format!("x {number}")))?;
+                parameters.set("cotangent", as_dtype(&format!("cotangent {number}")))?;
+                let out = step.run(&mut parameters, ())?;
+                close(&format!("y {number}"), &out.outputs["y"], tolerance);
+                for (name, gradient) in [("x", "x"), ("gain", "norm.gain"), ("bias", "norm.bias")] {
+                    let gradient = out.gradients.view(gradient).expect("it moves the loss").to_value();
+                    close(&format!("gradient {name} {number}"), &gradient, tolerance);
+                }
+                for name in ["mean", "variance"] {
+                    let state = parameters.state().get(&format!("norm.{name}")).expect("a state");
+                    close(&format!("{name} {number}"), state, tolerance);
+                }
+            }
+            parameters.set("x", as_dtype("x 3"))?;
+            close("y 3", &g.compile_with(y, &options)?.run(&parameters, ())?["result"], tolerance);
         }
     }
     Ok(())

@@ -386,11 +386,11 @@ const MALFORMED: &[(&str, &str)] = &[
     ("{x}%1: f32[2, b] = integer_power %0 exponent=2.5", "2:43: `2.5` does not fit here"),
     (
         "%0: f32[2] = parameter \"w\" initializer=ones",
-        "1:40: expected zeros, constant(c), uniform(low, high), normal(mean, deviation), truncated_normal(mean, deviation), glorot_uniform, glorot_normal, he_uniform, he_normal, lecun_uniform, lecun_normal, fan_in_uniform or orthogonal(gain), found `ones`",
+        "1:40: expected zeros, constant(c), uniform(low, high), normal(mean, deviation), truncated_normal(mean, deviation), glorot_uniform, glorot_normal, he_uniform, he_normal, lecun_uniform, lecun_normal, fan_in_uniform, orthogonal(gain) or key, found `ones`",
     ),
     (
         "%0: f32[2] = parameter \"w\" initializer=normal(0.0)",
-        "1:40: expected zeros, constant(c), uniform(low, high), normal(mean, deviation), truncated_normal(mean, deviation), glorot_uniform, glorot_normal, he_uniform, he_normal, lecun_uniform, lecun_normal, fan_in_uniform or orthogonal(gain), found `normal`",
+        "1:40: expected zeros, constant(c), uniform(low, high), normal(mean, deviation), truncated_normal(mean, deviation), glorot_uniform, glorot_normal, he_uniform, he_normal, lecun_uniform, lecun_normal, fan_in_uniform, orthogonal(gain) or key, found `normal`",
     ),
     ("%0: f32[2] = parameter \"w\" initializer=constant(1.0", "1:52: expected `)`, found the end of the line"),
     ("%0: f32[b] = parameter \"w\" initializer=zeros", "1:14: the shape [b] of a parameter has a symbol in it"),

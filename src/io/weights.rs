@@ -1,0 +1,296 @@
+//! Weights that another program has written. In: files, and how their names and axes differ from a model's. Out: the model's
+//! parameters and states, and a report of what did not fit.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt, fs,
+    path::{Path, PathBuf},
+};
+
+use indexmap::IndexMap;
+use ndarray::ArrayD;
+use safetensors::{Dtype, tensor::TensorInfo};
+
+use super::{IoError, conversion::converted, shard::Shard};
+use crate::{
+    graph::{DType, Value},
+    names,
+    parameters::Parameters,
+};
+
+/// Safetensors files of one model, opened and not yet read.
+///
+/// Arrays go to the parameter or [state](crate::Graph::state) of their name, after [`Weights::rename`], in the order of its axes, after
+/// [`Weights::transpose`], converted to its dtype: f16, bf16, f32, f64 and integers of 8 to 64 bits become floats, rounded to the
+/// nearest, and integers become `i64`. One array is in memory at a time.
+///
+/// # Example
+/// ```
+/// use ndarray::array;
+/// use pullback::{Graph, io::{Arrays, Weights}, nn::{Layer, Linear}};
+/// let g = Graph::new();
+/// Linear::new(&g, "layers.0", 2, 3);
+/// let mut parameters = g.initialize(0)?;
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("model.safetensors");
+/// # let mut file = Arrays::new();
+/// # file.insert("net.0.weight", array![[1.0f32, 2.0], [3.0, 4.0], [5.0, 6.0]].into());
+/// # file.insert("net.0.bias", array![0.0f32, 0.0, 1.0].into());
+/// # file.save(&path)?;
+/// // PyTorch keeps the weight of a linear layer as [outputs, inputs].
+/// let report = Weights::open(&path)?.rename("net.*", "layers.*").transpose("*.weight").load_into(&mut parameters)?;
+/// assert_eq!(report.loaded, ["layers.0.weight", "layers.0.bias"]);
+/// assert_eq!(parameters.array::<f32>("layers.0.weight")?[[1, 0]], 2.0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Weights {
+    shards: Vec<Shard>,
+    renames: Vec<(String, String)>,
+    transposed: Vec<String>,
+    ignored: Vec<String>,
+    is_strict: bool,
+}
+
+/// What became of the arrays of a file and of the parameters and states of a model.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct WeightReport {
+    /// Parameters and states that have their numbers from a file, in their order.
+    pub loaded: Vec<String>,
+    /// Parameters and states that no array is for.
+    pub missing: Vec<String>,
+    /// Arrays that are for no parameter or state, by their names in the file, with what these became.
+    pub unexpected: Vec<(String, String)>,
+    /// Arrays that do not fit: the parameter or state, and why.
+    pub misfits: Vec<(String, String)>,
+}
+
+impl Weights {
+    /// Opens a safetensors file, or the JSON index of several: `model.safetensors.index.json`, whose files lie beside it.
+    ///
+    /// # Errors
+    /// A file cannot be read, or is not of the format: with the offset. An array is in two files, or not in that which the index names.
+    pub fn open(path: impl AsRef<Path>) -> Result<Weights, IoError> {
+        let path = path.as_ref();
+        let shards = if path.extension().is_some_and(|extension| extension == "json") {
+            indexed(path)?
+        } else {
+            vec![Shard::open(path)?]
+        };
+        let (renames, transposed, ignored) = (Vec::new(), Vec::new(), Vec::new());
+        Ok(Weights { shards, renames, transposed, ignored, is_strict: true })
+    }
+
+    /// Arrays whose names match a pattern are for another name: each `*` of `name` is what the `*` of the pattern in its place stands
+    /// for. Of several patterns the first that matches counts.
+    #[must_use]
+    pub fn rename(mut self, pattern: impl Into<String>, name: impl Into<String>) -> Weights {
+        self.renames.push((pattern.into(), name.into()));
+        self
+    }
+
+    /// Matrices for parameters whose names match a pattern are transposed; arrays of other ranks are not.
+    #[must_use]
+    pub fn transpose(mut self, pattern: impl Into<String>) -> Weights {
+        self.transposed.push(pattern.into());
+        self
+    }
+
+    /// Arrays whose names in the file match a pattern are no part of the model.
+    #[must_use]
+    pub fn ignore(mut self, pattern: impl Into<String>) -> Weights {
+        self.ignored.push(pattern.into());
+        self
+    }
+
+    /// Takes what fits and reports the rest, where [`Weights::load_into`] else gives an error if anything is missing, unexpected or
+    /// does not fit.
+    #[must_use]
+    pub fn lenient(self) -> Weights {
+        Weights { is_strict: false, ..self }
+    }
+
+    /// Names, types in the format's words, and shapes of all arrays, in the order of the files.
+    pub fn arrays(&self) -> impl Iterator<Item = (&str, String, &[usize])> {
+        let infos = self.shards.iter().flat_map(|shard| shard.infos());
+        infos.map(|(name, info)| (name.as_str(), format!("{:?}", info.dtype).to_lowercase(), info.shape.as_slice()))
+    }
+
+    /// Reads what is for these parameters and their state into them.
+    ///
+    /// # Errors
+    /// A file cannot be read; or, unless this is lenient, [`IoError::Weights`] with the report if anything is missing, unexpected or does
+    /// not fit. Nothing is changed then.
+    pub fn load_into(&self, parameters: &mut Parameters) -> Result<WeightReport, IoError> {
+        let mut report = WeightReport::default();
+        let mut sources: HashMap<String, (&Shard, &str, &TensorInfo)> = HashMap::new();
+        let mut twice = BTreeMap::new();
+        for shard in &self.shards {
+            for (name, info) in shard.infos() {
+                if names::matches_any(&self.ignored, name) {
+                    continue;
+                }
+                let target = self.renamed(name);
+                let is_known = parameters.view(&target).is_some() || parameters.state().get(&target).is_some();
+                if !is_known {
+                    report.unexpected.push((name.clone(), target));
+                } else if let Some((_, first, _)) = sources.insert(target.clone(), (shard, name, info)) {
+                    twice.insert(target, format!("{first:?} and {name:?} are both for it"));
+                }
+            }
+        }
+        let mut read = parameters.clone();
+        let targets = parameters.iter().map(|(name, view)| (name, view.dtype(), view.shape().to_vec()));
+        let states = parameters.state().iter().map(|(name, value)| (name, value.dtype(), value.shape().to_vec()));
+        for (name, dtype, shape) in targets.chain(states) {
+            let Some((shard, _, info)) = sources.get(name) else {
+                report.missing.push(name.to_owned());
+                continue;
+            };
+            if let Some(reason) = twice.remove(name) {
+                report.misfits.push((name.to_owned(), reason));
+                continue;
+            }
+            match self.array(shard, info, name, (dtype, &shape))? {
+                Ok(value) => {
+                    let set = if read.view(name).is_some() {
+                        read.set(name, &value)
+                    } else {
+                        read.state_mut().set(name, &value)
+                    };
+                    set.expect("invariant: it was converted to the dtype and has the shape");
+                    report.loaded.push(name.to_owned());
+                }
+                Err(reason) => report.misfits.push((name.to_owned(), reason)),
+            }
+        }
+        if self.is_strict && !report.is_complete() {
+            return Err(IoError::Weights { path: self.shards[0].path().to_owned(), report: Box::new(report) });
+        }
+        *parameters = read;
+        Ok(report)
+    }
+
+    /// The array for a parameter or state, or why it does not fit.
+    fn array(
+        &self,
+        shard: &Shard,
+        info: &TensorInfo,
+        name: &str,
+        (dtype, shape): (DType, &[usize]),
+    ) -> Result<Result<Value, String>, IoError> {
+        let is_transposed = info.shape.len() == 2 && names::matches_any(&self.transposed, name);
+        let found: Vec<usize> =
+            if is_transposed { info.shape.iter().rev().copied().collect() } else { info.shape.clone() };
+        if found != shape {
+            let transposed = if is_transposed { ", transposed" } else { "" };
+            return Ok(Err(format!("it has shape {shape:?}, the array {found:?}{transposed}")));
+        }
+        let bytes = shard.bytes(info)?;
+        let Some(value) = converted(info.dtype, &info.shape, &bytes, dtype) else {
+            return Ok(Err(format!("it is {dtype}, to which {} is not converted", type_name(info.dtype))));
+        };
+        Ok(Ok(if is_transposed { transposed(value) } else { value }))
+    }
+
+    /// The name that an array is for.
+    fn renamed(&self, name: &str) -> String {
+        let found = self.renames.iter().find_map(|(pattern, to)| Some(filled(to, &names::captures(pattern, name)?)));
+        found.unwrap_or_else(|| name.to_owned())
+    }
+}
+
+impl WeightReport {
+    /// Whether nothing is missing, unexpected or a misfit.
+    pub fn is_complete(&self) -> bool {
+        self.missing.is_empty() && self.unexpected.is_empty() && self.misfits.is_empty()
+    }
+}
+
+/// How many names of a kind an error lists.
+const MAX_LISTED: usize = 8;
+
+impl fmt::Display for WeightReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} loaded", self.loaded.len())?;
+        let mut list = |what: &str, names: Vec<String>| {
+            if names.is_empty() {
+                return Ok(());
+            }
+            write!(f, "\n   | {} {what}: {}", names.len(), names[..names.len().min(MAX_LISTED)].join(", "))?;
+            if names.len() > MAX_LISTED { f.write_str(", …") } else { Ok(()) }
+        };
+        let missing = |name: &String| {
+            let nearest = names::nearest(name, self.unexpected.iter().map(|(_, target)| target.as_str()));
+            nearest.map_or_else(|| name.clone(), |nearest| format!("{name} (`{nearest}` is near)"))
+        };
+        list("missing", self.missing.iter().map(missing).collect())?;
+        let unexpected = |(name, target): &(String, String)| {
+            if name == target { name.clone() } else { format!("{name} (for {target})") }
+        };
+        list("unexpected", self.unexpected.iter().map(unexpected).collect())?;
+        list("that do not fit", self.misfits.iter().map(|(name, reason)| format!("{name} ({reason})")).collect())
+    }
+}
+
+/// The files of an index, each with the arrays that it names there.
+fn indexed(path: &Path) -> Result<Vec<Shard>, IoError> {
+    let bytes = fs::read(path).map_err(|source| IoError::Read { path: path.to_owned(), source })?;
+    let malformed = |offset: usize, reason: String| IoError::Malformed { path: path.to_owned(), offset, reason };
+    let index: serde_json::Value = serde_json::from_slice(&bytes).map_err(|error| {
+        let line_starts = bytes.split_inclusive(|byte| *byte == b'\n').take(error.line().saturating_sub(1));
+        let offset = line_starts.map(<[u8]>::len).sum::<usize>() + error.column().saturating_sub(1);
+        malformed(offset.min(bytes.len()), error.to_string())
+    })?;
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let map = index.get("weight_map").and_then(serde_json::Value::as_object);
+    let map = map.ok_or_else(|| malformed(0, "the index has no object `weight_map`".to_owned()))?;
+    let mut shards: IndexMap<PathBuf, Shard> = IndexMap::new();
+    for (name, file) in map {
+        let file = file.as_str().map(PathBuf::from);
+        let file = file.ok_or_else(|| malformed(0, format!("the file of {name:?} is no text")))?;
+        // A name of a file and no way out of the folder: an index is not to be trusted.
+        if file.components().count() != 1 || file.file_name().is_none() {
+            return Err(malformed(0, format!("{file:?} is no file beside the index")));
+        }
+        if !shards.contains_key(&file) {
+            shards.insert(file.clone(), Shard::open(&folder.join(&file))?);
+        }
+        if !shards[&file].infos().contains_key(name) {
+            return Err(malformed(0, format!("the array {name:?} is not in {}", file.display())));
+        }
+    }
+    if shards.is_empty() {
+        return Err(malformed(0, "the index names no array".to_owned()));
+    }
+    Ok(shards.into_values().collect())
+}
+
+/// A name with what stars stood for in place of its own.
+fn filled(name: &str, captures: &[&str]) -> String {
+    let mut captures = captures.iter();
+    let mut filled = String::new();
+    for letter in name.chars() {
+        match letter {
+            '*' => filled.push_str(captures.next().unwrap_or(&"")),
+            letter => filled.push(letter),
+        }
+    }
+    filled
+}
+
+fn type_name(dtype: Dtype) -> String {
+    format!("{dtype:?}").to_lowercase()
+}
+
+fn transposed(value: Value) -> Value {
+    fn turned<T: Clone>(array: ArrayD<T>) -> ArrayD<T> {
+        array.reversed_axes().as_standard_layout().into_owned()
+    }
+    match value {
+        Value::F32(array) => Value::F32(turned(array)),
+        Value::F64(array) => Value::F64(turned(array)),
+        Value::I64(array) => Value::I64(turned(array)),
+        Value::Bool(array) => Value::Bool(turned(array)),
+    }
+}

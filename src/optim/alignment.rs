@@ -67,7 +67,11 @@ impl Alignment {
     pub(super) fn follow(&mut self, part: &Arc<Layout>, parameters: &Arc<Layout>, gradients: &Arc<Layout>) {
         if self.is_of(part, parameters, gradients) {
             // Later steps compare addresses again.
-            self.layouts = [part, parameters, gradients].map(Arc::clone);
+            for (known, layout) in self.layouts.iter_mut().zip([part, parameters, gradients]) {
+                if !Arc::ptr_eq(known, layout) {
+                    *known = Arc::clone(layout);
+                }
+            }
         } else {
             *self = Alignment::new(part, parameters, gradients);
         }

@@ -91,7 +91,7 @@ const MIN_MULTIPLICATIONS: usize = 1 << 20;
 const N_PARTS: usize = 16;
 
 /// Rows and columns of a block whose sums are in registers.
-const BLOCK: [usize; 2] = [4, 32];
+const BLOCK: [usize; 2] = [4, 16];
 
 impl<T: FloatElement> Product<'_, T> {
     fn run_into(self, result: &mut [T]) {
@@ -103,24 +103,36 @@ impl<T: FloatElement> Product<'_, T> {
 
     /// The sums of one block of the product of some rows.
     #[inline(always)]
-    fn sums(&self, [row, column]: [usize; 2], [height, width]: [usize; 2]) -> [[T; BLOCK[1]]; BLOCK[0]] {
+    fn sums(&self, start: [usize; 2], size: [usize; 2]) -> [[T; BLOCK[1]]; BLOCK[0]] {
+        if size == BLOCK { self.sums_of_block(start) } else { self.sums_at_edge(start, size) }
+    }
+
+    /// Of a whole block: all bounds of the sums are constants, so that the compiler keeps them in registers. It would not if
+    /// they shared their memory with those of an edge.
+    #[inline(always)]
+    fn sums_of_block(&self, [row, column]: [usize; 2]) -> [[T; BLOCK[1]]; BLOCK[0]] {
+        let rows: [&[T]; BLOCK[0]] = std::array::from_fn(|i| &self.left[(row + i) * self.n_inner..][..self.n_inner]);
         let mut sums = [[T::zero(); BLOCK[1]]; BLOCK[0]];
-        if [height, width] == BLOCK {
-            // The compiler knows these bounds and keeps the sums in registers.
-            for inner in 0..self.n_inner {
-                let right = &self.right[inner * self.n_columns + column..][..BLOCK[1]];
-                for (i, sums) in sums.iter_mut().enumerate() {
-                    let left = self.left[(row + i) * self.n_inner + inner];
-                    sums.iter_mut().zip(right).for_each(|(sum, x)| *sum += left * *x);
-                }
+        for inner in 0..self.n_inner {
+            let right = self.right[inner * self.n_columns + column..].first_chunk::<{ BLOCK[1] }>();
+            let right = right.expect("invariant: a block lies within the columns");
+            for (sums, row) in sums.iter_mut().zip(rows) {
+                let left = row[inner];
+                sums.iter_mut().zip(right).for_each(|(sum, x)| *sum += left * *x);
             }
-        } else {
-            for inner in 0..self.n_inner {
-                let right = &self.right[inner * self.n_columns + column..][..width];
-                for (i, sums) in sums.iter_mut().enumerate().take(height) {
-                    let left = self.left[(row + i) * self.n_inner + inner];
-                    sums.iter_mut().zip(right).for_each(|(sum, x)| *sum += left * *x);
-                }
+        }
+        sums
+    }
+
+    /// Of what is left at the end of rows or columns.
+    #[inline(always)]
+    fn sums_at_edge(&self, [row, column]: [usize; 2], [height, width]: [usize; 2]) -> [[T; BLOCK[1]]; BLOCK[0]] {
+        let mut sums = [[T::zero(); BLOCK[1]]; BLOCK[0]];
+        for inner in 0..self.n_inner {
+            let right = &self.right[inner * self.n_columns + column..][..width];
+            for (i, sums) in sums.iter_mut().enumerate().take(height) {
+                let left = self.left[(row + i) * self.n_inner + inner];
+                sums.iter_mut().zip(right).for_each(|(sum, x)| *sum += left * *x);
             }
         }
         sums

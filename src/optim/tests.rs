@@ -314,6 +314,18 @@ fn hyperparameters_out_of_range_are_named_and_change_nothing() {
         (Box::new(Uniform::new(Row::rms_prop(0.1, f64::NAN))), "decay is NaN"),
         (Box::new(Uniform::new(Row::adam(0.1, 1.0, 0.9))), "beta1 is 1"),
         (Box::new(Uniform::new(Row::adam(0.1, 0.9, -0.5))), "beta2 is -0.5"),
+        (Box::new(Sgd::new(1e308)), "the rate is 1e308 at step 0, but must be finite in f32 and not negative"),
+        (
+            Box::new(AdamW::new(1e30).weight_decay(1e30)),
+            "1 − rate · weight_decay is -1.0000000000000001e60 at this step, which is not finite in f32",
+        ),
+    ];
+    cases.into_iter().for_each(|(rule, expected)| assert_refused(rule, expected));
+}
+
+#[test]
+fn schedules_out_of_range_are_named_and_change_nothing() {
+    let cases: [(Box<dyn Optimizer>, &str); 6] = [
         (
             Box::new(Sgd::new(Schedule::steps(0.1, 0.5, 0))),
             "the schedule's length of a stair is 0, but must be at least 1",
@@ -337,11 +349,6 @@ fn hyperparameters_out_of_range_are_named_and_change_nothing() {
         (
             Box::new(Sgd::new(Schedule::restarts(0.1, 0.0, 5, 0))),
             "the schedule's factor of the number of steps is 0, but must be at least 1",
-        ),
-        (Box::new(Sgd::new(1e308)), "the rate is 1e308 at step 0, but must be finite in f32 and not negative"),
-        (
-            Box::new(AdamW::new(1e30).weight_decay(1e30)),
-            "1 − rate · weight_decay is -1.0000000000000001e60 at this step, which is not finite in f32",
         ),
     ];
     cases.into_iter().for_each(|(rule, expected)| assert_refused(rule, expected));

@@ -25,6 +25,11 @@ pub mod loops {
     #![doc = include_str!("../docs/guide/loops.md")]
 }
 
+/// Layers of sequences: embeddings, positions, attention, decoding with a cache, recurrent layers.
+pub mod sequences {
+    #![doc = include_str!("../docs/guide/sequences.md")]
+}
+
 /// Operations whose value is computed by your code, derivatives that you say, and looking at values.
 pub mod custom_operations {
     #![doc = include_str!("../docs/guide/custom-operations.md")]
@@ -33,6 +38,11 @@ pub mod custom_operations {
 /// Training with metrics, a validation set, early stopping and checkpoints.
 pub mod training {
     #![doc = include_str!("../docs/guide/training.md")]
+}
+
+/// Schedules, groups of parameters, clipping, averages of weights, and what a step did.
+pub mod optimizers {
+    #![doc = include_str!("../docs/guide/optimizers.md")]
 }
 
 /// Options of compilation, the plan of a program, and the time of each of its steps.

@@ -50,8 +50,8 @@ pub use ops::{
 pub use parameters::{Gradients, Parameters};
 pub use program::{
     AsParameters, Attached, BodyProfile, CompileError, Destinations, Inputs, OutputError, Outputs, Pass, PlanSummary,
-    Profile, Program, RunError, Runner, StepProfile, TrainingOutput, TrainingStep,
+    Profile, Program, RunError, Runner, StepProfile, TrainingOutput, TrainingStep, Untrained,
 };
 pub use runtime::{AccuracyRow, error_table};
-pub use simplify::{Rewrites, Simplification};
+pub use simplify::{Mode, Rewrites, Simplification};
 pub use text::{ParseError, Parsed};

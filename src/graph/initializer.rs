@@ -1,7 +1,7 @@
 //! How a parameter starts. In: nothing. Out: an [`Initializer`], an attribute of the parameter's node. The numbers are
 //! drawn in `parameters/`.
 
-/// The distribution that a parameter's first values are drawn from.
+/// The distribution that the first values of a parameter or state are drawn from.
 ///
 /// `fan_in` and `fan_out` are counted from the shape: a matrix `[in, out]` has these two; a convolution kernel
 /// `[out, in, …]` has `in · receptive field` and `out · receptive field`; a vector has its length as both. Channels in and
@@ -70,4 +70,6 @@ pub enum Initializer {
         /// The factor.
         gain: f64,
     },
+    /// 62 random bits for each element of an `i64` state: keys of [`random_bits`](crate::Graph::random_bits).
+    Key,
 }

@@ -2,7 +2,7 @@
 //! the error. Nothing is computed here.
 
 use crate::{
-    graph::{DType, Dim, Expr, GraphError},
+    graph::{DType, Dim, Expr, GraphError, Type},
     numbers::short,
     ops::MAX_ATTRIBUTE,
 };
@@ -136,5 +136,42 @@ impl<'g> Expr<'g> {
                 Err(self.graph().report(error, &[self]))
             }
         }
+    }
+
+    /// That this is a float array of so many axes, the last of size `features`.
+    pub(super) fn check_sequence(self, what: &'static str, rank: usize, features: usize) -> Result<(), Expr<'g>> {
+        self.check_float()?;
+        let found = self.shape();
+        if found.rank() != rank {
+            return Err(self.graph().report(GraphError::Rank { expected: rank.to_string(), found }, &[self]));
+        }
+        self.check_width(what, &features.into())
+    }
+
+    /// That this is a float array whose last axis has this size.
+    pub(super) fn check_width(self, what: &'static str, width: &Dim) -> Result<(), Expr<'g>> {
+        if self.check_last_axis()? == *width {
+            return Ok(());
+        }
+        let found = self.shape();
+        let expected = found.iter().take(found.rank() - 1).chain([width]).cloned().collect();
+        Err(self.graph().report(GraphError::WrongShape { what, expected, found }, &[self]))
+    }
+
+    /// That this has that type.
+    pub(super) fn check_type(self, what: &'static str, expected: &Type) -> Result<(), Expr<'g>> {
+        if self.is_poisoned() {
+            return Err(self);
+        }
+        let (g, found) = (self.graph(), self.ty());
+        if found.dtype != expected.dtype {
+            let error = GraphError::UnsupportedDType { expected: expected.dtype.name(), found: found.dtype };
+            return Err(g.report(error, &[self]));
+        }
+        if found.shape != expected.shape {
+            let error = GraphError::WrongShape { what, expected: expected.shape.clone(), found: found.shape };
+            return Err(g.report(error, &[self]));
+        }
+        Ok(())
     }
 }

@@ -54,6 +54,7 @@ mod slice;
 mod solve;
 mod spatial;
 pub(crate) mod special;
+mod state;
 mod svd;
 mod symmetric;
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! First values. In: a [`ParameterSpec`] and a seed. Out: its slot filled, or an [`InitializerError`]. What each
 //! initializer means is said at [`Initializer`]; no generator outlives a call.
 
+use ndarray::ArrayD;
 use rand::{Rng, RngExt, SeedableRng, distr::Uniform};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
@@ -11,16 +12,17 @@ use super::{
     orthogonal::orthonormal_rows,
 };
 use crate::{
-    graph::{DType, Initializer},
+    graph::{DType, Initializer, Value},
+    memory,
     numbers::short,
 };
 
-/// What a parameter is before it has values.
+/// What a parameter or state is before it has values.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ParameterSpec {
     /// Its name, by which it is found again and which chooses its stream of random numbers.
     pub name: String,
-    /// [`DType::F32`] or [`DType::F64`].
+    /// [`DType::F32`] or [`DType::F64`]; of a state, any.
     pub dtype: DType,
     /// Sizes of the axes.
     pub shape: Vec<usize>,
@@ -53,6 +55,16 @@ pub enum InitializerError {
         low: f64,
         /// The bound above.
         high: f64,
+    },
+    /// The initializer gives numbers of another dtype.
+    #[error("initializer of `{name}`: {initializer:?} gives no {dtype}")]
+    OtherDType {
+        /// The parameter or state.
+        name: String,
+        /// The initializer.
+        initializer: Initializer,
+        /// Its dtype.
+        dtype: DType,
     },
     /// A standard deviation is negative.
     #[error("initializer of `{name}`: deviation is {}, but must not be negative", short(*deviation))]
@@ -93,6 +105,38 @@ pub(super) fn fill(buffers: &mut Buffers, spec: &ParameterSpec, seed: u64) -> Re
         _ => draw.fill(buffers.slice_mut::<f64>(&spec.name)?, &spec.shape, &mut rng),
     }
     Ok(())
+}
+
+/// The first value of a state.
+///
+/// # Errors
+/// The initializer does not fit, or memory cannot be had.
+pub(super) fn state(spec: &ParameterSpec, seed: u64) -> Result<Value, ParameterError> {
+    let n_bytes = spec.shape.iter().fold(spec.dtype.size(), |bytes, size| bytes.saturating_mul(*size));
+    if !memory::is_available(n_bytes) {
+        return Err(ParameterError::OutOfMemory { bytes: n_bytes });
+    }
+    let mut value = Value::zeros(spec.dtype, &spec.shape);
+    let mut rng = stream(seed, &spec.name);
+    match (&mut value, spec.initializer) {
+        (Value::F32(array), _) => resolve(spec)?.fill(elements(array), &spec.shape, &mut rng),
+        (Value::F64(array), _) => resolve(spec)?.fill(elements(array), &spec.shape, &mut rng),
+        (_, Initializer::Zeros) => {}
+        (Value::I64(array), Initializer::Constant(number)) => array.fill(number as i64),
+        (Value::I64(array), Initializer::Key) => array.mapv_inplace(|_| (rng.next_u64() >> 2) as i64),
+        (Value::Bool(array), Initializer::Constant(number)) => array.fill(number != 0.0),
+        (Value::I64(_) | Value::Bool(_), _) => return Err(not_of_floats(spec).into()),
+    }
+    Ok(value)
+}
+
+fn elements<T>(array: &mut ArrayD<T>) -> &mut [T] {
+    array.as_slice_mut().expect("invariant: zeros are in row-major order")
+}
+
+/// The error of an initializer that gives no numbers of the dtype.
+fn not_of_floats(spec: &ParameterSpec) -> InitializerError {
+    InitializerError::OtherDType { name: spec.name.clone(), initializer: spec.initializer, dtype: spec.dtype }
 }
 
 /// The generator of one parameter: ChaCha8 keyed by `seed`, on the stream numbered by the hash of `name`.
@@ -137,6 +181,7 @@ fn resolve(spec: &ParameterSpec) -> Result<Distribution, InitializerError> {
         Initializer::LecunNormal => Ok(centred((1.0 / fan_in).sqrt())),
         Initializer::FanInUniform => Ok(symmetric((1.0 / fan_in).sqrt())),
         Initializer::Orthogonal { gain } => orthogonal(spec, gain),
+        Initializer::Key => Err(not_of_floats(spec)),
     }
 }
 

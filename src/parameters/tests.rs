@@ -314,7 +314,7 @@ fn gradients_accumulate_and_decay() {
     sum.clear();
     assert_eq!(sum, Gradients::zeros(waves().layout().clone()));
     let error = sum.add(&pair([1.0, 2.0])).unwrap_err();
-    assert_eq!(error.to_string(), "these are of other parameters: expected `a` f32[1003], found `a` f64[2]");
+    assert_eq!(error.to_string(), "these are of other parameters: `a` is f64[2] here, not f32[1003]");
     assert_eq!(sum.norm(), 0.0);
 }
 

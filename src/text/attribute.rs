@@ -340,6 +340,7 @@ impl TextAttribute for Initializer {
             Initializer::LecunNormal => writer.field(key, "lecun_normal"),
             Initializer::FanInUniform => writer.field(key, "fan_in_uniform"),
             Initializer::Orthogonal { gain } => writer.field(key, format_args!("orthogonal({gain:?})")),
+            Initializer::Key => writer.field(key, "key"),
         }
     }
 
@@ -369,10 +370,11 @@ impl TextAttribute for Initializer {
             ("lecun_normal", []) => Ok(Initializer::LecunNormal),
             ("fan_in_uniform", []) => Ok(Initializer::FanInUniform),
             ("orthogonal", &[gain]) => Ok(Initializer::Orthogonal { gain }),
+            ("key", []) => Ok(Initializer::Key),
             _ => start.expected(
                 "zeros, constant(c), uniform(low, high), normal(mean, deviation), truncated_normal(mean, deviation), \
-                 glorot_uniform, glorot_normal, he_uniform, he_normal, lecun_uniform, lecun_normal, fan_in_uniform or \
-                 orthogonal(gain)",
+                 glorot_uniform, glorot_normal, he_uniform, he_normal, lecun_uniform, lecun_normal, fan_in_uniform, \
+                 orthogonal(gain) or key",
             ),
         }
     }

@@ -2,7 +2,6 @@
 //! in and taken out is here; the format is `io`'s.
 
 use std::{
-    collections::HashSet,
     fmt::Display,
     path::{Path, PathBuf},
     str::FromStr,
@@ -12,6 +11,7 @@ use std::{
 use super::{
     TrainError,
     history::History,
+    optimizer_state,
     state::{Best, Running, TrainingState},
 };
 use crate::{
@@ -78,12 +78,7 @@ pub(super) fn save(
     file.note("version", VERSION);
     setting.iter().for_each(|(name, value)| file.note(*name, value));
     file.insert_all("parameters/", parameters);
-    file.note("optimizer", optimizer.rule());
-    file.note("optimizer steps", optimizer.step().to_string());
-    file.note("optimizer arrays", optimizer.names().collect::<Vec<_>>().join("\n"));
-    for (name, array) in optimizer.iter() {
-        file.insert_all(&format!("optimizer/{name}/"), array);
-    }
+    optimizer_state::save(&mut file, "optimizer", parameters.layout(), optimizer);
     for (name, number) in
         [("epoch", state.epoch), ("batch", state.batch), ("step", state.step), ("waited", state.waited)]
     {
@@ -124,27 +119,28 @@ pub(super) fn load(
     let layout = Arc::clone(parameters.layout());
     let state = file.state(names, &layout)?;
     let read = Parameters::from(file.arrays.buffers(path, "parameters/", &layout)?);
-    optimizer.restore(file.optimizer(&layout)?)?;
+    optimizer.restore(file.optimizer("optimizer", &layout)?)?;
     *parameters = read;
     Ok(state)
 }
 
-struct CheckpointReader<'p> {
-    path: &'p Path,
-    arrays: Arrays,
+/// A file that is read.
+pub(super) struct CheckpointReader<'p> {
+    pub(super) path: &'p Path,
+    pub(super) arrays: Arrays,
 }
 
 impl CheckpointReader<'_> {
-    fn text(&self, what: &str) -> Result<&str, TrainError> {
+    pub(super) fn text(&self, what: &str) -> Result<&str, TrainError> {
         self.arrays.text(what).ok_or_else(|| self.bad(what, ""))
     }
 
-    fn bad(&self, what: impl Display, found: &str) -> TrainError {
+    pub(super) fn bad(&self, what: impl Display, found: &str) -> TrainError {
         TrainError::BadCheckpoint { path: self.path.to_owned(), what: what.to_string(), found: found.to_owned() }
     }
 
     /// A number of things that were counted one by one.
-    fn count(&self, what: &str) -> Result<u64, TrainError> {
+    pub(super) fn count(&self, what: &str) -> Result<u64, TrainError> {
         let text = self.text(what)?;
         text.parse().ok().filter(|count| *count <= MAX_COUNTED).ok_or_else(|| self.bad(what, text))
     }
@@ -181,22 +177,5 @@ impl CheckpointReader<'_> {
             best: best.transpose()?,
             history,
         })
-    }
-
-    fn optimizer(&self, layout: &Arc<Layout>) -> Result<OptimizerState, TrainError> {
-        let names = self.text("optimizer arrays")?;
-        // A name costs a copy of its array: a short text must not ask for one again and again.
-        if !names.lines().all({
-            let mut seen = HashSet::new();
-            move |name| seen.insert(name)
-        }) {
-            return Err(self.bad("optimizer arrays", names));
-        }
-        let arrays = names.lines().map(|name| {
-            let prefix = format!("optimizer/{name}/");
-            Ok((name.to_owned(), self.arrays.buffers(self.path, &prefix, layout)?))
-        });
-        let arrays: Vec<_> = arrays.collect::<Result<_, TrainError>>()?;
-        Ok(OptimizerState::new(self.text("optimizer")?, self.count("optimizer steps")?, arrays))
     }
 }

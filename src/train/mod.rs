@@ -8,6 +8,7 @@ mod history;
 mod inputs;
 mod metric;
 mod observer;
+mod optimizer_state;
 #[cfg(feature = "progress")]
 mod progress;
 mod report;

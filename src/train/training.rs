@@ -147,7 +147,7 @@ impl<T: Target + Element> Training<'_, T> {
         if let Some(done) = (state.batch as usize).checked_sub(1) {
             batches.nth(done);
         }
-        let mut gradients = Gradients::zeros(self.parameters.layout().clone());
+        let mut gradients = self.trainer.step.zero_gradients(self.parameters)?;
         while batches.len() > 0 {
             let group = batches.by_ref().take(fit.accumulate);
             let loss = match self.step(group, fit, state, &mut gradients) {
@@ -190,22 +190,26 @@ impl<T: Target + Element> Training<'_, T> {
     ) -> Result<f64, TrainError> {
         let (mut n_examples, mut total, mut n_batches) = (0.0, 0.0, 0);
         let mut running = state.running.clone();
-        gradients.clear();
         for Batch { x, y } in batches {
             let [name_of_x, name_of_y] = &self.trainer.inputs;
             let fed = ((name_of_x.as_str(), &x), (name_of_y.as_str(), &y));
-            let out = self.trainer.step.run(self.parameters, fed)?;
+            let before = self.parameters.state().clone();
+            let out = self.trainer.step.run(&mut *self.parameters, fed)?;
             let norm = out.gradients.norm();
             if !(out.loss.is_finite() && norm.is_finite()) {
-                let cause = self.trainer.step.run_checked(self.parameters, fed).err();
+                let cause = self.trainer.step.run_checked(&mut *self.parameters, fed).err();
+                *self.parameters.state_mut() = before;
                 let (epoch, step) = (state.epoch + 1, state.step + 1);
                 return Err(TrainError::NonFinite { epoch, step, loss: out.loss, norm, cause });
             }
             let n = y.len() as f64;
-            if fit.accumulate == 1 {
+            if n_batches == 0 {
                 *gradients = out.gradients;
+                if fit.accumulate > 1 {
+                    gradients.scale(n);
+                }
             } else {
-                gradients.add_scaled(n, &out.gradients).expect("invariant: gradients have the parameters' layout");
+                gradients.add_scaled(n, &out.gradients).expect("invariant: gradients of one program have one layout");
             }
             for (name, running) in self.trainer.names().zip(&mut running) {
                 let numbers = numbers(&out.outputs, name);

@@ -59,6 +59,7 @@ mod serialized;
 mod simplify;
 mod sizes;
 mod slopes;
+mod states;
 mod symbols;
 mod text;
 mod threads;

@@ -17,6 +17,8 @@ use pullback::{
     ops::Smoothness,
 };
 
+mod sequence;
+
 type Composite = for<'g> fn(Expr<'g>) -> Expr<'g>;
 
 /// Every composite of one f64 matrix at a point where it is smooth.

@@ -4,7 +4,7 @@
 use super::{
     OptimizerError, Schedule,
     elementwise::{ByElement, Elementwise, larger},
-    error::{check_decay, check_epsilon, check_rate},
+    error::{check_decay, check_epsilon},
     rule::{UpdateRule, optimizer},
     state::RuleState,
 };
@@ -80,7 +80,7 @@ impl UpdateRule<2> for AdaMax {
         check_decay("beta2", self.beta2)?;
         check_epsilon(self.epsilon)?;
         // libm's power, because the standard library's differs from one platform to the next.
-        let rate = check_rate(&self.rate, step)? / (1.0 - libm::pow(self.beta1, step as f64 + 1.0));
+        let rate = self.state.rate(&self.rate, step)? / (1.0 - libm::pow(self.beta1, step as f64 + 1.0));
         Ok(ByElement(AdaMaxUpdate { beta1: self.beta1, beta2: self.beta2, epsilon: self.epsilon, rate }))
     }
 }

@@ -4,7 +4,7 @@
 use super::{
     OptimizerError, Schedule,
     elementwise::{ByElement, Elementwise},
-    error::{check_epsilon, check_rate},
+    error::check_epsilon,
     rule::{UpdateRule, optimizer},
     state::RuleState,
 };
@@ -63,7 +63,7 @@ impl UpdateRule<1> for AdaGrad {
 
     fn update_at(&self, step: u64) -> Result<Self::Update, OptimizerError> {
         check_epsilon(self.epsilon)?;
-        let rate = check_rate(&self.rate, step)?;
+        let rate = self.state.rate(&self.rate, step)?;
         Ok(ByElement(AdaGradUpdate { rate, epsilon: self.epsilon }))
     }
 }

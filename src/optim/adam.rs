@@ -4,7 +4,7 @@
 use super::{
     OptimizerError, Schedule,
     elementwise::{ByElement, Elementwise},
-    error::{check_decay, check_epsilon, check_rate},
+    error::{check_decay, check_epsilon},
     rule::{UpdateRule, optimizer},
     state::RuleState,
 };
@@ -77,7 +77,7 @@ impl UpdateRule<2> for Adam {
     }
 
     fn update_at(&self, step: u64) -> Result<Self::Update, OptimizerError> {
-        let rate = check_rate(&self.rate, step)?;
+        let rate = self.state.rate(&self.rate, step)?;
         Ok(ByElement(AdamUpdate::new([self.beta1, self.beta2], self.epsilon, rate, step)?))
     }
 }

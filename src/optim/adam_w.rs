@@ -5,7 +5,7 @@ use super::{
     OptimizerError, Schedule,
     adam::AdamUpdate,
     elementwise::{ByElement, Elementwise},
-    error::{check_factor, check_rate},
+    error::check_factor,
     rule::{UpdateRule, optimizer},
     state::RuleState,
 };
@@ -90,7 +90,7 @@ impl UpdateRule<2> for AdamW {
 
     fn update_at(&self, step: u64) -> Result<Self::Update, OptimizerError> {
         check_factor("weight_decay", self.weight_decay)?;
-        let rate = check_rate(&self.rate, step)?;
+        let rate = self.state.rate(&self.rate, step)?;
         let moments = AdamUpdate::new([self.beta1, self.beta2], self.epsilon, rate, step)?;
         Ok(ByElement(AdamWUpdate { keep: 1.0 - rate * self.weight_decay, moments }))
     }

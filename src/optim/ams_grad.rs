@@ -5,7 +5,6 @@ use super::{
     OptimizerError, Schedule,
     adam::AdamUpdate,
     elementwise::{ByElement, Elementwise, larger},
-    error::check_rate,
     rule::{UpdateRule, optimizer},
     state::RuleState,
 };
@@ -80,7 +79,7 @@ impl UpdateRule<3> for AmsGrad {
     }
 
     fn update_at(&self, step: u64) -> Result<Self::Update, OptimizerError> {
-        let rate = check_rate(&self.rate, step)?;
+        let rate = self.state.rate(&self.rate, step)?;
         Ok(ByElement(AmsGradUpdate(AdamUpdate::new([self.beta1, self.beta2], self.epsilon, rate, step)?)))
     }
 }

@@ -171,6 +171,10 @@ impl<O: Optimizer> Optimizer for Averaged<O> {
         Ok(())
     }
 
+    fn scale_rate(&mut self, factor: f64) {
+        self.rule.scale_rate(factor);
+    }
+
     fn state(&self) -> OptimizerState {
         let average = self.average.iter().map(|average| (AVERAGE, average.clone()));
         OptimizerState::new(self.kind.name(), self.n_steps, average).with_part(RULE, self.rule.state())

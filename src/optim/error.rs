@@ -69,6 +69,9 @@ pub enum OptimizerError {
         /// The name most like it, if one is alike.
         nearest: Option<String>,
     },
+    /// A group without a pattern has no parameters.
+    #[error("a group has no pattern; give it one, or the optimizer to `Groups::new`")]
+    NoPattern,
     /// All parameters of a group are of groups before it.
     #[error("all parameters of the group `{name}` match groups that were added before it")]
     Taken {
@@ -144,10 +147,10 @@ pub(super) fn is_same(left: &Arc<Layout>, right: &Arc<Layout>) -> bool {
     Arc::ptr_eq(left, right) || left == right
 }
 
-/// The rate of `schedule` at `step`, if it is finite and not negative.
-pub(super) fn check_rate(schedule: &Schedule, step: u64) -> Result<f64, OptimizerError> {
+/// The rate of `schedule` at `step` times `factor`, if it is finite and not negative.
+pub(super) fn check_rate(schedule: &Schedule, step: u64, factor: f64) -> Result<f64, OptimizerError> {
     schedule.check()?;
-    let rate = schedule.rate(step);
+    let rate = schedule.rate(step) * factor;
     if is_finite_in_f32(rate) && rate >= 0.0 { Ok(rate) } else { Err(OptimizerError::Rate { step, rate }) }
 }
 

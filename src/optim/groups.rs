@@ -105,6 +105,9 @@ impl Members for Groups {
     /// A pattern that matches what has no gradient is no mistake, so all parameters are asked.
     fn split(&self, part: &Arc<Layout>, parameters: &Layout) -> Result<Split, OptimizerError> {
         for (position, group) in self.groups.iter().enumerate() {
+            if group.patterns.is_empty() {
+                return Err(OptimizerError::NoPattern);
+            }
             check_patterns(&group.patterns, parameters)?;
             if !parameters.names().any(|name| self.position(name) == position) {
                 return Err(OptimizerError::Taken { name: group.name.clone() });

@@ -4,7 +4,7 @@
 use super::{
     OptimizerError, Schedule,
     elementwise::{ByElement, Elementwise},
-    error::{check_decay, check_rate},
+    error::check_decay,
     rule::{UpdateRule, optimizer},
     state::RuleState,
 };
@@ -58,7 +58,7 @@ impl UpdateRule<1> for HeavyBall {
 
     fn update_at(&self, step: u64) -> Result<Self::Update, OptimizerError> {
         check_decay("momentum", self.momentum)?;
-        let rate = check_rate(&self.rate, step)?;
+        let rate = self.state.rate(&self.rate, step)?;
         Ok(ByElement(HeavyBallUpdate { rate, momentum: self.momentum }))
     }
 }

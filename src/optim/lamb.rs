@@ -5,7 +5,7 @@ use super::{
     OptimizerError, Schedule,
     adam::AdamUpdate,
     elementwise::{Elementwise, descend_slices},
-    error::{check_factor, check_made, check_rate},
+    error::{check_factor, check_made},
     parameterwise::{ByParameter, ParameterSlices, Parameterwise},
     rule::{UpdateRule, optimizer},
     state::RuleState,
@@ -101,7 +101,7 @@ impl UpdateRule<2> for Lamb {
 
     fn update_at(&self, step: u64) -> Result<Self::Update, OptimizerError> {
         check_factor("weight_decay", self.weight_decay)?;
-        let rate = check_rate(&self.rate, step)?;
+        let rate = self.state.rate(&self.rate, step)?;
         let moments = AdamUpdate::new([self.beta1, self.beta2], self.epsilon, 1.0, step)?;
         moments.numbers().into_iter().try_for_each(|(name, number)| check_made(name, number))?;
         Ok(ByParameter(LambUpdate { rate, direction: LambDirection { moments, weight_decay: self.weight_decay } }))

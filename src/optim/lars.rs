@@ -4,7 +4,7 @@
 use super::{
     OptimizerError, Schedule,
     elementwise::Elementwise,
-    error::{check_decay, check_factor, check_made, check_rate},
+    error::{check_decay, check_factor, check_made},
     parameterwise::{ByParameter, ParameterSlices, Parameterwise},
     rule::{UpdateRule, optimizer},
     state::RuleState,
@@ -89,7 +89,7 @@ impl UpdateRule<1> for Lars {
         check_factor("trust", self.trust)?;
         check_decay("momentum", self.momentum)?;
         check_factor("weight_decay", self.weight_decay)?;
-        let rate = check_rate(&self.rate, step)?;
+        let rate = self.state.rate(&self.rate, step)?;
         check_made("rate · trust", rate * self.trust)?;
         Ok(ByParameter(LarsUpdate {
             rate,

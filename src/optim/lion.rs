@@ -4,7 +4,7 @@
 use super::{
     OptimizerError, Schedule,
     elementwise::{ByElement, Elementwise, sign},
-    error::{check_decay, check_factor, check_rate},
+    error::{check_decay, check_factor},
     rule::{UpdateRule, optimizer},
     state::RuleState,
 };
@@ -79,7 +79,7 @@ impl UpdateRule<1> for Lion {
         check_factor("weight_decay", self.weight_decay)?;
         check_decay("beta1", self.beta1)?;
         check_decay("beta2", self.beta2)?;
-        let rate = check_rate(&self.rate, step)?;
+        let rate = self.state.rate(&self.rate, step)?;
         Ok(ByElement(LionUpdate { beta1: self.beta1, beta2: self.beta2, rate, keep: 1.0 - rate * self.weight_decay }))
     }
 }

@@ -16,7 +16,7 @@ use crate::{
 /// A layout and the parts of it that members have, found once and kept as long as the layout is the same.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Split {
-    whole: Arc<Layout>,
+    whole: Option<Arc<Layout>>,
     parts: Vec<Arc<Layout>>,
 }
 
@@ -24,12 +24,12 @@ impl Split {
     /// The parts of `whole`: each array is of the member that `member` says, a position below `n_members`.
     pub(super) fn new(whole: &Arc<Layout>, n_members: usize, member: impl Fn(&str, &Slot) -> usize) -> Split {
         let part = |position| Arc::new(whole.part(|name, slot| member(name, slot) == position));
-        Split { whole: Arc::clone(whole), parts: (0..n_members).map(part).collect() }
+        Split { whole: Some(Arc::clone(whole)), parts: (0..n_members).map(part).collect() }
     }
 
     /// Whether it is of this layout.
     pub(super) fn is_of(&self, whole: &Arc<Layout>) -> bool {
-        !self.parts.is_empty() && is_same(&self.whole, whole)
+        self.whole.as_ref().is_some_and(|known| is_same(known, whole))
     }
 
     /// The part of each member, in their order.
@@ -190,6 +190,10 @@ macro_rules! composite {
                 part: &std::sync::Arc<$crate::parameters::Layout>,
             ) -> Result<(), $crate::optim::OptimizerError> {
                 $crate::optim::members::step(self, parameters, gradients, part)
+            }
+
+            fn scale_rate(&mut self, factor: f64) {
+                $crate::optim::members::Members::members_mut(self).for_each(|(_, member)| member.scale_rate(factor));
             }
 
             fn state(&self) -> $crate::optim::OptimizerState {

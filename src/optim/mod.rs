@@ -132,6 +132,10 @@ pub trait Optimizer {
         part: &Arc<Layout>,
     ) -> Result<(), OptimizerError>;
 
+    /// Multiplies the rates of later steps by a factor, in place of an earlier one; 1 takes it back. It is no part of the state:
+    /// whoever resumes an optimizer says it again, as a training with a [`Plateau`](crate::train::Plateau) does.
+    fn scale_rate(&mut self, factor: f64);
+
     /// A copy of what it remembers: the step count, arrays in the layout of what it moves, and the states of the optimizers that
     /// it is made of.
     ///

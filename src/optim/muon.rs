@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{
     AdamW, Optimizer, OptimizerError, Schedule,
     elementwise::{Elementwise, descend_slices},
-    error::{check_decay, check_factor, check_made, check_rate},
+    error::{check_decay, check_factor, check_made},
     members::{Members, Progress, Split, check_patterns, composite},
     newton_schulz::{n_scratch, orthogonalize},
     parameterwise::{ByParameter, ParameterSlices, Parameterwise},
@@ -155,7 +155,7 @@ impl UpdateRule<1> for MuonOfMatrices {
     fn update_at(&self, step: u64) -> Result<Self::Update, OptimizerError> {
         check_decay("momentum", self.momentum)?;
         check_factor("weight_decay", self.weight_decay)?;
-        let rate = check_rate(&self.rate, step)?;
+        let rate = self.state.rate(&self.rate, step)?;
         let keep = 1.0 - rate * self.weight_decay;
         check_made("1 − rate · weight_decay", keep)?;
         Ok(ByParameter(MuonUpdate { momentum: self.momentum, rate, keep }))

@@ -4,7 +4,7 @@
 use super::{
     OptimizerError, Schedule,
     elementwise::{ByElement, Elementwise},
-    error::{check_decay, check_epsilon, check_rate},
+    error::{check_decay, check_epsilon},
     rule::{UpdateRule, optimizer},
     state::RuleState,
 };
@@ -94,7 +94,7 @@ impl UpdateRule<2> for NAdam {
         check_decay("beta1", self.beta1)?;
         check_decay("beta2", self.beta2)?;
         check_epsilon(self.epsilon)?;
-        let rate = check_rate(&self.rate, step)?;
+        let rate = self.state.rate(&self.rate, step)?;
         let n_steps = step as f64 + 1.0;
         let (now, next) = (self.momentum(n_steps), self.momentum(n_steps + 1.0));
         let product = self.product(step + 1);

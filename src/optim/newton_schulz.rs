@@ -30,7 +30,7 @@ pub(super) fn orthogonalize<T: FloatElement + Into<f64>>([n_rows, n_columns]: [u
         return;
     }
     let norm = T::from_f64(norm);
-    matrix.iter_mut().for_each(|x| *x = *x / norm);
+    matrix.iter_mut().for_each(|x| *x /= norm);
     let (other, rest) = rest.split_at_mut(n_elements);
     let n_short = n_rows.min(n_columns);
     let (gram, rest) = rest.split_at_mut(n_short * n_short);

@@ -10,7 +10,7 @@ use rand_distr::StandardNormal;
 use super::{
     OptimizerError, Schedule,
     elementwise::{Elementwise, descend},
-    error::{check_factor, check_rate, is_same},
+    error::{check_factor, is_same},
     ranges::{self, BLOCK_ELEMENTS, Ranges},
     rule::{Update, UpdateArrays, UpdateRule, optimizer},
     state::RuleState,
@@ -82,7 +82,7 @@ impl UpdateRule<0> for PerturbedSgd {
 
     fn update_at(&self, step: u64) -> Result<Self::Update, OptimizerError> {
         check_factor("radius", self.radius)?;
-        let rate = check_rate(&self.rate, step)?;
+        let rate = self.state.rate(&self.rate, step)?;
         Ok(Noisy { rate, radius: self.radius, seed: self.seed, step })
     }
 }

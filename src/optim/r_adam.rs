@@ -4,7 +4,7 @@
 use super::{
     OptimizerError, Schedule,
     elementwise::{ByElement, Elementwise},
-    error::{check_decay, check_epsilon, check_rate},
+    error::{check_decay, check_epsilon},
     rule::{UpdateRule, optimizer},
     state::RuleState,
 };
@@ -83,7 +83,7 @@ impl UpdateRule<2> for RAdam {
         check_decay("beta2", self.beta2)?;
         check_epsilon(self.epsilon)?;
         let n_steps = step as f64 + 1.0;
-        let rate = check_rate(&self.rate, step)? / (1.0 - libm::pow(self.beta1, n_steps));
+        let rate = self.state.rate(&self.rate, step)? / (1.0 - libm::pow(self.beta1, n_steps));
         let decayed = libm::pow(self.beta2, n_steps);
         let longest = 2.0 / (1.0 - self.beta2) - 1.0;
         let length = longest - 2.0 * n_steps * decayed / (1.0 - decayed);

@@ -4,7 +4,7 @@
 use super::{
     OptimizerError, Schedule,
     elementwise::{ByElement, Elementwise},
-    error::{check_decay, check_epsilon, check_rate},
+    error::{check_decay, check_epsilon},
     rule::{UpdateRule, optimizer},
     state::RuleState,
 };
@@ -68,7 +68,7 @@ impl UpdateRule<1> for RmsProp {
     fn update_at(&self, step: u64) -> Result<Self::Update, OptimizerError> {
         check_decay("decay", self.decay)?;
         check_epsilon(self.epsilon)?;
-        let rate = check_rate(&self.rate, step)?;
+        let rate = self.state.rate(&self.rate, step)?;
         Ok(ByElement(RmsPropUpdate { rate, decay: self.decay, epsilon: self.epsilon }))
     }
 }

@@ -128,20 +128,20 @@ impl Row {
     ///
     /// # Errors
     /// A hyperparameter is out of its range.
-    pub(super) fn numbers(&self, step: u64) -> Result<RowCoefficients, OptimizerError> {
-        self.check(step)?;
-        Ok(self.numbers_unchecked(step))
+    pub(super) fn numbers(&self, step: u64, rate_factor: f64) -> Result<RowCoefficients, OptimizerError> {
+        self.check(step, rate_factor)?;
+        Ok(self.numbers_unchecked(step, rate_factor))
     }
 
     /// The numbers of a step that was taken, so that they were checked.
-    pub(super) fn numbers_unchecked(&self, step: u64) -> RowCoefficients {
+    pub(super) fn numbers_unchecked(&self, step: u64, rate_factor: f64) -> RowCoefficients {
         let (keep, take) = match self.scaling {
             Scaling::Identity | Scaling::Sum => (1.0, 1.0),
             Scaling::Average { decay } | Scaling::CorrectedAverage { decay } => (decay, 1.0 - decay),
         };
         // Before the first step G is 0, and its correction would be 0/0.
         let scale_before = if step == 0 { 0.0 } else { self.root_scale(step - 1) };
-        let (alpha, beta, scale) = (self.alpha(step), self.beta(step), self.root_scale(step));
+        let (alpha, beta, scale) = (rate_factor * self.alpha(step), self.beta(step), self.root_scale(step));
         RowCoefficients { alpha, beta, keep, take, scale_before, scale, epsilon: self.epsilon }
     }
 
@@ -153,9 +153,9 @@ impl Row {
         }
     }
 
-    fn check(&self, step: u64) -> Result<(), OptimizerError> {
-        check_rate(&self.rate, step)?;
-        check_rate(&self.rate, step.saturating_sub(1))?;
+    fn check(&self, step: u64, rate_factor: f64) -> Result<(), OptimizerError> {
+        check_rate(&self.rate, step, rate_factor)?;
+        check_rate(&self.rate, step.saturating_sub(1), rate_factor)?;
         match self.momentum {
             Momentum::None => {}
             Momentum::Sum(momentum) => check_decay("momentum", momentum)?,

@@ -74,6 +74,10 @@ macro_rules! optimizer {
                 Ok(())
             }
 
+            fn scale_rate(&mut self, factor: f64) {
+                self.state.scale_rate(factor);
+            }
+
             fn state(&self) -> $crate::optim::OptimizerState {
                 self.state.save(self.name(), Self::KEEPS)
             }

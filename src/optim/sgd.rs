@@ -4,7 +4,6 @@
 use super::{
     OptimizerError, Schedule,
     elementwise::{ByElement, Elementwise},
-    error::check_rate,
     rule::{UpdateRule, optimizer},
     state::RuleState,
 };
@@ -54,7 +53,7 @@ impl UpdateRule<0> for Sgd {
     }
 
     fn update_at(&self, step: u64) -> Result<Self::Update, OptimizerError> {
-        let rate = check_rate(&self.rate, step)?;
+        let rate = self.state.rate(&self.rate, step)?;
         Ok(ByElement(SgdUpdate { rate }))
     }
 }

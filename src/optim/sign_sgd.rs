@@ -4,7 +4,6 @@
 use super::{
     OptimizerError, Schedule,
     elementwise::{ByElement, Elementwise, sign},
-    error::check_rate,
     rule::{UpdateRule, optimizer},
     state::RuleState,
 };
@@ -52,7 +51,7 @@ impl UpdateRule<0> for SignSgd {
     }
 
     fn update_at(&self, step: u64) -> Result<Self::Update, OptimizerError> {
-        let rate = check_rate(&self.rate, step)?;
+        let rate = self.state.rate(&self.rate, step)?;
         Ok(ByElement(SignSgdUpdate { rate }))
     }
 }

@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use super::{
-    OptimizerError, OptimizerState,
+    OptimizerError, OptimizerState, Schedule,
     alignment::Alignment,
-    error::{MAX_STEPS, is_same},
+    error::{MAX_STEPS, check_rate, is_same},
     rule::{Update, UpdateArrays},
 };
 use crate::parameters::{Buffers, Gradients, Layout, Parameters};
@@ -19,12 +19,32 @@ pub(super) struct RuleState<const N: usize> {
     /// Memory of the steps, of which nothing is remembered.
     scratch: Buffers,
     alignment: Alignment,
+    /// What rates are multiplied by, if it is not 1; no part of what is saved.
+    rate_factor: Option<f64>,
 }
 
 impl<const N: usize> RuleState<N> {
     /// How many steps were taken.
     pub(super) fn step(&self) -> u64 {
         self.step
+    }
+
+    /// Multiplies the rates of later steps.
+    pub(super) fn scale_rate(&mut self, factor: f64) {
+        self.rate_factor = Some(factor);
+    }
+
+    /// What rates are multiplied by.
+    pub(super) fn rate_factor(&self) -> f64 {
+        self.rate_factor.unwrap_or(1.0)
+    }
+
+    /// The rate of a schedule at a step, multiplied.
+    ///
+    /// # Errors
+    /// It is negative, or not finite in f32.
+    pub(super) fn rate(&self, schedule: &Schedule, step: u64) -> Result<f64, OptimizerError> {
+        check_rate(schedule, step, self.rate_factor())
     }
 
     /// The buffers, if there are any yet.

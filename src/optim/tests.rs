@@ -358,6 +358,29 @@ fn assert_refused(mut rule: Box<dyn Optimizer>, expected: &str) {
 }
 
 #[test]
+fn a_scaled_rate_is_the_rate_times_the_factor_of_every_rule() {
+    for (mut scaled, mut plain) in every_rule().into_iter().zip(every_rule()) {
+        let (mut one, mut other) = (start(), start());
+        let gradients = gradients_of(&one, [1.0, -2.0]);
+        let what = scaled.state().rule().to_owned();
+        // A rate of 0 moves nothing, and decays nothing.
+        scaled.scale_rate(0.0);
+        scaled.step(&mut one, &gradients).unwrap();
+        assert_eq!(one, start(), "{what}");
+        scaled.scale_rate(1.0);
+        plain.step(&mut other, &gradients).unwrap();
+        [&mut one, &mut other].into_iter().for_each(|parameters| *parameters = start());
+        plain.step(&mut other, &gradients).unwrap();
+        scaled.step(&mut one, &gradients).unwrap();
+        if !["lars", "ema", "uniform-identity", "uniform-sum", "uniform-corrected-average"].contains(&what.as_str()) {
+            assert_eq!((one, scaled.state()), (other, plain.state()), "{what}");
+        }
+        scaled.scale_rate(f64::NAN);
+        scaled.step(&mut start(), &gradients).unwrap_err();
+    }
+}
+
+#[test]
 fn a_refused_step_does_not_count() {
     let rate = |step| if step == 1 { f64::NAN } else { 0.1 };
     let mut sgd = Sgd::new(Schedule::function(rate));

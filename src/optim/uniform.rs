@@ -18,7 +18,8 @@ use crate::parameters::{Buffers, FloatElement};
 /// up to rounding. αₜ Hₜ⁻¹, the effective learning rate of each parameter, and βₜ Hₜ⁻¹ Hₜ₋₁, its effective momentum, can be
 /// read after each step. To train, take the named method, which remembers less.
 ///
-/// The displacement is the one that was made by the last step: parameters that were changed between steps are not seen to
+/// Where [`Optimizer::scale_rate`](super::Optimizer::scale_rate) changes the factor, α has it and β does not know, so that
+/// for that step the row is not the method. The displacement is the one that was made by the last step: parameters that were changed between steps are not seen to
 /// have moved. With δ = 0, H⊙H = G as printed; the identities hold for any δ, if the method adds it to the same root.
 /// `docs/reference/uniform-framework.md` proves the rows, and says which printed ones need care.
 ///
@@ -79,7 +80,7 @@ impl Uniform {
     fn of_last_step(&self, function: impl Fn(&RowCoefficients, f64, f64) -> f64) -> Option<Buffers> {
         let step = self.state.step().checked_sub(1)?;
         let [squares, scales_before, _] = self.state.buffers()?;
-        let numbers = self.row.numbers_unchecked(step);
+        let numbers = self.row.numbers_unchecked(step, self.state.rate_factor());
         let of_element = |square: f64, scale_before: f64| match self.row.scaling() {
             Scaling::Identity => function(&numbers, 1.0, 1.0),
             _ => function(&numbers, numbers.epsilon + numbers.scale * square.sqrt(), scale_before),
@@ -107,7 +108,7 @@ impl UpdateRule<3> for Uniform {
     }
 
     fn update_at(&self, step: u64) -> Result<Self::Update, OptimizerError> {
-        let numbers = self.row.numbers(step)?;
+        let numbers = self.row.numbers(step, self.state.rate_factor())?;
         Ok(match self.row.scaling() {
             Scaling::Identity => UniformUpdate::Unscaled(UnscaledUpdate(numbers)),
             _ => UniformUpdate::Scaled(ScaledUpdate(numbers)),

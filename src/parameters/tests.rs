@@ -318,6 +318,34 @@ fn gradients_accumulate_and_decay() {
     assert_eq!(sum.norm(), 0.0);
 }
 
+/// Gradients may lack parameters, whose others are found by name.
+#[test]
+fn gradients_of_some_parameters_decay_and_are_measured_by_name() {
+    let arrays = [("a", DType::F32, vec![2]), ("b", DType::F64, vec![1]), ("c", DType::F32, vec![1])];
+    let mut parameters = Parameters::zeros(Layout::new(arrays.clone()).unwrap());
+    parameters.flat_mut::<f32>().unwrap().copy_from_slice(&[3.0, 4.0, 8.0]);
+    let mut gradients = Gradients::zeros(Layout::new(arrays[1..].to_vec()).unwrap());
+    gradients.flat_mut::<f64>().unwrap()[0] = 1.0;
+    gradients.add_scaled(0.5, &parameters).unwrap();
+    assert_eq!((gradients.flat::<f32>().unwrap(), gradients.flat::<f64>().unwrap()), (&[4.0][..], &[1.0][..]));
+    let error = gradients.clone().add_scaled(1.0, &Gradients::zeros(Layout::new([arrays[1].clone()]).unwrap()));
+    assert_eq!(
+        error.unwrap_err().to_string(),
+        "these are of other parameters: nothing is named `c`; the nearest name is `b`"
+    );
+
+    let mut moved = parameters.clone();
+    // The squares of these neither over- nor underflow in a norm.
+    moved.flat_mut::<f32>().unwrap().copy_from_slice(&[3.0, 4.0, 1e30]);
+    moved.flat_mut::<f64>().unwrap()[0] = 1e-200;
+    let far = f64::from(1e30f32) - 8.0;
+    let ratios = moved.update_ratios(&parameters).unwrap();
+    assert_eq!(ratios, [("a", 0.0), ("b", f64::INFINITY), ("c", far / 8.0)]);
+    assert_eq!(moved.effective_rates(&parameters, &gradients).unwrap(), [("b", 1e-200), ("c", far / 4.0)]);
+    moved.update_ratios(&Parameters::default()).unwrap_err();
+    moved.effective_rates(&parameters, &pair([1.0, 2.0])).unwrap_err();
+}
+
 #[test]
 fn every_initializer_gives_finite_numbers_or_an_error_for_any_number() {
     type MakeBuffers = fn(f64) -> Initializer;

@@ -155,8 +155,14 @@ pub enum TrainError {
         /// What it is.
         found: f64,
     },
-    /// Patience without a validation set.
-    #[error("to stop early takes examples to validate on")]
+    /// The factor of a plateau does not lower a rate.
+    #[error("the factor of a plateau is {}, but must be in [0, 1)", short(*found))]
+    PlateauFactor {
+        /// What it is.
+        found: f64,
+    },
+    /// Patience, or a plateau, without a validation set.
+    #[error("to stop early, or to lower the rate on a plateau, takes examples to validate on")]
     NoValidation,
     /// A dataset without examples.
     #[error("there are no examples to {purpose} on")]

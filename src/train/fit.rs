@@ -1,6 +1,6 @@
 //! How a training goes. In: choices of the user. Out: a [`Fit`], a plain value.
 
-use super::checkpoint::Checkpoint;
+use super::{checkpoint::Checkpoint, plateau::Plateau};
 
 /// When to stop before the last epoch: `epochs` in a row without a better value of `measure` on the validation set.
 #[doc(alias = "early_stopping")]
@@ -49,7 +49,9 @@ pub struct Fit {
     pub(super) seed: u64,
     pub(super) accumulate: usize,
     pub(super) clip_norm: Option<f64>,
+    pub(super) clip_value: Option<f64>,
     pub(super) patience: Option<Patience>,
+    pub(super) plateau: Option<Plateau>,
     pub(super) checkpoint: Option<Checkpoint>,
     pub(super) level: f64,
 }
@@ -63,7 +65,9 @@ impl Fit {
             seed: 0,
             accumulate: 1,
             clip_norm: None,
+            clip_value: None,
             patience: None,
+            plateau: None,
             checkpoint: None,
             level: 0.95,
         }
@@ -86,9 +90,19 @@ impl Fit {
         Fit { clip_norm: Some(most), ..self }
     }
 
+    /// Bounds each element of the gradients by this in absolute value, after their norm.
+    pub fn clip_value(self, most: f64) -> Fit {
+        Fit { clip_value: Some(most), ..self }
+    }
+
     /// Stops early, and gives the parameters of the best epoch in place of the last one's.
     pub fn patience(self, patience: Patience) -> Fit {
         Fit { patience: Some(patience), ..self }
+    }
+
+    /// Lowers the rates of the optimizer where a measure no longer falls.
+    pub fn plateau(self, plateau: Plateau) -> Fit {
+        Fit { plateau: Some(plateau), ..self }
     }
 
     /// Keeps a file from which a stopped training goes on.

@@ -9,6 +9,7 @@ mod inputs;
 mod metric;
 mod observer;
 mod optimizer_state;
+mod plateau;
 #[cfg(feature = "progress")]
 mod progress;
 mod report;
@@ -22,6 +23,7 @@ pub use fit::{Fit, Patience};
 pub use history::{Epoch, History, Measured};
 pub use metric::Metric;
 pub use observer::{Observer, Step};
+pub use plateau::Plateau;
 #[cfg(feature = "progress")]
 pub use progress::Progress;
 pub use report::{Report, Stop, Summary};

@@ -68,6 +68,7 @@ impl<T: Target + Element> Training<'_, T> {
                 stop = Stop::Patience;
                 break;
             }
+            self.lower_rate(fit, &state)?;
             let flow = match self.steps(train, fit, &setting, &mut state)? {
                 ControlFlow::Continue(()) => self.finish_epoch(fit, &mut state)?,
                 stopped => stopped,
@@ -96,6 +97,18 @@ impl<T: Target + Element> Training<'_, T> {
                 return Err(TrainError::MinDelta { found: patience.min_delta });
             }
         }
+        if let Some(plateau) = &fit.plateau {
+            self.trainer.position(&plateau.measure)?;
+            if self.validation.is_none() {
+                return Err(TrainError::NoValidation);
+            }
+            if !(0.0..1.0).contains(&plateau.factor) {
+                return Err(TrainError::PlateauFactor { found: plateau.factor });
+            }
+            if !plateau.min_delta.is_finite() {
+                return Err(TrainError::MinDelta { found: plateau.min_delta });
+            }
+        }
         if self.validation.is_some() {
             // All measures have one level, which would be missed only after an epoch.
             let name = || self.trainer.names().next().unwrap_or_default().to_owned();
@@ -104,10 +117,22 @@ impl<T: Target + Element> Training<'_, T> {
         Ok(())
     }
 
+    /// Multiplies the rates by what the epochs that are done say, also those before a training was stopped.
+    fn lower_rate(&mut self, fit: &Fit, state: &TrainingState) -> Result<(), TrainError> {
+        if let Some(plateau) = &fit.plateau {
+            let position = self.trainer.position(&plateau.measure)?;
+            let values = state.history.epochs().iter().map(|epoch| epoch.validation[position].value);
+            self.optimizer.scale_rate(plateau.factor_after(values));
+        }
+        Ok(())
+    }
+
     /// What must not differ when a training goes on.
     fn setting(&self, train: &Dataset<T>, fit: &Fit) -> Setting {
+        let plateau = fit.plateau.as_ref().map(|plateau| ("plateau", format!("{plateau:?}")));
+        let clip_value = fit.clip_value.map(|most| ("limit of the gradient's elements", most.to_string()));
         let validation = self.validation.map_or("none".to_owned(), |validation| validation.len().to_string());
-        vec![
+        let mut setting = vec![
             ("seed", fit.seed.to_string()),
             ("batch size", fit.batch_size.to_string()),
             ("batches of a step", fit.accumulate.to_string()),
@@ -116,7 +141,9 @@ impl<T: Target + Element> Training<'_, T> {
             ("training examples", train.len().to_string()),
             ("validation examples", validation),
             ("measures", self.trainer.names().collect::<Vec<_>>().join("\n")),
-        ]
+        ];
+        setting.extend(plateau.into_iter().chain(clip_value));
+        setting
     }
 
     /// From the start, or from where a file says.
@@ -223,6 +250,9 @@ impl<T: Target + Element> Training<'_, T> {
         }
         if let Some(most) = fit.clip_norm {
             gradients.clip_norm(most)?;
+        }
+        if let Some(most) = fit.clip_value {
+            gradients.clip_value(most)?;
         }
         self.optimizer.step(self.parameters, gradients)?;
         (state.running, state.batch, state.step) = (running, state.batch + n_batches, state.step + 1);

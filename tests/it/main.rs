@@ -64,6 +64,7 @@ mod symbols;
 mod text;
 mod threads;
 mod train;
+mod train_groups;
 mod training;
 mod views;
 mod windows;

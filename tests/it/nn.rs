@@ -4,6 +4,7 @@
 mod layers_by_hand;
 mod layers_image;
 mod layers_misused;
+mod sequence;
 mod table;
 
 use ndarray::{Array1, ArrayD, array};
@@ -16,8 +17,6 @@ use pullback::{
     },
     ops::Smoothness,
 };
-
-mod sequence;
 
 type Composite = for<'g> fn(Expr<'g>) -> Expr<'g>;
 

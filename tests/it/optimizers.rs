@@ -9,6 +9,7 @@ use pullback::{
         Optimizer, PerturbedSgd, RAdam, RmsProp, Row, Schedule, Sgd, Uniform,
     },
     parameters::Layout,
+    train::Plateau,
 };
 
 /// Written by tests/recorded/optimizers.py, which says of what.
@@ -164,6 +165,17 @@ fn schedules_give_what_pytorch_gives() {
             // PyTorch multiplies from step to step, and rounds at each.
             assert!((got - want).abs() <= 1e-15, "{name} at step {step}: {got} is not {want}");
         }
+    }
+}
+
+/// PyTorch waits for one epoch more than its patience.
+#[test]
+fn plateaus_give_what_pytorch_gives() {
+    let plateau = Plateau::new(0.5, 2).min_delta(0.05).at_least(0.1);
+    let recorded = recorded::<3>("plateau");
+    for n_epochs in 1..=recorded.len() {
+        let factor = plateau.factor_after(recorded[..n_epochs].iter().map(|[_, measure, _]| *measure));
+        assert_eq!(factor, recorded[n_epochs - 1][0], "after {n_epochs} epochs");
     }
 }
 

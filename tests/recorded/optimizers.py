@@ -103,6 +103,20 @@ def rates(name, make):
             scheduler.step()
 
 
+def plateau():
+    """The rate after epochs whose measures are the second number; the third is again the rate."""
+    w = torch.nn.Parameter(torch.tensor(START))
+    rule = torch.optim.SGD([w], lr=1.0)
+    options = dict(factor=0.5, patience=1, threshold=0.05, threshold_mode="abs", min_lr=0.1, eps=0.0)
+    scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(rule, **options)
+    measures = [0.9, 0.8, 0.79, 0.7, 0.7, 0.68, 0.69, 0.5, 0.6, 0.4, 0.4, 0.4, 0.4, 0.4, 0.4, 0.4, 0.3, 0.3, 0.3, 0.2]
+    for step, measure in enumerate(measures):
+        rule.step()
+        scheduler.step(measure)
+        rate = scheduler.get_last_lr()[0]
+        show("plateau", step, [rate, measure, rate])
+
+
 def clipping():
     w = torch.nn.Parameter(torch.tensor(START))
     for step, largest in enumerate([0.5, 2.0, 100.0]):
@@ -158,4 +172,5 @@ rates(
         milestones=[5],
     ),
 )
+plateau()
 clipping()

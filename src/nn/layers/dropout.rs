@@ -86,6 +86,11 @@ impl<'g> Dropout<'g> {
         Dropout::declare(g, name, rate, Some(1))
     }
 
+    /// What a layer drops by an option: nothing at 0, and then there is no state either.
+    pub(super) fn unless_zero(g: &'g Graph, name: &str, rate: f64) -> Option<Dropout<'g>> {
+        (rate != 0.0).then(|| Dropout::declare(g, name, rate, None))
+    }
+
     fn declare(g: &'g Graph, name: &str, rate: f64, n_axes: Option<usize>) -> Dropout<'g> {
         let declaration = Declaration { graph: g, layer: name, dtype: DType::I64 };
         let declare = || {

@@ -157,7 +157,9 @@ fn a_group_begins_when_its_parameters_have_gradients() {
 
 #[test]
 fn groups_that_do_not_fit_or_cannot_step_are_refused_and_nothing_moves() {
+    let none: [&str; 0] = [];
     let cases: [(Groups, &str); 6] = [
+        (groups().group(none, Sgd::new(0.1)), "a group has no pattern; give it one"),
         (groups().group(["*.bais"], Sgd::new(0.1)), "no parameter matches `*.bais`; the nearest name is `l.bias`"),
         (groups().group(["encoder.*"], Sgd::new(0.1)), "no parameter matches `encoder.*`"),
         (
@@ -169,12 +171,8 @@ fn groups_that_do_not_fit_or_cannot_step_are_refused_and_nothing_moves() {
             "in the group `l.*`: the rate is -1 at step 0, but must be finite in f32 and not negative",
         ),
         (Groups::new(Sgd::new(f64::NAN)).group(["l.*"], Adam::new(0.1)), "in the group `others`: the rate is NaN"),
-        (
-            Groups::new(Adam::new(0.1)).group(["l.*"], groups()),
-            "in the group `l.*`: in the group `others`: the gradients",
-        ),
     ];
-    for (mut rule, expected) in cases.into_iter().take(5) {
+    for (mut rule, expected) in cases {
         let mut parameters = parameters_of(&ALL);
         let before = rule.state();
         let error = rule.step(&mut parameters, &Gradients::zeros(layout_of(&ALL))).unwrap_err();

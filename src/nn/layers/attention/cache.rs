@@ -1,7 +1,7 @@
 //! Attention step by step: keys and values of the past are kept. In: the next part of a sequence, and what is kept. Out: the layer's
 //! value there, and what is kept after it.
 
-use super::{AttentionMask, MultiHeadAttention, dot_product_attention};
+use super::{AttentionMask, MultiHeadAttention, attend};
 use crate::{
     graph::{DType, Dim, Expr, Literal, Shape, Type},
     ops::Tree,
@@ -93,7 +93,7 @@ impl<'g> MultiHeadAttention<'g> {
         };
         let seen = positions.unsqueeze(-1).greater_equal(places);
         let mask = AttentionMask { pairs: Some(seen), ..AttentionMask::default() };
-        (self.joined(dot_product_attention(query, cache.keys, cache.values, mask)), cache)
+        (self.joined(attend(query, cache, mask, self.dropout)), cache)
     }
 
     fn check_step(&self, x: Expr<'g>, cache: KeyValueCache<'g>, position: Expr<'g>) -> Result<(), Expr<'g>> {

@@ -9,7 +9,10 @@ pub use multi_head::{MultiHeadAttention, MultiHeadAttentionOptions};
 
 use crate::{
     graph::{DType, Dim, Expr, GraphError, Shape, Type},
-    nn::check::either,
+    nn::{
+        check::either,
+        layers::{Dropout, Layer},
+    },
 };
 
 /// What queries may see of the keys. Masks are true where something is seen, as those of [`Expr::masked_softmax`].
@@ -58,7 +61,18 @@ pub struct AttentionMask<'g> {
 #[track_caller]
 pub fn dot_product_attention<'g>(query: Expr<'g>, key: Expr<'g>, value: Expr<'g>, mask: AttentionMask<'g>) -> Expr<'g> {
     let _frame = query.enter("dot_product_attention");
-    either(Heads::of(query, key, value).and_then(|heads| heads.attend(mask)))
+    attend(query, KeyValueCache { keys: key, values: value }, mask, None)
+}
+
+/// [`dot_product_attention`], of whose weights some are dropped while training.
+#[track_caller]
+fn attend<'g>(
+    query: Expr<'g>,
+    KeyValueCache { keys, values }: KeyValueCache<'g>,
+    mask: AttentionMask<'g>,
+    dropout: Option<Dropout<'g>>,
+) -> Expr<'g> {
+    either(Heads::of(query, keys, values).and_then(|heads| heads.attend(mask, dropout)))
 }
 
 /// Queries, keys and values that go together.
@@ -98,7 +112,7 @@ impl<'g> Heads<'g> {
         }
     }
 
-    fn attend(&self, mask: AttentionMask<'g>) -> Result<Expr<'g>, Expr<'g>> {
+    fn attend(&self, mask: AttentionMask<'g>, dropout: Option<Dropout<'g>>) -> Result<Expr<'g>, Expr<'g>> {
         let (q, v) = (self.query.shape(), self.value.shape());
         let scale = match q[3].as_number() {
             Some(width) => 1.0 / (width.max(1) as f64).sqrt(),
@@ -114,8 +128,12 @@ impl<'g> Heads<'g> {
         };
         let scores_shape = Shape::from([q[0].clone(), q[1].clone(), q[2].clone(), v[2].clone()]);
         let scores = grouped(self.query, &q[3]).dot(self.key.t()) * scale;
-        let scores = mask.apply(scores.reshape(&scores_shape))?;
-        let sums = grouped(scores.softmax(-1), &v[2]).dot(self.value);
+        let weights = mask.apply(scores.reshape(&scores_shape))?.softmax(-1);
+        let weights = dropout.map_or(weights, |dropout| dropout.call(weights));
+        if weights.is_poisoned() {
+            return Err(weights);
+        }
+        let sums = grouped(weights, &v[2]).dot(self.value);
         Ok(sums.reshape([q[0].clone(), q[1].clone(), q[2].clone(), v[3].clone()]))
     }
 }

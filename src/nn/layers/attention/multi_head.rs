@@ -1,11 +1,11 @@
 //! Attention of several heads between projections. In: a graph and sizes, then sequences. Out: a layer, then sequences.
 
-use super::{AttentionMask, KeyValueCache, dot_product_attention};
+use super::{AttentionMask, KeyValueCache, attend};
 use crate::{
     graph::{DType, Dim, Expr, Graph, GraphError, Initializer, Site},
     nn::{
         check::either,
-        layers::{Layer, Linear, LinearOptions, RotaryOptions},
+        layers::{Dropout, Layer, Linear, LinearOptions, RotaryOptions},
     },
 };
 
@@ -55,6 +55,8 @@ pub struct MultiHeadAttention<'g> {
     pub(super) size: usize,
     pub(super) causal: bool,
     pub(super) rotary: Option<RotaryOptions>,
+    /// Of the weights.
+    pub(super) dropout: Option<Dropout<'g>>,
     pub(super) dtype: DType,
 }
 
@@ -67,6 +69,8 @@ pub struct MultiHeadAttentionOptions {
     pub key_heads: Option<usize>,
     /// Whether queries and keys are rotated by their positions.
     pub rotary: Option<RotaryOptions>,
+    /// The part of the weights that is dropped while training, as by [`Dropout`], whose states are under `name.dropout`; 0 for none.
+    pub dropout: f64,
     /// Whether there are biases, which start at zero.
     pub bias: bool,
     /// How both weights start.
@@ -76,12 +80,13 @@ pub struct MultiHeadAttentionOptions {
 }
 
 impl Default for MultiHeadAttentionOptions {
-    /// Not causal, a head of keys for each head, no rotation, biases, [`Initializer::GlorotUniform`], f32.
+    /// Not causal, a head of keys for each head, no rotation, nothing dropped, biases, [`Initializer::GlorotUniform`], f32.
     fn default() -> MultiHeadAttentionOptions {
         MultiHeadAttentionOptions {
             causal: false,
             key_heads: None,
             rotary: None,
+            dropout: 0.0,
             bias: true,
             weight: Initializer::GlorotUniform,
             dtype: DType::F32,
@@ -124,6 +129,7 @@ impl<'g> MultiHeadAttention<'g> {
                 size: 0,
                 causal: options.causal,
                 rotary: None,
+                dropout: None,
                 dtype: options.dtype,
             }
         })
@@ -152,7 +158,8 @@ impl<'g> MultiHeadAttention<'g> {
         let columns = Dim::from(size) * (Dim::from(heads) + Dim::from(key_heads) + Dim::from(key_heads));
         let input = Linear::declare(g, &format!("{name}.in"), [inputs.clone(), columns], linear)?;
         let output = Linear::declare(g, &format!("{name}.out"), [inputs.clone(), inputs], linear)?;
-        Ok(MultiHeadAttention { input, output, heads, key_heads, size, causal, rotary, dtype })
+        let dropout = Dropout::unless_zero(g, &format!("{name}.dropout"), options.dropout);
+        Ok(MultiHeadAttention { input, output, heads, key_heads, size, causal, rotary, dropout, dtype })
     }
 
     /// The packed projection to queries, keys and values.
@@ -184,7 +191,7 @@ impl<'g> MultiHeadAttention<'g> {
         either(self.checked(x, "the input").map(|x| {
             let positions = x.graph().iota(DType::I64, [x.shape()[1].clone()], 0);
             let (query, kept) = self.project(x, positions);
-            self.joined(dot_product_attention(query, kept.keys, kept.values, mask))
+            self.joined(attend(query, kept, mask, self.dropout))
         }))
     }
 
@@ -224,7 +231,7 @@ impl<'g> MultiHeadAttention<'g> {
         either(self.checked(x, "the input").map(|x| {
             let query = self.columns(x, Columns::Queries)[0];
             let query = self.rotated(query, x.graph().iota(DType::I64, [x.shape()[1].clone()], 0));
-            self.joined(dot_product_attention(query, memory.keys, memory.values, mask))
+            self.joined(attend(query, memory, mask, self.dropout))
         }))
     }
 

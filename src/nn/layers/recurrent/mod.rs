@@ -11,7 +11,7 @@ pub use gru::{Gru, GruCell, GruOptions};
 pub use lstm::{Lstm, LstmCell, LstmOptions};
 pub use rnn::{Rnn, RnnActivation, RnnCell, RnnOptions};
 
-use super::{Declaration, Layer};
+use super::{Declaration, Dropout, Layer};
 use crate::{
     graph::{Checkpoints, DType, Dim, Expr, Graph, GraphError, Initializer, Literal, ScanDirection, Shape, Site, Type},
     nn::check::either,
@@ -117,6 +117,9 @@ pub struct RecurrentOptions<C> {
     /// How the recurrent weights start; None: uniform within ±1/√width. [`Initializer::Orthogonal`] is the other usual choice
     /// (Saxe et al., 2014).
     pub recurrent: Option<Initializer>,
+    /// The part of what a layer gives to the next that is dropped while training, as by [`Dropout`], whose states are under
+    /// `name.k.dropout`; 0 for none. What the last layer gives is not dropped.
+    pub dropout: f64,
     /// Whether there are biases, which start at zero.
     pub bias: bool,
     /// Which states reverse mode keeps; the others are computed again.
@@ -128,13 +131,14 @@ pub struct RecurrentOptions<C> {
 }
 
 impl<C: Default> Default for RecurrentOptions<C> {
-    /// One layer forward, weights within ±1/√width, biases, all states kept, f32.
+    /// One layer forward, weights within ±1/√width, nothing dropped, biases, all states kept, f32.
     fn default() -> RecurrentOptions<C> {
         RecurrentOptions {
             layers: 1,
             directions: Directions::Forward,
             weight: None,
             recurrent: None,
+            dropout: 0.0,
             bias: true,
             checkpoints: Checkpoints::All,
             dtype: DType::F32,
@@ -163,6 +167,8 @@ pub struct Recurrent<'g, C> {
     graph: &'g Graph,
     /// Layer by layer, forward before backward.
     cells: Vec<Weights<'g>>,
+    /// Behind each layer but the last, if anything is dropped.
+    dropouts: Vec<Dropout<'g>>,
     inputs: usize,
     width: usize,
     directions: Directions,
@@ -202,7 +208,10 @@ impl<'g, C: RecurrentCell> Recurrent<'g, C> {
             let recurrence = Recurrence { weight: poison, bias: None };
             vec![Weights { weight: poison, recurrence, bias: None }]
         }));
-        Recurrent { graph: g, cells, inputs, width, directions, checkpoints, dtype, cell }
+        let between = 0..options.layers.saturating_sub(1);
+        let dropout = |layer: usize| Dropout::unless_zero(g, &format!("{name}.{layer}.dropout"), options.dropout);
+        let dropouts = if cells[0].weight.is_poisoned() { Vec::new() } else { between.filter_map(dropout).collect() };
+        Recurrent { graph: g, cells, dropouts, inputs, width, directions, checkpoints, dtype, cell }
     }
 
     fn declare(
@@ -298,7 +307,7 @@ impl<'g, C: RecurrentCell> Recurrent<'g, C> {
         for (layer, weights) in self.cells.iter().enumerate() {
             let state: Vec<Expr<'g>> = first.iter().map(|array| part(*array, layer)).collect();
             let next = self.next_of(weights, self.product(weights, y), &state);
-            y = next[0];
+            y = self.dropped(layer, next[0]);
             states.push(next);
         }
         (y, self.stacked(&states))
@@ -323,9 +332,16 @@ impl<'g, C: RecurrentCell> Recurrent<'g, C> {
                 outputs.push(mask.map_or(output, |mask| mask.select(output, 0.0)));
                 states.push(last);
             }
-            y = if let [output] = outputs[..] { output } else { outputs[0].concat(outputs[1..].iter().copied(), -1) };
+            let output = outputs[0];
+            let output = if outputs.len() == 1 { output } else { output.concat(outputs[1..].iter().copied(), -1) };
+            y = self.dropped(layer, output);
         }
         (y, self.stacked(&states))
+    }
+
+    /// What a layer gives to the next.
+    fn dropped(&self, layer: usize, output: Expr<'g>) -> Expr<'g> {
+        self.dropouts.get(layer).map_or(output, |dropout| dropout.call(output))
     }
 
     /// The last state of one cell, and its output at each step; what is sliced is the product of the inputs, and the mask if there are

@@ -142,13 +142,13 @@ impl<'g> TransformerDecoderBlock<'g> {
 
 impl<'g> Parts<'g> {
     fn declare(block: Block<'g, '_>) -> Result<Parts<'g>, Expr<'g>> {
-        let norm1 = block.residual("norm1")?;
+        let norm1 = block.residual(1)?;
         let attention = block.attention("attention", true)?;
-        let norm2 = block.residual("norm2")?;
+        let norm2 = block.residual(2)?;
         // Positions of two sequences are not to be compared.
         let without = Block { options: TransformerOptions { rotary: None, ..block.options }, ..block };
         let cross = without.attention("cross", false)?;
-        let norm3 = block.residual("norm3")?;
+        let norm3 = block.residual(3)?;
         Ok(Parts { norm1, attention, norm2, cross, norm3, feed_forward: block.feed_forward()? })
     }
 

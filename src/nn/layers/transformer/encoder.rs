@@ -120,9 +120,9 @@ impl<'g> TransformerEncoderBlock<'g> {
 
 impl<'g> Parts<'g> {
     fn declare(block: Block<'g, '_>) -> Result<Parts<'g>, Expr<'g>> {
-        let norm1 = block.residual("norm1")?;
+        let norm1 = block.residual(1)?;
         let attention = block.attention("attention", block.options.causal)?;
-        let norm2 = block.residual("norm2")?;
+        let norm2 = block.residual(2)?;
         Ok(Parts { norm1, attention, norm2, feed_forward: block.feed_forward()? })
     }
 }

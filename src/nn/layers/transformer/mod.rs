@@ -9,7 +9,7 @@ pub use decoder::TransformerDecoderBlock;
 pub use encoder::TransformerEncoderBlock;
 pub use feed_forward::{FeedForward, FeedForwardActivation, FeedForwardOptions};
 
-use super::{Declaration, MultiHeadAttention, MultiHeadAttentionOptions, RotaryOptions};
+use super::{Declaration, Dropout, Layer, MultiHeadAttention, MultiHeadAttentionOptions, RotaryOptions};
 use crate::graph::{DType, Dim, Expr, Graph, Initializer};
 
 /// Where the norms of a block are.
@@ -41,6 +41,9 @@ pub struct TransformerOptions {
     pub hidden: Option<usize>,
     /// What is between those maps.
     pub activation: FeedForwardActivation,
+    /// The part of the weights of attention, and of what each part gives before it is added to the path around it, that is dropped while
+    /// training, as by [`Dropout`]; 0 for none. Its states are under `name.attention.dropout` and `name.dropout1`, and so on.
+    pub dropout: f64,
     /// Whether the linear maps have biases, which start at zero; norms have one.
     pub bias: bool,
     /// How the weights start.
@@ -51,7 +54,7 @@ pub struct TransformerOptions {
 
 impl Default for TransformerOptions {
     /// Norms before, ε = 10⁻⁵, not causal, a head of keys for each head, no rotation, four times the width with
-    /// [`FeedForwardActivation::Gelu`], biases, [`Initializer::GlorotUniform`], f32.
+    /// [`FeedForwardActivation::Gelu`], nothing dropped, biases, [`Initializer::GlorotUniform`], f32.
     fn default() -> TransformerOptions {
         TransformerOptions {
             norm: NormPlacement::Before,
@@ -61,6 +64,7 @@ impl Default for TransformerOptions {
             rotary: None,
             hidden: None,
             activation: FeedForwardActivation::Gelu,
+            dropout: 0.0,
             bias: true,
             weight: Initializer::GlorotUniform,
             dtype: DType::F32,
@@ -75,12 +79,17 @@ struct Residual<'g> {
     bias: Expr<'g>,
     epsilon: f64,
     placement: NormPlacement,
+    dropout: Option<Dropout<'g>>,
 }
 
 impl<'g> Residual<'g> {
     /// f with its norm and the path around it.
     fn around(&self, x: Expr<'g>, f: impl FnOnce(Expr<'g>) -> Expr<'g>) -> Expr<'g> {
         let norm = |x: Expr<'g>| x.layer_norm(self.gain, self.bias, self.epsilon);
+        let f = |x: Expr<'g>| {
+            let y = f(x);
+            self.dropout.map_or(y, |dropout| dropout.call(y))
+        };
         match self.placement {
             NormPlacement::Before => x + f(norm(x)),
             NormPlacement::After => norm(x + f(x)),
@@ -99,18 +108,20 @@ struct Block<'g, 'n> {
 }
 
 impl<'g> Block<'g, '_> {
-    fn residual(self, name: &str) -> Result<Residual<'g>, Expr<'g>> {
-        let TransformerOptions { epsilon, norm: placement, dtype, .. } = self.options;
-        let declaration = Declaration { graph: self.graph, layer: &format!("{}.{name}", self.name), dtype };
+    /// The norm of that number, counted from 1, with what it is around.
+    fn residual(self, number: usize) -> Result<Residual<'g>, Expr<'g>> {
+        let TransformerOptions { epsilon, norm: placement, dtype, dropout, .. } = self.options;
+        let declaration = Declaration { graph: self.graph, layer: &format!("{}.norm{number}", self.name), dtype };
         let shape = [Dim::from(self.width)];
         let gain = declaration.parameter("gain", &shape, Initializer::Constant(1.0))?;
         let bias = declaration.parameter("bias", &shape, Initializer::Zeros)?;
-        Ok(Residual { gain, bias, epsilon, placement })
+        let dropout = Dropout::unless_zero(self.graph, &format!("{}.dropout{number}", self.name), dropout);
+        Ok(Residual { gain, bias, epsilon, placement, dropout })
     }
 
     fn attention(self, name: &str, causal: bool) -> Result<MultiHeadAttention<'g>, Expr<'g>> {
-        let TransformerOptions { key_heads, rotary, bias, weight, dtype, .. } = self.options;
-        let options = MultiHeadAttentionOptions { causal, key_heads, rotary, bias, weight, dtype };
+        let TransformerOptions { key_heads, rotary, dropout, bias, weight, dtype, .. } = self.options;
+        let options = MultiHeadAttentionOptions { causal, key_heads, rotary, dropout, bias, weight, dtype };
         MultiHeadAttention::declare(self.graph, &format!("{}.{name}", self.name), [self.width, self.heads], options)
     }
 

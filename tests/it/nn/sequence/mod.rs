@@ -2,9 +2,12 @@
 
 mod attention;
 mod costs;
+mod dropout;
 mod mistakes;
 mod recorded;
 mod recurrent;
+
+pub(super) use recorded::compared;
 
 use ndarray::{ArrayD, IxDyn};
 use pullback::{DType, Evaluation, Expr, Graph, Outputs, Parameters, Value};

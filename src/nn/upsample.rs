@@ -260,7 +260,7 @@ impl<'g> Expr<'g> {
     /// for each element of the result against 7, of 224×224: 215 against 5), and slices joined by concatenations take as
     /// long forwards and half as long again backwards.
     fn interpolated(self, value: Expr<'g>, sampling: &Sampling, align: Align) -> Expr<'g> {
-        if value.is_poisoned() {
+        if value.is_poisoned() || matches!(sampling.step, Step::Repeat(1)) {
             return value;
         }
         let position = self.position(sampling, align);

@@ -58,7 +58,7 @@ impl Checkpoint {
 }
 
 /// The version of what is written. What lacks one is of version 1, of which some were written before they said so.
-const VERSION: &str = "1";
+const VERSION: &str = "2";
 
 /// Nobody has counted to more, and one more is still a number.
 const MAX_COUNTED: u64 = 1 << 53;
@@ -89,7 +89,7 @@ pub(super) fn save(
     {
         file.note(name, number.to_string());
     }
-    let sums = state.running.iter().map(|running| format!("{} {}", short(running.sum), running.n_examples));
+    let sums = state.running.iter().map(|running| format!("{} {}", short(running.sum), short(running.weight)));
     file.note("running", sums.collect::<Vec<_>>().join("\n"));
     if let Some(best) = &state.best {
         file.note("best", format!("{} {}", best.epoch, short(best.value)));
@@ -101,11 +101,11 @@ pub(super) fn save(
     Ok(file.save(path)?)
 }
 
-/// Reads a training whose measures have those names; parameters and optimizer become what they were.
+/// Reads a training whose measures have those names and are made of so many sums; parameters and optimizer become what they were.
 pub(super) fn load(
     path: &Path,
     setting: &Setting,
-    names: &[String],
+    (names, n_series): (&[String], usize),
     parameters: &mut Parameters,
     optimizer: &mut dyn Optimizer,
 ) -> Result<TrainingState, TrainError> {
@@ -122,7 +122,7 @@ pub(super) fn load(
         }
     }
     let layout = Arc::clone(parameters.layout());
-    let state = file.state(names, &layout)?;
+    let state = file.state(names, n_series, &layout)?;
     let read = Parameters::from(file.arrays.buffers(path, "parameters/", &layout)?);
     optimizer.restore(file.optimizer(&layout)?)?;
     *parameters = read;
@@ -155,14 +155,14 @@ impl CheckpointReader<'_> {
         pair.ok_or_else(|| self.bad(what, line))
     }
 
-    fn state(&self, names: &[String], layout: &Arc<Layout>) -> Result<TrainingState, TrainError> {
+    fn state(&self, names: &[String], n_series: usize, layout: &Arc<Layout>) -> Result<TrainingState, TrainError> {
         let running = self.text("running")?;
         let running = running.lines().map(|line| {
-            let (sum, n_examples) = self.pair("running", line)?;
-            Ok(Running { sum, n_examples })
+            let (sum, weight) = self.pair("running", line)?;
+            Ok(Running { sum, weight })
         });
         let running: Vec<Running> = running.collect::<Result<_, TrainError>>()?;
-        if running.len() != names.len() {
+        if running.len() != n_series {
             return Err(self.bad("running", self.text("running")?));
         }
         let best = self.arrays.text("best").map(|line| {

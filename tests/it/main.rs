@@ -63,6 +63,7 @@ mod symbols;
 mod text;
 mod threads;
 mod train;
+mod train_data;
 mod training;
 mod views;
 mod windows;

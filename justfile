@@ -19,7 +19,7 @@ snapshots:
 figures:
     cargo run --release --locked --example lecture -- all
 
-# Time one workload, W1 to W9
+# Time one workload, W1 to W13
 bench WORKLOAD:
     cargo run --release --locked --example workload -- --workload {{WORKLOAD}}
 

@@ -8,6 +8,7 @@ mod derivatives;
 mod functions;
 mod loops;
 mod network;
+mod optimizers;
 mod scaling;
 mod slices;
 mod steps;
@@ -27,6 +28,7 @@ criterion_group!(
     loops::bench,
     loops::bench_compile,
     convolution::bench,
+    optimizers::bench,
     steps::bench,
     steps::bench_compile,
     scaling::bench_call,

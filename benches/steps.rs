@@ -1,4 +1,4 @@
-//! Each workload W1 to W9 on one thread: a step, and what comes before the first one. Sizes and dtypes are in
+//! Each workload W1 to W13 on one thread: a step, and what comes before the first one. Sizes and dtypes are in
 //! `workloads/`; the baselines are those of `benches/compare`.
 
 use criterion::{BatchSize, Criterion, SamplingMode};

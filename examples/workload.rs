@@ -25,7 +25,7 @@ use workloads::{ALL, Compiler, Task};
 /// Time one workload: the same steps over and over on the same data.
 #[derive(Parser)]
 struct Arguments {
-    /// W1 to W9.
+    /// W1 to W13.
     #[arg(long)]
     workload: String,
     /// Threads that may run a step.

@@ -9,15 +9,16 @@ use std::{
 
 use crate::{
     cancel::CancelToken,
-    graph::{Diagnostics, Expr, Graph, IntoResults, MAX_ITERATIONS, NodeId, Op, Site},
+    graph::{Diagnostics, Expr, Graph, IntoResults, MAX_ITERATIONS, NodeId, Op, Parameter, Site, State},
+    names,
     parameters::{Layout, ParameterSpec, Parameters},
     plan::{MachineModel, Settings},
     pool::available_threads,
     precompute::{PrecomputeLimits, precompute},
-    program::{CompileError, Condition, Declaration, Engine, Program, Runner, Signature, TrainingStep},
+    program::{CompileError, Condition, Declaration, Engine, Program, Runner, Signature, TrainingStep, Untrained},
     reference::Evaluator,
     runtime::{CachingEngine, Subgraph},
-    simplify::{Rewrites, Simplification, Simplified, simplify},
+    simplify::{Mode, Rewrites, Simplification, Simplified, simplify},
 };
 
 /// How a graph is compiled.
@@ -42,6 +43,12 @@ pub struct Options {
     pub rewrites: Rewrites,
     /// What computes the numbers.
     pub evaluation: Evaluation,
+    /// What [`Graph::is_training`] is: without one, true in what trains and false elsewhere.
+    pub mode: Option<Mode>,
+    /// Patterns of names of parameters that a training step leaves as they are, in which `*` stands for any letters and `?` for one: with
+    /// `encoder.*` no gradient of the encoder is computed, and no optimizer touches it, by decay neither.
+    /// [`TrainingStep::untrained`] lists what was found.
+    pub frozen: Vec<String>,
     /// Bytes of memory for values between steps, above which elementwise functions of the forward part are computed
     /// again where the backward part reads them element by element, however long that takes; without one, only those
     /// that take less than reading them. Numbers may differ in the rounding of sums, which are cut by the work there
@@ -80,6 +87,8 @@ impl Default for Options {
             threads: available_threads(),
             rewrites: Rewrites::default(),
             evaluation: Evaluation::Compiled,
+            mode: None,
+            frozen: Vec::new(),
             memory_budget: None,
             max_iterations: MAX_ITERATIONS,
         }
@@ -121,7 +130,14 @@ impl Graph {
         results: impl IntoResults<'g>,
         options: &Options,
     ) -> Result<Program, CompileError> {
-        Ok(Program::new(self.runner(&results.into_results(), options)?))
+        let results = results.into_results();
+        self.check()?;
+        self.check_outputs(&results)?;
+        let runner = match self.in_mode(&ids(&results), options.mode.unwrap_or(Mode::Evaluation)) {
+            Some((graph, settled)) => graph.runner(&graph.renamed(&results, &settled), &[], options),
+            None => self.runner(&results, &[], options),
+        };
+        Ok(Program::new(runner?))
     }
 
     /// A new graph of equal results with fewer operations: one expression (then named `result`), or pairs of a name and
@@ -172,7 +188,8 @@ impl Graph {
         Ok(Simplification { graph: simplified.graph, results, report: simplified.report })
     }
 
-    /// Makes a loss and its gradient with respect to every parameter of the graph ready to run.
+    /// Makes a loss ready to run with its gradient with respect to every parameter that moves it, and with the new values of
+    /// states.
     ///
     /// # Errors
     /// As for [`Graph::compile`]; also if the loss is no float scalar.
@@ -198,49 +215,108 @@ impl Graph {
         options: &Options,
     ) -> Result<TrainingStep, CompileError> {
         let _frame = self.enter("compile_training", Site::caller());
-        let parameters = self.parameters();
-        let gradients = self.gradients(loss, &parameters);
-        let named = parameters
-            .iter()
-            .zip(&gradients)
-            .map(|(parameter, gradient)| (format!("gradient of {}", parameter.name().unwrap_or_default()), *gradient));
-        let mut results: Vec<(String, Expr<'g>)> = std::iter::once(("loss".into(), loss)).chain(named).collect();
+        let mut results = vec![("loss".to_owned(), loss)];
         results.extend(others.into_results());
-        let runner = self.runner(&results, options)?;
-        let layout = Arc::new(
-            Layout::new(self.parameter_specs().map(|spec| (spec.name, spec.dtype, spec.shape)))
-                .map_err(crate::parameters::ParameterError::from)?,
-        );
-        Ok(TrainingStep { runner, layout })
+        self.check()?;
+        self.check_outputs(&results)?;
+        let (states, values): (Vec<NodeId>, Vec<NodeId>) = self.updates_beside(&ids(&results)).into_iter().unzip();
+        let states: Vec<String> = states.into_iter().map(|state| self.name_of(state)).collect();
+        let n_results = results.len();
+        results.extend(states.iter().zip(values).map(|(name, value)| (format!("update of {name}"), self.expr(value))));
+        let states = states.into();
+        match self.in_mode(&ids(&results), options.mode.unwrap_or(Mode::Training)) {
+            Some((graph, settled)) => {
+                let _frame = graph.enter("compile_training", Site::caller());
+                graph.training_step(graph.renamed(&results, &settled), n_results, states, options)
+            }
+            None => self.training_step(results, n_results, states, options),
+        }
     }
 
-    /// Draws the first values of all parameters by their initializers: the same seed gives the same numbers, and adding
-    /// a parameter does not change the others'.
+    /// The step whose results are a loss, further ones, and from `n_results` on the new values of states.
+    fn training_step<'g>(
+        &'g self,
+        mut results: Vec<(String, Expr<'g>)>,
+        n_results: usize,
+        updated: Arc<[String]>,
+        options: &Options,
+    ) -> Result<TrainingStep, CompileError> {
+        let updates = results.split_off(n_results);
+        let others = results.split_off(1);
+        let Trained { parameters, gradients, untrained } = self.trained(results[0].1, &options.frozen)?;
+        let names = parameters.iter().map(|parameter| format!("gradient of {}", self.name_of(parameter.id())));
+        results.extend(names.zip(gradients).chain(updates).chain(others));
+        self.check_outputs(&results)?;
+        let runner = self.runner(&results, &updated, options)?;
+        let layout = Layout::new(parameters.iter().filter_map(spec).map(|spec| (spec.name, spec.dtype, spec.shape)));
+        let layout = Arc::new(layout.map_err(crate::parameters::ParameterError::from)?);
+        Ok(TrainingStep { runner, layout, untrained, updated, spare: Vec::new() })
+    }
+
+    /// These nodes of this graph under the names of other results.
+    fn renamed<'g>(&'g self, results: &[(String, Expr<'_>)], nodes: &[NodeId]) -> Vec<(String, Expr<'g>)> {
+        results.iter().zip(nodes).map(|((name, _), node)| (name.clone(), self.expr(*node))).collect()
+    }
+
+    /// The parameters that a loss moves with and that no pattern freezes, with their gradients; and the others.
+    fn trained<'g>(&'g self, loss: Expr<'g>, frozen: &[String]) -> Result<Trained<'g>, CompileError> {
+        let parameters = self.parameters();
+        let names: Vec<String> = parameters.iter().map(|parameter| self.name_of(parameter.id())).collect();
+        for pattern in frozen {
+            let checked = names::check_pattern(pattern, names.iter().map(String::as_str));
+            checked.map_err(|nearest| CompileError::FrozenPattern { pattern: pattern.clone(), nearest })?;
+        }
+        let is_frozen = |parameter: &Expr<'g>| names::matches_any(frozen, &self.name_of(parameter.id()));
+        let (stopped, free): (Vec<_>, Vec<_>) = parameters.into_iter().partition(is_frozen);
+        let found = self.gradients_of_moving(loss, &free);
+        self.check()?;
+        let read = self.ancestors(&[loss.id()]);
+        let mut untrained: BTreeMap<NodeId, Untrained> =
+            stopped.into_iter().map(|parameter| (parameter.id(), Untrained::Frozen)).collect();
+        let (mut parameters, mut gradients) = (Vec::new(), Vec::new());
+        for (parameter, gradient) in free.into_iter().zip(found.unwrap_or_default()) {
+            match gradient {
+                Some(gradient) => {
+                    parameters.push(parameter);
+                    gradients.push(gradient);
+                }
+                None => {
+                    let is_read = read.binary_search(&parameter.id()).is_ok();
+                    let reason = if is_read { Untrained::Stopped } else { Untrained::Unused };
+                    untrained.insert(parameter.id(), reason);
+                }
+            }
+        }
+        let untrained = untrained.into_iter().map(|(id, reason)| (self.name_of(id), reason)).collect();
+        Ok(Trained { parameters, gradients, untrained })
+    }
+
+    /// The name of a leaf.
+    fn name_of(&self, leaf: NodeId) -> String {
+        self.expr(leaf).name().unwrap_or_default()
+    }
+
+    /// Draws the first values of all parameters and states by their initializers: the same seed gives the same numbers, and
+    /// adding a parameter does not change the others'.
     ///
     /// # Errors
     /// [`CompileError`] with every error of the graph, or if an initializer does not fit its parameter.
     #[doc(alias = "init")]
     pub fn initialize(&self, seed: u64) -> Result<Parameters, CompileError> {
         self.check()?;
-        Ok(Parameters::initialize(self.parameter_specs(), seed)?)
+        let parameters = Parameters::initialize(self.parameters().iter().filter_map(spec), seed)?;
+        let states: Vec<ParameterSpec> = self.states().iter().filter_map(spec).collect();
+        Ok(parameters.with_initial_state(&states, seed)?)
     }
 
-    fn parameter_specs(&self) -> impl Iterator<Item = ParameterSpec> {
-        self.parameters().into_iter().filter_map(|parameter| match parameter.op() {
-            Op::Parameter(op) => Some(ParameterSpec {
-                name: op.name.0.to_string(),
-                dtype: op.dtype,
-                shape: op.shape.as_numbers()?,
-                initializer: op.initializer,
-            }),
-            _ => None,
-        })
-    }
-
-    fn runner(&self, results: &[(String, Expr<'_>)], options: &Options) -> Result<Runner, CompileError> {
-        self.check()?;
-        let signature = self.signature(results)?;
-        let ids: Vec<NodeId> = results.iter().map(|(_, result)| result.id()).collect();
+    fn runner(
+        &self,
+        results: &[(String, Expr<'_>)],
+        updated: &[String],
+        options: &Options,
+    ) -> Result<Runner, CompileError> {
+        let ids = ids(results);
+        let signature = self.signature(results, updated, &self.ancestors(&ids))?;
         let leaves = |graph: &Graph| -> Vec<Option<NodeId>> {
             signature.fed().map(|declaration| Some(graph.named(&declaration.name)?.id())).collect()
         };
@@ -261,7 +337,8 @@ impl Graph {
         Ok(Runner::new(Arc::new(signature), engine))
     }
 
-    fn signature(&self, results: &[(String, Expr<'_>)]) -> Result<Signature, CompileError> {
+    /// That the results are this graph's and have names of their own.
+    fn check_outputs(&self, results: &[(String, Expr<'_>)]) -> Result<(), CompileError> {
         let mut sites: HashMap<&str, Site> = HashMap::new();
         for (name, result) in results {
             let second = result.site();
@@ -272,8 +349,16 @@ impl Graph {
                 return Err(CompileError::DuplicateOutput { name: name.clone(), first, second });
             }
         }
-        let ids: Vec<NodeId> = results.iter().map(|(_, result)| result.id()).collect();
-        let needed = self.ancestors(&ids);
+        Ok(())
+    }
+
+    /// What a program of these results is fed and gives that computes the nodes `needed` and sets the states `updated`.
+    fn signature(
+        &self,
+        results: &[(String, Expr<'_>)],
+        updated: &[String],
+        needed: &[NodeId],
+    ) -> Result<Signature, CompileError> {
         if let Some(escaped) = needed.iter().find(|id| matches!(self.node(**id).op, Op::Argument(_))) {
             return Err(CompileError::EscapedArgument { site: self.node(*escaped).site });
         }
@@ -283,16 +368,18 @@ impl Graph {
         };
         let inputs: Vec<Declaration> = self.inputs().into_iter().map(declare).collect();
         let parameters = self.parameters().into_iter().map(declare).filter(|parameter| parameter.is_needed).collect();
+        let states = self.states().into_iter().map(declare);
+        let states = states.filter(|state| state.is_needed || updated.contains(&state.name)).collect();
         let output = |(name, result): &(String, Expr<'_>)| Declaration {
             name: name.clone(),
             ty: result.ty(),
             site: result.site(),
             is_needed: true,
         };
-        let symbols = self.symbols(&needed, &inputs)?;
+        let symbols = self.symbols(needed, &inputs)?;
         let outputs = results.iter().map(output).collect();
         let conditions = needed.iter().filter_map(|id| Condition::for_node(self, *id)).collect();
-        Ok(Signature { inputs, parameters, outputs, symbols, conditions })
+        Ok(Signature { inputs, parameters, states, outputs, symbols, conditions })
     }
 
     /// The symbols in the types of `needed`, if an input can tell each.
@@ -311,6 +398,28 @@ impl Graph {
             Some((symbol, site)) => Err(CompileError::FreeSymbol { symbol: symbol.clone(), site: *site }),
             None => Ok(first_use.into_keys().collect()),
         }
+    }
+}
+
+fn ids(results: &[(String, Expr<'_>)]) -> Vec<NodeId> {
+    results.iter().map(|(_, result)| result.id()).collect()
+}
+
+/// What a training step moves, and what not.
+struct Trained<'g> {
+    parameters: Vec<Expr<'g>>,
+    gradients: Vec<Expr<'g>>,
+    untrained: Arc<[(String, Untrained)]>,
+}
+
+/// How a parameter or state starts.
+fn spec(leaf: &Expr<'_>) -> Option<ParameterSpec> {
+    match leaf.op() {
+        Op::Parameter(Parameter { name, dtype, shape, initializer })
+        | Op::State(State { name, dtype, shape, initializer }) => {
+            Some(ParameterSpec { name: name.0.to_string(), dtype, shape: shape.as_numbers()?, initializer })
+        }
+        _ => None,
     }
 }
 

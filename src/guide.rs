@@ -10,6 +10,11 @@ pub mod derivatives {
     #![doc = include_str!("../docs/guide/derivatives.md")]
 }
 
+/// Layers as values: convolutions, pools, norms, upsampling, and how weights start.
+pub mod layers {
+    #![doc = include_str!("../docs/guide/layers.md")]
+}
+
 /// A graph for every slice of an array at once: gradients of each example, ensembles, chains, Jacobians.
 pub mod batching {
     #![doc = include_str!("../docs/guide/batching.md")]
@@ -18,6 +23,11 @@ pub mod batching {
 /// Loops, branches and functions as nodes, with derivatives through all of them.
 pub mod loops {
     #![doc = include_str!("../docs/guide/loops.md")]
+}
+
+/// Layers of sequences: embeddings, positions, attention, decoding with a cache, recurrent layers.
+pub mod sequences {
+    #![doc = include_str!("../docs/guide/sequences.md")]
 }
 
 /// Operations whose value is computed by your code, derivatives that you say, and looking at values.
@@ -33,6 +43,11 @@ pub mod data {
 /// Training with metrics, a validation set, early stopping and checkpoints.
 pub mod training {
     #![doc = include_str!("../docs/guide/training.md")]
+}
+
+/// Schedules, groups of parameters, clipping, averages of weights, and what a step did.
+pub mod optimizers {
+    #![doc = include_str!("../docs/guide/optimizers.md")]
 }
 
 /// Options of compilation, the plan of a program, and the time of each of its steps.

@@ -44,12 +44,14 @@ pub use graph::{
     Shape, Side, Site, Triangle, Type, Value, ValueView, ValueViewMut,
 };
 pub use nn::Correction;
-pub use ops::{AllAxes, Convolve, EighParts, Index, LuParts, Padding, PerAxis, Pool, QrParts, SvdParts, range};
+pub use ops::{
+    AllAxes, Convolve, ConvolveTranspose, EighParts, Index, LuParts, Padding, PerAxis, Pool, QrParts, SvdParts, range,
+};
 pub use parameters::{Gradients, Parameters};
 pub use program::{
     AsParameters, Attached, BodyProfile, CompileError, Destinations, Inputs, OutputError, Outputs, Pass, PlanSummary,
-    Profile, Program, RunError, Runner, StepProfile, TrainingOutput, TrainingStep,
+    Profile, Program, RunError, Runner, StepProfile, TrainingOutput, TrainingStep, Untrained,
 };
 pub use runtime::{AccuracyRow, error_table};
-pub use simplify::{Rewrites, Simplification};
+pub use simplify::{Mode, Rewrites, Simplification};
 pub use text::{ParseError, Parsed};

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use ndarray::{Array, ArrayD, IxDyn};
+use ndarray::{Array, ArrayD, Axis, IxDyn, Slice};
 use pullback::{Parameters, Value};
 
 /// How a parameter starts.
@@ -42,6 +42,13 @@ pub(super) fn fill(seed: u64, shape: &[usize], scale: f64) -> Value {
 /// `f64` numbers, uniform on [−scale, scale).
 pub(super) fn fill_double(seed: u64, shape: &[usize], scale: f64) -> Value {
     uniform(seed, shape, scale).into()
+}
+
+/// Rows of tokens below `n_tokens`, each with its last token left out or its first.
+pub(super) fn tokens(seed: u64, [rows, length]: [usize; 2], n_tokens: usize) -> [Value; 2] {
+    let unit = uniform(seed, &[rows, length + 1], 1.0).mapv(|x| (x + 1.0) / 2.0);
+    let tokens = unit.mapv(|x| (x * n_tokens as f64).floor() as i64);
+    [0..length, 1..length + 1].map(|range| tokens.slice_axis(Axis(1), Slice::from(range)).to_owned().into())
 }
 
 /// One of ten classes for each row.

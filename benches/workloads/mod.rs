@@ -1,4 +1,4 @@
-//! The workloads of docs/reference/performance.md, W1 to W9, written once for the benches, the runner and the tests.
+//! The workloads of docs/reference/performance.md, W1 to W13, written once for the benches, the runner and the tests.
 //!
 //! In: nothing. Out: [`ALL`], each compiled by the public interface alone, fed, and taken step by step. The same bits go
 //! into other libraries, so what a workload computes is compared with what they compute. Nothing is timed here.
@@ -7,6 +7,8 @@ mod compile;
 mod data;
 pub(crate) mod functions;
 pub(crate) mod networks;
+mod residual;
+mod sequences;
 pub(crate) mod task;
 
 use std::error::Error;
@@ -36,7 +38,7 @@ pub(crate) struct Workload {
     inputs: fn() -> Inputs,
     graph: GraphOf,
     /// The numbers that [`Task::check`] must give, as other libraries compute them from the same bits: PyTorch 2.15 those
-    /// of W1, W3 and W4, CasADi 3.8 those of W7 and W8, JAX 0.10 the others.
+    /// of W1, W3, W4 and W10 to W13, CasADi 3.8 those of W7 and W8, JAX 0.10 the others.
     pub(crate) expected: &'static [f64],
 }
 
@@ -53,7 +55,7 @@ enum GraphOf {
 }
 
 /// All workloads in the order of the tables.
-pub(crate) const ALL: [Workload; 12] = [
+pub(crate) const ALL: [Workload; 16] = [
     networks::W1,
     networks::W2,
     networks::W3,
@@ -66,6 +68,10 @@ pub(crate) const ALL: [Workload; 12] = [
     functions::W8A,
     functions::W8B,
     functions::W9,
+    sequences::W10,
+    sequences::W10_256,
+    residual::W11,
+    sequences::W13,
 ];
 
 /// The workload of that name.

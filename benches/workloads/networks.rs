@@ -96,11 +96,11 @@ fn mean_cross_entropy(logits: Expr<'_>) -> Expr<'_> {
 }
 
 /// Weight and bias of each layer between these widths, within 1/√in.
-fn dense(widths: &[usize]) -> Vec<Start> {
+pub(super) fn dense(widths: &[usize]) -> Vec<Start> {
     widths[..widths.len() - 1].iter().flat_map(|width| [within_root(*width); 2]).collect()
 }
 
-fn within_root(fan_in: usize) -> Start {
+pub(super) fn within_root(fan_in: usize) -> Start {
     Start::Uniform(1.0 / (fan_in as f64).sqrt())
 }
 

@@ -15,6 +15,7 @@
 
 use std::error::Error;
 
+use ndarray::{Ix1, Ix2};
 use pullback::{
     data::{Dataset, Split, digits},
     landscape::{BoxSearch, Lanczos},

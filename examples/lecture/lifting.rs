@@ -150,7 +150,7 @@ impl Classifier {
         let (x, labels) = (examples.array::<f32, Ix2>("x")?, signs(examples)?);
         let mut rule = HeavyBall::new(0.3, 0.9);
         for _ in 0..n_steps {
-            let out = self.step.run(&parameters, (("x", x), ("label", &labels)))?;
+            let out = self.step.run(&parameters, (("x", &x), ("label", &labels)))?;
             if !out.loss.is_finite() {
                 return Err(format!("training comes to the loss {}", out.loss).into());
             }
@@ -161,7 +161,7 @@ impl Classifier {
 
     fn error(&mut self, parameters: &Parameters, examples: &Dataset) -> Result<f64, Box<dyn Error>> {
         let (x, labels) = (examples.array::<f32, Ix2>("x")?, signs(examples)?);
-        let out = self.program.run(parameters, (("x", x), ("label", &labels)))?;
+        let out = self.program.run(parameters, (("x", &x), ("label", &labels)))?;
         Ok(f64::from(out.scalar::<f32>("error")?))
     }
 

@@ -11,6 +11,7 @@
 
 use std::error::Error;
 
+use ndarray::Ix2;
 use pullback::{
     data::{DataError, Split, digits, mnist},
     optim::HeavyBall,

@@ -66,14 +66,23 @@ impl Graph {
     #[track_caller]
     pub fn gradients<'g>(&'g self, y: Expr<'g>, xs: &[Expr<'g>]) -> Vec<Expr<'g>> {
         let _frame = self.enter("gradients", Site::caller());
-        if !y.is_poisoned() && y.rank() != 0 {
-            let poison = self.report(GraphError::GradientOfArray { found: y.ty() }, &[y]);
-            return vec![poison; xs.len()];
-        }
-        match self.differentiable(y, xs) {
-            Ok(()) => pull_back(y, y.ones_like(), xs),
+        match self.gradients_of_moving(y, xs) {
+            Ok(found) => or_zeros(found, xs),
             Err(poison) => vec![poison; xs.len()],
         }
+    }
+
+    /// [`Graph::gradients`] of those of `xs` that y moves with, and none of the others; or the poison for what is wrong.
+    pub(crate) fn gradients_of_moving<'g>(
+        &'g self,
+        y: Expr<'g>,
+        xs: &[Expr<'g>],
+    ) -> Result<Vec<Option<Expr<'g>>>, Expr<'g>> {
+        if !y.is_poisoned() && y.rank() != 0 {
+            return Err(self.report(GraphError::GradientOfArray { found: y.ty() }, &[y]));
+        }
+        self.differentiable(y, xs)?;
+        Ok(pull_back(y, y.ones_like(), xs))
     }
 
     /// Vector–Jacobian products: Jᵀȳ with J = ∂y/∂x, for each x, by reverse mode.
@@ -91,7 +100,7 @@ impl Graph {
     pub fn vjp<'g>(&'g self, y: Expr<'g>, cotangent: Expr<'g>, xs: &[Expr<'g>]) -> Vec<Expr<'g>> {
         let _frame = self.enter("vjp", Site::caller());
         match self.differentiable(y, xs).and_then(|()| self.same_type(y, cotangent)) {
-            Ok(()) => pull_back(y, cotangent, xs),
+            Ok(()) => or_zeros(pull_back(y, cotangent, xs), xs),
             Err(poison) => vec![poison; xs.len()],
         }
     }
@@ -170,17 +179,20 @@ impl Graph {
     }
 }
 
-/// x̄ for each x, by reverse mode, of what is equal to y and stable.
-fn pull_back<'g>(y: Expr<'g>, cotangent: Expr<'g>, xs: &[Expr<'g>]) -> Vec<Expr<'g>> {
+/// x̄ for each x that y moves with, by reverse mode, of what is equal to y and stable.
+fn pull_back<'g>(y: Expr<'g>, cotangent: Expr<'g>, xs: &[Expr<'g>]) -> Vec<Option<Expr<'g>>> {
     let mut found: Vec<Option<Expr<'g>>> = vec![None; xs.len()];
     for (value, positions) in stable::values(y, xs) {
         let group: Vec<Expr<'g>> = positions.iter().map(|position| xs[*position]).collect();
         let swept = reverse::sweep(&[(value, cotangent)], &group);
-        positions.into_iter().zip(swept).for_each(|(position, gradient)| {
-            found[position] = Some(gradient.unwrap_or_else(|| xs[position].zeros_like()));
-        });
+        positions.into_iter().zip(swept).for_each(|(position, gradient)| found[position] = gradient);
     }
-    found.into_iter().map(|gradient| gradient.expect("invariant: each x is in one group")).collect()
+    found
+}
+
+/// Zeros in place of what is not there.
+fn or_zeros<'g>(found: Vec<Option<Expr<'g>>>, xs: &[Expr<'g>]) -> Vec<Expr<'g>> {
+    found.into_iter().zip(xs).map(|(gradient, x)| gradient.unwrap_or_else(|| x.zeros_like())).collect()
 }
 
 /// ẏ, by forward mode, of what is equal to y and stable.

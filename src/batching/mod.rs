@@ -6,10 +6,12 @@
 
 mod arguments;
 mod closure;
+mod ensemble;
 mod nested;
 
 pub use arguments::{Exprs, Slices};
 pub use closure::{VmapAxes, VmapOptions};
+pub use ensemble::Ensemble;
 
 use smallvec::SmallVec;
 

@@ -42,7 +42,7 @@ pub struct Batching {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Order {
     Shuffled,
-    InOrder,
+    Ascending,
     /// Shuffled in blocks of so many batches.
     Within(usize),
     /// Sorted by length in blocks of so many batches.
@@ -58,7 +58,7 @@ impl Batching {
 
     /// In the order of the source.
     pub fn in_order(self) -> Batching {
-        Batching { order: Order::InOrder, ..self }
+        Batching { order: Order::Ascending, ..self }
     }
 
     /// In random order within blocks of so many batches, one block after the other: for sources that are read in their order, as
@@ -123,7 +123,7 @@ impl Batching {
                 }
                 Plan::Rows { rows: rows.into_iter(), size }
             }
-            (None, Order::InOrder) => Plan::Blocks(Blocks::new(self, 1, None)),
+            (None, Order::Ascending) => Plan::Blocks(Blocks::new(self, 1, None)),
             (None, Order::Within(n)) => Plan::Blocks(Blocks::new(self, n, Some((seed, epoch)))),
             (None, Order::Shuffled | Order::ByLength(_) | Order::Continued) => return Err(DataError::UnknownLength),
         };
@@ -141,7 +141,7 @@ impl fmt::Display for Batching {
         write!(f, "{} ", self.size)?;
         match self.order {
             Order::Shuffled => f.write_str("in random order")?,
-            Order::InOrder => f.write_str("in order")?,
+            Order::Ascending => f.write_str("in order")?,
             Order::Within(n) => write!(f, "in random order within {n} batches")?,
             Order::ByLength(n) => write!(f, "by length within {n} batches")?,
             Order::Continued => f.write_str("continued")?,
@@ -175,7 +175,7 @@ impl Order {
     fn rows(self, source: &dyn Source, n: usize, size: usize, key: (u64, u64)) -> Result<Vec<usize>, DataError> {
         let mut rows: Vec<usize> = (0..n).collect();
         match self {
-            Order::InOrder => {}
+            Order::Ascending => {}
             Order::Shuffled => rows.shuffle(&mut generator(key)),
             Order::Within(n_batches) => {
                 let blocks = rows.chunks_mut(n_batches.saturating_mul(size)).enumerate();

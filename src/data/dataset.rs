@@ -201,7 +201,8 @@ impl Dataset {
     /// ```
     pub fn reshape(mut self, name: &str, shape: impl Into<Shape>) -> Result<Dataset, DataError> {
         let (position, shape) = (self.known(name)?, shape.into());
-        let wrong = || DataError::ColumnShape { column: self.columns[position].clone(), shape: shape.clone() };
+        let wrong =
+            || DataError::ColumnShape { column: self.columns[position].clone(), shape: Box::new(shape.clone()) };
         let sizes = shape.as_numbers().ok_or_else(wrong)?;
         let Content::Array(value) = &self.contents[position] else { return Err(wrong()) };
         let all = [&[self.n_examples], &sizes[..]].concat();

@@ -72,7 +72,7 @@ pub enum DataError {
         /// The column.
         column: Column,
         /// The shape.
-        shape: Shape,
+        shape: Box<Shape>,
     },
     /// A row beyond the last.
     #[error("there is no row {row} (from 0) among {n_examples} examples")]

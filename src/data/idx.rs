@@ -96,7 +96,9 @@ pub fn column(name: impl Into<String>, path: impl AsRef<Path>) -> Result<FileCol
     match length.len() {
         length if length < expected => Err(DataError::Truncated { place: source.place_at(length), expected }),
         length if length > expected => Err(DataError::Oversized { place: source.place_at(expected) }),
-        _ => Ok(FileColumn::new(name, path, header.element.stored(), &header.shape[1..]).from_byte(first).big_endian()),
+        _ => {
+            Ok(FileColumn::new(name, path, header.element.stored(), &header.shape[1..]).starting_at(first).big_endian())
+        }
     }
 }
 

@@ -16,7 +16,8 @@ type Boxed<'i> = Box<dyn Iterator<Item = Result<Example, DataError>> + Send + 'i
 /// Examples that come one after another: from a generator, a server, a file of one's own format.
 ///
 /// The iterator is made anew for each epoch, whose number it is given, and where rows are asked for again that were passed: so a
-/// training that goes on after a stop reads past what it has seen. For its batches take
+/// training that goes on after a stop reads past what it has seen. An epoch ends where the iterator ends: of one without an end,
+/// `take` as many examples as an epoch should have. For its batches take
 /// [`Batching::in_order`](super::Batching::in_order) or [`shuffled_within`](super::Batching::shuffled_within).
 ///
 /// # Example
@@ -97,11 +98,11 @@ impl Source for IteratorSource<'_> {
             reader.row += 1;
         }
         *held = Some(reader);
-        let stacked = self.columns.iter().enumerate().map(|(position, column)| {
+        let mut stacked = self.columns.iter().enumerate().map(|(position, column)| {
             let values = examples.iter().map(|example| &example[position]);
             (column, stack(column, values))
         });
-        stacked.into_iter().try_fold(Batch::new(), |batch, (column, values)| batch.column(&column.name, values))
+        stacked.try_fold(Batch::new(), |batch, (column, values)| batch.column(&column.name, values))
     }
 }
 

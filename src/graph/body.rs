@@ -13,7 +13,7 @@ use std::{
 
 use super::{
     dim::Dim,
-    op::{Argument, Constant, Input, Op, Parameter, TraceNumber},
+    op::{Argument, Constant, Op, TraceNumber},
     shape::Type,
     storage::{FrameGuard, Graph, Node, NodeId, Operands},
 };
@@ -78,7 +78,7 @@ impl Body {
         let wanted = results.iter().chain(observed).copied();
         for id in reached(graph, wanted, |id| numbers.contains_key(&id)) {
             let node = graph.node(id).clone();
-            let is_outside = is_fed(&node.op) || matches!(node.op, Op::Argument(_));
+            let is_outside = node.op.is_fed() || matches!(node.op, Op::Argument(_));
             assert!(!is_outside, "invariant: what a body reads from outside is an argument");
             let operands = graph.operands(id).iter().map(|operand| NodeId::new(numbers[operand])).collect();
             numbers.insert(id, nodes.len());
@@ -266,11 +266,6 @@ fn argument(node: &Node, index: usize) -> Node {
     Node { op, ty: node.ty.clone(), site: node.site, call: node.call }
 }
 
-/// Whether its array comes from outside of every graph.
-fn is_fed(op: &Op) -> bool {
-    matches!(op, Op::Input(Input { .. }) | Op::Parameter(Parameter { .. }))
-}
-
 impl PartialEq for Body {
     fn eq(&self, other: &Body) -> bool {
         self.is_same(other)
@@ -351,7 +346,7 @@ impl BodyTrace<'_> {
         let is_inside = |id: NodeId| {
             let op = &graph.node(id).op;
             // A handle of another body is read from outside: where it stands alone, it is told as an error.
-            let may_move = is_new(id) && !is_fed(op) && !matches!(op, Op::Argument(_));
+            let may_move = is_new(id) && !op.is_fed() && !matches!(op, Op::Argument(_));
             matches!(op, Op::Constant(Constant { .. }) | Op::DimSize(_))
                 || depends.contains(&id)
                 || (may_move && (matches!(invariants, Invariants::Inside) || is_free_movement(op)))

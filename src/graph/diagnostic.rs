@@ -8,6 +8,7 @@ use thiserror::Error;
 use super::{
     dim::Dim,
     dtype::DType,
+    initializer::Initializer,
     shape::{Axes, Shape, Type},
     site::Site,
 };
@@ -293,10 +294,31 @@ pub enum GraphError {
         found: Type,
     },
     /// Parameters have fixed sizes.
-    #[error("the shape {shape} of a parameter has a symbol in it")]
+    #[error("the shape {shape} of a parameter or state has a symbol in it")]
     SymbolicParameter {
         /// The shape.
         shape: Shape,
+    },
+    /// A parameter or state starts from numbers of another dtype.
+    #[error("nothing of {dtype} starts by {initializer:?}")]
+    InitializerDType {
+        /// How it was to start.
+        initializer: Initializer,
+        /// Its dtype.
+        dtype: DType,
+    },
+    /// What is to be updated is no state.
+    #[error("only a state is updated")]
+    NotState,
+    /// The new value of a state has another type.
+    #[error("the state {name:?} is {expected}, its new value {found}")]
+    UpdateType {
+        /// Its name.
+        name: String,
+        /// Its type.
+        expected: Type,
+        /// The type of the new value.
+        found: Type,
     },
     /// An array of more elements than memory can have.
     #[error("an array of shape {shape} has too many elements")]

@@ -93,6 +93,13 @@ impl GraphError {
                 "differentiate with respect to a float; a cast from an integer passes no derivative back"
             }
             GraphError::SymbolicParameter { .. } => "only inputs may have symbolic sizes",
+            GraphError::InitializerDType { .. } => {
+                "of i64 and bool start `Zeros` or a `Constant` that the dtype holds; `Key` is of i64"
+            }
+            GraphError::NotState => "declare it by `state` or `state_of`; a parameter is an optimizer's to update",
+            GraphError::UpdateType { .. } => {
+                "a state keeps dtype and shape: `cast`, `mean` or `broadcast_to` the new value"
+            }
             GraphError::TooLarge { .. } => "work on parts of it; no memory holds more than 2^46 elements",
             GraphError::WindowTooLarge { .. } => "pad the array, or take a smaller window, kernel or dilation",
             GraphError::MostlyZeros { .. } => "pad or spread less: nearly all of the work would be on zeros",
@@ -185,7 +192,8 @@ fn help_with_channels(input: &Shape, expected: &Dim) -> String {
         let order: Vec<usize> = [0, last].into_iter().chain(1..last).collect();
         return format!("the channels seem to be last; `.transpose({order:?})` puts them second, where they belong");
     }
-    "the input is [batch, in, spatial…] and the kernel [out, in / groups, spatial…]; `Convolve::groups` sets the groups"
+    "the input is [batch, in, spatial…] and the kernel [out, in / groups, spatial…], of a transposed convolution \
+     [in, out / groups, spatial…]; `Convolve::groups` sets the groups"
         .into()
 }
 

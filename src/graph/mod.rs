@@ -23,6 +23,7 @@ mod results;
 mod shape;
 mod site;
 mod storage;
+mod updates;
 mod value;
 mod view;
 

@@ -59,7 +59,7 @@ impl Literal {
     }
 }
 
-/// The name of an input or parameter, scopes included: `encoder.hidden.weight`.
+/// The name of an input, parameter or state, scopes included: `encoder.hidden.weight`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Name(pub Arc<str>);
 
@@ -202,13 +202,19 @@ impl Op {
             .or_else(|| Predicate::from_name(name).map(Op::Predicate))
     }
 
-    /// The name, if this is an input or a parameter.
+    /// The name, if this is an input, a parameter or a state.
     pub fn leaf_name(&self) -> Option<&Name> {
         match self {
             Op::Input(input) => Some(&input.name),
             Op::Parameter(parameter) => Some(&parameter.name),
+            Op::State(state) => Some(&state.name),
             _ => None,
         }
+    }
+
+    /// Whether its array comes from outside of every graph: an input, a parameter or a state.
+    pub(crate) fn is_fed(&self) -> bool {
+        self.leaf_name().is_some()
     }
 
     /// Whether both are the same in every bit: NaN is NaN, and −0 is not 0.

@@ -40,6 +40,19 @@ macro_rules! operations {
                     /// The type's shape, without symbols.
                     shape: Shape,
                 }
+                /// An array that a training step sets anew, not by a gradient: a running mean, a counter.
+                State = "state" {
+                    /// Its name, scopes included.
+                    name: Name,
+                    /// How it starts.
+                    initializer: Initializer,
+                    /// The type's element type.
+                    dtype: DType,
+                    /// The type's shape, without symbols.
+                    shape: Shape,
+                }
+                /// Whether this is run to train: settled when the graph is compiled.
+                IsTraining = "is_training" {}
                 /// An array known beforehand.
                 Constant = "constant" {
                     /// Its elements.

@@ -79,6 +79,8 @@ struct Inner {
     nodes: DiGraph<Node, u32>,
     names: IndexMap<Name, NodeId>,
     scopes: Vec<String>,
+    /// States with their new values, in the order in which updates were written.
+    updates: Vec<(NodeId, NodeId)>,
     diagnostics: Vec<Diagnostic>,
 }
 
@@ -123,7 +125,7 @@ impl Graph {
         Graph::default()
     }
 
-    /// Prefixes the names of inputs and parameters with `name` and a dot until the guard is dropped.
+    /// Prefixes the names of inputs, parameters and states with `name` and a dot until the guard is dropped.
     ///
     /// # Example
     /// ```
@@ -234,12 +236,27 @@ impl Graph {
         self.leaves(|op| matches!(op, Op::Parameter(_)))
     }
 
+    /// The states, in the order of declaration.
+    pub fn states(&self) -> Vec<Expr<'_>> {
+        self.leaves(|op| matches!(op, Op::State(_)))
+    }
+
+    /// States with their new values, in the order in which they were written.
+    pub(super) fn updates(&self) -> Vec<(NodeId, NodeId)> {
+        self.inner.borrow().updates.clone()
+    }
+
+    /// Notes what becomes of a state.
+    pub(crate) fn push_update(&self, state: NodeId, value: NodeId) {
+        self.inner.borrow_mut().updates.push((state, value));
+    }
+
     fn leaves(&self, accept: impl Fn(&Op) -> bool) -> Vec<Expr<'_>> {
         let ids: Vec<NodeId> = self.inner.borrow().names.values().copied().collect();
         ids.into_iter().filter(|id| accept(&self.node(*id).op)).map(|id| self.expr(id)).collect()
     }
 
-    /// The input or parameter of that name, scopes included.
+    /// The input, parameter or state of that name, scopes included.
     pub fn named(&self, name: &str) -> Option<Expr<'_>> {
         let id = self.inner.borrow().names.get(&Name(name.into())).copied();
         id.map(|id| self.expr(id))

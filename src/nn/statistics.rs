@@ -4,7 +4,6 @@
 use super::check::either;
 use crate::{
     graph::{Axes, DType, Dim, Expr, GraphError, Shape},
-    numbers::short,
     ops::{AllAxes, IntoAxes},
 };
 
@@ -49,6 +48,12 @@ impl<'g> Centre<'g> {
         let squares = self.deviations * self.deviations;
         let count = correction.divisor(squares.count(&self.axes));
         squares.sum_axes(&self.axes).divided_by_size(count)
+    }
+
+    /// The deviations over √(σ² + ε).
+    fn standardized(&self, epsilon: f64) -> Expr<'g> {
+        let scale = (self.variance(Correction::None) + epsilon).rsqrt();
+        self.deviations * scale.reshape(self.deviations.shape().with_ones(&self.axes))
     }
 }
 
@@ -218,10 +223,68 @@ impl<'g> Expr<'g> {
     pub fn layer_norm(self, gain: Expr<'g>, bias: Expr<'g>, epsilon: f64) -> Expr<'g> {
         let _frame = self.enter("layer_norm");
         either(self.check_layer(gain, bias, epsilon).map(|()| {
-            let centre = Centre::over(self, [self.rank() - 1].as_slice().into());
-            let scale = (centre.variance(Correction::None) + epsilon).rsqrt();
-            centre.deviations * scale.unsqueeze(-1) * gain + bias
+            let last = [self.rank() - 1].as_slice().into();
+            Centre::over(self, last).standardized(epsilon) * gain + bias
         }))
+    }
+
+    /// Mean 0 and variance 1 over axes: (x − μ)/√(σ² + ε), with the variance divided by n. ε = `epsilon` > 0 keeps value
+    /// and derivative finite where all x are equal. It is what the norms of layers, groups and instances begin with.
+    ///
+    /// # Shapes
+    /// any → the same
+    ///
+    /// # Errors
+    /// An error is recorded if x is no float or has no such axis, or if ε is not positive.
+    ///
+    /// # Example
+    /// ```
+    /// use ndarray::array;
+    /// use pullback::{DType, Graph};
+    /// let g = Graph::new();
+    /// let x = g.input_of(DType::F64, "x", ("batch", 2));
+    /// let mut program = g.compile(x.standardize(-1, 1e-12))?;
+    /// let out = program.call(("x", &array![[1.0, 3.0], [5.0, 5.0]]))?;
+    /// assert_eq!(out["result"].array::<f64>()?.mapv(f64::round), array![[-1.0, 1.0], [0.0, 0.0]].into_dyn());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias("whiten", "z_score"))]
+    #[track_caller]
+    pub fn standardize(self, axes: impl IntoAxes, epsilon: f64) -> Expr<'g> {
+        let _frame = self.enter("standardize");
+        let build = |axes| self.check_epsilon(epsilon).map(|()| Centre::over(self, axes).standardized(epsilon));
+        either(self.float_axes(axes).and_then(build))
+    }
+
+    /// Root mean square 1 over axes: x/√(mean of x² + ε). ε = `epsilon` > 0 keeps value and derivative finite where all x are
+    /// 0. It is what [`RmsNorm`](crate::nn::RmsNorm) begins with.
+    ///
+    /// # Shapes
+    /// any → the same
+    ///
+    /// # Errors
+    /// An error is recorded if x is no float or has no such axis, or if ε is not positive.
+    ///
+    /// # Source
+    /// Zhang and Sennrich, *Root mean square layer normalization*, 2019, eq. 4.
+    ///
+    /// # Example
+    /// ```
+    /// # use pullback::Graph;
+    /// let g = Graph::new();
+    /// let x = g.input("x", ("batch", 8));
+    /// assert_eq!(x.divide_by_rms(-1, 1e-6).shape(), x.shape());
+    /// ```
+    #[doc(alias("rms_norm", "root_mean_square"))]
+    #[track_caller]
+    pub fn divide_by_rms(self, axes: impl IntoAxes, epsilon: f64) -> Expr<'g> {
+        let _frame = self.enter("divide_by_rms");
+        let build = |axes: Axes| {
+            self.check_epsilon(epsilon)?;
+            let scale = ((self * self).mean_axes(&axes) + epsilon).rsqrt();
+            Ok(self * scale.reshape(self.shape().with_ones(&axes)))
+        };
+        either(self.float_axes(axes).and_then(build))
     }
 
     fn check_layer(self, gain: Expr<'g>, bias: Expr<'g>, epsilon: f64) -> Result<(), Expr<'g>> {
@@ -241,13 +304,7 @@ impl<'g> Expr<'g> {
                 return Err(g.report(error, &[self, operand]));
             }
         }
-        self.check_finite("epsilon", epsilon)?;
-        // Positive in f32 too, or a row of equal numbers is divided by 0.
-        if epsilon > 0.0 && (self.dtype() == DType::F64 || epsilon as f32 > 0.0) {
-            return Ok(());
-        }
-        let found = short(epsilon).to_string();
-        Err(g.report(GraphError::OutOfRange { what: "epsilon", expected: "positive", found }, &[self]))
+        self.check_epsilon(epsilon)
     }
 
     /// A row for each integer: 1 at its position, 0 elsewhere, as `dtype`. An integer below 0 or not below `classes`

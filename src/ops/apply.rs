@@ -119,7 +119,7 @@ pub(crate) fn infer(op: &Op, operands: &[Type]) -> Result<Type, GraphError> {
 /// The largest size, step or position that an operation takes, and the largest coefficient in one with symbols: no
 /// array has more elements. What is computed of a few of them fits `i64`, and where many are multiplied, [`Dim`] stays
 /// at the end of its range, which is beyond this.
-pub(super) const MAX_ATTRIBUTE: u64 = 1 << 46;
+pub(crate) const MAX_ATTRIBUTE: u64 = 1 << 46;
 
 /// The literal of `dtype` that a number is, if the dtype has it; a float is rounded.
 pub(super) fn held(number: f64, dtype: DType) -> Option<Literal> {

@@ -245,7 +245,7 @@ impl Convolution {
     ///
     /// With i·id + low = p·s + k·kd wherever x\[i\] meets kernel\[k\] in y\[p\], and k' = K − 1 − k counting from the
     /// other end, p·s + low' = i·id + k'·kd for low' = (K − 1)·kd − low. `high` is what makes the output as long as x.
-    fn input_cotangent<'g>(&self, cotangent: Expr<'g>, x: &Shape, kernel: Expr<'g>) -> Expr<'g> {
+    pub(super) fn input_cotangent<'g>(&self, cotangent: Expr<'g>, x: &Shape, kernel: Expr<'g>) -> Expr<'g> {
         let (kernel_shape, places) = (kernel.shape(), cotangent.shape());
         let spread = |axis: usize| extent(&kernel_shape[axis + 2], self.kernel_dilation[axis]);
         let low: Dims = (0..self.low.len()).map(|axis| spread(axis) - 1 - &self.low[axis]).collect();

@@ -70,9 +70,9 @@ impl Convolve {
         Convolve { dilation: dilation.into(), ..self }
     }
 
-    /// Distance between neighbours of the array, zeros between them: what a transposed convolution is made of. The
-    /// zeros cost nothing.
-    #[doc(alias("conv_transpose", "transposed_convolution", "lhs_dilation"))]
+    /// Distance between neighbours of the array, zeros between them: what a transposed convolution
+    /// ([`ConvolveTranspose`](crate::ConvolveTranspose)) is made of. The zeros cost nothing.
+    #[doc(alias = "lhs_dilation")]
     #[must_use]
     pub fn input_dilation(self, input_dilation: impl Into<PerAxis>) -> Convolve {
         Convolve { input_dilation: input_dilation.into(), ..self }
@@ -83,6 +83,10 @@ impl Convolve {
     #[must_use]
     pub fn groups(self, groups: usize) -> Convolve {
         Convolve { groups, ..self }
+    }
+
+    pub(crate) fn n_groups(&self) -> usize {
+        self.groups
     }
 
     fn over(&self, x: &Shape, kernel: &Shape) -> Result<Convolution, GraphError> {

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::graph::{
     Argument, Constant, DType, Dim, DimSize, Expr, Graph, GraphError, Initializer, Input, Iota, Literal, Name, Op,
-    Parameter, Poison, Shape, Site, Type, Value,
+    Parameter, Poison, Shape, Site, State, Type, Value,
 };
 
 /// A leaf whose array is fed: its value is never computed.
@@ -58,6 +58,7 @@ macro_rules! fed_leaf {
 }
 fed_leaf!(Input);
 fed_leaf!(Parameter);
+fed_leaf!(State);
 
 impl Rule for Argument {
     fn infer(&self, operands: &[Type]) -> Result<Type, GraphError> {
@@ -106,6 +107,10 @@ impl Parameter {
         if !self.dtype.is_float() {
             return Err(GraphError::UnsupportedDType { expected: "a float", found: self.dtype });
         }
+        if self.initializer == Initializer::Key {
+            let (initializer, dtype) = (self.initializer, self.dtype);
+            return Err(GraphError::InitializerDType { initializer, dtype });
+        }
         match self.shape.as_numbers() {
             Some(_) => Ok(()),
             None => Err(GraphError::SymbolicParameter { shape: self.shape.clone() }),
@@ -117,7 +122,7 @@ fn is_word(text: &str) -> bool {
     text.starts_with(|c: char| c.is_alphabetic() || c == '_') && text.chars().all(|c| c.is_alphanumeric() || c == '_')
 }
 
-fn check_name(Name(name): &Name) -> Result<(), GraphError> {
+pub(super) fn check_name(Name(name): &Name) -> Result<(), GraphError> {
     let is_name = name.starts_with(|c: char| c.is_alphabetic() || c == '_')
         && name.split('.').all(|part| !part.is_empty() && part.chars().all(|c| c.is_alphanumeric() || c == '_'));
     if is_name { Ok(()) } else { Err(GraphError::BadName { name: name.to_string() }) }
@@ -408,7 +413,7 @@ impl Graph {
         self.declare(Parameter { name, initializer, dtype, shape: shape.into() })
     }
 
-    fn declare(&self, op: impl Into<Op>) -> Expr<'_> {
+    pub(super) fn declare(&self, op: impl Into<Op>) -> Expr<'_> {
         let op = op.into();
         match self.taken_name(&op) {
             Some(error) => self.report(error, &[]),

@@ -41,7 +41,7 @@ impl From<Vec<usize>> for PerAxis {
 
 impl PerAxis {
     /// One number for each of `rank` axes.
-    pub(super) fn over(&self, what: &'static str, rank: usize) -> Result<Axes, GraphError> {
+    pub(crate) fn over(&self, what: &'static str, rank: usize) -> Result<Axes, GraphError> {
         match self {
             PerAxis::All(number) => Ok(Axes::from_elem(*number, rank)),
             PerAxis::Each(numbers) => {
@@ -52,7 +52,7 @@ impl PerAxis {
     }
 
     /// One number for each of `rank` axes, none of them 0.
-    pub(super) fn positive_over(&self, what: &'static str, rank: usize) -> Result<Axes, GraphError> {
+    pub(crate) fn positive_over(&self, what: &'static str, rank: usize) -> Result<Axes, GraphError> {
         let numbers = self.over(what, rank)?;
         check_positive(what, &numbers)?;
         Ok(numbers)

@@ -3,7 +3,8 @@
 
 use crate::parameters::Buffers;
 
-/// The step count of an optimizer and the arrays that it remembers, each in the layout of the parameters.
+/// The step count of an optimizer and the arrays that it remembers, each in the layout of what it moves: all parameters, or
+/// those that had a gradient, or those of a group. One that is made of others has their states as parts, by name.
 ///
 /// [`Optimizer::state`](super::Optimizer::state) makes one, and [`Optimizer::restore`](super::Optimizer::restore) takes it
 /// back: an optimizer with the same hyperparameters then goes on bit for bit. It is a plain value, so that whoever stores
@@ -40,6 +41,7 @@ pub struct OptimizerState {
     rule: String,
     step: u64,
     arrays: Vec<(String, Buffers)>,
+    parts: Vec<(String, OptimizerState)>,
 }
 
 impl OptimizerState {
@@ -51,7 +53,23 @@ impl OptimizerState {
         arrays: impl IntoIterator<Item = (N, Buffers)>,
     ) -> OptimizerState {
         let arrays = arrays.into_iter().map(|(name, array)| (name.into(), array)).collect();
-        OptimizerState { rule: rule.into(), step, arrays }
+        OptimizerState { rule: rule.into(), step, arrays, parts: Vec::new() }
+    }
+
+    /// With the state of an optimizer that this one is made of, behind those that there are.
+    pub fn with_part(mut self, name: impl Into<String>, state: OptimizerState) -> OptimizerState {
+        self.parts.push((name.into(), state));
+        self
+    }
+
+    /// Names and states of the optimizers that this one is made of, in its order; none for a rule.
+    pub fn parts(&self) -> impl ExactSizeIterator<Item = (&str, &OptimizerState)> {
+        self.parts.iter().map(|(name, state)| (name.as_str(), state))
+    }
+
+    /// The state of the part of that name.
+    pub fn part(&self, name: &str) -> Option<&OptimizerState> {
+        self.parts().find_map(|(found, state)| (found == name).then_some(state))
     }
 
     /// The name of the rule, such as `adam`.
@@ -91,5 +109,9 @@ impl OptimizerState {
 
     pub(super) fn into_arrays(self) -> Vec<Buffers> {
         self.arrays.into_iter().map(|(_, array)| array).collect()
+    }
+
+    pub(super) fn into_parts(self) -> impl Iterator<Item = OptimizerState> {
+        self.parts.into_iter().map(|(_, state)| state)
     }
 }

@@ -3,6 +3,7 @@
 
 use super::{
     OptimizerError,
+    alignment::{Alignment, Run},
     error::check_made,
     ranges::{self, Ranges},
     rule::{Update, UpdateArrays},
@@ -30,27 +31,41 @@ pub(super) trait Elementwise<const N: usize, const K: usize>: Copy + Send + Sync
 pub(super) struct ByElement<R, const K: usize>(pub(super) R);
 
 impl<R: Elementwise<N, K>, const N: usize, const K: usize> Update<N> for ByElement<R, K> {
-    fn apply(self, arrays: UpdateArrays<'_, N>) -> Result<(), OptimizerError> {
-        descend(self.0, arrays.parameters, arrays.gradients, arrays.kept)
+    fn check(&self) -> Result<(), OptimizerError> {
+        check_numbers(&self.0)
+    }
+
+    fn apply(self, arrays: UpdateArrays<'_, N>) {
+        let UpdateArrays { alignment, parameters, gradients, kept, .. } = arrays;
+        descend(self.0, alignment, parameters, gradients, kept);
     }
 }
 
-/// Takes the step of all elements, one pass for each dtype.
-///
-/// # Errors
-/// The first number of the rule that is not finite in every dtype; nothing is changed then.
+/// Checks that the numbers of a rule are finite in every dtype.
+pub(super) fn check_numbers<const N: usize, const K: usize>(
+    rule: &impl Elementwise<N, K>,
+) -> Result<(), OptimizerError> {
+    rule.numbers().into_iter().try_for_each(|(name, number)| check_made(name, number))
+}
+
+/// Takes the step of all elements that are aligned, one pass for each dtype.
 pub(super) fn descend<const N: usize, const K: usize>(
     rule: impl Elementwise<N, K>,
+    alignment: &Alignment,
     parameters: &mut Parameters,
     gradients: &Buffers,
     kept: &mut [Buffers; N],
-) -> Result<(), OptimizerError> {
-    rule.numbers().into_iter().try_for_each(|(name, number)| check_made(name, number))?;
+) {
     let f32s = kept.each_mut().map(|buffers| buffers.elements_mut::<f32>());
-    descend_slices(rule, parameters.elements_mut(), gradients.elements(), f32s);
+    descend_runs(
+        alignment.runs::<f32>(),
+        RangeUpdate::new(rule, parameters.elements_mut(), gradients.elements(), f32s),
+    );
     let f64s = kept.each_mut().map(|buffers| buffers.elements_mut::<f64>());
-    descend_slices(rule, parameters.elements_mut(), gradients.elements(), f64s);
-    Ok(())
+    descend_runs(
+        alignment.runs::<f64>(),
+        RangeUpdate::new(rule, parameters.elements_mut(), gradients.elements(), f64s),
+    );
 }
 
 /// Takes the step of these elements, in one pass, on all threads if there are many. What overflows, overflows.
@@ -60,8 +75,25 @@ pub(super) fn descend_slices<T: FloatElement, const N: usize, const K: usize>(
     gradients: &[T],
     kept: [&mut [T]; N],
 ) {
-    let numbers = rule.numbers().map(|(_, number)| T::from_f64(number));
-    ranges::run(RangeUpdate { rule, numbers, parameters, gradients, kept });
+    ranges::run(RangeUpdate::new(rule, parameters, gradients, kept));
+}
+
+/// Takes the step of some runs of the whole buffers.
+fn descend_runs<R: Elementwise<N, K>, T: FloatElement, const N: usize, const K: usize>(
+    runs: &[Run],
+    whole: RangeUpdate<'_, R, T, N, K>,
+) {
+    let n_elements = runs.iter().map(|run| run.n_elements).sum();
+    let (mut rest, mut parameters, mut gradients) = (Some(whole), 0, 0);
+    let updates = runs.iter().map(|run| {
+        let skipped = rest.take().expect("invariant: it is put back below");
+        let skipped = skipped.skip(run.parameters - parameters, run.gradients - gradients);
+        let (update, others) = skipped.split_at(run.n_elements);
+        (parameters, gradients) = (run.parameters + run.n_elements, run.gradients + run.n_elements);
+        rest = Some(others);
+        update
+    });
+    ranges::run_each(updates, n_elements);
 }
 
 /// The step of one range of the flat buffers: any cut into ranges gives the same.
@@ -71,6 +103,19 @@ struct RangeUpdate<'a, R, T, const N: usize, const K: usize> {
     parameters: &'a mut [T],
     gradients: &'a [T],
     kept: [&'a mut [T]; N],
+}
+
+impl<'a, R: Elementwise<N, K>, T: FloatElement, const N: usize, const K: usize> RangeUpdate<'a, R, T, N, K> {
+    fn new(rule: R, parameters: &'a mut [T], gradients: &'a [T], kept: [&'a mut [T]; N]) -> Self {
+        let numbers = rule.numbers().map(|(_, number)| T::from_f64(number));
+        RangeUpdate { rule, numbers, parameters, gradients, kept }
+    }
+
+    /// The same without the first so many parameters and gradients, of which nothing is kept.
+    fn skip(self, n_parameters: usize, n_gradients: usize) -> Self {
+        let (parameters, gradients) = (&mut self.parameters[n_parameters..], &self.gradients[n_gradients..]);
+        RangeUpdate { parameters, gradients, ..self }
+    }
 }
 
 impl<R: Elementwise<N, K>, T: FloatElement, const N: usize, const K: usize> Ranges for RangeUpdate<'_, R, T, N, K> {
@@ -115,6 +160,19 @@ impl<R: Elementwise<N, K>, T: FloatElement, const N: usize, const K: usize> Loop
             }
         }
     }
+}
+
+/// The larger of two numbers, NaN if one is.
+#[inline(always)]
+pub(super) fn larger<T: FloatElement>(left: T, right: T) -> T {
+    if left > right || left.is_nan() { left } else { right }
+}
+
+/// 1 or −1; zeros and NaN are their own signs.
+#[inline(always)]
+pub(super) fn sign<T: FloatElement>(number: T) -> T {
+    let below_or_own = if number < T::zero() { -T::one() } else { number };
+    if number > T::zero() { T::one() } else { below_or_own }
 }
 
 #[cfg(test)]

@@ -3,21 +3,18 @@
 use std::sync::Arc;
 
 use super::Schedule;
-use crate::{
-    numbers::short,
-    parameters::{Gradients, Layout, Parameters},
-};
+use crate::{names, numbers::short, parameters::Layout};
 
 /// Why a step was not taken, or a state not restored.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OptimizerError {
-    /// The gradients are not of these parameters.
-    #[error("the gradients are of other parameters: {}", expected.difference(found))]
+    /// The gradients, or what is to be moved by them, are not of these parameters.
+    #[error("the gradients are of other parameters: {}", expected.difference_of_part(found))]
     Gradients {
-        /// The layout of the parameters.
+        /// The layout of the parameters, or of the gradients where these lack what is to be moved.
         expected: Arc<Layout>,
-        /// The layout of the gradients.
+        /// The layout of the gradients, or of what is to be moved.
         found: Arc<Layout>,
     },
     /// Earlier steps were of other parameters.
@@ -45,6 +42,38 @@ pub enum OptimizerError {
         expected: Vec<&'static str>,
         /// The names of the arrays in the state.
         found: Vec<String>,
+    },
+    /// The state is of other groups than the rule has.
+    #[error("`{rule}` has the groups {expected:?}, but the state has {found:?}")]
+    Parts {
+        /// The name of the rule.
+        rule: &'static str,
+        /// The names of its groups.
+        expected: Vec<String>,
+        /// The names of the groups in the state.
+        found: Vec<String>,
+    },
+    /// The optimizer of a group has an error.
+    #[error("in the group `{name}`: {source}")]
+    Group {
+        /// The name of the group.
+        name: String,
+        /// Its error.
+        source: Box<OptimizerError>,
+    },
+    /// A pattern matches no parameter.
+    #[error("no parameter matches `{pattern}`{}", names::suggestion(nearest.as_deref()))]
+    Pattern {
+        /// The pattern.
+        pattern: String,
+        /// The name most like it, if one is alike.
+        nearest: Option<String>,
+    },
+    /// All parameters of a group are of groups before it.
+    #[error("all parameters of the group `{name}` match groups that were added before it")]
+    Taken {
+        /// The name of the group.
+        name: String,
     },
     /// The rate is negative, NaN, or not finite in f32.
     #[error("the rate is {} at step {step}, but must be finite in f32 and not negative", short(*rate))]
@@ -100,15 +129,6 @@ pub enum OptimizerError {
         /// How many it says.
         found: u64,
     },
-}
-
-/// Checks that `gradients` are of `parameters`. Layouts that are one and the same are not compared.
-pub(super) fn check_layouts(parameters: &Parameters, gradients: &Gradients) -> Result<(), OptimizerError> {
-    let (expected, found) = (parameters.layout(), gradients.layout());
-    if is_same(expected, found) {
-        return Ok(());
-    }
-    Err(OptimizerError::Gradients { expected: Arc::clone(expected), found: Arc::clone(found) })
 }
 
 /// Steps are numbers of f64 in the formulas, where one more must be another number.

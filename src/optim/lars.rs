@@ -111,6 +111,10 @@ pub(super) struct LarsUpdate {
 }
 
 impl Parameterwise<1> for LarsUpdate {
+    fn n_scratch(_: &[usize]) -> usize {
+        0
+    }
+
     fn update<T: FloatElement + Into<f64>>(&self, parameter: ParameterSlices<'_, T, 1>) {
         let norm = norm_of_slice(parameter.elements);
         let denominator = norm_of_slice(parameter.gradient) + self.weight_decay * norm;

@@ -1,17 +1,29 @@
 //! Update rules. In: parameters and their gradients. Out: the parameters, updated in place. No rule sees a graph, and
 //! none loops, measures or stops: that is training's.
 
+mod ada_max;
 mod adagrad;
 mod adam;
 mod adam_w;
+mod alignment;
+mod ams_grad;
+mod averaged;
 mod checkpoint;
 mod elementwise;
 mod error;
+mod groups;
 mod heavy_ball;
+mod lamb;
 mod lars;
+mod lion;
+mod members;
+mod muon;
+mod n_adam;
 mod nesterov;
+mod newton_schulz;
 mod parameterwise;
 mod perturbed_sgd;
+mod r_adam;
 mod ranges;
 mod rms_prop;
 mod row;
@@ -24,17 +36,28 @@ mod state;
 mod tests;
 mod uniform;
 
-use crate::parameters::{Gradients, Parameters};
+use std::sync::Arc;
 
+use crate::parameters::{Gradients, Layout, Parameters};
+
+pub use ada_max::AdaMax;
 pub use adagrad::AdaGrad;
 pub use adam::Adam;
 pub use adam_w::AdamW;
+pub use ams_grad::AmsGrad;
+pub use averaged::Averaged;
 pub use checkpoint::OptimizerState;
 pub use error::OptimizerError;
+pub use groups::Groups;
 pub use heavy_ball::HeavyBall;
+pub use lamb::Lamb;
 pub use lars::Lars;
+pub use lion::Lion;
+pub use muon::Muon;
+pub use n_adam::NAdam;
 pub use nesterov::Nesterov;
 pub use perturbed_sgd::PerturbedSgd;
+pub use r_adam::RAdam;
 pub use rms_prop::RmsProp;
 pub use row::{Momentum, Row, Scaling};
 pub use schedule::Schedule;
@@ -71,16 +94,46 @@ pub use uniform::Uniform;
 /// # }
 /// ```
 pub trait Optimizer {
-    /// Takes one step.
+    /// Takes one step of all parameters that have a gradient.
     ///
-    /// The first step makes the rule's state, in the layout of `parameters`; later steps allocate nothing.
+    /// Gradients may lack parameters: what lacks one is not touched, neither moved nor decayed, and nothing is kept of it. Those
+    /// that there are have the types of their parameters, and their order.
+    ///
+    /// The first step makes the rule's state, in the layout of the gradients; later steps allocate nothing.
     ///
     /// # Errors
-    /// `gradients` or the state has another layout than `parameters`, or a hyperparameter is out of its range. Nothing
-    /// is changed then, neither parameters nor state nor step count.
-    fn step(&mut self, parameters: &mut Parameters, gradients: &Gradients) -> Result<(), OptimizerError>;
+    /// `gradients` are not of `parameters`, earlier steps had gradients of other parameters, or a hyperparameter is out of its
+    /// range. Nothing is changed then, neither parameters nor state nor step count.
+    fn step(&mut self, parameters: &mut Parameters, gradients: &Gradients) -> Result<(), OptimizerError> {
+        self.step_part(parameters, gradients, gradients.layout())
+    }
 
-    /// A copy of what it remembers: the step count and arrays in the layout of the parameters.
+    /// Takes one step of the parameters of `part` alone, a layout of some of the gradients' arrays in their order. Its state
+    /// is in that layout: another part is for another optimizer, as in [`Groups`].
+    ///
+    /// # Errors
+    /// As for [`Optimizer::step`], of that part.
+    fn step_part(
+        &mut self,
+        parameters: &mut Parameters,
+        gradients: &Gradients,
+        part: &Arc<Layout>,
+    ) -> Result<(), OptimizerError>;
+
+    /// Whether [`Optimizer::step_part`] would take the step: an optimizer that is made of others asks all of them before any of
+    /// them moves.
+    ///
+    /// # Errors
+    /// Those of that step.
+    fn check_part(
+        &self,
+        parameters: &Parameters,
+        gradients: &Gradients,
+        part: &Arc<Layout>,
+    ) -> Result<(), OptimizerError>;
+
+    /// A copy of what it remembers: the step count, arrays in the layout of what it moves, and the states of the optimizers that
+    /// it is made of.
     ///
     /// # Complexity
     /// One copy of each array.

@@ -1,6 +1,8 @@
 //! Descent with noise. In: parameters, gradients and a seed. Out: parameters moved against the gradient and a random
 //! direction. It remembers the step count and nothing else: the noise of a step is a function of seed and step.
 
+use std::sync::Arc;
+
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
@@ -24,7 +26,7 @@ use crate::{
 ///
 /// A point where the gradient is 0 but the loss curves downwards somewhere is left, since ξₜ has a part in every direction.
 ///
-/// ξₜ depends on the seed, on t and on the layout of the parameters alone: Gaussian draws of ChaCha8, keyed by the seed, on
+/// ξₜ depends on the seed, on t and on the layout of what is moved alone: Gaussian draws of ChaCha8, keyed by the seed, on
 /// the stream numbered t, divided by their norm. So a restored optimizer meets the same noise, on any number of threads.
 ///
 /// # Complexity
@@ -96,33 +98,41 @@ pub(super) struct Noisy {
 }
 
 impl Update<0> for Noisy {
-    fn apply(self, arrays: UpdateArrays<'_, 0>) -> Result<(), OptimizerError> {
-        let UpdateArrays { parameters, gradients, scratch: noise, .. } = arrays;
-        if !is_same(noise.layout(), parameters.layout()) {
-            *noise = Buffers::zeros(parameters.layout().clone());
+    /// The radius and the rate were checked, and so is the length of what is drawn finite.
+    fn check(&self) -> Result<(), OptimizerError> {
+        Ok(())
+    }
+
+    fn apply(self, arrays: UpdateArrays<'_, 0>) {
+        let UpdateArrays { alignment, parameters, gradients, scratch: noise, .. } = arrays;
+        if !is_same(noise.layout(), alignment.part()) {
+            *noise = Buffers::zeros(Arc::clone(alignment.part()));
         }
         draw(noise, self.seed, self.step);
         let norm = noise.norm();
         // The norm is 0 where there are no parameters.
-        let scale = if norm > 0.0 { self.radius / norm } else { 0.0 };
-        descend(PerturbedSgdUpdate { rate: self.rate, scale }, parameters, gradients, std::array::from_mut(noise))
+        let length = if norm > 0.0 { norm } else { 1.0 };
+        let update = PerturbedSgdUpdate { rate: self.rate, radius: self.radius, length };
+        descend(update, alignment, parameters, gradients, std::array::from_mut(noise));
     }
 }
 
 #[derive(Clone, Copy)]
 struct PerturbedSgdUpdate {
     rate: f64,
-    scale: f64,
+    radius: f64,
+    length: f64,
 }
 
-impl Elementwise<1, 2> for PerturbedSgdUpdate {
-    fn numbers(&self) -> [(&'static str, f64); 2] {
-        [("the rate", self.rate), ("the radius over the norm of the noise", self.scale)]
+/// The noise is divided by its length first, which does not overflow.
+impl Elementwise<1, 3> for PerturbedSgdUpdate {
+    fn numbers(&self) -> [(&'static str, f64); 3] {
+        [("the rate", self.rate), ("radius", self.radius), ("the length of the noise", self.length)]
     }
 
     #[inline(always)]
-    fn update<T: FloatElement>([rate, scale]: [T; 2], theta: T, g: T, [noise]: [T; 1]) -> (T, [T; 1]) {
-        (theta - rate * (g + scale * noise), [noise])
+    fn update<T: FloatElement>([rate, radius, length]: [T; 3], theta: T, g: T, [noise]: [T; 1]) -> (T, [T; 1]) {
+        (theta - rate * (g + radius * (noise / length)), [noise])
     }
 }
 

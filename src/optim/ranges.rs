@@ -34,24 +34,49 @@ pub(super) trait Ranges: Loop + Send + Sized {
 
 /// Runs an update in the widest vectors there are, on all threads of the machine if it is large; on the caller's alone
 /// while a program has the others.
-pub(super) fn run(update: impl Ranges) {
-    run_on(update, available_threads());
+pub(super) fn run<U: Ranges>(update: U) {
+    let n_elements = update.n_elements();
+    run_each(std::iter::once(update), n_elements);
 }
 
-fn run_on<U: Ranges>(update: U, n_threads: usize) {
-    let length = range_length(update.n_elements(), U::BYTES);
-    if n_threads == 1 || length >= update.n_elements() {
-        return vectorize::run(update);
+/// Runs several updates, of so many elements in all, as one.
+pub(super) fn run_each<U: Ranges>(updates: impl Iterator<Item = U>, n_elements: usize) {
+    run_on(updates, n_elements, range_length(n_elements, U::BYTES), available_threads());
+}
+
+/// Runs an update in ranges of so many elements.
+pub(super) fn run_cut(update: impl Ranges, length: usize) {
+    let n_elements = update.n_elements();
+    run_on(std::iter::once(update), n_elements, length, available_threads());
+}
+
+fn run_on<U: Ranges>(updates: impl Iterator<Item = U>, n_elements: usize, length: usize, n_threads: usize) {
+    if n_threads == 1 || length >= n_elements {
+        return updates.for_each(vectorize::run);
     }
+    let run_all = |ranges: &mut [Option<U>]| {
+        Team::gather(n_threads).run_each(ranges, &|range| range.take().into_iter().for_each(vectorize::run));
+    };
     let mut ranges: SmallVec<[Option<U>; MAX_RANGES]> = SmallVec::new();
-    let mut rest = update;
-    while rest.n_elements() > length {
-        let (first, others) = rest.split_at(length);
-        ranges.push(Some(first));
-        rest = others;
+    for update in updates {
+        let mut rest = Some(update);
+        while let Some(update) = rest.take() {
+            let first = if update.n_elements() > length {
+                let (first, others) = update.split_at(length);
+                rest = Some(others);
+                first
+            } else {
+                update
+            };
+            // More updates than ranges at most: those that there are go first.
+            if ranges.len() == MAX_RANGES {
+                run_all(&mut ranges);
+                ranges.clear();
+            }
+            ranges.push(Some(first));
+        }
     }
-    ranges.push(Some(rest));
-    Team::gather(n_threads).run_each(&mut ranges, &|range| range.take().into_iter().for_each(vectorize::run));
+    run_all(&mut ranges);
 }
 
 /// How many elements a range has, of so many of so many bytes each.
@@ -101,9 +126,20 @@ mod tests {
             let want = |position: usize| length.min(n - position / length * length) as u32;
             for n_threads in [2, 3] {
                 let mut marks = vec![0; n];
-                run_on(Mark(&mut marks), n_threads);
+                run_on(std::iter::once(Mark(&mut marks)), n, length, n_threads);
                 assert!(marks.iter().enumerate().all(|(position, mark)| *mark == want(position)), "{n} elements");
             }
+        }
+    }
+
+    #[test]
+    fn more_updates_than_ranges_are_each_run_once() {
+        let n = MIN_BYTES / 4 + 1;
+        for n_each in [n / (3 * MAX_RANGES), n / 7] {
+            let mut marks = vec![0; n];
+            run_on(marks.chunks_mut(n_each).map(Mark), n, range_length(n, 4), 2);
+            assert!(marks.iter().all(|mark| (1..=n as u32).contains(mark)), "{n_each} elements each");
+            assert!(marks.chunks(n_each).all(|marks| marks[0] as usize == range_length(n, 4).min(marks.len())));
         }
     }
 }

@@ -2,7 +2,7 @@
 //! states, written once for all rules. An update is of one level: by element (`elementwise.rs`) or by parameter
 //! (`parameterwise.rs`).
 
-use super::OptimizerError;
+use super::{OptimizerError, alignment::Alignment};
 use crate::parameters::{Buffers, Parameters};
 
 /// A rule with `N` arrays that it keeps between steps. [`optimizer`] makes an [`Optimizer`](super::Optimizer) of it.
@@ -23,19 +23,25 @@ pub(super) trait UpdateRule<const N: usize> {
     fn update_at(&self, step: u64) -> Result<Self::Update, OptimizerError>;
 }
 
-/// A step of all parameters.
+/// A step of some parameters.
 pub(super) trait Update<const N: usize> {
-    /// Takes it.
+    /// Checks the numbers that hyperparameters make.
     ///
     /// # Errors
-    /// Hyperparameters make a number that is not finite in f32; nothing is changed then.
-    fn apply(self, arrays: UpdateArrays<'_, N>) -> Result<(), OptimizerError>;
+    /// One is not finite in f32.
+    fn check(&self) -> Result<(), OptimizerError>;
+
+    /// Takes it, once it was checked.
+    fn apply(self, arrays: UpdateArrays<'_, N>);
 }
 
-/// What a step reads and writes, all of one layout but for the scratch memory.
+/// What a step reads and writes.
 pub(super) struct UpdateArrays<'a, const N: usize> {
+    /// Where what is moved lies in each of the others.
+    pub(super) alignment: &'a Alignment,
     pub(super) parameters: &'a mut Parameters,
     pub(super) gradients: &'a Buffers,
+    /// In the layout of what is moved.
     pub(super) kept: &'a mut [Buffers; N],
     /// Memory that no step finds as another left it, empty until an update gives it a layout.
     pub(super) scratch: &'a mut Buffers,
@@ -45,14 +51,27 @@ pub(super) struct UpdateArrays<'a, const N: usize> {
 macro_rules! optimizer {
     ($rule:ident) => {
         impl $crate::optim::Optimizer for $rule {
-            fn step(
+            fn check_part(
+                &self,
+                parameters: &$crate::Parameters,
+                gradients: &$crate::Gradients,
+                part: &std::sync::Arc<$crate::parameters::Layout>,
+            ) -> Result<(), $crate::optim::OptimizerError> {
+                self.state.check(parameters, gradients, part)?;
+                $crate::optim::rule::Update::check(&self.update_at(self.state.step())?)
+            }
+
+            fn step_part(
                 &mut self,
                 parameters: &mut $crate::Parameters,
                 gradients: &$crate::Gradients,
+                part: &std::sync::Arc<$crate::parameters::Layout>,
             ) -> Result<(), $crate::optim::OptimizerError> {
-                $crate::optim::error::check_layouts(parameters, gradients)?;
+                self.state.check(parameters, gradients, part)?;
                 let update = self.update_at(self.state.step())?;
-                self.state.advance(update, parameters, gradients)
+                $crate::optim::rule::Update::check(&update)?;
+                self.state.advance(update, parameters, gradients, part);
+                Ok(())
             }
 
             fn state(&self) -> $crate::optim::OptimizerState {

@@ -3,7 +3,7 @@
 
 use super::{
     OptimizerError, Schedule,
-    elementwise::{ByElement, Elementwise},
+    elementwise::{ByElement, Elementwise, sign},
     error::check_rate,
     rule::{UpdateRule, optimizer},
     state::RuleState,
@@ -71,9 +71,6 @@ impl Elementwise<0, 1> for SignSgdUpdate {
 
     #[inline(always)]
     fn update<T: FloatElement>([rate]: [T; 1], theta: T, g: T, []: [T; 0]) -> (T, [T; 0]) {
-        // Zeros and NaN are their own signs.
-        let below_or_own = if g < T::zero() { -T::one() } else { g };
-        let sign = if g > T::zero() { T::one() } else { below_or_own };
-        (theta - rate * sign, [])
+        (theta - rate * sign(g), [])
     }
 }

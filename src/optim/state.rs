@@ -1,14 +1,15 @@
-//! What a rule remembers between steps. In: the updates of its steps. Out: a step count, and buffers in the layout of the
-//! parameters, zero at first; a checkpoint of both, and both from a checkpoint. Which buffer means what is each rule's.
+//! What a rule remembers between steps. In: the updates of its steps. Out: a step count, and buffers in the layout of what it
+//! moves, zero at first; a checkpoint of both, and both from a checkpoint. Which buffer means what is each rule's.
 
 use std::sync::Arc;
 
 use super::{
     OptimizerError, OptimizerState,
+    alignment::Alignment,
     error::{MAX_STEPS, is_same},
     rule::{Update, UpdateArrays},
 };
-use crate::parameters::{Buffers, Gradients, Parameters};
+use crate::parameters::{Buffers, Gradients, Layout, Parameters};
 
 /// A step count and `N` buffers of one layout, made at the first step.
 #[derive(Debug, Clone, Default)]
@@ -17,6 +18,7 @@ pub(super) struct RuleState<const N: usize> {
     buffers: Option<[Buffers; N]>,
     /// Memory of the steps, of which nothing is remembered.
     scratch: Buffers,
+    alignment: Alignment,
 }
 
 impl<const N: usize> RuleState<N> {
@@ -30,32 +32,41 @@ impl<const N: usize> RuleState<N> {
         self.buffers.as_ref()
     }
 
-    /// Takes a step and counts it. The layouts of parameters and gradients were compared.
+    /// Checks that `part` is of the parameters and of the gradients, and what earlier steps moved.
     ///
     /// # Errors
-    /// The update has one, or there are buffers of another layout; nothing is changed then.
+    /// It is not.
+    pub(super) fn check(
+        &self,
+        parameters: &Parameters,
+        gradients: &Gradients,
+        part: &Arc<Layout>,
+    ) -> Result<(), OptimizerError> {
+        self.alignment.check(part, parameters.layout(), gradients.layout())?;
+        let mut known = self.buffers.iter().flatten().map(Buffers::layout);
+        match known.find(|known| !is_same(known, part)) {
+            Some(known) => Err(OptimizerError::State { expected: Arc::clone(known), found: Arc::clone(part) }),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes a step, which was checked, and counts it.
     pub(super) fn advance(
         &mut self,
         update: impl Update<N>,
         parameters: &mut Parameters,
         gradients: &Gradients,
-    ) -> Result<(), OptimizerError> {
-        let is_first = self.buffers.is_none();
-        let layout = parameters.layout();
-        let buffers = self.buffers.get_or_insert_with(|| std::array::from_fn(|_| Buffers::zeros(Arc::clone(layout))));
+        part: &Arc<Layout>,
+    ) {
+        self.alignment.follow(part, parameters.layout(), gradients.layout());
+        let kept = self.buffers.get_or_insert_with(|| std::array::from_fn(|_| Buffers::zeros(Arc::clone(part))));
         // Restored buffers have an equal layout of their own: later steps compare addresses again.
-        if let Some(other) =
-            buffers.iter_mut().find_map(|buffer| (!buffer.share_layout(layout)).then_some(buffer.layout()))
-        {
-            return Err(OptimizerError::State { expected: Arc::clone(other), found: Arc::clone(layout) });
+        for buffers in kept.iter_mut() {
+            buffers.share_layout(part);
         }
-        let done = update.apply(UpdateArrays { parameters, gradients, kept: buffers, scratch: &mut self.scratch });
-        match done {
-            Ok(()) => self.step += 1,
-            Err(_) if is_first => self.buffers = None,
-            Err(_) => {}
-        }
-        done
+        let (alignment, scratch) = (&self.alignment, &mut self.scratch);
+        update.apply(UpdateArrays { alignment, parameters, gradients, kept, scratch });
+        self.step += 1;
     }
 
     /// A copy of all of it, under the names that a rule gives it and the buffers.
@@ -75,7 +86,7 @@ impl<const N: usize> RuleState<N> {
         names: [&'static str; N],
         saved: OptimizerState,
     ) -> Result<(), OptimizerError> {
-        self.check(rule, names, &saved)?;
+        self.check_saved(rule, names, &saved)?;
         self.step = saved.step();
         let arrays = saved.into_arrays();
         let to_array = |arrays: Vec<Buffers>| arrays.try_into().expect("invariant: there are as many arrays as names");
@@ -84,7 +95,7 @@ impl<const N: usize> RuleState<N> {
     }
 
     /// Checks that `saved` is of this rule and of one layout, which is that of the buffers that there are.
-    fn check(
+    fn check_saved(
         &self,
         rule: &'static str,
         names: [&'static str; N],
@@ -95,6 +106,10 @@ impl<const N: usize> RuleState<N> {
         }
         if saved.step() > MAX_STEPS {
             return Err(OptimizerError::Steps { found: saved.step() });
+        }
+        if saved.parts().len() > 0 {
+            let found = saved.parts().map(|(name, _)| name.to_owned()).collect();
+            return Err(OptimizerError::Parts { rule, expected: Vec::new(), found });
         }
         let is_unused = saved.step() == 0 && saved.is_empty();
         if !is_unused && !saved.names().eq(names) {

@@ -4,6 +4,7 @@ mod checkpoints;
 mod lars;
 mod noise;
 mod numbers;
+mod parts;
 
 use ndarray::array;
 
@@ -192,8 +193,19 @@ fn every_rule() -> Vec<Box<dyn Optimizer>> {
         Box::new(RmsProp::new(0.1)),
         Box::new(Adam::new(changing())),
         Box::new(AdamW::new(0.1).weight_decay(0.2)),
+        Box::new(AmsGrad::new(changing())),
+        Box::new(NAdam::new(changing())),
+        Box::new(RAdam::new(0.1).beta2(0.9)),
+        Box::new(AdaMax::new(changing())),
+        Box::new(Lion::new(0.1).weight_decay(0.2)),
         Box::new(SignSgd::new(0.1)),
+        Box::new(Lamb::new(changing())),
         Box::new(Lars::new(changing()).trust(0.1)),
+        Box::new(muon::MuonOfMatrices::new(changing())),
+        Box::new(Muon::new(changing(), AdamW::new(0.1))),
+        Box::new(Groups::new(AdamW::new(changing()))),
+        Box::new(Averaged::ema(Adam::new(changing()), 0.9)),
+        Box::new(Averaged::swa(Groups::new(Lamb::new(changing())), 2, 2)),
         Box::new(PerturbedSgd::new(changing(), 7)),
         Box::new(Uniform::new(Row::heavy_ball(changing(), 0.9))),
         Box::new(Uniform::new(Row::adagrad(0.1))),
@@ -208,15 +220,16 @@ fn is_by_parameter(rule: &dyn Optimizer) -> bool {
 
 /// The rules whose elements know nothing of each other.
 fn is_elementwise(rule: &dyn Optimizer) -> bool {
-    is_by_parameter(rule) && rule.state().rule() != "lars"
+    is_by_parameter(rule) && !["lars", "lamb", "muon-of-matrices", "swa"].contains(&rule.state().rule())
 }
 
 #[test]
 fn gradients_of_other_parameters_are_refused() {
     let others = [
-        (vec![("a", DType::F64, vec![2])], "expected `b` f32[2], found nothing"),
-        (vec![("a", DType::F64, vec![2, 1]), ("b", DType::F32, vec![2])], "expected `a` f64[2], found `a` f64[2, 1]"),
-        (vec![("b", DType::F32, vec![2]), ("a", DType::F64, vec![2])], "expected `a` f64[2], found `b` f32[2]"),
+        (vec![("b", DType::F32, vec![2]), ("c", DType::F64, vec![2])], "nothing is named `c`; the nearest name is `a`"),
+        (vec![("a", DType::F64, vec![2, 1]), ("b", DType::F32, vec![2])], "`a` is f64[2] here, not f64[2, 1]"),
+        (vec![("a", DType::F32, vec![2])], "`a` is f64[2] here, not f32[2]"),
+        (vec![("b", DType::F32, vec![2]), ("a", DType::F64, vec![2])], "`a` is in another place of their order"),
     ];
     for mut rule in every_rule() {
         for (arrays, difference) in &others {
@@ -308,6 +321,22 @@ fn hyperparameters_out_of_range_are_named_and_change_nothing() {
         (
             Box::new(Sgd::new(Schedule::inverse_root(0.0, 10))),
             "the schedule's smoothness is 0, but must be finite in f32 and positive",
+        ),
+        (
+            Box::new(Sgd::new(Schedule::piecewise(0.1, [(4, 0.01), (4, 0.001)]))),
+            "the schedule's step of a change is 4, but must be after that of the change before",
+        ),
+        (
+            Box::new(Sgd::new(Schedule::one_cycle(0.1, 5, 4))),
+            "the schedule's number of rising steps is 5, but must be at most that of all steps",
+        ),
+        (
+            Box::new(Sgd::new(Schedule::constant(0.1).in_epochs(0))),
+            "the schedule's number of steps of an epoch is 0, but must be at least 1",
+        ),
+        (
+            Box::new(Sgd::new(Schedule::restarts(0.1, 0.0, 5, 0))),
+            "the schedule's factor of the number of steps is 0, but must be at least 1",
         ),
         (Box::new(Sgd::new(1e308)), "the rate is 1e308 at step 0, but must be finite in f32 and not negative"),
         (

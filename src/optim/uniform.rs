@@ -3,7 +3,7 @@
 
 use super::{
     OptimizerError, Row,
-    elementwise::{ByElement, Elementwise},
+    elementwise::{ByElement, Elementwise, check_numbers},
     row::{RowCoefficients, Scaling},
     rule::{Update, UpdateArrays, UpdateRule, optimizer},
     state::RuleState,
@@ -124,7 +124,14 @@ pub(super) enum UniformUpdate {
 }
 
 impl Update<3> for UniformUpdate {
-    fn apply(self, arrays: UpdateArrays<'_, 3>) -> Result<(), OptimizerError> {
+    fn check(&self) -> Result<(), OptimizerError> {
+        match self {
+            UniformUpdate::Unscaled(rule) => check_numbers(rule),
+            UniformUpdate::Scaled(rule) => check_numbers(rule),
+        }
+    }
+
+    fn apply(self, arrays: UpdateArrays<'_, 3>) {
         match self {
             UniformUpdate::Unscaled(rule) => ByElement(rule).apply(arrays),
             UniformUpdate::Scaled(rule) => ByElement(rule).apply(arrays),

@@ -8,6 +8,7 @@ use super::{
     Gradients,
     buffers::{Buffers, FloatElement},
     error::ParameterError,
+    layout::Slot,
 };
 use crate::{
     graph::DType,
@@ -91,14 +92,15 @@ impl Gradients {
         self.add_scaled(1.0, other)
     }
 
-    /// g ← g + factor·other. With the parameters as `other` this is weight decay: the gradient of factor/2·‖θ‖² is added
-    /// to that of the loss.
+    /// g ← g + factor·other, where `other` may have further arrays. With the parameters as `other` this is weight decay: the
+    /// gradient of factor/2·‖θ‖² is added to that of the loss, for those that have one.
     ///
     /// Before an adaptive rule this differs from [`AdamW`](crate::optim::AdamW), which decays apart from the gradient.
     /// Clip before or after, as is meant: PyTorch clips first.
     ///
     /// # Errors
-    /// `other` has another layout, or the factor is not finite in a dtype that there is; nothing is changed then.
+    /// `other` lacks one of these arrays, or has it of another type or in another order, or the factor is not finite in a dtype
+    /// that there is; nothing is changed then.
     ///
     /// # Example
     /// ```
@@ -115,7 +117,8 @@ impl Gradients {
     #[doc(alias = "axpy")]
     pub fn add_scaled(&mut self, factor: f64, other: &Buffers) -> Result<(), ParameterError> {
         let (expected, found) = (self.layout(), other.layout());
-        if !Arc::ptr_eq(expected, found) && expected != found {
+        let is_same = Arc::ptr_eq(expected, found) || expected == found;
+        if !is_same && expected.first_beside(found).is_some() {
             let (expected, found) = (Arc::clone(expected), Arc::clone(found));
             return Err(ParameterError::OtherLayout { expected, found });
         }
@@ -124,8 +127,24 @@ impl Gradients {
         if let Some(dtype) = [DType::F32, DType::F64].into_iter().filter(is_there).find(|dtype| !holds(*dtype)) {
             return Err(ParameterError::Factor { factor, dtype });
         }
-        add_scaled::<f32>(self, factor, other);
-        add_scaled::<f64>(self, factor, other);
+        if is_same {
+            add_scaled(self.elements_mut::<f32>(), factor, other.elements());
+            add_scaled(self.elements_mut::<f64>(), factor, other.elements());
+            return Ok(());
+        }
+        let layout = Arc::clone(self.layout());
+        for (name, Slot { dtype, range, .. }) in layout.iter() {
+            let others = other.layout().get(name).expect("invariant: it was just seen to be there").range.clone();
+            match dtype {
+                DType::F32 => {
+                    add_scaled(&mut self.elements_mut::<f32>()[range.clone()], factor, &other.elements()[others])
+                }
+                DType::F64 => {
+                    add_scaled(&mut self.elements_mut::<f64>()[range.clone()], factor, &other.elements()[others])
+                }
+                DType::I64 | DType::Bool => unreachable!("invariant: a layout holds floats only"),
+            }
+        }
         Ok(())
     }
 
@@ -270,7 +289,7 @@ fn clip<T: FloatElement>(gradients: &mut Gradients, largest: f64) {
     vectorize::run(MapLoop { elements: gradients.elements_mut::<T>(), function });
 }
 
-fn add_scaled<T: FloatElement>(gradients: &mut Gradients, factor: f64, other: &Buffers) {
+fn add_scaled<T: FloatElement>(elements: &mut [T], factor: f64, others: &[T]) {
     struct AddScaledLoop<'a, T> {
         elements: &'a mut [T],
         factor: T,
@@ -283,5 +302,5 @@ fn add_scaled<T: FloatElement>(gradients: &mut Gradients, factor: f64, other: &B
         }
     }
     let factor = T::from_f64(factor);
-    vectorize::run(AddScaledLoop { elements: gradients.elements_mut::<T>(), factor, others: other.elements::<T>() });
+    vectorize::run(AddScaledLoop { elements, factor, others });
 }

@@ -50,12 +50,25 @@ pub enum ParameterError {
         found: Vec<usize>,
     },
     /// What is added is laid out otherwise.
-    #[error("these are of other parameters: {}", expected.difference(found))]
+    #[error("these are of other parameters: {}", found.difference_of_part(expected))]
     OtherLayout {
         /// The layout of what is added to.
         expected: Arc<Layout>,
         /// The layout of what is added.
         found: Arc<Layout>,
+    },
+    /// There is nothing to stack.
+    #[error("no parameters to stack: give those of one model at least")]
+    NoParts,
+    /// An array that the others were not stacked with.
+    #[error("`{name}` of shape {found:?} is not stacked: its first axis is not {size}, as the first array's")]
+    NotStacked {
+        /// Its name.
+        name: String,
+        /// The size of the first array's first axis.
+        size: usize,
+        /// Its shape.
+        found: Vec<usize>,
     },
     /// Memory that cannot be had.
     #[error("{bytes} bytes of memory for the parameters cannot be had")]

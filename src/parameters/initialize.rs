@@ -1,6 +1,7 @@
 //! First values. In: a [`ParameterSpec`] and a seed. Out: its slot filled, or an [`InitializerError`]. What each
 //! initializer means is said at [`Initializer`]; no generator outlives a call.
 
+use ndarray::ArrayD;
 use rand::{Rng, RngExt, SeedableRng, distr::Uniform};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
@@ -11,16 +12,17 @@ use super::{
     orthogonal::orthonormal_rows,
 };
 use crate::{
-    graph::{DType, Initializer},
+    graph::{DType, Initializer, Value},
+    memory,
     numbers::short,
 };
 
-/// What a parameter is before it has values.
+/// What a parameter or state is before it has values.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ParameterSpec {
     /// Its name, by which it is found again and which chooses its stream of random numbers.
     pub name: String,
-    /// [`DType::F32`] or [`DType::F64`].
+    /// [`DType::F32`] or [`DType::F64`]; of a state, any.
     pub dtype: DType,
     /// Sizes of the axes.
     pub shape: Vec<usize>,
@@ -54,6 +56,16 @@ pub enum InitializerError {
         /// The bound above.
         high: f64,
     },
+    /// The initializer gives numbers of another dtype.
+    #[error("initializer of `{name}`: {initializer:?} gives no {dtype}")]
+    OtherDType {
+        /// The parameter or state.
+        name: String,
+        /// The initializer.
+        initializer: Initializer,
+        /// Its dtype.
+        dtype: DType,
+    },
     /// A standard deviation is negative.
     #[error("initializer of `{name}`: deviation is {}, but must not be negative", short(*deviation))]
     NegativeDeviation {
@@ -77,6 +89,7 @@ enum Distribution {
     Constant(f64),
     Uniform { low: f64, high: f64 },
     Normal { mean: f64, deviation: f64 },
+    TruncatedNormal { mean: f64, deviation: f64 },
     Orthogonal { gain: f64 },
 }
 
@@ -92,6 +105,38 @@ pub(super) fn fill(buffers: &mut Buffers, spec: &ParameterSpec, seed: u64) -> Re
         _ => draw.fill(buffers.slice_mut::<f64>(&spec.name)?, &spec.shape, &mut rng),
     }
     Ok(())
+}
+
+/// The first value of a state.
+///
+/// # Errors
+/// The initializer does not fit, or memory cannot be had.
+pub(super) fn state(spec: &ParameterSpec, seed: u64) -> Result<Value, ParameterError> {
+    let n_bytes = spec.shape.iter().fold(spec.dtype.size(), |bytes, size| bytes.saturating_mul(*size));
+    if !memory::is_available(n_bytes) {
+        return Err(ParameterError::OutOfMemory { bytes: n_bytes });
+    }
+    let mut value = Value::zeros(spec.dtype, &spec.shape);
+    let mut rng = stream(seed, &spec.name);
+    match (&mut value, spec.initializer) {
+        (Value::F32(array), _) => resolve(spec)?.fill(elements(array), &spec.shape, &mut rng),
+        (Value::F64(array), _) => resolve(spec)?.fill(elements(array), &spec.shape, &mut rng),
+        (_, Initializer::Zeros) => {}
+        (Value::I64(array), Initializer::Constant(number)) => array.fill(number as i64),
+        (Value::I64(array), Initializer::Key) => array.mapv_inplace(|_| (rng.next_u64() >> 2) as i64),
+        (Value::Bool(array), Initializer::Constant(number)) => array.fill(number != 0.0),
+        (Value::I64(_) | Value::Bool(_), _) => return Err(not_of_floats(spec).into()),
+    }
+    Ok(value)
+}
+
+fn elements<T>(array: &mut ArrayD<T>) -> &mut [T] {
+    array.as_slice_mut().expect("invariant: zeros are in row-major order")
+}
+
+/// The error of an initializer that gives no numbers of the dtype.
+fn not_of_floats(spec: &ParameterSpec) -> InitializerError {
+    InitializerError::OtherDType { name: spec.name.clone(), initializer: spec.initializer, dtype: spec.dtype }
 }
 
 /// The generator of one parameter: ChaCha8 keyed by `seed`, on the stream numbered by the hash of `name`.
@@ -120,12 +165,23 @@ fn resolve(spec: &ParameterSpec) -> Result<Distribution, InitializerError> {
         Initializer::Zeros => Ok(Distribution::Constant(0.0)),
         Initializer::Constant(value) => Ok(Distribution::Constant(finite(spec, "value", value)?)),
         Initializer::Uniform { low, high } => uniform(spec, low, high),
-        Initializer::Normal { mean, deviation } => normal(spec, mean, deviation),
+        Initializer::Normal { mean, deviation } => {
+            let (mean, deviation) = normal(spec, mean, deviation)?;
+            Ok(Distribution::Normal { mean, deviation })
+        }
+        Initializer::TruncatedNormal { mean, deviation } => {
+            let (mean, deviation) = normal(spec, mean, deviation)?;
+            Ok(Distribution::TruncatedNormal { mean, deviation })
+        }
         Initializer::GlorotUniform => Ok(symmetric((6.0 / (fan_in + fan_out)).sqrt())),
         Initializer::GlorotNormal => Ok(centred((2.0 / (fan_in + fan_out)).sqrt())),
         Initializer::HeUniform => Ok(symmetric((6.0 / fan_in).sqrt())),
         Initializer::HeNormal => Ok(centred((2.0 / fan_in).sqrt())),
+        Initializer::LecunUniform => Ok(symmetric((3.0 / fan_in).sqrt())),
+        Initializer::LecunNormal => Ok(centred((1.0 / fan_in).sqrt())),
+        Initializer::FanInUniform => Ok(symmetric((1.0 / fan_in).sqrt())),
         Initializer::Orthogonal { gain } => orthogonal(spec, gain),
+        Initializer::Key => Err(not_of_floats(spec)),
     }
 }
 
@@ -159,13 +215,13 @@ fn uniform(spec: &ParameterSpec, low: f64, high: f64) -> Result<Distribution, In
     Ok(Distribution::Uniform { low, high })
 }
 
-fn normal(spec: &ParameterSpec, mean: f64, deviation: f64) -> Result<Distribution, InitializerError> {
+fn normal(spec: &ParameterSpec, mean: f64, deviation: f64) -> Result<(f64, f64), InitializerError> {
     let (mean, deviation) = (finite(spec, "mean", mean)?, finite(spec, "deviation", deviation)?);
     if deviation < 0.0 {
         return Err(InitializerError::NegativeDeviation { name: spec.name.clone(), deviation });
     }
     finite(spec, "the mean with 64 deviations", mean.abs() + MAX_DEVIATIONS * deviation)?;
-    Ok(Distribution::Normal { mean, deviation })
+    Ok((mean, deviation))
 }
 
 fn orthogonal(spec: &ParameterSpec, gain: f64) -> Result<Distribution, InitializerError> {
@@ -193,7 +249,8 @@ impl Distribution {
         match *self {
             Distribution::Constant(value) => target.fill(T::from_f64(value)),
             Distribution::Uniform { low, high } => fill_uniform(target, low, high, rng),
-            Distribution::Normal { mean, deviation } => fill_normal(target, mean, deviation, rng),
+            Distribution::Normal { mean, deviation } => fill_normal(target, (mean, deviation), MAX_DEVIATIONS, rng),
+            Distribution::TruncatedNormal { mean, deviation } => fill_normal(target, (mean, deviation), 2.0, rng),
             Distribution::Orthogonal { gain } => fill_orthogonal(target, shape[0], gain, rng),
         }
     }
@@ -216,9 +273,15 @@ fn fill_uniform<T: FloatElement>(target: &mut [T], low: f64, high: f64, rng: &mu
     }
 }
 
-fn fill_normal<T: FloatElement>(target: &mut [T], mean: f64, deviation: f64, rng: &mut impl Rng) {
+/// Normal numbers; one that is more than `limit` deviations from the mean is drawn again.
+fn fill_normal<T: FloatElement>(target: &mut [T], (mean, deviation): (f64, f64), limit: f64, rng: &mut impl Rng) {
     for element in target {
-        let standard: f64 = rng.sample(StandardNormal);
+        let standard = loop {
+            let drawn: f64 = rng.sample(StandardNormal);
+            if drawn.abs() <= limit {
+                break drawn;
+            }
+        };
         *element = T::from_f64(mean + deviation * standard);
     }
 }

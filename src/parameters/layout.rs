@@ -5,7 +5,10 @@ use std::{fmt, ops::Range};
 
 use indexmap::{IndexMap, map};
 
-use crate::graph::{DType, Type};
+use crate::{
+    graph::{DType, Type},
+    names,
+};
 
 /// Bytes that the start of each buffer is a multiple of: a cache line, and the widest vector register.
 pub const ALIGNMENT: usize = 64;
@@ -153,6 +156,44 @@ impl Layout {
         }
     }
 
+    /// The arrays of this layout for which `has` says so, in their order.
+    pub(crate) fn part(&self, has: impl Fn(&str, &Slot) -> bool) -> Layout {
+        let mut part = Layout::default();
+        for (name, slot) in self.iter().filter(|(name, slot)| has(name, slot)) {
+            let appended = part.append(name.to_owned(), slot.dtype, slot.shape.clone());
+            appended.expect("invariant: a part of a layout is one");
+        }
+        part
+    }
+
+    /// The arrays at these positions, which rise and are below [`Layout::len`].
+    pub(crate) fn part_at(&self, positions: &[usize]) -> Layout {
+        self.part(|name, _| self.position(name).is_some_and(|position| positions.binary_search(&position).is_ok()))
+    }
+
+    /// The first array of this layout that `whole` lacks, or has of another type or before one that comes first here.
+    pub(crate) fn first_beside(&self, whole: &Layout) -> Option<(&str, &Slot)> {
+        let mut first = 0;
+        self.iter().find(|(name, slot)| {
+            let position = whole.position(name).filter(|position| *position >= first);
+            let found = position.filter(|position| whole.slot_at(*position).has_type_of(slot));
+            first = found.map_or(first, |position| position + 1);
+            found.is_none()
+        })
+    }
+
+    /// Says which array of `part` is the first that this layout does not have so, and what it has.
+    pub(crate) fn difference_of_part(&self, part: &Layout) -> String {
+        let Some((name, slot)) = part.first_beside(self) else { return "all of them are here".to_owned() };
+        match self.get(name) {
+            Some(own) if own.has_type_of(slot) => format!("`{name}` is in another place of their order"),
+            Some(own) => format!("`{name}` is {} here, not {}", own.ty(), slot.ty()),
+            None => {
+                format!("nothing is named `{name}`{}", names::suggestion(names::nearest(name, self.names()).as_deref()))
+            }
+        }
+    }
+
     /// The first position at which two layouts differ, with what each has there.
     pub(crate) fn first_difference<'a>(&'a self, other: &'a Layout) -> Option<(Entry<'a>, Entry<'a>)> {
         let n_positions = self.len().max(other.len());
@@ -206,6 +247,10 @@ impl fmt::Debug for Layout {
 }
 
 impl Slot {
+    fn has_type_of(&self, other: &Slot) -> bool {
+        self.dtype == other.dtype && self.shape == other.shape
+    }
+
     /// The dtype and the sizes together.
     pub fn ty(&self) -> Type {
         Type::new(self.dtype, self.shape.as_slice())

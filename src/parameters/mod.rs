@@ -6,7 +6,10 @@ mod buffers;
 mod error;
 mod initialize;
 mod layout;
+mod metrics;
 mod orthogonal;
+mod stack;
+mod state;
 #[cfg(test)]
 mod tests;
 
@@ -20,8 +23,10 @@ pub use buffers::{Buffers, FloatElement};
 pub use error::ParameterError;
 pub use initialize::{InitializerError, ParameterSpec};
 pub use layout::{ALIGNMENT, Layout, LayoutError, Slot};
+pub use state::State;
 
-/// The arrays that training changes, by name. The methods are those of [`Buffers`].
+/// The arrays that training changes, by name. The methods are those of [`Buffers`], of what gradients move; beside that is the
+/// [`State`], which training steps set.
 ///
 /// # Example
 /// ```
@@ -39,7 +44,10 @@ pub use layout::{ALIGNMENT, Layout, LayoutError, Slot};
 /// # }
 /// ```
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Parameters(Buffers);
+pub struct Parameters {
+    learned: Buffers,
+    state: State,
+}
 
 /// The derivative of a loss by each of the [`Parameters`], in the same layout. The methods are those of [`Buffers`].
 ///
@@ -60,7 +68,7 @@ pub struct Gradients(Buffers);
 impl Parameters {
     /// All zero, in `layout`.
     pub fn zeros(layout: impl Into<Arc<Layout>>) -> Parameters {
-        Parameters(Buffers::zeros(layout))
+        Buffers::zeros(layout).into()
     }
 
     /// One array per spec, in their order, drawn from its initializer.
@@ -98,13 +106,36 @@ impl Parameters {
         for spec in &specs {
             initialize::fill(&mut buffers, spec, seed)?;
         }
-        Ok(Parameters(buffers))
+        Ok(buffers.into())
+    }
+
+    /// With this state.
+    #[must_use]
+    pub fn with_state(self, state: State) -> Parameters {
+        Parameters { state, ..self }
+    }
+
+    /// What no gradient moves.
+    #[doc(alias("buffers", "batch_stats"))]
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// What no gradient moves, to write.
+    pub fn state_mut(&mut self) -> &mut State {
+        &mut self.state
+    }
+
+    /// With a state drawn from these specs.
+    pub(crate) fn with_initial_state(self, specs: &[ParameterSpec], seed: u64) -> Result<Parameters, ParameterError> {
+        Ok(self.with_state(State::initialize(specs, seed)?))
     }
 }
 
 impl From<Buffers> for Parameters {
-    fn from(buffers: Buffers) -> Parameters {
-        Parameters(buffers)
+    /// Without a state.
+    fn from(learned: Buffers) -> Parameters {
+        Parameters { learned, state: State::default() }
     }
 }
 
@@ -121,20 +152,20 @@ impl Gradients {
 }
 
 macro_rules! deref_to_buffers {
-    ($type:ty) => {
+    ($type:ty, $buffers:tt) => {
         impl Deref for $type {
             type Target = Buffers;
             fn deref(&self) -> &Buffers {
-                &self.0
+                &self.$buffers
             }
         }
 
         impl DerefMut for $type {
             fn deref_mut(&mut self) -> &mut Buffers {
-                &mut self.0
+                &mut self.$buffers
             }
         }
     };
 }
-deref_to_buffers!(Parameters);
-deref_to_buffers!(Gradients);
+deref_to_buffers!(Parameters, learned);
+deref_to_buffers!(Gradients, 0);

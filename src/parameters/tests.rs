@@ -117,6 +117,11 @@ fn distributions_have_their_moments() {
         (vec![40, 20, 5, 5], Initializer::HeNormal, 0.0, 2.0 / 500.0),
         (vec![40, 20, 5, 5], Initializer::GlorotUniform, 0.0, 2.0 / 1500.0),
         (vec![20_000], Initializer::GlorotNormal, 0.0, 1.0 / 20_000.0),
+        (vec![200, 100], Initializer::LecunUniform, 0.0, 1.0 / 200.0),
+        (vec![200, 100], Initializer::LecunNormal, 0.0, 1.0 / 200.0),
+        (vec![40, 20, 5, 5], Initializer::FanInUniform, 0.0, 1.0 / 1500.0),
+        // 1 − 2·2φ(2)/(2Φ(2) − 1), by the formula for a normal number between −2 and 2.
+        (vec![20_000], Initializer::TruncatedNormal { mean: 3.0, deviation: 0.5 }, 3.0, 0.25 * 0.773_741_3),
     ];
     for (shape, initializer, mean, variance) in cases {
         let numbers = draw_f64(&shape, initializer);
@@ -309,7 +314,7 @@ fn gradients_accumulate_and_decay() {
     sum.clear();
     assert_eq!(sum, Gradients::zeros(waves().layout().clone()));
     let error = sum.add(&pair([1.0, 2.0])).unwrap_err();
-    assert_eq!(error.to_string(), "these are of other parameters: expected `a` f32[1003], found `a` f64[2]");
+    assert_eq!(error.to_string(), "these are of other parameters: `a` is f64[2] here, not f32[1003]");
     assert_eq!(sum.norm(), 0.0);
 }
 

@@ -3,11 +3,13 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use indexmap::IndexSet;
+
 use super::{Declaration, Inputs, Role, RunError, Signature, recycle::recycled};
 use crate::{
     graph::{Bindings, Dim, ValueView},
     names,
-    parameters::{Layout, Parameters},
+    parameters::{Layout, Parameters, State},
 };
 
 /// What a call leaves for the next, so that one like it is bound without allocating, hashing or solving anything.
@@ -21,6 +23,9 @@ pub(super) struct Binder {
     /// The layout of the parameters of the last call, and where each parameter of the program is in it.
     layout: Option<Arc<Layout>>,
     positions: Vec<usize>,
+    /// The same of the states of the last call.
+    state_names: Option<Arc<IndexSet<String>>>,
+    state_positions: Vec<usize>,
 }
 
 /// Stands in place of the rank of an input that is not fed.
@@ -58,6 +63,8 @@ impl Binder {
         self.fed = recycled(fed);
         self.locate(signature, parameters)?;
         leaves.extend(self.positions.iter().map(|position| parameters.view_at(*position)));
+        self.locate_states(signature, parameters.state())?;
+        leaves.extend(self.state_positions.iter().map(|position| parameters.state().view_at(*position)));
         Ok(())
     }
 
@@ -76,6 +83,22 @@ impl Binder {
         }
         self.layout = Some(parameters.layout().clone());
         Ok(())
+    }
+
+    /// Finds the states, unless they have the places of the last ones. Their types are looked at each time: arrays of a state are
+    /// its user's to replace.
+    fn locate_states(&mut self, signature: &Signature, state: &State) -> Result<(), RunError> {
+        if !self.state_names.as_ref().is_some_and(|names| Arc::ptr_eq(names, state.shared_names())) {
+            self.state_names = None;
+            self.state_positions.clear();
+            for declared in &signature.states {
+                let position = state.position(&declared.name);
+                self.state_positions.push(position.ok_or_else(|| declared.missing_among_states(state))?);
+            }
+            self.state_names = Some(state.shared_names().clone());
+        }
+        let mut found = signature.states.iter().zip(&self.state_positions);
+        found.try_for_each(|(declared, position)| declared.check(Role::State, &state.view_at(*position)))
     }
 
     /// Whether the last call was fed arrays of these shapes.
@@ -246,6 +269,12 @@ impl Declaration {
     fn missing(&self) -> RunError {
         let (name, ty) = (self.name.clone(), self.ty.clone());
         RunError::MissingInput { name, dtype: ty.dtype, shape: ty.shape, site: self.site }
+    }
+
+    fn missing_among_states(&self, state: &State) -> RunError {
+        let (name, ty) = (self.name.clone(), self.ty.clone());
+        let nearest = names::nearest(&name, state.names());
+        RunError::MissingState { name, dtype: ty.dtype, shape: ty.shape, site: self.site, nearest }
     }
 
     fn missing_among(&self, parameters: &Parameters) -> RunError {

@@ -62,6 +62,14 @@ pub enum CompileError {
         /// Where the loop, branch or call was written.
         site: Site,
     },
+    /// A pattern of parameters to freeze that none has.
+    #[error("no parameter matches `{pattern}`, which is to be frozen{}", names::suggestion(nearest.as_deref()))]
+    FrozenPattern {
+        /// The pattern.
+        pattern: String,
+        /// The name that is most like it.
+        nearest: Option<String>,
+    },
     /// Parameters that cannot be initialized.
     #[error(transparent)]
     Parameters(#[from] ParameterError),
@@ -74,6 +82,8 @@ pub enum Role {
     Input,
     /// It is learned.
     Parameter,
+    /// It is kept between steps.
+    State,
     /// It is computed.
     Output,
 }
@@ -90,6 +100,7 @@ impl Role {
         match self {
             Role::Input => format!("declare it by `input_of(DType::{given:?}, …)`, or feed `{converted}`"),
             Role::Parameter => format!("declare it by `parameter_of(DType::{given:?}, …)`, or convert the parameters"),
+            Role::State => format!("declare it by `state_of(DType::{given:?}, …)`, or convert the state"),
             Role::Output => format!("give an array of {declared}, or compute the output `.cast(DType::{given:?})`"),
         }
     }
@@ -228,6 +239,30 @@ pub enum RunError {
         /// Where it was declared.
         site: Site,
         /// The parameter given whose name is most like it.
+        nearest: Option<String>,
+    },
+    /// A training step sets a state of parameters that it may only read.
+    #[error("the step sets state {name:?}, which it may not in `&parameters`\n   = help: give `&mut parameters`")]
+    SharedState {
+        /// The state.
+        name: String,
+    },
+    /// A state of the graph that the parameters do not have.
+    #[error(
+        "state {name:?} ({dtype}{shape}, declared at {site}) is not among those given{}\n   = help: `initialize` of the \
+         graph gives it, and `with_state` adds it",
+        names::suggestion(nearest.as_deref())
+    )]
+    MissingState {
+        /// Its name.
+        name: String,
+        /// Its dtype.
+        dtype: DType,
+        /// Its shape.
+        shape: Shape,
+        /// Where it was declared.
+        site: Site,
+        /// The state given whose name is most like it.
         nearest: Option<String>,
     },
     /// An output that the program does not have.

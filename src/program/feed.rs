@@ -6,10 +6,11 @@ use std::sync::{Arc, LazyLock};
 use super::{Outputs, RunError};
 use crate::{
     graph::{AsView, AsViewMut, ValueView, ValueViewMut},
-    parameters::Parameters,
+    parameters::{Parameters, State},
 };
 
-/// The parameters of a call: `&parameters`, in an `Arc` or not, or `()` for a program that has none.
+/// The parameters of a call: `&parameters`, in an `Arc` or not, or `()` for a program that has none; and `&mut parameters` for a
+/// training step that sets states ([`Graph::update`](crate::Graph::update)).
 ///
 /// # Example
 /// ```
@@ -24,16 +25,23 @@ use crate::{
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be given as parameters",
-    note = "give `&parameters` (`&*parameters` of a `&mut`), or `()` to a program that has none"
+    note = "give `&parameters` or `&mut parameters`, or `()` to a program that has none"
 )]
 pub trait AsParameters {
     /// The parameters.
     fn as_parameters(&self) -> &Parameters;
+
+    /// Their state, if it may be set.
+    fn state_mut(&mut self) -> Option<&mut State>;
 }
 
 impl AsParameters for &Parameters {
     fn as_parameters(&self) -> &Parameters {
         self
+    }
+
+    fn state_mut(&mut self) -> Option<&mut State> {
+        None
     }
 }
 
@@ -41,12 +49,30 @@ impl AsParameters for &Arc<Parameters> {
     fn as_parameters(&self) -> &Parameters {
         self
     }
+
+    fn state_mut(&mut self) -> Option<&mut State> {
+        None
+    }
+}
+
+impl AsParameters for &mut Parameters {
+    fn as_parameters(&self) -> &Parameters {
+        self
+    }
+
+    fn state_mut(&mut self) -> Option<&mut State> {
+        Some(Parameters::state_mut(self))
+    }
 }
 
 impl AsParameters for () {
     fn as_parameters(&self) -> &Parameters {
         static NONE: LazyLock<Parameters> = LazyLock::new(Parameters::default);
         &NONE
+    }
+
+    fn state_mut(&mut self) -> Option<&mut State> {
+        None
     }
 }
 

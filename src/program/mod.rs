@@ -25,7 +25,7 @@ pub use outputs::{OutputError, Outputs};
 pub use profile::{BodyProfile, Profile, StepProfile};
 pub use runner::Runner;
 pub use summary::{Pass, PlanSummary};
-pub use training::{TrainingOutput, TrainingStep};
+pub use training::{TrainingOutput, TrainingStep, Untrained};
 
 use crate::{
     cancel::CancelToken,
@@ -109,6 +109,8 @@ pub(crate) struct Signature {
     pub(crate) inputs: Vec<Declaration>,
     /// The parameters that are needed.
     pub(crate) parameters: Vec<Declaration>,
+    /// The states that are needed.
+    pub(crate) states: Vec<Declaration>,
     /// The outputs.
     pub(crate) outputs: Vec<Declaration>,
     /// The symbols that must be known.
@@ -118,9 +120,9 @@ pub(crate) struct Signature {
 }
 
 impl Signature {
-    /// What the engine is fed, in this order: the inputs that are needed, then the parameters.
+    /// What the engine is fed, in this order: the inputs that are needed, then the parameters, then the states.
     pub(crate) fn fed(&self) -> impl Iterator<Item = &Declaration> {
-        self.inputs.iter().filter(|input| input.is_needed).chain(&self.parameters)
+        self.inputs.iter().filter(|input| input.is_needed).chain(&self.parameters).chain(&self.states)
     }
 }
 
@@ -241,7 +243,7 @@ impl Program {
     }
 
     fn compute(&mut self, leaves: &[ValueView<'_>]) -> Result<Outputs, RunError> {
-        let mut values = self.runner.zeros(0)?;
+        let mut values = self.runner.zeros(..)?;
         let mut views: Vec<ValueViewMut<'_>> = values.iter_mut().map(Value::view_mut).collect();
         self.runner.run(leaves, &mut views)?;
         Ok(Outputs::new(self.runner.names(0).zip(values)))

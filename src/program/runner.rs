@@ -1,7 +1,7 @@
 //! One call of a program: what programs and training steps share. In: a signature, an engine, and the arrays of a call. Out: results
 //! written. It keeps the memory of a call for the next one. `summary.rs` has what both tell of their plan.
 
-use std::sync::Arc;
+use std::{slice::SliceIndex, sync::Arc};
 
 use super::{
     Attached, Declaration, Destinations, Engine, FiniteChecker, Inputs, Profile, Role, RunError, Signature,
@@ -102,9 +102,12 @@ impl Runner {
         Ok(())
     }
 
-    /// Zeros for the outputs from `first` on.
-    pub(super) fn zeros(&self, first: usize) -> Result<Vec<Value>, RunError> {
-        self.signature.outputs[first..].iter().map(|output| output.zeros(&self.binder.bindings)).collect()
+    /// Zeros for the outputs at these positions.
+    pub(super) fn zeros(
+        &self,
+        positions: impl SliceIndex<[Declaration], Output = [Declaration]>,
+    ) -> Result<Vec<Value>, RunError> {
+        self.signature.outputs[positions].iter().map(|output| output.zeros(&self.binder.bindings)).collect()
     }
 
     /// Names of the outputs from `first` on.
@@ -122,7 +125,7 @@ impl Runner {
         let mut leaves = Vec::new();
         self.bind(parameters, inputs, &mut leaves)?;
         let values = leaves.iter().map(ValueView::to_value).collect();
-        let results = self.zeros(0)?;
+        let results = self.zeros(..)?;
         let engine = self.engine.attach(values, &self.binder.bindings, results)?;
         Ok(Attached::new(self.signature, engine))
     }
@@ -142,7 +145,7 @@ impl Runner {
     ) -> Result<Profile, RunError> {
         let mut leaves = Vec::new();
         self.bind(parameters, inputs, &mut leaves)?;
-        let mut values = self.zeros(0)?;
+        let mut values = self.zeros(..)?;
         let mut results: Vec<ValueViewMut<'_>> = values.iter_mut().map(Value::view_mut).collect();
         self.engine.profile(&leaves, &self.binder.bindings, &mut results, n_runs)
     }

@@ -3,19 +3,39 @@
 
 use std::{ops::Deref, sync::Arc};
 
-use super::{Inputs, Outputs, Profile, RunError, Runner};
+use super::{AsParameters, Inputs, Outputs, Profile, RunError, Runner};
 use crate::{
     graph::{AsViewMut, DType, Value, ValueView, ValueViewMut},
-    parameters::{Gradients, Layout, Parameters},
+    parameters::{Gradients, Layout, Parameters, State},
 };
 
 /// A compiled loss with the gradients of all parameters of the graph. A clone shares the graph and the plans, as one of
 /// [`Program`](super::Program) does. The plan as text or as figures, and more, are methods of [`Runner`].
 #[derive(Debug, Clone)]
 pub struct TrainingStep {
-    /// Its outputs are the loss, the gradients in the order of the layout, and then what else was asked for.
+    /// Its outputs are the loss, the gradients in the order of the layout, the new values of states, and then what else was
+    /// asked for.
     pub(crate) runner: Runner,
+    /// That of the gradients: the parameters that are trained.
     pub(crate) layout: Arc<Layout>,
+    /// The parameters that are not, with the reason.
+    pub(crate) untrained: Arc<[(String, Untrained)]>,
+    /// The states that a step sets, in the order of the outputs.
+    pub(crate) updated: Arc<[String]>,
+    /// Memory for their new values.
+    pub(crate) spare: Vec<Value>,
+}
+
+/// Why a training step leaves a parameter as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Untrained {
+    /// [`Options::frozen`](crate::Options::frozen) has a pattern for it.
+    Frozen,
+    /// The loss does not read it.
+    Unused,
+    /// The loss reads it, but what it does with it has no derivative, as behind [`stop_gradient`](crate::Expr::stop_gradient).
+    Stopped,
 }
 
 /// What one step gives.
@@ -23,20 +43,26 @@ pub struct TrainingStep {
 pub struct TrainingOutput {
     /// The loss.
     pub loss: f64,
-    /// Its gradient with respect to every parameter, in the layout of the parameters.
+    /// Its gradient with respect to every parameter that is trained.
     pub gradients: Gradients,
     /// The further outputs that were asked for.
     pub outputs: Outputs,
 }
 
 impl TrainingStep {
-    /// The loss and its gradients for one batch.
+    /// The loss and its gradients for one batch. The [state](Parameters::state) among the parameters becomes what
+    /// [`Graph::update`](crate::Graph::update) says, once all is computed; what is learned stays, since that is an optimizer's to
+    /// move.
+    ///
+    /// The parameters are `&mut parameters`; `&parameters` where there is no state to set, as for several threads that share
+    /// them.
     ///
     /// # Errors
-    /// As for [`Program::run`](super::Program::run).
-    pub fn run(&mut self, parameters: &Parameters, inputs: impl Inputs) -> Result<TrainingOutput, RunError> {
-        let mut gradients = self.zero_gradients(parameters)?;
-        let (loss, outputs) = self.run_into(parameters, inputs, &mut gradients)?;
+    /// As for [`Program::run`](super::Program::run); [`RunError::SharedState`] if there is state to set in `&parameters`. Nothing
+    /// is changed then.
+    pub fn run(&mut self, mut parameters: impl AsParameters, inputs: impl Inputs) -> Result<TrainingOutput, RunError> {
+        let mut gradients = self.zero_gradients(parameters.as_parameters())?;
+        let (loss, outputs) = self.step(&mut parameters, &inputs, &mut gradients, Finite::Unchecked)?;
         Ok(TrainingOutput { loss, gradients, outputs })
     }
 
@@ -44,20 +70,18 @@ impl TrainingStep {
     /// shapes allocates nothing, unless there are further outputs or parameters of more than four axes.
     ///
     /// # Errors
-    /// As for [`Program::run`](super::Program::run); also if `gradients` is not in the layout of this graph's
-    /// parameters.
+    /// As for [`Program::run`](super::Program::run); also if `gradients` is not in the layout of the parameters that are
+    /// trained.
     pub fn run_into(
         &mut self,
-        parameters: &Parameters,
+        mut parameters: impl AsParameters,
         inputs: impl Inputs,
         gradients: &mut Gradients,
     ) -> Result<(f64, Outputs), RunError> {
         if **gradients.layout() != *self.layout {
             return Err(RunError::GradientLayout);
         }
-        let mut leaves = self.runner.take_leaves();
-        self.runner.bind(parameters, &inputs, &mut leaves)?;
-        self.compute(leaves, gradients)
+        self.step(&mut parameters, &inputs, gradients, Finite::Unchecked)
     }
 
     /// [`TrainingStep::run`], if no operation, of the gradients' too, makes NaN or infinity out of finite numbers; else
@@ -77,28 +101,86 @@ impl TrainingStep {
     /// assert!(matches!(error, RunError::NonFinite { .. }), "{error}");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn run_checked(&mut self, parameters: &Parameters, inputs: impl Inputs) -> Result<TrainingOutput, RunError> {
-        let mut gradients = self.zero_gradients(parameters)?;
-        let mut leaves = self.runner.take_leaves();
-        self.runner.bind(parameters, &inputs, &mut leaves)?;
-        self.runner.check(&leaves)?;
-        let (loss, outputs) = self.compute(leaves, &mut gradients)?;
+    pub fn run_checked(
+        &mut self,
+        mut parameters: impl AsParameters,
+        inputs: impl Inputs,
+    ) -> Result<TrainingOutput, RunError> {
+        let mut gradients = self.zero_gradients(parameters.as_parameters())?;
+        let (loss, outputs) = self.step(&mut parameters, &inputs, &mut gradients, Finite::Checked)?;
         Ok(TrainingOutput { loss, gradients, outputs })
+    }
+
+    /// One step, and then the new states.
+    fn step(
+        &mut self,
+        parameters: &mut dyn AsParameters,
+        inputs: &dyn Inputs,
+        gradients: &mut Gradients,
+        finite: Finite,
+    ) -> Result<(f64, Outputs), RunError> {
+        if let Some(name) = self.updated.first().filter(|_| parameters.state_mut().is_none()) {
+            return Err(RunError::SharedState { name: name.clone() });
+        }
+        let mut leaves = self.runner.take_leaves();
+        self.runner.bind(parameters.as_parameters(), inputs, &mut leaves)?;
+        if finite == Finite::Checked {
+            self.runner.check(&leaves)?;
+        }
+        let computed = self.compute(leaves, gradients)?;
+        if let Some(state) = parameters.state_mut() {
+            self.set_state(state);
+        }
+        Ok(computed)
     }
 
     /// The loss and its gradients for leaves that are bound.
     fn compute(&mut self, leaves: Vec<ValueView<'_>>, gradients: &mut Gradients) -> Result<(f64, Outputs), RunError> {
-        let n_others = 1 + self.layout.len();
+        let n_states = 1 + self.layout.len();
+        let n_others = n_states + self.updated.len();
         let mut loss = Loss::new(self.runner.signature.outputs[0].ty.dtype);
-        let mut values = self.runner.zeros(n_others)?;
+        if self.spare.is_empty() {
+            self.spare = self.runner.zeros(n_states..n_others)?;
+        }
+        let mut values = self.runner.zeros(n_others..)?;
         let mut views = self.runner.take_results();
         views.push(loss.view_mut());
         views.extend(gradients.views_mut());
+        views.extend(self.spare.iter_mut().map(Value::view_mut));
         views.extend(values.iter_mut().map(Value::view_mut));
         let done = self.runner.run(&leaves, &mut views);
         self.runner.give_back(leaves, views);
         done?;
         Ok((loss.number(), Outputs::new(self.runner.names(n_others).zip(values))))
+    }
+
+    /// Puts the new values of states in place of the old ones, which are memory for the next step.
+    fn set_state(&mut self, state: &mut State) {
+        for (name, value) in self.updated.iter().zip(&mut self.spare) {
+            let position = state.position(name).expect("invariant: the step has read this state");
+            state.swap(position, value);
+        }
+    }
+
+    /// The parameters of the graph that this step leaves as they are, with the reason: its gradients do not have them, and no
+    /// optimizer touches them. They are in the order of declaration.
+    ///
+    /// # Example
+    /// ```
+    /// use pullback::{Graph, Initializer, Options, Untrained};
+    /// let g = Graph::new();
+    /// let parameter = |name| g.parameter(name, (), Initializer::Constant(1.0));
+    /// let (moved, stopped, frozen, unused) = (parameter("w"), parameter("s"), parameter("base.w"), parameter("u"));
+    /// let options = Options { frozen: vec!["base.*".into()], ..Options::default() };
+    /// let loss = (moved * stopped.stop_gradient() * frozen).square();
+    /// let step = g.compile_training_with(loss, (), &options)?;
+    /// let untrained: Vec<_> = step.untrained().collect();
+    /// assert_eq!(untrained, [("s", Untrained::Stopped), ("base.w", Untrained::Frozen), ("u", Untrained::Unused)]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias("frozen", "unused_parameters", "requires_grad"))]
+    pub fn untrained(&self) -> impl ExactSizeIterator<Item = (&str, Untrained)> {
+        self.untrained.iter().map(|(name, reason)| (name.as_str(), *reason))
     }
 
     /// Runs `n_runs` times and gives the shortest time of each step; see [`Program::profile`](super::Program::profile).
@@ -114,7 +196,11 @@ impl TrainingStep {
         self.runner.profile(parameters, &inputs, n_runs)
     }
 
-    fn zero_gradients(&self, parameters: &Parameters) -> Result<Gradients, RunError> {
+    /// Zeros in the layout of the gradients.
+    ///
+    /// # Errors
+    /// Memory that cannot be had.
+    pub(crate) fn zero_gradients(&self, parameters: &Parameters) -> Result<Gradients, RunError> {
         let gradients = Gradients::try_zeros(self.layout_for(parameters));
         gradients.map_err(|bytes| RunError::OutOfMemory { what: "the gradients".to_owned(), bytes })
     }
@@ -133,6 +219,13 @@ impl Deref for TrainingStep {
     fn deref(&self) -> &Runner {
         &self.runner
     }
+}
+
+/// Whether every operation is looked at for NaN and infinity first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Finite {
+    Checked,
+    Unchecked,
 }
 
 /// The loss while it is computed.

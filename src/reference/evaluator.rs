@@ -10,7 +10,7 @@ use ndarray::ArrayD;
 use super::finite::{NonFinite, non_finite};
 use crate::{
     cancel::CancelToken,
-    graph::{Bindings, Dim, Graph, NodeId, Op, Site, Type, Value, ValueView, ValueViewMut},
+    graph::{Bindings, Dim, Graph, Name, NodeId, Op, Site, Type, Value, ValueView, ValueViewMut},
     memory,
     ops::{self, EvaluationContext, NestedError, OpError, Real, RunLimits},
     program::{AttachedEngine, Engine, FiniteChecker, Pass, PlanSummary, Profile, RunError, StepProfile},
@@ -184,11 +184,7 @@ impl EvaluatorStep {
 
     /// That what is fed to it is finite, if it is a leaf.
     fn check_finite_leaf(&self, leaves: &[Value]) -> Result<(), RunError> {
-        let name = match &self.op {
-            Op::Input(input) => &input.name.0,
-            Op::Parameter(parameter) => &parameter.name.0,
-            _ => return Ok(()),
-        };
+        let Some(Name(name)) = self.op.leaf_name() else { return Ok(()) };
         match self.leaf.and_then(|leaf| non_finite(&leaves[leaf])) {
             Some(NonFinite { element, value, n_elements }) => {
                 let name = name.to_string();

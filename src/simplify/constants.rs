@@ -76,8 +76,8 @@ impl Candidates<'_> {
             // A loop that its values end may not end: its error belongs to the run, and so does what an operation does beside
             // computing.
             let is_open = matches!(node.op, Op::While(_)) || !node.op.is_pure();
-            let is_fed = matches!(node.op, Op::Input(_) | Op::Parameter(_) | Op::Argument(_) | Op::Poison(_));
-            is_constant[id.index()] = !(is_fed || is_open)
+            let is_settled_later = matches!(node.op, Op::IsTraining(_) | Op::Argument(_) | Op::Poison(_));
+            is_constant[id.index()] = !(node.op.is_fed() || is_settled_later || is_open)
                 && node.ty.shape.as_numbers().is_some()
                 && graph.operands(*id).iter().all(|operand| is_constant[operand.index()]);
         }

@@ -17,6 +17,7 @@ mod fold;
 mod guard;
 mod joined;
 mod logarithm;
+mod mode;
 mod moved;
 mod movement;
 mod pattern;
@@ -34,6 +35,7 @@ mod term;
 
 pub use class::Class;
 pub(crate) use derivative::stabilized;
+pub use mode::Mode;
 pub use report::{Firing, SimplifyReport};
 pub use rule::RuleSummary;
 pub use table::rules;

@@ -38,10 +38,9 @@ impl Term {
 /// The attributes that nodes of one type with the same operands are likely to differ in.
 fn hash_attributes(op: &Op, hasher: &mut DefaultHasher) {
     op.bodies().iter().for_each(|body| body.fingerprint().hash(hasher));
+    op.leaf_name().hash(hasher);
     match op {
         Op::Constant(Constant { value, .. }) => hash_literal(value, hasher),
-        Op::Input(input) => input.name.hash(hasher),
-        Op::Parameter(parameter) => parameter.name.hash(hasher),
         Op::DimSize(size) => size.dim.hash(hasher),
         Op::IntegerPower(power) => power.exponent.hash(hasher),
         Op::Broadcast(broadcast) => broadcast.axes.hash(hasher),

@@ -329,11 +329,18 @@ impl TextAttribute for Initializer {
             Initializer::Normal { mean, deviation } => {
                 writer.field(key, format_args!("normal({mean:?}, {deviation:?})"));
             }
+            Initializer::TruncatedNormal { mean, deviation } => {
+                writer.field(key, format_args!("truncated_normal({mean:?}, {deviation:?})"));
+            }
             Initializer::GlorotUniform => writer.field(key, "glorot_uniform"),
             Initializer::GlorotNormal => writer.field(key, "glorot_normal"),
             Initializer::HeUniform => writer.field(key, "he_uniform"),
             Initializer::HeNormal => writer.field(key, "he_normal"),
+            Initializer::LecunUniform => writer.field(key, "lecun_uniform"),
+            Initializer::LecunNormal => writer.field(key, "lecun_normal"),
+            Initializer::FanInUniform => writer.field(key, "fan_in_uniform"),
             Initializer::Orthogonal { gain } => writer.field(key, format_args!("orthogonal({gain:?})")),
+            Initializer::Key => writer.field(key, "key"),
         }
     }
 
@@ -354,14 +361,20 @@ impl TextAttribute for Initializer {
             ("constant", &[number]) => Ok(Initializer::Constant(number)),
             ("uniform", &[low, high]) => Ok(Initializer::Uniform { low, high }),
             ("normal", &[mean, deviation]) => Ok(Initializer::Normal { mean, deviation }),
+            ("truncated_normal", &[mean, deviation]) => Ok(Initializer::TruncatedNormal { mean, deviation }),
             ("glorot_uniform", []) => Ok(Initializer::GlorotUniform),
             ("glorot_normal", []) => Ok(Initializer::GlorotNormal),
             ("he_uniform", []) => Ok(Initializer::HeUniform),
             ("he_normal", []) => Ok(Initializer::HeNormal),
+            ("lecun_uniform", []) => Ok(Initializer::LecunUniform),
+            ("lecun_normal", []) => Ok(Initializer::LecunNormal),
+            ("fan_in_uniform", []) => Ok(Initializer::FanInUniform),
             ("orthogonal", &[gain]) => Ok(Initializer::Orthogonal { gain }),
+            ("key", []) => Ok(Initializer::Key),
             _ => start.expected(
-                "zeros, constant(c), uniform(low, high), normal(mean, deviation), glorot_uniform, glorot_normal, \
-                 he_uniform, he_normal or orthogonal(gain)",
+                "zeros, constant(c), uniform(low, high), normal(mean, deviation), truncated_normal(mean, deviation), \
+                 glorot_uniform, glorot_normal, he_uniform, he_normal, lecun_uniform, lecun_normal, fan_in_uniform, \
+                 orthogonal(gain) or key",
             ),
         }
     }

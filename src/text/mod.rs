@@ -17,9 +17,10 @@
 //!
 //! # Grammar
 //! ```text
-//! graph      = [ "format" digits ] { body } { node } return     a text without a format is of format 1, the only one
+//! graph      = [ "format" digits ] { body } { node | update } return     a text without a format is of format 1, the only one
 //! body       = "body" digits "{" { node } "return" [ operand { "," operand } ] "}"    numbered from 0
 //! node       = "%" digits ":" type "=" operation [ operand { "," operand } ] { attribute }
+//! update     = "update" operand "=" operand            a state, and its value after a training step
 //! return     = "return" [ result { "," result } ]
 //! result     = name "=" operand                        names are distinct
 //! operand    = "%" digits                              defined on a line above
@@ -48,8 +49,8 @@
 //! them. The lines `body 0 {` and `}` stand by themselves.
 //!
 //! A node or the return stands on one line. Between two tokens are spaces, tabs or nothing; `#` starts a comment, and
-//! empty lines are skipped. The dims of one shape, multiplied out, have at most 1024 terms. `input` and `parameter`
-//! have distinct names. Types are written for the reader's sake and must be those that follow from the operation and
+//! empty lines are skipped. The dims of one shape, multiplied out, have at most 1024 terms. `input`, `parameter`
+//! and `state` have distinct names. Types are written for the reader's sake and must be those that follow from the operation and
 //! its operands. `poison`, which stands for an error, is printed but not read.
 //!
 //! What is printed exactly is read back as an equal graph and prints as the same bytes; only the sign and payload of a

@@ -11,7 +11,7 @@ use super::{
     registry::Registry,
 };
 use crate::{
-    graph::{Body, Expr, Graph, NodeId, Op, Operands, Site, Type},
+    graph::{Body, Expr, Graph, GraphError, NodeId, Op, Operands, Site, State, Type},
     ops,
 };
 
@@ -139,10 +139,33 @@ impl Reading<'_> {
         if cursor.is_at("%") {
             return self.node(cursor).map(|()| None);
         }
-        if !cursor.clone().word().is_ok_and(|word| word == "body") {
-            return self.results(cursor).map(Some);
+        match cursor.clone().word() {
+            Ok("body") => self.open_body(cursor).map(|()| None),
+            Ok("update") => self.update(cursor).map(|()| None),
+            _ => self.results(cursor).map(Some),
         }
-        self.open_body(cursor).map(|()| None)
+    }
+
+    /// What becomes of a state. Nodes may follow: only the printed form has all updates behind them.
+    fn update(&mut self, cursor: &mut Cursor<'_>) -> Result<(), ParseError> {
+        cursor.word()?;
+        let at_state = cursor.clone();
+        let state = self.operand(cursor)?;
+        cursor.expect("=")?;
+        let at_value = cursor.clone();
+        let value = self.operand(cursor)?;
+        cursor.end_of_line()?;
+        let graph = &self.scope.graph;
+        let Op::State(State { name, .. }) = graph.node(state).op.clone() else {
+            return Err(at_state.error(ParseErrorKind::Graph(GraphError::NotState)));
+        };
+        let (expected, found) = (graph.node(state).ty.clone(), graph.node(value).ty.clone());
+        if expected != found {
+            let error = GraphError::UpdateType { name: name.0.to_string(), expected, found };
+            return Err(at_value.error(ParseErrorKind::Graph(error)));
+        }
+        graph.push_update(state, value);
+        Ok(())
     }
 
     /// The line before a body: bodies stand before all nodes of the graph.
@@ -227,7 +250,7 @@ impl Reading<'_> {
             Op::Argument(_) if !self.scope.nodes.last().is_none_or(is_argument) => {
                 ("an argument", "behind other nodes")
             }
-            Op::Input(_) | Op::Parameter(_) if self.outer.is_some() => ("what is fed", "into a body"),
+            op if op.is_fed() && self.outer.is_some() => ("what is fed", "into a body"),
             _ => return Ok(()),
         };
         Err(at_operation.error(ParseErrorKind::Misplaced { what, place }))
@@ -277,7 +300,7 @@ impl Reading<'_> {
     fn results(&self, cursor: &mut Cursor<'_>) -> Result<IndexMap<String, NodeId>, ParseError> {
         let start = cursor.clone();
         if !cursor.word().is_ok_and(|word| word == "return") {
-            return start.expected("a node or `return`");
+            return start.expected("a node, `update` or `return`");
         }
         let mut results = IndexMap::new();
         if cursor.is_blank() {

@@ -1,5 +1,5 @@
-//! Printing. In: a graph and the nodes that are asked for. Out: a line for each node that they are computed from, and
-//! for each input that tells a size in there.
+//! Printing. In: a graph and the nodes that are asked for. Out: a line for each node that they and the states that are set beside
+//! them are computed from, and for each input that tells a size in there.
 
 use std::fmt::Write;
 
@@ -76,19 +76,28 @@ fn print(graph: &Graph, results: &[(String, Expr<'_>)], detail: Detail) -> Strin
             write_node(graph, id, *number, &numbers, &mut writer);
         }
     }
+    for (state, value) in graph.updates_beside(&local(graph, results)) {
+        let [state, value] = [state, value].map(|id| numbers[id.index()].expect("invariant: updates are listed"));
+        append(&mut writer.text, format_args!("update %{state} = %{value}\n"));
+    }
     write_return(graph, results, &numbers, &mut writer.text);
     writer.text
 }
 
 /// For each node of the graph, its number in the listing if it has one.
 fn numbers_of_needed(graph: &Graph, results: &[(String, Expr<'_>)]) -> Vec<Option<usize>> {
-    let local = results.iter().filter(|(_, expr)| std::ptr::eq(expr.graph(), graph));
-    let ids: Vec<NodeId> = local.map(|(_, expr)| expr.id()).collect();
+    let mut ids = local(graph, results);
+    ids.extend(graph.updates_beside(&ids).into_iter().flat_map(|(state, value)| [state, value]));
     let mut numbers = vec![None; graph.len()];
     for (number, id) in graph.needed(&ids).into_iter().enumerate() {
         numbers[id.index()] = Some(number);
     }
     numbers
+}
+
+/// The results that are of this graph.
+fn local(graph: &Graph, results: &[(String, Expr<'_>)]) -> Vec<NodeId> {
+    results.iter().filter(|(_, expr)| std::ptr::eq(expr.graph(), graph)).map(|(_, expr)| expr.id()).collect()
 }
 
 /// A body with those inside of it before it, unless it stands there already.

@@ -2,7 +2,6 @@
 //! in and taken out is here; the format is `io`'s.
 
 use std::{
-    collections::HashSet,
     fmt::Display,
     path::{Path, PathBuf},
     str::FromStr,
@@ -12,20 +11,21 @@ use std::{
 use super::{
     TrainError,
     history::History,
+    optimizer_state,
     state::{Best, Running, TrainingState},
 };
 use crate::{
     io::Arrays,
     numbers::short,
     optim::{Optimizer, OptimizerState},
-    parameters::{Layout, Parameters},
+    parameters::Parameters,
 };
 
 /// A file from which a training goes on after it was stopped, at the step at which it was written: the result is the same
 /// bit for bit as without the stop.
 ///
-/// It holds parameters, those of the best epoch, the optimizer's state, the history, and where in the epoch training was; as
-/// safetensors, so that other programs read the arrays. It is replaced at once, by a file that is complete.
+/// It holds parameters and the model's state, those of the best epoch, the optimizer's state, the history, and where in the epoch
+/// training was; as safetensors, so that other programs read the arrays. It is replaced at once, by a file that is complete.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Checkpoint {
     pub(super) path: PathBuf,
@@ -78,12 +78,8 @@ pub(super) fn save(
     file.note("version", VERSION);
     setting.iter().for_each(|(name, value)| file.note(*name, value));
     file.insert_all("parameters/", parameters);
-    file.note("optimizer", optimizer.rule());
-    file.note("optimizer steps", optimizer.step().to_string());
-    file.note("optimizer arrays", optimizer.names().collect::<Vec<_>>().join("\n"));
-    for (name, array) in optimizer.iter() {
-        file.insert_all(&format!("optimizer/{name}/"), array);
-    }
+    file.insert_state("state/", parameters.state());
+    optimizer_state::save(&mut file, "optimizer", parameters.layout(), optimizer);
     for (name, number) in
         [("epoch", state.epoch), ("batch", state.batch), ("step", state.step), ("waited", state.waited)]
     {
@@ -94,6 +90,7 @@ pub(super) fn save(
     if let Some(best) = &state.best {
         file.note("best", format!("{} {}", best.epoch, short(best.value)));
         file.insert_all("best/", &best.parameters);
+        file.insert_state("best state/", best.parameters.state());
     }
     let mut table = Vec::new();
     state.history.write_csv(&mut table).expect("invariant: memory takes what is written");
@@ -122,29 +119,30 @@ pub(super) fn load(
         }
     }
     let layout = Arc::clone(parameters.layout());
-    let state = file.state(names, n_series, &layout)?;
-    let read = Parameters::from(file.arrays.buffers(path, "parameters/", &layout)?);
-    optimizer.restore(file.optimizer(&layout)?)?;
+    let state = file.state(names, n_series, parameters)?;
+    let read = file.parameters(["parameters/", "state/"], parameters)?;
+    optimizer.restore(file.optimizer("optimizer", &layout)?)?;
     *parameters = read;
     Ok(state)
 }
 
-struct CheckpointReader<'p> {
-    path: &'p Path,
-    arrays: Arrays,
+/// A file that is read.
+pub(super) struct CheckpointReader<'p> {
+    pub(super) path: &'p Path,
+    pub(super) arrays: Arrays,
 }
 
 impl CheckpointReader<'_> {
-    fn text(&self, what: &str) -> Result<&str, TrainError> {
+    pub(super) fn text(&self, what: &str) -> Result<&str, TrainError> {
         self.arrays.text(what).ok_or_else(|| self.bad(what, ""))
     }
 
-    fn bad(&self, what: impl Display, found: &str) -> TrainError {
+    pub(super) fn bad(&self, what: impl Display, found: &str) -> TrainError {
         TrainError::BadCheckpoint { path: self.path.to_owned(), what: what.to_string(), found: found.to_owned() }
     }
 
     /// A number of things that were counted one by one.
-    fn count(&self, what: &str) -> Result<u64, TrainError> {
+    pub(super) fn count(&self, what: &str) -> Result<u64, TrainError> {
         let text = self.text(what)?;
         text.parse().ok().filter(|count| *count <= MAX_COUNTED).ok_or_else(|| self.bad(what, text))
     }
@@ -155,7 +153,13 @@ impl CheckpointReader<'_> {
         pair.ok_or_else(|| self.bad(what, line))
     }
 
-    fn state(&self, names: &[String], n_series: usize, layout: &Arc<Layout>) -> Result<TrainingState, TrainError> {
+    /// Parameters with the layout and the states of others, from the arrays under two prefixes.
+    fn parameters(&self, [learned, state]: [&str; 2], like: &Parameters) -> Result<Parameters, TrainError> {
+        let buffers = self.arrays.buffers(self.path, learned, like.layout())?;
+        Ok(Parameters::from(buffers).with_state(self.arrays.state(self.path, state, like.state())?))
+    }
+
+    fn state(&self, names: &[String], n_series: usize, like: &Parameters) -> Result<TrainingState, TrainError> {
         let running = self.text("running")?;
         let running = running.lines().map(|line| {
             let (sum, weight) = self.pair("running", line)?;
@@ -167,7 +171,7 @@ impl CheckpointReader<'_> {
         }
         let best = self.arrays.text("best").map(|line| {
             let (epoch, value) = self.pair("best", line)?;
-            let parameters = Parameters::from(self.arrays.buffers(self.path, "best/", layout)?);
+            let parameters = self.parameters(["best/", "best state/"], like)?;
             Ok::<_, TrainError>(Best { epoch, value, parameters })
         });
         let table = self.text("history")?;
@@ -181,22 +185,5 @@ impl CheckpointReader<'_> {
             best: best.transpose()?,
             history,
         })
-    }
-
-    fn optimizer(&self, layout: &Arc<Layout>) -> Result<OptimizerState, TrainError> {
-        let names = self.text("optimizer arrays")?;
-        // A name costs a copy of its array: a short text must not ask for one again and again.
-        if !names.lines().all({
-            let mut seen = HashSet::new();
-            move |name| seen.insert(name)
-        }) {
-            return Err(self.bad("optimizer arrays", names));
-        }
-        let arrays = names.lines().map(|name| {
-            let prefix = format!("optimizer/{name}/");
-            Ok((name.to_owned(), self.arrays.buffers(self.path, &prefix, layout)?))
-        });
-        let arrays: Vec<_> = arrays.collect::<Result<_, TrainError>>()?;
-        Ok(OptimizerState::new(self.text("optimizer")?, self.count("optimizer steps")?, arrays))
     }
 }

@@ -57,7 +57,7 @@ pub enum TrainError {
         /// The input.
         input: String,
         /// Its type.
-        ty: Type,
+        ty: Box<Type>,
         /// Where it was declared.
         site: Site,
         /// What the examples are for.
@@ -78,13 +78,13 @@ pub enum TrainError {
         /// The input.
         input: String,
         /// Its type.
-        ty: Type,
+        ty: Box<Type>,
         /// Where it was declared.
         site: Site,
         /// The column.
-        column: Column,
+        column: Box<Column>,
         /// What an example must be; none if the input is one number.
-        expected: Option<Type>,
+        expected: Option<Box<Type>>,
     },
     /// The optimizer does not take a step.
     #[error(transparent)]
@@ -150,9 +150,9 @@ pub enum TrainError {
         /// The loss or metric.
         name: String,
         /// The type of the weights.
-        found: Type,
+        found: Box<Type>,
         /// The type of what they weigh.
-        expected: Type,
+        expected: Box<Type>,
     },
     /// A sum of no losses.
     #[error("there is no loss to make small")]
@@ -171,11 +171,11 @@ pub enum TrainError {
         /// The loss.
         name: String,
         /// Its type.
-        found: Type,
+        found: Box<Type>,
         /// The first loss.
         first: String,
         /// Its type.
-        expected: Type,
+        expected: Box<Type>,
     },
     /// Gradients of several batches cannot be added up as if they were of one.
     #[error(

@@ -39,7 +39,9 @@ impl Feeds {
             is_in_evaluation: is_needed(evaluation, &input.name),
             input: input.clone(),
         };
-        Feeds(step.iter().map(feed).collect())
+        // The two programs of a model may be of unlike graphs.
+        let others = evaluation.iter().filter(|input| step.iter().all(|other| other.name != input.name));
+        Feeds(step.iter().chain(others).map(feed).collect())
     }
 
     /// Feeds an input another column.
@@ -76,7 +78,7 @@ impl Feed {
         let Some(column) = columns.iter().find(|column| column.name == self.column) else {
             return Err(TrainError::NoColumn {
                 input: name.clone(),
-                ty: ty.clone(),
+                ty: Box::new(ty.clone()),
                 site: *site,
                 purpose,
                 column: self.column.clone(),
@@ -87,9 +89,9 @@ impl Feed {
         if is_fitting(&ty.shape, &column.ty.shape) && ty.dtype == column.ty.dtype {
             return Ok(());
         }
-        let expected = ty.shape.first().map(|_| Type::new(ty.dtype, &ty.shape[1..]));
-        let (input, ty, site) = (name.clone(), ty.clone(), *site);
-        Err(TrainError::ColumnType { input, ty, site, column: column.clone(), expected })
+        let expected = ty.shape.first().map(|_| Box::new(Type::new(ty.dtype, &ty.shape[1..])));
+        let (input, ty, site, column) = (name.clone(), Box::new(ty.clone()), *site, Box::new(column.clone()));
+        Err(TrainError::ColumnType { input, ty, site, column, expected })
     }
 }
 

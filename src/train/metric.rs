@@ -64,7 +64,11 @@ impl<'g> Metric<'g> {
         let found = weights.shape();
         let is_of_dtype = weights.dtype() == DType::Bool || weights.dtype() == dtype;
         if found.rank() == 0 || !shape.starts_with(&found) || !is_of_dtype {
-            return Err(TrainError::Weights { name: name(), found: weights.ty(), expected: self.values.ty() });
+            return Err(TrainError::Weights {
+                name: name(),
+                found: weights.ty().into(),
+                expected: self.values.ty().into(),
+            });
         }
         Ok(())
     }

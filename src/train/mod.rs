@@ -11,6 +11,7 @@ mod measure;
 mod metric;
 mod objective;
 mod observer;
+mod optimizer_state;
 #[cfg(feature = "progress")]
 mod progress;
 mod report;

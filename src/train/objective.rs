@@ -75,9 +75,9 @@ impl<'g> Objective<'g> {
         match self.losses.iter().find(|loss| n_examples(loss) != n_examples(&self.losses[0])) {
             Some(loss) => Err(TrainError::OtherExamples {
                 name: loss.measured.name.clone(),
-                found: loss.measured.values.ty(),
+                found: loss.measured.values.ty().into(),
                 first: self.losses[0].measured.name.clone(),
-                expected: self.losses[0].measured.values.ty(),
+                expected: self.losses[0].measured.values.ty().into(),
             }),
             None => Ok(()),
         }

@@ -154,20 +154,19 @@ impl Training<'_> {
         let n_done = state.batch as usize;
         with_batches(&fit.batching, train, (fit.seed, state.epoch), n_done, |batches, n_batches| {
             let n_steps = n_batches.map(|n_batches| n_batches.div_ceil(fit.accumulate));
-            self.steps(batches, n_steps, fit, setting, state)
+            self.steps((batches, n_steps), fit, setting, state)
         })
     }
 
     /// The steps of an epoch that are still to be taken.
     fn steps(
         &mut self,
-        mut batches: Coming<'_>,
-        n_steps: Option<usize>,
+        (mut batches, n_steps): (Coming<'_>, Option<usize>),
         fit: &Fit,
         setting: &Setting,
         state: &mut TrainingState,
     ) -> Result<ControlFlow<Stop>, TrainError> {
-        let mut gradients = Gradients::zeros(self.parameters.layout().clone());
+        let mut gradients = self.trainer.step.zero_gradients(self.parameters)?;
         if batches.peek().is_none() && state.batch == 0 {
             return Err(TrainError::Empty { purpose: "train" });
         }
@@ -195,7 +194,8 @@ impl Training<'_> {
     /// The gradient over one batch with the loss, and what is measured. The error of a batch names the row that it comes from.
     fn gradient(&mut self, batch: &Batch, state: &TrainingState) -> Result<TrainingOutput, TrainError> {
         let fed = self.trainer.feeds.fed(batch, Use::Step);
-        let out = match self.trainer.step.run(self.parameters, fed) {
+        let before = self.parameters.state().clone();
+        let out = match self.trainer.step.run(&mut *self.parameters, fed) {
             Ok(out) => out,
             Err(error) => {
                 let error = self.trainer.blame(error, "train", self.parameters, batch);
@@ -204,15 +204,32 @@ impl Training<'_> {
         };
         let norm = out.gradients.norm();
         if !(out.loss.is_finite() && norm.is_finite()) {
-            let cause = self.trainer.step.run_checked(self.parameters, fed).err();
+            *self.parameters.state_mut() = before;
+            let cause = self.trainer.step.run_checked(&mut *self.parameters, fed).err();
             let (epoch, step) = (state.epoch + 1, state.step + 1);
             return Err(TrainError::NonFinite { epoch, step, loss: out.loss, norm, cause });
         }
         Ok(out)
     }
 
-    /// One step: the gradient over some batches, as if they were one.
+    /// One step, or none: what batches before the one that failed made of the model's state is undone.
     fn step(
+        &mut self,
+        batches: impl Iterator<Item = Result<Batch, DataError>>,
+        fit: &Fit,
+        state: &mut TrainingState,
+        gradients: &mut Gradients,
+    ) -> Result<f64, TrainError> {
+        let before = self.parameters.state().clone();
+        let taken = self.try_step(batches, fit, state, gradients);
+        if taken.is_err() {
+            *self.parameters.state_mut() = before;
+        }
+        taken
+    }
+
+    /// One step: the gradient over some batches, as if they were one.
+    fn try_step(
         &mut self,
         batches: impl Iterator<Item = Result<Batch, DataError>>,
         fit: &Fit,
@@ -221,15 +238,17 @@ impl Training<'_> {
     ) -> Result<f64, TrainError> {
         let (mut weight, mut total, mut n_batches) = (0.0, 0.0, 0);
         let mut running = state.running.clone();
-        gradients.clear();
         for batch in batches {
             let out = self.gradient(&batch?, state)?;
             let weight_of_batch = self.trainer.measures.add(&out.outputs, &mut running);
-            if fit.accumulate == 1 {
+            if n_batches == 0 {
                 *gradients = out.gradients;
+                if fit.accumulate > 1 {
+                    gradients.scale(weight_of_batch);
+                }
             } else {
                 let added = gradients.add_scaled(weight_of_batch, &out.gradients);
-                added.expect("invariant: gradients have the parameters' layout");
+                added.expect("invariant: gradients of one program have one layout");
             }
             (weight, total) = (weight + weight_of_batch, total + weight_of_batch * out.loss);
             n_batches += 1;

@@ -20,7 +20,9 @@ use pullback::{
     Program, Value,
     nn::{cross_entropy, layer_norm, linear},
     ops::samples,
-    optim::{AdaGrad, Adam, AdamW, HeavyBall, Lars, Optimizer, PerturbedSgd, Row, Sgd, Uniform},
+    optim::{
+        AdaGrad, Adam, AdamW, Averaged, Groups, HeavyBall, Lamb, Lars, Muon, Optimizer, PerturbedSgd, Row, Sgd, Uniform,
+    },
     parameters::Layout as ParameterLayout,
 };
 
@@ -346,8 +348,12 @@ fn executables_of_sixteen_sizes_are_kept() {
 #[test]
 fn a_second_step_of_an_optimizer_allocates_nothing() {
     for n in [100, 1_000_000] {
-        let rules: [Box<dyn Optimizer>; 8] = [
+        let rules: [Box<dyn Optimizer>; 12] = [
+            Box::new(Muon::new(0.1, Sgd::new(0.1))),
+            Box::new(Groups::new(Sgd::new(0.1)).group(["w"], Adam::new(0.1))),
+            Box::new(Averaged::ema(Sgd::new(0.1), 0.9)),
             Box::new(Sgd::new(0.1)),
+            Box::new(Lamb::new(0.1)),
             Box::new(HeavyBall::new(0.1, 0.9)),
             Box::new(AdaGrad::new(0.1)),
             Box::new(Adam::new(0.1)),
@@ -357,7 +363,8 @@ fn a_second_step_of_an_optimizer_allocates_nothing() {
             Box::new(Uniform::new(Row::adam(0.1, 0.9, 0.999))),
         ];
         for mut rule in rules {
-            let layout = ParameterLayout::new([("w", DType::F32, vec![n])]).expect("one name");
+            let arrays = [("w", DType::F32, vec![n]), ("matrix", DType::F32, vec![20, n / 1000])];
+            let layout = ParameterLayout::new(arrays).expect("two names");
             let mut parameters = Parameters::zeros(layout);
             let mut gradients = Gradients::zeros(parameters.layout().clone());
             gradients.flat_mut::<f32>().expect("there").fill(0.5);

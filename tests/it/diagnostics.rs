@@ -7,7 +7,7 @@ use pullback::{
     AllAxes, Convolve, DType, Expr, Graph, Index, Initializer, Inputs, Pool,
     batching::{VmapAxes, VmapOptions},
     graph::{Binary, GraphError, Op, Select},
-    nn::{cross_entropy, linear, squared_error},
+    nn::{BatchNorm, BatchNormOptions, Dropout, Layer, cross_entropy, linear, squared_error},
 };
 
 use super::after_place;
@@ -172,6 +172,30 @@ const MISTAKES: &[(&str, Build)] = &[
     }),
     ("symbolic parameter", |g| {
         g.parameter("weight", ("batch", 3), Initializer::Zeros);
+    }),
+    ("symbolic state", |g| {
+        g.state("mean", ("batch", 3), Initializer::Zeros);
+    }),
+    ("initializer of a state", |g| {
+        g.state_of(DType::I64, "count", (), Initializer::Constant(0.5));
+    }),
+    ("key of a parameter", |g| {
+        g.parameter("key", (), Initializer::Key);
+    }),
+    ("update of a parameter", |g| {
+        g.update(g.parameter("weight", (2,), Initializer::Zeros), |weight| weight * 2.0);
+    }),
+    ("update of another shape", |g| {
+        g.update(g.state("mean", (2,), Initializer::Zeros), |mean| mean.sum());
+    }),
+    ("dropout of everything", |g| {
+        Dropout::new(g, "dropout", 1.0);
+    }),
+    ("channels of batch norm", |g| {
+        BatchNorm::new(g, "norm", 3).call(g.input("x", ("batch", 4)));
+    }),
+    ("epsilon of batch norm", |g| {
+        BatchNorm::with(g, "norm", 3, BatchNormOptions { epsilon: 0.0, ..BatchNormOptions::default() });
     }),
     ("gradient of an array", |g| {
         let x = matrix(g, "x");

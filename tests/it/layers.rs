@@ -25,7 +25,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("simplify", &["graph", "ops"]),
     ("nn", &["graph", "numbers", "ops"]),
     ("parameters", &["graph", "memory", "names", "numbers", "vectorize"]),
-    ("optim", &["graph", "numbers", "parameters", "pool", "vectorize"]),
+    ("optim", &["graph", "names", "numbers", "parameters", "pool", "vectorize"]),
     ("data", &["graph", "names", "numbers", "program"]),
     ("risk", &["numbers"]),
     ("program", &["cancel", "graph", "memory", "names", "ops", "parameters"]),
@@ -43,7 +43,19 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("precompute", &["graph", "memory", "plan", "program", "runtime"]),
     (
         "compile",
-        &["cancel", "graph", "parameters", "plan", "pool", "precompute", "program", "reference", "runtime", "simplify"],
+        &[
+            "cancel",
+            "graph",
+            "names",
+            "parameters",
+            "plan",
+            "pool",
+            "precompute",
+            "program",
+            "reference",
+            "runtime",
+            "simplify",
+        ],
     ),
 ];
 

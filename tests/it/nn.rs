@@ -1,6 +1,11 @@
 //! Composites: their derivatives by differences and dual numbers, their values against hand-worked ones, and what they do
 //! at kinks and extremes.
 
+mod layers_by_hand;
+mod layers_image;
+mod layers_misused;
+mod table;
+
 use ndarray::{Array1, ArrayD, array};
 use pullback::{
     Correction, DType, Expr, Graph, Pool, Value,
@@ -11,6 +16,8 @@ use pullback::{
     },
     ops::Smoothness,
 };
+
+mod sequence;
 
 type Composite = for<'g> fn(Expr<'g>) -> Expr<'g>;
 

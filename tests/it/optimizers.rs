@@ -5,7 +5,8 @@ use ndarray::Array2;
 use pullback::{
     DType, Gradients, Graph, Initializer, Parameters, TrainingStep,
     optim::{
-        AdaGrad, Adam, AdamW, HeavyBall, Lars, Nesterov, Optimizer, PerturbedSgd, RmsProp, Row, Schedule, Sgd, Uniform,
+        AdaGrad, AdaMax, Adam, AdamW, AmsGrad, Averaged, Groups, HeavyBall, Lamb, Lars, Lion, Muon, NAdam, Nesterov,
+        Optimizer, PerturbedSgd, RAdam, RmsProp, Row, Schedule, Sgd, Uniform,
     },
     parameters::Layout,
 };
@@ -13,12 +14,12 @@ use pullback::{
 /// Written by tests/recorded/optimizers.py, which says of what.
 const RECORDED: &str = include_str!("../recorded/optimizers.txt");
 
-/// The three numbers of each line of that name, in the order of the steps.
-fn recorded(name: &str) -> Vec<[f64; 3]> {
+/// The numbers of each line of that name, in the order of the steps.
+fn recorded<const N: usize>(name: &str) -> Vec<[f64; N]> {
     let lines = RECORDED.lines().filter(|line| line.split(' ').next() == Some(name));
     let numbers =
         |line: &str| line.split(' ').skip(2).map(|word| word.parse().expect("a number")).collect::<Vec<f64>>();
-    let found: Vec<[f64; 3]> = lines.map(|line| numbers(line).try_into().expect("three numbers")).collect();
+    let found: Vec<[f64; N]> = lines.map(|line| numbers(line).try_into().expect("so many numbers")).collect();
     assert!(!found.is_empty(), "nothing is recorded of {name}");
     found
 }
@@ -42,7 +43,7 @@ fn start() -> (Parameters, Gradients) {
 /// Takes as many steps as are recorded, each after `prepare`, and compares all of them.
 fn assert_recorded(name: &str, mut rule: impl Optimizer, prepare: impl Fn(&mut Gradients, &Parameters)) {
     let (mut parameters, mut gradients) = start();
-    for (step, want) in recorded(name).into_iter().enumerate() {
+    for (step, want) in recorded::<3>(name).into_iter().enumerate() {
         gradients
             .flat_mut::<f64>()
             .expect("there")
@@ -78,9 +79,58 @@ fn rules_give_what_pytorch_gives() {
     assert_recorded("adam_decay", adam(), decay);
     let adam_w = AdamW::new(0.1).weight_decay(0.2).beta1(0.8).beta2(0.95).epsilon(1e-3);
     assert_recorded("adam_w", adam_w, as_it_is);
+    assert_recorded("ams_grad", AmsGrad::new(0.1).beta1(0.8).beta2(0.95).epsilon(1e-3), as_it_is);
+    assert_recorded("n_adam", NAdam::new(0.1).beta1(0.8).beta2(0.95).epsilon(1e-3), as_it_is);
+    assert_recorded("r_adam", RAdam::new(0.1).beta1(0.8).beta2(0.95).epsilon(1e-3), as_it_is);
+    assert_recorded("ada_max", AdaMax::new(0.1).beta1(0.8).beta2(0.95).epsilon(1e-3), as_it_is);
     let clip = |gradients: &mut Gradients, _: &Parameters| gradients.clip_value(0.4).expect("it is a limit");
     assert_recorded("sgd_clip_value", Sgd::new(0.05), clip);
     assert_recorded("adam_cosine", Adam::new(Schedule::cosine(0.1, 0.01, 20)), as_it_is);
+}
+
+/// A matrix of rows of inputs is the transpose of PyTorch's. Orthogonalizing raises small singular values, and their rounding
+/// with them, some five hundred times.
+#[test]
+fn muon_gives_what_pytorch_gives_in_f64() {
+    const A: [f64; 6] = [1.0, 0.25, 4.0, 2.0, 0.5, 1.0];
+    const C: [f64; 6] = [0.5, -1.0, 0.25, -0.5, 1.0, 0.0];
+    const W: [f64; 6] = [1.0, -2.0, 0.5, -1.0, 0.5, 2.0];
+    let across = [0, 3, 1, 4, 2, 5];
+    for (name, shape, order) in [("muon", [2, 3], [0, 1, 2, 3, 4, 5]), ("muon_transposed", [3, 2], across)] {
+        let [a, c, w] = [A, C, W].map(|numbers| order.map(|position| numbers[position]));
+        let layout = Layout::new([("w", DType::F64, shape.to_vec())]).expect("it is a layout");
+        let (mut parameters, mut gradients) = (Parameters::zeros(layout.clone()), Gradients::zeros(layout));
+        parameters.flat_mut::<f64>().expect("there").copy_from_slice(&w);
+        let mut muon = Muon::new(0.05, Sgd::new(0.0)).momentum(0.8).weight_decay(0.2);
+        for (step, want) in recorded::<6>(name).into_iter().enumerate() {
+            let w = parameters.flat::<f64>().expect("there");
+            let gradient: Vec<f64> = (0..6).map(|i| a[i] * (w[i] - c[i]) + w[i].powi(3)).collect();
+            gradients.flat_mut::<f64>().expect("there").copy_from_slice(&gradient);
+            muon.step(&mut parameters, &gradients).expect("all is in range");
+            assert_near(parameters.flat::<f64>().expect("there"), &want, 1e-12, &format!("{name} at step {step}"));
+        }
+    }
+}
+
+#[test]
+fn averages_are_what_pytorch_averages() {
+    let rules = [("ema", Averaged::ema(Sgd::new(0.05), 0.75)), ("swa", Averaged::swa(Sgd::new(0.05), 5, 3))];
+    for (name, mut rule) in rules {
+        let (mut parameters, mut gradients) = start();
+        for (step, want) in recorded::<3>(name).into_iter().enumerate() {
+            let slope = gradient(parameters.flat::<f64>().expect("there"));
+            gradients.flat_mut::<f64>().expect("there").copy_from_slice(&slope);
+            rule.step(&mut parameters, &gradients).expect("all is in range");
+            let averaged = rule.parameters(&parameters).expect("its own");
+            assert_near(averaged.flat::<f64>().expect("there"), &want, 1e-14, &format!("{name} at step {step}"));
+        }
+    }
+}
+
+#[test]
+fn rules_give_what_optax_gives() {
+    assert_recorded("lion", Lion::new(0.03).weight_decay(0.2).beta1(0.8).beta2(0.95), as_it_is);
+    assert_recorded("lamb", Lamb::new(0.03).weight_decay(0.2).beta1(0.8).beta2(0.95).epsilon(1e-3), as_it_is);
 }
 
 #[test]
@@ -100,10 +150,17 @@ fn schedules_give_what_pytorch_gives() {
         ("exponential", Schedule::exponential(0.1, 0.9)),
         ("cosine", Schedule::cosine(0.1, 0.01, 20)),
         ("warm_up", Schedule::constant(0.1).warm_up(8)),
+        ("linear", Schedule::linear(0.1, 0.02, 8)),
+        ("piecewise", Schedule::piecewise(0.1, [(3, 0.01), (4, 0.001), (11, 0.0001)])),
+        ("restarts", Schedule::restarts(0.1, 0.01, 3, 2)),
+        ("one_cycle", Schedule::one_cycle(0.1, 6, 20)),
+        ("then", Schedule::linear(0.01, 0.1, 5).then(5, Schedule::cosine(0.1, 0.01, 15))),
     ];
     for (name, schedule) in schedules {
-        for (step, [want, ..]) in recorded(name).into_iter().enumerate() {
+        for (step, [want, ..]) in recorded::<3>(name).into_iter().enumerate() {
             let got = schedule.rate(step as u64);
+            let of_epochs = schedule.clone().in_epochs(7);
+            assert!([0, 6].into_iter().all(|batch| of_epochs.rate(7 * step as u64 + batch) == got), "{name}");
             // PyTorch multiplies from step to step, and rounds at each.
             assert!((got - want).abs() <= 1e-15, "{name} at step {step}: {got} is not {want}");
         }
@@ -116,14 +173,19 @@ fn clipping_gives_what_pytorch_gives() {
     for (step, largest) in [0.5, 2.0, 100.0].into_iter().enumerate() {
         let (_, mut gradients) = start();
         let norm = gradients.clip_norm(largest).expect("it is a limit");
-        let [want_norm, ..] = recorded("clip_norm.norm")[step];
+        let [want_norm, ..] = recorded::<3>("clip_norm.norm")[step];
         assert!((norm - want_norm).abs() <= 1e-14, "{norm} is not {want_norm}");
         let by_definition = if norm > largest { (norm + 1e-6) / norm } else { 1.0 };
-        let want = recorded("clip_norm")[step].map(|number| number * by_definition);
+        let want = recorded::<3>("clip_norm")[step].map(|number| number * by_definition);
         assert_near(gradients.flat::<f64>().expect("there"), &want, 1e-14, "clipping by norm");
         let (_, mut gradients) = start();
         gradients.clip_value(largest).expect("it is a limit");
-        assert_near(gradients.flat::<f64>().expect("there"), &recorded("clip_value")[step], 0.0, "clipping by value");
+        assert_near(
+            gradients.flat::<f64>().expect("there"),
+            &recorded::<3>("clip_value")[step],
+            0.0,
+            "clipping by value",
+        );
     }
 }
 
@@ -236,10 +298,13 @@ fn momentum_is_not_the_printed_row_where_the_rate_changes() {
 
 #[test]
 fn a_training_that_is_cut_in_two_is_the_same() {
-    let rules: [fn() -> Box<dyn Optimizer>; 4] = [
+    let rules: [fn() -> Box<dyn Optimizer>; 7] = [
         || Box::new(AdamW::new(Schedule::cosine(0.05, 0.0, 40).warm_up(5))),
         || Box::new(PerturbedSgd::new(0.1, 11).radius(0.1)),
         || Box::new(Lars::new(0.1).trust(0.1)),
+        || Box::new(Averaged::ema(Groups::new(Adam::new(0.05)).group(["bias"], Sgd::new(0.1)), 0.9)),
+        || Box::new(Muon::new(0.05, Averaged::swa(AdamW::new(0.01), 3, 2)).except(["second"])),
+        || Box::new(NAdam::new(Schedule::restarts(0.05, 0.0, 4, 2))),
         || Box::new(Uniform::new(Row::adam(0.05, 0.9, 0.999))),
     ];
     for make in rules {

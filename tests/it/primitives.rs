@@ -9,7 +9,7 @@ use pullback::{
 };
 
 /// Leaves that are fed and the stand-in for a mistake have nothing to prove.
-const WITHOUT_SAMPLES: [&str; 4] = ["poison", "input", "parameter", "argument"];
+const WITHOUT_SAMPLES: [&str; 5] = ["poison", "input", "parameter", "state", "argument"];
 
 /// The samples of the primitive that the environment variable `PRIMITIVE` names, of all where it is not set.
 pub(crate) fn chosen_samples() -> Vec<Sample> {

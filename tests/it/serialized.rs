@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use pullback::{
-    DType, Evaluation, Graph, Initializer, Options, PlanSummary, Rewrites,
+    DType, Evaluation, Graph, Initializer, Mode, Options, PlanSummary, Rewrites,
     data::digits,
     nn::{cross_entropy, zero_one_loss},
     optim::{Schedule, Sgd},
@@ -27,6 +27,8 @@ fn options_are_read_back_and_what_is_left_out_is_the_default() {
         evaluation: Evaluation::Reference,
         memory_budget: Some(1 << 20),
         max_iterations: 9,
+        mode: Some(Mode::Evaluation),
+        frozen: vec!["encoder.*".to_owned()],
     };
     assert_round_trip(&options);
     assert_round_trip(&Options::default());
@@ -53,6 +55,9 @@ fn every_schedule_of_numbers_is_read_back() {
         Schedule::exponential(0.1, 0.99),
         Schedule::cosine(0.1, 0.01, 100),
         Schedule::exponential(0.3, 0.9).warm_up(7).warm_up(20),
+        Schedule::linear(0.1, 0.01, 100).then(10, Schedule::restarts(0.1, 0.0, 3, 2)),
+        Schedule::piecewise(0.1, [(4, 0.05), (9, 0.01)]).in_epochs(3),
+        Schedule::one_cycle(0.1, 30, 100),
     ];
     for schedule in schedules {
         let text = serde_json::to_string(&schedule).expect("it is data");

@@ -133,6 +133,10 @@ fn initializers_are_read_back() {
         Initializer::GlorotNormal,
         Initializer::HeUniform,
         Initializer::HeNormal,
+        Initializer::TruncatedNormal { mean: -0.5, deviation: 0.02 },
+        Initializer::LecunUniform,
+        Initializer::LecunNormal,
+        Initializer::FanInUniform,
         Initializer::Orthogonal { gain: f64::INFINITY },
     ];
     for initializer in initializers {
@@ -310,7 +314,7 @@ const MALFORMED: &[(&str, &str)] = &[
     ("", "1:1: expected `return`, found the end"),
     ("# nothing\n  ", "2:3: expected `return`, found the end"),
     ("{x}", "2:1: expected `return`, found the end"),
-    ("hello", "1:1: expected a node or `return`, found `hello`"),
+    ("hello", "1:1: expected a node, `update` or `return`, found `hello`"),
     ("{x}return y", "2:9: expected `=`, found the end of the line"),
     ("{x}return y = 0", "2:12: expected the number of a node, found `0`"),
     ("{x}return y = %", "2:12: expected the number of a node, found `%`"),
@@ -319,7 +323,7 @@ const MALFORMED: &[(&str, &str)] = &[
     ("{x}return y = %0, y = %0", r#"2:16: the name "y" is taken above"#),
     ("{x}return y = %0 z", "2:15: expected the end of the line, found `z`"),
     ("{x}return y = %0\nreturn z = %0", "3:1: expected nothing after `return`, found `return`"),
-    ("{x}returned = %0", "2:1: expected a node or `return`, found `returned`"),
+    ("{x}returned = %0", "2:1: expected a node, `update` or `return`, found `returned`"),
     ("%1: f32[] = input \"x\"", "1:1: expected the definition of %0, found %1"),
     ("%99999999999999999999: f32[] = input \"x\"", "1:1: `99999999999999999999` does not fit here"),
     ("%0 f32[] = input \"x\"", "1:4: expected `:`, found `f32`"),
@@ -382,11 +386,11 @@ const MALFORMED: &[(&str, &str)] = &[
     ("{x}%1: f32[2, b] = integer_power %0 exponent=2.5", "2:43: `2.5` does not fit here"),
     (
         "%0: f32[2] = parameter \"w\" initializer=ones",
-        "1:40: expected zeros, constant(c), uniform(low, high), normal(mean, deviation), glorot_uniform, glorot_normal, he_uniform, he_normal or orthogonal(gain), found `ones`",
+        "1:40: expected zeros, constant(c), uniform(low, high), normal(mean, deviation), truncated_normal(mean, deviation), glorot_uniform, glorot_normal, he_uniform, he_normal, lecun_uniform, lecun_normal, fan_in_uniform or orthogonal(gain), found `ones`",
     ),
     (
         "%0: f32[2] = parameter \"w\" initializer=normal(0.0)",
-        "1:40: expected zeros, constant(c), uniform(low, high), normal(mean, deviation), glorot_uniform, glorot_normal, he_uniform, he_normal or orthogonal(gain), found `normal`",
+        "1:40: expected zeros, constant(c), uniform(low, high), normal(mean, deviation), truncated_normal(mean, deviation), glorot_uniform, glorot_normal, he_uniform, he_normal, lecun_uniform, lecun_normal, fan_in_uniform or orthogonal(gain), found `normal`",
     ),
     ("%0: f32[2] = parameter \"w\" initializer=constant(1.0", "1:52: expected `)`, found the end of the line"),
     ("%0: f32[b] = parameter \"w\" initializer=zeros", "1:14: the shape [b] of a parameter has a symbol in it"),

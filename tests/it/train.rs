@@ -13,7 +13,7 @@ use pullback::{
     data::{Dataset, Split, digits},
     io::Arrays,
     nn::{cross_entropy, linear, zero_one_loss},
-    optim::{Adam, HeavyBall, Optimizer, Schedule, Sgd},
+    optim::{Adam, Averaged, Groups, HeavyBall, Optimizer, Schedule, Sgd},
     train::{Checkpoint, Epoch, Fit, Metric, Objective, Observer, Patience, Report, Step, Stop, TrainError, Trainer},
 };
 
@@ -381,13 +381,69 @@ fn numbers_that_would_be_missed_after_an_epoch_are_told_before_it() {
     assert_eq!(bits(&parameters), before);
 }
 
+/// Groups, one of them of two, and an average over all.
+fn grouped() -> Averaged<Groups> {
+    let biases = Groups::new(Sgd::new(0.1)).group(["out.*"], HeavyBall::new(0.05, 0.9));
+    Averaged::ema(Groups::new(adam()).group(["*.bias"], biases), 0.9)
+}
+
+#[test]
+fn a_training_by_groups_with_an_average_goes_on_bit_for_bit() {
+    let (path, split) = (file("groups"), small_digits());
+    let train = |fit: &Fit, stop: u64| {
+        let ((mut trainer, mut parameters), mut rule) = (network(&Options::default()), grouped());
+        let mut stop = StopAt(stop);
+        let training = trainer.training(&mut parameters, &mut rule).observe(&mut stop);
+        training.fit(&split.train, fit).expect("training goes well");
+        (bits(&parameters), rule.state(), bits(&rule.parameters(&parameters).expect("its own")))
+    };
+    train(&Fit::new(3, 32).checkpoint(Checkpoint::new(&path)), 20);
+    let resumed = train(&Fit::new(3, 32).checkpoint(Checkpoint::resume(&path)), 0);
+    fs::remove_file(&path).expect("the file is there");
+    let whole = train(&Fit::new(3, 32), 0);
+    assert_eq!(resumed, whole);
+    assert_ne!(whole.0, whole.2);
+}
+
+#[test]
+fn a_checkpoint_with_states_that_cannot_be_is_refused() {
+    let texts = [
+        ("optimizer.0 parts", "1000000"),
+        ("optimizer.0 parts", "one"),
+        ("optimizer.0.0 parameters", "3 1"),
+        ("optimizer.0.0 parameters", "1 1"),
+        ("optimizer.0.0 parameters", "1 4"),
+        ("optimizer.0.0 parameters", "-1"),
+        ("optimizer.0.1 steps", "18446744073709551615"),
+    ];
+    for (note, text) in texts {
+        let change = |arrays: &mut Arrays| {
+            assert!(arrays.text(note).is_some() || note.ends_with("parameters"), "{note}");
+            arrays.note(note, text);
+        };
+        let result = resume_by("states", &mut || Box::new(grouped()), change);
+        assert!(matches!(result, Err(TrainError::BadCheckpoint { .. })), "{note} {text}: {result:?}");
+    }
+    let result = resume_by("states", &mut || Box::new(grouped()), |arrays| arrays.note("optimizer.0.0.0 name", "in.*"));
+    assert!(matches!(result, Err(TrainError::Optimizer(_))), "{result:?}");
+}
+
 /// What a training gives that goes on from a checkpoint whose texts were changed.
 fn resume_from_changed(name: &str, change: impl FnOnce(&mut Arrays)) -> Result<(), TrainError> {
+    resume_by(name, &mut || Box::new(adam()), change)
+}
+
+/// The same by an optimizer that is made anew for each of the two.
+fn resume_by(
+    name: &str,
+    make: &mut dyn FnMut() -> Box<dyn Optimizer>,
+    change: impl FnOnce(&mut Arrays),
+) -> Result<(), TrainError> {
     let (path, data) = (file(name), digits().first(40));
-    let train = |start: Checkpoint| {
+    let mut train = |start: Checkpoint| {
         let (mut trainer, mut parameters) = network(&Options::default());
         let fit = Fit::new(1, 20).checkpoint(start);
-        trainer.training(&mut parameters, &mut adam()).fit(&data, &fit).map(drop)
+        trainer.training(&mut parameters, &mut *make()).fit(&data, &fit).map(drop)
     };
     train(Checkpoint::new(&path)).expect("training goes well");
     let mut arrays = Arrays::load(&path).expect("the file is whole");

@@ -95,7 +95,7 @@ fn with_every_source(mut run: impl FnMut(&str, &dyn Source, Batching)) {
     fs::write(&path, (0..45 * 5).map(|i| (i * 31 % 251) as u8).collect::<Vec<_>>()).expect("it can be written");
     let columns = [
         FileColumn::new("x", &path, Stored::I16, (2,)).every(5),
-        FileColumn::new("y", &path, Stored::U8, ()).from_byte(4).every(5).over(3.0),
+        FileColumn::new("y", &path, Stored::U8, ()).starting_at(4).every(5).over(3.0),
     ];
     run("files", &FileSource::open(columns).expect("whole records"), Batching::new(4));
     fs::remove_file(&path).expect("the file is there");
@@ -271,7 +271,7 @@ fn language(weights: bool) -> (Trainer, Parameters) {
     let token = g.input_of(DType::I64, "token", ("batch", "time"));
     let mask = g.input_of(DType::Bool, "token_mask", ("batch", "time"));
     let logits = g.parameter("logits", (4,), Initializer::Uniform { low: -1.0, high: 1.0 });
-    let all = (logits + (token * 0).cast(DType::F32).unsqueeze(-1)).broadcast_to(("batch", "time", 4));
+    let all = (logits + (token.cast(DType::F32) * 0.0).unsqueeze(-1)).broadcast_to(("batch", "time", 4));
     let (losses, errors) = (cross_entropy(all, token), zero_one_loss(all, token));
     let (loss, error) = (Loss::new("tokens", losses), Metric::rate("error", errors));
     let (loss, error) = if weights { (loss.weighted(mask), error.weighted(mask)) } else { (loss, error) };

@@ -23,7 +23,7 @@ use crate::graph::{DType, Element, Shape, Value};
 /// use pullback::data::files::{FileColumn, Stored};
 /// let file = "data_batch_1.bin";
 /// let label = FileColumn::new("label", file, Stored::U8, ()).every(3073);
-/// let pixels = FileColumn::new("x", file, Stored::U8, (3, 32, 32)).from_byte(1).every(3073).over(255.0);
+/// let pixels = FileColumn::new("x", file, Stored::U8, (3, 32, 32)).starting_at(1).every(3073).over(255.0);
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct FileColumn {
@@ -53,7 +53,7 @@ impl FileColumn {
     }
 
     /// With the first example at that byte.
-    pub fn from_byte(self, first: u64) -> FileColumn {
+    pub fn starting_at(self, first: u64) -> FileColumn {
         FileColumn { first, ..self }
     }
 
@@ -83,7 +83,7 @@ impl FileColumn {
 /// std::fs::write(&path, [1u8, 10, 11, 2, 20, 21, 3, 30, 31])?;
 /// let source = FileSource::open([
 ///     FileColumn::new("label", &path, Stored::U8, ()).every(3),
-///     FileColumn::new("x", &path, Stored::U8, (2,)).from_byte(1).every(3).over(10.0),
+///     FileColumn::new("x", &path, Stored::U8, (2,)).starting_at(1).every(3).over(10.0),
 /// ])?;
 /// let batch = source.batch(&[2, 0], 0)?;
 /// assert_eq!(batch["label"], array![3i64, 1].into());
@@ -110,6 +110,9 @@ struct Records {
     width: u64,
     n_records: u64,
 }
+
+/// Appends the numbers of a record; a truth value that is none is told by its byte in the record.
+type Decode<T> = fn(&Decoder, &[u8], &mut Vec<T>) -> Result<(), (usize, u64)>;
 
 impl FileSource {
     /// The examples in those columns, of one file or of several.
@@ -162,7 +165,7 @@ impl Source for FileSource {
 
 impl Records {
     fn open(column: &FileColumn, declared: &Column) -> Result<Records, DataError> {
-        let wrong_shape = || DataError::ColumnShape { column: declared.clone(), shape: column.sizes.clone() };
+        let wrong_shape = || DataError::ColumnShape { column: declared.clone(), shape: Box::new(column.sizes.clone()) };
         let sizes = column.sizes.as_numbers().ok_or_else(wrong_shape)?;
         let n_bytes = column.stored.n_bytes() as u64;
         let width = sizes.iter().try_fold(n_bytes, |width, size| width.checked_mul(*size as u64));
@@ -205,11 +208,7 @@ impl Records {
     }
 
     /// The records of those rows; rows that follow each other are read at once.
-    fn read_as<T: Element>(
-        &self,
-        rows: &[usize],
-        decode: fn(&Decoder, &[u8], &mut Vec<T>) -> Result<(), (usize, u64)>,
-    ) -> Result<Value, DataError> {
+    fn read_as<T: Element>(&self, rows: &[usize], decode: Decode<T>) -> Result<Value, DataError> {
         let n_each: usize = self.sizes.iter().product();
         let mut elements = Vec::with_capacity(rows.len() * n_each);
         let mut bytes = Vec::new();

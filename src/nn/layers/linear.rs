@@ -75,17 +75,25 @@ impl<'g> Linear<'g> {
     #[track_caller]
     pub fn with(g: &'g Graph, name: &str, inputs: usize, outputs: usize, options: LinearOptions) -> Linear<'g> {
         let _frame = g.enter("Linear::with", Site::caller());
-        Linear::declare(g, name, [inputs.into(), outputs.into()], options)
+        Linear::declare(g, name, [inputs.into(), outputs.into()], options).unwrap_or_else(Linear::poisoned)
     }
 
-    fn declare(g: &'g Graph, name: &str, [inputs, outputs]: [Dim; 2], options: LinearOptions) -> Linear<'g> {
+    /// The layer, or the poison in its place.
+    pub(super) fn declare(
+        g: &'g Graph,
+        name: &str,
+        [inputs, outputs]: [Dim; 2],
+        options: LinearOptions,
+    ) -> Result<Linear<'g>, Expr<'g>> {
         let declaration = Declaration { graph: g, layer: name, dtype: options.dtype };
-        let weight = declaration.parameter("weight", &[inputs, outputs.clone()], options.weight);
-        let bias = match weight {
-            Ok(_) if options.bias => Some(either(declaration.parameter("bias", &[outputs], Initializer::Zeros))),
-            _ => None,
-        };
-        Linear { weight: either(weight), bias }
+        let weight = declaration.parameter("weight", &[inputs, outputs.clone()], options.weight)?;
+        let bias = options.bias.then(|| declaration.parameter("bias", &[outputs], Initializer::Zeros)).transpose()?;
+        Ok(Linear { weight, bias })
+    }
+
+    /// What stands for a layer that could not be declared.
+    pub(super) fn poisoned(poison: Expr<'g>) -> Linear<'g> {
+        Linear { weight: poison, bias: None }
     }
 
     /// W, `[inputs, outputs]`.
@@ -184,7 +192,7 @@ pub fn linear_map<'g>(x: Expr<'g>, name: &str, width: impl Into<Dim>) -> Expr<'g
 fn call_once<'g>(x: Expr<'g>, name: &str, width: Dim, options: LinearOptions) -> Expr<'g> {
     let build = |features: Dim| {
         let options = LinearOptions { dtype: x.dtype(), ..options };
-        Ok(Linear::declare(x.graph(), name, [features, width], options).call(x))
+        Ok(Linear::declare(x.graph(), name, [features, width], options)?.call(x))
     };
     either(x.check_features().and_then(build))
 }

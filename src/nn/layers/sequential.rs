@@ -38,6 +38,23 @@ impl<'g> Sequential<'g> {
         self
     }
 
+    /// With a function at the end, as [`Expr::relu`] or `|x| x.max_pool(2)`. It is [`Sequential::then`] but for closures, whose
+    /// argument's type the compiler learns here.
+    ///
+    /// # Example
+    /// ```
+    /// use pullback::{Graph, nn::{Layer, Sequential}};
+    /// let g = Graph::new();
+    /// let pool = Sequential::new().map(|x| x.max_pool(2)).map(|x| x.flatten(1));
+    /// assert_eq!(pool.call(g.input("x", ("batch", 8, 10, 10))).shape().to_string(), "[batch, 200]");
+    /// ```
+    #[doc(alias("lambda", "apply"))]
+    #[must_use]
+    #[track_caller]
+    pub fn map(self, function: impl Fn(Expr<'g>) -> Expr<'g> + 'g) -> Sequential<'g> {
+        self.then(function)
+    }
+
     /// The number of layers.
     pub fn len(&self) -> usize {
         self.layers.len()

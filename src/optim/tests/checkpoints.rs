@@ -11,6 +11,24 @@ fn take_steps(rule: &mut dyn Optimizer, parameters: &mut Parameters, steps: std:
     }
 }
 
+/// As a file would keep it: numbers, in layouts of their own.
+fn copy_of(state: &OptimizerState) -> OptimizerState {
+    let copies = state.iter().map(|(name, array)| {
+        let mut copy = Buffers::zeros(Layout::clone(array.layout()));
+        copy.elements_mut::<f32>().copy_from_slice(array.elements());
+        copy.elements_mut::<f64>().copy_from_slice(array.elements());
+        (name.to_owned(), copy)
+    });
+    let copy = OptimizerState::new(state.rule(), state.step(), copies);
+    state.parts().fold(copy, |copy, (name, part)| copy.with_part(name, copy_of(part)))
+}
+
+/// The same state of other arrays.
+fn with_arrays(state: &OptimizerState, rule: &str, step: u64, arrays: Vec<(&str, Buffers)>) -> OptimizerState {
+    let other = OptimizerState::new(rule, step, arrays);
+    state.parts().fold(other, |other, (name, part)| other.with_part(name, part.clone()))
+}
+
 #[test]
 fn a_restored_rule_goes_on_bit_for_bit() {
     for n_steps_before in [0, 1, 4] {
@@ -18,14 +36,7 @@ fn a_restored_rule_goes_on_bit_for_bit() {
             let mut parameters = start();
             take_steps(&mut *whole, &mut parameters, 0..n_steps_before);
             let state = whole.state();
-            // As a file would keep it: numbers, in a layout of their own.
-            let copies = state.iter().map(|(name, array)| {
-                let mut copy = Buffers::zeros(Layout::clone(array.layout()));
-                copy.flat_mut::<f32>().unwrap().copy_from_slice(array.flat().unwrap());
-                copy.flat_mut::<f64>().unwrap().copy_from_slice(array.flat().unwrap());
-                (name.to_owned(), copy)
-            });
-            let read = OptimizerState::new(state.rule(), state.step(), copies);
+            let read = copy_of(&state);
             assert_eq!((read.step(), &read), (u64::from(n_steps_before), &state));
             fresh.restore(read).unwrap();
             let mut resumed = parameters.clone();
@@ -55,16 +66,12 @@ fn a_state_that_does_not_fit_is_refused_and_changes_nothing() {
         let mut rule = every_rule().into_iter().nth(position).unwrap();
         take_steps(&mut *rule, &mut start(), 0..2);
         let snapshot = rule.state();
-        let of_rule = |arrays: Vec<(&str, Buffers)>| OptimizerState::new(snapshot.rule(), 5, arrays);
+        let arrays = || snapshot.iter().map(|(name, array)| (name, array.clone()));
+        let of_rule = |arrays: Vec<(&str, Buffers)>| with_arrays(&snapshot, snapshot.rule(), 5, arrays);
         let mut bad = vec![
-            OptimizerState::new("other", snapshot.step(), snapshot.iter().map(|(name, array)| (name, array.clone()))),
-            of_rule(
-                snapshot
-                    .iter()
-                    .map(|(name, array)| (name, array.clone()))
-                    .chain([("more", Buffers::default())])
-                    .collect(),
-            ),
+            with_arrays(&snapshot, "other", snapshot.step(), arrays().collect()),
+            of_rule(arrays().chain([("more", Buffers::default())]).collect()),
+            of_rule(arrays().collect()).with_part("more", Sgd::new(0.1).state()),
         ];
         if !snapshot.is_empty() {
             bad.push(of_rule(vec![]));

@@ -1,6 +1,6 @@
 //! Every number that a rule or a schedule is made of, at the ends of what a number can be: an error, or finite parameters.
 
-use super::*;
+use super::{muon::MuonOfMatrices, *};
 
 const ODD: [f64; 9] = [0.0, -0.0, -1.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, f64::MAX, 1e39, -1e39];
 
@@ -38,11 +38,43 @@ const HYPERPARAMETERS: &[(&str, MakeOptimizer)] = &[
     ("adamw: beta1", |x| Box::new(AdamW::new(0.1).beta1(x))),
     ("adamw: beta2", |x| Box::new(AdamW::new(0.1).beta2(x))),
     ("adamw: epsilon", |x| Box::new(AdamW::new(0.1).epsilon(x))),
+    ("amsgrad: rate", |x| Box::new(AmsGrad::new(x))),
+    ("amsgrad: beta1", |x| Box::new(AmsGrad::new(0.1).beta1(x))),
+    ("amsgrad: beta2", |x| Box::new(AmsGrad::new(0.1).beta2(x))),
+    ("amsgrad: epsilon", |x| Box::new(AmsGrad::new(0.1).epsilon(x))),
+    ("nadam: rate", |x| Box::new(NAdam::new(x))),
+    ("nadam: beta1", |x| Box::new(NAdam::new(0.1).beta1(x))),
+    ("nadam: beta2", |x| Box::new(NAdam::new(0.1).beta2(x))),
+    ("nadam: epsilon", |x| Box::new(NAdam::new(0.1).epsilon(x))),
+    ("radam: rate", |x| Box::new(RAdam::new(x))),
+    ("radam: beta1", |x| Box::new(RAdam::new(0.1).beta1(x))),
+    ("radam: beta2", |x| Box::new(RAdam::new(0.1).beta2(x))),
+    ("radam: epsilon", |x| Box::new(RAdam::new(0.1).epsilon(x))),
+    ("adamax: rate", |x| Box::new(AdaMax::new(x))),
+    ("adamax: beta1", |x| Box::new(AdaMax::new(0.1).beta1(x))),
+    ("adamax: beta2", |x| Box::new(AdaMax::new(0.1).beta2(x))),
+    ("adamax: epsilon", |x| Box::new(AdaMax::new(0.1).epsilon(x))),
+    ("lion: rate", |x| Box::new(Lion::new(x))),
+    ("lion: weight_decay", |x| Box::new(Lion::new(0.1).weight_decay(x))),
+    ("lion: beta1", |x| Box::new(Lion::new(0.1).beta1(x))),
+    ("lion: beta2", |x| Box::new(Lion::new(0.1).beta2(x))),
+    ("lamb: rate", |x| Box::new(Lamb::new(x))),
+    ("lamb: weight_decay", |x| Box::new(Lamb::new(0.1).weight_decay(x))),
+    ("lamb: beta1", |x| Box::new(Lamb::new(0.1).beta1(x))),
+    ("lamb: beta2", |x| Box::new(Lamb::new(0.1).beta2(x))),
+    ("lamb: epsilon", |x| Box::new(Lamb::new(0.1).epsilon(x))),
     ("signs", |x| Box::new(SignSgd::new(x))),
     ("lars: rate", |x| Box::new(Lars::new(x))),
     ("lars: trust", |x| Box::new(Lars::new(0.1).trust(x))),
     ("lars: momentum", |x| Box::new(Lars::new(0.1).momentum(x))),
     ("lars: decay", |x| Box::new(Lars::new(0.1).weight_decay(x))),
+    ("muon of matrices: rate", |x| Box::new(MuonOfMatrices::new(x))),
+    ("muon of matrices: momentum", |x| Box::new(MuonOfMatrices::new(0.1).momentum(x))),
+    ("muon of matrices: decay", |x| Box::new(MuonOfMatrices::new(0.1).weight_decay(x))),
+    ("muon: rate of the others", |x| Box::new(Muon::new(0.1, AdamW::new(x)))),
+    ("groups: a rate", |x| Box::new(Groups::new(Sgd::new(0.1)).group(["b"], Sgd::new(x)))),
+    ("exponential average: decay", |x| Box::new(Averaged::ema(Sgd::new(0.1), x))),
+    ("uniform average: rate", |x| Box::new(Averaged::swa(Sgd::new(x), 1, 1))),
     ("perturbed: rate", |x| Box::new(PerturbedSgd::new(x, 1))),
     ("perturbed: radius", |x| Box::new(PerturbedSgd::new(0.1, 1).radius(x))),
     ("row of sgd", |x| uniform(Row::sgd(x))),
@@ -63,6 +95,16 @@ const HYPERPARAMETERS: &[(&str, MakeOptimizer)] = &[
     ("exponential: factor", |x| sgd(Schedule::exponential(0.1, x))),
     ("cosine: first", |x| sgd(Schedule::cosine(x, 0.1, 5))),
     ("cosine: last", |x| sgd(Schedule::cosine(0.1, x, 2))),
+    ("line: first", |x| sgd(Schedule::linear(x, 0.1, 5))),
+    ("line: last", |x| sgd(Schedule::linear(0.1, x, 2))),
+    ("pieces: first", |x| sgd(Schedule::piecewise(x, [(4, 0.1)]))),
+    ("pieces: later", |x| sgd(Schedule::piecewise(0.1, [(1, x)]))),
+    ("restarts: first", |x| sgd(Schedule::restarts(x, 0.1, 2, 2))),
+    ("restarts: last", |x| sgd(Schedule::restarts(0.1, x, 2, 1))),
+    ("one cycle", |x| sgd(Schedule::one_cycle(x, 1, 3))),
+    ("the first of two", |x| sgd(Schedule::exponential(x, 0.5).then(1, 0.1))),
+    ("the second of two", |x| sgd(Schedule::constant(0.1).then(1, Schedule::exponential(x, 0.5)))),
+    ("in epochs", |x| sgd(Schedule::exponential(x, 0.5).in_epochs(2))),
     ("warmed up", |x| sgd(Schedule::constant(x).warm_up(3))),
     ("a function", |x| sgd(Schedule::function(move |_| x))),
 ];
@@ -72,6 +114,10 @@ const TOGETHER: &[(&str, MakeTogether)] = &[
     ("rate and decay", || Box::new(AdamW::new(1e30).weight_decay(1e30))),
     ("rate and the first correction", || Box::new(Adam::new(1e30).beta1(1.0 - 1e-12))),
     ("rate and the first correction, decayed", || Box::new(AdamW::new(1e30).beta1(1.0 - 1e-12))),
+    ("rate and decay of Lion", || Box::new(Lion::new(1e30).weight_decay(1e30))),
+    ("rate and the first correction of AMSGrad", || Box::new(AmsGrad::new(1e30).beta1(1.0 - 1e-12))),
+    ("rate and the first correction of AdaMax", || Box::new(AdaMax::new(1e30).beta1(1.0 - 1e-12))),
+    ("rate and the first correction of RAdam", || Box::new(RAdam::new(1e30).beta1(1.0 - 1e-12))),
     ("rate and trust", || Box::new(Lars::new(1e30).trust(1e30))),
     ("growing rate", || sgd(Schedule::exponential(1.0, 1e20))),
     ("rate after a small one", || {
@@ -132,6 +178,14 @@ fn every_count_gives_finite_parameters_or_an_error() {
             (count > 0, Schedule::steps(0.1, 0.5, count)),
             (true, Schedule::cosine(0.1, 0.01, count)),
             (true, Schedule::constant(0.1).warm_up(count)),
+            (true, Schedule::linear(0.1, 0.01, count)),
+            (true, Schedule::piecewise(0.1, [(count, 0.01)])),
+            (count > 0, Schedule::restarts(0.1, 0.01, count, 2)),
+            (count > 0, Schedule::restarts(0.1, 0.01, 1, count)),
+            (count < 2, Schedule::one_cycle(0.1, count, 1)),
+            (true, Schedule::one_cycle(0.1, 0, count)),
+            (true, Schedule::constant(0.1).then(count, 0.01)),
+            (count > 0, Schedule::constant(0.1).in_epochs(count)),
         ];
         for (is_taken, schedule) in schedules {
             let what = format!("{schedule:?}");
@@ -150,11 +204,10 @@ fn no_rule_goes_on_from_more_steps_than_can_be_counted() {
     for mut rule in every_rule() {
         let state = rule.state();
         for found in [u64::MAX, (1 << 53) + 1] {
-            let error = rule.restore(OptimizerState::new(
-                state.rule(),
-                found,
-                state.iter().map(|(name, array)| (name, array.clone())),
-            ));
+            let arrays = state.iter().map(|(name, array)| (name, array.clone()));
+            let saved = OptimizerState::new(state.rule(), found, arrays);
+            let saved = state.parts().fold(saved, |saved, (name, part)| saved.with_part(name, part.clone()));
+            let error = rule.restore(saved);
             assert_eq!(error, Err(OptimizerError::Steps { found }), "{}", state.rule());
         }
         assert_eq!(rule.state(), state);

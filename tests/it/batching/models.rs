@@ -4,8 +4,9 @@ use ndarray::{Array2, ArrayD, Axis, Ix2, IxDyn, array};
 use pullback::{
     Convolve, DType, Dim, Evaluation, Expr, Graph, Initializer, Parameters, Value,
     batching::{VmapAxes, VmapOptions},
-    nn::cross_entropy,
-    optim::{Optimizer, Sgd},
+    nn::{BatchNorm, Dropout, Layer, Linear, cross_entropy, linear},
+    optim::{Adam, Optimizer, Sgd},
+    parameters::State,
 };
 
 use super::{assert_close, stacked, values};
@@ -121,7 +122,7 @@ fn sixteen_networks_trained_at_once_become_what_each_becomes_alone() -> Result<(
         |step: &mut pullback::TrainingStep, params: &mut Parameters| -> Result<(), Box<dyn std::error::Error>> {
             let mut rule = Sgd::new(0.5);
             for _ in 0..30 {
-                let out = step.run(params, (("x", &x), ("labels", &labels)))?;
+                let out = step.run(&*params, (("x", &x), ("labels", &labels)))?;
                 rule.step(params, &out.gradients)?;
             }
             Ok(())
@@ -297,4 +298,80 @@ fn slices_along_any_axis_and_results_along_any_other() {
     let expected =
         Array2::from_shape_fn((2, 4), |(row, n)| (0..3).map(|k| all_a[[row, k, n]] * all_b[[k, n]]).sum::<f64>());
     assert_close("slices", &found, &Value::from(expected), 1e-14);
+}
+
+/// A model with all that there is: a layer that is called twice, batch norm and dropout, of which each copy has its own.
+#[test]
+fn an_ensemble_is_what_each_of_its_models_is_alone() -> Result<(), Box<dyn std::error::Error>> {
+    let g = Graph::new();
+    let (x, label) = (g.input("x", ("batch", 4)), g.input_of(DType::I64, "label", ("batch",)));
+    let fold = Linear::new(&g, "fold", 4, 4);
+    let h = BatchNorm::new(&g, "norm", 4).call(fold.call(fold.call(x).tanh()));
+    let scores = linear(Dropout::new(&g, "dropout", 0.25).call(h), "out", 3);
+    let loss = cross_entropy(scores, label).mean();
+    let x: &ArrayD<f64> = &numbers(&[16, 4], 0.7).array::<f64>().expect("f64").clone();
+    let data = (x.mapv(|x| x as f32), (0..16).map(|row| row % 3).collect::<Vec<i64>>());
+    let batch = (("x", &data.0), ("label", &data.1));
+    let train = |step: &mut pullback::TrainingStep, params: &mut Parameters| {
+        let mut rule = Adam::new(0.01);
+        for _ in 0..5 {
+            let out = step.run(&mut *params, batch)?;
+            rule.step(params, &out.gradients)?;
+        }
+        Ok::<(), Box<dyn std::error::Error>>(())
+    };
+
+    let all = g.ensemble(5, [("loss", loss), ("scores", scores)])?;
+    let losses = all.result("loss").expect("it was asked for");
+    let singles = (0..5).map(|seed| g.initialize(seed)).collect::<Result<Vec<_>, _>>()?;
+    let mut params = Parameters::stack(&singles)?;
+    assert_eq!(params.unstack()?, singles);
+    train(&mut all.graph.compile_training(losses.sum())?, &mut params)?;
+    let scores_of_all =
+        all.graph.compile(all.result("scores").expect("it was asked for"))?.run(&params, ("x", &data.0))?;
+
+    let mut alone = g.compile_training(loss)?;
+    let mut evaluation = g.compile(scores)?;
+    for (position, (mut single, found)) in singles.into_iter().zip(params.unstack()?).enumerate() {
+        train(&mut alone, &mut single)?;
+        for (name, array) in single.iter() {
+            let array: &ArrayD<f32> = &array.to_value().array::<f32>().expect("f32").clone();
+            let found = found.array::<f32>(name)?;
+            assert!(array.iter().zip(&found).all(|(one, other)| (one - other).abs() < 1e-5), "{name} of {position}");
+        }
+        for (name, value) in single.state().iter() {
+            let found = found.state().get(name).expect("it was stacked");
+            match (value, found) {
+                (Value::F32(one), Value::F32(other)) => {
+                    assert!(one.iter().zip(other).all(|(one, other)| (one - other).abs() < 1e-5), "{name}");
+                }
+                _ => assert_eq!(value, found, "{name}"),
+            }
+        }
+        let scores = evaluation.run(&single, ("x", &data.0))?;
+        let (Value::F32(one), Value::F32(all)) = (&scores["result"], &scores_of_all["result"]) else { panic!("f32") };
+        let all = all.index_axis(Axis(0), position);
+        assert!(one.iter().zip(&all).all(|(one, other)| (one - other).abs() < 1e-4));
+    }
+    Ok(())
+}
+
+#[test]
+fn what_cannot_be_stacked_is_told() -> Result<(), Box<dyn std::error::Error>> {
+    let model = |width: i64, name: &str| {
+        let g = Graph::new();
+        g.parameter("w", (width,), Initializer::Zeros);
+        g.state(name, (2,), Initializer::Zeros);
+        g.initialize(0)
+    };
+    let (one, wide, other) = (model(2, "s")?, model(3, "s")?, model(2, "t")?);
+    assert!(Parameters::stack(&[]).is_err());
+    assert!(Parameters::stack(&[one.clone(), wide]).is_err());
+    assert!(Parameters::stack(&[one.clone(), other]).is_err());
+    let stacked = Parameters::stack(&[one.clone(), one.clone(), one.clone()])?;
+    assert!(stacked.unstack()?.iter().all(|part| *part == one));
+    let uneven = stacked.with_state(State::new([("s", array![1.0f32].into())]));
+    let error = uneven.unstack().expect_err("one is shorter").to_string();
+    assert!(error.contains("`s` of shape [1] is not stacked: its first axis is not 3"), "{error}");
+    Ok(())
 }

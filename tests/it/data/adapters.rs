@@ -97,8 +97,8 @@ fn flips_and_crops_are_among_those_that_there_can_be_and_all_come() {
                 if is_inside { whole[[i, channel, place.0 as usize, place.1 as usize]] } else { 0.0 }
             })
         };
-        let moves = (-2..=2).flat_map(|down| (-2..=2).map(move |right| (down, right)));
-        let place = moves.into_iter().find(|(down, right)| found == moved(*down, *right));
+        let mut moves = (-2..=2).flat_map(|down| (-2..=2).map(move |right| (down, right)));
+        let place = moves.find(|(down, right)| found == moved(*down, *right));
         seen.insert(place.unwrap_or_else(|| panic!("no crop: {found}")));
     }
     // That one of 25 equally likely ones is missing after 1000 draws has a chance of 25·0.96¹⁰⁰⁰ < 10⁻¹⁶.

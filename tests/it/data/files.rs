@@ -23,7 +23,7 @@ fn rows_of_a_file_are_those_that_the_reader_in_memory_gives() {
     let path = directory.write("cifar.bin", &bytes::cifar(9, 1));
     let columns = [
         FileColumn::new("label", &path, Stored::U8, ()).every(3073),
-        FileColumn::new("x", &path, Stored::U8, (3072,)).from_byte(1).every(3073).over(255.0),
+        FileColumn::new("x", &path, Stored::U8, (3072,)).starting_at(1).every(3073).over(255.0),
     ];
     let source = FileSource::open(columns).unwrap();
     let whole = cifar::read_file(&path, Cifar::Ten).unwrap();
@@ -46,6 +46,7 @@ fn rows_of_a_file_are_those_that_the_reader_in_memory_gives() {
 }
 
 #[test]
+#[allow(clippy::unnecessary_cast, reason = "the macro casts from and to every type")]
 fn numbers_of_every_type_and_byte_order_are_read() {
     let directory = Directory::new("types");
     let numbers = [-2.5e4f64, -3.0, -1.0, 0.0, 1.0, 127.0, 3e4];
@@ -85,7 +86,7 @@ fn a_file_that_is_cut_short_is_told_by_file_and_byte() {
     let directory = Directory::new("cut");
     let whole: Vec<u8> = (0..40).collect();
     let path = directory.write("records", &whole);
-    let column = || FileColumn::new("x", &path, Stored::U16, (3,)).from_byte(4).every(9);
+    let column = || FileColumn::new("x", &path, Stored::U16, (3,)).starting_at(4).every(9);
     for length in 0..=40u64 {
         fs::write(&path, &whole[..length as usize]).unwrap();
         // Records at 4, 13, 22 and 31, each of 6 bytes.
@@ -141,7 +142,7 @@ fn columns_that_do_not_fit_are_refused() {
         assert!(matches!(FileSource::open([column]), Err(DataError::ColumnShape { .. })));
     }
     assert!(message(vec![FileColumn::new("x", "/nowhere", Stored::U8, ())]).contains("cannot be opened"));
-    let empty = FileSource::open([new("x").from_byte(u64::MAX)]).unwrap();
+    let empty = FileSource::open([new("x").starting_at(u64::MAX)]).unwrap();
     assert_eq!(empty.n_examples(), Some(0));
 }
 

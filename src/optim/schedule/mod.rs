@@ -1,10 +1,12 @@
 //! A rate that may change. In: a few numbers, or a function of the step. Out: the rate at a step. Whether a rate makes sense
-//! is checked where it is used.
+//! is checked where it is used; the formulas are in `kind.rs`.
 
-use std::{f64::consts::PI, fmt, sync::Arc};
+mod kind;
 
-use super::{OptimizerError, error::is_finite_in_f32};
-use crate::numbers::short;
+use std::sync::Arc;
+
+use super::OptimizerError;
+use kind::ScheduleKind;
 
 /// The learning rate γₜ at each step t, counted from 0.
 ///
@@ -21,6 +23,12 @@ use crate::numbers::short;
 /// assert_eq!(constant.rate(1000), 0.1);
 /// let halved = Schedule::steps(0.1, 0.5, 30).warm_up(10);
 /// assert_eq!((halved.rate(4), halved.rate(29), halved.rate(30)), (0.05, 0.1, 0.05));
+/// // A line up to the rate, then a cosine down to a tenth of it:
+/// let warmed = Schedule::linear(0.0, 0.1, 100).then(100, Schedule::cosine(0.1, 0.01, 900));
+/// assert_eq!((warmed.rate(50), warmed.rate(100), warmed.rate(1000)), (0.05, 0.1, 0.01));
+/// // In epochs of 20 steps:
+/// let epochs = Schedule::steps(0.1, 0.5, 30).in_epochs(20);
+/// assert_eq!((epochs.rate(599), epochs.rate(600)), (0.1, 0.05));
 /// let custom = Schedule::function(|step| 0.1 / (1.0 + step as f64));
 /// assert_eq!(custom.rate(1), 0.05);
 /// let sgd = Sgd::new(custom);
@@ -28,37 +36,6 @@ use crate::numbers::short;
 #[derive(Debug, Clone)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Schedule(ScheduleKind);
-
-#[derive(Clone)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
-enum ScheduleKind {
-    Constant(f64),
-    InverseRoot {
-        smoothness: f64,
-        n_steps: u64,
-    },
-    Steps {
-        rate: f64,
-        factor: f64,
-        length: u64,
-    },
-    Exponential {
-        rate: f64,
-        factor: f64,
-    },
-    Cosine {
-        rate: f64,
-        last: f64,
-        n_steps: u64,
-    },
-    WarmUp {
-        then: Arc<ScheduleKind>,
-        n_steps: u64,
-    },
-    #[cfg_attr(feature = "serde", serde(skip_deserializing, serialize_with = "refuse_function"))]
-    Function(Arc<dyn Fn(u64) -> f64 + Send + Sync>),
-}
 
 impl Schedule {
     /// γₜ = `rate`.
@@ -100,6 +77,60 @@ impl Schedule {
         Schedule(ScheduleKind::Cosine { rate, last, n_steps })
     }
 
+    /// γₜ = rate + (last − rate) t/N for t < N = `n_steps`, and `last` from then on.
+    #[doc(alias = "linear_decay")]
+    pub fn linear(rate: f64, last: f64, n_steps: u64) -> Schedule {
+        Schedule(ScheduleKind::Linear { rate, last, n_steps })
+    }
+
+    /// The rate of the last of these pairs (step, rate) whose step is not after t, and `rate` before the first. Their steps
+    /// rise.
+    ///
+    /// # Example
+    /// ```
+    /// let falling = pullback::optim::Schedule::piecewise(0.1, [(30, 0.01), (60, 0.001)]);
+    /// assert_eq!([0, 29, 30, 60, 99].map(|step| falling.rate(step)), [0.1, 0.1, 0.01, 0.001, 0.001]);
+    /// ```
+    #[doc(alias = "multi_step_lr")]
+    pub fn piecewise(rate: f64, changes: impl IntoIterator<Item = (u64, f64)>) -> Schedule {
+        Schedule(ScheduleKind::Piecewise { rate, changes: changes.into_iter().collect() })
+    }
+
+    /// [`Schedule::cosine`] again and again: the first takes `n_steps` steps, at least one, and each later one `factor` times as
+    /// many as the one before, at least as many.
+    ///
+    /// # Source
+    /// Loshchilov and Hutter, *SGDR: stochastic gradient descent with warm restarts*, 2017, equation 5, with T₀ = `n_steps`
+    /// and T_mult = `factor`.
+    ///
+    /// # Example
+    /// ```
+    /// let restarted = pullback::optim::Schedule::restarts(0.1, 0.0, 10, 2);
+    /// assert_eq!([0, 10, 30].map(|step| restarted.rate(step)), [0.1; 3]);
+    /// assert!(restarted.rate(9) < 0.003 && restarted.rate(29) < 0.001);
+    /// ```
+    #[doc(alias("sgdr", "cosine_annealing_warm_restarts"))]
+    pub fn restarts(rate: f64, last: f64, n_steps: u64, factor: u64) -> Schedule {
+        Schedule(ScheduleKind::Restarts { rate, last, n_steps, factor })
+    }
+
+    /// One cycle: for `n_rising` steps along a cosine from rate/25 up to `rate`, which is reached at the last of them, then along a
+    /// cosine down to rate/250,000 at step N − 1, with N = `n_steps`, and that from then on.
+    ///
+    /// # Source
+    /// Smith and Topin, *Super-convergence: very fast training of neural networks using large learning rates*, 2018; with
+    /// cosines and these two quotients in fastai and PyTorch, where 0.3 N steps rise.
+    ///
+    /// # Example
+    /// ```
+    /// let cycle = pullback::optim::Schedule::one_cycle(1.0, 30, 100);
+    /// assert_eq!([0, 29, 99, 500].map(|step| cycle.rate(step)), [0.04, 1.0, 4e-6, 4e-6]);
+    /// ```
+    #[doc(alias = "super_convergence")]
+    pub fn one_cycle(rate: f64, n_rising: u64, n_steps: u64) -> Schedule {
+        Schedule(ScheduleKind::OneCycle { rate, n_rising, n_steps })
+    }
+
     /// The rate `function(step)` at each step. It may be asked several times per step, also for the step
     /// before, and should depend on nothing else.
     pub fn function(function: impl Fn(u64) -> f64 + Send + Sync + 'static) -> Schedule {
@@ -115,6 +146,19 @@ impl Schedule {
         Schedule(ScheduleKind::WarmUp { then: Arc::new(self.0), n_steps })
     }
 
+    /// This schedule for `n_steps` steps, and from then on `next`, which counts its steps from there.
+    #[doc(alias = "sequential_lr")]
+    pub fn then(self, n_steps: u64, next: impl Into<Schedule>) -> Schedule {
+        Schedule(ScheduleKind::Then { first: Arc::new(self.0), n_steps, next: Arc::new(next.into().0) })
+    }
+
+    /// This schedule with its steps taken as epochs of `n_steps` steps each, at least one: the rate changes between epochs
+    /// only.
+    #[doc(alias = "per_epoch")]
+    pub fn in_epochs(self, n_steps: u64) -> Schedule {
+        Schedule(ScheduleKind::Epochs { of: Arc::new(self.0), n_steps })
+    }
+
     /// The rate at `step`, counted from 0.
     #[doc(alias("at", "get_lr"))]
     pub fn rate(&self, step: u64) -> f64 {
@@ -127,99 +171,10 @@ impl Schedule {
     }
 }
 
-impl ScheduleKind {
-    fn check(&self) -> Result<(), OptimizerError> {
-        match self {
-            // A number or function is told by the rate that it gives.
-            ScheduleKind::Constant(_) | ScheduleKind::Function(_) => Ok(()),
-            ScheduleKind::InverseRoot { smoothness, n_steps } => {
-                let is_positive = is_finite_in_f32(*smoothness) && *smoothness > 0.0;
-                check_that("smoothness", "finite in f32 and positive", *smoothness, is_positive)?;
-                check_some("number of steps", *n_steps)
-            }
-            ScheduleKind::Steps { rate, factor, length } => {
-                check_schedule_factor("rate", *rate)?;
-                check_schedule_factor("factor", *factor)?;
-                check_some("length of a stair", *length)
-            }
-            ScheduleKind::Exponential { rate, factor } => {
-                check_schedule_factor("rate", *rate)?;
-                check_schedule_factor("factor", *factor)
-            }
-            ScheduleKind::Cosine { rate, last, .. } => {
-                check_schedule_factor("rate", *rate)?;
-                check_schedule_factor("last rate", *last)
-            }
-            // A part of it may be finite where it is not.
-            ScheduleKind::WarmUp { then, .. } => match **then {
-                ScheduleKind::Constant(rate) => check_schedule_factor("rate", rate),
-                ref then => then.check(),
-            },
-        }
-    }
-
-    fn rate(&self, step: u64) -> f64 {
-        // libm's functions, because the standard library's differ from one platform to the next.
-        let t = step as f64;
-        match self {
-            ScheduleKind::Constant(rate) => *rate,
-            ScheduleKind::InverseRoot { smoothness, n_steps } => 1.0 / (smoothness * (*n_steps as f64).sqrt()),
-            ScheduleKind::Steps { rate, factor, length } => {
-                step.checked_div(*length).map_or(f64::NAN, |n_falls| rate * libm::pow(*factor, n_falls as f64))
-            }
-            ScheduleKind::Exponential { rate, factor } => rate * libm::pow(*factor, t),
-            ScheduleKind::Cosine { last, n_steps, .. } if step >= *n_steps => *last,
-            ScheduleKind::Cosine { rate, last, n_steps } => {
-                last + (rate - last) * 0.5 * (1.0 + libm::cos(PI * t / *n_steps as f64))
-            }
-            ScheduleKind::WarmUp { then, n_steps } if step >= *n_steps => then.rate(step),
-            ScheduleKind::WarmUp { then, n_steps } => then.rate(step) * ((t + 1.0) / *n_steps as f64),
-            ScheduleKind::Function(function) => function(step),
-        }
-    }
-}
-
-fn check_that(name: &'static str, expected: &'static str, found: f64, is_good: bool) -> Result<(), OptimizerError> {
-    if is_good { Ok(()) } else { Err(OptimizerError::Schedule { name, expected, found }) }
-}
-
-fn check_schedule_factor(name: &'static str, found: f64) -> Result<(), OptimizerError> {
-    check_that(name, "finite in f32 and not negative", found, is_finite_in_f32(found) && found >= 0.0)
-}
-
-fn check_some(name: &'static str, found: u64) -> Result<(), OptimizerError> {
-    check_that(name, "at least 1", found as f64, found > 0)
-}
-
 impl From<f64> for Schedule {
     fn from(rate: f64) -> Schedule {
         Schedule::constant(rate)
     }
-}
-
-impl fmt::Debug for ScheduleKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            ScheduleKind::Constant(rate) => write!(f, "{}", short(*rate)),
-            ScheduleKind::InverseRoot { smoothness, n_steps } => write!(f, "1/({} √{n_steps})", short(*smoothness)),
-            ScheduleKind::Steps { rate, factor, length } => {
-                write!(f, "{} times {} every {length} steps", short(*rate), short(*factor))
-            }
-            ScheduleKind::Exponential { rate, factor } => {
-                write!(f, "{} times {} every step", short(*rate), short(*factor))
-            }
-            ScheduleKind::Cosine { rate, last, n_steps } => {
-                write!(f, "{} to {} by a cosine in {n_steps} steps", short(*rate), short(*last))
-            }
-            ScheduleKind::WarmUp { then, n_steps } => write!(f, "{then:?}, warmed up in {n_steps} steps"),
-            ScheduleKind::Function(_) => f.write_str("a function of the step"),
-        }
-    }
-}
-
-#[cfg(feature = "serde")]
-fn refuse_function<S: serde::Serializer>(_: &Arc<dyn Fn(u64) -> f64 + Send + Sync>, _: S) -> Result<S::Ok, S::Error> {
-    Err(serde::ser::Error::custom("a schedule that is a function of the step cannot be serialized"))
 }
 
 #[cfg(test)]
@@ -247,6 +202,20 @@ mod tests {
         [(0, 0.25), (1, 0.25), (2, 0.1875), (3, 0.125), (4, 0.0625)]
             .into_iter()
             .for_each(|(t, want)| close(&warmed, t, want));
+        let line = Schedule::linear(1.0, 0.2, 4);
+        [1.0, 0.8, 0.6, 0.4, 0.2, 0.2].into_iter().enumerate().for_each(|(t, want)| close(&line, t as u64, want));
+        close(&Schedule::linear(1.0, 0.2, 0), 0, 0.2);
+        let restarted = Schedule::restarts(1.0, 0.0, 2, 3);
+        [1.0, 0.5, 1.0, 0.5 + 0.75f64.sqrt() / 2.0, 0.75, 0.5, 0.25]
+            .into_iter()
+            .enumerate()
+            .for_each(|(t, want)| close(&restarted, t as u64, want));
+        let joined = line.then(3, Schedule::steps(8.0, 0.5, 1)).then(5, 7.0).in_epochs(2);
+        [1.0, 0.8, 0.6, 8.0, 4.0, 7.0, 7.0]
+            .into_iter()
+            .enumerate()
+            .for_each(|(epoch, want)| [0, 1].into_iter().for_each(|t| close(&joined, 2 * epoch as u64 + t, want)));
+        [0, 1].into_iter().for_each(|n_rising| close(&Schedule::one_cycle(0.5, n_rising, 3), 0, 0.5));
         close(&Schedule::cosine(1.0, 0.3, 0), 0, 0.3);
         close(&Schedule::constant(0.5).warm_up(0), 0, 0.5);
         let described = format!("{:?}", Schedule::steps(0.1, 0.5, 30).warm_up(10));

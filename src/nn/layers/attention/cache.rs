@@ -1,0 +1,125 @@
+//! Attention step by step: keys and values of the past are kept. In: the next part of a sequence, and what is kept. Out: the layer's
+//! value there, and what is kept after it.
+
+use super::{AttentionMask, MultiHeadAttention, dot_product_attention};
+use crate::{
+    graph::{DType, Dim, Expr, Literal, Shape, Type},
+    ops::Tree,
+};
+
+/// Keys and values of attention: `[batch, key_heads, positions, width/heads]` each. A [`Tree`], so that it is the carry of a
+/// [`scan`](crate::Graph::scan).
+#[doc(alias("kv_cache", "past_key_values"))]
+#[derive(Debug, Clone, Copy)]
+pub struct KeyValueCache<'g> {
+    /// The keys, rotated where the layer does so.
+    pub keys: Expr<'g>,
+    /// The values.
+    pub values: Expr<'g>,
+}
+
+impl<'g> Tree<'g> for KeyValueCache<'g> {
+    fn push_to(&self, leaves: &mut Vec<Expr<'g>>) {
+        (self.keys, self.values).push_to(leaves);
+    }
+
+    fn rebuild(&self, leaves: &mut dyn Iterator<Item = Expr<'g>>) -> KeyValueCache<'g> {
+        let (keys, values) = (self.keys, self.values).rebuild(leaves);
+        KeyValueCache { keys, values }
+    }
+}
+
+impl<'g> MultiHeadAttention<'g> {
+    /// A cache of zeros for so many positions: what decoding begins with.
+    #[track_caller]
+    pub fn empty_cache(&self, batch: impl Into<Dim>, positions: usize) -> KeyValueCache<'g> {
+        let weight = self.input.weight();
+        let _frame = weight.enter("MultiHeadAttention::empty_cache");
+        if weight.is_poisoned() {
+            return KeyValueCache { keys: weight, values: weight };
+        }
+        let shape: Shape = [batch.into(), self.key_heads.into(), positions.into(), self.size.into()].into();
+        let zeros = weight.graph().splat(Literal::Number(0.0), Type::new(self.dtype, shape));
+        KeyValueCache { keys: zeros, values: zeros }
+    }
+
+    /// The next part of a sequence, one position or several, which sees itself and the past: what the causal layer gives there, and the
+    /// cache with this part in it. `position` is how many positions are in the cache already.
+    ///
+    /// Each step reads and writes the whole cache, so that its sizes are the same for all steps, and one plan does for them.
+    ///
+    /// # Shapes
+    /// x: `[batch, n, width]`, cache: `[batch, key_heads, positions, width/heads]` each, position: `i64[]` → the shape of x, and a cache of
+    /// the same sizes.
+    ///
+    /// # Errors
+    /// An error is recorded if a shape or dtype is another. More positions than the cache has are an error of the run.
+    ///
+    /// # Example
+    /// Twelve steps in one program; a language model would embed the word of the step before:
+    /// ```
+    /// use pullback::{DType, Graph, nn::{Layer, MultiHeadAttention}};
+    /// let g = Graph::new();
+    /// let attention = MultiHeadAttention::new(&g, "attention", 64, 8);
+    /// let words = g.input("words", (12, "batch", 1, 64));
+    /// let positions = g.iota(DType::I64, (12,), 0);
+    /// let cache = attention.empty_cache("batch", 12);
+    /// let (_, y) = g.scan(cache, (words, positions), |cache, (word, position)| {
+    ///     let (y, cache) = attention.step(word, cache, position);
+    ///     (cache, y)
+    /// });
+    /// assert_eq!(y.shape(), words.shape());
+    /// assert!(g.check().is_ok());
+    /// ```
+    #[track_caller]
+    pub fn step(&self, x: Expr<'g>, cache: KeyValueCache<'g>, position: Expr<'g>) -> (Expr<'g>, KeyValueCache<'g>) {
+        let _frame = x.enter("MultiHeadAttention::step");
+        match self.check_step(x, cache, position) {
+            Ok(()) => self.step_checked(x, cache, position),
+            Err(poison) => (poison, KeyValueCache { keys: poison, values: poison }),
+        }
+    }
+
+    fn step_checked(&self, x: Expr<'g>, cache: KeyValueCache<'g>, position: Expr<'g>) -> (Expr<'g>, KeyValueCache<'g>) {
+        let g = x.graph();
+        let (length, capacity) = (x.shape()[1].clone(), cache.keys.shape()[2].clone());
+        let places = g.iota(DType::I64, [capacity], 0);
+        // Read from a list of the positions that there are, so that one beyond them is an error of the run.
+        let positions = places.gather(g.iota(DType::I64, [length], 0) + position, 0);
+        let (query, new) = self.project(x, positions);
+        let cache = KeyValueCache {
+            keys: written(cache.keys, new.keys, places - position),
+            values: written(cache.values, new.values, places - position),
+        };
+        let seen = positions.unsqueeze(-1).greater_equal(places);
+        let mask = AttentionMask { pairs: Some(seen), ..AttentionMask::default() };
+        (self.joined(dot_product_attention(query, cache.keys, cache.values, mask)), cache)
+    }
+
+    fn check_step(&self, x: Expr<'g>, cache: KeyValueCache<'g>, position: Expr<'g>) -> Result<(), Expr<'g>> {
+        if let Some(poison) = x.graph().refuse(&[x, cache.keys, cache.values, position]) {
+            return Err(poison);
+        }
+        let x = self.checked(x, "the input")?;
+        position.check_type("the position", &Type::new(DType::I64, ()))?;
+        let capacity = cache.keys.shape().get(2).cloned().unwrap_or(Dim::from(0));
+        let shape = Shape::from([x.shape()[0].clone(), self.key_heads.into(), capacity, self.size.into()]);
+        let ty = Type::new(self.dtype, shape);
+        cache.keys.check_type("the keys of the cache", &ty)?;
+        cache.values.check_type("the values of the cache", &ty)
+    }
+}
+
+/// The cache with new rows in it; `places` are the positions of the cache as seen from the first new one.
+fn written<'g>(cache: Expr<'g>, new: Expr<'g>, places: Expr<'g>) -> Expr<'g> {
+    let g = cache.graph();
+    let length = new.shape()[2].clone();
+    let count = g.dim_size(length.clone(), DType::I64);
+    let is_new = places.greater_equal(0).and(places.less(count)).unsqueeze(-1);
+    let rows = if length.is(1) {
+        new.broadcast_to(cache.shape())
+    } else {
+        new.gather(places.maximum(0).minimum(count - 1), 2)
+    };
+    is_new.select(rows, cache)
+}

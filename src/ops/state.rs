@@ -1,0 +1,185 @@
+//! What a model keeps between steps beside its parameters, and whether it is being trained. In: names and types. Out: the
+//! leaves, and the new values that a training step gives them.
+
+use ndarray::arr0;
+
+use super::{
+    real::Real,
+    rule::{Batching, Domain, EvaluationContext, Linearization, OpError, Rule, Traits, check_operands},
+    sample::Sample,
+};
+use crate::graph::{
+    DType, Dim, Expr, Graph, GraphError, Initializer, IsTraining, Name, Op, Shape, Site, State, Type, Value,
+};
+
+impl State {
+    /// That the shape has no symbol and the initializer gives numbers of the dtype.
+    pub(super) fn check(&self) -> Result<(), GraphError> {
+        if self.shape.as_numbers().is_none() {
+            return Err(GraphError::SymbolicParameter { shape: self.shape.clone() });
+        }
+        let is_held = match (self.dtype, self.initializer) {
+            (DType::F32 | DType::F64, initializer) => initializer != Initializer::Key,
+            (DType::I64, Initializer::Key) | (_, Initializer::Zeros) => true,
+            (DType::I64, Initializer::Constant(number)) => number as i64 as f64 == number,
+            (DType::Bool, Initializer::Constant(number)) => number == 0.0 || number == 1.0,
+            _ => false,
+        };
+        let (initializer, dtype) = (self.initializer, self.dtype);
+        if is_held { Ok(()) } else { Err(GraphError::InitializerDType { initializer, dtype }) }
+    }
+}
+
+impl Rule for IsTraining {
+    fn infer(&self, operands: &[Type]) -> Result<Type, GraphError> {
+        check_operands::<0>(operands)?;
+        Ok(Type::new(DType::Bool, ()))
+    }
+
+    fn traits(&self) -> Traits {
+        Traits::NONE
+    }
+
+    fn domain(&self) -> Domain<'_> {
+        Domain::All
+    }
+
+    fn linearization(&self) -> Linearization<'_> {
+        Linearization::Constant
+    }
+
+    fn batching(&self) -> Batching<'_> {
+        Batching::Leaf
+    }
+
+    /// False: what trains has settled it before.
+    fn evaluate<R: Real>(&self, _: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
+        Ok(Value::Bool(arr0(false).into_dyn()))
+    }
+
+    fn flops(&self, _: &[Type], _: &Type) -> Dim {
+        Dim::from(0)
+    }
+
+    fn samples() -> Vec<Sample> {
+        vec![Sample::smooth(IsTraining {}, [])]
+    }
+}
+
+impl Graph {
+    /// An `f32` array that the model keeps between steps and that no gradient moves: running statistics, a hidden state that is
+    /// carried on. [`Graph::update`] says what a training step makes of it. It is among what [`Graph::initialize`] gives, under
+    /// `name` with the open scopes before it, and every program reads it as it reads parameters.
+    ///
+    /// # Errors
+    /// An error is recorded if the name is taken, if the shape has a symbol, or if the initializer gives no numbers of the dtype.
+    ///
+    /// # Example
+    /// The running mean of what is fed, which training updates and evaluation reads:
+    /// ```
+    /// use ndarray::array;
+    /// use pullback::{Graph, Initializer};
+    /// let g = Graph::new();
+    /// let x = g.input("x", ("batch", 2));
+    /// let scale = g.parameter("scale", (2,), Initializer::Constant(1.0));
+    /// let mean = g.state("mean", (2,), Initializer::Zeros);
+    /// g.update(mean, |mean| 0.5 * mean + 0.5 * x.mean_over(0));
+    /// let centred = (x - mean) * scale;
+    ///
+    /// let mut parameters = g.initialize(0)?;
+    /// let mut step = g.compile_training(centred.square().mean())?;
+    /// step.run(&mut parameters, ("x", &array![[2.0f32, 4.0], [4.0, 8.0]]))?;
+    /// let mut evaluation = g.compile(centred)?;
+    /// let out = evaluation.run(&parameters, ("x", &array![[1.5f32, 3.0]]))?;
+    /// assert_eq!(out["result"], array![[0.0f32, 0.0]].into());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias("buffer", "register_buffer", "variable"))]
+    #[track_caller]
+    pub fn state(&self, name: &str, shape: impl Into<Shape>, initializer: Initializer) -> Expr<'_> {
+        let _frame = self.enter("state", Site::caller());
+        self.state_of(DType::F32, name, shape, initializer)
+    }
+
+    /// [`Graph::state`] of any dtype: counters and keys of random numbers are `i64`.
+    ///
+    /// # Errors
+    /// As for [`Graph::state`].
+    ///
+    /// # Example
+    /// ```
+    /// use pullback::{DType, Graph, Initializer};
+    /// let g = Graph::new();
+    /// let steps = g.state_of(DType::I64, "steps", (), Initializer::Zeros);
+    /// g.update(steps, |steps| steps + 1);
+    /// assert!(g.check().is_ok());
+    /// ```
+    #[track_caller]
+    pub fn state_of(&self, dtype: DType, name: &str, shape: impl Into<Shape>, initializer: Initializer) -> Expr<'_> {
+        let _frame = self.enter("state", Site::caller());
+        let name = self.scoped(name);
+        self.declare(State { name, initializer, dtype, shape: shape.into() })
+    }
+
+    /// Says what a training step makes of a state: `next` is given its latest value, which is that of the update before, if
+    /// there is one, and gives the new one. Programs that [`Graph::compile`] makes update nothing.
+    ///
+    /// A step reads every state as it was before the step. It makes of each the last update that reads no input which the loss and
+    /// the other results do not read: what was written for other inputs asks for nothing.
+    ///
+    /// # Errors
+    /// An error is recorded if `state` is none, or if the new value has another type.
+    ///
+    /// # Example
+    /// See [`Graph::state`].
+    #[doc(alias = "assign")]
+    #[track_caller]
+    pub fn update<'g>(&'g self, state: Expr<'g>, next: impl FnOnce(Expr<'g>) -> Expr<'g>) -> Expr<'g> {
+        let _frame = self.enter("update", Site::caller());
+        if let Some(poison) = self.refuse(&[state]) {
+            return poison;
+        }
+        let Op::State(State { name, .. }) = state.op() else { return self.report(GraphError::NotState, &[state]) };
+        let value = {
+            let _left = self.leave();
+            next(self.expr(self.latest(state.id())))
+        };
+        self.set_update(state, name, value)
+    }
+
+    /// [`Graph::update`] of a state of that name by a value that is known.
+    fn set_update<'g>(&'g self, state: Expr<'g>, name: Name, value: Expr<'g>) -> Expr<'g> {
+        if let Some(poison) = self.refuse(&[value]) {
+            return poison;
+        }
+        let (expected, found) = (state.ty(), value.ty());
+        if expected != found {
+            return self.report(GraphError::UpdateType { name: name.0.to_string(), expected, found }, &[state, value]);
+        }
+        self.push_update(state.id(), value.id());
+        value
+    }
+
+    /// Whether the graph runs to train, a `bool` scalar: true in what [`Graph::compile_training`] makes, false in what
+    /// [`Graph::compile`] makes, unless [`Options::mode`](crate::Options::mode) says otherwise. It is settled when the graph is
+    /// compiled: of a [`select`](Expr::select) by it, one branch is left.
+    ///
+    /// # Example
+    /// Noise while training:
+    /// ```
+    /// use pullback::{DType, Graph};
+    /// let g = Graph::new();
+    /// let (x, step) = (g.input("x", (3,)), g.input_of(DType::I64, "step", ()));
+    /// let noisy = x + g.random_normal(g.constant(7i64), step, DType::F32, x.shape());
+    /// let y = g.is_training().select(noisy, x);
+    /// let mut evaluation = g.compile(y)?; // It needs no `step`.
+    /// assert_eq!(evaluation.call(("x", [1.0f32, 2.0, 3.0]))?["result"], ndarray::arr1(&[1.0f32, 2.0, 3.0]).into());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias("training", "train", "eval"))]
+    #[track_caller]
+    pub fn is_training(&self) -> Expr<'_> {
+        let _frame = self.enter("is_training", Site::caller());
+        self.apply(IsTraining {}, &[])
+    }
+}

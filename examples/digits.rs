@@ -9,7 +9,7 @@
 use std::{error::Error, process::ExitCode};
 
 use clap::{Parser, ValueEnum};
-use ndarray::{ArrayView1, Axis};
+use ndarray::{ArrayView1, Ix1, Ix2};
 use pullback::{
     DType, Graph, Parameters, Program,
     data::{Dataset, Split, digits},
@@ -78,7 +78,7 @@ fn run(arguments: &Arguments) -> Result<f64, Box<dyn Error>> {
     let (x, label) = (g.input("x", ("batch", 64)), g.input_of(DType::I64, "label", ("batch",)));
     let scores = linear(linear(x, "hidden", 128).relu(), "out", 10);
     let error = Metric::rate("error", zero_one_loss(scores, label));
-    let mut trainer = Trainer::new(["x", "label"], cross_entropy(scores, label), [error])?;
+    let mut trainer = Trainer::new(cross_entropy(scores, label), [error])?;
     let mut predict = g.compile([("digit", scores.argmax(-1))])?;
     let mut parameters = g.initialize(arguments.seed)?;
     println!("{} training and {} test digits, {} parameters", train.len(), test.len(), parameters.n_elements());
@@ -88,9 +88,10 @@ fn run(arguments: &Arguments) -> Result<f64, Box<dyn Error>> {
     let report = training.fit(&train, &Fit::new(arguments.epochs, BATCH).seed(arguments.seed))?;
     drop(progress);
 
+    let (pixels, digits) = (test.array::<f32, Ix2>("x")?, test.array::<i64, Ix1>("label")?);
     for (position, guess) in mistakes(&mut predict, &parameters, &test)?.into_iter().take(SHOWN_MISTAKES) {
-        println!("\na {} taken for a {guess}:", test.y()[position]);
-        print_digit(test.x().index_axis(Axis(0), position));
+        println!("\na {} taken for a {guess}:", digits[position]);
+        print_digit(pixels.row(position));
     }
     let accuracy = 1.0 - report.measures[1].held_out.ok_or("there is a test part")?.value;
     println!("\n{report}test accuracy {:.2} %", accuracy * 100.0);
@@ -103,9 +104,9 @@ fn mistakes(
     parameters: &Parameters,
     data: &Dataset,
 ) -> Result<Vec<(usize, i64)>, Box<dyn Error>> {
-    let out = predict.run(parameters, ("x", data.x()))?;
+    let out = predict.run(parameters, ("x", data.array::<f32, Ix2>("x")?))?;
     let guesses = out["digit"].array::<i64>().ok_or("the prediction is not of integers")?;
-    let pairs = guesses.iter().zip(data.y()).enumerate();
+    let pairs = guesses.iter().zip(data.array::<i64, Ix1>("label")?).enumerate();
     Ok(pairs.filter(|(_, (guess, digit))| guess != digit).map(|(position, (guess, _))| (position, *guess)).collect())
 }
 

@@ -99,7 +99,7 @@ fn run(arguments: &Arguments, Split { mut train, test }: Split) -> Result<f64, B
     let (x, label) = (g.input("x", ("batch", 784)), g.input_of(DType::I64, "label", ("batch",)));
     let scores = linear(hidden_layers(x, "hidden", &[256, 128], Expr::relu), "out", 10);
     let error = Metric::rate("error", zero_one_loss(scores, label));
-    let mut trainer = Trainer::new(["x", "label"], cross_entropy(scores, label), [error])?;
+    let mut trainer = Trainer::new(cross_entropy(scores, label), [error])?;
     let mut parameters = g.initialize(arguments.seed)?;
     println!("{} training and {} test images, {} parameters", train.len(), test.len(), parameters.n_elements());
 

@@ -35,6 +35,11 @@ pub mod custom_operations {
     #![doc = include_str!("../docs/guide/custom-operations.md")]
 }
 
+/// Datasets of any kind: columns, files larger than memory, iterators, texts, images; batches, parts, masks.
+pub mod data {
+    #![doc = include_str!("../docs/guide/data.md")]
+}
+
 /// Training with metrics, a validation set, early stopping and checkpoints.
 pub mod training {
     #![doc = include_str!("../docs/guide/training.md")]

@@ -1,7 +1,11 @@
 //! What a finite sample tells of a risk. In: losses or errors that were counted on examples. Out: an [`Estimate`] with its
 //! confidence interval, and the generalization gap made of two of them. Nothing here runs a model.
 
+mod joint;
+
 use std::fmt;
+
+pub(crate) use joint::JointTally;
 
 use crate::numbers::{rounded, short};
 

@@ -10,7 +10,7 @@ use std::{
 use ndarray::ArrayView1;
 use pullback::{
     DType, Expr, Gradients, Graph, Options, Parameters, Program, TrainingStep,
-    data::Dataset,
+    data::{Batching, Dataset},
     landscape::Landscape,
     nn::{cross_entropy, hidden_layers, linear},
     optim::Optimizer,
@@ -92,11 +92,11 @@ impl Classifier {
         let mut gradients = Gradients::zeros(parameters.layout().clone());
         for epoch in 1..=how.most_epochs {
             let mut total = 0.0;
-            for batch in examples.batches_of_epoch(how.batch, how.seed, epoch)? {
-                let inputs = (("x", &batch.x), ("label", &batch.y));
-                let (loss, _) = self.step.run_into(&parameters, inputs, &mut gradients)?;
+            for batch in Batching::new(how.batch).epoch(examples, how.seed, epoch)? {
+                let batch = batch?;
+                let (loss, _) = self.step.run_into(&parameters, &batch, &mut gradients)?;
                 rule.step(&mut parameters, &gradients)?;
-                total += loss * batch.y.len() as f64;
+                total += loss * batch.len() as f64;
             }
             let mean = total / examples.len() as f64;
             // Losses on the way through an epoch are dear to average and a little too high: they only say when to look.
@@ -112,13 +112,14 @@ impl Classifier {
 
     pub(crate) fn measure(&mut self, parameters: &Parameters, examples: &Dataset) -> Fallible<Measured> {
         let (mut total, mut errors) = (0.0, Vec::with_capacity(examples.len()));
-        for batch in examples.batches_in_order(MEASURED)? {
-            let out = self.measure.run(parameters, (("x", &batch.x), ("label", &batch.y)))?;
+        for batch in Batching::new(MEASURED).in_order().epoch(examples, 0, 0)? {
+            let batch = batch?;
+            let out = self.measure.run(parameters, &batch)?;
             let losses = out["loss"].array::<f32>().ok_or("losses are not of f32")?;
             let classes = out["class"].array::<i64>().ok_or("classes are not of i64")?;
             total += losses.iter().map(|&loss| f64::from(loss)).sum::<f64>();
-            errors
-                .extend(classes.iter().zip(ArrayView1::from(&batch.y)).map(|(found, class)| f64::from(found != class)));
+            let labels: ArrayView1<i64> = batch.array("label")?;
+            errors.extend(classes.iter().zip(labels).map(|(found, class)| f64::from(found != class)));
         }
         Ok(Measured { loss: total / examples.len() as f64, errors })
     }

@@ -10,10 +10,10 @@
 
 use std::error::Error;
 
-use ndarray::{Array1, Array2};
+use ndarray::{Ix1, Ix2};
 use pullback::{
     DType, Expr, Gradients, Graph, Parameters, TrainingStep,
-    data::{Dataset, synthetic::two_moons},
+    data::{Batching, Dataset, synthetic::two_moons},
     nn::{cross_entropy, hidden_layers, linear},
     optim::{Optimizer, Row, Uniform},
     view::{Axis, Chart, Corner, Figure},
@@ -72,14 +72,16 @@ impl Problem {
         let mut rule = Uniform::new(row);
         let mut parameters = self.start.clone();
         let mut gradients = Gradients::zeros(parameters.layout().clone());
-        let (all_x, all_y): (Array2<f64>, Array1<i64>) = (self.moons.x().mapv(f64::from), self.moons.y().to_owned());
+        let all_x = self.moons.array::<f32, Ix2>("x")?.mapv(f64::from);
+        let all_y = self.moons.array::<i64, Ix1>("label")?;
         let (mut rates, mut losses) = (Vec::new(), Vec::new());
         for epoch in 0..n_epochs {
             let inputs = (("x", &all_x), ("y", &all_y));
             losses.push((rates.len() as f64, self.step.run_into(&parameters, inputs, &mut gradients)?.0));
-            for batch in self.moons.batches_of_epoch(BATCH, self.seed, epoch)? {
-                let x = batch.x.mapv(f64::from);
-                self.step.run_into(&parameters, (("x", &x), ("y", &batch.y)), &mut gradients)?;
+            for batch in Batching::new(BATCH).epoch(&self.moons, self.seed, epoch)? {
+                let batch = batch?;
+                let x = batch.array::<f32, Ix2>("x")?.mapv(f64::from);
+                self.step.run_into(&parameters, (("x", &x), ("y", &batch["label"])), &mut gradients)?;
                 rule.step(&mut parameters, &gradients)?;
                 rates.push(rule.effective_rate().ok_or("a step was taken")?.flat::<f64>()?.to_vec());
             }

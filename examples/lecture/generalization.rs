@@ -15,6 +15,7 @@
 
 use std::error::Error;
 
+use ndarray::{Ix1, Ix2};
 use pullback::{
     data::{Dataset, Split, digits},
     landscape::{BoxSearch, Lanczos},
@@ -171,7 +172,7 @@ impl Study {
         let Split { train: kept, .. } = digits().split(TEST, seed)?;
         let Split { train, test: validation } = kept.split(VALIDATION, seed)?;
         let train = train.first(self.n_examples);
-        let mut network = Classifier::new(train.x().ncols(), WIDTH, |x| x.tanh())?;
+        let mut network = Classifier::new(train.array::<f32, Ix2>("x")?.ncols(), WIDTH, |x| x.tanh())?;
         let trained = network.train(way.method.rule(way.rate).as_mut(), &train, &self.training(way, seed, 1))?;
         let loss = network.measure(&trained.parameters, &validation)?.loss;
         Ok(if trained.has_learned { loss } else { f64::INFINITY })
@@ -193,7 +194,7 @@ impl Study {
     fn run(&self, way: &Way, seed: u64) -> Fallible<Run> {
         let Split { train: kept, test } = digits().split(TEST, seed)?;
         let train = kept.split(VALIDATION, seed)?.train.first(self.n_examples);
-        let mut network = Classifier::new(train.x().ncols(), WIDTH, |x| x.tanh())?;
+        let mut network = Classifier::new(train.array::<f32, Ix2>("x")?.ncols(), WIDTH, |x| x.tanh())?;
         let trained = network.train(way.method.rule(way.rate).as_mut(), &train, &self.training(way, seed, PATIENCE))?;
         let test_error = network.measure(&trained.parameters, &test)?.error_rate();
         let blank = Run {
@@ -211,8 +212,8 @@ impl Study {
 
 /// Measures sharpness at the end of a run.
 fn sharpen(run: Run, parameters: &pullback::Parameters, train: &Dataset, seed: u64) -> Fallible<Run> {
-    let mut landscape = Classifier::landscape(train.x().ncols(), WIDTH, |x| x.tanh())?;
-    let (x, label) = (train.x(), train.y());
+    let mut landscape = Classifier::landscape(train.array::<f32, Ix2>("x")?.ncols(), WIDTH, |x| x.tanh())?;
+    let (x, label) = (train.array::<f32, Ix2>("x")?, train.array::<i64, Ix1>("label")?);
     let mut point = landscape.point(parameters, (("x", &x), ("label", &label)))?;
     // The products have the precision of f32.
     let top = point.sharpness(&Lanczos { tolerance: 1e-4, ..Lanczos::seeded(seed) })?;

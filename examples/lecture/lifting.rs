@@ -13,10 +13,10 @@
 
 use std::{error::Error, f64::consts::TAU};
 
-use ndarray::{Array1, Array2, ArrayView2};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Ix1, Ix2};
 use pullback::{
     Expr, Graph, Parameters, Program, TrainingStep,
-    data::{Dataset, synthetic::circles},
+    data::{DataError, Dataset, synthetic::circles},
     nn::{binary_zero_one_loss, linear, logistic_loss},
     optim::{HeavyBall, Optimizer},
     risk::Tally,
@@ -62,7 +62,7 @@ fn run(setting: &Setting) -> Outcome {
         let flat = before.train(&train, n_steps)?;
         let lifted = after.train(&train, n_steps)?;
         errors[0].push(before.error(&flat, &test)?);
-        errors[1].push(best_line(&test));
+        errors[1].push(best_line(&test)?);
         errors[2].push(after.error(&lifted, &test)?);
         models.get_or_insert((flat, lifted, test));
     }
@@ -70,8 +70,8 @@ fn run(setting: &Setting) -> Outcome {
     let mut evidence = Evidence::default();
     judge(&mut evidence, &errors)?;
     let charts = [
-        region("before: red is taken for inner", before.scores(&flat, grid_points().view())?, &test),
-        region("after: a plane in (x, y, z), seen from above", after.scores(&lifted, grid_points().view())?, &test),
+        region("before: red is taken for inner", before.scores(&flat, grid_points().view())?, &test)?,
+        region("after: a plane in (x, y, z), seen from above", after.scores(&lifted, grid_points().view())?, &test)?,
         over_draws(&errors),
     ];
     setting.save(&Figure::new(charts, 3), CLAIM.name)?;
@@ -105,15 +105,16 @@ fn judge(evidence: &mut Evidence, errors: &[Vec<f64>; 3]) -> Result<(), Box<dyn 
 }
 
 /// The least error of a line: of any direction, at any distance, either side.
-fn best_line(examples: &Dataset) -> f64 {
+fn best_line(examples: &Dataset) -> Result<f64, DataError> {
     const N_DIRECTIONS: usize = 180;
     let n = examples.len();
-    let n_inner = examples.y().iter().filter(|label| **label == 1).count();
+    let (x, labels) = (examples.array::<f32, Ix2>("x")?, examples.array::<i64, Ix1>("label")?);
+    let n_inner = labels.iter().filter(|label| **label == 1).count();
     let mut fewest = n;
     for direction in 0..N_DIRECTIONS {
         let (sin, cos) = (TAU * direction as f64 / N_DIRECTIONS as f64).sin_cos();
-        let place = |row: usize| f64::from(examples.x()[[row, 0]]) * cos + f64::from(examples.x()[[row, 1]]) * sin;
-        let mut sorted: Vec<(f64, i64)> = (0..n).map(|row| (place(row), examples.y()[row])).collect();
+        let place = |row: usize| f64::from(x[[row, 0]]) * cos + f64::from(x[[row, 1]]) * sin;
+        let mut sorted: Vec<(f64, i64)> = (0..n).map(|row| (place(row), labels[row])).collect();
         sorted.sort_by(|a, b| a.0.total_cmp(&b.0));
         // What lies below the line is taken for inner, and nothing does at first.
         let mut n_errors = n_inner;
@@ -122,7 +123,7 @@ fn best_line(examples: &Dataset) -> f64 {
             fewest = fewest.min(n_errors);
         }
     }
-    fewest as f64 / n as f64
+    Ok(fewest as f64 / n as f64)
 }
 
 /// Logistic regression on features of points.
@@ -146,10 +147,10 @@ impl Classifier {
 
     fn train(&mut self, examples: &Dataset, n_steps: usize) -> Result<Parameters, Box<dyn Error>> {
         let mut parameters = self.graph.initialize(0)?;
-        let labels = signs(examples);
+        let (x, labels) = (examples.array::<f32, Ix2>("x")?, signs(examples)?);
         let mut rule = HeavyBall::new(0.3, 0.9);
         for _ in 0..n_steps {
-            let out = self.step.run(&parameters, (("x", examples.x()), ("label", &labels)))?;
+            let out = self.step.run(&parameters, (("x", &x), ("label", &labels)))?;
             if !out.loss.is_finite() {
                 return Err(format!("training comes to the loss {}", out.loss).into());
             }
@@ -159,8 +160,8 @@ impl Classifier {
     }
 
     fn error(&mut self, parameters: &Parameters, examples: &Dataset) -> Result<f64, Box<dyn Error>> {
-        let labels = signs(examples);
-        let out = self.program.run(parameters, (("x", examples.x()), ("label", &labels)))?;
+        let (x, labels) = (examples.array::<f32, Ix2>("x")?, signs(examples)?);
+        let out = self.program.run(parameters, (("x", &x), ("label", &labels)))?;
         Ok(f64::from(out.scalar::<f32>("error")?))
     }
 
@@ -173,8 +174,9 @@ impl Classifier {
 }
 
 /// 1 for the inner circle, −1 for the outer one.
-fn signs(examples: &Dataset) -> Array1<f32> {
-    examples.y().mapv(|label| if label == 1 { 1.0 } else { -1.0 })
+fn signs(examples: &Dataset) -> Result<Array1<f32>, DataError> {
+    let labels: ArrayView1<i64> = examples.array("label")?;
+    Ok(labels.mapv(|label| if label == 1 { 1.0 } else { -1.0 }))
 }
 
 fn grid_points() -> Array2<f32> {
@@ -184,20 +186,19 @@ fn grid_points() -> Array2<f32> {
     })
 }
 
-fn region(title: &str, scores: Vec<f64>, examples: &Dataset) -> Chart {
+fn region(title: &str, scores: Vec<f64>, examples: &Dataset) -> Result<Chart, DataError> {
+    let (places, labels) = (examples.array::<f32, Ix2>("x")?, examples.array::<i64, Ix1>("label")?);
     let [x, y] = REACH.map(|reach| [-reach, reach]);
     // The sides alone: a score says little beside them.
     let values = scores.iter().map(|score| 0.5 * score.signum()).collect();
     let grid = Grid { values, size: [N_GRID[1], N_GRID[0]], x, y, levels: vec![-1.0, 0.0, 1.0], is_signed: true };
     let of_label = |wanted: i64| {
-        let rows = (0..examples.len()).filter(move |row| examples.y()[*row] == wanted);
-        let points = rows.map(|row| (f64::from(examples.x()[[row, 0]]), f64::from(examples.x()[[row, 1]])));
+        let rows = (0..examples.len()).filter(|row| labels[*row] == wanted);
+        let points = rows.map(|row| (f64::from(places[[row, 0]]), f64::from(places[[row, 1]])));
         points.step_by(examples.len().div_ceil(N_DRAWN)).collect::<Vec<_>>()
     };
-    Chart::new(title, Axis::new("x"), Axis::new("y"))
-        .grid(grid)
-        .points("outer circle", of_label(0))
-        .points("inner circle", of_label(1))
+    let chart = Chart::new(title, Axis::new("x"), Axis::new("y")).grid(grid);
+    Ok(chart.points("outer circle", of_label(0)).points("inner circle", of_label(1)))
 }
 
 fn over_draws(errors: &[Vec<f64>; 3]) -> Chart {

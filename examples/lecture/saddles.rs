@@ -206,7 +206,7 @@ impl Problem {
         let mut gradients = Gradients::zeros(parameters.layout().clone());
         let mut rule = Sgd::new(self.rate);
         for _ in 0..5000 {
-            self.step.run_into(parameters, ("examples", &self.examples), &mut gradients)?;
+            self.step.run_into(&*parameters, ("examples", &self.examples), &mut gradients)?;
             if gradients.norm() < 1e-10 {
                 break;
             }

@@ -14,7 +14,7 @@
 
 use std::error::Error;
 
-use ndarray::{Array1, Array2, Axis as Dimension};
+use ndarray::{Array1, Array2, Axis as Dimension, Ix1, Ix2};
 use pullback::{
     DType, Expr, Gradients, Graph, Options, Parameters, TrainingStep,
     data::synthetic::Teacher,
@@ -128,8 +128,8 @@ impl Problem {
             step: compile(loss)?,
             landscape: Landscape::with_options(loss, &Options { threads: 1, ..Options::default() })?,
             start: g.initialize(seed)?,
-            x: examples.x().mapv(f64::from),
-            y: examples.y().mapv(f64::from),
+            x: examples.array::<f32, Ix2>("x")?.mapv(f64::from),
+            y: examples.array::<f32, Ix1>("y")?.mapv(f64::from),
             seed,
             bounds: Bounds::default(),
         })

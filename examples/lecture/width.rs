@@ -11,6 +11,7 @@
 
 use std::error::Error;
 
+use ndarray::Ix2;
 use pullback::{
     data::{DataError, Split, digits, mnist},
     optim::HeavyBall,
@@ -115,7 +116,7 @@ impl Study {
             widths.iter().rev().flat_map(|width| (0..self.splits.len()).map(move |run| (*width, run))).collect();
         let mut runs = in_parallel(&jobs, |&(width, run)| {
             let Split { train, test } = &self.splits[run];
-            let mut network = Classifier::new(train.x().ncols(), width, |x| x.relu())?;
+            let mut network = Classifier::new(train.array::<f32, Ix2>("x")?.ncols(), width, |x| x.relu())?;
             let seed = self.seed * self.splits.len() as u64 + run as u64;
             let how = Training { batch: BATCH, goal: GOAL, most_epochs: self.most_epochs, seed };
             let trained = network.train(&mut HeavyBall::new(self.rate, MOMENTUM), train, &how)?;

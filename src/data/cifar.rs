@@ -3,9 +3,9 @@
 
 use std::{io::Read, path::Path};
 
-use ndarray::{Array1, Array2};
+use ndarray::Array2;
 
-use super::{DataError, Dataset, Split, source::ByteSource};
+use super::{DataError, Dataset, Split, byte_source::ByteSource};
 
 /// Three planes of 32×32.
 const N_PIXELS: usize = 3 * 32 * 32;
@@ -25,8 +25,8 @@ pub enum Cifar {
 /// `train.bin` and `test.bin` of CIFAR-100.
 ///
 /// # Shapes
-/// `x: [n, 3072]`, three planes (red, green, blue) of 32×32 pixels, rows from the top, so that it can be seen as
-/// `[n, 3, 32, 32]`; `y: [n]`. n is 50,000 and 10,000.
+/// `x`: `f32[n, 3072]`, three planes (red, green, blue) of 32×32 pixels, rows from the top: as images by
+/// [`Dataset::reshape`] to `(3, 32, 32)`; `label`: `i64[n]`. n is 50,000 and 10,000.
 ///
 /// # Units
 /// A pixel is its byte over 255, from 0 to 1.
@@ -81,10 +81,12 @@ pub fn read_file(path: impl AsRef<Path>, kind: Cifar) -> Result<Dataset, DataErr
 ///
 /// # Example
 /// ```
+/// use ndarray::{Ix1, array};
 /// use pullback::data::cifar::{self, Cifar};
 /// let bytes = [&[11, 47], [255; 3072].as_slice()].concat();
-/// assert_eq!(cifar::read_from("one", &bytes[..], Cifar::HundredFine)?.y()[0], 47);
-/// assert_eq!(cifar::read_from("one", &bytes[..], Cifar::HundredCoarse)?.y()[0], 11);
+/// let (fine, coarse) = (Cifar::HundredFine, Cifar::HundredCoarse);
+/// assert_eq!(cifar::read_from("one", &bytes[..], fine)?.array::<i64, Ix1>("label")?, array![47]);
+/// assert_eq!(cifar::read_from("one", &bytes[..], coarse)?.array::<i64, Ix1>("label")?, array![11]);
 /// let error = cifar::read_from("one", &bytes[..], Cifar::Ten).unwrap_err();
 /// assert_eq!(error.to_string(), "one, byte 0: the label is 11, but must be in 0..=9");
 /// # Ok::<(), pullback::data::DataError>(())
@@ -171,7 +173,7 @@ impl Examples {
     fn finish(self) -> Dataset {
         let x = Array2::from_shape_vec((self.labels.len(), N_PIXELS), self.pixels);
         let x = x.expect("invariant: so many pixels for each label");
-        Dataset::new(x, Array1::from_vec(self.labels)).expect("invariant: one label for each row")
+        Dataset::of_rows(x, self.labels).expect("invariant: one label for each row")
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 };
 
 use ::csv::{ByteRecord, Reader, ReaderBuilder, Trim};
-use ndarray::{Array1, Array2};
+use ndarray::Array2;
 
 use super::{DataError, Dataset, Place, Stream, Target};
 
@@ -74,13 +74,13 @@ impl From<usize> for Column {
     }
 }
 
-/// Reads a CSV file of numbers: labels (`Dataset`, integers) or real-valued targets (`Dataset<f32>`), as is asked for.
+/// Reads a CSV file of numbers: labels (`i64`, integers) or real-valued targets (`f32`), as is asked for.
 ///
 /// Spaces around a cell do not count, empty lines are skipped, and a cell may stand in double quotes. Numbers are rounded to
 /// the nearest `f32`. A file that ends within its last number cannot be told from one that does not.
 ///
 /// # Shapes
-/// `x: [rows, columns − 1]`, `y: [rows]`
+/// `x`: `f32[rows, columns − 1]`, `label`: `i64[rows]` or `y`: `f32[rows]`
 ///
 /// # Errors
 /// The file cannot be opened or read, is empty, has no such column, or a row has another number of cells than the first;
@@ -89,10 +89,10 @@ impl From<usize> for Column {
 ///
 /// # Complexity
 /// A cell of one character takes four bytes, and three times that may be held for a moment while the result grows.
-pub fn read<T: Target>(path: impl AsRef<Path>, format: &Format) -> Result<Dataset<T>, DataError> {
+pub fn read<T: Target>(path: impl AsRef<Path>, format: &Format) -> Result<Dataset, DataError> {
     let file = path.as_ref().display().to_string();
     match std::fs::File::open(path) {
-        Ok(bytes) => read_from(&file, bytes, format),
+        Ok(bytes) => read_from::<T>(&file, bytes, format),
         Err(source) => Err(DataError::Open { file, source }),
     }
 }
@@ -104,16 +104,17 @@ pub fn read<T: Target>(path: impl AsRef<Path>, format: &Format) -> Result<Datase
 ///
 /// # Example
 /// ```
-/// use ndarray::array;
-/// use pullback::data::{Dataset, csv::{Format, read_from}};
+/// use ndarray::{ArrayView2, array};
+/// use pullback::data::csv::{Format, read_from};
 /// let text = "width,height,price\n1.5,2,30\n2,4.5,90.5\n";
-/// let prices: Dataset<f32> = read_from("prices", text.as_bytes(), &Format::with_target("price"))?;
-/// assert_eq!((prices.x(), prices.y()), (array![[1.5, 2.0], [2.0, 4.5]].view(), array![30.0, 90.5].view()));
+/// let prices = read_from::<f32>("prices", text.as_bytes(), &Format::with_target("price"))?;
+/// let x: ArrayView2<f32> = prices.array("x")?;
+/// assert_eq!(x, array![[1.5, 2.0], [2.0, 4.5]]);
 /// let error = read_from::<i64>("prices", text.as_bytes(), &Format::with_target("price")).unwrap_err();
 /// assert_eq!(error.to_string(), "prices, byte 28, line 3, column 3: `90.5` is not an integer");
 /// # Ok::<(), pullback::data::DataError>(())
 /// ```
-pub fn read_from<T: Target>(name: &str, bytes: impl Read, format: &Format) -> Result<Dataset<T>, DataError> {
+pub fn read_from<T: Target>(name: &str, bytes: impl Read, format: &Format) -> Result<Dataset, DataError> {
     let mut rows = CsvRows::new(name, bytes, format);
     if !rows.advance()? {
         return Err(DataError::Truncated { place: rows.place(0), expected: 1 });
@@ -134,7 +135,7 @@ pub fn read_from<T: Target>(name: &str, bytes: impl Read, format: &Format) -> Re
         has_row = rows.advance()?;
     }
     let x = Array2::from_shape_vec((targets.len(), n_columns - 1), features);
-    Dataset::new(x.expect("invariant: so many features for each target"), Array1::from_vec(targets))
+    Dataset::of_rows(x.expect("invariant: so many features for each target"), targets)
 }
 
 /// The rows of a file, one at a time.

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 
 use ::csv::{ByteRecord, Position, ReaderBuilder};
 use flate2::read::MultiGzDecoder;
-use ndarray::{Array1, Array2};
+use ndarray::Array2;
 
 use super::{DataError, Dataset};
 
@@ -24,7 +24,7 @@ const MAX_LABEL: i64 = 9;
 /// 1,797 handwritten digits of 8×8 pixels, embedded in the library.
 ///
 /// # Shapes
-/// `x: [1797, 64]`, rows of pixels from the top; `y: [1797]`
+/// `x`: `f32[1797, 64]`, rows of pixels from the top; `label`: `i64[1797]`
 ///
 /// # Units
 /// A pixel is the inked fraction of its area, a multiple of 1/16 from 0 (blank) to 1. A label is the digit, 0 to 9.
@@ -35,9 +35,11 @@ const MAX_LABEL: i64 = 9;
 ///
 /// # Example
 /// ```
+/// use ndarray::{ArrayView1, ArrayView2};
 /// let digits = pullback::data::digits();
-/// assert_eq!(digits.x().dim(), (1797, 64));
-/// assert_eq!(digits.y()[3], 3);
+/// let (x, label): (ArrayView2<f32>, ArrayView1<i64>) = (digits.array("x")?, digits.array("label")?);
+/// assert_eq!((x.dim(), label[3]), ((1797, 64), 3));
+/// # Ok::<(), pullback::data::DataError>(())
 /// ```
 #[doc(alias = "load_digits")]
 pub fn digits() -> Dataset {
@@ -75,7 +77,7 @@ pub fn read_digits(gzipped: impl Read) -> Result<Dataset, DataError> {
         labels.push(read_line(&record, line, &mut pixels)?);
     }
     let x = Array2::from_shape_vec((labels.len(), N_PIXELS), pixels).expect("invariant: 64 pixels for each label");
-    Dataset::new(x, Array1::from(labels))
+    Dataset::of_rows(x, labels)
 }
 
 /// Appends the pixels of one line and returns its label.

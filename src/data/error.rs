@@ -3,8 +3,12 @@
 
 use std::{io, ops::RangeInclusive};
 
-use super::Place;
-use crate::numbers::short;
+use super::{Column, Place};
+use crate::{
+    graph::{Shape, Type},
+    names,
+    numbers::short,
+};
 
 /// Why there is no such dataset, split or batch.
 ///
@@ -12,16 +16,158 @@ use crate::numbers::short;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DataError {
-    /// There are not as many labels as examples.
-    #[error("{n_rows} examples have {n_labels} labels")]
-    Labels {
-        /// The number of examples.
-        n_rows: usize,
-        /// The number of labels.
-        n_labels: usize,
+    /// Two columns of one name.
+    #[error("two columns are named `{name}`")]
+    DuplicateColumn {
+        /// The name.
+        name: String,
+    },
+    /// No column has this name.
+    #[error("no column is named `{name}`{}", names::suggestion(nearest.as_deref()))]
+    UnknownColumn {
+        /// The name that was asked for.
+        name: String,
+        /// The column most like it.
+        nearest: Option<String>,
+    },
+    /// An array without an axis is no column of examples.
+    #[error("column `{name}` is one number, but a column has an axis of examples")]
+    NoExamples {
+        /// The column.
+        name: String,
+    },
+    /// A column is longer or shorter than the first one.
+    #[error("column `{name}` has {found} examples, but `{first}` has {expected}")]
+    ColumnLength {
+        /// The column.
+        name: String,
+        /// How many examples it has.
+        found: usize,
+        /// The first column.
+        first: String,
+        /// How many examples that one has.
+        expected: usize,
+    },
+    /// A column has other elements or axes than are asked for.
+    #[error("column `{name}` is {found}, not {asked}")]
+    ColumnType {
+        /// The column.
+        name: String,
+        /// Its type, with the axis of examples.
+        found: Type,
+        /// What was asked for.
+        asked: String,
+    },
+    /// A column is of another kind than something is made of.
+    #[error("column {column} must be {expected}")]
+    ColumnKind {
+        /// The column.
+        column: Column,
+        /// What it must be.
+        expected: &'static str,
+    },
+    /// An example cannot have a shape.
+    #[error("an example of column {column} cannot have the shape {shape}")]
+    ColumnShape {
+        /// The column.
+        column: Column,
+        /// The shape.
+        shape: Box<Shape>,
+    },
+    /// A row beyond the last.
+    #[error("there is no row {row} (from 0) among {n_examples} examples")]
+    NoRow {
+        /// The row.
+        row: usize,
+        /// How many there are.
+        n_examples: usize,
+    },
+    /// A source gave other than as many examples as it was asked for.
+    #[error("a source was asked for {expected} examples, and gave {found}")]
+    NotAsMany {
+        /// How many it was asked for.
+        expected: usize,
+        /// How many it gave.
+        found: usize,
+    },
+    /// What needs the number of examples, or their lengths, of a source that does not know them.
+    #[error(
+        "the source does not know how many examples it has, or how long they are: take them by `Batching::in_order` or \
+         `shuffled_within`"
+    )]
+    UnknownLength,
+    /// Rows of an iterator out of their order.
+    #[error("row {found} was asked for after row {before}, but an iterator is read in order")]
+    OutOfOrder {
+        /// The row that was asked for.
+        found: usize,
+        /// The row before it.
+        before: usize,
+    },
+    /// An example that an iterator gave is not what its columns say.
+    #[error("example {row} (from 0) of the iterator has {found} as column {column}")]
+    Example {
+        /// Its row.
+        row: usize,
+        /// What it has in place of that.
+        found: String,
+        /// The column.
+        column: Column,
+    },
+    /// The thread that makes batches ahead panicked.
+    #[error("the source panicked while batches were made ahead: {message}")]
+    Panicked {
+        /// What it said.
+        message: String,
+    },
+    /// A source of yours failed; see [`DataError::other`].
+    #[error("{message}")]
+    Other {
+        /// What went wrong.
+        message: String,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A character that a tokenizer does not know.
+    #[error("byte {offset}: the character {character:?} is not in the vocabulary")]
+    UnknownCharacter {
+        /// The character.
+        character: char,
+        /// How many bytes of the text precede it.
+        offset: usize,
+    },
+    /// A number that is no token.
+    #[error("position {position}: {token} is no token, of which there are {n_tokens}")]
+    UnknownToken {
+        /// The number.
+        token: i64,
+        /// Where it stands among the others, from 0.
+        position: usize,
+        /// How many tokens there are.
+        n_tokens: usize,
+    },
+    /// Bytes that are no text.
+    #[error("{place}: this byte and those after it are no UTF-8")]
+    NotText {
+        /// The first byte that is not.
+        place: Place,
+    },
+    /// Fractions of parts that do not make a whole.
+    #[error("the fractions add up to {}, but must to 1", short(*sum))]
+    FractionSum {
+        /// Their sum.
+        sum: f64,
+    },
+    /// More or fewer folds than can be made.
+    #[error("{n_examples} examples cannot be cut into {n_folds} folds: take from 2 to {n_examples}")]
+    Folds {
+        /// How many were asked for.
+        n_folds: usize,
+        /// How many examples there are.
+        n_examples: usize,
     },
     /// A fraction is not in [0, 1].
-    #[error("the fraction of test examples is {}, but must be in [0, 1]", short(*fraction))]
+    #[error("the fraction of a part is {}, but must be in [0, 1]", short(*fraction))]
     Fraction {
         /// The fraction.
         fraction: f64,
@@ -228,6 +374,23 @@ pub enum DataError {
 }
 
 impl DataError {
+    /// The error of a source of yours.
+    ///
+    /// # Example
+    /// ```
+    /// use pullback::data::DataError;
+    /// let error = DataError::other("row 7", std::io::Error::other("the server is away"));
+    /// assert_eq!(error.to_string(), "row 7");
+    /// ```
+    pub fn other(message: impl Into<String>, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> DataError {
+        DataError::Other { message: message.into(), source: source.into() }
+    }
+
+    /// The error of a name that no column has.
+    pub(super) fn unknown_column<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> DataError {
+        DataError::UnknownColumn { name: name.to_owned(), nearest: names::nearest(name, known) }
+    }
+
     /// The byte of a file that is wrong, if one is.
     ///
     /// # Example
@@ -238,6 +401,7 @@ impl DataError {
     pub fn place(&self) -> Option<&Place> {
         match self {
             DataError::Unreadable { place, .. }
+            | DataError::NotText { place }
             | DataError::Truncated { place, .. }
             | DataError::Oversized { place }
             | DataError::Number { place, .. }

@@ -5,7 +5,11 @@ use std::{io::Read, path::Path};
 
 use ndarray::{ArrayD, IxDyn};
 
-use super::{DataError, source::ByteSource};
+use super::{
+    DataError,
+    byte_source::ByteSource,
+    files::{FileColumn, Stored},
+};
 
 /// How many bytes are read at once; a multiple of the size of every element.
 const CHUNK: usize = 1 << 16;
@@ -64,6 +68,38 @@ pub fn read(path: impl AsRef<Path>) -> Result<IdxArray, DataError> {
     let mut source = ByteSource::open(path.as_ref())?;
     let header = IdxHeader::read(&mut source)?;
     header.read_array(&mut source)
+}
+
+/// The array of an IDX file as a column whose rows are read when they are asked for, the first axis being the examples: for
+/// [`FileSource`](super::files::FileSource).
+///
+/// # Errors
+/// The file cannot be opened or read, is compressed or no IDX file, has no axis, or is shorter or longer than its header says.
+///
+/// # Example
+/// ```no_run
+/// use pullback::data::{files::FileSource, idx};
+/// let images = idx::column("x", "train-images-idx3-ubyte")?.over(255.0);
+/// let labels = idx::column("label", "train-labels-idx1-ubyte")?;
+/// let examples = FileSource::open([images, labels])?;
+/// # Ok::<(), pullback::data::DataError>(())
+/// ```
+pub fn column(name: impl Into<String>, path: impl AsRef<Path>) -> Result<FileColumn, DataError> {
+    let path = path.as_ref();
+    let mut source = ByteSource::open_plain(path)?;
+    let header = IdxHeader::read(&mut source)?;
+    source.check_number(3, "the number of axes", 1..=255, header.shape.len() as u64)?;
+    let (first, n_bytes) = (source.place().offset, header.n_elements as u64 * header.element.n_bytes() as u64);
+    let length =
+        std::fs::metadata(path).map_err(|error| DataError::Unreadable { place: source.place(), source: error })?;
+    let expected = first + n_bytes;
+    match length.len() {
+        length if length < expected => Err(DataError::Truncated { place: source.place_at(length), expected }),
+        length if length > expected => Err(DataError::Oversized { place: source.place_at(expected) }),
+        _ => {
+            Ok(FileColumn::new(name, path, header.element.stored(), &header.shape[1..]).starting_at(first).big_endian())
+        }
+    }
 }
 
 /// [`read`] from anything that gives bytes. `name` stands for the path in errors.
@@ -196,6 +232,17 @@ impl IdxElement {
             IdxElement::I32 => 0x0c,
             IdxElement::F32 => 0x0d,
             IdxElement::F64 => 0x0e,
+        }
+    }
+
+    fn stored(self) -> Stored {
+        match self {
+            IdxElement::U8 => Stored::U8,
+            IdxElement::I8 => Stored::I8,
+            IdxElement::I16 => Stored::I16,
+            IdxElement::I32 => Stored::I32,
+            IdxElement::F32 => Stored::F32,
+            IdxElement::F64 => Stored::F64,
         }
     }
 

@@ -6,9 +6,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use ndarray::{Array1, Array2};
+use ndarray::Array2;
 
-use super::{DataError, Dataset, Split, idx::IdxHeader, source::ByteSource};
+use super::{DataError, Dataset, Split, byte_source::ByteSource, idx::IdxHeader};
 
 const SIDE: usize = 28;
 const MAX_LABEL: u64 = 9;
@@ -17,7 +17,7 @@ const MAX_LABEL: u64 = 9;
 /// or with `.gz` added; plain if there are both.
 ///
 /// # Shapes
-/// `x: [n, 784]`, rows of 28×28 pixels from the top; `y: [n]`. The training part of MNIST and Fashion-MNIST has 60,000
+/// `x`: `f32[n, 784]`, rows of 28×28 pixels from the top: as images by [`Dataset::reshape`] to `(1, 28, 28)`; `label`: `i64[n]`. The training part of MNIST and Fashion-MNIST has 60,000
 /// examples, the test part 10,000; any number is read.
 ///
 /// # Units
@@ -56,10 +56,12 @@ pub fn read(directory: impl AsRef<Path>) -> Result<Split, DataError> {
 ///
 /// # Example
 /// ```
+/// use ndarray::{Ix1, Ix2};
 /// let images = [&[0, 0, 8, 3, 0, 0, 0, 1, 0, 0, 0, 28, 0, 0, 0, 28], [255; 784].as_slice()].concat();
 /// let labels = [0, 0, 8, 1, 0, 0, 0, 1, 7];
 /// let one = pullback::data::mnist::read_from(("images", &images[..]), ("labels", &labels[..]))?;
-/// assert_eq!((one.x().sum(), one.y()[0]), (784.0, 7));
+/// assert_eq!(one.array::<f32, Ix2>("x")?.sum(), 784.0);
+/// assert_eq!(one.array::<i64, Ix1>("label")?[0], 7);
 /// # Ok::<(), pullback::data::DataError>(())
 /// ```
 pub fn read_from(images: (&str, impl Read), labels: (&str, impl Read)) -> Result<Dataset, DataError> {
@@ -90,5 +92,5 @@ fn read_sources<R: Read, S: Read>(mut images: ByteSource<R>, mut labels: ByteSou
     }
     let x = image_header.read_list(&mut images, |[pixel]| f32::from(*pixel) / 255.0)?;
     let x = Array2::from_shape_vec((n_images, SIDE * SIDE), x).expect("invariant: the header's sizes are these");
-    Dataset::new(x, Array1::from_vec(y))
+    Dataset::of_rows(x, y)
 }

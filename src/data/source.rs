@@ -1,147 +1,108 @@
-//! Bytes with a name and a count. In: a file or any reader, gzip or not. Out: the decompressed bytes, as many as are asked
-//! for, and errors that say where. It buffers nothing, and decompresses no byte before it is asked for.
+//! Where examples come from. In: numbers of rows. Out: these rows, stacked, column by column. One trait; what is in memory, in
+//! files, generated or made of another source implements it.
 
-use std::{
-    fs::File,
-    io::{Chain, Cursor, ErrorKind, Read},
-    ops::RangeInclusive,
-    path::Path,
-};
+use std::sync::Arc;
 
-use flate2::read::MultiGzDecoder;
+use super::{Batch, Column, DataError};
 
-use super::{DataError, Place, Stream};
+/// Examples that are asked for by number: named columns of any dtype and rank, whose first axis is the examples.
+///
+/// A source has no order and no state that is seen: the same rows of the same epoch are the same batch, whenever and on whichever
+/// thread they are asked for. What is drawn at random, as by [`Augmented`](super::Augmented), depends on a seed, the epoch and
+/// the row alone.
+///
+/// # Example
+/// A source of one's own: squares, which are computed.
+/// ```
+/// use pullback::{DType, data::{Batch, Batching, Column, DataError, Source}};
+///
+/// struct Squares([Column; 2]);
+///
+/// impl Source for Squares {
+///     fn columns(&self) -> &[Column] {
+///         &self.0
+///     }
+///
+///     fn n_examples(&self) -> Option<usize> {
+///         Some(100)
+///     }
+///
+///     fn batch(&self, rows: &[usize], _epoch: u64) -> Result<Batch, DataError> {
+///         let x: Vec<f32> = rows.iter().map(|row| *row as f32).collect();
+///         let y: Vec<f32> = x.iter().map(|x| x * x).collect();
+///         Batch::new().column("x", x)?.column("y", y)
+///     }
+/// }
+///
+/// let squares = Squares(["x", "y"].map(|name| Column::new(name, DType::F32, ())));
+/// for batch in Batching::new(32).epoch(&squares, 7, 0)? {
+///     let batch = batch?;
+///     assert_eq!(batch["x"].len(), batch["y"].len());
+/// }
+/// # Ok::<(), DataError>(())
+/// ```
+pub trait Source: Send + Sync {
+    /// Its columns, no two of one name.
+    fn columns(&self) -> &[Column];
 
-/// What a gzip file begins with.
-const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+    /// How many examples there are, if that is known. Of a source that does not know it the rows are asked for in ascending
+    /// order without gaps, from any row on; it leaves out of a batch what is beyond its end.
+    fn n_examples(&self) -> Option<usize>;
 
-/// A named stream of bytes, and how many were taken from it.
-pub(super) struct ByteSource<R: Read> {
-    bytes: Bytes<R>,
-    file: String,
-    offset: u64,
+    /// Those examples, in that order; a row may come more than once.
+    ///
+    /// # Errors
+    /// They cannot be had: a row is beyond the last, a file cannot be read.
+    fn batch(&self, rows: &[usize], epoch: u64) -> Result<Batch, DataError>;
+
+    /// How long an example is, for [`Batching::by_length`](super::Batching::by_length): of a sentence the number of its tokens.
+    /// None if examples have no length.
+    fn length(&self, row: usize) -> Option<usize> {
+        let _ = row;
+        None
+    }
 }
 
-enum Bytes<R: Read> {
-    Plain(Sniffed<R>),
-    Gzip(Box<MultiGzDecoder<Sniffed<R>>>),
-}
-
-/// The first bytes, which have been looked at, and the rest.
-type Sniffed<R> = Chain<Cursor<Vec<u8>>, R>;
-
-impl ByteSource<File> {
-    /// Opens a file, gzip or not as its first bytes say.
-    pub(super) fn open(path: &Path) -> Result<ByteSource<File>, DataError> {
-        let file = path.display().to_string();
-        match File::open(path) {
-            Ok(bytes) => ByteSource::new(&file, bytes),
-            Err(source) => Err(DataError::Open { file, source }),
-        }
-    }
-
-    /// Opens a file that is not decompressed, whatever it begins with.
-    pub(super) fn open_plain(path: &Path) -> Result<ByteSource<File>, DataError> {
-        let file = path.display().to_string();
-        match File::open(path) {
-            Ok(bytes) => Ok(ByteSource::plain(&file, bytes)),
-            Err(source) => Err(DataError::Open { file, source }),
-        }
-    }
-}
-
-impl<R: Read> ByteSource<R> {
-    /// Bytes that may be gzip.
-    pub(super) fn new(file: &str, mut bytes: R) -> Result<ByteSource<R>, DataError> {
-        let mut magic = [0; GZIP_MAGIC.len()];
-        let place = || Place { file: file.to_owned(), offset: 0, stream: Stream::Plain };
-        let n_bytes =
-            fill(&mut bytes, &mut magic).map_err(|(_, source)| DataError::Unreadable { place: place(), source })?;
-        let sniffed = Cursor::new(magic[..n_bytes].to_vec()).chain(bytes);
-        let bytes = match magic {
-            GZIP_MAGIC => Bytes::Gzip(Box::new(MultiGzDecoder::new(sniffed))),
-            _ => Bytes::Plain(sniffed),
-        };
-        Ok(ByteSource { bytes, file: file.to_owned(), offset: 0 })
-    }
-
-    /// Bytes that are not decompressed, whatever they begin with.
-    pub(super) fn plain(file: &str, bytes: R) -> ByteSource<R> {
-        ByteSource { bytes: Bytes::Plain(Cursor::new(Vec::new()).chain(bytes)), file: file.to_owned(), offset: 0 }
-    }
-
-    /// The byte that comes next.
-    pub(super) fn place(&self) -> Place {
-        self.place_at(self.offset)
-    }
-
-    /// The byte at `offset`.
-    pub(super) fn place_at(&self, offset: u64) -> Place {
-        let stream = match self.bytes {
-            Bytes::Plain(_) => Stream::Plain,
-            Bytes::Gzip(_) => Stream::Gzip,
-        };
-        Place { file: self.file.clone(), offset, stream }
-    }
-
-    /// Fills `buffer` as far as there are bytes, and returns how many there were.
-    pub(super) fn fill(&mut self, buffer: &mut [u8]) -> Result<usize, DataError> {
-        let filled = match &mut self.bytes {
-            Bytes::Plain(bytes) => fill(bytes, buffer),
-            Bytes::Gzip(bytes) => fill(bytes, buffer),
-        };
-        match filled {
-            Ok(n_bytes) => {
-                self.offset += n_bytes as u64;
-                Ok(n_bytes)
+macro_rules! pointers {
+    ($($pointer:ty),*) => {$(
+        impl<S: Source + ?Sized> Source for $pointer {
+            fn columns(&self) -> &[Column] {
+                (**self).columns()
             }
-            Err((n_bytes, source)) => {
-                self.offset += n_bytes as u64;
-                Err(DataError::Unreadable { place: self.place(), source })
+
+            fn n_examples(&self) -> Option<usize> {
+                (**self).n_examples()
+            }
+
+            fn batch(&self, rows: &[usize], epoch: u64) -> Result<Batch, DataError> {
+                (**self).batch(rows, epoch)
+            }
+
+            fn length(&self, row: usize) -> Option<usize> {
+                (**self).length(row)
             }
         }
-    }
+    )*};
+}
+pointers!(&S, Box<S>, Arc<S>);
 
-    /// Fills all of `buffer`. `expected` is how long the stream should be, for the error.
-    pub(super) fn fill_exactly(&mut self, buffer: &mut [u8], expected: u64) -> Result<(), DataError> {
-        let n_bytes = self.fill(buffer)?;
-        if n_bytes < buffer.len() {
-            return Err(DataError::Truncated { place: self.place(), expected });
-        }
-        Ok(())
-    }
-
-    /// Checks the number at `offset`, which has been read.
-    pub(super) fn check_number(
-        &self,
-        offset: u64,
-        what: &'static str,
-        expected: RangeInclusive<u64>,
-        found: u64,
-    ) -> Result<(), DataError> {
-        if expected.contains(&found) {
-            return Ok(());
-        }
-        Err(DataError::Number { place: self.place_at(offset), what, expected, found })
-    }
-
-    /// Checks that nothing follows. For gzip this is also where its checksum is compared.
-    pub(super) fn check_end(&mut self) -> Result<(), DataError> {
-        let place = self.place();
-        if self.fill(&mut [0])? > 0 { Err(DataError::Oversized { place }) } else { Ok(()) }
+/// Checks that all rows are below the number of examples.
+pub(super) fn check_rows(rows: &[usize], n_examples: usize) -> Result<(), DataError> {
+    match rows.iter().find(|row| **row >= n_examples) {
+        Some(row) => Err(DataError::NoRow { row: *row, n_examples }),
+        None => Ok(()),
     }
 }
 
-/// Reads until `buffer` is full or the bytes end, and returns how many there were; with an error too.
-fn fill(bytes: &mut impl Read, buffer: &mut [u8]) -> Result<usize, (usize, std::io::Error)> {
-    let mut n_bytes = 0;
-    while n_bytes < buffer.len() {
-        match bytes.read(&mut buffer[n_bytes..]) {
-            Ok(0) => break,
-            Ok(n_more) => n_bytes += n_more,
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err((n_bytes, error)),
-        }
-    }
-    Ok(n_bytes)
+/// The column of that name, which must have that type in words: `expected` says which, and `is_met` whether it has.
+pub(super) fn find_column<'s>(
+    source: &'s (impl Source + ?Sized),
+    name: &str,
+    expected: &'static str,
+    is_met: impl Fn(&Column) -> bool,
+) -> Result<&'s Column, DataError> {
+    let columns = source.columns();
+    let column = columns.iter().find(|column| column.name == name);
+    let column = column.ok_or_else(|| DataError::unknown_column(name, columns.iter().map(|column| &*column.name)))?;
+    if is_met(column) { Ok(column) } else { Err(DataError::ColumnKind { column: column.clone(), expected }) }
 }

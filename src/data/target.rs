@@ -1,22 +1,23 @@
-//! What an example is learned by. In: nothing. Out: [`Target`], the types that a dataset's `y` may be of.
+//! What the examples of a table are learned by. In: nothing. Out: [`Target`], the types that it may be of.
 
-use std::{fmt::Debug, str::FromStr};
+use std::str::FromStr;
 
-/// A label (`i64`) or a real-valued target (`f32`). There are no others: graphs take classes as `i64`, and examples are
-/// `f32`.
+use crate::graph::Element;
+
+/// A label (`i64`, the column `label`) or a real-valued target (`f32`, the column `y`). There are no others: graphs take
+/// classes as `i64`, and tables are read as `f32`.
 ///
 /// # Example
 /// ```
-/// use ndarray::array;
-/// use pullback::data::Dataset;
-/// # fn main() -> Result<(), pullback::data::DataError> {
-/// let classes: Dataset = Dataset::new(array![[0.5], [1.5]], array![0, 1])?;
-/// let values: Dataset<f32> = Dataset::new(array![[0.5], [1.5]], array![0.25, 2.25])?;
-/// assert_eq!(values.batches_in_order(1)?.next().unwrap().y, array![0.25]);
-/// # Ok(())
-/// # }
+/// use pullback::data::{Source, csv::{Format, read_from}};
+/// let text = "width,height,price\n1.5,2,30\n2,4.5,90\n";
+/// let labels = read_from::<i64>("prices", text.as_bytes(), &Format::with_target("price"))?;
+/// let values = read_from::<f32>("prices", text.as_bytes(), &Format::with_target("price"))?;
+/// assert_eq!(labels.columns()[1].to_string(), "label (i64[] an example)");
+/// assert_eq!(values.columns()[1].to_string(), "y (f32[] an example)");
+/// # Ok::<(), pullback::data::DataError>(())
 /// ```
-pub trait Target: Copy + Debug + PartialEq + Send + Sync + FromStr + Checked + 'static {}
+pub trait Target: Element + FromStr + Checked {}
 
 impl Target for i64 {}
 
@@ -25,6 +26,9 @@ impl Target for f32 {}
 mod sealed {
     /// What readers ask of a target; nobody else can implement it.
     pub trait Checked: Copy {
+        /// The column that it is read as.
+        const COLUMN: &'static str;
+
         /// What the text of one must be, in an error.
         const DESCRIPTION: &'static str;
 
@@ -35,6 +39,7 @@ mod sealed {
 pub(super) use sealed::Checked;
 
 impl Checked for i64 {
+    const COLUMN: &'static str = "label";
     const DESCRIPTION: &'static str = "an integer";
 
     fn is_finite(self) -> bool {
@@ -43,6 +48,7 @@ impl Checked for i64 {
 }
 
 impl Checked for f32 {
+    const COLUMN: &'static str = "y";
     const DESCRIPTION: &'static str = "a finite number";
 
     fn is_finite(self) -> bool {

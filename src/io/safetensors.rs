@@ -11,7 +11,7 @@ use super::{IoError, StoredFloat, Weights, conversion::halves, replace::replace}
 use crate::{
     graph::{Value, ValueView},
     names,
-    parameters::{Buffers, Layout, Parameters},
+    parameters::{Buffers, Layout, Parameters, State},
 };
 
 /// Texts are kept as lines of one entry, since the order of entries is that of a hash in the format's own library.
@@ -204,6 +204,24 @@ impl Arrays {
             set.map_err(|source| IoError::Parameter { path: path.to_owned(), source })?;
         }
         Ok(buffers)
+    }
+
+    /// Puts all states in, under `prefix` and their names.
+    pub(crate) fn insert_state(&mut self, prefix: &str, state: &State) {
+        for (name, value) in state.iter() {
+            self.insert(format!("{prefix}{name}"), value.clone());
+        }
+    }
+
+    /// The states of the names and types of `like` from the arrays whose names are `prefix` and theirs.
+    pub(crate) fn state(&self, path: &Path, prefix: &str, like: &State) -> Result<State, IoError> {
+        let mut state = like.clone();
+        for name in like.names() {
+            let value = self.get(&format!("{prefix}{name}")).ok_or_else(|| self.missing(path, prefix, name))?;
+            let set = state.set(name, value);
+            set.map_err(|source| IoError::Parameter { path: path.to_owned(), source })?;
+        }
+        Ok(state)
     }
 
     /// The error for an array that has no value here: of another type, or absent, perhaps by a slip of the name.

@@ -97,8 +97,8 @@ impl Binder {
             }
             self.state_names = Some(state.shared_names().clone());
         }
-        let found = signature.states.iter().zip(&self.state_positions);
-        found.map(|(declared, position)| declared.check(Role::State, &state.view_at(*position))).collect()
+        let mut found = signature.states.iter().zip(&self.state_positions);
+        found.try_for_each(|(declared, position)| declared.check(Role::State, &state.view_at(*position)))
     }
 
     /// Whether the last call was fed arrays of these shapes.

@@ -18,14 +18,14 @@ use crate::{
     io::Arrays,
     numbers::short,
     optim::{Optimizer, OptimizerState},
-    parameters::{Layout, Parameters},
+    parameters::Parameters,
 };
 
 /// A file from which a training goes on after it was stopped, at the step at which it was written: the result is the same
 /// bit for bit as without the stop.
 ///
-/// It holds parameters, those of the best epoch, the optimizer's state, the history, and where in the epoch training was; as
-/// safetensors, so that other programs read the arrays. It is replaced at once, by a file that is complete.
+/// It holds parameters and the model's state, those of the best epoch, the optimizer's state, the history, and where in the epoch
+/// training was; as safetensors, so that other programs read the arrays. It is replaced at once, by a file that is complete.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Checkpoint {
     pub(super) path: PathBuf,
@@ -58,7 +58,7 @@ impl Checkpoint {
 }
 
 /// The version of what is written. What lacks one is of version 1, of which some were written before they said so.
-const VERSION: &str = "1";
+const VERSION: &str = "2";
 
 /// Nobody has counted to more, and one more is still a number.
 const MAX_COUNTED: u64 = 1 << 53;
@@ -78,17 +78,19 @@ pub(super) fn save(
     file.note("version", VERSION);
     setting.iter().for_each(|(name, value)| file.note(*name, value));
     file.insert_all("parameters/", parameters);
+    file.insert_state("state/", parameters.state());
     optimizer_state::save(&mut file, "optimizer", parameters.layout(), optimizer);
     for (name, number) in
         [("epoch", state.epoch), ("batch", state.batch), ("step", state.step), ("waited", state.waited)]
     {
         file.note(name, number.to_string());
     }
-    let sums = state.running.iter().map(|running| format!("{} {}", short(running.sum), running.n_examples));
+    let sums = state.running.iter().map(|running| format!("{} {}", short(running.sum), short(running.weight)));
     file.note("running", sums.collect::<Vec<_>>().join("\n"));
     if let Some(best) = &state.best {
         file.note("best", format!("{} {}", best.epoch, short(best.value)));
         file.insert_all("best/", &best.parameters);
+        file.insert_state("best state/", best.parameters.state());
     }
     let mut table = Vec::new();
     state.history.write_csv(&mut table).expect("invariant: memory takes what is written");
@@ -96,11 +98,11 @@ pub(super) fn save(
     Ok(file.save(path)?)
 }
 
-/// Reads a training whose measures have those names; parameters and optimizer become what they were.
+/// Reads a training whose measures have those names and are made of so many sums; parameters and optimizer become what they were.
 pub(super) fn load(
     path: &Path,
     setting: &Setting,
-    names: &[String],
+    (names, n_series): (&[String], usize),
     parameters: &mut Parameters,
     optimizer: &mut dyn Optimizer,
 ) -> Result<TrainingState, TrainError> {
@@ -117,8 +119,8 @@ pub(super) fn load(
         }
     }
     let layout = Arc::clone(parameters.layout());
-    let state = file.state(names, &layout)?;
-    let read = Parameters::from(file.arrays.buffers(path, "parameters/", &layout)?);
+    let state = file.state(names, n_series, parameters)?;
+    let read = file.parameters(["parameters/", "state/"], parameters)?;
     optimizer.restore(file.optimizer("optimizer", &layout)?)?;
     *parameters = read;
     Ok(state)
@@ -151,19 +153,25 @@ impl CheckpointReader<'_> {
         pair.ok_or_else(|| self.bad(what, line))
     }
 
-    fn state(&self, names: &[String], layout: &Arc<Layout>) -> Result<TrainingState, TrainError> {
+    /// Parameters with the layout and the states of others, from the arrays under two prefixes.
+    fn parameters(&self, [learned, state]: [&str; 2], like: &Parameters) -> Result<Parameters, TrainError> {
+        let buffers = self.arrays.buffers(self.path, learned, like.layout())?;
+        Ok(Parameters::from(buffers).with_state(self.arrays.state(self.path, state, like.state())?))
+    }
+
+    fn state(&self, names: &[String], n_series: usize, like: &Parameters) -> Result<TrainingState, TrainError> {
         let running = self.text("running")?;
         let running = running.lines().map(|line| {
-            let (sum, n_examples) = self.pair("running", line)?;
-            Ok(Running { sum, n_examples })
+            let (sum, weight) = self.pair("running", line)?;
+            Ok(Running { sum, weight })
         });
         let running: Vec<Running> = running.collect::<Result<_, TrainError>>()?;
-        if running.len() != names.len() {
+        if running.len() != n_series {
             return Err(self.bad("running", self.text("running")?));
         }
         let best = self.arrays.text("best").map(|line| {
             let (epoch, value) = self.pair("best", line)?;
-            let parameters = Parameters::from(self.arrays.buffers(self.path, "best/", layout)?);
+            let parameters = self.parameters(["best/", "best state/"], like)?;
             Ok::<_, TrainError>(Best { epoch, value, parameters })
         });
         let table = self.text("history")?;

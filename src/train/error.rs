@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use crate::{
-    data::DataError,
+    data::{Column, DataError},
     graph::{Site, Type},
     io::IoError,
     names,
@@ -38,7 +38,7 @@ pub enum TrainError {
         /// What is wrong.
         source: RunError,
     },
-    /// A name for rows or labels that no input of the graph has.
+    /// A name that no input of the graph has.
     #[error("no input is named {name:?}{}", names::suggestion(nearest.as_deref()))]
     UnknownInput {
         /// The name as given.
@@ -46,38 +46,45 @@ pub enum TrainError {
         /// The input most like it.
         nearest: Option<String>,
     },
-    /// One input for the rows and the labels.
-    #[error("{name:?} cannot be both the rows and the labels")]
-    SameInput {
-        /// Its name.
-        name: String,
-    },
-    /// An input that the loss or a metric needs beside the rows and the labels.
+    /// An input without a column of its name.
     #[error(
-        "input {name:?} ({ty}, declared at {site}) is needed too, but a dataset has rows and labels alone; make it a \
-         constant or a parameter, or train with `compile_training` and a loop of your own"
+        "input {input:?} ({ty}, declared at {site}) is fed the column {column:?}, but the examples to {purpose} on have {}{}; \
+         another column is said by `Trainer::feed`",
+        columns.join(", "),
+        names::suggestion(nearest.as_deref())
     )]
-    ThirdInput {
-        /// Its name.
-        name: String,
+    NoColumn {
+        /// The input.
+        input: String,
         /// Its type.
-        ty: Type,
+        ty: Box<Type>,
         /// Where it was declared.
         site: Site,
+        /// What the examples are for.
+        purpose: &'static str,
+        /// The column that it should be fed.
+        column: String,
+        /// The column most like it.
+        nearest: Option<String>,
+        /// The columns that there are.
+        columns: Vec<String>,
     },
-    /// An input of a type that no dataset's rows or labels have.
-    #[error("input {name:?} ({ty}, declared at {site}) is fed the {what} of a dataset, which are {expected}")]
-    InputType {
-        /// Its name.
-        name: String,
+    /// An input whose column has another dtype, rank or size.
+    #[error(
+        "input {input:?} ({ty}, declared at {site}) is fed column {column}, but takes {}",
+        expected.as_ref().map_or("no axis of examples".to_owned(), |expected| format!("{expected} an example"))
+    )]
+    ColumnType {
+        /// The input.
+        input: String,
         /// Its type.
-        ty: Type,
+        ty: Box<Type>,
         /// Where it was declared.
         site: Site,
-        /// What of the dataset it is fed.
-        what: &'static str,
-        /// The types that these have.
-        expected: &'static str,
+        /// The column.
+        column: Box<Column>,
+        /// What an example must be; none if the input is one number.
+        expected: Option<Box<Type>>,
     },
     /// The optimizer does not take a step.
     #[error(transparent)]
@@ -119,8 +126,8 @@ pub enum TrainError {
     /// A limit of gradients is none.
     #[error(transparent)]
     Parameters(#[from] ParameterError),
-    /// Numbers of each example are wanted, one axis as long as the batch.
-    #[error("{name:?} has shape {shape}, not one number for each example")]
+    /// Numbers of each example are wanted, with the batch as their first axis.
+    #[error("{name:?} has shape {shape}, not a number for each example")]
     NotOfEach {
         /// The loss or metric.
         name: String,
@@ -135,6 +142,47 @@ pub enum TrainError {
         /// Its dtype.
         dtype: String,
     },
+    /// Weights that do not fit what they weigh.
+    #[error(
+        "{name:?} is {expected}, but its weights are {found}: they must be of that dtype or bool, and of its first axes"
+    )]
+    Weights {
+        /// The loss or metric.
+        name: String,
+        /// The type of the weights.
+        found: Box<Type>,
+        /// The type of what they weigh.
+        expected: Box<Type>,
+    },
+    /// A sum of no losses.
+    #[error("there is no loss to make small")]
+    NoLoss,
+    /// The factor of a loss is no number.
+    #[error("the factor of {name:?} is {}, but must be finite", short(*found))]
+    Factor {
+        /// The loss.
+        name: String,
+        /// Its factor.
+        found: f64,
+    },
+    /// Losses of other examples than the first.
+    #[error("{name:?} is {found}, but {first:?} is {expected}: losses that are summed have the same first axis")]
+    OtherExamples {
+        /// The loss.
+        name: String,
+        /// Its type.
+        found: Box<Type>,
+        /// The first loss.
+        first: String,
+        /// Its type.
+        expected: Box<Type>,
+    },
+    /// Gradients of several batches cannot be added up as if they were of one.
+    #[error(
+        "losses of different weights or shapes are summed, so that the gradients of several batches do not add up to that of \
+         one: take larger batches in place of `accumulate`"
+    )]
+    Accumulate,
     /// Two measures of one name; the loss is called `loss`.
     #[error("two measures are named {name:?}")]
     DuplicateMetric {

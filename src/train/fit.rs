@@ -1,6 +1,12 @@
 //! How a training goes. In: choices of the user. Out: a [`Fit`], a plain value.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
 use super::{checkpoint::Checkpoint, plateau::Plateau};
+use crate::data::Batching;
 
 /// When to stop before the last epoch: `epochs` in a row without a better value of `measure` on the validation set.
 #[doc(alias = "early_stopping")]
@@ -45,7 +51,7 @@ impl Patience {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fit {
     pub(super) epochs: u64,
-    pub(super) batch_size: usize,
+    pub(super) batching: Batching,
     pub(super) seed: u64,
     pub(super) accumulate: usize,
     pub(super) clip_norm: Option<f64>,
@@ -54,14 +60,26 @@ pub struct Fit {
     pub(super) plateau: Option<Plateau>,
     pub(super) checkpoint: Option<Checkpoint>,
     pub(super) level: f64,
+    pub(super) stop_flag: Option<StopFlag>,
+}
+
+/// A flag that another thread sets; equal to itself alone.
+#[derive(Debug, Clone)]
+pub(super) struct StopFlag(Arc<AtomicBool>);
+
+impl PartialEq for StopFlag {
+    fn eq(&self, other: &StopFlag) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
 }
 
 impl Fit {
-    /// So many epochs in batches of so many examples, the last of an epoch shorter where they do not divide.
-    pub fn new(epochs: u64, batch_size: usize) -> Fit {
+    /// So many epochs in batches of so many examples, in random order and the last of an epoch shorter where they do not divide;
+    /// or in such batches as a [`Batching`] says.
+    pub fn new(epochs: u64, batching: impl Into<Batching>) -> Fit {
         Fit {
             epochs,
-            batch_size,
+            batching: batching.into(),
             seed: 0,
             accumulate: 1,
             clip_norm: None,
@@ -70,6 +88,7 @@ impl Fit {
             plateau: None,
             checkpoint: None,
             level: 0.95,
+            stop_flag: None,
         }
     }
 
@@ -78,8 +97,8 @@ impl Fit {
         Fit { seed, ..self }
     }
 
-    /// Adds up the gradients of so many batches for one step, weighted by their examples, as if they were one batch; at
-    /// least one. What is left at the end of an epoch is a step of its own.
+    /// Adds up the gradients of so many batches for one step, weighted by their examples (or by the weights of these), as if
+    /// they were one batch; at least one. What is left at the end of an epoch is a step of its own.
     #[doc(alias = "gradient_accumulation")]
     pub fn accumulate(self, batches: usize) -> Fit {
         Fit { accumulate: batches.max(1), ..self }
@@ -108,6 +127,28 @@ impl Fit {
     /// Keeps a file from which a stopped training goes on.
     pub fn checkpoint(self, checkpoint: Checkpoint) -> Fit {
         Fit { checkpoint: Some(checkpoint), ..self }
+    }
+
+    /// Ends the training where this flag is true before a step: with its checkpoint written, if there is one, and with a report
+    /// of what was reached. Another thread sets it, or a handler of Ctrl-C.
+    ///
+    /// # Example
+    /// ```
+    /// use std::sync::{Arc, atomic::{AtomicBool, Ordering}};
+    /// use pullback::train::Fit;
+    /// let stop = Arc::new(AtomicBool::new(false));
+    /// let fit = Fit::new(100, 64).stop_flag(Arc::clone(&stop));
+    /// // Anywhere else:
+    /// stop.store(true, Ordering::Relaxed);
+    /// ```
+    #[doc(alias("cancel", "interrupt", "ctrl_c"))]
+    pub fn stop_flag(self, flag: Arc<AtomicBool>) -> Fit {
+        Fit { stop_flag: Some(StopFlag(flag)), ..self }
+    }
+
+    /// Whether the flag says to stop.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stop_flag.as_ref().is_some_and(|flag| flag.0.load(Ordering::Relaxed))
     }
 
     /// The confidence level of intervals, 0.95 unless set.

@@ -1,12 +1,15 @@
-//! The loop of training. In: a loss and metrics of a graph, a dataset, an optimizer. Out: parameters that were moved, and
+//! The loop of training. In: losses and metrics of a graph, a source of examples, an optimizer. Out: parameters that were moved, and
 //! the history of it. No update rule here; nothing is printed, observers are told.
 
 mod checkpoint;
+mod coming;
 mod error;
+mod feed;
 mod fit;
 mod history;
-mod inputs;
+mod measure;
 mod metric;
+mod objective;
 mod observer;
 mod optimizer_state;
 mod plateau;
@@ -22,10 +25,11 @@ pub use error::TrainError;
 pub use fit::{Fit, Patience};
 pub use history::{Epoch, History, Measured};
 pub use metric::Metric;
+pub use objective::{Loss, Objective};
 pub use observer::{Observer, Step};
 pub use plateau::Plateau;
 #[cfg(feature = "progress")]
 pub use progress::Progress;
 pub use report::{Report, Stop, Summary};
-pub use trainer::{Objective, Trainer};
+pub use trainer::Trainer;
 pub use training::Training;

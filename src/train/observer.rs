@@ -13,8 +13,10 @@ pub struct Step {
     pub epoch: u64,
     /// The step since the beginning, from 1.
     pub step: u64,
-    /// The step within the epoch, from 1, and how many the epoch has.
-    pub batch: [usize; 2],
+    /// The step within the epoch, from 1.
+    pub step_of_epoch: usize,
+    /// How many steps the epoch has, if the source knows it.
+    pub n_steps: Option<usize>,
     /// The mean loss of the batch, with penalties, before the step.
     pub loss: f64,
 }

@@ -33,8 +33,11 @@ impl Default for Progress {
 
 impl Observer for Progress {
     fn step(&mut self, step: &Step) -> ControlFlow<()> {
-        self.0.set_length(step.batch[1] as u64);
-        self.0.set_position(step.batch[0] as u64);
+        match step.n_steps {
+            Some(n_steps) => self.0.set_length(n_steps as u64),
+            None => self.0.unset_length(),
+        }
+        self.0.set_position(step.step_of_epoch as u64);
         self.0.set_prefix(format!("epoch {:3}", step.epoch));
         self.0.set_message(format!("loss {}", rounded(step.loss, 4)));
         ControlFlow::Continue(())

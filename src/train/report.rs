@@ -16,6 +16,8 @@ pub enum Stop {
     Patience,
     /// An observer said so.
     Observer,
+    /// The flag of [`Fit::stop_flag`](super::Fit::stop_flag) was set.
+    Flag,
 }
 
 /// One measure of the parameters at the end.

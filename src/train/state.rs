@@ -1,7 +1,7 @@
 //! Where a training is: all that its rest depends on, beside parameters, optimizer and data. In: what happened. Out: what
 //! is asked when the next thing is to happen.
 
-use super::history::History;
+use super::{history::History, measure::Sums};
 use crate::parameters::Parameters;
 
 #[derive(Debug, Clone)]
@@ -13,17 +13,17 @@ pub(super) struct TrainingState {
     pub(super) step: u64,
     /// Epochs since the best.
     pub(super) waited: u64,
-    /// What each measure was over the batches of this epoch.
-    pub(super) running: Vec<Running>,
+    /// What is measured, summed over the batches of this epoch.
+    pub(super) running: Sums,
     pub(super) best: Option<Best>,
     pub(super) history: History,
 }
 
-/// A mean that is not finished.
+/// A mean that is not finished: numbers times their weights, and the weights.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Running {
     pub(super) sum: f64,
-    pub(super) n_examples: u64,
+    pub(super) weight: f64,
 }
 
 /// The epoch with the least value of what is watched.
@@ -35,21 +35,13 @@ pub(super) struct Best {
 }
 
 impl TrainingState {
-    pub(super) fn new(names: Vec<String>) -> TrainingState {
-        TrainingState {
-            epoch: 0,
-            batch: 0,
-            step: 0,
-            waited: 0,
-            running: vec![Running::default(); names.len()],
-            best: None,
-            history: History::new(names),
-        }
+    pub(super) fn new(names: Vec<String>, running: Sums) -> TrainingState {
+        TrainingState { epoch: 0, batch: 0, step: 0, waited: 0, running, best: None, history: History::new(names) }
     }
 }
 
 impl Running {
     pub(super) fn mean(self) -> f64 {
-        self.sum / self.n_examples as f64
+        self.sum / self.weight
     }
 }

@@ -6,59 +6,60 @@ use std::ops::ControlFlow;
 use super::{
     Epoch, Fit, Observer, Report, Step, Stop, Summary, TrainError, Trainer,
     checkpoint::{self, CheckpointStart, Setting},
+    coming::{Coming, with_batches},
+    feed::Use,
     state::{Best, Running, TrainingState},
-    trainer::numbers,
 };
 use crate::{
-    data::{Batch, Dataset, Target},
-    graph::Element,
+    data::{Batch, DataError, Source},
     optim::Optimizer,
     parameters::{Gradients, Parameters},
-    program::RunError,
+    program::TrainingOutput,
     risk::{Estimate, check_level, generalization_gap},
 };
 
 /// A training that is about to begin: what it moves, what it validates on, and who watches.
-pub struct Training<'a, T = i64> {
+pub struct Training<'a> {
     trainer: &'a mut Trainer,
     parameters: &'a mut Parameters,
     optimizer: &'a mut dyn Optimizer,
-    validation: Option<&'a Dataset<T>>,
+    validation: Option<&'a dyn Source>,
     observers: Vec<&'a mut dyn Observer>,
 }
 
-impl<'a, T> Training<'a, T> {
+impl<'a> Training<'a> {
     pub(super) fn new(
         trainer: &'a mut Trainer,
         parameters: &'a mut Parameters,
         optimizer: &'a mut dyn Optimizer,
-    ) -> Training<'a, T> {
+    ) -> Training<'a> {
         Training { trainer, parameters, optimizer, validation: None, observers: Vec::new() }
     }
 
     /// Measures these examples after each epoch.
-    pub fn validate(self, validation: &'a Dataset<T>) -> Training<'a, T> {
+    pub fn validate(self, validation: &'a dyn Source) -> Training<'a> {
         Training { validation: Some(validation), ..self }
     }
 
     /// Tells this observer too of each step and epoch.
-    pub fn observe(mut self, observer: &'a mut dyn Observer) -> Training<'a, T> {
+    pub fn observe(mut self, observer: &'a mut dyn Observer) -> Training<'a> {
         self.observers.push(observer);
         self
     }
 }
 
-impl<T: Target + Element> Training<'_, T> {
+impl Training<'_> {
     /// Trains on `train`.
     ///
-    /// The order of the examples is that of [`Dataset::batches_of_epoch`] with the seed of `fit`: the same data, parameters,
-    /// optimizer and `fit` give the same parameters bit for bit, on any number of threads.
+    /// The order of the examples is that of [`Batching::epoch`](crate::data::Batching::epoch) with the seed of `fit`: the same
+    /// data, parameters, optimizer and `fit` give the same parameters bit for bit, on any number of threads.
     ///
     /// # Errors
+    /// Before the first step: an input that no column fits, a checkpoint that is not readable or of another training. Then
     /// [`TrainError::NonFinite`] at the first loss that is no number, with the operation that made it;
-    /// [`TrainError::Example`] with the row of the first example that does not run; a hyperparameter out of its range;
-    /// a checkpoint that is not readable, or of another training. The step at which it happened is not taken.
-    pub fn fit(mut self, train: &Dataset<T>, fit: &Fit) -> Result<Report, TrainError> {
+    /// [`TrainError::Example`] with the row of the first example that does not run; a hyperparameter out of its range; examples
+    /// that cannot be had. The step at which it happened is not taken.
+    pub fn fit(mut self, train: &dyn Source, fit: &Fit) -> Result<Report, TrainError> {
         self.check_sense(train, fit)?;
         let setting = self.setting(train, fit);
         let mut state = self.begin(fit, &setting)?;
@@ -69,23 +70,30 @@ impl<T: Target + Element> Training<'_, T> {
                 break;
             }
             self.lower_rate(fit, &state)?;
-            let flow = match self.steps(train, fit, &setting, &mut state)? {
+            let flow = match self.epoch(train, fit, &setting, &mut state)? {
                 ControlFlow::Continue(()) => self.finish_epoch(fit, &mut state)?,
                 stopped => stopped,
             };
             if let Some(checkpoint) = &fit.checkpoint {
                 self.save(&checkpoint.path, &setting, &state)?;
             }
-            if flow.is_break() {
-                stop = Stop::Observer;
+            if let ControlFlow::Break(why) = flow {
+                stop = why;
                 break;
             }
         }
         self.report(train, fit, state, stop)
     }
 
-    fn check_sense(&self, train: &Dataset<T>, fit: &Fit) -> Result<(), TrainError> {
-        if train.is_empty() {
+    fn check_sense(&self, train: &dyn Source, fit: &Fit) -> Result<(), TrainError> {
+        self.trainer.feeds.check(train, Use::Step, "train")?;
+        if let Some(validation) = self.validation {
+            self.trainer.feeds.check(validation, Use::Evaluation, "measure")?;
+        }
+        if fit.accumulate > 1 && !self.trainer.has_one_weight {
+            return Err(TrainError::Accumulate);
+        }
+        if train.n_examples() == Some(0) {
             return Err(TrainError::Empty { purpose: "train" });
         }
         if let Some(patience) = &fit.patience {
@@ -128,18 +136,18 @@ impl<T: Target + Element> Training<'_, T> {
     }
 
     /// What must not differ when a training goes on.
-    fn setting(&self, train: &Dataset<T>, fit: &Fit) -> Setting {
+    fn setting(&self, train: &dyn Source, fit: &Fit) -> Setting {
         let plateau = fit.plateau.as_ref().map(|plateau| ("plateau", format!("{plateau:?}")));
         let clip_value = fit.clip_value.map(|most| ("limit of the gradient's elements", most.to_string()));
-        let validation = self.validation.map_or("none".to_owned(), |validation| validation.len().to_string());
+        let count = |source: &dyn Source| source.n_examples().map_or("not known".to_owned(), |n| n.to_string());
         let mut setting = vec![
             ("seed", fit.seed.to_string()),
-            ("batch size", fit.batch_size.to_string()),
+            ("batches", fit.batching.to_string()),
             ("batches of a step", fit.accumulate.to_string()),
             ("limit of the gradient's norm", fit.clip_norm.map_or("none".to_owned(), |most| most.to_string())),
             ("watched measure", fit.patience.as_ref().map_or("none", |patience| &patience.measure).to_owned()),
-            ("training examples", train.len().to_string()),
-            ("validation examples", validation),
+            ("training examples", count(train)),
+            ("validation examples", self.validation.map_or("none".to_owned(), count)),
             ("measures", self.trainer.names().collect::<Vec<_>>().join("\n")),
         ];
         setting.extend(plateau.into_iter().chain(clip_value));
@@ -151,9 +159,10 @@ impl<T: Target + Element> Training<'_, T> {
         let names: Vec<String> = self.trainer.names().map(str::to_owned).collect();
         match &fit.checkpoint {
             Some(checkpoint) if checkpoint.start == CheckpointStart::Resume && checkpoint.path.exists() => {
-                checkpoint::load(&checkpoint.path, setting, &names, self.parameters, self.optimizer)
+                let measures = (&names[..], self.trainer.measures.no_sums().len());
+                checkpoint::load(&checkpoint.path, setting, measures, self.parameters, self.optimizer)
             }
-            _ => Ok(TrainingState::new(names)),
+            _ => Ok(TrainingState::new(names, self.trainer.measures.no_sums())),
         }
     }
 
@@ -161,92 +170,118 @@ impl<T: Target + Element> Training<'_, T> {
         checkpoint::save(path, setting, state, self.parameters, &self.optimizer.state())
     }
 
-    /// The steps of an epoch that are still to be taken.
-    fn steps(
+    /// The batches of an epoch that are still to come, and their steps.
+    fn epoch(
         &mut self,
-        train: &Dataset<T>,
+        train: &dyn Source,
         fit: &Fit,
         setting: &Setting,
         state: &mut TrainingState,
-    ) -> Result<ControlFlow<()>, TrainError> {
-        let mut batches = train.batches_of_epoch(fit.batch_size, fit.seed, state.epoch)?;
-        let n_batches = batches.len();
-        if let Some(done) = (state.batch as usize).checked_sub(1) {
-            batches.nth(done);
-        }
+    ) -> Result<ControlFlow<Stop>, TrainError> {
+        let n_done = state.batch as usize;
+        with_batches(&fit.batching, train, (fit.seed, state.epoch), n_done, |batches, n_batches| {
+            let n_steps = n_batches.map(|n_batches| n_batches.div_ceil(fit.accumulate));
+            self.steps((batches, n_steps), fit, setting, state)
+        })
+    }
+
+    /// The steps of an epoch that are still to be taken.
+    fn steps(
+        &mut self,
+        (mut batches, n_steps): (Coming<'_>, Option<usize>),
+        fit: &Fit,
+        setting: &Setting,
+        state: &mut TrainingState,
+    ) -> Result<ControlFlow<Stop>, TrainError> {
         let mut gradients = self.trainer.step.zero_gradients(self.parameters)?;
-        while batches.len() > 0 {
+        if batches.peek().is_none() && state.batch == 0 {
+            return Err(TrainError::Empty { purpose: "train" });
+        }
+        while batches.peek().is_some() {
+            if fit.is_stopped() {
+                return Ok(ControlFlow::Break(Stop::Flag));
+            }
             let group = batches.by_ref().take(fit.accumulate);
-            let loss = match self.step(group, fit, state, &mut gradients) {
-                Err(TrainError::Run(error)) => return Err(self.blame(error, train, fit, state)),
-                done => done?,
-            };
-            let batch = [(state.batch as usize).div_ceil(fit.accumulate), n_batches.div_ceil(fit.accumulate)];
-            let step = Step { epoch: state.epoch + 1, step: state.step, batch, loss };
+            let loss = self.step(group, fit, state, &mut gradients)?;
+            let step_of_epoch = (state.batch as usize).div_ceil(fit.accumulate);
+            let step = Step { epoch: state.epoch + 1, step: state.step, step_of_epoch, n_steps, loss };
             // An epoch's end is written after its validation.
-            let is_due = |steps: u64| state.step.is_multiple_of(steps) && batches.len() > 0;
-            if let Some(checkpoint) = fit.checkpoint.as_ref().filter(|file| file.every_steps.is_some_and(is_due)) {
+            let is_due = fit.checkpoint.as_ref().and_then(|file| file.every_steps);
+            let is_due = is_due.is_some_and(|steps| state.step.is_multiple_of(steps)) && batches.peek().is_some();
+            if let Some(checkpoint) = fit.checkpoint.as_ref().filter(|_| is_due) {
                 self.save(&checkpoint.path, setting, state)?;
             }
             if tell(&mut self.observers, |observer| observer.step(&step)).is_break() {
-                return Ok(ControlFlow::Break(()));
+                return Ok(ControlFlow::Break(Stop::Observer));
             }
         }
         Ok(ControlFlow::Continue(()))
     }
 
-    /// The error of a step that was not taken, with the row that it comes from.
-    fn blame(&mut self, error: RunError, train: &Dataset<T>, fit: &Fit, state: &TrainingState) -> TrainError {
-        let epoch = match train.batches_of_epoch(fit.batch_size, fit.seed, state.epoch) {
-            Ok(epoch) => epoch,
-            Err(error) => return error.into(),
+    /// The gradient over one batch with the loss, and what is measured. The error of a batch names the row that it comes from.
+    fn gradient(&mut self, batch: &Batch, state: &TrainingState) -> Result<TrainingOutput, TrainError> {
+        let fed = self.trainer.feeds.fed(batch, Use::Step);
+        let before = self.parameters.state().clone();
+        let out = match self.trainer.step.run(&mut *self.parameters, fed) {
+            Ok(out) => out,
+            Err(error) => {
+                let error = self.trainer.blame(error, "train", self.parameters, batch);
+                return Err(error.in_epoch(state.epoch + 1));
+            }
         };
-        let first = (state.batch as usize).saturating_mul(fit.batch_size).min(epoch.rows().len());
-        let rows = &epoch.rows()[first..];
-        let rows = &rows[..rows.len().min(fit.accumulate.saturating_mul(fit.batch_size))];
-        self.trainer.blame(error, "train", self.parameters, (train, rows)).in_epoch(state.epoch + 1)
+        let norm = out.gradients.norm();
+        if !(out.loss.is_finite() && norm.is_finite()) {
+            *self.parameters.state_mut() = before;
+            let cause = self.trainer.step.run_checked(&mut *self.parameters, fed).err();
+            let (epoch, step) = (state.epoch + 1, state.step + 1);
+            return Err(TrainError::NonFinite { epoch, step, loss: out.loss, norm, cause });
+        }
+        Ok(out)
     }
 
-    /// One step: the gradient over some batches, as if they were one.
+    /// One step, or none: what batches before the one that failed made of the model's state is undone.
     fn step(
         &mut self,
-        batches: impl Iterator<Item = Batch<T>>,
+        batches: impl Iterator<Item = Result<Batch, DataError>>,
         fit: &Fit,
         state: &mut TrainingState,
         gradients: &mut Gradients,
     ) -> Result<f64, TrainError> {
-        let (mut n_examples, mut total, mut n_batches) = (0.0, 0.0, 0);
+        let before = self.parameters.state().clone();
+        let taken = self.try_step(batches, fit, state, gradients);
+        if taken.is_err() {
+            *self.parameters.state_mut() = before;
+        }
+        taken
+    }
+
+    /// One step: the gradient over some batches, as if they were one.
+    fn try_step(
+        &mut self,
+        batches: impl Iterator<Item = Result<Batch, DataError>>,
+        fit: &Fit,
+        state: &mut TrainingState,
+        gradients: &mut Gradients,
+    ) -> Result<f64, TrainError> {
+        let (mut weight, mut total, mut n_batches) = (0.0, 0.0, 0);
         let mut running = state.running.clone();
-        for Batch { x, y } in batches {
-            let [name_of_x, name_of_y] = &self.trainer.inputs;
-            let fed = ((name_of_x.as_str(), &x), (name_of_y.as_str(), &y));
-            let before = self.parameters.state().clone();
-            let out = self.trainer.step.run(&mut *self.parameters, fed)?;
-            let norm = out.gradients.norm();
-            if !(out.loss.is_finite() && norm.is_finite()) {
-                let cause = self.trainer.step.run_checked(&mut *self.parameters, fed).err();
-                *self.parameters.state_mut() = before;
-                let (epoch, step) = (state.epoch + 1, state.step + 1);
-                return Err(TrainError::NonFinite { epoch, step, loss: out.loss, norm, cause });
-            }
-            let n = y.len() as f64;
+        for batch in batches {
+            let out = self.gradient(&batch?, state)?;
+            let weight_of_batch = self.trainer.measures.add(&out.outputs, &mut running);
             if n_batches == 0 {
                 *gradients = out.gradients;
                 if fit.accumulate > 1 {
-                    gradients.scale(n);
+                    gradients.scale(weight_of_batch);
                 }
             } else {
-                gradients.add_scaled(n, &out.gradients).expect("invariant: gradients of one program have one layout");
+                let added = gradients.add_scaled(weight_of_batch, &out.gradients);
+                added.expect("invariant: gradients of one program have one layout");
             }
-            for (name, running) in self.trainer.names().zip(&mut running) {
-                let numbers = numbers(&out.outputs, name);
-                running.n_examples += numbers.len() as u64;
-                running.sum += numbers.iter().sum::<f64>();
-            }
-            (n_examples, total, n_batches) = (n_examples + n, total + n * out.loss, n_batches + 1);
+            (weight, total) = (weight + weight_of_batch, total + weight_of_batch * out.loss);
+            n_batches += 1;
         }
         if fit.accumulate > 1 {
-            gradients.scale(1.0 / n_examples);
+            gradients.scale(1.0 / weight);
         }
         if let Some(most) = fit.clip_norm {
             gradients.clip_norm(most)?;
@@ -256,11 +291,11 @@ impl<T: Target + Element> Training<'_, T> {
         }
         self.optimizer.step(self.parameters, gradients)?;
         (state.running, state.batch, state.step) = (running, state.batch + n_batches, state.step + 1);
-        Ok(total / n_examples)
+        Ok(total / weight)
     }
 
     /// Measures, remembers and tells what an epoch came to.
-    fn finish_epoch(&mut self, fit: &Fit, state: &mut TrainingState) -> Result<ControlFlow<()>, TrainError> {
+    fn finish_epoch(&mut self, fit: &Fit, state: &mut TrainingState) -> Result<ControlFlow<Stop>, TrainError> {
         let validation = match self.validation {
             Some(validation) => {
                 let measured = self.trainer.evaluate(self.parameters, validation, fit.level);
@@ -272,7 +307,7 @@ impl<T: Target + Element> Training<'_, T> {
             epoch: state.epoch + 1,
             step: state.step,
             names: state.history.shared_names(),
-            train: state.running.iter().map(|running| running.mean()).collect(),
+            train: self.trainer.measures.means(&state.running),
             validation: validation.into_iter().map(|measured| measured.estimate).collect(),
         };
         if let Some(patience) = &fit.patience {
@@ -286,11 +321,12 @@ impl<T: Target + Element> Training<'_, T> {
         (state.epoch, state.batch) = (state.epoch + 1, 0);
         state.running.fill(Running::default());
         state.history.push(epoch.clone());
-        Ok(tell(&mut self.observers, |observer| observer.epoch(&epoch, self.parameters)))
+        let flow = tell(&mut self.observers, |observer| observer.epoch(&epoch, self.parameters));
+        Ok(if flow.is_break() { ControlFlow::Break(Stop::Observer) } else { ControlFlow::Continue(()) })
     }
 
     /// Takes the best parameters and measures them on both sets.
-    fn report(self, train: &Dataset<T>, fit: &Fit, state: TrainingState, stop: Stop) -> Result<Report, TrainError> {
+    fn report(self, train: &dyn Source, fit: &Fit, state: TrainingState, stop: Stop) -> Result<Report, TrainError> {
         let best_epoch = state.best.as_ref().map(|best| best.epoch);
         if let Some(best) = state.best {
             *self.parameters = best.parameters;

@@ -26,7 +26,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("nn", &["graph", "numbers", "ops"]),
     ("parameters", &["graph", "memory", "names", "numbers", "vectorize"]),
     ("optim", &["graph", "names", "numbers", "parameters", "pool", "vectorize"]),
-    ("data", &["numbers"]),
+    ("data", &["graph", "names", "numbers", "program"]),
     ("risk", &["numbers"]),
     ("program", &["cancel", "graph", "memory", "names", "ops", "parameters"]),
     ("reference", &["cancel", "graph", "memory", "ops", "program"]),

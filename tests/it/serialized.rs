@@ -77,7 +77,7 @@ fn report() -> Report {
     let (x, label) = (g.input("x", ("batch", 64)), g.input_of(DType::I64, "label", ("batch",)));
     let scores = x.dot(g.parameter("w", (64, 10), Initializer::Zeros));
     let error = Metric::rate("error", zero_one_loss(scores, label));
-    let mut trainer = Trainer::new(["x", "label"], cross_entropy(scores, label), [error]).expect("no error");
+    let mut trainer = Trainer::new(cross_entropy(scores, label), [error]).expect("no error");
     let split = digits().split(0.2, 0).expect("a fraction");
     let (mut params, mut sgd) = (g.initialize(0).expect("no error"), Sgd::new(0.01));
     let fit = Fit::new(2, 64).patience(Patience::new(3));

@@ -19,7 +19,7 @@ fn network() -> (Trainer, Parameters) {
     let g = Graph::new();
     let (x, label) = (g.input("x", ("batch", 64)), g.input_of(DType::I64, "label", ("batch",)));
     let scores = linear(linear(x, "hidden", 12).tanh(), "out", 10);
-    let trainer = Trainer::new(["x", "label"], cross_entropy(scores, label), []);
+    let trainer = Trainer::new(cross_entropy(scores, label), []);
     (trainer.expect("the graph has no mistake"), g.initialize(3).expect("initializers fit"))
 }
 

@@ -1,5 +1,7 @@
 //! The files of a directory are read in order, each with as many examples as it should have.
 
+use ndarray::{Ix1, Ix2};
+
 use super::*;
 
 /// `n` examples whose labels count up from `first` and whose pixels are their label.
@@ -20,8 +22,9 @@ fn files_are_read_in_order_and_their_lengths_compared() {
         (read(&["a"], 3).unwrap_err(), read(&["b"], 1).unwrap_err(), read(&["c"], 1).unwrap_err());
     std::fs::remove_dir_all(&directory).unwrap();
 
-    assert_eq!(both_parts.y().to_vec(), [0, 1, 5, 6]);
-    assert_eq!(both_parts.x().column(N_PIXELS - 1).to_vec(), [0.0, 1.0 / 255.0, 5.0 / 255.0, 6.0 / 255.0]);
+    let (x, labels) = (both_parts.array::<f32, Ix2>("x").unwrap(), both_parts.array::<i64, Ix1>("label").unwrap());
+    assert_eq!(labels.to_vec(), [0, 1, 5, 6]);
+    assert_eq!(x.column(N_PIXELS - 1).to_vec(), [0.0, 1.0 / 255.0, 5.0 / 255.0, 6.0 / 255.0]);
     let path = |name| directory.join(name).display().to_string();
     assert_eq!(
         short.to_string(),

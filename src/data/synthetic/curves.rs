@@ -11,7 +11,7 @@ use crate::data::{DataError, Dataset};
 /// number with deviation `noise` is added.
 ///
 /// # Shapes
-/// `x: [n, 2]`, `y: [n]`, labels 0 and 1
+/// `x`: `f32[n, 2]`, `label`: `i64[n]`, 0 and 1
 ///
 /// # Errors
 /// The noise is not from 0 to 10³⁶, or there is no memory for so many examples.
@@ -21,10 +21,10 @@ use crate::data::{DataError, Dataset};
 ///
 /// # Example
 /// ```
-/// use ndarray::array;
+/// use ndarray::{Ix1, Ix2, array};
 /// let moons = pullback::data::synthetic::two_moons(4, 0.0, 0)?;
-/// assert_eq!(moons.y(), array![0, 1, 0, 1]);
-/// assert_eq!(moons.x().row(1), array![0.0, 0.5]);
+/// assert_eq!(moons.array::<i64, Ix1>("label")?, array![0, 1, 0, 1]);
+/// assert_eq!(moons.array::<f32, Ix2>("x")?.row(1), array![0.0, 0.5]);
 /// # Ok::<(), pullback::data::DataError>(())
 /// ```
 #[doc(alias = "make_moons")]
@@ -47,7 +47,7 @@ pub fn two_moons(n: usize, noise: f64, seed: u64) -> Result<Dataset, DataError> 
 /// deviation `noise` is added.
 ///
 /// # Shapes
-/// `x: [n, 2]`, `y: [n]`, labels 0 and 1
+/// `x`: `f32[n, 2]`, `label`: `i64[n]`, 0 and 1
 ///
 /// # Errors
 /// The ratio or the noise is not from 0 to 10³⁶, or there is no memory for so many examples.
@@ -58,7 +58,8 @@ pub fn two_moons(n: usize, noise: f64, seed: u64) -> Result<Dataset, DataError> 
 /// # Example
 /// ```
 /// let circles = pullback::data::synthetic::circles(6, 0.5, 0.0, 0)?;
-/// let radius = |row: usize| circles.x().row(row).mapv(|x| x * x).sum().sqrt();
+/// let x: ndarray::ArrayView2<f32> = circles.array("x")?;
+/// let radius = |row: usize| x.row(row).mapv(|x| x * x).sum().sqrt();
 /// assert!((radius(2) - 1.0).abs() < 1e-6 && (radius(3) - 0.5).abs() < 1e-6);
 /// # Ok::<(), pullback::data::DataError>(())
 /// ```
@@ -80,7 +81,7 @@ pub fn circles(n: usize, ratio: f64, noise: f64, seed: u64) -> Result<Dataset, D
 /// examples the class has; to each coordinate a normal number with deviation `noise` is added.
 ///
 /// # Shapes
-/// `x: [n, 2]`, `y: [n]`, labels from 0 to n_arms − 1
+/// `x`: `f32[n, 2]`, `label`: `i64[n]`, from 0 to n_arms − 1
 ///
 /// # Errors
 /// There is no arm, the noise is not from 0 to 10³⁶, or there is no memory for so many examples.
@@ -91,7 +92,8 @@ pub fn circles(n: usize, ratio: f64, noise: f64, seed: u64) -> Result<Dataset, D
 /// # Example
 /// ```
 /// let spirals = pullback::data::synthetic::spirals(300, 3, 0.02, 0)?;
-/// assert_eq!(spirals.y().iter().max(), Some(&2));
+/// let label: ndarray::ArrayView1<i64> = spirals.array("label")?;
+/// assert_eq!(label.iter().max(), Some(&2));
 /// # Ok::<(), pullback::data::DataError>(())
 /// ```
 pub fn spirals(n: usize, n_arms: usize, noise: f64, seed: u64) -> Result<Dataset, DataError> {

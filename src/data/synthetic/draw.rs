@@ -3,7 +3,7 @@
 
 use std::f64::consts::TAU;
 
-use ndarray::{Array1, Array2};
+use ndarray::Array2;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -77,7 +77,7 @@ pub(super) fn labelled<const F: usize>(
 pub(super) fn with_labels(rows: Vec<f32>, n: usize, n_features: usize, n_classes: usize) -> Result<Dataset, DataError> {
     let mut labels = room(n, 1)?;
     labels.extend((0..n).map(|i| (i % n_classes) as i64));
-    Dataset::new(matrix(rows, n, n_features)?, Array1::from_vec(labels))
+    Dataset::of_rows::<i64>(matrix(rows, n, n_features)?, labels)
 }
 
 /// The matrix of those numbers, as many as its sizes say.

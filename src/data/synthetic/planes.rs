@@ -10,7 +10,7 @@ use crate::data::{DataError, Dataset};
 /// for class 0 and +1 for class 1, so that s·(w·x) = |w·z| + margin (before x is rounded to f32).
 ///
 /// # Shapes
-/// `x: [n, n_features]`, `y: [n]`, labels 0 and 1
+/// `x`: `f32[n, n_features]`, `label`: `i64[n]`, 0 and 1
 ///
 /// # Errors
 /// There is no feature, the margin is not from 0 to 10³⁶, or there is no memory for so many examples.
@@ -22,7 +22,8 @@ use crate::data::{DataError, Dataset};
 /// # Example
 /// ```
 /// let easy = pullback::data::synthetic::separable(200, 2, 0.5, 0)?;
-/// assert!(easy.x().rows().into_iter().all(|x| x.dot(&x).sqrt() > 0.499));
+/// let x: ndarray::ArrayView2<f32> = easy.array("x")?;
+/// assert!(x.rows().into_iter().all(|x| x.dot(&x).sqrt() > 0.499));
 /// # Ok::<(), pullback::data::DataError>(())
 /// ```
 pub fn separable(n: usize, n_features: usize, margin: f64, seed: u64) -> Result<Dataset, DataError> {
@@ -37,7 +38,7 @@ pub fn separable(n: usize, n_features: usize, margin: f64, seed: u64) -> Result<
 /// distribution function, and no rule errs less.
 ///
 /// # Shapes
-/// `x: [n, n_features]`, `y: [n]`, labels 0 and 1
+/// `x`: `f32[n, n_features]`, `label`: `i64[n]`, 0 and 1
 ///
 /// # Errors
 /// There is no feature, the distance is not from 0 to 10³⁶, or there is no memory for so many examples.
@@ -48,7 +49,7 @@ pub fn separable(n: usize, n_features: usize, margin: f64, seed: u64) -> Result<
 /// # Example
 /// ```
 /// let hard = pullback::data::synthetic::overlapping(200, 2, 2.0, 0)?;
-/// assert_eq!(hard.x().dim(), (200, 2));
+/// assert_eq!(hard.len(), 200);
 /// # Ok::<(), pullback::data::DataError>(())
 /// ```
 pub fn overlapping(n: usize, n_features: usize, distance: f64, seed: u64) -> Result<Dataset, DataError> {

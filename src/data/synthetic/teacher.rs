@@ -1,7 +1,7 @@
 //! Networks that make the targets which another is to find. In: widths and a seed. Out: a [`Teacher`], and examples with
 //! what it says of them. It does not learn.
 
-use ndarray::{Array1, Array2, ArrayView2};
+use ndarray::{Array2, ArrayView2};
 
 use super::draw::{Normal, check_length, check_some, dot, matrix, room};
 use crate::data::{DataError, Dataset};
@@ -17,11 +17,12 @@ use crate::data::{DataError, Dataset};
 ///
 /// # Example
 /// ```
-/// use pullback::data::{Dataset, synthetic::Teacher};
+/// use ndarray::Ix2;
+/// use pullback::data::synthetic::Teacher;
 /// # fn main() -> Result<(), pullback::data::DataError> {
-/// let curve: Dataset<f32> = Teacher::new(&[3, 16, 1], 0)?.regression(100, 0.1, 1)?;
-/// let classes: Dataset = Teacher::new(&[3, 16, 4], 0)?.classification(100, 1)?;
-/// assert_eq!((curve.x(), curve.len()), (classes.x(), 100));
+/// let curve = Teacher::new(&[3, 16, 1], 0)?.regression(100, 0.1, 1)?;
+/// let classes = Teacher::new(&[3, 16, 4], 0)?.classification(100, 1)?;
+/// assert_eq!(curve.array::<f32, Ix2>("x")?, classes.array::<f32, Ix2>("x")?);
 /// # Ok(())
 /// # }
 /// ```
@@ -70,31 +71,31 @@ impl Teacher {
     /// `n` normal examples; the target of each is the first output plus a normal number with deviation `noise`.
     ///
     /// # Shapes
-    /// `x: [n, features]`, `y: [n]`
+    /// `x`: `f32[n, features]`, `y`: `f32[n]`
     ///
     /// # Errors
     /// The noise is not from 0 to 10³⁶, or there is no memory for so many examples.
-    pub fn regression(&self, n: usize, noise: f64, seed: u64) -> Result<Dataset<f32>, DataError> {
+    pub fn regression(&self, n: usize, noise: f64, seed: u64) -> Result<Dataset, DataError> {
         check_length("the noise", noise)?;
         let mut normal = Normal::new(seed);
         let x = self.examples(n, &mut normal)?;
         let clean = self.apply(x.view())?;
-        let y = clean.column(0).iter().map(|y| (f64::from(*y) + noise * normal.next()) as f32).collect();
-        Dataset::new(x, y)
+        let y: Vec<f32> = clean.column(0).iter().map(|y| (f64::from(*y) + noise * normal.next()) as f32).collect();
+        Dataset::of_rows(x, y)
     }
 
     /// `n` normal examples; the label of each is the position of the greatest output, the first of equal ones. With one
     /// output it is whether that is positive. Some labels may be rarer than others, or absent.
     ///
     /// # Shapes
-    /// `x: [n, features]`, `y: [n]`
+    /// `x`: `f32[n, features]`, `label`: `i64[n]`
     ///
     /// # Errors
     /// There is no memory for so many examples.
     pub fn classification(&self, n: usize, seed: u64) -> Result<Dataset, DataError> {
         let x = self.examples(n, &mut Normal::new(seed))?;
-        let labels: Array1<i64> = self.apply(x.view())?.rows().into_iter().map(|row| label(&row.to_vec())).collect();
-        Dataset::new(x, labels)
+        let labels: Vec<i64> = self.apply(x.view())?.rows().into_iter().map(|row| label(&row.to_vec())).collect();
+        Dataset::of_rows(x, labels)
     }
 
     fn examples(&self, n: usize, normal: &mut Normal) -> Result<Array2<f32>, DataError> {

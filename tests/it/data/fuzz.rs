@@ -14,7 +14,7 @@ use pullback::data::{
 use rand::RngExt;
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 
-use super::bytes;
+use super::{Table, bytes};
 use crate::allocation::peak;
 
 const N_RANDOM: usize = 3000;
@@ -113,7 +113,7 @@ fn decompress(bytes: &[u8]) -> (Vec<u8>, bool) {
 }
 
 fn numbers(dataset: &Dataset) -> Numbers {
-    let (x, y) = (dataset.x(), dataset.y());
+    let (x, y) = (dataset.x(), dataset.label());
     let numbers = x.iter().map(|x| u64::from(x.to_bits())).chain(y.iter().map(|y| *y as u64));
     (x.shape().to_vec(), numbers.collect())
 }
@@ -284,7 +284,7 @@ fn mutants_of_csv() {
         name: "CSV",
         valid: TABLE.as_bytes().to_vec(),
         n_header: TABLE.len(),
-        read: |bytes| csv::read_from("csv", bytes, &Format::with_target("label")).map(|read| numbers(&read)),
+        read: |bytes| csv::read_from::<i64>("csv", bytes, &Format::with_target("label")).map(|read| numbers(&read)),
         truth: true_csv,
         multiple: 32,
     }

@@ -15,23 +15,23 @@ use pullback::data::{
     mnist,
 };
 
-use super::bytes;
+use super::{Table, bytes};
 
 fn message<T: std::fmt::Debug>(result: Result<T, DataError>) -> String {
     result.unwrap_err().to_string()
 }
 
 /// A directory of a test, which is gone after it.
-struct Directory(PathBuf);
+pub(super) struct Directory(PathBuf);
 
 impl Directory {
-    fn new(test: &str) -> Directory {
+    pub(super) fn new(test: &str) -> Directory {
         let path = std::env::temp_dir().join(format!("pullback-{}-{test}", std::process::id()));
         fs::create_dir_all(&path).unwrap();
         Directory(path)
     }
 
-    fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
+    pub(super) fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
         let path = self.0.join(name);
         fs::write(&path, bytes).unwrap();
         path
@@ -172,7 +172,7 @@ fn mnist_is_read_from_plain_and_gzip_files() {
     let place = directory.0.display();
     assert_eq!(absent, format!("{place}: holds no file `t10k-labels-idx1-ubyte` or `t10k-labels-idx1-ubyte.gz`"));
     assert_eq!((split.train.x().dim(), split.test.x().dim()), ((3, 784), (2, 784)));
-    assert_eq!((split.train.y().to_vec(), split.test.y().to_vec()), (vec![0, 1, 2], vec![0, 1]));
+    assert_eq!((split.train.label().to_vec(), split.test.label().to_vec()), (vec![0, 1, 2], vec![0, 1]));
     assert_eq!(split.train.x()[[1, 3]], ((784 + 3) * 7 % 251) as f32 / 255.0);
 }
 
@@ -200,10 +200,10 @@ fn mnist_that_does_not_fit_is_refused() {
 #[test]
 fn cifar_is_read() {
     let ten = cifar::read_from("f", &bytes::cifar(3, 1)[..], Cifar::Ten).unwrap();
-    assert_eq!((ten.x().dim(), ten.y().to_vec()), ((3, 3072), vec![0, 1, 2]));
+    assert_eq!((ten.x().dim(), ten.label().to_vec()), ((3, 3072), vec![0, 1, 2]));
     assert_eq!(ten.x()[[2, 40]], (200 ^ 2) as f32 / 255.0);
     let hundred = bytes::cifar(3, 2);
-    let labels = |kind| cifar::read_from("f", &hundred[..], kind).unwrap().y().to_vec();
+    let labels = |kind| cifar::read_from("f", &hundred[..], kind).unwrap().label().to_vec();
     assert_eq!((labels(Cifar::HundredCoarse), labels(Cifar::HundredFine)), (vec![0, 1, 2], vec![1, 2, 3]));
     assert!(cifar::read_from("f", &[][..], Cifar::Ten).unwrap().is_empty());
     let directory = Directory::new("cifar");
@@ -233,18 +233,18 @@ fn csv_is_read() {
     let text = "\u{feff}a, label ,b\r\n 1.5,2,\"-3\"\r\n\r\n1e-3, -4 ,+5";
     let of = |target: Column| Format { target, ..Format::with_target(0) };
     let read = |target| csv::read_from::<f32>("f", text.as_bytes(), &of(target)).unwrap();
-    let (x, y) = (array![[1.5, -3.0], [1e-3, 5.0]], array![2.0, -4.0]);
-    let want = Dataset::new(x.clone(), y).unwrap();
+    let (x, y) = (array![[1.5f32, -3.0], [1e-3, 5.0]], array![2.0f32, -4.0]);
+    let want = Dataset::new().column("x", x.clone()).unwrap().column("y", y).unwrap();
     assert_eq!(read(Column::from("label")), want);
     assert_eq!(read(Column::from(1)), want);
     assert_eq!(read(Column::Last).y(), array![-3.0, 5.0]);
-    let labels: Dataset = csv::read_from("f", text.as_bytes(), &Format::with_target("label")).unwrap();
-    assert_eq!((labels.x(), labels.y()), (x.view(), array![2, -4].view()));
+    let labels = csv::read_from::<i64>("f", text.as_bytes(), &Format::with_target("label")).unwrap();
+    assert_eq!((labels.x(), labels.label()), (x.view(), array![2, -4].view()));
 
     let plain = Format { header: Header::Absent, delimiter: b';', ..Format::with_target(0) };
-    let rows: Dataset = csv::read_from("f", &b"1;2\n3;4\n"[..], &plain).unwrap();
-    assert_eq!((rows.x(), rows.y()), (array![[2.0], [4.0]].view(), array![1, 3].view()));
-    let none: Dataset = csv::read_from("f", &b"a,b,c\n"[..], &Format::with_target("a")).unwrap();
+    let rows = csv::read_from::<i64>("f", &b"1;2\n3;4\n"[..], &plain).unwrap();
+    assert_eq!((rows.x(), rows.label()), (array![[2.0], [4.0]].view(), array![1, 3].view()));
+    let none = csv::read_from::<i64>("f", &b"a,b,c\n"[..], &Format::with_target("a")).unwrap();
     assert_eq!(none.x().dim(), (0, 2));
 
     let directory = Directory::new("csv");

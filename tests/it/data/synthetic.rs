@@ -1,10 +1,12 @@
 //! Drawn sets follow their formulas, and are the same for the same seed, here and elsewhere.
 
-use ndarray::{Array2, array};
+use ndarray::{Array2, Ix1, array};
 use pullback::data::{
     Dataset,
     synthetic::{Teacher, circles, overlapping, separable, spirals, two_moons},
 };
+
+use super::Table;
 
 /// One set of each kind.
 fn all(n: usize, noise: f64, seed: u64) -> [Dataset; 6] {
@@ -25,7 +27,7 @@ fn a_seed_decides_and_labels_go_round() {
         assert_eq!(sets, all(n, 0.1, 1));
         assert!(sets.iter().all(|set| set.len() == n && set.x().iter().all(|x| x.is_finite())));
         for (set, n_classes) in sets.iter().zip([2, 2, 3, 2, 2]) {
-            assert!(set.y().iter().enumerate().all(|(position, label)| *label == position as i64 % n_classes));
+            assert!(set.label().iter().enumerate().all(|(position, label)| *label == position as i64 % n_classes));
         }
     }
     for (one, other) in all(20, 0.1, 1).iter().zip(all(20, 0.1, 2)) {
@@ -57,7 +59,7 @@ fn numbers_are_the_same_on_every_platform() {
 #[test]
 fn curves_without_noise_are_their_formulas() {
     let moons = two_moons(10, 0.0, 0).unwrap();
-    for (x, label) in moons.x().rows().into_iter().zip(moons.y()) {
+    for (x, label) in moons.x().rows().into_iter().zip(moons.label()) {
         let (center, side) = if *label == 0 { ([0.0, 0.0], 1.0) } else { ([1.0, 0.5], -1.0) };
         let (dx, dy) = (x[0] - center[0], x[1] - center[1]);
         assert!((dx.hypot(dy) - 1.0).abs() < 1e-6 && side * dy > -1e-6, "{x}");
@@ -67,7 +69,7 @@ fn curves_without_noise_are_their_formulas() {
     assert_eq!(ends, [[1.0, 0.0], [-1.0, 0.0], [0.0, 0.5], [2.0, 0.5]]);
 
     let rings = circles(12, 0.25, 0.0, 0).unwrap();
-    for (x, label) in rings.x().rows().into_iter().zip(rings.y()) {
+    for (x, label) in rings.x().rows().into_iter().zip(rings.label()) {
         let radius = if *label == 0 { 1.0 } else { 0.25 };
         assert!((x[0].hypot(x[1]) - radius).abs() < 1e-6, "{x}");
     }
@@ -107,7 +109,7 @@ fn a_perceptron_parts_what_is_separable() {
         let (mut weights, mut n_mistakes, mut is_parted) = (ndarray::Array1::<f32>::zeros(n_features), 0, false);
         while !is_parted && n_mistakes <= bound {
             is_parted = true;
-            for (x, label) in set.x().rows().into_iter().zip(set.y()) {
+            for (x, label) in set.x().rows().into_iter().zip(set.label()) {
                 let side = 2.0 * *label as f32 - 1.0;
                 if side * weights.dot(&x) <= 0.0 {
                     weights.scaled_add(side, &x);
@@ -124,7 +126,7 @@ fn a_perceptron_parts_what_is_separable() {
 #[test]
 fn overlapping_classes_overlap_as_they_should() {
     let set = overlapping(20_000, 3, 2.0, 5).unwrap();
-    let (x, y) = (set.x(), set.y());
+    let (x, y) = (set.x(), set.label());
     let mean = |class: i64| {
         let rows = x.rows().into_iter().zip(y).filter(|(_, label)| **label == class);
         rows.fold(ndarray::Array1::<f32>::zeros(3), |sum, (x, _)| sum + x) / 10_000.0
@@ -147,15 +149,15 @@ fn a_teacher_says_what_its_examples_are() {
     let deviation = ((&noisy.y() - &clean.y()).mapv(|x| x * x).sum() / 500.0).sqrt();
     assert!((deviation / 0.3 - 1.0).abs() < 3.0 / 1000f32.sqrt(), "{deviation}");
     let signs = teacher.classification(500, 8).unwrap();
-    assert_eq!(signs.y(), clean.y().mapv(|y| i64::from(y > 0.0)));
+    assert_eq!(signs.label(), clean.y().mapv(|y| i64::from(y > 0.0)));
 
     let choice = Teacher::new(&[4, 9, 5], 3).unwrap();
     let labels = choice.classification(500, 8).unwrap();
     let outputs = choice.outputs(labels.x()).unwrap();
-    for (row, label) in outputs.rows().into_iter().zip(labels.y()) {
+    for (row, label) in outputs.rows().into_iter().zip(labels.label()) {
         assert!(row.iter().all(|output| *output <= row[*label as usize]));
     }
-    let counts = [0, 1, 2, 3, 4].map(|class| labels.y().iter().filter(|label| **label == class).count());
+    let counts = [0, 1, 2, 3, 4].map(|class| labels.label().iter().filter(|label| **label == class).count());
     assert!(counts.iter().filter(|count| **count > 50).count() >= 3, "{counts:?}");
 }
 
@@ -192,9 +194,11 @@ fn parameters_out_of_range_are_refused() {
 const ODD: [f64; 8] = [0.0, -1.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, f64::MAX, 1e39, 1e36];
 
 /// An error or finite numbers.
-fn expect_sense(what: &str, drawn: Result<Dataset<impl pullback::data::Target>, pullback::data::DataError>) {
+fn expect_sense(what: &str, drawn: Result<Dataset, pullback::data::DataError>) {
     if let Ok(drawn) = drawn {
-        assert!(drawn.x().iter().all(|x| x.is_finite()) && drawn.y().iter().all(|y| y.is_finite()), "{what}");
+        assert!(drawn.x().iter().all(|x| x.is_finite()), "{what}");
+        let y = drawn.array::<f32, Ix1>("y");
+        assert!(y.map_or(true, |y| y.iter().all(|y| y.is_finite())), "{what}");
     }
 }
 
@@ -243,7 +247,7 @@ fn every_count_that_memory_cannot_hold_is_an_error() {
         }
         // As many classes as one likes: few of them have examples.
         let arms = spirals(5, many, 0.0, 0).unwrap();
-        assert_eq!(arms.y().to_vec(), [0, 1, 2, 3, 4]);
+        assert_eq!(arms.label().to_vec(), [0, 1, 2, 3, 4]);
         assert!(arms.x().iter().all(|x| x.is_finite()));
     }
 }

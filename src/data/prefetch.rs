@@ -1,0 +1,69 @@
+//! Batches that are made ahead, on a thread. In: the batches of an epoch and a scope of threads. Out: the same batches in the same
+//! order. A channel of bounded length is between both: who drops the receiving end ends the thread at its next batch.
+
+use std::{
+    any::Any,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::mpsc::{Receiver, sync_channel},
+    thread::Scope,
+};
+
+use super::{Batch, Batches, DataError};
+
+/// Batches that a thread makes ahead.
+#[derive(Debug)]
+pub struct Prefetched {
+    batches: Receiver<Result<Batch, DataError>>,
+}
+
+impl<'s> Batches<'s> {
+    /// The same batches in the same order, with up to `n_ahead` of them made ahead (at least one) on a thread of `scope`.
+    ///
+    /// An error ends the batches, and so does a panic of the source, which comes as [`DataError::Panicked`]. Where the result
+    /// is dropped before its end, the thread ends after the batch that it is at.
+    ///
+    /// # Example
+    /// ```
+    /// use pullback::data::{self, Batching};
+    /// let digits = data::digits();
+    /// let n_digits: usize = std::thread::scope(|scope| {
+    ///     let batches = Batching::new(100).epoch(&digits, 0, 0)?.prefetch(scope, 2);
+    ///     batches.map(|batch| batch.map(|batch| batch.len())).sum::<Result<usize, data::DataError>>()
+    /// })?;
+    /// assert_eq!(n_digits, 1797);
+    /// # Ok::<(), data::DataError>(())
+    /// ```
+    pub fn prefetch<'scope, 'env>(self, scope: &'scope Scope<'scope, 'env>, n_ahead: usize) -> Prefetched
+    where
+        's: 'scope,
+    {
+        // The thread holds a batch that is finished while the channel is full.
+        let (sender, receiver) = sync_channel(n_ahead.saturating_sub(1));
+        scope.spawn(move || {
+            let mut batches = self;
+            // Nothing of the iterator is looked at after a panic.
+            while let Some(batch) = catch_unwind(AssertUnwindSafe(|| batches.next())).unwrap_or_else(panicked) {
+                let is_over = batch.is_err();
+                if sender.send(batch).is_err() || is_over {
+                    return;
+                }
+            }
+        });
+        Prefetched { batches: receiver }
+    }
+}
+
+impl Iterator for Prefetched {
+    type Item = Result<Batch, DataError>;
+
+    fn next(&mut self) -> Option<Result<Batch, DataError>> {
+        self.batches.recv().ok()
+    }
+}
+
+/// The error that a panic is.
+fn panicked(payload: Box<dyn Any + Send>) -> Option<Result<Batch, DataError>> {
+    let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    let message = text.or_else(|| payload.downcast_ref::<String>().cloned());
+    Some(Err(DataError::Panicked { message: message.unwrap_or_else(|| "a value that is no text".to_owned()) }))
+}

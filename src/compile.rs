@@ -144,7 +144,8 @@ impl Graph {
     /// an expression. Inputs and parameters keep their names and types; those that no result needs are left out, but
     /// for an input that alone tells the size of an axis.
     ///
-    /// Ask for derivatives first: in the new graph what was behind [`Expr::stop_gradient`] is an ordinary value.
+    /// Ask for derivatives first: in the new graph what was behind [`Expr::stop_gradient`] is an ordinary value, and states have no
+    /// updates.
     ///
     /// # Errors
     /// Every error of the graph.
@@ -219,12 +220,14 @@ impl Graph {
         results.extend(others.into_results());
         self.check()?;
         self.check_outputs(&results)?;
-        let (states, values): (Vec<NodeId>, Vec<NodeId>) = self.updates_beside(&ids(&results)).into_iter().unzip();
+        let mode = options.mode.unwrap_or(Mode::Training);
+        let new_states = if mode == Mode::Training { self.new_states(&ids(&results)) } else { Vec::new() };
+        let (states, values): (Vec<NodeId>, Vec<NodeId>) = new_states.into_iter().unzip();
         let states: Vec<String> = states.into_iter().map(|state| self.name_of(state)).collect();
         let n_results = results.len();
         results.extend(states.iter().zip(values).map(|(name, value)| (format!("update of {name}"), self.expr(value))));
         let states = states.into();
-        match self.in_mode(&ids(&results), options.mode.unwrap_or(Mode::Training)) {
+        match self.in_mode(&ids(&results), mode) {
             Some((graph, settled)) => {
                 let _frame = graph.enter("compile_training", Site::caller());
                 graph.training_step(graph.renamed(&results, &settled), n_results, states, options)

@@ -90,6 +90,7 @@ impl Graph {
             })
             .collect();
         let (results, values) = stacked.split_at(results.len());
+        // In their order, so that each was made of the one before.
         states.iter().zip(values).for_each(|(state, value)| graph.push_update(copies.stacked_leaf(*state), *value));
         graph.check()?;
         let results = names.into_iter().zip(results.iter().copied()).collect();

@@ -346,7 +346,8 @@ impl BodyTrace<'_> {
         let is_inside = |id: NodeId| {
             let op = &graph.node(id).op;
             // A handle of another body is read from outside: where it stands alone, it is told as an error.
-            let may_move = is_new(id) && !op.is_fed() && !matches!(op, Op::Argument(_));
+            // The mode is settled outside of bodies.
+            let may_move = is_new(id) && !op.is_fed() && !matches!(op, Op::Argument(_) | Op::IsTraining(_));
             matches!(op, Op::Constant(Constant { .. }) | Op::DimSize(_))
                 || depends.contains(&id)
                 || (may_move && (matches!(invariants, Invariants::Inside) || is_free_movement(op)))

@@ -310,6 +310,12 @@ pub enum GraphError {
     /// What is to be updated is no state.
     #[error("only a state is updated")]
     NotState,
+    /// The new value of a state is one of many.
+    #[error("the new value of the state {name:?} depends on an argument of the closure that it is computed in")]
+    UpdateInBody {
+        /// Its name.
+        name: String,
+    },
     /// The new value of a state has another type.
     #[error("the state {name:?} is {expected}, its new value {found}")]
     UpdateType {

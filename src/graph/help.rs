@@ -97,6 +97,7 @@ impl GraphError {
                 "of i64 and bool start `Zeros` or a `Constant` that the dtype holds; `Key` is of i64"
             }
             GraphError::NotState => "declare it by `state` or `state_of`; a parameter is an optimizer's to update",
+            GraphError::UpdateInBody { .. } => "return the value from the closure, and update the state behind it",
             GraphError::UpdateType { .. } => {
                 "a state keeps dtype and shape: `cast`, `mean` or `broadcast_to` the new value"
             }

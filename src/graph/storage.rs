@@ -20,6 +20,7 @@ use super::{
     op::{Name, Op, Poison},
     shape::Type,
     site::Site,
+    updates::Update,
 };
 
 /// The position of a node: operands always come before their users.
@@ -79,8 +80,8 @@ struct Inner {
     nodes: DiGraph<Node, u32>,
     names: IndexMap<Name, NodeId>,
     scopes: Vec<String>,
-    /// States with their new values, in the order in which updates were written.
-    updates: Vec<(NodeId, NodeId)>,
+    /// What becomes of states, in the order in which it was written.
+    updates: Vec<Update>,
     diagnostics: Vec<Diagnostic>,
 }
 
@@ -241,14 +242,9 @@ impl Graph {
         self.leaves(|op| matches!(op, Op::State(_)))
     }
 
-    /// States with their new values, in the order in which they were written.
-    pub(super) fn updates(&self) -> Vec<(NodeId, NodeId)> {
-        self.inner.borrow().updates.clone()
-    }
-
-    /// Notes what becomes of a state.
-    pub(crate) fn push_update(&self, state: NodeId, value: NodeId) {
-        self.inner.borrow_mut().updates.push((state, value));
+    /// Looks at what becomes of states, or adds to it.
+    pub(super) fn with_updates<T>(&self, read: impl FnOnce(&mut Vec<Update>) -> T) -> T {
+        read(&mut self.inner.borrow_mut().updates)
     }
 
     fn leaves(&self, accept: impl Fn(&Op) -> bool) -> Vec<Expr<'_>> {

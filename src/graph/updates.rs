@@ -1,34 +1,109 @@
-//! What becomes of states. In: what a step computes. Out: the state that it sets, each with its new value.
+//! What becomes of states. In: what a step computes. Out: the states that it sets, each with its new value.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Graph, NodeId, Op};
+use super::{Graph, NodeId, Op, Operands};
+
+/// What a training step makes of a state.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Update {
+    state: NodeId,
+    /// The latest value that the new one was made of: the state, or the value of the update before.
+    from: NodeId,
+    value: NodeId,
+}
 
 impl Graph {
     /// What a state is after the updates so far: the state itself, if there are none.
     pub(crate) fn latest(&self, state: NodeId) -> NodeId {
-        self.updates().into_iter().rfind(|(updated, _)| *updated == state).map_or(state, |(_, value)| value)
+        self.with_updates(|updates| {
+            updates.iter().rfind(|update| update.state == state).map_or(state, |last| last.value)
+        })
     }
 
-    /// The states that a step sets which computes these results, ascending, with their new values: of each its last update that
-    /// reads no input which the results do not read, so that a step need not be fed more for it.
-    pub(crate) fn updates_beside(&self, results: &[NodeId]) -> Vec<(NodeId, NodeId)> {
-        let updates = self.updates();
-        if updates.is_empty() {
-            return Vec::new();
-        }
-        let read = self.inputs_of(results);
-        let mut found = BTreeMap::new();
-        for (state, value) in updates {
-            if self.inputs_of(&[value]).iter().all(|input| read.binary_search(input).is_ok()) {
-                found.insert(state, value);
-            }
+    /// Notes what becomes of a state, of which this value was made.
+    pub(crate) fn push_update(&self, state: NodeId, value: NodeId) {
+        let from = self.latest(state);
+        self.with_updates(|updates| updates.push(Update { state, from, value }));
+    }
+
+    /// The states that a step sets which computes these results, ascending, with their new values: what their updates make of
+    /// them one after another, without those that read an input which the results do not read, so that a step need not be fed more
+    /// for them.
+    pub(crate) fn new_states(&self, results: &[NodeId]) -> Vec<(NodeId, NodeId)> {
+        let mut found: BTreeMap<NodeId, NodeId> = BTreeMap::new();
+        for Update { state, from, value } in self.admitted(results) {
+            let latest = found.get(&state).copied().unwrap_or(state);
+            found.insert(state, self.replaced(value, from, latest));
         }
         found.into_iter().collect()
     }
 
-    /// The inputs that nodes are computed from, ascending.
-    fn inputs_of(&self, nodes: &[NodeId]) -> Vec<NodeId> {
-        self.ancestors(nodes).into_iter().filter(|id| matches!(self.node(*id).op, Op::Input(_))).collect()
+    /// The updates from which [`Graph::new_states`] of these results follow, in order, with those before them that they were made of.
+    pub(crate) fn updates_beside(&self, results: &[NodeId]) -> Vec<(NodeId, NodeId)> {
+        let last: BTreeMap<NodeId, NodeId> =
+            self.admitted(results).into_iter().map(|update| (update.state, update.value)).collect();
+        let mut open: BTreeSet<NodeId> = last.keys().copied().collect();
+        let mut found = Vec::new();
+        for Update { state, value, .. } in self.with_updates(|updates| updates.clone()) {
+            if open.contains(&state) {
+                found.push((state, value));
+                if last[&state] == value {
+                    open.remove(&state);
+                }
+            }
+        }
+        found
+    }
+
+    /// Whether a new value of a state depends on the argument of a body.
+    pub(crate) fn is_of_a_body(&self, value: NodeId) -> bool {
+        self.ancestors(&[value]).into_iter().any(|id| matches!(self.node(id).op, Op::Argument(_)))
+    }
+
+    /// The updates that read no input, behind what they were made of, which the results do not read.
+    fn admitted(&self, results: &[NodeId]) -> Vec<Update> {
+        let updates = self.with_updates(|updates| updates.clone());
+        if updates.is_empty() {
+            return updates;
+        }
+        let is_input = |id: &NodeId| matches!(self.node(*id).op, Op::Input(_));
+        let read: BTreeSet<NodeId> = self.ancestors(results).into_iter().filter(is_input).collect();
+        let is_admitted = |update: &Update| {
+            let behind = self.between(update.from, update.value);
+            behind.into_iter().filter(is_input).all(|input| read.contains(&input))
+        };
+        updates.into_iter().filter(is_admitted).collect()
+    }
+
+    /// What a value is computed from without looking behind another, itself among it.
+    fn between(&self, from: NodeId, value: NodeId) -> BTreeSet<NodeId> {
+        let mut found = BTreeSet::new();
+        let mut left = vec![value];
+        while let Some(id) = left.pop() {
+            if id != from && found.insert(id) {
+                left.extend(self.operands(id));
+            }
+        }
+        found
+    }
+
+    /// A value with a node that it is computed from replaced by another of its type.
+    fn replaced(&self, value: NodeId, from: NodeId, by: NodeId) -> NodeId {
+        if from == by {
+            return value;
+        }
+        let mut image = BTreeMap::from([(from, by)]);
+        for id in self.between(from, value) {
+            let operands = self.operands(id);
+            if operands.iter().any(|operand| image.contains_key(operand)) {
+                let (op, ty) = (self.node(id).op.clone(), self.node(id).ty.clone());
+                let _frame = self.enter_for("update", id);
+                let operands: Operands =
+                    operands.into_iter().map(|operand| image.get(&operand).copied().unwrap_or(operand)).collect();
+                image.insert(id, self.insert(op, ty, &operands));
+            }
+        }
+        image.get(&value).copied().unwrap_or(value)
     }
 }

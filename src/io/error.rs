@@ -66,6 +66,18 @@ pub enum IoError {
     /// Names, shapes and texts that are more than the format takes.
     #[error("names and texts take more than the 100 MB that the format has for them")]
     LargeHeader,
+    /// A pattern that matches nothing.
+    #[error(
+        "nothing matches the pattern `{pattern}`{}\n   = help: `rename` and `ignore` go by the names in the file, `transpose` by those \
+         of the model",
+        names::suggestion(nearest.as_deref())
+    )]
+    UnmatchedPattern {
+        /// The pattern.
+        pattern: String,
+        /// The name that is most like it.
+        nearest: Option<String>,
+    },
     /// What a file holds is not what a model needs.
     #[error(
         "{path}: {report}\n   = help: `rename`, `transpose` and `ignore` what differs, or take what fits by `lenient`"

@@ -251,7 +251,7 @@ fn halves_are_written_and_read_back() {
     let numbers =
         [0.0f32, -0.0, 1.0, 1.0 + 1.0 / 2048.0, 1.0 + 3.0 / 2048.0, 65504.0, 1e-7, f32::INFINITY, f32::NAN, -3.3];
     let mut parameters = model(&[("w", DType::F32, &[10])]);
-    parameters.set("w", &arr1(&numbers)).unwrap();
+    parameters.set("w", arr1(&numbers)).unwrap();
     let state = State::new([("count", Value::from(arr0(7i64))), ("mean", Value::from(arr1(&[0.1f64])))]);
     let parameters = parameters.with_state(state);
     let f16 = [0.0, -0.0, 1.0, 1.0, 1.0 + 2.0 / 1024.0, 65504.0, 1.192_092_9e-7, f32::INFINITY, f32::NAN, -3.300_781_3];
@@ -322,6 +322,11 @@ fn names_and_axes_of_another_program_are_mapped_and_the_rest_is_reported() {
         parameters.array::<f32>("layer.0.weight").unwrap(),
         arr2(&[[0.0f32, 2.0, 4.0], [1.0, 3.0, 5.0]]).into_dyn()
     );
+    // A slip in a pattern is told, even where all else fits.
+    for slip in [open().transpose("*.wieght"), open().rename("nett.*", "layer.*"), open().ignore("rotari.*")] {
+        let error = slip.lenient().load_into(&mut parameters).unwrap_err();
+        assert!(matches!(error, IoError::UnmatchedPattern { .. }), "{error}");
+    }
     // Two arrays for one parameter are no choice of ours.
     let twice = Weights::open(&path).unwrap().rename("net.*.bias", "layer.0.bias").lenient();
     let report = twice.load_into(&mut model(&[("layer.0.bias", DType::F32, &[3])])).unwrap();

@@ -119,7 +119,8 @@ impl Weights {
     /// Reads what is for these parameters and their state into them.
     ///
     /// # Errors
-    /// A file cannot be read; or, unless this is lenient, [`IoError::Weights`] with the report if anything is missing, unexpected or does
+    /// A file cannot be read; a pattern of `rename` or `ignore` matches no array, or one of `transpose` no parameter or state; or, unless
+    /// this is lenient, [`IoError::Weights`] with the report if anything is missing, unexpected or does
     /// not fit. Nothing is changed then.
     pub fn load_into(&self, parameters: &mut Parameters) -> Result<WeightReport, IoError> {
         let mut report = WeightReport::default();
@@ -139,6 +140,7 @@ impl Weights {
                 }
             }
         }
+        self.check_patterns(parameters)?;
         let mut read = parameters.clone();
         let targets = parameters.iter().map(|(name, view)| (name, view.dtype(), view.shape().to_vec()));
         let states = parameters.state().iter().map(|(name, value)| (name, value.dtype(), value.shape().to_vec()));
@@ -169,6 +171,19 @@ impl Weights {
         }
         *parameters = read;
         Ok(report)
+    }
+
+    /// That each pattern matches something: a slip in one may go unseen where a matrix is square.
+    fn check_patterns(&self, parameters: &Parameters) -> Result<(), IoError> {
+        let held = || self.shards.iter().flat_map(|shard| shard.infos().keys().map(String::as_str));
+        let known = || parameters.names().chain(parameters.state().names());
+        let of_files = self.renames.iter().map(|(pattern, _)| pattern).chain(&self.ignored);
+        let of_files = of_files.map(|pattern| (pattern, names::check_pattern(pattern, held())));
+        let of_model = self.transposed.iter().map(|pattern| (pattern, names::check_pattern(pattern, known())));
+        for (pattern, checked) in of_files.chain(of_model) {
+            checked.map_err(|nearest| IoError::UnmatchedPattern { pattern: pattern.clone(), nearest })?;
+        }
+        Ok(())
     }
 
     /// The array for a parameter or state, or why it does not fit.

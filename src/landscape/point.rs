@@ -38,7 +38,7 @@ impl<'a, I: Inputs> Point<'a, I> {
         if !value.is_finite() {
             return Err(LandscapeError::LossNotFinite { value, site: landscape.site, steps: Vec::new() });
         }
-        let mut origin = Parameters::zeros(landscape.layout.clone());
+        let mut origin = Parameters::zeros(landscape.layout.clone()).with_state(parameters.state().clone());
         for name in landscape.layout.names() {
             let array = parameters.view(name).expect("invariant: the run found the parameter");
             origin.set(name, array).expect("invariant: the run checked its type");

@@ -124,11 +124,13 @@ impl Graph {
     /// Says what a training step makes of a state: `next` is given its latest value, which is that of the update before, if
     /// there is one, and gives the new one. Programs that [`Graph::compile`] makes update nothing.
     ///
-    /// A step reads every state as it was before the step. It makes of each the last update that reads no input which the loss and
-    /// the other results do not read: what was written for other inputs asks for nothing.
+    /// A step reads every state as it was before the step. It leaves out updates that read an input which the loss and the other
+    /// results do not read: what was written for other inputs asks for nothing. A step in [`Mode::Evaluation`](crate::Mode) makes
+    /// none. An update in the closure of a loop, branch or function happens once in a step, whatever runs of it.
     ///
     /// # Errors
-    /// An error is recorded if `state` is none, or if the new value has another type.
+    /// An error is recorded if `state` is none, if the new value has another type, or if it depends on an argument of the closure of
+    /// a loop, branch, function or `vmap`: return it from the closure, and update behind it.
     ///
     /// # Example
     /// See [`Graph::state`].
@@ -155,6 +157,9 @@ impl Graph {
         let (expected, found) = (state.ty(), value.ty());
         if expected != found {
             return self.report(GraphError::UpdateType { name: name.0.to_string(), expected, found }, &[state, value]);
+        }
+        if self.is_of_a_body(value.id()) {
+            return self.report(GraphError::UpdateInBody { name: name.0.to_string() }, &[state, value]);
         }
         self.push_update(state.id(), value.id());
         value

@@ -29,7 +29,8 @@ pub(super) fn orthogonalize<T: FloatElement + Into<f64>>([n_rows, n_columns]: [u
     if norm == 0.0 {
         return;
     }
-    let norm = T::from_f64(norm);
+    // As PyTorch divides: what is left of a gradient that is gone does not move at the full rate.
+    let norm = T::from_f64(norm.max(1e-7));
     matrix.iter_mut().for_each(|x| *x /= norm);
     let (other, rest) = rest.split_at_mut(n_elements);
     let n_short = n_rows.min(n_columns);

@@ -128,6 +128,6 @@ impl Elementwise<2, 7> for RAdamUpdate {
         let [beta1, beta2, rest1, rest2, plain, scaled, epsilon] = numbers;
         let m = beta1 * m + rest1 * g;
         let v = beta2 * v + rest2 * (g * g);
-        (theta - (plain + scaled / (v.sqrt() + epsilon)) * m, [m, v])
+        (theta - (plain * m + scaled * m / (v.sqrt() + epsilon)), [m, v])
     }
 }

@@ -127,31 +127,33 @@ impl Training<'_> {
 
     /// Multiplies the rates by what the epochs that are done say, also those before a training was stopped.
     fn lower_rate(&mut self, fit: &Fit, state: &TrainingState) -> Result<(), TrainError> {
-        if let Some(plateau) = &fit.plateau {
-            let position = self.trainer.position(&plateau.measure)?;
-            let values = state.history.epochs().iter().map(|epoch| epoch.validation[position].value);
-            self.optimizer.scale_rate(plateau.factor_after(values));
-        }
+        let factor = match &fit.plateau {
+            Some(plateau) => {
+                let position = self.trainer.position(&plateau.measure)?;
+                plateau.factor_after(state.history.epochs().iter().map(|epoch| epoch.validation[position].value))
+            }
+            // Another training may have left a factor behind.
+            None => 1.0,
+        };
+        self.optimizer.scale_rate(factor);
         Ok(())
     }
 
     /// What must not differ when a training goes on.
     fn setting(&self, train: &dyn Source, fit: &Fit) -> Setting {
-        let plateau = fit.plateau.as_ref().map(|plateau| ("plateau", format!("{plateau:?}")));
-        let clip_value = fit.clip_value.map(|most| ("limit of the gradient's elements", most.to_string()));
         let count = |source: &dyn Source| source.n_examples().map_or("not known".to_owned(), |n| n.to_string());
-        let mut setting = vec![
+        vec![
             ("seed", fit.seed.to_string()),
             ("batches", fit.batching.to_string()),
             ("batches of a step", fit.accumulate.to_string()),
             ("limit of the gradient's norm", fit.clip_norm.map_or("none".to_owned(), |most| most.to_string())),
+            ("limit of the gradient's elements", fit.clip_value.map_or("none".to_owned(), |most| most.to_string())),
+            ("plateau", fit.plateau.as_ref().map_or("none".to_owned(), |plateau| format!("{plateau:?}"))),
             ("watched measure", fit.patience.as_ref().map_or("none", |patience| &patience.measure).to_owned()),
             ("training examples", count(train)),
             ("validation examples", self.validation.map_or("none".to_owned(), count)),
             ("measures", self.trainer.names().collect::<Vec<_>>().join("\n")),
-        ];
-        setting.extend(plateau.into_iter().chain(clip_value));
-        setting
+        ]
     }
 
     /// From the start, or from where a file says.

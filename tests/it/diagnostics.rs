@@ -188,6 +188,13 @@ const MISTAKES: &[(&str, Build)] = &[
     ("update of another shape", |g| {
         g.update(g.state("mean", (2,), Initializer::Zeros), |mean| mean.sum());
     }),
+    ("update inside of a loop", |g| {
+        let mean = g.state("mean", (), Initializer::Zeros);
+        let _ = g.scan(g.constant(0f32), g.input("xs", ("n",)), |carry, x| {
+            g.update(mean, |mean| mean + x);
+            (carry + x, x)
+        });
+    }),
     ("dropout of everything", |g| {
         Dropout::new(g, "dropout", 1.0);
     }),

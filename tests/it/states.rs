@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use ndarray::{Array1, Array2, ArrayD, arr0, array};
 use pullback::{
     DType, Evaluation, Graph, Initializer, Mode, Options, Parameters, RunError, Untrained, Value,
+    landscape::Landscape,
     nn::{BatchNorm, BatchNormOptions, Dropout, Layer, Linear},
     optim::{AdamW, Optimizer},
     parameters::State,
@@ -75,10 +76,24 @@ fn an_update_asks_for_no_input_that_the_loss_does_not_read() -> Outcome {
     let norm = BatchNorm::new(&g, "norm", 1);
     let [first, second] = ["first", "second"].map(|name| norm.call(g.input(name, ("batch", 1))));
     let x = array![[1.0f32], [3.0]];
-    let mut parameters = g.initialize(0)?;
     let mean = |parameters: &Parameters| parameters.state().get("norm.mean").cloned();
-    g.compile_training(first.square().mean())?.run(&mut parameters, ("first", &x))?;
-    assert_eq!(mean(&parameters), Some(array![0.2f32].into()));
+    // Of whichever call, the first or a later one; so it is in copies and in what is read from a text.
+    for (name, output) in [("first", first), ("second", second)] {
+        let loss = output.square().mean();
+        let mut parameters = g.initialize(0)?;
+        g.compile_training(loss)?.run(&mut parameters, (name, &x))?;
+        assert_eq!(mean(&parameters), Some(array![0.2f32].into()), "{name}");
+        let all = g.ensemble(2, [("loss", loss)])?;
+        let mut parameters = Parameters::stack(&[g.initialize(0)?, g.initialize(0)?])?;
+        let losses = all.result("loss").expect("it was asked for");
+        all.graph.compile_training(losses.sum())?.run(&mut parameters, (name, &x))?;
+        assert_eq!(mean(&parameters), Some(array![[0.2f32], [0.2]].into()), "{name}");
+        let parsed = Graph::parse(&g.to_text(loss))?;
+        let mut parameters = parsed.graph.initialize(0)?;
+        let loss = parsed.result("result").expect("it was printed");
+        parsed.graph.compile_training(loss)?.run(&mut parameters, (name, &x))?;
+        assert_eq!(mean(&parameters), Some(array![0.2f32].into()), "{name}");
+    }
     let mut parameters = g.initialize(0)?;
     let both = g.compile_training((first + second).square().mean());
     both?.run(&mut parameters, [("first", &x), ("second", &(&x * 2.0))])?;
@@ -154,9 +169,7 @@ fn states_and_their_updates_are_written_and_read_back() -> Outcome {
     let parsed = Graph::parse(&text)?;
     assert_eq!(parsed.to_text(), text);
     assert!(text.contains("update %"), "{text}");
-    for (mine, read) in [(g.initialize(3)?, parsed.graph.initialize(3)?)] {
-        assert_eq!(mine.state(), read.state());
-    }
+    assert_eq!(g.initialize(3)?.state(), parsed.graph.initialize(3)?.state());
     for (wrong, message) in [
         ("%0: f32[] = input \"x\"\nupdate %0 = %0\nreturn y = %0", "only a state is updated"),
         (
@@ -203,6 +216,60 @@ fn loops_and_branches_know_the_mode() -> Outcome {
     let parameters = g.initialize(0)?;
     assert_eq!(g.compile(last)?.run(&parameters, ("xs", &xs))?.scalar::<f32>("result")?, 31.0);
     assert_eq!(g.compile_training(last)?.run(&parameters, ("xs", &xs))?.loss, 4.0);
+    Ok(())
+}
+
+/// What a branch computes without an argument is computed inside of it, but the mode is that of the program.
+#[test]
+fn a_branch_of_a_training_step_trains() -> Outcome {
+    let g = Graph::new();
+    let (w, flag) = (g.parameter("w", (), Initializer::Constant(1.0)), g.input_of(DType::Bool, "flag", ()));
+    let by_mode = || g.is_training().select(w * 2.0, w * 3.0);
+    let y = g.cond(flag, by_mode, || g.cond(flag.logical_not(), by_mode, || w));
+    let parameters = g.initialize(0)?;
+    for flag in [true, false] {
+        assert_eq!(g.compile_training(y)?.run(&parameters, ("flag", flag))?.loss, 2.0);
+        assert_eq!(g.compile(y)?.run(&parameters, ("flag", flag))?.scalar::<f32>("result")?, 3.0);
+    }
+    Ok(())
+}
+
+#[test]
+fn a_step_in_evaluation_mode_sets_nothing() -> Outcome {
+    let g = Graph::new();
+    let y = BatchNorm::new(&g, "norm", 2).call(g.input("x", ("batch", 2)));
+    let options = Options { mode: Some(Mode::Evaluation), ..Options::default() };
+    let mut step = g.compile_training_with(y.square().mean(), (), &options)?;
+    let mut parameters = g.initialize(0)?;
+    let before = parameters.clone();
+    let x = array![[1.0f32, 2.0], [3.0, 5.0]];
+    assert!(step.run(&parameters, ("x", &x))?.gradients.norm() > 0.0);
+    step.run(&mut parameters, ("x", &x))?;
+    assert_eq!(parameters, before);
+    Ok(())
+}
+
+#[test]
+fn a_batch_of_one_row_does_not_spoil_the_running_statistics() -> Outcome {
+    let g = Graph::new();
+    let y = BatchNorm::new(&g, "norm", 2).call(g.input("x", ("batch", 2)));
+    let mut step = g.compile_training(y.square().mean())?;
+    let mut parameters = g.initialize(0)?;
+    step.run(&mut parameters, ("x", &array![[4.0f32, 2.0]]))?;
+    assert_eq!(parameters.state().get("norm.mean"), Some(&array![0.4f32, 0.2].into()));
+    assert_eq!(parameters.state().get("norm.variance"), Some(&array![0.9f32, 0.9].into()));
+    Ok(())
+}
+
+#[test]
+fn a_landscape_reads_the_state() -> Outcome {
+    let g = Graph::new();
+    let w = g.parameter("w", (2,), Initializer::Constant(1.0));
+    let y = BatchNorm::new(&g, "norm", 2).call(g.input("x", ("batch", 2)) * w);
+    let mut landscape = Landscape::new(y.square().mean())?;
+    let mut point = landscape.point(&g.initialize(0)?, ("x", array![[1.0f32, 2.0], [3.0, 4.0]]))?;
+    assert!(point.value() > 0.0);
+    assert!(point.gradient()?.norm() > 0.0);
     Ok(())
 }
 

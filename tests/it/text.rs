@@ -393,7 +393,10 @@ const MALFORMED: &[(&str, &str)] = &[
         "1:40: expected zeros, constant(c), uniform(low, high), normal(mean, deviation), truncated_normal(mean, deviation), glorot_uniform, glorot_normal, he_uniform, he_normal, lecun_uniform, lecun_normal, fan_in_uniform, orthogonal(gain) or key, found `normal`",
     ),
     ("%0: f32[2] = parameter \"w\" initializer=constant(1.0", "1:52: expected `)`, found the end of the line"),
-    ("%0: f32[b] = parameter \"w\" initializer=zeros", "1:14: the shape [b] of a parameter has a symbol in it"),
+    (
+        "%0: f32[b] = parameter \"w\" initializer=zeros",
+        "1:14: the shape [b] of a parameter or state has a symbol in it",
+    ),
     ("%0: f32[2] = constant", "1:22: expected a number, found the end of the line"),
     ("%0: f32[2] = constant [1.0]", "1:23: expected 2 elements, found 1"),
     ("%0: f32[2] = constant [1.0, x]", "1:29: `x` does not fit here"),

@@ -4,7 +4,7 @@
 use super::{Declaration, Layer};
 use crate::{
     Correction,
-    graph::{DType, Expr, Graph, GraphError, Initializer, Shape, Site},
+    graph::{DType, Dim, Expr, Graph, GraphError, Initializer, Shape, Site},
     nn::check::either,
 };
 
@@ -13,7 +13,8 @@ use crate::{
 /// y = (x − μ)/√(σ² + ε)·gain + bias
 ///
 /// While training, μ and σ² are mean and variance of the batch, the variance divided by their number n, and the running
-/// statistics follow them: mean ← (1 − m)·mean + m·μ and variance ← (1 − m)·variance + m·σ²·n/(n − 1), with m = `momentum`. In
+/// statistics follow them: mean ← (1 − m)·mean + m·μ and variance ← (1 − m)·variance + m·σ²·n/(n − 1), with m = `momentum`; n − 1 counts as 1 where
+/// n is 1. In
 /// evaluation μ and σ² are the running statistics, so that one example does not depend on the others.
 ///
 /// The parameters are `name.gain` from ones and `name.bias` from zeros; the [states](Graph::state) are `name.mean` from zeros and
@@ -24,8 +25,7 @@ use crate::{
 ///
 /// # Errors
 /// An error is recorded if a name is taken, if an option is out of its range, or if x is not of the dtype, has fewer than two
-/// axes or another number of channels. The variance of a batch of one number for each channel becomes NaN among the running
-/// statistics.
+/// axes or another number of channels, or if it depends on an argument of the closure of a loop, branch, function or `vmap`.
 ///
 /// # Source
 /// Ioffe and Szegedy, *Batch normalization: accelerating deep network training by reducing internal covariate shift*, 2015,
@@ -152,8 +152,9 @@ impl<'g> BatchNorm<'g> {
         let axes = axes.as_slice();
         let mean = x.mean_over(axes);
         self.follow(self.mean, mean);
-        self.follow(self.variance, x.variance_over(axes, Correction::Bessel));
-        let scale = (x.variance_over(axes, Correction::None) + self.options.epsilon).rsqrt();
+        let variance = x.variance_over(axes, Correction::None);
+        self.follow(self.variance, variance * unbiased(x));
+        let scale = (variance + self.options.epsilon).rsqrt();
         let along = |channels: Expr<'g>| along_channels(channels, x);
         (x - along(mean)) * along(scale) * along(self.gain) + along(self.bias)
     }
@@ -193,6 +194,14 @@ fn check_options(g: &Graph, options: BatchNormOptions) -> Result<(), Expr<'_>> {
         return Ok(());
     };
     Err(g.report(GraphError::OutOfRange { what, expected, found: found.to_string() }, &[]))
+}
+
+/// n/(n − 1) for n numbers of each channel, 1 for one: what it would be then is not known, and must not spoil the state.
+fn unbiased<'g>(x: Expr<'g>) -> Expr<'g> {
+    let shape = x.shape();
+    let n: Dim = shape.iter().enumerate().filter(|(axis, _)| *axis != 1).map(|(_, size)| size.clone()).product();
+    let n = x.graph().dim_size(n, x.dtype());
+    n / (n - 1.0).maximum(1.0)
 }
 
 /// `[channels]` as it broadcasts to x, `[batch, channels, …]`.

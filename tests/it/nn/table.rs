@@ -103,7 +103,7 @@ impl Comparison<'_> {
             g.compile_with(asked, &options(evaluation, 1)).unwrap_or_else(|error| panic!("{name}: {error}"));
         let mut parameters = g.initialize(0).expect("initializers fit");
         for (parameter, value) in self.of_kind("parameter") {
-            let is_set = parameters.set(parameter, &as_dtype(value, self.dtype));
+            let is_set = parameters.set(parameter, as_dtype(value, self.dtype));
             is_set.unwrap_or_else(|error| panic!("{name}: {error}"));
         }
         let fed = [self.fed("input", ""), self.fed("cotangent", "cotangent_")].concat();

@@ -43,7 +43,7 @@ fn parameters(g: &Graph, first_seed: u64) -> Parameters {
         let name = parameter.name().expect("parameters have names");
         let numbers = numbers(&sizes(parameter), seed);
         let set = match parameter.dtype() {
-            DType::F32 => parameters.set(&name, &numbers.mapv(|x| x as f32)),
+            DType::F32 => parameters.set(&name, numbers.mapv(|x| x as f32)),
             _ => parameters.set(&name, &numbers),
         };
         set.expect("fits");

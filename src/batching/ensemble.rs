@@ -75,7 +75,7 @@ impl Graph {
         let wanted: Vec<NodeId> = results.iter().chain(&values).chain(&states).copied().collect();
 
         let graph = Graph::new();
-        let mut copies = Copies::new(self, &graph, n.into(), &wanted);
+        let mut copies = Copies::new((self, &graph), n.into(), Site::caller(), &wanted);
         let image = copies.copy();
         let of = |id: &NodeId| graph.expr(image[id.index()].expect("invariant: what is wanted is copied"));
         let outputs: Vec<Expr<'_>> = results.iter().chain(&values).map(of).collect();
@@ -103,14 +103,16 @@ struct Copies<'g, 'n> {
     old: &'g Graph,
     new: &'n Graph,
     size: Dim,
+    /// Where the copies were asked for.
+    site: Site,
     needed: Vec<NodeId>,
     /// A leaf of the old graph, its placeholder and its stacked leaf.
     leaves: Vec<(NodeId, NodeId, NodeId)>,
 }
 
 impl<'g, 'n> Copies<'g, 'n> {
-    fn new(old: &'g Graph, new: &'n Graph, size: Dim, wanted: &[NodeId]) -> Copies<'g, 'n> {
-        Copies { old, new, size, needed: old.needed(wanted), leaves: Vec::new() }
+    fn new((old, new): (&'g Graph, &'n Graph), size: Dim, site: Site, wanted: &[NodeId]) -> Copies<'g, 'n> {
+        Copies { old, new, size, site, needed: old.needed(wanted), leaves: Vec::new() }
     }
 
     /// The node in the new graph of each node that is needed.
@@ -120,7 +122,7 @@ impl<'g, 'n> Copies<'g, 'n> {
         let types: Vec<Type> = own.iter().map(|id| self.old.node(*id).ty.clone()).collect();
         let mut image = vec![None; self.old.len()];
         let placeholders = {
-            let _frame = self.new.enter_at("ensemble", Site::caller(), "ensemble");
+            let _frame = self.new.enter_at("ensemble", self.site, "ensemble");
             self.new.trace(&types).arguments
         };
         for (id, placeholder) in own.into_iter().zip(placeholders) {

@@ -63,6 +63,12 @@ pub enum IoError {
         /// The name.
         name: &'static str,
     },
+    /// A state and a parameter of one name.
+    #[error("a parameter and a state are both named {name:?}; give one of them another name")]
+    NameTaken {
+        /// The name.
+        name: String,
+    },
     /// Names, shapes and texts that are more than the format takes.
     #[error("names and texts take more than the 100 MB that the format has for them")]
     LargeHeader,

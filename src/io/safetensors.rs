@@ -250,7 +250,8 @@ impl Foreign {
 /// Writes parameters and their state into a safetensors file, each array under its name.
 ///
 /// # Errors
-/// The file cannot be written, or a parameter is called `__metadata__`, which the format keeps for itself.
+/// The file cannot be written, a parameter is called `__metadata__`, which the format keeps for itself, or a state has the name of a
+/// parameter.
 ///
 /// # Example
 /// ```no_run
@@ -267,14 +268,21 @@ pub fn save_parameters(path: impl AsRef<Path>, parameters: &Parameters) -> Resul
     save_parameters_as(path, parameters, StoredFloat::Same)
 }
 
-/// [`save_parameters`] with floats in half as many bytes or less; [`load_parameters`] makes of them what the model has.
+/// [`save_parameters`] with the floats of parameters in half as many bytes or less; [`load_parameters`] makes of them what the model
+/// has. State stays as it is, since a running variance may well be more than an f16 holds.
 ///
 /// # Errors
 /// As for [`save_parameters`].
 pub fn save_parameters_as(path: impl AsRef<Path>, parameters: &Parameters, stored: StoredFloat) -> Result<(), IoError> {
     let mut arrays = Arrays::new();
-    let learned = parameters.iter().map(|(name, view)| (name, view.to_value()));
-    for (name, value) in learned.chain(parameters.state().iter().map(|(name, value)| (name, value.clone()))) {
+    for (name, value) in parameters.state().iter() {
+        if parameters.view(name).is_some() {
+            return Err(IoError::NameTaken { name: name.to_owned() });
+        }
+        arrays.insert(name, value.clone());
+    }
+    for (name, view) in parameters.iter() {
+        let value = view.to_value();
         let halves = match &value {
             Value::F32(array) => halves(array.iter().map(|x| f64::from(*x)), stored),
             Value::F64(array) => halves(array.iter().copied(), stored),

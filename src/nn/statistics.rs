@@ -245,7 +245,8 @@ impl<'g> Expr<'g> {
     /// let x = g.input_of(DType::F64, "x", ("batch", 2));
     /// let mut program = g.compile(x.standardize(-1, 1e-12))?;
     /// let out = program.call(("x", &array![[1.0, 3.0], [5.0, 5.0]]))?;
-    /// assert_eq!(out["result"].array::<f64>()?.mapv(f64::round), array![[-1.0, 1.0], [0.0, 0.0]].into_dyn());
+    /// let found = out["result"].array::<f64>().expect("it is f64").mapv(f64::round);
+    /// assert_eq!(found, array![[-1.0, 1.0], [0.0, 0.0]].into_dyn());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias("whiten", "z_score"))]

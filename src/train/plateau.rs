@@ -40,8 +40,7 @@ impl Plateau {
         Plateau { min_delta, ..self }
     }
 
-    /// With a factor below which all of them together do not go.
-    #[doc(alias = "min_lr")]
+    /// The rate does not fall below this part of what it would be without a plateau: 0.01 is a hundredth of it.
     pub fn at_least(self, least: f64) -> Plateau {
         Plateau { least, ..self }
     }

@@ -14,7 +14,7 @@ use crate::{
     names,
     optim::Optimizer,
     parameters::Parameters,
-    program::{Program, RunError, TrainingStep},
+    program::{Program, RunError, TrainingStep, Untrained},
     risk::JointTally,
 };
 
@@ -120,6 +120,12 @@ impl Trainer {
     /// Measures in these batches, instead of 512 examples at once in their order.
     pub fn measure_by(self, batching: impl Into<Batching>) -> Trainer {
         Trainer { batching: batching.into(), ..self }
+    }
+
+    /// The parameters of the graph that training leaves as they are, with the reason; one that the loss does not use is a mistake as a
+    /// rule. See [`TrainingStep::untrained`].
+    pub fn untrained(&self) -> impl ExactSizeIterator<Item = (&str, Untrained)> {
+        self.step.untrained()
     }
 
     /// Names of the measures, `loss` first, then those of the losses if there are several, then those of the metrics.

@@ -44,7 +44,8 @@ pub struct Embedding<'g> {
 pub struct EmbeddingOptions {
     /// How the table starts.
     pub weight: Initializer,
-    /// The id that stands for no word: its row counts as zeros, whatever the table holds, and has no gradient.
+    /// The id that stands for no word: a call gives zeros for it, whatever the table holds, and its row has no
+    /// gradient from calls.
     pub padding: Option<usize>,
     /// The dtype of the table.
     pub dtype: DType,
@@ -99,7 +100,7 @@ impl<'g> Embedding<'g> {
         self.weight
     }
 
-    /// A score for each id, from the table that also gives the rows: h·Eᵀ.
+    /// A score for each id, from the table that also gives the rows: h·Eᵀ. The padding id has one too, by its row in the table.
     ///
     /// # Shapes
     /// h: `[…, width]` → `[…, ids]`.

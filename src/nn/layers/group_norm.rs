@@ -17,7 +17,7 @@ use crate::{
 ///
 /// # Errors
 /// An error is recorded if a name is taken, if the groups do not divide the channels, and, when it is called, if x has other
-/// channels or ε is not positive.
+/// channels, if a group is one channel without space, or if ε is not positive.
 ///
 /// # Source
 /// Wu and He, *Group normalization*, 2018, eq. 1 to 7.
@@ -92,6 +92,15 @@ impl<'g> GroupNorm<'g> {
         self.affine.bias
     }
 
+    /// That a group is more than one number: less its own mean that is 0, whatever x is.
+    fn check_group(&self, x: Expr<'g>) -> Result<(), Expr<'g>> {
+        if self.n_groups < self.affine.features || x.rank() > 2 {
+            return Ok(());
+        }
+        let (expected, found) = ("at least 3, with a channel for each group".to_owned(), x.shape());
+        Err(x.graph().report(GraphError::Rank { expected, found }, &[x]))
+    }
+
     /// x, `[batch, channels, …]`, with the statistics of its groups taken out.
     fn standardized(&self, x: Expr<'g>) -> Expr<'g> {
         let (shape, epsilon) = (x.shape(), self.affine.epsilon);
@@ -111,6 +120,7 @@ impl<'g> Layer<'g> for GroupNorm<'g> {
     fn call(&self, x: Expr<'g>) -> Expr<'g> {
         let _frame = x.enter("GroupNorm");
         let build = |()| self.affine.of(self.standardized(x), |vector| vector.for_channels(x.rank()));
-        either(x.check_size(1, self.affine.features, "what the norm is called with").map(build))
+        let checked = x.check_size(1, self.affine.features, "what the norm is called with");
+        either(checked.and_then(|()| self.check_group(x)).map(build))
     }
 }

@@ -3,7 +3,7 @@
 
 use super::{AttentionMask, MultiHeadAttention, attend};
 use crate::{
-    graph::{DType, Dim, Expr, Literal, Shape, Type},
+    graph::{DType, Dim, Expr, GraphError, Literal, Shape, Type},
     ops::Tree,
 };
 
@@ -53,14 +53,15 @@ impl<'g> MultiHeadAttention<'g> {
     /// the same sizes.
     ///
     /// # Errors
-    /// An error is recorded if a shape or dtype is another. More positions than the cache has are an error of the run.
+    /// An error is recorded if a shape or dtype is another, or if the layer is not causal. More positions than the cache has are an error of the run.
     ///
     /// # Example
     /// Twelve steps in one program; a language model would embed the word of the step before:
     /// ```
-    /// use pullback::{DType, Graph, nn::{Layer, MultiHeadAttention}};
+    /// use pullback::{DType, Graph, nn::{MultiHeadAttention, MultiHeadAttentionOptions}};
     /// let g = Graph::new();
-    /// let attention = MultiHeadAttention::new(&g, "attention", 64, 8);
+    /// let options = MultiHeadAttentionOptions { causal: true, ..MultiHeadAttentionOptions::default() };
+    /// let attention = MultiHeadAttention::with(&g, "attention", 64, 8, options);
     /// let words = g.input("words", (12, "batch", 1, 64));
     /// let positions = g.iota(DType::I64, (12,), 0);
     /// let cache = attention.empty_cache("batch", 12);
@@ -106,7 +107,13 @@ impl<'g> MultiHeadAttention<'g> {
         let shape = Shape::from([x.shape()[0].clone(), self.key_heads.into(), capacity, self.size.into()]);
         let ty = Type::new(self.dtype, shape);
         cache.keys.check_type("the keys of the cache", &ty)?;
-        cache.values.check_type("the values of the cache", &ty)
+        cache.values.check_type("the values of the cache", &ty)?;
+        if self.causal {
+            return Ok(());
+        }
+        // A whole sequence would see what a step cannot: they would differ without a sign.
+        let (what, found) = ("the option `causal`", "false".to_owned());
+        Err(x.graph().report(GraphError::OutOfRange { what, expected: "true for decoding step by step", found }, &[x]))
     }
 }
 

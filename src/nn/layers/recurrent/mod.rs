@@ -209,6 +209,10 @@ impl<'g, C: RecurrentCell> Recurrent<'g, C> {
             vec![Weights { weight: poison, recurrence, bias: None }]
         }));
         let between = 0..options.layers.saturating_sub(1);
+        if options.layers == 1 && options.dropout != 0.0 {
+            let (what, found) = ("the rate of dropout between layers", options.dropout.to_string());
+            g.report(GraphError::OutOfRange { what, expected: "0 where there is one layer", found }, &[]);
+        }
         let dropout = |layer: usize| Dropout::unless_zero(g, &format!("{name}.{layer}.dropout"), options.dropout);
         let dropouts = if cells[0].weight.is_poisoned() { Vec::new() } else { between.filter_map(dropout).collect() };
         Recurrent { graph: g, cells, dropouts, inputs, width, directions, checkpoints, dtype, cell }

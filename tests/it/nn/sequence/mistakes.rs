@@ -240,6 +240,14 @@ const MISTAKES: &[(&str, Mistake, &str)] = &[
         "the keys of the cache must have shape [3, 4, 4, 2]",
     ),
     (
+        "step of a layer that sees what comes later",
+        |g, x| {
+            let layer = MultiHeadAttention::new(g, "a", 8, 4);
+            ignore(layer.step(x, layer.empty_cache(3, 4), g.full(0i64, ())));
+        },
+        "the option `causal` must be true for decoding step by step, found false",
+    ),
+    (
         "block whose heads do not divide the width",
         |g, x| ignore(TransformerEncoderBlock::new(g, "b", 8, 3).call(x)),
         "a divisor of the width, found 3 for a width of 8",

@@ -6,7 +6,7 @@ use crate::{
     nn::check::either,
 };
 
-/// A learned row for each id: y[i…] = E[idᵢ], with the parameter `name.weight`. [`Embedding::logits`] uses the same table
+/// A learned row for each id: `y[i…] = E[idᵢ]`, with the parameter `name.weight`. [`Embedding::logits`] uses the same table
 /// as the last layer of a language model.
 ///
 /// # Shapes

@@ -7,7 +7,7 @@ use crate::{
     nn::check::either,
 };
 
-/// A learned row for each position, which is added: y[…, t, :] = x[…, t, :] + P[t], with the parameter `name.weight`.
+/// A learned row for each position, which is added: `y[…, t, :] = x[…, t, :] + P[t]`, with the parameter `name.weight`.
 ///
 /// # Shapes
 /// x: `[…, time, width]`, weight: `[positions, width]` → the shape of x. The time may be a symbol.

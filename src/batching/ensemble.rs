@@ -135,8 +135,7 @@ impl<'g, 'n> Copies<'g, 'n> {
                 let operands = self.old.operands(*id).into_iter();
                 let operands: Operands =
                     operands.map(|id| image[id.index()].expect("invariant: operands are needed too")).collect();
-                let _frame = self.new.enter_at(node.op.name(), node.site, node.call);
-                image[id.index()] = Some(self.new.insert(node.op.clone(), node.ty.clone(), &operands));
+                image[id.index()] = Some(self.new.insert_copy(&node, &operands));
             }
         }
         image

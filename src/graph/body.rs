@@ -218,8 +218,7 @@ impl Body {
     pub(crate) fn thaw(&self) -> Graph {
         let graph = Graph::new();
         for BodyNode { node, operands } in self.nodes() {
-            let _frame = graph.enter_at(node.op.name(), node.site, node.call);
-            graph.insert(node.op.clone(), node.ty.clone(), operands);
+            graph.insert_copy(node, operands);
         }
         graph
     }
@@ -229,8 +228,7 @@ impl Body {
         let mut image: Vec<NodeId> = arguments.to_vec();
         for BodyNode { node, operands } in &self.nodes()[self.n_arguments()..] {
             let operands: Operands = operands.iter().map(|operand| image[operand.index()]).collect();
-            let _frame = graph.enter_at(node.op.name(), node.site, node.call);
-            image.push(graph.insert(node.op.clone(), node.ty.clone(), &operands));
+            image.push(graph.insert_copy(node, &operands));
         }
         image
     }

@@ -294,6 +294,12 @@ impl Graph {
         id
     }
 
+    /// Appends a node of another graph or body with these operands: it keeps its site and what was called there.
+    pub(crate) fn insert_copy(&self, node: &Node, operands: &[NodeId]) -> NodeId {
+        let _frame = self.enter_at(node.op.name(), node.site, node.call);
+        self.insert(node.op.clone(), node.ty.clone(), operands)
+    }
+
     /// Records an error of the current call and returns the poison that stands in its place.
     pub(crate) fn report(&self, error: GraphError, operands: &[Expr<'_>]) -> Expr<'_> {
         let frame = self.frame.get().expect("invariant: every builder opens a frame");

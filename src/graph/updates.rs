@@ -97,11 +97,10 @@ impl Graph {
         for id in self.between(from, value) {
             let operands = self.operands(id);
             if operands.iter().any(|operand| image.contains_key(operand)) {
-                let (op, ty) = (self.node(id).op.clone(), self.node(id).ty.clone());
-                let _frame = self.enter_for("update", id);
                 let operands: Operands =
                     operands.into_iter().map(|operand| image.get(&operand).copied().unwrap_or(operand)).collect();
-                image.insert(id, self.insert(op, ty, &operands));
+                let node = self.node(id).clone();
+                image.insert(id, self.insert_copy(&node, &operands));
             }
         }
         image.get(&value).copied().unwrap_or(value)

@@ -107,16 +107,16 @@ impl<'g> Settled<'g> {
 
     fn copy(&self, id: NodeId, new: &Graph, image: &[Option<NodeId>]) -> NodeId {
         let node = self.graph.node(id);
-        let _frame = new.enter_at(node.op.name(), node.site, node.call);
         match self.known[id.index()] {
             Some(is_true) => {
+                let _frame = new.enter_at("is_training", node.site, node.call);
                 let (value, shape) = (Literal::Number(f64::from(u8::from(is_true))), node.ty.shape.clone());
                 new.insert(Constant { value, dtype: DType::Bool, shape }.into(), node.ty.clone(), &[])
             }
             None => {
                 let operands = self.graph.operands(id).into_iter();
                 let operands: Operands = operands.map(|operand| copied(image, operand)).collect();
-                new.insert(node.op.clone(), node.ty.clone(), &operands)
+                new.insert_copy(&node, &operands)
             }
         }
     }

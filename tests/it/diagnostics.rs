@@ -202,7 +202,8 @@ const MISTAKES: &[(&str, Build)] = &[
         BatchNorm::new(g, "norm", 3).call(g.input("x", ("batch", 4)));
     }),
     ("epsilon of batch norm", |g| {
-        BatchNorm::with(g, "norm", 3, BatchNormOptions { epsilon: 0.0, ..BatchNormOptions::default() });
+        let options = BatchNormOptions { epsilon: 1e-50, ..BatchNormOptions::default() };
+        BatchNorm::with(g, "norm", 3, options).call(g.input("x", ("batch", 3)));
     }),
     ("gradient of an array", |g| {
         let x = matrix(g, "x");

@@ -4,7 +4,7 @@
 use super::{Declaration, Layer};
 use crate::{
     Correction,
-    graph::{DType, Dim, Expr, Graph, GraphError, Initializer, Shape, Site},
+    graph::{DType, Dim, Expr, Graph, GraphError, Initializer, Site},
     nn::check::either,
 };
 
@@ -55,6 +55,7 @@ pub struct BatchNorm<'g> {
     bias: Expr<'g>,
     mean: Expr<'g>,
     variance: Expr<'g>,
+    channels: usize,
     options: BatchNormOptions,
 }
 
@@ -91,18 +92,19 @@ impl<'g> BatchNorm<'g> {
         let declaration = Declaration { graph: g, layer: name, dtype: options.dtype };
         let shape = [channels.into()];
         let declare = || {
-            check_options(g, options)?;
+            check_momentum(g, options.momentum)?;
             let gain = declaration.parameter("gain", &shape, Initializer::Constant(1.0))?;
             let bias = declaration.parameter("bias", &shape, Initializer::Zeros)?;
             let mean = declaration.state("mean", &shape, Initializer::Zeros)?;
             let variance = declaration.state("variance", &shape, Initializer::Constant(1.0))?;
-            Ok(BatchNorm { gain, bias, mean, variance, options })
+            Ok(BatchNorm { gain, bias, mean, variance, channels, options })
         };
         declare().unwrap_or_else(|poison| BatchNorm {
             gain: poison,
             bias: poison,
             mean: poison,
             variance: poison,
+            channels,
             options,
         })
     }
@@ -132,18 +134,12 @@ impl<'g> BatchNorm<'g> {
         if let Some(poison) = g.refuse(&[x, self.gain]) {
             return Err(poison);
         }
-        let (shape, dtype) = (x.shape(), self.options.dtype);
+        let dtype = self.options.dtype;
         if x.dtype() != dtype {
             return Err(g.report(GraphError::DTypesDiffer { left: x.dtype(), right: dtype }, &[x, self.gain]));
         }
-        if shape.rank() < 2 {
-            return Err(g.report(GraphError::Rank { expected: "at least 2".into(), found: shape }, &[x]));
-        }
-        let (expected, found) = (self.gain.shape(), Shape::from((shape[1].clone(),)));
-        if expected != found {
-            return Err(g.report(GraphError::WrongShape { what: "the channels", expected, found }, &[x, self.gain]));
-        }
-        Ok(())
+        x.check_size(1, self.channels, "what the norm is called with")?;
+        x.check_epsilon(self.options.epsilon)
     }
 
     /// By the statistics of the batch, which the running ones follow.
@@ -155,7 +151,7 @@ impl<'g> BatchNorm<'g> {
         let variance = x.variance_over(axes, Correction::None);
         self.follow(self.variance, variance * unbiased(x));
         let scale = (variance + self.options.epsilon).rsqrt();
-        let along = |channels: Expr<'g>| along_channels(channels, x);
+        let along = |channels: Expr<'g>| channels.for_channels(x.rank());
         (x - along(mean)) * along(scale) * along(self.gain) + along(self.bias)
     }
 
@@ -163,7 +159,7 @@ impl<'g> BatchNorm<'g> {
     fn evaluated(&self, x: Expr<'g>) -> Expr<'g> {
         let factor = (self.variance + self.options.epsilon).rsqrt() * self.gain;
         let shift = self.bias - self.mean * factor;
-        x * along_channels(factor, x) + along_channels(shift, x)
+        x * factor.for_channels(x.rank()) + shift.for_channels(x.rank())
     }
 
     fn follow(&self, running: Expr<'g>, of_batch: Expr<'g>) {
@@ -184,16 +180,12 @@ impl<'g> Layer<'g> for BatchNorm<'g> {
     }
 }
 
-fn check_options(g: &Graph, options: BatchNormOptions) -> Result<(), Expr<'_>> {
-    let BatchNormOptions { epsilon, momentum, .. } = options;
-    let (what, expected, found) = if !(epsilon > 0.0 && epsilon.is_finite()) {
-        ("epsilon", "positive and finite", epsilon)
-    } else if !(0.0..=1.0).contains(&momentum) {
-        ("the momentum", "from 0 to 1", momentum)
-    } else {
+fn check_momentum(g: &Graph, momentum: f64) -> Result<(), Expr<'_>> {
+    if (0.0..=1.0).contains(&momentum) {
         return Ok(());
-    };
-    Err(g.report(GraphError::OutOfRange { what, expected, found: found.to_string() }, &[]))
+    }
+    let (what, expected, found) = ("the momentum", "from 0 to 1", momentum.to_string());
+    Err(g.report(GraphError::OutOfRange { what, expected, found }, &[]))
 }
 
 /// n/(n − 1) for n numbers of each channel, 1 for one: what it would be then is not known, and must not spoil the state.
@@ -202,9 +194,4 @@ fn unbiased<'g>(x: Expr<'g>) -> Expr<'g> {
     let n: Dim = shape.iter().enumerate().filter(|(axis, _)| *axis != 1).map(|(_, size)| size.clone()).product();
     let n = x.graph().dim_size(n, x.dtype());
     n / (n - 1.0).maximum(1.0)
-}
-
-/// `[channels]` as it broadcasts to x, `[batch, channels, …]`.
-fn along_channels<'g>(channels: Expr<'g>, x: Expr<'g>) -> Expr<'g> {
-    (2..x.rank()).fold(channels, |wide, _| wide.unsqueeze(-1))
 }

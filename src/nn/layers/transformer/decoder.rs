@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// A block of a transformer's decoder: causal attention to the sequence itself, attention to a memory, which is what the encoder gives,
-/// and the feed-forward part, each with a norm and a path around it. The parameters are those of `name.norm1`, `name.attention`, `name.norm2`,
+/// and the feed-forward part, each with a norm and a residual connection. The parameters are those of `name.norm1`, `name.attention`, `name.norm2`,
 /// `name.cross`, `name.norm3` and `name.feed_forward`.
 ///
 /// # Shapes

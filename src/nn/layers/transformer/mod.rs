@@ -1,5 +1,5 @@
-//! Blocks of transformers: attention and a feed-forward part, each with a norm and a path around it. In: a graph and sizes, then
-//! sequences. Out: a block, then a sequence of the same shape.
+//! Blocks of transformers: attention and a feed-forward part, each with a norm and a residual connection. In: a graph and sizes,
+//! then sequences. Out: a block, then a sequence of the same shape.
 
 mod decoder;
 mod encoder;
@@ -9,13 +9,13 @@ pub use decoder::TransformerDecoderBlock;
 pub use encoder::TransformerEncoderBlock;
 pub use feed_forward::{FeedForward, FeedForwardActivation, FeedForwardOptions};
 
-use super::{Declaration, Dropout, Layer, MultiHeadAttention, MultiHeadAttentionOptions, RotaryOptions};
-use crate::graph::{DType, Dim, Expr, Graph, Initializer};
+use super::{Dropout, Layer, LayerNorm, MultiHeadAttention, MultiHeadAttentionOptions, NormOptions, RotaryOptions};
+use crate::graph::{DType, Expr, Graph, Initializer};
 
 /// Where the norms of a block are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NormPlacement {
-    /// x + f(norm(x)): the path around is an identity from the first block to the last. A norm belongs behind the last block. Xiong et
+    /// x + f(norm(x)): the residual connections are an identity from the first block to the last. A norm belongs behind the last block. Xiong et
     /// al., *On layer normalization in the transformer architecture*, 2020.
     #[doc(alias = "pre_norm")]
     Before,
@@ -72,27 +72,24 @@ impl Default for TransformerOptions {
     }
 }
 
-/// The parameters of a norm, and what it is around.
+/// A residual connection with its norm.
 #[derive(Debug, Clone, Copy)]
 struct Residual<'g> {
-    gain: Expr<'g>,
-    bias: Expr<'g>,
-    epsilon: f64,
+    norm: LayerNorm<'g>,
     placement: NormPlacement,
     dropout: Option<Dropout<'g>>,
 }
 
 impl<'g> Residual<'g> {
-    /// f with its norm and the path around it.
+    /// x and f of it added up, with the norm before f or behind the sum.
     fn around(&self, x: Expr<'g>, f: impl FnOnce(Expr<'g>) -> Expr<'g>) -> Expr<'g> {
-        let norm = |x: Expr<'g>| x.layer_norm(self.gain, self.bias, self.epsilon);
         let f = |x: Expr<'g>| {
             let y = f(x);
             self.dropout.map_or(y, |dropout| dropout.call(y))
         };
         match self.placement {
-            NormPlacement::Before => x + f(norm(x)),
-            NormPlacement::After => norm(x + f(x)),
+            NormPlacement::Before => x + f(self.norm.call(x)),
+            NormPlacement::After => self.norm.call(x + f(x)),
         }
     }
 }
@@ -108,15 +105,16 @@ struct Block<'g, 'n> {
 }
 
 impl<'g> Block<'g, '_> {
-    /// The norm of that number, counted from 1, with what it is around.
+    /// The residual connection of that number, counted from 1.
     fn residual(self, number: usize) -> Result<Residual<'g>, Expr<'g>> {
         let TransformerOptions { epsilon, norm: placement, dtype, dropout, .. } = self.options;
-        let declaration = Declaration { graph: self.graph, layer: &format!("{}.norm{number}", self.name), dtype };
-        let shape = [Dim::from(self.width)];
-        let gain = declaration.parameter("gain", &shape, Initializer::Constant(1.0))?;
-        let bias = declaration.parameter("bias", &shape, Initializer::Zeros)?;
+        let options = NormOptions { epsilon, dtype, ..NormOptions::default() };
+        let norm = LayerNorm::with(self.graph, &format!("{}.norm{number}", self.name), self.width, options);
+        if let Some(poison) = [norm.gain(), norm.bias()].into_iter().flatten().find(Expr::is_poisoned) {
+            return Err(poison);
+        }
         let dropout = Dropout::unless_zero(self.graph, &format!("{}.dropout{number}", self.name), dropout);
-        Ok(Residual { gain, bias, epsilon, placement, dropout })
+        Ok(Residual { norm, placement, dropout })
     }
 
     fn attention(self, name: &str, causal: bool) -> Result<MultiHeadAttention<'g>, Expr<'g>> {

@@ -121,10 +121,10 @@ impl Batching {
                 if !self.is_last_kept {
                     rows.truncate(rows.len() / size * size);
                 }
-                Plan::Rows { rows: rows.into_iter(), size }
+                Remaining::Rows { rows: rows.into_iter(), size }
             }
-            (None, Order::Ascending) => Plan::Blocks(Blocks::new(self, 1, None)),
-            (None, Order::Within(n)) => Plan::Blocks(Blocks::new(self, n, Some((seed, epoch)))),
+            (None, Order::Ascending) => Remaining::Blocks(BlocksLeft::new(self, 1, None)),
+            (None, Order::Within(n)) => Remaining::Blocks(BlocksLeft::new(self, n, Some((seed, epoch)))),
             (None, Order::Shuffled | Order::ByLength(_) | Order::Continued) => return Err(DataError::UnknownLength),
         };
         Ok(Batches { source, epoch, plan })
@@ -215,20 +215,20 @@ fn shuffle_batches(block: &mut [usize], size: usize, rng: &mut ChaCha8Rng) {
 pub struct Batches<'s> {
     source: &'s dyn Source,
     epoch: u64,
-    plan: Plan,
+    plan: Remaining,
 }
 
-enum Plan {
+enum Remaining {
     /// The rows that are still to come, the next one first.
     Rows {
         rows: std::vec::IntoIter<usize>,
         size: usize,
     },
-    Blocks(Blocks),
+    Blocks(BlocksLeft),
 }
 
 /// Batches of a source that does not know its end: it is read block by block.
-struct Blocks {
+struct BlocksLeft {
     size: usize,
     n_batches: usize,
     is_last_kept: bool,
@@ -247,20 +247,20 @@ impl Batches<'_> {
     /// How many batches are still to come, if that is known.
     pub fn n_batches(&self) -> Option<usize> {
         match &self.plan {
-            Plan::Rows { rows, size } => Some(rows.len().div_ceil(*size)),
-            Plan::Blocks(_) => None,
+            Remaining::Rows { rows, size } => Some(rows.len().div_ceil(*size)),
+            Remaining::Blocks(_) => None,
         }
     }
 
     /// The same without the next `n` batches, which are not read.
     pub fn skip_batches(mut self, n: usize) -> Self {
         match &mut self.plan {
-            Plan::Rows { rows, size } => {
+            Remaining::Rows { rows, size } => {
                 if let Some(last) = n.saturating_mul(*size).checked_sub(1) {
                     rows.nth(last);
                 }
             }
-            Plan::Blocks(blocks) => {
+            Remaining::Blocks(blocks) => {
                 let n_ready = n.min(blocks.ready.len());
                 blocks.ready.drain(..n_ready);
                 let n_more = blocks.n_skipped + n - n_ready;
@@ -277,19 +277,28 @@ impl Iterator for Batches<'_> {
 
     fn next(&mut self) -> Option<Result<Batch, DataError>> {
         match &mut self.plan {
-            Plan::Rows { rows, size } => {
+            Remaining::Rows { rows, size } => {
                 let rows: Vec<usize> = rows.by_ref().take(*size).collect();
                 (!rows.is_empty()).then(|| read(self.source, rows, self.epoch, HowMany::All))
             }
-            Plan::Blocks(blocks) => blocks.next(self.source, self.epoch).transpose(),
+            Remaining::Blocks(blocks) => blocks.next(self.source, self.epoch).transpose(),
         }
     }
 }
 
-impl Blocks {
-    fn new(batching: &Batching, n_batches: usize, key: Option<(u64, u64)>) -> Blocks {
+impl BlocksLeft {
+    fn new(batching: &Batching, n_batches: usize, key: Option<(u64, u64)>) -> BlocksLeft {
         let (size, is_last_kept) = (batching.size, batching.is_last_kept);
-        Blocks { size, n_batches, is_last_kept, key, block: 0, ready: VecDeque::new(), n_skipped: 0, is_over: false }
+        BlocksLeft {
+            size,
+            n_batches,
+            is_last_kept,
+            key,
+            block: 0,
+            ready: VecDeque::new(),
+            n_skipped: 0,
+            is_over: false,
+        }
     }
 
     fn next(&mut self, source: &dyn Source, epoch: u64) -> Result<Option<Batch>, DataError> {

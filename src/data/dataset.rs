@@ -58,12 +58,12 @@ struct Lists {
 ///
 /// # Example
 /// ```
-/// use pullback::data::Padding;
+/// use pullback::data::ListPadding;
 /// // To lengths of 8, 16, 24, …: a program plans once for each length that it meets.
-/// let padding = Padding::new(0i64).multiple_of(8);
+/// let padding = ListPadding::new(0i64).multiple_of(8);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Padding<T> {
+pub struct ListPadding<T> {
     value: T,
     multiple: usize,
 }
@@ -77,21 +77,21 @@ pub struct Split {
     pub test: Dataset,
 }
 
-impl<T> Padding<T> {
+impl<T> ListPadding<T> {
     /// This element, up to the length of the longest list of a batch.
-    pub fn new(value: T) -> Padding<T> {
-        Padding { value, multiple: 1 }
+    pub fn new(value: T) -> ListPadding<T> {
+        ListPadding { value, multiple: 1 }
     }
 
     /// Up to a length that is a multiple of this (at least 1).
-    pub fn multiple_of(self, multiple: usize) -> Padding<T> {
-        Padding { multiple: multiple.max(1), ..self }
+    pub fn multiple_of(self, multiple: usize) -> ListPadding<T> {
+        ListPadding { multiple: multiple.max(1), ..self }
     }
 }
 
-impl<T> From<T> for Padding<T> {
-    fn from(value: T) -> Padding<T> {
-        Padding::new(value)
+impl<T> From<T> for ListPadding<T> {
+    fn from(value: T) -> ListPadding<T> {
+        ListPadding::new(value)
     }
 }
 
@@ -135,9 +135,9 @@ impl Dataset {
         mut self,
         name: impl Into<String>,
         lists: impl IntoIterator<Item = Vec<T>>,
-        padding: impl Into<Padding<T>>,
+        padding: impl Into<ListPadding<T>>,
     ) -> Result<Dataset, DataError> {
-        let (name, Padding { value, multiple }) = (name.into(), padding.into());
+        let (name, ListPadding { value, multiple }) = (name.into(), padding.into());
         let (mut elements, mut ends) = (Vec::new(), Vec::new());
         for list in lists {
             elements.extend(list);

@@ -36,7 +36,7 @@ pub use augment::Augmented;
 pub use batch::Batch;
 pub use batching::{Batches, Batching};
 pub use column::Column;
-pub use dataset::{Dataset, Padding, Split};
+pub use dataset::{Dataset, ListPadding, Split};
 pub use digits::{digits, read_digits};
 pub use error::DataError;
 pub use iterator::IteratorSource;

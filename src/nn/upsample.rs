@@ -24,10 +24,10 @@ const MAX_WHOLE: f64 = (1u64 << f64::MANTISSA_DIGITS) as f64;
 /// assert_eq!(x.upsample_nearest(Upsample::to([16, 15])).shape().to_string(), "[batch, 8, 16, 15]");
 /// ```
 #[derive(Debug, Clone, PartialEq)]
-pub struct Upsample(Target);
+pub struct Upsample(NewSize);
 
 #[derive(Debug, Clone, PartialEq)]
-enum Target {
+enum NewSize {
     Factors(PerAxis),
     Factor(f64),
     Sizes(PerAxis),
@@ -36,7 +36,7 @@ enum Target {
 impl Upsample {
     /// Sizes times a whole number.
     pub fn by(factor: impl Into<PerAxis>) -> Upsample {
-        Upsample(Target::Factors(factor.into()))
+        Upsample(NewSize::Factors(factor.into()))
     }
 
     /// Sizes times any positive number, rounded down, along all axes alike. The places are 1/factor apart.
@@ -44,12 +44,12 @@ impl Upsample {
         if factor.fract() == 0.0 && (1.0..MAX_WHOLE).contains(&factor) {
             return Upsample::by(factor as usize);
         }
-        Upsample(Target::Factor(factor))
+        Upsample(NewSize::Factor(factor))
     }
 
     /// These sizes, whatever those of the array are. They may be smaller.
     pub fn to(sizes: impl Into<PerAxis>) -> Upsample {
-        Upsample(Target::Sizes(sizes.into()))
+        Upsample(NewSize::Sizes(sizes.into()))
     }
 }
 
@@ -94,7 +94,7 @@ enum Step {
     Sizes,
 }
 
-impl Target {
+impl NewSize {
     /// For each axis its step, and how many places it gets.
     fn steps(&self, sizes: &[Dim]) -> Result<Vec<(Step, Dim)>, GraphError> {
         let both = |numbers: &PerAxis, what, step: &dyn Fn(&Dim, usize) -> (Step, Dim)| {
@@ -102,13 +102,13 @@ impl Target {
             Ok(sizes.iter().zip(numbers).map(|(size, number)| step(size, number)).collect())
         };
         match self {
-            Target::Factors(factors) => {
+            NewSize::Factors(factors) => {
                 both(factors, "a factor", &|size, factor| (Step::Repeat(factor), size.clone() * Dim::from(factor)))
             }
-            Target::Sizes(places) => {
+            NewSize::Sizes(places) => {
                 both(places, "a size of the result", &|size, n_places| (step_to(size, n_places), Dim::from(n_places)))
             }
-            Target::Factor(factor) => {
+            NewSize::Factor(factor) => {
                 sizes.iter().map(|size| Ok((Step::Factor(*factor), times(size, *factor)?))).collect()
             }
         }

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 
 use super::{
     Optimizer, OptimizerError,
-    members::{Members, Progress, Split, check_patterns, composite},
+    members::{Allotment, Members, Progress, check_patterns, composite},
 };
 use crate::{names, parameters::Layout};
 
@@ -103,7 +103,7 @@ impl Members for Groups {
     }
 
     /// A pattern that matches what has no gradient is no mistake, so all parameters are asked.
-    fn split(&self, part: &Arc<Layout>, parameters: &Layout) -> Result<Split, OptimizerError> {
+    fn split(&self, part: &Arc<Layout>, parameters: &Layout) -> Result<Allotment, OptimizerError> {
         for (position, group) in self.groups.iter().enumerate() {
             if group.patterns.is_empty() {
                 return Err(OptimizerError::NoPattern);
@@ -113,7 +113,7 @@ impl Members for Groups {
                 return Err(OptimizerError::Taken { name: group.name.clone() });
             }
         }
-        Ok(Split::new(part, self.groups.len() + 1, |name, _| self.position(name)))
+        Ok(Allotment::new(part, self.groups.len() + 1, |name, _| self.position(name)))
     }
 
     fn progress(&self) -> &Progress {

@@ -15,16 +15,16 @@ use crate::{
 
 /// A layout and the parts of it that members have, found once and kept as long as the layout is the same.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Split {
+pub(super) struct Allotment {
     whole: Option<Arc<Layout>>,
     parts: Vec<Arc<Layout>>,
 }
 
-impl Split {
+impl Allotment {
     /// The parts of `whole`: each array is of the member that `member` says, a position below `n_members`.
-    pub(super) fn new(whole: &Arc<Layout>, n_members: usize, member: impl Fn(&str, &Slot) -> usize) -> Split {
+    pub(super) fn new(whole: &Arc<Layout>, n_members: usize, member: impl Fn(&str, &Slot) -> usize) -> Allotment {
         let part = |position| Arc::new(whole.part(|name, slot| member(name, slot) == position));
-        Split { whole: Some(Arc::clone(whole)), parts: (0..n_members).map(part).collect() }
+        Allotment { whole: Some(Arc::clone(whole)), parts: (0..n_members).map(part).collect() }
     }
 
     /// Whether it is of this layout.
@@ -53,7 +53,7 @@ pub(super) trait Members {
     ///
     /// # Errors
     /// The members do not fit these parameters.
-    fn split(&self, part: &Arc<Layout>, parameters: &Layout) -> Result<Split, OptimizerError>;
+    fn split(&self, part: &Arc<Layout>, parameters: &Layout) -> Result<Allotment, OptimizerError>;
 
     /// The last split, and how many steps were taken.
     fn progress(&self) -> &Progress;
@@ -65,7 +65,7 @@ pub(super) trait Members {
 /// Where an optimizer of others is, beside what they remember.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Progress {
-    pub(super) split: Split,
+    pub(super) split: Allotment,
     pub(super) n_steps: u64,
 }
 

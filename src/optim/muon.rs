@@ -7,7 +7,7 @@ use super::{
     AdamW, Optimizer, OptimizerError, Schedule,
     elementwise::{Elementwise, descend_slices},
     error::{check_decay, check_factor, check_made},
-    members::{Members, Progress, Split, check_patterns, composite},
+    members::{Allotment, Members, Progress, check_patterns, composite},
     newton_schulz::{n_scratch, orthogonalize},
     parameterwise::{ByParameter, ParameterSlices, Parameterwise},
     rule::{UpdateRule, optimizer},
@@ -103,10 +103,10 @@ impl<O: Optimizer> Members for Muon<O> {
         [("matrices", &mut self.matrices as &mut dyn Optimizer), ("others", &mut self.others)].into_iter()
     }
 
-    fn split(&self, part: &Arc<Layout>, parameters: &Layout) -> Result<Split, OptimizerError> {
+    fn split(&self, part: &Arc<Layout>, parameters: &Layout) -> Result<Allotment, OptimizerError> {
         check_patterns(&self.except, parameters)?;
         let is_left = |name: &str| names::matches_any(&self.except, name);
-        Ok(Split::new(part, 2, |name, slot| usize::from(slot.shape.len() != 2 || is_left(name))))
+        Ok(Allotment::new(part, 2, |name, slot| usize::from(slot.shape.len() != 2 || is_left(name))))
     }
 
     fn progress(&self) -> &Progress {

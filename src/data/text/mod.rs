@@ -7,7 +7,7 @@ use std::{fs, io::Read, path::Path};
 
 pub use tokenizer::{Bytes, Characters, Tokenizer};
 
-use super::{DataError, Dataset, Padding, Place, Stream};
+use super::{DataError, Dataset, ListPadding, Place, Stream};
 
 /// The text in a file, which must be UTF-8.
 ///
@@ -63,7 +63,7 @@ pub fn tokens(text: &str, tokenizer: &(impl Tokenizer + ?Sized)) -> Result<Datas
 pub fn lines(
     text: &str,
     tokenizer: &(impl Tokenizer + ?Sized),
-    padding: impl Into<Padding<i64>>,
+    padding: impl Into<ListPadding<i64>>,
 ) -> Result<Dataset, DataError> {
     let (mut lists, mut start) = (Vec::new(), 0);
     for line in text.split_inclusive('\n') {

@@ -130,7 +130,7 @@ fn batches_by_length_pad_little() {
 #[test]
 fn lists_are_padded_to_a_multiple_and_masked() {
     let lists = [vec![1.5f64], vec![], vec![2.5, 3.5, 4.5]];
-    let padding = pullback::data::Padding::new(-1.0).multiple_of(4);
+    let padding = pullback::data::ListPadding::new(-1.0).multiple_of(4);
     let source = Dataset::new().lists("x", lists, padding).unwrap();
     let batch = source.batch(&[2, 0, 1], 0).unwrap();
     let rows = ndarray::array![[2.5, 3.5, 4.5, -1.0], [1.5, -1.0, -1.0, -1.0], [-1.0, -1.0, -1.0, -1.0]];

@@ -166,7 +166,7 @@ impl<C: Default> Default for RecurrentOptions<C> {
 pub struct Recurrent<'g, C> {
     graph: &'g Graph,
     /// Layer by layer, forward before backward.
-    cells: Vec<Weights<'g>>,
+    cells: Vec<CellWeights<'g>>,
     /// Behind each layer but the last, if anything is dropped.
     dropouts: Vec<Dropout<'g>>,
     inputs: usize,
@@ -179,7 +179,7 @@ pub struct Recurrent<'g, C> {
 
 /// The parameters of one cell.
 #[derive(Debug, Clone, Copy)]
-struct Weights<'g> {
+struct CellWeights<'g> {
     weight: Expr<'g>,
     recurrence: Recurrence<'g>,
     bias: Option<Expr<'g>>,
@@ -206,7 +206,7 @@ impl<'g, C: RecurrentCell> Recurrent<'g, C> {
         let RecurrentOptions { directions, checkpoints, dtype, cell, .. } = options;
         let cells = either(Recurrent::declare(g, name, [inputs, width], &options).map_err(|poison| {
             let recurrence = Recurrence { weight: poison, bias: None };
-            vec![Weights { weight: poison, recurrence, bias: None }]
+            vec![CellWeights { weight: poison, recurrence, bias: None }]
         }));
         let between = 0..options.layers.saturating_sub(1);
         if options.layers == 1 && options.dropout != 0.0 {
@@ -223,12 +223,12 @@ impl<'g, C: RecurrentCell> Recurrent<'g, C> {
         name: &str,
         [inputs, width]: [usize; 2],
         options: &RecurrentOptions<C>,
-    ) -> Result<Vec<Weights<'g>>, Expr<'g>> {
+    ) -> Result<Vec<CellWeights<'g>>, Expr<'g>> {
         if options.layers == 0 {
             return Err(g.report(GraphError::NotPositive { what: "the number of layers", found: Dim::from(0) }, &[]));
         }
         let directions = options.directions.all();
-        let mut cells: Vec<Weights<'g>> = Vec::with_capacity(directions.len());
+        let mut cells: Vec<CellWeights<'g>> = Vec::with_capacity(directions.len());
         for layer in 0..options.layers {
             let inputs = if layer == 0 { inputs } else { width * directions.len() };
             for direction in directions {
@@ -237,7 +237,7 @@ impl<'g, C: RecurrentCell> Recurrent<'g, C> {
                     ScanDirection::Backward => format!("{name}.{layer}.backward"),
                 };
                 let declaration = Declaration { graph: g, layer: &name, dtype: options.dtype };
-                cells.push(Weights::declare::<C>(declaration, [inputs, width], options)?);
+                cells.push(CellWeights::declare::<C>(declaration, [inputs, width], options)?);
             }
         }
         if leaves(&C::repeated(cells[0].weight)).is_empty() {
@@ -352,7 +352,7 @@ impl<'g, C: RecurrentCell> Recurrent<'g, C> {
     /// lengths.
     fn loop_over_time(
         &self,
-        weights: &Weights<'g>,
+        weights: &CellWeights<'g>,
         slices: Vec<Expr<'g>>,
         state: Vec<Expr<'g>>,
         direction: ScanDirection,
@@ -373,7 +373,7 @@ impl<'g, C: RecurrentCell> Recurrent<'g, C> {
     }
 
     /// The next state of one cell: as many arrays as before.
-    fn next_of(&self, weights: &Weights<'g>, input: Expr<'g>, state: &[Expr<'g>]) -> Vec<Expr<'g>> {
+    fn next_of(&self, weights: &CellWeights<'g>, input: Expr<'g>, state: &[Expr<'g>]) -> Vec<Expr<'g>> {
         let next = leaves(&self.cell.next(input, self.state_of(state.iter().copied()), weights.recurrence));
         if next.len() == state.len() {
             return next;
@@ -383,7 +383,7 @@ impl<'g, C: RecurrentCell> Recurrent<'g, C> {
     }
 
     /// What the cell is given of the inputs: x·W + b.
-    fn product(&self, weights: &Weights<'g>, x: Expr<'g>) -> Expr<'g> {
+    fn product(&self, weights: &CellWeights<'g>, x: Expr<'g>) -> Expr<'g> {
         let product = x.dot(weights.weight);
         let shifts = self.cell.shifts().map(|shifts| {
             let each: Vec<f64> = shifts.iter().flat_map(|shift| std::iter::repeat_n(*shift, self.width)).collect();
@@ -439,12 +439,12 @@ impl<'g, C: RecurrentCell> Recurrent<'g, C> {
     }
 }
 
-impl<'g> Weights<'g> {
+impl<'g> CellWeights<'g> {
     fn declare<C: RecurrentCell>(
         declaration: Declaration<'g, '_>,
         [inputs, width]: [usize; 2],
         options: &RecurrentOptions<C>,
-    ) -> Result<Weights<'g>, Expr<'g>> {
+    ) -> Result<CellWeights<'g>, Expr<'g>> {
         let bound = 1.0 / (width.max(1) as f64).sqrt();
         let initializer =
             |chosen: Option<Initializer>| chosen.unwrap_or(Initializer::Uniform { low: -bound, high: bound });
@@ -456,7 +456,7 @@ impl<'g> Weights<'g> {
         let bias = options.bias.then(|| zeros("bias", columns)).transpose()?;
         let own = options.bias && C::HAS_RECURRENT_BIAS;
         let recurrent_bias = own.then(|| zeros("recurrent_bias", width.into())).transpose()?;
-        Ok(Weights { weight, recurrence: Recurrence { weight: recurrent, bias: recurrent_bias }, bias })
+        Ok(CellWeights { weight, recurrence: Recurrence { weight: recurrent, bias: recurrent_bias }, bias })
     }
 }
 

@@ -45,9 +45,9 @@ pub struct Options {
     pub evaluation: Evaluation,
     /// What [`Graph::is_training`] is: without one, true in what trains and false elsewhere.
     pub mode: Option<Mode>,
-    /// Patterns of names of parameters that a training step leaves as they are, in which `*` stands for any letters and `?` for one: with
-    /// `encoder.*` no gradient of the encoder is computed, and no optimizer touches it, by decay neither.
-    /// [`TrainingStep::untrained`] lists what was found.
+    /// Patterns of names of parameters and states that a training step leaves as they are, in which `*` stands for any letters and `?`
+    /// for one: with `encoder.*` no gradient of the encoder is computed, no optimizer touches it, by decay neither, and the running
+    /// statistics of its norms stay. [`TrainingStep::untrained`] lists the parameters that were found.
     pub frozen: Vec<String>,
     /// Bytes of memory for values between steps, above which elementwise functions of the forward part are computed
     /// again where the backward part reads them element by element, however long that takes; without one, only those
@@ -221,7 +221,8 @@ impl Graph {
         self.check()?;
         self.check_outputs(&results)?;
         let mode = options.mode.unwrap_or(Mode::Training);
-        let new_states = if mode == Mode::Training { self.new_states(&ids(&results)) } else { Vec::new() };
+        let mut new_states = if mode == Mode::Training { self.new_states(&ids(&results)) } else { Vec::new() };
+        new_states.retain(|(state, _)| !names::matches_any(&options.frozen, &self.name_of(*state)));
         let (states, values): (Vec<NodeId>, Vec<NodeId>) = new_states.into_iter().unzip();
         let states: Vec<String> = states.into_iter().map(|state| self.name_of(state)).collect();
         let n_results = results.len();
@@ -264,7 +265,7 @@ impl Graph {
     /// The parameters that a loss moves with and that no pattern freezes, with their gradients; and the others.
     fn trained<'g>(&'g self, loss: Expr<'g>, frozen: &[String]) -> Result<Trained<'g>, CompileError> {
         let parameters = self.parameters();
-        let names: Vec<String> = parameters.iter().map(|parameter| self.name_of(parameter.id())).collect();
+        let names: Vec<String> = parameters.iter().chain(&self.states()).filter_map(Expr::name).collect();
         for pattern in frozen {
             let checked = names::check_pattern(pattern, names.iter().map(String::as_str));
             checked.map_err(|nearest| CompileError::FrozenPattern { pattern: pattern.clone(), nearest })?;

@@ -62,8 +62,8 @@ pub enum CompileError {
         /// Where the loop, branch or call was written.
         site: Site,
     },
-    /// A pattern of parameters to freeze that none has.
-    #[error("no parameter matches `{pattern}`, which is to be frozen{}", names::suggestion(nearest.as_deref()))]
+    /// A pattern of parameters and states to freeze that matches none.
+    #[error("no parameter or state matches `{pattern}`, which is to be frozen{}", names::suggestion(nearest.as_deref()))]
     FrozenPattern {
         /// The pattern.
         pattern: String,

@@ -250,6 +250,26 @@ fn a_step_in_evaluation_mode_sets_nothing() -> Outcome {
 }
 
 #[test]
+fn the_statistics_of_a_frozen_part_stay() -> Outcome {
+    let g = Graph::new();
+    let x = g.input("x", ("batch", 2));
+    let (base, head) = (BatchNorm::new(&g, "base.norm", 2), BatchNorm::new(&g, "head.norm", 2));
+    let loss = (head.call(base.call(x) + 1.0) * x).mean();
+    let options = Options { frozen: vec!["base.*".to_owned()], ..Options::default() };
+    let mut parameters = g.initialize(0)?;
+    let before = parameters.clone();
+    let mut step = g.compile_training_with(loss, (), &options)?;
+    step.run(&mut parameters, ("x", &array![[1.0f32, 2.0], [3.0, 5.0]]))?;
+    for (name, value) in before.state().iter() {
+        assert_eq!(parameters.state().get(name) == Some(value), name.starts_with("base"), "{name}");
+    }
+    // A pattern may be of states alone.
+    let options = Options { frozen: vec!["*.mean".to_owned(), "*.variance".to_owned()], ..Options::default() };
+    g.compile_training_with(loss, (), &options)?.run(&before, ("x", &array![[1.0f32, 2.0], [3.0, 5.0]]))?;
+    Ok(())
+}
+
+#[test]
 fn a_batch_of_one_row_does_not_spoil_the_running_statistics() -> Outcome {
     let g = Graph::new();
     let y = BatchNorm::new(&g, "norm", 2).call(g.input("x", ("batch", 2)));
@@ -306,7 +326,7 @@ fn what_does_not_move_the_loss_is_left_alone_and_told() -> Outcome {
     assert!(step.flops().as_number() < whole.flops().as_number() || step.flops() != whole.flops());
     let nothing = Options { frozen: vec!["bose.*".to_owned()], ..Options::default() };
     let error = g.compile_training_with(loss, (), &nothing).expect_err("no such parameter").to_string();
-    assert!(error.contains("no parameter matches `bose.*`, which is to be frozen"), "{error}");
+    assert!(error.contains("no parameter or state matches `bose.*`, which is to be frozen"), "{error}");
     Ok(())
 }
 

@@ -15,6 +15,10 @@ test:
 snapshots:
     INSTA_UPDATE=always cargo test --locked --test it
 
+# Test the crate of images and subword tokenizers
+data:
+    cargo test --locked -p pullback-data --all-features
+
 # Run the lecture's claims and draw their figures
 figures:
     cargo run --release --locked --example lecture -- all

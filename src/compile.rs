@@ -364,7 +364,7 @@ impl Graph {
         needed: &[NodeId],
     ) -> Result<Signature, CompileError> {
         if let Some(escaped) = needed.iter().find(|id| matches!(self.node(**id).op, Op::Argument(_))) {
-            return Err(CompileError::EscapedArgument { site: self.node(*escaped).site });
+            return Err(CompileError::EscapedArgument { site: self.node(*escaped).provenance.site });
         }
         let declare = |leaf: Expr<'_>| {
             let is_needed = needed.binary_search(&leaf.id()).is_ok();
@@ -392,7 +392,7 @@ impl Graph {
         for id in needed {
             let node = self.node(*id);
             for symbol in node.symbols() {
-                first_use.entry(symbol).or_insert(node.site);
+                first_use.entry(symbol).or_insert(node.provenance.site);
             }
         }
         let is_told = |symbol: &Arc<str>| {

@@ -3,7 +3,7 @@
 
 use super::batch;
 use crate::graph::{
-    Diagnostics, Dim, Expr, Graph, IntoResults, NodeId, Op, Operands, Parameter, Shape, Site, State, Type,
+    Diagnostics, Dim, Expr, Graph, IntoResults, NodeId, Op, Operands, Parameter, Provenance, Shape, Site, State, Type,
 };
 
 /// What [`Graph::ensemble`] gives: a graph, and the results of all copies.
@@ -85,7 +85,7 @@ impl Graph {
             .iter()
             .zip(stacked)
             .map(|(output, stacked)| {
-                let _frame = graph.enter_at("ensemble", output.site(), "ensemble");
+                let _frame = graph.enter_at("ensemble", Provenance::at(output.site(), "ensemble"));
                 stacked.repeated(&size).id()
             })
             .collect();
@@ -122,7 +122,7 @@ impl<'g, 'n> Copies<'g, 'n> {
         let types: Vec<Type> = own.iter().map(|id| self.old.node(*id).ty.clone()).collect();
         let mut image = vec![None; self.old.len()];
         let placeholders = {
-            let _frame = self.new.enter_at("ensemble", self.site, "ensemble");
+            let _frame = self.new.enter_at("ensemble", Provenance::at(self.site, "ensemble"));
             self.new.trace(&types).arguments
         };
         for (id, placeholder) in own.into_iter().zip(placeholders) {
@@ -150,7 +150,7 @@ impl<'g, 'n> Copies<'g, 'n> {
             Op::State(state) => State { shape, ..state }.into(),
             _ => unreachable!("invariant: only these are stacked"),
         };
-        let _frame = self.new.enter_at(op.name(), node.site, node.call);
+        let _frame = self.new.enter_at(op.name(), node.provenance.clone());
         self.new.apply(op, &[]).id()
     }
 

@@ -52,7 +52,7 @@ struct BatchedBody {
 impl BatchedBody {
     fn new(body: &Body, node: &Node, size: &Dim) -> BatchedBody {
         let graph = body.thaw();
-        let _frame = graph.enter_at("batch", node.site, node.call);
+        let _frame = graph.enter_at("batch", node.provenance.clone());
         let types: Vec<Type> = body.argument_types().map(|ty| Type::new(ty.dtype, in_front(size, &ty.shape))).collect();
         let single = graph.ids().take(body.n_arguments()).collect();
         let stacked = graph.trace(&types).arguments;
@@ -117,7 +117,7 @@ impl<'g> FamilyBatch<'_, 'g> {
             (0..outputs.len()).map(|output| found.iter().any(|found| found[output].is_stacked())).collect();
         let [then_body, else_body] = [0, 1].map(|side| {
             let workshop = &workshops[side].1;
-            let _frame = workshop.graph.enter_at("batch", self.members[0].site, self.members[0].call);
+            let _frame = workshop.graph.enter_at("batch", self.members[0].provenance.clone());
             let results: Vec<NodeId> = (found[side].iter().zip(&is_stacked_result))
                 .map(|(output, is_stacked)| if *is_stacked { output.repeated(self.size) } else { output.expr() })
                 .map(|output| output.id())
@@ -206,7 +206,7 @@ impl<'g> FamilyBatch<'_, 'g> {
             .collect();
         let workshop = BatchedBody::new(&op.body, &self.members[0], self.size);
         let found = workshop.outputs(op.body.results(), &is_stacked, self.size);
-        let _frame = workshop.graph.enter_at("batch", self.members[0].site, self.members[0].call);
+        let _frame = workshop.graph.enter_at("batch", self.members[0].provenance.clone());
         let results: Vec<NodeId> = found.iter().map(|tangent| tangent.repeated(self.size).id()).collect();
         let (body, _) = Body::freeze(&workshop.graph, &workshop.arguments(&is_stacked), &results);
         let operand = |(position, operand): (usize, &BatchOperand<'g>)| {
@@ -222,7 +222,7 @@ impl<'g> FamilyBatch<'_, 'g> {
 
     /// The next carries: stacked where the carries are.
     fn next(&self, workshop: &BatchedBody, found: &[BatchOperand<'_>], is_stacked: &[bool]) -> Vec<NodeId> {
-        let _frame = workshop.graph.enter_at("batch", self.members[0].site, self.members[0].call);
+        let _frame = workshop.graph.enter_at("batch", self.members[0].provenance.clone());
         let next = found.iter().zip(is_stacked);
         next.map(|(next, is_stacked)| if *is_stacked { next.repeated(self.size) } else { next.expr() }.id()).collect()
     }
@@ -268,10 +268,10 @@ impl<'g> FamilyBatch<'_, 'g> {
     ) -> (Body, Body) {
         let node = &self.members[0];
         let (alone, _) = Body::freeze(&asked.graph, &asked.arguments(is_stacked), &[holds.expr().id()]);
-        let _frame = asked.graph.enter_at("batch", node.site, node.call);
+        let _frame = asked.graph.enter_at("batch", node.provenance.clone());
         let any = holds.expr().cast(DType::I64).sum().greater(0i64);
         let (condition, _) = Body::freeze(&asked.graph, &asked.arguments(is_stacked), &[any.id()]);
-        let _frame = run.graph.enter_at("batch", node.site, node.call);
+        let _frame = run.graph.enter_at("batch", node.provenance.clone());
         let arguments = run.arguments(is_stacked);
         let holds = run.graph.expr(alone.inline(&run.graph, &arguments)[alone.results()[0]]);
         let results: Vec<NodeId> = found.iter().map(|found| found.repeated(self.size).id()).collect();

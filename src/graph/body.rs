@@ -13,9 +13,10 @@ use std::{
 
 use super::{
     dim::Dim,
+    frame::FrameGuard,
     op::{Argument, Constant, Op, TraceNumber},
     shape::Type,
-    storage::{FrameGuard, Graph, Node, NodeId, Operands},
+    storage::{Graph, Node, NodeId, Operands},
 };
 
 /// How deep bodies may lie in bodies: passes go into them by recursion.
@@ -211,7 +212,7 @@ impl Body {
     /// Opens the frame of a pass that makes nodes for this body, at the line of its first node.
     pub(crate) fn enter<'g>(&self, graph: &'g Graph, operation: &'static str) -> FrameGuard<'g> {
         let first = &self.0.nodes.first().expect("invariant: what gives an output has a node").node;
-        graph.enter_at(operation, first.site, first.call)
+        graph.enter_at(operation, first.provenance.clone())
     }
 
     /// A graph of its own whose nodes have the numbers of the body.
@@ -261,7 +262,7 @@ fn reached(graph: &Graph, from: impl IntoIterator<Item = NodeId>, ends: impl Fn(
 fn argument(node: &Node, index: usize) -> Node {
     let Type { dtype, shape } = node.ty.clone();
     let op = Op::Argument(Argument { index, trace: TraceNumber(0), dtype, shape });
-    Node { op, ty: node.ty.clone(), site: node.site, call: node.call }
+    Node { op, ty: node.ty.clone(), provenance: node.provenance.clone() }
 }
 
 impl PartialEq for Body {

@@ -62,7 +62,7 @@ impl<'g> Expr<'g> {
 
     /// Where it was written.
     pub fn site(&self) -> Site {
-        self.graph.node(self.id).site
+        self.graph.node(self.id).provenance.site
     }
 
     /// The name, scopes included, if it is an input or a parameter.

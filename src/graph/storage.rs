@@ -4,9 +4,8 @@
 //! touches petgraph.
 
 use std::{
-    cell::{Cell, Ref, RefCell},
+    cell::{Ref, RefCell},
     fmt,
-    sync::Arc,
 };
 
 use indexmap::IndexMap;
@@ -16,6 +15,7 @@ use smallvec::SmallVec;
 use super::{
     diagnostic::{Diagnostic, Diagnostics, GraphError, OperandNote},
     expr::Expr,
+    frame::{Frame, Provenance, Scopes},
     list::List,
     op::{Name, Op, Poison},
     shape::Type,
@@ -49,10 +49,8 @@ pub(crate) struct Node {
     pub op: Op,
     /// The type of its value.
     pub ty: Type,
-    /// Where the user wrote it.
-    pub site: Site,
-    /// The operation as the user called it there: that of a composite, if one made the node.
-    pub call: &'static str,
+    /// For what it was made.
+    pub provenance: Provenance,
 }
 
 /// A static graph of array operations, built through [`Expr`] handles.
@@ -72,85 +70,23 @@ pub(crate) struct Node {
 #[derive(Default)]
 pub struct Graph {
     inner: RefCell<Inner>,
-    frame: Cell<Option<Frame>>,
+    pub(super) frame: RefCell<Option<Frame>>,
+    pub(super) scopes: RefCell<Scopes>,
 }
 
 #[derive(Default)]
 struct Inner {
     nodes: DiGraph<Node, u32>,
     names: IndexMap<Name, NodeId>,
-    scopes: Vec<String>,
     /// What becomes of states, in the order in which it was written.
     updates: Vec<Update>,
     diagnostics: Vec<Diagnostic>,
-}
-
-/// The call that the user wrote and that further calls inside it are made for.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Frame {
-    site: Site,
-    /// What errors are told of.
-    operation: &'static str,
-    /// What nodes are made for.
-    call: &'static str,
-}
-
-/// While it lives, nodes and errors belong to the frame that it opened.
-pub(crate) struct FrameGuard<'g> {
-    graph: &'g Graph,
-    previous: Option<Frame>,
-}
-
-impl Drop for FrameGuard<'_> {
-    fn drop(&mut self) {
-        self.graph.frame.set(self.previous);
-    }
-}
-
-/// While it lives, names of inputs and parameters are prefixed; made by [`Graph::scope`].
-#[must_use = "the scope ends when this is dropped"]
-pub struct Scope<'g> {
-    graph: &'g Graph,
-    depth: usize,
-}
-
-impl Drop for Scope<'_> {
-    fn drop(&mut self) {
-        self.graph.inner.borrow_mut().scopes.truncate(self.depth);
-    }
 }
 
 impl Graph {
     /// An empty graph.
     pub fn new() -> Graph {
         Graph::default()
-    }
-
-    /// Prefixes the names of inputs, parameters and states with `name` and a dot until the guard is dropped.
-    ///
-    /// # Example
-    /// ```
-    /// use pullback::{Graph, Initializer};
-    /// let g = Graph::new();
-    /// {
-    ///     let _encoder = g.scope("encoder");
-    ///     g.parameter("weight", (2, 3), Initializer::Zeros);
-    /// }
-    /// assert_eq!(g.parameters()[0].name().unwrap(), "encoder.weight");
-    /// ```
-    #[doc(alias("name_scope", "variable_scope"))]
-    pub fn scope(&self, name: impl Into<String>) -> Scope<'_> {
-        let mut inner = self.inner.borrow_mut();
-        let depth = inner.scopes.len();
-        inner.scopes.push(name.into());
-        Scope { graph: self, depth }
-    }
-
-    /// `name` with the open scopes before it.
-    pub(crate) fn scoped(&self, name: &str) -> Name {
-        let inner = self.inner.borrow();
-        let parts: Vec<&str> = inner.scopes.iter().map(String::as_str).chain([name]).collect();
-        Name(Arc::from(parts.join(".")))
     }
 
     /// The number of nodes.
@@ -281,9 +217,9 @@ impl Graph {
 
     /// Appends a node whose type has been inferred.
     pub(crate) fn insert(&self, op: Op, ty: Type, operands: &[NodeId]) -> NodeId {
-        let Frame { site, call, .. } = self.frame.get().expect("invariant: every builder opens a frame");
+        let provenance = self.open_frame().provenance.clone();
         let mut inner = self.inner.borrow_mut();
-        let id = NodeId(inner.nodes.add_node(Node { op, ty, site, call }));
+        let id = NodeId(inner.nodes.add_node(Node { op, ty, provenance }));
         for (position, operand) in (0u32..).zip(operands) {
             assert!(*operand < id, "invariant: operands come before their users");
             inner.nodes.add_edge(operand.0, id.0, position);
@@ -294,17 +230,20 @@ impl Graph {
         id
     }
 
-    /// Appends a node of another graph or body with these operands: it keeps its site and what was called there.
+    /// Appends a node of another graph or body with these operands: it keeps for what it was made.
     pub(crate) fn insert_copy(&self, node: &Node, operands: &[NodeId]) -> NodeId {
-        let _frame = self.enter_at(node.op.name(), node.site, node.call);
+        let _frame = self.enter_at(node.op.name(), node.provenance.clone());
         self.insert(node.op.clone(), node.ty.clone(), operands)
     }
 
     /// Records an error of the current call and returns the poison that stands in its place.
     pub(crate) fn report(&self, error: GraphError, operands: &[Expr<'_>]) -> Expr<'_> {
-        let frame = self.frame.get().expect("invariant: every builder opens a frame");
         let operands = operands.iter().map(Expr::note).collect();
-        let diagnostic = Diagnostic { error, operation: frame.operation, site: frame.site, operands };
+        let (operation, site) = {
+            let frame = self.open_frame();
+            (frame.operation, frame.provenance.site)
+        };
+        let diagnostic = Diagnostic { error, operation, site, operands };
         self.inner.borrow_mut().diagnostics.push(diagnostic);
         self.poison()
     }
@@ -313,41 +252,6 @@ impl Graph {
     pub(crate) fn poison(&self) -> Expr<'_> {
         let ty = Type::new(super::dtype::DType::F32, ());
         self.expr(self.insert(Op::Poison(Poison {}), ty, &[]))
-    }
-
-    /// Opens the frame of a call, unless one is open: what a composite builds belongs to the user's call of it.
-    pub(crate) fn enter(&self, operation: &'static str, site: Site) -> FrameGuard<'_> {
-        let previous = self.frame.get();
-        self.frame.set(previous.or(Some(Frame { site, operation, call: operation })));
-        FrameGuard { graph: self, previous }
-    }
-
-    /// Closes the frame for as long as the guard lives: what a user's closure builds meanwhile has its own lines.
-    pub(crate) fn leave(&self) -> FrameGuard<'_> {
-        FrameGuard { graph: self, previous: self.frame.replace(None) }
-    }
-
-    /// The frame that is open, to be opened again inside of a closure of ours that a builder runs.
-    pub(crate) fn frame(&self) -> Option<Frame> {
-        self.frame.get()
-    }
-
-    /// Opens a frame that was open before.
-    pub(crate) fn reenter(&self, frame: Option<Frame>) -> FrameGuard<'_> {
-        FrameGuard { graph: self, previous: self.frame.replace(frame) }
-    }
-
-    /// Opens the frame of a pass that works for a node made before.
-    pub(crate) fn enter_for(&self, operation: &'static str, id: NodeId) -> FrameGuard<'_> {
-        let (site, call) = (self.node(id).site, self.node(id).call);
-        self.enter_at(operation, site, call)
-    }
-
-    /// Opens the frame of a pass that makes this graph from another one, for a node of that one with its site and call.
-    pub(crate) fn enter_at(&self, operation: &'static str, site: Site, call: &'static str) -> FrameGuard<'_> {
-        let previous = self.frame.get();
-        self.frame.set(Some(Frame { site, operation, call }));
-        FrameGuard { graph: self, previous }
     }
 }
 
@@ -364,6 +268,6 @@ impl Expr<'_> {
             Some(Name(name)) => format!("{} {name:?}", node.op.name()),
             None => format!("`{}`", node.op.name()),
         };
-        OperandNote { ty: node.ty.clone(), made_by, site: node.site }
+        OperandNote { ty: node.ty.clone(), made_by, site: node.provenance.site }
     }
 }

@@ -2,7 +2,7 @@
 //! poison beside a recorded error. Literals and broadcasting are settled here, so that primitives see equal types.
 
 use crate::graph::{
-    Broadcast, Constant, DType, Dim, Expr, FrameGuard, Graph, GraphError, Literal, Op, Shape, Site, Type,
+    Broadcast, Constant, DType, Dim, Expr, FrameGuard, Graph, GraphError, LayerScope, Literal, Op, Shape, Site, Type,
     each_operation,
 };
 
@@ -138,6 +138,12 @@ impl<'g> Expr<'g> {
     #[track_caller]
     pub(crate) fn enter(&self, operation: &'static str) -> FrameGuard<'g> {
         self.graph().enter(operation, Site::caller())
+    }
+
+    /// [`Expr::enter`] for the call of a layer, whose nodes are of its scope.
+    #[track_caller]
+    pub(crate) fn enter_layer(&self, operation: &'static str, scope: LayerScope) -> FrameGuard<'g> {
+        self.graph().enter_layer(operation, Site::caller(), scope)
     }
 
     /// A constant of this dtype and shape, every element `number`; an error if the dtype cannot hold it.

@@ -71,7 +71,7 @@ pub fn verify(graph: &Graph) -> Result<(), VerifyError> {
     let mut names = HashSet::new();
     for id in graph.ids() {
         verify_node(graph, id, &mut names).map_err(|kind| {
-            let site = graph.node(id).site;
+            let site = graph.node(id).provenance.site;
             VerifyError { node: id, site, kind }
         })?;
     }

@@ -28,9 +28,9 @@ impl Condition {
         (ops::has_checked_sizes(&node.op) && !is_settled(&node.op, &operands)).then(|| Condition {
             op: node.op.clone(),
             operands,
-            call: node.call,
+            call: node.provenance.call,
             node: id.index(),
-            site: node.site,
+            site: node.provenance.site,
         })
     }
 

@@ -57,8 +57,8 @@ impl Evaluator {
             steps.push(EvaluatorStep {
                 op: node.op.clone(),
                 ty: node.ty.clone(),
-                site: node.site,
-                call: node.call,
+                site: node.provenance.site,
+                call: node.provenance.call,
                 node: id.index(),
                 operands: graph.operands(id).iter().map(|operand| position_of[operand.index()]).collect(),
                 last_uses: Vec::new(),

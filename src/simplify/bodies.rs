@@ -61,7 +61,7 @@ pub(super) fn rewritten(
             .iter()
             .map(|operand| image[operand.index()].expect("invariant: operands come before their users"))
             .collect();
-        let _frame = new.enter_at("simplify", node.site, node.call);
+        let _frame = new.enter_at("simplify", node.provenance.clone());
         match families.led_by(id).filter(|family| chosen.contains(&family[0])) {
             None => image[id.index()] = Some(new.insert(node.op.clone(), node.ty.clone(), &operands)),
             Some(family) => {

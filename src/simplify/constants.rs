@@ -183,7 +183,7 @@ impl Folded {
             alone.filter_map(|id| constants(graph, std::slice::from_ref(id), compute)).flatten().collect()
         });
         for (id, _) in &folded {
-            report.add(FOLD_CONSTANTS, Class::Ulp, graph.node(*id).site);
+            report.add(FOLD_CONSTANTS, Class::Ulp, graph.node(*id).provenance.site);
         }
         Folded(folded)
     }

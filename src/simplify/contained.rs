@@ -50,7 +50,7 @@ pub(super) fn merged(swept: &Swept) -> Option<Swept> {
         };
         let operands: Operands =
             operands.iter().map(|operand| image[operand.index()].expect("invariant: none is missing")).collect();
-        let _frame = new.enter_at("simplify", node.site, node.call);
+        let _frame = new.enter_at("simplify", node.provenance.clone());
         image[id.index()] = Some(new.insert(op, node.ty.clone(), &operands));
         waiting.pop();
     }

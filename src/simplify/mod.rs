@@ -247,7 +247,8 @@ impl Sweeps<'_> {
             let node = graph.node(id);
             let copied = match folded.constant(id) {
                 Some(constant) => {
-                    let constant = Node { op: constant.clone(), ty: node.ty.clone(), site: node.site, call: node.call };
+                    let constant =
+                        Node { op: constant.clone(), ty: node.ty.clone(), provenance: node.provenance.clone() };
                     rewriter.copy(&constant, Operands::default(), uses.of(id))
                 }
                 None => {

@@ -109,7 +109,7 @@ impl<'g> Settled<'g> {
         let node = self.graph.node(id);
         match self.known[id.index()] {
             Some(is_true) => {
-                let _frame = new.enter_at("is_training", node.site, node.call);
+                let _frame = new.enter_at("is_training", node.provenance.clone());
                 let (value, shape) = (Literal::Number(f64::from(u8::from(is_true))), node.ty.shape.clone());
                 new.insert(Constant { value, dtype: DType::Bool, shape }.into(), node.ty.clone(), &[])
             }

@@ -19,7 +19,7 @@ use smallvec::SmallVec;
 
 use super::{Rewrites, class::Class, report::SimplifyReport, term::Term};
 use crate::{
-    graph::{Constant, DType, Graph, Literal, Node, NodeId, Op, Operands, Poison, Shape, Site, Type},
+    graph::{Constant, DType, Graph, Literal, Node, NodeId, Op, Operands, Poison, Provenance, Shape, Type},
     ops,
 };
 
@@ -95,7 +95,7 @@ pub(super) struct Rewriter<'o> {
     /// For each new node: how many uses it has in the new graph so far.
     uses: Vec<u32>,
     /// The user's line of the node that is being copied or replaced, and what was called there: new nodes get both.
-    call_site: Option<(Site, &'static str)>,
+    provenance: Option<Provenance>,
     /// Whether the node that is being copied is a term of a larger sum.
     is_term: bool,
     /// How many replacements are being built, one inside of the other.
@@ -132,7 +132,7 @@ impl<'o> Rewriter<'o> {
             nodes_by_hash: HashMap::new(),
             expected_uses: vec![0; graph.len()],
             uses: vec![0; graph.len()],
-            call_site: None,
+            provenance: None,
             is_term: false,
             depth: 0,
             firings_left: 0,
@@ -167,7 +167,7 @@ impl<'o> Rewriter<'o> {
 
     /// The term of a node with new operands; what is made from here on has its line and its budget of firings.
     fn begin_node(&mut self, node: &Node, operands: Operands) -> Term {
-        self.call_site = Some((node.site, node.call));
+        self.provenance = Some(node.provenance.clone());
         self.firings_left = MAX_FIRINGS;
         Term { op: node.op.clone(), ty: node.ty.clone(), operands }
     }
@@ -238,7 +238,7 @@ impl<'o> Rewriter<'o> {
     fn record(&mut self, rule: &'static str, class: Class) {
         self.has_fired = true;
         self.firings_left = self.firings_left.saturating_sub(1);
-        let (site, _) = self.call_site.expect("invariant: rules fire for a node that was begun");
+        let site = self.provenance.as_ref().expect("invariant: rules fire for a node that was begun").site;
         if let Some(report) = &mut self.report {
             report.add(rule, class, site);
         }
@@ -277,8 +277,8 @@ impl<'o> Rewriter<'o> {
     /// Makes the node of a term, at the user's line.
     fn insert(&mut self, term: Term) -> NodeId {
         let fingerprint = term.fingerprint();
-        let (site, call) = self.call_site.expect("invariant: nodes are made for one that was begun");
-        let frame = self.graph.enter_at("simplify", site, call);
+        let provenance = self.provenance.clone().expect("invariant: nodes are made for one that was begun");
+        let frame = self.graph.enter_at("simplify", provenance);
         let id = self.graph.insert(term.op, term.ty, &term.operands);
         drop(frame);
         term.operands.iter().for_each(|operand| self.uses[operand.index()] += 1);

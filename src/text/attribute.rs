@@ -49,6 +49,17 @@ impl Writer {
     }
 }
 
+impl Op {
+    /// The attributes of an operation whose value has this dtype, for people; bodies have the numbers in which the operation has
+    /// them.
+    pub(crate) fn attributes_text(&self, dtype: DType) -> String {
+        let bodies = self.bodies().into_iter().cloned().collect();
+        let mut writer = Writer { text: String::new(), detail: Detail::Abbreviated, dtype, bodies };
+        write_attributes(self, &mut writer);
+        writer.text
+    }
+}
+
 /// What is known of a node before its attributes are read.
 pub(super) struct Declared<'t> {
     pub(super) operation: &'t str,

@@ -65,6 +65,14 @@ pub enum FigureError {
         /// Its end.
         high: f64,
     },
+    /// A diagram of more boxes than are placed.
+    #[error("a diagram of {found} boxes is not placed, only one of up to {most}: fold scopes, or draw fewer results")]
+    Size {
+        /// How many boxes there are.
+        found: usize,
+        /// The most that there may be.
+        most: usize,
+    },
     /// The picture cannot be written.
     #[error("{path}: {source}")]
     Write {
@@ -97,13 +105,16 @@ impl Figure {
     /// # Errors
     /// A chart cannot be drawn, or the file cannot be written.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), FigureError> {
-        let path = path.as_ref();
-        let svg = self.to_svg()?;
-        let folder = path.parent().map_or(Ok(()), fs::create_dir_all);
-        folder
-            .and_then(|()| replace(path, |file| file.write_all(svg.as_bytes())))
-            .map_err(|source| FigureError::Write { path: path.to_owned(), source })
+        save_text(path.as_ref(), &self.to_svg()?)
     }
+}
+
+/// Writes a picture's text into a file; folders on the way to it are made.
+pub(super) fn save_text(path: &Path, svg: &str) -> Result<(), FigureError> {
+    let folder = path.parent().map_or(Ok(()), fs::create_dir_all);
+    folder
+        .and_then(|()| replace(path, |file| file.write_all(svg.as_bytes())))
+        .map_err(|source| FigureError::Write { path: path.to_owned(), source })
 }
 
 impl Chart {

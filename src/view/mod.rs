@@ -1,6 +1,7 @@
-//! Pictures. In: numbers with names. Out: charts as SVG text. Nothing here computes what it draws.
+//! Pictures. In: numbers with names, or graphs. Out: charts and diagrams as SVG text. Nothing here computes what it draws.
 
 mod chart;
+mod diagram;
 mod draw;
 mod figure;
 mod history;
@@ -9,4 +10,5 @@ mod scale;
 mod tests;
 
 pub use chart::{Axis, Chart, Corner, Grid};
+pub use diagram::{Diagram, Folding};
 pub use figure::{Figure, FigureError};

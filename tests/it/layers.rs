@@ -38,7 +38,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     ("io", &["graph", "names", "parameters"]),
     ("train", &["compile", "data", "graph", "io", "names", "numbers", "optim", "parameters", "program", "risk"]),
-    ("view", &["io", "numbers", "train"]),
+    ("view", &["graph", "io", "numbers", "train"]),
     ("landscape", &["compile", "graph", "numbers", "ops", "parameters", "program", "simplify"]),
     ("precompute", &["graph", "memory", "plan", "program", "runtime"]),
     (

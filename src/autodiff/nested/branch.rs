@@ -2,7 +2,7 @@
 //! other branch would have saved is not there.
 
 use super::{Family, Workshop, ids, or_zeros};
-use crate::graph::{Body, Conditional, Expr};
+use crate::graph::{Body, Conditional, Expr, Provenance};
 
 pub(super) fn pull_back<'g>(
     cond: &Conditional,
@@ -21,7 +21,7 @@ pub(super) fn pull_back<'g>(
         .iter()
         .zip([&cond.then_body, &cond.else_body])
         .map(|(workshop, body)| {
-            let _frame = workshop.graph.enter_at("gradient", sites, "gradient");
+            let _frame = workshop.graph.enter_at("gradient", Provenance::at(sites, "gradient"));
             let directions = workshop.arguments(known.iter().map(|(_, cotangent)| cotangent.ty()));
             let seed = |((output, _), direction): (&(usize, Expr<'g>), &_)| {
                 (workshop.node(body.results()[*output]), *direction)
@@ -52,7 +52,7 @@ pub(super) fn push_forward<'g>(
         .iter()
         .zip([&cond.then_body, &cond.else_body])
         .map(|(workshop, body)| {
-            let _frame = workshop.graph.enter_at("jvp", site, "jvp");
+            let _frame = workshop.graph.enter_at("jvp", Provenance::at(site, "jvp"));
             let directions = workshop.arguments(known.iter().map(|(_, tangent)| tangent.ty()));
             let pairs: Vec<_> = (known.iter().zip(&directions))
                 .map(|((operand, _), direction)| (workshop.node(*operand - 1), *direction))
@@ -86,7 +86,7 @@ fn assemble<'g>(
         .iter()
         .zip(made)
         .map(|(workshop, (directions, likes, found))| {
-            let _frame = workshop.graph.enter_at("gradient", family.members[0].site(), "gradient");
+            let _frame = workshop.graph.enter_at("gradient", Provenance::at(family.members[0].site(), "gradient"));
             let results: Vec<_> = (0..n_results)
                 .filter(|result| is_some[*result])
                 .map(|result| or_zeros(found[result], likes[result]))

@@ -3,13 +3,14 @@
 
 use super::{Declaration, NormOptions};
 use crate::{
-    graph::{Dim, Expr, Graph, Initializer},
+    graph::{Dim, Expr, Graph, Initializer, LayerScope},
     nn::check::either,
 };
 
 /// The gain and the bias of a norm, as far as there are any, with what the norm is told of its values.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Affine<'g> {
+    pub(super) scope: LayerScope,
     pub(super) features: usize,
     pub(super) epsilon: f64,
     pub(super) gain: Option<Expr<'g>>,
@@ -26,7 +27,7 @@ impl<'g> Affine<'g> {
             Some(Err(_)) => None,
             _ => options.bias.then(|| either(declaration.parameter("bias", &shape, Initializer::Zeros))),
         };
-        Affine { features, epsilon: options.epsilon, gain: gain.map(either), bias }
+        Affine { scope: declaration.scope(), features, epsilon: options.epsilon, gain: gain.map(either), bias }
     }
 
     /// x·gain + bias, each as `place` puts it along the features of x.

@@ -4,7 +4,7 @@
 use super::{Declaration, Layer};
 use crate::{
     Correction,
-    graph::{DType, Dim, Expr, Graph, GraphError, Initializer, Site},
+    graph::{DType, Dim, Expr, Graph, GraphError, Initializer, LayerScope, Site},
     nn::check::either,
 };
 
@@ -51,6 +51,7 @@ use crate::{
 #[doc(alias("BatchNorm1d", "BatchNorm2d", "BatchNorm3d"))]
 #[derive(Debug, Clone, Copy)]
 pub struct BatchNorm<'g> {
+    scope: LayerScope,
     gain: Expr<'g>,
     bias: Expr<'g>,
     mean: Expr<'g>,
@@ -97,9 +98,10 @@ impl<'g> BatchNorm<'g> {
             let bias = declaration.parameter("bias", &shape, Initializer::Zeros)?;
             let mean = declaration.state("mean", &shape, Initializer::Zeros)?;
             let variance = declaration.state("variance", &shape, Initializer::Constant(1.0))?;
-            Ok(BatchNorm { gain, bias, mean, variance, channels, options })
+            Ok(BatchNorm { scope: declaration.scope(), gain, bias, mean, variance, channels, options })
         };
         declare().unwrap_or_else(|poison| BatchNorm {
+            scope: LayerScope::NONE,
             gain: poison,
             bias: poison,
             mean: poison,
@@ -175,7 +177,7 @@ impl<'g> BatchNorm<'g> {
 impl<'g> Layer<'g> for BatchNorm<'g> {
     #[track_caller]
     fn call(&self, x: Expr<'g>) -> Expr<'g> {
-        let _frame = x.enter("BatchNorm");
+        let _frame = x.enter_layer("BatchNorm", self.scope);
         either(self.check(x).map(|()| x.graph().is_training().select(self.trained(x), self.evaluated(x))))
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Declaration, Layer};
 use crate::{
-    graph::{DType, Dim, Expr, Graph, GraphError, Initializer, Site},
+    graph::{DType, Dim, Expr, Graph, GraphError, Initializer, LayerScope, Site},
     nn::check::either,
     ops::{Convolve, PerAxis},
 };
@@ -46,6 +46,7 @@ use crate::{
 #[doc(alias("convolution", "Convolution2D"))]
 #[derive(Debug, Clone)]
 pub struct Conv<'g, const N: usize> {
+    scope: LayerScope,
     weight: Expr<'g>,
     bias: Option<Expr<'g>>,
     convolve: Convolve,
@@ -145,7 +146,7 @@ impl<'g, const N: usize> Conv<'g, N> {
         let declaration = Declaration { graph: g, layer: name, dtype: options.dtype };
         let weight = declaration.kernel::<N>([outputs, inputs], channels, n_groups, (&options.size, options.weight));
         let bias = declaration.bias(&weight, outputs, options.bias);
-        Conv { weight: either(weight), bias, convolve: options.convolve }
+        Conv { scope: declaration.scope(), weight: either(weight), bias, convolve: options.convolve }
     }
 
     /// The kernel, `[outputs, inputs / groups, size…]`.
@@ -162,7 +163,7 @@ impl<'g, const N: usize> Conv<'g, N> {
 impl<'g, const N: usize> Layer<'g> for Conv<'g, N> {
     #[track_caller]
     fn call(&self, x: Expr<'g>) -> Expr<'g> {
-        let _frame = x.enter("Conv");
+        let _frame = x.enter_layer("Conv", self.scope);
         let build = |()| x.convolve(self.weight, self.convolve.clone()).plus_for_channels(self.bias);
         either(x.check_rank(N + 2).map(build))
     }

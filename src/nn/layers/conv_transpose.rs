@@ -2,7 +2,7 @@
 
 use super::{Declaration, Layer};
 use crate::{
-    graph::{DType, Expr, Graph, Initializer, Site},
+    graph::{DType, Expr, Graph, Initializer, LayerScope, Site},
     nn::check::either,
     ops::{ConvolveTranspose, PerAxis},
 };
@@ -38,6 +38,7 @@ use crate::{
 #[doc(alias("deconvolution", "Conv2DTranspose"))]
 #[derive(Debug, Clone)]
 pub struct ConvTranspose<'g, const N: usize> {
+    scope: LayerScope,
     weight: Expr<'g>,
     bias: Option<Expr<'g>>,
     convolve: ConvolveTranspose,
@@ -121,7 +122,7 @@ impl<'g, const N: usize> ConvTranspose<'g, N> {
         let declaration = Declaration { graph: g, layer: name, dtype: options.dtype };
         let weight = declaration.kernel::<N>(channels, channels, n_groups, (&options.size, options.weight));
         let bias = declaration.bias(&weight, channels[1], options.bias);
-        ConvTranspose { weight: either(weight), bias, convolve: options.convolve }
+        ConvTranspose { scope: declaration.scope(), weight: either(weight), bias, convolve: options.convolve }
     }
 
     /// The kernel, `[inputs, outputs / groups, size…]`.
@@ -138,7 +139,7 @@ impl<'g, const N: usize> ConvTranspose<'g, N> {
 impl<'g, const N: usize> Layer<'g> for ConvTranspose<'g, N> {
     #[track_caller]
     fn call(&self, x: Expr<'g>) -> Expr<'g> {
-        let _frame = x.enter("ConvTranspose");
+        let _frame = x.enter_layer("ConvTranspose", self.scope);
         let build = |()| x.convolve_transpose(self.weight, self.convolve.clone()).plus_for_channels(self.bias);
         either(x.check_rank(N + 2).map(build))
     }

@@ -2,7 +2,7 @@
 
 use super::{Declaration, Layer};
 use crate::{
-    graph::{DType, Expr, Graph, GraphError, Initializer, Shape, Site},
+    graph::{DType, Expr, Graph, GraphError, Initializer, LayerScope, Shape, Site},
     nn::check::either,
 };
 
@@ -45,6 +45,7 @@ use crate::{
 /// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Dropout<'g> {
+    scope: LayerScope,
     key: Expr<'g>,
     counter: Expr<'g>,
     rate: f64,
@@ -101,9 +102,15 @@ impl<'g> Dropout<'g> {
             }
             let key = declaration.state("key", &[], Initializer::Key)?;
             let counter = declaration.state("counter", &[], Initializer::Zeros)?;
-            Ok(Dropout { key, counter, rate, n_axes })
+            Ok(Dropout { scope: declaration.scope(), key, counter, rate, n_axes })
         };
-        declare().unwrap_or_else(|poison| Dropout { key: poison, counter: poison, rate, n_axes })
+        declare().unwrap_or_else(|poison| Dropout {
+            scope: LayerScope::NONE,
+            key: poison,
+            counter: poison,
+            rate,
+            n_axes,
+        })
     }
 
     fn dropped(&self, x: Expr<'g>) -> Expr<'g> {
@@ -128,7 +135,7 @@ impl<'g> Dropout<'g> {
 impl<'g> Layer<'g> for Dropout<'g> {
     #[track_caller]
     fn call(&self, x: Expr<'g>) -> Expr<'g> {
-        let _frame = x.enter("Dropout");
+        let _frame = x.enter_layer("Dropout", self.scope);
         if let Some(poison) = x.graph().refuse(&[x, self.key]) {
             return poison;
         }

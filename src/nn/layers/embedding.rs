@@ -2,7 +2,7 @@
 
 use super::{Declaration, Layer};
 use crate::{
-    graph::{DType, Expr, Graph, GraphError, Initializer, Site},
+    graph::{DType, Expr, Graph, GraphError, Initializer, LayerScope, Site},
     nn::check::either,
 };
 
@@ -35,6 +35,7 @@ use crate::{
 #[doc(alias = "Embed")]
 #[derive(Debug, Clone, Copy)]
 pub struct Embedding<'g> {
+    scope: LayerScope,
     weight: Expr<'g>,
     padding: Option<i64>,
 }
@@ -88,11 +89,11 @@ impl<'g> Embedding<'g> {
         if let Some(id) = padding.filter(|id| *id >= ids) {
             let (what, expected) = ("the padding id", "less than the number of ids");
             let error = GraphError::OutOfRange { what, expected, found: format!("{id} of {ids} ids") };
-            return Embedding { weight: g.report(error, &[]), padding: None };
+            return Embedding { scope: LayerScope::NONE, weight: g.report(error, &[]), padding: None };
         }
         let declaration = Declaration { graph: g, layer: name, dtype };
         let weight = either(declaration.parameter("weight", &[ids.into(), width.into()], weight));
-        Embedding { weight, padding: padding.map(|id| id as i64) }
+        Embedding { scope: declaration.scope(), weight, padding: padding.map(|id| id as i64) }
     }
 
     /// E, `[ids, width]`.
@@ -113,7 +114,7 @@ impl<'g> Embedding<'g> {
     #[doc(alias("attend", "tied"))]
     #[track_caller]
     pub fn logits(&self, h: Expr<'g>) -> Expr<'g> {
-        let _frame = h.enter("Embedding::logits");
+        let _frame = h.enter_layer("Embedding::logits", self.scope);
         h.dot(self.weight.t())
     }
 }
@@ -121,7 +122,7 @@ impl<'g> Embedding<'g> {
 impl<'g> Layer<'g> for Embedding<'g> {
     #[track_caller]
     fn call(&self, ids: Expr<'g>) -> Expr<'g> {
-        let _frame = ids.enter("Embedding");
+        let _frame = ids.enter_layer("Embedding", self.scope);
         let rows = self.weight.gather(ids, 0);
         match self.padding {
             Some(padding) if !rows.is_poisoned() => ids.equal(padding).unsqueeze(-1).select(0.0, rows),

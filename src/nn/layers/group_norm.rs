@@ -2,7 +2,7 @@
 
 use super::{Affine, Layer, NormOptions};
 use crate::{
-    graph::{Dim, Expr, Graph, GraphError, Site},
+    graph::{Dim, Expr, Graph, GraphError, LayerScope, Site},
     nn::check::either,
 };
 
@@ -57,8 +57,13 @@ impl<'g> GroupNorm<'g> {
         } else {
             GraphError::OutOfRange { what: "groups", expected: "a divisor of the channels", found: groups.to_string() }
         };
-        let affine =
-            Affine { features: channels, epsilon: options.epsilon, gain: Some(g.report(error, &[])), bias: None };
+        let affine = Affine {
+            scope: LayerScope::NONE,
+            features: channels,
+            epsilon: options.epsilon,
+            gain: Some(g.report(error, &[])),
+            bias: None,
+        };
         GroupNorm { n_groups: 1, affine }
     }
 
@@ -118,7 +123,7 @@ impl<'g> GroupNorm<'g> {
 impl<'g> Layer<'g> for GroupNorm<'g> {
     #[track_caller]
     fn call(&self, x: Expr<'g>) -> Expr<'g> {
-        let _frame = x.enter("GroupNorm");
+        let _frame = x.enter_layer("GroupNorm", self.affine.scope);
         let build = |()| self.affine.of(self.standardized(x), |vector| vector.for_channels(x.rank()));
         let checked = x.check_size(1, self.affine.features, "what the norm is called with");
         either(checked.and_then(|()| self.check_group(x)).map(build))

@@ -83,7 +83,7 @@ impl<'g> LayerNorm<'g> {
 impl<'g> Layer<'g> for LayerNorm<'g> {
     #[track_caller]
     fn call(&self, x: Expr<'g>) -> Expr<'g> {
-        let _frame = x.enter("LayerNorm");
+        let _frame = x.enter_layer("LayerNorm", self.affine.scope);
         let Affine { features, epsilon, .. } = self.affine;
         let build = |()| self.affine.of(x.standardize(-1, epsilon), |vector| vector);
         either(x.check_size(-1, features, "what the norm is called with").map(build))

@@ -2,7 +2,7 @@
 
 use super::{Declaration, Layer};
 use crate::{
-    graph::{DType, Dim, Expr, Graph, Initializer, Site},
+    graph::{DType, Dim, Expr, Graph, Initializer, LayerScope, Site},
     nn::check::either,
 };
 
@@ -31,6 +31,7 @@ use crate::{
 #[doc(alias("dense", "fully_connected"))]
 #[derive(Debug, Clone, Copy)]
 pub struct Linear<'g> {
+    scope: LayerScope,
     weight: Expr<'g>,
     bias: Option<Expr<'g>>,
 }
@@ -88,12 +89,12 @@ impl<'g> Linear<'g> {
         let declaration = Declaration { graph: g, layer: name, dtype: options.dtype };
         let weight = declaration.parameter("weight", &[inputs, outputs.clone()], options.weight)?;
         let bias = options.bias.then(|| declaration.parameter("bias", &[outputs], Initializer::Zeros)).transpose()?;
-        Ok(Linear { weight, bias })
+        Ok(Linear { scope: declaration.scope(), weight, bias })
     }
 
     /// What stands for a layer that could not be declared.
     pub(super) fn poisoned(poison: Expr<'g>) -> Linear<'g> {
-        Linear { weight: poison, bias: None }
+        Linear { scope: LayerScope::NONE, weight: poison, bias: None }
     }
 
     /// W, `[inputs, outputs]`.
@@ -110,7 +111,7 @@ impl<'g> Linear<'g> {
 impl<'g> Layer<'g> for Linear<'g> {
     #[track_caller]
     fn call(&self, x: Expr<'g>) -> Expr<'g> {
-        let _frame = x.enter("Linear");
+        let _frame = x.enter_layer("Linear", self.scope);
         let product = x.dot(self.weight);
         self.bias.map_or(product, |bias| product + bias)
     }

@@ -48,7 +48,7 @@ pub use transformer::{
     TransformerEncoderBlock, TransformerOptions,
 };
 
-use crate::graph::{DType, Dim, Expr, Graph, Initializer};
+use crate::graph::{DType, Dim, Expr, Graph, Initializer, LayerScope};
 
 /// Declares the parameters and states of one layer: it stops at the first error, so that a name that is taken is reported once and not for
 /// each parameter.
@@ -60,6 +60,11 @@ pub(in crate::nn) struct Declaration<'g, 'n> {
 }
 
 impl<'g> Declaration<'g, '_> {
+    /// The scope of the layer.
+    pub(in crate::nn) fn scope(self) -> LayerScope {
+        self.graph.layer_scope(self.layer)
+    }
+
     /// The parameter `layer.name`, or the poison in its place.
     pub(in crate::nn) fn parameter(
         self,

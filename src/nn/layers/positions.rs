@@ -3,7 +3,7 @@
 
 use super::{Declaration, Layer};
 use crate::{
-    graph::{Axes, DType, Dim, Expr, Graph, GraphError, Initializer, Site, Slice},
+    graph::{Axes, DType, Dim, Expr, Graph, GraphError, Initializer, LayerScope, Site, Slice},
     nn::check::either,
 };
 
@@ -31,6 +31,7 @@ use crate::{
 /// ```
 #[derive(Debug, Clone, Copy)]
 pub struct LearnedPositions<'g> {
+    scope: LayerScope,
     weight: Expr<'g>,
 }
 
@@ -70,7 +71,8 @@ impl<'g> LearnedPositions<'g> {
         let _frame = g.enter("LearnedPositions::with", Site::caller());
         let LearnedPositionsOptions { weight, dtype } = options;
         let declaration = Declaration { graph: g, layer: name, dtype };
-        LearnedPositions { weight: either(declaration.parameter("weight", &[positions.into(), width.into()], weight)) }
+        let weight = either(declaration.parameter("weight", &[positions.into(), width.into()], weight));
+        LearnedPositions { scope: declaration.scope(), weight }
     }
 
     /// P, `[positions, width]`.
@@ -87,7 +89,7 @@ impl<'g> LearnedPositions<'g> {
     /// An error is recorded if the positions are not `i64`. One that is not in the table is an error of the run.
     #[track_caller]
     pub fn at(&self, positions: Expr<'g>) -> Expr<'g> {
-        let _frame = positions.enter("LearnedPositions::at");
+        let _frame = positions.enter_layer("LearnedPositions::at", self.scope);
         self.weight.gather(positions, 0)
     }
 }
@@ -95,7 +97,7 @@ impl<'g> LearnedPositions<'g> {
 impl<'g> Layer<'g> for LearnedPositions<'g> {
     #[track_caller]
     fn call(&self, x: Expr<'g>) -> Expr<'g> {
-        let _frame = x.enter("LearnedPositions");
+        let _frame = x.enter_layer("LearnedPositions", self.scope);
         let g = x.graph();
         if let Some(poison) = g.refuse(&[x, self.weight]) {
             return poison;

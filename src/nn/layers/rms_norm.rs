@@ -75,7 +75,7 @@ impl<'g> RmsNorm<'g> {
 impl<'g> Layer<'g> for RmsNorm<'g> {
     #[track_caller]
     fn call(&self, x: Expr<'g>) -> Expr<'g> {
-        let _frame = x.enter("RmsNorm");
+        let _frame = x.enter_layer("RmsNorm", self.affine.scope);
         let Affine { features, epsilon, .. } = self.affine;
         let build = |()| self.affine.of(x.divide_by_rms(-1, epsilon), |vector| vector);
         either(x.check_size(-1, features, "what the norm is called with").map(build))

@@ -155,10 +155,10 @@ fn evaluate<'v, R: Real>(
         let value = super::evaluate(&node.op, &context).map_err(|error| match error {
             OpError::Nested(error) => OpError::Nested(error),
             error => OpError::Nested(Box::new(NestedError {
-                call: node.call,
+                call: node.provenance.call,
                 operation: node.op.name(),
                 node: number,
-                site: node.site,
+                site: node.provenance.site,
                 error,
             })),
         })?;

@@ -82,7 +82,7 @@ pub(in crate::plan) fn network(
 
 fn origin(graph: &Graph, id: NodeId) -> Origin {
     let node = graph.node(id);
-    Origin { operation: node.op.name(), call: node.call, node: id.index(), site: node.site }
+    Origin { operation: node.op.name(), call: node.provenance.call, node: id.index(), site: node.provenance.site }
 }
 
 /// Sizes, dtype and origin of the node that is lowered.

@@ -34,7 +34,7 @@ impl<'g> MultiHeadAttention<'g> {
     #[track_caller]
     pub fn empty_cache(&self, batch: impl Into<Dim>, positions: usize) -> KeyValueCache<'g> {
         let weight = self.input.weight();
-        let _frame = weight.enter("MultiHeadAttention::empty_cache");
+        let _frame = weight.enter_layer("MultiHeadAttention::empty_cache", self.scope);
         if weight.is_poisoned() {
             return KeyValueCache { keys: weight, values: weight };
         }
@@ -74,7 +74,7 @@ impl<'g> MultiHeadAttention<'g> {
     /// ```
     #[track_caller]
     pub fn step(&self, x: Expr<'g>, cache: KeyValueCache<'g>, position: Expr<'g>) -> (Expr<'g>, KeyValueCache<'g>) {
-        let _frame = x.enter("MultiHeadAttention::step");
+        let _frame = x.enter_layer("MultiHeadAttention::step", self.scope);
         match self.check_step(x, cache, position) {
             Ok(()) => self.step_checked(x, cache, position),
             Err(poison) => (poison, KeyValueCache { keys: poison, values: poison }),

@@ -2,7 +2,7 @@
 
 use super::{AttentionMask, KeyValueCache, attend};
 use crate::{
-    graph::{DType, Dim, Expr, Graph, GraphError, Initializer, Site},
+    graph::{DType, Dim, Expr, Graph, GraphError, Initializer, LayerScope, Site},
     nn::{
         check::either,
         layers::{Dropout, Layer, Linear, LinearOptions, RotaryOptions},
@@ -47,6 +47,7 @@ use crate::{
 #[doc(alias("MultiheadAttention", "self_attention"))]
 #[derive(Debug, Clone, Copy)]
 pub struct MultiHeadAttention<'g> {
+    pub(super) scope: LayerScope,
     pub(super) input: Linear<'g>,
     pub(super) output: Linear<'g>,
     pub(super) heads: usize,
@@ -122,6 +123,7 @@ impl<'g> MultiHeadAttention<'g> {
         MultiHeadAttention::declare(g, name, [width, heads], options).unwrap_or_else(|poison| {
             let linear = Linear::poisoned(poison);
             MultiHeadAttention {
+                scope: LayerScope::NONE,
                 input: linear,
                 output: linear,
                 heads,
@@ -159,7 +161,18 @@ impl<'g> MultiHeadAttention<'g> {
         let input = Linear::declare(g, &format!("{name}.in"), [inputs.clone(), columns], linear)?;
         let output = Linear::declare(g, &format!("{name}.out"), [inputs.clone(), inputs], linear)?;
         let dropout = Dropout::unless_zero(g, &format!("{name}.dropout"), options.dropout);
-        Ok(MultiHeadAttention { input, output, heads, key_heads, size, causal, rotary, dropout, dtype })
+        Ok(MultiHeadAttention {
+            scope: g.layer_scope(name),
+            input,
+            output,
+            heads,
+            key_heads,
+            size,
+            causal,
+            rotary,
+            dropout,
+            dtype,
+        })
     }
 
     /// The packed projection to queries, keys and values.
@@ -186,7 +199,7 @@ impl<'g> MultiHeadAttention<'g> {
     /// ```
     #[track_caller]
     pub fn attend(&self, x: Expr<'g>, mask: AttentionMask<'g>) -> Expr<'g> {
-        let _frame = x.enter("MultiHeadAttention::attend");
+        let _frame = x.enter_layer("MultiHeadAttention::attend", self.scope);
         let mask = AttentionMask { causal: mask.causal || self.causal, ..mask };
         either(self.checked(x, "the input").map(|x| {
             let positions = x.graph().iota(DType::I64, [x.shape()[1].clone()], 0);
@@ -203,7 +216,7 @@ impl<'g> MultiHeadAttention<'g> {
     #[doc(alias = "cross_attention")]
     #[track_caller]
     pub fn attend_to(&self, x: Expr<'g>, memory: Expr<'g>, mask: AttentionMask<'g>) -> Expr<'g> {
-        let _frame = x.enter("MultiHeadAttention::attend_to");
+        let _frame = x.enter_layer("MultiHeadAttention::attend_to", self.scope);
         self.attend_to_kept(x, self.keep(memory), mask)
     }
 
@@ -213,7 +226,7 @@ impl<'g> MultiHeadAttention<'g> {
     /// memory: `[batch, key time, width]` → twice `[batch, key_heads, key time, width/heads]`.
     #[track_caller]
     pub fn keep(&self, memory: Expr<'g>) -> KeyValueCache<'g> {
-        let _frame = memory.enter("MultiHeadAttention::keep");
+        let _frame = memory.enter_layer("MultiHeadAttention::keep", self.scope);
         match self.checked(memory, "the memory") {
             Ok(memory) => {
                 let [keys, values] = [0, 1].map(|part| self.columns(memory, Columns::KeysAndValues)[part]);
@@ -227,7 +240,7 @@ impl<'g> MultiHeadAttention<'g> {
     /// [`MultiHeadAttention::attend_to`] with the keys and values that [`MultiHeadAttention::keep`] gave.
     #[track_caller]
     pub fn attend_to_kept(&self, x: Expr<'g>, memory: KeyValueCache<'g>, mask: AttentionMask<'g>) -> Expr<'g> {
-        let _frame = x.enter("MultiHeadAttention::attend_to_kept");
+        let _frame = x.enter_layer("MultiHeadAttention::attend_to_kept", self.scope);
         either(self.checked(x, "the input").map(|x| {
             let query = self.columns(x, Columns::Queries)[0];
             let query = self.rotated(query, x.graph().iota(DType::I64, [x.shape()[1].clone()], 0));
@@ -290,7 +303,7 @@ impl<'g> MultiHeadAttention<'g> {
 impl<'g> Layer<'g> for MultiHeadAttention<'g> {
     #[track_caller]
     fn call(&self, x: Expr<'g>) -> Expr<'g> {
-        let _frame = x.enter("MultiHeadAttention");
+        let _frame = x.enter_layer("MultiHeadAttention", self.scope);
         self.attend(x, AttentionMask::default())
     }
 }

@@ -13,7 +13,10 @@ pub use rnn::{Rnn, RnnActivation, RnnCell, RnnOptions};
 
 use super::{Declaration, Dropout, Layer};
 use crate::{
-    graph::{Checkpoints, DType, Dim, Expr, Graph, GraphError, Initializer, Literal, ScanDirection, Shape, Site, Type},
+    graph::{
+        Checkpoints, DType, Dim, Expr, Graph, GraphError, Initializer, LayerScope, Literal, ScanDirection, Shape, Site,
+        Type,
+    },
     nn::check::either,
     ops::{ScanOptions, Tree, leaves},
 };
@@ -165,6 +168,7 @@ impl<C: Default> Default for RecurrentOptions<C> {
 #[derive(Clone)]
 pub struct Recurrent<'g, C> {
     graph: &'g Graph,
+    scope: LayerScope,
     /// Layer by layer, forward before backward.
     cells: Vec<CellWeights<'g>>,
     /// Behind each layer but the last, if anything is dropped.
@@ -215,7 +219,18 @@ impl<'g, C: RecurrentCell> Recurrent<'g, C> {
         }
         let dropout = |layer: usize| Dropout::unless_zero(g, &format!("{name}.{layer}.dropout"), options.dropout);
         let dropouts = if cells[0].weight.is_poisoned() { Vec::new() } else { between.filter_map(dropout).collect() };
-        Recurrent { graph: g, cells, dropouts, inputs, width, directions, checkpoints, dtype, cell }
+        Recurrent {
+            graph: g,
+            scope: g.layer_scope(name),
+            cells,
+            dropouts,
+            inputs,
+            width,
+            directions,
+            checkpoints,
+            dtype,
+            cell,
+        }
     }
 
     fn declare(
@@ -253,7 +268,7 @@ impl<'g, C: RecurrentCell> Recurrent<'g, C> {
     /// Each array: `[layers, batch, width]`, twice as many layers for both directions.
     #[track_caller]
     pub fn zero_state(&self, batch: impl Into<Dim>) -> C::State<'g> {
-        let _frame = self.graph.enter(C::NAME, Site::caller());
+        let _frame = self.graph.enter_layer(C::NAME, Site::caller(), self.scope);
         let ty = self.state_type(batch.into());
         C::repeated(self.graph.splat(Literal::Number(0.0), ty))
     }
@@ -280,7 +295,7 @@ impl<'g, C: RecurrentCell> Recurrent<'g, C> {
     /// ```
     #[track_caller]
     pub fn run(&self, x: Expr<'g>, state: Option<C::State<'g>>, lengths: Option<Expr<'g>>) -> (Expr<'g>, C::State<'g>) {
-        let _frame = x.enter(C::NAME);
+        let _frame = x.enter_layer(C::NAME, self.scope);
         either(self.checked(x, 3, state, lengths).map(|first| self.layers(x, &first, lengths)).map_err(poisoned::<C>))
     }
 
@@ -293,7 +308,7 @@ impl<'g, C: RecurrentCell> Recurrent<'g, C> {
     /// As for [`Recurrent::run`]; also if the layer goes in both directions.
     #[track_caller]
     pub fn step(&self, x: Expr<'g>, state: C::State<'g>) -> (Expr<'g>, C::State<'g>) {
-        let _frame = x.enter(C::NAME);
+        let _frame = x.enter_layer(C::NAME, self.scope);
         let forward = match self.directions {
             Directions::Forward => Ok(()),
             Directions::Both => {
@@ -474,7 +489,7 @@ impl<'g, C: RecurrentCell> Layer<'g> for Recurrent<'g, C> {
     /// What each step gives, from a state of zeros.
     #[track_caller]
     fn call(&self, x: Expr<'g>) -> Expr<'g> {
-        let _frame = x.enter(C::NAME);
+        let _frame = x.enter_layer(C::NAME, self.scope);
         self.run(x, None, None).0
     }
 }

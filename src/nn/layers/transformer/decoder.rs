@@ -3,7 +3,7 @@
 
 use super::{Block, FeedForward, Residual, TransformerOptions};
 use crate::{
-    graph::{Dim, Expr, Graph, Site},
+    graph::{Dim, Expr, Graph, LayerScope, Site},
     nn::layers::{AttentionMask, KeyValueCache, Layer, MultiHeadAttention},
 };
 
@@ -33,6 +33,7 @@ use crate::{
 #[derive(Debug, Clone, Copy)]
 pub struct TransformerDecoderBlock<'g> {
     graph: &'g Graph,
+    scope: LayerScope,
     parts: Result<Parts<'g>, Expr<'g>>,
 }
 
@@ -64,7 +65,11 @@ impl<'g> TransformerDecoderBlock<'g> {
         options: TransformerOptions,
     ) -> TransformerDecoderBlock<'g> {
         let _frame = g.enter("TransformerDecoderBlock::with", Site::caller());
-        TransformerDecoderBlock { graph: g, parts: Parts::declare(Block { graph: g, name, width, heads, options }) }
+        TransformerDecoderBlock {
+            graph: g,
+            scope: g.layer_scope(name),
+            parts: Parts::declare(Block { graph: g, name, width, heads, options }),
+        }
     }
 
     /// The block's value: `mask` says what x may see of its past, `memory_mask` what it may see of the memory.
@@ -76,7 +81,7 @@ impl<'g> TransformerDecoderBlock<'g> {
         mask: AttentionMask<'g>,
         memory_mask: AttentionMask<'g>,
     ) -> Expr<'g> {
-        let _frame = x.enter("TransformerDecoderBlock::decode");
+        let _frame = x.enter_layer("TransformerDecoderBlock::decode", self.scope);
         match &self.parts {
             Ok(parts) => {
                 let attended = parts.norm1.around(x, |x| parts.attention.attend(x, mask));
@@ -92,7 +97,7 @@ impl<'g> TransformerDecoderBlock<'g> {
     /// memory: `[batch, key time, width]` → as [`MultiHeadAttention::keep`].
     #[track_caller]
     pub fn keep(&self, memory: Expr<'g>) -> KeyValueCache<'g> {
-        let _frame = memory.enter("TransformerDecoderBlock::keep");
+        let _frame = memory.enter_layer("TransformerDecoderBlock::keep", self.scope);
         match &self.parts {
             Ok(parts) => parts.cross.keep(memory),
             Err(poison) => KeyValueCache { keys: *poison, values: *poison },
@@ -102,7 +107,7 @@ impl<'g> TransformerDecoderBlock<'g> {
     /// A cache of zeros for so many positions: what decoding begins with.
     #[track_caller]
     pub fn empty_cache(&self, batch: impl Into<Dim>, positions: usize) -> KeyValueCache<'g> {
-        let _frame = self.graph.enter("TransformerDecoderBlock::empty_cache", Site::caller());
+        let _frame = self.graph.enter_layer("TransformerDecoderBlock::empty_cache", Site::caller(), self.scope);
         match &self.parts {
             Ok(parts) => parts.attention.empty_cache(batch, positions),
             Err(poison) => KeyValueCache { keys: *poison, values: *poison },
@@ -125,7 +130,7 @@ impl<'g> TransformerDecoderBlock<'g> {
         cache: KeyValueCache<'g>,
         position: Expr<'g>,
     ) -> (Expr<'g>, KeyValueCache<'g>) {
-        let _frame = x.enter("TransformerDecoderBlock::step");
+        let _frame = x.enter_layer("TransformerDecoderBlock::step", self.scope);
         let parts = match &self.parts {
             Ok(parts) => parts,
             Err(poison) => return (*poison, KeyValueCache { keys: *poison, values: *poison }),

@@ -3,7 +3,7 @@
 
 use super::{Block, FeedForward, Residual, TransformerOptions};
 use crate::{
-    graph::{Dim, Expr, Graph, Site},
+    graph::{Dim, Expr, Graph, LayerScope, Site},
     nn::layers::{AttentionMask, KeyValueCache, Layer, MultiHeadAttention},
 };
 
@@ -39,6 +39,7 @@ use crate::{
 #[derive(Debug, Clone, Copy)]
 pub struct TransformerEncoderBlock<'g> {
     graph: &'g Graph,
+    scope: LayerScope,
     parts: Result<Parts<'g>, Expr<'g>>,
 }
 
@@ -68,13 +69,17 @@ impl<'g> TransformerEncoderBlock<'g> {
         options: TransformerOptions,
     ) -> TransformerEncoderBlock<'g> {
         let _frame = g.enter("TransformerEncoderBlock::with", Site::caller());
-        TransformerEncoderBlock { graph: g, parts: Parts::declare(Block { graph: g, name, width, heads, options }) }
+        TransformerEncoderBlock {
+            graph: g,
+            scope: g.layer_scope(name),
+            parts: Parts::declare(Block { graph: g, name, width, heads, options }),
+        }
     }
 
     /// The block's value, with masks on top of its own.
     #[track_caller]
     pub fn attend(&self, x: Expr<'g>, mask: AttentionMask<'g>) -> Expr<'g> {
-        let _frame = x.enter("TransformerEncoderBlock::attend");
+        let _frame = x.enter_layer("TransformerEncoderBlock::attend", self.scope);
         match &self.parts {
             Ok(parts) => {
                 let attended = parts.norm1.around(x, |x| parts.attention.attend(x, mask));
@@ -87,7 +92,7 @@ impl<'g> TransformerEncoderBlock<'g> {
     /// A cache of zeros for so many positions: what decoding begins with.
     #[track_caller]
     pub fn empty_cache(&self, batch: impl Into<Dim>, positions: usize) -> KeyValueCache<'g> {
-        let _frame = self.graph.enter("TransformerEncoderBlock::empty_cache", Site::caller());
+        let _frame = self.graph.enter_layer("TransformerEncoderBlock::empty_cache", Site::caller(), self.scope);
         match &self.parts {
             Ok(parts) => parts.attention.empty_cache(batch, positions),
             Err(poison) => KeyValueCache { keys: *poison, values: *poison },
@@ -103,7 +108,7 @@ impl<'g> TransformerEncoderBlock<'g> {
     /// As for [`MultiHeadAttention::step`].
     #[track_caller]
     pub fn step(&self, x: Expr<'g>, cache: KeyValueCache<'g>, position: Expr<'g>) -> (Expr<'g>, KeyValueCache<'g>) {
-        let _frame = x.enter("TransformerEncoderBlock::step");
+        let _frame = x.enter_layer("TransformerEncoderBlock::step", self.scope);
         let parts = match &self.parts {
             Ok(parts) => parts,
             Err(poison) => return (*poison, KeyValueCache { keys: *poison, values: *poison }),
@@ -130,7 +135,7 @@ impl<'g> Parts<'g> {
 impl<'g> Layer<'g> for TransformerEncoderBlock<'g> {
     #[track_caller]
     fn call(&self, x: Expr<'g>) -> Expr<'g> {
-        let _frame = x.enter("TransformerEncoderBlock");
+        let _frame = x.enter_layer("TransformerEncoderBlock", self.scope);
         self.attend(x, AttentionMask::default())
     }
 }

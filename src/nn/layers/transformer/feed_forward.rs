@@ -2,7 +2,7 @@
 //! the same shape.
 
 use crate::{
-    graph::{DType, Expr, Graph, Initializer, Site},
+    graph::{DType, Expr, Graph, Initializer, LayerScope, Site},
     nn::layers::{Layer, Linear, LinearOptions},
 };
 
@@ -31,6 +31,7 @@ use crate::{
 #[doc(alias("mlp", "ffn"))]
 #[derive(Debug, Clone, Copy)]
 pub struct FeedForward<'g> {
+    scope: LayerScope,
     hidden: Linear<'g>,
     gate: Option<Linear<'g>>,
     out: Linear<'g>,
@@ -89,7 +90,13 @@ impl<'g> FeedForward<'g> {
         let _frame = g.enter("FeedForward::with", Site::caller());
         FeedForward::declare(g, name, [width, hidden], options).unwrap_or_else(|poison| {
             let linear = Linear::poisoned(poison);
-            FeedForward { hidden: linear, gate: None, out: linear, activation: options.activation }
+            FeedForward {
+                scope: LayerScope::NONE,
+                hidden: linear,
+                gate: None,
+                out: linear,
+                activation: options.activation,
+            }
         })
     }
 
@@ -109,14 +116,14 @@ impl<'g> FeedForward<'g> {
             FeedForwardActivation::Relu | FeedForwardActivation::Gelu | FeedForwardActivation::GeluTanh => None,
         };
         let (hidden, out) = (linear("hidden", [width, hidden])?, linear("out", [hidden, width])?);
-        Ok(FeedForward { hidden, gate, out, activation })
+        Ok(FeedForward { scope: g.layer_scope(name), hidden, gate, out, activation })
     }
 }
 
 impl<'g> Layer<'g> for FeedForward<'g> {
     #[track_caller]
     fn call(&self, x: Expr<'g>) -> Expr<'g> {
-        let _frame = x.enter("FeedForward");
+        let _frame = x.enter_layer("FeedForward", self.scope);
         // One error, if x does not fit, and not one for each map.
         let hidden = self.hidden.call(x);
         if hidden.is_poisoned() {

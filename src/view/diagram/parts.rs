@@ -1,0 +1,274 @@
+//! What of a graph is shown. In: a graph and results. Out: a part for every node but those that only repeat values or give
+//! numbers, and links between parts.
+
+use crate::{
+    graph::{Body, DType, Expr, Graph, Literal, Node, NodeId, Op, Site, Sweep, Type},
+    numbers::short,
+};
+
+/// What a box is drawn as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Input,
+    Parameter,
+    State,
+    Constant,
+    Operation,
+    Result,
+    /// Of several.
+    Folded,
+}
+
+/// A node, or the name of a result.
+#[derive(Debug, Clone)]
+pub(super) struct Part {
+    /// The groups around it, from the outermost.
+    pub(super) groups: Vec<String>,
+    pub(super) kind: Kind,
+    pub(super) title: String,
+    /// Below the title: its type, or how it is configured.
+    pub(super) detail: String,
+    /// As the user called it, and where, if other parts of that call may join it.
+    pub(super) call: Option<(&'static str, Site)>,
+    /// The node in full.
+    pub(super) tip: String,
+}
+
+/// An arrow between two parts, by their positions, with the type of what is passed on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Link {
+    pub(super) from: usize,
+    pub(super) to: usize,
+    pub(super) ty: String,
+}
+
+/// All that may be drawn.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Parts {
+    pub(super) parts: Vec<Part>,
+    pub(super) links: Vec<Link>,
+    bodies: Vec<Body>,
+}
+
+/// No more letters of attributes are shown.
+const MAX_DETAIL: usize = 30;
+
+impl Parts {
+    pub(super) fn new(graph: &Graph, results: &[(String, Expr<'_>)]) -> Parts {
+        let mut parts = Parts::default();
+        let local = |expr: &Expr<'_>| std::ptr::eq(expr.graph(), graph);
+        let results: Vec<(String, NodeId)> =
+            results.iter().filter(|(_, expr)| local(expr)).map(|(name, expr)| (name.clone(), expr.id())).collect();
+        let ids: Vec<NodeId> = results.iter().map(|(_, id)| *id).collect();
+        let next = graph.updates_beside(&ids).into_iter().map(|(state, value)| {
+            let name = graph.node(state).op.leaf_name().map_or(String::new(), |name| format!("next {}", name.0));
+            (name, value)
+        });
+        let wanted: Vec<(String, NodeId)> = results.iter().cloned().chain(next).collect();
+        parts.add_graph(graph, &wanted, &[]);
+        parts
+    }
+
+    /// How many groups there are around the deepest part.
+    pub(super) fn depth(&self) -> usize {
+        self.parts.iter().map(|part| part.groups.len()).max().unwrap_or(0)
+    }
+
+    /// The parts of a graph, within these groups.
+    fn add_graph(&mut self, graph: &Graph, wanted: &[(String, NodeId)], around: &[String]) {
+        let ids: Vec<NodeId> = wanted.iter().map(|(_, id)| *id).collect();
+        let needed = graph.needed(&ids);
+        let mut part_of = vec![None; graph.len()];
+        for id in needed {
+            let node = graph.node(id);
+            if is_hidden(&node.op) {
+                continue;
+            }
+            let operands = Operands::new(graph, id);
+            let part = part(&node, &operands, around, id);
+            let groups = part.groups.clone();
+            part_of[id.index()] = Some(self.parts.len());
+            self.parts.push(part);
+            self.link(graph, &operands.shown, &part_of);
+            node.op.bodies().into_iter().for_each(|body| self.add_body(body, &node, &groups));
+        }
+        for (name, id) in wanted {
+            let (source, _) = shown_source(graph, *id);
+            let ty = graph.node(*id).ty.clone();
+            let detail = short_type(&ty);
+            let tip = format!("{name}: {ty}");
+            let groups = around.to_vec();
+            self.parts.push(Part { groups, kind: Kind::Result, title: name.clone(), detail, call: None, tip });
+            match part_of[source.index()] {
+                Some(_) => self.link(graph, &[source], &part_of),
+                // A result that is a number.
+                None => {
+                    self.parts.last_mut().expect("a part was added").title =
+                        format!("{name} = {}", number(graph, source))
+                }
+            }
+        }
+    }
+
+    /// Arrows to the last part.
+    fn link(&mut self, graph: &Graph, sources: &[NodeId], part_of: &[Option<usize>]) {
+        let to = self.parts.len() - 1;
+        for source in sources {
+            let from = part_of[source.index()].expect("invariant: operands come before their users");
+            let link = Link { from, to, ty: short_type(&graph.node(*source).ty) };
+            // x · x has one arrow.
+            if self.links.last() != Some(&link) {
+                self.links.push(link);
+            }
+        }
+    }
+
+    /// A body, unless it is there already: a group of its own, since its arguments are given anew at each iteration.
+    fn add_body(&mut self, body: &Body, node: &Node, around: &[String]) {
+        if self.bodies.contains(body) {
+            return;
+        }
+        self.bodies.push(body.clone());
+        let title = format!("{} at {}", node.op.name(), place(node.provenance.site));
+        let groups: Vec<String> = around.iter().cloned().chain([title]).collect();
+        let graph = body.thaw();
+        let names = (0..).map(|position| format!("out {position}"));
+        let results: Vec<(String, NodeId)> =
+            names.zip(body.results().iter().map(|number| NodeId::new(*number))).collect();
+        self.add_graph(&graph, &results, &groups);
+    }
+}
+
+/// Whether a node is shown where it is read only: a number, or a value that is repeated.
+fn is_hidden(op: &Op) -> bool {
+    match op {
+        Op::Constant(constant) => !matches!(constant.value, Literal::Array(_)),
+        Op::Broadcast(_) => true,
+        _ => false,
+    }
+}
+
+/// The node whose value is shown in place of one that is hidden.
+fn shown_source(graph: &Graph, id: NodeId) -> (NodeId, Op) {
+    let mut source = id;
+    loop {
+        let op = graph.node(source).op.clone();
+        match op {
+            Op::Broadcast(_) => source = graph.operands(source)[0],
+            op => return (source, op),
+        }
+    }
+}
+
+fn number(graph: &Graph, id: NodeId) -> String {
+    match &graph.node(id).op {
+        Op::Constant(constant) => match &constant.value {
+            Literal::Number(number) if constant.dtype == DType::Bool => (*number != 0.0).to_string(),
+            Literal::Number(number) => digits(*number),
+            Literal::Integer(number) => number.to_string(),
+            Literal::Array(_) => "…".to_owned(),
+        },
+        _ => "·".to_owned(),
+    }
+}
+
+/// A number to so many digits as a picture needs.
+fn digits(number: f64) -> String {
+    let rounded: f64 = format!("{number:.3e}").parse().expect("invariant: what is written is a number");
+    short(rounded).to_string()
+}
+
+/// What a node reads.
+struct Operands {
+    /// Those that are parts.
+    shown: Vec<NodeId>,
+    /// All, as text, if a number is among them.
+    text: Option<String>,
+}
+
+impl Operands {
+    fn new(graph: &Graph, id: NodeId) -> Operands {
+        let sources: Vec<(NodeId, Op)> =
+            graph.operands(id).iter().map(|operand| shown_source(graph, *operand)).collect();
+        let shown: Vec<NodeId> = sources.iter().filter(|(_, op)| !is_hidden(op)).map(|(id, _)| *id).collect();
+        let has_numbers = shown.len() < sources.len();
+        let text = || sources.iter().map(|(id, _)| number(graph, *id)).collect::<Vec<_>>().join(", ");
+        Operands { text: has_numbers.then(text), shown }
+    }
+}
+
+fn part(node: &Node, operands: &Operands, around: &[String], id: NodeId) -> Part {
+    let provenance = &node.provenance;
+    let attributes = node.op.attributes_text(node.ty.dtype);
+    let ty = &node.ty;
+    let tip = match &provenance.scope {
+        Some(scope) => format!("%{}: {ty} = {}{attributes}\n{scope}\n{}", id.index(), node.op.name(), provenance.site),
+        None => format!("%{}: {ty} = {}{attributes}\n{}", id.index(), node.op.name(), provenance.site),
+    };
+    let (kind, named) = match &node.op {
+        Op::Input(_) => (Kind::Input, true),
+        Op::Parameter(_) => (Kind::Parameter, true),
+        Op::State(_) => (Kind::State, true),
+        Op::Argument(_) => (Kind::Input, false),
+        Op::Constant(_) => (Kind::Constant, false),
+        _ => (Kind::Operation, false),
+    };
+    let (scope, title, detail, call) = match node.op.leaf_name() {
+        Some(name) if named => {
+            let (scope, last) = name.0.rsplit_once('.').unwrap_or(("", &name.0));
+            (scope.to_owned(), last.to_owned(), ty.to_string(), None)
+        }
+        _ => {
+            let scope = provenance.scope.as_deref().unwrap_or_default().to_owned();
+            let title = match (&node.op, &operands.text) {
+                (Op::Argument(argument), _) => format!("argument {}", argument.index),
+                (_, Some(text)) => format!("{}({text})", node.op.name()),
+                (_, None) => node.op.name().to_owned(),
+            };
+            let call = (kind == Kind::Operation).then_some((provenance.call, provenance.site));
+            let detail = if let Op::Argument(_) = node.op { ty.to_string() } else { shown_attributes(&attributes) };
+            (scope, title, detail, call)
+        }
+    };
+    let sweep = provenance.sweep.filter(|_| !named).map(|sweep| Sweep::name(sweep).to_owned());
+    // A body lies in the scope of what has it.
+    let mut outer = around.iter().peekable();
+    let mut is_new = |word: &&str| outer.next_if(|outer| outer == word).is_none();
+    let scopes: Vec<&str> = scope.split('.').filter(|word| !word.is_empty()).skip_while(|word| !is_new(word)).collect();
+    let groups = around.iter().cloned().chain(sweep).chain(scopes.into_iter().map(str::to_owned)).collect();
+    Part { groups, kind, title, detail, call, tip }
+}
+
+/// The first attributes, as many as there is room for; empty lists say nothing.
+fn shown_attributes(attributes: &str) -> String {
+    let mut fields: Vec<String> = Vec::new();
+    for field in attributes.trim().split(' ') {
+        match fields.last_mut() {
+            // A list with spaces is one field.
+            Some(last) if !field.contains('=') => *last = format!("{last} {field}"),
+            _ => fields.push(field.to_owned()),
+        }
+    }
+    let mut text = String::new();
+    for field in fields.iter().filter(|field| !field.ends_with("=[]")) {
+        let separator = if text.is_empty() { "" } else { " " };
+        if text.chars().count() + separator.len() + field.chars().count() > MAX_DETAIL {
+            break;
+        }
+        text.push_str(separator);
+        text.push_str(field);
+    }
+    text
+}
+
+/// The shape, with the dtype if it is another than f32.
+fn short_type(ty: &Type) -> String {
+    let text = ty.to_string();
+    text.strip_prefix("f32").map_or(text.clone(), str::to_owned)
+}
+
+/// A place without the folders.
+pub(super) fn place(site: Site) -> String {
+    let file = site.file.rsplit(['/', '\\']).next().unwrap_or(site.file);
+    format!("{file}:{}", site.line)
+}

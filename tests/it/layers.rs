@@ -60,7 +60,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
 ];
 
 /// What tests beside the code may import on top of that.
-const ALLOWED_IN_TESTS: &[&str] = &["check", "reference"];
+const ALLOWED_IN_TESTS: &[&str] = &["check", "nn", "reference"];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).expect("src is there").map(|entry| entry.expect("src is readable").path());

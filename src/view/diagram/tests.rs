@@ -1,3 +1,5 @@
+//! What is a box, a group and an arrow, and where they lie.
+
 use super::{Diagram, Folding, fold::Drawing, layout, parts::Kind};
 use crate::{
     check::random_graph,

@@ -73,8 +73,10 @@ pub struct MultiHeadAttentionOptions {
     pub dropout: f64,
     /// Whether there are biases, which start at zero.
     pub bias: bool,
-    /// How both weights start.
+    /// How the weights start.
     pub weight: Initializer,
+    /// How `name.out.weight` starts; None: as the other.
+    pub out_weight: Option<Initializer>,
     /// The dtype of the parameters, and of what the layer is called with.
     pub dtype: DType,
 }
@@ -89,6 +91,7 @@ impl Default for MultiHeadAttentionOptions {
             dropout: 0.0,
             bias: true,
             weight: Initializer::GlorotUniform,
+            out_weight: None,
             dtype: DType::F32,
         }
     }
@@ -157,6 +160,7 @@ impl<'g> MultiHeadAttention<'g> {
         let size = width / heads;
         let columns = Dim::from(size) * (Dim::from(heads) + Dim::from(key_heads) + Dim::from(key_heads));
         let input = Linear::declare(g, &format!("{name}.in"), [inputs.clone(), columns], linear)?;
+        let linear = LinearOptions { weight: options.out_weight.unwrap_or(weight), ..linear };
         let output = Linear::declare(g, &format!("{name}.out"), [inputs.clone(), inputs], linear)?;
         let dropout = Dropout::unless_zero(g, &format!("{name}.dropout"), options.dropout);
         Ok(MultiHeadAttention { input, output, heads, key_heads, size, causal, rotary, dropout, dtype })

@@ -3,15 +3,17 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    fmt, fs,
-    path::{Path, PathBuf},
+    path::Path,
 };
 
-use indexmap::IndexMap;
 use ndarray::ArrayD;
 use safetensors::{Dtype, tensor::TensorInfo};
 
-use super::{IoError, conversion::converted, shard::Shard};
+use super::{
+    IoError, WeightReport,
+    conversion::converted,
+    shard::{Shard, indexed},
+};
 use crate::{
     graph::{DType, Value},
     names,
@@ -50,19 +52,6 @@ pub struct Weights {
     transposed: Vec<String>,
     ignored: Vec<String>,
     is_strict: bool,
-}
-
-/// What became of the arrays of a file and of the parameters and states of a model.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct WeightReport {
-    /// Parameters and states that have their numbers from a file, in their order.
-    pub loaded: Vec<String>,
-    /// Parameters and states that no array is for.
-    pub missing: Vec<String>,
-    /// Arrays that are for no parameter or state, by their names in the file, with what these became.
-    pub unexpected: Vec<(String, String)>,
-    /// Arrays that do not fit: the parameter or state, and why.
-    pub misfits: Vec<(String, String)>,
 }
 
 impl Weights {
@@ -213,72 +202,6 @@ impl Weights {
         let found = self.renames.iter().find_map(|(pattern, to)| Some(filled(to, &names::captures(pattern, name)?)));
         found.unwrap_or_else(|| name.to_owned())
     }
-}
-
-impl WeightReport {
-    /// Whether nothing is missing, unexpected or a misfit.
-    pub fn is_complete(&self) -> bool {
-        self.missing.is_empty() && self.unexpected.is_empty() && self.misfits.is_empty()
-    }
-}
-
-/// How many names of a kind an error lists.
-const MAX_LISTED: usize = 8;
-
-impl fmt::Display for WeightReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} loaded", self.loaded.len())?;
-        let mut list = |what: &str, names: Vec<String>| {
-            if names.is_empty() {
-                return Ok(());
-            }
-            write!(f, "\n   | {} {what}: {}", names.len(), names[..names.len().min(MAX_LISTED)].join(", "))?;
-            if names.len() > MAX_LISTED { f.write_str(", …") } else { Ok(()) }
-        };
-        let missing = |name: &String| {
-            let nearest = names::nearest(name, self.unexpected.iter().map(|(_, target)| target.as_str()));
-            nearest.map_or_else(|| name.clone(), |nearest| format!("{name} (`{nearest}` is near)"))
-        };
-        list("missing", self.missing.iter().map(missing).collect())?;
-        let unexpected = |(name, target): &(String, String)| {
-            if name == target { name.clone() } else { format!("{name} (for {target})") }
-        };
-        list("unexpected", self.unexpected.iter().map(unexpected).collect())?;
-        list("that do not fit", self.misfits.iter().map(|(name, reason)| format!("{name} ({reason})")).collect())
-    }
-}
-
-/// The files of an index, each with the arrays that it names there.
-fn indexed(path: &Path) -> Result<Vec<Shard>, IoError> {
-    let bytes = fs::read(path).map_err(|source| IoError::Read { path: path.to_owned(), source })?;
-    let malformed = |offset: usize, reason: String| IoError::Malformed { path: path.to_owned(), offset, reason };
-    let index: serde_json::Value = serde_json::from_slice(&bytes).map_err(|error| {
-        let line_starts = bytes.split_inclusive(|byte| *byte == b'\n').take(error.line().saturating_sub(1));
-        let offset = line_starts.map(<[u8]>::len).sum::<usize>() + error.column().saturating_sub(1);
-        malformed(offset.min(bytes.len()), error.to_string())
-    })?;
-    let folder = path.parent().unwrap_or(Path::new(""));
-    let map = index.get("weight_map").and_then(serde_json::Value::as_object);
-    let map = map.ok_or_else(|| malformed(0, "the index has no object `weight_map`".to_owned()))?;
-    let mut shards: IndexMap<PathBuf, Shard> = IndexMap::new();
-    for (name, file) in map {
-        let file = file.as_str().map(PathBuf::from);
-        let file = file.ok_or_else(|| malformed(0, format!("the file of {name:?} is no text")))?;
-        // A name of a file and no way out of the folder: an index is not to be trusted.
-        if file.components().count() != 1 || file.file_name().is_none() {
-            return Err(malformed(0, format!("{file:?} is no file beside the index")));
-        }
-        if !shards.contains_key(&file) {
-            shards.insert(file.clone(), Shard::open(&folder.join(&file))?);
-        }
-        if !shards[&file].infos().contains_key(name) {
-            return Err(malformed(0, format!("the array {name:?} is not in {}", file.display())));
-        }
-    }
-    if shards.is_empty() {
-        return Err(malformed(0, "the index names no array".to_owned()));
-    }
-    Ok(shards.into_values().collect())
 }
 
 /// A name with what stars stood for in place of its own.

@@ -208,7 +208,7 @@ impl<'g> MultiHeadAttention<'g> {
     #[track_caller]
     pub fn attend_to(&self, x: Expr<'g>, memory: Expr<'g>, mask: AttentionMask<'g>) -> Expr<'g> {
         let _frame = x.enter("MultiHeadAttention::attend_to");
-        self.attend_to_kept(x, self.keep(memory), mask)
+        self.attend_from_start(x, self.keep(memory), mask)
     }
 
     /// Keys and values of a memory, so that they are computed once for all steps of decoding.
@@ -228,10 +228,25 @@ impl<'g> MultiHeadAttention<'g> {
         }
     }
 
-    /// [`MultiHeadAttention::attend_to`] with the keys and values that [`MultiHeadAttention::keep`] gave.
+    /// [`MultiHeadAttention::attend_to`] with the keys and values that [`MultiHeadAttention::keep`] gave, for a whole sequence or a part of
+    /// it.
+    ///
+    /// # Errors
+    /// As for the layer; and if it rotates, since a part of a sequence does not say where it begins.
     #[track_caller]
     pub fn attend_to_kept(&self, x: Expr<'g>, memory: KeyValueCache<'g>, mask: AttentionMask<'g>) -> Expr<'g> {
         let _frame = x.enter("MultiHeadAttention::attend_to_kept");
+        let g = x.graph();
+        if self.rotary.is_some() && g.refuse(&[x, memory.keys, memory.values]).is_none() {
+            let (what, expected) = ("the option `rotary`", "None for attention to what was kept");
+            return g.report(GraphError::OutOfRange { what, expected, found: "a rotation".to_owned() }, &[x]);
+        }
+        self.attend_from_start(x, memory, mask)
+    }
+
+    /// The attention of a sequence whose first position is 0.
+    #[track_caller]
+    fn attend_from_start(&self, x: Expr<'g>, memory: KeyValueCache<'g>, mask: AttentionMask<'g>) -> Expr<'g> {
         either(self.checked(x, "the input").map(|x| {
             let query = self.columns(x, Columns::Queries)[0];
             let query = self.rotated(query, x.graph().iota(DType::I64, [x.shape()[1].clone()], 0));

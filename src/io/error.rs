@@ -74,8 +74,8 @@ pub enum IoError {
     LargeHeader,
     /// A pattern that matches nothing.
     #[error(
-        "nothing matches the pattern `{pattern}`{}\n   = help: `rename` and `ignore` go by the names in the file, `transpose` by those \
-         of the model",
+        "nothing matches the pattern `{pattern}`{}\n   = help: `rename`, `split` and `ignore` go by the names in the file, `transpose` by \
+         those of the model",
         names::suggestion(nearest.as_deref())
     )]
     UnmatchedPattern {
@@ -84,9 +84,15 @@ pub enum IoError {
         /// The name that is most like it.
         nearest: Option<String>,
     },
+    /// Axes to transpose by that are not each there once.
+    #[error("arrays are not transposed by the axes {axes:?}, which must be a permutation: each from 0 on once")]
+    NoPermutation {
+        /// The axes.
+        axes: Vec<usize>,
+    },
     /// What a file holds is not what a model needs.
     #[error(
-        "{path}: {report}\n   = help: `rename`, `transpose` and `ignore` what differs, or take what fits by `lenient`"
+        "{path}: {report}\n   = help: `rename`, `split`, `transpose` and `ignore` what differs, or take what fits by `lenient`"
     )]
     Weights {
         /// The first file.

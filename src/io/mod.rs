@@ -8,6 +8,7 @@ mod safetensors;
 mod shard;
 #[cfg(test)]
 mod tests;
+mod weight_report;
 mod weights;
 
 pub use conversion::StoredFloat;
@@ -15,4 +16,5 @@ pub use error::IoError;
 #[cfg(feature = "plot")]
 pub(crate) use replace::replace;
 pub use safetensors::{Arrays, load_parameters, save_parameters, save_parameters_as};
-pub use weights::{WeightReport, Weights};
+pub use weight_report::WeightReport;
+pub use weights::Weights;

@@ -1,9 +1,9 @@
-//! One safetensors file, read array by array. In: a path. Out: what is in there, and an array's bytes when it is asked for: a file that
-//! is larger than memory is no hindrance. (A map of the file into memory would be as good, and no safe code can promise that
+//! One safetensors file, read array by array, and the index of several. In: a path. Out: what is in there, and an array's bytes when it is
+//! asked for: a file that is larger than memory is no hindrance. (A map of the file into memory would be as good, and no safe code can promise that
 //! nobody changes it meanwhile.)
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{Read, Seek, SeekFrom},
     path::{Path, PathBuf},
 };
@@ -99,4 +99,37 @@ fn amiss(info: &TensorInfo, n_bytes: u64) -> Option<String> {
         return Some(format!("there are {n_bytes} bytes of arrays"));
     }
     (n_bits != 8 * (end - begin)).then(|| format!("{:?} of the shape {:?} takes {n_bits} bits", info.dtype, info.shape))
+}
+
+/// The files of an index, each with the arrays that it names there.
+pub(super) fn indexed(path: &Path) -> Result<Vec<Shard>, IoError> {
+    let bytes = fs::read(path).map_err(|source| IoError::Read { path: path.to_owned(), source })?;
+    let malformed = |offset: usize, reason: String| IoError::Malformed { path: path.to_owned(), offset, reason };
+    let index: serde_json::Value = serde_json::from_slice(&bytes).map_err(|error| {
+        let line_starts = bytes.split_inclusive(|byte| *byte == b'\n').take(error.line().saturating_sub(1));
+        let offset = line_starts.map(<[u8]>::len).sum::<usize>() + error.column().saturating_sub(1);
+        malformed(offset.min(bytes.len()), error.to_string())
+    })?;
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let map = index.get("weight_map").and_then(serde_json::Value::as_object);
+    let map = map.ok_or_else(|| malformed(0, "the index has no object `weight_map`".to_owned()))?;
+    let mut shards: IndexMap<PathBuf, Shard> = IndexMap::new();
+    for (name, file) in map {
+        let file = file.as_str().map(PathBuf::from);
+        let file = file.ok_or_else(|| malformed(0, format!("the file of {name:?} is no text")))?;
+        // A name of a file and no way out of the folder: an index is not to be trusted.
+        if file.components().count() != 1 || file.file_name().is_none() {
+            return Err(malformed(0, format!("{file:?} is no file beside the index")));
+        }
+        if !shards.contains_key(&file) {
+            shards.insert(file.clone(), Shard::open(&folder.join(&file))?);
+        }
+        if !shards[&file].infos().contains_key(name) {
+            return Err(malformed(0, format!("the array {name:?} is not in {}", file.display())));
+        }
+    }
+    if shards.is_empty() {
+        return Err(malformed(0, "the index names no array".to_owned()));
+    }
+    Ok(shards.into_values().collect())
 }

@@ -303,7 +303,7 @@ fn names_and_axes_of_another_program_are_mapped_and_the_rest_is_reported() {
         ("layer.2.bias", DType::F32, &[1]),
         ("head.weight", DType::F32, &[1]),
     ];
-    let open = || Weights::open(&path).unwrap().rename("net.*.*", "layer.*.*").transpose("*.weight");
+    let open = || Weights::open(&path).unwrap().rename("net.*.*", "layer.*.*").transpose("*.weight", [1, 0]);
     let mut parameters = model(arrays);
     let before = parameters.clone();
     let IoError::Weights { report, .. } = open().load_into(&mut parameters).unwrap_err() else { panic!() };
@@ -323,7 +323,7 @@ fn names_and_axes_of_another_program_are_mapped_and_the_rest_is_reported() {
         arr2(&[[0.0f32, 2.0, 4.0], [1.0, 3.0, 5.0]]).into_dyn()
     );
     // A slip in a pattern is told, even where all else fits.
-    for slip in [open().transpose("*.wieght"), open().rename("nett.*", "layer.*"), open().ignore("rotari.*")] {
+    for slip in [open().transpose("*.wieght", [1, 0]), open().rename("nett.*", "layer.*"), open().ignore("rotari.*")] {
         let error = slip.lenient().load_into(&mut parameters).unwrap_err();
         assert!(matches!(error, IoError::UnmatchedPattern { .. }), "{error}");
     }
@@ -331,6 +331,88 @@ fn names_and_axes_of_another_program_are_mapped_and_the_rest_is_reported() {
     let twice = Weights::open(&path).unwrap().rename("net.*.bias", "layer.0.bias").lenient();
     let report = twice.load_into(&mut model(&[("layer.0.bias", DType::F32, &[3])])).unwrap();
     assert!(report.misfits[0].1.contains("are both for it"), "{report}");
+}
+
+/// Queries of four columns beside keys and values of two, as of grouped queries, with rows that are outputs, as PyTorch has them.
+#[test]
+fn arrays_side_by_side_are_split_by_the_widths_of_the_model() {
+    let folder = folder();
+    let path = folder.path().join("fused.safetensors");
+    let f32s = |n: usize| (0..n).flat_map(|x| (x as f32).to_le_bytes()).collect::<Vec<u8>>();
+    let file = [("h.3.qkv.weight", "F32", &[8, 3][..], f32s(24)), ("h.3.qkv.bias", "F32", &[8], f32s(8))];
+    std::fs::write(&path, file_of(&file)).unwrap();
+    let parts = ["q", "k", "v"];
+    let open = |parts: &[&str], axis: usize| {
+        let names = |kind: &str| parts.iter().map(|part| format!("block.*.{part}.{kind}")).collect::<Vec<_>>();
+        let weights = Weights::open(&path).unwrap().split("h.*.qkv.weight", axis, names("weight"));
+        weights.split("h.*.qkv.bias", 0, names("bias")).transpose("*.weight", [1, 0])
+    };
+    let of_widths = |widths: [usize; 3]| {
+        let names = parts.map(|part| ["weight", "bias"].map(|kind| format!("block.3.{part}.{kind}")));
+        let arrays = names.iter().zip(widths).flat_map(|([weight, bias], width)| {
+            [(weight.clone(), DType::F32, vec![3, width]), (bias.clone(), DType::F32, vec![width])]
+        });
+        Parameters::zeros(Layout::new(arrays).unwrap())
+    };
+    let mut parameters = of_widths([4, 2, 2]);
+    assert!(open(&parts, 0).load_into(&mut parameters).unwrap().is_complete());
+    let array = |name: &str| parameters.array::<f32>(name).unwrap().into_owned();
+    assert_eq!(array("block.3.k.weight"), arr2(&[[12.0, 15.0], [13.0, 16.0], [14.0, 17.0]]).into_dyn());
+    assert_eq!(array("block.3.v.bias"), arr1(&[6.0, 7.0]).into_dyn());
+
+    let misfits = |weights: Weights, widths: [usize; 3]| {
+        let mut parameters = of_widths(widths);
+        let before = parameters.clone();
+        let error = weights.load_into(&mut parameters).unwrap_err();
+        assert_eq!(parameters, before);
+        let IoError::Weights { report, .. } = error else { panic!("{error}") };
+        report
+    };
+    let report = misfits(open(&parts, 0), [4, 2, 1]);
+    let reason = r#"those in "h.3.qkv.weight" are [4, 2, 1] wide, its axis 0 is 8"#;
+    assert_eq!((report.misfits.len(), report.misfits[0].1.as_str()), (6, reason));
+    assert!(report.missing.is_empty() && report.loaded.is_empty());
+    // Where one is not of the model, nobody knows where the others are.
+    let report = misfits(open(&["q", "key", "v"], 0), [4, 2, 2]);
+    let unknown = |kind: &str| (format!("h.3.qkv.{kind}"), format!("block.3.key.{kind}"));
+    assert_eq!(report.unexpected.iter().collect::<std::collections::HashSet<_>>().len(), 2);
+    assert!(["weight", "bias"].iter().all(|kind| report.unexpected.contains(&unknown(kind))), "{report}");
+    assert_eq!(report.missing, ["block.3.k.weight", "block.3.k.bias"]);
+    assert!(report.misfits.iter().all(|(_, reason)| reason.ends_with("is not known")), "{report}");
+    let report = misfits(open(&parts, 2), [4, 2, 2]);
+    assert_eq!(report.misfits[0].1, r#""h.3.qkv.weight" has no axis 2"#);
+    // The same part twice, and a slip in the pattern.
+    let report = misfits(open(&["q", "q", "v"], 0), [4, 2, 2]);
+    assert!(report.misfits[0].1.contains("are both for it"), "{report}");
+    let slip = open(&parts, 0).split("h.*.vkq.weight", 0, parts).load_into(&mut of_widths([4, 2, 2])).unwrap_err();
+    assert!(matches!(slip, IoError::UnmatchedPattern { .. }), "{slip}");
+}
+
+/// A kernel of TensorFlow, [height, width, in, out], becomes ours, [out, in, height, width]; a vector of the same pattern stays.
+#[test]
+fn arrays_of_any_rank_are_transposed_by_a_permutation() {
+    let folder = folder();
+    let path = folder.path().join("kernel.safetensors");
+    let f32s = |n: usize| (0..n).flat_map(|x| (x as f32).to_le_bytes()).collect::<Vec<u8>>();
+    let (kernel, bias) =
+        (("conv.weight", "F32", &[2, 3, 4, 5][..], f32s(120)), ("conv.bias", "F32", &[5][..], f32s(5)));
+    std::fs::write(&path, file_of(&[kernel, bias])).unwrap();
+    let mut parameters = model(&[("conv.weight", DType::F64, &[5, 4, 2, 3]), ("conv.bias", DType::F32, &[5])]);
+    let open = |axes: &[usize]| Weights::open(&path).unwrap().transpose("conv.*", axes);
+    assert!(open(&[3, 2, 0, 1]).load_into(&mut parameters).unwrap().is_complete());
+    let kernel = parameters.array::<f64>("conv.weight").unwrap();
+    let found = |[out, input, row, column]: [usize; 4]| kernel[[out, input, row, column]];
+    for (place, at) in
+        [([0, 0, 0, 1], 20.0), ([4, 0, 0, 0], 4.0), ([0, 3, 0, 0], 15.0), ([1, 2, 1, 2], 60.0 + 40.0 + 11.0)]
+    {
+        assert_eq!(found(place), at, "{place:?}");
+    }
+    let IoError::Weights { report, .. } = open(&[2, 3, 0, 1]).load_into(&mut parameters).unwrap_err() else { panic!() };
+    assert_eq!(report.misfits[0].1, "it has shape [5, 4, 2, 3], the array [4, 5, 2, 3], transposed");
+    for axes in [&[0, 1, 2, 4][..], &[3, 3, 0, 1], &[1]] {
+        let error = open(axes).lenient().load_into(&mut parameters).unwrap_err();
+        assert!(matches!(error, IoError::NoPermutation { .. }), "{error}");
+    }
 }
 
 #[test]

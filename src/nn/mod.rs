@@ -20,11 +20,11 @@ pub use layers::{
     ConvTranspose1d, ConvTranspose2d, ConvTranspose3d, ConvTransposeOptions, Directions, Dropout, Embedding,
     EmbeddingOptions, FeedForward, FeedForwardActivation, FeedForwardOptions, GroupNorm, Gru, GruCell, GruOptions,
     KeyValueCache, Layer, LayerNorm, LearnedPositions, LearnedPositionsOptions, Linear, LinearOptions, Lstm, LstmCell,
-    LstmOptions, MultiHeadAttention, MultiHeadAttentionOptions, NormOptions, NormPlacement, Recurrence, Recurrent,
-    RecurrentCell, RecurrentOptions, RmsNorm, RmsNormOptions, Rnn, RnnActivation, RnnCell, RnnOptions, RotaryLayout,
-    RotaryOptions, SeparableConv, SeparableConv1d, SeparableConv2d, SeparableConv3d, Sequential, SinusoidalPositions,
-    TransformerDecoderBlock, TransformerEncoderBlock, TransformerOptions, dot_product_attention, layer_norm,
-    layer_norm_with, linear, linear_map, linear_with,
+    LstmOptions, MultiHeadAttention, MultiHeadAttentionOptions, NormKind, NormOptions, NormPlacement, Recurrence,
+    Recurrent, RecurrentCell, RecurrentOptions, RmsNorm, RmsNormOptions, Rnn, RnnActivation, RnnCell, RnnOptions,
+    RotaryLayout, RotaryOptions, SeparableConv, SeparableConv1d, SeparableConv2d, SeparableConv3d, Sequential,
+    SinusoidalPositions, TransformerDecoderBlock, TransformerEncoderBlock, TransformerOptions, dot_product_attention,
+    layer_norm, layer_norm_with, linear, linear_map, linear_with,
 };
 pub use losses::{
     binary_zero_one_loss, cross_entropy, cross_entropy_with_probabilities, hinge_loss, kl_divergence, logistic_loss,

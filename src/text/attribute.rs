@@ -49,6 +49,7 @@ impl Writer {
     }
 }
 
+#[cfg(feature = "plot")]
 impl Op {
     /// The attributes of an operation whose value has this dtype, for people; bodies have the numbers in which the operation has
     /// them.

@@ -28,6 +28,7 @@ mod epilogue;
 mod figures;
 mod files;
 mod fourier;
+mod gpt;
 mod gradients;
 mod integers;
 mod joined;

@@ -4,7 +4,7 @@
 mod layers_by_hand;
 mod layers_image;
 mod layers_misused;
-mod sequence;
+pub(crate) mod sequence;
 mod table;
 
 use ndarray::{Array1, ArrayD, array};

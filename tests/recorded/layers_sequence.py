@@ -354,8 +354,8 @@ def recurrent():
 
 
 # ------------------------------------------------------------------------------------------------------------------ transformers
-def norm_parameters(name, width):
-    return {f"{name}.gain": (width,), f"{name}.bias": (width,)}
+def norm_parameters(name, width, bias=True):
+    return {f"{name}.gain": (width,)} | ({f"{name}.bias": (width,)} if bias else {})
 
 
 def feed_forward_parameters(name, width, hidden, gate=False, bias=True):
@@ -376,24 +376,28 @@ def feed_forward(a, name, x, activation):
     return linear(f(linear(x, "hidden")), "out")
 
 
-def block_by_torch(a, kind, activation, norm_first, arguments, **masks):
+def block_by_torch(a, kind, activation, norm_first, arguments, bias=True, **masks):
     """The block of PyTorch with the parameters of ours."""
     width = arguments[0].shape[-1]
     hidden = a["block.feed_forward.hidden.weight"].shape[1]
-    module = kind(width, 2, hidden, 0.0, activation, batch_first=True, norm_first=norm_first)
+    module = kind(width, 2, hidden, 0.0, activation, batch_first=True, norm_first=norm_first, bias=bias)
     # In evaluation PyTorch takes a fused kernel, which has no derivative; without dropout both are the same function.
     parameters = {}
     attentions = {"self_attn": "attention"} | ({"multihead_attn": "cross"} if kind is nn.TransformerDecoderLayer else {})
     for theirs, ours in attentions.items():
         parameters[f"{theirs}.in_proj_weight"] = a[f"block.{ours}.in.weight"].T
-        parameters[f"{theirs}.in_proj_bias"] = a[f"block.{ours}.in.bias"]
         parameters[f"{theirs}.out_proj.weight"] = a[f"block.{ours}.out.weight"].T
-        parameters[f"{theirs}.out_proj.bias"] = a[f"block.{ours}.out.bias"]
+        if bias:
+            parameters[f"{theirs}.in_proj_bias"] = a[f"block.{ours}.in.bias"]
+            parameters[f"{theirs}.out_proj.bias"] = a[f"block.{ours}.out.bias"]
     for k in range(1, len(attentions) + 2):
-        parameters[f"norm{k}.weight"], parameters[f"norm{k}.bias"] = a[f"block.norm{k}.gain"], a[f"block.norm{k}.bias"]
+        parameters[f"norm{k}.weight"] = a[f"block.norm{k}.gain"]
+        if bias:
+            parameters[f"norm{k}.bias"] = a[f"block.norm{k}.bias"]
     for theirs, ours in (("linear1", "hidden"), ("linear2", "out")):
         parameters[f"{theirs}.weight"] = a[f"block.feed_forward.{ours}.weight"].T
-        parameters[f"{theirs}.bias"] = a[f"block.feed_forward.{ours}.bias"]
+        if bias:
+            parameters[f"{theirs}.bias"] = a[f"block.feed_forward.{ours}.bias"]
     return {"y": functional_call(module, parameters, arguments, masks)}
 
 
@@ -445,6 +449,57 @@ def transformers():
         | feed_forward_parameters("block.feed_forward", 8, 5, True, False)
     )
     case("encoder block with all options", {"x": (2, 5, 8)}, shapes, llama)
+
+    def without_biases(a, kind, *arguments):
+        return block_by_torch(a, kind, "gelu", True, arguments, bias=False)
+
+    shapes = (
+        norm_parameters("block.norm1", 6, False)
+        | multi_head_parameters(6, 18, False, "block.attention")
+        | norm_parameters("block.norm2", 6, False)
+        | feed_forward_parameters("block.feed_forward", 6, 24, bias=False)
+    )
+    case("encoder block without any biases", x, shapes, lambda a: without_biases(a, encoder, a["x"]))
+    shapes = (
+        norm_parameters("block.norm1", 8, False)
+        | multi_head_parameters(8, 16, False, "block.attention")
+        | norm_parameters("block.norm2", 8, False)
+        | feed_forward_parameters("block.feed_forward", 8, 5, True, False)
+    )
+    case("encoder block with RMS norms", {"x": (2, 5, 8)}, shapes, llama_with_rms_norms)
+
+
+def llama_with_rms_norms(a):
+    """A block of LLaMA, held to that of `transformers`, whose angles are f32."""
+    from transformers import LlamaConfig
+    from transformers.models.llama.modeling_llama import LlamaDecoderLayer, LlamaRotaryEmbedding
+
+    x = a["x"]
+    norm = lambda x, k: nn.functional.rms_norm(x, (8,), a[f"block.norm{k}.gain"], 1e-5)
+    rotate = lambda q: rotary_by_complex(q, "halves", np.arange(5), 2, 10000.0)
+    y = x + grouped_heads(a, norm(x, 1), 4, 2, rotate, "block.attention")
+    y = y + feed_forward(a, "block.feed_forward", norm(y, 2), "swiglu")
+
+    config = LlamaConfig(hidden_size=8, num_attention_heads=4, num_key_value_heads=2, intermediate_size=5, rms_norm_eps=1e-5)
+    config._attn_implementation = "eager"
+    queries, keys, values = a["block.attention.in.weight"].T.split([8, 4, 4])
+    parameters = {
+        "self_attn.q_proj.weight": queries,
+        "self_attn.k_proj.weight": keys,
+        "self_attn.v_proj.weight": values,
+        "self_attn.o_proj.weight": a["block.attention.out.weight"].T,
+        "input_layernorm.weight": a["block.norm1.gain"],
+        "post_attention_layernorm.weight": a["block.norm2.gain"],
+        "mlp.gate_proj.weight": a["block.feed_forward.gate.weight"].T,
+        "mlp.up_proj.weight": a["block.feed_forward.hidden.weight"].T,
+        "mlp.down_proj.weight": a["block.feed_forward.out.weight"].T,
+    }
+    layer, later = LlamaDecoderLayer(config, 0), torch.full((5, 5), -torch.inf).triu(1)[None, None]
+    angles = LlamaRotaryEmbedding(config)(x, torch.arange(5)[None])
+    theirs = functional_call(layer, parameters, (x,), dict(attention_mask=later, position_embeddings=angles))
+    off = (theirs - y).abs().max().item()
+    assert off < 1e-6, off
+    return {"y": y}
 
 
 embeddings()

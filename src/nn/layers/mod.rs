@@ -44,7 +44,7 @@ pub use rms_norm::{RmsNorm, RmsNormOptions};
 pub use separable_conv::{SeparableConv, SeparableConv1d, SeparableConv2d, SeparableConv3d};
 pub use sequential::Sequential;
 pub use transformer::{
-    FeedForward, FeedForwardActivation, FeedForwardOptions, NormPlacement, TransformerDecoderBlock,
+    FeedForward, FeedForwardActivation, FeedForwardOptions, NormKind, NormPlacement, TransformerDecoderBlock,
     TransformerEncoderBlock, TransformerOptions,
 };
 

@@ -44,13 +44,15 @@ impl<'g> MultiHeadAttention<'g> {
     }
 
     /// The next part of a sequence, one position or several, which sees itself and the past: what the causal layer gives there, and the
-    /// cache with this part in it. `position` is how many positions are in the cache already.
+    /// cache with this part in it. `position` is how many positions are in the cache already: one number, or one for each row. Nothing is seen
+    /// of what the cache has from there on, so that prompts of different lengths are padded at their ends and go in at once at 0; the
+    /// next step of each row begins at its length and writes over the padding.
     ///
     /// Each step reads and writes the whole cache, so that its sizes are the same for all steps, and one plan does for them.
     ///
     /// # Shapes
-    /// x: `[batch, n, width]`, cache: `[batch, key_heads, positions, width/heads]` each, position: `i64[]` → the shape of x, and a cache of
-    /// the same sizes.
+    /// x: `[batch, n, width]`, cache: `[batch, key_heads, positions, width/heads]` each, position: `i64[]` or `i64[batch]` → the shape
+    /// of x, and a cache of the same sizes.
     ///
     /// # Errors
     /// An error is recorded if a shape or dtype is another, or if the layer is not causal. More positions than the cache has are an error of the run.
@@ -85,14 +87,16 @@ impl<'g> MultiHeadAttention<'g> {
         let g = x.graph();
         let (length, capacity) = (x.shape()[1].clone(), cache.keys.shape()[2].clone());
         let places = g.iota(DType::I64, [capacity], 0);
+        // `[1, 1]` or `[batch, 1]`.
+        let start = position.reshape([-1, 1]);
         // Read from a list of the positions that there are, so that one beyond them is an error of the run.
-        let positions = places.gather(g.iota(DType::I64, [length], 0) + position, 0);
-        let (query, new) = self.project(x, positions);
+        let positions = places.gather(g.iota(DType::I64, [length], 0) + start, 0);
+        let (query, new) = self.project(x, positions.unsqueeze(1));
         let cache = KeyValueCache {
-            keys: written(cache.keys, new.keys, places - position),
-            values: written(cache.values, new.values, places - position),
+            keys: written(cache.keys, new.keys, places - start),
+            values: written(cache.values, new.values, places - start),
         };
-        let seen = positions.unsqueeze(-1).greater_equal(places);
+        let seen = positions.unsqueeze(-1).greater_equal(places).unsqueeze(1);
         let mask = AttentionMask { pairs: Some(seen), ..AttentionMask::default() };
         (self.joined(attend(query, cache, mask, self.dropout)), cache)
     }
@@ -102,7 +106,8 @@ impl<'g> MultiHeadAttention<'g> {
             return Err(poison);
         }
         let x = self.checked(x, "the input")?;
-        position.check_type("the position", &Type::new(DType::I64, ()))?;
+        let of_positions = if position.rank() == 0 { Shape::default() } else { Shape::from([x.shape()[0].clone()]) };
+        position.check_type("the position", &Type::new(DType::I64, of_positions))?;
         let capacity = cache.keys.shape().get(2).cloned().unwrap_or(Dim::from(0));
         let shape = Shape::from([x.shape()[0].clone(), self.key_heads.into(), capacity, self.size.into()]);
         let ty = Type::new(self.dtype, shape);
@@ -117,16 +122,20 @@ impl<'g> MultiHeadAttention<'g> {
     }
 }
 
-/// The cache with new rows in it; `places` are the positions of the cache as seen from the first new one.
+/// The cache with new rows in it; `places`, `[1, positions]` or `[batch, positions]`, are the positions of the cache as seen from the first new
+/// one.
 fn written<'g>(cache: Expr<'g>, new: Expr<'g>, places: Expr<'g>) -> Expr<'g> {
     let g = cache.graph();
     let length = new.shape()[2].clone();
     let count = g.dim_size(length.clone(), DType::I64);
-    let is_new = places.greater_equal(0).and(places.less(count)).unsqueeze(-1);
+    let is_new = places.greater_equal(0).and(places.less(count)).unsqueeze(1).unsqueeze(-1);
+    let sources = places.maximum(0).minimum(count - 1);
     let rows = if length.is(1) {
         new.broadcast_to(cache.shape())
+    } else if places.shape()[0].is(1) {
+        new.gather(sources.squeeze(0), 2)
     } else {
-        new.gather(places.maximum(0).minimum(count - 1), 2)
+        new.take_along(sources.unsqueeze(1).unsqueeze(-1).broadcast_to(cache.shape()), 2)
     };
     is_new.select(rows, cache)
 }

@@ -74,8 +74,10 @@ pub struct MultiHeadAttentionOptions {
     pub dropout: f64,
     /// Whether there are biases, which start at zero.
     pub bias: bool,
-    /// How both weights start.
+    /// How the weights start.
     pub weight: Initializer,
+    /// How `name.out.weight` starts; None: as the other.
+    pub out_weight: Option<Initializer>,
     /// The dtype of the parameters, and of what the layer is called with.
     pub dtype: DType,
 }
@@ -90,6 +92,7 @@ impl Default for MultiHeadAttentionOptions {
             dropout: 0.0,
             bias: true,
             weight: Initializer::GlorotUniform,
+            out_weight: None,
             dtype: DType::F32,
         }
     }
@@ -159,6 +162,7 @@ impl<'g> MultiHeadAttention<'g> {
         let size = width / heads;
         let columns = Dim::from(size) * (Dim::from(heads) + Dim::from(key_heads) + Dim::from(key_heads));
         let input = Linear::declare(g, &format!("{name}.in"), [inputs.clone(), columns], linear)?;
+        let linear = LinearOptions { weight: options.out_weight.unwrap_or(weight), ..linear };
         let output = Linear::declare(g, &format!("{name}.out"), [inputs.clone(), inputs], linear)?;
         let dropout = Dropout::unless_zero(g, &format!("{name}.dropout"), options.dropout);
         Ok(MultiHeadAttention {
@@ -217,7 +221,7 @@ impl<'g> MultiHeadAttention<'g> {
     #[track_caller]
     pub fn attend_to(&self, x: Expr<'g>, memory: Expr<'g>, mask: AttentionMask<'g>) -> Expr<'g> {
         let _frame = x.enter_layer("MultiHeadAttention::attend_to", self.scope);
-        self.attend_to_kept(x, self.keep(memory), mask)
+        self.attend_from_start(x, self.keep(memory), mask)
     }
 
     /// Keys and values of a memory, so that they are computed once for all steps of decoding.
@@ -237,10 +241,25 @@ impl<'g> MultiHeadAttention<'g> {
         }
     }
 
-    /// [`MultiHeadAttention::attend_to`] with the keys and values that [`MultiHeadAttention::keep`] gave.
+    /// [`MultiHeadAttention::attend_to`] with the keys and values that [`MultiHeadAttention::keep`] gave, for a whole sequence or a part of
+    /// it.
+    ///
+    /// # Errors
+    /// As for the layer; and if it rotates, since a part of a sequence does not say where it begins.
     #[track_caller]
     pub fn attend_to_kept(&self, x: Expr<'g>, memory: KeyValueCache<'g>, mask: AttentionMask<'g>) -> Expr<'g> {
         let _frame = x.enter_layer("MultiHeadAttention::attend_to_kept", self.scope);
+        let g = x.graph();
+        if self.rotary.is_some() && g.refuse(&[x, memory.keys, memory.values]).is_none() {
+            let (what, expected) = ("the option `rotary`", "None for attention to what was kept");
+            return g.report(GraphError::OutOfRange { what, expected, found: "a rotation".to_owned() }, &[x]);
+        }
+        self.attend_from_start(x, memory, mask)
+    }
+
+    /// The attention of a sequence whose first position is 0.
+    #[track_caller]
+    fn attend_from_start(&self, x: Expr<'g>, memory: KeyValueCache<'g>, mask: AttentionMask<'g>) -> Expr<'g> {
         either(self.checked(x, "the input").map(|x| {
             let query = self.columns(x, Columns::Queries)[0];
             let query = self.rotated(query, x.graph().iota(DType::I64, [x.shape()[1].clone()], 0));

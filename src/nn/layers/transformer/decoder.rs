@@ -118,7 +118,7 @@ impl<'g> TransformerDecoderBlock<'g> {
     /// what may be seen of it.
     ///
     /// # Shapes
-    /// x: `[batch, n, width]`, position: `i64[]` → the shape of x, and the cache with this part in it.
+    /// x: `[batch, n, width]`, position: `i64[]` or `i64[batch]` → the shape of x, and the cache with this part in it.
     ///
     /// # Errors
     /// As for [`MultiHeadAttention::step`].

@@ -102,7 +102,7 @@ impl<'g> TransformerEncoderBlock<'g> {
     /// The next part of a sequence, as [`MultiHeadAttention::step`] has it.
     ///
     /// # Shapes
-    /// x: `[batch, n, width]`, position: `i64[]` → the shape of x, and the cache with this part in it.
+    /// x: `[batch, n, width]`, position: `i64[]` or `i64[batch]` → the shape of x, and the cache with this part in it.
     ///
     /// # Errors
     /// As for [`MultiHeadAttention::step`].

@@ -3,7 +3,7 @@
 
 use crate::{
     graph::{DType, Expr, Graph, Initializer, LayerScope, Site},
-    nn::layers::{Layer, Linear, LinearOptions},
+    nn::layers::{Dropout, Layer, Linear, LinearOptions},
 };
 
 /// Two linear maps with a function between them: y = f(x·W + b)·V + c, or with a gate, y = (silu(x·G + a)·(x·W + b))·V + c. The
@@ -36,6 +36,7 @@ pub struct FeedForward<'g> {
     gate: Option<Linear<'g>>,
     out: Linear<'g>,
     activation: FeedForwardActivation,
+    dropout: Option<Dropout<'g>>,
 }
 
 /// What is between the two maps of a [`FeedForward`].
@@ -56,21 +57,28 @@ pub enum FeedForwardActivation {
 pub struct FeedForwardOptions {
     /// What is between the maps.
     pub activation: FeedForwardActivation,
+    /// The part of what is between the maps, after the function, that is dropped while training, as by [`Dropout`], whose states are under
+    /// `name.dropout`; 0 for none.
+    pub dropout: f64,
     /// Whether there are biases, which start at zero.
     pub bias: bool,
     /// How the weights start.
     pub weight: Initializer,
+    /// How `name.out.weight` starts; None: as the others.
+    pub out_weight: Option<Initializer>,
     /// The dtype of the parameters, and of what the layer is called with.
     pub dtype: DType,
 }
 
 impl Default for FeedForwardOptions {
-    /// [`FeedForwardActivation::Gelu`], biases, [`Initializer::GlorotUniform`], f32.
+    /// [`FeedForwardActivation::Gelu`], nothing dropped, biases, [`Initializer::GlorotUniform`], f32.
     fn default() -> FeedForwardOptions {
         FeedForwardOptions {
             activation: FeedForwardActivation::Gelu,
+            dropout: 0.0,
             bias: true,
             weight: Initializer::GlorotUniform,
+            out_weight: None,
             dtype: DType::F32,
         }
     }
@@ -96,6 +104,7 @@ impl<'g> FeedForward<'g> {
                 gate: None,
                 out: linear,
                 activation: options.activation,
+                dropout: None,
             }
         })
     }
@@ -107,16 +116,23 @@ impl<'g> FeedForward<'g> {
         [width, hidden]: [usize; 2],
         options: FeedForwardOptions,
     ) -> Result<FeedForward<'g>, Expr<'g>> {
-        let FeedForwardOptions { activation, bias, weight, dtype } = options;
-        let linear = |part: &str, sizes: [usize; 2]| {
-            Linear::declare(g, &format!("{name}.{part}"), sizes.map(Into::into), LinearOptions { weight, bias, dtype })
+        let FeedForwardOptions { activation, bias, weight, dtype, .. } = options;
+        let linear = |part: &str, [inputs, outputs]: [usize; 2], weight: Initializer| {
+            let options = LinearOptions { weight, bias, dtype };
+            Linear::declare(g, &format!("{name}.{part}"), [inputs.into(), outputs.into()], options)
         };
         let gate = match activation {
-            FeedForwardActivation::SwiGlu => Some(linear("gate", [width, hidden])?),
+            FeedForwardActivation::SwiGlu => Some(linear("gate", [width, hidden], weight)?),
             FeedForwardActivation::Relu | FeedForwardActivation::Gelu | FeedForwardActivation::GeluTanh => None,
         };
-        let (hidden, out) = (linear("hidden", [width, hidden])?, linear("out", [hidden, width])?);
-        Ok(FeedForward { scope: g.layer_scope(name), hidden, gate, out, activation })
+        Ok(FeedForward {
+            scope: g.layer_scope(name),
+            gate,
+            hidden: linear("hidden", [width, hidden], weight)?,
+            out: linear("out", [hidden, width], options.out_weight.unwrap_or(weight))?,
+            activation,
+            dropout: Dropout::unless_zero(g, &format!("{name}.dropout"), options.dropout),
+        })
     }
 }
 
@@ -135,6 +151,6 @@ impl<'g> Layer<'g> for FeedForward<'g> {
             (FeedForwardActivation::GeluTanh, _) => hidden.gelu_tanh(),
             (FeedForwardActivation::SwiGlu, gate) => gate.map_or(hidden, |gate| gate.call(x).silu() * hidden),
         };
-        self.out.call(active)
+        self.out.call(self.dropout.map_or(active, |dropout| dropout.call(active)))
     }
 }

@@ -70,6 +70,49 @@ fn decoding_with_a_cache_gives_what_the_whole_sequence_does() {
     }
 }
 
+/// Prompts of two and four words, padded to four, and then one word each and two at once, beside each row whole and alone.
+#[test]
+fn rows_of_different_lengths_are_decoded_together() {
+    for layer in 0..2 {
+        let g = Graph::new();
+        let attention = layers(&g)[layer];
+        let x = g.input_of(DType::F64, "x", (2, 7, 8));
+        let lengths = [2i64, 4];
+        let part = |row: i64, start: i64, stop: i64| x.slice((row..row + 1, start..stop));
+        // What is behind a prompt is of other words.
+        let prompt = part(0, 0, 2).concat([part(0, 5, 7) * 3.0], 1).concat([part(1, 0, 4)], 0);
+        let (first, cache) = attention.step(prompt, attention.empty_cache(2, 8), g.full(0i64, ()));
+        let rows = |start: i64, count: i64| {
+            let of = |row: usize| part(row as i64, lengths[row] + start, lengths[row] + start + count);
+            of(0).concat([of(1)], 0)
+        };
+        let position = g.constant(array![2i64, 4]);
+        let (second, cache) = attention.step(rows(0, 1), cache, position);
+        let (third, _) = attention.step(rows(1, 2), cache, position + 1);
+        let decoded = [0, 1].map(|row: usize| {
+            let [first, second, third] = [first, second, third].map(|y| y.slice((row as i64..row as i64 + 1,)));
+            first.slice((.., ..lengths[row])).concat([second, third], 1)
+        });
+        let whole = [0, 1].map(|row: usize| attention.call(part(row as i64, 0, lengths[row] + 3)));
+        for (decoded, whole) in decoded.into_iter().zip(whole) {
+            let [slope_decoded, slope_whole] = [decoded, whole].map(|y| g.gradient(y.square().sum(), x));
+            let results = [
+                ("decoded".to_owned(), decoded),
+                ("whole".to_owned(), whole),
+                ("slope decoded".to_owned(), slope_decoded),
+                ("slope whole".to_owned(), slope_whole),
+            ];
+            for engine in [Evaluation::Reference, Evaluation::Compiled] {
+                let outputs = run(&results, &inputs(&g), engine);
+                for [found, expected] in [["decoded", "whole"], ["slope decoded", "slope whole"]] {
+                    let off = distance(&elements(&outputs[found]), &elements(&outputs[expected]));
+                    assert!(off <= ROUNDING, "{layer}: {found} is off by {off:e}");
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn more_positions_than_a_cache_has_are_an_error_of_the_run() {
     let g = Graph::new();

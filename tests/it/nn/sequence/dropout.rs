@@ -1,10 +1,12 @@
 //! What layers of sequences drop: nothing in evaluation, something else in each step of training, and nothing where the rate is 0.
 
+use ndarray::{Array2, array};
 use pullback::{
-    DType, Expr, Graph, Value,
+    DType, Expr, Graph, Options, Value,
     nn::{
-        AttentionMask, Layer, Lstm, LstmOptions, MultiHeadAttention, MultiHeadAttentionOptions,
-        TransformerDecoderBlock, TransformerEncoderBlock, TransformerOptions,
+        AttentionMask, FeedForward, FeedForwardActivation, FeedForwardOptions, Layer, Lstm, LstmOptions,
+        MultiHeadAttention, MultiHeadAttentionOptions, TransformerDecoderBlock, TransformerEncoderBlock,
+        TransformerOptions,
     },
 };
 
@@ -13,13 +15,29 @@ use super::{inputs, parameters};
 type Build = for<'g> fn(&'g Graph, Expr<'g>, f64) -> Expr<'g>;
 
 /// Of `f64[3, 2, 8]`.
-const LAYERS: [(&str, Build, usize); 4] = [
+const LAYERS: [(&str, Build, usize); 6] = [
     (
         "attention",
         |g, x, dropout| {
             let options =
                 MultiHeadAttentionOptions { dropout, dtype: DType::F64, ..MultiHeadAttentionOptions::default() };
             MultiHeadAttention::with(g, "layer", 8, 2, options).call(x)
+        },
+        1,
+    ),
+    (
+        "feed-forward part",
+        |g, x, dropout| {
+            let options = FeedForwardOptions { dropout, dtype: DType::F64, ..FeedForwardOptions::default() };
+            FeedForward::with(g, "layer", 8, 5, options).call(x)
+        },
+        1,
+    ),
+    (
+        "encoder block, hidden values",
+        |g, x, hidden_dropout| {
+            let options = TransformerOptions { hidden_dropout, dtype: DType::F64, ..TransformerOptions::default() };
+            TransformerEncoderBlock::with(g, "layer", 8, 2, options).call(x)
         },
         1,
     ),
@@ -83,4 +101,28 @@ fn a_rate_of_one_is_an_error() {
         let report = g.check().expect_err(name).to_string();
         assert!(report.contains("the rate must be from 0 to below 1, found 1"), "{name}: {report}");
     }
+}
+
+/// As in PyTorch's blocks: `linear2(dropout(activation(linear1(x))))`. With the weights 1 and 10 behind what is dropped, each of the two hidden
+/// values is seen to be there, doubled, or not.
+#[test]
+fn a_feed_forward_part_drops_between_its_maps() {
+    let g = Graph::new();
+    let options = FeedForwardOptions {
+        activation: FeedForwardActivation::Relu,
+        dropout: 0.5,
+        bias: false,
+        ..FeedForwardOptions::default()
+    };
+    let y = FeedForward::with(&g, "layer", 1, 2, options).call(g.input("x", ("batch", 1)));
+    let mut step = g.compile_training_with(y.sum(), [("y", y)], &Options::default()).expect("no mistake");
+    let mut parameters = g.initialize(0).expect("no mistake");
+    parameters.set("layer.hidden.weight", array![[1.0f32, 1.0]]).expect("fits");
+    parameters.set("layer.out.weight", array![[1.0f32], [10.0]]).expect("fits");
+    let out = step.run(&mut parameters, ("x", &Array2::<f32>::ones((400, 1)))).expect("it runs");
+    let count = |value: f32| out.outputs["y"].array::<f32>().expect("f32").iter().filter(|y| **y == value).count();
+    let counts = [0.0, 2.0, 20.0, 22.0].map(count);
+    assert_eq!(counts.iter().sum::<usize>(), 400);
+    // Each is binomial with mean 100 and deviation 8.7.
+    assert!(counts.iter().all(|count| (60..=140).contains(count)), "{counts:?}");
 }

@@ -232,6 +232,26 @@ const MISTAKES: &[(&str, Mistake, &str)] = &[
         "expected i64, found f32",
     ),
     (
+        "positions of another batch",
+        |g, x| {
+            let layer = key_heads(g, None);
+            ignore(layer.step(x, layer.empty_cache(3, 4), g.full(0i64, (2,))));
+        },
+        "the position must have shape [3]",
+    ),
+    (
+        "rotation by positions that nobody said",
+        |g, x| {
+            let options = MultiHeadAttentionOptions {
+                rotary: Some(RotaryOptions::default()),
+                ..MultiHeadAttentionOptions::default()
+            };
+            let layer = MultiHeadAttention::with(g, "a", 8, 4, options);
+            ignore(layer.attend_to_kept(x, layer.keep(x), AttentionMask::default()));
+        },
+        "the option `rotary` must be None for attention to what was kept, found a rotation",
+    ),
+    (
         "cache of another batch",
         |g, x| {
             let layer = key_heads(g, None);

@@ -15,7 +15,7 @@ use pullback::{DType, Evaluation, Expr, Graph, Outputs, Parameters, Value};
 use crate::compiled::options;
 
 /// As `numbers` of tests/recorded/layers_sequence.py: multiples of 1/1024.
-fn numbers(shape: &[usize], seed: u64) -> ArrayD<f64> {
+pub(crate) fn numbers(shape: &[usize], seed: u64) -> ArrayD<f64> {
     let mut state = seed;
     ArrayD::from_shape_simple_fn(IxDyn(shape), || {
         state = (1_103_515_245 * state + 12_345) % (1 << 31);
@@ -32,7 +32,7 @@ fn value(numbers: ArrayD<f64>, dtype: DType) -> Value {
 }
 
 /// Sizes that are numbers.
-fn sizes(x: Expr<'_>) -> Vec<usize> {
+pub(crate) fn sizes(x: Expr<'_>) -> Vec<usize> {
     x.shape().as_numbers().expect("sizes are numbers")
 }
 

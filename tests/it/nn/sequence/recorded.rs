@@ -9,9 +9,9 @@ use pullback::{
     nn::{
         AttentionMask, Directions, Embedding, EmbeddingOptions, FeedForward, FeedForwardActivation, FeedForwardOptions,
         GruCell, GruOptions, Layer, LearnedPositions, LearnedPositionsOptions, LstmCell, LstmOptions,
-        MultiHeadAttention, MultiHeadAttentionOptions, NormPlacement, Recurrent, RecurrentCell, RecurrentOptions,
-        RnnActivation, RnnCell, RnnOptions, RotaryLayout, RotaryOptions, SinusoidalPositions, TransformerDecoderBlock,
-        TransformerEncoderBlock, TransformerOptions, dot_product_attention,
+        MultiHeadAttention, MultiHeadAttentionOptions, NormKind, NormPlacement, Recurrent, RecurrentCell,
+        RecurrentOptions, RnnActivation, RnnCell, RnnOptions, RotaryLayout, RotaryOptions, SinusoidalPositions,
+        TransformerDecoderBlock, TransformerEncoderBlock, TransformerOptions, dot_product_attention,
     },
     ops::Tree,
 };
@@ -239,6 +239,35 @@ const CASES: &[Case] = &[
                 epsilon: 1e-3,
                 key_heads: Some(2),
                 rotary: Some(RotaryOptions { layout: RotaryLayout::Pairs, ..RotaryOptions::default() }),
+                hidden: Some(5),
+                activation: FeedForwardActivation::SwiGlu,
+                bias: false,
+                dtype,
+                ..TransformerOptions::default()
+            };
+            vec![(
+                "y",
+                TransformerEncoderBlock::with(g, "block", 8, 4, options).call(g.input_of(dtype, "x", (2, 5, 8))),
+            )]
+        },
+    },
+    Case {
+        of: "TransformerEncoderBlock",
+        name: "encoder block without any biases",
+        results: |g, dtype| {
+            let norm_kind = NormKind::LayerWithoutBias;
+            encoder(g, dtype, None, TransformerOptions { norm_kind, bias: false, ..TransformerOptions::default() })
+        },
+    },
+    Case {
+        of: "TransformerEncoderBlock",
+        name: "encoder block with RMS norms",
+        results: |g, dtype| {
+            let options = TransformerOptions {
+                norm_kind: NormKind::Rms,
+                causal: true,
+                key_heads: Some(2),
+                rotary: Some(RotaryOptions::default()),
                 hidden: Some(5),
                 activation: FeedForwardActivation::SwiGlu,
                 bias: false,

@@ -49,5 +49,6 @@ pub use shape::{Axes, Shape, Type};
 pub use site::Site;
 pub(crate) use storage::{FrameGuard, Node};
 pub use storage::{Graph, NodeId, Operands, Scope};
+pub(crate) use updates::UpdateKind;
 pub use value::{Element, Value, ValueView, ValueViewMut};
 pub use view::{AsView, AsViewMut};

@@ -173,8 +173,8 @@ impl Graph {
     ///
     /// // Two sequences, each in two windows of three numbers; row 0 goes on in row 1, row 2 in row 3.
     /// let windows = [[1.0f32, 2.0, 3.0], [4.0, 5.0, 6.0], [0.0, 1.0, 0.0], [1.0, 0.0, 1.0]];
-    /// let sums = [[1.0f32, 3.0, 6.0], [10.0, 15.0, 21.0], [0.0, 1.0, 1.0], [2.0, 2.0, 3.0]];
-    /// let data = Dataset::new().column("x", ndarray::arr2(&windows))?.column("y", ndarray::arr2(&sums))?;
+    /// let expected = [[1.0f32, 3.0, 6.0], [10.0, 15.0, 21.0], [0.0, 1.0, 1.0], [2.0, 2.0, 3.0]];
+    /// let data = Dataset::new().column("x", ndarray::arr2(&windows))?.column("y", ndarray::arr2(&expected))?;
     /// let mut trainer = Trainer::new((sums - y).square(), [])?;
     /// let (mut parameters, mut sgd) = (g.initialize(0)?, Sgd::new(0.01));
     /// trainer.training(&mut parameters, &mut sgd).fit(&data, &Fit::new(50, Batching::new(2).continued()))?;

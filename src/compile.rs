@@ -9,9 +9,9 @@ use std::{
 
 use crate::{
     cancel::CancelToken,
-    graph::{Diagnostics, Expr, Graph, IntoResults, MAX_ITERATIONS, NodeId, Op, Parameter, Site, State},
+    graph::{Diagnostics, Expr, Graph, IntoResults, MAX_ITERATIONS, NodeId, Op, Parameter, Site, State, UpdateKind},
     names,
-    parameters::{Layout, ParameterSpec, Parameters},
+    parameters::{self, Layout, ParameterSpec, Parameters},
     plan::{MachineModel, Settings},
     pool::available_threads,
     precompute::{PrecomputeLimits, precompute},
@@ -221,20 +221,44 @@ impl Graph {
         self.check()?;
         self.check_outputs(&results)?;
         let mode = options.mode.unwrap_or(Mode::Training);
-        let mut new_states = if mode == Mode::Training { self.new_states(&ids(&results)) } else { Vec::new() };
-        new_states.retain(|(state, _)| !names::matches_any(&options.frozen, &self.name_of(*state)));
+        let mut new_states = self.new_states(&ids(&results));
+        new_states.retain(|(state, _)| {
+            let is_frozen = || names::matches_any(&options.frozen, &self.name_of(*state));
+            self.is_carried(*state) || (mode == Mode::Training && !is_frozen())
+        });
         let (states, values): (Vec<NodeId>, Vec<NodeId>) = new_states.into_iter().unzip();
         let states: Vec<String> = states.into_iter().map(|state| self.name_of(state)).collect();
         let n_results = results.len();
         results.extend(states.iter().zip(values).map(|(name, value)| (format!("update of {name}"), self.expr(value))));
         let states = states.into();
-        match self.in_mode(&ids(&results), mode) {
+        let step = match self.in_mode(&ids(&results), mode) {
             Some((graph, settled)) => {
                 let _frame = graph.enter("compile_training", Site::caller());
                 graph.training_step(graph.renamed(&results, &settled), n_results, states, options)
             }
             None => self.training_step(results, n_results, states, options),
-        }
+        }?;
+        Ok(TrainingStep { first_carried: self.first_carried(&step.runner.signature.states)?.into(), ..step })
+    }
+
+    /// The values that the states which a program carries from batch to batch begin with.
+    pub(crate) fn first_carried(&self, states: &[Declaration]) -> Result<parameters::State, CompileError> {
+        let is_declared = |leaf: &Expr<'_>| states.iter().any(|state| Some(&state.name) == leaf.name().as_ref());
+        let carried = self.states().into_iter().filter(|leaf| self.is_carried(leaf.id()) && is_declared(leaf));
+        let specs: Vec<ParameterSpec> = carried.filter_map(|leaf| spec(&leaf)).collect();
+        // No carried state starts at random.
+        Ok(parameters::State::initialize(&specs, 0)?)
+    }
+
+    /// The states that are carried on where these results are computed, by name, with what the next batch begins with.
+    pub(crate) fn carried<'g>(&'g self, results: &[(String, Expr<'g>)]) -> Vec<(String, Expr<'g>)> {
+        let new_states = self.new_states(&ids(results)).into_iter();
+        let carried = new_states.filter(|(state, _)| self.is_carried(*state));
+        carried.map(|(state, value)| (self.name_of(state), self.expr(value))).collect()
+    }
+
+    fn is_carried(&self, state: NodeId) -> bool {
+        self.update_kind(state) == Some(UpdateKind::Carried)
     }
 
     /// The step whose results are a loss, further ones, and from `n_results` on the new values of states.
@@ -254,7 +278,8 @@ impl Graph {
         let runner = self.runner(&results, &updated, options)?;
         let layout = Layout::new(parameters.iter().filter_map(spec).map(|spec| (spec.name, spec.dtype, spec.shape)));
         let layout = Arc::new(layout.map_err(crate::parameters::ParameterError::from)?);
-        Ok(TrainingStep { runner, layout, untrained, updated, spare: Vec::new() })
+        let first_carried = Arc::default();
+        Ok(TrainingStep { runner, layout, untrained, updated, first_carried, spare: Vec::new() })
     }
 
     /// These nodes of this graph under the names of other results.

@@ -32,6 +32,8 @@ pub(crate) struct Setting {
     pub(crate) figures: PathBuf,
     /// Where the files of Fashion-MNIST are, if they are.
     pub(crate) data: PathBuf,
+    /// The file of the text that language models learn, if it is said.
+    pub(crate) text: Option<PathBuf>,
 }
 
 impl Setting {

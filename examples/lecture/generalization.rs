@@ -19,7 +19,6 @@ use ndarray::{Ix1, Ix2};
 use pullback::{
     data::{Dataset, Split, digits},
     landscape::{BoxSearch, Lanczos},
-    optim::{AdaGrad, Adam, HeavyBall, Optimizer, RmsProp, Sgd},
     risk::{Estimate, Tally},
     view::{Axis, Chart, Figure},
 };
@@ -27,6 +26,8 @@ use pullback::{
 use super::{
     claim::{Claim, Evidence, Outcome, Setting},
     classifier::{Classifier, Fallible, Training, in_parallel},
+    intervals::tally,
+    method::{METHODS, Method},
 };
 
 pub(crate) const CLAIM: Claim = Claim {
@@ -44,17 +45,6 @@ const GOAL: f64 = 0.01;
 const LEVEL: f64 = 0.95;
 /// A run may take so many times the epochs that were enough when its rate was chosen.
 const PATIENCE: u64 = 8;
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Method {
-    Sgd,
-    HeavyBall,
-    AdaGrad,
-    RmsProp,
-    Adam,
-}
-
-const METHODS: [Method; 5] = [Method::Sgd, Method::HeavyBall, Method::AdaGrad, Method::RmsProp, Method::Adam];
 
 fn run(setting: &Setting) -> Outcome {
     let (n_trials, n_runs) = setting.pick((1, 2), (3, 20), (10, 50));
@@ -121,32 +111,6 @@ struct Run {
     epsilon_sharpness: f64,
     /// ½λh² for a step h along the eigenvector to the end of the box, as ε-sharpness.
     expected: f64,
-}
-
-impl Method {
-    fn rule(self, rate: f64) -> Box<dyn Optimizer> {
-        match self {
-            Method::Sgd => Box::new(Sgd::new(rate)),
-            Method::HeavyBall => Box::new(HeavyBall::new(rate, 0.9)),
-            Method::AdaGrad => Box::new(AdaGrad::new(rate)),
-            Method::RmsProp => Box::new(RmsProp::new(rate)),
-            Method::Adam => Box::new(Adam::new(rate)),
-        }
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Method::Sgd => "SGD",
-            Method::HeavyBall => "heavy ball",
-            Method::AdaGrad => "AdaGrad",
-            Method::RmsProp => "RMSProp",
-            Method::Adam => "Adam",
-        }
-    }
-
-    fn is_adaptive(self) -> bool {
-        !matches!(self, Method::Sgd | Method::HeavyBall)
-    }
 }
 
 impl Study {
@@ -239,12 +203,6 @@ impl Group {
     fn name(&self) -> String {
         format!("{}, batch {}", self.way.method.name(), BATCHES[self.way.batch])
     }
-}
-
-fn tally(numbers: impl IntoIterator<Item = f64>) -> Tally {
-    let mut tally = Tally::default();
-    tally.extend(numbers);
-    tally
 }
 
 /// What has to hold in each run.

@@ -12,13 +12,17 @@ mod adaptive_methods_overfit;
 mod backpropagation;
 mod claim;
 mod classifier;
+mod corpus;
 mod cost;
 mod depth;
 mod descent;
 mod effective_rates;
 mod generalization;
 mod ill_conditioning;
+mod intervals;
+mod language_model;
 mod lifting;
+mod method;
 mod momentum;
 mod product_of_weights;
 mod saddles;
@@ -51,6 +55,10 @@ struct Arguments {
     /// is where Debian's package dataset-fashion-mnist puts them.
     #[arg(long, default_value = "/usr/share/datasets/fashion-mnist")]
     data: PathBuf,
+    /// The text that language models learn: a file in UTF-8. Without it, it is the King James Bible in target/kjv.txt, or what
+    /// the command `bible` of Debian's package bible-kjv prints.
+    #[arg(long)]
+    text: Option<PathBuf>,
 }
 
 /// In the order of the lecture.
@@ -68,6 +76,7 @@ const CLAIMS: &[Claim] = &[
     width::CLAIM,
     adaptive_methods_overfit::CLAIM,
     generalization::CLAIM,
+    language_model::CLAIM,
 ];
 
 fn main() -> ExitCode {
@@ -84,9 +93,9 @@ fn main() -> ExitCode {
         eprintln!("no claim is called {:?}; `list` lists them", arguments.claim);
         return ExitCode::FAILURE;
     }
-    let Arguments { size, seed, figures, data, .. } = arguments;
+    let Arguments { size, seed, figures, data, text, .. } = arguments;
     let figures = figures.unwrap_or_else(|| size.figures(seed));
-    let setting = Setting { size, seed, figures, data };
+    let setting = Setting { size, seed, figures, data, text };
     let n_failed = chosen.iter().filter(|claim| !show(claim, &setting)).count();
     if n_failed == 0 {
         return ExitCode::SUCCESS;

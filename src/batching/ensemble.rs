@@ -91,7 +91,10 @@ impl Graph {
             .collect();
         let (results, values) = stacked.split_at(results.len());
         // In their order, so that each was made of the one before.
-        states.iter().zip(values).for_each(|(state, value)| graph.push_update(copies.stacked_leaf(*state), *value));
+        for (state, value) in states.iter().zip(values) {
+            let kind = self.update_kind(*state).expect("invariant: it is updated");
+            graph.push_update(kind, copies.stacked_leaf(*state), *value);
+        }
         graph.check()?;
         let results = names.into_iter().zip(results.iter().copied()).collect();
         Ok(Ensemble { graph, results })

@@ -130,6 +130,16 @@ impl Batching {
         Ok(Batches { source, epoch, plan })
     }
 
+    /// Whether each place of a batch goes on where it ended in the batch before, of a source of so many examples. One that does not
+    /// know how many gives its rows place by place by itself.
+    pub(crate) fn is_continued(&self, n_examples: Option<usize>) -> bool {
+        match self.order {
+            Order::Continued => true,
+            Order::Ascending => self.size == 1 || n_examples.is_none(),
+            Order::Shuffled | Order::Within(_) | Order::ByLength(_) => false,
+        }
+    }
+
     pub(crate) fn n_ahead(&self) -> usize {
         self.n_ahead
     }

@@ -310,6 +310,20 @@ pub enum GraphError {
     /// What is to be updated is no state.
     #[error("only a state is updated")]
     NotState,
+    /// A state is updated for good by one call, and by another for a pass over data.
+    #[error("the state {name:?} is updated by `carry` and by `update`")]
+    UpdateKinds {
+        /// Its name.
+        name: String,
+    },
+    /// Nobody knows with what a pass over data begins.
+    #[error("the state {name:?} is carried from batch to batch, but starts by {initializer:?}")]
+    CarriedInitializer {
+        /// Its name.
+        name: String,
+        /// How it starts.
+        initializer: Initializer,
+    },
     /// The new value of a state is one of many.
     #[error("the new value of the state {name:?} depends on an argument of the closure that it is computed in")]
     UpdateInBody {

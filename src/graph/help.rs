@@ -97,6 +97,12 @@ impl GraphError {
                 "of i64 and bool start `Zeros` or a `Constant` that the dtype holds; `Key` is of i64"
             }
             GraphError::NotState => "declare it by `state` or `state_of`; a parameter is an optimizer's to update",
+            GraphError::UpdateKinds { .. } => {
+                "carry one state, and update another: the one ends with a pass over data, the other stays"
+            }
+            GraphError::CarriedInitializer { .. } => {
+                "let it start by `Zeros` or a `Constant`: every pass over data begins with that again"
+            }
             GraphError::UpdateInBody { .. } => "return the value from the closure, and update the state behind it",
             GraphError::UpdateType { .. } => {
                 "a state keeps dtype and shape: `cast`, `mean` or `broadcast_to` the new value"

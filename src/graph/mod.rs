@@ -52,5 +52,6 @@ pub use shape::{Axes, Shape, Type};
 pub use site::Site;
 pub(crate) use storage::Node;
 pub use storage::{Graph, NodeId, Operands};
+pub(crate) use updates::UpdateKind;
 pub use value::{Element, Value, ValueView, ValueViewMut};
 pub use view::{AsView, AsViewMut};

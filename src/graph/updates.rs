@@ -2,11 +2,33 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Graph, NodeId, Op, Operands};
+use super::{Graph, GraphError, Initializer, NodeId, Op, Operands, State};
 
-/// What a training step makes of a state.
+/// Who makes a new value of a state, and for how long it holds. All updates of a state are of one kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum UpdateKind {
+    /// What trains; it holds for good.
+    Kept,
+    /// Whatever goes over data, to the end of a pass over them: the next begins with the first value again.
+    Carried,
+}
+
+impl UpdateKind {
+    pub(crate) const ALL: [UpdateKind; 2] = [UpdateKind::Kept, UpdateKind::Carried];
+
+    /// The word in the text form.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            UpdateKind::Kept => "update",
+            UpdateKind::Carried => "carry",
+        }
+    }
+}
+
+/// What becomes of a state.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Update {
+    kind: UpdateKind,
     state: NodeId,
     /// The latest value that the new one was made of: the state, or the value of the update before.
     from: NodeId,
@@ -21,10 +43,34 @@ impl Graph {
         })
     }
 
+    /// Of which kind the updates of a state are, if it has any.
+    pub(crate) fn update_kind(&self, state: NodeId) -> Option<UpdateKind> {
+        self.with_updates(|updates| updates.iter().find(|update| update.state == state).map(|update| update.kind))
+    }
+
+    /// That a value may become that of a state.
+    pub(crate) fn check_update(&self, kind: UpdateKind, state: NodeId, value: NodeId) -> Result<(), GraphError> {
+        let Op::State(State { name, initializer, .. }) = self.node(state).op.clone() else {
+            return Err(GraphError::NotState);
+        };
+        let name = name.0.to_string();
+        let (expected, found) = (self.node(state).ty.clone(), self.node(value).ty.clone());
+        if expected != found {
+            return Err(GraphError::UpdateType { name, expected, found });
+        }
+        if self.update_kind(state).is_some_and(|known| known != kind) {
+            return Err(GraphError::UpdateKinds { name });
+        }
+        match (kind, initializer) {
+            (UpdateKind::Kept, _) | (UpdateKind::Carried, Initializer::Zeros | Initializer::Constant(_)) => Ok(()),
+            (UpdateKind::Carried, _) => Err(GraphError::CarriedInitializer { name, initializer }),
+        }
+    }
+
     /// Notes what becomes of a state, of which this value was made.
-    pub(crate) fn push_update(&self, state: NodeId, value: NodeId) {
+    pub(crate) fn push_update(&self, kind: UpdateKind, state: NodeId, value: NodeId) {
         let from = self.latest(state);
-        self.with_updates(|updates| updates.push(Update { state, from, value }));
+        self.with_updates(|updates| updates.push(Update { kind, state, from, value }));
     }
 
     /// The states that a step sets which computes these results, ascending, with their new values: what their updates make of
@@ -32,7 +78,7 @@ impl Graph {
     /// for them.
     pub(crate) fn new_states(&self, results: &[NodeId]) -> Vec<(NodeId, NodeId)> {
         let mut found: BTreeMap<NodeId, NodeId> = BTreeMap::new();
-        for Update { state, from, value } in self.admitted(results) {
+        for Update { state, from, value, .. } in self.admitted(results) {
             let latest = found.get(&state).copied().unwrap_or(state);
             found.insert(state, self.replaced(value, from, latest));
         }

@@ -9,7 +9,7 @@ use super::{
     sample::Sample,
 };
 use crate::graph::{
-    DType, Dim, Expr, Graph, GraphError, Initializer, IsTraining, Name, Op, Shape, Site, State, Type, Value,
+    DType, Dim, Expr, Graph, GraphError, Initializer, IsTraining, Op, Shape, Site, State, Type, UpdateKind, Value,
 };
 
 impl State {
@@ -67,8 +67,9 @@ impl Rule for IsTraining {
 }
 
 impl Graph {
-    /// An `f32` array that the model keeps between steps and that no gradient moves: running statistics, a hidden state that is
-    /// carried on. [`Graph::update`] says what a training step makes of it. It is among what [`Graph::initialize`] gives, under
+    /// An `f32` array that the model keeps between steps and that no gradient moves: running statistics, a counter, a hidden state
+    /// that goes on from batch to batch. [`Graph::update`] says what a training step makes of it, or [`Graph::carry`] what a
+    /// batch hands to the next. It is among what [`Graph::initialize`] gives, under
     /// `name` with the open scopes before it, and every program reads it as it reads parameters.
     ///
     /// # Errors
@@ -138,6 +139,58 @@ impl Graph {
     #[track_caller]
     pub fn update<'g>(&'g self, state: Expr<'g>, next: impl FnOnce(Expr<'g>) -> Expr<'g>) -> Expr<'g> {
         let _frame = self.enter("update", Site::caller());
+        self.set(UpdateKind::Kept, state, next)
+    }
+
+    /// Says what a batch hands to the next within one pass over data: `next` is given the latest value of a state, as by
+    /// [`Graph::update`], and gives the one that the next batch begins with. **Truncated backpropagation** is that: no derivative
+    /// goes back through a state, so that each is that of one window of a long sequence, while the values are those of the whole.
+    ///
+    /// A pass is an epoch of training or one evaluation of a dataset, and each begins with what the initializer says, `Zeros` or a
+    /// `Constant`. [`Trainer`](crate::train::Trainer) sees to that, asks for batches that
+    /// [continue](crate::data::Batching::continued) each other, and carries on while it measures, on a copy. In a loop of one's own
+    /// [`TrainingStep::restart`](crate::TrainingStep::restart) begins a pass; a program that [`Graph::compile`] makes sets nothing,
+    /// and gives the value that this returns, if it is asked for it.
+    ///
+    /// A training step sets the state in both [modes](crate::Mode), also where a pattern of
+    /// [`Options::frozen`](crate::Options::frozen) names it: where a sequence is does not depend on what learns.
+    ///
+    /// # Errors
+    /// As for [`Graph::update`]; also if the initializer is random, or if another call updates that state.
+    ///
+    /// # Example
+    /// A running sum over windows of a sequence, of which each window alone has a derivative:
+    /// ```
+    /// use pullback::{
+    ///     Graph, Initializer, data::{Batching, Dataset}, optim::Sgd, train::{Fit, Trainer},
+    /// };
+    /// let g = Graph::new();
+    /// let (x, y) = (g.input("x", (2, 3)), g.input("y", (2, 3)));
+    /// let w = g.parameter("w", (), Initializer::Constant(0.5));
+    /// let sum = g.state("sum", (2,), Initializer::Zeros);
+    /// let sums = sum.unsqueeze(-1) + (w * x).cumulative_sum(1);
+    /// g.carry(sum, |_| sums.slice((.., -1)));
+    ///
+    /// // Two sequences, each in two windows of three numbers; row 0 goes on in row 1, row 2 in row 3.
+    /// let windows = [[1.0f32, 2.0, 3.0], [4.0, 5.0, 6.0], [0.0, 1.0, 0.0], [1.0, 0.0, 1.0]];
+    /// let expected = [[1.0f32, 3.0, 6.0], [10.0, 15.0, 21.0], [0.0, 1.0, 1.0], [2.0, 2.0, 3.0]];
+    /// let data = Dataset::new().column("x", ndarray::arr2(&windows))?.column("y", ndarray::arr2(&expected))?;
+    /// let mut trainer = Trainer::new((sums - y).square(), [])?;
+    /// let (mut parameters, mut sgd) = (g.initialize(0)?, Sgd::new(0.01));
+    /// trainer.training(&mut parameters, &mut sgd).fit(&data, &Fit::new(50, Batching::new(2).continued()))?;
+    /// let loss = &trainer.evaluate(&parameters, &data, 0.95)?[0];
+    /// assert!(loss.estimate.value < 1e-6);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias("stateful", "tbptt", "truncated_backpropagation"))]
+    #[track_caller]
+    pub fn carry<'g>(&'g self, state: Expr<'g>, next: impl FnOnce(Expr<'g>) -> Expr<'g>) -> Expr<'g> {
+        let _frame = self.enter("carry", Site::caller());
+        self.set(UpdateKind::Carried, state, next)
+    }
+
+    /// Notes what becomes of a state.
+    fn set<'g>(&'g self, kind: UpdateKind, state: Expr<'g>, next: impl FnOnce(Expr<'g>) -> Expr<'g>) -> Expr<'g> {
         if let Some(poison) = self.refuse(&[state]) {
             return poison;
         }
@@ -146,22 +199,16 @@ impl Graph {
             let _left = self.leave();
             next(self.expr(self.latest(state.id())))
         };
-        self.set_update(state, name, value)
-    }
-
-    /// [`Graph::update`] of a state of that name by a value that is known.
-    fn set_update<'g>(&'g self, state: Expr<'g>, name: Name, value: Expr<'g>) -> Expr<'g> {
         if let Some(poison) = self.refuse(&[value]) {
             return poison;
         }
-        let (expected, found) = (state.ty(), value.ty());
-        if expected != found {
-            return self.report(GraphError::UpdateType { name: name.0.to_string(), expected, found }, &[state, value]);
+        if let Err(error) = self.check_update(kind, state.id(), value.id()) {
+            return self.report(error, &[state, value]);
         }
         if self.is_of_a_body(value.id()) {
             return self.report(GraphError::UpdateInBody { name: name.0.to_string() }, &[state, value]);
         }
-        self.push_update(state.id(), value.id());
+        self.push_update(kind, state.id(), value.id());
         value
     }
 

@@ -46,7 +46,7 @@ impl State {
     ///
     /// # Errors
     /// An initializer that gives no numbers of the dtype, or memory that cannot be had.
-    pub(super) fn initialize(specs: &[ParameterSpec], seed: u64) -> Result<State, ParameterError> {
+    pub(crate) fn initialize(specs: &[ParameterSpec], seed: u64) -> Result<State, ParameterError> {
         let values = specs.iter().map(|spec| Ok((spec.name.clone(), initialize::state(spec, seed)?)));
         Ok(State::new(values.collect::<Result<Vec<_>, ParameterError>>()?))
     }
@@ -61,11 +61,25 @@ impl State {
     /// # Errors
     /// The name is unknown, or the dtype or the shape is another; nothing is written then.
     pub fn set(&mut self, name: &str, value: impl AsView) -> Result<(), ParameterError> {
+        let found = value.as_view();
+        let position = self.fitting(name, &found)?;
+        self.values[position] = found.to_value().into_row_major();
+        Ok(())
+    }
+
+    /// Copies every array of another state into that of its name; or none, if one does not fit.
+    pub(crate) fn set_all(&mut self, others: &State) -> Result<(), ParameterError> {
+        others.iter().try_for_each(|(name, value)| self.fitting(name, &value.view()).map(|_| ()))?;
+        others.iter().try_for_each(|(name, value)| self.set(name, value))
+    }
+
+    /// Where the array of that name is, if this one may take its place.
+    fn fitting(&self, name: &str, found: &ValueView<'_>) -> Result<usize, ParameterError> {
         let Some(position) = self.position(name) else {
             let nearest = names::nearest(name, self.names());
             return Err(ParameterError::Unknown { name: name.to_owned(), nearest });
         };
-        let (name, kept, found) = (name.to_owned(), &mut self.values[position], value.as_view());
+        let (name, kept) = (name.to_owned(), &self.values[position]);
         if kept.dtype() != found.dtype() {
             return Err(ParameterError::WrongDType { name, expected: kept.dtype(), found: found.dtype() });
         }
@@ -73,8 +87,7 @@ impl State {
             let (expected, found) = (kept.shape().to_vec(), found.shape().to_vec());
             return Err(ParameterError::WrongShape { name, expected, found });
         }
-        *kept = found.to_value().into_row_major();
-        Ok(())
+        Ok(position)
     }
 
     /// Names, in order.

@@ -6,7 +6,7 @@ use std::{ops::Deref, sync::Arc};
 use super::{AsParameters, Inputs, Outputs, Profile, RunError, Runner};
 use crate::{
     graph::{AsViewMut, DType, Value, ValueView, ValueViewMut},
-    parameters::{Gradients, Layout, Parameters, State},
+    parameters::{Gradients, Layout, ParameterError, Parameters, State},
 };
 
 /// A compiled loss with the gradients of all parameters of the graph. A clone shares the graph and the plans, as one of
@@ -22,6 +22,8 @@ pub struct TrainingStep {
     pub(crate) untrained: Arc<[(String, Untrained)]>,
     /// The states that a step sets, in the order of the outputs.
     pub(crate) updated: Arc<[String]>,
+    /// With what the states that go on from batch to batch begin.
+    pub(crate) first_carried: Arc<State>,
     /// Memory for their new values.
     pub(crate) spare: Vec<Value>,
 }
@@ -50,9 +52,36 @@ pub struct TrainingOutput {
 }
 
 impl TrainingStep {
+    /// Begins a pass over data: the states that go on from batch to batch ([`Graph::carry`](crate::Graph::carry)) become what their
+    /// initializers say, the others stay. [`Trainer`](crate::train::Trainer) does so before each epoch.
+    ///
+    /// # Errors
+    /// The parameters have no such state, or of another type; nothing is changed then.
+    ///
+    /// # Example
+    /// ```
+    /// use pullback::{Graph, Initializer};
+    /// let g = Graph::new();
+    /// let (x, w) = (g.input("x", ()), g.parameter("w", (), Initializer::Constant(1.0)));
+    /// let sum = g.state("sum", (), Initializer::Zeros);
+    /// let next = g.carry(sum, |sum| sum + x);
+    /// let mut step = g.compile_training(w * next)?;
+    /// let mut parameters = g.initialize(0)?;
+    /// for epoch in 0..2 {
+    ///     step.restart(&mut parameters)?;
+    ///     assert_eq!(step.run(&mut parameters, ("x", 2.0f32))?.loss, 2.0);
+    ///     assert_eq!(step.run(&mut parameters, ("x", 3.0f32))?.loss, 5.0);
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias("reset_states", "reset_hidden"))]
+    pub fn restart(&self, parameters: &mut Parameters) -> Result<(), ParameterError> {
+        parameters.state_mut().set_all(&self.first_carried)
+    }
+
     /// The loss and its gradients for one batch. The [state](Parameters::state) among the parameters becomes what
-    /// [`Graph::update`](crate::Graph::update) says, once all is computed; what is learned stays, since that is an optimizer's to
-    /// move.
+    /// [`Graph::update`](crate::Graph::update) and [`Graph::carry`](crate::Graph::carry) say, once all is computed; what is learned
+    /// stays, since that is an optimizer's to move.
     ///
     /// The parameters are `&mut parameters`; `&parameters` where there is no state to set, as for several threads that share
     /// them.

@@ -20,7 +20,7 @@
 //! graph      = [ "format" digits ] { body } { node | update } return     a text without a format is of format 1, the only one
 //! body       = "body" digits "{" { node } "return" [ operand { "," operand } ] "}"    numbered from 0
 //! node       = "%" digits ":" type "=" operation [ operand { "," operand } ] { attribute }
-//! update     = "update" operand "=" operand            a state, and its value after a training step
+//! update     = ( "update" | "carry" ) operand "=" operand   a state, and its value after a training step, or for the next batch
 //! return     = "return" [ result { "," result } ]
 //! result     = name "=" operand                        names are distinct
 //! operand    = "%" digits                              defined on a line above

@@ -11,7 +11,7 @@ use super::{
     registry::Registry,
 };
 use crate::{
-    graph::{Body, Expr, Graph, GraphError, NodeId, Op, Operands, Site, State, Type},
+    graph::{Body, Expr, Graph, GraphError, NodeId, Op, Operands, Site, Type, UpdateKind},
     ops,
 };
 
@@ -139,15 +139,16 @@ impl Reading<'_> {
         if cursor.is_at("%") {
             return self.node(cursor).map(|()| None);
         }
-        match cursor.clone().word() {
-            Ok("body") => self.open_body(cursor).map(|()| None),
-            Ok("update") => self.update(cursor).map(|()| None),
-            _ => self.results(cursor).map(Some),
+        let Ok(word) = cursor.clone().word() else { return self.results(cursor).map(Some) };
+        match UpdateKind::ALL.into_iter().find(|kind| kind.word() == word) {
+            Some(kind) => self.update(kind, cursor).map(|()| None),
+            None if word == "body" => self.open_body(cursor).map(|()| None),
+            None => self.results(cursor).map(Some),
         }
     }
 
     /// What becomes of a state. Nodes may follow: only the printed form has all updates behind them.
-    fn update(&mut self, cursor: &mut Cursor<'_>) -> Result<(), ParseError> {
+    fn update(&mut self, kind: UpdateKind, cursor: &mut Cursor<'_>) -> Result<(), ParseError> {
         cursor.word()?;
         let at_state = cursor.clone();
         let state = self.operand(cursor)?;
@@ -156,15 +157,11 @@ impl Reading<'_> {
         let value = self.operand(cursor)?;
         cursor.end_of_line()?;
         let graph = &self.scope.graph;
-        let Op::State(State { name, .. }) = graph.node(state).op.clone() else {
-            return Err(at_state.error(ParseErrorKind::Graph(GraphError::NotState)));
-        };
-        let (expected, found) = (graph.node(state).ty.clone(), graph.node(value).ty.clone());
-        if expected != found {
-            let error = GraphError::UpdateType { name: name.0.to_string(), expected, found };
-            return Err(at_value.error(ParseErrorKind::Graph(error)));
-        }
-        graph.push_update(state, value);
+        graph.check_update(kind, state, value).map_err(|error| {
+            let is_of_value = matches!(error, GraphError::UpdateType { .. });
+            (if is_of_value { &at_value } else { &at_state }).error(ParseErrorKind::Graph(error))
+        })?;
+        graph.push_update(kind, state, value);
         Ok(())
     }
 
@@ -300,7 +297,7 @@ impl Reading<'_> {
     fn results(&self, cursor: &mut Cursor<'_>) -> Result<IndexMap<String, NodeId>, ParseError> {
         let start = cursor.clone();
         if !cursor.word().is_ok_and(|word| word == "return") {
-            return start.expected("a node, `update` or `return`");
+            return start.expected("a node, `update`, `carry` or `return`");
         }
         let mut results = IndexMap::new();
         if cursor.is_blank() {

@@ -77,8 +77,9 @@ fn print(graph: &Graph, results: &[(String, Expr<'_>)], detail: Detail) -> Strin
         }
     }
     for (state, value) in graph.updates_beside(&local(graph, results)) {
+        let word = graph.update_kind(state).expect("invariant: it is updated").word();
         let [state, value] = [state, value].map(|id| numbers[id.index()].expect("invariant: updates are listed"));
-        append(&mut writer.text, format_args!("update %{state} = %{value}\n"));
+        append(&mut writer.text, format_args!("{word} %{state} = %{value}\n"));
     }
     write_return(graph, results, &numbers, &mut writer.text);
     writer.text

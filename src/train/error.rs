@@ -183,6 +183,19 @@ pub enum TrainError {
          one: take larger batches in place of `accumulate`"
     )]
     Accumulate,
+    /// States go on from batch to batch, but examples do not.
+    #[error(
+        "the state {state:?} is carried from batch to batch, but the examples to {purpose} on come in batches of {batching}\n   \
+         = help: take `Batching::continued`, in which each place of a batch goes on where it ended in the batch before"
+    )]
+    NotContinued {
+        /// The first of these states.
+        state: String,
+        /// The batches.
+        batching: String,
+        /// What the examples are for.
+        purpose: &'static str,
+    },
     /// Two measures of one name; the loss is called `loss`.
     #[error("two measures are named {name:?}")]
     DuplicateMetric {

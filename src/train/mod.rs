@@ -8,6 +8,7 @@ mod feed;
 mod fit;
 mod history;
 mod measure;
+mod measuring;
 mod metric;
 mod objective;
 mod observer;

@@ -6,6 +6,7 @@ use super::{
     coming::with_batches,
     feed::{Feeds, Use},
     measure::Measures,
+    measuring::MeasuringProgram,
     training::Training,
 };
 use crate::{
@@ -14,12 +15,9 @@ use crate::{
     names,
     optim::Optimizer,
     parameters::Parameters,
-    program::{Program, RunError, TrainingStep, Untrained},
+    program::{RunError, TrainingStep, Untrained},
     risk::JointTally,
 };
-
-/// Examples that are measured at once.
-const MEASURED_AT_ONCE: usize = 512;
 
 /// A compiled loss with metrics.
 ///
@@ -48,7 +46,7 @@ const MEASURED_AT_ONCE: usize = 512;
 #[derive(Debug)]
 pub struct Trainer {
     pub(super) step: TrainingStep,
-    evaluation: Program,
+    evaluation: MeasuringProgram,
     pub(super) feeds: Feeds,
     pub(super) measures: Measures,
     /// Whether gradients of several batches can be added up as if they were of one.
@@ -92,9 +90,9 @@ impl Trainer {
         let (measures, outputs) = Measures::new(&objective, metrics)?;
         let loss = objective.expr().ok_or(TrainError::NoLoss)?;
         let step = g.compile_training_with(loss, outputs.clone(), options)?;
-        let evaluation = g.compile_with(outputs, options)?;
-        let feeds = Feeds::new(&step.runner.signature.inputs, &evaluation.signature.inputs);
-        let batching = Batching::new(MEASURED_AT_ONCE).in_order();
+        let evaluation = MeasuringProgram::new(g, outputs, options)?;
+        let feeds = Feeds::new(&step.runner.signature.inputs, &evaluation.program.signature.inputs);
+        let batching = evaluation.batching();
         Ok(Trainer { step, evaluation, feeds, measures, has_one_weight, batching })
     }
 
@@ -117,7 +115,9 @@ impl Trainer {
         Ok(self)
     }
 
-    /// Measures in these batches, instead of 512 examples at once in their order.
+    /// Measures in these batches. Without it, as many examples are measured at once as the inputs have where their first axis is a
+    /// number, and else 512; in their order, or [continued](Batching::continued) where states are
+    /// [carried](crate::Graph::carry) from batch to batch.
     pub fn measure_by(self, batching: impl Into<Batching>) -> Trainer {
         Trainer { batching: batching.into(), ..self }
     }
@@ -169,15 +169,16 @@ impl Trainer {
 
     /// The sums of each example of a dataset.
     fn tallies(&mut self, parameters: &Parameters, source: &dyn Source) -> Result<Vec<JointTally>, TrainError> {
-        self.feeds.check(source, Use::Evaluation, "measure")?;
+        self.check_measured(source)?;
+        let mut pass = self.evaluation.begin(parameters)?;
         let mut tallies = self.measures.no_tallies();
         let batching = self.batching.clone();
         with_batches(&batching, source, (0, 0), 0, |batches, _| {
             for batch in batches {
                 let batch = batch?;
-                match self.evaluation.run(parameters, self.feeds.fed(&batch, Use::Evaluation)) {
+                match self.evaluation.run(&mut pass, self.feeds.fed(&batch, Use::Evaluation)) {
                     Ok(out) => self.measures.tell(&out, &mut tallies),
-                    Err(error) => return Err(self.blame(error, "measure", parameters, &batch)),
+                    Err(error) => return Err(self.blame(error, "measure", &pass, &batch)),
                 }
             }
             Ok(())
@@ -201,11 +202,33 @@ impl Trainer {
         for (position, row) in batch.rows().iter().enumerate() {
             let Ok(example) = batch.select(&[position]) else { break };
             let fed = self.feeds.fed(&example, Use::Evaluation);
-            if let Err(source @ RunError::Node { .. }) = self.evaluation.run(parameters, fed) {
+            if let Err(source @ RunError::Node { .. }) = self.evaluation.program.run(parameters, fed) {
                 return TrainError::Example { epoch: None, purpose, row: *row, source };
             }
         }
         error.into()
+    }
+
+    /// That a source can be measured.
+    pub(super) fn check_measured(&self, source: &dyn Source) -> Result<(), TrainError> {
+        self.feeds.check(source, Use::Evaluation, "measure")?;
+        self.check_order(&self.batching, source, "measure")
+    }
+
+    /// That examples come in the order in which states are carried from one to the next.
+    pub(super) fn check_order(
+        &self,
+        batching: &Batching,
+        source: &dyn Source,
+        purpose: &'static str,
+    ) -> Result<(), TrainError> {
+        match self.evaluation.carried() {
+            Some(state) if !batching.is_continued(source.n_examples()) => {
+                let (state, batching) = (state.to_owned(), batching.to_string());
+                Err(TrainError::NotContinued { state, batching, purpose })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Which number of the measures has that name.

@@ -87,9 +87,9 @@ impl Training<'_> {
 
     fn check_sense(&self, train: &dyn Source, fit: &Fit) -> Result<(), TrainError> {
         self.trainer.feeds.check(train, Use::Step, "train")?;
-        if let Some(validation) = self.validation {
-            self.trainer.feeds.check(validation, Use::Evaluation, "measure")?;
-        }
+        self.trainer.check_order(&fit.batching, train, "train")?;
+        // Both are measured, the one after each epoch and the other in the end.
+        self.validation.into_iter().chain([train]).try_for_each(|source| self.trainer.check_measured(source))?;
         if fit.accumulate > 1 && !self.trainer.has_one_weight {
             return Err(TrainError::Accumulate);
         }
@@ -198,6 +198,9 @@ impl Training<'_> {
         let mut gradients = self.trainer.step.zero_gradients(self.parameters)?;
         if batches.peek().is_none() && state.batch == 0 {
             return Err(TrainError::Empty { purpose: "train" });
+        }
+        if state.batch == 0 {
+            self.trainer.step.restart(self.parameters)?;
         }
         while batches.peek().is_some() {
             if fit.is_stopped() {

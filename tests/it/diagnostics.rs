@@ -185,6 +185,15 @@ const MISTAKES: &[(&str, Build)] = &[
     ("update of a parameter", |g| {
         g.update(g.parameter("weight", (2,), Initializer::Zeros), |weight| weight * 2.0);
     }),
+    ("carry of a random start", |g| {
+        let start = Initializer::Normal { mean: 0.0, deviation: 1.0 };
+        g.carry(g.state("hidden", (2,), start), |hidden| hidden * 2.0);
+    }),
+    ("carry of what is updated", |g| {
+        let hidden = g.state("hidden", (2,), Initializer::Zeros);
+        g.update(hidden, |hidden| hidden * 2.0);
+        g.carry(hidden, |hidden| hidden * 2.0);
+    }),
     ("update of another shape", |g| {
         g.update(g.state("mean", (2,), Initializer::Zeros), |mean| mean.sum());
     }),

@@ -14,6 +14,7 @@ mod autodiff;
 mod batching;
 mod budget;
 mod cancel;
+mod carried_states;
 mod checked;
 mod checkpoints;
 mod compiled;

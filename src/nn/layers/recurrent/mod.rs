@@ -3,12 +3,14 @@
 
 mod gru;
 mod lstm;
+mod options;
 mod rnn;
 
 use std::fmt;
 
 pub use gru::{Gru, GruCell, GruOptions};
 pub use lstm::{Lstm, LstmCell, LstmOptions};
+pub use options::{Directions, RecurrentOptions};
 pub use rnn::{Rnn, RnnActivation, RnnCell, RnnOptions};
 
 use super::{Declaration, Dropout, Layer};
@@ -89,67 +91,6 @@ pub struct Recurrence<'g> {
     pub bias: Option<Expr<'g>>,
 }
 
-/// In which directions a recurrent layer goes over time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Directions {
-    /// From the first step to the last.
-    Forward,
-    /// Both, by cells of their own: outputs are those of the forward cell, then those of the backward cell.
-    #[doc(alias = "bidirectional")]
-    Both,
-}
-
-impl Directions {
-    fn all(self) -> &'static [ScanDirection] {
-        match self {
-            Directions::Forward => &[ScanDirection::Forward],
-            Directions::Both => &[ScanDirection::Forward, ScanDirection::Backward],
-        }
-    }
-}
-
-/// What may be chosen of a [`Recurrent`] layer: [`RnnOptions`], [`GruOptions`] and [`LstmOptions`] are this for one cell.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct RecurrentOptions<C> {
-    /// How many layers lie on each other; the input of each is the output of the one before.
-    pub layers: usize,
-    /// In which directions each goes.
-    pub directions: Directions,
-    /// How the weights of inputs start; None: uniform within ±1/√width.
-    pub weight: Option<Initializer>,
-    /// How the recurrent weights start; None: uniform within ±1/√width. [`Initializer::Orthogonal`] is the other usual choice
-    /// (Saxe et al., 2014).
-    pub recurrent: Option<Initializer>,
-    /// The part of what a layer gives to the next that is dropped while training, as by [`Dropout`], whose states are under
-    /// `name.k.dropout`; 0 for none. What the last layer gives is not dropped.
-    pub dropout: f64,
-    /// Whether there are biases, which start at zero.
-    pub bias: bool,
-    /// Which states reverse mode keeps; the others are computed again.
-    pub checkpoints: Checkpoints,
-    /// The dtype of the parameters, and of what the layer is called with.
-    pub dtype: DType,
-    /// What is chosen of the cell.
-    pub cell: C,
-}
-
-impl<C: Default> Default for RecurrentOptions<C> {
-    /// One layer forward, weights within ±1/√width, nothing dropped, biases, all states kept, f32.
-    fn default() -> RecurrentOptions<C> {
-        RecurrentOptions {
-            layers: 1,
-            directions: Directions::Forward,
-            weight: None,
-            recurrent: None,
-            dropout: 0.0,
-            bias: true,
-            checkpoints: Checkpoints::All,
-            dtype: DType::F32,
-            cell: C::default(),
-        }
-    }
-}
-
 /// Layers that go over time with a state, by [`Graph::scan`]: [`Rnn`], [`Gru`] and [`Lstm`] are this for one cell.
 ///
 /// Time is the first axis, as in `scan`. Sequences with the batch first are turned by `x.transpose([1, 0, 2])`; it costs nothing to
@@ -169,6 +110,7 @@ impl<C: Default> Default for RecurrentOptions<C> {
 pub struct Recurrent<'g, C> {
     graph: &'g Graph,
     scope: LayerScope,
+    name: String,
     /// Layer by layer, forward before backward.
     cells: Vec<CellWeights<'g>>,
     /// Behind each layer but the last, if anything is dropped.
@@ -222,6 +164,7 @@ impl<'g, C: RecurrentCell> Recurrent<'g, C> {
         Recurrent {
             graph: g,
             scope: g.layer_scope(name),
+            name: name.to_owned(),
             cells,
             dropouts,
             inputs,
@@ -273,8 +216,8 @@ impl<'g, C: RecurrentCell> Recurrent<'g, C> {
         C::repeated(self.graph.splat(Literal::Number(0.0), ty))
     }
 
-    /// What each step gives, and the last state, with the first state and the lengths of the sequences, if there are such: what
-    /// truncated backpropagation and decoding need.
+    /// What each step gives, and the last state, with the first state and the lengths of the sequences, if there are such.
+    /// [`Recurrent::carried`] carries the state from batch to batch.
     ///
     /// Where a length is less than the time, the state stays what it is after that step, and the outputs behind are 0; the backward
     /// cell begins at the last step of the length. A length beyond the time counts as the time.
@@ -299,6 +242,59 @@ impl<'g, C: RecurrentCell> Recurrent<'g, C> {
         either(self.checked(x, 3, state, lengths).map(|first| self.layers(x, &first, lengths)).map_err(poisoned::<C>))
     }
 
+    /// What each step gives, beginning with the state in which the batch before ended: truncated backpropagation over windows of
+    /// long sequences. The states are under `name.carry.0` and, if there are more arrays, the numbers that follow, with the scopes
+    /// that are open; [`Graph::carry`] says when they begin with zeros again. A layer is called so once.
+    ///
+    /// # Shapes
+    /// x: `[time, batch, inputs]`, the batch a number → `[time, batch, width]`.
+    ///
+    /// # Errors
+    /// As for [`Recurrent::run`]; also if the layer goes in both directions, or if the batch is a symbol.
+    ///
+    /// # Example
+    /// ```
+    /// use pullback::{Graph, nn::Lstm};
+    /// let g = Graph::new();
+    /// let lstm = Lstm::new(&g, "lstm", 8, 16);
+    /// let y = lstm.carried(g.input("x", ("time", 4, 8)));
+    /// assert_eq!(y.ty().to_string(), "f32[time, 4, 16]");
+    /// assert_eq!(g.named("lstm.carry.1").unwrap().ty().to_string(), "f32[1, 4, 16]");
+    /// ```
+    #[doc(alias("stateful", "tbptt"))]
+    #[track_caller]
+    pub fn carried(&self, x: Expr<'g>) -> Expr<'g> {
+        let _frame = x.enter_layer(C::NAME, self.scope);
+        let checked = self.checked(x, 3, None, None).and_then(|_| {
+            self.check_forward("the direction of a layer that carries its state", x)?;
+            let (what, batch) = ("the batch of a layer that carries its state", &x.shape()[1]);
+            let report = || GraphError::OutOfRange { what, expected: "a number", found: batch.to_string() };
+            batch.as_number().map(|_| ()).ok_or_else(|| self.graph.report(report(), &[x]))
+        });
+        either(checked.map(|()| {
+            let Type { dtype, shape } = self.state_type(x.shape()[1].clone());
+            let name = |number: usize| format!("{}.carry.{number}", self.name);
+            let n_arrays = leaves(&C::repeated(self.cells[0].weight)).len();
+            let state = |number| self.graph.state_of(dtype, &name(number), shape.clone(), Initializer::Zeros);
+            let first: Vec<Expr<'g>> = (0..n_arrays).map(state).collect();
+            let (y, last) = self.layers(x, &first, None);
+            first.iter().zip(leaves(&last)).for_each(|(state, last)| {
+                self.graph.carry(*state, |_| last);
+            });
+            y
+        }))
+    }
+
+    fn check_forward(&self, what: &'static str, x: Expr<'g>) -> Result<(), Expr<'g>> {
+        match self.directions {
+            Directions::Forward => Ok(()),
+            Directions::Both => {
+                let expected = "forward alone";
+                Err(self.graph.report(GraphError::OutOfRange { what, expected, found: "both".into() }, &[x]))
+            }
+        }
+    }
+
     /// One step, as decoding takes it: the output and the next state. Only forward layers have one.
     ///
     /// # Shapes
@@ -309,13 +305,7 @@ impl<'g, C: RecurrentCell> Recurrent<'g, C> {
     #[track_caller]
     pub fn step(&self, x: Expr<'g>, state: C::State<'g>) -> (Expr<'g>, C::State<'g>) {
         let _frame = x.enter_layer(C::NAME, self.scope);
-        let forward = match self.directions {
-            Directions::Forward => Ok(()),
-            Directions::Both => {
-                let (what, expected) = ("the direction of a layer that takes steps", "forward alone");
-                Err(self.graph.report(GraphError::OutOfRange { what, expected, found: "both".into() }, &[x]))
-            }
-        };
+        let forward = self.check_forward("the direction of a layer that takes steps", x);
         let checked = forward.and_then(|()| self.checked(x, 2, Some(state), None));
         either(checked.map(|first| self.step_of_layers(x, &first)).map_err(poisoned::<C>))
     }

@@ -126,6 +126,21 @@ impl Parameters {
         &mut self.state
     }
 
+    /// A copy with these arrays in place of those of their names.
+    ///
+    /// # Errors
+    /// An array is none of these parameters.
+    pub(crate) fn with_arrays<'b>(
+        &self,
+        arrays: impl IntoIterator<Item = &'b Buffers>,
+    ) -> Result<Parameters, ParameterError> {
+        let mut replaced = self.clone();
+        for (name, array) in arrays.into_iter().flat_map(Buffers::iter) {
+            replaced.set(name, array)?;
+        }
+        Ok(replaced)
+    }
+
     /// With a state drawn from these specs.
     pub(crate) fn with_initial_state(self, specs: &[ParameterSpec], seed: u64) -> Result<Parameters, ParameterError> {
         Ok(self.with_state(State::initialize(specs, seed)?))

@@ -60,6 +60,7 @@ mod simplify;
 mod sizes;
 mod slopes;
 mod states;
+mod sweeps;
 mod symbols;
 mod text;
 mod threads;

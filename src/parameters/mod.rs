@@ -4,6 +4,7 @@
 mod arithmetic;
 mod buffers;
 mod error;
+mod histogram;
 mod initialize;
 mod layout;
 mod metrics;
@@ -21,6 +22,7 @@ use std::{
 pub(crate) use arithmetic::{norm_of, norm_of_slice};
 pub use buffers::{Buffers, FloatElement};
 pub use error::ParameterError;
+pub use histogram::Histogram;
 pub use initialize::{InitializerError, ParameterSpec};
 pub use layout::{ALIGNMENT, Layout, LayoutError, Slot};
 pub use state::State;

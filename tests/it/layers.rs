@@ -37,7 +37,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
         &["cancel", "functions", "graph", "memory", "ops", "plan", "pool", "program", "reference", "vectorize"],
     ),
     ("io", &["graph", "names", "parameters"]),
-    ("train", &["compile", "data", "graph", "io", "names", "numbers", "optim", "parameters", "program", "risk"]),
+    (
+        "train",
+        &["compile", "data", "graph", "io", "names", "numbers", "optim", "parameters", "program", "risk", "simplify"],
+    ),
     ("view", &["io", "numbers", "train"]),
     ("landscape", &["compile", "graph", "numbers", "ops", "parameters", "program", "simplify"]),
     ("precompute", &["graph", "memory", "plan", "program", "runtime"]),

@@ -70,6 +70,7 @@ mod train_groups;
 mod train_state;
 mod training;
 mod views;
+mod watching;
 mod windows;
 mod with_derivative;
 mod workloads;

@@ -1,12 +1,18 @@
 //! Pictures. In: numbers with names. Out: charts as SVG text. Nothing here computes what it draws.
 
 mod chart;
+mod confusion;
 mod draw;
 mod figure;
+mod histogram;
 mod history;
+mod matrix;
 mod scale;
 #[cfg(test)]
 mod tests;
 
 pub use chart::{Axis, Chart, Corner, Grid};
+pub use confusion::plot_confusion_matrix;
 pub use figure::{Figure, FigureError};
+pub use histogram::plot_histograms;
+pub use history::plot_history;

@@ -2,11 +2,22 @@
 //!
 //! ```text
 //! cargo run --release --example digits -- --optimizer sgd --epochs 40 --seed 1
+//! cargo run --release --example digits -- --checkpoint run.safetensors --figures figures
 //! ```
 //!
-//! Exits with 1 if the test accuracy is under 97 %.
+//! Ctrl-C ends the training before its next step, with its checkpoint written if there is one; a second one ends at once. Exits with 1
+//! if the test accuracy is under 97 %.
 
-use std::{error::Error, process::ExitCode};
+use std::{
+    error::Error,
+    fs::File,
+    path::{Path, PathBuf},
+    process::{self, ExitCode},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use clap::{Parser, ValueEnum};
 use ndarray::{ArrayView1, Ix1, Ix2};
@@ -15,7 +26,8 @@ use pullback::{
     data::{Dataset, Split, digits},
     nn::{cross_entropy, linear, zero_one_loss},
     optim::{Adam, HeavyBall, Optimizer, Sgd},
-    train::{Fit, Metric, Progress, Trainer},
+    train::{Checkpoint, Curves, Fit, Metric, Progress, Report, Stop, Trainer},
+    view::{plot_confusion_matrix, plot_histograms, plot_history},
 };
 
 const BATCH: usize = 32;
@@ -35,6 +47,12 @@ struct Arguments {
     /// Seed of the split, the first weights and the shuffling.
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    /// File from which a training that was stopped goes on, written after each epoch.
+    #[arg(long)]
+    checkpoint: Option<PathBuf>,
+    /// Folder for the curves of the training, histograms of the weights and the confusion matrix.
+    #[arg(long)]
+    figures: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -83,10 +101,24 @@ fn run(arguments: &Arguments) -> Result<f64, Box<dyn Error>> {
     let mut parameters = g.initialize(arguments.seed)?;
     println!("{} training and {} test digits, {} parameters", train.len(), test.len(), parameters.n_elements());
 
-    let (mut rule, mut progress) = (arguments.optimizer.optimizer(), Progress::new());
-    let training = trainer.training(&mut parameters, &mut *rule).validate(&test).observe(&mut progress);
-    let report = training.fit(&train, &Fit::new(arguments.epochs, BATCH).seed(arguments.seed))?;
+    let mut fit = Fit::new(arguments.epochs, BATCH).seed(arguments.seed).stop_flag(stop_flag()?);
+    if let Some(file) = &arguments.checkpoint {
+        fit = fit.checkpoint(Checkpoint::resume(file));
+    }
+    let (mut rule, mut progress, mut curves) = (arguments.optimizer.optimizer(), Progress::new(), Curves::new());
+    let training = trainer.training(&mut parameters, &mut *rule).validate(&test);
+    let report = training.observe(&mut progress).observe(&mut curves).fit(&train, &fit)?;
     drop(progress);
+    if report.stop == Stop::Flag {
+        println!("stopped");
+    }
+    let matrix = trainer.confusion_matrix((scores, label), &parameters, &test)?;
+    print!("\n{matrix}");
+    if let Some(folder) = &arguments.figures {
+        plot_confusion_matrix(&matrix).save(folder.join("confusion.svg"))?;
+        plot_histograms(&parameters.histograms()).save(folder.join("weights.svg"))?;
+        write_history(folder, &report, &curves)?;
+    }
 
     let (pixels, digits) = (test.array::<f32, Ix2>("x")?, test.array::<i64, Ix1>("label")?);
     for (position, guess) in mistakes(&mut predict, &parameters, &test)?.into_iter().take(SHOWN_MISTAKES) {
@@ -96,6 +128,25 @@ fn run(arguments: &Arguments) -> Result<f64, Box<dyn Error>> {
     let accuracy = 1.0 - report.measures[1].held_out.ok_or("there is a test part")?.value;
     println!("\n{report}test accuracy {:.2} %", accuracy * 100.0);
     Ok(accuracy)
+}
+
+/// A flag that Ctrl-C sets, so that the training ends before its next step; a second Ctrl-C ends the process at once.
+fn stop_flag() -> Result<Arc<AtomicBool>, ctrlc::Error> {
+    let flag = Arc::new(AtomicBool::new(false));
+    let set = Arc::clone(&flag);
+    ctrlc::set_handler(move || {
+        if set.swap(true, Ordering::Relaxed) {
+            process::exit(130);
+        }
+    })?;
+    Ok(flag)
+}
+
+/// The training as one picture and as two tables.
+fn write_history(folder: &Path, report: &Report, curves: &Curves) -> Result<(), Box<dyn Error>> {
+    plot_history(&report.history, curves).save(folder.join("training.svg"))?;
+    report.history.write_csv(File::create(folder.join("epochs.csv"))?)?;
+    Ok(curves.write_csv(File::create(folder.join("steps.csv"))?)?)
 }
 
 /// Position and guess of every digit that is taken for another.

@@ -1,10 +1,12 @@
 //! What a finite sample tells of a risk. In: losses or errors that were counted on examples. Out: an [`Estimate`] with its
 //! confidence interval, and the generalization gap made of two of them. Nothing here runs a model.
 
+mod confusion;
 mod joint;
 
 use std::fmt;
 
+pub use confusion::ConfusionMatrix;
 pub(crate) use joint::JointTally;
 
 use crate::numbers::{rounded, short};
@@ -54,6 +56,24 @@ pub enum RiskError {
     NotFinite {
         /// Their mean.
         mean: f64,
+    },
+    /// A label or prediction is no class.
+    #[error("the {what} is {class}, but there are {n_classes} classes, counted from 0")]
+    NoClass {
+        /// Which of both.
+        what: &'static str,
+        /// What it is.
+        class: i64,
+        /// How many classes there are.
+        n_classes: usize,
+    },
+    /// More or fewer names than classes.
+    #[error("{found} names are given to {expected} classes")]
+    Names {
+        /// How many classes there are.
+        expected: usize,
+        /// How many names.
+        found: usize,
     },
     /// A loss is outside the range that was promised.
     #[error("a loss of {} is outside 0 to {}", short(*loss), short(*range))]

@@ -28,8 +28,8 @@ impl Graph {
     /// [`Graph::update`]s are those of each copy.
     ///
     /// Their first values are [stacked](crate::Parameters::stack) from those of single models, whose sizes an initializer counts.
-    /// A sum of the losses moves each copy by its own gradient alone; a sum weighted by rates is a step of
-    /// [`Sgd`](crate::optim::Sgd) at rate 1 with a rate for each.
+    /// A sum of the losses moves each copy by its own gradient alone. One optimizer that moves each element by itself then moves all
+    /// copies alike; a [`Sweep`](crate::optim::Sweep) has an optimizer for each of them, at a rate of its own.
     ///
     /// # Shapes
     /// Parameters, states and results: S → `[n]` + S.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Graph, GraphError, Initializer, NodeId, Op, Operands, State};
+use super::{Binary, Constant, DType, Graph, GraphError, Initializer, Literal, NodeId, Op, Operands, State};
 
 /// Who makes a new value of a state, and for how long it holds. All updates of a state are of one kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,6 +100,50 @@ impl Graph {
             }
         }
         found
+    }
+
+    /// The states that a step of these results makes running averages of, each with what it averages: of every update that is
+    /// (1 − m)·state + m·x or state + m·(x − state) as it is written, with a constant m between 0 and 1, the state and x.
+    pub(crate) fn running_averages(&self, results: &[NodeId]) -> Vec<(NodeId, NodeId)> {
+        let averaged = |update: Update| Some((update.state, self.averaged(update.from, update.value)?));
+        self.admitted(results).into_iter().filter_map(averaged).collect()
+    }
+
+    /// What the value of an update averages, if it is that of a running average.
+    fn averaged(&self, from: NodeId, value: NodeId) -> Option<NodeId> {
+        let [left, right] = self.binary(Binary::Add, value)?;
+        let sides = [(left, right), (right, left)];
+        sides.into_iter().find_map(|(kept, taken)| {
+            let (weight, averaged) = self.weighted(taken)?;
+            if kept == from {
+                let [averaged, subtracted] = self.binary(Binary::Sub, averaged)?;
+                return (subtracted == from && (0.0..=1.0).contains(&weight)).then_some(averaged);
+            }
+            let (rest, state) = self.weighted(kept)?;
+            // Both factors are rounded to the dtype by themselves.
+            let epsilon = if self.node(value).ty.dtype == DType::F64 { f64::EPSILON } else { f64::from(f32::EPSILON) };
+            let is_average = state == from && rest >= 0.0 && weight >= 0.0 && (rest + weight - 1.0).abs() <= epsilon;
+            is_average.then_some(averaged)
+        })
+    }
+
+    /// The operands of an operation of this kind.
+    fn binary(&self, kind: Binary, id: NodeId) -> Option<[NodeId; 2]> {
+        let operands = self.operands(id);
+        (self.node(id).op == Op::Binary(kind)).then(|| [operands[0], operands[1]])
+    }
+
+    /// A product with a number that all elements have: the number as its dtype holds it, and the other factor.
+    fn weighted(&self, id: NodeId) -> Option<(f64, NodeId)> {
+        let number = |id: NodeId| match (&self.node(id).op, self.node(id).ty.dtype) {
+            (Op::Constant(Constant { value: Literal::Number(number), .. }), DType::F32) => {
+                Some(f64::from(*number as f32))
+            }
+            (Op::Constant(Constant { value: Literal::Number(number), .. }), DType::F64) => Some(*number),
+            _ => None,
+        };
+        let [left, right] = self.binary(Binary::Mul, id)?;
+        number(left).map(|weight| (weight, right)).or_else(|| number(right).map(|weight| (weight, left)))
     }
 
     /// Whether a new value of a state depends on the argument of a body.

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::{
-    Optimizer, OptimizerError, OptimizerState,
+    GroupRate, Optimizer, OptimizerError, OptimizerState,
     alignment::Alignment,
     elementwise::{Elementwise, descend_slices},
     error::{check_decay, is_same},
@@ -16,8 +16,9 @@ use crate::parameters::{Buffers, FloatElement, Gradients, Layout, ParameterError
 ///
 /// [`Averaged::ema`] weights the last steps most, [`Averaged::swa`] the steps of a plateau alike. Training goes on by the
 /// parameters themselves; [`Averaged::parameters`] gives those to be measured or kept. The average is a part of the
-/// [state](Optimizer::state), so that a checkpoint resumes it bit for bit. Averaged running statistics of a batch norm are
-/// not those of the averaged weights: compute them anew.
+/// [state](Optimizer::state), so that a checkpoint resumes it bit for bit. Running statistics of a batch norm are those of the
+/// weights: [`Trainer::update_statistics`](crate::train::Trainer::update_statistics) computes them anew for the averages, and
+/// [`Fit::by_averages`](crate::train::Fit::by_averages) validates and keeps averages with such statistics.
 ///
 /// # Source
 /// Polyak and Juditsky, *Acceleration of stochastic approximation by averaging*, 1992; Izmailov et al., *Averaging weights
@@ -84,11 +85,7 @@ impl<O: Optimizer> Averaged<O> {
     /// # Errors
     /// They are not those that were moved.
     pub fn parameters(&self, parameters: &Parameters) -> Result<Parameters, ParameterError> {
-        let mut averaged = parameters.clone();
-        for (name, average) in self.average.iter().flat_map(|average| average.iter()) {
-            averaged.set(name, average)?;
-        }
-        Ok(averaged)
+        parameters.with_arrays(self.average.as_slice())
     }
 
     /// How much of the parameters after the present step comes into the average: all of the first that count.
@@ -173,6 +170,15 @@ impl<O: Optimizer> Optimizer for Averaged<O> {
 
     fn scale_rate(&mut self, factor: f64) {
         self.rule.scale_rate(factor);
+    }
+
+    fn rates(&self) -> Vec<GroupRate> {
+        self.rule.rates()
+    }
+
+    /// An average of what the averaged optimizer moves, which says more than those that this may keep itself.
+    fn averages(&self) -> Option<Vec<&Buffers>> {
+        Some(self.average.iter().collect())
     }
 
     fn state(&self) -> OptimizerState {

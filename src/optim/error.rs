@@ -78,6 +78,21 @@ pub enum OptimizerError {
         /// The name of the group.
         name: String,
     },
+    /// A sweep is of no optimizers.
+    #[error("a sweep has no optimizers; give it one for each copy")]
+    NoCopies,
+    /// What a sweep is to move is not of as many copies as it has optimizers.
+    #[error(
+        "the sweep has {expected} optimizers, one for each copy along the first axis, but `{name}` has the shape {found:?}; stack so many copies"
+    )]
+    Copies {
+        /// The parameter.
+        name: String,
+        /// How many optimizers there are.
+        expected: usize,
+        /// The shape of the parameter.
+        found: Vec<usize>,
+    },
     /// The rate is negative, NaN, or not finite in f32.
     #[error("the rate is {} at step {step}, but must be finite in f32 and not negative", short(*rate))]
     Rate {

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 
 use super::{
     Optimizer, OptimizerError,
-    members::{Allotment, Members, Progress, check_patterns, composite},
+    members::{Allotment, Divided, Members, check_patterns, composite},
 };
 use crate::{names, parameters::Layout};
 
@@ -45,7 +45,8 @@ pub struct Groups {
     groups: Vec<Group>,
     /// Of what no group has.
     rest: Box<dyn Optimizer + Send>,
-    progress: Progress,
+    n_steps: u64,
+    allotment: Allotment,
 }
 
 struct Group {
@@ -61,7 +62,7 @@ const REST: &str = "others";
 impl Groups {
     /// One group of all parameters, until others are added.
     pub fn new(rule: impl Optimizer + Send + 'static) -> Groups {
-        Groups { groups: Vec::new(), rest: Box::new(rule), progress: Progress::default() }
+        Groups { groups: Vec::new(), rest: Box::new(rule), n_steps: 0, allotment: Allotment::default() }
     }
 
     /// With an optimizer for the parameters that match one of these patterns, and no group that was added before.
@@ -72,7 +73,7 @@ impl Groups {
     ) -> Groups {
         let patterns: Vec<String> = patterns.into_iter().map(Into::into).collect();
         self.groups.push(Group { name: patterns.join(" "), patterns, rule: Box::new(rule) });
-        self.progress = Progress::default();
+        self.allotment = Allotment::default();
         self
     }
 
@@ -102,6 +103,16 @@ impl Members for Groups {
         groups.chain([(REST, &mut *self.rest as &mut dyn Optimizer)])
     }
 
+    fn n_steps(&self) -> u64 {
+        self.n_steps
+    }
+
+    fn set_n_steps(&mut self, n_steps: u64) {
+        self.n_steps = n_steps;
+    }
+}
+
+impl Divided for Groups {
     /// A pattern that matches what has no gradient is no mistake, so all parameters are asked.
     fn split(&self, part: &Arc<Layout>, parameters: &Layout) -> Result<Allotment, OptimizerError> {
         for (position, group) in self.groups.iter().enumerate() {
@@ -116,12 +127,12 @@ impl Members for Groups {
         Ok(Allotment::new(part, self.groups.len() + 1, |name, _| self.position(name)))
     }
 
-    fn progress(&self) -> &Progress {
-        &self.progress
+    fn allotment(&self) -> &Allotment {
+        &self.allotment
     }
 
-    fn progress_mut(&mut self) -> &mut Progress {
-        &mut self.progress
+    fn allotment_mut(&mut self) -> &mut Allotment {
+        &mut self.allotment
     }
 }
 

@@ -4,13 +4,13 @@
 use std::sync::Arc;
 
 use super::{
-    Optimizer, OptimizerError, OptimizerState,
+    GroupRate, Optimizer, OptimizerError, OptimizerState,
     alignment::check_part,
     error::{MAX_STEPS, is_same},
 };
 use crate::{
     names,
-    parameters::{Gradients, Layout, Parameters, Slot},
+    parameters::{Buffers, Gradients, Layout, Parameters, Slot},
 };
 
 /// A layout and the parts of it that members have, found once and kept as long as the layout is the same.
@@ -49,28 +49,30 @@ pub(super) trait Members {
     /// The same, to take steps.
     fn members_mut(&mut self) -> impl Iterator<Item = (&str, &mut dyn Optimizer)>;
 
+    /// How many steps were taken.
+    fn n_steps(&self) -> u64;
+
+    /// Says how many were taken.
+    fn set_n_steps(&mut self, n_steps: u64);
+}
+
+/// An optimizer of others, each of which moves some of the arrays.
+pub(super) trait Divided: Members {
     /// Which arrays of a part each member has.
     ///
     /// # Errors
     /// The members do not fit these parameters.
     fn split(&self, part: &Arc<Layout>, parameters: &Layout) -> Result<Allotment, OptimizerError>;
 
-    /// The last split, and how many steps were taken.
-    fn progress(&self) -> &Progress;
+    /// The last split.
+    fn allotment(&self) -> &Allotment;
 
     /// The same, to change it.
-    fn progress_mut(&mut self) -> &mut Progress;
-}
-
-/// Where an optimizer of others is, beside what they remember.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Progress {
-    pub(super) split: Allotment,
-    pub(super) n_steps: u64,
+    fn allotment_mut(&mut self) -> &mut Allotment;
 }
 
 /// Checks a step of all members.
-pub(super) fn check<M: Members>(
+pub(super) fn check<M: Divided>(
     composite: &M,
     parameters: &Parameters,
     gradients: &Gradients,
@@ -78,7 +80,7 @@ pub(super) fn check<M: Members>(
 ) -> Result<(), OptimizerError> {
     check_part(part, parameters.layout())?;
     check_part(part, gradients.layout())?;
-    let known = &composite.progress().split;
+    let known = composite.allotment();
     let new = if known.is_of(part) { None } else { Some(composite.split(part, parameters.layout())?) };
     let parts = new.as_ref().unwrap_or(known).parts();
     for ((name, member), part) in composite.members().zip(parts).filter(|(_, part)| !part.is_empty()) {
@@ -88,28 +90,41 @@ pub(super) fn check<M: Members>(
 }
 
 /// Takes a step of all members that have an array of the part, once it is known that none refuses it.
-pub(super) fn step<M: Members>(
+pub(super) fn step<M: Divided>(
     composite: &mut M,
     parameters: &mut Parameters,
     gradients: &Gradients,
     part: &Arc<Layout>,
 ) -> Result<(), OptimizerError> {
     check(composite, parameters, gradients, part)?;
-    if !composite.progress().split.is_of(part) {
-        composite.progress_mut().split = composite.split(part, parameters.layout())?;
+    if !composite.allotment().is_of(part) {
+        *composite.allotment_mut() = composite.split(part, parameters.layout())?;
     }
-    let split = std::mem::take(&mut composite.progress_mut().split);
+    let split = std::mem::take(composite.allotment_mut());
     for ((name, member), part) in composite.members_mut().zip(split.parts()).filter(|(_, part)| !part.is_empty()) {
         member.step_part(parameters, gradients, part).map_err(|error| in_group(name, error))?;
     }
-    let progress = composite.progress_mut();
-    *progress = Progress { split, n_steps: progress.n_steps + 1 };
+    *composite.allotment_mut() = split;
+    composite.set_n_steps(composite.n_steps() + 1);
     Ok(())
+}
+
+/// The rates of all members, each in its group.
+pub(super) fn rates<M: Members>(composite: &M) -> Vec<GroupRate> {
+    let rates =
+        composite.members().flat_map(|(name, member)| member.rates().into_iter().map(|rate| rate.in_group(name)));
+    rates.collect()
+}
+
+/// The averages of all members, if any of them keeps some.
+pub(super) fn averages<M: Members>(composite: &M) -> Option<Vec<&Buffers>> {
+    let kept = composite.members().filter_map(|(_, member)| member.averages());
+    kept.reduce(|averages, more| [averages, more].concat())
 }
 
 /// The states of all members as one.
 pub(super) fn state<M: Members>(composite: &M) -> OptimizerState {
-    let own = OptimizerState::new(M::NAME, composite.progress().n_steps, std::iter::empty::<(&str, _)>());
+    let own = OptimizerState::new(M::NAME, composite.n_steps(), std::iter::empty::<(&str, _)>());
     composite.members().fold(own, |state, (name, member)| state.with_part(name, member.state()))
 }
 
@@ -133,7 +148,7 @@ pub(super) fn restore<M: Members>(composite: &mut M, saved: OptimizerState) -> R
         n_done += 1;
     }
     match done {
-        Ok(()) => composite.progress_mut().n_steps = n_steps,
+        Ok(()) => composite.set_n_steps(n_steps),
         Err(_) => {
             for ((_, member), before) in composite.members_mut().zip(before.into_parts()).take(n_done) {
                 member.restore(before).expect("invariant: an optimizer takes back its own state");
@@ -166,11 +181,11 @@ pub(super) fn check_patterns(patterns: &[String], parameters: &Layout) -> Result
     })
 }
 
-fn in_group(name: &str, source: OptimizerError) -> OptimizerError {
+pub(super) fn in_group(name: &str, source: OptimizerError) -> OptimizerError {
     OptimizerError::Group { name: name.to_owned(), source: Box::new(source) }
 }
 
-/// The optimizer of what has [`Members`].
+/// The optimizer of what is [`Divided`].
 macro_rules! composite {
     ($composite:ty $(, $generic:ident)?) => {
         impl $(<$generic: $crate::optim::Optimizer>)? $crate::optim::Optimizer for $composite {
@@ -194,6 +209,14 @@ macro_rules! composite {
 
             fn scale_rate(&mut self, factor: f64) {
                 $crate::optim::members::Members::members_mut(self).for_each(|(_, member)| member.scale_rate(factor));
+            }
+
+            fn rates(&self) -> Vec<$crate::optim::GroupRate> {
+                $crate::optim::members::rates(self)
+            }
+
+            fn averages(&self) -> Option<Vec<&$crate::parameters::Buffers>> {
+                $crate::optim::members::averages(self)
             }
 
             fn state(&self) -> $crate::optim::OptimizerState {

@@ -11,6 +11,7 @@ mod averaged;
 mod checkpoint;
 mod elementwise;
 mod error;
+mod group_rate;
 mod groups;
 mod heavy_ball;
 mod lamb;
@@ -32,13 +33,14 @@ mod schedule;
 mod sgd;
 mod sign_sgd;
 mod state;
+mod sweep;
 #[cfg(test)]
 mod tests;
 mod uniform;
 
 use std::sync::Arc;
 
-use crate::parameters::{Gradients, Layout, Parameters};
+use crate::parameters::{Buffers, Gradients, Layout, Parameters};
 
 pub use ada_max::AdaMax;
 pub use adagrad::AdaGrad;
@@ -48,6 +50,7 @@ pub use ams_grad::AmsGrad;
 pub use averaged::Averaged;
 pub use checkpoint::OptimizerState;
 pub use error::OptimizerError;
+pub use group_rate::GroupRate;
 pub use groups::Groups;
 pub use heavy_ball::HeavyBall;
 pub use lamb::Lamb;
@@ -63,6 +66,7 @@ pub use row::{Momentum, Row, Scaling};
 pub use schedule::Schedule;
 pub use sgd::Sgd;
 pub use sign_sgd::SignSgd;
+pub use sweep::Sweep;
 pub use uniform::Uniform;
 
 /// A rule that moves parameters against their gradients.
@@ -135,6 +139,25 @@ pub trait Optimizer {
     /// Multiplies the rates of later steps by a factor, in place of an earlier one; 1 takes it back. It is no part of the state:
     /// whoever resumes an optimizer says it again, as a training with a [`Plateau`](crate::train::Plateau) does.
     fn scale_rate(&mut self, factor: f64);
+
+    /// The rates of the step to come, as its schedules say and [`Optimizer::scale_rate`] multiplies them: one without a group of a
+    /// rule alone, and one of each group of an optimizer that is made of others.
+    ///
+    /// # Example
+    /// ```
+    /// use pullback::optim::{AdamW, Groups, Optimizer, Sgd};
+    /// let mut rule = Groups::new(AdamW::new(1e-3)).group(["*.bias"], Sgd::new(0.5));
+    /// rule.scale_rate(0.5);
+    /// let rates: Vec<String> = rule.rates().iter().map(|rate| rate.to_string()).collect();
+    /// assert_eq!(rates, ["*.bias: 0.25", "others: 0.0005"]);
+    /// assert_eq!(Sgd::new(0.1).rates()[0].rate, 0.1);
+    /// ```
+    #[doc(alias("get_last_lr", "learning_rate"))]
+    fn rates(&self) -> Vec<GroupRate>;
+
+    /// The averages of weights that it keeps, as [`Averaged`] does: none at all, or those that there are so far, each in the layout of
+    /// what it averages.
+    fn averages(&self) -> Option<Vec<&Buffers>>;
 
     /// A copy of what it remembers: the step count, arrays in the layout of what it moves, and the states of the optimizers that
     /// it is made of.

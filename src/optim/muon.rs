@@ -7,7 +7,7 @@ use super::{
     AdamW, Optimizer, OptimizerError, Schedule,
     elementwise::{Elementwise, descend_slices},
     error::{check_decay, check_factor, check_made},
-    members::{Allotment, Members, Progress, check_patterns, composite},
+    members::{Allotment, Divided, Members, check_patterns, composite},
     newton_schulz::{n_scratch, orthogonalize},
     parameterwise::{ByParameter, ParameterSlices, Parameterwise},
     rule::{UpdateRule, optimizer},
@@ -62,21 +62,22 @@ pub struct Muon<O = AdamW> {
     matrices: MuonOfMatrices,
     others: O,
     except: Vec<String>,
-    progress: Progress,
+    n_steps: u64,
+    allotment: Allotment,
 }
 
 impl<O: Optimizer> Muon<O> {
     /// Muon of matrices at `rate`, a number or a [`Schedule`], and another optimizer for all else.
     pub fn new(rate: impl Into<Schedule>, others: O) -> Muon<O> {
         let matrices = MuonOfMatrices::new(rate);
-        Muon { matrices, others, except: Vec::new(), progress: Progress::default() }
+        Muon { matrices, others, except: Vec::new(), n_steps: 0, allotment: Allotment::default() }
     }
 
     /// With the matrices whose names match one of these patterns, as those of [`Groups`](super::Groups), left to the other
     /// optimizer.
     pub fn except<P: Into<String>>(mut self, patterns: impl IntoIterator<Item = P>) -> Muon<O> {
         self.except.extend(patterns.into_iter().map(Into::into));
-        self.progress = Progress::default();
+        self.allotment = Allotment::default();
         self
     }
 
@@ -103,18 +104,28 @@ impl<O: Optimizer> Members for Muon<O> {
         [("matrices", &mut self.matrices as &mut dyn Optimizer), ("others", &mut self.others)].into_iter()
     }
 
+    fn n_steps(&self) -> u64 {
+        self.n_steps
+    }
+
+    fn set_n_steps(&mut self, n_steps: u64) {
+        self.n_steps = n_steps;
+    }
+}
+
+impl<O: Optimizer> Divided for Muon<O> {
     fn split(&self, part: &Arc<Layout>, parameters: &Layout) -> Result<Allotment, OptimizerError> {
         check_patterns(&self.except, parameters)?;
         let is_left = |name: &str| names::matches_any(&self.except, name);
         Ok(Allotment::new(part, 2, |name, slot| usize::from(slot.shape.len() != 2 || is_left(name))))
     }
 
-    fn progress(&self) -> &Progress {
-        &self.progress
+    fn allotment(&self) -> &Allotment {
+        &self.allotment
     }
 
-    fn progress_mut(&mut self) -> &mut Progress {
-        &mut self.progress
+    fn allotment_mut(&mut self) -> &mut Allotment {
+        &mut self.allotment
     }
 }
 

@@ -57,7 +57,7 @@ pub enum Momentum {
 /// ```
 #[derive(Debug, Clone)]
 pub struct Row {
-    rate: Schedule,
+    pub(super) rate: Schedule,
     scaling: Scaling,
     momentum: Momentum,
     epsilon: f64,

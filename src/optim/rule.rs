@@ -47,9 +47,13 @@ pub(super) struct UpdateArrays<'a, const N: usize> {
     pub(super) scratch: &'a mut Buffers,
 }
 
-/// The optimizer of a rule that has its [`RuleState`](super::state::State) in a field `state`.
+/// The optimizer of a rule that has its [`RuleState`](super::state::RuleState) in a field `state`, and its schedule in a field `rate` or
+/// in the one that is named.
 macro_rules! optimizer {
     ($rule:ident) => {
+        $crate::optim::rule::optimizer!($rule, rate);
+    };
+    ($rule:ident, $($schedule:ident).+) => {
         impl $crate::optim::Optimizer for $rule {
             fn check_part(
                 &self,
@@ -76,6 +80,14 @@ macro_rules! optimizer {
 
             fn scale_rate(&mut self, factor: f64) {
                 self.state.scale_rate(factor);
+            }
+
+            fn rates(&self) -> Vec<$crate::optim::GroupRate> {
+                vec![$crate::optim::GroupRate::of_all(self.state.unchecked_rate(&self.$($schedule).+))]
+            }
+
+            fn averages(&self) -> Option<Vec<&$crate::parameters::Buffers>> {
+                None
             }
 
             fn state(&self) -> $crate::optim::OptimizerState {

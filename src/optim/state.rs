@@ -47,6 +47,11 @@ impl<const N: usize> RuleState<N> {
         check_rate(schedule, step, self.rate_factor())
     }
 
+    /// The rate of the step to come, whether or not it makes sense.
+    pub(super) fn unchecked_rate(&self, schedule: &Schedule) -> f64 {
+        schedule.rate(self.step) * self.rate_factor()
+    }
+
     /// The buffers, if there are any yet.
     pub(super) fn buffers(&self) -> Option<&[Buffers; N]> {
         self.buffers.as_ref()

@@ -116,7 +116,7 @@ impl UpdateRule<3> for Uniform {
     }
 }
 
-optimizer!(Uniform);
+optimizer!(Uniform, row.rate);
 
 /// A step, by whether H = I.
 pub(super) enum UniformUpdate {

@@ -21,6 +21,14 @@ pub enum ParameterError {
         /// The known name most like it, if one is alike.
         nearest: Option<String>,
     },
+    /// A pattern matches no array.
+    #[error("nothing matches `{pattern}`{}", names::suggestion(nearest.as_deref()))]
+    Pattern {
+        /// The pattern.
+        pattern: String,
+        /// The name most like it, if one is alike.
+        nearest: Option<String>,
+    },
     /// The array has another dtype.
     #[error("`{name}` is {expected}, not {found}")]
     WrongDType {

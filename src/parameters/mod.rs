@@ -4,6 +4,7 @@
 mod arithmetic;
 mod buffers;
 mod error;
+mod histogram;
 mod initialize;
 mod layout;
 mod metrics;
@@ -21,6 +22,7 @@ use std::{
 pub(crate) use arithmetic::{norm_of, norm_of_slice};
 pub use buffers::{Buffers, FloatElement};
 pub use error::ParameterError;
+pub use histogram::Histogram;
 pub use initialize::{InitializerError, ParameterSpec};
 pub use layout::{ALIGNMENT, Layout, LayoutError, Slot};
 pub use state::State;
@@ -124,6 +126,21 @@ impl Parameters {
     /// What no gradient moves, to write.
     pub fn state_mut(&mut self) -> &mut State {
         &mut self.state
+    }
+
+    /// A copy with these arrays in place of those of their names.
+    ///
+    /// # Errors
+    /// An array is none of these parameters.
+    pub(crate) fn with_arrays<'b>(
+        &self,
+        arrays: impl IntoIterator<Item = &'b Buffers>,
+    ) -> Result<Parameters, ParameterError> {
+        let mut replaced = self.clone();
+        for (name, array) in arrays.into_iter().flat_map(Buffers::iter) {
+            replaced.set(name, array)?;
+        }
+        Ok(replaced)
     }
 
     /// With a state drawn from these specs.

@@ -10,7 +10,8 @@ use crate::{
 };
 
 /// The parameters of a call: `&parameters`, in an `Arc` or not, or `()` for a program that has none; and `&mut parameters` for a
-/// training step that sets states ([`Graph::update`](crate::Graph::update)).
+/// training step that sets states ([`Graph::update`](crate::Graph::update)). There are no others: a program relies on the state being
+/// that of the parameters.
 ///
 /// # Example
 /// ```
@@ -23,16 +24,39 @@ use crate::{
 /// assert_eq!(constant.run((), ())?.scalar::<f32>("result")?, 5.0);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// Others cannot implement it:
+/// ```compile_fail,E0277
+/// use pullback::{AsParameters, Parameters, parameters::State};
+/// struct Mine(Parameters, State);
+/// impl AsParameters for Mine {
+///     fn as_parameters(&self) -> &Parameters {
+///         &self.0
+///     }
+///     fn state_mut(&mut self) -> Option<&mut State> {
+///         Some(&mut self.1)
+///     }
+/// }
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be given as parameters",
     note = "give `&parameters` or `&mut parameters`, or `()` to a program that has none"
 )]
-pub trait AsParameters {
+pub trait AsParameters: sealed::Sealed {
     /// The parameters.
     fn as_parameters(&self) -> &Parameters;
 
     /// Their state, if it may be set.
     fn state_mut(&mut self) -> Option<&mut State>;
+}
+
+mod sealed {
+    pub trait Sealed {}
+
+    impl Sealed for &super::Parameters {}
+    impl Sealed for &super::Arc<super::Parameters> {}
+    impl Sealed for &mut super::Parameters {}
+    impl Sealed for () {}
 }
 
 impl AsParameters for &Parameters {

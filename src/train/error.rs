@@ -225,6 +225,27 @@ pub enum TrainError {
     /// Patience, or a plateau, without a validation set.
     #[error("to stop early, or to lower the rate on a plateau, takes examples to validate on")]
     NoValidation,
+    /// Averages are to be measured, and the optimizer keeps none.
+    #[error("the optimizer keeps no averages of weights to measure: wrap it in `optim::Averaged`")]
+    NoAverages,
+    /// A label or prediction that is no class.
+    #[error("row {row} (from 0) of the examples: {source}")]
+    Class {
+        /// Its row in the dataset, from 0.
+        row: usize,
+        /// What is wrong.
+        source: RiskError,
+    },
+    /// Scores and labels that do not go together.
+    #[error(
+        "scores are {scores} and labels {labels}, but must be floats [batch, …, classes], with a number of classes, and i64 [batch, …]"
+    )]
+    Scores {
+        /// The type of the scores.
+        scores: Box<Type>,
+        /// The type of the labels.
+        labels: Box<Type>,
+    },
     /// A dataset without examples.
     #[error("there are no examples to {purpose} on")]
     Empty {

@@ -44,6 +44,17 @@ impl Feeds {
         Feeds(step.iter().chain(others).map(feed).collect())
     }
 
+    /// The inputs of another program for evaluation, each fed the column that it is fed here, or that of its name.
+    pub(super) fn of_others(&self, evaluation: &[Declaration]) -> Feeds {
+        let mut feeds = Feeds::new(&[], evaluation);
+        for feed in &mut feeds.0 {
+            if let Some(known) = self.0.iter().find(|known| known.input.name == feed.input.name) {
+                feed.column.clone_from(&known.column);
+            }
+        }
+        feeds
+    }
+
     /// Feeds an input another column.
     pub(super) fn set(&mut self, input: &str, column: &str) -> Result<(), TrainError> {
         let nearest = names::nearest(input, self.0.iter().map(|feed| feed.input.name.as_str()));

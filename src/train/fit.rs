@@ -61,6 +61,14 @@ pub struct Fit {
     pub(super) checkpoint: Option<Checkpoint>,
     pub(super) level: f64,
     pub(super) stop_flag: Option<StopFlag>,
+    pub(super) weights: Weights,
+}
+
+/// Which weights are measured and kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Weights {
+    Last,
+    Averages,
 }
 
 /// A flag that another thread sets; equal to itself alone.
@@ -89,6 +97,7 @@ impl Fit {
             checkpoint: None,
             level: 0.95,
             stop_flag: None,
+            weights: Weights::Last,
         }
     }
 
@@ -122,6 +131,33 @@ impl Fit {
     /// Lowers the rates of the optimizer where a measure no longer falls.
     pub fn plateau(self, plateau: Plateau) -> Fit {
         Fit { plateau: Some(plateau), ..self }
+    }
+
+    /// Validates by the averages that the optimizer keeps, such as [`Averaged`](crate::optim::Averaged), keeps those of the best epoch if
+    /// there is [`Patience`], and gives averages at the end in place of the weights themselves, by which training goes on. As long as
+    /// there is no average, it is the weights.
+    ///
+    /// Running averages of the model, as of a batch norm, are of other weights: they are computed anew for averages, by
+    /// [`Trainer::update_statistics`](super::Trainer::update_statistics) over the batches of the epoch. A model that has some is
+    /// evaluated once more on all training examples after each epoch for it.
+    ///
+    /// # Example
+    /// ```
+    /// use pullback::{
+    ///     DType, Graph, data::digits, nn::{cross_entropy, linear}, optim::{Adam, Averaged}, train::{Fit, Patience, Trainer},
+    /// };
+    /// let g = Graph::new();
+    /// let (x, label) = (g.input("x", ("batch", 64)), g.input_of(DType::I64, "label", ("batch",)));
+    /// let mut trainer = Trainer::new(cross_entropy(linear(x, "out", 10), label), [])?;
+    /// let (split, mut parameters) = (digits().first(400).split(0.25, 0)?, g.initialize(0)?);
+    /// let mut rule = Averaged::ema(Adam::new(1e-2), 0.9);
+    /// let training = trainer.training(&mut parameters, &mut rule).validate(&split.test);
+    /// training.fit(&split.train, &Fit::new(4, 32).patience(Patience::new(2)).by_averages())?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias("ema", "swa"))]
+    pub fn by_averages(self) -> Fit {
+        Fit { weights: Weights::Averages, ..self }
     }
 
     /// Keeps a file from which a stopped training goes on.

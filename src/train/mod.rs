@@ -3,6 +3,8 @@
 
 mod checkpoint;
 mod coming;
+mod confusion;
+mod curves;
 mod error;
 mod feed;
 mod fit;
@@ -18,10 +20,12 @@ mod plateau;
 mod progress;
 mod report;
 mod state;
+mod statistics;
 mod trainer;
 mod training;
 
 pub use checkpoint::Checkpoint;
+pub use curves::{CurvePoint, Curves, Spread};
 pub use error::TrainError;
 pub use fit::{Fit, Patience};
 pub use history::{Epoch, History, Measured};

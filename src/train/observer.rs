@@ -3,22 +3,31 @@
 use std::ops::ControlFlow;
 
 use super::history::Epoch;
-use crate::parameters::Parameters;
+use crate::{optim::GroupRate, parameters::Parameters};
 
 /// One step that was taken.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
-pub struct Step {
+pub struct Step<'a> {
     /// The epoch, from 1.
     pub epoch: u64,
+    /// How many epochs the training has, if nothing ends it before.
+    pub n_epochs: u64,
     /// The step since the beginning, from 1.
     pub step: u64,
     /// The step within the epoch, from 1.
     pub step_of_epoch: usize,
     /// How many steps the epoch has, if the source knows it.
     pub n_steps: Option<usize>,
+    /// How many examples it was of.
+    pub n_examples: usize,
     /// The mean loss of the batch, with penalties, before the step.
     pub loss: f64,
+    /// The Euclidean norm of the gradient of all parameters, before it was clipped.
+    pub gradient_norm: f64,
+    /// The rates at which the step was taken, as [`Optimizer::rates`](crate::optim::Optimizer::rates) tells them: one, or one of
+    /// each group.
+    pub rates: &'a [GroupRate],
 }
 
 /// Is told of every step and every epoch, and may end the training; both methods do nothing unless written.
@@ -40,7 +49,7 @@ pub struct Step {
 #[doc(alias = "callback")]
 pub trait Observer {
     /// After a step.
-    fn step(&mut self, step: &Step) -> ControlFlow<()> {
+    fn step(&mut self, step: &Step<'_>) -> ControlFlow<()> {
         let _ = step;
         ControlFlow::Continue(())
     }

@@ -7,6 +7,7 @@ use super::{
     feed::{Feeds, Use},
     measure::Measures,
     measuring::MeasuringProgram,
+    statistics::Statistics,
     training::Training,
 };
 use crate::{
@@ -48,10 +49,11 @@ pub struct Trainer {
     pub(super) step: TrainingStep,
     evaluation: MeasuringProgram,
     pub(super) feeds: Feeds,
+    pub(super) statistics: Option<Statistics>,
     pub(super) measures: Measures,
     /// Whether gradients of several batches can be added up as if they were of one.
     pub(super) has_one_weight: bool,
-    batching: Batching,
+    pub(super) batching: Batching,
 }
 
 impl Trainer {
@@ -89,11 +91,13 @@ impl Trainer {
         let has_one_weight = objective.is_of_one_weight();
         let (measures, outputs) = Measures::new(&objective, metrics)?;
         let loss = objective.expr().ok_or(TrainError::NoLoss)?;
+        let results: Vec<_> = [loss].into_iter().chain(outputs.iter().map(|(_, output)| *output)).collect();
+        let statistics = Statistics::new(&results, options)?;
         let step = g.compile_training_with(loss, outputs.clone(), options)?;
         let evaluation = MeasuringProgram::new(g, outputs, options)?;
         let feeds = Feeds::new(&step.runner.signature.inputs, &evaluation.program.signature.inputs);
         let batching = evaluation.batching();
-        Ok(Trainer { step, evaluation, feeds, measures, has_one_weight, batching })
+        Ok(Trainer { step, evaluation, feeds, statistics, measures, has_one_weight, batching })
     }
 
     /// Feeds an input the column of another name.

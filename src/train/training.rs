@@ -8,6 +8,7 @@ use super::{
     checkpoint::{self, CheckpointStart, Setting},
     coming::{Coming, with_batches},
     feed::Use,
+    fit::Weights,
     state::{Best, Running, TrainingState},
 };
 use crate::{
@@ -71,7 +72,7 @@ impl Training<'_> {
             }
             self.lower_rate(fit, &state)?;
             let flow = match self.epoch(train, fit, &setting, &mut state)? {
-                ControlFlow::Continue(()) => self.finish_epoch(fit, &mut state)?,
+                ControlFlow::Continue(()) => self.finish_epoch(train, fit, &mut state)?,
                 stopped => stopped,
             };
             if let Some(checkpoint) = &fit.checkpoint {
@@ -92,6 +93,9 @@ impl Training<'_> {
         self.validation.into_iter().chain([train]).try_for_each(|source| self.trainer.check_measured(source))?;
         if fit.accumulate > 1 && !self.trainer.has_one_weight {
             return Err(TrainError::Accumulate);
+        }
+        if fit.weights == Weights::Averages && self.optimizer.averages().is_none() {
+            return Err(TrainError::NoAverages);
         }
         if train.n_examples() == Some(0) {
             return Err(TrainError::Empty { purpose: "train" });
@@ -149,11 +153,20 @@ impl Training<'_> {
             ("limit of the gradient's norm", fit.clip_norm.map_or("none".to_owned(), |most| most.to_string())),
             ("limit of the gradient's elements", fit.clip_value.map_or("none".to_owned(), |most| most.to_string())),
             ("plateau", fit.plateau.as_ref().map_or("none".to_owned(), |plateau| format!("{plateau:?}"))),
-            ("watched measure", fit.patience.as_ref().map_or("none", |patience| &patience.measure).to_owned()),
+            ("watched measure", self.watched(fit)),
             ("training examples", count(train)),
             ("validation examples", self.validation.map_or("none".to_owned(), count)),
             ("measures", self.trainer.names().collect::<Vec<_>>().join("\n")),
         ]
+    }
+
+    /// The measure that chooses the best epoch, and of which weights.
+    fn watched(&self, fit: &Fit) -> String {
+        let measure = fit.patience.as_ref().map_or("none", |patience| &patience.measure);
+        match fit.weights {
+            Weights::Last => measure.to_owned(),
+            Weights::Averages => format!("{measure} of the averages"),
+        }
     }
 
     /// From the start, or from where a file says.
@@ -207,9 +220,20 @@ impl Training<'_> {
                 return Ok(ControlFlow::Break(Stop::Flag));
             }
             let group = batches.by_ref().take(fit.accumulate);
-            let loss = self.step(group, fit, state, &mut gradients)?;
+            let rates = if self.observers.is_empty() { Vec::new() } else { self.optimizer.rates() };
+            let Taken { n_examples, loss, gradient_norm } = self.step(group, fit, state, &mut gradients)?;
             let step_of_epoch = (state.batch as usize).div_ceil(fit.accumulate);
-            let step = Step { epoch: state.epoch + 1, step: state.step, step_of_epoch, n_steps, loss };
+            let step = Step {
+                epoch: state.epoch + 1,
+                n_epochs: fit.epochs,
+                step: state.step,
+                step_of_epoch,
+                n_steps,
+                n_examples,
+                loss,
+                gradient_norm,
+                rates: &rates,
+            };
             // An epoch's end is written after its validation.
             let is_due = fit.checkpoint.as_ref().and_then(|file| file.every_steps);
             let is_due = is_due.is_some_and(|steps| state.step.is_multiple_of(steps)) && batches.peek().is_some();
@@ -223,8 +247,9 @@ impl Training<'_> {
         Ok(ControlFlow::Continue(()))
     }
 
-    /// The gradient over one batch with the loss, and what is measured. The error of a batch names the row that it comes from.
-    fn gradient(&mut self, batch: &Batch, state: &TrainingState) -> Result<TrainingOutput, TrainError> {
+    /// The gradient over one batch with the loss, and what is measured; and its norm. The error of a batch names the row that it comes
+    /// from.
+    fn gradient(&mut self, batch: &Batch, state: &TrainingState) -> Result<(TrainingOutput, f64), TrainError> {
         let fed = self.trainer.feeds.fed(batch, Use::Step);
         let before = self.parameters.state().clone();
         let out = match self.trainer.step.run(&mut *self.parameters, fed) {
@@ -241,7 +266,7 @@ impl Training<'_> {
             let (epoch, step) = (state.epoch + 1, state.step + 1);
             return Err(TrainError::NonFinite { epoch, step, loss: out.loss, norm, cause });
         }
-        Ok(out)
+        Ok((out, norm))
     }
 
     /// One step, or none: what batches before the one that failed made of the model's state is undone.
@@ -251,7 +276,7 @@ impl Training<'_> {
         fit: &Fit,
         state: &mut TrainingState,
         gradients: &mut Gradients,
-    ) -> Result<f64, TrainError> {
+    ) -> Result<Taken, TrainError> {
         let before = self.parameters.state().clone();
         let taken = self.try_step(batches, fit, state, gradients);
         if taken.is_err() {
@@ -267,11 +292,12 @@ impl Training<'_> {
         fit: &Fit,
         state: &mut TrainingState,
         gradients: &mut Gradients,
-    ) -> Result<f64, TrainError> {
-        let (mut weight, mut total, mut n_batches) = (0.0, 0.0, 0);
+    ) -> Result<Taken, TrainError> {
+        let (mut weight, mut total, mut n_batches, mut n_examples, mut gradient_norm) = (0.0, 0.0, 0, 0, 0.0);
         let mut running = state.running.clone();
         for batch in batches {
-            let out = self.gradient(&batch?, state)?;
+            let batch = batch?;
+            let (out, norm) = self.gradient(&batch, state)?;
             let weight_of_batch = self.trainer.measures.add(&out.outputs, &mut running);
             if n_batches == 0 {
                 *gradients = out.gradients;
@@ -284,9 +310,12 @@ impl Training<'_> {
             }
             (weight, total) = (weight + weight_of_batch, total + weight_of_batch * out.loss);
             n_batches += 1;
+            n_examples += batch.len();
+            gradient_norm = norm;
         }
         if fit.accumulate > 1 {
             gradients.scale(1.0 / weight);
+            gradient_norm = gradients.norm();
         }
         if let Some(most) = fit.clip_norm {
             gradients.clip_norm(most)?;
@@ -296,14 +325,22 @@ impl Training<'_> {
         }
         self.optimizer.step(self.parameters, gradients)?;
         (state.running, state.batch, state.step) = (running, state.batch + n_batches, state.step + 1);
-        Ok(total / weight)
+        Ok(Taken { n_examples, loss: total / weight, gradient_norm })
     }
 
     /// Measures, remembers and tells what an epoch came to.
-    fn finish_epoch(&mut self, fit: &Fit, state: &mut TrainingState) -> Result<ControlFlow<Stop>, TrainError> {
+    fn finish_epoch(
+        &mut self,
+        train: &dyn Source,
+        fit: &Fit,
+        state: &mut TrainingState,
+    ) -> Result<ControlFlow<Stop>, TrainError> {
+        let mut averages = None;
         let validation = match self.validation {
             Some(validation) => {
-                let measured = self.trainer.evaluate(self.parameters, validation, fit.level);
+                averages = self.averages(train, fit, state.epoch)?;
+                let parameters = averages.as_ref().unwrap_or(self.parameters);
+                let measured = self.trainer.evaluate(parameters, validation, fit.level);
                 measured.map_err(|error| error.in_epoch(state.epoch + 1))?
             }
             None => Vec::new(),
@@ -320,7 +357,8 @@ impl Training<'_> {
             let is_better = state.best.as_ref().is_none_or(|best| value < best.value - patience.min_delta);
             state.waited = if is_better { 0 } else { state.waited + 1 };
             if is_better {
-                state.best = Some(Best { epoch: epoch.epoch, value, parameters: self.parameters.clone() });
+                let parameters = averages.unwrap_or_else(|| self.parameters.clone());
+                state.best = Some(Best { epoch: epoch.epoch, value, parameters });
             }
         }
         (state.epoch, state.batch) = (state.epoch + 1, 0);
@@ -330,11 +368,28 @@ impl Training<'_> {
         Ok(if flow.is_break() { ControlFlow::Break(Stop::Observer) } else { ControlFlow::Continue(()) })
     }
 
+    /// The averages that are to be measured after an epoch, with running averages of their own; none if it is the weights themselves.
+    fn averages(&mut self, train: &dyn Source, fit: &Fit, epoch: u64) -> Result<Option<Parameters>, TrainError> {
+        let averages = match fit.weights {
+            Weights::Last => None,
+            Weights::Averages => self.optimizer.averages(),
+        };
+        let Some(averages) = averages.filter(|averages| !averages.is_empty()) else { return Ok(None) };
+        let mut averaged = self.parameters.with_arrays(averages)?;
+        self.trainer.update_statistics_of(&mut averaged, train, &fit.batching, (fit.seed, epoch))?;
+        Ok(Some(averaged))
+    }
+
     /// Takes the best parameters and measures them on both sets.
-    fn report(self, train: &dyn Source, fit: &Fit, state: TrainingState, stop: Stop) -> Result<Report, TrainError> {
+    fn report(mut self, train: &dyn Source, fit: &Fit, state: TrainingState, stop: Stop) -> Result<Report, TrainError> {
         let best_epoch = state.best.as_ref().map(|best| best.epoch);
-        if let Some(best) = state.best {
-            *self.parameters = best.parameters;
+        // The last epoch that is done has measured these already.
+        let kept = match state.best {
+            Some(best) => Some(best.parameters),
+            None => self.averages(train, fit, state.epoch.saturating_sub(1))?,
+        };
+        if let Some(kept) = kept {
+            *self.parameters = kept;
         }
         let training = self.trainer.means(self.parameters, train)?;
         let held_out = match self.validation {
@@ -349,6 +404,13 @@ impl Training<'_> {
         });
         Ok(Report { measures: measures.collect(), history: state.history, stop, best_epoch })
     }
+}
+
+/// What a step tells of itself.
+struct Taken {
+    n_examples: usize,
+    loss: f64,
+    gradient_norm: f64,
 }
 
 /// Tells all observers; whether one of them ends the training.

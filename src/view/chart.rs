@@ -3,6 +3,9 @@
 
 use super::figure::FigureError;
 
+/// Positions beyond are not shown: their differences may not be finite.
+const FARTHEST: f64 = 1e300;
+
 /// One axis of a chart.
 ///
 /// # Example
@@ -14,18 +17,32 @@ use super::figure::FigureError;
 pub struct Axis {
     pub(super) label: String,
     pub(super) is_logarithmic: bool,
+    pub(super) is_whole: bool,
     pub(super) range: Option<(f64, f64)>,
 }
 
 impl Axis {
     /// An axis as long as what is shown, named `label`, with its unit in brackets.
     pub fn new(label: impl Into<String>) -> Axis {
-        Axis { label: label.into(), is_logarithmic: false, range: None }
+        Axis { label: label.into(), is_logarithmic: false, is_whole: false, range: None }
     }
 
     /// By powers of ten. Numbers that are not positive are left out.
     pub fn logarithmic(self) -> Axis {
         Axis { is_logarithmic: true, ..self }
+    }
+
+    /// With marks at whole numbers only: epochs, steps, counts.
+    pub fn whole(self) -> Axis {
+        Axis { is_whole: true, ..self }
+    }
+
+    /// By powers of ten where all these numbers are positive and the greatest is at least 100 times the least, as losses of a long
+    /// training are.
+    pub(super) fn logarithmic_if_wide(self, numbers: impl IntoIterator<Item = f64>) -> Axis {
+        let finite = numbers.into_iter().filter(|number| number.is_finite());
+        let (low, high) = finite.fold((f64::MAX, f64::MIN), |(low, high), x| (low.min(x), high.max(x)));
+        if low > 0.0 && high >= 100.0 * low { self.logarithmic() } else { self }
     }
 
     /// From `low` to `high`.
@@ -36,7 +53,7 @@ impl Axis {
     /// Where a number lies; none for what cannot be shown.
     pub(super) fn position(&self, number: f64) -> Option<f64> {
         let position = if self.is_logarithmic { number.log10() } else { number };
-        position.is_finite().then_some(position)
+        (position.abs() <= FARTHEST).then_some(position)
     }
 }
 
@@ -76,6 +93,7 @@ pub(super) enum ChartLayer {
     Points { name: String, points: Vec<(f64, f64)>, colour: usize },
     Band { points: Vec<(f64, f64, f64)>, colour: usize },
     ErrorBars { points: Vec<(f64, f64, f64)>, colour: usize },
+    Bars { bars: Vec<(f64, f64, f64)>, colour: usize },
     Grid(Grid),
 }
 
@@ -145,6 +163,13 @@ impl Chart {
         self.unnamed(|colour| ChartLayer::ErrorBars { points, colour })
     }
 
+    /// With a bar from 0 up to the height of each (low, high, height), between low and high along x, in the next colour.
+    pub fn bars(mut self, bars: impl IntoIterator<Item = (f64, f64, f64)>) -> Chart {
+        let bars = bars.into_iter().collect();
+        self.n_named += 1;
+        self.unnamed(|colour| ChartLayer::Bars { bars, colour })
+    }
+
     /// With the colours of a grid.
     pub fn grid(mut self, grid: Grid) -> Chart {
         self.layers.push(ChartLayer::Grid(grid));
@@ -189,6 +214,9 @@ impl ChartLayer {
             ChartLayer::Line { points, .. } | ChartLayer::Points { points, .. } => points.clone(),
             ChartLayer::Band { points, .. } | ChartLayer::ErrorBars { points, .. } => {
                 points.iter().flat_map(|(x, low, high)| [(*x, *low), (*x, *high)]).collect()
+            }
+            ChartLayer::Bars { bars, .. } => {
+                bars.iter().flat_map(|(low, high, height)| [(*low, 0.0), (*high, *height)]).collect()
             }
             ChartLayer::Grid(grid) => {
                 let half = |range: [f64; 2], n: usize| (range[1] - range[0]) / (n.max(2) - 1) as f64 / 2.0;

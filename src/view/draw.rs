@@ -9,7 +9,7 @@ use plotters::{
 
 use super::{
     chart::{Axis, Chart, ChartLayer, Corner, Grid},
-    figure::FigureError,
+    figure::{FigureError, Picture},
     scale::AxisScale,
 };
 
@@ -25,24 +25,28 @@ const PALETTE: [RGBColor; 8] = [
     RGBColor(0, 0, 0),
 ];
 
-const FONT: &str = "sans-serif";
-const TEXT: i32 = 14 * SCALE;
-const TITLE: i32 = 16 * SCALE;
+pub(super) const FONT: &str = "sans-serif";
+pub(super) const TEXT: i32 = 14 * SCALE;
+pub(super) const TITLE: i32 = 16 * SCALE;
 
 /// Coordinates are whole numbers: so many make a pixel, that curves are smooth.
-const SCALE: i32 = 4;
+pub(super) const SCALE: i32 = 4;
 
 /// About as many pixels as lie between the ends of the shorter axis.
 const PLOT: f64 = 300.0;
 
+/// Letters that find room above a chart and below it, and beside it or in its legend.
+const LETTERS: usize = 60;
+const LETTERS_OF_Y: usize = 40;
+
 /// Room beyond what is shown, relative to it.
 const MARGIN: f64 = 0.04;
 
-type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+pub(super) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Context<'c, 'a> = ChartContext<'c, SVGBackend<'a>, Cartesian2d<AxisScale, AxisScale>>;
-type Drawn<'a> = Result<(), DrawingAreaErrorKind<<SVGBackend<'a> as DrawingBackend>::ErrorType>>;
+pub(super) type Drawn<'a> = Result<(), DrawingAreaErrorKind<<SVGBackend<'a> as DrawingBackend>::ErrorType>>;
 
-pub(super) fn svg(charts: &[Chart], grid: [usize; 2], size: [u32; 2]) -> Result<String, FigureError> {
+pub(super) fn svg(pictures: &[Picture], grid: [usize; 2], size: [u32; 2]) -> Result<String, FigureError> {
     let mut text = String::new();
     let fine = size.map(|pixels| pixels * SCALE as u32);
     {
@@ -52,8 +56,11 @@ pub(super) fn svg(charts: &[Chart], grid: [usize; 2], size: [u32; 2]) -> Result<
             reason: reason.to_string(),
         };
         area.fill(&WHITE).map_err(|error| failed("", &error))?;
-        for (chart, area) in charts.iter().zip(area.split_evenly((grid[0], grid[1]))) {
-            draw(chart, &area).map_err(|error| failed(&chart.title, &error))?;
+        for (picture, area) in pictures.iter().zip(area.split_evenly((grid[0], grid[1]))) {
+            match picture {
+                Picture::Chart(chart) => draw(chart, &area).map_err(|error| failed(&chart.title, &error))?,
+                Picture::Matrix(matrix) => matrix.draw(&area).map_err(|error| failed(&matrix.title, &error))?,
+            }
         }
         area.present().map_err(|error| failed("", &error))?;
     }
@@ -67,7 +74,7 @@ fn draw<'a>(chart: &Chart, area: &Area<'a>) -> Drawn<'a> {
     let x = range(&chart.x, extent.iter().map(|point| point.0), is_tight);
     let y = range(&chart.y, extent.iter().map(|point| point.1), is_tight);
     let mut context = ChartBuilder::on(area)
-        .caption(&chart.title, (FONT, TITLE))
+        .caption(shortened(&chart.title, LETTERS), (FONT, TITLE))
         .margin(10 * SCALE)
         .x_label_area_size(44 * SCALE)
         .y_label_area_size(66 * SCALE)
@@ -78,8 +85,8 @@ fn draw<'a>(chart: &Chart, area: &Area<'a>) -> Drawn<'a> {
         .bold_line_style(BLACK.mix(0.12).stroke_width(SCALE as u32))
         .axis_style(BLACK.stroke_width(SCALE as u32))
         .set_all_tick_mark_size(5 * SCALE)
-        .x_desc(&chart.x.label)
-        .y_desc(&chart.y.label)
+        .x_desc(shortened(&chart.x.label, LETTERS))
+        .y_desc(shortened(&chart.y.label, LETTERS_OF_Y))
         .x_labels(6)
         .y_labels(6)
         .x_label_formatter(&|position| label(&chart.x, *position))
@@ -113,6 +120,18 @@ fn draw<'a>(chart: &Chart, area: &Area<'a>) -> Drawn<'a> {
     Ok(())
 }
 
+/// A text of at most so many letters, the middle left out where there are more.
+pub(super) fn shortened(text: &str, most: usize) -> String {
+    let n_letters = text.chars().count();
+    if n_letters <= most {
+        return text.to_owned();
+    }
+    let (first, last) = (most / 2, most - most / 2 - 1);
+    let first: String = text.chars().take(first).collect();
+    let last: String = text.chars().skip(n_letters - last).collect();
+    format!("{first}…{last}")
+}
+
 /// From where to where an axis goes, in positions.
 fn range(axis: &Axis, numbers: impl Iterator<Item = f64>, is_tight: bool) -> (f64, f64) {
     if let Some((Some(low), Some(high))) = axis.range.map(|(low, high)| (axis.position(low), axis.position(high))) {
@@ -124,7 +143,9 @@ fn range(axis: &Axis, numbers: impl Iterator<Item = f64>, is_tight: bool) -> (f6
         return (0.0, 1.0);
     }
     let margin = if is_tight { 0.0 } else { (high - low) * MARGIN };
-    let margin = if high > low { margin } else { low.abs().max(1.0) * MARGIN };
+    // One number alone lies in the middle, of an axis as long as itself.
+    let alone = if low == 0.0 { 1.0 } else { low.abs() };
+    let margin = if high > low { margin } else { alone / 2.0 };
     (low - margin, high + margin)
 }
 
@@ -172,7 +193,7 @@ fn add<'a>(chart: &Chart, layer: &ChartLayer, context: &mut Context<'_, 'a>) -> 
             };
             if !name.is_empty() {
                 let width = SCALE * if *is_dashed { 8 } else { 18 };
-                series.label(name).legend(move |(x, y)| {
+                series.label(shortened(name, LETTERS_OF_Y)).legend(move |(x, y)| {
                     PathElement::new([(x, y), (x + width, y)], colour.stroke_width(2 * SCALE as u32))
                 });
             }
@@ -182,7 +203,9 @@ fn add<'a>(chart: &Chart, layer: &ChartLayer, context: &mut Context<'_, 'a>) -> 
             let marks = points.iter().filter_map(pixel).map(|point| Circle::new(point, 3 * SCALE, colour.filled()));
             let series = context.draw_series(marks)?;
             if !name.is_empty() {
-                series.label(name).legend(move |(x, y)| Circle::new((x + 9 * SCALE, y), 3 * SCALE, colour.filled()));
+                series
+                    .label(shortened(name, LETTERS_OF_Y))
+                    .legend(move |(x, y)| Circle::new((x + 9 * SCALE, y), 3 * SCALE, colour.filled()));
             }
         }
         ChartLayer::Band { points, colour: position } => {
@@ -197,6 +220,14 @@ fn add<'a>(chart: &Chart, layer: &ChartLayer, context: &mut Context<'_, 'a>) -> 
             let bars = points.iter().filter_map(|(x, low, high)| {
                 let ends = [pixel(&(*x, *low))?, pixel(&(*x, *high))?];
                 Some(PathElement::new(ends, style))
+            });
+            context.draw_series(bars)?;
+        }
+        ChartLayer::Bars { bars, colour: position } => {
+            let colour = colour(chart, *position);
+            let bars = bars.iter().filter_map(|(low, high, height)| {
+                let corners = [pixel(&(*low, 0.0))?, pixel(&(*high, *height))?];
+                Some(Rectangle::new(corners, colour.mix(0.7).filled()))
             });
             context.draw_series(bars)?;
         }

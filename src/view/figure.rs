@@ -7,7 +7,7 @@ use std::{
 
 use thiserror::Error;
 
-use super::{chart::Chart, draw};
+use super::{chart::Chart, draw, matrix::Matrix};
 use crate::{io::replace, numbers::short};
 
 /// Pixels of one chart.
@@ -25,8 +25,32 @@ const CHART: [u32; 2] = [560, 400];
 /// ```
 #[derive(Debug, Clone)]
 pub struct Figure {
-    charts: Vec<Chart>,
+    pictures: Vec<Picture>,
     columns: usize,
+}
+
+/// One of the pictures of a figure.
+#[derive(Debug, Clone)]
+pub(super) enum Picture {
+    Chart(Chart),
+    Matrix(Matrix),
+}
+
+impl Picture {
+    /// Pixels of it.
+    fn size(&self) -> [u32; 2] {
+        match self {
+            Picture::Chart(_) => CHART,
+            Picture::Matrix(matrix) => matrix.size(),
+        }
+    }
+
+    fn check(&self) -> Result<(), FigureError> {
+        match self {
+            Picture::Chart(chart) => chart.check(),
+            Picture::Matrix(_) => Ok(()),
+        }
+    }
 }
 
 /// Why there is no picture.
@@ -86,7 +110,12 @@ pub enum FigureError {
 impl Figure {
     /// Charts in rows of so many, at least one.
     pub fn new(charts: impl IntoIterator<Item = Chart>, columns: usize) -> Figure {
-        Figure { charts: charts.into_iter().collect(), columns: columns.max(1) }
+        Figure { pictures: charts.into_iter().map(Picture::Chart).collect(), columns: columns.max(1) }
+    }
+
+    /// One matrix.
+    pub(super) fn of_matrix(matrix: Matrix) -> Figure {
+        Figure { pictures: vec![Picture::Matrix(matrix)], columns: 1 }
     }
 
     /// The picture as SVG.
@@ -94,10 +123,12 @@ impl Figure {
     /// # Errors
     /// A grid or the range of an axis makes no sense, or the drawing library says no.
     pub fn to_svg(&self) -> Result<String, FigureError> {
-        self.charts.iter().try_for_each(Chart::check)?;
-        let rows = self.charts.len().div_ceil(self.columns).max(1);
-        let columns = self.columns.min(self.charts.len()).max(1);
-        draw::svg(&self.charts, [rows, columns], [CHART[0] * columns as u32, CHART[1] * rows as u32])
+        self.pictures.iter().try_for_each(Picture::check)?;
+        let rows = self.pictures.len().div_ceil(self.columns).max(1);
+        let columns = self.columns.min(self.pictures.len()).max(1);
+        let sizes = self.pictures.iter().map(Picture::size);
+        let [width, height] = sizes.reduce(|one, other| [one[0].max(other[0]), one[1].max(other[1])]).unwrap_or(CHART);
+        draw::svg(&self.pictures, [rows, columns], [width * columns as u32, height * rows as u32])
     }
 
     /// Writes the picture into a file; folders on the way to it are made, and a file of that name is replaced at once.

@@ -20,12 +20,18 @@ pub(super) struct AxisScale {
     positions: RangedCoordf64,
     ends: (f64, f64),
     is_logarithmic: bool,
+    is_whole: bool,
 }
 
 impl AxisScale {
     /// The positions of an axis from `ends.0` to `ends.1`.
     pub(super) fn new(axis: &Axis, ends: (f64, f64)) -> AxisScale {
-        AxisScale { positions: (ends.0..ends.1).into(), ends, is_logarithmic: axis.is_logarithmic }
+        AxisScale {
+            positions: (ends.0..ends.1).into(),
+            ends,
+            is_logarithmic: axis.is_logarithmic,
+            is_whole: axis.is_whole,
+        }
     }
 }
 
@@ -38,6 +44,9 @@ impl Ranged for AxisScale {
     }
 
     fn key_points<Hint: KeyPointHint>(&self, hint: Hint) -> Vec<f64> {
+        if self.is_whole && !self.is_logarithmic {
+            return whole_marks(self.ends, hint.max_num_points());
+        }
         let marks = if self.is_logarithmic { logarithmic_marks(self.ends, hint.max_num_points()) } else { Vec::new() };
         // Between 2.1 and 2.9 there is no round number, and evenly parted logarithms are better than none.
         if marks.len() < 2 { self.positions.key_points(hint) } else { marks }
@@ -46,6 +55,15 @@ impl Ranged for AxisScale {
     fn range(&self) -> Range<f64> {
         self.ends.0..self.ends.1
     }
+}
+
+/// Whole numbers between two numbers, not more than `most` but for one: all of them, or multiples of 2, 5 or 10, of 20 and so on.
+fn whole_marks((low, high): (f64, f64), most: usize) -> Vec<f64> {
+    let steps = (0..300).flat_map(|power| [1.0, 2.0, 5.0].map(|digit| digit * 10f64.powi(power)));
+    let n_marks = |step: f64| (high / step).floor() - (low / step).ceil() + 1.0;
+    let step = steps.into_iter().find(|step| n_marks(*step) <= most.max(1) as f64).unwrap_or(f64::MAX);
+    let first = (low / step).ceil();
+    (0..n_marks(step).max(0.0) as usize).map(|mark| (first + mark as f64) * step).collect()
 }
 
 /// Marks between two logarithms, not many more than `most`.
@@ -65,6 +83,15 @@ fn logarithmic_marks((low, high): (f64, f64), most: usize) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn marks_of_whole_numbers_are_whole_and_few() {
+        assert_eq!(whole_marks((0.96, 1.04), 6), [1.0]);
+        assert_eq!(whole_marks((0.8, 5.2), 6), [1.0, 2.0, 3.0, 4.0, 5.0]);
+        assert_eq!(whole_marks((-7.0, 208.0), 6), [0.0, 50.0, 100.0, 150.0, 200.0]);
+        assert_eq!(whole_marks((3.1, 3.9), 6), [] as [f64; 0]);
+        assert_eq!(whole_marks((0.0, 56_000.0), 6), [0.0, 10_000.0, 20_000.0, 30_000.0, 40_000.0, 50_000.0]);
+    }
 
     #[test]
     fn marks_of_powers_are_round() {

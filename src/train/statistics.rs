@@ -1,0 +1,168 @@
+//! Running averages anew. In: parameters, and batches. Out: the states that training averages, such as the statistics of a batch norm,
+//! as plain means over these batches.
+
+use super::{TrainError, Trainer, coming::with_batches, feed::Use};
+use crate::{
+    compile::Options,
+    data::{Batching, Source},
+    graph::{Expr, Graph, NodeId, Value},
+    names,
+    parameters::Parameters,
+    program::{Outputs, Program},
+    simplify::Mode,
+};
+
+/// The program that computes what running averages are made of.
+#[derive(Debug)]
+pub(super) struct Statistics {
+    program: Program,
+    /// The state of each of the first outputs; one that is averaged at several places stands here several times.
+    averaged: Vec<String>,
+    /// The other states that a step sets, such as counters of random numbers.
+    others: Vec<String>,
+}
+
+impl Statistics {
+    /// Those of a step that computes these results; none if it averages nothing.
+    pub(super) fn new(results: &[Expr<'_>], options: &Options) -> Result<Option<Statistics>, TrainError> {
+        let Some(g) = results.first().map(Expr::graph) else { return Ok(None) };
+        let ids: Vec<NodeId> = results.iter().map(Expr::id).collect();
+        let name = |state: NodeId| g.expr(state).name().unwrap_or_default();
+        let is_moved = |state: NodeId| !names::matches_any(&options.frozen, &name(state));
+        let averaged = g.running_averages(&ids).into_iter().filter(|(state, _)| is_moved(*state));
+        let (averaged, statistics): (Vec<NodeId>, Vec<NodeId>) = averaged.unzip();
+        if averaged.is_empty() {
+            return Ok(None);
+        }
+        let others = g.new_states(&ids).into_iter();
+        let others = others.filter(|(state, _)| is_moved(*state) && !averaged.contains(state));
+        let (others, values): (Vec<NodeId>, Vec<NodeId>) = others.unzip();
+        let options = Options { mode: Some(Mode::Training), ..options.clone() };
+        let program = g.compile_with(outputs(g, &[statistics, values].concat()), &options)?;
+        let names = |states: Vec<NodeId>| states.into_iter().map(name).collect();
+        Ok(Some(Statistics { program, averaged: names(averaged), others: names(others) }))
+    }
+}
+
+/// Nodes as outputs, named by their positions.
+fn outputs<'g>(g: &'g Graph, nodes: &[NodeId]) -> Vec<(String, Expr<'g>)> {
+    nodes.iter().enumerate().map(|(position, node)| (position.to_string(), g.expr(*node))).collect()
+}
+
+impl Trainer {
+    /// Sets the states that training makes running averages of, such as mean and variance of a [`BatchNorm`](crate::nn::BatchNorm), to
+    /// plain means over batches with these parameters: after weights were averaged, or loaded without their statistics. Each batch
+    /// counts the same. Other states, such as counters of random numbers, go on from batch to batch and are then as they were.
+    ///
+    /// A running average is a state whose [update](crate::Graph::update) is written (1 − m)·state + m·x or state + m·(x − state)
+    /// with a number m. Returns the names of those that were set: none, if the model has none or
+    /// [`Options::frozen`](crate::Options::frozen) has them all.
+    ///
+    /// # Errors
+    /// There are no examples, or the inputs do not fit; nothing is changed then.
+    ///
+    /// # Source
+    /// Izmailov et al., *Averaging weights leads to wider optima and better generalization*, 2018, section 3.2.
+    ///
+    /// # Example
+    /// ```
+    /// use ndarray::Array2;
+    /// use pullback::{Graph, data::Dataset, nn::{BatchNorm, Layer, squared_error}, train::Trainer};
+    /// let g = Graph::new();
+    /// let normalized = BatchNorm::new(&g, "norm", 1).call(g.input("x", ("batch", 1)));
+    /// let mut trainer = Trainer::new(squared_error(normalized, g.input("y", ("batch", 1))), [])?;
+    ///
+    /// let column = |numbers: [f32; 4]| Array2::from_shape_fn((4, 1), |(row, _)| numbers[row]);
+    /// let data = Dataset::new().column("x", column([1.0, 3.0, 5.0, 7.0]))?.column("y", column([0.0; 4]))?;
+    /// let mut parameters = g.initialize(0)?;
+    /// assert_eq!(trainer.update_statistics(&mut parameters, &data, 4)?, ["norm.mean", "norm.variance"]);
+    /// assert_eq!(parameters.state().get("norm.mean"), Some(&ndarray::arr1(&[4.0f32]).into()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias("update_bn", "recalibrate"))]
+    pub fn update_statistics(
+        &mut self,
+        parameters: &mut Parameters,
+        source: &dyn Source,
+        batching: impl Into<Batching>,
+    ) -> Result<Vec<String>, TrainError> {
+        self.update_statistics_of(parameters, source, &batching.into(), (0, 0))
+    }
+
+    /// The same in the order of an epoch of a seed.
+    pub(super) fn update_statistics_of(
+        &mut self,
+        parameters: &mut Parameters,
+        source: &dyn Source,
+        batching: &Batching,
+        (seed, epoch): (u64, u64),
+    ) -> Result<Vec<String>, TrainError> {
+        self.feeds.check(source, Use::Step, "train")?;
+        let Some(Statistics { program, averaged, others }) = &mut self.statistics else { return Ok(Vec::new()) };
+        let feeds = &self.feeds;
+        let mut moved = parameters.clone();
+        let mut means = vec![Mean::default(); averaged.len()];
+        with_batches(batching, source, (seed, epoch), 0, |batches, _| {
+            for batch in batches {
+                let out = program.run(&moved, feeds.fed(&batch?, Use::Step))?;
+                means.iter_mut().enumerate().for_each(|(position, mean)| mean.add(&out, &position.to_string()));
+                for (position, name) in (averaged.len()..).zip(&*others) {
+                    moved.state_mut().set(name, out[position.to_string().as_str()].view())?;
+                }
+            }
+            Ok(())
+        })?;
+        if means.first().is_some_and(|mean| mean.n_batches == 0.0) {
+            return Err(TrainError::Empty { purpose: "train" });
+        }
+        let mut names: Vec<String> = Vec::new();
+        for name in averaged.iter() {
+            if !names.contains(name) {
+                let means = averaged.iter().zip(&means).filter(|(state, _)| *state == name).map(|(_, mean)| mean);
+                let like = parameters.state().get(name).expect("invariant: the step has this state");
+                let mean = means.cloned().reduce(Mean::with).expect("invariant: it is one of them").to_value(like);
+                parameters.state_mut().set(name, mean.view())?;
+                names.push(name.clone());
+            }
+        }
+        Ok(names)
+    }
+}
+
+/// The mean of arrays.
+#[derive(Debug, Clone, Default)]
+struct Mean {
+    sums: Vec<f64>,
+    n_batches: f64,
+}
+
+impl Mean {
+    /// One array more, an output of this name.
+    fn add(&mut self, out: &Outputs, name: &str) {
+        let numbers: Vec<f64> = match &out[name] {
+            Value::F32(array) => array.iter().map(|number| f64::from(*number)).collect(),
+            Value::F64(array) => array.iter().copied().collect(),
+            Value::I64(_) | Value::Bool(_) => unreachable!("invariant: running averages are floats"),
+        };
+        self.sums.resize(numbers.len(), 0.0);
+        self.sums.iter_mut().zip(numbers).for_each(|(sum, number)| *sum += number);
+        self.n_batches += 1.0;
+    }
+
+    /// Of the arrays of both.
+    fn with(self, other: Mean) -> Mean {
+        let sums = self.sums.iter().zip(&other.sums).map(|(one, other)| one + other).collect();
+        Mean { sums, n_batches: self.n_batches + other.n_batches }
+    }
+
+    /// In the type of a state.
+    fn to_value(&self, like: &Value) -> Value {
+        let mut means = self.sums.iter().map(|sum| sum / self.n_batches);
+        let mut next = || means.next().expect("invariant: there is a mean for each element");
+        match like {
+            Value::F32(array) => Value::F32(array.map(|_| next() as f32)),
+            Value::F64(array) => Value::F64(array.map(|_| next())),
+            Value::I64(_) | Value::Bool(_) => unreachable!("invariant: running averages are floats"),
+        }
+    }
+}

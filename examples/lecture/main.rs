@@ -9,6 +9,8 @@
 //! Exits with 1 if a claim's assertion fails.
 
 mod adaptive_methods_overfit;
+#[allow(dead_code, unused_imports, reason = "other examples use more of it")]
+mod architectures;
 mod backpropagation;
 mod claim;
 mod classifier;
@@ -20,6 +22,7 @@ mod generalization;
 mod ill_conditioning;
 mod lifting;
 mod momentum;
+mod popular_architectures;
 mod product_of_weights;
 mod saddles;
 mod sgd_rate;
@@ -68,6 +71,7 @@ const CLAIMS: &[Claim] = &[
     width::CLAIM,
     adaptive_methods_overfit::CLAIM,
     generalization::CLAIM,
+    popular_architectures::CLAIM,
 ];
 
 fn main() -> ExitCode {

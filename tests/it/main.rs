@@ -16,6 +16,7 @@ mod budget;
 mod cancel;
 mod checked;
 mod checkpoints;
+mod cifar;
 mod compiled;
 mod constants;
 mod contained_loops;

@@ -9,6 +9,8 @@
 //! Exits with 1 if a claim's assertion fails.
 
 mod adaptive_methods_overfit;
+#[allow(dead_code, unused_imports, reason = "other examples use more of it")]
+mod architectures;
 mod backpropagation;
 mod claim;
 mod classifier;
@@ -24,6 +26,7 @@ mod language_model;
 mod lifting;
 mod method;
 mod momentum;
+mod popular_architectures;
 mod product_of_weights;
 mod saddles;
 mod sgd_rate;
@@ -77,6 +80,7 @@ const CLAIMS: &[Claim] = &[
     adaptive_methods_overfit::CLAIM,
     generalization::CLAIM,
     language_model::CLAIM,
+    popular_architectures::CLAIM,
 ];
 
 fn main() -> ExitCode {

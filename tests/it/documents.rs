@@ -97,18 +97,43 @@ fn is_included(path: &str, pattern: &str) -> bool {
     }
 }
 
+/// The patterns of `include` in the manifest.
+fn include_patterns() -> Vec<String> {
+    let manifest = read(&root().join("Cargo.toml"));
+    let include = between(&manifest, "\ninclude = [", ']').concat();
+    between(&include, "\"", '"').into_iter().step_by(2).map(str::to_owned).collect()
+}
+
+/// Whether a file of the repository is in the package.
+fn is_packaged(path: &Path, patterns: &[String]) -> bool {
+    let path = path.canonicalize().expect("it exists");
+    let path = path.strip_prefix(root()).expect("it is in the repository").to_string_lossy().into_owned();
+    path == "README.md" || patterns.iter().any(|pattern| is_included(&path, pattern))
+}
+
+/// An example of the package compiles from the package: what it names by a path is there.
+#[test]
+fn modules_of_packaged_examples_are_in_the_package() {
+    let patterns = include_patterns();
+    let examples = below(&root().join("examples"));
+    let packaged = examples.iter().filter(|path| is_of(path, &["rs"]) && is_packaged(path, &patterns));
+    let modules: Vec<PathBuf> = packaged
+        .flat_map(|example| {
+            let text = read(example);
+            let paths = between(&text, "#[path = \"", '"').into_iter().map(|path| example.with_file_name(path));
+            paths.collect::<Vec<_>>()
+        })
+        .collect();
+    assert!(modules.len() > 1, "{modules:?}");
+    let left_out: Vec<_> = modules.iter().filter(|module| !is_packaged(module, &patterns)).collect();
+    assert!(left_out.is_empty(), "modules out of the package: {left_out:?}");
+}
+
 /// The figures of the lecture are left out, since they are most of the size.
 #[test]
 fn links_of_packaged_documents_lead_into_the_package() {
-    let manifest = read(&root().join("Cargo.toml"));
-    let include = between(&manifest, "\ninclude = [", ']').concat();
-    let patterns = between(&include, "\"", '"').into_iter().step_by(2);
-    let patterns: Vec<&str> = patterns.collect();
-    let is_packaged = |path: &Path| {
-        let path = path.canonicalize().expect("it exists");
-        let path = path.strip_prefix(root()).expect("it is in the repository").to_string_lossy().into_owned();
-        path == "README.md" || patterns.iter().any(|pattern| is_included(&path, pattern))
-    };
+    let patterns = include_patterns();
+    let is_packaged = |path: &Path| is_packaged(path, &patterns);
     let (mut n_documents, mut left_out) = (0, Vec::new());
     for document in documents().iter().filter(|document| is_packaged(document)) {
         n_documents += 1;

@@ -17,6 +17,7 @@ mod cancel;
 mod carried_states;
 mod checked;
 mod checkpoints;
+mod cifar;
 mod compiled;
 mod constants;
 mod contained_loops;

@@ -3,9 +3,8 @@
 //! Asserted, without data: the networks of the credited repository's table have as many parameters as are published, to the last one
 //! where the sum can be worked out by hand. Measured on Fashion-MNIST, if it is there: the test error of small networks of each family
 //! over their number of parameters, all trained alike, in the form that each has for images of 32×32 but with fewer channels. Each
-//! interval is over test images, whose errors are averaged over the runs. Asserted of it is only that all learn: that they
-//! err less than by guessing. Drawn: test
-//! error over parameters.
+//! interval is over test images, whose errors are averaged over the runs. Asserted of it is only that all learn: that they err less than
+//! by guessing. Drawn: test error over parameters.
 //!
 //! Source: <https://github.com/bearpaw/pytorch-classification>, and the papers at the head of each file of `architectures`.
 
@@ -202,9 +201,9 @@ fn ends(numbers: &[f64]) -> (f64, f64) {
 }
 
 fn draw(study: &Study, points: &[Point]) -> Result<Figure, Box<dyn Error>> {
-    let title = format!("{} training images, {} epochs, {} runs", study.train.len(), study.epochs, study.seeds.len());
+    let title = format!("{} training images, {} epochs; bars: 95 %", study.train.len(), study.epochs);
     let greatest = points.iter().fold(0.0, |most: f64, point| most.max(100.0 * point.error.upper));
-    let y = Axis::new("test error (%; bars: 95 % over test images)").range(0.0, 1.4 * greatest);
+    let y = Axis::new("test error (%)").range(0.0, 1.4 * greatest);
     let mut chart = Chart::new(title, Axis::new("parameters").logarithmic(), y);
     let mut families: Vec<&str> = points.iter().map(|point| point.architecture.family()).collect();
     families.sort_unstable();

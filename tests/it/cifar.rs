@@ -97,7 +97,7 @@ fn parameters_are_as_many_as_published_and_as_the_repository_builds() {
 
 #[test]
 fn a_depth_that_blocks_do_not_add_up_to_is_told() {
-    let wrong = ["vgg-12", "resnet-21", "resnet-2", "resnet-20-bottleneck", "preresnet-1", "wrn-4-2", "resnext-20-4x4"];
+    let wrong = ["vgg-12", "resnet-21", "resnet-2", "resnet-21-bottleneck", "preresnet-1", "wrn-4-2", "resnext-21-4x4"];
     for name in wrong.into_iter().chain(["densenet-bc-11-12"]) {
         let architecture: Architecture = name.parse().expect("it is a name");
         let error = architecture.n_parameters(coloured(10)).expect_err("the depth is wrong").to_string();

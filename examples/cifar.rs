@@ -7,11 +7,15 @@
 //! cargo run --release --example cifar -- --data cifar-100-binary --classes 100 --network wrn-16-4 --epochs 60
 //! ```
 //!
+//! Ctrl-C ends the training before its next step, with its checkpoint written if there is one; a second one ends at once.
+//!
 //! Exits with 1 if something goes wrong, and with 2 if the files are absent.
 
 #[path = "lecture/architectures/mod.rs"]
 #[allow(dead_code, reason = "other examples use more of it")]
 mod architectures;
+#[path = "common/ctrl_c.rs"]
+mod ctrl_c;
 #[path = "cifar/recipe.rs"]
 mod recipe;
 
@@ -23,7 +27,7 @@ use pullback::{
         DataError,
         cifar::{self, Cifar},
     },
-    train::Progress,
+    train::{Checkpoint, Fit, Progress},
 };
 
 use architectures::{Architecture, NAMES};
@@ -47,6 +51,9 @@ struct Arguments {
     /// Seed of the first weights, the shuffling and the augmentation.
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    /// A file that is written after each epoch, and from which a stopped training goes on.
+    #[arg(long)]
+    checkpoint: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -84,7 +91,12 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     }
     let n_parameters = arguments.network.n_parameters(architectures::published::coloured(n_classes))?;
     println!("{}: {n_parameters} parameters, {} epochs", arguments.network, recipe.epochs);
-    let report = recipe::train(split, n_classes, &recipe, arguments.seed, &mut Progress::new())?;
+    let flag = ctrl_c::stop_flag()?;
+    let fit = |fit: Fit| match &arguments.checkpoint {
+        Some(file) => fit.stop_flag(flag).checkpoint(Checkpoint::resume(file)),
+        None => fit.stop_flag(flag),
+    };
+    let report = recipe::train(split, n_classes, (&recipe, arguments.seed), fit, &mut Progress::new())?;
     println!("{report}");
     Ok(())
 }

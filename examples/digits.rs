@@ -8,15 +8,14 @@
 //! Ctrl-C ends the training before its next step, with its checkpoint written if there is one; a second one ends at once. Exits with 1
 //! if the test accuracy is under 97 %.
 
+#[path = "common/ctrl_c.rs"]
+mod ctrl_c;
+
 use std::{
     error::Error,
     fs::File,
     path::{Path, PathBuf},
-    process::{self, ExitCode},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    process::ExitCode,
 };
 
 use clap::{Parser, ValueEnum};
@@ -101,7 +100,7 @@ fn run(arguments: &Arguments) -> Result<f64, Box<dyn Error>> {
     let mut parameters = g.initialize(arguments.seed)?;
     println!("{} training and {} test digits, {} parameters", train.len(), test.len(), parameters.n_elements());
 
-    let mut fit = Fit::new(arguments.epochs, BATCH).seed(arguments.seed).stop_flag(stop_flag()?);
+    let mut fit = Fit::new(arguments.epochs, BATCH).seed(arguments.seed).stop_flag(ctrl_c::stop_flag()?);
     if let Some(file) = &arguments.checkpoint {
         fit = fit.checkpoint(Checkpoint::resume(file));
     }
@@ -128,18 +127,6 @@ fn run(arguments: &Arguments) -> Result<f64, Box<dyn Error>> {
     let accuracy = 1.0 - report.measures[1].held_out.ok_or("there is a test part")?.value;
     println!("\n{report}test accuracy {:.2} %", accuracy * 100.0);
     Ok(accuracy)
-}
-
-/// A flag that Ctrl-C sets, so that the training ends before its next step; a second Ctrl-C ends the process at once.
-fn stop_flag() -> Result<Arc<AtomicBool>, ctrlc::Error> {
-    let flag = Arc::new(AtomicBool::new(false));
-    let set = Arc::clone(&flag);
-    ctrlc::set_handler(move || {
-        if set.swap(true, Ordering::Relaxed) {
-            process::exit(130);
-        }
-    })?;
-    Ok(flag)
 }
 
 /// The training as one picture and as two tables.

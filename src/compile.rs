@@ -221,12 +221,7 @@ impl Graph {
         self.check()?;
         self.check_outputs(&results)?;
         let mode = options.mode.unwrap_or(Mode::Training);
-        let mut new_states = self.new_states(&ids(&results));
-        new_states.retain(|(state, _)| {
-            let is_frozen = || names::matches_any(&options.frozen, &self.name_of(*state));
-            self.is_carried(*state) || (mode == Mode::Training && !is_frozen())
-        });
-        let (states, values): (Vec<NodeId>, Vec<NodeId>) = new_states.into_iter().unzip();
+        let (states, values): (Vec<NodeId>, Vec<NodeId>) = self.set_states(&ids(&results), options).into_iter().unzip();
         let states: Vec<String> = states.into_iter().map(|state| self.name_of(state)).collect();
         let n_results = results.len();
         results.extend(states.iter().zip(values).map(|(name, value)| (format!("update of {name}"), self.expr(value))));
@@ -239,6 +234,18 @@ impl Graph {
             None => self.training_step(results, n_results, states, options),
         }?;
         Ok(TrainingStep { first_carried: self.first_carried(&step.runner.signature.states)?.into(), ..step })
+    }
+
+    /// The states that a training step of these results sets, with their new values: those that are carried, and in the mode of
+    /// training those that are not frozen.
+    pub(crate) fn set_states(&self, results: &[NodeId], options: &Options) -> Vec<(NodeId, NodeId)> {
+        let is_training = options.mode.unwrap_or(Mode::Training) == Mode::Training;
+        let mut new_states = self.new_states(results);
+        new_states.retain(|(state, _)| {
+            let is_frozen = || names::matches_any(&options.frozen, &self.name_of(*state));
+            self.is_carried(*state) || (is_training && !is_frozen())
+        });
+        new_states
     }
 
     /// The values that the states which a program carries from batch to batch begin with.

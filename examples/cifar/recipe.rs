@@ -59,7 +59,8 @@ impl Recipe {
 
     /// The same in another time.
     pub(crate) fn in_epochs(self, epochs: u64) -> Recipe {
-        let falls = self.falls.iter().map(|fall| fall * epochs / self.epochs).collect();
+        // Not at once, however few there are.
+        let falls = self.falls.iter().map(|fall| (fall * epochs).div_ceil(self.epochs)).collect();
         Recipe { epochs, falls, ..self }
     }
 
@@ -77,8 +78,8 @@ impl Recipe {
 pub(crate) fn train(
     split: Split,
     n_classes: usize,
-    recipe: &Recipe,
-    seed: u64,
+    (recipe, seed): (&Recipe, u64),
+    configure: impl FnOnce(Fit) -> Fit,
     observer: &mut dyn Observer,
 ) -> Result<Report, Box<dyn Error>> {
     let g = Graph::new();
@@ -97,6 +98,6 @@ pub(crate) fn train(
     let n_batches = train.n_examples().ok_or("the number of images is known")?.div_ceil(recipe.batch) as u64;
     let mut rule = HeavyBall::new(recipe.rate(n_batches), MOMENTUM);
     let mut parameters = g.initialize(seed)?;
-    let fit = Fit::new(recipe.epochs, Batching::new(recipe.batch).prefetch(2)).seed(seed);
+    let fit = configure(Fit::new(recipe.epochs, Batching::new(recipe.batch).prefetch(2)).seed(seed));
     Ok(trainer.training(&mut parameters, &mut rule).validate(&test).observe(observer).fit(&train, &fit)?)
 }

@@ -25,6 +25,9 @@ pub(crate) fn run(
 ) -> Result<(), Box<dyn Error>> {
     let batches = Batching::new(task.batch).epoch(&task.train, seed, 0)?.take(STEPS);
     let batches = batches.collect::<Result<Vec<Batch>, _>>()?;
+    if batches.is_empty() {
+        return Err("the text is shorter than one batch of windows".into());
+    }
     let mut arrays = Arrays::new();
     for (name, view) in parameters.iter() {
         arrays.insert(name, view.to_value());

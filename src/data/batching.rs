@@ -140,6 +140,23 @@ impl Batching {
         }
     }
 
+    /// Whether a source must know how many examples it has.
+    pub(crate) fn needs_length(&self) -> bool {
+        match self.order {
+            Order::Shuffled | Order::ByLength(_) | Order::Continued => true,
+            Order::Ascending | Order::Within(_) => false,
+        }
+    }
+
+    /// Of fewer examples there is no batch.
+    pub(crate) fn fewest_examples(&self) -> usize {
+        match self.order {
+            Order::Continued => self.size,
+            _ if !self.is_last_kept => self.size,
+            _ => 1,
+        }
+    }
+
     pub(crate) fn n_ahead(&self) -> usize {
         self.n_ahead
     }

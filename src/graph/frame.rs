@@ -24,31 +24,31 @@ pub(crate) struct Provenance {
     /// The innermost scope or layer around it.
     pub(crate) scope: Option<Arc<str>>,
     /// The derivative that it is part of.
-    pub(crate) sweep: Option<Sweep>,
+    pub(crate) derivative: Option<DerivativeMode>,
 }
 
 impl Provenance {
     /// A call at a place, outside of any scope.
     pub(crate) fn at(site: Site, call: &'static str) -> Provenance {
-        Provenance { site, call, scope: None, sweep: None }
+        Provenance { site, call, scope: None, derivative: None }
     }
 }
 
 /// The mode of a derivative.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Sweep {
+pub(crate) enum DerivativeMode {
     /// Reverse mode.
-    Gradient,
+    Reverse,
     /// Forward mode.
-    Jvp,
+    Forward,
 }
 
-impl Sweep {
+impl DerivativeMode {
     /// The operation that asks for it.
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Sweep::Gradient => "gradient",
-            Sweep::Jvp => "jvp",
+            DerivativeMode::Reverse => "gradient",
+            DerivativeMode::Forward => "jvp",
         }
     }
 }
@@ -109,6 +109,18 @@ impl Drop for Scope<'_> {
     }
 }
 
+/// While it lives, no scope is open; made by [`Graph::leave_scopes`].
+pub(crate) struct OutsideScopes<'g> {
+    graph: &'g Graph,
+    open: Vec<Arc<str>>,
+}
+
+impl Drop for OutsideScopes<'_> {
+    fn drop(&mut self) {
+        self.graph.scopes.borrow_mut().open = std::mem::take(&mut self.open);
+    }
+}
+
 impl Graph {
     /// Prefixes the names of inputs, parameters and states with `name` and a dot until the guard is dropped. What is
     /// built meanwhile is one group of the graph's picture.
@@ -145,6 +157,16 @@ impl Graph {
         }
     }
 
+    /// Closes all scopes for as long as the guard lives, for names that are whole.
+    pub(crate) fn leave_scopes(&self) -> OutsideScopes<'_> {
+        OutsideScopes { graph: self, open: std::mem::take(&mut self.scopes.borrow_mut().open) }
+    }
+
+    /// The path of a layer.
+    pub(crate) fn path_of(&self, scope: LayerScope) -> Option<Arc<str>> {
+        scope.0.and_then(|number| self.scopes.borrow().layers.get_index(number).cloned())
+    }
+
     /// The scope of a layer of that name, as scopes are open now.
     pub(crate) fn layer_scope(&self, name: &str) -> LayerScope {
         let path = self.scoped(name).0;
@@ -173,7 +195,7 @@ impl Graph {
     /// [`Graph::enter`] for the call of a layer, whose nodes are of its scope.
     pub(crate) fn enter_layer(&self, operation: &'static str, site: Site, scope: LayerScope) -> FrameGuard<'_> {
         let guard = self.enter(operation, site);
-        let path = scope.0.and_then(|number| self.scopes.borrow().layers.get_index(number).cloned());
+        let path = self.path_of(scope);
         if let (Some(frame), Some(path)) = (self.frame.borrow_mut().as_mut(), path) {
             frame.provenance.scope = Some(path);
         }
@@ -201,10 +223,10 @@ impl Graph {
         self.enter_at(operation, provenance)
     }
 
-    /// Opens the frame of a sweep that works for a node made before.
-    pub(crate) fn enter_sweep(&self, sweep: Sweep, id: NodeId) -> FrameGuard<'_> {
+    /// Opens the frame of a derivative that works for a node made before.
+    pub(crate) fn enter_derivative(&self, mode: DerivativeMode, id: NodeId) -> FrameGuard<'_> {
         let provenance = self.node(id).provenance.clone();
-        self.enter_at(sweep.name(), Provenance { sweep: Some(sweep), ..provenance })
+        self.enter_at(mode.name(), Provenance { derivative: Some(mode), ..provenance })
     }
 
     /// Opens the frame of a pass that makes this graph from another one, for what a node of that one was made for.

@@ -106,7 +106,8 @@ impl Graph {
     /// (1 − m)·state + m·x or state + m·(x − state) as it is written, with a constant m between 0 and 1, the state and x.
     pub(crate) fn running_averages(&self, results: &[NodeId]) -> Vec<(NodeId, NodeId)> {
         let averaged = |update: Update| Some((update.state, self.averaged(update.from, update.value)?));
-        self.admitted(results).into_iter().filter_map(averaged).collect()
+        let kept = self.admitted(results).into_iter().filter(|update| update.kind == UpdateKind::Kept);
+        kept.filter_map(averaged).collect()
     }
 
     /// What the value of an update averages, if it is that of a running average.

@@ -109,7 +109,7 @@ impl Weights {
     /// use ndarray::array;
     /// use pullback::{Graph, io::{Arrays, Weights}, nn::{Layer, Linear}};
     /// let g = Graph::new();
-    /// for (name, width) in [("0.keys", 1), ("0.values", 2)] {
+    /// for (name, width) in [("h.0.keys", 1), ("h.0.values", 2)] {
     ///     Linear::new(&g, name, 2, width);
     /// }
     /// let mut parameters = g.initialize(0)?;
@@ -120,10 +120,10 @@ impl Weights {
     /// # file.insert("h.0.kv.bias", array![7.0f32, 8.0, 9.0].into());
     /// # file.save(&path)?;
     /// let weights = Weights::open(&path)?
-    ///     .split("h.*.kv.weight", 1, ["*.keys.weight", "*.values.weight"])
-    ///     .split("h.*.kv.bias", 0, ["*.keys.bias", "*.values.bias"]);
+    ///     .split("h.*.kv.weight", 1, ["h.*.keys.weight", "h.*.values.weight"])
+    ///     .split("h.*.kv.bias", 0, ["h.*.keys.bias", "h.*.values.bias"]);
     /// assert_eq!(weights.load_into(&mut parameters)?.loaded.len(), 4);
-    /// assert_eq!(parameters.array::<f32>("0.values.weight")?, array![[2.0, 3.0], [5.0, 6.0]].into_dyn());
+    /// assert_eq!(parameters.array::<f32>("h.0.values.weight")?, array![[2.0, 3.0], [5.0, 6.0]].into_dyn());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias("chunk", "fused", "qkv"))]

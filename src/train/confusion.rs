@@ -1,14 +1,16 @@
 //! Which classes a model takes for which. In: scores and labels as expressions, and a source. Out: a [`ConfusionMatrix`].
 
-use super::{TrainError, Trainer, coming::with_batches, feed::Use};
+use super::{TrainError, Trainer, coming::with_batches, feed::Use, measuring::MeasuringProgram};
 use crate::{
-    compile::Options,
     data::Source,
     graph::{DType, Expr, Value},
     parameters::Parameters,
     program::Outputs,
     risk::ConfusionMatrix,
 };
+
+const LABEL: &str = "label";
+const PREDICTED: &str = "predicted";
 
 impl Trainer {
     /// Counts which class is predicted, that of the greatest score, for the examples of each class. Inputs are fed as those of this
@@ -45,15 +47,20 @@ impl Trainer {
         let g = scores.graph();
         g.check().map_err(crate::program::CompileError::from)?;
         let mut matrix = ConfusionMatrix::new((0..n_classes(scores, labels)?).map(|class| class.to_string()));
-        let outputs = [("label", labels), ("predicted", scores.argmax(-1))];
-        let mut program = g.compile_with(outputs, &Options::default())?;
-        let feeds = self.feeds.of_others(&program.signature.inputs);
+        let outputs = vec![(LABEL.to_owned(), labels), (PREDICTED.to_owned(), scores.argmax(-1))];
+        let mut program = MeasuringProgram::new(g, outputs, &self.options)?;
+        let feeds = self.feeds.of_others(&program.program.signature.inputs);
         feeds.check(source, Use::Evaluation, "measure")?;
+        self.check_order(&self.batching, source, "measure")?;
+        let mut pass = program.begin(parameters)?;
         with_batches(&self.batching, source, (0, 0), 0, |batches, _| {
             for batch in batches {
                 let batch = batch?;
-                let out = program.run(parameters, feeds.fed(&batch, Use::Evaluation))?;
-                let (labels, predicted) = (classes(&out, "label"), classes(&out, "predicted"));
+                let out = program.run(&mut pass, feeds.fed(&batch, Use::Evaluation))?;
+                if out[LABEL].shape()[0] != batch.len() {
+                    return Err(TrainError::Scores { scores: scores.ty().into(), labels: labels.ty().into() });
+                }
+                let (labels, predicted) = (classes(&out, LABEL), classes(&out, PREDICTED));
                 let n_each = labels.len() / batch.len().max(1);
                 for (position, (label, predicted)) in labels.into_iter().zip(predicted).enumerate() {
                     let added = matrix.add(label, predicted);

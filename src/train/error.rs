@@ -196,6 +196,18 @@ pub enum TrainError {
         /// What the examples are for.
         purpose: &'static str,
     },
+    /// Batches that are whole of which there is not one.
+    #[error(
+        "{found} examples to {purpose} on are not one batch of {places}, and shorter ones are left out: take smaller batches"
+    )]
+    FewerThanPlaces {
+        /// What the examples are for.
+        purpose: &'static str,
+        /// How many there are.
+        found: usize,
+        /// How many a batch has.
+        places: usize,
+    },
     /// Two measures of one name; the loss is called `loss`.
     #[error("two measures are named {name:?}")]
     DuplicateMetric {

@@ -61,12 +61,12 @@ pub struct Fit {
     pub(super) checkpoint: Option<Checkpoint>,
     pub(super) level: f64,
     pub(super) stop_flag: Option<StopFlag>,
-    pub(super) weights: Weights,
+    pub(super) weights: KeptWeights,
 }
 
 /// Which weights are measured and kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Weights {
+pub(super) enum KeptWeights {
     Last,
     Averages,
 }
@@ -97,7 +97,7 @@ impl Fit {
             checkpoint: None,
             level: 0.95,
             stop_flag: None,
-            weights: Weights::Last,
+            weights: KeptWeights::Last,
         }
     }
 
@@ -157,7 +157,7 @@ impl Fit {
     /// ```
     #[doc(alias("ema", "swa"))]
     pub fn by_averages(self) -> Fit {
-        Fit { weights: Weights::Averages, ..self }
+        Fit { weights: KeptWeights::Averages, ..self }
     }
 
     /// Keeps a file from which a stopped training goes on.

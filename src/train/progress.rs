@@ -138,7 +138,7 @@ impl Pace {
         });
         let seconds = elapsed.as_secs_f64();
         let a_second = |n: u64| (n > 0 && seconds > 0.0).then(|| n as f64 / seconds);
-        let steps_a_second = a_second(step.step - self.first_step);
+        let steps_a_second = a_second(step.step.saturating_sub(self.first_step));
         let left = n_left.zip(steps_a_second).map(|(n_left, speed)| n_left as f64 / speed);
         Standing {
             n_steps: n_left.map(|n_left| step.step + n_left),

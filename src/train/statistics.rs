@@ -6,8 +6,7 @@ use crate::{
     compile::Options,
     data::{Batching, Source},
     graph::{Expr, Graph, NodeId, Value},
-    names,
-    parameters::Parameters,
+    parameters::{Parameters, State},
     program::{Outputs, Program},
     simplify::Mode,
 };
@@ -20,6 +19,8 @@ pub(super) struct Statistics {
     averaged: Vec<String>,
     /// The other states that a step sets, such as counters of random numbers.
     others: Vec<String>,
+    /// What carried states begin with.
+    first: State,
 }
 
 impl Statistics {
@@ -28,19 +29,20 @@ impl Statistics {
         let Some(g) = results.first().map(Expr::graph) else { return Ok(None) };
         let ids: Vec<NodeId> = results.iter().map(Expr::id).collect();
         let name = |state: NodeId| g.expr(state).name().unwrap_or_default();
-        let is_moved = |state: NodeId| !names::matches_any(&options.frozen, &name(state));
-        let averaged = g.running_averages(&ids).into_iter().filter(|(state, _)| is_moved(*state));
+        let set = g.set_states(&ids, options);
+        let is_set = |state: &NodeId| set.iter().any(|(other, _)| other == state);
+        let averaged = g.running_averages(&ids).into_iter().filter(|(state, _)| is_set(state));
         let (averaged, statistics): (Vec<NodeId>, Vec<NodeId>) = averaged.unzip();
         if averaged.is_empty() {
             return Ok(None);
         }
-        let others = g.new_states(&ids).into_iter();
-        let others = others.filter(|(state, _)| is_moved(*state) && !averaged.contains(state));
+        let others = set.iter().copied().filter(|(state, _)| !averaged.contains(state));
         let (others, values): (Vec<NodeId>, Vec<NodeId>) = others.unzip();
         let options = Options { mode: Some(Mode::Training), ..options.clone() };
         let program = g.compile_with(outputs(g, &[statistics, values].concat()), &options)?;
         let names = |states: Vec<NodeId>| states.into_iter().map(name).collect();
-        Ok(Some(Statistics { program, averaged: names(averaged), others: names(others) }))
+        let first = g.first_carried(&program.signature.states)?;
+        Ok(Some(Statistics { program, averaged: names(averaged), others: names(others), first }))
     }
 }
 
@@ -52,14 +54,16 @@ fn outputs<'g>(g: &'g Graph, nodes: &[NodeId]) -> Vec<(String, Expr<'g>)> {
 impl Trainer {
     /// Sets the states that training makes running averages of, such as mean and variance of a [`BatchNorm`](crate::nn::BatchNorm), to
     /// plain means over batches with these parameters: after weights were averaged, or loaded without their statistics. Each batch
-    /// counts the same. Other states, such as counters of random numbers, go on from batch to batch and are then as they were.
+    /// counts the same. Other states, such as counters of random numbers, go on from batch to batch, carried ones from their first value,
+    /// and are then as they were.
     ///
     /// A running average is a state whose [update](crate::Graph::update) is written (1 − m)·state + m·x or state + m·(x − state)
     /// with a number m. Returns the names of those that were set: none, if the model has none or
     /// [`Options::frozen`](crate::Options::frozen) has them all.
     ///
     /// # Errors
-    /// There are no examples, or the inputs do not fit; nothing is changed then.
+    /// There are no examples, the inputs do not fit, or states are [carried](crate::Graph::carry) and the batches do not continue each
+    /// other; nothing is changed then.
     ///
     /// # Source
     /// Izmailov et al., *Averaging weights leads to wider optima and better generalization*, 2018, section 3.2.
@@ -98,9 +102,13 @@ impl Trainer {
         (seed, epoch): (u64, u64),
     ) -> Result<Vec<String>, TrainError> {
         self.feeds.check(source, Use::Step, "train")?;
-        let Some(Statistics { program, averaged, others }) = &mut self.statistics else { return Ok(Vec::new()) };
+        self.check_order(batching, source, "train")?;
+        let Some(Statistics { program, averaged, others, first }) = &mut self.statistics else {
+            return Ok(Vec::new());
+        };
         let feeds = &self.feeds;
         let mut moved = parameters.clone();
+        moved.state_mut().set_all(first)?;
         let mut means = vec![Mean::default(); averaged.len()];
         with_batches(batching, source, (seed, epoch), 0, |batches, _| {
             for batch in batches {

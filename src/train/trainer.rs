@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     compile::Options,
-    data::{Batch, Batching, Source},
+    data::{Batch, Batching, DataError, Source},
     names,
     optim::Optimizer,
     parameters::Parameters,
@@ -54,6 +54,8 @@ pub struct Trainer {
     /// Whether gradients of several batches can be added up as if they were of one.
     pub(super) has_one_weight: bool,
     pub(super) batching: Batching,
+    /// What further programs are compiled with.
+    pub(super) options: Options,
 }
 
 impl Trainer {
@@ -97,7 +99,8 @@ impl Trainer {
         let evaluation = MeasuringProgram::new(g, outputs, options)?;
         let feeds = Feeds::new(&step.runner.signature.inputs, &evaluation.program.signature.inputs);
         let batching = evaluation.batching();
-        Ok(Trainer { step, evaluation, feeds, statistics, measures, has_one_weight, batching })
+        let options = options.clone();
+        Ok(Trainer { step, evaluation, feeds, statistics, measures, has_one_weight, batching, options })
     }
 
     /// Feeds an input the column of another name.
@@ -226,10 +229,18 @@ impl Trainer {
         source: &dyn Source,
         purpose: &'static str,
     ) -> Result<(), TrainError> {
-        match self.evaluation.carried() {
-            Some(state) if !batching.is_continued(source.n_examples()) => {
-                let (state, batching) = (state.to_owned(), batching.to_string());
-                Err(TrainError::NotContinued { state, batching, purpose })
+        let carried = self.evaluation.carried();
+        if let Some(state) = carried.filter(|_| !batching.is_continued(source.n_examples())) {
+            let (state, batching) = (state.to_owned(), batching.to_string());
+            return Err(TrainError::NotContinued { state, batching, purpose });
+        }
+        // Not after an epoch, when it is too late to mend.
+        if batching.needs_length() && source.n_examples().is_none() {
+            return Err(DataError::UnknownLength.into());
+        }
+        match source.n_examples() {
+            Some(found) if found > 0 && batching.fewest_examples() > found => {
+                Err(TrainError::FewerThanPlaces { purpose, found, places: batching.fewest_examples() })
             }
             _ => Ok(()),
         }

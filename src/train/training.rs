@@ -8,7 +8,7 @@ use super::{
     checkpoint::{self, CheckpointStart, Setting},
     coming::{Coming, with_batches},
     feed::Use,
-    fit::Weights,
+    fit::KeptWeights,
     state::{Best, Running, TrainingState},
 };
 use crate::{
@@ -94,7 +94,7 @@ impl Training<'_> {
         if fit.accumulate > 1 && !self.trainer.has_one_weight {
             return Err(TrainError::Accumulate);
         }
-        if fit.weights == Weights::Averages && self.optimizer.averages().is_none() {
+        if fit.weights == KeptWeights::Averages && self.optimizer.averages().is_none() {
             return Err(TrainError::NoAverages);
         }
         if train.n_examples() == Some(0) {
@@ -164,8 +164,8 @@ impl Training<'_> {
     fn watched(&self, fit: &Fit) -> String {
         let measure = fit.patience.as_ref().map_or("none", |patience| &patience.measure);
         match fit.weights {
-            Weights::Last => measure.to_owned(),
-            Weights::Averages => format!("{measure} of the averages"),
+            KeptWeights::Last => measure.to_owned(),
+            KeptWeights::Averages => format!("{measure} of the averages"),
         }
     }
 
@@ -371,8 +371,8 @@ impl Training<'_> {
     /// The averages that are to be measured after an epoch, with running averages of their own; none if it is the weights themselves.
     fn averages(&mut self, train: &dyn Source, fit: &Fit, epoch: u64) -> Result<Option<Parameters>, TrainError> {
         let averages = match fit.weights {
-            Weights::Last => None,
-            Weights::Averages => self.optimizer.averages(),
+            KeptWeights::Last => None,
+            KeptWeights::Averages => self.optimizer.averages(),
         };
         let Some(averages) = averages.filter(|averages| !averages.is_empty()) else { return Ok(None) };
         let mut averaged = self.parameters.with_arrays(averages)?;

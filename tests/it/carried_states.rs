@@ -8,7 +8,7 @@ use pullback::{
     DType, Diagnostics, Evaluation, Expr, Graph, Initializer, Mode, Options, Parameters, Value,
     data::{Batching, Column, Dataset, IteratorSource, Source},
     nn::{
-        Directions, Gru, GruCell, Layer, Linear, Lstm, LstmCell, LstmOptions, Recurrent, RecurrentCell,
+        BatchNorm, Directions, Gru, GruCell, Layer, Linear, Lstm, LstmCell, LstmOptions, Recurrent, RecurrentCell,
         RecurrentOptions, Rnn, RnnCell,
     },
     ops::Tree,
@@ -349,5 +349,117 @@ fn carried_states_are_those_of_texts_and_ensembles_too() -> Outcome {
     let two = text.replace("\nreturn", "\nupdate %2 = %3\nreturn");
     let error = Graph::parse(&two).expect_err("it is of two kinds").to_string();
     assert!(error.contains("is updated by `carry` and by `update`"), "{error}");
+    Ok(())
+}
+
+/// A carried sum of what was fed, a batch norm behind it, and a leaky average that is carried too.
+struct Mixed {
+    trainer: Trainer,
+    parameters: Parameters,
+}
+
+fn mixed(options: &Options) -> Mixed {
+    let g = Graph::new();
+    let (x, y) = (g.input("x", (STREAMS, LENGTH)), g.input("y", (STREAMS, LENGTH)));
+    let sum = g.state("sum", (STREAMS, 1), Initializer::Zeros);
+    let total = sum + x.sum_over(1).unsqueeze(-1);
+    g.carry(sum, |_| total);
+    let leaky = g.state("leaky", (STREAMS, 1), Initializer::Zeros);
+    g.carry(leaky, |leaky| 0.9 * leaky + 0.1 * total);
+    let hidden = BatchNorm::new(&g, "norm", 1).call(total + leaky);
+    let loss = (Linear::new(&g, "out", 1, LENGTH).call(hidden) - y).square();
+    let trainer = Trainer::with_options(loss, [], options).expect("it can be trained");
+    Mixed { trainer, parameters: g.initialize(5).expect("small") }
+}
+
+#[test]
+fn statistics_anew_begin_a_pass_whatever_was_carried_before() -> Outcome {
+    let data = windows(6);
+    let Mixed { mut trainer, parameters } = mixed(&Options::default());
+    let mut fresh = parameters.clone();
+    // The leaky average is carried, so no statistic.
+    assert_eq!(trainer.update_statistics(&mut fresh, &data, continued())?, ["norm.mean", "norm.variance"]);
+    // By hand: sums of each stream so far, and their leaky averages before each batch.
+    let batches = continued().epoch(&data, 0, 0)?.collect::<Result<Vec<_>, _>>()?;
+    let (mut total, mut leaky, mut means) = ([0.0f64; STREAMS], [0.0f64; STREAMS], Vec::new());
+    for batch in &batches {
+        let x = batch["x"].array::<f32>().expect("f32");
+        let mut sum = 0.0;
+        for stream in 0..STREAMS {
+            total[stream] += x.index_axis(Axis(0), stream).iter().map(|number| f64::from(*number)).sum::<f64>();
+            sum += total[stream] + leaky[stream];
+            leaky[stream] = 0.9 * leaky[stream] + 0.1 * total[stream];
+        }
+        means.push(sum / STREAMS as f64);
+    }
+    let expected = means.iter().sum::<f64>() / means.len() as f64;
+    let found = fresh.state().get("norm.mean").expect("a state").array::<f32>().expect("f32")[[0]];
+    assert!((f64::from(found) - expected).abs() < 1e-5, "{found} and {expected}");
+
+    let mut used = parameters.clone();
+    for name in ["sum", "leaky"] {
+        let far = ndarray::ArrayD::<f32>::from_elem(vec![STREAMS, 1], 100.0);
+        used.state_mut().set(name, Value::from(far))?;
+    }
+    let before = used.state().get("sum").cloned();
+    trainer.update_statistics(&mut used, &data, continued())?;
+    assert_eq!(used.state().get("norm.mean"), fresh.state().get("norm.mean"));
+    assert_eq!(used.state().get("sum"), before.as_ref(), "what was carried is as it was");
+
+    let shuffled = trainer.update_statistics(&mut used, &data, STREAMS);
+    assert!(matches!(shuffled, Err(TrainError::NotContinued { .. })), "{shuffled:?}");
+    // A trainer whose steps set no statistics sets none here.
+    let Mixed { mut trainer, mut parameters } = mixed(&Options { mode: Some(Mode::Evaluation), ..Options::default() });
+    assert!(trainer.update_statistics(&mut parameters, &data, continued())?.is_empty());
+    Ok(())
+}
+
+#[test]
+fn a_confusion_matrix_carries_states_as_measuring_does() -> Outcome {
+    let g = Graph::new();
+    let x = g.input("x", (STREAMS, LENGTH));
+    let sum = g.state("sum", (STREAMS,), Initializer::Zeros);
+    let total = sum + x.sum_over(1);
+    g.carry(sum, |_| total);
+    let weight = g.parameter("weight", (1, 3), Initializer::Normal { mean: 0.0, deviation: 1.0 });
+    let scores = total.unsqueeze(-1).dot(weight) + g.constant(ndarray::arr1(&[0.1f32, 0.0, -0.1]));
+    let label = (x.slice((.., 0)).greater(0.0f32)).cast(DType::I64);
+    let wrong = pullback::nn::zero_one_loss(scores, label);
+    let loss = pullback::nn::cross_entropy(scores, label);
+    let mut trainer = Trainer::new(loss, [Metric::rate("error", wrong)])?;
+    let mut parameters = g.initialize(1)?;
+    parameters.state_mut().set("sum", Value::from(ndarray::ArrayD::<f32>::from_elem(vec![STREAMS], -50.0)))?;
+    let data = windows(6);
+    let error = trainer.evaluate(&parameters, &data, 0.95)?[1].estimate.value;
+    let matrix = trainer.confusion_matrix((scores, label), &parameters, &data)?;
+    assert!((matrix.accuracy().expect("examples") - (1.0 - error)).abs() < 1e-12, "{matrix} and {error}");
+    Ok(())
+}
+
+#[test]
+fn what_has_no_batch_to_be_measured_on_is_told_before_the_first_step() -> Outcome {
+    let Mixed { trainer, mut parameters } = mixed(&Options::default());
+    let mut trainer = trainer.measure_by(Batching::new(64).continued());
+    let mut rule = Sgd::new(0.1);
+    let data = windows(6);
+    let error = trainer.training(&mut parameters, &mut rule).fit(&data, &Fit::new(1, continued()));
+    let error = error.expect_err("there are fewer windows");
+    assert!(matches!(error, TrainError::FewerThanPlaces { purpose: "measure", places: 64, .. }), "{error}");
+    Ok(())
+}
+
+#[test]
+fn carried_states_lie_beside_the_parameters_of_their_layer() -> Outcome {
+    let g = Graph::new();
+    let x = g.input("x", ("time", 2, 3));
+    let layers = ["left", "right"].map(|scope| {
+        let _scope = g.scope(scope);
+        Lstm::new(&g, "lstm", 3, 4)
+    });
+    let _other = g.scope("elsewhere");
+    layers.iter().for_each(|layer| _ = layer.carried(x));
+    g.check()?;
+    let names: Vec<String> = g.states().into_iter().filter_map(|state| state.name()).collect();
+    assert_eq!(names, ["left.lstm.carry.0", "left.lstm.carry.1", "right.lstm.carry.0", "right.lstm.carry.1"]);
     Ok(())
 }

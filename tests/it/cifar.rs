@@ -51,7 +51,7 @@ fn error_after_training(kind: Cifar, n_classes: usize, labels_of: impl Fn(usize)
     let split = Split { train: read("train.bin", 256), test: read("test.bin", 64) };
     let architecture = Architecture::ResNet { depth: 8, width: 4, block: Block::Basic };
     let recipe = Recipe::of(architecture).in_epochs(6);
-    let report = recipe::train(split, n_classes, &recipe, 0, &mut Silent).expect("it trains");
+    let report = recipe::train(split, n_classes, (&recipe, 0), |fit| fit, &mut Silent).expect("it trains");
     report.measures[1].held_out.expect("there is a test part").value
 }
 

@@ -14,7 +14,8 @@ use tokenizers::{
 
 /// A tokenizer of parts of words, of the crate `tokenizers`: byte pair encoding, or whatever a `tokenizer.json` describes.
 ///
-/// No special tokens are added to a text, and those in one are tokens as any others.
+/// No special tokens are added to a text. Those that a `tokenizer.json` has are one token where they stand in a text; the files of GPT-2 have
+/// none, so `<|endoftext|>` in a text is taken as letters, and [`Subwords::token`] gives its number.
 ///
 /// # Source
 /// Sennrich, Haddow and Birch, *Neural machine translation of rare words with subword units*, 2016; on bytes as in Radford et al.,

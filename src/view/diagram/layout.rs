@@ -1,4 +1,4 @@
-//! Places of boxes. In: a drawing. Out: rectangles and curves, by dagre, the layered layout with groups of Graphviz's `dot`
+//! Places of boxes. In: a drawing. Out: rectangles and arrows, by dagre, the layered layout with groups of Graphviz's `dot`
 //! and of dagre.js.
 
 use std::collections::BTreeMap;
@@ -31,7 +31,7 @@ pub(super) struct Rectangle {
 
 /// An arrow.
 #[derive(Debug, Clone)]
-pub(super) struct Curve {
+pub(super) struct Arrow {
     pub(super) points: Vec<[f64; 2]>,
     /// The middle of its label.
     pub(super) label: [f64; 2],
@@ -44,7 +44,7 @@ pub(super) struct Layout {
     pub(super) size: [f64; 2],
     pub(super) boxes: Vec<Rectangle>,
     pub(super) groups: BTreeMap<Vec<String>, Rectangle>,
-    pub(super) curves: Vec<Curve>,
+    pub(super) arrows: Vec<Arrow>,
 }
 
 pub(super) fn place(drawing: &Drawing) -> Result<Layout, FigureError> {
@@ -116,12 +116,12 @@ fn read(drawing: &Drawing, layered: &Layered<NodeLabel, EdgeLabel>) -> Layout {
     let groups = drawing.groups.iter().enumerate();
     let groups: BTreeMap<Vec<String>, Rectangle> =
         groups.map(|(number, group)| (group.clone(), rectangle(&name_of_group(number)))).collect();
-    let curves: Vec<Curve> = (drawing.arrows.iter().enumerate())
+    let arrows: Vec<Arrow> = (drawing.arrows.iter().enumerate())
         .map(|(number, ((from, to), types))| {
             let edge = layered.edge(&name_of_box(*from), &name_of_box(*to), Some(&number.to_string()));
             let edge = edge.expect("invariant: every arrow is placed");
             let points = edge.points.iter().map(|point| [point.x, point.y]).collect();
-            Curve { points, label: [edge.x, edge.y].map(|at| at.unwrap_or_default()), types: types.clone() }
+            Arrow { points, label: [edge.x, edge.y].map(|at| at.unwrap_or_default()), types: types.clone() }
         })
         .collect();
     let ends = boxes
@@ -129,5 +129,5 @@ fn read(drawing: &Drawing, layered: &Layered<NodeLabel, EdgeLabel>) -> Layout {
         .chain(groups.values())
         .map(|placed| [0, 1].map(|axis| placed.middle[axis] + placed.size[axis] / 2.0));
     let size = ends.fold([0.0; 2], |size: [f64; 2], end| [0, 1].map(|axis| size[axis].max(end[axis])));
-    Layout { size: size.map(|length| length + MARGIN), boxes, groups, curves }
+    Layout { size: size.map(|length| length + MARGIN), boxes, groups, arrows }
 }

@@ -48,7 +48,8 @@ pub struct Diagram {
 const MAX_BOXES: usize = 90;
 
 impl Graph {
-    /// The picture of what `results` are computed from.
+    /// The picture of what `results` are computed from. Results of another graph are left out, and what is an error is drawn as
+    /// `poison`.
     ///
     /// # Complexity
     /// Linear in the nodes of the graph; the picture's layout grows faster, and is for some hundred boxes.

@@ -2,7 +2,7 @@
 //! numbers, and links between parts.
 
 use crate::{
-    graph::{Body, DType, Expr, Graph, Literal, Node, NodeId, Op, Site, Sweep, Type},
+    graph::{Body, DType, Expr, Graph, Literal, Node, NodeId, Op, Site, Type},
     numbers::short,
 };
 
@@ -230,12 +230,12 @@ fn part(node: &Node, operands: &Operands, around: &[String], id: NodeId) -> Part
             (scope, title, detail, call)
         }
     };
-    let sweep = provenance.sweep.filter(|_| !named).map(|sweep| Sweep::name(sweep).to_owned());
+    let derivative = provenance.derivative.filter(|_| !named).map(|mode| mode.name().to_owned());
     // A body lies in the scope of what has it.
     let mut outer = around.iter().peekable();
     let mut is_new = |word: &&str| outer.next_if(|outer| outer == word).is_none();
     let scopes: Vec<&str> = scope.split('.').filter(|word| !word.is_empty()).skip_while(|word| !is_new(word)).collect();
-    let groups = around.iter().cloned().chain(sweep).chain(scopes.into_iter().map(str::to_owned)).collect();
+    let groups = around.iter().cloned().chain(derivative).chain(scopes.into_iter().map(str::to_owned)).collect();
     Part { groups, kind, title, detail, call, tip }
 }
 

@@ -4,7 +4,7 @@ use std::fmt::{self, Write};
 
 use super::{
     fold::Drawing,
-    layout::{Curve, LINE, Layout, Rectangle},
+    layout::{Arrow, LINE, Layout, Rectangle},
     parts::Kind,
 };
 
@@ -42,7 +42,7 @@ pub(super) fn write(drawing: &Drawing, layout: &Layout) -> String {
     for group in &drawing.groups {
         write_group(&group[group.len() - 1], layout.groups[group], &mut text);
     }
-    layout.curves.iter().for_each(|curve| write_curve(curve, &mut text));
+    layout.arrows.iter().for_each(|arrow| write_curve(arrow, &mut text));
     for (drawn, placed) in drawing.boxes.iter().zip(&layout.boxes) {
         let [x, y] = corner(*placed);
         let ([width, height], color) = (placed.size, fill(drawn.kind));
@@ -72,7 +72,7 @@ pub(super) fn write(drawing: &Drawing, layout: &Layout) -> String {
         }
         text.push_str("</g>\n");
     }
-    layout.curves.iter().for_each(|curve| write_label(curve, &mut text));
+    layout.arrows.iter().for_each(|arrow| write_label(arrow, &mut text));
     text.push_str("</svg>\n");
     text
 }
@@ -96,12 +96,12 @@ fn write_group(name: &str, placed: Rectangle, text: &mut String) {
 }
 
 /// A cubic spline near the points, which meets the first and the last.
-fn write_curve(curve: &Curve, text: &mut String) {
-    let [Some(first), Some(last)] = [curve.points.first(), curve.points.last()] else { return };
+fn write_curve(arrow: &Arrow, text: &mut String) {
+    let [Some(first), Some(last)] = [arrow.points.first(), arrow.points.last()] else { return };
     add(text, format_args!("<path d=\"M{:.1} {:.1}", first[0], first[1]));
-    // The points of a uniform B-spline that meets its ends: https://en.wikipedia.org/wiki/B-spline, as Bézier curves.
+    // The points of a uniform B-spline that meets its ends: https://en.wikipedia.org/wiki/B-spline, as Bézier arrows.
     let ends = |point: &[f64; 2]| [*point; 2];
-    let inner = &curve.points[1..curve.points.len().max(1) - 1];
+    let inner = &arrow.points[1..arrow.points.len().max(1) - 1];
     let points: Vec<[f64; 2]> = ends(first).into_iter().chain(inner.iter().copied()).chain(ends(last)).collect();
     let blend = |a: [f64; 2], b: [f64; 2], part: f64| [0, 1].map(|axis| a[axis] + part * (b[axis] - a[axis]));
     for window in points.windows(3) {
@@ -122,10 +122,10 @@ fn write_curve(curve: &Curve, text: &mut String) {
     );
 }
 
-fn write_label(curve: &Curve, text: &mut String) {
-    let [x, middle] = curve.label;
-    let first = middle - (curve.types.len() as f64 - 1.0) * LINE / 2.0 + 3.5;
-    for (position, ty) in curve.types.iter().enumerate() {
+fn write_label(arrow: &Arrow, text: &mut String) {
+    let [x, middle] = arrow.label;
+    let first = middle - (arrow.types.len() as f64 - 1.0) * LINE / 2.0 + 3.5;
+    for (position, ty) in arrow.types.iter().enumerate() {
         let (y, ty) = (first + position as f64 * LINE, Escaped(ty));
         add(
             text,

@@ -34,12 +34,12 @@ fn check_layout(drawing: &Drawing) {
             assert!(l <= left && right <= r && t <= top && bottom <= b, "a box lies outside of {:?}", &groups[..depth]);
         }
     }
-    assert_eq!(layout.curves.len(), drawing.arrows.len());
+    assert_eq!(layout.arrows.len(), drawing.arrows.len());
     assert!(
         layout
-            .curves
+            .arrows
             .iter()
-            .all(|curve| curve.points.len() >= 2 && curve.points.iter().flatten().all(|at| at.is_finite()))
+            .all(|arrow| arrow.points.len() >= 2 && arrow.points.iter().flatten().all(|at| at.is_finite()))
     );
 }
 

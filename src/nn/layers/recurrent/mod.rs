@@ -110,7 +110,6 @@ pub struct Recurrence<'g> {
 pub struct Recurrent<'g, C> {
     graph: &'g Graph,
     scope: LayerScope,
-    name: String,
     /// Layer by layer, forward before backward.
     cells: Vec<CellWeights<'g>>,
     /// Behind each layer but the last, if anything is dropped.
@@ -164,7 +163,6 @@ impl<'g, C: RecurrentCell> Recurrent<'g, C> {
         Recurrent {
             graph: g,
             scope: g.layer_scope(name),
-            name: name.to_owned(),
             cells,
             dropouts,
             inputs,
@@ -273,7 +271,10 @@ impl<'g, C: RecurrentCell> Recurrent<'g, C> {
         });
         either(checked.map(|()| {
             let Type { dtype, shape } = self.state_type(x.shape()[1].clone());
-            let name = |number: usize| format!("{}.carry.{number}", self.name);
+            // Beside the parameters, whichever scopes are open now.
+            let _outside = self.graph.leave_scopes();
+            let path = self.graph.path_of(self.scope).expect("invariant: a recurrent layer has a scope");
+            let name = |number: usize| format!("{path}.carry.{number}");
             let n_arrays = leaves(&C::repeated(self.cells[0].weight)).len();
             let state = |number| self.graph.state_of(dtype, &name(number), shape.clone(), Initializer::Zeros);
             let first: Vec<Expr<'g>> = (0..n_arrays).map(state).collect();

@@ -55,6 +55,11 @@ pub mod running {
     #![doc = include_str!("../docs/guide/running.md")]
 }
 
+/// Programs as Rust source that depends on nothing.
+pub mod generated_rust {
+    #![doc = include_str!("../docs/guide/generated-rust.md")]
+}
+
 /// The threads that programs share, and what happens inside of rayon and tokio.
 pub mod threads {
     #![doc = include_str!("../docs/guide/threads.md")]

@@ -7,6 +7,7 @@ mod autodiff;
 pub mod batching;
 mod cancel;
 pub mod check;
+pub mod codegen;
 mod compile;
 pub mod data;
 mod functions;
@@ -38,6 +39,7 @@ mod vectorize;
 pub mod view;
 
 pub use cancel::CancelToken;
+pub use codegen::{CodeError, CodeOptions, MathProvider, RustModule};
 pub use compile::{Evaluation, Options};
 pub use graph::{
     AsView, AsViewMut, Bindings, DType, Diagnostics, Dim, Element, Expr, Graph, GraphError, Initializer, Orientation,

@@ -19,10 +19,11 @@ pub(crate) mod verify;
 #[cfg(test)]
 pub(crate) use ir::PAIRS;
 pub(crate) use ir::{
-    Accumulated, Action, ArgumentSource, Banded, BatchAxis, CarryHome, Contraction, Control, Function, Granularity,
-    Instruction, Keep, Location, LoopMemory, MatrixVector, Nested, Origin, Pair, PairKind, Plan, PlanError, PlanStep,
-    ReadArray, ReadPattern, ReductionAxis, Region, Replay, ScalarValue, ScanControl, Segments, StepKind, Storage,
-    StridedLayout, TileProgram, Vertex, VertexKind, WholeArrays, WritePattern, ZeroPadding, count, offsets,
+    AccessPattern, Accumulated, Action, ArgumentSource, Banded, BatchAxis, CarryHome, Contraction, Control, Function,
+    Granularity, Instruction, Keep, Location, LoopMemory, MatrixVector, Nested, NestedArrays, Origin, PadOffset, Pair,
+    PairKind, Plan, PlanError, PlanStep, ReadArray, ReadPattern, ReduceVertex, ReductionAxis, Region, Replay,
+    ScalarValue, ScanControl, Segments, StepKind, Storage, StridedLayout, TileProgram, Vertex, VertexKind, WholeArrays,
+    WritePattern, ZeroPadding, count, offsets,
 };
 pub(crate) use model::MachineModel;
 pub(crate) use passes::memory;

@@ -54,6 +54,16 @@ impl MachineModel {
         max_tasks: 32,
     };
 
+    /// What generated code is planned for: a compiler chooses registers and vectors there, nothing is shared between threads, and memory
+    /// is arrays of one type each, so that no value takes over another's.
+    pub(crate) const GENERATED: MachineModel = MachineModel {
+        cheap_bytes: usize::MAX,
+        min_band_bytes: usize::MAX,
+        matrix_vector_bytes: usize::MAX,
+        max_tasks: 1,
+        ..MachineModel::DEFAULT
+    };
+
     /// A machine on which everything pays: small graphs are cut, banded, paired and shared like large ones.
     #[cfg(test)]
     pub(crate) const TINY: MachineModel = MachineModel {

@@ -29,7 +29,7 @@ pub use training::{TrainingOutput, TrainingStep, Untrained};
 
 use crate::{
     cancel::CancelToken,
-    graph::{Bindings, Dim, Site, Type, Value, ValueView, ValueViewMut},
+    graph::{Bindings, Dim, Graph, NodeId, Site, Type, Value, ValueView, ValueViewMut},
 };
 
 /// What computes the numbers of a program.
@@ -68,6 +68,9 @@ pub(crate) trait Engine: Send + Sync + fmt::Debug {
         n_runs: usize,
     ) -> Result<Profile, RunError>;
 
+    /// Lends the graph that it plans, after rewriting, with what is fed and what comes out; never, if it plans none.
+    fn lend_graph(&self, borrower: &mut dyn FnMut(LentGraph<'_>));
+
     /// Operations on floats, op by op, after rewriting.
     fn flops(&self) -> Dim;
 
@@ -82,6 +85,15 @@ pub(crate) trait Engine: Send + Sync + fmt::Debug {
 
     /// What it does for these sizes, as text for people.
     fn show(&self, bindings: &Bindings) -> Result<String, RunError>;
+}
+
+/// The graph that an engine plans, for as long as it is lent.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LentGraph<'g> {
+    pub(crate) graph: &'g Graph,
+    /// What is fed, in this order; none for what no result needs.
+    pub(crate) leaves: &'g [Option<NodeId>],
+    pub(crate) results: &'g [NodeId],
 }
 
 /// Goes through all operations one by one.

@@ -19,7 +19,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Runner {
     pub(crate) signature: Arc<Signature>,
-    pub(super) engine: Box<dyn Engine>,
+    pub(crate) engine: Box<dyn Engine>,
     /// Made at the first need.
     checker: Option<Box<dyn FiniteChecker>>,
     binder: Binder,
@@ -151,7 +151,7 @@ impl Runner {
     }
 
     /// A number for each symbol.
-    pub(super) fn bindings<'n>(&self, sizes: impl IntoIterator<Item = (&'n str, i64)>) -> Result<Bindings, RunError> {
+    pub(crate) fn bindings<'n>(&self, sizes: impl IntoIterator<Item = (&'n str, i64)>) -> Result<Bindings, RunError> {
         let mut bindings = self.binder.bindings.clone();
         for (symbol, size) in sizes {
             if !self.signature.symbols.iter().any(|known| **known == *symbol) {

@@ -13,7 +13,7 @@ use crate::{
     graph::{Bindings, Dim, Graph, Name, NodeId, Op, Site, Type, Value, ValueView, ValueViewMut},
     memory,
     ops::{self, EvaluationContext, NestedError, OpError, Real, RunLimits},
-    program::{AttachedEngine, Engine, FiniteChecker, Pass, PlanSummary, Profile, RunError, StepProfile},
+    program::{AttachedEngine, Engine, FiniteChecker, LentGraph, Pass, PlanSummary, Profile, RunError, StepProfile},
 };
 
 /// An op-by-op evaluator of part of a graph.
@@ -252,6 +252,9 @@ impl Engine for Evaluator {
         let (site, bodies) = (last.site, Vec::new());
         Ok(Profile { steps: vec![StepProfile { description, site, time, count: 1, flops: 0, bytes: 0, bodies }] })
     }
+
+    /// It has no graph any more.
+    fn lend_graph(&self, _: &mut dyn FnMut(LentGraph<'_>)) {}
 
     fn flops(&self) -> Dim {
         self.steps.iter().map(|step| self.flops_of(step)).sum()

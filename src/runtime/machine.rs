@@ -18,7 +18,10 @@ use crate::{
     ops::NestedError,
     plan::{Origin, Plan, PlanError, PlanInput, PlanStep, Settings, StepKind},
     pool::MAX_THREADS,
-    program::{AttachedEngine, BodyProfile, Engine, FiniteChecker, Pass, PlanSummary, Profile, RunError, StepProfile},
+    program::{
+        AttachedEngine, BodyProfile, Engine, FiniteChecker, LentGraph, Pass, PlanSummary, Profile, RunError,
+        StepProfile,
+    },
     reference::Evaluator,
 };
 
@@ -206,6 +209,12 @@ impl Engine for CachingEngine {
         let planner = self.planner();
         let passes = Plan::passes(planner.subgraph.source(bindings), &planner.settings)?;
         Ok(passes.into_iter().map(|(name, text)| Pass { name, text }).collect())
+    }
+
+    fn lend_graph(&self, borrower: &mut dyn FnMut(LentGraph<'_>)) {
+        let planner = self.planner();
+        let Subgraph { graph, leaves, results } = &planner.subgraph;
+        borrower(LentGraph { graph, leaves, results });
     }
 
     fn flops(&self) -> Dim {

@@ -18,6 +18,7 @@ mod carried_states;
 mod checked;
 mod checkpoints;
 mod cifar;
+mod codegen;
 mod compiled;
 mod constants;
 mod contained_loops;

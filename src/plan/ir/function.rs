@@ -6,7 +6,7 @@ use crate::{
 };
 
 /// A function of at most three operands, elementwise.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Function {
     /// A function of one number.
     Unary(Unary),

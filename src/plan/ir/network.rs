@@ -179,7 +179,7 @@ impl ScalarValue {
     }
 
     /// The first four bytes.
-    pub(in crate::plan) fn first(self) -> [u8; 4] {
+    pub(crate) fn first(self) -> [u8; 4] {
         [self.bits[0], self.bits[1], self.bits[2], self.bits[3]]
     }
 

@@ -1,0 +1,646 @@
+//! Code → text. In: functions as data. Out: Rust, with a scalar that is used once written where it is used, as long as the line stays
+//! short.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    fmt::Write as _,
+};
+
+use super::{
+    functions::{Binding, Form},
+    index::{Index, LoopVariable},
+    ir::{Argument, Array, ArrayId, Code, Place, ScalarId, ScalarKind, Statement, VariableId, View},
+};
+use crate::{
+    graph::DType,
+    plan::{Function, ScalarValue},
+};
+
+/// The longest expression that goes into another one.
+const MAX_EXPRESSION: usize = 60;
+const INDENT: &str = "    ";
+
+/// What a text calls.
+#[derive(Debug, Default)]
+pub(super) struct Calls {
+    /// Functions of `Math` and of the helpers, with the float type.
+    pub(super) math: BTreeSet<(&'static str, DType)>,
+    pub(super) helpers: BTreeSet<(&'static str, DType)>,
+    /// Helpers for whole arrays.
+    pub(super) support: BTreeSet<(&'static str, DType)>,
+    pub(super) is_fallible: bool,
+}
+
+/// Writes the body of one function.
+pub(super) struct Printer<'c> {
+    code: &'c Code,
+    /// Names of arrays, as they are read and written: a reference.
+    arrays: &'c dyn Fn(ArrayId) -> String,
+    pub(super) calls: Calls,
+    text: String,
+    depth: usize,
+    loops: HashMap<LoopVariable, String>,
+    uses: Uses,
+    /// Scalars that are written where they are used.
+    pending: HashMap<ScalarId, (String, Binding)>,
+    names: HashMap<ScalarId, String>,
+    n_counts: usize,
+    n_names: usize,
+    /// What is to be said of the next line, and what was said last.
+    comment: Option<String>,
+    last_comment: String,
+}
+
+/// Where a scalar is made or used: the number of the block, and how many statements that write come before it there.
+type Moment = (usize, usize);
+
+/// Where scalars are made and used.
+#[derive(Debug, Default)]
+struct Uses {
+    made: Vec<Moment>,
+    n_uses: Vec<usize>,
+    /// Where each was used last.
+    used: Vec<Moment>,
+    n_blocks: usize,
+}
+
+impl Uses {
+    fn new(code: &Code) -> Uses {
+        let n = code.scalars.len();
+        let mut uses = Uses { made: vec![(0, 0); n], n_uses: vec![0; n], used: vec![(0, 0); n], n_blocks: 0 };
+        uses.block(code, &code.statements);
+        uses
+    }
+
+    fn add(&mut self, scalar: ScalarId, n: usize, moment: Moment) {
+        self.n_uses[scalar.0] += n;
+        self.used[scalar.0] = moment;
+    }
+
+    /// Walks a block; gives its number.
+    fn block(&mut self, code: &Code, statements: &[Statement]) -> usize {
+        let block = self.n_blocks;
+        self.n_blocks += 1;
+        let mut n_written = 0;
+        for statement in statements {
+            let moment = (block, n_written);
+            match statement {
+                Statement::Let(scalar) => {
+                    self.made[scalar.0] = moment;
+                    if let ScalarKind::Apply { operands, function } = &code.scalars[scalar.0].kind {
+                        // A square writes its operand twice.
+                        let n = if matches!(function, Function::IntegerPower(_)) { 2 } else { 1 };
+                        operands.iter().for_each(|operand| self.add(*operand, n, moment));
+                    }
+                    continue;
+                }
+                Statement::Comment(_) => continue,
+                Statement::While { condition, holds, body, .. } => {
+                    let condition = self.block(code, condition);
+                    self.add(*holds, 1, (condition, usize::MAX));
+                    self.block(code, body);
+                }
+                other => {
+                    other.uses().into_iter().for_each(|scalar| self.add(scalar, 1, moment));
+                    other.blocks().into_iter().for_each(|inner| {
+                        self.block(code, inner);
+                    });
+                }
+            }
+            n_written += 1;
+        }
+        block
+    }
+}
+
+/// Whether a scalar may be computed later than it was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stability {
+    /// Anywhere.
+    Number,
+    /// Anywhere in its block.
+    Constant,
+    /// As long as nothing is written.
+    Changing,
+}
+
+/// The name of a type in Rust.
+pub(super) fn type_name(dtype: DType) -> &'static str {
+    dtype.name()
+}
+
+/// What the functions of C are called for a float type.
+pub(super) fn suffix(dtype: DType) -> &'static str {
+    if dtype == DType::F32 { "f" } else { "" }
+}
+
+/// A number as Rust reads it, to the same bits but for NaN.
+pub(super) fn literal(number: ScalarValue) -> String {
+    fn float(number: f64, text: String, name: &str) -> String {
+        if number.is_nan() {
+            format!("{name}::NAN")
+        } else if number.is_infinite() {
+            format!("{name}::{}INFINITY", if number < 0.0 { "NEG_" } else { "" })
+        } else {
+            text
+        }
+    }
+    match number.dtype {
+        DType::F64 => {
+            let number = f64::from_ne_bytes(number.bits);
+            float(number, format!("{number:?}"), "f64")
+        }
+        DType::F32 => {
+            let number = f32::from_ne_bytes(number.first());
+            float(f64::from(number), format!("{number:?}"), "f32")
+        }
+        DType::I64 => match i64::from_ne_bytes(number.bits) {
+            i64::MIN => "i64::MIN".to_owned(),
+            number => number.to_string(),
+        },
+        DType::Bool => (number.bits[0] != 0).to_string(),
+    }
+}
+
+impl<'c> Printer<'c> {
+    pub(super) fn new(code: &'c Code, arrays: &'c dyn Fn(ArrayId) -> String) -> Printer<'c> {
+        Printer {
+            code,
+            arrays,
+            calls: Calls::default(),
+            text: String::new(),
+            depth: 1,
+            loops: HashMap::new(),
+            uses: Uses::new(code),
+            pending: HashMap::new(),
+            names: HashMap::new(),
+            n_counts: 0,
+            n_names: 0,
+            comment: None,
+            last_comment: String::new(),
+        }
+    }
+
+    pub(super) fn print(mut self) -> (String, Calls) {
+        let code = self.code;
+        self.block(&code.statements);
+        (self.text, self.calls)
+    }
+
+    /// Writes a line, behind the comment that was made last, unless that is the one above.
+    fn line(&mut self, line: &str) {
+        if let Some(comment) = self.comment.take()
+            && self.last_comment != comment
+        {
+            let indent = INDENT.repeat(self.depth);
+            let _ = writeln!(self.text, "{indent}// {comment}");
+            self.last_comment = comment;
+        }
+        for _ in 0..self.depth {
+            self.text += INDENT;
+        }
+        self.text += line;
+        self.text.push('\n');
+    }
+
+    fn block(&mut self, statements: &[Statement]) {
+        statements.iter().for_each(|statement| self.statement(statement));
+    }
+
+    fn indented(&mut self, statements: &[Statement]) {
+        self.depth += 1;
+        self.block(statements);
+        self.depth -= 1;
+    }
+
+    fn statement(&mut self, statement: &Statement) {
+        match statement {
+            Statement::Let(scalar) => self.compute(*scalar),
+            Statement::Comment(text) => self.comment = Some(text.clone()),
+            Statement::Declare { variable, start } => {
+                let start = self.use_of(*start).0;
+                let name = type_name(self.code.variables[variable.0]);
+                self.line(&format!("let mut {}: {name} = {start};", variable_name(*variable)));
+            }
+            Statement::Assign { variable, value } => {
+                let value = self.use_of(*value).0;
+                self.line(&format!("{} = {value};", variable_name(*variable)));
+            }
+            Statement::Local(array) => self.local(*array),
+            Statement::Store { array, index, value } => self.store_value(*array, index, *value),
+            Statement::Copy { from, to, len } => self.copy(from, to, *len),
+            Statement::Fill { to, len, value } => {
+                let value = self.use_of(*value).0;
+                let start = self.index(&to.base);
+                let to = (self.arrays)(to.array);
+                self.calls.support.insert(("fill", DType::F64));
+                self.line(&format!("fill({to}, {start}, {len}, {value});"));
+            }
+            Statement::For { variable, range: (start, end), is_backward, body } => {
+                let name = self.new_loop(*variable);
+                let range = if *is_backward { format!("({start}..{end}).rev()") } else { format!("{start}..{end}") };
+                self.line(&format!("for {name} in {range} {{"));
+                self.indented(body);
+                self.line("}");
+            }
+            Statement::Derive { variable, index, divisor, size } => self.derive(*variable, index, *divisor, *size),
+            Statement::While { bound, condition, holds, body, line } => {
+                self.while_loop(*bound, (condition, *holds), body, line)
+            }
+            Statement::If { condition, then, otherwise } => {
+                let condition = self.use_of(*condition).0;
+                self.line(&format!("if {condition} {{"));
+                self.indented(then);
+                if !otherwise.is_empty() {
+                    self.line("} else {");
+                    self.indented(otherwise);
+                }
+                self.line("}");
+            }
+            Statement::Call { helper, dtype, arguments, fault } => {
+                self.call((helper, *dtype), arguments, fault.as_deref())
+            }
+        }
+    }
+
+    fn local(&mut self, array: ArrayId) {
+        let Array { dtype, len, .. } = self.code.arrays[array.0];
+        let name = (self.arrays)(array);
+        let zero = literal(ScalarValue::new(dtype, 0.0));
+        let name = name.trim_start_matches("&mut ");
+        self.line(&format!("let mut {name}: [{}; {len}] = [{zero}; {len}];", type_name(dtype)));
+    }
+
+    fn store_value(&mut self, array: ArrayId, index: &Index, value: ScalarId) {
+        let mut value = self.use_of(value).0;
+        // An array is not read while it is lent to be written.
+        let name = (self.arrays)(array);
+        if index.as_constant().is_none() && value.contains(&format!("{}, ", name.trim_start_matches("&mut "))) {
+            let place = format!("t{}", self.next_name());
+            self.line(&format!("let {place} = {value};"));
+            value = place;
+        }
+        let line = self.store(array, index, &value);
+        self.line(&line);
+    }
+
+    fn copy(&mut self, from: &View, to: &View, len: usize) {
+        let (read, written) = (&self.code.arrays[from.array.0], &self.code.arrays[to.array.0]);
+        if len == 1 {
+            let value = self.element(from.array, &from.base).0;
+            let line = self.store(to.array, &to.base, &value);
+            return self.line(&line);
+        }
+        let is_whole = |array: &Array, index: &Index| array.len == len && index.as_constant() == Some(0);
+        if is_whole(read, &from.base) && is_whole(written, &to.base) {
+            let name = |id: ArrayId, array: &Array| {
+                let name = (self.arrays)(id);
+                let name = name.trim_start_matches("&mut ").trim_start_matches('&');
+                if self.is_reference(array.place) { format!("*{name}") } else { name.to_owned() }
+            };
+            let line = format!("{} = {};", name(to.array, written), name(from.array, read));
+            return self.line(&line);
+        }
+        let (start, source) = (self.index(&to.base), self.index(&from.base));
+        let (from, to) = (self.reference(from.array), (self.arrays)(to.array));
+        self.calls.support.insert(("copy", DType::F64));
+        self.line(&format!("copy({from}, {source}, {to}, {start}, {len});"));
+    }
+
+    fn derive(&mut self, variable: LoopVariable, index: &Index, divisor: usize, size: usize) {
+        let mut position = self.index(index);
+        let name = self.new_loop(variable);
+        if index.terms.len() + usize::from(index.constant != 0) > 1 {
+            position = format!("({position})");
+        }
+        let quotient = if divisor == 1 { position } else { format!("{position} / {divisor}") };
+        self.line(&format!("let {name} = {quotient} % {size};"));
+    }
+
+    fn while_loop(
+        &mut self,
+        bound: usize,
+        (condition, holds): (&[Statement], ScalarId),
+        body: &[Statement],
+        line: &str,
+    ) {
+        self.calls.is_fallible = true;
+        self.n_counts += 1;
+        let count = format!("n{}", self.n_counts);
+        self.line(&format!("let mut {count} = 0u64;"));
+        self.line("loop {");
+        self.depth += 1;
+        self.block(condition);
+        let (holds, binding) = self.use_of(holds);
+        let holds = if binding < Binding::Prefix { format!("({holds})") } else { holds };
+        self.line(&format!("if !{holds} {{"));
+        self.line("    break;");
+        self.line("}");
+        self.line(&format!("if {count} == {bound} {{"));
+        self.line(&format!("    return Err(Fault::TooManyIterations {{ bound: {bound}, line: {line:?} }});"));
+        self.line("}");
+        self.line(&format!("{count} += 1;"));
+        self.block(body);
+        self.depth -= 1;
+        self.line("}");
+    }
+
+    fn call(&mut self, (helper, dtype): (&'static str, DType), arguments: &[Argument], fault: Option<&str>) {
+        self.calls.support.insert((helper, dtype));
+        let helper = format!("{helper}{}", if super::support::is_generic(helper) { "" } else { suffix(dtype) });
+        let generic = if super::support::needs_math(&helper) { "::<M>" } else { "" };
+        let mut parts = Vec::with_capacity(arguments.len());
+        for argument in arguments {
+            parts.push(match argument {
+                Argument::Read(view) => format!("{}, {}", self.slice(view.array), self.index(&view.base)),
+                Argument::Write(view) => format!("{}, {}", self.slice_mut(view.array), self.index(&view.base)),
+                Argument::Number(number) => number.to_string(),
+                Argument::Numbers(numbers) => format!("&{numbers:?}"),
+            });
+        }
+        let arguments = parts.join(", ");
+        match fault {
+            None => self.line(&format!("{helper}{generic}({arguments});")),
+            Some(line) => {
+                self.calls.is_fallible = true;
+                self.line(&format!("if !{helper}{generic}({arguments}) {{"));
+                self.line(&format!("    return Err(Fault::IndexOutOfRange {{ line: {line:?} }});"));
+                self.line("}");
+            }
+        }
+    }
+
+    /// A shared slice of the array; of a number an array of one.
+    fn slice(&self, array: ArrayId) -> String {
+        let name = (self.arrays)(array);
+        let Array { is_scalar, place, .. } = &self.code.arrays[array.0];
+        match (is_scalar, place) {
+            (true, Place::Output) => format!("core::slice::from_ref({name})"),
+            (true, _) => format!("&[{name}]"),
+            (false, _) => self.reference(array),
+        }
+    }
+
+    fn slice_mut(&self, array: ArrayId) -> String {
+        let name = (self.arrays)(array);
+        if self.code.arrays[array.0].is_scalar { format!("core::slice::from_mut({name})") } else { name }
+    }
+
+    /// Computes a scalar here, unless it is written where it is used: once, in the same block, and before anything can have changed
+    /// what it reads.
+    fn compute(&mut self, scalar: ScalarId) {
+        let (text, binding) = self.expression(scalar);
+        let (made, used) = (self.uses.made[scalar.0], self.uses.used[scalar.0]);
+        let is_in_place = match self.stability(scalar) {
+            Stability::Number => true,
+            Stability::Constant => made.0 == used.0,
+            Stability::Changing => made == used,
+        };
+        let is_number = self.stability(scalar) == Stability::Number;
+        let is_short = text.len() <= MAX_EXPRESSION && binding > Binding::Open;
+        if is_in_place && (is_number || (self.uses.n_uses[scalar.0] == 1 && is_short)) {
+            self.pending.insert(scalar, (text, binding));
+            return;
+        }
+        let name = format!("t{}", self.next_name());
+        self.line(&format!("let {name} = {text};"));
+        self.names.insert(scalar, name);
+    }
+
+    /// The number of the next name of a scalar.
+    fn next_name(&mut self) -> usize {
+        self.n_names += 1;
+        self.n_names - 1
+    }
+
+    fn stability(&self, scalar: ScalarId) -> Stability {
+        match &self.code.scalars[scalar.0].kind {
+            ScalarKind::Number(_) => Stability::Number,
+            ScalarKind::Load { array, .. } if self.is_argument(*array) => Stability::Number,
+            ScalarKind::Position(_) | ScalarKind::Within { .. } => Stability::Constant,
+            ScalarKind::Read { .. } => Stability::Changing,
+            ScalarKind::Load { array, .. } => match self.code.arrays[array.0].place {
+                Place::Input | Place::Constant => Stability::Constant,
+                Place::Output | Place::Workspace(_) | Place::Local => Stability::Changing,
+            },
+            ScalarKind::Apply { operands, .. } => {
+                let changes = |operand: &ScalarId| {
+                    self.pending.contains_key(operand) && self.stability(*operand) == Stability::Changing
+                };
+                if operands.iter().any(changes) { Stability::Changing } else { Stability::Constant }
+            }
+        }
+    }
+
+    /// Whether an array is a number that is an argument.
+    fn is_argument(&self, array: ArrayId) -> bool {
+        let Array { place, is_scalar, .. } = self.code.arrays[array.0];
+        is_scalar && place == Place::Input
+    }
+
+    /// A scalar where it is used: its name, or what it is.
+    fn use_of(&self, scalar: ScalarId) -> (String, Binding) {
+        if let Some(name) = self.names.get(&scalar) {
+            return (name.clone(), Binding::Atom);
+        }
+        self.pending.get(&scalar).cloned().expect("invariant: scalars are computed before they are used")
+    }
+
+    fn operand(&self, scalar: ScalarId, least: Binding) -> String {
+        let (text, binding) = self.use_of(scalar);
+        if binding < least { format!("({text})") } else { text }
+    }
+
+    fn expression(&mut self, scalar: ScalarId) -> (String, Binding) {
+        let code = self.code;
+        let dtype = code.scalars[scalar.0].dtype;
+        match &code.scalars[scalar.0].kind {
+            ScalarKind::Number(bits) => {
+                let text = literal(ScalarValue { dtype, bits: *bits });
+                let binding = if text.starts_with('-') { Binding::Prefix } else { Binding::Atom };
+                (text, binding)
+            }
+            ScalarKind::Load { array, index, .. } => self.element(*array, index),
+            ScalarKind::Read { variable, .. } => (variable_name(*variable), Binding::Atom),
+            ScalarKind::Position(index) => {
+                let text = self.index(index);
+                let text =
+                    if index.terms.len() + usize::from(index.constant != 0) > 1 { format!("({text})") } else { text };
+                (format!("{text} as {}", type_name(dtype)), Binding::Cast)
+            }
+            ScalarKind::Within { index, low, high } => {
+                let text = self.index(index);
+                (format!("({low}..{high}).contains(&({text}))"), Binding::Atom)
+            }
+            ScalarKind::Apply { function, operands } => self.apply(*function, operands),
+        }
+    }
+
+    fn apply(&mut self, function: Function, operands: &[ScalarId]) -> (String, Binding) {
+        let dtype = self.code.scalars[operands[operands.len().min(2) - 1].0].dtype;
+        match function.form(dtype) {
+            Form::Operator(operator, binding) => {
+                let tighter = if binding == Binding::Sum { Binding::Product } else { Binding::Prefix };
+                let (left, right) = match binding {
+                    Binding::Comparison => (Binding::Sum, Binding::Sum),
+                    _ => (binding, tighter),
+                };
+                // `x as i64 < y` would begin a list of types.
+                let is_cast = binding == Binding::Comparison && self.use_of(operands[0]).1 == Binding::Cast;
+                let left = if is_cast { Binding::Atom } else { left };
+                let [left, right] =
+                    [(operands[0], left), (operands[1], right)].map(|(id, least)| self.operand(id, least));
+                (format!("{left} {operator} {right}"), binding)
+            }
+            Form::Prefix(operator) => {
+                (format!("{operator}{}", self.operand(operands[0], Binding::Atom)), Binding::Prefix)
+            }
+            Form::Method(name) => {
+                let rest: Vec<String> = operands[1..].iter().map(|operand| self.use_of(*operand).0).collect();
+                let mut first = self.operand(operands[0], Binding::Atom);
+                if self.code.scalars[operands[0].0].kind.is_number() {
+                    first = format!("({first} as {})", type_name(dtype));
+                }
+                (format!("{first}.{name}({})", rest.join(", ")), Binding::Atom)
+            }
+            Form::Math(name) => {
+                self.calls.math.insert((name, dtype));
+                let operands: Vec<String> = operands.iter().map(|operand| self.use_of(*operand).0).collect();
+                (format!("M::{name}{}({})", suffix(dtype), operands.join(", ")), Binding::Atom)
+            }
+            Form::Helper(name) => {
+                self.calls.helpers.insert((name, dtype));
+                let operands: Vec<String> = operands.iter().map(|operand| self.use_of(*operand).0).collect();
+                let generic = if super::module::is_generic(name) { "::<M>" } else { "" };
+                (format!("{name}{}{generic}({})", suffix(dtype), operands.join(", ")), Binding::Atom)
+            }
+            Form::Power(exponent) => self.power(operands[0], exponent),
+            Form::Select => {
+                let [condition, yes, no] = [0, 1, 2].map(|position| self.use_of(operands[position]).0);
+                (format!("if {condition} {{ {yes} }} else {{ {no} }}"), Binding::Open)
+            }
+            Form::Cast(to) => self.cast(operands[0], to),
+            Form::MultiplyAdd => {
+                let [a, b] = [(operands[0], Binding::Product), (operands[1], Binding::Prefix)]
+                    .map(|(id, least)| self.operand(id, least));
+                (format!("{a} * {b} + {}", self.operand(operands[2], Binding::Product)), Binding::Sum)
+            }
+            Form::None => unreachable!("invariant: what cannot be written was refused before"),
+        }
+    }
+
+    fn cast(&mut self, operand: ScalarId, to: DType) -> (String, Binding) {
+        let from = self.code.scalars[operand.0].dtype;
+        let name = type_name(to);
+        match (from, to) {
+            _ if from == to => self.use_of(operand),
+            (DType::Bool, DType::I64) => (format!("{} as i64", self.operand(operand, Binding::Cast)), Binding::Cast),
+            (DType::Bool, _) => (format!("{} as u8 as {name}", self.operand(operand, Binding::Cast)), Binding::Cast),
+            (_, DType::Bool) => {
+                let zero = literal(ScalarValue::new(from, 0.0));
+                (format!("{} != {zero}", self.operand(operand, Binding::Sum)), Binding::Comparison)
+            }
+            _ => (format!("{} as {name}", self.operand(operand, Binding::Cast)), Binding::Cast),
+        }
+    }
+
+    /// xⁿ by squares, as the compiler's own does it.
+    fn power(&mut self, operand: ScalarId, exponent: i64) -> (String, Binding) {
+        let dtype = self.code.scalars[operand.0].dtype;
+        let x = self.operand(operand, Binding::Prefix);
+        match exponent {
+            1 => self.use_of(operand),
+            2 => (format!("{x} * {x}"), Binding::Product),
+            _ => {
+                self.calls.support.insert(("power", dtype));
+                (format!("power{}({x}, {exponent})", suffix(dtype)), Binding::Atom)
+            }
+        }
+    }
+
+    fn is_reference(&self, place: Place) -> bool {
+        matches!(place, Place::Input | Place::Output | Place::Workspace(_))
+    }
+
+    /// A shared reference to an array.
+    fn reference(&self, array: ArrayId) -> String {
+        (self.arrays)(array).replace("&mut ", "&")
+    }
+
+    fn element(&mut self, array: ArrayId, index: &Index) -> (String, Binding) {
+        let Array { is_scalar, place, .. } = self.code.arrays[array.0];
+        let name = (self.arrays)(array);
+        if is_scalar {
+            return match place {
+                Place::Output => (format!("*{name}"), Binding::Prefix),
+                _ => (name, Binding::Atom),
+            };
+        }
+        match index.as_constant() {
+            Some(position) => {
+                (format!("{}[{position}]", name.trim_start_matches("&mut ").trim_start_matches('&')), Binding::Atom)
+            }
+            None => {
+                self.calls.support.insert(("at", DType::F64));
+                let index = self.index(index);
+                (format!("at({}, {index})", self.reference(array)), Binding::Atom)
+            }
+        }
+    }
+
+    fn store(&mut self, array: ArrayId, index: &Index, value: &str) -> String {
+        let name = (self.arrays)(array);
+        if self.code.arrays[array.0].is_scalar {
+            return format!("*{name} = {value};");
+        }
+        match index.as_constant() {
+            Some(position) => format!("{}[{position}] = {value};", name.trim_start_matches("&mut ")),
+            None => {
+                self.calls.support.insert(("put", DType::F64));
+                let index = self.index(index);
+                format!("put({name}, {index}, {value});")
+            }
+        }
+    }
+
+    fn new_loop(&mut self, variable: LoopVariable) -> String {
+        let name = format!("i{}", self.loops.len());
+        self.loops.insert(variable, name.clone());
+        name
+    }
+
+    /// An index; what is added comes before what is taken away, so that no step of it is negative.
+    fn index(&self, index: &Index) -> String {
+        let mut text = String::new();
+        let mut add = |sign: &str, part: String| {
+            let _ = if text.is_empty() { write!(text, "{part}") } else { write!(text, " {sign} {part}") };
+        };
+        let term = |variable: LoopVariable, stride: usize| match stride {
+            1 => self.loops[&variable].clone(),
+            _ => format!("{stride} * {}", self.loops[&variable]),
+        };
+        for (variable, stride) in index.terms.iter().filter(|(_, stride)| *stride > 0) {
+            add("+", term(*variable, stride.unsigned_abs()));
+        }
+        if index.constant > 0 || index.terms.is_empty() {
+            add("+", index.constant.to_string());
+        }
+        for (variable, stride) in index.terms.iter().filter(|(_, stride)| *stride < 0) {
+            add("-", term(*variable, stride.unsigned_abs()));
+        }
+        if index.constant < 0 && !index.terms.is_empty() {
+            add("-", index.constant.unsigned_abs().to_string());
+        }
+        text
+    }
+}
+
+fn variable_name(variable: VariableId) -> String {
+    format!("r{}", variable.0)
+}
+
+impl ScalarKind {
+    fn is_number(&self) -> bool {
+        matches!(self, ScalarKind::Number(_))
+    }
+}

@@ -230,6 +230,7 @@ pub(super) const MATH: &[MathFunction] = math! {
     "pow"(2) = Some("powf"), "xʸ.";
     "atan2"(2) = Some("atan2"), "The angle in radians of the point (y, x).";
     "hypot"(2) = Some("hypot"), "√(x² + y²).";
+    "fma"(3) = Some("mul_add"), "x·y + z, rounded once.";
     "fmod"(2) = None, "The remainder of x / y, with the sign of x: `x % y`.";
 };
 
@@ -391,6 +392,26 @@ fn lost(a: f64, b: f64) -> f64 {
     let (a1, b1) = (high(a), high(b));
     let (a2, b2) = (a - a1, b - b1);
     a2 * b2 - (((a * b - a1 * b1) - a2 * b1) - a1 * b2)
+}
+",
+    },
+    Helper {
+        name: "tanh_and_slope",
+        math: &["exp", "expm1"],
+        helpers: &[],
+        is_by_f64: false,
+        text: "/// tanh x and 1/cosh²x, of e = e^(−2|x|): (1 − e)/(1 + e) and 4e/(1 + e)², near 0 by e − 1.
+fn tanh_and_slopeS<M: Math>(x: T) -> (T, T) {
+    let (difference, e) = if x.abs() > 0.3 {
+        let e = M::expS(-2.0 * x.abs());
+        (e - 1.0, e)
+    } else {
+        let difference = M::expm1S(-2.0 * x.abs());
+        (difference, 1.0 + difference)
+    };
+    let sum = 1.0 + e;
+    let tanh = -difference / sum;
+    (if x < 0.0 { -tanh } else { tanh }, 4.0 * e / (sum * sum))
 }
 ",
     },

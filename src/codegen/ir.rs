@@ -163,6 +163,9 @@ struct Field {
     is_free: bool,
 }
 
+/// The version of an element that a loop has written and that is read by itself behind it.
+pub(super) const BEHIND_LOOP: usize = usize::MAX;
+
 /// The longest array that lies on the stack instead of in the workspace: a compiler can keep it in registers.
 pub(super) const MAX_LOCAL: usize = 64;
 
@@ -247,6 +250,11 @@ impl Builder {
 
     pub(super) fn store(&mut self, array: ArrayId, index: Index, value: ScalarId) {
         self.push(Statement::Store { array, index, value });
+    }
+
+    /// An element that a loop has written, beside other elements of which loops take care.
+    pub(super) fn load_behind_loop(&mut self, array: ArrayId, index: Index) -> ScalarId {
+        self.scalar(ScalarKind::Load { array, index, version: BEHIND_LOOP }, self.arrays[array.0].dtype)
     }
 
     /// The scalar of that kind: one that is at hand, or a new one.

@@ -10,7 +10,7 @@ use std::collections::{BTreeSet, HashMap};
 use super::{
     index::{Coordinate, Index},
     ir::{ArrayId, ScalarId, ScalarKind, Statement, VariableId, View},
-    lower::{PlanLowering, affine, combining, identity},
+    lower::{Home, PlanLowering, affine, combining, identity},
 };
 use crate::{
     graph::{Connective, DType, Reduction},
@@ -360,24 +360,30 @@ impl PlanLowering<'_, '_> {
         }
     }
 
-    /// Everything of one element in this phase.
+    /// Everything of one element in this phase; what is read is read before anything is written.
     fn elements(&mut self, nest: &mut Nest, here: &[Member], at: &[Coordinate], lane: Option<&Index>) {
         let mut known = HashMap::new();
+        let mut values = Vec::with_capacity(here.len());
         for member in here {
+            let value = match member.role {
+                Role::Each => self.value(nest, &mut known, member.vertex, at),
+                Role::RowReduction(_) | Role::Terminal(_) => self.operand(nest, &mut known, (member.vertex, 0), at),
+            };
+            if member.role == Role::Each {
+                known.insert(member.vertex, value);
+            }
+            values.push(value);
+        }
+        let column = flat(&at[nest.row_sizes.len()..]);
+        for (member, value) in here.iter().zip(values) {
             match member.role {
                 Role::Each => {
-                    let value = self.value(nest, &mut known, member.vertex, at);
-                    known.insert(member.vertex, value);
                     self.write(member.vertex, &flat(at), value);
                     if let Some(array) = nest.kept.get(&member.vertex) {
-                        self.shared.builder.store(*array, flat(&at[nest.row_sizes.len()..]), value);
+                        self.shared.builder.store(*array, column.clone(), value);
                     }
                 }
-                Role::RowReduction(_) | Role::Terminal(_) => {
-                    let value = self.operand(nest, &mut known, (member.vertex, 0), at);
-                    let column = flat(&at[nest.row_sizes.len()..]);
-                    self.add(nest, member, value, (lane, &column));
-                }
+                Role::RowReduction(_) | Role::Terminal(_) => self.add(nest, member, value, (lane, &column)),
             }
         }
     }
@@ -420,7 +426,7 @@ impl PlanLowering<'_, '_> {
         }
         let Some(member) = nest.members.iter().find(|member| member.vertex == read) else {
             let index = self.index_of(&operand.layout.coalesced(), at);
-            return self.read(read, &index);
+            return self.read_at(read, &index, at);
         };
         // A member of an earlier phase, which is read element by element.
         debug_assert_eq!(
@@ -436,6 +442,19 @@ impl PlanLowering<'_, '_> {
         let value = self.value(nest, known, member.vertex, at);
         known.insert(read, value);
         value
+    }
+
+    /// An element of an array of an earlier step. The one iteration at the end of a padding reads behind a loop what that has written
+    /// last, which a compiler would keep for it instead of making vectors of the loop.
+    fn read_at(&mut self, vertex: usize, index: &Index, at: &[Coordinate]) -> ScalarId {
+        let is_end = at.iter().any(|coordinate| coordinate.size > 1 && coordinate.range.1 - coordinate.range.0 == 1);
+        match (&self.homes[vertex], index.as_constant()) {
+            (Home { scalars: None, number: None, memory: Some(view) }, Some(_)) if is_end => {
+                let (array, index) = (view.array, view.at(index));
+                self.shared.builder.load_behind_loop(array, index)
+            }
+            _ => self.read(vertex, index),
+        }
     }
 
     /// The position in an operand's array; where strides do not fit the loops, by divisions.
@@ -488,7 +507,7 @@ impl PlanLowering<'_, '_> {
             index = index.plus(&place.offset(-(low as isize)), layout.axes[axis].stride);
         }
         if conditions.is_empty() {
-            return self.read(def.operands[0].vertex, &index);
+            return self.read_at(def.operands[0].vertex, &index, at);
         }
         self.guarded(def.operands[0].vertex, &index, &conditions, zero)
     }

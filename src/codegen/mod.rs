@@ -63,12 +63,21 @@ pub struct CodeOptions {
     pub constants: Parameters,
     /// The most operations of a step that is written out scalar by scalar instead of as a loop.
     pub max_unrolled: usize,
+    /// Whether sums of products are rounded once, by the method `fma` of `Math`: faster and other bits. Only for a machine that has the
+    /// instruction and a compiler that may use it (`-C target-feature=+fma`); without, it is many times slower.
+    pub fused_multiply_add: bool,
 }
 
 impl CodeOptions {
     /// The options for a function of this name: all parameters are arguments, and steps of up to 512 operations are written out.
     pub fn new(name: impl Into<String>) -> CodeOptions {
-        CodeOptions { name: name.into(), sizes: Vec::new(), constants: Parameters::default(), max_unrolled: 512 }
+        CodeOptions {
+            name: name.into(),
+            sizes: Vec::new(),
+            constants: Parameters::default(),
+            max_unrolled: 512,
+            fused_multiply_add: false,
+        }
     }
 
     /// A number for a symbol.
@@ -265,7 +274,8 @@ impl Lowering {
             .enumerate()
             .map(|(number, (array, value))| (array, format!("constant_{number}"), Value::clone(&value)));
         let constants = baked.into_iter().chain(named).filter(|(array, ..)| read[array.0]).collect();
-        Ok(Function { name: options.name.clone(), sizes: options.sizes.clone(), arguments, constants, code })
+        let fused = options.fused_multiply_add;
+        Ok(Function { name: options.name.clone(), fused, sizes: options.sizes.clone(), arguments, constants, code })
     }
 
     fn array(&mut self, declaration: &Declaration, place: Place) -> ArrayId {

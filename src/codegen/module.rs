@@ -44,6 +44,8 @@ pub(super) struct Argument {
 #[derive(Debug)]
 pub(super) struct Function {
     pub(super) name: String,
+    /// Whether sums of products are rounded once.
+    pub(super) fused: bool,
     pub(super) sizes: Vec<(String, i64)>,
     pub(super) arguments: Vec<Argument>,
     pub(super) constants: Vec<(ArrayId, String, Value)>,
@@ -213,10 +215,11 @@ fn write_math(calls: &Calls, provider: MathProvider, text: &mut String) -> Resul
         .flat_map(|function| [DType::F64, DType::F32].map(|dtype| (function, dtype)))
         .filter(|(function, dtype)| calls.math.contains(&(function.name, *dtype)))
         .collect();
-    let operands = |function: &MathFunction| if function.n_operands == 1 { "x" } else { "x, y" };
+    let operands = |function: &MathFunction| ["x", "x, y", "x, y, z"][function.n_operands - 1];
     let signature = |function: &MathFunction, dtype: DType| {
         let ty = type_name(dtype);
-        let operands = if function.n_operands == 1 { format!("x: {ty}") } else { format!("x: {ty}, y: {ty}") };
+        let operands: Vec<String> = operands(function).split(", ").map(|operand| format!("{operand}: {ty}")).collect();
+        let operands = operands.join(", ");
         format!("fn {}{}({operands}) -> {ty}", function.name, suffix(dtype))
     };
     *text += "/// Functions of mathematics, named as in C.\npub trait Math {\n";
@@ -233,8 +236,10 @@ fn write_math(calls: &Calls, provider: MathProvider, text: &mut String) -> Resul
     for (function, dtype) in functions {
         let call = match (provider, function.method) {
             (MathProvider::Libm, _) => format!("libm::{}{}({})", function.name, suffix(dtype), operands(function)),
-            (_, Some(method)) if function.n_operands == 1 => format!("x.{method}()"),
-            (_, Some(method)) => format!("x.{method}(y)"),
+            (_, Some(method)) => {
+                let rest = operands(function).split_once(", ").map_or("", |(_, rest)| rest);
+                format!("x.{method}({rest})")
+            }
             (_, None) if function.name == "fmod" => "x % y".to_owned(),
             (_, None) => return Err(CodeError::NoFunction { function: function.name }),
         };
@@ -256,7 +261,7 @@ fn meaning(function: &MathFunction) -> &'static str {
 /// Writes one function with its workspace and its constants; gives what it calls.
 fn write_function(function: &Function, text: &mut String) -> Calls {
     let names = names(function);
-    let (body, calls) = Printer::new(&function.code, &|array: ArrayId| names[&array].clone()).print();
+    let (body, calls) = Printer::new(&function.code, function.fused, &|array: ArrayId| names[&array].clone()).print();
     let workspace = format!("{}Workspace", camel_case(&function.name));
     write_constants(function, &names, text);
     if !function.code.fields.is_empty() {

@@ -9,10 +9,10 @@ use std::{
 use super::{
     functions::{Binding, Form},
     index::{Index, LoopVariable},
-    ir::{Argument, Array, ArrayId, Code, Place, ScalarId, ScalarKind, Statement, VariableId, View},
+    ir::{Argument, Array, ArrayId, BEHIND_LOOP, Code, Place, ScalarId, ScalarKind, Statement, VariableId, View},
 };
 use crate::{
-    graph::DType,
+    graph::{Binary, DType, Unary},
     plan::{Function, ScalarValue},
 };
 
@@ -34,6 +34,8 @@ pub(super) struct Calls {
 /// Writes the body of one function.
 pub(super) struct Printer<'c> {
     code: &'c Code,
+    /// Whether sums of products are rounded once.
+    fused: bool,
     /// Names of arrays, as they are read and written: a reference.
     arrays: &'c dyn Fn(ArrayId) -> String,
     pub(super) calls: Calls,
@@ -61,13 +63,21 @@ struct Uses {
     n_uses: Vec<usize>,
     /// Where each was used last.
     used: Vec<Moment>,
+    /// Slopes of hyperbolic tangents, by operand and block.
+    slopes: HashMap<(ScalarId, usize), ScalarId>,
     n_blocks: usize,
 }
 
 impl Uses {
     fn new(code: &Code) -> Uses {
         let n = code.scalars.len();
-        let mut uses = Uses { made: vec![(0, 0); n], n_uses: vec![0; n], used: vec![(0, 0); n], n_blocks: 0 };
+        let mut uses = Uses {
+            made: vec![(0, 0); n],
+            n_uses: vec![0; n],
+            used: vec![(0, 0); n],
+            slopes: HashMap::new(),
+            n_blocks: 0,
+        };
         uses.block(code, &code.statements);
         uses
     }
@@ -91,6 +101,9 @@ impl Uses {
                         // A square writes its operand twice.
                         let n = if matches!(function, Function::IntegerPower(_)) { 2 } else { 1 };
                         operands.iter().for_each(|operand| self.add(*operand, n, moment));
+                        if let Function::Unary(Unary::SechSquared) = function {
+                            self.slopes.insert((operands[0], block), *scalar);
+                        }
                     }
                     continue;
                 }
@@ -163,9 +176,10 @@ pub(super) fn literal(number: ScalarValue) -> String {
 }
 
 impl<'c> Printer<'c> {
-    pub(super) fn new(code: &'c Code, arrays: &'c dyn Fn(ArrayId) -> String) -> Printer<'c> {
+    pub(super) fn new(code: &'c Code, fused: bool, arrays: &'c dyn Fn(ArrayId) -> String) -> Printer<'c> {
         Printer {
             code,
+            fused,
             arrays,
             calls: Calls::default(),
             text: String::new(),
@@ -389,6 +403,9 @@ impl<'c> Printer<'c> {
     /// Computes a scalar here, unless it is written where it is used: once, in the same block, and before anything can have changed
     /// what it reads.
     fn compute(&mut self, scalar: ScalarId) {
+        if self.names.contains_key(&scalar) || self.compute_pair(scalar) {
+            return;
+        }
         let (text, binding) = self.expression(scalar);
         let (made, used) = (self.uses.made[scalar.0], self.uses.used[scalar.0]);
         let is_in_place = match self.stability(scalar) {
@@ -407,6 +424,26 @@ impl<'c> Printer<'c> {
         self.names.insert(scalar, name);
     }
 
+    /// Computes a hyperbolic tangent and its slope together, if both are wanted in this block: they share an exponential.
+    fn compute_pair(&mut self, scalar: ScalarId) -> bool {
+        let ScalarKind::Apply { function: Function::Unary(Unary::Tanh), operands } = &self.code.scalars[scalar.0].kind
+        else {
+            return false;
+        };
+        let Some(slope) = self.uses.slopes.get(&(operands[0], self.uses.made[scalar.0].0)).copied() else {
+            return false;
+        };
+        let dtype = self.code.scalars[scalar.0].dtype;
+        let operand = self.use_of(operands[0]).0;
+        self.calls.helpers.insert(("tanh_and_slope", dtype));
+        let names = [(); 2].map(|()| format!("t{}", self.next_name()));
+        self.line(&format!("let ({}, {}) = tanh_and_slope{}::<M>({operand});", names[0], names[1], suffix(dtype)));
+        for (scalar, name) in [scalar, slope].into_iter().zip(names) {
+            self.names.insert(scalar, name);
+        }
+        true
+    }
+
     /// The number of the next name of a scalar.
     fn next_name(&mut self) -> usize {
         self.n_names += 1;
@@ -419,10 +456,8 @@ impl<'c> Printer<'c> {
             ScalarKind::Load { array, .. } if self.is_argument(*array) => Stability::Number,
             ScalarKind::Position(_) | ScalarKind::Within { .. } => Stability::Constant,
             ScalarKind::Read { .. } => Stability::Changing,
-            ScalarKind::Load { array, .. } => match self.code.arrays[array.0].place {
-                Place::Input | Place::Constant => Stability::Constant,
-                Place::Output | Place::Workspace(_) | Place::Local => Stability::Changing,
-            },
+            // Those that cannot change too: a loop of which all loads come before all stores is one that a compiler makes vectors of.
+            ScalarKind::Load { .. } => Stability::Changing,
             ScalarKind::Apply { operands, .. } => {
                 let changes = |operand: &ScalarId| {
                     self.pending.contains_key(operand) && self.stability(*operand) == Stability::Changing
@@ -430,6 +465,12 @@ impl<'c> Printer<'c> {
                 if operands.iter().any(changes) { Stability::Changing } else { Stability::Constant }
             }
         }
+    }
+
+    /// Whether the function writes an array in memory of the caller's.
+    fn is_written(&self, array: ArrayId) -> bool {
+        let Array { place, is_scalar, .. } = self.code.arrays[array.0];
+        !is_scalar && matches!(place, Place::Workspace(_) | Place::Output)
     }
 
     /// Whether an array is a number that is an argument.
@@ -460,6 +501,11 @@ impl<'c> Printer<'c> {
                 let binding = if text.starts_with('-') { Binding::Prefix } else { Binding::Atom };
                 (text, binding)
             }
+            ScalarKind::Load { array, index, version: BEHIND_LOOP } if self.is_written(*array) => {
+                self.calls.support.insert(("behind_loop", DType::F64));
+                let index = self.index(index);
+                (format!("behind_loop({}, {index})", self.reference(*array)), Binding::Atom)
+            }
             ScalarKind::Load { array, index, .. } => self.element(*array, index),
             ScalarKind::Read { variable, .. } => (variable_name(*variable), Binding::Atom),
             ScalarKind::Position(index) => {
@@ -478,6 +524,11 @@ impl<'c> Printer<'c> {
 
     fn apply(&mut self, function: Function, operands: &[ScalarId]) -> (String, Binding) {
         let dtype = self.code.scalars[operands[operands.len().min(2) - 1].0].dtype;
+        if self.fused
+            && let Some(fused) = self.fused(function, operands, dtype)
+        {
+            return fused;
+        }
         match function.form(dtype) {
             Form::Operator(operator, binding) => {
                 let tighter = if binding == Binding::Sum { Binding::Product } else { Binding::Prefix };
@@ -527,6 +578,42 @@ impl<'c> Printer<'c> {
             }
             Form::None => unreachable!("invariant: what cannot be written was refused before"),
         }
+    }
+
+    /// A sum or difference of which one side is a product that is used nowhere else, rounded once.
+    fn fused(&mut self, function: Function, operands: &[ScalarId], dtype: DType) -> Option<(String, Binding)> {
+        let factors = |scalar: ScalarId| match &self.code.scalars[scalar.0].kind {
+            ScalarKind::Apply { function: Function::Binary(Binary::Mul), operands }
+                if self.pending.contains_key(&scalar) =>
+            {
+                Some((operands[0], operands[1]))
+            }
+            _ => None,
+        };
+        let minus = |(text, binding): (String, Binding)| {
+            let text = if binding < Binding::Prefix { format!("({text})") } else { text };
+            text.strip_prefix('-').map_or_else(|| format!("-{text}"), str::to_owned)
+        };
+        let text = |scalar: ScalarId| self.use_of(scalar);
+        let [x, y, z] = match (function, dtype.is_float()) {
+            (Function::Binary(Binary::Add), true) => {
+                let (product, other) = match (factors(operands[0]), factors(operands[1])) {
+                    (_, Some(product)) => (product, operands[0]),
+                    (Some(product), None) => (product, operands[1]),
+                    (None, None) => return None,
+                };
+                [text(product.0).0, text(product.1).0, text(other).0]
+            }
+            (Function::Binary(Binary::Sub), true) => match (factors(operands[0]), factors(operands[1])) {
+                (_, Some(product)) => [minus(text(product.0)), text(product.1).0, text(operands[0]).0],
+                (Some(product), None) => [text(product.0).0, text(product.1).0, minus(text(operands[1]))],
+                (None, None) => return None,
+            },
+            (Function::MultiplyAdd, true) => [operands[0], operands[1], operands[2]].map(|scalar| text(scalar).0),
+            _ => return None,
+        };
+        self.calls.math.insert(("fma", dtype));
+        Some((format!("M::fma{}({x}, {y}, {z})", suffix(dtype)), Binding::Atom))
     }
 
     fn cast(&mut self, operand: ScalarId, to: DType) -> (String, Binding) {

@@ -51,6 +51,19 @@ fn at<T: Copy + Default>(a: &[T], i: usize) -> T {
 ",
     },
     Support {
+        name: "behind_loop",
+        is_generic: true,
+        math: &[],
+        support: &["at"],
+        text: "/// An element that a loop has written: from memory, since a compiler that kept it from the last iteration would not make vectors
+/// of the loop.
+#[inline(always)]
+fn behind_loop<T: Copy + Default>(a: &[T], i: usize) -> T {
+    at(core::hint::black_box(a), i)
+}
+",
+    },
+    Support {
         name: "put",
         is_generic: true,
         math: &[],

@@ -105,12 +105,15 @@ pub(super) fn module(functions: &[Function], provider: MathProvider) -> Result<S
         calls.math.extend(own.math);
         calls.helpers.extend(own.helpers);
         calls.support.extend(own.support);
-        calls.is_fallible |= own.is_fallible;
+        calls.has_positions |= own.has_positions;
+        calls.has_bounds |= own.has_bounds;
     }
     close(&mut calls);
     let mut text = String::from(HEAD);
-    if calls.is_fallible {
-        text += FAULT;
+    if calls.is_fallible() {
+        let variants = [(calls.has_positions, OUT_OF_RANGE), (calls.has_bounds, TOO_MANY)];
+        let variants: String = variants.iter().filter(|(is_met, _)| *is_met).map(|(_, text)| *text).collect();
+        let _ = writeln!(text, "{FAULT}{variants}}}\n");
     }
     write_math(&calls, provider, &mut text)?;
     text += &bodies;
@@ -130,28 +133,30 @@ pub(super) fn module(functions: &[Function], provider: MathProvider) -> Result<S
     Ok(text)
 }
 
+/// No attribute of a whole file, which `include!` refuses.
 const HEAD: &str = "// Made by Pullback from a graph; edit the graph, not this file.
-#![allow(unused_variables, unused_mut, clippy::all, clippy::pedantic)]
 
 ";
 
 const FAULT: &str = "/// Why a function has no value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// A position is beyond the axis that it selects from.
+";
+
+const OUT_OF_RANGE: &str = "    /// A position is beyond the axis that it selects from.
     IndexOutOfRange {
         /// The operation, and where it was written.
         line: &'static str,
     },
-    /// A loop goes on for longer than it may.
+";
+
+const TOO_MANY: &str = "    /// A loop goes on for longer than it may.
     TooManyIterations {
         /// The most iterations.
         bound: u64,
         /// The loop, and where it was written.
         line: &'static str,
     },
-}
-
 ";
 
 /// Adds what is called by what is called.
@@ -290,8 +295,9 @@ fn write_function(function: &Function, text: &mut String) -> Calls {
         ..Calls::default()
     };
     close(&mut closed);
+    *text += "#[allow(unused_variables, unused_mut, clippy::all)]\n";
     let generic = if closed.math.is_empty() { "" } else { "<M: Math>" };
-    let result = if calls.is_fallible { " -> Result<(), Fault>" } else { "" };
+    let result = if calls.is_fallible() { " -> Result<(), Fault>" } else { "" };
     let line = format!("pub fn {}{generic}({}){result} {{", function.name, arguments.join(", "));
     if line.len() <= 120 {
         let _ = writeln!(text, "{line}");
@@ -307,7 +313,7 @@ fn write_function(function: &Function, text: &mut String) -> Calls {
         let _ = writeln!(text, "    let {workspace} {{ {} }} = work;", fields.join(", "));
     }
     *text += &body;
-    if calls.is_fallible {
+    if calls.is_fallible() {
         *text += "    Ok(())\n";
     }
     *text += "}\n";
@@ -377,7 +383,8 @@ fn write_workspace(function: &Function, name: &str, text: &mut String) {
     for (position, (dtype, len)) in function.code.fields.iter().enumerate() {
         let _ = writeln!(text, "            w{position}: [{}; {len}],", literal(ScalarValue::new(*dtype, 0.0)));
     }
-    let _ = writeln!(text, "        }}\n    }}\n}}\n");
+    let _ = writeln!(text, "        }}\n    }}\n}}\n\nimpl Default for {name} {{\n    fn default() -> {name} {{");
+    let _ = writeln!(text, "        {name}::new()\n    }}\n}}\n");
 }
 
 fn write_documentation(function: &Function, text: &mut String) {

@@ -5,7 +5,7 @@ use super::{
     error::Refusal,
     index::Index,
     ir::{Argument, ScalarId, ScalarKind, Statement, View},
-    lower::{Limits, PlanLowering},
+    lower::{Limits, PlanLowering, numbers},
 };
 use crate::{
     graph::{
@@ -372,11 +372,13 @@ impl PlanLowering<'_, '_> {
         match op {
             Op::Gather(gather) => {
                 let numbers = gathered(&arrays.operands, gather.axis, gather.batch);
-                self.call(arrays, "gather", &numbers, Some(line));
+                let fault = (!self.has_positions(&arrays.operands[1], numbers[2])).then_some(line);
+                self.call(arrays, "gather", &numbers, fault);
             }
             Op::ScatterAdd(scatter) => {
                 let numbers = gathered(&arrays.operands, scatter.axis, scatter.batch);
-                self.call(arrays, "scatter_add", &numbers, Some(line));
+                let fault = (!self.has_positions(&arrays.operands[1], numbers[2])).then_some(line);
+                self.call(arrays, "scatter_add", &numbers, fault);
             }
             Op::Lu(_) => self.call(arrays, "lu", &[count(&arrays.sizes) / (n * (n + 1)), n], None),
             Op::Solve(solve) => {
@@ -403,6 +405,19 @@ impl PlanLowering<'_, '_> {
             Op::Window(window) => self.window(arrays, window),
             other => unreachable!("invariant: `{}` has no helper", other.name()),
         }
+    }
+
+    /// Whether all positions of an index are known, and on an axis of this size.
+    fn has_positions(&mut self, index: &ReadArray, size: usize) -> bool {
+        let home = self.homes[index.vertex].clone();
+        let position = |number: ScalarValue| i64::from_ne_bytes(number.bits);
+        let is_on_axis = |position: i64| (0..size as i64).contains(&position);
+        if let Some(scalars) = &home.scalars {
+            let builder = &self.shared.builder;
+            return scalars.iter().all(|scalar| builder.as_number(*scalar).map(position).is_some_and(is_on_axis));
+        }
+        let constant = |view: &View| self.shared.constants.iter().find(|(array, _)| *array == view.array);
+        home.memory.as_ref().and_then(constant).is_some_and(|(_, value)| numbers(value).map(position).all(is_on_axis))
     }
 
     fn arguments(&self, arrays: &WholeArrays) -> Vec<Argument> {

@@ -28,7 +28,15 @@ pub(super) struct Calls {
     pub(super) helpers: BTreeSet<(&'static str, DType)>,
     /// Helpers for whole arrays.
     pub(super) support: BTreeSet<(&'static str, DType)>,
-    pub(super) is_fallible: bool,
+    /// Whether positions are checked, and loops are bounded, so that the function may fail.
+    pub(super) has_positions: bool,
+    pub(super) has_bounds: bool,
+}
+
+impl Calls {
+    pub(super) fn is_fallible(&self) -> bool {
+        self.has_positions || self.has_bounds
+    }
 }
 
 /// Writes the body of one function.
@@ -338,7 +346,7 @@ impl<'c> Printer<'c> {
         body: &[Statement],
         line: &str,
     ) {
-        self.calls.is_fallible = true;
+        self.calls.has_bounds = true;
         self.n_counts += 1;
         let count = format!("n{}", self.n_counts);
         self.line(&format!("let mut {count} = 0u64;"));
@@ -373,10 +381,12 @@ impl<'c> Printer<'c> {
             });
         }
         let arguments = parts.join(", ");
+        // What a helper says of positions that were checked before is true.
+        let discard = if matches!(helper.as_str(), "gather" | "scatter_add") { "let _ = " } else { "" };
         match fault {
-            None => self.line(&format!("{helper}{generic}({arguments});")),
+            None => self.line(&format!("{discard}{helper}{generic}({arguments});")),
             Some(line) => {
-                self.calls.is_fallible = true;
+                self.calls.has_positions = true;
                 self.line(&format!("if !{helper}{generic}({arguments}) {{"));
                 self.line(&format!("    return Err(Fault::IndexOutOfRange {{ line: {line:?} }});"));
                 self.line("}");

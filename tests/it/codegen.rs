@@ -68,15 +68,12 @@ fn exact(value: &Value) -> Vec<String> {
 
 /// A program that calls the function of each case and prints the bits of its outputs.
 fn driver(cases: &[Case]) -> String {
-    let mut text = String::from("#![allow(dead_code)]\nmod libm { ");
-    text += "pub use super::*; }\n";
+    let mut text =
+        String::from("#![allow(dead_code)]\n#![deny(unused_must_use, unused_mut, unused_variables, unused_parens)]\n");
     let mut main = String::new();
     for (number, case) in cases.iter().enumerate() {
-        let source = case.source.replace("#![allow(", "#[allow(").replace("libm::", "crate::c::");
-        let (attribute, source) = source.split_once("\n\n").map_or((String::new(), source.clone()), |(head, rest)| {
-            (head.lines().filter(|line| line.starts_with("#[")).collect(), rest.to_owned())
-        });
-        let _ = writeln!(text, "{attribute}\nmod case_{number} {{\n{source}\n}}");
+        let source = case.source.replace("libm::", "crate::c::");
+        let _ = writeln!(text, "mod case_{number} {{\n{source}\n}}");
         let _ = writeln!(main, "    case_{number}_run();");
         let _ = writeln!(text, "fn case_{number}_run() {{\n    use case_{number}::*;");
         let mut arguments = Vec::new();
@@ -163,7 +160,7 @@ fn folder(name: &str) -> PathBuf {
 fn compile(source: &Path, arguments: &[&str]) {
     let rustc = std::env::var("RUSTC").unwrap_or_else(|_| "rustc".to_owned());
     let done = Command::new(rustc)
-        .args(["--edition", "2024", "-A", "warnings"])
+        .args(["--edition", "2024"])
         .args(arguments)
         .arg(source)
         .output()

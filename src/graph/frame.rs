@@ -1,5 +1,5 @@
-//! For what nodes are made. In: calls of the user's, scopes that are open, sweeps of derivatives. Out: the [`Provenance`] of every node
-//! that is made meanwhile.
+//! For what nodes are made. In: calls of the user's, scopes that are open, sweeps of derivatives. Out: the [`Provenance`] of every
+//! node that is made meanwhile.
 //!
 //! The outermost call wins, since the line that a user wrote is the one to be told of. The innermost scope wins, since a
 //! picture or a table shows the parts of a model by it.

@@ -1,5 +1,5 @@
-//! A bar for a person who waits. In: steps and epochs. Out: on standard error a bar, if that is a terminal, and a line for each epoch.
-//! The clock is read here, and not by the loop.
+//! A bar for a person who waits. In: steps and epochs. Out: on standard error a bar, if that is a terminal, and a line for each
+//! epoch. The clock is read here, and not by the loop.
 
 use std::{
     fmt,
@@ -19,9 +19,9 @@ const BETWEEN_LINES: Duration = Duration::from_secs(30);
 /// Shows how far a training is: a bar over all steps of all epochs, by indicatif, with steps and examples a second, the time that is
 /// left, the last loss and the measures of the last validation; and a line for each epoch that is done.
 ///
-/// Speed and time left are means since the first step that was seen, validations among them; a training that goes on from a checkpoint
-/// begins where it was. A source that does not know how many examples it has is taken to have as many in each epoch as it had in those
-/// before; in the first the time left is not known.
+/// Speed and time left are means since the first step that was seen, validations among them; a training that goes on from a
+/// checkpoint begins where it was. A source that does not know how many examples it has is taken to have as many in each epoch as it
+/// had in those before; in the first the time left is not known.
 ///
 /// All of it is on standard error. Where that is no terminal, as in a file or a job, there is no bar: only the lines of epochs, and
 /// within an epoch that takes longer one each 30 seconds.

@@ -247,8 +247,8 @@ impl Training<'_> {
         Ok(ControlFlow::Continue(()))
     }
 
-    /// The gradient over one batch with the loss, and what is measured; and its norm. The error of a batch names the row that it comes
-    /// from.
+    /// The gradient over one batch with the loss, and what is measured; and its norm. The error of a batch names the row that it
+    /// comes from.
     fn gradient(&mut self, batch: &Batch, state: &TrainingState) -> Result<(TrainingOutput, f64), TrainError> {
         let fed = self.trainer.feeds.fed(batch, Use::Step);
         let before = self.parameters.state().clone();

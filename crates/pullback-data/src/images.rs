@@ -62,8 +62,8 @@ impl ImageOptions {
 /// A class has the number of its folder in the order of names; within it files are in the order of their paths, folders inside of it
 /// included. Files whose names end in `.png`, `.jpg` or `.jpeg`, in letters of any case, are images, and no others are looked at.
 /// A file is decoded when its row is asked for, in the thread that asks, so
-/// [`Batching::prefetch`](pullback::data::Batching::prefetch) decodes while a step runs. Scaling takes the mean over what a pixel covers
-/// (a triangular filter).
+/// [`Batching::prefetch`](pullback::data::Batching::prefetch) decodes while a step runs. Scaling takes the mean over what a pixel
+/// covers (a triangular filter).
 ///
 /// # Shapes
 /// `x`: `f32[batch, channels, height, width]`, from 0 to 1; `label`: `i64[batch]`

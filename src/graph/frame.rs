@@ -9,6 +9,7 @@ use std::{cell::Ref, sync::Arc};
 use indexmap::IndexSet;
 
 use super::{
+    expr::Expr,
     op::Name,
     site::Site,
     storage::{Graph, NodeId},
@@ -223,9 +224,10 @@ impl Graph {
         self.enter_at(operation, provenance)
     }
 
-    /// Opens the frame of a derivative that works for a node made before.
-    pub(crate) fn enter_derivative(&self, mode: DerivativeMode, id: NodeId) -> FrameGuard<'_> {
-        let provenance = self.node(id).provenance.clone();
+    /// Opens the frame of a derivative that works for a node made before: one of this graph, or the operation whose body this graph
+    /// is made of.
+    pub(crate) fn enter_derivative(&self, mode: DerivativeMode, node: Expr<'_>) -> FrameGuard<'_> {
+        let provenance = node.graph().node(node.id()).provenance.clone();
         self.enter_at(mode.name(), Provenance { derivative: Some(mode), ..provenance })
     }
 

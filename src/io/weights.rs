@@ -175,10 +175,10 @@ impl Weights {
     ///
     /// # Errors
     /// A file cannot be read; a pattern of `rename`, `split` or `ignore` matches no array, or one of `transpose` no parameter or
-    /// state; the axes of `transpose` are no permutation; or, unless this is lenient, [`IoError::Weights`] with the report if
-    /// anything is missing, unexpected or does not fit. Nothing is changed then.
+    /// state; `split` has no names; the axes of `transpose` are no permutation; or, unless this is lenient, [`IoError::Weights`] with
+    /// the report if anything is missing, unexpected or does not fit. Nothing is changed then.
     pub fn load_into(&self, parameters: &mut Parameters) -> Result<WeightReport, IoError> {
-        self.check_patterns(parameters)?;
+        self.check(parameters)?;
         let mut report = WeightReport::default();
         let mut origins = self.origins(parameters, &mut report);
         let mut read = parameters.clone();
@@ -244,8 +244,9 @@ impl Weights {
         origins
     }
 
-    /// That each pattern matches something: a slip in one may go unseen where a matrix is square.
-    fn check_patterns(&self, parameters: &Parameters) -> Result<(), IoError> {
+    /// That each pattern matches something, since a slip in one may go unseen where a matrix is square, that `split` has names, and
+    /// that axes are a permutation.
+    fn check(&self, parameters: &Parameters) -> Result<(), IoError> {
         let held = || self.shards.iter().flat_map(|shard| shard.infos().keys().map(String::as_str));
         let known = || parameters.names().chain(parameters.state().names());
         let of_files = self.renames.iter().map(|(pattern, _)| pattern).chain(&self.ignored);
@@ -254,6 +255,9 @@ impl Weights {
         let of_model = self.transposed.iter().map(|(pattern, _)| (pattern, names::check_pattern(pattern, known())));
         for (pattern, checked) in of_files.chain(of_model) {
             checked.map_err(|nearest| IoError::UnmatchedPattern { pattern: pattern.clone(), nearest })?;
+        }
+        if let Some(Split { pattern, .. }) = self.splits.iter().find(|split| split.names.is_empty()) {
+            return Err(IoError::NoParts { pattern: pattern.clone() });
         }
         for (_, axes) in &self.transposed {
             if (0..axes.len()).any(|axis| !axes.contains(&axis)) {

@@ -7,7 +7,8 @@
 //! cargo run --release --example gpt2 -- --model gpt2 --tokens 15496,11,995 --write 20 --temperature 0.7 --seed 1
 //! ```
 //!
-//! Tokens are numbers: this library has no tokenizer of GPT-2's byte pairs.
+//! Tokens are numbers. `Subwords::gpt2` of the crate `pullback-data` makes them of a text, and a text of them, by the files
+//! `vocab.json` and `merges.txt` that lie beside the weights.
 
 #[path = "../gpt/model.rs"]
 mod model;

@@ -383,7 +383,7 @@ impl Training<'_> {
     /// Takes the best parameters and measures them on both sets.
     fn report(mut self, train: &dyn Source, fit: &Fit, state: TrainingState, stop: Stop) -> Result<Report, TrainError> {
         let best_epoch = state.best.as_ref().map(|best| best.epoch);
-        // The last epoch that is done has measured these already.
+        // Statistics of averages are made of the batches of the last whole epoch, as for its validation.
         let kept = match state.best {
             Some(best) => Some(best.parameters),
             None => self.averages(train, fit, state.epoch.saturating_sub(1))?,

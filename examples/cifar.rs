@@ -1,5 +1,5 @@
-//! Trains a popular architecture on CIFAR-10 or CIFAR-100, as <https://github.com/bearpaw/pytorch-classification> does, and says how well
-//! it does on the test part after each epoch.
+//! Trains a popular architecture on CIFAR-10 or CIFAR-100, as <https://github.com/bearpaw/pytorch-classification> does, and says how
+//! well it does on the test part after each epoch.
 //!
 //! ```text
 //! tar xzf cifar-10-binary.tar.gz                            # from https://www.cs.toronto.edu/~kriz/cifar.html

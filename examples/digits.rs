@@ -5,8 +5,8 @@
 //! cargo run --release --example digits -- --checkpoint run.safetensors --figures figures
 //! ```
 //!
-//! Ctrl-C ends the training before its next step, with its checkpoint written if there is one; a second one ends at once. Exits with 1
-//! if the test accuracy is under 97 %.
+//! Ctrl-C ends the training before its next step, with its checkpoint written if there is one; a second one ends at once. Exits with
+//! 1 if the test accuracy is under 97 %.
 
 #[path = "common/ctrl_c.rs"]
 mod ctrl_c;

@@ -1,5 +1,5 @@
-//! Trains 64 small networks on handwritten digits, all in one program and then one after another, and compares what becomes of them and
-//! how long it takes. Then one network at several rates, again in one program, to see which is best.
+//! Trains 64 small networks on handwritten digits, all in one program and then one after another, and compares what becomes of them
+//! and how long it takes. Then one network at several rates, again in one program, to see which is best.
 //!
 //! ```text
 //! cargo run --release --example ensemble -- --networks 64 --epochs 10

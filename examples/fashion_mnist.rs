@@ -10,8 +10,8 @@
 //!
 //! Ctrl-C ends the training before its next step, and nothing is asked of it then; a second one ends at once.
 //!
-//! Exits with 1 if the test accuracy is under 88.5 % (the perceptron), 92 % (LeNet) or 93 % (the residual network), or under 80 % with
-//! `--quick`, and with 2 if the files are absent, unless `--if-present` is given.
+//! Exits with 1 if the test accuracy is under 88.5 % (the perceptron), 92 % (LeNet) or 93 % (the residual network), or under 80 %
+//! with `--quick`, and with 2 if the files are absent, unless `--if-present` is given.
 
 #[path = "lecture/architectures/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "other examples use more of it")]

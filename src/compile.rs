@@ -45,9 +45,9 @@ pub struct Options {
     pub evaluation: Evaluation,
     /// What [`Graph::is_training`] is: without one, true in what trains and false elsewhere.
     pub mode: Option<Mode>,
-    /// Patterns of names of parameters and states that a training step leaves as they are, in which `*` stands for any letters and `?`
-    /// for one: with `encoder.*` no gradient of the encoder is computed, no optimizer touches it, by decay neither, and the running
-    /// statistics of its norms stay. [`TrainingStep::untrained`] lists the parameters that were found.
+    /// Patterns of names of parameters and states that a training step leaves as they are, in which `*` stands for any letters and
+    /// `?` for one: with `encoder.*` no gradient of the encoder is computed, no optimizer touches it, by decay neither, and the
+    /// running statistics of its norms stay. [`TrainingStep::untrained`] lists the parameters that were found.
     pub frozen: Vec<String>,
     /// Bytes of memory for values between steps, above which elementwise functions of the forward part are computed
     /// again where the backward part reads them element by element, however long that takes; without one, only those

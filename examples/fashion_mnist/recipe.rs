@@ -1,5 +1,5 @@
-//! What can be trained on Fashion-MNIST, and how. In: a name, images, a graph. Out: images as the network takes them, its scores, and an
-//! optimizer. It runs nothing.
+//! What can be trained on Fashion-MNIST, and how. In: a name, images, a graph. Out: images as the network takes them, its scores, and
+//! an optimizer. It runs nothing.
 
 use clap::ValueEnum;
 use pullback::{
@@ -61,7 +61,8 @@ impl Recipe {
         }
     }
 
-    /// What is trained on: for half of the images left and right change places, and all are moved. The perceptron sees them as they are.
+    /// What is trained on: for half of the images left and right change places, and all are moved. The perceptron sees them as they
+    /// are.
     pub(crate) fn augmented(&self, train: Dataset, seed: u64) -> Result<Box<dyn Source>, DataError> {
         match self.network {
             Network::Perceptron => Ok(Box::new(train)),
@@ -90,8 +91,8 @@ impl Recipe {
         }
     }
 
-    /// The perceptron by Adam, whose rate falls along half a cosine to zero. The others by AdamW, whose rate rises and falls again, and
-    /// which does not decay biases and gains.
+    /// The perceptron by Adam, whose rate falls along half a cosine to zero. The others by AdamW, whose rate rises and falls again,
+    /// and which does not decay biases and gains.
     pub(crate) fn rule(&self, n_steps: u64) -> Box<dyn Optimizer> {
         match self.network {
             Network::Perceptron => Box::new(Adam::new(Schedule::cosine(self.rate, 0.0, n_steps))),

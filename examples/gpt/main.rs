@@ -9,11 +9,11 @@
 //!
 //! Ctrl-C ends the training before its next step, with its checkpoint written if there is one; a second one ends at once.
 //!
-//! An epoch of the King James Bible is 968 steps and takes ten minutes of processor time on an AMD EPYC (Zen 3). Then a character of the
-//! held-out tenth takes 2.265 bits (seed 0); by the frequencies of characters it takes 4.550.
+//! An epoch of the King James Bible is 968 steps and takes ten minutes of processor time on an AMD EPYC (Zen 3). Then a character of
+//! the held-out tenth takes 2.265 bits (seed 0); by the frequencies of characters it takes 4.550.
 //!
-//! Exits with 1 if the model does not do better than the frequencies of the characters, and with 2 if the text is absent; with `--quick`
-//! it takes pages of this library's guide in its place.
+//! Exits with 1 if the model does not do better than the frequencies of the characters, and with 2 if the text is absent; with
+//! `--quick` it takes pages of this library's guide in its place.
 
 #[path = "../common/ctrl_c.rs"]
 mod ctrl_c;

@@ -1,4 +1,5 @@
-//! A GPT as GPT-2 is built. In: a graph and sizes, then tokens. Out: logits of what follows, for all places or step by step with a cache.
+//! A GPT as GPT-2 is built. In: a graph and sizes, then tokens. Out: logits of what follows, for all places or step by step with a
+//! cache.
 
 use pullback::nn::{Embedding, EmbeddingOptions, FeedForwardActivation, KeyValueCache, Layer, LayerNorm};
 use pullback::nn::{LearnedPositions, TransformerEncoderBlock, TransformerOptions};

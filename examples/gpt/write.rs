@@ -38,8 +38,8 @@ impl Writer {
         Ok(Writer { program, sampling, context, n_each })
     }
 
-    /// So many tokens behind the prompt. Of a prompt and what was written the model sees the last tokens, as many as leave room in a sequence
-    /// for those of a run.
+    /// So many tokens behind the prompt. Of a prompt and what was written the model sees the last tokens, as many as leave room in a
+    /// sequence for those of a run.
     pub(crate) fn write(
         &mut self,
         parameters: &Parameters,
@@ -85,8 +85,8 @@ struct Draw<'g> {
 }
 
 impl<'g> Draw<'g> {
-    /// The greatest of ℓ + T·G, with G = −ln(−ln u) independent for each token, is a token drawn by softmax(ℓ/T); T = 0 is no special case.
-    /// Gumbel, *Statistical theory of extreme values*, 1954.
+    /// The greatest of ℓ + T·G, with G = −ln(−ln u) independent for each token, is a token drawn by softmax(ℓ/T); T = 0 is no special
+    /// case. Gumbel, *Statistical theory of extreme values*, 1954.
     fn token(&self, logits: Expr<'g>, counter: Expr<'g>) -> Expr<'g> {
         let (scores, tokens) = logits.top_k(self.top_k, -1);
         // From the multiples of 2⁻²⁴ in [0, 1) 0 goes, of which the noise would be infinite.

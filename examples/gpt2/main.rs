@@ -1,13 +1,14 @@
 //! Reads weights of the published GPT-2 layout, and says what follows some tokens.
 //!
 //! ```text
-//! # A folder with model.safetensors (or model.safetensors.index.json and its files) and config.json, as of `gpt2` on the Hugging Face Hub,
-//! # or as `GPT2LMHeadModel.save_pretrained` of transformers writes it
+//! # A folder with model.safetensors (or model.safetensors.index.json and its files) and config.json, as of `gpt2` on the Hugging
+//! # Face Hub, or as `GPT2LMHeadModel.save_pretrained` of transformers writes it
 //! cargo run --release --example gpt2 -- --model gpt2 --tokens 15496,11,995
 //! cargo run --release --example gpt2 -- --model gpt2 --tokens 15496,11,995 --write 20 --temperature 0.7 --seed 1
 //! ```
 //!
-//! Tokens are numbers: this library has no tokenizer of GPT-2's byte pairs.
+//! Tokens are numbers. `Subwords::gpt2` of the crate `pullback-data` makes them of a text, and a text of them, by the files
+//! `vocab.json` and `merges.txt` that lie beside the weights.
 
 #[path = "../gpt/model.rs"]
 mod model;

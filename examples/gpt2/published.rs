@@ -43,8 +43,8 @@ pub(crate) fn sizes(folder: &Path) -> Result<Sizes, Box<dyn Error>> {
     Ok(Sizes { tokens, context, width: size("n_embd")?, heads: size("n_head")?, blocks: size("n_layer")? })
 }
 
-/// Names there, behind an optional prefix, and here. Its maps are x·W with the weights as they lie, as ours are, and its packed weight of
-/// attention has queries before keys before values, as ours has.
+/// Names there, behind an optional prefix, and here. Its maps are x·W with the weights as they lie, as ours are, and its packed
+/// weight of attention has queries before keys before values, as ours has.
 const NAMES: [(&str, &str); 12] = [
     ("wte.weight", "words.weight"),
     ("wpe.weight", "positions.weight"),

@@ -1,10 +1,10 @@
 //! Popular architectures: how many parameters they have, and how their test error goes with it.
 //!
 //! Asserted, without data: the networks of the credited repository's table have as many parameters as are published, to the last one
-//! where the sum can be worked out by hand. Measured on Fashion-MNIST, if it is there: the test error of small networks of each family
-//! over their number of parameters, all trained alike, in the form that each has for images of 32×32 but with fewer channels. Each
-//! interval is over test images, whose errors are averaged over the runs. Asserted of it is only that all learn: that they err less than
-//! by guessing. Drawn: test error over parameters.
+//! where the sum can be worked out by hand. Measured on Fashion-MNIST, if it is there: the test error of small networks of each
+//! family over their number of parameters, all trained alike, in the form that each has for images of 32×32 but with fewer channels.
+//! Each interval is over test images, whose errors are averaged over the runs. Asserted of it is only that all learn: that they err
+//! less than by guessing. Drawn: test error over parameters.
 //!
 //! Source: <https://github.com/bearpaw/pytorch-classification>, and the papers at the head of each file of `architectures`.
 

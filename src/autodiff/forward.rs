@@ -31,7 +31,7 @@ pub(super) fn sweep<'g>(ys: &[Expr<'g>], tangents: &[(Expr<'g>, Expr<'g>)]) -> V
     // What siblings of nodes that were visited have got with them.
     let mut of_siblings: Vec<Option<Expr<'g>>> = vec![None; last + 1];
     for id in ids {
-        let _frame = graph.enter_derivative(DerivativeMode::Forward, id);
+        let _frame = graph.enter_derivative(DerivativeMode::Forward, graph.expr(id));
         let pushed = if graph.node(id).op.is_nested() {
             if let Some(family) = families.led_by(id) {
                 push_forward_family(graph, family, &found, &mut of_siblings);

@@ -31,7 +31,7 @@ pub(super) fn sweep<'g>(seeds: &[(Expr<'g>, Expr<'g>)], xs: &[Expr<'g>]) -> Vec<
             continue;
         }
         let Some(cotangent) = cotangents.0[id.index()] else { continue };
-        let _frame = graph.enter_derivative(DerivativeMode::Reverse, id);
+        let _frame = graph.enter_derivative(DerivativeMode::Reverse, graph.expr(id));
         let application = Application {
             operands: graph.operands(id).iter().map(|operand| graph.expr(*operand)).collect(),
             output: graph.expr(id),
@@ -65,7 +65,7 @@ fn pull_back_family<'g>(graph: &'g Graph, ids: &[NodeId], depends: &[bool], cota
     if known.iter().all(Option::is_none) {
         return;
     }
-    let _frame = graph.enter_derivative(DerivativeMode::Reverse, ids[0]);
+    let _frame = graph.enter_derivative(DerivativeMode::Reverse, graph.expr(ids[0]));
     let family = Family::new(graph, ids);
     let is_wanted: Vec<bool> = family.operands.iter().map(|operand| depends[operand.id().index()]).collect();
     if !is_wanted.contains(&true) {

@@ -150,11 +150,11 @@ impl Batching {
 
     /// Of fewer examples there is no batch.
     pub(crate) fn fewest_examples(&self) -> usize {
-        match self.order {
-            Order::Continued => self.size,
-            _ if !self.is_last_kept => self.size,
-            _ => 1,
-        }
+        let needs_whole_batch = match self.order {
+            Order::Continued => true,
+            Order::Shuffled | Order::Ascending | Order::Within(_) | Order::ByLength(_) => !self.is_last_kept,
+        };
+        if needs_whole_batch { self.size } else { 1 }
     }
 
     pub(crate) fn n_ahead(&self) -> usize {

@@ -17,8 +17,8 @@ const MAX_LABEL: u64 = 9;
 /// or with `.gz` added; plain if there are both.
 ///
 /// # Shapes
-/// `x`: `f32[n, 784]`, rows of 28×28 pixels from the top: as images by [`Dataset::reshape`] to `(1, 28, 28)`; `label`: `i64[n]`. The training part of MNIST and Fashion-MNIST has 60,000
-/// examples, the test part 10,000; any number is read.
+/// `x`: `f32[n, 784]`, rows of 28×28 pixels from the top: as images by [`Dataset::reshape`] to `(1, 28, 28)`; `label`: `i64[n]`. The
+/// training part of MNIST and Fashion-MNIST has 60,000 examples, the test part 10,000; any number is read.
 ///
 /// # Units
 /// A pixel is its byte over 255, from 0 to 1. A label is from 0 to 9.

@@ -1,5 +1,5 @@
-//! For what nodes are made. In: calls of the user's, scopes that are open, sweeps of derivatives. Out: the [`Provenance`] of every node
-//! that is made meanwhile.
+//! For what nodes are made. In: calls of the user's, scopes that are open, sweeps of derivatives. Out: the [`Provenance`] of every
+//! node that is made meanwhile.
 //!
 //! The outermost call wins, since the line that a user wrote is the one to be told of. The innermost scope wins, since a
 //! picture or a table shows the parts of a model by it.
@@ -9,6 +9,7 @@ use std::{cell::Ref, sync::Arc};
 use indexmap::IndexSet;
 
 use super::{
+    expr::Expr,
     op::Name,
     site::Site,
     storage::{Graph, NodeId},
@@ -223,9 +224,10 @@ impl Graph {
         self.enter_at(operation, provenance)
     }
 
-    /// Opens the frame of a derivative that works for a node made before.
-    pub(crate) fn enter_derivative(&self, mode: DerivativeMode, id: NodeId) -> FrameGuard<'_> {
-        let provenance = self.node(id).provenance.clone();
+    /// Opens the frame of a derivative that works for a node made before: one of this graph, or the operation whose body this graph
+    /// is made of.
+    pub(crate) fn enter_derivative(&self, mode: DerivativeMode, node: Expr<'_>) -> FrameGuard<'_> {
+        let provenance = node.graph().node(node.id()).provenance.clone();
         self.enter_at(mode.name(), Provenance { derivative: Some(mode), ..provenance })
     }
 

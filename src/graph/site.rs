@@ -6,7 +6,7 @@ use std::{fmt, panic::Location};
 ///
 /// A node that a derivative adds has the site of the node it came from; a node that was read from text has the line
 /// and column of that text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Site {
     /// Path of the file as the compiler was given it.

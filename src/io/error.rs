@@ -84,6 +84,14 @@ pub enum IoError {
         /// The name that is most like it.
         nearest: Option<String>,
     },
+    /// Arrays that are to be split into none.
+    #[error(
+        "arrays whose names match `{pattern}` are split into no others; give the names that their parts are for, or `ignore` them"
+    )]
+    NoParts {
+        /// The pattern.
+        pattern: String,
+    },
     /// Axes to transpose by that are not each there once.
     #[error("arrays are not transposed by the axes {axes:?}, which must be a permutation: each from 0 on once")]
     NoPermutation {

@@ -1,6 +1,6 @@
-//! One safetensors file, read array by array, and the index of several. In: a path. Out: what is in there, and an array's bytes when it is
-//! asked for: a file that is larger than memory is no hindrance. (A map of the file into memory would be as good, and no safe code can promise that
-//! nobody changes it meanwhile.)
+//! One safetensors file, read array by array, and the index of several. In: a path. Out: what is in there, and an array's bytes when
+//! it is asked for: a file that is larger than memory is no hindrance. (A map of the file into memory would be as good, and no safe
+//! code can promise that nobody changes it meanwhile.)
 
 use std::{
     fs::{self, File},

@@ -386,6 +386,9 @@ fn arrays_side_by_side_are_split_by_the_widths_of_the_model() {
     assert!(report.misfits[0].1.contains("are both for it"), "{report}");
     let slip = open(&parts, 0).split("h.*.vkq.weight", 0, parts).load_into(&mut of_widths([4, 2, 2])).unwrap_err();
     assert!(matches!(slip, IoError::UnmatchedPattern { .. }), "{slip}");
+    // Split into nothing, an array would be lost unseen.
+    let nothing = open(&[], 0).lenient().load_into(&mut of_widths([4, 2, 2])).unwrap_err();
+    assert!(matches!(&nothing, IoError::NoParts { pattern } if pattern == "h.*.qkv.weight"), "{nothing}");
 }
 
 /// A kernel of TensorFlow, [height, width, in, out], becomes ours, [out, in, height, width]; a vector of the same pattern stays.

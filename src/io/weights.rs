@@ -19,9 +19,10 @@ use crate::{
 
 /// Safetensors files of one model, opened and not yet read.
 ///
-/// Arrays go to the parameter or [state](crate::Graph::state) of their name, after [`Weights::rename`] or, where several lie side by side in
-/// one, [`Weights::split`], in the order of its axes, after [`Weights::transpose`], converted to its dtype: f16, bf16, f32, f64 and integers of 8 to 64 bits become floats, rounded to the
-/// nearest, and integers become `i64`. One array is in memory at a time.
+/// Arrays go to the parameter or [state](crate::Graph::state) of their name, after [`Weights::rename`] or, where several lie side by
+/// side in one, [`Weights::split`], in the order of its axes, after [`Weights::transpose`], converted to its dtype: f16, bf16, f32,
+/// f64 and integers of 8 to 64 bits become floats, rounded to the nearest, and integers become `i64`. One array is in memory at a
+/// time.
 ///
 /// # Example
 /// ```
@@ -80,7 +81,8 @@ impl Weights {
     /// Opens a safetensors file, or the JSON index of several: `model.safetensors.index.json`, whose files lie beside it.
     ///
     /// # Errors
-    /// A file cannot be read, or is not of the format: with the offset. An array is in two files, or not in that which the index names.
+    /// A file cannot be read, or is not of the format: with the offset. An array is in two files, or not in that which the index
+    /// names.
     pub fn open(path: impl AsRef<Path>) -> Result<Weights, IoError> {
         let path = path.as_ref();
         let shards = if path.extension().is_some_and(|extension| extension == "json") {
@@ -100,8 +102,8 @@ impl Weights {
         self
     }
 
-    /// Arrays whose names match a pattern are several, side by side along an axis in this order, and take no [`Weights::rename`]: each `*` of a
-    /// name is what the `*` of the pattern in its place stands for. How wide each of them is, the model says.
+    /// Arrays whose names match a pattern are several, side by side along an axis in this order, and take no [`Weights::rename`]:
+    /// each `*` of a name is what the `*` of the pattern in its place stands for. How wide each of them is, the model says.
     ///
     /// # Example
     /// Two layers, the second twice as wide, of which another program has made one:
@@ -140,8 +142,8 @@ impl Weights {
     }
 
     /// Arrays of as many axes for parameters and states whose names match a pattern are transposed, as by
-    /// [`Expr::transpose`](crate::Expr::transpose): axis k of the model's is axis `axes[k]` of the file's. Arrays of other ranks are not. Of several
-    /// patterns the first that matches counts.
+    /// [`Expr::transpose`](crate::Expr::transpose): axis k of the model's is axis `axes[k]` of the file's. Arrays of other ranks are
+    /// not. Of several patterns the first that matches counts.
     #[doc(alias = "permute")]
     #[must_use]
     pub fn transpose(mut self, pattern: impl Into<String>, axes: impl Into<Vec<usize>>) -> Weights {
@@ -172,11 +174,11 @@ impl Weights {
     /// Reads what is for these parameters and their state into them.
     ///
     /// # Errors
-    /// A file cannot be read; a pattern of `rename`, `split` or `ignore` matches no array, or one of `transpose` no parameter or state; the axes of
-    /// `transpose` are no permutation; or, unless this is lenient, [`IoError::Weights`] with the report if anything is missing, unexpected
-    /// or does not fit. Nothing is changed then.
+    /// A file cannot be read; a pattern of `rename`, `split` or `ignore` matches no array, or one of `transpose` no parameter or
+    /// state; `split` has no names; the axes of `transpose` are no permutation; or, unless this is lenient, [`IoError::Weights`] with
+    /// the report if anything is missing, unexpected or does not fit. Nothing is changed then.
     pub fn load_into(&self, parameters: &mut Parameters) -> Result<WeightReport, IoError> {
-        self.check_patterns(parameters)?;
+        self.check(parameters)?;
         let mut report = WeightReport::default();
         let mut origins = self.origins(parameters, &mut report);
         let mut read = parameters.clone();
@@ -242,8 +244,9 @@ impl Weights {
         origins
     }
 
-    /// That each pattern matches something: a slip in one may go unseen where a matrix is square.
-    fn check_patterns(&self, parameters: &Parameters) -> Result<(), IoError> {
+    /// That each pattern matches something, since a slip in one may go unseen where a matrix is square, that `split` has names, and
+    /// that axes are a permutation.
+    fn check(&self, parameters: &Parameters) -> Result<(), IoError> {
         let held = || self.shards.iter().flat_map(|shard| shard.infos().keys().map(String::as_str));
         let known = || parameters.names().chain(parameters.state().names());
         let of_files = self.renames.iter().map(|(pattern, _)| pattern).chain(&self.ignored);
@@ -252,6 +255,9 @@ impl Weights {
         let of_model = self.transposed.iter().map(|(pattern, _)| (pattern, names::check_pattern(pattern, known())));
         for (pattern, checked) in of_files.chain(of_model) {
             checked.map_err(|nearest| IoError::UnmatchedPattern { pattern: pattern.clone(), nearest })?;
+        }
+        if let Some(Split { pattern, .. }) = self.splits.iter().find(|split| split.names.is_empty()) {
+            return Err(IoError::NoParts { pattern: pattern.clone() });
         }
         for (_, axes) in &self.transposed {
             if (0..axes.len()).any(|axis| !axes.contains(&axis)) {

@@ -155,8 +155,8 @@ impl Graph {
     /// A training step sets the state in both [modes](crate::Mode), also where a pattern of
     /// [`Options::frozen`](crate::Options::frozen) names it: where a sequence is does not depend on what learns.
     ///
-    /// A source that does not know how many examples it has gives its rows in its own order: it must give those of one place of a batch each
-    /// time in that place, which nobody can see.
+    /// A source that does not know how many examples it has gives its rows in its own order: it must give those of one place of a
+    /// batch each time in that place, which nobody can see.
     ///
     /// # Errors
     /// As for [`Graph::update`]; also if the initializer is random, or if another call updates that state.

@@ -155,8 +155,8 @@ pub trait Optimizer {
     #[doc(alias("get_last_lr", "learning_rate"))]
     fn rates(&self) -> Vec<GroupRate>;
 
-    /// The averages of weights that it keeps, as [`Averaged`] does: none at all, or those that there are so far, each in the layout of
-    /// what it averages.
+    /// The averages of weights that it keeps, as [`Averaged`] does: none at all, or those that there are so far, each in the layout
+    /// of what it averages.
     fn averages(&self) -> Option<Vec<&Buffers>>;
 
     /// A copy of what it remembers: the step count, arrays in the layout of what it moves, and the states of the optimizers that

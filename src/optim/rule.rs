@@ -47,8 +47,8 @@ pub(super) struct UpdateArrays<'a, const N: usize> {
     pub(super) scratch: &'a mut Buffers,
 }
 
-/// The optimizer of a rule that has its [`RuleState`](super::state::RuleState) in a field `state`, and its schedule in a field `rate` or
-/// in the one that is named.
+/// The optimizer of a rule that has its [`RuleState`](super::state::RuleState) in a field `state`, and its schedule in a field `rate`
+/// or in the one that is named.
 macro_rules! optimizer {
     ($rule:ident) => {
         $crate::optim::rule::optimizer!($rule, rate);

@@ -17,8 +17,8 @@ use crate::parameters::{Buffers, FloatElement, Gradients, Layout, Parameters, Sl
 /// A step gives each copy the bits that its optimizer alone gives to these gradients. Averages of weights go around it:
 /// `Averaged::ema(Sweep::new(rules), 0.99)`.
 ///
-/// What is done to gradients before a step is done to those of all copies together: clipping by the norm. So do a plateau and patience of a
-/// [`Trainer`](crate::train::Trainer) see all, and one copy whose loss is no number stops it.
+/// What is done to gradients before a step is done to those of all copies together: clipping by the norm. So do a plateau and
+/// patience of a [`Trainer`](crate::train::Trainer) see all, and one copy whose loss is no number stops it.
 ///
 /// # Complexity
 /// A step copies the arrays of one copy after another, parameters there and back and gradients there: memory for one copy beside what

@@ -19,9 +19,9 @@ use crate::parameters::{Buffers, FloatElement};
 /// read after each step. To train, take the named method, which remembers less.
 ///
 /// Where [`Optimizer::scale_rate`](super::Optimizer::scale_rate) changes the factor, α has it and β does not know, so that
-/// for that step the row is not the method. The displacement is the one that was made by the last step: parameters that were changed between steps are not seen to
-/// have moved. With δ = 0, H⊙H = G as printed; the identities hold for any δ, if the method adds it to the same root.
-/// `docs/reference/uniform-framework.md` proves the rows, and says which printed ones need care.
+/// for that step the row is not the method. The displacement is the one that was made by the last step: parameters that were changed
+/// between steps are not seen to have moved. With δ = 0, H⊙H = G as printed; the identities hold for any δ, if the method adds it to
+/// the same root. `docs/reference/uniform-framework.md` proves the rows, and says which printed ones need care.
 ///
 /// # Source
 /// Cevher, *Mathematics of data*, EE-556, EPFL 2018, lecture 8; Wilson, Roelofs, Stern, Srebro and Recht, *The marginal

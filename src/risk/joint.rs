@@ -1,5 +1,5 @@
-//! Means of several numbers of each example together. In: the numbers, example by example. Out: sums of quotients of their means, with
-//! intervals: the mean loss of a token is a quotient of two means over texts, of losses and of lengths.
+//! Means of several numbers of each example together. In: the numbers, example by example. Out: sums of quotients of their means,
+//! with intervals: the mean loss of a token is a quotient of two means over texts, of losses and of lengths.
 
 use super::{Estimate, RiskError, check_examples, normal_quantile};
 

@@ -94,7 +94,7 @@ pub(super) struct Rewriter<'o> {
     expected_uses: Vec<u32>,
     /// For each new node: how many uses it has in the new graph so far.
     uses: Vec<u32>,
-    /// The user's line of the node that is being copied or replaced, and what was called there: new nodes get both.
+    /// For what the node that is being copied or replaced was made: new nodes are made for the same.
     provenance: Option<Provenance>,
     /// Whether the node that is being copied is a term of a larger sum.
     is_term: bool,

@@ -11,10 +11,10 @@ const N_POINTS: usize = 1000;
 /// An observer that records the curves of a training: the loss of each batch, the norm of its gradient before clipping, and the rate
 /// of each group of the optimizer.
 ///
-/// Memory is bounded: there are at most 1000 points, or as many as [`Curves::with_points`] says. Where one more would be too many, each
-/// two neighbours become one, and from then on a point is of twice as many steps: their mean with the least and the greatest, so that
-/// no spike is lost. Rates are those of the last step of a point. A training that goes on from a checkpoint is recorded from there on;
-/// one that begins anew, at an earlier step than the last, is recorded anew.
+/// Memory is bounded: there are at most 1000 points, or as many as [`Curves::with_points`] says. Where one more would be too many,
+/// each two neighbours become one, and from then on a point is of twice as many steps: their mean with the least and the greatest, so
+/// that no spike is lost. Rates are those of the last step of a point. A training that goes on from a checkpoint is recorded from
+/// there on; one that begins anew, at an earlier step than the last, is recorded anew.
 ///
 /// # Example
 /// ```
@@ -99,8 +99,8 @@ impl Curves {
         }
     }
 
-    /// Writes the table: `first_step,last_step`, then `loss`, `loss_least`, `loss_greatest`, the same of `gradient_norm`, and `rate`, or
-    /// `rate_GROUP` for each group. Numbers are written with all their digits.
+    /// Writes the table: `first_step,last_step`, then `loss`, `loss_least`, `loss_greatest`, the same of `gradient_norm`, and `rate`,
+    /// or `rate_GROUP` for each group. Numbers are written with all their digits.
     ///
     /// # Errors
     /// Whatever `writer` says.

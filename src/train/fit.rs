@@ -133,9 +133,9 @@ impl Fit {
         Fit { plateau: Some(plateau), ..self }
     }
 
-    /// Validates by the averages that the optimizer keeps, such as [`Averaged`](crate::optim::Averaged), keeps those of the best epoch if
-    /// there is [`Patience`], and gives averages at the end in place of the weights themselves, by which training goes on. As long as
-    /// there is no average, it is the weights.
+    /// Validates by the averages that the optimizer keeps, such as [`Averaged`](crate::optim::Averaged), keeps those of the best
+    /// epoch if there is [`Patience`], and gives averages at the end in place of the weights themselves, by which training goes on.
+    /// As long as there is no average, it is the weights.
     ///
     /// Running averages of the model, as of a batch norm, are of other weights: they are computed anew for averages, by
     /// [`Trainer::update_statistics`](super::Trainer::update_statistics) over the batches of the epoch. A model that has some is

@@ -1,5 +1,5 @@
-//! A bar for a person who waits. In: steps and epochs. Out: on standard error a bar, if that is a terminal, and a line for each epoch.
-//! The clock is read here, and not by the loop.
+//! A bar for a person who waits. In: steps and epochs. Out: on standard error a bar, if that is a terminal, and a line for each
+//! epoch. The clock is read here, and not by the loop.
 
 use std::{
     fmt,
@@ -19,9 +19,10 @@ const BETWEEN_LINES: Duration = Duration::from_secs(30);
 /// Shows how far a training is: a bar over all steps of all epochs, by indicatif, with steps and examples a second, the time that is
 /// left, the last loss and the measures of the last validation; and a line for each epoch that is done.
 ///
-/// Speed and time left are means since the first step that was seen, validations among them; a training that goes on from a checkpoint
-/// begins where it was. A source that does not know how many examples it has is taken to have as many in each epoch as it had in those
-/// before; in the first the time left is not known.
+/// Speed and time left are means since the first step that was seen, validations among them; a training that goes on from a
+/// checkpoint begins where it was. A source that does not know how many examples it has is taken to have as many in each epoch as it
+/// had in those before; in the first the time left is not known. Where a step does not follow the last one that was seen, another
+/// training has begun: all of this begins anew.
 ///
 /// All of it is on standard error. Where that is no terminal, as in a file or a job, there is no bar: only the lines of epochs, and
 /// within an epoch that takes longer one each 30 seconds.
@@ -66,8 +67,11 @@ impl Default for Progress {
 impl Observer for Progress {
     fn step(&mut self, step: &Step<'_>) -> ControlFlow<()> {
         let now = Instant::now();
+        if !self.pace.as_ref().is_some_and(|pace| pace.goes_on_with(step)) {
+            (self.pace, self.steps_of_epochs, self.validation) = (None, None, String::new());
+        }
         let pace = self.pace.get_or_insert_with(|| Pace::new(step, now));
-        pace.n_examples += step.n_examples as u64;
+        pace.count(step);
         let standing = pace.standing(step, self.steps_of_epochs, now - pace.start);
         match standing.n_steps {
             Some(n_steps) => self.bar.set_length(n_steps),
@@ -109,6 +113,7 @@ struct Pace {
     start: Instant,
     /// The step that was the first.
     first_step: u64,
+    last_step: u64,
     /// The examples of it and of all since.
     n_examples: u64,
     /// Those of the first step, before which no time was seen.
@@ -127,7 +132,18 @@ struct Standing {
 
 impl Pace {
     fn new(step: &Step<'_>, now: Instant) -> Pace {
-        Pace { start: now, first_step: step.step, n_examples: 0, n_examples_of_first: step.n_examples as u64 }
+        let n_examples_of_first = step.n_examples as u64;
+        Pace { start: now, first_step: step.step, last_step: step.step, n_examples: 0, n_examples_of_first }
+    }
+
+    /// Whether a step is the next one of the same training.
+    fn goes_on_with(&self, step: &Step<'_>) -> bool {
+        step.step == self.last_step + 1
+    }
+
+    fn count(&mut self, step: &Step<'_>) {
+        self.last_step = step.step;
+        self.n_examples += step.n_examples as u64;
     }
 
     /// Where a training is that took so long since the first step was done.
@@ -243,6 +259,27 @@ mod tests {
         let at = |epoch, position| step(epoch, position, None);
         assert_eq!(text(at(1, 1), at(1, 51), None, 0.1), (None, "500 steps/s  16000 examples/s".to_owned()));
         assert_eq!(text(at(1, 1), at(2, 1), Some(100), 50.0).0, Some(400));
+    }
+
+    #[test]
+    fn another_training_is_measured_anew() {
+        let mut progress = Progress::new();
+        progress.bar = ProgressBar::hidden();
+        let mut seen = |epoch, position| {
+            assert!(progress.step(&step(epoch, position, None)).is_continue());
+            let pace = progress.pace.as_ref().map(|pace| (pace.first_step, pace.n_examples));
+            let known = (progress.steps_of_epochs, progress.validation.clone());
+            // As after an epoch.
+            (progress.steps_of_epochs, progress.validation) = (Some(100), "  | validation".to_owned());
+            (pace, known)
+        };
+        let (nothing, all) = ((None, String::new()), (Some(100), "  | validation".to_owned()));
+        assert_eq!(seen(1, 1), (Some((1, 32)), nothing.clone()));
+        assert_eq!(seen(1, 2), (Some((1, 64)), all.clone()));
+        // Another one from its beginning, and one that goes on from a checkpoint.
+        assert_eq!(seen(1, 1), (Some((1, 32)), nothing.clone()));
+        assert_eq!(seen(1, 2), (Some((1, 64)), all));
+        assert_eq!(seen(3, 51), (Some((251, 32)), nothing));
     }
 
     #[test]

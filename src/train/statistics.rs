@@ -1,5 +1,5 @@
-//! Running averages anew. In: parameters, and batches. Out: the states that training averages, such as the statistics of a batch norm,
-//! as plain means over these batches.
+//! Running averages anew. In: parameters, and batches. Out: the states that training averages, such as the statistics of a batch
+//! norm, as plain means over these batches.
 
 use super::{TrainError, Trainer, coming::with_batches, feed::Use};
 use crate::{
@@ -52,18 +52,18 @@ fn outputs<'g>(g: &'g Graph, nodes: &[NodeId]) -> Vec<(String, Expr<'g>)> {
 }
 
 impl Trainer {
-    /// Sets the states that training makes running averages of, such as mean and variance of a [`BatchNorm`](crate::nn::BatchNorm), to
-    /// plain means over batches with these parameters: after weights were averaged, or loaded without their statistics. Each batch
-    /// counts the same. Other states, such as counters of random numbers, go on from batch to batch, carried ones from their first value,
-    /// and are then as they were.
+    /// Sets the states that training makes running averages of, such as mean and variance of a [`BatchNorm`](crate::nn::BatchNorm),
+    /// to plain means over batches with these parameters: after weights were averaged, or loaded without their statistics. Each batch
+    /// counts the same. Other states, such as counters of random numbers, go on from batch to batch, carried ones from their first
+    /// value, and are then as they were.
     ///
     /// A running average is a state whose [update](crate::Graph::update) is written (1 − m)·state + m·x or state + m·(x − state)
     /// with a number m. Returns the names of those that were set: none, if the model has none or
     /// [`Options::frozen`](crate::Options::frozen) has them all.
     ///
     /// # Errors
-    /// There are no examples, the inputs do not fit, or states are [carried](crate::Graph::carry) and the batches do not continue each
-    /// other; nothing is changed then.
+    /// There are no examples, the inputs do not fit, or states are [carried](crate::Graph::carry) and the batches do not continue
+    /// each other; nothing is changed then.
     ///
     /// # Source
     /// Izmailov et al., *Averaging weights leads to wider optima and better generalization*, 2018, section 3.2.

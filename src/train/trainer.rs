@@ -129,8 +129,8 @@ impl Trainer {
         Trainer { batching: batching.into(), ..self }
     }
 
-    /// The parameters of the graph that training leaves as they are, with the reason; one that the loss does not use is a mistake as a
-    /// rule. See [`TrainingStep::untrained`].
+    /// The parameters of the graph that training leaves as they are, with the reason; one that the loss does not use is a mistake as
+    /// a rule. See [`TrainingStep::untrained`].
     pub fn untrained(&self) -> impl ExactSizeIterator<Item = (&str, Untrained)> {
         self.step.untrained()
     }

@@ -247,8 +247,8 @@ impl Training<'_> {
         Ok(ControlFlow::Continue(()))
     }
 
-    /// The gradient over one batch with the loss, and what is measured; and its norm. The error of a batch names the row that it comes
-    /// from.
+    /// The gradient over one batch with the loss, and what is measured; and its norm. The error of a batch names the row that it
+    /// comes from.
     fn gradient(&mut self, batch: &Batch, state: &TrainingState) -> Result<(TrainingOutput, f64), TrainError> {
         let fed = self.trainer.feeds.fed(batch, Use::Step);
         let before = self.parameters.state().clone();
@@ -383,7 +383,7 @@ impl Training<'_> {
     /// Takes the best parameters and measures them on both sets.
     fn report(mut self, train: &dyn Source, fit: &Fit, state: TrainingState, stop: Stop) -> Result<Report, TrainError> {
         let best_epoch = state.best.as_ref().map(|best| best.epoch);
-        // The last epoch that is done has measured these already.
+        // Statistics of averages are made of the batches of the last whole epoch, as for its validation.
         let kept = match state.best {
             Some(best) => Some(best.parameters),
             None => self.averages(train, fit, state.epoch.saturating_sub(1))?,

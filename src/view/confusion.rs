@@ -7,8 +7,8 @@ use super::{
 use crate::risk::ConfusionMatrix;
 
 /// A confusion matrix as a table: labels down, predictions along, in each cell how often it was so and which part of the examples of
-/// its row that is, which is also its shade; in the title the accuracy. From 13 classes on the cells have the counts alone, from 26 on
-/// shades alone.
+/// its row that is, which is also its shade; in the title the accuracy. From 13 classes on the cells have the counts alone, from 26
+/// on shades alone.
 ///
 /// # Example
 /// ```

@@ -1,7 +1,10 @@
 //! Histograms as pictures. In: how numbers are spread. Out: a chart for each.
 
 use super::{Axis, Chart, Figure};
-use crate::{numbers::short, parameters::Histogram};
+use crate::{numbers::digits, parameters::Histogram};
+
+/// How many digits of a mean or deviation are shown.
+const N_DIGITS: usize = 3;
 
 /// A chart for each histogram, three in a row: bars as high as there are numbers in each bin, and below how many there are in all,
 /// with their mean and standard deviation.
@@ -29,7 +32,7 @@ fn chart(histogram: &Histogram) -> Chart {
     let not_finite = if *n_not_finite > 0 { format!(", {n_not_finite} not finite") } else { String::new() };
     let label = match n_numbers - n_not_finite {
         0 => format!("{n_numbers} numbers{not_finite}"),
-        _ => format!("{n_numbers} numbers{not_finite}, {} ± {}", digits(*mean), digits(*deviation)),
+        _ => format!("{n_numbers} numbers{not_finite}, {} ± {}", digits(*mean, N_DIGITS), digits(*deviation, N_DIGITS)),
     };
     // Numbers that are all equal need some room.
     let room = if counts.len() > 1 { 0.0 } else { low.abs().max(1.0) / 20.0 };
@@ -40,11 +43,4 @@ fn chart(histogram: &Histogram) -> Chart {
     };
     let bars = counts.iter().enumerate().map(|(bin, count)| (edge(bin), edge(bin + 1), *count as f64));
     Chart::new(name.as_str(), Axis::new(label), Axis::new("count").whole()).bars(bars)
-}
-
-/// Three digits of a number.
-fn digits(number: f64) -> impl std::fmt::Display {
-    // The greatest floats would be rounded to infinity.
-    let rounded = format!("{number:.2e}").parse().ok().filter(|rounded: &f64| rounded.is_finite());
-    short(rounded.unwrap_or(number))
 }

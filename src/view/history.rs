@@ -4,9 +4,9 @@ use super::{Axis, Chart, Figure};
 use crate::train::{CurvePoint, Curves, History, Spread};
 
 /// A training in one picture: a chart for each measure over the epochs, its mean over the training batches of each epoch and its
-/// estimate on the validation set with the interval as a band; and if its [`Curves`] were recorded, the loss, the norm of the gradient
-/// and the rate of each group over the steps. Where a point of these is of several steps, it is their mean, with a band from the least
-/// to the greatest.
+/// estimate on the validation set with the interval as a band; and if its [`Curves`] were recorded, the loss, the norm of the
+/// gradient and the rate of each group over the steps. Where a point of these is of several steps, it is their mean, with a band from
+/// the least to the greatest.
 ///
 /// An axis is logarithmic if all numbers along it are positive and the greatest is at least 100 times the least.
 ///

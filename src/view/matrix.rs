@@ -1,5 +1,5 @@
-//! A table of numbers in coloured cells. In: names of rows and columns, and a text and a shade of each cell. Out: a drawing, as large as
-//! its cells need.
+//! A table of numbers in coloured cells. In: names of rows and columns, and a text and a shade of each cell. Out: a drawing, as large
+//! as its cells need.
 
 use plotters::{
     prelude::*,

@@ -60,10 +60,10 @@ impl ImageOptions {
 /// Images in files, a folder for each class: `root/cat/1.png`, `root/dog/a/2.jpg`.
 ///
 /// A class has the number of its folder in the order of names; within it files are in the order of their paths, folders inside of it
-/// included. Files whose names end in `.png`, `.jpg` or `.jpeg`, in letters of any case, are images, and no others are looked at.
-/// A file is decoded when its row is asked for, in the thread that asks, so
-/// [`Batching::prefetch`](pullback::data::Batching::prefetch) decodes while a step runs. Scaling takes the mean over what a pixel covers
-/// (a triangular filter).
+/// included. Files whose names end in `.png`, `.jpg` or `.jpeg`, in letters of any case, are images; other files, and files and
+/// folders whose names begin with a dot, are left out. A file is decoded when its row is asked for, in the thread that asks, so
+/// [`Batching::prefetch`](pullback::data::Batching::prefetch) decodes while a step runs. Scaling takes the mean over what a pixel
+/// covers (a triangular filter).
 ///
 /// # Shapes
 /// `x`: `f32[batch, channels, height, width]`, from 0 to 1; `label`: `i64[batch]`
@@ -186,10 +186,11 @@ fn refused(path: &Path, why: &'static str) -> DataError {
     DataError::other(path.display().to_string(), io::Error::new(io::ErrorKind::InvalidInput, why))
 }
 
-/// What is in a folder, in the order of names.
+/// What is in a folder, in the order of names, without those that begin with a dot.
 fn entries(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
     let read = || fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<PathBuf>>>();
     let mut paths = read().map_err(|source| DataError::Open { file: folder.display().to_string(), source })?;
+    paths.retain(|path| !path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b".")));
     paths.sort();
     Ok(paths)
 }

@@ -14,8 +14,8 @@ use tokenizers::{
 
 /// A tokenizer of parts of words, of the crate `tokenizers`: byte pair encoding, or whatever a `tokenizer.json` describes.
 ///
-/// No special tokens are added to a text. Those that a `tokenizer.json` has are one token where they stand in a text; the files of GPT-2 have
-/// none, so `<|endoftext|>` in a text is taken as letters, and [`Subwords::token`] gives its number.
+/// No special tokens are added to a text. Those that a `tokenizer.json` has are one token where they stand in a text; the files of
+/// GPT-2 have none, so `<|endoftext|>` in a text is taken as letters, and [`Subwords::token`] gives its number.
 ///
 /// # Source
 /// Sennrich, Haddow and Birch, *Neural machine translation of rare words with subword units*, 2016; on bytes as in Radford et al.,
@@ -63,8 +63,8 @@ impl Subwords {
             .map_err(|error| DataError::other(format!("{vocabulary}, {merges}"), error))
     }
 
-    /// Byte pair encoding on bytes, learned from a text: the 256 bytes, and a token for the pair of tokens that is most frequent next to each other,
-    /// until there are `n_tokens` or no pair is there twice.
+    /// Byte pair encoding on bytes, learned from a text: the 256 bytes, and a token for the pair of tokens that is most frequent next
+    /// to each other, until there are `n_tokens` or no pair is there twice.
     ///
     /// # Errors
     /// The tokenizer cannot be learned.

@@ -14,14 +14,19 @@ use pullback::{
 };
 use pullback_data::{Channels, ImageFolder, ImageOptions, Placement};
 
-/// A folder of the class `red` with two files, one deeper, and of `blue` with one, beside files that are no images.
+/// A folder of the class `red` with two files, one deeper, and of `blue` with one, beside files that are no images and those that
+/// systems and programs hide behind a dot.
 fn folder() -> tempfile::TempDir {
     let root = tempfile::tempdir().expect("a folder can be made");
     let path = |name: &str| root.path().join(name);
-    for class in ["blue", "red/deep", ".hidden"] {
+    for class in ["blue", "red/deep", "red/.thumbnails", ".cache"] {
         fs::create_dir_all(path(class)).expect("writable");
     }
-    fs::remove_dir(path(".hidden")).expect("empty");
+    for hidden in [".cache/a.png", "red/.thumbnails/a.png", "red/deep/.c.png"] {
+        RgbImage::new(4, 4).save(path(hidden)).expect("writable");
+    }
+    // As macOS leaves them beside each file of another file system.
+    fs::write(path("red/._a.jpg"), "not an image").expect("writable");
     RgbImage::from_pixel(6, 4, Rgb([0, 0, 255])).save(path("blue/b.PNG")).expect("writable");
     RgbImage::from_pixel(8, 8, Rgb([255, 0, 0])).save(path("red/a.jpg")).expect("writable");
     RgbImage::from_fn(4, 4, |x, y| Rgb([x as u8 * 60, y as u8 * 60, 0]))

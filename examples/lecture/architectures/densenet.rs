@@ -1,5 +1,5 @@
-//! DenseNet-BC. Huang, Liu, van der Maaten and Weinberger, *Densely connected convolutional networks*, 2017, section 3 and table 1: each
-//! layer sees the channels of all before it in its block, and adds k of its own.
+//! DenseNet-BC. Huang, Liu, van der Maaten and Weinberger, *Densely connected convolutional networks*, 2017, section 3 and table 1:
+//! each layer sees the channels of all before it in its block, and adds k of its own.
 //!
 //! | part | channels | places |
 //! |---|---|---|

@@ -38,8 +38,8 @@ const fn preresnet(depth: usize, block: Block) -> Architecture {
     Architecture::PreResNet { depth, width: 16, block }
 }
 
-/// Their table has 1.70 for ResNet-110 and PreResNet-110, which is of 18 bottlenecks in each stage (164 layers): when it was made, that
-/// is what the code built for these names.
+/// Their table has 1.70 for ResNet-110 and PreResNet-110, which is of 18 bottlenecks in each stage (164 layers): when it was made,
+/// that is what the code built for these names.
 pub(crate) const PUBLISHED: [Published; 12] = [
     // 64(3·11² + 1) + 192(64·5² + 1) + 384(192·3² + 1) + 256(384·3² + 1) + 256(256·3² + 1) + 10·257
     row(Architecture::AlexNet { width: 64 }, 2_472_266, "2.47", REPOSITORY),

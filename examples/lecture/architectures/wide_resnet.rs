@@ -1,5 +1,5 @@
-//! Wide ResNet. Zagoruyko and Komodakis, *Wide residual networks*, 2016, table 1: PreResNet of basic blocks with k times the channels,
-//! and dropout between the two convolutions of a block.
+//! Wide ResNet. Zagoruyko and Komodakis, *Wide residual networks*, 2016, table 1: PreResNet of basic blocks with k times the
+//! channels, and dropout between the two convolutions of a block.
 //!
 //! | stage | channels, w = 16 | places |
 //! |---|---|---|

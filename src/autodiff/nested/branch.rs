@@ -2,7 +2,7 @@
 //! other branch would have saved is not there.
 
 use super::{Family, Workshop, ids, or_zeros};
-use crate::graph::{Body, Conditional, Expr, Provenance};
+use crate::graph::{Body, Conditional, DerivativeMode, Expr};
 
 pub(super) fn pull_back<'g>(
     cond: &Conditional,
@@ -16,12 +16,11 @@ pub(super) fn pull_back<'g>(
     // Operand 0 is the condition.
     let wanted: Vec<usize> = (1..is_wanted.len()).filter(|operand| is_wanted[*operand]).collect();
     let workshops = [Workshop::new(&cond.then_body), Workshop::new(&cond.else_body)];
-    let sites = family.members[0].site();
     let made: Vec<_> = workshops
         .iter()
         .zip([&cond.then_body, &cond.else_body])
         .map(|(workshop, body)| {
-            let _frame = workshop.graph.enter_at("gradient", Provenance::at(sites, "gradient"));
+            let _frame = workshop.graph.enter_derivative(DerivativeMode::Reverse, family.members[0]);
             let directions = workshop.arguments(known.iter().map(|(_, cotangent)| cotangent.ty()));
             let seed = |((output, _), direction): (&(usize, Expr<'g>), &_)| {
                 (workshop.node(body.results()[*output]), *direction)
@@ -33,7 +32,7 @@ pub(super) fn pull_back<'g>(
         })
         .collect();
     let given: Vec<Expr<'g>> = known.iter().map(|(_, cotangent)| *cotangent).collect();
-    let results = assemble(family, &workshops, made, &given);
+    let results = assemble(DerivativeMode::Reverse, family, &workshops, made, &given);
     let mut pulled = vec![None; is_wanted.len()];
     wanted.into_iter().zip(results).for_each(|(operand, result)| pulled[operand] = result);
     pulled
@@ -47,12 +46,11 @@ pub(super) fn push_forward<'g>(
     let known: Vec<(usize, Expr<'g>)> =
         tangents.iter().enumerate().skip(1).filter_map(|(operand, tangent)| Some((operand, (*tangent)?))).collect();
     let workshops = [Workshop::new(&cond.then_body), Workshop::new(&cond.else_body)];
-    let site = family.members[0].site();
     let made: Vec<_> = workshops
         .iter()
         .zip([&cond.then_body, &cond.else_body])
         .map(|(workshop, body)| {
-            let _frame = workshop.graph.enter_at("jvp", Provenance::at(site, "jvp"));
+            let _frame = workshop.graph.enter_derivative(DerivativeMode::Forward, family.members[0]);
             let directions = workshop.arguments(known.iter().map(|(_, tangent)| tangent.ty()));
             let pairs: Vec<_> = (known.iter().zip(&directions))
                 .map(|((operand, _), direction)| (workshop.node(*operand - 1), *direction))
@@ -64,7 +62,7 @@ pub(super) fn push_forward<'g>(
         })
         .collect();
     let given: Vec<Expr<'g>> = known.iter().map(|(_, tangent)| *tangent).collect();
-    assemble(family, &workshops, made, &given)
+    assemble(DerivativeMode::Forward, family, &workshops, made, &given)
 }
 
 /// What was made of one branch: the directions, what the results are like, and the results where they are not zero.
@@ -72,6 +70,7 @@ type Made<'w> = (Vec<Expr<'w>>, Vec<Expr<'w>>, Vec<Option<Expr<'w>>>);
 
 /// The branch of two derivatives: zeros where one branch has none, nothing where neither has.
 fn assemble<'g>(
+    mode: DerivativeMode,
     family: &Family<'g>,
     workshops: &[Workshop],
     made: Vec<Made<'_>>,
@@ -86,7 +85,7 @@ fn assemble<'g>(
         .iter()
         .zip(made)
         .map(|(workshop, (directions, likes, found))| {
-            let _frame = workshop.graph.enter_at("gradient", Provenance::at(family.members[0].site(), "gradient"));
+            let _frame = workshop.graph.enter_derivative(mode, family.members[0]);
             let results: Vec<_> = (0..n_results)
                 .filter(|result| is_some[*result])
                 .map(|result| or_zeros(found[result], likes[result]))

@@ -1,7 +1,7 @@
 //! Derivatives of calls: calls of derivatives. The nodes that a reverse body reads are further outputs of the forward call.
 
 use super::{Family, Reads, Workshop, ids};
-use crate::graph::{Body, Call, Expr, Provenance};
+use crate::graph::{Body, Call, DerivativeMode, Expr};
 
 pub(super) fn pull_back<'g>(
     call: &Call,
@@ -10,7 +10,7 @@ pub(super) fn pull_back<'g>(
     is_wanted: &[bool],
 ) -> Vec<Option<Expr<'g>>> {
     let workshop = Workshop::new(&call.body);
-    let _frame = workshop.graph.enter_at("gradient", Provenance::at(family.members[0].site(), "gradient"));
+    let _frame = workshop.graph.enter_derivative(DerivativeMode::Reverse, family.members[0]);
     let known: Vec<(Expr<'g>, Expr<'g>)> = family
         .members
         .iter()
@@ -37,7 +37,7 @@ pub(super) fn push_forward<'g>(
     tangents: &[Option<Expr<'g>>],
 ) -> Vec<Option<Expr<'g>>> {
     let workshop = Workshop::new(&call.body);
-    let _frame = workshop.graph.enter_at("jvp", Provenance::at(family.members[0].site(), "jvp"));
+    let _frame = workshop.graph.enter_derivative(DerivativeMode::Forward, family.members[0]);
     let known: Vec<(usize, Expr<'g>)> =
         tangents.iter().enumerate().filter_map(|(operand, tangent)| Some((operand, (*tangent)?))).collect();
     let directions = workshop.arguments(known.iter().map(|(_, tangent)| tangent.ty()));

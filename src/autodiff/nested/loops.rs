@@ -10,8 +10,8 @@ use super::{Family, Reads, Workshop, ids, or_zeros};
 use crate::{
     autodiff::{dependents, scale::add},
     graph::{
-        Body, Checkpoints, Conditional, DType, Dim, Expr, Graph, GraphError, NodeId, Numbering, Op, Provenance, Scan,
-        ScanDirection, ScanOutput, While,
+        Body, Checkpoints, Conditional, DType, DerivativeMode, Dim, Expr, Graph, GraphError, NodeId, Numbering, Op,
+        Scan, ScanDirection, ScanOutput, While,
     },
 };
 
@@ -138,7 +138,7 @@ pub(super) fn pull_back<'g>(
 ) -> Vec<Option<Expr<'g>>> {
     let graph = family.graph();
     let workshop = Workshop::new(&scan.body);
-    let _frame = workshop.graph.enter_at("gradient", Provenance::at(family.members[0].site(), "gradient"));
+    let _frame = workshop.graph.enter_derivative(DerivativeMode::Reverse, family.members[0]);
     let of_outputs = OfOutputs::new(scan, family, cotangents);
     let pulled = Pulled::new(&workshop, scan, &of_outputs, is_wanted);
     let end_of_slices = scan.carries + scan.slices;
@@ -217,7 +217,7 @@ pub(super) fn push_forward<'g>(
 ) -> Vec<Option<Expr<'g>>> {
     let graph = family.graph();
     let workshop = Workshop::new(&scan.body);
-    let _frame = workshop.graph.enter_at("jvp", Provenance::at(family.members[0].site(), "jvp"));
+    let _frame = workshop.graph.enter_derivative(DerivativeMode::Forward, family.members[0]);
     let stacked: Vec<usize> =
         family.members.iter().filter_map(|member| member.op().scan_output().stacked_node()).collect();
     let Pushed { moving, directions, next, of_stacks } =
@@ -300,7 +300,7 @@ pub(super) fn push_forward_while<'g>(
     let graph = family.graph();
     let n_carries = while_loop.carries;
     let workshop = Workshop::new(&while_loop.body);
-    let _frame = workshop.graph.enter_at("jvp", Provenance::at(family.members[0].site(), "jvp"));
+    let _frame = workshop.graph.enter_derivative(DerivativeMode::Forward, family.members[0]);
     let Pushed { moving, directions, next, .. } = moving_carries(&workshop, &while_loop.body, n_carries, tangents, &[]);
     let n_moving = next.len();
     let n_arguments = while_loop.body.n_arguments();
@@ -313,7 +313,7 @@ pub(super) fn push_forward_while<'g>(
     let (body, _) = Body::freeze(&workshop.graph, &ids(&arguments), &ids(&results));
     // The condition takes the same arguments, and looks at the carries alone.
     let asked = Workshop::new(&while_loop.condition);
-    let _frame = asked.graph.enter_at("jvp", Provenance::at(family.members[0].site(), "jvp"));
+    let _frame = asked.graph.enter_derivative(DerivativeMode::Forward, family.members[0]);
     let ignored = asked.arguments(directions.iter().map(Expr::ty));
     let arguments: Vec<_> = ((0..n_carries).map(|carry| asked.node(carry)))
         .chain(ignored[..n_moving].iter().copied())
@@ -374,7 +374,7 @@ pub(super) fn pull_back_while<'g>(
 /// The body that gives the next carries if the condition holds, else the carries themselves.
 fn guarded_body(while_loop: &While, family: &Family<'_>) -> Body {
     let workshop = Graph::new();
-    let _frame = workshop.enter_at("gradient", Provenance::at(family.members[0].site(), "gradient"));
+    let _frame = workshop.enter_derivative(DerivativeMode::Reverse, family.members[0]);
     let types: Vec<_> = while_loop.body.argument_types().cloned().collect();
     let arguments = workshop.trace(&types).arguments;
     let holds = while_loop.condition.inline(&workshop, &arguments)[while_loop.condition.results()[0]];

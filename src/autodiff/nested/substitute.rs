@@ -2,7 +2,7 @@
 //! sweep of this folder's parent from the tangents that it gives to those that it takes.
 
 use super::{Family, Workshop, ids, or_zeros};
-use crate::graph::{Body, Expr, GraphError, NodeId, Op, Provenance, WithDerivative};
+use crate::graph::{Body, DerivativeMode, Expr, GraphError, NodeId, Op, WithDerivative};
 
 pub(super) fn push_forward<'g>(
     op: &WithDerivative,
@@ -27,7 +27,7 @@ pub(super) fn pull_back<'g>(
     is_wanted: &[bool],
 ) -> Vec<Option<Expr<'g>>> {
     let (graph, places, workshop) = (family.graph(), Places::new(op, family), Workshop::new(&op.body));
-    let _frame = workshop.graph.enter_at("gradient", Provenance::at(family.members[0].site(), "gradient"));
+    let _frame = workshop.graph.enter_derivative(DerivativeMode::Reverse, family.members[0]);
     let known: Vec<(&Expr<'g>, Expr<'g>)> =
         family.members.iter().zip(cotangents).filter_map(|(member, cotangent)| Some((member, (*cotangent)?))).collect();
     let directions = workshop.arguments(known.iter().map(|(_, cotangent)| cotangent.ty()));

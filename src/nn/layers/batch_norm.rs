@@ -13,9 +13,9 @@ use crate::{
 /// y = (x − μ)/√(σ² + ε)·gain + bias
 ///
 /// While training, μ and σ² are mean and variance of the batch, the variance divided by their number n, and the running
-/// statistics follow them: mean ← (1 − m)·mean + m·μ and variance ← (1 − m)·variance + m·σ²·n/(n − 1), with m = `momentum`; n − 1 counts as 1 where
-/// n is 1. In
-/// evaluation μ and σ² are the running statistics, so that one example does not depend on the others.
+/// statistics follow them: mean ← (1 − m)·mean + m·μ and variance ← (1 − m)·variance + m·σ²·n/(n − 1), with m = `momentum`; n − 1
+/// counts as 1 where n is 1. In evaluation μ and σ² are the running statistics, so that one example does not depend on the
+/// others.
 ///
 /// The parameters are `name.gain` from ones and `name.bias` from zeros; the [states](Graph::state) are `name.mean` from zeros and
 /// `name.variance` from ones. Called several times, the running statistics follow each call, in order.

@@ -1,12 +1,12 @@
 //! Putting parts together. In: parts, and how much one box stands for. Out: boxes, the groups around them, and arrows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use indexmap::{IndexMap, IndexSet};
 
 use super::{
     Folding,
-    parts::{Kind, Link, Part, Parts, place},
+    parts::{Call, Kind, Link, Part, Parts, place},
 };
 
 /// Parts that are one box.
@@ -56,7 +56,9 @@ impl Drawing {
                 number
             })
             .collect();
-        let boxes: Vec<Drawn> = members.iter().map(|(key, members)| drawn(key, members, &parts.parts, &runs)).collect();
+        let split = split_calls(parts, &runs);
+        let boxes: Vec<Drawn> =
+            members.iter().map(|(key, members)| drawn(key, members, &parts.parts, &split)).collect();
         let mut groups = IndexSet::new();
         for drawn in &boxes {
             (1..=drawn.groups.len()).for_each(|depth| _ = groups.insert(drawn.groups[..depth].to_vec()));
@@ -108,6 +110,13 @@ fn runs(parts: &Parts) -> Vec<usize> {
     (0..n_parts).map(|position| find(&first, position)).collect()
 }
 
+/// The calls whose parts are several runs.
+fn split_calls(parts: &Parts, runs: &[usize]) -> HashSet<Call> {
+    let mut first_runs: HashMap<Call, usize> = HashMap::new();
+    let calls = parts.parts.iter().zip(runs).filter_map(|(part, run)| Some((part.call?, *run)));
+    calls.filter(|(call, run)| *first_runs.entry(*call).or_insert(*run) != *run).map(|(call, _)| call).collect()
+}
+
 fn key(part: &Part, position: usize, run: usize, folding: Folding) -> Key {
     let deepest = match folding {
         Folding::Operations => return Key::Part(position),
@@ -121,7 +130,7 @@ fn key(part: &Part, position: usize, run: usize, folding: Folding) -> Key {
     }
 }
 
-fn drawn(key: &Key, members: &[usize], parts: &[Part], runs: &[usize]) -> Drawn {
+fn drawn(key: &Key, members: &[usize], parts: &[Part], split: &HashSet<Call>) -> Drawn {
     let first = &parts[members[0]];
     if let (Key::Part(_) | Key::Call(_), [_]) = (key, members) {
         let Part { groups, kind, title, detail, tip, .. } = first.clone();
@@ -143,15 +152,13 @@ fn drawn(key: &Key, members: &[usize], parts: &[Part], runs: &[usize]) -> Drawn 
             Drawn { groups: around.to_vec(), kind: Kind::Folded, title: title.clone(), detail, tip }
         }
         Key::Call(_) => {
-            let (call, site) = first.call.expect("invariant: a run is of a call");
-            let is_elsewhere =
-                |(position, part): (usize, &Part)| part.call == first.call && runs[position] != runs[members[0]];
+            let call = first.call.expect("invariant: a run is of a call");
             // The whole of a call has its name.
-            let title = match parts.iter().enumerate().any(is_elsewhere) {
+            let title = match split.contains(&call) {
                 true => names(members.iter().map(|member| parts[*member].title.as_str())),
-                false => call.to_owned(),
+                false => call.0.to_owned(),
             };
-            let detail = format!("{detail}, {}", place(site));
+            let detail = format!("{detail}, {}", place(call.1));
             Drawn { groups: first.groups.clone(), kind: Kind::Folded, title, detail, tip }
         }
         Key::Part(_) => unreachable!("invariant: a part is one box by itself"),

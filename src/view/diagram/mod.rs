@@ -86,9 +86,10 @@ impl Diagram {
             None => {
                 let deepest = self.parts.depth();
                 let scopes = (1..deepest).rev().map(Folding::Scopes);
-                let mut foldings = [Folding::Operations, Folding::Calls].into_iter().chain(scopes);
-                let readable = foldings.find(|folding| Drawing::new(&self.parts, *folding).boxes.len() <= MAX_BOXES);
-                Drawing::new(&self.parts, readable.unwrap_or(Folding::Scopes(0)))
+                let foldings = [Folding::Operations, Folding::Calls].into_iter().chain(scopes);
+                let mut drawings = foldings.map(|folding| Drawing::new(&self.parts, folding));
+                let readable = drawings.find(|drawing| drawing.boxes.len() <= MAX_BOXES);
+                readable.unwrap_or_else(|| Drawing::new(&self.parts, Folding::Scopes(0)))
             }
         }
     }

@@ -2,8 +2,8 @@
 //! numbers, and links between parts.
 
 use crate::{
-    graph::{Body, DType, Expr, Graph, Literal, Node, NodeId, Op, Site, Type},
-    numbers::short,
+    graph::{Body, DType, DerivativeMode, Expr, Graph, Literal, Node, NodeId, Op, Site, Type},
+    numbers::digits,
 };
 
 /// What a box is drawn as.
@@ -19,6 +19,9 @@ pub(super) enum Kind {
     Folded,
 }
 
+/// What the user called, and where.
+pub(super) type Call = (&'static str, Site);
+
 /// A node, or the name of a result.
 #[derive(Debug, Clone)]
 pub(super) struct Part {
@@ -28,8 +31,8 @@ pub(super) struct Part {
     pub(super) title: String,
     /// Below the title: its type, or how it is configured.
     pub(super) detail: String,
-    /// As the user called it, and where, if other parts of that call may join it.
-    pub(super) call: Option<(&'static str, Site)>,
+    /// The call that made it, if other parts of that call may join it.
+    pub(super) call: Option<Call>,
     /// The node in full.
     pub(super) tip: String,
 }
@@ -52,6 +55,8 @@ pub(super) struct Parts {
 
 /// No more letters of attributes are shown.
 const MAX_DETAIL: usize = 30;
+/// How many digits of a number are shown.
+const N_DIGITS: usize = 4;
 
 impl Parts {
     pub(super) fn new(graph: &Graph, results: &[(String, Expr<'_>)]) -> Parts {
@@ -103,7 +108,7 @@ impl Parts {
                 Some(_) => self.link(graph, &[source], &part_of),
                 // A result that is a number.
                 None => {
-                    self.parts.last_mut().expect("a part was added").title =
+                    self.parts.last_mut().expect("invariant: a part was added").title =
                         format!("{name} = {}", number(graph, source))
                 }
             }
@@ -164,18 +169,12 @@ fn number(graph: &Graph, id: NodeId) -> String {
     match &graph.node(id).op {
         Op::Constant(constant) => match &constant.value {
             Literal::Number(number) if constant.dtype == DType::Bool => (*number != 0.0).to_string(),
-            Literal::Number(number) => digits(*number),
+            Literal::Number(number) => digits(*number, N_DIGITS).to_string(),
             Literal::Integer(number) => number.to_string(),
             Literal::Array(_) => "…".to_owned(),
         },
         _ => "·".to_owned(),
     }
-}
-
-/// A number to so many digits as a picture needs.
-fn digits(number: f64) -> String {
-    let rounded: f64 = format!("{number:.3e}").parse().expect("invariant: what is written is a number");
-    short(rounded).to_string()
 }
 
 /// What a node reads.
@@ -201,42 +200,45 @@ fn part(node: &Node, operands: &Operands, around: &[String], id: NodeId) -> Part
     let provenance = &node.provenance;
     let attributes = node.op.attributes_text(node.ty.dtype);
     let ty = &node.ty;
-    let tip = match &provenance.scope {
-        Some(scope) => format!("%{}: {ty} = {}{attributes}\n{scope}\n{}", id.index(), node.op.name(), provenance.site),
-        None => format!("%{}: {ty} = {}{attributes}\n{}", id.index(), node.op.name(), provenance.site),
+    let scope = provenance.scope.as_deref().unwrap_or_default();
+    let line_of_scope = if scope.is_empty() { String::new() } else { format!("\n{scope}") };
+    let (name, site) = (node.op.name(), provenance.site);
+    let tip = format!("%{}: {ty} = {name}{attributes}{line_of_scope}\n{site}", id.index());
+    let kind = match &node.op {
+        Op::Input(_) | Op::Argument(_) => Kind::Input,
+        Op::Parameter(_) => Kind::Parameter,
+        Op::State(_) => Kind::State,
+        Op::Constant(_) => Kind::Constant,
+        _ => Kind::Operation,
     };
-    let (kind, named) = match &node.op {
-        Op::Input(_) => (Kind::Input, true),
-        Op::Parameter(_) => (Kind::Parameter, true),
-        Op::State(_) => (Kind::State, true),
-        Op::Argument(_) => (Kind::Input, false),
-        Op::Constant(_) => (Kind::Constant, false),
-        _ => (Kind::Operation, false),
-    };
-    let (scope, title, detail, call) = match node.op.leaf_name() {
-        Some(name) if named => {
-            let (scope, last) = name.0.rsplit_once('.').unwrap_or(("", &name.0));
-            (scope.to_owned(), last.to_owned(), ty.to_string(), None)
+    let leaf_name = node.op.leaf_name();
+    let (scope, title, detail, call) = match leaf_name {
+        Some(path) => {
+            let (scope, last) = path.0.rsplit_once('.').unwrap_or(("", &path.0));
+            (scope, last.to_owned(), ty.to_string(), None)
         }
-        _ => {
-            let scope = provenance.scope.as_deref().unwrap_or_default().to_owned();
+        None => {
             let title = match (&node.op, &operands.text) {
                 (Op::Argument(argument), _) => format!("argument {}", argument.index),
-                (_, Some(text)) => format!("{}({text})", node.op.name()),
-                (_, None) => node.op.name().to_owned(),
+                (_, Some(text)) => format!("{name}({text})"),
+                (_, None) => name.to_owned(),
             };
             let call = (kind == Kind::Operation).then_some((provenance.call, provenance.site));
             let detail = if let Op::Argument(_) = node.op { ty.to_string() } else { shown_attributes(&attributes) };
             (scope, title, detail, call)
         }
     };
-    let derivative = provenance.derivative.filter(|_| !named).map(|mode| mode.name().to_owned());
-    // A body lies in the scope of what has it.
-    let mut outer = around.iter().peekable();
-    let mut is_new = |word: &&str| outer.next_if(|outer| outer == word).is_none();
-    let scopes: Vec<&str> = scope.split('.').filter(|word| !word.is_empty()).skip_while(|word| !is_new(word)).collect();
-    let groups = around.iter().cloned().chain(derivative).chain(scopes.into_iter().map(str::to_owned)).collect();
-    Part { groups, kind, title, detail, call, tip }
+    let derivative = provenance.derivative.filter(|_| leaf_name.is_none()).map(DerivativeMode::name);
+    Part { groups: groups(around, derivative, scope), kind, title, detail, call, tip }
+}
+
+/// The groups of a part: those around it, then its derivative and its scope, as far as they are not among these. A body lies in the
+/// groups of the operation that has it, and its nodes have the whole path of their scope.
+fn groups(around: &[String], derivative: Option<&str>, scope: &str) -> Vec<String> {
+    let derivative = derivative.filter(|mode| !around.iter().any(|group| group == mode));
+    let mut outer = around.iter();
+    let scopes = scope.split('.').filter(|word| !word.is_empty()).skip_while(|word| outer.any(|group| group == word));
+    around.iter().map(String::as_str).chain(derivative).chain(scopes).map(str::to_owned).collect()
 }
 
 /// The first attributes, as many as there is room for; empty lists say nothing.

@@ -99,7 +99,7 @@ fn write_group(name: &str, placed: Rectangle, text: &mut String) {
 fn write_curve(arrow: &Arrow, text: &mut String) {
     let [Some(first), Some(last)] = [arrow.points.first(), arrow.points.last()] else { return };
     add(text, format_args!("<path d=\"M{:.1} {:.1}", first[0], first[1]));
-    // The points of a uniform B-spline that meets its ends: https://en.wikipedia.org/wiki/B-spline, as Bézier arrows.
+    // The points of a uniform B-spline that meets its ends: https://en.wikipedia.org/wiki/B-spline, as Bézier curves.
     let ends = |point: &[f64; 2]| [*point; 2];
     let inner = &arrow.points[1..arrow.points.len().max(1) - 1];
     let points: Vec<[f64; 2]> = ends(first).into_iter().chain(inner.iter().copied()).chain(ends(last)).collect();

@@ -1,5 +1,7 @@
 //! What is a box, a group and an arrow, and where they lie.
 
+use std::collections::HashSet;
+
 use super::{Diagram, Folding, fold::Drawing, layout, parts::Kind};
 use crate::{
     check::random_graph,
@@ -166,15 +168,38 @@ fn bodies_are_groups_and_are_drawn_once() {
 }
 
 #[test]
+fn no_group_in_the_derivative_of_a_loop_repeats_the_name_of_one_around_it() {
+    let g = Graph::new();
+    let model = g.scope("model");
+    let x = g.input("x", ("time", "batch", 2));
+    let y = Lstm::new(&g, "lstm", 2, 3).call(x);
+    drop(model);
+    let weight = g.named("model.lstm.0.recurrent").expect("declared");
+    let slopes = g.gradient(y.square().sum(), weight);
+    let along = g.jvp(slopes, &[(weight, weight.ones_like())]);
+    for (result, mode) in [(slopes, "gradient"), (along, "jvp")] {
+        let whole = drawing(&g.to_diagram([("result", result)]), Folding::Operations);
+        let has_loop = |group: &[String]| {
+            group.len() > 3 && group[..3] == [mode, "model", "lstm"] && group[3].starts_with("scan at tests.rs:")
+        };
+        assert!(whole.groups.iter().any(|group| has_loop(group)), "{mode}: {:?}", whole.groups);
+        for group in &whole.groups {
+            let distinct: HashSet<&String> = group.iter().collect();
+            assert_eq!(distinct.len(), group.len(), "{mode}: {group:?}");
+        }
+    }
+}
+
+#[test]
 fn large_graphs_are_folded_until_they_can_be_read() {
     let g = Graph::new();
     let x = (0..300).fold(g.input("x", (4,)), |x, _| x.tanh());
     assert!(x.graph().to_diagram(x).drawing().boxes.len() < 10);
-    let error = g.to_diagram(x);
+    assert!(g.to_diagram(x).to_svg().is_ok());
     // One box each is more than is placed when they are too many.
     let many = (0..800).fold(x, |x, _| x.sin());
-    let error = (error.to_svg().is_ok(), g.to_diagram(many).fold(Folding::Operations).to_svg());
-    assert!(error.0 && matches!(error.1, Err(FigureError::Size { found: 1102, .. })), "{:?}", error.1);
+    let whole = g.to_diagram(many).fold(Folding::Operations).to_svg();
+    assert!(matches!(whole, Err(FigureError::Size { found: 1102, .. })), "{whole:?}");
 }
 
 #[test]

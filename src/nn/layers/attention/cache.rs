@@ -44,18 +44,19 @@ impl<'g> MultiHeadAttention<'g> {
     }
 
     /// The next part of a sequence, one position or several, which sees itself and the past: what the causal layer gives there, and the
-    /// cache with this part in it. `position` is how many positions are in the cache already: one number, or one for each row. Nothing is seen
-    /// of what the cache has from there on, so that prompts of different lengths are padded at their ends and go in at once at 0; the
-    /// next step of each row begins at its length and writes over the padding.
+    /// cache with this part in it. `position` is how many positions are in the cache already: one number, or one for each row.
+    /// Nothing is seen of what the cache has from there on, so that prompts of different lengths are padded at their ends and go in
+    /// at once at 0; the next step of each row begins at its length and writes over the padding.
     ///
     /// Each step reads and writes the whole cache, so that its sizes are the same for all steps, and one plan does for them.
     ///
     /// # Shapes
-    /// x: `[batch, n, width]`, cache: `[batch, key_heads, positions, width/heads]` each, position: `i64[]` or `i64[batch]` → the shape
-    /// of x, and a cache of the same sizes.
+    /// x: `[batch, n, width]`, cache: `[batch, key_heads, positions, width/heads]` each, position: `i64[]` or `i64[batch]` → the
+    /// shape of x, and a cache of the same sizes.
     ///
     /// # Errors
-    /// An error is recorded if a shape or dtype is another, or if the layer is not causal. More positions than the cache has are an error of the run.
+    /// An error is recorded if a shape or dtype is another, or if the layer is not causal. More positions than the cache has are an
+    /// error of the run.
     ///
     /// # Example
     /// Twelve steps in one program; a language model would embed the word of the step before:
@@ -122,8 +123,8 @@ impl<'g> MultiHeadAttention<'g> {
     }
 }
 
-/// The cache with new rows in it; `places`, `[1, positions]` or `[batch, positions]`, are the positions of the cache as seen from the first new
-/// one.
+/// The cache with new rows in it; `places`, `[1, positions]` or `[batch, positions]`, are the positions of the cache as seen from the
+/// first new one.
 fn written<'g>(cache: Expr<'g>, new: Expr<'g>, places: Expr<'g>) -> Expr<'g> {
     let g = cache.graph();
     let length = new.shape()[2].clone();

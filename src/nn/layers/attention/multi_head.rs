@@ -241,8 +241,8 @@ impl<'g> MultiHeadAttention<'g> {
         }
     }
 
-    /// [`MultiHeadAttention::attend_to`] with the keys and values that [`MultiHeadAttention::keep`] gave, for a whole sequence or a part of
-    /// it.
+    /// [`MultiHeadAttention::attend_to`] with the keys and values that [`MultiHeadAttention::keep`] gave, for a whole sequence or a
+    /// part of it.
     ///
     /// # Errors
     /// As for the layer; and if it rotates, since a part of a sequence does not say where it begins.

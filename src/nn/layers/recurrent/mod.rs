@@ -241,8 +241,13 @@ impl<'g, C: RecurrentCell> Recurrent<'g, C> {
     }
 
     /// What each step gives, beginning with the state in which the batch before ended: truncated backpropagation over windows of
-    /// long sequences. The states are under `name.carry.0` and, if there are more arrays, the numbers that follow, with the scopes
-    /// that are open; [`Graph::carry`] says when they begin with zeros again. A layer is called so once.
+    /// long sequences, with no derivative through the state.
+    ///
+    /// The arrays of the state are states of the graph beside the parameters of the layer: `name.carry.0`, and `name.carry.1` and so
+    /// on where a cell has more. A [`Trainer`](crate::train::Trainer) sets them to zeros at the start of each epoch and of each
+    /// measuring; within one, the last state of a batch is the first of the next. In a loop of your own
+    /// [`TrainingStep::restart`](crate::TrainingStep::restart) sets them to zeros; [`Graph::carry`] has the rest. A layer can be
+    /// called so once, since its states have names.
     ///
     /// # Shapes
     /// x: `[time, batch, inputs]`, the batch a number → `[time, batch, width]`.

@@ -21,7 +21,8 @@ impl Directions {
     }
 }
 
-/// What may be chosen of a [`Recurrent`](super::Recurrent) layer: [`RnnOptions`](super::RnnOptions), [`GruOptions`](super::GruOptions) and [`LstmOptions`](super::LstmOptions) are this for one cell.
+/// What may be chosen of a [`Recurrent`](super::Recurrent) layer: [`RnnOptions`](super::RnnOptions),
+/// [`GruOptions`](super::GruOptions) and [`LstmOptions`](super::LstmOptions) are this for one cell.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RecurrentOptions<C> {
     /// How many layers lie on each other; the input of each is the output of the one before.
@@ -33,8 +34,8 @@ pub struct RecurrentOptions<C> {
     /// How the recurrent weights start; None: uniform within ±1/√width. [`Initializer::Orthogonal`] is the other usual choice
     /// (Saxe et al., 2014).
     pub recurrent: Option<Initializer>,
-    /// The part of what a layer gives to the next that is dropped while training, as by [`Dropout`](crate::nn::Dropout), whose states are under
-    /// `name.k.dropout`; 0 for none. What the last layer gives is not dropped.
+    /// The part of what a layer gives to the next that is dropped while training, as by [`Dropout`](crate::nn::Dropout), whose states
+    /// are under `name.k.dropout`; 0 for none. What the last layer gives is not dropped.
     pub dropout: f64,
     /// Whether there are biases, which start at zero.
     pub bias: bool,

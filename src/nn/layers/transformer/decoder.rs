@@ -8,8 +8,8 @@ use crate::{
 };
 
 /// A block of a transformer's decoder: causal attention to the sequence itself, attention to a memory, which is what the encoder gives,
-/// and the feed-forward part, each with a norm and a residual connection. The parameters are those of `name.norm1`, `name.attention`, `name.norm2`,
-/// `name.cross`, `name.norm3` and `name.feed_forward`.
+/// and the feed-forward part, each with a norm and a residual connection. The parameters are those of `name.norm1`, `name.attention`,
+/// `name.norm2`, `name.cross`, `name.norm3` and `name.feed_forward`.
 ///
 /// # Shapes
 /// x: `[batch, time, width]`, memory: `[batch, key time, width]` → the shape of x.

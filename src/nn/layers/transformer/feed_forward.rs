@@ -57,8 +57,8 @@ pub enum FeedForwardActivation {
 pub struct FeedForwardOptions {
     /// What is between the maps.
     pub activation: FeedForwardActivation,
-    /// The part of what is between the maps, after the function, that is dropped while training, as by [`Dropout`], whose states are under
-    /// `name.dropout`; 0 for none.
+    /// The part of what is between the maps, after the function, that is dropped while training, as by [`Dropout`], whose states are
+    /// under `name.dropout`; 0 for none.
     pub dropout: f64,
     /// Whether there are biases, which start at zero.
     pub bias: bool,

@@ -18,8 +18,8 @@ use crate::graph::{DType, Expr, Graph, Initializer};
 /// Where the norms of a block are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NormPlacement {
-    /// x + f(norm(x)): the residual connections are an identity from the first block to the last. A norm belongs behind the last block. Xiong et
-    /// al., *On layer normalization in the transformer architecture*, 2020.
+    /// x + f(norm(x)): the residual connections are an identity from the first block to the last. A norm belongs behind the last
+    /// block. Xiong et al., *On layer normalization in the transformer architecture*, 2020.
     #[doc(alias = "pre_norm")]
     Before,
     /// norm(x + f(x)), as in Vaswani et al.
@@ -57,18 +57,19 @@ pub struct TransformerOptions {
     pub hidden: Option<usize>,
     /// What is between those maps.
     pub activation: FeedForwardActivation,
-    /// The part of the weights of attention, and of what each part gives before it is added to the path around it, that is dropped while
-    /// training, as by [`Dropout`]; 0 for none. Its states are under `name.attention.dropout` and `name.dropout1`, and so on.
+    /// The part of the weights of attention, and of what each part gives before it is added to the path around it, that is dropped
+    /// while training, as by [`Dropout`]; 0 for none. Its states are under `name.attention.dropout` and `name.dropout1`, and so on.
     pub dropout: f64,
-    /// The part of what is between the maps of the feed-forward part that is dropped while training; 0 for none. PyTorch's blocks drop
-    /// there as much as elsewhere, GPT-2 drops nothing there. Its states are under `name.feed_forward.dropout`.
+    /// The part of what is between the maps of the feed-forward part that is dropped while training; 0 for none. PyTorch's blocks
+    /// drop there as much as elsewhere, GPT-2 drops nothing there. Its states are under `name.feed_forward.dropout`.
     pub hidden_dropout: f64,
     /// Whether the linear maps have biases, which start at zero; of norms [`NormKind`] says so.
     pub bias: bool,
     /// How the weights start.
     pub weight: Initializer,
-    /// How the weights of the last map of each part start, whose values are added to the path around it; None: as the others. GPT-2 has them
-    /// normal with deviation 0.02/√(2·blocks), and the others with 0.02, so that the sum of all parts starts as large whatever their number.
+    /// How the weights of the last map of each part start, whose values are added to the path around it; None: as the others. GPT-2
+    /// has them normal with deviation 0.02/√(2·blocks), and the others with 0.02, so that the sum of all parts starts as large
+    /// whatever their number.
     pub out_weight: Option<Initializer>,
     /// The dtype of the parameters, and of what the block is called with.
     pub dtype: DType,

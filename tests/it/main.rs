@@ -66,6 +66,7 @@ mod states;
 mod sweeps;
 mod symbols;
 mod text;
+mod text_page;
 mod threads;
 mod train;
 mod train_data;

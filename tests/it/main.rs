@@ -45,6 +45,7 @@ mod mixed;
 mod models;
 mod nested_twice;
 mod nn;
+mod npz;
 mod numbers;
 mod optimizers;
 mod padding;

@@ -1,5 +1,5 @@
-//! The header of an npy file: a dictionary of Python with three entries. In: its bytes. Out: the type, order and shape that it says. It
-//! reads such a dictionary and no other Python.
+//! The header of an npy file: a dictionary of Python with three entries. In: its bytes. Out: the type, order and shape that it
+//! says. It reads such a dictionary and no other Python.
 
 use super::npy::NpyError;
 

@@ -22,7 +22,7 @@ const EXTENSION: &str = ".npy";
 /// Entries of more bytes need the longer fields of the format.
 const LARGE: usize = u32::MAX as usize;
 
-/// The format of NumPy, `npz`: for arrays that a program in Python makes or takes. It has no texts, and of types f32, f64, i64 and bool.
+/// The format of NumPy, `npz`: for arrays that a program in Python makes or takes. It has no texts.
 impl Arrays {
     /// Reads an npz file of NumPy, compressed or not.
     ///

@@ -1,5 +1,5 @@
-//! Files of arrays. In: npz, npy, safetensors or CSV files, told apart by the ends of their names, or by their first bytes where a name
-//! says nothing. Out: arrays, and the other way round.
+//! Files of arrays. In: npz, npy, safetensors or CSV files, told apart by the ends of their names, or by their first bytes where
+//! a name says nothing. Out: arrays, and the other way round.
 
 use std::{convert::Infallible, path::Path, str::FromStr};
 

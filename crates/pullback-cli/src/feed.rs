@@ -213,7 +213,7 @@ impl Setting {
             DType::I64 => text.parse().ok().map(|x: i64| Value::I64(arr0(x).into_dyn())),
             DType::Bool => text.parse().ok().map(|x: bool| Value::Bool(arr0(x).into_dyn())),
         };
-        value.ok_or_else(|| CliError::Usage(format!("--set {}={text}: it is {}", self.name, leaf.dtype())))
+        value.ok_or_else(|| CliError::Usage(format!("--set {}={text}: `{text}` is no {}", self.name, leaf.dtype())))
     }
 }
 

@@ -1,8 +1,8 @@
 //! The command `pullback`: graphs in their text form, shown, checked, simplified, differentiated, run, timed and drawn. In: files, or
 //! the standard input. Out: files, or the standard output; mistakes on the standard error, with file and line.
 //!
-//! `commands/` has one file for each subcommand. What they share: `graph_file.rs` (texts of graphs), `arrays.rs` and `table.rs` (files
-//! of arrays), `feed.rs` (arrays for what a graph declares), `output.rs` (where results go), `error.rs`.
+//! `commands/` has one file for each subcommand. What they share: `graph_file.rs` (texts of graphs), `arrays.rs` and `table.rs`
+//! (files of arrays), `feed.rs` (arrays for what a graph declares), `output.rs` (where results go), `error.rs`.
 
 mod arrays;
 mod commands;

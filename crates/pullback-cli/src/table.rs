@@ -1,5 +1,5 @@
-//! Tables of numbers as CSV, without a line of names. In: text. Out: an array of at most two axes, of the dtype that is asked for; and
-//! the other way round.
+//! Tables of numbers as CSV, without a line of names. In: text. Out: an array of at most two axes, of the dtype that is asked
+//! for; and the other way round.
 
 use ndarray::{ArrayD, ArrayViewD, Axis, IxDyn};
 use pullback::{DType, Type, Value, ValueView};

@@ -226,7 +226,7 @@ fn wrong_and_missing_arrays_are_told_by_name_file_and_line() {
     run("-i cut.npz").fails("cut.npz: byte 100: it is no npz file");
     run("-i x=x.txt").fails("x.txt: cannot be read: ");
     run("-i x=- -i y=-").is_misused("the standard input is read once");
-    run("--set b=one -i data.npz -i w=w.npy").is_misused("--set b=one: it is f64");
+    run("--set b=one -i data.npz -i w=w.npy").is_misused("--set b=one: `one` is no f64");
 }
 
 #[test]

@@ -19,6 +19,10 @@ snapshots:
 data:
     cargo test --locked -p pullback-data --all-features
 
+# Test the command line
+cli:
+    cargo test --locked -p pullback-cli
+
 # Run the lecture's claims and draw their figures
 figures:
     cargo run --release --locked --example lecture -- all

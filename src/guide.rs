@@ -65,6 +65,11 @@ pub mod threads {
     #![doc = include_str!("../docs/guide/threads.md")]
 }
 
+/// The command `pullback`, which does to a graph's text in a file what a program does.
+pub mod command_line {
+    #![doc = include_str!("../docs/guide/command-line.md")]
+}
+
 /// Short programs for common needs: freezing, dropout, checkpoints, Hessians, servers.
 pub mod recipes {
     #![doc = include_str!("../docs/guide/recipes.md")]

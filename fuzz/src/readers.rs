@@ -11,19 +11,21 @@ use pullback::{
         csv::{self, Column, Format, Header},
         idx, mnist, read_digits,
     },
-    io::Arrays,
+    io::{Arrays, npy_from_bytes, npy_to_bytes},
 };
 
 use crate::Target;
 
 /// Every reader of bytes.
-pub const READERS: [Target; 6] = [
+pub const READERS: [Target; 8] = [
     Target { name: "idx", run: |bytes| idx::read_from("fuzz", bytes).is_ok(), seeds: idx_seeds, is_text: false },
     Target { name: "mnist", run: run_mnist, seeds: mnist_seeds, is_text: false },
     Target { name: "cifar", run: run_cifar, seeds: || vec![vec![3; 3073], vec![7; 3074]], is_text: false },
     Target { name: "csv", run: run_csv, seeds: csv_seeds, is_text: false },
     Target { name: "digits", run: |bytes| read_digits(bytes).is_ok(), seeds: digits_seeds, is_text: false },
     Target { name: "safetensors", run: run_arrays, seeds: arrays_seeds, is_text: false },
+    Target { name: "npy", run: run_npy, seeds: npy_seeds, is_text: false },
+    Target { name: "npz", run: run_npz, seeds: npz_seeds, is_text: false },
 ];
 
 /// The first two bytes tell where the images end and the labels begin.
@@ -59,6 +61,23 @@ fn run_arrays(bytes: &[u8]) -> bool {
     true
 }
 
+/// What is read is written as NumPy writes it, and is then the same: by bytes, since NaN is not equal to itself.
+fn run_npy(bytes: &[u8]) -> bool {
+    let Ok(value) = npy_from_bytes("fuzz", bytes) else { return false };
+    let written = npy_to_bytes(&value);
+    let again = npy_from_bytes("fuzz", &written).expect("what is written can be read");
+    assert_eq!(npy_to_bytes(&again), written, "what is written is read as it is");
+    true
+}
+
+fn run_npz(bytes: &[u8]) -> bool {
+    let Ok(arrays) = Arrays::from_npz("fuzz", bytes) else { return false };
+    let written = arrays.to_npz().expect("what is read can be written");
+    let again = Arrays::from_npz("fuzz", &written).expect("what is written can be read");
+    assert_eq!(again.to_npz().ok(), Some(written), "what is written is read as it is");
+    true
+}
+
 fn gzipped(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     encoder.write_all(bytes).expect("a vector takes everything");
@@ -89,12 +108,27 @@ fn digits_seeds() -> Vec<Vec<u8>> {
     vec![gzipped(row.repeat(3).as_bytes()), gzipped(b"")]
 }
 
-fn arrays_seeds() -> Vec<Vec<u8>> {
+fn npy_seeds() -> Vec<Vec<u8>> {
+    let columns = b"\x93NUMPY\x01\x00\x3b\x00{'descr': '>i2', 'fortran_order': True, 'shape': (2, 2), }\n\x00\x01\x00\x02\x00\x03\x00\x04";
+    let values = arrays();
+    values.iter().map(|(_, value)| npy_to_bytes(value)).chain([columns.to_vec()]).collect()
+}
+
+fn npz_seeds() -> Vec<Vec<u8>> {
+    [arrays(), Arrays::new()].map(|arrays| arrays.to_npz().expect("names and sizes are good")).into()
+}
+
+fn arrays() -> Arrays {
     let mut arrays = Arrays::new();
     arrays.insert("weight", Value::F32(ArrayD::from_elem(IxDyn(&[2, 3]), 0.5)));
     arrays.insert("bias", Value::F64(ArrayD::from_elem(IxDyn(&[0, 7]), 0.5)));
     arrays.insert("step", Value::from(17i64));
     arrays.insert("mask", Value::Bool(ArrayD::from_elem(IxDyn(&[3]), true)));
+    arrays
+}
+
+fn arrays_seeds() -> Vec<Vec<u8>> {
+    let mut arrays = arrays();
     arrays.note("rule", "adam");
     [arrays, Arrays::new()].map(|arrays| arrays.to_bytes().expect("names and sizes are good")).into()
 }

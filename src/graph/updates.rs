@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Binary, Constant, DType, Graph, GraphError, Initializer, Literal, NodeId, Op, Operands, State};
+use super::{Binary, Constant, DType, Expr, Graph, GraphError, Initializer, Literal, NodeId, Op, Operands, State};
 
 /// Who makes a new value of a state, and for how long it holds. All updates of a state are of one kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +36,21 @@ pub(super) struct Update {
 }
 
 impl Graph {
+    /// The states that updates set, in the order of declaration, whichever results are asked for.
+    ///
+    /// # Example
+    /// ```
+    /// use pullback::{DType, Graph, Initializer};
+    /// let g = Graph::new();
+    /// let count = g.state_of(DType::I64, "count", (), Initializer::Zeros);
+    /// g.state("shift", (), Initializer::Zeros);
+    /// g.update(count, |count| count + 1);
+    /// assert_eq!(g.updated_states(), [count]);
+    /// ```
+    pub fn updated_states(&self) -> Vec<Expr<'_>> {
+        self.states().into_iter().filter(|state| self.update_kind(state.id()).is_some()).collect()
+    }
+
     /// What a state is after the updates so far: the state itself, if there are none.
     pub(crate) fn latest(&self, state: NodeId) -> NodeId {
         self.with_updates(|updates| {

@@ -1,5 +1,7 @@
 //! What can go wrong with a file. In: the error. Out: an error that names the file, and the byte where there is one.
 
+#[cfg(feature = "npz")]
+use std::borrow::Cow;
 use std::{io, path::PathBuf};
 
 use thiserror::Error;
@@ -46,6 +48,24 @@ pub enum IoError {
         name: String,
         /// Its type.
         dtype: String,
+    },
+    /// The array of an npy file is of a type that there is none of here.
+    #[cfg(feature = "npz")]
+    #[error("{path}: the array is of {dtype}, not f32, f64, i64 or bool; convert it where the file is made")]
+    NpyType {
+        /// The file.
+        path: PathBuf,
+        /// Its type.
+        dtype: String,
+    },
+    /// What an npz file has no place for.
+    #[cfg(feature = "npz")]
+    #[error("{what} cannot be written into an npz file: {reason}; write a safetensors file")]
+    NoPlaceInNpz {
+        /// The array or text.
+        what: String,
+        /// Why not.
+        reason: Cow<'static, str>,
     },
     /// An array that is to be read is not there.
     #[error("{path}: there is no array {name:?}{}", names::suggestion(nearest.as_deref()))]

@@ -23,7 +23,8 @@ const RESERVED: &str = "__metadata__";
 /// Arrays and short texts by name, in the order in which they were put in.
 ///
 /// Files are those of [safetensors](https://github.com/huggingface/safetensors), little-endian, so that other programs read
-/// the arrays; texts are lines of the metadata's entry `pullback`. The same content gives the same bytes.
+/// the arrays; texts are lines of the metadata's entry `pullback`. The same content gives the same bytes. With the feature `npz` the files of
+/// NumPy are read and written too.
 ///
 /// A file of another program may hold arrays of types that there are none of here, such as f16. They are kept as they are
 /// and written again, but have no [`Value`]: [`Arrays::foreign`] names them.
@@ -81,6 +82,12 @@ impl Arrays {
     /// The text of a name.
     pub fn text(&self, name: &str) -> Option<&str> {
         self.notes.get(name).map(String::as_str)
+    }
+
+    /// The names of the texts.
+    #[cfg(feature = "npz")]
+    pub(super) fn text_names(&self) -> impl Iterator<Item = &str> {
+        self.notes.keys().map(String::as_str)
     }
 
     /// Names and arrays.

@@ -65,8 +65,8 @@ impl Op {
 pub(super) struct Declared<'t> {
     pub(super) operation: &'t str,
     pub(super) ty: Type,
-    /// The bodies above, by their numbers.
-    pub(super) bodies: &'t [Body],
+    /// The bodies above, by their numbers; none for one with a line that is wrong.
+    pub(super) bodies: &'t [Option<Body>],
     pub(super) registry: &'t Registry,
 }
 
@@ -164,7 +164,7 @@ impl TextAttribute for Body {
         key(name, cursor)?;
         let start = cursor.clone();
         let number = cursor.count()?;
-        declared.bodies.get(number).cloned().ok_or_else(|| start.error(ParseErrorKind::UnknownBody(number)))
+        declared.bodies.get(number).cloned().flatten().ok_or_else(|| start.error(ParseErrorKind::UnknownBody(number)))
     }
 }
 

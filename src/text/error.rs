@@ -19,6 +19,16 @@ pub struct ParseError {
     pub kind: Box<ParseErrorKind>,
 }
 
+/// All that is wrong with a text, in the order of its lines: what [`Parser::parse_all`](super::Parser::parse_all) gives. One error
+/// or more, a line or two each.
+#[derive(Debug, Clone, PartialEq, Error)]
+#[error("{}", joined(.0))]
+pub struct ParseErrors(pub Vec<ParseError>);
+
+fn joined(errors: &[ParseError]) -> String {
+    errors.iter().map(ParseError::to_string).collect::<Vec<_>>().join("\n")
+}
+
 fn as_last_line(help: Option<String>) -> String {
     help.map_or_else(String::new, |help| format!("\n   = help: {help}"))
 }

@@ -1,19 +1,15 @@
-//! Parsing. In: a text. Out: a new graph with its named results, or the first thing that is wrong and where. A text from
-//! anywhere is an answer or an error, never a panic, and takes memory in proportion to its length.
+//! Parsing. In: a text. Out: a new graph with its named results, or what is wrong and where. A text from anywhere is an answer
+//! or errors, never a panic, and takes memory in proportion to its length. `lines.rs` reads each line.
 
 use indexmap::IndexMap;
-use smallvec::SmallVec;
 
 use super::{
-    attribute::{Declared, read_operation},
     cursor::Cursor,
-    error::{FIRST_FORMAT, FORMAT, ParseError, ParseErrorKind},
+    error::{ParseError, ParseErrorKind, ParseErrors},
+    lines::Reading,
     registry::Registry,
 };
-use crate::{
-    graph::{Body, Expr, Graph, GraphError, NodeId, Op, Operands, Site, Type, UpdateKind},
-    ops,
-};
+use crate::graph::{Expr, Graph, NodeId};
 
 /// A graph that was read from text, with its results.
 #[derive(Debug)]
@@ -30,11 +26,23 @@ impl Parsed {
         self.results.get(name).map(|id| self.graph.expr(*id))
     }
 
+    /// Handles of the results, as [`Graph::compile`] and [`Graph::show`] take them.
+    ///
+    /// # Example
+    /// ```
+    /// use pullback::{Graph, Value};
+    /// let parsed = Graph::parse("%0: f64[] = input \"x\"\n%1: f64[] = exp %0\nreturn y = %1")?;
+    /// let mut program = parsed.graph.compile(parsed.results())?;
+    /// assert_eq!(program.call(("x", 0.0))?["y"], Value::from(1.0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn results(&self) -> Vec<(String, Expr<'_>)> {
+        self.results.iter().map(|(name, id)| (name.clone(), self.graph.expr(*id))).collect()
+    }
+
     /// The exact text of the results: the text that was read, but for comments, spaces and nodes that no result needs.
     pub fn to_text(&self) -> String {
-        let named: Vec<(&str, Expr<'_>)> =
-            self.results.iter().map(|(name, id)| (name.as_str(), self.graph.expr(*id))).collect();
-        self.graph.to_text(named)
+        self.graph.to_text(self.results())
     }
 }
 
@@ -43,7 +51,7 @@ impl Graph {
     ///
     /// # Errors
     /// The first thing that is wrong, with line and column: the grammar, an operation, its operands or a type that does
-    /// not follow from them.
+    /// not follow from them. [`Parser::parse_all`] gives all that is wrong.
     ///
     /// # Example
     /// ```
@@ -62,7 +70,7 @@ impl Graph {
     /// # Ok::<(), pullback::ParseError>(())
     /// ```
     pub fn parse(text: &str) -> Result<Parsed, ParseError> {
-        Graph::parse_with(text, &Registry::new())
+        Parser::new().parse(text)
     }
 
     /// As [`Graph::parse`], with operations of the user's own.
@@ -70,250 +78,102 @@ impl Graph {
     /// # Errors
     /// As for [`Graph::parse`]; also if an operation of the user's own does not take its attributes.
     pub fn parse_with(text: &str, registry: &Registry) -> Result<Parsed, ParseError> {
-        let mut reading = Reading { scope: Definitions::default(), outer: None, bodies: Vec::new(), registry };
-        let mut results = None;
+        Parser::new().registry(registry).parse(text)
+    }
+}
+
+/// Reads texts of graphs, with more said than [`Graph::parse`] takes: the file's name, and operations of the user's own.
+///
+/// # Example
+/// ```
+/// use pullback::text::Parser;
+/// let text = "%0: f32[2] = input \"x\"\n%1: f32[3] = exp %0\n%2: f32[3] = neg %1\n%3: f32[2] = ex %0\nreturn y = %2";
+/// let errors = Parser::new().parse_all(text).unwrap_err();
+/// let lines: Vec<u32> = errors.0.iter().map(|error| error.line).collect();
+/// // Nothing is said of line 3 and of the result: they only follow from line 2.
+/// assert_eq!(lines, [2, 4]);
+///
+/// let parsed = Parser::new().file("x.graph").parse("%0: f32[n] = input \"x\"\nreturn x = %0")?;
+/// assert_eq!(parsed.result("x").unwrap().site().to_string(), "x.graph:1:1");
+/// # Ok::<(), pullback::ParseError>(())
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct Parser<'r> {
+    file: &'static str,
+    registry: Option<&'r Registry>,
+}
+
+impl Default for Parser<'_> {
+    fn default() -> Self {
+        Parser::new()
+    }
+}
+
+impl<'r> Parser<'r> {
+    /// Without operations of the user's own, and with `graph text` for the file.
+    pub fn new() -> Parser<'r> {
+        Parser { file: "graph text", registry: None }
+    }
+
+    /// With this as the file in the sites of nodes, which errors of programs tell.
+    #[must_use]
+    pub fn file(self, file: &'static str) -> Parser<'r> {
+        Parser { file, ..self }
+    }
+
+    /// With these operations of the user's own.
+    #[must_use]
+    pub fn registry(self, registry: &'r Registry) -> Parser<'r> {
+        Parser { registry: Some(registry), ..self }
+    }
+
+    /// Reads a text.
+    ///
+    /// # Errors
+    /// As for [`Graph::parse_with`].
+    pub fn parse(&self, text: &str) -> Result<Parsed, ParseError> {
+        self.read(text, 1).map_err(|mut errors| errors.0.swap_remove(0))
+    }
+
+    /// Reads a text, and does not end with the first line that is wrong.
+    ///
+    /// # Errors
+    /// All that is wrong, in the order of the lines, one error a line; what is computed from the node of a wrong line adds none.
+    pub fn parse_all(&self, text: &str) -> Result<Parsed, ParseErrors> {
+        self.read(text, usize::MAX)
+    }
+
+    /// The graph of a text, or as many errors at most.
+    fn read(&self, text: &str, max_errors: usize) -> Result<Parsed, ParseErrors> {
+        let none = Registry::new();
+        let mut reading = Reading::new(self.file, self.registry.unwrap_or(&none));
+        let mut errors = Vec::new();
         let mut end = (1, 1);
-        let mut is_first = true;
-        for mut cursor in Cursor::lines(text) {
+        for start in Cursor::lines(text) {
+            let mut cursor = start.clone();
             end = cursor.position();
             if cursor.is_blank() {
                 continue;
             }
-            if results.is_some() {
-                return cursor.expected("nothing after `return`");
-            }
-            if std::mem::replace(&mut is_first, false) && check_format(&mut cursor)? {
-                continue;
-            }
-            results = reading.line(&mut cursor)?;
+            let read = reading.line(&mut cursor);
             end = cursor.position();
-        }
-        let (line, column) = end;
-        let kind = ParseErrorKind::Expected { expected: "`return`".to_string(), found: "the end".to_string() };
-        let results = results.ok_or(ParseError { line, column, kind: Box::new(kind) })?;
-        Ok(Parsed { graph: reading.scope.graph, results })
-    }
-}
-
-/// That the text is of the format that is known, by its first line or, if that says none, as of the first format; whether it
-/// said one.
-fn check_format(cursor: &mut Cursor<'_>) -> Result<bool, ParseError> {
-    let is_said = cursor.take("format");
-    let start = cursor.clone();
-    let found = if is_said { cursor.count()? } else { FIRST_FORMAT };
-    if found != FORMAT {
-        return Err(start.error(ParseErrorKind::Format { found }));
-    }
-    if is_said {
-        cursor.end_of_line()?;
-    }
-    Ok(is_said)
-}
-
-/// What the lines so far define.
-struct Reading<'r> {
-    /// What is being defined: the graph, or a body.
-    scope: Definitions,
-    /// The graph, while a body is being defined.
-    outer: Option<Definitions>,
-    bodies: Vec<Body>,
-    registry: &'r Registry,
-}
-
-/// The nodes of the graph or of a body.
-#[derive(Default)]
-struct Definitions {
-    graph: Graph,
-    /// The node of each number.
-    nodes: Vec<NodeId>,
-    /// What a body returns, once that is read.
-    results: Option<Vec<NodeId>>,
-}
-
-impl Reading<'_> {
-    /// One line; the results, if it is the last one.
-    fn line(&mut self, cursor: &mut Cursor<'_>) -> Result<Option<IndexMap<String, NodeId>>, ParseError> {
-        if self.outer.is_some() {
-            return self.line_of_body(cursor).map(|()| None);
-        }
-        if cursor.is_at("%") {
-            return self.node(cursor).map(|()| None);
-        }
-        let Ok(word) = cursor.clone().word() else { return self.results(cursor).map(Some) };
-        match UpdateKind::ALL.into_iter().find(|kind| kind.word() == word) {
-            Some(kind) => self.update(kind, cursor).map(|()| None),
-            None if word == "body" => self.open_body(cursor).map(|()| None),
-            None => self.results(cursor).map(Some),
-        }
-    }
-
-    /// What becomes of a state. Nodes may follow: only the printed form has all updates behind them.
-    fn update(&mut self, kind: UpdateKind, cursor: &mut Cursor<'_>) -> Result<(), ParseError> {
-        cursor.word()?;
-        let at_state = cursor.clone();
-        let state = self.operand(cursor)?;
-        cursor.expect("=")?;
-        let at_value = cursor.clone();
-        let value = self.operand(cursor)?;
-        cursor.end_of_line()?;
-        let graph = &self.scope.graph;
-        graph.check_update(kind, state, value).map_err(|error| {
-            let is_of_value = matches!(error, GraphError::UpdateType { .. });
-            (if is_of_value { &at_value } else { &at_state }).error(ParseErrorKind::Graph(error))
-        })?;
-        graph.push_update(kind, state, value);
-        Ok(())
-    }
-
-    /// The line before a body: bodies stand before all nodes of the graph.
-    fn open_body(&mut self, cursor: &mut Cursor<'_>) -> Result<(), ParseError> {
-        if !self.scope.nodes.is_empty() {
-            return Err(cursor.error(ParseErrorKind::Misplaced { what: "a body", place: "behind a node" }));
-        }
-        cursor.word()?;
-        let start = cursor.clone();
-        let number = cursor.count()?;
-        if number != self.bodies.len() {
-            return start.expected(format_args!("{}", self.bodies.len()));
-        }
-        cursor.expect("{")?;
-        cursor.end_of_line()?;
-        self.outer = Some(std::mem::take(&mut self.scope));
-        Ok(())
-    }
-
-    fn line_of_body(&mut self, cursor: &mut Cursor<'_>) -> Result<(), ParseError> {
-        if self.scope.results.is_some() {
-            return self.close_body(cursor);
-        }
-        if cursor.is_at("%") {
-            return self.node(cursor);
-        }
-        let start = cursor.clone();
-        if !cursor.word().is_ok_and(|word| word == "return") {
-            return start.expected("a node or `return`");
-        }
-        let results = self.operands(cursor)?;
-        cursor.end_of_line()?;
-        self.scope.results = Some(results.to_vec());
-        Ok(())
-    }
-
-    fn close_body(&mut self, cursor: &mut Cursor<'_>) -> Result<(), ParseError> {
-        cursor.expect("}")?;
-        cursor.end_of_line()?;
-        let outer = self.outer.take().expect("invariant: a body is open");
-        let Definitions { graph, results, .. } = std::mem::replace(&mut self.scope, outer);
-        self.bodies.push(Body::of_graph(&graph, &results.expect("invariant: they were read")));
-        Ok(())
-    }
-
-    fn node(&mut self, cursor: &mut Cursor<'_>) -> Result<(), ParseError> {
-        let at_line = cursor.clone();
-        let (expected, found) = (self.scope.nodes.len(), cursor.node_number()?);
-        if found != expected {
-            return Err(at_line.error(ParseErrorKind::OutOfOrder { expected, found }));
-        }
-        cursor.expect(":")?;
-        let at_type = cursor.clone();
-        let ty = cursor.ty()?;
-        cursor.expect("=")?;
-        let at_operation = cursor.clone();
-        let operation = cursor.word().or_else(|_| at_operation.expected("an operation"))?;
-        let operands = self.operands(cursor)?;
-        let declared = Declared { operation, ty: ty.clone(), bodies: &self.bodies, registry: self.registry };
-        let op = self.attributes(&declared, &at_operation, cursor)?;
-        self.check_place(&op, &at_operation)?;
-
-        let types: SmallVec<[Type; 3]> = operands.iter().map(|id| self.scope.graph.node(*id).ty.clone()).collect();
-        let inferred = ops::infer(&op, &types).map_err(|error| at_operation.error(ParseErrorKind::Graph(error)))?;
-        if inferred != ty {
-            return Err(at_type.error(ParseErrorKind::WrongType { declared: ty, inferred }));
-        }
-        let (line, column) = at_line.position();
-        let _frame = self.scope.graph.enter(op.name(), Site { file: "graph text", line, column });
-        self.scope.nodes.push(self.scope.graph.insert(op, inferred, &operands));
-        Ok(())
-    }
-
-    /// That arguments are the first nodes of a body, in order, and that what is fed is none of its nodes.
-    fn check_place(&self, op: &Op, at_operation: &Cursor<'_>) -> Result<(), ParseError> {
-        let is_argument = |id: &NodeId| matches!(self.scope.graph.node(*id).op, Op::Argument(_));
-        let (what, place) = match op {
-            Op::Argument(_) if self.outer.is_none() => ("an argument", "outside of a body"),
-            Op::Argument(argument) if argument.index != self.scope.nodes.len() => {
-                ("this argument", "here: they are in order")
+            if let Err(error) = read {
+                // Lines of another format, or behind the end, are not looked at.
+                let is_last = reading.is_finished() || matches!(*error.kind, ParseErrorKind::Format { .. });
+                if !reading.is_consequence(&error) {
+                    errors.push(error);
+                }
+                if is_last || errors.len() == max_errors {
+                    return Err(ParseErrors(errors));
+                }
+                reading.skip(start);
             }
-            Op::Argument(_) if !self.scope.nodes.last().is_none_or(is_argument) => {
-                ("an argument", "behind other nodes")
-            }
-            op if op.is_fed() && self.outer.is_some() => ("what is fed", "into a body"),
-            _ => return Ok(()),
+        }
+        let Some((graph, results)) = reading.into_results() else {
+            let kind = ParseErrorKind::Expected { expected: "`return`".to_string(), found: "the end".to_string() };
+            errors.push(ParseError { line: end.0, column: end.1, kind: Box::new(kind) });
+            return Err(ParseErrors(errors));
         };
-        Err(at_operation.error(ParseErrorKind::Misplaced { what, place }))
-    }
-
-    fn operands(&self, cursor: &mut Cursor<'_>) -> Result<Operands, ParseError> {
-        let mut operands = Operands::new();
-        if !cursor.is_at("%") {
-            return Ok(operands);
-        }
-        loop {
-            operands.push(self.operand(cursor)?);
-            if !cursor.take(",") {
-                return Ok(operands);
-            }
-        }
-    }
-
-    fn operand(&self, cursor: &mut Cursor<'_>) -> Result<NodeId, ParseError> {
-        let start = cursor.clone();
-        let number = cursor.node_number()?;
-        self.scope.nodes.get(number).copied().ok_or_else(|| start.error(ParseErrorKind::UnknownNode(number)))
-    }
-
-    /// The operation with its attributes, up to the end of the line.
-    fn attributes(
-        &self,
-        declared: &Declared<'_>,
-        at_operation: &Cursor<'_>,
-        cursor: &mut Cursor<'_>,
-    ) -> Result<Op, ParseError> {
-        let start = cursor.clone();
-        let Some(op) = read_operation(declared, cursor)? else {
-            return Err(at_operation.error(ParseErrorKind::UnknownOperation(declared.operation.to_string())));
-        };
-        cursor.end_of_line()?;
-        match op.leaf_name() {
-            _ if matches!(op, Op::Poison(_)) => Err(at_operation.error(ParseErrorKind::Poison)),
-            Some(name) if self.scope.graph.named(&name.0).is_some() => {
-                Err(start.error(ParseErrorKind::DuplicateName(name.0.to_string())))
-            }
-            _ => Ok(op),
-        }
-    }
-
-    /// The line that ends a text.
-    fn results(&self, cursor: &mut Cursor<'_>) -> Result<IndexMap<String, NodeId>, ParseError> {
-        let start = cursor.clone();
-        if !cursor.word().is_ok_and(|word| word == "return") {
-            return start.expected("a node, `update`, `carry` or `return`");
-        }
-        let mut results = IndexMap::new();
-        if cursor.is_blank() {
-            return Ok(results);
-        }
-        loop {
-            let start = cursor.clone();
-            let name = cursor.path()?;
-            if results.contains_key(&name) {
-                return Err(start.error(ParseErrorKind::DuplicateName(name)));
-            }
-            cursor.expect("=")?;
-            results.insert(name, self.operand(cursor)?);
-            if !cursor.take(",") {
-                return cursor.end_of_line().map(|()| results);
-            }
-        }
+        if errors.is_empty() { Ok(Parsed { graph, results }) } else { Err(ParseErrors(errors)) }
     }
 }

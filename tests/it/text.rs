@@ -7,7 +7,7 @@ use pullback::{
     DType, Dim, Expr, Graph, Initializer, Parsed, Shape, Value,
     graph::{Constant, DimSize, Input, Literal, Name, Op},
     ops,
-    text::ParseErrorKind,
+    text::{ParseErrorKind, Parser},
 };
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -508,6 +508,8 @@ fn no_mutation_of_a_text_breaks_the_parser() {
     let (mut read, mut refused) = (0, 0);
     for _ in 0..20_000 {
         let text = mutate(&canonical, &mut rng);
+        let all = Parser::new().parse_all(&text);
+        assert_eq!(all.as_ref().err().map(|errors| &errors.0[0]), Graph::parse(&text).as_ref().err(), "{text}");
         match Graph::parse(&text) {
             Ok(parsed) => {
                 read += 1;
@@ -552,4 +554,51 @@ fn a_text_says_its_format() {
         assert!(Graph::parse(&text).is_err(), "{text}");
     }
     assert!(Graph::parse(&without.replace("%1", "format 1\n%1")).is_err());
+}
+
+/// All that is wrong is told, once each: not what only follows from it, and nothing behind what cannot be gone on from.
+#[test]
+fn every_mistake_of_a_text_is_told() {
+    let x = "%0: f32[2, b] = input \"x\"";
+    let cases: &[(&[&str], &[&str])] = &[
+        (
+            &[x, "%1: f32[3] = exp %0", "%2: f32[3] = exp %1", "%3: f32[2, b] = ex %0", "return y = %2"],
+            &["2:5", "4:17"],
+        ),
+        // An operand is looked at before attributes, so that line 3 says nothing.
+        (&[x, "%1: f32[2, b] = ex %0", "%2: f32[2] = sum %1 axis=1", "return y = %2, z = %9"], &["2:17"]),
+        (&[x, "%1: f32[2, b] = exp %9", "%2: f32[2, b] = exp %2", "return y = %1"], &["2:21", "3:21"]),
+        // A line left out, and a number that is none.
+        (&[x, "%3: f32[2, b] = exp %0", "%4: f32[2, b] = ex %0", "%5: f32[2, b] = exp %4", "return"], &["2:1", "3:17"]),
+        (&[x, "%900: f32[2, b] = exp %0", "%2: f32[2, b] = exp %1", "return y = %2"], &["2:1"]),
+        (&[x, "%0: f32[2, b] = exp %0", "%1: f32[2, b] = exp %0", "return y = %1"], &["2:1"]),
+        (&[x, "hello", "return y = %1", "more", "more"], &["2:1", "3:12", "4:1"]),
+        (&["format 2", "%0 = x"], &["1:8"]),
+        (&[x, "%1: f32[2, b] = ex %0"], &["2:17", "2:22"]),
+        // In a body: what uses it follows.
+        (
+            &[
+                "body 0 {",
+                "%0: f32[] = argument index=1",
+                "%1: f32[] = exp %0",
+                "%2: f32[] = constant x",
+                "return %1",
+                "}",
+                "%0: f32[] = input \"x\"",
+                "%1: f32[] = call %0 body=0 output=1",
+                "%2: f32[] = call %0 body=1 output=1",
+                "return y = %1",
+            ],
+            &["2:13", "4:22", "9:26"],
+        ),
+        (&["body 7 {", "%0: f32[] = argument index=0", "return %5", "}", "return y = %1"], &["1:6", "3:8", "5:12"]),
+        (&["body 0 {", "%0: f32[] = argument index=0", "}", x, "return y = %0"], &["3:1"]),
+        (&["body 0 {", "%0: f32[] = argument index=0", "return %0", "%1: f32[] = exp %0", "}", "return"], &["4:1"]),
+    ];
+    for (lines, places) in cases {
+        let text = lines.join("\n");
+        let errors = Parser::new().parse_all(&text).expect_err(&text);
+        let found: Vec<String> = errors.0.iter().map(|error| format!("{}:{}", error.line, error.column)).collect();
+        assert_eq!(found, *places, "{text}\n{errors}");
+    }
 }

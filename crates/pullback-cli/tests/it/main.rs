@@ -1,0 +1,5 @@
+//! All tests of the command, one binary.
+
+mod commands;
+mod documents;
+mod folder;

@@ -8,6 +8,7 @@ use super::{
     error::Refusal,
     index::{Coordinate, Index},
     ir::{Array, ArrayId, Builder, Place, ScalarId, Statement, View},
+    module::in_comment,
 };
 use crate::{
     graph::{Binary, Bindings, DType, Reduction, Value},
@@ -192,7 +193,7 @@ impl PlanLowering<'_, '_> {
     }
 
     fn comment(&mut self, origin: &Origin) {
-        self.shared.builder.push(Statement::Comment(format!("{} ({})", origin.call, origin.site)));
+        self.shared.builder.push(Statement::Comment(in_comment(&format!("{} ({})", origin.call, origin.site))));
     }
 
     fn looped(&mut self, step: &PlanStep) -> Result<(), Refusal> {

@@ -18,7 +18,7 @@ mod primitive;
 mod print;
 mod support;
 
-use std::{ops::Deref, path::Path};
+use std::{io::Write, ops::Deref, path::Path};
 
 pub use error::CodeError;
 
@@ -29,6 +29,7 @@ use self::{
 };
 use crate::{
     graph::{Bindings, MAX_ITERATIONS, Value},
+    io::replace,
     parameters::Parameters,
     plan::{MachineModel, Plan, PlanInput, Settings},
     program::{Declaration, LentGraph, Runner},
@@ -154,7 +155,7 @@ impl RustModule {
     pub fn write(&self, path: impl AsRef<Path>) -> Result<(), CodeError> {
         let path = path.as_ref();
         let source = self.source()?;
-        std::fs::write(path, source)
+        replace(path, |file| file.write_all(source.as_bytes()))
             .map_err(|error| CodeError::Write { path: path.display().to_string(), error: error.to_string() })
     }
 

@@ -72,10 +72,23 @@ pub(super) fn identifier(name: &str) -> String {
     let is_ours = text.len() > 1
         && text.starts_with(['t', 'r', 'i', 'n', 'a', 'w'])
         && text[1..].chars().all(|c| c.is_ascii_digit());
-    if KEYWORDS.contains(&text.as_str()) || is_ours {
+    if is_taken(&text) || is_ours {
         text.push('_');
     }
     text
+}
+
+/// Whether a word is one of Rust's, or a function that the file may bring along, by either suffix.
+fn is_taken(word: &str) -> bool {
+    let is_brought = |word: &str| {
+        HELPERS.iter().any(|helper| helper.name == word) || support::SUPPORT.iter().any(|support| support.name == word)
+    };
+    KEYWORDS.contains(&word) || is_brought(word) || word.strip_suffix('f').is_some_and(is_brought)
+}
+
+/// A text of the user's for a comment, which ends with its line.
+pub(super) fn in_comment(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') { ' ' } else { c }).collect()
 }
 
 /// That a name is one of a function.
@@ -83,7 +96,7 @@ pub(super) fn check_name(name: &str) -> Result<(), CodeError> {
     let is_word = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
         && name != "_"
-        && !KEYWORDS.contains(&name);
+        && !is_taken(name);
     if is_word { Ok(()) } else { Err(CodeError::BadName { name: name.to_owned() }) }
 }
 
@@ -332,7 +345,11 @@ fn names(function: &Function) -> BTreeMap<ArrayId, String> {
         names.insert(argument.array, name);
     }
     for (array, name, _) in &function.constants {
-        names.insert(*array, format!("&{}_{}", function.name.to_uppercase(), name.to_uppercase()));
+        let mut name = format!("{}_{}", function.name.to_uppercase(), name.to_uppercase());
+        while !taken.insert(name.clone()) {
+            name.push('_');
+        }
+        names.insert(*array, format!("&{name}"));
     }
     let mut n_locals = 0;
     for (position, array) in function.code.arrays.iter().enumerate() {
@@ -397,14 +414,15 @@ fn write_documentation(function: &Function, text: &mut String) {
     let names = names(function);
     for argument in &function.arguments {
         let Argument { role, name, ty, site, array } = argument;
-        let _ = writeln!(text, "/// | `{}` | {role} `{name}`, `{ty}` | {site} |", names[array]);
+        let line = format!("/// | `{}` | {role} `{name}`, `{ty}` | {site} |", names[array]);
+        let _ = writeln!(text, "{}", in_comment(&line));
     }
 }
 
 fn listed(function: &Function, is_output: bool) -> String {
     let is_of = |argument: &&Argument| (argument.role == "output") == is_output;
     let names: Vec<String> =
-        function.arguments.iter().filter(is_of).map(|argument| format!("`{}`", argument.name)).collect();
+        function.arguments.iter().filter(is_of).map(|argument| in_comment(&format!("`{}`", argument.name))).collect();
     match names.as_slice() {
         [] => "nothing".to_owned(),
         [name] => name.clone(),

@@ -436,3 +436,15 @@ fn what_cannot_be_written_is_told_with_its_line() {
     ];
     insta::assert_snapshot!(errors.map(|error| error.to_string()).join("\n"));
 }
+
+#[test]
+fn names_that_mean_something_in_the_file_and_names_that_are_equal_in_rust_are_told_apart() {
+    let g = Graph::new();
+    let names = ["at", "fn", "Fn", "a.b", "a_b", "t0", "put", "relu", "maximum", "9x", "späße", "x | `y`"];
+    let inputs = names.map(|name| g.input_of(DType::F64, name, (40,)));
+    let sum = inputs.into_iter().reduce(|sum, input| sum + input.relu().maximum(0.5)).expect("there are names");
+    let fed: Vec<(String, Value)> =
+        names.iter().map(|name| (name.to_string(), ndarray::Array1::from_elem(40, 0.75).into())).collect();
+    let case = case("names", &[("at".into(), sum)], &fed, (0, 1e-14)).expect("it can be written");
+    assert_like_reference("names", &[case]);
+}

@@ -43,7 +43,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     ("view", &["graph", "io", "numbers", "parameters", "risk", "train"]),
     ("landscape", &["compile", "graph", "numbers", "ops", "parameters", "program", "simplify"]),
-    ("codegen", &["graph", "parameters", "plan", "program"]),
+    ("codegen", &["graph", "io", "parameters", "plan", "program"]),
     ("precompute", &["graph", "memory", "plan", "program", "runtime"]),
     (
         "compile",

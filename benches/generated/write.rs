@@ -1,0 +1,79 @@
+//! Writes the functions that `benches/generated/run` times beside those of wrenfold and CasADi, as one Rust file: W7, W8a, W8b and W14 of
+//! `docs/reference/performance.md`.
+//!
+//! ```text
+//! cargo run --release --example generated_functions -- FILE
+//! ```
+
+use std::error::Error;
+
+use pullback::{CodeOptions, DType, Expr, Graph, MathProvider, Program, RustModule, range};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let file = std::env::args().nth(1).ok_or("say which file to write")?;
+    let mut module = RustModule::new(MathProvider::Std);
+    module.add(&rosenbrock(1000)?, &CodeOptions::new("w7"))?;
+    module.add(&product()?, &CodeOptions::new("w8a"))?;
+    module.add(&thirty_operations()?, &CodeOptions::new("w8b"))?;
+    let lorenz = lorenz(200)?;
+    module.add(&lorenz, &CodeOptions::new("w14"))?;
+    module.add(&lorenz, &CodeOptions { fused_multiply_add: true, ..CodeOptions::new("w14_fused") })?;
+    Ok(module.write(file)?)
+}
+
+/// The product of the Hessian of Rosenbrock's function with a vector.
+fn rosenbrock(n: i64) -> Result<Program, Box<dyn Error>> {
+    let g = Graph::new();
+    let [x, v] = ["x", "v"].map(|name| g.input_of(DType::F64, name, (n as usize,)));
+    let (next, this) = (x.slice(range(1, n)), x.slice(range(0, n - 1)));
+    let f = (100.0 * (next - this.square()).square() + (1.0 - this).square()).sum();
+    Ok(g.compile([("hv", g.gradient((g.gradient(f, x) * v).sum(), x))])?)
+}
+
+fn product() -> Result<Program, Box<dyn Error>> {
+    let g = Graph::new();
+    let weights = ["w1", "w2"].map(|name| g.input_of(DType::F64, name, ()));
+    let f = (1.0 - weights[1] * weights[0]).square();
+    with_gradient(&g, f, &weights)
+}
+
+fn thirty_operations() -> Result<Program, Box<dyn Error>> {
+    let g = Graph::new();
+    let inputs = ["a", "b", "c", "d", "e"].map(|name| g.input_of(DType::F64, name, ()));
+    let [a, b, c, d, e] = inputs;
+    let t6 = ((a * b).sin() + c) * (d * 0.1).exp();
+    let t13 = (t6 - e).tanh() * a + (b * b + 1.0).log();
+    let t21 = t13 * (c * d).cos() / (e * e + 2.0).sqrt() + a;
+    let t22 = t21 * t21;
+    let t27 = (t22 + b * c).sin() * e + d;
+    with_gradient(&g, (-t27).exp() + t22, &inputs)
+}
+
+/// The squared distance of the end of a path of Lorenz's system from a point, by steps of Runge and Kutta's fourth order.
+fn lorenz(n_steps: usize) -> Result<Program, Box<dyn Error>> {
+    let g = Graph::new();
+    let inputs = ["x", "y", "z", "sigma", "rho", "beta"].map(|name| g.input_of(DType::F64, name, ()));
+    let [x, y, z, sigma, rho, beta] = inputs;
+    let (x, y, z) = g.fori(n_steps, (x, y, z), |_, (x, y, z)| {
+        let [x, y, z] = step([x, y, z], [sigma, rho, beta], 0.01);
+        (x, y, z)
+    });
+    with_gradient(&g, (x - 2.0).square() + (y + 1.0).square() + (z - 25.0).square(), &inputs)
+}
+
+fn step<'g>(at: [Expr<'g>; 3], [sigma, rho, beta]: [Expr<'g>; 3], h: f64) -> [Expr<'g>; 3] {
+    let slope = |[x, y, z]: [Expr<'g>; 3]| [sigma * (y - x), x * (rho - z) - y, x * y - beta * z];
+    let moved = |slope: [Expr<'g>; 3], h: f64| [0, 1, 2].map(|axis| at[axis] + h * slope[axis]);
+    let first = slope(at);
+    let second = slope(moved(first, 0.5 * h));
+    let third = slope(moved(second, 0.5 * h));
+    let fourth = slope(moved(third, h));
+    let mean = |axis: usize| first[axis] + 2.0 * second[axis] + 2.0 * third[axis] + fourth[axis];
+    [0, 1, 2].map(|axis| at[axis] + h / 6.0 * mean(axis))
+}
+
+fn with_gradient<'g>(g: &'g Graph, f: Expr<'g>, by: &[Expr<'g>]) -> Result<Program, Box<dyn Error>> {
+    let gradients = g.gradients(f, by).into_iter().enumerate();
+    let named = gradients.map(|(position, gradient)| (format!("d{position}"), gradient));
+    Ok(g.compile([("f".to_owned(), f)].into_iter().chain(named).collect::<Vec<_>>())?)
+}

@@ -21,7 +21,6 @@ pub use conversion::StoredFloat;
 pub use error::IoError;
 #[cfg(feature = "npz")]
 pub use npy::{load_npy, npy_from_bytes, npy_to_bytes, save_npy};
-#[cfg(feature = "plot")]
 pub(crate) use replace::replace;
 pub use safetensors::{Arrays, load_parameters, save_parameters, save_parameters_as};
 pub use weight_report::WeightReport;

@@ -18,7 +18,7 @@ mod primitive;
 mod print;
 mod support;
 
-use std::{io::Write, ops::Deref, path::Path};
+use std::{ops::Deref, path::Path};
 
 pub use error::CodeError;
 

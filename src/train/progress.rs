@@ -23,6 +23,8 @@ const BETWEEN_LINES: Duration = Duration::from_secs(30);
 /// begins where it was. A source that does not know how many examples it has is taken to have as many in each epoch as it had in those
 /// before; in the first the time left is not known.
 ///
+/// Where [several processes](super::Trainer::over) train together, rank 0 alone shows it.
+///
 /// All of it is on standard error. Where that is no terminal, as in a file or a job, there is no bar: only the lines of epochs, and
 /// within an epoch that takes longer one each 30 seconds.
 #[derive(Debug)]
@@ -34,6 +36,7 @@ pub struct Progress {
     /// Measures on the validation set after the last epoch.
     validation: String,
     last_line: Instant,
+    is_shown: bool,
 }
 
 impl Progress {
@@ -42,7 +45,14 @@ impl Progress {
         let bar = ProgressBar::new(0);
         let style = ProgressStyle::with_template("{prefix} {bar:24} {pos}/{len}  {msg}");
         bar.set_style(style.expect("invariant: the template is well formed"));
-        Progress { bar, pace: None, steps_of_epochs: None, validation: String::new(), last_line: Instant::now() }
+        Progress {
+            bar,
+            pace: None,
+            steps_of_epochs: None,
+            validation: String::new(),
+            last_line: Instant::now(),
+            is_shown: true,
+        }
     }
 
     /// Writes a line above the bar, or alone.
@@ -65,6 +75,10 @@ impl Default for Progress {
 
 impl Observer for Progress {
     fn step(&mut self, step: &Step<'_>) -> ControlFlow<()> {
+        self.is_shown = step.rank == 0;
+        if !self.is_shown {
+            return ControlFlow::Continue(());
+        }
         let now = Instant::now();
         let pace = self.pace.get_or_insert_with(|| Pace::new(step, now));
         pace.n_examples += step.n_examples as u64;
@@ -89,6 +103,9 @@ impl Observer for Progress {
     }
 
     fn epoch(&mut self, epoch: &Epoch, _: &Parameters) -> ControlFlow<()> {
+        if !self.is_shown {
+            return ControlFlow::Continue(());
+        }
         self.steps_of_epochs = Some(epoch.step / epoch.epoch.max(1));
         self.validation = validation(epoch);
         let time = self.pace.as_ref().map_or(String::new(), |pace| format!("  after {}", Clock(pace.start.elapsed())));
@@ -208,6 +225,7 @@ mod tests {
     fn step(epoch: u64, step_of_epoch: usize, n_steps: Option<usize>) -> Step<'static> {
         let step = (epoch - 1) * 100 + step_of_epoch as u64;
         Step {
+            rank: 0,
             epoch,
             n_epochs: 4,
             step,

@@ -19,6 +19,10 @@ snapshots:
 data:
     cargo test --locked -p pullback-data --all-features
 
+# Train by MPI on 1 to 8 processes and compare their bits
+mpi:
+    bash crates/pullback-mpi/run
+
 # Run the lecture's claims and draw their figures
 figures:
     cargo run --release --locked --example lecture -- all

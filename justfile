@@ -22,6 +22,9 @@ data:
 # Test the command line
 cli:
     cargo test --locked -p pullback-cli
+# Train by MPI on 1 to 8 processes and compare their bits
+mpi:
+    bash crates/pullback-mpi/run
 
 # Run the lecture's claims and draw their figures
 figures:

@@ -43,6 +43,7 @@ pub use iterator::IteratorSource;
 pub use mixup::Mixup;
 pub use place::{Place, Stream};
 pub use prefetch::Prefetched;
+pub(crate) use prefetch::{make_ahead, panicked};
 pub use source::Source;
 pub use standardization::Standardization;
 pub use subset::Subset;

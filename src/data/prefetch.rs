@@ -37,20 +37,34 @@ impl<'s> Batches<'s> {
     where
         's: 'scope,
     {
-        // The thread holds a batch that is finished while the channel is full.
-        let (sender, receiver) = sync_channel(n_ahead.saturating_sub(1));
-        scope.spawn(move || {
-            let mut batches = self;
+        let mut batches = self;
+        let next = move || {
             // Nothing of the iterator is looked at after a panic.
-            while let Some(batch) = catch_unwind(AssertUnwindSafe(|| batches.next())).unwrap_or_else(panicked) {
-                let is_over = batch.is_err();
-                if sender.send(batch).is_err() || is_over {
-                    return;
-                }
-            }
-        });
-        Prefetched { batches: receiver }
+            let next = catch_unwind(AssertUnwindSafe(|| batches.next()));
+            let batch = next.unwrap_or_else(|payload| Some(Err(panicked(payload))))?;
+            let is_last = batch.is_err();
+            Some((batch, is_last))
+        };
+        Prefetched { batches: make_ahead(scope, n_ahead, next) }
     }
+}
+
+/// What `next` gives, made ahead on a thread of `scope`, to the first that it calls the last.
+pub(crate) fn make_ahead<'scope, T: Send + 'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    n_ahead: usize,
+    mut next: impl FnMut() -> Option<(T, bool)> + Send + 'scope,
+) -> Receiver<T> {
+    // The thread holds what is finished while the channel is full.
+    let (sender, receiver) = sync_channel(n_ahead.saturating_sub(1));
+    scope.spawn(move || {
+        while let Some((made, is_last)) = next() {
+            if sender.send(made).is_err() || is_last {
+                return;
+            }
+        }
+    });
+    receiver
 }
 
 impl Iterator for Prefetched {
@@ -62,8 +76,8 @@ impl Iterator for Prefetched {
 }
 
 /// The error that a panic is.
-fn panicked(payload: Box<dyn Any + Send>) -> Option<Result<Batch, DataError>> {
+pub(crate) fn panicked(payload: Box<dyn Any + Send>) -> DataError {
     let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
     let message = text.or_else(|| payload.downcast_ref::<String>().cloned());
-    Some(Err(DataError::Panicked { message: message.unwrap_or_else(|| "a value that is no text".to_owned()) }))
+    DataError::Panicked { message: message.unwrap_or_else(|| "a value that is no text".to_owned()) }
 }

@@ -125,6 +125,36 @@ impl Graph {
         kept.filter_map(averaged).collect()
     }
 
+    /// Those of which a step of these results makes nothing else than running averages.
+    pub(crate) fn averaged_states(&self, results: &[NodeId]) -> BTreeSet<NodeId> {
+        let is_average =
+            |update: &Update| update.kind == UpdateKind::Kept && self.averaged(update.from, update.value).is_some();
+        let (averages, others): (Vec<Update>, Vec<Update>) = self.admitted(results).into_iter().partition(is_average);
+        let states = |updates: Vec<Update>| updates.into_iter().map(|update| update.state).collect::<BTreeSet<_>>();
+        &states(averages) - &states(others)
+    }
+
+    /// Of states with their new values those that count on by themselves: their new values are computed from each other and from
+    /// states that keep their values, and from no input and no parameter.
+    pub(crate) fn counting_states(&self, new_states: &[(NodeId, NodeId)]) -> BTreeSet<NodeId> {
+        let is_set = |state: &NodeId| new_states.iter().any(|(known, _)| known == state);
+        let mut counting: BTreeSet<NodeId> = new_states.iter().map(|(state, _)| *state).collect();
+        loop {
+            let is_free = |id: &NodeId| match self.node(*id).op {
+                Op::Input(_) | Op::Parameter(_) => false,
+                Op::State(_) => !is_set(id) || counting.contains(id),
+                _ => true,
+            };
+            let counts = |value: NodeId| self.ancestors(&[value]).iter().all(is_free);
+            let kept = new_states.iter().filter(|(state, value)| counting.contains(state) && counts(*value));
+            let kept: BTreeSet<NodeId> = kept.map(|(state, _)| *state).collect();
+            if kept.len() == counting.len() {
+                return counting;
+            }
+            counting = kept;
+        }
+    }
+
     /// What the value of an update averages, if it is that of a running average.
     fn averaged(&self, from: NodeId, value: NodeId) -> Option<NodeId> {
         let [left, right] = self.binary(Binary::Add, value)?;

@@ -1,8 +1,14 @@
 //! Which classes a model takes for which. In: scores and labels as expressions, and a source. Out: a [`ConfusionMatrix`].
 
-use super::{TrainError, Trainer, coming::with_batches, feed::Use, measuring::MeasuringProgram};
+use super::{
+    TrainError, Trainer,
+    coming::{Pass, Share},
+    feed::Use,
+    measuring::MeasuringProgram,
+    rounds::Rounds,
+};
 use crate::{
-    data::Source,
+    data::{Batch, Source},
     graph::{DType, Expr, Value},
     parameters::Parameters,
     program::Outputs,
@@ -52,25 +58,35 @@ impl Trainer {
         let feeds = self.feeds.of_others(&program.program.signature.inputs);
         feeds.check(source, Use::Evaluation, "measure")?;
         self.check_order(&self.batching, source, "measure")?;
-        let mut pass = program.begin(parameters)?;
-        with_batches(&self.batching, source, (0, 0), 0, |batches, _| {
-            for batch in batches {
-                let batch = batch?;
-                let out = program.run(&mut pass, feeds.fed(&batch, Use::Evaluation))?;
-                if out[LABEL].shape()[0] != batch.len() {
-                    return Err(TrainError::Scores { scores: scores.ty().into(), labels: labels.ty().into() });
-                }
-                let (labels, predicted) = (classes(&out, LABEL), classes(&out, PREDICTED));
-                let n_each = labels.len() / batch.len().max(1);
-                for (position, (label, predicted)) in labels.into_iter().zip(predicted).enumerate() {
-                    let added = matrix.add(label, predicted);
-                    added.map_err(|source| TrainError::Class { row: batch.rows()[position / n_each], source })?;
+        let mut states = program.begin(parameters)?;
+        let share = Share::of_rounds(&self.communicator);
+        let pass = Pass { batching: &self.batching, source, key: (0, 0), n_done: 0, share };
+        pass.with_batches(|coming, _| {
+            let mut rounds = Rounds::new(coming, &self.communicator);
+            while let Some(told) = rounds.next(|_, batch| {
+                let out = program.run(&mut states, feeds.fed(&batch, Use::Evaluation))?;
+                let is_fitting = out[LABEL].shape()[0] == batch.len();
+                let fitting = is_fitting.then(|| to_words(&out, &batch));
+                fitting.ok_or_else(|| TrainError::Scores { scores: scores.ty().into(), labels: labels.ty().into() })
+            })? {
+                for [row, label, predicted] in told.iter().flat_map(|words| words.as_chunks().0) {
+                    let added = matrix.add(*label as i64, *predicted as i64);
+                    added.map_err(|source| TrainError::Class { row: *row as usize, source })?;
                 }
             }
             Ok(())
         })?;
         if matrix.n_examples() == 0 { Err(TrainError::Empty { purpose: "measure" }) } else { Ok(matrix) }
     }
+}
+
+/// Of each label its row, itself and the class that was predicted.
+fn to_words(out: &Outputs, batch: &Batch) -> Vec<u64> {
+    let (labels, predicted) = (classes(out, LABEL), classes(out, PREDICTED));
+    let n_each = labels.len() / batch.len().max(1);
+    let pairs = labels.into_iter().zip(predicted).enumerate();
+    let row = |position: usize| batch.rows()[position / n_each] as u64;
+    pairs.flat_map(|(position, (label, predicted))| [row(position), label as u64, predicted as u64]).collect()
 }
 
 /// How many classes there are, of scores and labels that go together.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use super::CommunicatorError;
 use crate::{
     data::{Column, DataError},
     graph::{Site, Type},
@@ -183,6 +184,46 @@ pub enum TrainError {
          one: take larger batches in place of `accumulate`"
     )]
     Accumulate,
+    /// Another rank is not reached.
+    #[error(transparent)]
+    Communicator(#[from] CommunicatorError),
+    /// What went wrong on another rank.
+    #[error("rank {rank}: {message}")]
+    OtherRank {
+        /// The rank.
+        rank: usize,
+        /// What it says.
+        message: String,
+    },
+    /// Ranks that do not begin with the same.
+    #[error(
+        "rank {rank} does not begin as rank 0 does: its {what} are others\n   = help: every rank runs the same program with the same \
+         seeds on the same data, and finds the same checkpoint"
+    )]
+    RanksDiffer {
+        /// The rank.
+        rank: usize,
+        /// What differs.
+        what: &'static str,
+    },
+    /// A state that goes from batch to batch, and batches that are computed at once.
+    #[error(
+        "the state {state:?} goes from batch to batch, so that several ranks cannot compute batches at once\n   = help: train in one \
+         process; ranks share states that are running averages, (1 − m)·state + m·x, and those that no data and no parameter moves"
+    )]
+    StateOfRanks {
+        /// The first of these states.
+        state: String,
+    },
+    /// Steps that one rank computes alone.
+    #[error(
+        "steps of one batch keep one of {n_ranks} ranks at work\n   = help: make a step of several batches, which the ranks share: \
+         `Fit::new(epochs, 8).accumulate(4)` for `Fit::new(epochs, 32)`"
+    )]
+    OneBatch {
+        /// How many ranks there are.
+        n_ranks: usize,
+    },
     /// States go on from batch to batch, but examples do not.
     #[error(
         "the state {state:?} is carried from batch to batch, but the examples to {purpose} on come in batches of {batching}\n   \

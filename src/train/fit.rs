@@ -107,7 +107,12 @@ impl Fit {
     }
 
     /// Adds up the gradients of so many batches for one step, weighted by their examples (or by the weights of these), as if
-    /// they were one batch; at least one. What is left at the end of an epoch is a step of its own.
+    /// they were one batch; at least one. What is left at the end of an epoch is a step of its own. These are the batches that
+    /// [several processes](super::Trainer::over) share.
+    ///
+    /// The sum is that of a fixed tree, of which log₂ of so many gradients are kept, rounded up, and one more. Running averages of a
+    /// model, as of a batch norm, become the mean of what the batches of a step make of them: a step moves them once. Other states go
+    /// from batch to batch.
     #[doc(alias = "gradient_accumulation")]
     pub fn accumulate(self, batches: usize) -> Fit {
         Fit { accumulate: batches.max(1), ..self }

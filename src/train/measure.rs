@@ -7,6 +7,7 @@ use super::{
     TrainError,
     metric::{IntervalKind, Metric},
     objective::Objective,
+    rounds::bits,
     state::Running,
 };
 use crate::{
@@ -88,18 +89,15 @@ impl Measures {
         vec![Running::default(); self.series.len()]
     }
 
-    /// Adds the examples of a batch; gives the weight of the first loss in it.
-    pub(super) fn add(&self, out: &Outputs, sums: &mut Sums) -> f64 {
-        let mut first = None;
-        for (series, sum) in self.series.iter().zip(sums) {
-            let of_batch = series.examples(out).into_iter().fold(Running::default(), |batch, (value, weight)| {
-                Running { sum: batch.sum + value, weight: batch.weight + weight }
-            });
-            sum.sum += of_batch.sum;
-            sum.weight += of_batch.weight;
-            first.get_or_insert(of_batch.weight);
-        }
-        first.unwrap_or_default()
+    /// Sums over the examples of a batch, those of the first loss first.
+    pub(super) fn sums(&self, out: &Outputs) -> Sums {
+        let sums = self.series.iter().map(|series| {
+            series.examples(out).into_iter().fold(Running::default(), |batch, (value, weight)| Running {
+                sum: batch.sum + value,
+                weight: batch.weight + weight,
+            })
+        });
+        sums.collect()
     }
 
     /// Each measure of those sums.
@@ -120,9 +118,27 @@ impl Measures {
         self.measures.iter().map(|measure| JointTally::new(2 * measure.parts.len())).collect()
     }
 
+    /// The numbers of the examples of a batch, as words that [`Measures::tell`] reads: of each series how many examples there are, and
+    /// the two numbers of each.
+    pub(super) fn to_words(&self, out: &Outputs) -> Vec<u64> {
+        let series = self.series.iter().map(|series| series.examples(out));
+        let words = series.flat_map(|examples| {
+            let numbers = bits(examples.iter().flat_map(|(value, weight)| [*value, *weight]));
+            [examples.len() as u64].into_iter().chain(numbers)
+        });
+        words.collect()
+    }
+
     /// Adds the examples of a batch to the tallies.
-    pub(super) fn tell(&self, out: &Outputs, tallies: &mut [JointTally]) {
-        let columns: Vec<Vec<(f64, f64)>> = self.series.iter().map(|series| series.examples(out)).collect();
+    pub(super) fn tell(&self, mut words: &[u64], tallies: &mut [JointTally]) {
+        let column = |_: &Series| -> Vec<(f64, f64)> {
+            let (n_examples, rest) = words.split_first().expect("invariant: a series begins with its length");
+            let (column, after) = rest.split_at(2 * *n_examples as usize);
+            words = after;
+            let (pairs, _) = column.as_chunks();
+            pairs.iter().map(|[value, weight]| (f64::from_bits(*value), f64::from_bits(*weight))).collect()
+        };
+        let columns: Vec<Vec<(f64, f64)>> = self.series.iter().map(column).collect();
         for (measure, tally) in self.measures.iter().zip(tallies) {
             let parts: Vec<&Vec<(f64, f64)>> = measure.parts.iter().map(|(series, _)| &columns[*series]).collect();
             for example in 0..parts[0].len() {

@@ -1,11 +1,15 @@
 //! The loop of training. In: losses and metrics of a graph, a source of examples, an optimizer. Out: parameters that were moved, and
 //! the history of it. No update rule here; nothing is printed, observers are told.
 
+mod accumulation;
 mod checkpoint;
 mod coming;
+mod communicator;
 mod confusion;
 mod curves;
+mod digest;
 mod error;
+mod exchange;
 mod feed;
 mod fit;
 mod history;
@@ -19,12 +23,16 @@ mod plateau;
 #[cfg(feature = "progress")]
 mod progress;
 mod report;
+mod rounds;
 mod state;
 mod statistics;
+mod step_states;
 mod trainer;
 mod training;
+mod tree;
 
 pub use checkpoint::Checkpoint;
+pub use communicator::{Communicator, CommunicatorError};
 pub use curves::{CurvePoint, Curves, Spread};
 pub use error::TrainError;
 pub use fit::{Fit, Patience};

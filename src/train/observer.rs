@@ -9,6 +9,8 @@ use crate::{optim::GroupRate, parameters::Parameters};
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct Step<'a> {
+    /// On which rank this observer is: 0, but where [several processes](super::Trainer::over) train together.
+    pub rank: usize,
     /// The epoch, from 1.
     pub epoch: u64,
     /// How many epochs the training has, if nothing ends it before.
@@ -31,6 +33,9 @@ pub struct Step<'a> {
 }
 
 /// Is told of every step and every epoch, and may end the training; both methods do nothing unless written.
+///
+/// Where [several processes](super::Trainer::over) train together, those of each are told the same, and the first rank with an
+/// observer that ends the training ends it for all.
 ///
 /// # Example
 /// ```

@@ -24,6 +24,8 @@ const BETWEEN_LINES: Duration = Duration::from_secs(30);
 /// had in those before; in the first the time left is not known. Where a step does not follow the last one that was seen, another
 /// training has begun: all of this begins anew.
 ///
+/// Where [several processes](super::Trainer::over) train together, rank 0 alone shows it.
+///
 /// All of it is on standard error. Where that is no terminal, as in a file or a job, there is no bar: only the lines of epochs, and
 /// within an epoch that takes longer one each 30 seconds.
 #[derive(Debug)]
@@ -35,6 +37,7 @@ pub struct Progress {
     /// Measures on the validation set after the last epoch.
     validation: String,
     last_line: Instant,
+    is_shown: bool,
 }
 
 impl Progress {
@@ -43,7 +46,14 @@ impl Progress {
         let bar = ProgressBar::new(0);
         let style = ProgressStyle::with_template("{prefix} {bar:24} {pos}/{len}  {msg}");
         bar.set_style(style.expect("invariant: the template is well formed"));
-        Progress { bar, pace: None, steps_of_epochs: None, validation: String::new(), last_line: Instant::now() }
+        Progress {
+            bar,
+            pace: None,
+            steps_of_epochs: None,
+            validation: String::new(),
+            last_line: Instant::now(),
+            is_shown: true,
+        }
     }
 
     /// Writes a line above the bar, or alone.
@@ -66,6 +76,10 @@ impl Default for Progress {
 
 impl Observer for Progress {
     fn step(&mut self, step: &Step<'_>) -> ControlFlow<()> {
+        self.is_shown = step.rank == 0;
+        if !self.is_shown {
+            return ControlFlow::Continue(());
+        }
         let now = Instant::now();
         if !self.pace.as_ref().is_some_and(|pace| pace.goes_on_with(step)) {
             (self.pace, self.steps_of_epochs, self.validation) = (None, None, String::new());
@@ -93,6 +107,9 @@ impl Observer for Progress {
     }
 
     fn epoch(&mut self, epoch: &Epoch, _: &Parameters) -> ControlFlow<()> {
+        if !self.is_shown {
+            return ControlFlow::Continue(());
+        }
         self.steps_of_epochs = Some(epoch.step / epoch.epoch.max(1));
         self.validation = validation(epoch);
         let time = self.pace.as_ref().map_or(String::new(), |pace| format!("  after {}", Clock(pace.start.elapsed())));
@@ -224,6 +241,7 @@ mod tests {
     fn step(epoch: u64, step_of_epoch: usize, n_steps: Option<usize>) -> Step<'static> {
         let step = (epoch - 1) * 100 + step_of_epoch as u64;
         Step {
+            rank: 0,
             epoch,
             n_epochs: 4,
             step,

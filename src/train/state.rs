@@ -41,6 +41,11 @@ impl TrainingState {
 }
 
 impl Running {
+    pub(super) fn add(&mut self, other: Running) {
+        self.sum += other.sum;
+        self.weight += other.weight;
+    }
+
     pub(super) fn mean(self) -> f64 {
         self.sum / self.weight
     }

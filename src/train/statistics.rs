@@ -1,13 +1,19 @@
 //! Running averages anew. In: parameters, and batches. Out: the states that training averages, such as the statistics of a batch
 //! norm, as plain means over these batches.
 
-use super::{TrainError, Trainer, coming::with_batches, feed::Use};
+use super::{
+    TrainError, Trainer,
+    coming::{Pass, Share},
+    feed::Use,
+    rounds::{Rounds, bits},
+    step_states::StepStates,
+};
 use crate::{
     compile::Options,
     data::{Batching, Source},
     graph::{Expr, Graph, NodeId, Value},
     parameters::{Parameters, State},
-    program::{Outputs, Program},
+    program::Program,
     simplify::Mode,
 };
 
@@ -17,16 +23,20 @@ pub(super) struct Statistics {
     program: Program,
     /// The state of each of the first outputs; one that is averaged at several places stands here several times.
     averaged: Vec<String>,
-    /// The other states that a step sets, such as counters of random numbers.
-    others: Vec<String>,
+    /// The states that go from batch to batch beside them, other than by counting.
+    chained: Vec<String>,
     /// What carried states begin with.
     first: State,
 }
 
 impl Statistics {
     /// Those of a step that computes these results; none if it averages nothing.
-    pub(super) fn new(results: &[Expr<'_>], options: &Options) -> Result<Option<Statistics>, TrainError> {
-        let Some(g) = results.first().map(Expr::graph) else { return Ok(None) };
+    pub(super) fn new(
+        g: &Graph,
+        results: &[Expr<'_>],
+        states: &StepStates,
+        options: &Options,
+    ) -> Result<Option<Statistics>, TrainError> {
         let ids: Vec<NodeId> = results.iter().map(Expr::id).collect();
         let name = |state: NodeId| g.expr(state).name().unwrap_or_default();
         let set = g.set_states(&ids, options);
@@ -36,13 +46,14 @@ impl Statistics {
         if averaged.is_empty() {
             return Ok(None);
         }
-        let others = set.iter().copied().filter(|(state, _)| !averaged.contains(state));
-        let (others, values): (Vec<NodeId>, Vec<NodeId>) = others.unzip();
+        let chained = set.iter().copied().filter(|(state, _)| states.is_chained(&name(*state)));
+        let chained = chained.filter(|(state, _)| !averaged.contains(state));
+        let (chained, values): (Vec<NodeId>, Vec<NodeId>) = chained.unzip();
         let options = Options { mode: Some(Mode::Training), ..options.clone() };
         let program = g.compile_with(outputs(g, &[statistics, values].concat()), &options)?;
         let names = |states: Vec<NodeId>| states.into_iter().map(name).collect();
         let first = g.first_carried(&program.signature.states)?;
-        Ok(Some(Statistics { program, averaged: names(averaged), others: names(others), first }))
+        Ok(Some(Statistics { program, averaged: names(averaged), chained: names(chained), first }))
     }
 }
 
@@ -103,19 +114,28 @@ impl Trainer {
     ) -> Result<Vec<String>, TrainError> {
         self.feeds.check(source, Use::Step, "train")?;
         self.check_order(batching, source, "train")?;
-        let Some(Statistics { program, averaged, others, first }) = &mut self.statistics else {
+        let Some(Statistics { program, averaged, chained, first }) = &mut self.statistics else {
             return Ok(Vec::new());
         };
-        let feeds = &self.feeds;
+        let (feeds, states) = (&self.feeds, &mut self.states);
         let mut moved = parameters.clone();
         moved.state_mut().set_all(first)?;
         let mut means = vec![Mean::default(); averaged.len()];
-        with_batches(batching, source, (seed, epoch), 0, |batches, _| {
-            for batch in batches {
-                let out = program.run(&moved, feeds.fed(&batch?, Use::Step))?;
-                means.iter_mut().enumerate().for_each(|(position, mean)| mean.add(&out, &position.to_string()));
-                for (position, name) in (averaged.len()..).zip(&*others) {
+        let share = Share::of_rounds(&self.communicator);
+        let pass = Pass { batching, source, key: (seed, epoch), n_done: 0, share };
+        pass.with_batches(|coming, _| {
+            let (mut rounds, mut n_counted) = (Rounds::new(coming, &self.communicator), 0);
+            while let Some(told) = rounds.next(|position, batch| {
+                states.count(position - n_counted, &mut moved)?;
+                n_counted = position;
+                let out = program.run(&moved, feeds.fed(&batch, Use::Step))?;
+                for (position, name) in (averaged.len()..).zip(&*chained) {
                     moved.state_mut().set(name, out[position.to_string().as_str()].view())?;
+                }
+                Ok((0..averaged.len()).flat_map(|position| to_words(&out[position.to_string().as_str()])).collect())
+            })? {
+                for mut words in told.iter().map(|words| &words[..]) {
+                    means.iter_mut().for_each(|mean| words = mean.add(words));
                 }
             }
             Ok(())
@@ -137,6 +157,16 @@ impl Trainer {
     }
 }
 
+/// How many elements an array has, and the elements.
+fn to_words(array: &Value) -> Vec<u64> {
+    let numbers = match array {
+        Value::F32(array) => bits(array.iter().map(|number| f64::from(*number))),
+        Value::F64(array) => bits(array.iter().copied()),
+        Value::I64(_) | Value::Bool(_) => unreachable!("invariant: running averages are floats"),
+    };
+    [numbers.len() as u64].into_iter().chain(numbers).collect()
+}
+
 /// The mean of arrays.
 #[derive(Debug, Clone, Default)]
 struct Mean {
@@ -145,16 +175,14 @@ struct Mean {
 }
 
 impl Mean {
-    /// One array more, an output of this name.
-    fn add(&mut self, out: &Outputs, name: &str) {
-        let numbers: Vec<f64> = match &out[name] {
-            Value::F32(array) => array.iter().map(|number| f64::from(*number)).collect(),
-            Value::F64(array) => array.iter().copied().collect(),
-            Value::I64(_) | Value::Bool(_) => unreachable!("invariant: running averages are floats"),
-        };
+    /// One array more, from words that begin with it; gives the others.
+    fn add<'w>(&mut self, words: &'w [u64]) -> &'w [u64] {
+        let (n_elements, rest) = words.split_first().expect("invariant: an array begins with its length");
+        let (numbers, rest) = rest.split_at(*n_elements as usize);
         self.sums.resize(numbers.len(), 0.0);
-        self.sums.iter_mut().zip(numbers).for_each(|(sum, number)| *sum += number);
+        self.sums.iter_mut().zip(numbers).for_each(|(sum, number)| *sum += f64::from_bits(*number));
         self.n_batches += 1.0;
+        rest
     }
 
     /// Of the arrays of both.

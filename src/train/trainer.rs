@@ -2,12 +2,15 @@
 //! a step, and what is run to measure.
 
 use super::{
-    Measured, Metric, Objective, TrainError,
-    coming::with_batches,
+    Communicator, Measured, Metric, Objective, TrainError,
+    coming::{Pass, Share},
+    communicator::SharedCommunicator,
     feed::{Feeds, Use},
     measure::Measures,
     measuring::MeasuringProgram,
+    rounds::Rounds,
     statistics::Statistics,
+    step_states::StepStates,
     training::Training,
 };
 use crate::{
@@ -49,6 +52,7 @@ pub struct Trainer {
     pub(super) step: TrainingStep,
     evaluation: MeasuringProgram,
     pub(super) feeds: Feeds,
+    pub(super) states: StepStates,
     pub(super) statistics: Option<Statistics>,
     pub(super) measures: Measures,
     /// Whether gradients of several batches can be added up as if they were of one.
@@ -56,6 +60,7 @@ pub struct Trainer {
     pub(super) batching: Batching,
     /// What further programs are compiled with.
     pub(super) options: Options,
+    pub(super) communicator: SharedCommunicator,
 }
 
 impl Trainer {
@@ -94,13 +99,24 @@ impl Trainer {
         let (measures, outputs) = Measures::new(&objective, metrics)?;
         let loss = objective.expr().ok_or(TrainError::NoLoss)?;
         let results: Vec<_> = [loss].into_iter().chain(outputs.iter().map(|(_, output)| *output)).collect();
-        let statistics = Statistics::new(&results, options)?;
+        let states = StepStates::new(g, &results, options)?;
+        let statistics = Statistics::new(g, &results, &states, options)?;
         let step = g.compile_training_with(loss, outputs.clone(), options)?;
         let evaluation = MeasuringProgram::new(g, outputs, options)?;
         let feeds = Feeds::new(&step.runner.signature.inputs, &evaluation.program.signature.inputs);
         let batching = evaluation.batching();
-        let options = options.clone();
-        Ok(Trainer { step, evaluation, feeds, statistics, measures, has_one_weight, batching, options })
+        Ok(Trainer {
+            step,
+            evaluation,
+            feeds,
+            states,
+            statistics,
+            measures,
+            has_one_weight,
+            batching,
+            options: options.clone(),
+            communicator: SharedCommunicator::alone(),
+        })
     }
 
     /// Feeds an input the column of another name.
@@ -127,6 +143,41 @@ impl Trainer {
     /// [carried](crate::Graph::carry) from batch to batch.
     pub fn measure_by(self, batching: impl Into<Batching>) -> Trainer {
         Trainer { batching: batching.into(), ..self }
+    }
+
+    /// Trains and measures together with other processes, each of which runs this program: **data parallelism**. The batches that
+    /// [`Fit::accumulate`](super::Fit::accumulate) makes a step of are shared by all ranks, and so are those of every measuring.
+    /// Gradients are added up in a fixed tree over the batches, so that parameters and reports are those of one process with the same
+    /// [`Fit`](super::Fit), bit for bit, on any number of ranks; the same machine instructions given, since they decide about
+    /// roundings.
+    ///
+    /// All ranks have the same parameters throughout, and all call the same methods of the trainer and its trainings in the same
+    /// order. They read the same data and, with [`Checkpoint::resume`](super::Checkpoint::resume), the same checkpoint; rank 0 alone
+    /// writes it. Observers are told on every rank. A flag to stop, an observer that ends a training, and an error end it on all
+    /// ranks.
+    ///
+    /// Of the states of a model, running averages begin in each batch of a step as they were before it, and become the mean of what
+    /// the batches made of them; what counts on by itself, as [`Dropout`](crate::nn::Dropout) does, counts on from batch to batch.
+    ///
+    /// # Errors
+    /// There are several ranks, and a state goes from batch to batch in another way: it is [carried](crate::Graph::carry), or its
+    /// update is no running average and reads data or parameters.
+    ///
+    /// # Complexity
+    /// A step of m batches on P ranks, of n numbers of parameters: each rank computes m/P batches, rounded up, and sends n·(k + 1)·(P
+    /// − 1)/P numbers, where k is the number of nodes of the tree that its batches are: 1 where m = 2ʲ·P, and no more than 2·log₂(m/P
+    /// + 1). Beside these go some words a batch, and the running averages.
+    ///
+    /// # Example
+    /// See [`Communicator`] for ranks that are threads; the crate `pullback-mpi` has those of MPI.
+    #[doc(alias("distributed", "data_parallel", "all_reduce", "DistributedDataParallel"))]
+    pub fn over(self, communicator: impl Communicator + 'static) -> Result<Trainer, TrainError> {
+        let communicator = SharedCommunicator::new(communicator);
+        let mut chained = self.states.chained.iter().map(String::as_str).chain(self.evaluation.carried());
+        match chained.next().filter(|_| !communicator.is_alone()) {
+            Some(state) => Err(TrainError::StateOfRanks { state: state.to_owned() }),
+            None => Ok(Trainer { communicator, ..self }),
+        }
     }
 
     /// The parameters of the graph that training leaves as they are, with the reason; one that the loss does not use is a mistake as
@@ -177,16 +228,19 @@ impl Trainer {
     /// The sums of each example of a dataset.
     fn tallies(&mut self, parameters: &Parameters, source: &dyn Source) -> Result<Vec<JointTally>, TrainError> {
         self.check_measured(source)?;
-        let mut pass = self.evaluation.begin(parameters)?;
+        let mut states = self.evaluation.begin(parameters)?;
         let mut tallies = self.measures.no_tallies();
-        let batching = self.batching.clone();
-        with_batches(&batching, source, (0, 0), 0, |batches, _| {
-            for batch in batches {
-                let batch = batch?;
-                match self.evaluation.run(&mut pass, self.feeds.fed(&batch, Use::Evaluation)) {
-                    Ok(out) => self.measures.tell(&out, &mut tallies),
-                    Err(error) => return Err(self.blame(error, "measure", &pass, &batch)),
-                }
+        let (batching, communicator) = (self.batching.clone(), self.communicator.clone());
+        let share = Share::of_rounds(&communicator);
+        let pass = Pass { batching: &batching, source, key: (0, 0), n_done: 0, share };
+        pass.with_batches(|coming, _| {
+            let mut rounds = Rounds::new(coming, &communicator);
+            while let Some(told) = rounds.next(|_, batch| {
+                let out = self.evaluation.run(&mut states, self.feeds.fed(&batch, Use::Evaluation));
+                let out = out.map_err(|error| self.blame(error, "measure", &states, &batch))?;
+                Ok(self.measures.to_words(&out))
+            })? {
+                told.iter().for_each(|words| self.measures.tell(words, &mut tallies));
             }
             Ok(())
         })?;

@@ -5,25 +5,26 @@ use std::ops::ControlFlow;
 
 use super::{
     Epoch, Fit, Observer, Report, Step, Stop, Summary, TrainError, Trainer,
+    accumulation::Taken,
     checkpoint::{self, CheckpointStart, Setting},
-    coming::{Coming, with_batches},
+    coming::{Coming, Pass, Share},
+    digest::{PARTS, digests},
     feed::Use,
     fit::KeptWeights,
     state::{Best, Running, TrainingState},
 };
 use crate::{
-    data::{Batch, DataError, Source},
+    data::Source,
     optim::Optimizer,
-    parameters::{Gradients, Parameters},
-    program::TrainingOutput,
+    parameters::Parameters,
     risk::{Estimate, check_level, generalization_gap},
 };
 
 /// A training that is about to begin: what it moves, what it validates on, and who watches.
 pub struct Training<'a> {
-    trainer: &'a mut Trainer,
-    parameters: &'a mut Parameters,
-    optimizer: &'a mut dyn Optimizer,
+    pub(super) trainer: &'a mut Trainer,
+    pub(super) parameters: &'a mut Parameters,
+    pub(super) optimizer: &'a mut dyn Optimizer,
     validation: Option<&'a dyn Source>,
     observers: Vec<&'a mut dyn Observer>,
 }
@@ -61,9 +62,9 @@ impl Training<'_> {
     /// [`TrainError::Example`] with the row of the first example that does not run; a hyperparameter out of its range; examples
     /// that cannot be had. The step at which it happened is not taken.
     pub fn fit(mut self, train: &dyn Source, fit: &Fit) -> Result<Report, TrainError> {
-        self.check_sense(train, fit)?;
         let setting = self.setting(train, fit);
-        let mut state = self.begin(fit, &setting)?;
+        let begun = self.check_sense(train, fit).and_then(|()| self.begin(fit, &setting));
+        let mut state = self.begin_together(fit, &setting, begun)?;
         let mut stop = Stop::Epochs;
         while state.epoch < fit.epochs {
             if fit.patience.as_ref().is_some_and(|patience| state.waited >= patience.epochs) {
@@ -93,6 +94,9 @@ impl Training<'_> {
         self.validation.into_iter().chain([train]).try_for_each(|source| self.trainer.check_measured(source))?;
         if fit.accumulate > 1 && !self.trainer.has_one_weight {
             return Err(TrainError::Accumulate);
+        }
+        if fit.accumulate == 1 && !self.trainer.communicator.is_alone() {
+            return Err(TrainError::OneBatch { n_ranks: self.trainer.communicator.n_ranks });
         }
         if fit.weights == KeptWeights::Averages && self.optimizer.averages().is_none() {
             return Err(TrainError::NoAverages);
@@ -181,8 +185,43 @@ impl Training<'_> {
         }
     }
 
+    /// That all ranks begin with the same.
+    fn begin_together(
+        &self,
+        fit: &Fit,
+        setting: &Setting,
+        begun: Result<TrainingState, TrainError>,
+    ) -> Result<TrainingState, TrainError> {
+        let communicator = &self.trainer.communicator;
+        if communicator.is_alone() {
+            return begun;
+        }
+        let steps_of_checkpoints = fit.checkpoint.as_ref().map(|checkpoint| checkpoint.every_steps);
+        let setting = format!("{setting:?} {:?}", (fit.epochs, &fit.patience, fit.level, steps_of_checkpoints));
+        let (begun, words) = match begun {
+            Ok(state) => {
+                let words = digests(&setting, self.parameters, &self.optimizer.state(), &state);
+                (Some(state), Ok(words))
+            }
+            Err(error) => (None, Err(error)),
+        };
+        let told: Vec<Vec<u64>> = communicator.collect(Some(words))?.into_iter().flatten().collect();
+        for (rank, words) in told.iter().enumerate() {
+            let differing = words.iter().zip(&told[0]).position(|(word, first)| word != first);
+            if let Some(part) = differing {
+                return Err(TrainError::RanksDiffer { rank, what: PARTS[part] });
+            }
+        }
+        Ok(begun.expect("invariant: an error of this rank was returned"))
+    }
+
+    /// Writes a checkpoint, on rank 0; others wait for it.
     fn save(&self, path: &std::path::Path, setting: &Setting, state: &TrainingState) -> Result<(), TrainError> {
-        checkpoint::save(path, setting, state, self.parameters, &self.optimizer.state())
+        let saved = match self.trainer.communicator.rank {
+            0 => checkpoint::save(path, setting, state, self.parameters, &self.optimizer.state()),
+            _ => Ok(()),
+        };
+        self.trainer.communicator.agree(saved.map(|()| None)).map(|_| ())
     }
 
     /// The batches of an epoch that are still to come, and their steps.
@@ -193,41 +232,49 @@ impl Training<'_> {
         setting: &Setting,
         state: &mut TrainingState,
     ) -> Result<ControlFlow<Stop>, TrainError> {
+        let share = Share::of_groups(fit.accumulate, &self.trainer.communicator);
         let n_done = state.batch as usize;
-        with_batches(&fit.batching, train, (fit.seed, state.epoch), n_done, |batches, n_batches| {
+        let pass = Pass { batching: &fit.batching, source: train, key: (fit.seed, state.epoch), n_done, share };
+        pass.with_batches(|coming, n_batches| {
             let n_steps = n_batches.map(|n_batches| n_batches.div_ceil(fit.accumulate));
-            self.steps((batches, n_steps), fit, setting, state)
+            self.steps((coming, n_steps), fit, setting, state)
         })
     }
 
     /// The steps of an epoch that are still to be taken.
     fn steps(
         &mut self,
-        (mut batches, n_steps): (Coming<'_>, Option<usize>),
+        (mut coming, n_steps): (Coming<'_>, Option<usize>),
         fit: &Fit,
         setting: &Setting,
         state: &mut TrainingState,
     ) -> Result<ControlFlow<Stop>, TrainError> {
-        let mut gradients = self.trainer.step.zero_gradients(self.parameters)?;
-        if batches.peek().is_none() && state.batch == 0 {
+        if !coming.has(0) && state.batch == 0 {
             return Err(TrainError::Empty { purpose: "train" });
         }
         if state.batch == 0 {
             self.trainer.step.restart(self.parameters)?;
         }
-        while batches.peek().is_some() {
-            if fit.is_stopped() {
-                return Ok(ControlFlow::Break(Stop::Flag));
+        let mut sum = self.no_partial(fit)?;
+        let mut wish = None;
+        loop {
+            let is_over = !coming.has(state.batch as usize);
+            let is_stopped = !is_over && fit.is_stopped();
+            let wish_now = wish.or(is_stopped.then_some(Stop::Flag));
+            if let Some(stop) = self.trainer.communicator.agree(Ok(wish_now))? {
+                return Ok(ControlFlow::Break(stop));
             }
-            let group = batches.by_ref().take(fit.accumulate);
+            if is_over {
+                return Ok(ControlFlow::Continue(()));
+            }
             let rates = if self.observers.is_empty() { Vec::new() } else { self.optimizer.rates() };
-            let Taken { n_examples, loss, gradient_norm } = self.step(group, fit, state, &mut gradients)?;
-            let step_of_epoch = (state.batch as usize).div_ceil(fit.accumulate);
+            let Taken { n_examples, loss, gradient_norm } = self.step(&mut coming, fit, state, &mut sum)?;
             let step = Step {
+                rank: self.trainer.communicator.rank,
                 epoch: state.epoch + 1,
                 n_epochs: fit.epochs,
                 step: state.step,
-                step_of_epoch,
+                step_of_epoch: (state.batch as usize).div_ceil(fit.accumulate),
                 n_steps,
                 n_examples,
                 loss,
@@ -236,96 +283,13 @@ impl Training<'_> {
             };
             // An epoch's end is written after its validation.
             let is_due = fit.checkpoint.as_ref().and_then(|file| file.every_steps);
-            let is_due = is_due.is_some_and(|steps| state.step.is_multiple_of(steps)) && batches.peek().is_some();
-            if let Some(checkpoint) = fit.checkpoint.as_ref().filter(|_| is_due) {
+            let is_due = is_due.is_some_and(|steps| state.step.is_multiple_of(steps));
+            if let Some(checkpoint) = fit.checkpoint.as_ref().filter(|_| is_due && coming.has(state.batch as usize)) {
                 self.save(&checkpoint.path, setting, state)?;
             }
-            if tell(&mut self.observers, |observer| observer.step(&step)).is_break() {
-                return Ok(ControlFlow::Break(Stop::Observer));
-            }
+            let flow = tell(&mut self.observers, |observer| observer.step(&step));
+            wish = flow.is_break().then_some(Stop::Observer);
         }
-        Ok(ControlFlow::Continue(()))
-    }
-
-    /// The gradient over one batch with the loss, and what is measured; and its norm. The error of a batch names the row that it
-    /// comes from.
-    fn gradient(&mut self, batch: &Batch, state: &TrainingState) -> Result<(TrainingOutput, f64), TrainError> {
-        let fed = self.trainer.feeds.fed(batch, Use::Step);
-        let before = self.parameters.state().clone();
-        let out = match self.trainer.step.run(&mut *self.parameters, fed) {
-            Ok(out) => out,
-            Err(error) => {
-                let error = self.trainer.blame(error, "train", self.parameters, batch);
-                return Err(error.in_epoch(state.epoch + 1));
-            }
-        };
-        let norm = out.gradients.norm();
-        if !(out.loss.is_finite() && norm.is_finite()) {
-            *self.parameters.state_mut() = before;
-            let cause = self.trainer.step.run_checked(&mut *self.parameters, fed).err();
-            let (epoch, step) = (state.epoch + 1, state.step + 1);
-            return Err(TrainError::NonFinite { epoch, step, loss: out.loss, norm, cause });
-        }
-        Ok((out, norm))
-    }
-
-    /// One step, or none: what batches before the one that failed made of the model's state is undone.
-    fn step(
-        &mut self,
-        batches: impl Iterator<Item = Result<Batch, DataError>>,
-        fit: &Fit,
-        state: &mut TrainingState,
-        gradients: &mut Gradients,
-    ) -> Result<Taken, TrainError> {
-        let before = self.parameters.state().clone();
-        let taken = self.try_step(batches, fit, state, gradients);
-        if taken.is_err() {
-            *self.parameters.state_mut() = before;
-        }
-        taken
-    }
-
-    /// One step: the gradient over some batches, as if they were one.
-    fn try_step(
-        &mut self,
-        batches: impl Iterator<Item = Result<Batch, DataError>>,
-        fit: &Fit,
-        state: &mut TrainingState,
-        gradients: &mut Gradients,
-    ) -> Result<Taken, TrainError> {
-        let (mut weight, mut total, mut n_batches, mut n_examples, mut gradient_norm) = (0.0, 0.0, 0, 0, 0.0);
-        let mut running = state.running.clone();
-        for batch in batches {
-            let batch = batch?;
-            let (out, norm) = self.gradient(&batch, state)?;
-            let weight_of_batch = self.trainer.measures.add(&out.outputs, &mut running);
-            if n_batches == 0 {
-                *gradients = out.gradients;
-                if fit.accumulate > 1 {
-                    gradients.scale(weight_of_batch);
-                }
-            } else {
-                let added = gradients.add_scaled(weight_of_batch, &out.gradients);
-                added.expect("invariant: gradients of one program have one layout");
-            }
-            (weight, total) = (weight + weight_of_batch, total + weight_of_batch * out.loss);
-            n_batches += 1;
-            n_examples += batch.len();
-            gradient_norm = norm;
-        }
-        if fit.accumulate > 1 {
-            gradients.scale(1.0 / weight);
-            gradient_norm = gradients.norm();
-        }
-        if let Some(most) = fit.clip_norm {
-            gradients.clip_norm(most)?;
-        }
-        if let Some(most) = fit.clip_value {
-            gradients.clip_value(most)?;
-        }
-        self.optimizer.step(self.parameters, gradients)?;
-        (state.running, state.batch, state.step) = (running, state.batch + n_batches, state.step + 1);
-        Ok(Taken { n_examples, loss: total / weight, gradient_norm })
     }
 
     /// Measures, remembers and tells what an epoch came to.
@@ -365,7 +329,9 @@ impl Training<'_> {
         state.running.fill(Running::default());
         state.history.push(epoch.clone());
         let flow = tell(&mut self.observers, |observer| observer.epoch(&epoch, self.parameters));
-        Ok(if flow.is_break() { ControlFlow::Break(Stop::Observer) } else { ControlFlow::Continue(()) })
+        let wish = flow.is_break().then_some(Stop::Observer);
+        let stop = self.trainer.communicator.agree(Ok(wish))?;
+        Ok(stop.map_or(ControlFlow::Continue(()), ControlFlow::Break))
     }
 
     /// The averages that are to be measured after an epoch, with running averages of their own; none if it is the weights themselves.
@@ -404,13 +370,6 @@ impl Training<'_> {
         });
         Ok(Report { measures: measures.collect(), history: state.history, stop, best_epoch })
     }
-}
-
-/// What a step tells of itself.
-struct Taken {
-    n_examples: usize,
-    loss: f64,
-    gradient_norm: f64,
 }
 
 /// Tells all observers; whether one of them ends the training.

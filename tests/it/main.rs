@@ -55,6 +55,7 @@ mod primitives;
 mod profiles;
 mod random_graphs;
 mod ranges;
+mod ranks;
 mod readme;
 mod recorded_loops;
 mod rotations;

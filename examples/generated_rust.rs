@@ -78,10 +78,9 @@ fn run_without_library(source: &str, images: &Array2<f32>) -> Result<Vec<i64>, B
     let mut text = source.to_owned();
     let _ = writeln!(text, "static IMAGES: [[f32; 64]; {}] = {:?};", images.nrows(), rows(images));
     text += "fn main() {
-    let mut work = PredictWorkspace::new();
     for image in &IMAGES {
         let mut digit = [0];
-        predict(image, &mut digit, &mut work);
+        predict(image, &mut digit);
         println!(\"{}\", digit[0]);
     }
 }

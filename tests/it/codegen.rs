@@ -10,7 +10,7 @@ use std::{
 
 use pullback::{
     CodeError, CodeOptions, DType, Evaluation, Expr, Graph, MathProvider, Options, Outputs, Program, RustModule, Value,
-    check::random_graph, graph::Op, range,
+    check::random_graph, range,
 };
 
 use super::{

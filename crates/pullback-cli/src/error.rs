@@ -3,7 +3,7 @@
 use std::io;
 
 use pullback::{
-    CompileError, DType, Diagnostics, RunError, Shape, Site, Type, io::IoError, parameters::ParameterError,
+    CodeError, CompileError, DType, Diagnostics, RunError, Shape, Site, Type, io::IoError, parameters::ParameterError,
     text::ParseErrors, view::FigureError,
 };
 use thiserror::Error;
@@ -32,6 +32,10 @@ pub(crate) enum CliError {
     Parameters(#[from] ParameterError),
     #[error("{file}: {source}")]
     Figure { file: String, source: FigureError },
+    #[error(transparent)]
+    Code(CodeError),
+    #[error("Rust's floats have no `{function}`\n   = help: give `--libm`, and the program the crate libm")]
+    NoFunction { function: &'static str },
     #[error("the size `{symbol}` has no number\n   = help: give it, as in `--size {symbol}=32`")]
     MissingSize { symbol: String },
     #[error("{file} returns no {name:?}{}", suggestion(nearest.as_deref()))]

@@ -296,7 +296,7 @@ fn steps_are_timed() {
 }
 
 #[test]
-fn a_graph_is_drawn() {
+fn a_graph_is_drawn_and_written_as_rust() {
     let folder = folder();
     let dot = folder.run("export --dot line.graph").done().stdout;
     assert!(dot.starts_with("digraph pullback {"), "{dot}");
@@ -304,6 +304,11 @@ fn a_graph_is_drawn() {
     assert!(folder.read("line.svg").contains("<svg"));
     folder.run("export line.graph").is_misused("--dot");
     folder.run("export line.graph --dot --svg").is_misused("cannot be used with");
+    let rust = folder.run("export line.graph --rust --name line --size batch=4 --libm").done().stdout;
+    assert!(rust.contains("pub fn line"), "{rust}");
+    folder.run("export line.graph --rust --name 2 --size batch=4").fails("\"2\" is no name of a function");
+    folder.run("export line.graph --rust").fails("the size `batch` has no number");
+    folder.run("export line.graph --svg --name line").is_misused("--rust");
     folder.run("export line.graph --dot -o nowhere/line.dot").fails("nowhere/line.dot: cannot be written: ");
 }
 

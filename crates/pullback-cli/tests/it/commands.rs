@@ -165,8 +165,8 @@ fn a_graph_and_its_plan_are_shown() {
         .run("show line.graph --plan")
         .fails("the size `batch` has no number\n   = help: give it, as in `--size batch=32`");
     folder.run("show line.graph --plan --size btach=32").fails("no size is named `btach`; the nearest name is `batch`");
-    folder.run("show line.graph --size batch=32").is_misused("--plan");
-    folder.run("show line.graph --plan --size batch").is_misused("a size is a name and a whole number");
+    folder.run("show line.graph --size batch=32").fails_as_misuse("--plan");
+    folder.run("show line.graph --plan --size batch").fails_as_misuse("a size is a name and a whole number");
 }
 
 #[test]
@@ -225,8 +225,8 @@ fn wrong_and_missing_arrays_are_told_by_name_file_and_line() {
     folder.write("cut.npz", &fs::read(folder.path("data.npz")).unwrap()[..100]);
     run("-i cut.npz").fails("cut.npz: byte 100: it is no npz file");
     run("-i x=x.txt").fails("x.txt: cannot be read: ");
-    run("-i x=- -i y=-").is_misused("the standard input is read once");
-    run("--set b=one -i data.npz -i w=w.npy").is_misused("--set b=one: `one` is no f64");
+    run("-i x=- -i y=-").fails_as_misuse("the standard input is read once");
+    run("--set b=one -i data.npz -i w=w.npy").fails_as_misuse("--set b=one: `one` is no f64");
 }
 
 #[test]
@@ -292,7 +292,7 @@ fn steps_are_timed() {
     let folder = folder();
     let ran = folder.run("profile line.graph -i data.npz -i model.safetensors --runs 3").done();
     assert!(ran.stdout.contains("steps, ") && ran.stdout.contains("line.graph:"), "{}", ran.stdout);
-    folder.run("profile line.graph -i data.npz -i model.safetensors --runs 0").is_misused("--runs");
+    folder.run("profile line.graph -i data.npz -i model.safetensors --runs 0").fails_as_misuse("--runs");
 }
 
 #[test]
@@ -302,13 +302,13 @@ fn a_graph_is_drawn_and_written_as_rust() {
     assert!(dot.starts_with("digraph pullback {"), "{dot}");
     folder.run("export line.graph --svg -o line.svg").done();
     assert!(folder.read("line.svg").contains("<svg"));
-    folder.run("export line.graph").is_misused("--dot");
-    folder.run("export line.graph --dot --svg").is_misused("cannot be used with");
+    folder.run("export line.graph").fails_as_misuse("--dot");
+    folder.run("export line.graph --dot --svg").fails_as_misuse("cannot be used with");
     let rust = folder.run("export line.graph --rust --name line --size batch=4 --libm").done().stdout;
     assert!(rust.contains("pub fn line"), "{rust}");
     folder.run("export line.graph --rust --name 2 --size batch=4").fails("\"2\" is no name of a function");
     folder.run("export line.graph --rust").fails("the size `batch` has no number");
-    folder.run("export line.graph --svg --name line").is_misused("--rust");
+    folder.run("export line.graph --svg --name line").fails_as_misuse("--rust");
     folder.run("export line.graph --dot -o nowhere/line.dot").fails("nowhere/line.dot: cannot be written: ");
 }
 
@@ -319,8 +319,8 @@ fn names_that_a_graph_does_not_have_are_told() {
     differentiate("--of lose --by w").fails("line.graph returns no \"lose\"; the nearest name is `loss`");
     differentiate("--of loss --by weight").fails("line.graph has no input, parameter, state or result \"weight\"");
     differentiate("--of prediction --by w").fails("\"prediction\" (at line.graph:");
-    differentiate("--of loss").is_misused("--by");
-    differentiate("--of loss --by w --jvp --vjp").is_misused("cannot be used with");
+    differentiate("--of loss").fails_as_misuse("--by");
+    differentiate("--of loss --by w --jvp --vjp").fails_as_misuse("cannot be used with");
     differentiate("--of loss --by w --name gradient -o a.graph").done();
     folder.run("differentiate a.graph --of loss --by w").fails("a.graph has \"gradient.w\" already");
     folder.write("index.graph", "%0: i64[] = input \"i\"\n%1: f32[] = cast %0\nreturn y = %1\n");
@@ -331,11 +331,11 @@ fn names_that_a_graph_does_not_have_are_told() {
     run("-o lose=a.csv").fails("line.graph returns no \"lose\"");
     run("-o a.csv").fails("a.csv: the format has one array, and there are 2 results");
     run("-o -")
-        .is_misused("say the format of the output `-`: by the end of its name, .npz, .npy, .safetensors or .csv");
-    run("-o results").is_misused("say the format of the output `results`");
+        .fails_as_misuse("say the format of the output `-`: by the end of its name, .npz, .npy, .safetensors or .csv");
+    run("-o results").fails_as_misuse("say the format of the output `results`");
     folder.run("run nothing.graph").fails("nothing.graph: cannot be read: ");
-    folder.run("").is_misused("Usage");
-    folder.run("walk line.graph").is_misused("unrecognized subcommand");
+    folder.run("").fails_as_misuse("Usage");
+    folder.run("walk line.graph").fails_as_misuse("unrecognized subcommand");
     folder.write("cube.graph", "%0: f32[1, 1, 2] = constant 1.0\nreturn y = %0");
     folder.run("run cube.graph -o y=y.csv").fails("y.csv: \"y\" has 3 axes, and a table has two");
 }

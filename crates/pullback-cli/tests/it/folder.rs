@@ -98,7 +98,7 @@ impl Ran {
 
     /// That the command was no command, with this among its messages.
     #[track_caller]
-    pub(crate) fn is_misused(self, message: &str) -> Ran {
+    pub(crate) fn fails_as_misuse(self, message: &str) -> Ran {
         assert_eq!(self.code, Some(2), "{}{}", self.stdout, self.stderr);
         assert!(self.stderr.contains(message), "{}\n{message}", self.stderr);
         self

@@ -29,9 +29,9 @@ impl Share {
         Share::of_groups(communicator.n_ranks, communicator)
     }
 
-    /// Whether the batch at a position of an epoch is this rank's. A group is no larger than the epoch.
+    /// Whether the batch at a position of an epoch is this rank's. A group is no larger than the epoch, which may be of no batch.
     fn is_own(self, position: usize, n_batches: Option<usize>) -> bool {
-        let n_places = n_batches.map_or(self.group_size, |n_batches| self.group_size.min(n_batches));
+        let n_places = n_batches.map_or(self.group_size, |n_batches| self.group_size.min(n_batches.max(1)));
         let place = position % self.group_size;
         // In u128, in which no product overflows.
         place as u128 * self.n_ranks as u128 / n_places as u128 == self.rank as u128

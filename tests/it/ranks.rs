@@ -214,10 +214,13 @@ fn bits(parameters: &Parameters) -> Vec<u64> {
     narrow.chain(parameters.flat::<f64>().unwrap_or_default().iter().map(|x| x.to_bits())).collect()
 }
 
+type Build = for<'g> fn(&'g Graph) -> Model<'g>;
+type Rule<'c> = &'c (dyn Fn() -> Box<dyn Optimizer> + Sync);
+
 /// A training of a model as one of the ranks, or alone.
 struct Case<'c> {
-    model: for<'g> fn(&'g Graph) -> Model<'g>,
-    rule: &'c (dyn Fn() -> Box<dyn Optimizer> + Sync),
+    model: Build,
+    rule: Rule<'c>,
     train: &'c dyn Source,
     fit: Fit,
 }
@@ -259,8 +262,7 @@ fn adam() -> Box<dyn Optimizer> {
     Box::new(Adam::new(0.02))
 }
 
-const MODELS: [(&str, for<'g> fn(&'g Graph) -> Model<'g>); 3] =
-    [("dropout", dropout), ("batch norm", batch_norm), ("mixed", mixed)];
+const MODELS: [(&str, Build); 3] = [("dropout", dropout), ("batch norm", batch_norm), ("mixed", mixed)];
 
 /// The last batch is short, the last step has fewer batches, and neither is divided by the number of ranks.
 #[test]
@@ -278,7 +280,7 @@ fn every_model_trains_the_same_bits_on_any_number_of_ranks() {
 #[test]
 fn every_optimizer_trains_the_same_bits_on_any_number_of_ranks() {
     let train = images(30);
-    let rules: [(&str, &(dyn Fn() -> Box<dyn Optimizer> + Sync)); 6] = [
+    let rules: [(&str, Rule<'_>); 6] = [
         ("sgd", &|| Box::new(Sgd::new(0.1))),
         ("perturbed sgd", &|| Box::new(PerturbedSgd::new(0.05, 3).radius(0.5))),
         ("heavy ball", &|| Box::new(HeavyBall::new(0.05, 0.9))),

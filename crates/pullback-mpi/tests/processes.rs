@@ -74,7 +74,6 @@ struct Case<'g> {
 const CASES: [&str; 3] = ["dropout", "batch norm", "f64"];
 
 fn case<'g>(g: &'g Graph, name: &str) -> Outcome<Case<'g>> {
-    let (x, label) = (g.input("x", ("batch", 64)), g.input_of(DType::I64, "label", ("batch",)));
     let network = match name {
         "dropout" => Sequential::new()
             .then(Linear::new(g, "hidden", 64, 24))
@@ -90,6 +89,7 @@ fn case<'g>(g: &'g Graph, name: &str) -> Outcome<Case<'g>> {
             .then(Linear::new(g, "out", 36, 10)),
         _ => return line(g),
     };
+    let (x, label) = (g.input("x", ("batch", 64)), g.input_of(DType::I64, "label", ("batch",)));
     let scores = network.call(x);
     let rule: Box<dyn Optimizer> = match name {
         "dropout" => Box::new(Adam::new(5e-3)),

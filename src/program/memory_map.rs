@@ -124,7 +124,7 @@ impl Runner {
     /// let (step, bytes) = memory.peak().expect("there are steps");
     /// // The product, which the softmax reads.
     /// assert_eq!(bytes, 4 * 32 * 10);
-    /// assert_eq!(memory.lines_at(step)[0].line, 4);
+    /// assert_eq!(memory.lines_at(step)[0].bytes, bytes);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn memory<'n>(&self, sizes: impl IntoIterator<Item = (&'n str, i64)>) -> Result<MemoryMap, RunError> {

@@ -30,6 +30,8 @@ pub(super) struct Part {
     pub(super) detail: String,
     /// As the user called it, and where, if other parts of that call may join it.
     pub(super) call: Option<(&'static str, Site)>,
+    /// Where the user wrote it.
+    pub(super) site: Site,
     /// The node in full.
     pub(super) tip: String,
 }
@@ -94,11 +96,11 @@ impl Parts {
         }
         for (name, id) in wanted {
             let (source, _) = shown_source(graph, *id);
-            let ty = graph.node(*id).ty.clone();
+            let (ty, site) = (graph.node(*id).ty.clone(), graph.node(*id).provenance.site);
             let detail = short_type(&ty);
             let tip = format!("{name}: {ty}");
             let groups = around.to_vec();
-            self.parts.push(Part { groups, kind: Kind::Result, title: name.clone(), detail, call: None, tip });
+            self.parts.push(Part { groups, kind: Kind::Result, title: name.clone(), detail, call: None, site, tip });
             match part_of[source.index()] {
                 Some(_) => self.link(graph, &[source], &part_of),
                 // A result that is a number.
@@ -236,7 +238,7 @@ fn part(node: &Node, operands: &Operands, around: &[String], id: NodeId) -> Part
     let mut is_new = |word: &&str| outer.next_if(|outer| outer == word).is_none();
     let scopes: Vec<&str> = scope.split('.').filter(|word| !word.is_empty()).skip_while(|word| !is_new(word)).collect();
     let groups = around.iter().cloned().chain(derivative).chain(scopes.into_iter().map(str::to_owned)).collect();
-    Part { groups, kind, title, detail, call, tip }
+    Part { groups, kind, title, detail, call, site: provenance.site, tip }
 }
 
 /// The first attributes, as many as there is room for; empty lists say nothing.

@@ -19,6 +19,10 @@ snapshots:
 data:
     cargo test --locked -p pullback-data --all-features
 
+# Open the pages of reports in headless Chromium and compare their tables with the profile
+browser:
+    bash tests/browser/report
+
 # Run the lecture's claims and draw their figures
 figures:
     cargo run --release --locked --example lecture -- all

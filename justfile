@@ -25,6 +25,9 @@ cli:
 # Train by MPI on 1 to 8 processes and compare their bits
 mpi:
     bash crates/pullback-mpi/run
+# Open the pages of reports in headless Chromium and compare their tables with the profile
+browser:
+    bash tests/browser/report
 
 # Run the lecture's claims and draw their figures
 figures:

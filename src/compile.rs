@@ -356,21 +356,21 @@ impl Graph {
         let leaves = |graph: &Graph| -> Vec<Option<NodeId>> {
             signature.fed().map(|declaration| Some(graph.named(&declaration.name)?.id())).collect()
         };
-        let engine: Box<dyn Engine> = match options.evaluation {
+        let (engine, report): (Box<dyn Engine>, _) = match options.evaluation {
             Evaluation::Reference => {
                 let evaluator = Evaluator::new(self, &leaves(self), &ids);
-                Box::new(evaluator.with_limits(options.max_iterations, CancelToken::default()))
+                (Box::new(evaluator.with_limits(options.max_iterations, CancelToken::default())), None)
             }
             Evaluation::Compiled => {
                 let Options { memory_budget, max_iterations, .. } = *options;
                 let limits = (options.threads, max_iterations);
-                let Simplified { graph, results, .. } = simplify_with(self, &ids, &options.rewrites, limits);
+                let Simplified { graph, results, report } = simplify_with(self, &ids, &options.rewrites, limits);
                 let part = Subgraph { leaves: leaves(&graph), graph, results };
                 let settings = Settings { model: MachineModel::DEFAULT, memory_budget, max_iterations };
-                Box::new(CachingEngine::new(part, options.threads, settings))
+                (Box::new(CachingEngine::new(part, options.threads, settings)), Some(Arc::new(report)))
             }
         };
-        Ok(Runner::new(Arc::new(signature), engine))
+        Ok(Runner::new(Arc::new(signature), engine, report))
     }
 
     /// That the results are this graph's and have names of their own.

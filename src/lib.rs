@@ -51,8 +51,9 @@ pub use ops::{
 };
 pub use parameters::{Gradients, Parameters};
 pub use program::{
-    AsParameters, Attached, BodyProfile, CompileError, Destinations, Inputs, OutputError, Outputs, Pass, PlanSummary,
-    Profile, Program, RunError, Runner, StepProfile, TrainingOutput, TrainingStep, Untrained,
+    AsParameters, Attached, BodyProfile, CompileError, Destinations, Inputs, LineBytes, LineTime, MemoryMap, MemoryRow,
+    OutputError, Outputs, Pass, PlanSummary, Profile, Program, RunError, Runner, StepProfile, TrainingOutput,
+    TrainingStep, Untrained,
 };
 pub use runtime::{AccuracyRow, error_table};
 pub use simplify::{Mode, Rewrites, Simplification};

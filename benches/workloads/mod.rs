@@ -13,7 +13,7 @@ pub(crate) mod task;
 
 use std::error::Error;
 
-use pullback::{Expr, Graph, Program, TrainingStep, Value, optim::Optimizer};
+use pullback::{Expr, Graph, Program, TrainingStep, Value, optim::Optimizer, view::Report};
 
 pub(crate) use compile::Compiler;
 pub(crate) use task::Task;
@@ -113,6 +113,28 @@ impl Workload {
                 Ok(Task::function(*program, inputs, *check))
             }
             _ => Err("a workload is fed to what another one compiled".into()),
+        }
+    }
+
+    /// Runs it so many times, and gives the page of it with the graph as it was written.
+    pub(crate) fn report(&self, compiler: &Compiler, n_runs: usize) -> Result<Report, Box<dyn Error>> {
+        let (g, inputs) = (Graph::new(), (self.inputs)());
+        match &self.graph {
+            GraphOf::Loss { loss, starts, .. } => {
+                let loss = loss(&g);
+                let mut step = compiler.training_step(&g, loss)?;
+                let report = step.report(&data::start(g.initialize(0)?, &starts())?, &inputs, n_runs)?;
+                let parameters = g.parameters();
+                let names =
+                    parameters.iter().map(|parameter| format!("gradient of {}", parameter.name().unwrap_or_default()));
+                let results = [("loss".to_owned(), loss)].into_iter().chain(names.zip(g.gradients(loss, &parameters)));
+                Ok(report.with_graph(&g, results.collect::<Vec<_>>()))
+            }
+            GraphOf::Results { results, .. } => {
+                let results = results(&g);
+                let report = compiler.program(&g, results.clone())?.report((), &inputs, n_runs)?;
+                Ok(report.with_graph(&g, results))
+            }
         }
     }
 

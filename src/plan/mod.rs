@@ -7,6 +7,7 @@
 //! passes by an analysis of its own: it shares the types and accessors of [`ir`] with them, and nothing else.
 
 mod ir;
+mod lifetimes;
 mod lower;
 mod model;
 mod passes;
@@ -25,6 +26,7 @@ pub(crate) use ir::{
     ScalarValue, ScanControl, Segments, StepKind, Storage, StridedLayout, TileProgram, Vertex, VertexKind, WholeArrays,
     WritePattern, ZeroPadding, count, offsets,
 };
+pub(crate) use lifetimes::{ArenaRow, Holding};
 pub(crate) use model::MachineModel;
 pub(crate) use passes::memory;
 

@@ -6,6 +6,7 @@ use super::ir::{
     Action, Contraction, Control, FusionGroups, Granularity, Instruction, IterationSpace, Location, Nested, Network,
     Plan, PlanStep, ScalarValue, StepKind, Storage, StridedOperand, TileProgram, VertexKind, count,
 };
+use super::lifetimes::{ArenaRow, Holding};
 use crate::graph::DType;
 
 impl fmt::Display for Plan {
@@ -171,23 +172,20 @@ impl Plan {
         describe(&self.network, step)
     }
 
+    /// A stored value by the operation that makes it and its type.
+    pub(crate) fn describe_value(&self, vertex: usize) -> String {
+        let def = &self.network.vertices[vertex];
+        format!("{} {}{:?}", def.origin.operation, def.dtype, def.sizes)
+    }
+
     /// The arena: a line for each value in it, by where it lies.
     pub(crate) fn memory_map(&self) -> String {
-        let mut rows: Vec<(usize, usize, usize, usize, usize)> = Vec::new();
-        for (vertex, location) in self.storage.iter().enumerate() {
-            let Storage::Arena(start) = *location else { continue };
-            let uses = |step: &PlanStep| step.reads.contains(&vertex) || step.writes.contains(&vertex);
-            let first = self.steps.iter().position(uses).unwrap_or(0);
-            let last = self.steps.iter().rposition(uses).unwrap_or(0);
-            rows.push((start, self.network.vertices[vertex].bytes(), first, last, vertex));
-        }
-        rows.sort_unstable();
         let mut text = String::new();
-        for (start, bytes, first, last, vertex) in rows {
-            let def = &self.network.vertices[vertex];
-            let (name, dtype, sizes, site) = (def.origin.operation, def.dtype, &def.sizes, def.origin.site);
-            let end = start + bytes;
-            writeln!(text, "{start:>12}..{end:<12} {first:>5} – {last:<5} {name} {dtype}{sizes:?}  {site}")
+        for ArenaRow { offset, bytes, first, last, holding } in self.arena_rows() {
+            let Holding::Value(vertex) = holding else { continue };
+            let (value, site) = (self.describe_value(vertex), self.network.vertices[vertex].origin.site);
+            let end = offset + bytes;
+            writeln!(text, "{offset:>12}..{end:<12} {first:>5} – {last:<5} {value}  {site}")
                 .expect("invariant: writing to a string does not fail");
         }
         text

@@ -8,6 +8,7 @@ mod bind;
 mod condition;
 mod error;
 mod feed;
+mod memory_map;
 mod outputs;
 mod profile;
 mod recycle;
@@ -21,8 +22,9 @@ pub use attached::{Attached, InputHandle, OutputHandle};
 pub(crate) use condition::Condition;
 pub use error::{CompileError, Role, RunError};
 pub use feed::{AsParameters, Destinations, Inputs};
+pub use memory_map::{LineBytes, MemoryMap, MemoryRow};
 pub use outputs::{OutputError, Outputs};
-pub use profile::{BodyProfile, Profile, StepProfile};
+pub use profile::{BodyProfile, LineTime, Profile, StepProfile};
 pub use runner::Runner;
 pub use summary::{Pass, PlanSummary};
 pub use training::{TrainingOutput, TrainingStep, Untrained};
@@ -82,6 +84,9 @@ pub(crate) trait Engine: Send + Sync + fmt::Debug {
 
     /// The figures of its plan for these sizes; what is fed and given is the caller's to count.
     fn summary(&self, bindings: &Bindings) -> Result<PlanSummary, RunError>;
+
+    /// What lies in its arena for these sizes, and when.
+    fn memory(&self, bindings: &Bindings) -> Result<MemoryMap, RunError>;
 
     /// What it does for these sizes, as text for people.
     fn show(&self, bindings: &Bindings) -> Result<String, RunError>;

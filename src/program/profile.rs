@@ -1,7 +1,7 @@
 //! Where the time of a program goes. In: steps with their shortest times and what they do. Out: a [`Profile`], which prints
 //! as a table.
 
-use std::{fmt, time::Duration};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use crate::graph::Site;
 
@@ -46,10 +46,60 @@ pub struct BodyProfile {
     pub steps: Vec<StepProfile>,
 }
 
+/// What the steps of a line of the user's take; of [`Profile::lines`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct LineTime {
+    /// Path of the file as the compiler was given it.
+    pub file: &'static str,
+    /// Line, from 1.
+    pub line: u32,
+    /// The sum of the shortest times of its steps.
+    pub time: Duration,
+    /// How many steps.
+    pub n_steps: usize,
+    /// Operations on floats, a multiply-add as two.
+    pub flops: usize,
+    /// Bytes read and written.
+    pub bytes: usize,
+}
+
 impl Profile {
     /// The sum of the shortest times of all steps.
     pub fn total(&self) -> Duration {
         self.steps.iter().map(|step| step.time).sum()
+    }
+
+    /// The steps by line, the line that takes longest first. A step is that of its last operation, as [`StepProfile::site`] says; the
+    /// steps of bodies are part of their loop, branch or call.
+    ///
+    /// # Example
+    /// ```
+    /// use pullback::Graph;
+    /// let g = Graph::new();
+    /// let x = g.input("x", (50, 50));
+    /// let y = x.dot(x);
+    /// let profile = g.compile(y.sum())?.profile((), ("x", &ndarray::Array2::<f32>::ones((50, 50))), 10)?;
+    /// let lines = profile.lines();
+    /// assert_eq!(lines.iter().map(|line| line.time).sum::<std::time::Duration>(), profile.total());
+    /// assert!(lines.iter().any(|line| line.flops >= 2 * 50 * 50 * 50));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn lines(&self) -> Vec<LineTime> {
+        let mut lines: BTreeMap<(&'static str, u32), LineTime> = BTreeMap::new();
+        for step in &self.steps {
+            let (file, line) = (step.site.file, step.site.line);
+            let none = LineTime { file, line, time: Duration::ZERO, n_steps: 0, flops: 0, bytes: 0 };
+            let found = lines.entry((file, line)).or_insert(none);
+            found.time += step.time;
+            found.n_steps += 1;
+            found.flops = found.flops.saturating_add(step.flops);
+            found.bytes = found.bytes.saturating_add(step.bytes);
+        }
+        let mut lines: Vec<LineTime> = lines.into_values().collect();
+        lines.sort_by_key(|line| std::cmp::Reverse(line.time));
+        lines
     }
 }
 

@@ -12,6 +12,7 @@ use crate::{
     graph::{Bindings, Value, ValueView, ValueViewMut},
     memory, names,
     parameters::Parameters,
+    simplify::SimplifyReport,
 };
 
 /// What a [`Program`](super::Program) and a [`TrainingStep`](super::TrainingStep) have in common: a compiled graph, with methods that
@@ -20,6 +21,8 @@ use crate::{
 pub struct Runner {
     pub(crate) signature: Arc<Signature>,
     pub(crate) engine: Box<dyn Engine>,
+    /// What was rewritten before it was planned.
+    simplification: Option<Arc<SimplifyReport>>,
     /// Made at the first need.
     checker: Option<Box<dyn FiniteChecker>>,
     binder: Binder,
@@ -31,14 +34,18 @@ pub struct Runner {
 impl Clone for Runner {
     /// A runner of the same engine that has met no call.
     fn clone(&self) -> Runner {
-        Runner::new(self.signature.clone(), self.engine.fork())
+        Runner::new(self.signature.clone(), self.engine.fork(), self.simplification.clone())
     }
 }
 
 impl Runner {
-    pub(crate) fn new(signature: Arc<Signature>, engine: Box<dyn Engine>) -> Runner {
+    pub(crate) fn new(
+        signature: Arc<Signature>,
+        engine: Box<dyn Engine>,
+        simplification: Option<Arc<SimplifyReport>>,
+    ) -> Runner {
         let (binder, leaves, results, ordered) = (Binder::default(), Vec::new(), Vec::new(), Vec::new());
-        Runner { signature, engine, checker: None, binder, leaves, results, ordered }
+        Runner { signature, engine, simplification, checker: None, binder, leaves, results, ordered }
     }
 
     /// What ends runs from another thread: those of this program or step, and of a program that is attached. A clone of the
@@ -48,6 +55,23 @@ impl Runner {
     /// See [`CancelToken`].
     pub fn cancel_token(&self) -> CancelToken {
         self.engine.cancel_token().clone()
+    }
+
+    /// What was rewritten when this was compiled: nodes and operations on floats before and after, and the rules that fired, with how
+    /// often and for which line. None for a reference program, in which nothing is rewritten.
+    ///
+    /// # Example
+    /// ```
+    /// use pullback::{DType, Graph};
+    /// let g = Graph::new();
+    /// let x = g.input_of(DType::F64, "x", ());
+    /// let program = g.compile((x * 1.0).exp())?;
+    /// let report = program.simplification().expect("it is compiled");
+    /// assert!(report.nodes_after < report.nodes_before && report.firings().count() > 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn simplification(&self) -> Option<&SimplifyReport> {
+        self.simplification.as_deref()
     }
 
     /// Memory for the leaves of a call; [`Runner::give_back`] keeps it for the next.

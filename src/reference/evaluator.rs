@@ -13,7 +13,9 @@ use crate::{
     graph::{Bindings, Dim, Graph, Name, NodeId, Op, Site, Type, Value, ValueView, ValueViewMut},
     memory,
     ops::{self, EvaluationContext, NestedError, OpError, Real, RunLimits},
-    program::{AttachedEngine, Engine, FiniteChecker, LentGraph, Pass, PlanSummary, Profile, RunError, StepProfile},
+    program::{
+        AttachedEngine, Engine, FiniteChecker, LentGraph, MemoryMap, Pass, PlanSummary, Profile, RunError, StepProfile,
+    },
 };
 
 /// An op-by-op evaluator of part of a graph.
@@ -287,6 +289,11 @@ impl Engine for Evaluator {
             least_arena_bytes: most,
             fed_bytes: 0,
         })
+    }
+
+    /// It has no arena.
+    fn memory(&self, _: &Bindings) -> Result<MemoryMap, RunError> {
+        Ok(MemoryMap { n_steps: self.steps.len(), ..MemoryMap::default() })
     }
 
     /// It plans nothing.

@@ -3,7 +3,7 @@
 //! that sizes which one of the clones has met cost no planning in any.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashSet, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -16,11 +16,11 @@ use crate::{
     cancel::CancelToken,
     graph::{Bindings, Dim, Expr, Graph, NodeId, Value, ValueView, ValueViewMut},
     ops::NestedError,
-    plan::{Origin, Plan, PlanError, PlanInput, PlanStep, Settings, StepKind},
+    plan::{ArenaRow, Holding, Origin, Plan, PlanError, PlanInput, PlanStep, Settings, StepKind},
     pool::MAX_THREADS,
     program::{
-        AttachedEngine, BodyProfile, Engine, FiniteChecker, LentGraph, Pass, PlanSummary, Profile, RunError,
-        StepProfile,
+        AttachedEngine, BodyProfile, Engine, FiniteChecker, LentGraph, MemoryMap, MemoryRow, Pass, PlanSummary,
+        Profile, RunError, StepProfile,
     },
     reference::Evaluator,
 };
@@ -143,6 +143,24 @@ fn step_profiles(plan: &Plan, times: Vec<BodyStepTime>) -> Vec<StepProfile> {
     plan.steps.iter().zip(times).map(profile).collect()
 }
 
+/// The arena of a plan.
+fn memory_map(plan: &Plan) -> MemoryMap {
+    let arena = plan.arena_rows();
+    // Steps write into memory that is free, or that they read for the last time.
+    let written: HashSet<(usize, usize)> =
+        arena.iter().filter(|row| row.bytes > 0).map(|row| (row.first, row.offset)).collect();
+    let row = |row: ArenaRow| {
+        let (description, site) = match row.holding {
+            Holding::Value(vertex) => (plan.describe_value(vertex), plan.network.vertices[vertex].origin.site),
+            Holding::Scratch => ("for the step itself".to_owned(), plan.steps[row.first].origin.site),
+        };
+        let is_overwritten = row.first < row.last && written.contains(&(row.last, row.offset));
+        let ArenaRow { offset, bytes, first: first_step, last: last_step, .. } = row;
+        MemoryRow { offset, bytes, first_step, last_step, is_overwritten, description, site }
+    };
+    MemoryMap { n_steps: plan.steps.len(), arena_bytes: plan.arena_bytes, rows: arena.into_iter().map(row).collect() }
+}
+
 impl From<PlanError> for RunError {
     fn from(error: PlanError) -> RunError {
         let Origin { operation, call, node, site } = error.origin;
@@ -238,6 +256,10 @@ impl Engine for CachingEngine {
             least_arena_bytes: plan.lower_bound,
             fed_bytes: 0,
         })
+    }
+
+    fn memory(&self, bindings: &Bindings) -> Result<MemoryMap, RunError> {
+        Ok(memory_map(&*self.planner().plan(bindings)?))
     }
 
     fn show(&self, bindings: &Bindings) -> Result<String, RunError> {

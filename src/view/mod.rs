@@ -1,4 +1,5 @@
-//! Pictures. In: numbers with names, or graphs. Out: charts and diagrams as SVG text. Nothing here computes what it draws.
+//! Pictures. In: numbers with names, or graphs. Out: charts and diagrams as SVG text, and pages of programs as HTML.
+//! Nothing here computes what it draws.
 
 mod chart;
 mod confusion;
@@ -8,6 +9,7 @@ mod figure;
 mod histogram;
 mod history;
 mod matrix;
+mod report;
 mod scale;
 #[cfg(test)]
 mod tests;
@@ -18,3 +20,4 @@ pub use diagram::{Diagram, Folding};
 pub use figure::{Figure, FigureError};
 pub use histogram::plot_histograms;
 pub use history::plot_history;
+pub use report::Report;

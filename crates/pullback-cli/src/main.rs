@@ -39,6 +39,7 @@ enum Command {
     Run(commands::run::Run),
     Profile(commands::profile::Profile),
     Export(commands::export::Export),
+    Report(commands::report::Report),
 }
 
 impl Command {
@@ -51,6 +52,7 @@ impl Command {
             Command::Run(command) => command.execute(),
             Command::Profile(command) => command.execute(),
             Command::Export(command) => command.execute(),
+            Command::Report(command) => command.execute(),
         }
     }
 }

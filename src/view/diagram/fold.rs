@@ -17,6 +17,8 @@ enum Key {
     Call(usize),
     /// All that these groups are around.
     Group(Vec<String>),
+    /// All that a line of the user's made: a file and a line.
+    Line(&'static str, u32),
 }
 
 /// One box.
@@ -27,6 +29,8 @@ pub(super) struct Drawn {
     pub(super) title: String,
     pub(super) detail: String,
     pub(super) tip: String,
+    /// The parts that it stands for.
+    pub(super) members: Vec<usize>,
 }
 
 /// What is drawn.
@@ -122,6 +126,7 @@ fn key(part: &Part, position: usize, run: usize, folding: Folding) -> Key {
         Folding::Operations => return Key::Part(position),
         Folding::Calls => usize::MAX,
         Folding::Scopes(depth) => depth,
+        Folding::Lines => return Key::Line(part.site.file, part.site.line),
     };
     match part.call {
         _ if part.groups.len() > deepest => Key::Group(part.groups[..=deepest].to_vec()),
@@ -134,7 +139,7 @@ fn drawn(key: &Key, members: &[usize], parts: &[Part], split: &HashSet<Call>) ->
     let first = &parts[members[0]];
     if let (Key::Part(_) | Key::Call(_), [_]) = (key, members) {
         let Part { groups, kind, title, detail, tip, .. } = first.clone();
-        return Drawn { groups, kind, title, detail, tip };
+        return Drawn { groups, kind, title, detail, tip, members: members.to_vec() };
     }
     let detail = match members.len() {
         1 => "1 node".to_owned(),
@@ -145,11 +150,16 @@ fn drawn(key: &Key, members: &[usize], parts: &[Part], split: &HashSet<Call>) ->
     if members.len() > MAX_TIPS {
         tips.push("…");
     }
-    let tip = tips.join("\n");
+    let (tip, kind, positions) = (tips.join("\n"), Kind::Folded, members.to_vec());
     match key {
         Key::Group(groups) => {
             let (title, around) = groups.split_last().expect("invariant: a group has a name");
-            Drawn { groups: around.to_vec(), kind: Kind::Folded, title: title.clone(), detail, tip }
+            Drawn { groups: around.to_vec(), kind, title: title.clone(), detail, tip, members: positions }
+        }
+        Key::Line(..) => {
+            let title = names(members.iter().map(|member| parts[*member].title.as_str()));
+            let detail = format!("{detail}, {}", place(first.site));
+            Drawn { groups: Vec::new(), kind, title, detail, tip, members: positions }
         }
         Key::Call(_) => {
             let call = first.call.expect("invariant: a run is of a call");
@@ -159,7 +169,7 @@ fn drawn(key: &Key, members: &[usize], parts: &[Part], split: &HashSet<Call>) ->
                 false => call.0.to_owned(),
             };
             let detail = format!("{detail}, {}", place(call.1));
-            Drawn { groups: first.groups.clone(), kind: Kind::Folded, title, detail, tip }
+            Drawn { groups: first.groups.clone(), kind, title, detail, tip, members: positions }
         }
         Key::Part(_) => unreachable!("invariant: a part is one box by itself"),
     }

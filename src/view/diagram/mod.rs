@@ -2,11 +2,13 @@
 //! Graphviz.
 //!
 //! `parts.rs` makes a part of every node that is shown, with its scopes and its line; `fold.rs` puts parts together until a
-//! person can read them; `layout.rs` places what is left; `svg.rs` and `dot.rs` write it.
+//! person can read them; `layout.rs` places what is left; `svg.rs` and `dot.rs` write it, and `levels.rs` at
+//! several foldings.
 
 mod dot;
 mod fold;
 mod layout;
+mod levels;
 mod parts;
 mod svg;
 #[cfg(test)]
@@ -17,6 +19,7 @@ use std::path::Path;
 use self::{fold::Drawing, parts::Parts};
 use super::{FigureError, figure::save_text};
 use crate::graph::{Graph, IntoResults};
+pub(super) use levels::Level;
 
 /// How much of a graph one box of its [`Diagram`] stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +31,9 @@ pub enum Folding {
     /// [`Folding::Calls`], and one box for all of a scope that lies within so many others: of `Scopes(1)`, the boxes of
     /// `encoder.attention` are one within the group `encoder`.
     Scopes(usize),
+    /// A box for all that a line of the user's made, whatever scope it lies in: for graphs without scopes that are too large for
+    /// [`Folding::Calls`].
+    Lines,
 }
 
 /// The picture of a graph: boxes for operations, grouped by scope, and arrows with the types of the values that they pass on.

@@ -33,6 +33,8 @@ pub(super) struct Part {
     pub(super) detail: String,
     /// The call that made it, if other parts of that call may join it.
     pub(super) call: Option<Call>,
+    /// Where the user wrote it.
+    pub(super) site: Site,
     /// The node in full.
     pub(super) tip: String,
 }
@@ -99,11 +101,11 @@ impl Parts {
         }
         for (name, id) in wanted {
             let (source, _) = shown_source(graph, *id);
-            let ty = graph.node(*id).ty.clone();
+            let (ty, site) = (graph.node(*id).ty.clone(), graph.node(*id).provenance.site);
             let detail = short_type(&ty);
             let tip = format!("{name}: {ty}");
             let groups = around.to_vec();
-            self.parts.push(Part { groups, kind: Kind::Result, title: name.clone(), detail, call: None, tip });
+            self.parts.push(Part { groups, kind: Kind::Result, title: name.clone(), detail, call: None, site, tip });
             match part_of[source.index()] {
                 Some(_) => self.link(graph, &[source], &part_of),
                 // A result that is a number.
@@ -229,7 +231,7 @@ fn part(node: &Node, operands: &Operands, around: &[String], id: NodeId) -> Part
         }
     };
     let derivative = provenance.derivative.filter(|_| leaf_name.is_none()).map(DerivativeMode::name);
-    Part { groups: groups(around, derivative, scope), kind, title, detail, call, tip }
+    Part { groups: groups(around, derivative, scope), kind, title, detail, call, site: provenance.site, tip }
 }
 
 /// The groups of a part: those around it, then its derivative and its scope, as far as they are not among these. A body lies in the

@@ -296,6 +296,14 @@ fn steps_are_timed() {
 }
 
 #[test]
+fn a_report_is_one_page() {
+    let folder = folder();
+    folder.run("report line.graph -i data.npz -i model.safetensors --runs 2 -o line.html").done();
+    let page = folder.read("line.html");
+    assert!(page.starts_with("<!DOCTYPE html>") && page.contains("line.graph"), "{page}");
+}
+
+#[test]
 fn a_graph_is_drawn_and_written_as_rust() {
     let folder = folder();
     let dot = folder.run("export --dot line.graph").done().stdout;

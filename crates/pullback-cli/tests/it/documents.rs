@@ -55,7 +55,7 @@ fn the_readme_lists_the_subcommands() {
     let listed = help.split("Commands:\n").nth(1).expect("a list").lines().take_while(|line| !line.is_empty());
     let names: Vec<&str> =
         listed.filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "help").collect();
-    assert_eq!(names.len(), 7, "{help}");
+    assert_eq!(names.len(), 8, "{help}");
     for name in names {
         assert!(include_str!("../../README.md").contains(&format!("| `pullback {name} GRAPH")), "{name}");
         assert!(folder.run(&format!("help {name}")).done().stdout.contains("Usage: pullback"));

@@ -76,63 +76,64 @@ fn driver(cases: &[Case]) -> String {
         let _ = writeln!(text, "mod case_{number} {{\n{source}\n}}");
         let _ = writeln!(main, "    case_{number}_run();");
         let _ = writeln!(text, "fn case_{number}_run() {{\n    use case_{number}::*;");
-        let mut arguments = Vec::new();
-        for (position, value) in case.fed.iter().enumerate() {
-            let elements = exact(value);
-            if value.shape().is_empty() {
-                arguments.push(elements[0].clone());
-            } else {
-                let _ = writeln!(
-                    text,
-                    "    let x{position}: [{}; {}] = [{}];",
-                    value.dtype(),
-                    elements.len(),
-                    elements.join(", ")
-                );
-                arguments.push(format!("&x{position}"));
-            }
-        }
-        for (position, (dtype, shape)) in case.outputs.iter().enumerate() {
-            let zero = if *dtype == DType::Bool {
-                "true"
-            } else if dtype.is_float() {
-                "7.0"
-            } else {
-                "7"
-            };
-            let len: usize = shape.iter().product();
-            if shape.is_empty() {
-                let _ = writeln!(text, "    let mut y{position}: {dtype} = {zero};");
-            } else {
-                let _ = writeln!(text, "    let mut y{position}: [{dtype}; {len}] = [{zero}; {len}];");
-            }
-            arguments.push(format!("&mut y{position}"));
-        }
-        if case.source.contains("Workspace {") {
-            let _ = writeln!(text, "    let mut work = Box::new(GeneratedWorkspace::new());");
-            arguments.push("&mut work".to_owned());
-        }
-        let generic = if case.source.contains("<M: Math>(") && case.source.contains("pub fn generated<M") {
-            "::<Libm>"
-        } else {
-            ""
-        };
+        let arguments = declare_arguments(case, &mut text);
+        let is_generic = case.source.contains(&format!("pub fn {FUNCTION}<M: Math>("));
+        let generic = if is_generic { "::<Libm>" } else { "" };
         let unwrap = if case.source.contains(" -> Result<(), Fault>") { ".unwrap()" } else { "" };
         let _ = writeln!(text, "    {FUNCTION}{generic}({}){unwrap};", arguments.join(", "));
-        for (position, (dtype, shape)) in case.outputs.iter().enumerate() {
-            let element = match dtype {
-                DType::F32 => "u64::from(y.to_bits())",
-                DType::F64 => "y.to_bits()",
-                DType::I64 => "*y as u64",
-                DType::Bool => "u64::from(*y)",
-            };
-            let array = if shape.is_empty() { format!("[y{position}]") } else { format!("y{position}") };
-            let _ = writeln!(text, "    for y in {array}.iter() {{ print!(\"{{}} \", {element}); }}\n    println!();");
-        }
+        print_outputs(case, &mut text);
         let _ = writeln!(text, "}}");
     }
     let _ = writeln!(text, "fn main() {{\n{main}}}\n{C}");
     text
+}
+
+/// Writes what a function is fed and gives; gives the arguments of a call.
+fn declare_arguments(case: &Case, text: &mut String) -> Vec<String> {
+    let mut arguments = Vec::new();
+    for (position, value) in case.fed.iter().enumerate() {
+        let elements = exact(value);
+        if value.shape().is_empty() {
+            arguments.push(elements[0].clone());
+            continue;
+        }
+        let (dtype, len) = (value.dtype(), elements.len());
+        let _ = writeln!(text, "    let x{position}: [{dtype}; {len}] = [{}];", elements.join(", "));
+        arguments.push(format!("&x{position}"));
+    }
+    for (position, (dtype, shape)) in case.outputs.iter().enumerate() {
+        // What is not written is seen.
+        let seven = match dtype {
+            DType::Bool => "true",
+            DType::I64 => "7",
+            DType::F32 | DType::F64 => "7.0",
+        };
+        let len: usize = shape.iter().product();
+        let _ = if shape.is_empty() {
+            writeln!(text, "    let mut y{position}: {dtype} = {seven};")
+        } else {
+            writeln!(text, "    let mut y{position}: [{dtype}; {len}] = [{seven}; {len}];")
+        };
+        arguments.push(format!("&mut y{position}"));
+    }
+    if case.source.contains("Workspace {") {
+        let _ = writeln!(text, "    let mut work = Box::new(GeneratedWorkspace::new());");
+        arguments.push("&mut work".to_owned());
+    }
+    arguments
+}
+
+fn print_outputs(case: &Case, text: &mut String) {
+    for (position, (dtype, shape)) in case.outputs.iter().enumerate() {
+        let element = match dtype {
+            DType::F32 => "u64::from(y.to_bits())",
+            DType::F64 => "y.to_bits()",
+            DType::I64 => "*y as u64",
+            DType::Bool => "u64::from(*y)",
+        };
+        let array = if shape.is_empty() { format!("[y{position}]") } else { format!("y{position}") };
+        let _ = writeln!(text, "    for y in {array}.iter() {{ print!(\"{{}} \", {element}); }}\n    println!();");
+    }
 }
 
 /// The functions of C, which this binary's libm crate has too: those of the system.

@@ -42,13 +42,13 @@ struct Form {
 #[derive(Debug, clap::Args)]
 struct Code {
     /// The name of the function.
-    #[arg(long, requires = "rust", default_value = "run")]
+    #[arg(long, conflicts_with_all = ["dot", "svg"], default_value = "run")]
     name: String,
     /// Numbers for the sizes that are symbols, as batch=32,time=100.
-    #[arg(long = "size", value_name = "SYMBOL=NUMBER", value_delimiter = ',', requires = "rust")]
+    #[arg(long = "size", value_name = "SYMBOL=NUMBER", value_delimiter = ',', conflicts_with_all = ["dot", "svg"])]
     sizes: Vec<Size>,
     /// Call functions of mathematics of the crate libm instead of the standard library's.
-    #[arg(long, requires = "rust")]
+    #[arg(long, conflicts_with_all = ["dot", "svg"])]
     libm: bool,
 }
 

@@ -316,7 +316,7 @@ fn a_graph_is_drawn_and_written_as_rust() {
     assert!(rust.contains("pub fn line"), "{rust}");
     folder.run("export line.graph --rust --name 2 --size batch=4").fails("\"2\" is no name of a function");
     folder.run("export line.graph --rust").fails("the size `batch` has no number");
-    folder.run("export line.graph --svg --name line").fails_as_misuse("--rust");
+    folder.run("export line.graph --svg --name line").fails_as_misuse("cannot be used with");
     folder.run("export line.graph --dot -o nowhere/line.dot").fails("nowhere/line.dot: cannot be written: ");
 }
 

@@ -45,7 +45,8 @@ impl Graph {
     /// let count = g.state_of(DType::I64, "count", (), Initializer::Zeros);
     /// g.state("shift", (), Initializer::Zeros);
     /// g.update(count, |count| count + 1);
-    /// assert_eq!(g.updated_states(), [count]);
+    /// let names: Vec<String> = g.updated_states().iter().filter_map(|state| state.name()).collect();
+    /// assert_eq!(names, ["count"]);
     /// ```
     pub fn updated_states(&self) -> Vec<Expr<'_>> {
         self.states().into_iter().filter(|state| self.update_kind(state.id()).is_some()).collect()

@@ -4,9 +4,7 @@
 use std::{error::Error, fmt::Write as _, path::Path};
 
 use ndarray::{Array2, IxDyn, arr1, array};
-use pullback::{
-    CodeOptions, DType, Expr, Graph, MathProvider, Orientation, Program, RustModule, Triangle,
-};
+use pullback::{CodeOptions, DType, Expr, Graph, MathProvider, Orientation, Program, RustModule, Triangle};
 
 /// Measurements of a position in the plane.
 const STEPS: usize = 20;
@@ -32,7 +30,8 @@ fn filter() -> Result<Program, Box<dyn Error>> {
     let g = Graph::new();
     let measured = g.input_of(DType::F64, "measured", (STEPS, 2));
     let (push, noise) = (g.input_of(DType::F64, "push", ()), g.input_of(DType::F64, "noise", ()));
-    let transition = g.constant(array![[1.0, 0.0, DT, 0.0], [0.0, 1.0, 0.0, DT], [0.0, 0.0, 1.0, 0.0], [0.0, 0.0, 0.0, 1.0]]);
+    let transition =
+        g.constant(array![[1.0, 0.0, DT, 0.0], [0.0, 1.0, 0.0, DT], [0.0, 0.0, 1.0, 0.0], [0.0, 0.0, 0.0, 1.0]]);
     let (a, b, c) = (DT.powi(4) / 4.0, DT.powi(3) / 2.0, DT * DT);
     let pushed = g.constant(array![[a, 0.0, b, 0.0], [0.0, a, 0.0, b], [b, 0.0, c, 0.0], [0.0, b, 0.0, c]]);
     let observe = g.constant(array![[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0]]);
@@ -74,7 +73,10 @@ fn state_of<'g>(plan: Expr<'g>, state: Expr<'g>) -> (Expr<'g>, Expr<'g>) {
 
 fn cost<'g>((position, velocity): (Expr<'g>, Expr<'g>), target: Expr<'g>, plan: Expr<'g>) -> Expr<'g> {
     let barrier = -(1.0 - plan.square()).log().sum();
-    (position - target).square().mean() + 4.0 * velocity.slice(-1).square() + 0.05 * plan.square().sum() + 0.01 * barrier
+    (position - target).square().mean()
+        + 4.0 * velocity.slice(-1).square()
+        + 0.05 * plan.square().sum()
+        + 0.01 * barrier
 }
 
 /// The numbers that `src/main.rs` feeds, and what the library computes of them.
@@ -87,7 +89,8 @@ fn write_expected(mut filter: Program, mut control: Program) -> Result<(), Box<d
     let first = arr1(&[0.0; HORIZON]);
     let controlled = control.call((("state", [0.0, 0.2]), ("target", 1.0), ("first", &first)))?;
     let mut text = String::new();
-    let mut list = |name: &str, numbers: Vec<f64>| writeln!(text, "pub const {name}: [f64; {}] = {numbers:?};", numbers.len());
+    let mut list =
+        |name: &str, numbers: Vec<f64>| writeln!(text, "pub const {name}: [f64; {}] = {numbers:?};", numbers.len());
     list("MEASURED", measured.iter().copied().collect())?;
     for name in ["likelihood", "by_push", "by_noise", "state"] {
         list(&name.to_uppercase(), filtered.array::<f64, IxDyn>(name)?.iter().copied().collect())?;

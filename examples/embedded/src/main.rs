@@ -22,7 +22,7 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     loop {}
 }
 
-/// The start of a program on the host, and the functions that move memory.
+// The start of a program on the host, and the functions that move memory.
 #[link(name = "c")]
 unsafe extern "C" {}
 

@@ -2,7 +2,7 @@
 //! the row inside, where these lie side by side, so that a compiler makes vectors of them; else sums of several lanes.
 
 use super::{
-    index::Index,
+    index::AffineIndex,
     ir::{ScalarId, Statement, View},
     lower::PlanLowering,
 };
@@ -20,9 +20,9 @@ const MIN_ROW: usize = 4;
 
 /// One of the matrices: what holds it, where it begins, and its strides along the row of the result, across it, and along the sum.
 #[derive(Debug, Clone)]
-struct Side {
+struct Factor {
     vertex: usize,
-    start: Index,
+    start: AffineIndex,
     along: isize,
     across: isize,
     step: isize,
@@ -31,8 +31,8 @@ struct Side {
 /// The result, seen as rows.
 struct Rows {
     /// The factor that differs along a row, and the one that does not.
-    vector: Side,
-    scalar: Side,
+    vector: Factor,
+    scalar: Factor,
     to: View,
     n_along: usize,
     n_across: usize,
@@ -52,26 +52,28 @@ impl PlanLowering<'_, '_> {
         }
         let [left, right] =
             [0, 1].map(|position| (def.operands[position].vertex, def.operands[position].layout.offset));
-        let mut starts = [Index::constant(left.1), Index::constant(right.1), home.base.clone()];
+        let mut starts = [AffineIndex::constant(left.1), AffineIndex::constant(right.1), home.base.clone()];
         let mut loops = Vec::new();
         for axis in contraction.batch.iter().filter(|axis| axis.size > 1) {
             let variable = self.shared.builder.loop_variable();
-            (0..3).for_each(|side| starts[side] = starts[side].plus(&Index::variable(variable), axis.strides[side]));
+            (0..3).for_each(|side| {
+                starts[side] = starts[side].plus(&AffineIndex::variable(variable), axis.strides[side])
+            });
             loops.push((variable, axis.size));
             self.shared.builder.open();
         }
         let [a, b, c] = starts;
         let Contraction { a: of_a, b: of_b, c: of_c, m, n, k, .. } = contraction;
-        let left = Side { vertex: left.0, start: a, along: of_a[0], across: 0, step: of_a[1] };
-        let right = Side { vertex: right.0, start: b, along: of_b[1], across: 0, step: of_b[0] };
+        let left = Factor { vertex: left.0, start: a, along: of_a[0], across: 0, step: of_a[1] };
+        let right = Factor { vertex: right.0, start: b, along: of_b[1], across: 0, step: of_b[0] };
         let to = View { array: home.array, base: c };
         let along_columns = *n >= MIN_ROW && of_b[1] == 1 || *m < MIN_ROW || of_a[0] != 1;
         let rows = if along_columns {
-            let scalar = Side { across: left.along, along: 0, ..left };
+            let scalar = Factor { across: left.along, along: 0, ..left };
             let (along, across) = (of_c[1], of_c[0]);
             Rows { vector: right, scalar, to, n_along: *n, n_across: *m, along, across, n_steps: *k, dtype }
         } else {
-            let scalar = Side { across: right.along, along: 0, ..right };
+            let scalar = Factor { across: right.along, along: 0, ..right };
             let (along, across) = (of_c[0], of_c[1]);
             Rows { vector: left, scalar, to, n_along: *m, n_across: *n, along, across, n_steps: *k, dtype }
         };
@@ -87,18 +89,18 @@ impl PlanLowering<'_, '_> {
     }
 
     /// What `body` writes for each position of a range.
-    fn repeat(&mut self, n: usize, body: impl FnOnce(&mut Self, &Index)) {
+    fn repeat(&mut self, n: usize, body: impl FnOnce(&mut Self, &AffineIndex)) {
         if n == 1 {
-            return body(self, &Index::constant(0));
+            return body(self, &AffineIndex::constant(0));
         }
         let variable = self.shared.builder.loop_variable();
         self.shared.builder.open();
-        body(self, &Index::variable(variable));
+        body(self, &AffineIndex::variable(variable));
         let body = self.shared.builder.close();
         self.shared.builder.push(Statement::For { variable, range: (0, n), is_backward: false, body });
     }
 
-    fn factor(&mut self, side: &Side, along: &Index, across: &Index, step: &Index) -> ScalarId {
+    fn factor(&mut self, side: &Factor, along: &AffineIndex, across: &AffineIndex, step: &AffineIndex) -> ScalarId {
         let index = side.start.plus(along, side.along).plus(across, side.across).plus(step, side.step);
         self.read(side.vertex, &index)
     }
@@ -110,9 +112,9 @@ impl PlanLowering<'_, '_> {
             let zero = lowering.shared.builder.number(ScalarValue::new(rows.dtype, 0.0));
             lowering.shared.builder.push(Statement::Fill { to: View::whole(sums), len: rows.n_along, value: zero });
             let n_blocks = rows.n_steps / STEPS;
-            let add = |lowering: &mut Self, first: &Index, n_steps: usize| {
-                let steps: Vec<Index> = (0..n_steps).map(|step| first.offset(step as isize)).collect();
-                let none = Index::constant(0);
+            let add = |lowering: &mut Self, first: &AffineIndex, n_steps: usize| {
+                let steps: Vec<AffineIndex> = (0..n_steps).map(|step| first.offset(step as isize)).collect();
+                let none = AffineIndex::constant(0);
                 let scalars: Vec<ScalarId> =
                     steps.iter().map(|step| lowering.factor(&rows.scalar, &none, across, step)).collect();
                 lowering.repeat(rows.n_along, |lowering, along| {
@@ -129,11 +131,11 @@ impl PlanLowering<'_, '_> {
             };
             if n_blocks > 0 {
                 lowering.repeat(n_blocks, |lowering, block| {
-                    add(lowering, &Index::constant(0).plus(block, STEPS as isize), STEPS);
+                    add(lowering, &AffineIndex::constant(0).plus(block, STEPS as isize), STEPS);
                 });
             }
             if !rows.n_steps.is_multiple_of(STEPS) {
-                add(lowering, &Index::constant((n_blocks * STEPS) as isize), rows.n_steps % STEPS);
+                add(lowering, &AffineIndex::constant((n_blocks * STEPS) as isize), rows.n_steps % STEPS);
             }
             lowering.repeat(rows.n_along, |lowering, along| {
                 let value = lowering.shared.builder.load_now(sums, along.clone());
@@ -155,14 +157,15 @@ impl PlanLowering<'_, '_> {
         });
     }
 
-    fn one_sum(&mut self, rows: &Rows, along: &Index, across: &Index) -> ScalarId {
-        let product = |lowering: &mut Self, step: &Index| {
+    fn one_sum(&mut self, rows: &Rows, along: &AffineIndex, across: &AffineIndex) -> ScalarId {
+        let product = |lowering: &mut Self, step: &AffineIndex| {
             let left = lowering.factor(&rows.scalar, along, across, step);
             let right = lowering.factor(&rows.vector, along, across, step);
             lowering.shared.builder.binary(Binary::Mul, left, right)
         };
         let n_blocks = rows.n_steps / LANES;
-        let rest: Vec<Index> = (n_blocks * LANES..rows.n_steps).map(|step| Index::constant(step as isize)).collect();
+        let rest: Vec<AffineIndex> =
+            (n_blocks * LANES..rows.n_steps).map(|step| AffineIndex::constant(step as isize)).collect();
         let rest: Vec<ScalarId> = rest.iter().map(|step| product(self, step)).collect();
         let rest = self.reduced(Reduction::Sum, &rest, rows.dtype);
         if n_blocks == 0 {
@@ -173,14 +176,14 @@ impl PlanLowering<'_, '_> {
         self.shared.builder.push(Statement::Fill { to: View::whole(sums), len: LANES, value: zero });
         self.repeat(n_blocks, |lowering, block| {
             lowering.repeat(LANES, |lowering, lane| {
-                let step = Index::constant(0).plus(block, LANES as isize).plus(lane, 1);
+                let step = AffineIndex::constant(0).plus(block, LANES as isize).plus(lane, 1);
                 let product = product(lowering, &step);
                 let before = lowering.shared.builder.load_now(sums, lane.clone());
                 let after = lowering.shared.builder.binary(Binary::Add, before, product);
                 lowering.shared.builder.store(sums, lane.clone(), after);
             });
         });
-        let load = |lane: usize| Index::constant(lane as isize);
+        let load = |lane: usize| AffineIndex::constant(lane as isize);
         let lanes: Vec<ScalarId> = (0..LANES).map(|lane| self.shared.builder.load_now(sums, load(lane))).collect();
         let lanes = self.reduced(Reduction::Sum, &lanes, rows.dtype);
         self.shared.builder.free(sums);

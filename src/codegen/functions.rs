@@ -8,7 +8,7 @@ use crate::{
 
 /// How a function of operands `{0}`, `{1}`, `{2}` is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
+pub(super) enum FunctionForm {
     /// An operator between two operands, which binds as tightly as a sum, a product or a comparison.
     Operator(&'static str, Binding),
     /// An operator before the operand.
@@ -61,13 +61,13 @@ pub(super) struct Helper {
 
 impl Function {
     /// How it is written for operands of this dtype.
-    pub(super) fn form(self, dtype: DType) -> Form {
+    pub(super) fn form(self, dtype: DType) -> FunctionForm {
         match self {
             Function::Unary(function) if dtype == DType::I64 => integer_unary(function),
             Function::Binary(function) if dtype == DType::I64 => integer_binary(function),
             Function::Unary(function) => float_unary(function),
             Function::Binary(function) => float_binary(function),
-            Function::Comparison(comparison) => Form::Operator(
+            Function::Comparison(comparison) => FunctionForm::Operator(
                 match comparison {
                     Comparison::Equal => "==",
                     Comparison::NotEqual => "!=",
@@ -79,7 +79,7 @@ impl Function {
                 Binding::Comparison,
             ),
             // Without short circuits, so that nothing branches.
-            Function::Connective(connective) => Form::Operator(
+            Function::Connective(connective) => FunctionForm::Operator(
                 match connective {
                     Connective::And => "&",
                     Connective::Or => "|",
@@ -87,98 +87,98 @@ impl Function {
                 },
                 Binding::Comparison,
             ),
-            Function::Predicate(Predicate::Not) => Form::Prefix("!"),
-            Function::Predicate(Predicate::IsFinite) => Form::Method("is_finite"),
-            Function::Predicate(Predicate::IsNan) => Form::Method("is_nan"),
-            Function::IntegerPower(exponent) => Form::Power(exponent),
-            Function::Select => Form::Select,
-            Function::Cast(to) => Form::Cast(to),
-            Function::MultiplyAdd => Form::MultiplyAdd,
-            Function::SigmoidOfNegated => Form::Helper("sigmoid_of_negated"),
+            Function::Predicate(Predicate::Not) => FunctionForm::Prefix("!"),
+            Function::Predicate(Predicate::IsFinite) => FunctionForm::Method("is_finite"),
+            Function::Predicate(Predicate::IsNan) => FunctionForm::Method("is_nan"),
+            Function::IntegerPower(exponent) => FunctionForm::Power(exponent),
+            Function::Select => FunctionForm::Select,
+            Function::Cast(to) => FunctionForm::Cast(to),
+            Function::MultiplyAdd => FunctionForm::MultiplyAdd,
+            Function::SigmoidOfNegated => FunctionForm::Helper("sigmoid_of_negated"),
         }
     }
 }
 
-fn integer_unary(function: Unary) -> Form {
+fn integer_unary(function: Unary) -> FunctionForm {
     match function {
-        Unary::Negate => Form::Method("wrapping_neg"),
-        Unary::Abs => Form::Method("wrapping_abs"),
-        Unary::Sign => Form::Method("signum"),
+        Unary::Negate => FunctionForm::Method("wrapping_neg"),
+        Unary::Abs => FunctionForm::Method("wrapping_abs"),
+        Unary::Sign => FunctionForm::Method("signum"),
         other => unreachable!("invariant: `{}` is not of integers", other.name()),
     }
 }
 
-fn integer_binary(function: Binary) -> Form {
+fn integer_binary(function: Binary) -> FunctionForm {
     match function {
-        Binary::Add => Form::Method("wrapping_add"),
-        Binary::Sub => Form::Method("wrapping_sub"),
-        Binary::Mul => Form::Method("wrapping_mul"),
-        Binary::Div => Form::Helper("quotient"),
-        Binary::Rem => Form::Helper("remainder"),
-        Binary::Maximum => Form::Method("max"),
-        Binary::Minimum => Form::Method("min"),
+        Binary::Add => FunctionForm::Method("wrapping_add"),
+        Binary::Sub => FunctionForm::Method("wrapping_sub"),
+        Binary::Mul => FunctionForm::Method("wrapping_mul"),
+        Binary::Div => FunctionForm::Helper("quotient"),
+        Binary::Rem => FunctionForm::Helper("remainder"),
+        Binary::Maximum => FunctionForm::Method("max"),
+        Binary::Minimum => FunctionForm::Method("min"),
         Binary::Pow | Binary::Atan2 | Binary::Hypot | Binary::Polygamma | Binary::Stumpff => {
             unreachable!("invariant: `{}` is not of integers", function.name())
         }
     }
 }
 
-fn float_unary(function: Unary) -> Form {
+fn float_unary(function: Unary) -> FunctionForm {
     match function {
-        Unary::Negate => Form::Prefix("-"),
-        Unary::Abs => Form::Method("abs"),
-        Unary::Sign => Form::Helper("sign"),
-        Unary::Exp => Form::Math("exp"),
-        Unary::ExpM1 => Form::Math("expm1"),
-        Unary::Log => Form::Math("log"),
-        Unary::Log1p => Form::Math("log1p"),
-        Unary::Sqrt => Form::Math("sqrt"),
-        Unary::Rsqrt => Form::Helper("rsqrt"),
-        Unary::Tanh => Form::Math("tanh"),
-        Unary::SechSquared => Form::Helper("sech_squared"),
-        Unary::Sigmoid => Form::Helper("sigmoid"),
-        Unary::Softplus => Form::Helper("softplus"),
-        Unary::Erf => Form::Math("erf"),
-        Unary::Erfc => Form::Math("erfc"),
-        Unary::NormalCdf => Form::Helper("normal_cdf"),
-        Unary::NormalPdf => Form::Helper("normal_pdf"),
-        Unary::Relu => Form::Helper("relu"),
-        Unary::Sin => Form::Math("sin"),
-        Unary::Cos => Form::Math("cos"),
-        Unary::Floor => Form::Math("floor"),
-        Unary::Ceil => Form::Math("ceil"),
-        Unary::Round => Form::Math("rint"),
-        Unary::Tan => Form::Math("tan"),
-        Unary::Asin => Form::Math("asin"),
-        Unary::Acos => Form::Math("acos"),
-        Unary::Atan => Form::Math("atan"),
-        Unary::Sinh => Form::Math("sinh"),
-        Unary::Cosh => Form::Math("cosh"),
-        Unary::Asinh => Form::Math("asinh"),
-        Unary::Acosh => Form::Math("acosh"),
-        Unary::Atanh => Form::Math("atanh"),
-        Unary::Log2 => Form::Math("log2"),
-        Unary::Exp2 => Form::Math("exp2"),
-        Unary::Log10 => Form::Math("log10"),
-        Unary::Cbrt => Form::Math("cbrt"),
-        Unary::LogGamma => Form::Math("lgamma"),
-        Unary::ErfInv => Form::None,
+        Unary::Negate => FunctionForm::Prefix("-"),
+        Unary::Abs => FunctionForm::Method("abs"),
+        Unary::Sign => FunctionForm::Helper("sign"),
+        Unary::Exp => FunctionForm::Math("exp"),
+        Unary::ExpM1 => FunctionForm::Math("expm1"),
+        Unary::Log => FunctionForm::Math("log"),
+        Unary::Log1p => FunctionForm::Math("log1p"),
+        Unary::Sqrt => FunctionForm::Math("sqrt"),
+        Unary::Rsqrt => FunctionForm::Helper("rsqrt"),
+        Unary::Tanh => FunctionForm::Math("tanh"),
+        Unary::SechSquared => FunctionForm::Helper("sech_squared"),
+        Unary::Sigmoid => FunctionForm::Helper("sigmoid"),
+        Unary::Softplus => FunctionForm::Helper("softplus"),
+        Unary::Erf => FunctionForm::Math("erf"),
+        Unary::Erfc => FunctionForm::Math("erfc"),
+        Unary::NormalCdf => FunctionForm::Helper("normal_cdf"),
+        Unary::NormalPdf => FunctionForm::Helper("normal_pdf"),
+        Unary::Relu => FunctionForm::Helper("relu"),
+        Unary::Sin => FunctionForm::Math("sin"),
+        Unary::Cos => FunctionForm::Math("cos"),
+        Unary::Floor => FunctionForm::Math("floor"),
+        Unary::Ceil => FunctionForm::Math("ceil"),
+        Unary::Round => FunctionForm::Math("rint"),
+        Unary::Tan => FunctionForm::Math("tan"),
+        Unary::Asin => FunctionForm::Math("asin"),
+        Unary::Acos => FunctionForm::Math("acos"),
+        Unary::Atan => FunctionForm::Math("atan"),
+        Unary::Sinh => FunctionForm::Math("sinh"),
+        Unary::Cosh => FunctionForm::Math("cosh"),
+        Unary::Asinh => FunctionForm::Math("asinh"),
+        Unary::Acosh => FunctionForm::Math("acosh"),
+        Unary::Atanh => FunctionForm::Math("atanh"),
+        Unary::Log2 => FunctionForm::Math("log2"),
+        Unary::Exp2 => FunctionForm::Math("exp2"),
+        Unary::Log10 => FunctionForm::Math("log10"),
+        Unary::Cbrt => FunctionForm::Math("cbrt"),
+        Unary::LogGamma => FunctionForm::Math("lgamma"),
+        Unary::ErfInv => FunctionForm::None,
     }
 }
 
-fn float_binary(function: Binary) -> Form {
+fn float_binary(function: Binary) -> FunctionForm {
     match function {
-        Binary::Add => Form::Operator("+", Binding::Sum),
-        Binary::Sub => Form::Operator("-", Binding::Sum),
-        Binary::Mul => Form::Operator("*", Binding::Product),
-        Binary::Div => Form::Operator("/", Binding::Product),
-        Binary::Maximum => Form::Helper("maximum"),
-        Binary::Minimum => Form::Helper("minimum"),
-        Binary::Pow => Form::Math("pow"),
-        Binary::Atan2 => Form::Math("atan2"),
-        Binary::Hypot => Form::Math("hypot"),
-        Binary::Rem => Form::Math("fmod"),
-        Binary::Polygamma | Binary::Stumpff => Form::None,
+        Binary::Add => FunctionForm::Operator("+", Binding::Sum),
+        Binary::Sub => FunctionForm::Operator("-", Binding::Sum),
+        Binary::Mul => FunctionForm::Operator("*", Binding::Product),
+        Binary::Div => FunctionForm::Operator("/", Binding::Product),
+        Binary::Maximum => FunctionForm::Helper("maximum"),
+        Binary::Minimum => FunctionForm::Helper("minimum"),
+        Binary::Pow => FunctionForm::Math("pow"),
+        Binary::Atan2 => FunctionForm::Math("atan2"),
+        Binary::Hypot => FunctionForm::Math("hypot"),
+        Binary::Rem => FunctionForm::Math("fmod"),
+        Binary::Polygamma | Binary::Stumpff => FunctionForm::None,
     }
 }
 

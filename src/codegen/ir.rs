@@ -1,11 +1,11 @@
 //! What a generated function does, as data: scalars in static single assignment, and statements that compute, keep and repeat them.
-//! In: calls of [`Builder`]. Out: [`Code`], of which nothing is left that nobody reads. It knows no plan and no Rust.
+//! In: calls of [`CodeBuilder`]. Out: [`FunctionCode`], of which nothing is left that nobody reads. It knows no plan and no Rust.
 
 use std::collections::HashMap;
 
 use smallvec::SmallVec;
 
-use super::index::{Index, LoopVariable};
+use super::index::{AffineIndex, LoopVariable};
 use crate::{
     graph::{Binary, DType, Unary},
     plan::{Function, ScalarValue},
@@ -29,13 +29,13 @@ pub(super) enum ScalarKind {
     /// A number, by its bits.
     Number([u8; 8]),
     /// An element of an array. Loads of one version are the same value; stores begin a new one.
-    Load { array: ArrayId, index: Index, version: usize },
+    Load { array: ArrayId, index: AffineIndex, version: usize },
     /// A variable as it is there, told apart by a number.
     Read { variable: VariableId, moment: usize },
     /// A position, as a number.
-    Position(Index),
+    Position(AffineIndex),
     /// Whether an index is at least the first bound and below the second.
-    Within { index: Index, low: isize, high: isize },
+    Within { index: AffineIndex, low: isize, high: isize },
     /// A function of scalars.
     Apply { function: Function, operands: SmallVec<[ScalarId; 3]> },
 }
@@ -48,7 +48,7 @@ pub(super) struct Scalar {
 
 /// Where an array lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum ArrayPlace {
     /// An argument that is read.
     Input,
     /// An argument that is written.
@@ -65,7 +65,7 @@ pub(super) enum Place {
 pub(super) struct Array {
     pub(super) dtype: DType,
     pub(super) len: usize,
-    pub(super) place: Place,
+    pub(super) place: ArrayPlace,
     /// Whether it is one number of its own, not an array of one.
     pub(super) is_scalar: bool,
 }
@@ -74,22 +74,22 @@ pub(super) struct Array {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct View {
     pub(super) array: ArrayId,
-    pub(super) base: Index,
+    pub(super) base: AffineIndex,
 }
 
 impl View {
     pub(super) fn whole(array: ArrayId) -> View {
-        View { array, base: Index::constant(0) }
+        View { array, base: AffineIndex::constant(0) }
     }
 
-    pub(super) fn at(&self, index: &Index) -> Index {
+    pub(super) fn at(&self, index: &AffineIndex) -> AffineIndex {
         self.base.plus(index, 1)
     }
 }
 
 /// One argument of a helper.
 #[derive(Debug, Clone)]
-pub(super) enum Argument {
+pub(super) enum HelperArgument {
     /// Elements that are read.
     Read(View),
     /// Elements that are written.
@@ -114,7 +114,7 @@ pub(super) enum Statement {
     /// Makes an array on the stack, of zeros.
     Local(ArrayId),
     /// Writes an element.
-    Store { array: ArrayId, index: Index, value: ScalarId },
+    Store { array: ArrayId, index: AffineIndex, value: ScalarId },
     /// Copies elements.
     Copy { from: View, to: View, len: usize },
     /// Sets elements to a number.
@@ -122,18 +122,18 @@ pub(super) enum Statement {
     /// Repeats for each position of a range.
     For { variable: LoopVariable, range: (usize, usize), is_backward: bool, body: Vec<Statement> },
     /// Makes a variable of positions: `index / divisor % size`.
-    Derive { variable: LoopVariable, index: Index, divisor: usize, size: usize },
+    Derive { variable: LoopVariable, index: AffineIndex, divisor: usize, size: usize },
     /// Repeats as long as a condition holds, which is computed first; more iterations than the bound are a fault.
     While { bound: usize, condition: Vec<Statement>, holds: ScalarId, body: Vec<Statement>, line: String },
     /// One of two.
     If { condition: ScalarId, then: Vec<Statement>, otherwise: Vec<Statement> },
     /// Calls a helper; one that may fail is told where.
-    Call { helper: &'static str, dtype: DType, arguments: Vec<Argument>, fault: Option<String> },
+    Call { helper: &'static str, dtype: DType, arguments: Vec<HelperArgument>, fault: Option<String> },
 }
 
 /// A function, ready to be written.
 #[derive(Debug)]
-pub(super) struct Code {
+pub(super) struct FunctionCode {
     pub(super) scalars: Vec<Scalar>,
     pub(super) arrays: Vec<Array>,
     pub(super) variables: Vec<DType>,
@@ -144,7 +144,7 @@ pub(super) struct Code {
 
 /// Makes code, statement by statement.
 #[derive(Debug, Default)]
-pub(super) struct Builder {
+pub(super) struct CodeBuilder {
     scalars: Vec<Scalar>,
     pub(super) arrays: Vec<Array>,
     variables: Vec<DType>,
@@ -169,17 +169,17 @@ pub(super) const BEHIND_LOOP: usize = usize::MAX;
 /// The longest array that lies on the stack instead of in the workspace: a compiler can keep it in registers.
 pub(super) const MAX_LOCAL: usize = 64;
 
-impl Builder {
-    pub(super) fn new() -> Builder {
-        Builder { known: vec![HashMap::new()], blocks: vec![Vec::new()], ..Builder::default() }
+impl CodeBuilder {
+    pub(super) fn new() -> CodeBuilder {
+        CodeBuilder { known: vec![HashMap::new()], blocks: vec![Vec::new()], ..CodeBuilder::default() }
     }
 
-    pub(super) fn finish(mut self) -> Code {
+    pub(super) fn finish(mut self) -> FunctionCode {
         let statements = self.blocks.pop().expect("invariant: the outermost block is open");
         assert!(self.blocks.is_empty(), "invariant: every block was closed");
         let fields = self.fields.into_iter().map(|field| (field.dtype, field.len)).collect();
-        let Builder { scalars, arrays, variables, .. } = self;
-        let mut code = Code { scalars, arrays, variables, statements, fields };
+        let CodeBuilder { scalars, arrays, variables, .. } = self;
+        let mut code = FunctionCode { scalars, arrays, variables, statements, fields };
         code.remove_unread();
         code
     }
@@ -238,22 +238,22 @@ impl Builder {
     }
 
     /// An element of an array that does not change any more while it is read.
-    pub(super) fn load(&mut self, array: ArrayId, index: Index) -> ScalarId {
+    pub(super) fn load(&mut self, array: ArrayId, index: AffineIndex) -> ScalarId {
         self.scalar(ScalarKind::Load { array, index, version: 0 }, self.arrays[array.0].dtype)
     }
 
     /// An element of an array as it is now.
-    pub(super) fn load_now(&mut self, array: ArrayId, index: Index) -> ScalarId {
+    pub(super) fn load_now(&mut self, array: ArrayId, index: AffineIndex) -> ScalarId {
         let version = self.moment();
         self.scalar(ScalarKind::Load { array, index, version }, self.arrays[array.0].dtype)
     }
 
-    pub(super) fn store(&mut self, array: ArrayId, index: Index, value: ScalarId) {
+    pub(super) fn store(&mut self, array: ArrayId, index: AffineIndex, value: ScalarId) {
         self.push(Statement::Store { array, index, value });
     }
 
     /// An element that a loop has written, beside other elements of which loops take care.
-    pub(super) fn load_behind_loop(&mut self, array: ArrayId, index: Index) -> ScalarId {
+    pub(super) fn load_behind_loop(&mut self, array: ArrayId, index: AffineIndex) -> ScalarId {
         self.scalar(ScalarKind::Load { array, index, version: BEHIND_LOOP }, self.arrays[array.0].dtype)
     }
 
@@ -327,10 +327,10 @@ impl Builder {
 
     /// An array for values between steps: on the stack if it is short, else in the first field of the workspace that is free.
     pub(super) fn temporary(&mut self, dtype: DType, len: usize) -> ArrayId {
-        let place = if len <= MAX_LOCAL { Place::Local } else { Place::Workspace(self.field(dtype, len)) };
+        let place = if len <= MAX_LOCAL { ArrayPlace::Local } else { ArrayPlace::Workspace(self.field(dtype, len)) };
         let id = ArrayId(self.arrays.len());
         self.arrays.push(Array { dtype, len, place, is_scalar: false });
-        if place == Place::Local {
+        if place == ArrayPlace::Local {
             self.push(Statement::Local(id));
         }
         id
@@ -353,16 +353,16 @@ impl Builder {
 
     /// Gives the memory of an array to those that come later.
     pub(super) fn free(&mut self, array: ArrayId) {
-        if let Place::Workspace(field) = self.arrays[array.0].place {
+        if let ArrayPlace::Workspace(field) = self.arrays[array.0].place {
             self.fields[field].is_free = true;
         }
     }
 }
 
-impl Statement {
-    /// The blocks in it.
-    fn blocks_mut(&mut self) -> SmallVec<[&mut Vec<Statement>; 2]> {
-        match self {
+/// The blocks in a statement, as it is borrowed.
+macro_rules! blocks_of {
+    ($statement:expr) => {
+        match $statement {
             Statement::For { body, .. } => SmallVec::from_iter([body]),
             Statement::While { condition, body, .. } => SmallVec::from_iter([condition, body]),
             Statement::If { then, otherwise, .. } => SmallVec::from_iter([then, otherwise]),
@@ -377,24 +377,35 @@ impl Statement {
             | Statement::Derive { .. }
             | Statement::Call { .. } => SmallVec::new(),
         }
+    };
+}
+
+impl Statement {
+    fn blocks_mut(&mut self) -> SmallVec<[&mut Vec<Statement>; 2]> {
+        blocks_of!(self)
     }
 
-    /// The blocks in it.
     pub(super) fn blocks(&self) -> SmallVec<[&Vec<Statement>; 2]> {
+        blocks_of!(self)
+    }
+
+    /// Whether it writes what is read, or may end the function.
+    fn is_needed(&self, reads: &ReadFlags) -> bool {
+        let does_something =
+            |statement: &Statement| !matches!(statement, Statement::Derive { .. } | Statement::Comment(_));
         match self {
-            Statement::For { body, .. } => SmallVec::from_iter([body]),
-            Statement::While { condition, body, .. } => SmallVec::from_iter([condition, body]),
-            Statement::If { then, otherwise, .. } => SmallVec::from_iter([then, otherwise]),
-            Statement::Comment(_)
-            | Statement::Let(_)
-            | Statement::Declare { .. }
-            | Statement::Assign { .. }
-            | Statement::Local(_)
-            | Statement::Store { .. }
-            | Statement::Copy { .. }
-            | Statement::Fill { .. }
-            | Statement::Derive { .. }
-            | Statement::Call { .. } => SmallVec::new(),
+            Statement::Let(scalar) => reads.scalars[scalar.0],
+            Statement::Declare { variable, .. } | Statement::Assign { variable, .. } => reads.variables[variable.0],
+            Statement::Local(array) | Statement::Store { array, .. } => reads.arrays[array.0],
+            Statement::Copy { to, .. } | Statement::Fill { to, .. } => reads.arrays[to.array.0],
+            Statement::Call { arguments, fault, .. } => {
+                let is_read = |argument: &HelperArgument| matches!(argument, HelperArgument::Write(view) if reads.arrays[view.array.0]);
+                fault.is_some() || arguments.iter().any(is_read)
+            }
+            Statement::For { body, .. } => body.iter().any(does_something),
+            Statement::If { then, otherwise, .. } => then.iter().chain(otherwise).any(does_something),
+            // A loop may go on for too long, which is told.
+            Statement::While { .. } | Statement::Derive { .. } | Statement::Comment(_) => true,
         }
     }
 
@@ -420,21 +431,21 @@ impl Statement {
 
 /// What is read, found from the end.
 #[derive(Debug, Default)]
-struct Reads {
+struct ReadFlags {
     scalars: Vec<bool>,
     variables: Vec<bool>,
     arrays: Vec<bool>,
 }
 
-impl Code {
+impl FunctionCode {
     /// Removes scalars, variables and arrays that nothing reads, and what was computed for them alone.
     fn remove_unread(&mut self) {
         // What goes round in a loop is read before it is set, so that one sweep may miss some.
         loop {
-            let mut reads = Reads {
+            let mut reads = ReadFlags {
                 scalars: vec![false; self.scalars.len()],
                 variables: vec![false; self.variables.len()],
-                arrays: self.arrays.iter().map(|array| array.place == Place::Output).collect(),
+                arrays: self.arrays.iter().map(|array| array.place == ArrayPlace::Output).collect(),
             };
             let mut n_found = usize::MAX;
             loop {
@@ -458,7 +469,7 @@ impl Code {
 
     /// Which arrays are read.
     pub(super) fn read_arrays(&self) -> Vec<bool> {
-        let mut reads = Reads {
+        let mut reads = ReadFlags {
             scalars: vec![true; self.scalars.len()],
             variables: vec![true; self.variables.len()],
             arrays: vec![false; self.arrays.len()],
@@ -467,22 +478,9 @@ impl Code {
         reads.arrays
     }
 
-    fn mark(&self, statements: &[Statement], reads: &mut Reads) {
+    fn mark(&self, statements: &[Statement], reads: &mut ReadFlags) {
         for statement in statements.iter().rev() {
-            let is_needed = match statement {
-                Statement::Let(scalar) => reads.scalars[scalar.0],
-                Statement::Declare { variable, .. } | Statement::Assign { variable, .. } => reads.variables[variable.0],
-                Statement::Store { array, .. } => reads.arrays[array.0],
-                Statement::Copy { to, .. } | Statement::Fill { to, .. } => reads.arrays[to.array.0],
-                Statement::Call { arguments, fault, .. } => {
-                    let written =
-                        |argument: &Argument| matches!(argument, Argument::Write(view) if reads.arrays[view.array.0]);
-                    fault.is_some() || arguments.iter().any(written)
-                }
-                Statement::Comment(_) | Statement::Local(_) | Statement::Derive { .. } => false,
-                Statement::For { .. } | Statement::If { .. } | Statement::While { .. } => true,
-            };
-            if !is_needed {
+            if !statement.is_needed(reads) {
                 continue;
             }
             for block in statement.blocks().into_iter().rev() {
@@ -494,7 +492,7 @@ impl Code {
                 Statement::Call { arguments, .. } => {
                     // What a helper writes for itself is there too.
                     for argument in arguments {
-                        if let Argument::Read(view) | Argument::Write(view) = argument {
+                        if let HelperArgument::Read(view) | HelperArgument::Write(view) = argument {
                             reads.arrays[view.array.0] = true;
                         }
                     }
@@ -504,7 +502,7 @@ impl Code {
         }
     }
 
-    fn mark_operands(&self, scalar: ScalarId, reads: &mut Reads) {
+    fn mark_operands(&self, scalar: ScalarId, reads: &mut ReadFlags) {
         match &self.scalars[scalar.0].kind {
             ScalarKind::Number(_) | ScalarKind::Position(_) | ScalarKind::Within { .. } => {}
             ScalarKind::Load { array, .. } => reads.arrays[array.0] = true,
@@ -514,12 +512,8 @@ impl Code {
     }
 }
 
-fn does_something(statement: &Statement) -> bool {
-    !matches!(statement, Statement::Derive { .. } | Statement::Comment(_))
-}
-
 /// Removes what writes what nothing reads, and loops and branches that do nothing; says how many statements went.
-fn sweep(statements: &mut Vec<Statement>, reads: &Reads) -> usize {
+fn sweep(statements: &mut Vec<Statement>, reads: &ReadFlags) -> usize {
     let mut n_removed = 0;
     for statement in statements.iter_mut() {
         for block in statement.blocks_mut() {
@@ -527,19 +521,6 @@ fn sweep(statements: &mut Vec<Statement>, reads: &Reads) -> usize {
         }
     }
     let before = statements.len();
-    statements.retain(|statement| match statement {
-        Statement::Let(scalar) => reads.scalars[scalar.0],
-        Statement::Declare { variable, .. } | Statement::Assign { variable, .. } => reads.variables[variable.0],
-        Statement::Local(array) | Statement::Store { array, .. } => reads.arrays[array.0],
-        Statement::Copy { to, .. } | Statement::Fill { to, .. } => reads.arrays[to.array.0],
-        Statement::Call { arguments, fault, .. } => {
-            let written = |argument: &Argument| matches!(argument, Argument::Write(view) if reads.arrays[view.array.0]);
-            fault.is_some() || arguments.iter().any(written)
-        }
-        Statement::For { body, .. } => body.iter().any(does_something),
-        Statement::If { then, otherwise, .. } => then.iter().chain(otherwise).any(does_something),
-        // It may go on for too long, which is told.
-        Statement::While { .. } | Statement::Derive { .. } | Statement::Comment(_) => true,
-    });
+    statements.retain(|statement| statement.is_needed(reads));
     n_removed + before - statements.len()
 }

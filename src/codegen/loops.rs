@@ -5,11 +5,14 @@
 //! to the phase after that of the reductions which it reads. A value of an earlier phase is computed again if that is cheap, and else
 //! kept for the row. Ranges are cut where a padding begins and ends, so that no iteration asks which side it is on.
 
-use std::collections::{BTreeSet, HashMap};
+mod nest;
 
+use std::collections::HashMap;
+
+use self::nest::{Extent, Member, Nest, Role, Sum, axes_of};
 use super::{
-    index::{Coordinate, Index},
-    ir::{ArrayId, ScalarId, ScalarKind, Statement, VariableId, View},
+    index::{AffineIndex, Coordinate},
+    ir::{ScalarId, ScalarKind, Statement, View},
     lower::{Home, PlanLowering, affine, combining, identity},
 };
 use crate::{
@@ -21,58 +24,6 @@ use crate::{
 
 /// Partial sums that a loop keeps side by side, so that they are added in vectors.
 const LANES: usize = 8;
-/// The most pieces into which a loop is cut at paddings.
-const MAX_PIECES: usize = 5;
-
-/// Whether a member has a value for each element or for each row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Extent {
-    Element,
-    Row,
-}
-
-/// How a member is computed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Role {
-    /// From the element or row at hand.
-    Each,
-    /// By adding up a row.
-    RowReduction(ReduceVertex),
-    /// By adding up all elements, or those of each column.
-    Terminal(ReduceVertex),
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Member {
-    vertex: usize,
-    extent: Extent,
-    role: Role,
-    phase: usize,
-}
-
-/// What adds up in a loop.
-#[derive(Debug, Clone, Copy)]
-struct Sum {
-    total: VariableId,
-    /// Partial sums side by side.
-    lanes: Option<ArrayId>,
-    kind: Reduction,
-    dtype: DType,
-}
-
-/// A step while its loops are written.
-struct Nest {
-    members: Vec<Member>,
-    columns: usize,
-    /// Sizes of the loops over rows and over columns.
-    row_sizes: Vec<usize>,
-    column_sizes: Vec<usize>,
-    /// Values of rows, by vertex.
-    of_row: HashMap<usize, ScalarId>,
-    /// Elements that are kept for later phases of the row, by vertex.
-    kept: HashMap<usize, ArrayId>,
-    sums: HashMap<usize, Sum>,
-}
 
 impl PlanLowering<'_, '_> {
     pub(super) fn fused_loops(&mut self, vertices: &[usize], [rows, columns]: [usize; 2]) {
@@ -91,115 +42,6 @@ impl PlanLowering<'_, '_> {
             }
         }
         nest.kept.values().for_each(|array| self.shared.builder.free(*array));
-    }
-
-    fn nest(&mut self, vertices: &[usize], rows: usize, columns: usize) -> Nest {
-        let network = &self.plan.network;
-        let n_elements = rows * columns;
-        let reduces_rows = |vertex: &usize| matches!(&network.vertices[*vertex].kind, VertexKind::Reduce(reduce) if !is_terminal(reduce));
-        let has_columns = vertices.iter().any(|vertex| match &network.vertices[*vertex].kind {
-            VertexKind::Reduce(reduce) => reduce.rows != 1,
-            _ => count(&network.vertices[*vertex].sizes) != n_elements,
-        });
-        let mut members: Vec<Member> = Vec::with_capacity(vertices.len());
-        for vertex in vertices {
-            let def = &network.vertices[*vertex];
-            let n_own = match &def.kind {
-                VertexKind::Reduce(_) => count(&def.operands[0].layout.sizes()),
-                _ => count(&def.sizes),
-            };
-            let extent = if n_own == n_elements { Extent::Element } else { Extent::Row };
-            let role = match &def.kind {
-                VertexKind::Reduce(reduce) if reduces_rows(vertex) && extent == Extent::Element => {
-                    Role::RowReduction(*reduce)
-                }
-                VertexKind::Reduce(reduce) => Role::Terminal(*reduce),
-                _ => Role::Each,
-            };
-            let after = |member: &&Member| def.operands.iter().any(|operand| operand.vertex == member.vertex);
-            let phase_behind =
-                |member: &Member| member.phase + usize::from(matches!(member.role, Role::RowReduction(_)));
-            let phase = members.iter().filter(after).map(phase_behind).max().unwrap_or(0);
-            members.push(Member { vertex: *vertex, extent, role, phase });
-        }
-        let (row_sizes, column_sizes) = self.loop_sizes(&members, rows, columns, has_columns);
-        let mut nest = Nest {
-            members,
-            columns,
-            row_sizes,
-            column_sizes,
-            of_row: HashMap::new(),
-            kept: HashMap::new(),
-            sums: HashMap::new(),
-        };
-        self.choose_kept(&mut nest);
-        nest
-    }
-
-    /// The loops: cut at the ends of a row, if these matter, and at the axes by which operands are read, as long as all fit together.
-    fn loop_sizes(
-        &self,
-        members: &[Member],
-        rows: usize,
-        columns: usize,
-        has_columns: bool,
-    ) -> (Vec<usize>, Vec<usize>) {
-        let network = &self.plan.network;
-        let mut element_cuts: BTreeSet<usize> = BTreeSet::new();
-        let mut row_cuts: BTreeSet<usize> = BTreeSet::new();
-        for member in members {
-            let def = &network.vertices[member.vertex];
-            let cuts = if member.extent == Extent::Element { &mut element_cuts } else { &mut row_cuts };
-            for operand in &def.operands {
-                cuts.extend(suffix_products(&operand.layout.coalesced()));
-            }
-            if let VertexKind::Pad(_) = def.kind {
-                cuts.extend(suffix_products(&StridedLayout::contiguous(&def.sizes)));
-            }
-        }
-        if !has_columns {
-            return (Vec::new(), chain(rows * columns, &element_cuts));
-        }
-        let of_rows = element_cuts.iter().filter(|cut| **cut > columns && *cut % columns == 0).map(|cut| cut / columns);
-        row_cuts.extend(of_rows.collect::<Vec<_>>());
-        (chain(rows, &row_cuts), chain(columns, &element_cuts))
-    }
-
-    /// Values of elements that a later phase reads and that are dear are kept for the row.
-    fn choose_kept(&mut self, nest: &mut Nest) {
-        let network = &self.plan.network;
-        let phase_of: HashMap<usize, Member> = nest.members.iter().map(|member| (member.vertex, *member)).collect();
-        let mut wanted = BTreeSet::new();
-        for member in &nest.members {
-            for operand in &network.vertices[member.vertex].operands {
-                let Some(read) = phase_of.get(&operand.vertex) else { continue };
-                let is_earlier = read.extent == Extent::Element && read.role == Role::Each && read.phase < member.phase;
-                if is_earlier && self.homes[read.vertex].memory.is_none() && self.is_dear(read.vertex, &phase_of) {
-                    wanted.insert(read.vertex);
-                }
-            }
-        }
-        for vertex in wanted {
-            let array = self.shared.builder.temporary(network.vertices[vertex].dtype, nest.columns);
-            nest.kept.insert(vertex, array);
-        }
-    }
-
-    /// Whether a value takes longer than some additions to compute again.
-    fn is_dear(&self, vertex: usize, members: &HashMap<usize, Member>) -> bool {
-        let network = &self.plan.network;
-        let (mut waiting, mut weight) = (vec![vertex], 0);
-        while let Some(next) = waiting.pop() {
-            if let VertexKind::Map(function) = network.vertices[next].kind {
-                weight += function.weight();
-            }
-            if weight > 4 {
-                return true;
-            }
-            let inside = |vertex: &usize| members.get(vertex).is_some_and(|member| member.role == Role::Each);
-            waiting.extend(network.vertices[next].operands.iter().map(|operand| operand.vertex).filter(inside));
-        }
-        false
     }
 
     /// Loops over axes of these sizes, outermost first, around what `body` writes for their coordinates.
@@ -226,7 +68,7 @@ impl PlanLowering<'_, '_> {
         body: &mut dyn FnMut(&mut Self, &mut Vec<Coordinate>),
     ) {
         if range.1 - range.0 == 1 {
-            at.push(Coordinate { index: Index::constant(range.0 as isize), size, range });
+            at.push(Coordinate { index: AffineIndex::constant(range.0 as isize), size, range });
             self.shared.builder.open();
             body(self, at);
             let statements = self.shared.builder.close();
@@ -235,37 +77,12 @@ impl PlanLowering<'_, '_> {
             return;
         }
         let variable = self.shared.builder.loop_variable();
-        at.push(Coordinate { index: Index::variable(variable), size, range });
+        at.push(Coordinate { index: AffineIndex::variable(variable), size, range });
         self.shared.builder.open();
         body(self, at);
         let statements = self.shared.builder.close();
         self.shared.builder.push(Statement::For { variable, range, is_backward: false, body: statements });
         at.pop();
-    }
-
-    /// The ranges of the axis at a depth of the nest, cut where a padding along it begins and ends.
-    fn pieces(&self, nest: &Nest, depth: usize, size: usize) -> Vec<(usize, usize)> {
-        let mut cuts = BTreeSet::from([0, size]);
-        for member in &nest.members {
-            let def = &self.plan.network.vertices[member.vertex];
-            let VertexKind::Pad(window) = &def.kind else { continue };
-            let sizes: Vec<usize> = match member.extent {
-                Extent::Element => nest.row_sizes.iter().chain(&nest.column_sizes).copied().collect(),
-                Extent::Row => nest.row_sizes.clone(),
-            };
-            let Some(axes) = axes_of(&def.sizes, &sizes) else { continue };
-            for (axis, loops) in axes.iter().enumerate() {
-                if loops.as_slice() == [depth] {
-                    let low = window.low[axis];
-                    cuts.extend([low, low + def.operands[0].layout.axes[axis].size].iter().filter(|cut| **cut < size));
-                }
-            }
-        }
-        let cuts: Vec<usize> = cuts.into_iter().collect();
-        if cuts.len() > MAX_PIECES + 1 {
-            return vec![(0, size)];
-        }
-        cuts.windows(2).map(|pair| (pair[0], pair[1])).collect()
     }
 
     /// All of one row: what it has once, then its columns, phase by phase.
@@ -343,10 +160,10 @@ impl PlanLowering<'_, '_> {
         let n_blocks = (range.1 - range.0) / LANES;
         if n_blocks > 0 {
             let [block, lane] = [(), ()].map(|()| self.shared.builder.loop_variable());
-            let index = Index::constant(range.0 as isize).plus(&Index::variable(block), LANES as isize);
-            at.push(Coordinate { index: index.plus(&Index::variable(lane), 1), size, range });
+            let index = AffineIndex::constant(range.0 as isize).plus(&AffineIndex::variable(block), LANES as isize);
+            at.push(Coordinate { index: index.plus(&AffineIndex::variable(lane), 1), size, range });
             self.shared.builder.open();
-            self.elements(nest, here, at, Some(&Index::variable(lane)));
+            self.elements(nest, here, at, Some(&AffineIndex::variable(lane)));
             let body = self.shared.builder.close();
             let lanes = Statement::For { variable: lane, range: (0, LANES), is_backward: false, body };
             let blocks =
@@ -361,7 +178,7 @@ impl PlanLowering<'_, '_> {
     }
 
     /// Everything of one element in this phase; what is read is read before anything is written.
-    fn elements(&mut self, nest: &mut Nest, here: &[Member], at: &[Coordinate], lane: Option<&Index>) {
+    fn elements(&mut self, nest: &mut Nest, here: &[Member], at: &[Coordinate], lane: Option<&AffineIndex>) {
         let mut known = HashMap::new();
         let mut values = Vec::with_capacity(here.len());
         for member in here {
@@ -446,7 +263,7 @@ impl PlanLowering<'_, '_> {
 
     /// An element of an array of an earlier step. The one iteration at the end of a padding reads behind a loop what that has written
     /// last, which a compiler would keep for it instead of making vectors of the loop.
-    fn read_at(&mut self, vertex: usize, index: &Index, at: &[Coordinate]) -> ScalarId {
+    fn read_at(&mut self, vertex: usize, index: &AffineIndex, at: &[Coordinate]) -> ScalarId {
         let is_end = at.iter().any(|coordinate| coordinate.size > 1 && coordinate.range.1 - coordinate.range.0 == 1);
         match (&self.homes[vertex], index.as_constant()) {
             (Home { scalars: None, number: None, memory: Some(view) }, Some(_)) if is_end => {
@@ -458,18 +275,18 @@ impl PlanLowering<'_, '_> {
     }
 
     /// The position in an operand's array; where strides do not fit the loops, by divisions.
-    fn index_of(&mut self, layout: &StridedLayout, at: &[Coordinate]) -> Index {
+    fn index_of(&mut self, layout: &StridedLayout, at: &[Coordinate]) -> AffineIndex {
         if layout.axes.iter().all(|axis| axis.stride == 0) {
-            return Index::constant(layout.offset);
+            return AffineIndex::constant(layout.offset);
         }
         if let Some(index) = affine(layout, at) {
             return index;
         }
-        let (position, mut divisor, mut index) = (flat(at), 1, Index::constant(layout.offset));
+        let (position, mut divisor, mut index) = (flat(at), 1, AffineIndex::constant(layout.offset));
         for axis in layout.axes.iter().rev() {
             let variable = self.shared.builder.loop_variable();
             self.shared.builder.push(Statement::Derive { variable, index: position.clone(), divisor, size: axis.size });
-            index = index.plus(&Index::variable(variable), axis.stride);
+            index = index.plus(&AffineIndex::variable(variable), axis.stride);
             divisor *= axis.size;
         }
         index
@@ -483,7 +300,7 @@ impl PlanLowering<'_, '_> {
         let zero = self.shared.builder.number(ScalarValue::new(def.dtype, 0.0));
         let loops: Vec<usize> = at.iter().map(|coordinate| coordinate.size).collect();
         let axes = axes_of(&def.sizes, &loops);
-        let (mut index, mut conditions) = (Index::constant(layout.offset), Vec::new());
+        let (mut index, mut conditions) = (AffineIndex::constant(layout.offset), Vec::new());
         let (position, mut divisor) = (flat(at), def.sizes.iter().product::<usize>());
         for (axis, size) in def.sizes.iter().enumerate() {
             divisor /= (*size).max(1);
@@ -495,7 +312,7 @@ impl PlanLowering<'_, '_> {
                     let variable = self.shared.builder.loop_variable();
                     let index = position.clone();
                     self.shared.builder.push(Statement::Derive { variable, index, divisor, size: *size });
-                    (Index::variable(variable), (0, *size))
+                    (AffineIndex::variable(variable), (0, *size))
                 }
             };
             if range.0 >= high || range.1 <= low {
@@ -516,8 +333,8 @@ impl PlanLowering<'_, '_> {
     fn guarded(
         &mut self,
         vertex: usize,
-        index: &Index,
-        conditions: &[(Index, usize, usize)],
+        index: &AffineIndex,
+        conditions: &[(AffineIndex, usize, usize)],
         zero: ScalarId,
     ) -> ScalarId {
         let variable = self.shared.builder.variable(zero);
@@ -543,7 +360,7 @@ impl PlanLowering<'_, '_> {
     }
 
     /// Writes an element of a vertex, if that lies in memory.
-    fn write(&mut self, vertex: usize, index: &Index, value: ScalarId) {
+    fn write(&mut self, vertex: usize, index: &AffineIndex, value: ScalarId) {
         if let Some(view) = self.homes[vertex].memory.clone() {
             self.shared.builder.store(view.array, view.at(index), value);
         }
@@ -575,7 +392,13 @@ impl PlanLowering<'_, '_> {
     }
 
     /// Takes one more element into a reduction: into its lane, if there are any here, or that of its column.
-    fn add(&mut self, nest: &Nest, member: &Member, value: ScalarId, (lane, column): (Option<&Index>, &Index)) {
+    fn add(
+        &mut self,
+        nest: &Nest,
+        member: &Member,
+        value: ScalarId,
+        (lane, column): (Option<&AffineIndex>, &AffineIndex),
+    ) {
         let (Role::RowReduction(reduce) | Role::Terminal(reduce)) = member.role else { return };
         let function = combining(reduce.kind);
         match nest.sums.get(&member.vertex) {
@@ -605,73 +428,19 @@ impl PlanLowering<'_, '_> {
         let rest = self.shared.builder.read(sum.total);
         let Some(array) = sum.lanes else { return rest };
         let lanes: Vec<ScalarId> =
-            (0..LANES).map(|lane| self.shared.builder.load_now(array, Index::constant(lane as isize))).collect();
+            (0..LANES).map(|lane| self.shared.builder.load_now(array, AffineIndex::constant(lane as isize))).collect();
         let lanes = self.reduced(sum.kind, &lanes, sum.dtype);
         self.shared.builder.binary(combining(sum.kind), lanes, rest)
     }
 }
 
-/// Whether a reduction is known at the end of the step only.
-fn is_terminal(reduce: &ReduceVertex) -> bool {
-    reduce.along == ReductionAxis::Columns || reduce.rows == 1
-}
-
-/// The numbers of elements behind each axis.
-fn suffix_products(layout: &StridedLayout) -> Vec<usize> {
-    let mut product = 1;
-    let products = layout.axes.iter().rev().map(|axis| {
-        product *= axis.size;
-        product
-    });
-    products.collect()
-}
-
-/// Sizes of loops, outermost first, that are cut at as many of the cuts as divide each other.
-fn chain(n: usize, cuts: &BTreeSet<usize>) -> Vec<usize> {
-    let mut sizes = Vec::new();
-    let mut last = 1;
-    for cut in cuts.iter().filter(|cut| **cut > 1 && **cut < n) {
-        if cut.is_multiple_of(last) && n.is_multiple_of(*cut) && *cut > last {
-            sizes.push(cut / last);
-            last = *cut;
-        }
-    }
-    sizes.push(n / last.max(1));
-    sizes.reverse();
-    sizes
-}
-
-/// Which loops make up each axis, if every axis is made of whole loops.
-fn axes_of(axes: &[usize], loops: &[usize]) -> Option<Vec<Vec<usize>>> {
-    let mut depth = loops.len();
-    let mut found = Vec::with_capacity(axes.len());
-    for axis in axes.iter().rev() {
-        let (mut left, mut own) = (*axis, Vec::new());
-        while left > 1 {
-            depth = depth.checked_sub(1)?;
-            if loops[depth] == 1 {
-                continue;
-            }
-            if left % loops[depth] != 0 {
-                return None;
-            }
-            left /= loops[depth];
-            own.push(depth);
-        }
-        own.reverse();
-        found.push(own);
-    }
-    found.reverse();
-    Some(found)
-}
-
 /// The position of coordinates in row-major order.
-pub(super) fn flat(at: &[Coordinate]) -> Index {
+pub(super) fn flat(at: &[Coordinate]) -> AffineIndex {
     flat_of(at.iter())
 }
 
-fn flat_of<'c>(at: impl DoubleEndedIterator<Item = &'c Coordinate>) -> Index {
-    let (mut stride, mut index) = (1, Index::constant(0));
+fn flat_of<'c>(at: impl DoubleEndedIterator<Item = &'c Coordinate>) -> AffineIndex {
+    let (mut stride, mut index) = (1, AffineIndex::constant(0));
     for coordinate in at.rev() {
         index = index.plus(&coordinate.index, stride);
         stride *= coordinate.size as isize;
@@ -685,19 +454,5 @@ fn range_of(loops: &[usize], at: &[Coordinate]) -> (usize, usize) {
         [] => (0, 1),
         [depth] => at[*depth].range,
         several => (0, several.iter().map(|depth| at[*depth].size).product()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn loops_are_as_fine_as_axes_that_fit_together() {
-        assert_eq!(chain(24, &BTreeSet::from([4, 12, 24])), [2, 3, 4]);
-        assert_eq!(chain(24, &BTreeSet::from([5, 6])), [4, 6]);
-        assert_eq!(chain(7, &BTreeSet::new()), [7]);
-        assert_eq!(axes_of(&[6, 4], &[2, 3, 4]), Some(vec![vec![0, 1], vec![2]]));
-        assert_eq!(axes_of(&[4, 6], &[2, 3, 4]), None);
     }
 }

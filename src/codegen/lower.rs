@@ -1,4 +1,4 @@
-//! Plans → code. In: a plan, where its leaves are and where its results go. Out: statements of a [`Builder`]: short steps as scalars one by
+//! Plans → code. In: a plan, where its leaves are and where its results go. Out: statements of a [`CodeBuilder`]: short steps as scalars one by
 //! one, the others as loops (`loops.rs`, `contraction.rs`), other primitives by helpers (`primitive.rs`), bodies by loops and branches
 //! (`nested.rs`).
 
@@ -6,8 +6,8 @@ use std::{rc::Rc, sync::Arc};
 
 use super::{
     error::Refusal,
-    index::{Coordinate, Index},
-    ir::{Array, ArrayId, Builder, Place, ScalarId, Statement, View},
+    index::{AffineIndex, Coordinate},
+    ir::{Array, ArrayId, ArrayPlace, CodeBuilder, ScalarId, Statement, View},
     module::in_comment,
 };
 use crate::{
@@ -47,7 +47,7 @@ impl Home {
 /// What all functions and bodies of one program share while they are lowered.
 #[derive(Debug)]
 pub(super) struct Lowering {
-    pub(super) builder: Builder,
+    pub(super) builder: CodeBuilder,
     pub(super) limits: Limits,
     /// The numbers that symbols stand for.
     pub(super) bindings: Bindings,
@@ -109,7 +109,7 @@ impl Lowering {
             return *known;
         }
         let id = ArrayId(self.builder.arrays.len());
-        let array = Array { dtype: value.dtype(), len, place: Place::Constant, is_scalar: false };
+        let array = Array { dtype: value.dtype(), len, place: ArrayPlace::Constant, is_scalar: false };
         self.builder.arrays.push(array);
         self.constants.push((id, value.clone()));
         id
@@ -242,7 +242,7 @@ impl PlanLowering<'_, '_> {
         let VertexKind::Map(function) = def.kind else { return Ok(()) };
         let dtype = self.operand_dtype(def);
         match function.form(dtype) {
-            super::functions::Form::None => Err(Refusal::new(&def.origin, "this function has no form in Rust")),
+            super::functions::FunctionForm::None => Err(Refusal::new(&def.origin, "this function has no form in Rust")),
             _ => Ok(()),
         }
     }
@@ -263,7 +263,7 @@ impl PlanLowering<'_, '_> {
     }
 
     /// An element of a vertex.
-    pub(super) fn read(&mut self, vertex: usize, index: &Index) -> ScalarId {
+    pub(super) fn read(&mut self, vertex: usize, index: &AffineIndex) -> ScalarId {
         let home = &self.homes[vertex];
         if let Some(number) = home.number {
             return self.shared.builder.number(number);
@@ -278,7 +278,7 @@ impl PlanLowering<'_, '_> {
     /// The elements of operands of a vertex in row-major order of their layouts.
     fn operand_elements(&mut self, vertex: usize, position: usize) -> Vec<ScalarId> {
         let operand = self.plan.network.vertices[vertex].operands[position].clone();
-        offsets(&operand.layout).map(|offset| self.read(operand.vertex, &Index::constant(offset))).collect()
+        offsets(&operand.layout).map(|offset| self.read(operand.vertex, &AffineIndex::constant(offset))).collect()
     }
 
     fn unrolled_vertex(&mut self, vertex: usize) -> Vec<ScalarId> {
@@ -353,8 +353,9 @@ impl PlanLowering<'_, '_> {
                 for column in 0..contraction.n as isize {
                     let products: Vec<ScalarId> = (0..contraction.k as isize)
                         .map(|k| {
-                            let left = Index::constant(starts[0] + row * contraction.a[0] + k * contraction.a[1]);
-                            let right = Index::constant(starts[1] + k * contraction.b[0] + column * contraction.b[1]);
+                            let left = AffineIndex::constant(starts[0] + row * contraction.a[0] + k * contraction.a[1]);
+                            let right =
+                                AffineIndex::constant(starts[1] + k * contraction.b[0] + column * contraction.b[1]);
                             let (left, right) = (self.read(a.vertex, &left), self.read(b.vertex, &right));
                             self.shared.builder.binary(Binary::Mul, left, right)
                         })
@@ -401,8 +402,8 @@ pub(super) fn identity(kind: Reduction, dtype: DType) -> ScalarValue {
 }
 
 /// The elements of a layout in a loop nest: an index that is affine in its coordinates, if the nest is as fine as the axes.
-pub(super) fn affine(layout: &StridedLayout, nest: &[Coordinate]) -> Option<Index> {
-    let mut index = Index::constant(layout.offset);
+pub(super) fn affine(layout: &StridedLayout, nest: &[Coordinate]) -> Option<AffineIndex> {
+    let mut index = AffineIndex::constant(layout.offset);
     let mut inner = nest.iter().rev().filter(|coordinate| coordinate.size != 1).peekable();
     for axis in layout.axes.iter().rev().filter(|axis| axis.size != 1) {
         let (mut left, mut stride) = (axis.size, axis.stride);

@@ -23,12 +23,12 @@ use std::{ops::Deref, path::Path};
 pub use error::CodeError;
 
 use self::{
-    ir::{Array, ArrayId, Builder, Place, View},
+    ir::{Array, ArrayId, ArrayPlace, CodeBuilder, View},
     lower::{Home, Limits, Lowering},
-    module::{Argument, Function},
+    module::{FunctionArgument, GeneratedFunction},
 };
 use crate::{
-    graph::{Bindings, MAX_ITERATIONS, Value},
+    graph::{Bindings, Value},
     io::replace,
     parameters::Parameters,
     plan::{MachineModel, Plan, PlanInput, Settings},
@@ -115,7 +115,7 @@ impl CodeOptions {
 #[derive(Debug)]
 pub struct RustModule {
     provider: MathProvider,
-    functions: Vec<Function>,
+    functions: Vec<GeneratedFunction>,
 }
 
 impl RustModule {
@@ -210,7 +210,7 @@ impl Runner {
 }
 
 /// The function of a program.
-fn function(program: &Runner, options: &CodeOptions) -> Result<Function, CodeError> {
+fn function(program: &Runner, options: &CodeOptions) -> Result<GeneratedFunction, CodeError> {
     module::check_name(&options.name)?;
     let sizes = options.sizes.iter().map(|(symbol, size)| (symbol.as_str(), *size));
     let bindings = program.bindings(sizes).map_err(|error| {
@@ -228,8 +228,8 @@ fn function(program: &Runner, options: &CodeOptions) -> Result<Function, CodeErr
 
 /// The plan that is written: that of a machine on which a compiler does the rest.
 fn plan(lent: LentGraph<'_>, bindings: &Bindings) -> Result<Plan, CodeError> {
-    let LentGraph { graph, leaves, results } = lent;
-    let settings = Settings { model: MachineModel::GENERATED, memory_budget: None, max_iterations: MAX_ITERATIONS };
+    let LentGraph { graph, leaves, results, max_iterations } = lent;
+    let settings = Settings { model: MachineModel::GENERATED, memory_budget: None, max_iterations };
     let input = PlanInput { graph, leaves, results, bindings };
     Plan::new(input, &settings).map_err(|error| CodeError::Sizes(error.into()))
 }
@@ -237,10 +237,15 @@ fn plan(lent: LentGraph<'_>, bindings: &Bindings) -> Result<Plan, CodeError> {
 impl Lowering {
     fn new(options: &CodeOptions, bindings: &Bindings) -> Lowering {
         let limits = Limits { elements: 32, operations: options.max_unrolled };
-        Lowering { builder: Builder::new(), limits, bindings: bindings.clone(), constants: Vec::new() }
+        Lowering { builder: CodeBuilder::new(), limits, bindings: bindings.clone(), constants: Vec::new() }
     }
 
-    fn function(mut self, program: &Runner, plan: &Plan, options: &CodeOptions) -> Result<Function, CodeError> {
+    fn function(
+        mut self,
+        program: &Runner,
+        plan: &Plan,
+        options: &CodeOptions,
+    ) -> Result<GeneratedFunction, CodeError> {
         let (mut arguments, mut leaves, mut baked) = (Vec::new(), Vec::new(), Vec::new());
         let signature = &program.signature;
         let n_inputs = signature.inputs.iter().filter(|input| input.is_needed).count();
@@ -252,7 +257,7 @@ impl Lowering {
                 Some(_) if is_parameter => "parameter",
                 Some(_) => "state",
             };
-            let place = if value.is_some() { Place::Constant } else { Place::Input };
+            let place = if value.is_some() { ArrayPlace::Constant } else { ArrayPlace::Input };
             let array = self.array(declaration, place);
             leaves.push(Home::memory(View::whole(array)));
             match value {
@@ -262,7 +267,7 @@ impl Lowering {
         }
         let mut destinations = Vec::new();
         for declaration in &signature.outputs {
-            let array = self.array(declaration, Place::Output);
+            let array = self.array(declaration, ArrayPlace::Output);
             destinations.push(Some(View::whole(array)));
             arguments.push(self.argument(declaration, "output", array));
         }
@@ -276,19 +281,32 @@ impl Lowering {
             .map(|(number, (array, value))| (array, format!("constant_{number}"), Value::clone(&value)));
         let constants = baked.into_iter().chain(named).filter(|(array, ..)| read[array.0]).collect();
         let fused = options.fused_multiply_add;
-        Ok(Function { name: options.name.clone(), fused, sizes: options.sizes.clone(), arguments, constants, code })
+        Ok(GeneratedFunction {
+            name: options.name.clone(),
+            fused,
+            sizes: options.sizes.clone(),
+            arguments,
+            constants,
+            code,
+        })
     }
 
-    fn array(&mut self, declaration: &Declaration, place: Place) -> ArrayId {
+    fn array(&mut self, declaration: &Declaration, place: ArrayPlace) -> ArrayId {
         let sizes = declaration.ty.shape.evaluate(&self.bindings).expect("invariant: the plan has these sizes");
         let (dtype, len) = (declaration.ty.dtype, sizes.iter().product());
-        let is_scalar = sizes.is_empty() && place != Place::Constant;
+        let is_scalar = sizes.is_empty() && place != ArrayPlace::Constant;
         self.builder.arrays.push(Array { dtype, len, place, is_scalar });
         ArrayId(self.builder.arrays.len() - 1)
     }
 
-    fn argument(&self, declaration: &Declaration, role: &'static str, array: ArrayId) -> Argument {
-        Argument { role, name: declaration.name.clone(), ty: declaration.ty.to_string(), site: declaration.site, array }
+    fn argument(&self, declaration: &Declaration, role: &'static str, array: ArrayId) -> FunctionArgument {
+        FunctionArgument {
+            role,
+            name: declaration.name.clone(),
+            ty: declaration.ty.to_string(),
+            site: declaration.site,
+            array,
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use super::{
     MathProvider,
     error::CodeError,
     functions::{HELPERS, Helper, MATH, MathFunction},
-    ir::{Array, ArrayId, Code, Place},
+    ir::{Array, ArrayId, ArrayPlace, FunctionCode},
     print::{Calls, Printer, literal, suffix, type_name},
     support,
 };
@@ -29,7 +29,7 @@ const KEYWORDS: &[&str] = &[
 
 /// An argument of a function.
 #[derive(Debug, Clone)]
-pub(super) struct Argument {
+pub(super) struct FunctionArgument {
     /// What it is: input, parameter, state or output.
     pub(super) role: &'static str,
     /// The name that the user gave.
@@ -42,14 +42,14 @@ pub(super) struct Argument {
 
 /// A function with what its text needs.
 #[derive(Debug)]
-pub(super) struct Function {
+pub(super) struct GeneratedFunction {
     pub(super) name: String,
     /// Whether sums of products are rounded once.
     pub(super) fused: bool,
     pub(super) sizes: Vec<(String, i64)>,
-    pub(super) arguments: Vec<Argument>,
+    pub(super) arguments: Vec<FunctionArgument>,
     pub(super) constants: Vec<(ArrayId, String, Value)>,
-    pub(super) code: Code,
+    pub(super) code: FunctionCode,
 }
 
 /// Whether a helper takes the trait `Math`.
@@ -110,7 +110,7 @@ fn camel_case(name: &str) -> String {
 }
 
 /// The text of a module.
-pub(super) fn module(functions: &[Function], provider: MathProvider) -> Result<String, CodeError> {
+pub(super) fn module(functions: &[GeneratedFunction], provider: MathProvider) -> Result<String, CodeError> {
     let mut bodies = String::new();
     let mut calls = Calls::default();
     for function in functions {
@@ -277,7 +277,7 @@ fn meaning(function: &MathFunction) -> &'static str {
 }
 
 /// Writes one function with its workspace and its constants; gives what it calls.
-fn write_function(function: &Function, text: &mut String) -> Calls {
+fn write_function(function: &GeneratedFunction, text: &mut String) -> Calls {
     let names = names(function);
     let (body, calls) = Printer::new(&function.code, function.fused, &|array: ArrayId| names[&array].clone()).print();
     let workspace = format!("{}Workspace", camel_case(&function.name));
@@ -285,14 +285,14 @@ fn write_function(function: &Function, text: &mut String) -> Calls {
     if !function.code.fields.is_empty() {
         write_workspace(function, &workspace, text);
     }
-    write_documentation(function, text);
+    write_documentation(function, &names, text);
     let mut arguments: Vec<String> = Vec::new();
     for argument in &function.arguments {
         let Array { dtype, len, place, is_scalar, .. } = &function.code.arrays[argument.array.0];
         let element = type_name(*dtype);
         let ty = match (place, is_scalar) {
-            (Place::Output, true) => format!("&mut {element}"),
-            (Place::Output, false) => format!("&mut [{element}; {len}]"),
+            (ArrayPlace::Output, true) => format!("&mut {element}"),
+            (ArrayPlace::Output, false) => format!("&mut [{element}; {len}]"),
             (_, true) => element.to_owned(),
             (_, false) => format!("&[{element}; {len}]"),
         };
@@ -334,7 +334,7 @@ fn write_function(function: &Function, text: &mut String) -> Calls {
 }
 
 /// A name for each array, as a reference to it or, of a number, itself.
-fn names(function: &Function) -> BTreeMap<ArrayId, String> {
+fn names(function: &GeneratedFunction) -> BTreeMap<ArrayId, String> {
     let mut taken: BTreeSet<String> = BTreeSet::new();
     let mut names = BTreeMap::new();
     for argument in &function.arguments {
@@ -355,20 +355,20 @@ fn names(function: &Function) -> BTreeMap<ArrayId, String> {
     for (position, array) in function.code.arrays.iter().enumerate() {
         let id = ArrayId(position);
         match array.place {
-            Place::Workspace(field) => {
+            ArrayPlace::Workspace(field) => {
                 names.insert(id, format!("w{field}"));
             }
-            Place::Local => {
+            ArrayPlace::Local => {
                 names.insert(id, format!("&mut a{n_locals}"));
                 n_locals += 1;
             }
-            Place::Input | Place::Output | Place::Constant => {}
+            ArrayPlace::Input | ArrayPlace::Output | ArrayPlace::Constant => {}
         }
     }
     names
 }
 
-fn write_constants(function: &Function, names: &BTreeMap<ArrayId, String>, text: &mut String) {
+fn write_constants(function: &GeneratedFunction, names: &BTreeMap<ArrayId, String>, text: &mut String) {
     for (array, _, value) in &function.constants {
         let Array { dtype, len, .. } = &function.code.arrays[array.0];
         let name = names[array].trim_start_matches('&');
@@ -386,7 +386,7 @@ fn write_constants(function: &Function, names: &BTreeMap<ArrayId, String>, text:
     }
 }
 
-fn write_workspace(function: &Function, name: &str, text: &mut String) {
+fn write_workspace(function: &GeneratedFunction, name: &str, text: &mut String) {
     let bytes: usize = function.code.fields.iter().map(|(dtype, len)| dtype.size() * len).sum();
     let _ = writeln!(text, "/// Memory for [`{}`]: {bytes} bytes, which mean nothing between calls.", function.name);
     let _ = writeln!(text, "#[derive(Debug)]\npub struct {name} {{");
@@ -404,23 +404,23 @@ fn write_workspace(function: &Function, name: &str, text: &mut String) {
     let _ = writeln!(text, "        {name}::new()\n    }}\n}}\n");
 }
 
-fn write_documentation(function: &Function, text: &mut String) {
+fn write_documentation(function: &GeneratedFunction, names: &BTreeMap<ArrayId, String>, text: &mut String) {
     let _ = writeln!(text, "/// {} from {}.", listed(function, true), listed(function, false));
     if !function.sizes.is_empty() {
         let sizes: Vec<String> = function.sizes.iter().map(|(symbol, size)| format!("{symbol} = {size}")).collect();
         let _ = writeln!(text, "///\n/// Sizes: {}.", sizes.join(", "));
     }
     let _ = writeln!(text, "///\n/// | argument | is | declared at |\n/// |---|---|---|");
-    let names = names(function);
     for argument in &function.arguments {
-        let Argument { role, name, ty, site, array } = argument;
+        let FunctionArgument { role, name, ty, site, array } = argument;
         let line = format!("/// | `{}` | {role} `{name}`, `{ty}` | {site} |", names[array]);
         let _ = writeln!(text, "{}", in_comment(&line));
     }
 }
 
-fn listed(function: &Function, is_output: bool) -> String {
-    let is_of = |argument: &&Argument| (argument.role == "output") == is_output;
+fn listed(function: &GeneratedFunction, is_output: bool) -> String {
+    let place = |argument: &FunctionArgument| function.code.arrays[argument.array.0].place;
+    let is_of = |argument: &&FunctionArgument| (place(argument) == ArrayPlace::Output) == is_output;
     let names: Vec<String> =
         function.arguments.iter().filter(is_of).map(|argument| in_comment(&format!("`{}`", argument.name))).collect();
     match names.as_slice() {

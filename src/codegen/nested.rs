@@ -3,7 +3,7 @@
 
 use super::{
     error::Refusal,
-    index::Index,
+    index::AffineIndex,
     ir::{ArrayId, ScalarId, Statement, VariableId, View},
     lower::{Home, PlanLowering, leaf_needs_memory},
 };
@@ -175,7 +175,7 @@ impl PlanLowering<'_, '_> {
             carries.push(self.begin(start, dtype, len, is_in_memory));
         }
         let variable = self.shared.builder.loop_variable();
-        let position = Index::variable(variable);
+        let position = AffineIndex::variable(variable);
         let mut places: Vec<Option<View>> = Vec::with_capacity(n_carries + scan.stacks.len());
         for (carry, found) in carries.iter().enumerate() {
             places.push(self.next_place(found, result_of(body, carry).0));
@@ -201,7 +201,7 @@ impl PlanLowering<'_, '_> {
         arrays: &NestedArrays,
         (body, scan): (&Plan, &ScanControl),
         (operands, carries): (&[Home], &[Carry]),
-        (position, places): (&Index, &[Option<View>]),
+        (position, places): (&AffineIndex, &[Option<View>]),
     ) -> Result<(), Refusal> {
         let n_carries = carries.len();
         let mut leaves: Vec<Home> = Vec::with_capacity(operands.len());
@@ -228,7 +228,7 @@ impl PlanLowering<'_, '_> {
     }
 
     /// Writes a value into a stack at a position of the loop.
-    fn stack(&mut self, stack: usize, position: &Index, value: &Home, len: usize) {
+    fn stack(&mut self, stack: usize, position: &AffineIndex, value: &Home, len: usize) {
         let to = self.slice_of(stack, position, len);
         self.copy(value, &to, len);
     }
@@ -261,7 +261,7 @@ impl PlanLowering<'_, '_> {
     }
 
     /// The part of a stack at a position of the loop.
-    fn slice_of(&self, vertex: usize, position: &Index, len: usize) -> View {
+    fn slice_of(&self, vertex: usize, position: &AffineIndex, len: usize) -> View {
         let view = self.homes[vertex].memory.clone().expect("invariant: what loops give lies in memory");
         View { array: view.array, base: view.base.plus(position, len as isize) }
     }
@@ -317,7 +317,7 @@ fn result_of(body: &Plan, result: usize) -> (DType, usize) {
 }
 
 /// One slice of a value along its first axis.
-fn sliced(home: &Home, position: &Index, len: usize) -> Home {
+fn sliced(home: &Home, position: &AffineIndex, len: usize) -> Home {
     let memory = home.memory.as_ref();
     let memory = memory.map(|view| View { array: view.array, base: view.base.plus(position, len as isize) });
     Home { memory, scalars: None, number: home.number }

@@ -1,22 +1,24 @@
 //! Primitives that are no fused step and no product. In: a primitive with whole arrays. Out: its elements one by one, loops, or a call of a
 //! helper of `support.rs`; a refusal for those that have no form in Rust yet.
 
+mod elements;
+
 use super::{
     error::Refusal,
-    index::Index,
-    ir::{Argument, ScalarId, ScalarKind, Statement, View},
+    index::AffineIndex,
+    ir::{HelperArgument, ScalarId, ScalarKind, Statement, View},
     lower::{Limits, PlanLowering, numbers},
 };
 use crate::{
     graph::{
-        Binary, Bindings, Comparison, Connective, Convolution, DType, Dim, Op, Orientation, Pad, Ranking,
-        ScanDirection, Triangle, TriangularSolve, Unary, Window, WindowReduction,
+        Binary, Bindings, Convolution, DType, Dim, Op, Orientation, Pad, Ranking, ScanDirection, Triangle, Window,
+        WindowReduction,
     },
-    plan::{Function, Origin, ReadArray, ScalarValue, WholeArrays, count, offsets},
+    plan::{Origin, ReadArray, ScalarValue, WholeArrays, count},
 };
 
 /// How a primitive is written.
-enum Form {
+enum PrimitiveForm {
     /// Moves or combines elements at places that are known.
     Elements,
     /// By a helper.
@@ -25,26 +27,30 @@ enum Form {
     Refused(&'static str),
 }
 
-fn form(op: &Op, arrays: &WholeArrays) -> Form {
+fn form(op: &Op, arrays: &WholeArrays) -> PrimitiveForm {
     const SEARCH: &str = "sorting and searching are not written yet";
     const SPECTRAL: &str = "spectral decompositions and transforms are not written yet: compute them outside";
     match op {
-        Op::Iota(_) | Op::Concat(_) | Op::CumulativeSum(_) | Op::LinearRecurrence(_) | Op::Pad(_) => Form::Elements,
-        Op::Cholesky(_) | Op::TriangularSolve(_) => Form::Elements,
-        Op::Gather(_) | Op::ScatterAdd(_) | Op::Lu(_) | Op::Solve(_) => Form::Helper,
-        Op::Convolution(_) if arrays.sizes.len() <= 4 => Form::Helper,
-        Op::Convolution(_) => Form::Refused("convolutions over three axes are not written yet"),
-        Op::Window(_) if arrays.operands[0].layout.axes.len() <= 4 => Form::Helper,
-        Op::Window(_) => Form::Refused("windows over more than four axes are not written yet"),
+        Op::Iota(_) | Op::Concat(_) | Op::CumulativeSum(_) | Op::LinearRecurrence(_) | Op::Pad(_) => {
+            PrimitiveForm::Elements
+        }
+        Op::Cholesky(_) | Op::TriangularSolve(_) => PrimitiveForm::Elements,
+        Op::Gather(_) | Op::ScatterAdd(_) | Op::Lu(_) | Op::Solve(_) => PrimitiveForm::Helper,
+        Op::Convolution(_) if arrays.sizes.len() <= 4 => PrimitiveForm::Helper,
+        Op::Convolution(_) => PrimitiveForm::Refused("convolutions over three axes are not written yet"),
+        Op::Window(_) if arrays.operands[0].layout.axes.len() <= 4 => PrimitiveForm::Helper,
+        Op::Window(_) => PrimitiveForm::Refused("windows over more than four axes are not written yet"),
         Op::Rank(rank) => match rank.kind {
-            Ranking::ArgMax | Ranking::ArgMin => Form::Helper,
-            Ranking::ArgSort | Ranking::CumulativeArgMax | Ranking::CumulativeArgMin => Form::Refused(SEARCH),
+            Ranking::ArgMax | Ranking::ArgMin => PrimitiveForm::Helper,
+            Ranking::ArgSort | Ranking::CumulativeArgMax | Ranking::CumulativeArgMin => PrimitiveForm::Refused(SEARCH),
         },
-        Op::SearchSorted(_) => Form::Refused(SEARCH),
-        Op::RandomBits(_) => Form::Refused("random bits are not written yet: feed them as an input"),
-        Op::DotGeneral(_) => Form::Refused("products of integers are not written yet: cast them to a float"),
-        Op::Qr(_) | Op::Eigh(_) | Op::Eigvalsh(_) | Op::Svd(_) | Op::Svdvals(_) | Op::Fft(_) => Form::Refused(SPECTRAL),
-        Op::Custom(_) => Form::Refused("an operation of the user's own has code of its own"),
+        Op::SearchSorted(_) => PrimitiveForm::Refused(SEARCH),
+        Op::RandomBits(_) => PrimitiveForm::Refused("random bits are not written yet: feed them as an input"),
+        Op::DotGeneral(_) => PrimitiveForm::Refused("products of integers are not written yet: cast them to a float"),
+        Op::Qr(_) | Op::Eigh(_) | Op::Eigvalsh(_) | Op::Svd(_) | Op::Svdvals(_) | Op::Fft(_) => {
+            PrimitiveForm::Refused(SPECTRAL)
+        }
+        Op::Custom(_) => PrimitiveForm::Refused("an operation of the user's own has code of its own"),
         Op::Poison(_)
         | Op::Input(_)
         | Op::Parameter(_)
@@ -78,7 +84,7 @@ fn form(op: &Op, arrays: &WholeArrays) -> Form {
 
 /// Whether a primitive is written out scalar by scalar.
 pub(super) fn is_short(op: &Op, arrays: &WholeArrays, limits: Limits) -> bool {
-    if !matches!(form(op, arrays), Form::Elements) {
+    if !matches!(form(op, arrays), PrimitiveForm::Elements) {
         return false;
     }
     let read: usize = arrays.operands.iter().map(|operand| operand.layout.count()).sum();
@@ -114,12 +120,12 @@ impl PlanLowering<'_, '_> {
             return Ok(());
         }
         match form(op, arrays) {
-            Form::Refused(reason) => Err(Refusal::new(origin, reason)),
-            Form::Elements => {
+            PrimitiveForm::Refused(reason) => Err(Refusal::new(origin, reason)),
+            PrimitiveForm::Elements => {
                 self.by_loops(arrays, op);
                 Ok(())
             }
-            Form::Helper => {
+            PrimitiveForm::Helper => {
                 self.by_helper(arrays, op, origin);
                 Ok(())
             }
@@ -133,149 +139,6 @@ impl PlanLowering<'_, '_> {
     fn input(&self, operand: &ReadArray) -> View {
         let view = self.homes[operand.vertex].memory.clone().expect("invariant: what loops read lies in memory");
         View { base: view.base.offset(operand.layout.offset), ..view }
-    }
-
-    /// The elements of a primitive, one by one.
-    pub(super) fn unrolled_primitive(&mut self, arrays: &WholeArrays, op: &Op) -> Vec<ScalarId> {
-        let operands: Vec<Vec<ScalarId>> = arrays
-            .operands
-            .iter()
-            .map(|operand| {
-                let offsets: Vec<isize> = offsets(&operand.layout).collect();
-                offsets.iter().map(|offset| self.read(operand.vertex, &Index::constant(*offset))).collect()
-            })
-            .collect();
-        let n_outputs = count(&arrays.sizes);
-        match op {
-            Op::Iota(iota) => self.positions(arrays, iota.axis),
-            Op::Concat(concat) => joined(&operands, count(&arrays.sizes[..concat.axis])),
-            Op::Pad(pad) => {
-                let zero = self.shared.builder.number(ScalarValue::new(arrays.dtype, 0.0));
-                let mut elements = vec![zero; n_outputs];
-                let inner = arrays.operands[0].layout.sizes();
-                let low = lows(pad, &self.shared.bindings);
-                let places = padded_places(pad, &low, &inner, &arrays.sizes);
-                places.zip(&operands[0]).for_each(|(place, element)| elements[place] = *element);
-                elements
-            }
-            Op::CumulativeSum(sum) => {
-                let mut elements = operands[0].clone();
-                let lanes = Lanes::of(&arrays.sizes, sum.axis);
-                for_lanes(lanes, sum.direction, |before, place| {
-                    elements[place] = self.shared.builder.binary(Binary::Add, elements[before], elements[place]);
-                });
-                elements
-            }
-            Op::LinearRecurrence(recurrence) => {
-                let mut elements = operands[1].clone();
-                let lanes = Lanes::of(&arrays.sizes, recurrence.axis);
-                for_lanes(lanes, recurrence.direction, |before, place| {
-                    let product = self.shared.builder.binary(Binary::Mul, operands[0][place], elements[before]);
-                    elements[place] = self.shared.builder.binary(Binary::Add, product, elements[place]);
-                });
-                elements
-            }
-            Op::Cholesky(_) => self.unrolled_cholesky(&operands[0], arrays),
-            Op::TriangularSolve(solve) => self.unrolled_solve(&operands, arrays, solve),
-            other => unreachable!("invariant: `{}` is not written out", other.name()),
-        }
-    }
-
-    /// Positions along an axis, as numbers.
-    fn positions(&mut self, arrays: &WholeArrays, axis: usize) -> Vec<ScalarId> {
-        let lanes = Lanes::of(&arrays.sizes, axis);
-        let position = |element: usize| ScalarValue::integer(arrays.dtype, (element / lanes.inner % lanes.size) as i64);
-        (0..count(&arrays.sizes)).map(|element| self.shared.builder.number(position(element))).collect()
-    }
-
-    fn unrolled_solve(
-        &mut self,
-        operands: &[Vec<ScalarId>],
-        arrays: &WholeArrays,
-        solve: &TriangularSolve,
-    ) -> Vec<ScalarId> {
-        let n = arrays.operands[0].layout.axes.last().map_or(0, |axis| axis.size);
-        let n_right = arrays.sizes.last().copied().unwrap_or(0);
-        let n_matrices = count(&arrays.sizes).checked_div(n * n_right).unwrap_or(0);
-        let mut x = operands[1].clone();
-        for matrix in 0..n_matrices {
-            let a = &operands[0][matrix * n * n..(matrix + 1) * n * n];
-            let x = &mut x[matrix * n * n_right..(matrix + 1) * n * n_right];
-            self.substitute(a, x, (n, n_right), (solve.triangle, solve.orientation));
-        }
-        x
-    }
-
-    fn unrolled_cholesky(&mut self, a: &[ScalarId], arrays: &WholeArrays) -> Vec<ScalarId> {
-        let n = arrays.sizes.last().copied().unwrap_or(0);
-        let builder = &mut self.shared.builder;
-        let [zero, half, nan] =
-            [0.0, 0.5, f64::NAN].map(|number| builder.number(ScalarValue::new(arrays.dtype, number)));
-        let mut elements = vec![zero; a.len()];
-        for start in (0..a.len()).step_by((n * n).max(1)) {
-            let mut is_positive: Option<ScalarId> = None;
-            for column in 0..n {
-                for row in column..n {
-                    let (one, other) = (a[start + row * n + column], a[start + column * n + row]);
-                    // Both halves count alike; of an element of the diagonal, or one that is the same twice, the mean is itself.
-                    let mut rest = one;
-                    if one != other {
-                        let sum = builder.binary(Binary::Add, one, other);
-                        rest = builder.binary(Binary::Mul, sum, half);
-                    }
-                    for k in 0..column {
-                        let (left, right) = (elements[start + row * n + k], elements[start + column * n + k]);
-                        let product = builder.binary(Binary::Mul, left, right);
-                        rest = builder.binary(Binary::Sub, rest, product);
-                    }
-                    elements[start + row * n + column] = if row > column {
-                        builder.binary(Binary::Div, rest, elements[start + column * n + column])
-                    } else {
-                        let greater = Function::Comparison(Comparison::Greater);
-                        let holds = builder.apply(greater, &[rest, zero], DType::Bool);
-                        is_positive = Some(match is_positive {
-                            None => holds,
-                            Some(before) => {
-                                builder.apply(Function::Connective(Connective::And), &[before, holds], DType::Bool)
-                            }
-                        });
-                        builder.unary(Unary::Sqrt, rest)
-                    };
-                }
-            }
-            let Some(is_positive) = is_positive else { continue };
-            for element in &mut elements[start..start + n * n] {
-                *element = builder.apply(Function::Select, &[is_positive, *element, nan], arrays.dtype);
-            }
-        }
-        elements
-    }
-
-    /// Replaces B by X, row by row from the end where a row of the triangle has one element.
-    fn substitute(
-        &mut self,
-        a: &[ScalarId],
-        x: &mut [ScalarId],
-        (n, n_right): (usize, usize),
-        (triangle, orientation): (Triangle, Orientation),
-    ) {
-        let is_lower = (triangle == Triangle::Lower) == (orientation == Orientation::Plain);
-        let at = |row: usize, column: usize| match orientation {
-            Orientation::Plain => a[row * n + column],
-            Orientation::Transposed => a[column * n + row],
-        };
-        for step in 0..n {
-            let row = if is_lower { step } else { n - 1 - step };
-            let known = if is_lower { 0..row } else { row + 1..n };
-            for column in 0..n_right {
-                let mut rest = x[row * n_right + column];
-                for other in known.clone() {
-                    let product = self.shared.builder.binary(Binary::Mul, at(row, other), x[other * n_right + column]);
-                    rest = self.shared.builder.binary(Binary::Sub, rest, product);
-                }
-                x[row * n_right + column] = self.shared.builder.binary(Binary::Div, rest, at(row, row));
-            }
-        }
     }
 
     /// What moves or combines elements at places that are known, as loops.
@@ -356,7 +219,7 @@ impl PlanLowering<'_, '_> {
         let [strides, own] = [&arrays.sizes, &inner].map(|sizes| strides_of(sizes));
         let low = lows(pad, &self.shared.bindings);
         self.loops(&inner, |lowering, at| {
-            let mut index = Index::constant(0);
+            let mut index = AffineIndex::constant(0);
             for (axis, position) in at.iter().enumerate() {
                 let (step, stride) = (pad.interior[axis] as isize + 1, strides[axis] as isize);
                 index = index.plus(position, step * stride).offset(low[axis] * stride);
@@ -389,9 +252,9 @@ impl PlanLowering<'_, '_> {
                 let factors = self.shared.builder.temporary(dtype, len);
                 let rows = self.shared.builder.temporary(DType::I64, n_unknowns);
                 let mut arguments = self.arguments(arrays);
-                arguments.push(Argument::Write(View::whole(factors)));
-                arguments.push(Argument::Write(View::whole(rows)));
-                arguments.extend(numbers.map(Argument::Number));
+                arguments.push(HelperArgument::Write(View::whole(factors)));
+                arguments.push(HelperArgument::Write(View::whole(rows)));
+                arguments.extend(numbers.map(HelperArgument::Number));
                 self.shared.builder.push(Statement::Call { helper: "solve", dtype, arguments, fault: None });
                 self.shared.builder.free(factors);
                 self.shared.builder.free(rows);
@@ -420,15 +283,15 @@ impl PlanLowering<'_, '_> {
         home.memory.as_ref().and_then(constant).is_some_and(|(_, value)| numbers(value).map(position).all(is_on_axis))
     }
 
-    fn arguments(&self, arrays: &WholeArrays) -> Vec<Argument> {
-        let read = arrays.operands.iter().map(|operand| Argument::Read(self.input(operand)));
-        read.chain([Argument::Write(self.output(arrays))]).collect()
+    fn arguments(&self, arrays: &WholeArrays) -> Vec<HelperArgument> {
+        let read = arrays.operands.iter().map(|operand| HelperArgument::Read(self.input(operand)));
+        read.chain([HelperArgument::Write(self.output(arrays))]).collect()
     }
 
     /// A helper with the operands, the output, and numbers.
     fn call(&mut self, arrays: &WholeArrays, helper: &'static str, numbers: &[usize], fault: Option<String>) {
         let mut arguments = self.arguments(arrays);
-        arguments.extend(numbers.iter().copied().map(Argument::Number));
+        arguments.extend(numbers.iter().copied().map(HelperArgument::Number));
         let operand = arrays.operands[0].dtype;
         self.shared.builder.push(Statement::Call { helper, dtype: operand, arguments, fault });
     }
@@ -485,22 +348,22 @@ impl PlanLowering<'_, '_> {
     /// A helper with the operands, the output, and an array of numbers.
     fn call_with(&mut self, arrays: &WholeArrays, helper: &'static str, numbers: Vec<isize>) {
         let mut arguments = self.arguments(arrays);
-        arguments.push(Argument::Numbers(numbers));
+        arguments.push(HelperArgument::Numbers(numbers));
         let dtype = arrays.operands[0].dtype;
         self.shared.builder.push(Statement::Call { helper, dtype, arguments, fault: None });
     }
 
     /// Loops over axes of these sizes around what `body` writes.
-    fn loops(&mut self, sizes: &[usize], body: impl FnOnce(&mut Self, &[Index])) {
+    fn loops(&mut self, sizes: &[usize], body: impl FnOnce(&mut Self, &[AffineIndex])) {
         let mut at = Vec::with_capacity(sizes.len());
         let mut open = Vec::new();
         for size in sizes {
             if *size == 1 {
-                at.push(Index::constant(0));
+                at.push(AffineIndex::constant(0));
                 continue;
             }
             let variable = self.shared.builder.loop_variable();
-            at.push(Index::variable(variable));
+            at.push(AffineIndex::variable(variable));
             open.push((variable, *size));
             self.shared.builder.open();
         }
@@ -516,7 +379,7 @@ impl PlanLowering<'_, '_> {
         &mut self,
         arrays: &WholeArrays,
         (axis, direction): (usize, ScanDirection),
-        mut next: impl FnMut(&mut Self, Option<ScalarId>, &Index) -> ScalarId,
+        mut next: impl FnMut(&mut Self, Option<ScalarId>, &AffineIndex) -> ScalarId,
     ) {
         let lanes = Lanes::of(&arrays.sizes, axis);
         let to = self.output(arrays);
@@ -526,15 +389,15 @@ impl PlanLowering<'_, '_> {
         };
         let strides = [lanes.size * lanes.inner, lanes.inner, 1];
         self.loops(&[lanes.outer, lanes.inner], |lowering, at| {
-            let index = |position: Index| place(&[at[0].clone(), position, at[1].clone()], &strides);
-            let start = index(Index::constant(first as isize));
+            let index = |position: AffineIndex| place(&[at[0].clone(), position, at[1].clone()], &strides);
+            let start = index(AffineIndex::constant(first as isize));
             let value = next(lowering, None, &start);
             lowering.shared.builder.store(to.array, to.at(&start), value);
             let total = lowering.shared.builder.variable(value);
             let variable = lowering.shared.builder.loop_variable();
             lowering.shared.builder.open();
             let before = lowering.shared.builder.read(total);
-            let here = index(Index::variable(variable));
+            let here = index(AffineIndex::variable(variable));
             let value = next(lowering, Some(before), &here);
             lowering.shared.builder.store(to.array, to.at(&here), value);
             lowering.shared.builder.push(Statement::Assign { variable: total, value });
@@ -550,8 +413,10 @@ fn signed(numbers: &[usize]) -> Vec<isize> {
 }
 
 /// The sum of positions times strides.
-fn place(at: &[Index], strides: &[usize]) -> Index {
-    at.iter().zip(strides).fold(Index::constant(0), |sum, (position, stride)| sum.plus(position, *stride as isize))
+fn place(at: &[AffineIndex], strides: &[usize]) -> AffineIndex {
+    at.iter()
+        .zip(strides)
+        .fold(AffineIndex::constant(0), |sum, (position, stride)| sum.plus(position, *stride as isize))
 }
 
 fn strides_of(sizes: &[usize]) -> Vec<usize> {
@@ -566,50 +431,6 @@ fn lows(pad: &Pad, bindings: &Bindings) -> Vec<isize> {
 /// A size once symbols are numbers.
 fn number(dim: &Dim, bindings: &Bindings) -> isize {
     dim.evaluate(bindings).expect("invariant: a plan has numbers for its symbols") as isize
-}
-
-/// Where each element of the operand of a padding goes.
-fn padded_places<'p>(
-    pad: &'p Pad,
-    low: &'p [isize],
-    inner: &'p [usize],
-    sizes: &[usize],
-) -> impl Iterator<Item = usize> + 'p {
-    let strides = strides_of(sizes);
-    (0..count(inner)).map(move |element| {
-        let mut rest = element;
-        let mut place = 0;
-        for axis in (0..inner.len()).rev() {
-            let position = rest % inner[axis];
-            rest /= inner[axis];
-            place += (position * (pad.interior[axis] + 1) + low[axis] as usize) * strides[axis];
-        }
-        place
-    })
-}
-
-/// The elements of operands one after another, in each of the parts before the axis.
-fn joined(operands: &[Vec<ScalarId>], n_parts: usize) -> Vec<ScalarId> {
-    let mut elements = Vec::new();
-    for part in 0..n_parts {
-        for operand in operands {
-            let len = operand.len() / n_parts;
-            elements.extend_from_slice(&operand[part * len..(part + 1) * len]);
-        }
-    }
-    elements
-}
-
-/// Each place along the lanes of an axis but the first, with the place before it.
-fn for_lanes(lanes: Lanes, direction: ScanDirection, mut each: impl FnMut(usize, usize)) {
-    for lane in 0..lanes.outer * lanes.inner {
-        let start = lane / lanes.inner * lanes.size * lanes.inner + lane % lanes.inner;
-        let place = |step: usize| {
-            let position = if direction == ScanDirection::Forward { step } else { lanes.size - 1 - step };
-            start + position * lanes.inner
-        };
-        (1..lanes.size).for_each(|step| each(place(step - 1), place(step)));
-    }
 }
 
 /// A gather's numbers: batches, elements between these and the axis, the axis, positions of a batch, elements behind the axis.

@@ -1,18 +1,22 @@
 //! Code → text. In: functions as data. Out: Rust, with a scalar that is used once written where it is used, as long as the line stays
 //! short.
 
+mod expression;
+mod uses;
+
 use std::{
     collections::{BTreeSet, HashMap},
     fmt::Write as _,
 };
 
+use self::{expression::variable_name, uses::Uses};
 use super::{
-    functions::{Binding, Form},
-    index::{Index, LoopVariable},
-    ir::{Argument, Array, ArrayId, BEHIND_LOOP, Code, Place, ScalarId, ScalarKind, Statement, VariableId, View},
+    functions::Binding,
+    index::{AffineIndex, LoopVariable},
+    ir::{Array, ArrayId, ArrayPlace, FunctionCode, HelperArgument, ScalarId, ScalarKind, Statement, View},
 };
 use crate::{
-    graph::{Binary, DType, Unary},
+    graph::{DType, Unary},
     plan::{Function, ScalarValue},
 };
 
@@ -41,7 +45,7 @@ impl Calls {
 
 /// Writes the body of one function.
 pub(super) struct Printer<'c> {
-    code: &'c Code,
+    code: &'c FunctionCode,
     /// Whether sums of products are rounded once.
     fused: bool,
     /// Names of arrays, as they are read and written: a reference.
@@ -59,79 +63,6 @@ pub(super) struct Printer<'c> {
     /// What is to be said of the next line, and what was said last.
     comment: Option<String>,
     last_comment: String,
-}
-
-/// Where a scalar is made or used: the number of the block, and how many statements that write come before it there.
-type Moment = (usize, usize);
-
-/// Where scalars are made and used.
-#[derive(Debug, Default)]
-struct Uses {
-    made: Vec<Moment>,
-    n_uses: Vec<usize>,
-    /// Where each was used last.
-    used: Vec<Moment>,
-    /// Slopes of hyperbolic tangents, by operand and block.
-    slopes: HashMap<(ScalarId, usize), ScalarId>,
-    n_blocks: usize,
-}
-
-impl Uses {
-    fn new(code: &Code) -> Uses {
-        let n = code.scalars.len();
-        let mut uses = Uses {
-            made: vec![(0, 0); n],
-            n_uses: vec![0; n],
-            used: vec![(0, 0); n],
-            slopes: HashMap::new(),
-            n_blocks: 0,
-        };
-        uses.block(code, &code.statements);
-        uses
-    }
-
-    fn add(&mut self, scalar: ScalarId, n: usize, moment: Moment) {
-        self.n_uses[scalar.0] += n;
-        self.used[scalar.0] = moment;
-    }
-
-    /// Walks a block; gives its number.
-    fn block(&mut self, code: &Code, statements: &[Statement]) -> usize {
-        let block = self.n_blocks;
-        self.n_blocks += 1;
-        let mut n_written = 0;
-        for statement in statements {
-            let moment = (block, n_written);
-            match statement {
-                Statement::Let(scalar) => {
-                    self.made[scalar.0] = moment;
-                    if let ScalarKind::Apply { operands, function } = &code.scalars[scalar.0].kind {
-                        // A square writes its operand twice.
-                        let n = if matches!(function, Function::IntegerPower(_)) { 2 } else { 1 };
-                        operands.iter().for_each(|operand| self.add(*operand, n, moment));
-                        if let Function::Unary(Unary::SechSquared) = function {
-                            self.slopes.insert((operands[0], block), *scalar);
-                        }
-                    }
-                    continue;
-                }
-                Statement::Comment(_) => continue,
-                Statement::While { condition, holds, body, .. } => {
-                    let condition = self.block(code, condition);
-                    self.add(*holds, 1, (condition, usize::MAX));
-                    self.block(code, body);
-                }
-                other => {
-                    other.uses().into_iter().for_each(|scalar| self.add(scalar, 1, moment));
-                    other.blocks().into_iter().for_each(|inner| {
-                        self.block(code, inner);
-                    });
-                }
-            }
-            n_written += 1;
-        }
-        block
-    }
 }
 
 /// Whether a scalar may be computed later than it was made.
@@ -184,7 +115,7 @@ pub(super) fn literal(number: ScalarValue) -> String {
 }
 
 impl<'c> Printer<'c> {
-    pub(super) fn new(code: &'c Code, fused: bool, arrays: &'c dyn Fn(ArrayId) -> String) -> Printer<'c> {
+    pub(super) fn new(code: &'c FunctionCode, fused: bool, arrays: &'c dyn Fn(ArrayId) -> String) -> Printer<'c> {
         Printer {
             code,
             fused,
@@ -293,7 +224,7 @@ impl<'c> Printer<'c> {
         self.line(&format!("let mut {name}: [{}; {len}] = [{zero}; {len}];", type_name(dtype)));
     }
 
-    fn store_value(&mut self, array: ArrayId, index: &Index, value: ScalarId) {
+    fn store_value(&mut self, array: ArrayId, index: &AffineIndex, value: ScalarId) {
         let mut value = self.use_of(value).0;
         // An array is not read while it is lent to be written.
         let name = (self.arrays)(array);
@@ -313,7 +244,7 @@ impl<'c> Printer<'c> {
             let line = self.store(to.array, &to.base, &value);
             return self.line(&line);
         }
-        let is_whole = |array: &Array, index: &Index| array.len == len && index.as_constant() == Some(0);
+        let is_whole = |array: &Array, index: &AffineIndex| array.len == len && index.as_constant() == Some(0);
         if is_whole(read, &from.base) && is_whole(written, &to.base) {
             let name = |id: ArrayId, array: &Array| {
                 let name = (self.arrays)(id);
@@ -329,7 +260,7 @@ impl<'c> Printer<'c> {
         self.line(&format!("copy({from}, {source}, {to}, {start}, {len});"));
     }
 
-    fn derive(&mut self, variable: LoopVariable, index: &Index, divisor: usize, size: usize) {
+    fn derive(&mut self, variable: LoopVariable, index: &AffineIndex, divisor: usize, size: usize) {
         let mut position = self.index(index);
         let name = self.new_loop(variable);
         if index.terms.len() + usize::from(index.constant != 0) > 1 {
@@ -367,17 +298,17 @@ impl<'c> Printer<'c> {
         self.line("}");
     }
 
-    fn call(&mut self, (helper, dtype): (&'static str, DType), arguments: &[Argument], fault: Option<&str>) {
+    fn call(&mut self, (helper, dtype): (&'static str, DType), arguments: &[HelperArgument], fault: Option<&str>) {
         self.calls.support.insert((helper, dtype));
         let helper = format!("{helper}{}", if super::support::is_generic(helper) { "" } else { suffix(dtype) });
         let generic = if super::support::needs_math(&helper) { "::<M>" } else { "" };
         let mut parts = Vec::with_capacity(arguments.len());
         for argument in arguments {
             parts.push(match argument {
-                Argument::Read(view) => format!("{}, {}", self.slice(view.array), self.index(&view.base)),
-                Argument::Write(view) => format!("{}, {}", self.slice_mut(view.array), self.index(&view.base)),
-                Argument::Number(number) => number.to_string(),
-                Argument::Numbers(numbers) => format!("&{numbers:?}"),
+                HelperArgument::Read(view) => format!("{}, {}", self.slice(view.array), self.index(&view.base)),
+                HelperArgument::Write(view) => format!("{}, {}", self.slice_mut(view.array), self.index(&view.base)),
+                HelperArgument::Number(number) => number.to_string(),
+                HelperArgument::Numbers(numbers) => format!("&{numbers:?}"),
             });
         }
         let arguments = parts.join(", ");
@@ -399,7 +330,7 @@ impl<'c> Printer<'c> {
         let name = (self.arrays)(array);
         let Array { is_scalar, place, .. } = &self.code.arrays[array.0];
         match (is_scalar, place) {
-            (true, Place::Output) => format!("core::slice::from_ref({name})"),
+            (true, ArrayPlace::Output) => format!("core::slice::from_ref({name})"),
             (true, _) => format!("&[{name}]"),
             (false, _) => self.reference(array),
         }
@@ -480,13 +411,13 @@ impl<'c> Printer<'c> {
     /// Whether the function writes an array in memory of the caller's.
     fn is_written(&self, array: ArrayId) -> bool {
         let Array { place, is_scalar, .. } = self.code.arrays[array.0];
-        !is_scalar && matches!(place, Place::Workspace(_) | Place::Output)
+        !is_scalar && matches!(place, ArrayPlace::Workspace(_) | ArrayPlace::Output)
     }
 
     /// Whether an array is a number that is an argument.
     fn is_argument(&self, array: ArrayId) -> bool {
         let Array { place, is_scalar, .. } = self.code.arrays[array.0];
-        is_scalar && place == Place::Input
+        is_scalar && place == ArrayPlace::Input
     }
 
     /// A scalar where it is used: its name, or what it is.
@@ -500,244 +431,5 @@ impl<'c> Printer<'c> {
     fn operand(&self, scalar: ScalarId, least: Binding) -> String {
         let (text, binding) = self.use_of(scalar);
         if binding < least { format!("({text})") } else { text }
-    }
-
-    fn expression(&mut self, scalar: ScalarId) -> (String, Binding) {
-        let code = self.code;
-        let dtype = code.scalars[scalar.0].dtype;
-        match &code.scalars[scalar.0].kind {
-            ScalarKind::Number(bits) => {
-                let text = literal(ScalarValue { dtype, bits: *bits });
-                let binding = if text.starts_with('-') { Binding::Prefix } else { Binding::Atom };
-                (text, binding)
-            }
-            ScalarKind::Load { array, index, version: BEHIND_LOOP } if self.is_written(*array) => {
-                self.calls.support.insert(("behind_loop", DType::F64));
-                let index = self.index(index);
-                (format!("behind_loop({}, {index})", self.reference(*array)), Binding::Atom)
-            }
-            ScalarKind::Load { array, index, .. } => self.element(*array, index),
-            ScalarKind::Read { variable, .. } => (variable_name(*variable), Binding::Atom),
-            ScalarKind::Position(index) => {
-                let text = self.index(index);
-                let text =
-                    if index.terms.len() + usize::from(index.constant != 0) > 1 { format!("({text})") } else { text };
-                (format!("{text} as {}", type_name(dtype)), Binding::Cast)
-            }
-            ScalarKind::Within { index, low, high } => {
-                let text = self.index(index);
-                (format!("({low}..{high}).contains(&({text}))"), Binding::Atom)
-            }
-            ScalarKind::Apply { function, operands } => self.apply(*function, operands),
-        }
-    }
-
-    fn apply(&mut self, function: Function, operands: &[ScalarId]) -> (String, Binding) {
-        let dtype = self.code.scalars[operands[operands.len().min(2) - 1].0].dtype;
-        if self.fused
-            && let Some(fused) = self.fused(function, operands, dtype)
-        {
-            return fused;
-        }
-        match function.form(dtype) {
-            Form::Operator(operator, binding) => {
-                let tighter = if binding == Binding::Sum { Binding::Product } else { Binding::Prefix };
-                let (left, right) = match binding {
-                    Binding::Comparison => (Binding::Sum, Binding::Sum),
-                    _ => (binding, tighter),
-                };
-                // `x as i64 < y` would begin a list of types.
-                let is_cast = binding == Binding::Comparison && self.use_of(operands[0]).1 == Binding::Cast;
-                let left = if is_cast { Binding::Atom } else { left };
-                let [left, right] =
-                    [(operands[0], left), (operands[1], right)].map(|(id, least)| self.operand(id, least));
-                (format!("{left} {operator} {right}"), binding)
-            }
-            Form::Prefix(operator) => {
-                (format!("{operator}{}", self.operand(operands[0], Binding::Atom)), Binding::Prefix)
-            }
-            Form::Method(name) => {
-                let rest: Vec<String> = operands[1..].iter().map(|operand| self.use_of(*operand).0).collect();
-                let mut first = self.operand(operands[0], Binding::Atom);
-                if self.code.scalars[operands[0].0].kind.is_number() {
-                    first = format!("({first} as {})", type_name(dtype));
-                }
-                (format!("{first}.{name}({})", rest.join(", ")), Binding::Atom)
-            }
-            Form::Math(name) => {
-                self.calls.math.insert((name, dtype));
-                let operands: Vec<String> = operands.iter().map(|operand| self.use_of(*operand).0).collect();
-                (format!("M::{name}{}({})", suffix(dtype), operands.join(", ")), Binding::Atom)
-            }
-            Form::Helper(name) => {
-                self.calls.helpers.insert((name, dtype));
-                let operands: Vec<String> = operands.iter().map(|operand| self.use_of(*operand).0).collect();
-                let generic = if super::module::is_generic(name) { "::<M>" } else { "" };
-                (format!("{name}{}{generic}({})", suffix(dtype), operands.join(", ")), Binding::Atom)
-            }
-            Form::Power(exponent) => self.power(operands[0], exponent),
-            Form::Select => {
-                let [condition, yes, no] = [0, 1, 2].map(|position| self.use_of(operands[position]).0);
-                (format!("if {condition} {{ {yes} }} else {{ {no} }}"), Binding::Open)
-            }
-            Form::Cast(to) => self.cast(operands[0], to),
-            Form::MultiplyAdd => {
-                let [a, b] = [(operands[0], Binding::Product), (operands[1], Binding::Prefix)]
-                    .map(|(id, least)| self.operand(id, least));
-                (format!("{a} * {b} + {}", self.operand(operands[2], Binding::Product)), Binding::Sum)
-            }
-            Form::None => unreachable!("invariant: what cannot be written was refused before"),
-        }
-    }
-
-    /// A sum or difference of which one side is a product that is used nowhere else, rounded once.
-    fn fused(&mut self, function: Function, operands: &[ScalarId], dtype: DType) -> Option<(String, Binding)> {
-        let factors = |scalar: ScalarId| match &self.code.scalars[scalar.0].kind {
-            ScalarKind::Apply { function: Function::Binary(Binary::Mul), operands }
-                if self.pending.contains_key(&scalar) =>
-            {
-                Some((operands[0], operands[1]))
-            }
-            _ => None,
-        };
-        let minus = |(text, binding): (String, Binding)| {
-            let text = if binding < Binding::Prefix { format!("({text})") } else { text };
-            text.strip_prefix('-').map_or_else(|| format!("-{text}"), str::to_owned)
-        };
-        let text = |scalar: ScalarId| self.use_of(scalar);
-        let [x, y, z] = match (function, dtype.is_float()) {
-            (Function::Binary(Binary::Add), true) => {
-                let (product, other) = match (factors(operands[0]), factors(operands[1])) {
-                    (_, Some(product)) => (product, operands[0]),
-                    (Some(product), None) => (product, operands[1]),
-                    (None, None) => return None,
-                };
-                [text(product.0).0, text(product.1).0, text(other).0]
-            }
-            (Function::Binary(Binary::Sub), true) => match (factors(operands[0]), factors(operands[1])) {
-                (_, Some(product)) => [minus(text(product.0)), text(product.1).0, text(operands[0]).0],
-                (Some(product), None) => [text(product.0).0, text(product.1).0, minus(text(operands[1]))],
-                (None, None) => return None,
-            },
-            (Function::MultiplyAdd, true) => [operands[0], operands[1], operands[2]].map(|scalar| text(scalar).0),
-            _ => return None,
-        };
-        self.calls.math.insert(("fma", dtype));
-        Some((format!("M::fma{}({x}, {y}, {z})", suffix(dtype)), Binding::Atom))
-    }
-
-    fn cast(&mut self, operand: ScalarId, to: DType) -> (String, Binding) {
-        let from = self.code.scalars[operand.0].dtype;
-        let name = type_name(to);
-        match (from, to) {
-            _ if from == to => self.use_of(operand),
-            (DType::Bool, DType::I64) => (format!("{} as i64", self.operand(operand, Binding::Cast)), Binding::Cast),
-            (DType::Bool, _) => (format!("{} as u8 as {name}", self.operand(operand, Binding::Cast)), Binding::Cast),
-            (_, DType::Bool) => {
-                let zero = literal(ScalarValue::new(from, 0.0));
-                (format!("{} != {zero}", self.operand(operand, Binding::Sum)), Binding::Comparison)
-            }
-            _ => (format!("{} as {name}", self.operand(operand, Binding::Cast)), Binding::Cast),
-        }
-    }
-
-    /// xⁿ by squares, as the compiler's own does it.
-    fn power(&mut self, operand: ScalarId, exponent: i64) -> (String, Binding) {
-        let dtype = self.code.scalars[operand.0].dtype;
-        let x = self.operand(operand, Binding::Prefix);
-        match exponent {
-            1 => self.use_of(operand),
-            2 => (format!("{x} * {x}"), Binding::Product),
-            _ => {
-                self.calls.support.insert(("power", dtype));
-                (format!("power{}({x}, {exponent})", suffix(dtype)), Binding::Atom)
-            }
-        }
-    }
-
-    fn is_reference(&self, place: Place) -> bool {
-        matches!(place, Place::Input | Place::Output | Place::Workspace(_))
-    }
-
-    /// A shared reference to an array.
-    fn reference(&self, array: ArrayId) -> String {
-        (self.arrays)(array).replace("&mut ", "&")
-    }
-
-    fn element(&mut self, array: ArrayId, index: &Index) -> (String, Binding) {
-        let Array { is_scalar, place, .. } = self.code.arrays[array.0];
-        let name = (self.arrays)(array);
-        if is_scalar {
-            return match place {
-                Place::Output => (format!("*{name}"), Binding::Prefix),
-                _ => (name, Binding::Atom),
-            };
-        }
-        match index.as_constant() {
-            Some(position) => {
-                (format!("{}[{position}]", name.trim_start_matches("&mut ").trim_start_matches('&')), Binding::Atom)
-            }
-            None => {
-                self.calls.support.insert(("at", DType::F64));
-                let index = self.index(index);
-                (format!("at({}, {index})", self.reference(array)), Binding::Atom)
-            }
-        }
-    }
-
-    fn store(&mut self, array: ArrayId, index: &Index, value: &str) -> String {
-        let name = (self.arrays)(array);
-        if self.code.arrays[array.0].is_scalar {
-            return format!("*{name} = {value};");
-        }
-        match index.as_constant() {
-            Some(position) => format!("{}[{position}] = {value};", name.trim_start_matches("&mut ")),
-            None => {
-                self.calls.support.insert(("put", DType::F64));
-                let index = self.index(index);
-                format!("put({name}, {index}, {value});")
-            }
-        }
-    }
-
-    fn new_loop(&mut self, variable: LoopVariable) -> String {
-        let name = format!("i{}", self.loops.len());
-        self.loops.insert(variable, name.clone());
-        name
-    }
-
-    /// An index; what is added comes before what is taken away, so that no step of it is negative.
-    fn index(&self, index: &Index) -> String {
-        let mut text = String::new();
-        let mut add = |sign: &str, part: String| {
-            let _ = if text.is_empty() { write!(text, "{part}") } else { write!(text, " {sign} {part}") };
-        };
-        let term = |variable: LoopVariable, stride: usize| match stride {
-            1 => self.loops[&variable].clone(),
-            _ => format!("{stride} * {}", self.loops[&variable]),
-        };
-        for (variable, stride) in index.terms.iter().filter(|(_, stride)| *stride > 0) {
-            add("+", term(*variable, stride.unsigned_abs()));
-        }
-        if index.constant > 0 || index.terms.is_empty() {
-            add("+", index.constant.to_string());
-        }
-        for (variable, stride) in index.terms.iter().filter(|(_, stride)| *stride < 0) {
-            add("-", term(*variable, stride.unsigned_abs()));
-        }
-        if index.constant < 0 && !index.terms.is_empty() {
-            add("-", index.constant.unsigned_abs().to_string());
-        }
-        text
-    }
-}
-
-fn variable_name(variable: VariableId) -> String {
-    format!("r{}", variable.0)
-}
-
-impl ScalarKind {
-    fn is_number(&self) -> bool {
-        matches!(self, ScalarKind::Number(_))
     }
 }

@@ -99,6 +99,8 @@ pub(crate) struct LentGraph<'g> {
     /// What is fed, in this order; none for what no result needs.
     pub(crate) leaves: &'g [Option<NodeId>],
     pub(crate) results: &'g [NodeId],
+    /// The most iterations of a loop that states none.
+    pub(crate) max_iterations: usize,
 }
 
 /// Goes through all operations one by one.

@@ -232,7 +232,7 @@ impl Engine for CachingEngine {
     fn lend_graph(&self, borrower: &mut dyn FnMut(LentGraph<'_>)) {
         let planner = self.planner();
         let Subgraph { graph, leaves, results } = &planner.subgraph;
-        borrower(LentGraph { graph, leaves, results });
+        borrower(LentGraph { graph, leaves, results, max_iterations: planner.settings.max_iterations });
     }
 
     fn flops(&self) -> Dim {

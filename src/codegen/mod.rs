@@ -180,7 +180,7 @@ impl Runner {
     /// dtypes. A function that needs memory for values between its steps takes a workspace of its own. One that can fail, by a
     /// position beyond an axis or a loop without end, gives a `Result`.
     ///
-    /// Elementwise functions of +, −, ×, ÷ and √ have the bits of a run. The functions of mathematics are those of the provider, and sums
+    /// Elementwise functions of +, −, ×, ÷ and √ have the bits of a run, but for the sign of a zero to which a padding adds its zeros. The functions of mathematics are those of the provider, and sums
     /// are in an order of their own, so that these agree with a run within rounding.
     ///
     /// # Errors

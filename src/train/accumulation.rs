@@ -133,12 +133,12 @@ impl Training<'_> {
                 self.trainer.states.count(place - own.n_counted, self.parameters)?;
                 own.n_counted = place;
             }
-            let before = self.parameters.state().clone();
+            let before = (fit.accumulate > 1).then(|| self.parameters.state().clone());
             let (TrainingOutput { loss, mut gradients, outputs }, gradient_norm) = self.gradient(&batch, state)?;
             let sums = self.trainer.measures.sums(&outputs);
             let result = BatchResult { n_examples: batch.len(), loss, gradient_norm, sums };
             let averages = self.running_averages(fit);
-            if fit.accumulate > 1 {
+            if let Some(before) = before {
                 gradients.scale(result.weight());
                 self.trainer.states.put_back(&before, self.parameters.state_mut())?;
             }

@@ -14,7 +14,7 @@ use pullback::{
 };
 
 use super::{
-    compiled::{bits, distance},
+    compiled::{applied, bits, distance, named, narrow},
     primitives::chosen_samples,
 };
 
@@ -226,23 +226,12 @@ fn every_primitive_computes_what_its_reference_does_or_is_on_the_list() {
     let (mut cases, mut refused, mut written) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
     for sample in chosen_samples() {
         let label = format!("{:?} of {:?}", sample.op, sample.operands);
-        let to_f32 = |value: &Value| match value {
-            Value::F64(array) => Value::F32(array.mapv(|x| x as f32)),
-            other => other.clone(),
-        };
-        let narrow: Vec<Value> = sample.operands.iter().map(to_f32).collect();
+        let narrow = narrow(&sample.operands);
         let forms = [(sample.operands.clone(), 512, 1e-13), (sample.operands.clone(), 0, 1e-13), (narrow, 512, 2e-6)];
         for (operands, max_unrolled, tolerance) in forms {
             let g = Graph::new();
-            let declare =
-                |(position, value): (usize, &Value)| g.input_of(value.dtype(), &format!("x{position}"), value.shape());
-            let exprs: Vec<Expr<'_>> = operands.iter().enumerate().map(declare).collect();
-            let result = g.apply_op(sample.op.clone(), &exprs);
-            if g.check().is_err() {
-                continue;
-            }
-            let fed: Vec<(String, Value)> =
-                operands.iter().enumerate().map(|(position, value)| (format!("x{position}"), value.clone())).collect();
+            let Some(result) = applied(&g, &sample, &operands) else { continue };
+            let fed = named(&operands);
             match case(&label, &[("y".into(), result)], &fed, (max_unrolled, tolerance)) {
                 Ok(case) => {
                     // Nothing is written for an array without elements.
@@ -417,6 +406,17 @@ fn an_optimized_object_has_no_panic_and_needs_no_standard_library() {
     assert!(has(b"entry"), "the function is in the object");
     assert!(!has(b"panic") && !has(b"unwrap_failed"), "the object calls what panics");
     assert!(!has(b"alloc"), "the object allocates");
+}
+
+#[test]
+fn the_bound_of_loops_is_that_of_the_program() {
+    let g = Graph::new();
+    let x = g.input_of(DType::F64, "x", ());
+    let doubled = g.while_loop(x, |x| x.less(100.0), |x| x * 2.0);
+    let limits = Options { max_iterations: 7, ..Options::default() };
+    let program = g.compile_with([("y", doubled)], &limits).expect("no mistake");
+    let source = program.to_rust(&options(512)).expect("it can be written");
+    assert!(source.contains("TooManyIterations { bound: 7,"), "{source}");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use pullback::{
     DType, Evaluation, Expr, Graph, Initializer, Options, Outputs, Rewrites, RunError, Value,
     check::random_graph,
     nn::{cross_entropy, layer_norm, linear},
+    ops::Sample,
 };
 
 use super::primitives::chosen_samples;
@@ -84,35 +85,39 @@ pub(crate) fn bits(outputs: &Outputs) -> Vec<Vec<u64>> {
     outputs.iter().map(|(_, value)| of(value)).collect()
 }
 
+/// The same numbers with f32 for f64.
+pub(crate) fn narrow(operands: &[Value]) -> Vec<Value> {
+    let to_f32 = |value: &Value| match value {
+        Value::F64(array) => Value::F32(array.mapv(|x| x as f32)),
+        other => other.clone(),
+    };
+    operands.iter().map(to_f32).collect()
+}
+
+/// The primitive of a sample on inputs x0, x1, … that are like these; none where it is not of their dtypes.
+pub(crate) fn applied<'g>(g: &'g Graph, sample: &Sample, operands: &[Value]) -> Option<Expr<'g>> {
+    let declare =
+        |(position, value): (usize, &Value)| g.input_of(value.dtype(), &format!("x{position}"), value.shape());
+    let inputs: Vec<Expr<'_>> = operands.iter().enumerate().map(declare).collect();
+    let result = g.apply_op(sample.op.clone(), &inputs);
+    g.check().is_ok().then_some(result)
+}
+
+/// What these inputs are fed.
+pub(crate) fn named(operands: &[Value]) -> Vec<(String, Value)> {
+    operands.iter().enumerate().map(|(position, value)| (format!("x{position}"), value.clone())).collect()
+}
+
 /// Every primitive at its samples, in f64 and (where all floats may be f32) in f32.
 #[test]
 fn every_primitive_computes_what_its_reference_does() {
     for sample in chosen_samples() {
         let label = format!("{:?} of {:?}", sample.op, sample.operands);
-        let to_f32 = |value: &Value| match value {
-            Value::F64(array) => Value::F32(array.mapv(|x| x as f32)),
-            other => other.clone(),
-        };
-        let narrow: Vec<Value> = sample.operands.iter().map(to_f32).collect();
+        let narrow = narrow(&sample.operands);
         for (operands, tolerance) in [(sample.operands.clone(), 1e-13), (narrow, 2e-6)] {
             let g = Graph::new();
-            let declare = |(position, value): (usize, &Value)| {
-                let name = format!("x{position}");
-                let shape = value.shape();
-                match value {
-                    Value::F32(_) => g.input_of(DType::F32, &name, shape),
-                    Value::F64(_) => g.input_of(DType::F64, &name, shape),
-                    Value::I64(_) => g.input_of(DType::I64, &name, shape),
-                    Value::Bool(_) => g.input_of(DType::Bool, &name, shape),
-                }
-            };
-            let exprs: Vec<Expr<'_>> = operands.iter().enumerate().map(declare).collect();
-            let result = g.apply_op(sample.op.clone(), &exprs);
-            if g.check().is_err() {
-                continue;
-            }
-            let fed: Vec<(String, Value)> =
-                operands.iter().enumerate().map(|(position, value)| (format!("x{position}"), value.clone())).collect();
+            let Some(result) = applied(&g, &sample, &operands) else { continue };
+            let fed = named(&operands);
             assert_like_reference(&label, &[("y".into(), result)], &fed, tolerance);
         }
     }

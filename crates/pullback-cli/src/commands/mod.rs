@@ -8,3 +8,4 @@ pub(crate) mod report;
 pub(crate) mod run;
 pub(crate) mod show;
 pub(crate) mod simplify;
+pub(crate) mod timed;

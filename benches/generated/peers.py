@@ -3,6 +3,7 @@ import sys
 import time
 
 import casadi as ca
+import geometry
 from wrenfold import sym
 from wrenfold.code_generation import OutputArg, RustGenerator, generate_function
 from wrenfold.type_annotations import FloatScalar
@@ -33,9 +34,11 @@ def w8b(a: FloatScalar, b: FloatScalar, c: FloatScalar, d: FloatScalar, e: Float
 def write_wrenfold():
     start = time.time()
     texts = [generate_function(function, RustGenerator()) for function in (w8a, w8b)]
+    for function, params in geometry.in_wrenfold():
+        texts.append(generate_function(function, RustGenerator(), optimization_params=params))
     with open(f"{FOLDER}/wrenfold.rs", "w") as file:
         file.write("\n\n".join(texts))
-    print(f"wrenfold wrote w8a and w8b in {1e3 * (time.time() - start):.1f} ms", file=sys.stderr)
+    print(f"wrenfold wrote all in {1e3 * (time.time() - start):.1f} ms", file=sys.stderr)
 
 
 def lorenz(s, n_steps):
@@ -67,6 +70,7 @@ def write_casadi():
         x = ca.SX.sym("x", n)
         f = value(x)
         functions.append(ca.Function(name, [x], [f, ca.gradient(f, x)]))
+    functions.extend(geometry.in_casadi())
     generator = ca.CodeGenerator("casadi.c")
     for function in functions:
         generator.add(function)

@@ -3,10 +3,14 @@
 
 #![allow(warnings)]
 
+#[path = "time_geometry.rs"]
+mod geometry;
+
 mod ours {
     include!(concat!(env!("FOLDER"), "/ours.rs"));
 }
 mod wrenfold {
+    use super::geometry::wrenfold_traits;
     include!(concat!(env!("FOLDER"), "/wrenfold.rs"));
 }
 
@@ -109,4 +113,7 @@ fn main() {
         ours::w14_fused::<Std>(x, y, z, s, r, b, black_box(&mut f[0]), d0, d1, d2, d3, d4, d5, &mut work);
     });
     say("W14, fused multiply-adds", t, None, casadi_time, difference(&d, &dc));
+    geometry::rotations();
+    geometry::imu_integration();
+    geometry::rolling_shutter_camera();
 }

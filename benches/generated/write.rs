@@ -1,9 +1,11 @@
 //! Writes the functions that `benches/generated/run` times beside those of wrenfold and CasADi, as one Rust file: W7, W8a, W8b and W14 of
-//! `docs/reference/performance.md`.
+//! `docs/reference/performance.md`, and those of `geometry.rs`.
 //!
 //! ```text
 //! cargo run --release --example generated_functions -- FILE
 //! ```
+
+mod geometry;
 
 use std::{error::Error, time::Instant};
 
@@ -18,6 +20,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("w8b", thirty_operations()?),
         ("w14", lorenz(200)?),
         ("w14_fused", lorenz(200)?),
+        ("quat_local_coords", geometry::quaternion_difference()?),
+        ("imu_integration", geometry::imu_integration()?),
+        ("quat_interpolation", geometry::quaternion_interpolation()?),
+        ("rolling_shutter_camera", geometry::rolling_shutter_camera()?),
     ];
     for (name, program) in &programs {
         let start = Instant::now();

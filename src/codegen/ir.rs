@@ -181,6 +181,7 @@ impl CodeBuilder {
         let CodeBuilder { scalars, arrays, variables, .. } = self;
         let mut code = FunctionCode { scalars, arrays, variables, statements, fields };
         code.remove_unread();
+        code.branch();
         code
     }
 
@@ -381,7 +382,7 @@ macro_rules! blocks_of {
 }
 
 impl Statement {
-    fn blocks_mut(&mut self) -> SmallVec<[&mut Vec<Statement>; 2]> {
+    pub(super) fn blocks_mut(&mut self) -> SmallVec<[&mut Vec<Statement>; 2]> {
         blocks_of!(self)
     }
 

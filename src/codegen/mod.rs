@@ -5,6 +5,7 @@
 //! steps); memory is typed arrays, as safe Rust asks (`docs/decisions/0025-generated-rust.md`). `ir` is what a function does, as data;
 //! `print` and `module` write it. What can be written is listed in `docs/guide/generated-rust.md`.
 
+mod branches;
 mod contraction;
 mod error;
 mod functions;

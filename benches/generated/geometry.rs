@@ -103,6 +103,17 @@ impl<'g> Variable<'g> {
         }
     }
 
+    /// The nodes and how they move in each of the three directions.
+    fn tangents(self) -> [Vec<(Expr<'g>, Expr<'g>)>; 3] {
+        match self {
+            Variable::Vector(elements) => elements.map(|element| vec![(element, element.ones_like())]),
+            Variable::Rotation(rotation) => {
+                let pairs = |row: [Expr<'g>; 4]| rotation.0.into_iter().zip(row.map(|element| 0.25 * element)).collect();
+                rotation.local().map(pairs)
+            }
+        }
+    }
+
     /// The derivatives by the three directions in which it is moved, of those by its nodes.
     fn by_directions(self, slopes: &[Expr<'g>]) -> Vector<'g> {
         match self {
@@ -151,6 +162,15 @@ fn jacobians<'g>(g: &'g Graph, values: &[Expr<'g>], by: &[Variable<'g>]) -> Vec<
         }
     }
     found
+}
+
+/// The same by forward mode, which leaves out what a direction does not move.
+fn jacobians_by_columns<'g>(g: &'g Graph, values: &[Expr<'g>], by: &[Variable<'g>]) -> Vec<Vec<Vector<'g>>> {
+    let block = |variable: &Variable<'g>| {
+        let tangents = variable.tangents();
+        values.iter().map(|value| [0, 1, 2].map(|direction| g.jvp(*value, &tangents[direction]))).collect()
+    };
+    by.iter().map(block).collect()
 }
 
 /// Functions whose gradients are the rows of the Jacobian of a rotation as it moves in its own directions.
@@ -213,7 +233,7 @@ pub(crate) fn imu_integration() -> Result<Program, Box<dyn Error>> {
         vec![Variable::Vector(rate), Variable::Vector(acceleration)],
     ]
     .map(|variables| {
-        let blocks = jacobians(&g, &values, &variables);
+        let blocks = jacobians_by_columns(&g, &values, &variables);
         let row = |row: usize| blocks.iter().map(move |block| block[row]).collect::<Vec<_>>();
         (0..values.len()).flat_map(row).collect::<Vec<_>>()
     });

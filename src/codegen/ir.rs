@@ -273,7 +273,7 @@ impl CodeBuilder {
 
     /// A function of scalars, or an equal scalar that costs less.
     pub(super) fn apply(&mut self, function: Function, operands: &[ScalarId], dtype: DType) -> ScalarId {
-        if let Some(equal) = self.simplified(function, operands) {
+        if let Some(equal) = self.simplified(function, operands).or_else(|| self.sign_outwards(function, operands)) {
             return equal;
         }
         let mut operands: SmallVec<[ScalarId; 3]> = SmallVec::from_slice(operands);
@@ -304,6 +304,41 @@ impl CodeBuilder {
             },
             _ => None,
         }
+    }
+
+    /// Signs move out of products and quotients and into sums, which costs nothing and rounds nothing else, so that what is equal up to its
+    /// sign is computed once.
+    fn sign_outwards(&mut self, function: Function, operands: &[ScalarId]) -> Option<ScalarId> {
+        let Function::Binary(function) = function else { return None };
+        if !self.dtype(operands[0]).is_float() {
+            return None;
+        }
+        let (left, right) = (operands[0], operands[1]);
+        let [positive_left, positive_right] = [left, right].map(|operand| self.without_sign(operand));
+        match (function, positive_left, positive_right) {
+            (Binary::Add, _, Some(y)) if self.as_number(right).is_none() => Some(self.binary(Binary::Sub, left, y)),
+            (Binary::Add, Some(x), _) if self.as_number(left).is_none() => Some(self.binary(Binary::Sub, right, x)),
+            (Binary::Sub, _, Some(y)) if self.as_number(right).is_none() => Some(self.binary(Binary::Add, left, y)),
+            (Binary::Mul | Binary::Div, Some(x), Some(y)) => Some(self.binary(function, x, y)),
+            (Binary::Mul | Binary::Div, Some(x), None) => {
+                let unsigned = self.binary(function, x, right);
+                Some(self.unary(Unary::Negate, unsigned))
+            }
+            (Binary::Mul | Binary::Div, None, Some(y)) => {
+                let unsigned = self.binary(function, left, y);
+                Some(self.unary(Unary::Negate, unsigned))
+            }
+            _ => None,
+        }
+    }
+
+    /// What a scalar is the negative of: the operand of a negation, or a negative number without its sign.
+    fn without_sign(&mut self, scalar: ScalarId) -> Option<ScalarId> {
+        if let ScalarKind::Apply { function: Function::Unary(Unary::Negate), operands } = &self.scalars[scalar.0].kind {
+            return Some(operands[0]);
+        }
+        let number = self.float(scalar).filter(|number| number.is_sign_negative() && !number.is_nan())?;
+        Some(self.number(ScalarValue::new(self.dtype(scalar), -number)))
     }
 
     /// The float that a scalar is known to be.

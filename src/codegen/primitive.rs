@@ -87,7 +87,12 @@ pub(super) fn is_short(op: &Op, arrays: &WholeArrays, limits: Limits) -> bool {
     if !matches!(form(op, arrays), PrimitiveForm::Elements) {
         return false;
     }
-    let read: usize = arrays.operands.iter().map(|operand| operand.layout.count()).sum();
+    let parts = arrays.operands.iter().map(|operand| operand.layout.count());
+    if matches!(op, Op::Concat(_)) && parts.clone().all(|part| part <= limits.elements) {
+        // Nothing is computed, and what is written out has so few elements.
+        return count(&arrays.sizes) <= limits.operations;
+    }
+    let read: usize = parts.sum();
     let n = arrays.sizes.last().copied().unwrap_or(1);
     let operations = match op {
         Op::Cholesky(_) => count(&arrays.sizes) * n,

@@ -8,11 +8,13 @@
 //! derivative is not lost also come before one (`derivative.rs`).
 
 mod bodies;
+mod choice;
 mod class;
 mod constants;
 mod contained;
 mod derivative;
 mod factor;
+mod factors;
 mod fold;
 mod guard;
 mod joined;
@@ -137,6 +139,9 @@ pub(crate) struct Simplified {
 /// seen so far settle in two to four.
 const MAX_SWEEPS: usize = 7;
 
+/// How often pairs of factors are looked for: rules may bring factors together that were apart.
+const MAX_SHARINGS: usize = 4;
+
 /// Computes the results of a graph without leaves; nothing if that fails or needs too much memory.
 pub(crate) type Compute<'c> = &'c dyn Fn(Graph, Vec<NodeId>) -> Option<Vec<Value>>;
 
@@ -165,6 +170,7 @@ fn simplify_within(
     while let Some(merged) = options.ulp.then(|| contained::merged(&swept)).flatten() {
         swept = sweeps.settle(merged);
     }
+    swept = sweeps.share_factors(swept);
     let mut scope = BodySelection::All;
     let mut room = if options.ulp { options.constant_bytes } else { 0 };
     loop {
@@ -221,6 +227,16 @@ impl Sweeps<'_> {
             let first = self.sweep(&rewritten.graph, &rewritten.results, UseCounts::Unknown, &Folded::default());
             swept = self.settle(first);
         }
+    }
+
+    /// Shares pairs of factors, and follows what becomes of it, as long as there are any.
+    fn share_factors(&mut self, mut swept: Swept) -> Swept {
+        for _ in 0..MAX_SHARINGS {
+            let shared = self.options.ulp.then(|| factors::shared(&swept, self.report)).flatten();
+            let Some(shared) = shared else { break };
+            swept = self.settle(shared);
+        }
+        swept
     }
 
     /// Sweeps until no rule fires; the last sweep only drops what is not needed any more.

@@ -7,9 +7,12 @@
 use std::sync::LazyLock;
 
 use super::{
+    choice,
     class::Class::{self, Exact, FastMath, Stabilize, Ulp},
     constants::FOLD_CONSTANTS,
-    factor, fold,
+    factor,
+    factors::SHARED_FACTORS,
+    fold,
     guard::{
         ALWAYS, FIRST_GOES, FIRST_GOES_OF_INTEGERS, Guard, NORMAL_PRODUCT, OF_INTEGERS, ORDINARY, POWER_OF_TWO,
         SAME_SIDE_OF_ONE, SHIFTED_SOFTMAX,
@@ -21,7 +24,7 @@ use super::{
 };
 use Roots::{Any, Elementwise, Movement, Named};
 
-/// Every rule in the order of the table, with common subexpressions before and the folding of large constants after it.
+/// Every rule in the order of the table, with common subexpressions before and the folding of large constants and shared factors after it.
 pub fn rules() -> Vec<RuleSummary> {
     let shared = RuleSummary {
         name: COMMON_SUBEXPRESSION,
@@ -35,7 +38,13 @@ pub fn rules() -> Vec<RuleSummary> {
         identity: "f(constants) → constant, where that saves more than it takes to read".to_owned(),
         is_for_derivatives: false,
     };
-    std::iter::once(shared).chain(RULES.iter().map(RewriteRule::summary)).chain([folded]).collect()
+    let factors = RuleSummary {
+        name: SHARED_FACTORS,
+        class: Ulp,
+        identity: "(x·a)·b, (y·a)·b → x·(a·b), y·(a·b), of numbers".to_owned(),
+        is_for_derivatives: false,
+    };
+    std::iter::once(shared).chain(RULES.iter().map(RewriteRule::summary)).chain([folded, factors]).collect()
 }
 
 /// All rules, ready to be tried.
@@ -210,6 +219,7 @@ pub(super) const RULES: &[RewriteRule] = &[
 
     // Rounding.
     algebra("add-zero",                 Ulp,   "add(x, 0)",                  "x"),
+    structure("sum-of-choices",         Ulp,   Named(&["add"]),            choice::sum_of_choices,       "select(p, x, 0) + select(p, 0, y) → select(p, x, y), select(p, x, y) + select(p, z, 0) → select(p, x + z, y), where nothing else reads one of the two"),
     algebra("zero-sub",                 Ulp,   "sub(0, x)",                  "neg(x)"),
     algebra("pow-two",                  Ulp,   "pow(x, 2)",                  "mul(x, x)"),
     structure("literal-into-broadcast", Ulp,   Named(&["mul"]),        factor::literal_into_broadcast, "c·(broadcast(x)·y) → broadcast(c·x)·y, 2⁻¹⁶ ≤ |c| ≤ 2¹⁶, where nothing else reads the product inside"),

@@ -304,6 +304,11 @@ const CASES: &[Case] = &[
     Case { rule: "dot-of-neg", fires: |v| (-v.x).dot(v.row), stays: |v| { let negated = -v.x; negated.dot(v.row).sum() * negated } },
 
     Case { rule: "add-zero", fires: |v| v.x + 0.0, stays: |v| v.x + 1.0 },
+    Case {
+        rule: "sum-of-choices",
+        fires: |v| v.p.select(v.x, 0.0) + v.p.select(0.0, v.y) + v.q.select(v.z, v.x) + v.q.select(0.0, v.z),
+        stays: |v| v.p.select(v.x, 0.0) + v.q.select(0.0, v.y),
+    },
     Case { rule: "zero-sub", fires: |v| 0.0 - v.x, stays: |v| 1.0 - v.x },
     Case { rule: "pow-two", fires: |v| v.x.pow(2.0), stays: |v| v.x.pow(3.0) },
     Case { rule: "literal-into-broadcast", fires: |v| 3.0 * (v.row * v.x) + v.column.unsqueeze(-1) * (v.y * 0.1), stays: |v| { let product = v.row * v.x; 3.0 * product + product } },

@@ -1,0 +1,235 @@
+//! Factors that products share. In: a graph. Out: an equal one in which a pair of factors that several products of numbers have is multiplied
+//! once: (x·a)·b and (y·a)·b become x·(a·b) and y·(a·b).
+//!
+//! Reverse mode takes each row of a Jacobian through the same partial derivatives, one after the other, so that what the rows have in
+//! common is multiplied anew for each. A product is seen as a whole, from the multiplication or division that is used as something
+//! else or more than once; its factors and divisors are what is neither. The pair that the most products have becomes one factor of each of them, and so
+//! on until no two have one in common. A pair of k products saves k − 1 operations, so that none of it costs more.
+//!
+//! Numbers alone, since the elements of arrays are multiplied while they are read, and a shared array would be stored.
+
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet, BinaryHeap},
+};
+
+use super::{Class, Swept, report::SimplifyReport};
+use crate::graph::{Binary, Graph, NodeId, Op, Operands, Type};
+
+/// The name under which shared pairs are reported.
+pub(super) const SHARED_FACTORS: &str = "shared-factors";
+
+/// Products of more factors are left as they are: their pairs grow with the square.
+const MAX_FACTORS: usize = 16;
+
+/// A factor or divisor: a node, or behind all nodes a pair that is shared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Factor {
+    number: usize,
+    is_divisor: bool,
+}
+
+type Pair = [Factor; 2];
+
+/// The factors of products, by the last operation of each.
+type Products = BTreeMap<NodeId, Vec<Factor>>;
+
+/// The graph with pairs of factors shared, if any two products have one in common. What products were made of before is still there.
+pub(super) fn shared(swept: &Swept, report: &mut SimplifyReport) -> Option<Swept> {
+    let graph = &swept.graph;
+    let needed = graph.needed(&swept.results);
+    let mut sharing = Sharing::new(graph, products(graph, &needed, &swept.results));
+    sharing.share();
+    if sharing.pairs.is_empty() {
+        return None;
+    }
+    let image = vec![None; graph.len() + sharing.pairs.len()];
+    let new_graph = Graph::new();
+    let mut copy = Copy { graph: &new_graph, image, n_nodes: graph.len(), pairs: &sharing.pairs };
+    for id in needed {
+        let node = graph.node(id);
+        let frame = new_graph.enter_at("simplify", node.provenance.clone());
+        let new = if sharing.changed.contains(&id) {
+            report.add(SHARED_FACTORS, Class::Ulp, node.provenance.site);
+            copy.product(&sharing.products[&id], &node.ty)
+        } else {
+            let operands: Operands = graph.operands(id).iter().map(|operand| copy.image(operand.index())).collect();
+            new_graph.insert(node.op.clone(), node.ty.clone(), &operands)
+        };
+        drop(frame);
+        copy.image[id.index()] = Some(new);
+    }
+    let results = swept.results.iter().map(|id| copy.image(id.index())).collect();
+    Some(Swept { graph: new_graph, results, has_fired: true })
+}
+
+/// The products of a graph, each as a whole.
+fn products(graph: &Graph, needed: &[NodeId], results: &[NodeId]) -> Products {
+    let mut uses = vec![0; graph.len()];
+    let operands = needed.iter().flat_map(|id| graph.operands(*id));
+    operands.chain(results.iter().copied()).for_each(|id| uses[id.index()] += 1);
+    let mut is_inside = vec![false; graph.len()];
+    let mut found = Products::new();
+    for id in needed.iter().rev().filter(|id| product_function(graph, **id).is_some()) {
+        if is_inside[id.index()] {
+            continue;
+        }
+        let (mut factors, mut waiting) = (Vec::new(), vec![Factor { number: id.index(), is_divisor: false }]);
+        while let Some(factor) = waiting.pop() {
+            let inner = NodeId::new(factor.number);
+            let is_whole = inner == *id || !factor.is_divisor && uses[inner.index()] == 1;
+            match product_function(graph, inner).filter(|_| is_whole) {
+                None => factors.push(factor),
+                Some(function) => {
+                    is_inside[inner.index()] = true;
+                    let operands = graph.operands(inner);
+                    let [left, right] = [operands[0], operands[1]].map(NodeId::index);
+                    waiting.push(Factor { number: right, is_divisor: function == Binary::Div });
+                    waiting.push(Factor { number: left, is_divisor: false });
+                }
+            }
+        }
+        found.insert(*id, factors);
+    }
+    found.retain(|_, factors| factors.len() <= MAX_FACTORS);
+    found
+}
+
+/// The function, if a node is a product or quotient of numbers.
+fn product_function(graph: &Graph, id: NodeId) -> Option<Binary> {
+    let node = graph.node(id);
+    match node.op {
+        Op::Binary(function @ (Binary::Mul | Binary::Div)) if node.ty.dtype.is_float() && node.ty.shape.rank() == 0 => {
+            Some(function)
+        }
+        _ => None,
+    }
+}
+
+/// Products while pairs of their factors become one.
+struct Sharing<'g> {
+    graph: &'g Graph,
+    products: Products,
+    /// The products that have each pair.
+    owners: BTreeMap<Pair, BTreeSet<NodeId>>,
+    /// Pairs by how many products have them; some say more than there are by now.
+    queue: BinaryHeap<(usize, Reverse<Pair>)>,
+    /// What was shared, in order.
+    pairs: Vec<Pair>,
+    changed: BTreeSet<NodeId>,
+}
+
+impl<'g> Sharing<'g> {
+    fn new(graph: &'g Graph, products: Products) -> Sharing<'g> {
+        let (owners, queue) = (BTreeMap::new(), BinaryHeap::new());
+        let mut sharing = Sharing { graph, products, owners, queue, pairs: Vec::new(), changed: BTreeSet::new() };
+        let ids: Vec<NodeId> = sharing.products.keys().copied().collect();
+        for id in ids {
+            sharing.pairs_of(id).into_iter().for_each(|pair| sharing.add(pair, id));
+        }
+        sharing
+    }
+
+    fn pairs_of(&self, id: NodeId) -> Vec<Pair> {
+        let factors = &self.products[&id];
+        let others = |first: usize| (first + 1..factors.len()).map(move |second| (first, second));
+        let pair = |(first, second): (usize, usize)| {
+            let mut pair = [factors[first], factors[second]];
+            pair.sort_unstable();
+            pair
+        };
+        let is_worth = |pair: &Pair| !pair.iter().all(|factor| self.is_literal(factor.number));
+        (0..factors.len()).flat_map(others).map(pair).filter(is_worth).collect()
+    }
+
+    fn is_literal(&self, number: usize) -> bool {
+        number < self.graph.len() && matches!(self.graph.node(NodeId::new(number)).op, Op::Constant(_))
+    }
+
+    fn add(&mut self, pair: Pair, id: NodeId) {
+        let owners = self.owners.entry(pair).or_default();
+        if owners.insert(id) && owners.len() > 1 {
+            self.queue.push((owners.len(), Reverse(pair)));
+        }
+    }
+
+    /// Makes pairs one factor, the one that the most products have first.
+    fn share(&mut self) {
+        while let Some((n_owners, Reverse(pair))) = self.queue.pop() {
+            let owners = self.owners.get(&pair).cloned().unwrap_or_default();
+            if owners.len() < n_owners {
+                // It is asked for again, with as many as there are.
+                if owners.len() > 1 {
+                    self.queue.push((owners.len(), Reverse(pair)));
+                }
+                continue;
+            }
+            let number = self.graph.len() + self.pairs.len();
+            self.pairs.push(pair);
+            let is_divisor = pair.iter().all(|factor| factor.is_divisor);
+            for id in owners {
+                self.replace(id, pair, Factor { number, is_divisor });
+            }
+        }
+    }
+
+    fn replace(&mut self, id: NodeId, pair: Pair, shared: Factor) {
+        for old in self.pairs_of(id) {
+            self.owners.get_mut(&old).map(|owners| owners.remove(&id));
+        }
+        let factors = self.products.get_mut(&id).expect("invariant: an owner is a product");
+        for factor in pair {
+            let position = factors.iter().position(|known| *known == factor);
+            factors.remove(position.expect("invariant: an owner has both factors"));
+        }
+        factors.push(shared);
+        self.changed.insert(id);
+        self.pairs_of(id).into_iter().for_each(|pair| self.add(pair, id));
+    }
+}
+
+/// A new graph while it is made.
+struct Copy<'p> {
+    graph: &'p Graph,
+    /// The new nodes of the old ones, and behind these of pairs.
+    image: Vec<Option<NodeId>>,
+    n_nodes: usize,
+    pairs: &'p [Pair],
+}
+
+impl Copy<'_> {
+    fn image(&self, number: usize) -> NodeId {
+        self.image[number].expect("invariant: operands come before their users")
+    }
+
+    fn product(&mut self, factors: &[Factor], ty: &Type) -> NodeId {
+        let [mut factors, divisors] = [false, true].map(|is_divisor| {
+            let side: Vec<Factor> = factors.iter().filter(|factor| factor.is_divisor == is_divisor).copied().collect();
+            side.into_iter().map(|factor| self.factor(factor.number, ty)).collect::<Vec<NodeId>>().into_iter()
+        });
+        let first = factors.next().expect("invariant: a product begins with a factor");
+        let product = factors.fold(first, |product, factor| self.apply(Binary::Mul, [product, factor], ty));
+        divisors.fold(product, |product, divisor| self.apply(Binary::Div, [product, divisor], ty))
+    }
+
+    /// The node of a factor; a pair is made where it is needed first.
+    fn factor(&mut self, number: usize, ty: &Type) -> NodeId {
+        if number < self.n_nodes || self.image[number].is_some() {
+            return self.image(number);
+        }
+        let [left, right] = self.pairs[number - self.n_nodes];
+        let (function, operands) = match (left.is_divisor, right.is_divisor) {
+            (false, true) => (Binary::Div, [left, right]),
+            (true, false) => (Binary::Div, [right, left]),
+            _ => (Binary::Mul, [left, right]),
+        };
+        let operands = operands.map(|factor| self.factor(factor.number, ty));
+        let pair = self.apply(function, operands, ty);
+        self.image[number] = Some(pair);
+        pair
+    }
+
+    fn apply(&self, function: Binary, operands: [NodeId; 2], ty: &Type) -> NodeId {
+        self.graph.insert(Op::Binary(function), ty.clone(), &operands)
+    }
+}

@@ -98,10 +98,9 @@ fn products(graph: &Graph, needed: &[NodeId], results: &[NodeId]) -> Products {
 /// The function, if a node is a product or quotient of numbers.
 fn product_function(graph: &Graph, id: NodeId) -> Option<Binary> {
     let node = graph.node(id);
+    let is_number = node.ty.dtype.is_float() && node.ty.shape.as_numbers().is_some_and(|sizes| sizes.iter().all(|size| *size == 1));
     match node.op {
-        Op::Binary(function @ (Binary::Mul | Binary::Div)) if node.ty.dtype.is_float() && node.ty.shape.rank() == 0 => {
-            Some(function)
-        }
+        Op::Binary(function @ (Binary::Mul | Binary::Div)) if is_number => Some(function),
         _ => None,
     }
 }

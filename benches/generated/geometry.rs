@@ -51,12 +51,14 @@ impl<'g> Quaternion<'g> {
 
     /// The rotation by a vector along its axis, as long as its angle.
     fn exp(v: Vector<'g>) -> Quaternion<'g> {
-        let angle = dot(v, v).sqrt();
+        let square = dot(v, v);
+        let angle = square.sqrt();
         let (half, is_large) = (0.5 * angle, angle.greater(SMALL));
-        let linear = Quaternion([v[0].ones_like(), 0.5 * v[0], 0.5 * v[1], 0.5 * v[2]]).normalized().0;
-        let scale = half.sin() / angle;
-        let [x, y, z] = [0, 1, 2].map(|axis| is_large.select(v[axis] * scale, linear[axis + 1]));
-        Quaternion([is_large.select(half.cos(), linear[0]), x, y, z])
+        let length = (1.0 + 0.25 * square).sqrt();
+        let w = of_one_number(square, is_large.select(half.cos(), 1.0 / length));
+        let scale = of_one_number(square, is_large.select(half.sin() / angle, 0.5 / length));
+        let [x, y, z] = scaled(v, scale);
+        Quaternion([w, x, y, z])
     }
 
     /// The rotation vector, by the arccosine of |w|.
@@ -68,7 +70,7 @@ impl<'g> Quaternion<'g> {
         let cosine = cosine.greater(1.0).select(one, cosine);
         let sine = (1.0 - cosine * cosine).sqrt();
         let scale = sign * sine.greater(SMALL).select(2.0 * cosine.acos() / sine, 2.0);
-        [x, y, z].map(|element| scale * element)
+        scaled([x, y, z], of_one_number(w, scale))
     }
 
     /// The matrix of the rotation, by rows.
@@ -134,6 +136,13 @@ fn elements<'g, const N: usize>(g: &'g Graph, name: &str) -> [Expr<'g>; N] {
 
 fn dot<'g, const N: usize>(a: [Expr<'g>; N], b: [Expr<'g>; N]) -> Expr<'g> {
     (1..N).fold(a[0] * b[0], |sum, position| sum + a[position] * b[position])
+}
+
+/// A function of one number, whose derivative is one number too: computed once, whatever is differentiated through it.
+fn of_one_number<'g>(x: Expr<'g>, value: Expr<'g>) -> Expr<'g> {
+    let g = x.graph();
+    let slope = g.gradient(value, x);
+    g.with_derivative(x, value, |_, _, tangent| slope * tangent)
 }
 
 fn plus<'g>(a: Vector<'g>, b: Vector<'g>) -> Vector<'g> {

@@ -205,7 +205,7 @@ pub(crate) fn quaternion_difference() -> Result<Program, Box<dyn Error>> {
     let g = Graph::new();
     let [q0, q1] = ["q0", "q1"].map(|name| Quaternion::input(&g, name));
     let out = q0.conjugate().times(q1).log();
-    let found = jacobians(&g, &out, &[Variable::Rotation(q0), Variable::Rotation(q1)]);
+    let found = jacobians_by_columns(&g, &out, &[Variable::Rotation(q0), Variable::Rotation(q1)]);
     Ok(g.compile([("out", joined(&out)), ("d0", rows(&found[0])), ("d1", rows(&found[1]))])?)
 }
 
@@ -216,7 +216,7 @@ pub(crate) fn quaternion_interpolation() -> Result<Program, Box<dyn Error>> {
     let alpha = g.input_of(DType::F64, "alpha", ());
     let whole = q0.conjugate().times(q1).log();
     let out = q0.times(Quaternion::exp(scaled(whole, alpha)));
-    let found = jacobians(&g, &directions(out), &[Variable::Rotation(q0), Variable::Rotation(q1)]);
+    let found = jacobians_by_columns(&g, &directions(out), &[Variable::Rotation(q0), Variable::Rotation(q1)]);
     Ok(g.compile([("out", xyzw(out)), ("d0", rows(&found[0])), ("d1", rows(&found[1]))])?)
 }
 

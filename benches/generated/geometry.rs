@@ -90,10 +90,11 @@ impl<'g> Quaternion<'g> {
         self.matrix().map(|row| dot(row, v))
     }
 
-    /// The rows of the derivative of the rotation vector from this rotation to one near it, by the elements of that one.
-    fn local(self) -> [[Expr<'g>; 4]; 3] {
+    /// Twice how it moves in each of its own three directions; and half of the rows of the derivative of the rotation vector from this
+    /// rotation to one near it.
+    fn directions(self) -> [[Expr<'g>; 4]; 3] {
         let Quaternion([w, x, y, z]) = self;
-        [[-x, w, z, -y], [-y, -z, w, x], [-z, y, -x, w]].map(|row| row.map(|element| 2.0 * element))
+        [[-x, w, z, -y], [-y, -z, w, x], [-z, y, -x, w]]
     }
 }
 
@@ -105,13 +106,12 @@ impl<'g> Variable<'g> {
         }
     }
 
-    /// The nodes and how they move in each of the three directions.
-    fn tangents(self) -> [Vec<(Expr<'g>, Expr<'g>)>; 3] {
+    /// The nodes and how they move in each of the three directions, but for a factor.
+    fn tangents(self) -> ([Vec<(Expr<'g>, Expr<'g>)>; 3], f64) {
         match self {
-            Variable::Vector(elements) => elements.map(|element| vec![(element, element.ones_like())]),
+            Variable::Vector(elements) => (elements.map(|element| vec![(element, element.ones_like())]), 1.0),
             Variable::Rotation(rotation) => {
-                let pairs = |row: [Expr<'g>; 4]| rotation.0.into_iter().zip(row.map(|element| 0.25 * element)).collect();
-                rotation.local().map(pairs)
+                (rotation.directions().map(|direction| rotation.0.into_iter().zip(direction).collect()), 0.5)
             }
         }
     }
@@ -120,9 +120,9 @@ impl<'g> Variable<'g> {
     fn by_directions(self, slopes: &[Expr<'g>]) -> Vector<'g> {
         match self {
             Variable::Vector(_) => [slopes[0], slopes[1], slopes[2]],
-            Variable::Rotation(Quaternion([w, x, y, z])) => {
-                let directions = [[-x, w, z, -y], [-y, -z, w, x], [-z, y, -x, w]];
-                directions.map(|direction| 0.5 * dot([slopes[0], slopes[1], slopes[2], slopes[3]], direction))
+            Variable::Rotation(rotation) => {
+                let slopes = [slopes[0], slopes[1], slopes[2], slopes[3]];
+                rotation.directions().map(|direction| 0.5 * dot(slopes, direction))
             }
         }
     }
@@ -176,15 +176,15 @@ fn jacobians<'g>(g: &'g Graph, values: &[Expr<'g>], by: &[Variable<'g>]) -> Vec<
 /// The same by forward mode, which leaves out what a direction does not move.
 fn jacobians_by_columns<'g>(g: &'g Graph, values: &[Expr<'g>], by: &[Variable<'g>]) -> Vec<Vec<Vector<'g>>> {
     let block = |variable: &Variable<'g>| {
-        let tangents = variable.tangents();
-        values.iter().map(|value| [0, 1, 2].map(|direction| g.jvp(*value, &tangents[direction]))).collect()
+        let (tangents, factor) = variable.tangents();
+        values.iter().map(|value| tangents.each_ref().map(|tangent| factor * g.jvp(*value, tangent))).collect()
     };
     by.iter().map(block).collect()
 }
 
-/// Functions whose gradients are the rows of the Jacobian of a rotation as it moves in its own directions.
-fn directions<'g>(rotation: Quaternion<'g>) -> [Expr<'g>; 3] {
-    rotation.local().map(|row| dot(row.map(|element| element.stop_gradient()), rotation.0))
+/// Functions whose derivatives are the rows of the Jacobian of a rotation as it moves in its own directions.
+fn moves<'g>(rotation: Quaternion<'g>) -> [Expr<'g>; 3] {
+    rotation.directions().map(|row| 2.0 * dot(row.map(|element| element.stop_gradient()), rotation.0))
 }
 
 fn joined<'g>(elements: &[Expr<'g>]) -> Expr<'g> {
@@ -216,7 +216,7 @@ pub(crate) fn quaternion_interpolation() -> Result<Program, Box<dyn Error>> {
     let alpha = g.input_of(DType::F64, "alpha", ());
     let whole = q0.conjugate().times(q1).log();
     let out = q0.times(Quaternion::exp(scaled(whole, alpha)));
-    let found = jacobians_by_columns(&g, &directions(out), &[Variable::Rotation(q0), Variable::Rotation(q1)]);
+    let found = jacobians_by_columns(&g, &moves(out), &[Variable::Rotation(q0), Variable::Rotation(q1)]);
     Ok(g.compile([("out", xyzw(out)), ("d0", rows(&found[0])), ("d1", rows(&found[1]))])?)
 }
 
@@ -236,7 +236,7 @@ pub(crate) fn imu_integration() -> Result<Program, Box<dyn Error>> {
     let moved = plus(plus(position, scaled(velocity, dt)), scaled(acceleration_outside, half_square));
     let faster = plus(velocity, scaled(acceleration_outside, dt));
 
-    let values = [directions(turned), moved, faster].concat();
+    let values = [moves(turned), moved, faster].concat();
     let [before, measured] = [
         vec![Variable::Rotation(rotation), Variable::Vector(position), Variable::Vector(velocity)],
         vec![Variable::Vector(rate), Variable::Vector(acceleration)],

@@ -77,8 +77,8 @@ fn products(graph: &Graph, needed: &[NodeId], results: &[NodeId]) -> Products {
         let (mut factors, mut waiting) = (Vec::new(), vec![Factor { number: id.index(), is_divisor: false }]);
         while let Some(factor) = waiting.pop() {
             let inner = NodeId::new(factor.number);
-            let is_whole = inner == *id || !factor.is_divisor && uses[inner.index()] == 1;
-            match product_function(graph, inner).filter(|_| is_whole) {
+            let is_own = inner == *id || !factor.is_divisor && uses[inner.index()] == 1;
+            match product_function(graph, inner).filter(|_| is_own) {
                 None => factors.push(factor),
                 Some(function) => {
                     is_inside[inner.index()] = true;
@@ -98,11 +98,15 @@ fn products(graph: &Graph, needed: &[NodeId], results: &[NodeId]) -> Products {
 /// The function, if a node is a product or quotient of numbers.
 fn product_function(graph: &Graph, id: NodeId) -> Option<Binary> {
     let node = graph.node(id);
-    let is_number = node.ty.dtype.is_float() && node.ty.shape.as_numbers().is_some_and(|sizes| sizes.iter().all(|size| *size == 1));
     match node.op {
-        Op::Binary(function @ (Binary::Mul | Binary::Div)) if is_number => Some(function),
+        Op::Binary(function @ (Binary::Mul | Binary::Div)) if is_one_number(&node.ty) => Some(function),
         _ => None,
     }
+}
+
+/// Whether a type is that of one float.
+pub(super) fn is_one_number(ty: &Type) -> bool {
+    ty.dtype.is_float() && ty.shape.as_numbers().is_some_and(|sizes| sizes.iter().all(|size| *size == 1))
 }
 
 /// Products while pairs of their factors become one.

@@ -32,6 +32,7 @@ mod shift;
 mod shifted;
 mod sink;
 mod stable;
+mod sums;
 mod table;
 mod term;
 
@@ -139,7 +140,7 @@ pub(crate) struct Simplified {
 /// seen so far settle in two to four.
 const MAX_SWEEPS: usize = 7;
 
-/// How often pairs of factors are looked for: rules may bring factors together that were apart.
+/// How often common factors and sums are looked for: rules may bring together what was apart.
 const MAX_SHARINGS: usize = 4;
 
 /// Computes the results of a graph without leaves; nothing if that fails or needs too much memory.
@@ -170,7 +171,7 @@ fn simplify_within(
     while let Some(merged) = options.ulp.then(|| contained::merged(&swept)).flatten() {
         swept = sweeps.settle(merged);
     }
-    swept = sweeps.share_factors(swept);
+    swept = sweeps.share(swept);
     let mut scope = BodySelection::All;
     let mut room = if options.ulp { options.constant_bytes } else { 0 };
     loop {
@@ -229,10 +230,13 @@ impl Sweeps<'_> {
         }
     }
 
-    /// Shares pairs of factors, and follows what becomes of it, as long as there are any.
-    fn share_factors(&mut self, mut swept: Swept) -> Swept {
+    /// Shares what products and sums of numbers have in common, and follows what becomes of it, as long as there is anything.
+    fn share(&mut self, mut swept: Swept) -> Swept {
         for _ in 0..MAX_SHARINGS {
-            let shared = self.options.ulp.then(|| factors::shared(&swept, self.report)).flatten();
+            if !self.options.ulp {
+                break;
+            }
+            let shared = factors::shared(&swept, self.report).or_else(|| sums::merged(&swept, self.report));
             let Some(shared) = shared else { break };
             swept = self.settle(shared);
         }

@@ -21,10 +21,11 @@ use super::{
     rewriter::{COMMON_SUBEXPRESSION, RuleSet},
     rule::{Body, Rewrite, RewriteRule, Roots, RuleSummary, ready_at},
     shift, sink, stable,
+    sums::EQUAL_SUMS,
 };
 use Roots::{Any, Elementwise, Movement, Named};
 
-/// Every rule in the order of the table, with common subexpressions before and the folding of large constants and shared factors after it.
+/// Every rule in the order of the table, with common subexpressions before and the folding of large constants, shared factors and equal sums after it.
 pub fn rules() -> Vec<RuleSummary> {
     let shared = RuleSummary {
         name: COMMON_SUBEXPRESSION,
@@ -44,7 +45,13 @@ pub fn rules() -> Vec<RuleSummary> {
         identity: "(x·a)·b, (y·a)·b → x·(a·b), y·(a·b), of numbers".to_owned(),
         is_for_derivatives: false,
     };
-    std::iter::once(shared).chain(RULES.iter().map(RewriteRule::summary)).chain([folded, factors]).collect()
+    let sums = RuleSummary {
+        name: EQUAL_SUMS,
+        class: Ulp,
+        identity: "(x + y) − z, y − (z − x), (z − y) − x → one of them, of numbers".to_owned(),
+        is_for_derivatives: false,
+    };
+    std::iter::once(shared).chain(RULES.iter().map(RewriteRule::summary)).chain([folded, factors, sums]).collect()
 }
 
 /// All rules, ready to be tried.

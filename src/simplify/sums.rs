@@ -1,9 +1,9 @@
-//! Sums of the same terms. In: a graph. Out: an equal one in which sums of numbers that have the same terms, in whichever order and up to the sign
-//! of all, are one: (x + y) − z, y − (z − x) and (z − y) − x.
+//! Sums and products that are equal up to their sign. In: a graph. Out: an equal one in which such numbers are computed once: sums of the same
+//! terms in whichever order, (x + y) − z, y − (z − x) and (z − y) − x, and products with signs inside, (−x)·y and x·y.
 //!
-//! A sum is seen as a whole, from the operation that is used as something else or more than once; its terms are what is neither an
-//! addition nor a subtraction nor a sign of it alone. One in which a term meets its own negative is left alone: it is there for its rounding, as
-//! that of a compensated sum. No other sum is taken apart, for the same reason: parts of sums are not shared.
+//! Nodes are numbered by value and sign, operands first. A sum is seen as a whole, from the operation that is used as something else or
+//! more than once; its terms are what is neither an addition nor a subtraction nor a sign of it alone. One in which a term meets its own negative is
+//! left alone: it is there for its rounding, as that of a compensated sum. Parts of sums are not shared, for the same reason.
 
 use std::collections::HashMap;
 
@@ -13,8 +13,17 @@ use crate::graph::{Binary, Graph, NodeId, Op, Operands, Unary};
 /// The name under which sums that give way are reported.
 pub(super) const EQUAL_SUMS: &str = "equal-sums";
 
-/// Terms, ascending, each with whether it is taken away.
-type Terms = Vec<(NodeId, bool)>;
+/// The first node that computes a number, and whether the number is its negative.
+type SignedValue = (NodeId, bool);
+
+/// What a number is made of, without its sign.
+#[derive(PartialEq, Eq, Hash)]
+enum Made {
+    /// Terms, ascending, the first of them added.
+    Sum(Vec<SignedValue>),
+    Product([NodeId; 2]),
+    Quotient([NodeId; 2]),
+}
 
 /// The graph in which equal sums are one, if there are any. What sums were made of before is still there.
 pub(super) fn merged(swept: &Swept, report: &mut SimplifyReport) -> Option<Swept> {
@@ -47,38 +56,68 @@ pub(super) fn merged(swept: &Swept, report: &mut SimplifyReport) -> Option<Swept
     Some(Swept { graph: new, results, has_fired: true })
 }
 
-/// For each sum that gives way the first that is equal to it, and whether it is the negative of that one.
-fn replaced(graph: &Graph, needed: &[NodeId], results: &[NodeId]) -> HashMap<NodeId, (NodeId, bool)> {
+/// For each node that gives way the first that is equal to it, and whether it is the negative of that one.
+fn replaced(graph: &Graph, needed: &[NodeId], results: &[NodeId]) -> HashMap<NodeId, SignedValue> {
     let mut uses = vec![0; graph.len()];
     let operands = needed.iter().flat_map(|id| graph.operands(*id));
     operands.chain(results.iter().copied()).for_each(|id| uses[id.index()] += 1);
+    let mut sums: Vec<Option<Vec<SignedValue>>> = vec![None; graph.len()];
     let mut is_inside = vec![false; graph.len()];
-    let mut sums: Vec<(NodeId, Terms)> = Vec::new();
     for id in needed.iter().rev().copied().filter(|id| signs(graph, *id).is_some()) {
         if !is_inside[id.index()] {
-            sums.push((id, terms(graph, id, &uses, &mut is_inside)));
+            sums[id.index()] = Some(terms(graph, id, &uses, &mut is_inside));
         }
     }
+    let mut values: Vec<SignedValue> = graph.ids().map(|id| (id, false)).collect();
     let (mut first, mut replaced) = (HashMap::new(), HashMap::new());
-    for (id, mut terms) in sums.into_iter().rev() {
-        let cancels = terms.windows(2).any(|pair| pair[0].0 == pair[1].0 && pair[0].1 != pair[1].1);
-        // A difference and its negative cost the same.
-        if terms.len() < 3 || cancels {
-            continue;
-        }
-        let is_negative = terms[0].1;
-        terms.iter_mut().for_each(|term| term.1 ^= is_negative);
-        match first.get(&terms) {
-            None => drop(first.insert(terms, (id, is_negative))),
-            Some((known, known_is_negative)) => drop(replaced.insert(id, (*known, is_negative != *known_is_negative))),
+    for id in needed.iter().copied() {
+        let Some((made, is_negative)) = made(graph, id, sums[id.index()].take(), &values) else { continue };
+        let (known, sign) = match made {
+            Made::Sum(terms) if terms.len() == 1 => terms[0],
+            made => *first.entry(made).or_insert((id, is_negative)),
+        };
+        values[id.index()] = (known, sign != is_negative);
+        if known != id && !matches!(graph.node(id).op, Op::Unary(Unary::Negate)) {
+            replaced.insert(id, values[id.index()]);
         }
     }
     replaced
 }
 
+/// What a node is made of, and whether it is the negative of that.
+fn made(
+    graph: &Graph,
+    id: NodeId,
+    sum: Option<Vec<SignedValue>>,
+    values: &[SignedValue],
+) -> Option<(Made, bool)> {
+    let value = |id: NodeId| values[id.index()];
+    if let Some(sum) = sum {
+        let signed = |(term, sign): SignedValue| (value(term).0, value(term).1 ^ sign);
+        let mut terms: Vec<SignedValue> = sum.into_iter().map(signed).collect();
+        terms.sort_unstable();
+        let cancels = terms.windows(2).any(|pair| pair[0].0 == pair[1].0 && pair[0].1 != pair[1].1);
+        let is_negative = terms[0].1;
+        terms.iter_mut().for_each(|term| term.1 ^= is_negative);
+        return (!cancels).then_some((Made::Sum(terms), is_negative));
+    }
+    let node = graph.node(id);
+    let is_product = matches!(node.op, Op::Binary(Binary::Mul));
+    if !is_one_number(&node.ty) || !(is_product || matches!(node.op, Op::Binary(Binary::Div))) {
+        return None;
+    }
+    let operands = graph.operands(id);
+    let [(mut left, one), (mut right, other)] = [operands[0], operands[1]].map(value);
+    if is_product && left > right {
+        std::mem::swap(&mut left, &mut right);
+    }
+    let made = if is_product { Made::Product([left, right]) } else { Made::Quotient([left, right]) };
+    Some((made, one ^ other))
+}
+
 /// The terms of a sum; what it is made of is marked.
-fn terms(graph: &Graph, sum: NodeId, uses: &[usize], is_inside: &mut [bool]) -> Terms {
-    let (mut terms, mut waiting) = (Terms::new(), vec![(sum, false)]);
+fn terms(graph: &Graph, sum: NodeId, uses: &[usize], is_inside: &mut [bool]) -> Vec<SignedValue> {
+    let (mut terms, mut waiting) = (Vec::new(), vec![(sum, false)]);
     while let Some((id, is_negative)) = waiting.pop() {
         let is_own = id == sum || uses[id.index()] == 1;
         match signs(graph, id).filter(|_| is_own) {
@@ -89,7 +128,6 @@ fn terms(graph: &Graph, sum: NodeId, uses: &[usize], is_inside: &mut [bool]) -> 
             }
         }
     }
-    terms.sort_unstable();
     terms
 }
 

@@ -48,7 +48,7 @@ pub fn rules() -> Vec<RuleSummary> {
     let sums = RuleSummary {
         name: EQUAL_SUMS,
         class: Ulp,
-        identity: "(x + y) − z, y − (z − x), (z − y) − x → one of them, of numbers".to_owned(),
+        identity: "(x + y) − z, y − (z − x), (z − y) − x → one of them, and so (−x)·y, x·y, of numbers".to_owned(),
         is_for_derivatives: false,
     };
     std::iter::once(shared).chain(RULES.iter().map(RewriteRule::summary)).chain([folded, factors, sums]).collect()

@@ -76,13 +76,11 @@ impl<'g> Quaternion<'g> {
     /// The matrix of the rotation, by rows.
     fn matrix(self) -> [Vector<'g>; 3] {
         let Quaternion([w, x, y, z]) = self;
-        let [x2, y2, z2] = [x, y, z].map(|element| 2.0 * element);
-        let (wx, wy, wz, xx, xy, xz) = (x2 * w, y2 * w, z2 * w, x2 * x, y2 * x, z2 * x);
-        let (yy, yz, zz) = (y2 * y, z2 * y, z2 * z);
+        let (wx, wy, wz, xx, xy, xz, yy, yz, zz) = (w * x, w * y, w * z, x * x, x * y, x * z, y * y, y * z, z * z);
         [
-            [1.0 - yy - zz, xy - wz, xz + wy],
-            [xy + wz, 1.0 - xx - zz, yz - wx],
-            [xz - wy, yz + wx, 1.0 - xx - yy],
+            [1.0 - 2.0 * (yy + zz), 2.0 * (xy - wz), 2.0 * (xz + wy)],
+            [2.0 * (xy + wz), 1.0 - 2.0 * (xx + zz), 2.0 * (yz - wx)],
+            [2.0 * (xz - wy), 2.0 * (yz + wx), 1.0 - 2.0 * (xx + yy)],
         ]
     }
 

@@ -158,12 +158,7 @@ impl FunctionCode {
         }
     }
 
-    fn sides_by(
-        &self,
-        items: &[Item],
-        conditions: &HashSet<ScalarId>,
-        uses: &[usize],
-    ) -> HashMap<ScalarId, Side> {
+    fn sides_by(&self, items: &[Item], conditions: &HashSet<ScalarId>, uses: &[usize]) -> HashMap<ScalarId, Side> {
         let mut found: HashMap<ScalarId, Side> = HashMap::new();
         // The side of all uses so far, or none if they differ; and how many uses there were.
         let mut wanted: HashMap<ScalarId, (Option<Side>, usize)> = HashMap::new();
@@ -293,14 +288,16 @@ impl<'c> Schedule<'c> {
                 || self.side(position).is_some_and(|(by, _)| by == condition);
             is_member[position] = is_candidate
                 && !self.is_done[position]
-                && self.is_ready(position, |maker| self.is_done[maker] || is_member[maker] && self.side(maker).is_some());
+                && self
+                    .is_ready(position, |maker| self.is_done[maker] || is_member[maker] && self.side(maker).is_some());
         }
         let mut is_needed = vec![false; self.items.len()];
         for position in (0..self.items.len()).rev().filter(|position| is_member[*position]) {
             is_needed[position] |= self.branching(position).is_some();
             if is_needed[position] {
                 let operands = self.code.operands(&self.items[position].statement);
-                let makers: Vec<usize> = operands.iter().filter_map(|operand| self.makers.get(operand)).copied().collect();
+                let makers: Vec<usize> =
+                    operands.iter().filter_map(|operand| self.makers.get(operand)).copied().collect();
                 makers.into_iter().filter(|maker| is_member[*maker]).for_each(|maker| is_needed[maker] = true);
             }
         }

@@ -273,6 +273,11 @@ impl CodeBuilder {
 
     /// A function of scalars, or an equal scalar that costs less.
     pub(super) fn apply(&mut self, function: Function, operands: &[ScalarId], dtype: DType) -> ScalarId {
+        if let Function::MultiplyAdd = function {
+            // The product may be that of another sum.
+            let product = self.binary(Binary::Mul, operands[0], operands[1]);
+            return self.binary(Binary::Add, product, operands[2]);
+        }
         if let Some(equal) = self.simplified(function, operands).or_else(|| self.sign_outwards(function, operands)) {
             return equal;
         }

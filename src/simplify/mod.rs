@@ -171,7 +171,6 @@ fn simplify_within(
     while let Some(merged) = options.ulp.then(|| contained::merged(&swept)).flatten() {
         swept = sweeps.settle(merged);
     }
-    swept = sweeps.share(swept);
     let mut scope = BodySelection::All;
     let mut room = if options.ulp { options.constant_bytes } else { 0 };
     loop {
@@ -189,6 +188,7 @@ fn simplify_within(
         swept = if next.has_fired { sweeps.settle(next) } else { next };
         scope = BodySelection::Open;
     }
+    swept = sweeps.share(swept);
     report.close(&swept.graph, &swept.results);
     Simplified { graph: swept.graph, results: swept.results, report }
 }

@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 
 use super::{Class, Swept, factors::is_one_number, report::SimplifyReport};
-use crate::graph::{Binary, Graph, NodeId, Op, Operands, Unary};
+use crate::graph::{Binary, Constant, DType, Graph, Literal, NodeId, Op, Operands, Unary};
 
 /// The name under which sums that give way are reported.
 pub(super) const EQUAL_SUMS: &str = "equal-sums";
@@ -23,6 +23,8 @@ enum Made {
     Sum(Vec<SignedValue>),
     Product([NodeId; 2]),
     Quotient([NodeId; 2]),
+    /// A constant of one number, by the bits of its absolute value and its type.
+    Literal(u64, DType, usize),
 }
 
 /// The graph in which equal sums are one, if there are any. What sums were made of before is still there.
@@ -77,20 +79,26 @@ fn replaced(graph: &Graph, needed: &[NodeId], results: &[NodeId]) -> HashMap<Nod
             made => *first.entry(made).or_insert((id, is_negative)),
         };
         values[id.index()] = (known, sign != is_negative);
-        if known != id && !matches!(graph.node(id).op, Op::Unary(Unary::Negate)) {
+        let is_negative = values[id.index()].1;
+        if known != id && !has_sign_inside(graph, id, is_negative) {
             replaced.insert(id, values[id.index()]);
         }
     }
     replaced
 }
 
+/// Whether a node is no more than a sign of another, or has that sign in a literal, where it costs nothing.
+fn has_sign_inside(graph: &Graph, id: NodeId, is_negative: bool) -> bool {
+    let is_literal = |operand: &NodeId| matches!(graph.node(*operand).op, Op::Constant(_));
+    match graph.node(id).op {
+        Op::Unary(Unary::Negate) | Op::Constant(_) => true,
+        Op::Binary(Binary::Mul | Binary::Div) => is_negative && graph.operands(id).iter().any(is_literal),
+        _ => false,
+    }
+}
+
 /// What a node is made of, and whether it is the negative of that.
-fn made(
-    graph: &Graph,
-    id: NodeId,
-    sum: Option<Vec<SignedValue>>,
-    values: &[SignedValue],
-) -> Option<(Made, bool)> {
+fn made(graph: &Graph, id: NodeId, sum: Option<Vec<SignedValue>>, values: &[SignedValue]) -> Option<(Made, bool)> {
     let value = |id: NodeId| values[id.index()];
     if let Some(sum) = sum {
         let signed = |(term, sign): SignedValue| (value(term).0, value(term).1 ^ sign);
@@ -102,6 +110,12 @@ fn made(
         return (!cancels).then_some((Made::Sum(terms), is_negative));
     }
     let node = graph.node(id);
+    if let Op::Constant(Constant { value: Literal::Number(number), .. }) = node.op
+        && is_one_number(&node.ty)
+    {
+        let (bits, dtype, rank) = (number.abs().to_bits(), node.ty.dtype, node.ty.shape.rank());
+        return Some((Made::Literal(bits, dtype, rank), number.is_sign_negative()));
+    }
     let is_product = matches!(node.op, Op::Binary(Binary::Mul));
     if !is_one_number(&node.ty) || !(is_product || matches!(node.op, Op::Binary(Binary::Div))) {
         return None;

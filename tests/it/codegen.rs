@@ -449,3 +449,69 @@ fn names_that_mean_something_in_the_file_and_names_that_are_equal_in_rust_are_to
     let case = case("names", &[("at".into(), sum)], &fed, (0, 1e-14)).expect("it can be written");
     assert_like_reference("names", &[case]);
 }
+
+/// The function of these results, which are fed with `fed` and compared with the reference.
+fn checked(name: &str, results: &[(String, Expr<'_>)], fed: &[(String, Value)]) -> String {
+    let case = case(name, results, fed, (512, 1e-14)).expect("it can be written");
+    let source = case.source.clone();
+    assert_like_reference(name, &[case]);
+    let (_, function) = source.split_once("pub fn generated").expect("the function is there");
+    function.split("\n}\n").next().expect("a text has a first part").to_owned()
+}
+
+/// What one side of a choice alone needs is computed where that side is taken, for all choices by a condition at once, and the other way
+/// round for a choice inside of it. What both sides need, or something else, comes before.
+#[test]
+fn what_one_side_of_a_choice_needs_is_computed_there() {
+    let g = Graph::new();
+    let [x, y] = ["x", "y"].map(|name| g.input_of(DType::F64, name, ()));
+    let (is_positive, is_small) = (x.greater(0.0), y.less(1.0));
+    let (sine, shared) = (x.sin(), y.exp());
+    let inner = is_small.select(y.cos() + sine, y.sqrt());
+    let first = is_positive.select(sine * inner + shared, shared);
+    let second = is_positive.select(first.tanh() + sine, x.cbrt());
+    let results = [("first".to_owned(), first), ("second".to_owned(), second), ("shared".to_owned(), shared)];
+    for (x, y) in [(0.5, 0.3), (0.5, 2.0), (-0.5, 0.3), (-0.5, 2.0)] {
+        let text = checked("sides", &results, &[("x".into(), x.into()), ("y".into(), y.into())]);
+        let place = |part: &str| text.find(part).unwrap_or_else(|| panic!("{part} is missing in\n{text}"));
+        assert_eq!(text.matches("M::sin(x)").count(), 1, "{text}");
+        assert!(place("M::exp(y)") < place("if "), "{text}");
+        assert!(place("if ") < place("M::sin(x)") && place("M::cos(y)") < place("M::sqrt(y)"), "{text}");
+    }
+}
+
+/// A choice of what costs little is made without a branch, and one in a loop that a compiler makes vectors of too.
+#[test]
+fn choices_of_little_work_do_not_branch() {
+    let g = Graph::new();
+    let (x, row) = (g.input_of(DType::F64, "x", ()), g.input_of(DType::F64, "row", (100,)));
+    let small = x.greater(0.0).select(x * 2.0 + 1.0, x * x);
+    let roots = row.greater(0.0).select(row.sqrt() / (row + 1.0), row);
+    let fed = [("x".to_owned(), 0.3.into()), ("row".to_owned(), ndarray::Array1::linspace(-1.0, 2.0, 100).into())];
+    let text = checked("little", &[("small".into(), small), ("roots".into(), roots)], &fed);
+    assert!(!text.lines().any(|line| line.trim_start().starts_with("if ")), "{text}");
+}
+
+/// Products that are equal up to their sign are one, and signs go into sums.
+#[test]
+fn signs_of_products_go_into_sums() {
+    let g = Graph::new();
+    let [x, y, z] = ["x", "y", "z"].map(|name| g.input_of(DType::F64, name, (3,)));
+    let product = (-x) * y;
+    let results =
+        [("a".to_owned(), z + product), ("b".to_owned(), z - (-y) * x), ("c".to_owned(), (-x).exp() - product)];
+    let fed = ["x", "y", "z"].map(|name| (name.to_owned(), ndarray::array![0.5, -0.0, 3.0].into()));
+    let text = checked("signs", &results, &fed);
+    assert_eq!(text.matches(" * ").count(), 3, "{text}");
+}
+
+/// The parts of a small array are written where they belong, however many there are.
+#[test]
+fn an_array_of_many_numbers_is_written_number_by_number() {
+    let g = Graph::new();
+    let x = g.input_of(DType::F64, "x", (2,));
+    let parts: Vec<Expr<'_>> = (0..100).map(|i| x.slice(i % 2) * f64::from(i as i32)).collect();
+    let all = parts[0].stack(parts[1..].iter().copied(), 0);
+    let text = checked("numbers", &[("all".into(), all)], &[("x".into(), ndarray::array![0.5, -2.0].into())]);
+    assert!(!text.contains("copy(") && !text.contains("let mut"), "{text}");
+}

@@ -218,12 +218,13 @@ def rolling_shutter_camera(
 
 
 def in_wrenfold():
-    """Functions for wrenfold's generator, with the factorization passes that its benchmark asks for (none said is its default)."""
+    """Functions for wrenfold's generator, with the factorization passes that its own benchmark asks for, or as many as it takes by itself."""
     vectors = {3: Vector3, 4: Vector4, 9: Vector9}
     for name, (function, passes) in FUNCTIONS.items():
         sizes = SIZES[name]
         arguments = list(sizes)
-        values = lambda *given, function=function: [OutputArg(value, name) for name, value in function(Wrenfold, *given).items()]
+        values = lambda *given, function=function: [OutputArg(v, key) for key, v in function(Wrenfold, *given).items()]
+        # The generator reads names and types of arguments from the function.
         scope = {"values": values}
         exec(f"def {name}({', '.join(arguments)}): return values({', '.join(arguments)})", scope)
         scope[name].__annotations__ = {key: vectors.get(size, FloatScalar) for key, size in sizes.items()}

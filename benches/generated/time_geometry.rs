@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use super::{casadi, difference, ours, ours::Std, say, time, wrenfold};
+use super::{casadi_call, difference, ours, ours::Std, repeated, say, times, wrenfold};
 
 #[link(name = "casadi_functions")]
 unsafe extern "C" {
@@ -48,13 +48,17 @@ const MAX_DIFFERENCE: f64 = 1e-12;
 macro_rules! compare {
     ($title:literal, $name:ident, $casadi:ident, ($($argument:ident),*), ($($result:ident: $len:literal),*)) => {{
         let mut results = [(); 3].map(|()| ($([0.0f64; $len],)*));
-        let [mine, theirs, foreign] = &mut results;
-        let ($($result,)*) = mine;
-        let t = time(|| ours::$name::<Std>($(black_box($argument)),*, $(black_box(&mut *$result)),*));
-        let ($($result,)*) = theirs;
-        let peer = time(|| wrenfold::$name($(black_box($argument)),*, $(black_box(&mut *$result)),*));
-        let ($($result,)*) = foreign;
-        let c = casadi($casadi, &[$($argument.numbers()),*], &mut [$(&mut $result[..]),*]);
+        let [t, peer, c] = {
+            let [mine, theirs, foreign] = &mut results;
+            let ($($result,)*) = mine;
+            let mut own = repeated(|| ours::$name::<Std>($(black_box($argument)),*, $(black_box(&mut *$result)),*));
+            let ($($result,)*) = theirs;
+            let mut peer = repeated(|| wrenfold::$name($(black_box($argument)),*, $(black_box(&mut *$result)),*));
+            let ($($result,)*) = foreign;
+            let mut foreign = [$(&mut $result[..]),*];
+            let mut c = repeated(casadi_call($casadi, &[$($argument.numbers()),*], &mut foreign));
+            times([&mut own, &mut peer, &mut c])
+        };
         let [mine, theirs, foreign] = results.map(|($($result,)*)| [$(&$result[..]),*].concat());
         let largest = difference(&mine, &theirs).max(difference(&mine, &foreign));
         assert!(largest <= MAX_DIFFERENCE, "{} differs by {largest:e}", $title);

@@ -85,9 +85,11 @@ fn say(name: &str, ours: f64, wrenfold: Option<f64>, casadi: f64, difference: f6
     println!("| {name} | {ours:.1} {peer} | {casadi:.1} | {:.2} | {difference:.0e} |", ours / casadi);
 }
 
-/// The largest difference relative to the larger of 1 and the numbers.
+/// The largest difference relative to the larger of 1 and the numbers; infinite where either is none.
 fn difference(got: &[f64], want: &[f64]) -> f64 {
-    got.iter().zip(want).map(|(got, want)| (got - want).abs() / want.abs().max(1.0)).fold(0.0, f64::max)
+    let one = |(got, want): (&f64, &f64)| (got - want).abs() / want.abs().max(1.0);
+    let differences = got.iter().zip(want).map(one).map(|one| if one.is_nan() { f64::INFINITY } else { one });
+    differences.fold(0.0, f64::max)
 }
 
 fn main() {

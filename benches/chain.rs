@@ -11,7 +11,7 @@ fn chain(g: &Graph, length: usize) -> (Expr<'_>, Expr<'_>) {
 }
 
 pub(crate) fn bench(criterion: &mut Criterion) {
-    let compiler = Compiler { threads: 1 };
+    let compiler = Compiler::new(1);
     let mut group = criterion.benchmark_group("chain");
     group.sample_size(10);
     for length in [100, 1_000, 10_000, 100_000] {

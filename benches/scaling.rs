@@ -12,7 +12,7 @@ use super::workloads::{Compiler, functions, named, networks};
 pub(crate) fn bench_call(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("call");
     let g = Graph::new();
-    let compiler = Compiler { threads: 1 };
+    let compiler = Compiler::new(1);
     let mut program = compiler.program(&g, functions::next(&g)).expect("an addition has no mistake");
     let parameters = Parameters::default();
     group.bench_function("run", |bencher| {
@@ -33,7 +33,7 @@ pub(crate) fn bench_batch(criterion: &mut Criterion) {
     group.sample_size(20);
     let g = Graph::new();
     let loss = networks::classifier(&g, &[64, 128, 10]);
-    let mut step = Compiler { threads: 1 }.training_step(&g, loss).expect("the network has no mistake");
+    let mut step = Compiler::new(1).training_step(&g, loss).expect("the network has no mistake");
     let parameters = g.initialize(0).expect("the network has no mistake");
     let mut gradients = Gradients::zeros(parameters.layout().clone());
     for batch in [1, 8, 32, 128, 512] {
@@ -57,7 +57,7 @@ pub(crate) fn bench_threads(criterion: &mut Criterion) {
             std::iter::successors(Some(1), |threads| Some(threads * 2)).take_while(|threads| *threads <= cores)
         {
             group.bench_function(BenchmarkId::new(workload.name, threads), |bencher| {
-                let compiled = workload.compile(&Compiler { threads }).expect("the workload has no mistake");
+                let compiled = workload.compile(&Compiler::new(threads)).expect("the workload has no mistake");
                 let mut task = workload.feed(compiled).expect("the data fits");
                 bencher.iter(|| task.step().expect("the data fits"));
             });

@@ -4,9 +4,6 @@
 use criterion::{BatchSize, Criterion, SamplingMode};
 
 use super::workloads::{ALL, Compiler};
-
-const COMPILER: Compiler = Compiler { threads: 1 };
-
 /// A step: loss and gradient, with the update where the workload has one.
 pub(crate) fn bench(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("step");
@@ -14,7 +11,7 @@ pub(crate) fn bench(criterion: &mut Criterion) {
     for workload in ALL {
         // Compiled inside, so that a workload that is not asked for costs nothing.
         group.bench_function(workload.name, |bencher| {
-            let compiled = workload.compile(&COMPILER).expect("the workload has no mistake");
+            let compiled = workload.compile(&Compiler::new(1)).expect("the workload has no mistake");
             let mut task = workload.feed(compiled).expect("the data fits");
             bencher.iter(|| task.step().expect("the data fits"));
         });
@@ -28,11 +25,11 @@ pub(crate) fn bench_compile(criterion: &mut Criterion) {
     group.sample_size(10).sampling_mode(SamplingMode::Flat);
     for workload in ALL {
         group.bench_function(format!("{} build, derive and compile", workload.name), |bencher| {
-            bencher.iter_with_large_drop(|| workload.compile(&COMPILER).expect("the workload has no mistake"));
+            bencher.iter_with_large_drop(|| workload.compile(&Compiler::new(1)).expect("the workload has no mistake"));
         });
         group.bench_function(format!("{} first step", workload.name), |bencher| {
             let fresh = || {
-                let compiled = workload.compile(&COMPILER).expect("the workload has no mistake");
+                let compiled = workload.compile(&Compiler::new(1)).expect("the workload has no mistake");
                 workload.feed(compiled).expect("the data fits")
             };
             bencher.iter_batched(fresh, |mut task| task.step().expect("the data fits"), BatchSize::PerIteration);

@@ -55,7 +55,9 @@ fn main() -> Result<(), Box<dyn Error>> {
                 let names = ALL.map(|workload| workload.name).join(", ");
                 format!("there is no workload `{name}`, but {names}")
             })?;
-            workload.report(&Compiler { threads }, runs)?.with_title(format!("{name} of docs/reference/performance.md"))
+            workload
+                .report(&Compiler::new(threads), runs)?
+                .with_title(format!("{name} of docs/reference/performance.md"))
         }
         (None, n_layers) => layers(n_layers.unwrap_or(1), threads, runs)?,
     };

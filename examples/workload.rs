@@ -19,6 +19,7 @@ use std::{
 };
 
 use clap::Parser;
+use pullback::InstructionSet;
 
 use workloads::{ALL, Compiler, Task};
 
@@ -31,6 +32,9 @@ struct Arguments {
     /// Threads that may run a step.
     #[arg(long, default_value_t = 1)]
     threads: usize,
+    /// Which vector instructions compute: `portable`, `avx2` or `avx512`, if the machine has them.
+    #[arg(long, default_value_t = InstructionSet::widest())]
+    instruction_set: InstructionSet,
     /// How long to measure, in seconds, after half a second of warming up.
     #[arg(long, default_value_t = 3.0)]
     secs: f64,
@@ -50,14 +54,14 @@ struct Times {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let Arguments { workload: name, threads, secs, profile, pass } = Arguments::parse();
+    let Arguments { workload: name, threads, instruction_set, secs, profile, pass } = Arguments::parse();
     let workload = workloads::named(&name).ok_or_else(|| {
         let names = ALL.map(|workload| workload.name).join(", ");
         format!("there is no workload `{name}`, but {names}")
     })?;
 
     let start = Instant::now();
-    let compiled = workload.compile(&Compiler { threads })?;
+    let compiled = workload.compile(&Compiler { threads, instruction_set })?;
     let compile = start.elapsed();
     let mut task = workload.feed(compiled)?;
     if profile {

@@ -17,7 +17,7 @@ use crate::{
     precompute::{PrecomputeLimits, precompute},
     program::{CompileError, Condition, Declaration, Engine, Program, Runner, Signature, TrainingStep, Untrained},
     reference::Evaluator,
-    runtime::{CachingEngine, Subgraph},
+    runtime::{CachingEngine, Execution, InstructionSet, Subgraph},
     simplify::{Mode, Rewrites, Simplification, Simplified, simplify},
 };
 
@@ -67,6 +67,9 @@ pub struct Options {
     /// [`while_loop_bounded`](Graph::while_loop_bounded) states no other number: one more is an error of the run, with the line of
     /// the loop. 10⁸ by default.
     pub max_iterations: usize,
+    /// Which vector instructions compute. The results do not depend on it, to the last bit; the widest set of the machine by default,
+    /// which is not the fastest for every program on every machine.
+    pub instruction_set: InstructionSet,
 }
 
 /// What computes the numbers of a program.
@@ -81,7 +84,8 @@ pub enum Evaluation {
 }
 
 impl Default for Options {
-    /// All threads that the machine runs at once, all rewrites but fast-math, compiled, no budget of memory, 10⁸ iterations.
+    /// All threads that the machine runs at once, all rewrites but fast-math, compiled, no budget of memory, 10⁸ iterations, the widest
+    /// instruction set of the machine.
     fn default() -> Options {
         Options {
             threads: available_threads(),
@@ -91,6 +95,7 @@ impl Default for Options {
             frozen: Vec::new(),
             memory_budget: None,
             max_iterations: MAX_ITERATIONS,
+            instruction_set: InstructionSet::widest(),
         }
     }
 }
@@ -184,7 +189,7 @@ impl Graph {
         self.refuse(&results);
         self.check()?;
         let ids: Vec<NodeId> = results.iter().map(Expr::id).collect();
-        let simplified = simplify_with(self, &ids, options, (available_threads(), MAX_ITERATIONS));
+        let simplified = simplify_with(self, &ids, options, (Execution::widest(), MAX_ITERATIONS));
         let results = names.into_iter().zip(simplified.results).collect();
         Ok(Simplification { graph: simplified.graph, results, report: simplified.report })
     }
@@ -363,11 +368,12 @@ impl Graph {
             }
             Evaluation::Compiled => {
                 let Options { memory_budget, max_iterations, .. } = *options;
-                let limits = (options.threads, max_iterations);
+                let execution = Execution { n_threads: options.threads, instruction_set: options.instruction_set };
+                let limits = (execution, max_iterations);
                 let Simplified { graph, results, report } = simplify_with(self, &ids, &options.rewrites, limits);
                 let part = Subgraph { leaves: leaves(&graph), graph, results };
                 let settings = Settings { model: MachineModel::DEFAULT, memory_budget, max_iterations };
-                (Box::new(CachingEngine::new(part, options.threads, settings)), Some(Arc::new(report)))
+                (Box::new(CachingEngine::new(part, execution, settings)), Some(Arc::new(report)))
             }
         };
         Ok(Runner::new(Arc::new(signature), engine, report))
@@ -459,14 +465,14 @@ fn spec(leaf: &Expr<'_>) -> Option<ParameterSpec> {
     }
 }
 
-/// A graph simplified for these results, with what depends on constants alone computed on at most so many threads, by loops of
-/// at most so many iterations.
+/// A graph simplified for these results, with what depends on constants alone computed as said, by loops of at most so many
+/// iterations.
 fn simplify_with(
     graph: &Graph,
     results: &[NodeId],
     rewrites: &Rewrites,
-    (n_threads, max_iterations): (usize, usize),
+    (execution, max_iterations): (Execution, usize),
 ) -> Simplified {
-    let limits = PrecomputeLimits { max_bytes: rewrites.constant_bytes, n_threads, max_iterations };
+    let limits = PrecomputeLimits { max_bytes: rewrites.constant_bytes, execution, max_iterations };
     simplify(graph, results, rewrites, &|part, results| precompute(part, results, limits))
 }

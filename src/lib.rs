@@ -2,6 +2,7 @@
 //!
 #![doc = include_str!("../README.md")]
 #![deny(clippy::print_stdout)]
+#![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 
 mod autodiff;
 pub mod batching;
@@ -55,6 +56,6 @@ pub use program::{
     OutputError, Outputs, Pass, PlanSummary, Profile, Program, RunError, Runner, StepProfile, TrainingOutput,
     TrainingStep, Untrained,
 };
-pub use runtime::{AccuracyRow, error_table};
+pub use runtime::{AccuracyRow, InstructionSet, UnknownInstructionSet, error_table};
 pub use simplify::{Mode, Rewrites, Simplification};
 pub use text::{ParseError, Parsed};

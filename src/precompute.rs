@@ -7,7 +7,7 @@ use crate::{
     memory,
     plan::{MachineModel, Settings},
     program::Engine,
-    runtime::{CachingEngine, Subgraph},
+    runtime::{CachingEngine, Execution, Subgraph},
 };
 
 /// How much precomputing may take.
@@ -15,7 +15,7 @@ use crate::{
 pub(crate) struct PrecomputeLimits {
     /// The most bytes of what lies between steps.
     pub(crate) max_bytes: usize,
-    pub(crate) n_threads: usize,
+    pub(crate) execution: Execution,
     /// The most iterations of a loop that states none.
     pub(crate) max_iterations: usize,
 }
@@ -27,13 +27,13 @@ pub(crate) struct PrecomputeLimits {
 pub(crate) fn precompute(
     graph: Graph,
     results: Vec<NodeId>,
-    PrecomputeLimits { max_bytes, n_threads, max_iterations }: PrecomputeLimits,
+    PrecomputeLimits { max_bytes, execution, max_iterations }: PrecomputeLimits,
 ) -> Option<Vec<Value>> {
     let types: Vec<Type> = results.iter().map(|id| graph.node(*id).ty.clone()).collect();
     let shapes: Vec<Vec<usize>> = types.iter().map(|ty| ty.shape.as_numbers()).collect::<Option<_>>()?;
     let subgraph = Subgraph { graph, leaves: Vec::new(), results };
     let settings = Settings { model: MachineModel::DEFAULT, memory_budget: None, max_iterations };
-    let mut engine = CachingEngine::new(subgraph, n_threads, settings);
+    let mut engine = CachingEngine::new(subgraph, execution, settings);
     let bindings = Bindings::new();
     let arena_bytes = engine.summary(&bindings).ok()?.arena_bytes;
     let sizes = types

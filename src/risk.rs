@@ -262,7 +262,7 @@ impl Tally {
         if self.mean < 0.0 || self.mean > range {
             return Err(RiskError::Range { loss: self.mean, range });
         }
-        let half = range * ((2.0 / (1.0 - level)).ln() / (2.0 * self.n_examples as f64)).sqrt();
+        let half = range * (libm::log(2.0 / (1.0 - level)) / (2.0 * self.n_examples as f64)).sqrt();
         let wide = self.around(half, level)?;
         Ok(Estimate { lower: wide.lower.max(0.0), upper: wide.upper.min(range), ..wide })
     }

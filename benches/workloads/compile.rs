@@ -1,7 +1,7 @@
 //! How the workloads are compiled: the one place that knows the compiler's options. In: a graph and what is wanted of it.
 //! Out: what runs.
 
-use pullback::{CompileError, Expr, Graph, Options, Program, TrainingStep};
+use pullback::{CompileError, Expr, Graph, InstructionSet, Options, Program, TrainingStep};
 
 use super::Results;
 
@@ -10,9 +10,16 @@ use super::Results;
 pub(crate) struct Compiler {
     /// How many threads may run a step.
     pub(crate) threads: usize,
+    /// Which vector instructions compute.
+    pub(crate) instruction_set: InstructionSet,
 }
 
 impl Compiler {
+    /// With the widest instructions of the machine.
+    pub(crate) fn new(threads: usize) -> Compiler {
+        Compiler { threads, instruction_set: InstructionSet::widest() }
+    }
+
     /// A loss with its gradient by all parameters.
     pub(crate) fn training_step(self, g: &Graph, loss: Expr<'_>) -> Result<TrainingStep, CompileError> {
         g.compile_training_with(loss, (), &self.options())
@@ -24,6 +31,6 @@ impl Compiler {
     }
 
     fn options(self) -> Options {
-        Options { threads: self.threads, ..Options::default() }
+        Options { threads: self.threads, instruction_set: self.instruction_set, ..Options::default() }
     }
 }

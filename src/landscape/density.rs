@@ -108,7 +108,7 @@ impl SpectralDensity {
 
     /// The mean of λᵖ over all eigenvalues.
     pub fn moment(&self, power: i32) -> f64 {
-        self.nodes.iter().map(|node| node.weight * node.eigenvalue.powi(power)).sum()
+        self.nodes.iter().map(|node| node.weight * libm::pow(node.eigenvalue, f64::from(power))).sum()
     }
 
     /// The sum of all eigenvalues.
@@ -134,7 +134,7 @@ impl SpectralDensity {
         super::error::check_positive("the width", width)?;
         let height = |node: &DensityNode| {
             let distance = (t - node.eigenvalue) / (width * SQRT_2);
-            node.weight * (-distance * distance).exp()
+            node.weight * libm::exp(-distance * distance)
         };
         Ok(self.nodes.iter().map(height).sum::<f64>() / (width * (2.0 * PI).sqrt()))
     }

@@ -355,7 +355,7 @@ impl<'g> Expr<'g> {
         // 2¹¹⁶].
         let [least, up, greatest, down] =
             if self.dtype() == DType::F32 { [-100, 80, 100, -70] } else { [-800, 600, 800, -560] }
-                .map(|n| 2f64.powi(n));
+                .map(|n| libm::ldexp(1.0, n));
         let sum = (self * self).sum_axes(axes);
         let scale = sum.greater(greatest).select(down, sum.ones_like());
         let scale = sum.less(least).select(up, scale);

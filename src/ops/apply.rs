@@ -126,7 +126,7 @@ pub(super) fn held(number: f64, dtype: DType) -> Option<Literal> {
     let is_held = match dtype {
         DType::F32 => !number.is_finite() || (number as f32).is_finite(),
         DType::F64 => true,
-        DType::I64 => number.fract() == 0.0 && (-(2f64.powi(63))..2f64.powi(63)).contains(&number),
+        DType::I64 => number.fract() == 0.0 && (i64::MIN as f64..-(i64::MIN as f64)).contains(&number),
         DType::Bool => number == 0.0 || number == 1.0,
     };
     let literal = if dtype == DType::I64 { Literal::Integer(number as i64) } else { Literal::Number(number) };

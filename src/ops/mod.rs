@@ -86,7 +86,7 @@ pub use nested::{Function, ScanOptions, Tree};
 pub(crate) use nested::{leaves, poisoned};
 pub use pool::Pool;
 pub use qr::QrParts;
-pub(crate) use real::{Number, Real, Total, own_total};
+pub(crate) use real::{Number, Real, Total, own_total, power_by_squaring};
 pub use rule::{
     Application, BatchApplication, BatchOperand, JacobianProducts, LinearMap, Linearization, NestedError, OpError,
     Partial, Partials,

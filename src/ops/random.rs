@@ -239,7 +239,7 @@ impl Graph {
                 return self.report(GraphError::UnsupportedDType { expected: "a float", found: dtype }, &[]);
             }
         };
-        self.random_bits(key, counter, width.into(), shape).cast(dtype) * 2f64.powi(-i32::from(width))
+        self.random_bits(key, counter, width.into(), shape).cast(dtype) * libm::ldexp(1.0, -i32::from(width))
     }
 
     /// Random floats of mean 0 and variance 1, normally distributed, from the `i64` scalars `key` and `counter` as for

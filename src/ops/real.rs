@@ -166,7 +166,8 @@ pub(crate) use own_total;
 
 own_total!([] i64);
 
-/// Numbers with the functions of analysis.
+/// Numbers with the functions of analysis. Those of floats are of the crate `libm`, which gives the same bits on every machine, as
+/// the standard library does not; an f32 is rounded once from the f64.
 pub(crate) trait Real: Number {
     /// Whether a derivative is carried along, which an iteration has to go on for when the value is found.
     const HAS_TANGENT: bool;
@@ -197,8 +198,24 @@ pub(crate) trait Real: Number {
     fn call<const N: usize>(function: impl Special<N>, operands: [Self; N]) -> Self;
 }
 
+/// xⁿ by repeated squaring, from the least bit of n on; for a negative n the reciprocal of that.
+#[inline(always)]
+pub(crate) fn power_by_squaring<T: Number>(x: T, exponent: i64) -> T {
+    let (mut power, mut square, mut bits) = (T::ONE, x, exponent.unsigned_abs());
+    loop {
+        if bits & 1 == 1 {
+            power = power.mul(square);
+        }
+        bits >>= 1;
+        if bits == 0 {
+            return if exponent < 0 { T::ONE.div(power) } else { power };
+        }
+        square = square.mul(square);
+    }
+}
+
 macro_rules! float {
-    ($float:ident, $total:ty, $erf:path, $erfc:expr, $product:path) => {
+    ($float:ident, $total:ty, $product:path) => {
         impl Number for $float {
             type Total = $total;
 
@@ -280,47 +297,47 @@ macro_rules! float {
                 $float::is_finite(self)
             }
             fn exp(self) -> Self {
-                $float::exp(self)
+                libm::exp(f64::from(self)) as $float
             }
             fn exp_m1(self) -> Self {
-                $float::exp_m1(self)
+                libm::expm1(f64::from(self)) as $float
             }
             fn ln(self) -> Self {
-                $float::ln(self)
+                libm::log(f64::from(self)) as $float
             }
             fn ln_1p(self) -> Self {
-                $float::ln_1p(self)
+                libm::log1p(f64::from(self)) as $float
             }
             fn sqrt(self) -> Self {
                 $float::sqrt(self)
             }
             fn tanh(self) -> Self {
-                $float::tanh(self)
+                libm::tanh(f64::from(self)) as $float
             }
             /// 4e/(1 + e)² with e = e^(−2|x|).
             fn sech_squared(self) -> Self {
-                let e = (-2.0 * $float::abs(self)).exp();
+                let e = Real::exp(-2.0 * $float::abs(self));
                 let sum = 1.0 + e;
                 4.0 * e / (sum * sum)
             }
             /// Neither branch overflows.
             fn sigmoid(self) -> Self {
                 if self >= 0.0 {
-                    1.0 / (1.0 + (-self).exp())
+                    1.0 / (1.0 + Real::exp(-self))
                 } else {
-                    let e = $float::exp(self);
+                    let e = Real::exp(self);
                     e / (1.0 + e)
                 }
             }
             /// max(x, 0) + ln(1 + e^−|x|).
             fn softplus(self) -> Self {
-                Number::maximum(self, 0.0) + (-$float::abs(self)).exp().ln_1p()
+                Number::maximum(self, 0.0) + Real::ln_1p(Real::exp(-$float::abs(self)))
             }
             fn erf(self) -> Self {
-                $erf(self)
+                libm::erf(f64::from(self)) as $float
             }
             fn erfc(self) -> Self {
-                $erfc(self)
+                libm::erfc(f64::from(self)) as $float
             }
             fn normal_cdf(self) -> Self {
                 normal_cdf(f64::from(self)) as $float
@@ -329,10 +346,10 @@ macro_rules! float {
                 normal_pdf(f64::from(self)) as $float
             }
             fn sin(self) -> Self {
-                $float::sin(self)
+                libm::sin(f64::from(self)) as $float
             }
             fn cos(self) -> Self {
-                $float::cos(self)
+                libm::cos(f64::from(self)) as $float
             }
             fn floor(self) -> Self {
                 $float::floor(self)
@@ -344,16 +361,17 @@ macro_rules! float {
                 $float::round_ties_even(self)
             }
             fn pow(self, exponent: Self) -> Self {
-                $float::powf(self, exponent)
+                libm::pow(f64::from(self), f64::from(exponent)) as $float
             }
             fn integer_power(self, exponent: i64) -> Self {
-                match i32::try_from(exponent) {
-                    Ok(exponent) => $float::powi(self, exponent),
-                    Err(_) => $float::powf(self, exponent as $float),
+                if i32::try_from(exponent).is_ok() {
+                    power_by_squaring(self, exponent)
+                } else {
+                    Real::pow(self, exponent as $float)
                 }
             }
             fn atan2(self, other: Self) -> Self {
-                $float::atan2(self, other)
+                libm::atan2(f64::from(self), f64::from(other)) as $float
             }
             fn call<const N: usize>(function: impl Special<N>, operands: [Self; N]) -> Self {
                 function.value(operands.map(f64::from)) as $float
@@ -361,9 +379,8 @@ macro_rules! float {
         }
     };
 }
-// erfc of an f32 is rounded once from that of an f64, as the kernels for vectors do it.
-float!(f32, f64, libm::erff, |x: f32| libm::erfc(f64::from(x)) as f32, product_in_f64);
-float!(f64, Compensated, libm::erf, libm::erfc, product_in_blocks);
+float!(f32, f64, product_in_f64);
+float!(f64, Compensated, product_in_blocks);
 
 /// Beyond it the normal density is 0.
 const NO_DENSITY: f64 = 40.0;
@@ -376,7 +393,7 @@ fn normal_cdf(x: f64) -> f64 {
     }
     let z = -x * FRAC_1_SQRT_2;
     let lost = (-x).mul_add(FRAC_1_SQRT_2, -z) - x * FRAC_1_SQRT_2_LOW;
-    0.5 * (libm::erfc(z) - FRAC_2_SQRT_PI * lost * (-z * z).exp())
+    0.5 * (libm::erfc(z) - FRAC_2_SQRT_PI * lost * libm::exp(-z * z))
 }
 
 /// e^(−x²/2)/√(2π), with what the rounding of x² lost, to first order.
@@ -386,7 +403,7 @@ fn normal_pdf(x: f64) -> f64 {
         return 0.0;
     }
     let square = x * x;
-    let exponential = (-0.5 * square).exp();
+    let exponential = libm::exp(-0.5 * square);
     DENSITY_AT_0 * (exponential - exponential * (0.5 * x.mul_add(x, -square)))
 }
 

@@ -236,7 +236,7 @@ fn lengths<T: Real>(rows: &[T], m: usize, lengths: &mut [T]) {
 fn complete<T: Real>(rows: &mut [T], m: usize, place: usize) {
     let (done, rest) = rows.split_at_mut(place * m);
     let vector = &mut rest[..m];
-    let seen = |axis: usize| done.iter().skip(axis).step_by(m).map(|x| x.to_f64().powi(2)).sum::<f64>();
+    let seen = |axis: usize| done.iter().skip(axis).step_by(m).map(|x| x.to_f64() * x.to_f64()).sum::<f64>();
     let mut axes = (0..m).map(|axis| (axis, seen(axis)));
     let first = axes.next().expect("invariant: there are no more columns than rows");
     let (axis, _) = axes.fold(first, |least, other| if other.1 < least.1 { other } else { least });

@@ -91,7 +91,7 @@ impl Histogram {
         let n_bins = match n {
             0.0 => 0,
             _ if low == high => 1,
-            _ => ((2.0 * n.cbrt()).ceil() as usize).min(MAX_BINS),
+            _ => ((2.0 * libm::cbrt(n)).ceil() as usize).min(MAX_BINS),
         };
         let mut counts = vec![0; n_bins];
         for number in &finite {
@@ -102,8 +102,9 @@ impl Histogram {
         let mean: f64 = finite.iter().map(|number| number / n).sum();
         // Numbers at the end of their range have squares beyond it.
         let scale = low.abs().max(high.abs()).max(f64::MIN_POSITIVE);
-        let square = |number: &f64| (number / scale - mean / scale).powi(2) / n;
-        let deviation = scale * finite.iter().map(square).sum::<f64>().sqrt();
+        let distance = |number: &f64| number / scale - mean / scale;
+        let squares = finite.iter().map(|number| distance(number) * distance(number) / n);
+        let deviation = scale * squares.sum::<f64>().sqrt();
         let n_not_finite = (numbers.len() - finite.len()) as u64;
         Histogram { name: name.to_owned(), low, high, counts, n_not_finite, mean, deviation }
     }

@@ -296,7 +296,7 @@ impl Builder<'_> {
             StepKind::Tile(program) => {
                 let memory = program.memory.iter();
                 let memory = memory.map(|memory| (memory.vertex, memory.offset * memory.dtype.size() as isize));
-                match ScalarStep::new(program) {
+                match ScalarStep::new(program, set) {
                     Some(ready) => (PreparedKind::Scalar(ready), memory.collect(), 0),
                     None => {
                         let ready = TileStep::new(program, set);

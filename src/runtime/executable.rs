@@ -17,7 +17,7 @@ use aligned_vec::{AVec, ConstAlign};
 
 use super::{
     code::{BodyStepTime, Code, OuterArray, RunContext, Scratch},
-    instruction_set::InstructionSet,
+    machine::Execution,
 };
 use crate::{
     cancel::CancelToken,
@@ -54,13 +54,17 @@ pub(super) struct RunArrays<'a, 'v, 'r> {
 }
 
 impl Executable {
-    pub(super) fn new(plan: Arc<Plan>, bindings: &Bindings, n_threads: usize) -> Result<Executable, RunError> {
+    pub(super) fn new(
+        plan: Arc<Plan>,
+        bindings: &Bindings,
+        Execution { n_threads, instruction_set }: Execution,
+    ) -> Result<Executable, RunError> {
         let mut arena = AlignedBytes::new(ALIGNMENT);
         // Touched now, so that no run has page faults.
         grow(&mut arena, plan.arena_bytes, || "values between steps".to_owned())?;
         let staged_outputs = plan.network.results.iter().map(|_| AlignedBytes::new(ALIGNMENT)).collect();
         // SAFETY: the arena is as large as the plan asks for, and the executable keeps both together.
-        let code = unsafe { Code::new(plan, arena.as_mut_ptr(), bindings, InstructionSet::detect())? };
+        let code = unsafe { Code::new(plan, arena.as_mut_ptr(), bindings, instruction_set)? };
         let scratch_bytes = code.scratch_bytes.next_multiple_of(ALIGNMENT);
         let mut scratch = AlignedBytes::new(ALIGNMENT);
         grow(&mut scratch, scratch_bytes * n_threads, || format!("the scratch memory of {n_threads} threads"))?;

@@ -1,20 +1,52 @@
-//! Which vector instructions the kernels use. In: nothing. Out: the widest set that this machine has and that kernels
-//! are compiled for. It is found at run time, so nobody has to set compiler flags.
+//! Which vector instructions the kernels use. In: nothing. Out: the sets that this machine has and that kernels are compiled for. They
+//! are found at run time, so nobody has to set compiler flags.
 
-/// A set of vector instructions that kernels are compiled for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum InstructionSet {
-    /// What every machine of the target has.
+use std::{fmt, str::FromStr};
+
+use thiserror::Error;
+
+/// A set of vector instructions that this machine has: there is no other way to one than [`InstructionSet::widest`] and its
+/// neighbours, which ask the machine.
+///
+/// A compiled program gives the same bits with every set, and so on every machine; the documentation has
+/// [what is left out](crate::guide::running#the-same-bits-everywhere).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(into = "String", try_from = "String"))]
+pub struct InstructionSet(Kind);
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+enum Kind {
     Portable,
-    /// 256-bit vectors with fused multiply-add (AVX2 and FMA).
     Avx2,
-    /// 512-bit vectors (AVX-512 F, BW, DQ and VL, with AVX2 and FMA).
     Avx512,
 }
 
+/// A name of no instruction set, or of one that this machine lacks.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("this machine has no instruction set `{name}`; it has {}", listed())]
+pub struct UnknownInstructionSet {
+    /// What was asked for.
+    pub name: String,
+}
+
 impl InstructionSet {
+    /// What every machine of the target has. Where that is without fused multiply-add, which is emulated then, it is slow.
+    pub(crate) const PORTABLE: InstructionSet = InstructionSet(Kind::Portable);
+    /// 256-bit vectors with fused multiply-add (AVX2 and FMA).
+    pub(crate) const AVX2: InstructionSet = InstructionSet(Kind::Avx2);
+    /// 512-bit vectors (AVX-512 F, BW, DQ and VL, with AVX2 and FMA).
+    pub(crate) const AVX512: InstructionSet = InstructionSet(Kind::Avx512);
+
     /// The widest set of this machine.
-    pub(crate) fn detect() -> InstructionSet {
+    ///
+    /// # Example
+    /// ```
+    /// use pullback::InstructionSet;
+    /// assert!(InstructionSet::available().contains(&InstructionSet::widest()));
+    /// println!("{}", InstructionSet::widest()); // avx512
+    /// ```
+    pub fn widest() -> InstructionSet {
         #[cfg(target_arch = "x86_64")]
         {
             let has_avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
@@ -23,12 +55,80 @@ impl InstructionSet {
                 && is_x86_feature_detected!("avx512dq")
                 && is_x86_feature_detected!("avx512vl");
             if has_avx2 && has_avx512 {
-                return InstructionSet::Avx512;
+                return InstructionSet::AVX512;
             }
             if has_avx2 {
-                return InstructionSet::Avx2;
+                return InstructionSet::AVX2;
             }
         }
-        InstructionSet::Portable
+        InstructionSet::PORTABLE
+    }
+
+    /// The sets of this machine, from the narrowest to the widest: `portable`, `avx2`, `avx512`.
+    ///
+    /// # Example
+    /// ```
+    /// use pullback::{Graph, InstructionSet, Options};
+    /// let g = Graph::new();
+    /// let x = g.input("x", (3,));
+    /// for instruction_set in InstructionSet::available() {
+    ///     let mut program = g.compile_with(x.tanh().sum(), &Options { instruction_set, ..Options::default() })?;
+    ///     let y = program.call(("x", [0.5_f32, 1.0, 2.0]))?.scalar("result")?;
+    ///     assert_eq!((y as f32).to_bits(), 2.187_738_7_f32.to_bits()); // on each of them
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn available() -> Vec<InstructionSet> {
+        let sets = [InstructionSet::PORTABLE, InstructionSet::AVX2, InstructionSet::AVX512];
+        sets.into_iter().filter(|set| *set <= InstructionSet::widest()).collect()
+    }
+
+    fn name(self) -> &'static str {
+        match self.0 {
+            Kind::Portable => "portable",
+            Kind::Avx2 => "avx2",
+            Kind::Avx512 => "avx512",
+        }
+    }
+}
+
+fn listed() -> String {
+    InstructionSet::available().iter().map(|set| format!("`{set}`")).collect::<Vec<_>>().join(", ")
+}
+
+/// Its name, as [`str::parse`] reads it.
+impl fmt::Display for InstructionSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl fmt::Debug for InstructionSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// By its name, if this machine has it.
+impl FromStr for InstructionSet {
+    type Err = UnknownInstructionSet;
+
+    fn from_str(name: &str) -> Result<InstructionSet, UnknownInstructionSet> {
+        let found = InstructionSet::available().into_iter().find(|set| set.name() == name);
+        found.ok_or_else(|| UnknownInstructionSet { name: name.to_owned() })
+    }
+}
+
+impl From<InstructionSet> for String {
+    fn from(set: InstructionSet) -> String {
+        set.name().to_owned()
+    }
+}
+
+impl TryFrom<String> for InstructionSet {
+    type Error = UnknownInstructionSet;
+
+    fn try_from(name: String) -> Result<InstructionSet, UnknownInstructionSet> {
+        name.parse()
     }
 }

@@ -11,13 +11,14 @@ use super::{
     attached::AttachedExecutable,
     code::BodyStepTime,
     executable::{Executable, RunArrays},
+    instruction_set::InstructionSet,
 };
 use crate::{
     cancel::CancelToken,
     graph::{Bindings, Dim, Expr, Graph, NodeId, Value, ValueView, ValueViewMut},
     ops::NestedError,
     plan::{ArenaRow, Holding, Origin, Plan, PlanError, PlanInput, PlanStep, Settings, StepKind},
-    pool::MAX_THREADS,
+    pool::{MAX_THREADS, available_threads},
     program::{
         AttachedEngine, BodyProfile, Engine, FiniteChecker, LentGraph, MemoryMap, MemoryRow, Pass, PlanSummary,
         Profile, RunError, StepProfile,
@@ -30,12 +31,26 @@ const MAX_EXECUTABLES: usize = 16;
 /// The most plans that all clones keep together, which run with sizes of their own; the plan that was made first is dropped first.
 const MAX_SHARED_PLANS: usize = 4 * MAX_EXECUTABLES;
 
+/// On how many threads at most, and by which instructions. Neither changes a bit of what is computed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Execution {
+    pub(crate) n_threads: usize,
+    pub(crate) instruction_set: InstructionSet,
+}
+
+impl Execution {
+    /// All that the machine has.
+    pub(crate) fn widest() -> Execution {
+        Execution { n_threads: available_threads(), instruction_set: InstructionSet::widest() }
+    }
+}
+
 /// Plans and runs one graph, with a cache of executables by sizes.
 #[derive(Debug)]
 pub(crate) struct CachingEngine {
     /// Clones plan one at a time, since a graph is not to be read from two threads at once.
     planner: Arc<Mutex<Planner>>,
-    n_threads: usize,
+    execution: Execution,
     cancel: CancelToken,
     /// With the sizes that each was made for; most recently used first.
     executables: Vec<(Bindings, Executable)>,
@@ -92,12 +107,12 @@ impl Planner {
 }
 
 impl CachingEngine {
-    /// Plans `subgraph` and runs it on at most so many threads.
-    pub(crate) fn new(subgraph: Subgraph, n_threads: usize, settings: Settings) -> CachingEngine {
-        let n_threads = n_threads.clamp(1, MAX_THREADS);
+    /// Plans `subgraph`, and runs it as said.
+    pub(crate) fn new(subgraph: Subgraph, execution: Execution, settings: Settings) -> CachingEngine {
+        let execution = Execution { n_threads: execution.n_threads.clamp(1, MAX_THREADS), ..execution };
         let planner = Planner { subgraph, settings, plans: VecDeque::new() };
         let (planner, cancel) = (Arc::new(Mutex::new(planner)), CancelToken::default());
-        CachingEngine { planner, n_threads, cancel, executables: Vec::new() }
+        CachingEngine { planner, execution, cancel, executables: Vec::new() }
     }
 
     /// A plan is added at once when it is made, so a panic in a clone leaves the planner whole.
@@ -113,7 +128,7 @@ impl CachingEngine {
             None => {
                 let plan = self.planner().plan_to_run(bindings)?;
                 self.executables.truncate(MAX_EXECUTABLES - 1);
-                let executable = Executable::new(plan, bindings, self.n_threads)?;
+                let executable = Executable::new(plan, bindings, self.execution)?;
                 self.executables.insert(0, (bindings.clone(), executable));
             }
         }
@@ -175,7 +190,7 @@ impl Engine for CachingEngine {
         bindings: &Bindings,
         results: &mut [ValueViewMut<'_>],
     ) -> Result<(), RunError> {
-        let n_threads = self.n_threads;
+        let n_threads = self.execution.n_threads;
         let (executable, cancel) = self.executable(bindings)?;
         executable.run(RunArrays { leaves, results }, n_threads, cancel)
     }
@@ -187,8 +202,9 @@ impl Engine for CachingEngine {
         results: Vec<Value>,
     ) -> Result<Box<dyn AttachedEngine>, RunError> {
         let plan = self.planner().plan_to_run(bindings)?;
-        let executable = Executable::new(plan, bindings, self.n_threads)?;
-        let mut attached = AttachedExecutable::new(executable, leaves, results, (self.n_threads, self.cancel))?;
+        let executable = Executable::new(plan, bindings, self.execution)?;
+        let mut attached =
+            AttachedExecutable::new(executable, leaves, results, (self.execution.n_threads, self.cancel))?;
         attached.run()?;
         Ok(Box::new(attached))
     }
@@ -200,7 +216,7 @@ impl Engine for CachingEngine {
     /// It shares the graph and the plans, those of later sizes too, and makes executables of its own.
     fn fork(&self) -> Box<dyn Engine> {
         let (planner, cancel) = (self.planner.clone(), CancelToken::default());
-        Box::new(CachingEngine { planner, n_threads: self.n_threads, cancel, executables: Vec::new() })
+        Box::new(CachingEngine { planner, execution: self.execution, cancel, executables: Vec::new() })
     }
 
     fn reference(&self) -> Box<dyn FiniteChecker> {
@@ -217,7 +233,7 @@ impl Engine for CachingEngine {
         results: &mut [ValueViewMut<'_>],
         n_runs: usize,
     ) -> Result<Profile, RunError> {
-        let n_threads = self.n_threads;
+        let n_threads = self.execution.n_threads;
         let (executable, cancel) = self.executable(bindings)?;
         let times = executable.time(RunArrays { leaves, results }, (n_threads, n_runs.max(1)), cancel)?;
         Ok(Profile { steps: step_profiles(executable.plan(), times) })
@@ -278,7 +294,8 @@ mod tests {
         let x = graph.input("x", ("n",));
         let (leaves, results) = (vec![Some(x.id())], vec![x.tanh().id()]);
         let settings = Settings { model: MachineModel::DEFAULT, memory_budget: None, max_iterations: MAX_ITERATIONS };
-        CachingEngine::new(Subgraph { graph, leaves, results }, 1, settings)
+        let execution = Execution { n_threads: 1, instruction_set: InstructionSet::widest() };
+        CachingEngine::new(Subgraph { graph, leaves, results }, execution, settings)
     }
 
     fn run(engine: &mut dyn Engine, size: usize) {

@@ -22,5 +22,6 @@ mod tests;
 mod tile;
 mod vector;
 
-pub(crate) use machine::{CachingEngine, Subgraph};
+pub use instruction_set::{InstructionSet, UnknownInstructionSet};
+pub(crate) use machine::{CachingEngine, Execution, Subgraph};
 pub use vector::{AccuracyRow, error_table};

@@ -1,19 +1,27 @@
 //! The interpreter of tile programs with a small iteration space (at most 8 elements). In: a program of one float type.
-//! Out: its results. A call of a vector kernel takes several nanoseconds; here the program is unrolled to operations on
-//! single numbers, each one arm of a match, so that a scalar function of thirty operations and its gradient take a
-//! fraction of a microsecond.
+//! Out: its results, with the bits of the kernels for vectors. A call of such a kernel takes several nanoseconds; here the program
+//! is unrolled to operations on single numbers, each one arm of a match, so that a scalar function of thirty operations and its
+//! gradient take a fraction of a microsecond.
 
 #![allow(unsafe_code, reason = "elements are read and written by address")]
 
 use std::collections::HashMap;
 
+use smallvec::SmallVec;
+
+#[cfg(target_arch = "x86_64")]
+use super::vector::Fused;
+use super::{
+    instruction_set::InstructionSet,
+    vector::{Arithmetic, Baseline, Float, SigmoidOfNegated, Zip, value_of_one, value_of_two, values_of_both},
+};
 use crate::{
     functions::elementwise_functions,
     graph::{Binary, Comparison, Connective, DType, Predicate, Unary},
-    ops::{BinaryFunction, Real, UnaryFunction, binary_functions, unary_functions},
+    ops::{Number, Real, binary_functions, power_by_squaring, unary_functions},
     plan::{
-        Action, Function, Instruction, Location, ReadPattern, ScalarValue, StridedLayout, TileProgram, WritePattern,
-        ZeroPadding, offsets,
+        Action, Function, Instruction, Location, PairKind, ReadPattern, ScalarValue, StridedLayout, TileProgram,
+        WritePattern, ZeroPadding, offsets,
     },
 };
 
@@ -33,11 +41,18 @@ pub(super) enum ScalarStep {
 /// Registers with their constants filled in, and what happens to them.
 #[derive(Debug)]
 pub(super) struct ScalarProgram<T> {
+    run: ScalarRun<T>,
     registers: Vec<T>,
     loads: Vec<Move>,
     operations: Vec<Operation>,
     stores: Vec<Move>,
 }
+
+/// Runs a program with the instructions of one set.
+///
+/// # Safety
+/// As for [`ScalarStep::run`], and the machine has the set.
+type ScalarRun<T> = unsafe fn(&mut ScalarProgram<T>, &[*mut u8]);
 
 /// One element of memory and the register that it goes to or comes from; truth values are 0 and 1 in registers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -52,6 +67,7 @@ struct Move {
 #[derive(Debug, Clone, Copy)]
 struct Operation {
     code: Opcode,
+    /// The register of the result; the one behind it is that of the second function of a pair.
     out: u16,
     operands: [u16; 3],
 }
@@ -77,6 +93,7 @@ macro_rules! scalar_codes {
             Select,
             MultiplyAdd,
             SigmoidOfNegated,
+            Both(PairKind),
             Comparison(Comparison),
             Connective(Connective),
             Predicate(Predicate),
@@ -98,21 +115,26 @@ macro_rules! scalar_codes {
         }
 
         #[inline(always)]
-        fn apply<T: Real>(code: Opcode, a: T, b: T, c: T) -> T {
+        fn apply<T: Float + Real, A: Arithmetic>(code: Opcode, [a, b, c]: [T; 3], second: &mut T) -> T {
             match code {
+                Opcode::Both(pair) => {
+                    let [first, other] = values_of_both::<T, A>(pair, a);
+                    *second = other;
+                    first
+                }
                 Opcode::Move => a,
-                Opcode::Square => a.mul(a),
+                Opcode::Square => a * a,
                 Opcode::Select if a != T::ZERO => b,
                 Opcode::Select => c,
-                Opcode::MultiplyAdd => a.mul(b).add(c),
-                Opcode::SigmoidOfNegated => a.neg().sigmoid(),
+                Opcode::MultiplyAdd => a * b + c,
+                Opcode::SigmoidOfNegated => SigmoidOfNegated::apply::<A>(a, b),
                 Opcode::Comparison(comparison) => truth(comparison.holds(a, b)),
                 Opcode::Connective(connective) => truth(connective.holds(a != T::ZERO, b != T::ZERO)),
                 Opcode::Predicate(Predicate::Not) => truth(a == T::ZERO),
                 Opcode::Predicate(predicate) => truth(predicate.holds(a)),
-                Opcode::IntegerPower(exponent) => a.integer_power(i64::from(exponent)),
-                $(Opcode::$unary => unary_functions::$unary::value(a),)*
-                $(Opcode::$binary => binary_functions::$binary::value(a, b),)*
+                Opcode::IntegerPower(exponent) => power_by_squaring(a, i64::from(exponent)),
+                $(Opcode::$unary => value_of_one::<unary_functions::$unary, T, A>(a),)*
+                $(Opcode::$binary => value_of_two::<binary_functions::$binary, T, A>(a, b),)*
             }
         }
     };
@@ -121,7 +143,7 @@ elementwise_functions!(scalar_codes);
 
 impl ScalarStep {
     /// The step, if the program is of few elements and computes with one float type and truth values alone.
-    pub(super) fn new(program: &TileProgram) -> Option<ScalarStep> {
+    pub(super) fn new(program: &TileProgram, set: InstructionSet) -> Option<ScalarStep> {
         let n_elements = program.rows * program.columns;
         let is_small = (1..=MAX_ELEMENTS).contains(&n_elements)
             && program.product.is_none()
@@ -136,21 +158,22 @@ impl ScalarStep {
                 && program.instructions.iter().all(|instruction| fits(instruction.dtype) && is_known(instruction))
         };
         if is(DType::F64) {
-            return Some(ScalarStep::F64(Unroller::new(program).unroll(n_elements)));
+            return Some(ScalarStep::F64(Unroller::new(program).unroll(n_elements, set)));
         }
-        is(DType::F32).then(|| ScalarStep::F32(Unroller::new(program).unroll(n_elements)))
+        is(DType::F32).then(|| ScalarStep::F32(Unroller::new(program).unroll(n_elements, set)))
     }
 
     /// Computes the elements.
     ///
     /// # Safety
-    /// `memory` points to the arrays that the program was made for, and nothing else uses those that it writes.
+    /// `memory` points to the arrays that the program was made for, nothing else uses those that it writes, and the machine has the
+    /// instruction set that it was made for.
     pub(super) unsafe fn run(&mut self, memory: &[*mut u8]) {
         // SAFETY: by this function's contract.
         unsafe {
             match self {
-                ScalarStep::F32(program) => program.run(memory),
-                ScalarStep::F64(program) => program.run(memory),
+                ScalarStep::F32(program) => (program.run)(program, memory),
+                ScalarStep::F64(program) => (program.run)(program, memory),
             }
         }
     }
@@ -200,18 +223,15 @@ impl<'p> Unroller<'p> {
         }
     }
 
-    fn unroll<T: Real>(mut self, n_elements: usize) -> ScalarProgram<T> {
+    fn unroll<T: Float + Real>(mut self, n_elements: usize, set: InstructionSet) -> ScalarProgram<T> {
         let mut operations = Vec::with_capacity(n_elements * self.program.instructions.len());
         for instruction in &self.program.instructions {
             for element in 0..n_elements {
-                for (position, (output, _)) in instruction.outputs().enumerate() {
-                    let operation = self.operation(instruction, (position, output), element);
-                    self.register_of.insert((output, element), operation.out);
-                    operations.push(operation);
-                }
+                operations.push(self.operation(instruction, element));
             }
         }
-        let mut registers = vec![T::ZERO; self.n_registers];
+        // One more, behind the last, which no function of one result writes.
+        let mut registers = vec![T::ZERO; self.n_registers + 1];
         for (register, number) in self.constants {
             registers[usize::from(register)] = match number.dtype {
                 DType::F32 => T::from_f64(f64::from(f32::from_bits(u64::from_ne_bytes(number.bits) as u32))),
@@ -220,16 +240,11 @@ impl<'p> Unroller<'p> {
                 DType::Bool => T::from_i64(i64::from(number.bits[0])),
             };
         }
-        ScalarProgram { registers, loads: self.order, operations, stores: self.stores }
+        ScalarProgram { run: run_by(set), registers, loads: self.order, operations, stores: self.stores }
     }
 
-    /// One element of an output, which is the first or second of its instruction.
-    fn operation(
-        &mut self,
-        instruction: &Instruction,
-        (position, output): (usize, Location),
-        element: usize,
-    ) -> Operation {
+    /// What computes one element of the outputs of an instruction.
+    fn operation(&mut self, instruction: &Instruction, element: usize) -> Operation {
         let (code, operands) = match &instruction.action {
             Action::Load(layout) if !instruction.operands[0].is_splat() => {
                 (Opcode::Move, [self.gathered(instruction, layout, element), 0, 0])
@@ -242,17 +257,25 @@ impl<'p> Unroller<'p> {
                 for (operand, location) in operands.iter_mut().zip(&instruction.operands) {
                     *operand = self.read(*location, element);
                 }
-                (code_of(action, position), operands)
+                (code_of(action), operands)
             }
         };
-        let out = self.register();
+        let registers: SmallVec<[u16; 2]> =
+            instruction.outputs().map(|(output, _)| self.written(output, element)).collect();
+        Operation { code, out: registers[0], operands }
+    }
+
+    /// A new register for an element of an output, stored where that lies in memory.
+    fn written(&mut self, output: Location, element: usize) -> u16 {
+        let register = self.register();
         if let Location::Memory(memory) = output {
             let dtype = self.program.memory[memory].dtype;
             let offset = (element * dtype.size()) as isize;
             let is_bool = dtype == DType::Bool;
-            self.stores.push(Move { register: u32::from(out), memory: memory as u32, offset, is_bool });
+            self.stores.push(Move { register: u32::from(register), memory: memory as u32, offset, is_bool });
         }
-        Operation { code, out, operands }
+        self.register_of.insert((output, element), register);
+        register
     }
 
     /// The register that holds an element of a location.
@@ -318,10 +341,10 @@ impl<'p> Unroller<'p> {
     }
 }
 
-fn code_of(action: &Action, position: usize) -> Opcode {
+fn code_of(action: &Action) -> Opcode {
     let function = match action {
         Action::Apply(function) => *function,
-        Action::ApplyBoth(pair) => pair.functions[position],
+        Action::ApplyBoth(pair) => return Opcode::Both(pair.both),
         Action::Load(_) | Action::LoadPadded(..) | Action::Store | Action::Expand => return Opcode::Move,
         // What is left of one element is that element.
         Action::ReduceRows(_) | Action::Accumulate(..) => return Opcode::Move,
@@ -343,12 +366,37 @@ fn code_of(action: &Action, position: usize) -> Opcode {
     }
 }
 
-impl<T: Real> ScalarProgram<T> {
+fn run_by<T: Float + Real>(set: InstructionSet) -> ScalarRun<T> {
+    match set {
+        #[cfg(target_arch = "x86_64")]
+        InstructionSet::AVX2 | InstructionSet::AVX512 => run_fused,
+        _ => run_baseline,
+    }
+}
+
+/// # Safety
+/// As for [`ScalarStep::run`].
+unsafe fn run_baseline<T: Float + Real>(program: &mut ScalarProgram<T>, memory: &[*mut u8]) {
+    // SAFETY: the caller's promises.
+    unsafe { program.run::<Baseline>(memory) }
+}
+
+/// # Safety
+/// As for [`ScalarStep::run`], with AVX2 and FMA.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn run_fused<T: Float + Real>(program: &mut ScalarProgram<T>, memory: &[*mut u8]) {
+    // SAFETY: the caller's promises.
+    unsafe { program.run::<Fused>(memory) }
+}
+
+impl<T: Float + Real> ScalarProgram<T> {
     /// # Safety
-    /// As for [`ScalarStep::run`].
-    unsafe fn run(&mut self, memory: &[*mut u8]) {
+    /// As for [`ScalarStep::run`], with the instructions of `A`.
+    #[inline(always)]
+    unsafe fn run<A: Arithmetic>(&mut self, memory: &[*mut u8]) {
         let registers = self.registers.as_mut_ptr();
-        // SAFETY: the unroller numbers registers below their count; the memory holds elements of these types at these
+        // SAFETY: the unroller numbers registers below their count, which is one less than there are; the memory holds elements of these types at these
         // offsets, by this function's contract.
         unsafe {
             for load in &self.loads {
@@ -357,8 +405,9 @@ impl<T: Real> ScalarProgram<T> {
                     if load.is_bool { T::from_i64(i64::from(address.read())) } else { address.cast::<T>().read() };
             }
             for operation in &self.operations {
-                let [a, b, c] = operation.operands.map(|operand| *registers.add(usize::from(operand)));
-                *registers.add(usize::from(operation.out)) = apply(operation.code, a, b, c);
+                let operands = operation.operands.map(|operand| *registers.add(usize::from(operand)));
+                let out = registers.add(usize::from(operation.out));
+                *out = apply::<T, A>(operation.code, operands, &mut *out.add(1));
             }
             for store in &self.stores {
                 let element = *registers.add(store.register as usize);
@@ -373,6 +422,117 @@ impl<T: Real> ScalarProgram<T> {
     }
 }
 
-fn truth<T: Real>(is_true: bool) -> T {
+fn truth<T: Number>(is_true: bool) -> T {
     if is_true { T::ONE } else { T::ZERO }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        plan::PAIRS,
+        runtime::vector::{Splats, kernel, pair_kernel},
+    };
+
+    /// Numbers of all kinds, the exceptions of functions among them.
+    const NUMBERS: [f64; 24] = [
+        0.0,
+        -0.0,
+        1.0,
+        -1.0,
+        0.5,
+        0.3,
+        -0.7,
+        2.0,
+        3.0,
+        -2.5,
+        1e-9,
+        1e-40,
+        -3e-310,
+        20.0,
+        -40.0,
+        88.0,
+        700.0,
+        1e9,
+        -3e17,
+        1e300,
+        1.0000001,
+        f64::INFINITY,
+        f64::NEG_INFINITY,
+        f64::NAN,
+    ];
+
+    /// The result of a function of two numbers, and the second result of a pair.
+    fn number<T: Float + Real>(set: InstructionSet, code: Opcode, [a, b]: [T; 2]) -> [T; 2] {
+        let operations = vec![Operation { code, out: 2, operands: [0, 1, 1] }];
+        let registers = vec![a, b, T::ZERO, T::ZERO];
+        let mut program = ScalarProgram { run: run_by(set), registers, loads: vec![], operations, stores: vec![] };
+        // SAFETY: the program reads no memory, and the machine has the set.
+        unsafe { (program.run)(&mut program, &[]) };
+        [program.registers[2], program.registers[3]]
+    }
+
+    fn check<T: Float + Real>(dtype: DType, function: Function, code: Opcode) {
+        for set in InstructionSet::available() {
+            let kernel = kernel(function, dtype, Splats::NONE, set).expect("floats have every function");
+            for [a, b] in NUMBERS.iter().flat_map(|a| NUMBERS.map(|b| [*a, b].map(T::from_f64))) {
+                let mut expected = T::ZERO;
+                let operands = [(&raw const a).cast::<u8>(), (&raw const b).cast(), (&raw const b).cast()];
+                // SAFETY: each operand and the result are one number.
+                unsafe { kernel((&raw mut expected).cast(), &operands, 1) };
+                let [found, _] = number(set, code, [a, b]);
+                let bits = |x: T| (!x.is_nan()).then(|| x.to_f64().to_bits());
+                assert_eq!(bits(found), bits(expected), "{function:?}({a:?}, {b:?}) of {dtype} by {set}");
+            }
+        }
+    }
+
+    #[test]
+    fn pairs_of_single_numbers_have_the_bits_of_vectors() {
+        for (set, pair) in InstructionSet::available().into_iter().flat_map(|set| PAIRS.map(|pair| (set, pair))) {
+            let kernel = pair_kernel(pair, DType::F64, set).expect("floats have pairs");
+            for x in NUMBERS {
+                let mut expected = [0.0; 2];
+                let [first, second] = &mut expected;
+                // SAFETY: the operand and each result are one number.
+                unsafe { kernel(&[(&raw mut *first).cast(), (&raw mut *second).cast()], (&raw const x).cast(), 1) };
+                let found = number(set, Opcode::Both(pair.both), [x, 7.0]);
+                let bits = |x: f64| (!x.is_nan()).then(|| x.to_bits());
+                assert_eq!(found.map(bits), expected.map(bits), "{:?} of {x:?} by {set}", pair.both);
+            }
+        }
+    }
+
+    #[test]
+    fn single_numbers_have_the_bits_of_vectors() {
+        let unary = Unary::ALL.iter().map(|function| (Function::Unary(*function), Opcode::from(*function)));
+        let binary = Binary::ALL.iter().map(|function| (Function::Binary(*function), Opcode::from(*function)));
+        let powers = [-7, -2, -1, 0, 1, 3, 4].map(|n| (Function::IntegerPower(n.into()), Opcode::IntegerPower(n)));
+        let others = [
+            (Function::IntegerPower(2), Opcode::Square),
+            (Function::MultiplyAdd, Opcode::MultiplyAdd),
+            (Function::SigmoidOfNegated, Opcode::SigmoidOfNegated),
+        ];
+        for (function, code) in unary.chain(binary).chain(others) {
+            check::<f64>(DType::F64, function, code);
+            check::<f32>(DType::F32, function, code);
+        }
+        for (function, code) in powers {
+            let Opcode::IntegerPower(exponent) = code else { unreachable!("powers alone") };
+            for set in InstructionSet::available() {
+                let kernel = kernel(function, DType::F64, Splats::NONE, set).expect("floats have powers");
+                for x in NUMBERS {
+                    let (mut expected, exponent) = (0.0, i64::from(exponent));
+                    let operands = [(&raw const x).cast::<u8>(), (&raw const exponent).cast(), (&raw const x).cast()];
+                    // SAFETY: each operand and the result are one number.
+                    unsafe { kernel((&raw mut expected).cast(), &operands, 1) };
+                    let [found, _] = number(set, code, [x, x]);
+                    assert!(
+                        found.to_bits() == f64::to_bits(expected) || found.is_nan() && expected.is_nan(),
+                        "{x}^{exponent}"
+                    );
+                }
+            }
+        }
+    }
 }

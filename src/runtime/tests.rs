@@ -6,7 +6,7 @@ use ndarray::{ArrayD, IxDyn};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::{CachingEngine, Subgraph};
+use super::{CachingEngine, Execution, InstructionSet, Subgraph};
 use crate::{
     graph::{Bindings, DType, Expr, Graph, MAX_ITERATIONS, NodeId, Value, ValueView, ValueViewMut},
     ops::Convolve,
@@ -166,15 +166,30 @@ fn small_graphs_that_are_cut_like_large_ones_give_what_the_reference_gives() {
             let source = PlanInput { graph, leaves, results, bindings: &bindings };
             found.count(&Plan::new(source, &settings).unwrap());
             let part = Subgraph { graph: self::model(seed).graph, leaves: leaves.clone(), results: results.clone() };
-            let values = run(&mut CachingEngine::new(part, n_threads, settings), &model);
+            let execution = Execution { n_threads, instruction_set: InstructionSet::widest() };
+            let values = run(&mut CachingEngine::new(part, execution, settings.clone()), &model);
             for (position, (want, got)) in truth.iter().zip(&values).enumerate() {
                 check_near(want, got, &format!("result {position} of seed {seed} on {n_threads} threads"));
+            }
+            for instruction_set in InstructionSet::available() {
+                let part =
+                    Subgraph { graph: self::model(seed).graph, leaves: leaves.clone(), results: results.clone() };
+                let execution = Execution { n_threads, instruction_set };
+                let others = run(&mut CachingEngine::new(part, execution, settings.clone()), &model);
+                let is_same = others.iter().zip(&values).all(|(other, value)| bits(other) == bits(value));
+                assert!(is_same, "seed {seed} by {instruction_set}");
             }
         }
     }
     let Found { bands, pairs, in_place, shared, convolutions, gathers } = found;
     let least = [bands, pairs, in_place, shared, convolutions, gathers].into_iter().min();
     assert!(least >= Some(50), "a pass had little to do: {found:?}");
+}
+
+/// The bits of each element, with every NaN the same.
+fn bits(value: &Value) -> Vec<u64> {
+    let array = value.array::<f64>().expect("floats");
+    array.iter().map(|x| if x.is_nan() { u64::MAX } else { x.to_bits() }).collect()
 }
 
 /// Sums of up to 500 numbers in another order: 500 roundings of what is summed at most, times the few steps of a graph.

@@ -278,7 +278,8 @@ impl ScaledSum {
             Binary::Mul if !is_scale(operands[1]) => (operands[1], operands[0]),
             _ => (operands[0], operands[1]),
         };
-        let is_moderate = positive(scale).is_none_or(|number| (2f64.powi(-64)..=2f64.powi(64)).contains(&number));
+        let is_moderate =
+            positive(scale).is_none_or(|number| (libm::ldexp(1.0, -64)..=libm::ldexp(1.0, 64)).contains(&number));
         is_scale(scale).then_some(ScaledSum { sum, scale, by, is_moderate })
     }
 

@@ -52,7 +52,7 @@ impl Axis {
 
     /// Where a number lies; none for what cannot be shown.
     pub(super) fn position(&self, number: f64) -> Option<f64> {
-        let position = if self.is_logarithmic { number.log10() } else { number };
+        let position = if self.is_logarithmic { libm::log10(number) } else { number };
         (position.abs() <= FARTHEST).then_some(position)
     }
 }

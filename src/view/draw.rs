@@ -152,7 +152,7 @@ fn range(axis: &Axis, numbers: impl Iterator<Item = f64>, is_tight: bool) -> (f6
 /// A number beside a mark of an axis.
 fn label(axis: &Axis, position: f64) -> String {
     if axis.is_logarithmic {
-        return number(10f64.powf(position));
+        return number(libm::pow(10.0, position));
     }
     // Steps of plotters are exact but for rounding.
     number((position * 1e9).round() / 1e9)
@@ -162,13 +162,13 @@ fn number(x: f64) -> String {
     if x == 0.0 {
         return "0".to_owned();
     }
-    let exponent = x.abs().log10().floor();
+    let exponent = libm::log10(x.abs()).floor();
     if (-3.0..5.0).contains(&exponent) {
         let digits = (2.0 - exponent).clamp(0.0, 4.0) as usize;
         let text = format!("{x:.digits$}");
         return if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text };
     }
-    let mantissa = x / 10f64.powf(exponent);
+    let mantissa = x / libm::pow(10.0, exponent);
     if (mantissa - 1.0).abs() < 0.05 { format!("1e{exponent}") } else { format!("{mantissa:.1}e{exponent}") }
 }
 

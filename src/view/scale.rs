@@ -59,7 +59,7 @@ impl Ranged for AxisScale {
 
 /// Whole numbers between two numbers, not more than `most` but for one: all of them, or multiples of 2, 5 or 10, of 20 and so on.
 fn whole_marks((low, high): (f64, f64), most: usize) -> Vec<f64> {
-    let steps = (0..300).flat_map(|power| [1.0, 2.0, 5.0].map(|digit| digit * 10f64.powi(power)));
+    let steps = (0..300).flat_map(|power| [1.0, 2.0, 5.0].map(|digit| digit * libm::pow(10.0, f64::from(power))));
     let n_marks = |step: f64| (high / step).floor() - (low / step).ceil() + 1.0;
     let step = steps.into_iter().find(|step| n_marks(*step) <= most.max(1) as f64).unwrap_or(f64::MAX);
     let first = (low / step).ceil();
@@ -76,7 +76,7 @@ fn logarithmic_marks((low, high): (f64, f64), most: usize) -> Vec<f64> {
     };
     let step = ((high - low) / most.max(1) as f64).ceil().max(1.0) as usize;
     let marks =
-        decades.step_by(step).flat_map(|decade| within.iter().map(move |mark| f64::from(decade) + mark.log10()));
+        decades.step_by(step).flat_map(|decade| within.iter().map(move |mark| f64::from(decade) + libm::log10(*mark)));
     marks.filter(|mark| (low..=high).contains(mark)).collect()
 }
 

@@ -33,6 +33,7 @@ mod files;
 mod fourier;
 mod gpt;
 mod gradients;
+mod instruction_sets;
 mod integers;
 mod joined;
 mod landscape;

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use pullback::{
-    DType, Evaluation, Graph, Initializer, Mode, Options, PlanSummary, Rewrites,
+    DType, Evaluation, Graph, Initializer, InstructionSet, Mode, Options, PlanSummary, Rewrites,
     data::digits,
     nn::{cross_entropy, zero_one_loss},
     optim::{Schedule, Sgd},
@@ -29,6 +29,7 @@ fn options_are_read_back_and_what_is_left_out_is_the_default() {
         max_iterations: 9,
         mode: Some(Mode::Evaluation),
         frozen: vec!["encoder.*".to_owned()],
+        instruction_set: InstructionSet::available()[0],
     };
     assert_round_trip(&options);
     assert_round_trip(&Options::default());
@@ -44,6 +45,8 @@ fn options_are_read_back_and_what_is_left_out_is_the_default() {
         let error = serde_json::from_value::<Options>(wrong).expect_err("a misspelt option").to_string();
         assert!(error.contains("expected"), "{error}");
     }
+    let error = serde_json::from_value::<Options>(json!({"instruction_set": "neon2"})).expect_err("no set").to_string();
+    assert!(error.contains("no instruction set `neon2`; it has `portable`"), "{error}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 #[path = "../../benches/workloads/mod.rs"]
 #[allow(dead_code, reason = "the benches use more of it")]
-mod shared;
+pub(crate) mod shared;
 
 use shared::Compiler;
 
@@ -11,7 +11,7 @@ use shared::Compiler;
 fn workloads_compute_what_other_libraries_compute() {
     for name in ["W1", "W2", "W3", "W3b", "W6", "W7", "W8a", "W8b", "W9", "W10"] {
         let workload = shared::named(name).expect("listed");
-        let compiled = workload.compile(&Compiler { threads: 1 }).expect("no mistake");
+        let compiled = workload.compile(&Compiler::new(1)).expect("no mistake");
         let found = workload.feed(compiled).and_then(|mut task| task.check()).expect("the data fits");
         assert_eq!(workload.verify(&found), Ok(()));
     }

@@ -306,7 +306,7 @@ impl<'g> Expr<'g> {
             return refuse("the base", "positive and finite", base.to_string());
         }
         let pair = g.iota(DType::F64, (width / 2,), 0);
-        let frequencies = (pair * (-2.0 * base.ln() / width.max(1) as f64)).exp();
+        let frequencies = (pair * (-2.0 * libm::log(base) / width.max(1) as f64)).exp();
         Ok(self.cast(DType::F64).unsqueeze(-1) * frequencies)
     }
 

@@ -58,7 +58,7 @@ pub(super) struct PaddedAxis {
 }
 
 impl Geometry {
-    /// `panel`: the columns of a full panel; `steps`: the most steps of a pass.
+    /// `panel`: the columns of a full panel of the widest registers; `steps`: the most steps of a pass.
     pub(super) fn new(
         convolution: &ConvolutionDescriptor,
         panel: usize,

@@ -13,6 +13,7 @@ use crate::{
         instruction_set::InstructionSet,
         matmul::{
             grid::{GridProblem, TaskGrid},
+            vector::MAX_LANES,
             vector_portable::Portable,
         },
     },
@@ -130,9 +131,9 @@ impl ConvolutionPlan {
 
 impl DensePlan {
     fn new(dense: Dense, kernels: ConvolutionKernelInfo) -> DensePlan {
-        let columns = 2 * kernels.lanes;
         let steps = STEP_BYTES / kernels.element_bytes;
-        let geometry = Geometry::new(&dense.convolution, columns, steps, kernels.element_bytes);
+        let geometry =
+            Geometry::new(&dense.convolution, unit_panel(kernels.element_bytes), steps, kernels.element_bytes);
         let grid = cut(&dense, kernels);
         let weights = choose_weights(&dense, &geometry);
         let scratch = lay_out(&geometry, weights, grid.largest()[0], kernels);
@@ -156,6 +157,12 @@ impl DensePlan {
     }
 }
 
+/// The columns of a panel of the widest registers: blocks of outputs, and so of channels, which decide the order of sums, are the
+/// same on every instruction set.
+fn unit_panel(element_bytes: usize) -> usize {
+    2 * MAX_LANES * size_of::<f32>() / element_bytes
+}
+
 /// Groups are cut first; then columns, whose blocks pack nothing twice, before rows, which pack the same patches again.
 fn cut(dense: &Dense, kernels: ConvolutionKernelInfo) -> TaskGrid {
     let convolution = &dense.convolution;
@@ -169,7 +176,7 @@ fn cut(dense: &Dense, kernels: ConvolutionKernelInfo) -> TaskGrid {
         batches: groups,
         m,
         n,
-        unit: [1, column_unit(convolution, 2 * kernels.lanes)],
+        unit: [1, column_unit(convolution, unit_panel(kernels.element_bytes))],
         nanoseconds: flops / kernels.flops,
         packing: [1.0, 6.0],
     })
@@ -213,13 +220,13 @@ fn kernels(dtype: DType, set: InstructionSet) -> ConvolutionKernelInfo {
     let info = |lanes, element_bytes, flops, run| ConvolutionKernelInfo { lanes, element_bytes, flops, run };
     match (dtype, set) {
         #[cfg(target_arch = "x86_64")]
-        (DType::F32, InstructionSet::Avx512) => info(16, 4, 200.0, x86::run_avx512::<std::arch::x86_64::__m512>),
+        (DType::F32, InstructionSet::AVX512) => info(16, 4, 200.0, x86::run_avx512::<std::arch::x86_64::__m512>),
         #[cfg(target_arch = "x86_64")]
-        (DType::F64, InstructionSet::Avx512) => info(8, 8, 100.0, x86::run_avx512::<std::arch::x86_64::__m512d>),
+        (DType::F64, InstructionSet::AVX512) => info(8, 8, 100.0, x86::run_avx512::<std::arch::x86_64::__m512d>),
         #[cfg(target_arch = "x86_64")]
-        (DType::F32, InstructionSet::Avx2) => info(8, 4, 80.0, x86::run_avx2::<std::arch::x86_64::__m256>),
+        (DType::F32, InstructionSet::AVX2) => info(8, 4, 80.0, x86::run_avx2::<std::arch::x86_64::__m256>),
         #[cfg(target_arch = "x86_64")]
-        (DType::F64, InstructionSet::Avx2) => info(4, 8, 40.0, x86::run_avx2::<std::arch::x86_64::__m256d>),
+        (DType::F64, InstructionSet::AVX2) => info(4, 8, 40.0, x86::run_avx2::<std::arch::x86_64::__m256d>),
         (DType::F32, _) => info(4, 4, 15.0, run_task::<Portable<f32>>),
         (DType::F64, _) => info(4, 8, 8.0, run_task::<Portable<f64>>),
         (DType::I64 | DType::Bool, _) => unreachable!("invariant: convolutions are of floats"),

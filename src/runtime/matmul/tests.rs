@@ -1,5 +1,5 @@
 //! Products against the triple loop, on every instruction set of the machine. Elements are small whole numbers, so each
-//! result is exact in every dtype and order, and is compared without a tolerance.
+//! result is exact in every dtype and order, and is compared without a tolerance. Other numbers have the same bits on all sets.
 
 use smallvec::SmallVec;
 
@@ -11,12 +11,17 @@ const GUARD: u8 = 0xA5;
 trait Whole: MatmulElement {
     const DTYPE: DType;
     fn whole(number: i64) -> Self;
+    /// A number of many bits.
+    fn rough(number: i64) -> Self;
 }
 
 impl Whole for f32 {
     const DTYPE: DType = DType::F32;
     fn whole(number: i64) -> f32 {
         number as f32
+    }
+    fn rough(number: i64) -> f32 {
+        ((number * 7919 + 13) % 1000) as f32 / 1000.0 - 0.3
     }
 }
 
@@ -25,11 +30,17 @@ impl Whole for f64 {
     fn whole(number: i64) -> f64 {
         number as f64
     }
+    fn rough(number: i64) -> f64 {
+        ((number * 7919 + 13) % 1000) as f64 / 1000.0 - 0.3
+    }
 }
 
 impl Whole for i64 {
     const DTYPE: DType = DType::I64;
     fn whole(number: i64) -> i64 {
+        number
+    }
+    fn rough(number: i64) -> i64 {
         number
     }
 }
@@ -121,14 +132,6 @@ struct MatmulCase {
     output: Accumulation,
 }
 
-fn sets() -> Vec<InstructionSet> {
-    match InstructionSet::detect() {
-        InstructionSet::Portable => vec![InstructionSet::Portable],
-        InstructionSet::Avx2 => vec![InstructionSet::Portable, InstructionSet::Avx2],
-        InstructionSet::Avx512 => vec![InstructionSet::Portable, InstructionSet::Avx2, InstructionSet::Avx512],
-    }
-}
-
 /// Scratch memory, aligned, with a guard behind it.
 struct Scratch {
     bytes: Vec<u8>,
@@ -153,46 +156,74 @@ impl Scratch {
     }
 }
 
-fn check<T: Whole>(case: MatmulCase, set: InstructionSet) {
+/// The operands of a case.
+struct MatmulData<T> {
+    a: Matrix<T>,
+    b: Matrix<T>,
+    c: Matrix<T>,
+}
+
+fn operands<T: Whole>(case: MatmulCase) -> (MatmulDescriptor, MatmulData<T>) {
     let ([m, k, n], [a, b, c]) = (case.shape, case.layouts);
     let (a, b) = (matrix::<T>(a, case.batches, [m, k], 1), matrix::<T>(b, case.batches, [k, n], 5));
-    let before = matrix::<T>(c, case.batches, [m, n], 3);
-    let batch = BatchStrides { size: case.batches, a: a.batch, b: b.batch, c: before.batch };
+    let c = matrix::<T>(c, case.batches, [m, n], 3);
+    let batch = BatchStrides { size: case.batches, a: a.batch, b: b.batch, c: c.batch };
     let batch = if case.batches == 1 { SmallVec::new() } else { SmallVec::from_slice(&[batch]) };
     let (output, dtype) = (case.output, T::DTYPE);
-    let product = MatmulDescriptor { batch, m, n, k, a: a.strides, b: b.strides, c: before.strides, output, dtype };
-    let plan = ProductPlan::new(&product, set);
+    let product = MatmulDescriptor { batch, m, n, k, a: a.strides, b: b.strides, c: c.strides, output, dtype };
+    (product, MatmulData { a, b, c })
+}
 
-    let mut expected = before.elements.clone();
+/// What is in the memory of C after these tasks, between its elements too.
+fn run<T: Whole>(plan: &ProductPlan, data: &MatmulData<T>, tasks: impl Iterator<Item = usize>) -> Vec<T> {
+    let MatmulData { a, b, c } = data;
+    let mut found = c.elements.clone();
+    let mut scratch = Scratch::new(plan.scratch_bytes());
+    for task in tasks {
+        let operands = MatmulOperands {
+            a: a.elements[a.first..].as_ptr().cast(),
+            b: b.elements[b.first..].as_ptr().cast(),
+            c: found.as_mut_ptr().wrapping_add(c.first).cast(),
+        };
+        // SAFETY: the buffers are made for the strides, and the scratch memory for the plan.
+        unsafe { plan.run_task(task, operands, scratch.pointer()) };
+    }
+    assert!(scratch.is_intact(), "{plan:?}");
+    found
+}
+
+fn check<T: Whole>(case: MatmulCase, set: InstructionSet) {
+    let ([m, k, n], (product, data)) = (case.shape, operands::<T>(case));
+    let MatmulData { a, b, c } = &data;
+    let mut expected = c.elements.clone();
     for batch in 0..case.batches {
         for (row, column) in (0..m).flat_map(|row| (0..n).map(move |column| (row, column))) {
             let sum = (0..k).fold(T::ZERO, |sum, step| {
                 sum.plus(a.elements[a.place(batch, row, step)].times(b.elements[b.place(batch, step, column)]))
             });
-            let c = &mut expected[before.place(batch, row, column)];
-            *c = if output == Accumulation::Add { c.plus(sum) } else { sum };
+            let c = &mut expected[c.place(batch, row, column)];
+            *c = if case.output == Accumulation::Add { c.plus(sum) } else { sum };
         }
     }
-
-    let forward: Vec<usize> = (0..plan.n_tasks()).collect();
-    let backward: Vec<usize> = forward.iter().rev().copied().collect();
-    for order in [forward, backward] {
-        let mut found = before.elements.clone();
-        let mut scratch = Scratch::new(plan.scratch_bytes());
-        for task in order {
-            let operands = MatmulOperands {
-                a: a.elements[a.first..].as_ptr().cast(),
-                b: b.elements[b.first..].as_ptr().cast(),
-                c: found.as_mut_ptr().wrapping_add(before.first).cast(),
-            };
-            // SAFETY: the buffers are made for the strides, and the scratch memory for the plan.
-            unsafe { plan.run_task(task, operands, scratch.pointer()) };
-        }
-        // What lies between the elements of C is compared too: it must be as it was.
-        assert!(found == expected, "{case:?} {set:?} {dtype:?}");
-        assert!(scratch.is_intact(), "{case:?} {set:?} {dtype:?}");
-    }
+    let plan = ProductPlan::new(&product, set);
+    assert!(run(&plan, &data, 0..plan.n_tasks()) == expected, "{case:?} {set:?} {:?}", T::DTYPE);
+    assert!(run(&plan, &data, (0..plan.n_tasks()).rev()) == expected, "{case:?} {set:?} {:?}", T::DTYPE);
     check_blocks(&plan, case);
+}
+
+/// That numbers whose sums are rounded have the same sums on every instruction set.
+fn check_bits<T: Whole>(case: MatmulCase) {
+    let (product, mut data) = operands::<T>(case);
+    for matrix in [&mut data.a, &mut data.b, &mut data.c] {
+        let first = matrix.first as i64;
+        matrix.elements.iter_mut().enumerate().for_each(|(index, x)| *x = T::rough(index as i64 + 3 * first));
+    }
+    let computed = InstructionSet::available().into_iter().map(|set| {
+        let plan = ProductPlan::new(&product, set);
+        run(&plan, &data, 0..plan.n_tasks())
+    });
+    let computed: Vec<Vec<T>> = computed.collect();
+    assert!(computed.iter().all(|found| *found == computed[0]), "{case:?} {:?}", T::DTYPE);
 }
 
 /// Each element of C is in one block.
@@ -210,11 +241,13 @@ fn check_blocks(plan: &ProductPlan, case: MatmulCase) {
 }
 
 fn check_everywhere(case: MatmulCase) {
-    for set in sets() {
+    for set in InstructionSet::available() {
         check::<f32>(case, set);
         check::<f64>(case, set);
     }
-    check::<i64>(case, InstructionSet::Portable);
+    check::<i64>(case, InstructionSet::PORTABLE);
+    check_bits::<f32>(case);
+    check_bits::<f64>(case);
 }
 
 const ADD: Accumulation = Accumulation::Add;
@@ -288,10 +321,12 @@ fn what_is_cut_into_tasks() {
     ];
     for (layouts, shape) in cases {
         let case = MatmulCase { shape, layouts, batches: 1, output: OVERWRITE };
-        for set in sets() {
+        for set in InstructionSet::available() {
             check::<f32>(case, set);
         }
-        check::<f64>(case, InstructionSet::detect());
+        check::<f64>(case, InstructionSet::widest());
+        check_bits::<f32>(case);
+        check_bits::<f64>(case);
     }
     let plan = |shape: [usize; 3]| {
         let [m, k, n] = shape;
@@ -306,7 +341,7 @@ fn what_is_cut_into_tasks() {
             output: OVERWRITE,
             dtype: DType::F32,
         };
-        ProductPlan::new(&product, InstructionSet::Portable)
+        ProductPlan::new(&product, InstructionSet::PORTABLE)
     };
     assert_eq!(plan([8, 16, 16]).n_tasks(), 1);
     assert!(plan([230, 300, 270]).n_tasks() >= 4);
@@ -328,7 +363,7 @@ fn two_batch_axes() {
         output: OVERWRITE,
         dtype: DType::F64,
     };
-    for set in sets() {
+    for set in InstructionSet::available() {
         let plan = ProductPlan::new(&product, set);
         let (mut found, mut scratch) = (vec![0.0; 240], Scratch::new(plan.scratch_bytes()));
         for task in 0..plan.n_tasks() {
@@ -362,7 +397,7 @@ fn fractions_are_rounded_little() {
             output: OVERWRITE,
             dtype: DType::F32,
         };
-        for set in sets() {
+        for set in InstructionSet::available() {
             let plan = ProductPlan::new(&product, set);
             let (mut c, mut scratch) = (vec![0_f32; m * n], Scratch::new(plan.scratch_bytes()));
             for task in 0..plan.n_tasks() {

@@ -2,17 +2,20 @@
 //! and elements behind pointers. It knows no loop and no shape.
 
 use super::tile::TileKernel;
+use crate::runtime::vector::{Arithmetic, Baseline};
 
 /// What a product asks of its elements. Integers wrap.
 pub(in crate::runtime) trait MatmulElement: Copy + PartialEq + std::fmt::Debug + 'static {
     const ZERO: Self;
     fn plus(self, other: Self) -> Self;
     fn times(self, other: Self) -> Self;
+    /// self · factor + addend, rounded once.
+    fn multiply_add(self, factor: Self, addend: Self) -> Self;
     fn is_nan(self) -> bool;
 }
 
 macro_rules! number {
-    ($number:ty, $zero:literal, $plus:expr, $times:expr) => {
+    ($number:ty, $zero:literal, $plus:expr, $times:expr, $multiply_add:expr) => {
         impl MatmulElement for $number {
             const ZERO: Self = $zero;
             #[inline(always)]
@@ -24,6 +27,10 @@ macro_rules! number {
                 $times(self, other)
             }
             #[inline(always)]
+            fn multiply_add(self, factor: Self, addend: Self) -> Self {
+                $multiply_add(self, factor, addend)
+            }
+            #[inline(always)]
             fn is_nan(self) -> bool {
                 self.partial_cmp(&self).is_none()
             }
@@ -31,9 +38,9 @@ macro_rules! number {
     };
 }
 
-number!(f32, 0.0, std::ops::Add::add, std::ops::Mul::mul);
-number!(f64, 0.0, std::ops::Add::add, std::ops::Mul::mul);
-number!(i64, 0, i64::wrapping_add, i64::wrapping_mul);
+number!(f32, 0.0, std::ops::Add::add, std::ops::Mul::mul, Baseline::fma);
+number!(f64, 0.0, std::ops::Add::add, std::ops::Mul::mul, Baseline::fma);
+number!(i64, 0, i64::wrapping_add, i64::wrapping_mul, |x: i64, y: i64, z: i64| x.wrapping_mul(y).wrapping_add(z));
 
 /// The most lanes that any set has, which sizes the arrays that hold one vector or one square of them.
 pub(in crate::runtime) const MAX_LANES: usize = 16;
@@ -57,7 +64,7 @@ pub(in crate::runtime) trait Vector: Copy {
     unsafe fn load_behind(self, count: usize, from: *const Self::Element) -> Self;
     unsafe fn store(self, to: *mut Self::Element);
     unsafe fn store_first(self, to: *mut Self::Element, count: usize);
-    /// self · factor + addend, rounded once where the set can.
+    /// self · factor + addend, rounded once.
     unsafe fn multiply_add(self, factor: Self, addend: Self) -> Self;
     unsafe fn plus(self, other: Self) -> Self;
     /// The riffle of two vectors: (a₀ b₀ a₁ b₁ …) cut in two.
@@ -86,7 +93,8 @@ pub(in crate::runtime) trait Vector: Copy {
         lanes[0]
     }
 
-    /// The sums of the lanes of one or four vectors. Four are first riffled into one, half by half.
+    /// The sums of the lanes of one or four vectors, each with the bits of [`Self::sum`]. Four are first riffled into one, half by
+    /// half.
     #[inline(always)]
     unsafe fn sums<const COUNT: usize>(vectors: [Self; COUNT]) -> [Self::Element; COUNT] {
         let mut sums = [Self::Element::ZERO; COUNT];
@@ -101,11 +109,14 @@ pub(in crate::runtime) trait Vector: Copy {
                 let folded = fold(fold(vectors[0], vectors[2]), fold(vectors[1], vectors[3]));
                 let mut lanes = [Self::Element::ZERO; MAX_LANES];
                 folded.store(lanes.as_mut_ptr());
-                for group in 0..Self::LANES / 4 {
-                    for (vector, sum) in sums.iter_mut().enumerate() {
-                        *sum = sum.plus(lanes[4 * group + vector]);
+                let mut width = Self::LANES / 2;
+                while width >= 4 {
+                    for lane in 0..width {
+                        lanes[lane] = lanes[lane].plus(lanes[lane + width]);
                     }
+                    width /= 2;
                 }
+                sums.copy_from_slice(&lanes[..COUNT]);
             } else {
                 for (sum, vector) in sums.iter_mut().zip(vectors) {
                     *sum = vector.sum();

@@ -1,5 +1,5 @@
-//! Vectors of the portable set: arrays of four, which every target's compiler turns into what registers it has. A
-//! multiply-add rounds twice here, because a fused one without the instruction is a call of a slow library function.
+//! Vectors of the portable set: arrays of four, which every target's compiler turns into what registers it has. A multiply-add is
+//! emulated where the target has no instruction for it, to the bits that the others have.
 
 use super::{
     tile::{MicroTile, TileKernel, multiply_tile, tiles},
@@ -69,7 +69,7 @@ impl<T: MatmulElement> Vector for Portable<T> {
 
     #[inline(always)]
     unsafe fn multiply_add(self, factor: Self, addend: Self) -> Self {
-        Portable([0, 1, 2, 3].map(|lane| self.0[lane].times(factor.0[lane]).plus(addend.0[lane])))
+        Portable([0, 1, 2, 3].map(|lane| self.0[lane].multiply_add(factor.0[lane], addend.0[lane])))
     }
 
     #[inline(always)]

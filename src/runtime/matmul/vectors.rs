@@ -1,10 +1,12 @@
 //! Matrix times vector, dot product and outer product: n or k is 1. In: a block
 //! of A and a vector. Out: the block of C. Such products read each element of A once, so nothing is packed.
 
+use std::ops::Range;
+
 use super::{
     product::Accumulation,
     tile::write_vector,
-    vector::{MatmulElement, Vector},
+    vector::{MAX_LANES, MatmulElement, Vector},
 };
 
 /// Elements of a dot product that are added to the same running sums; the sums of such chunks are then added up in order,
@@ -60,22 +62,120 @@ pub(super) unsafe fn dot_rows<V: Vector>(product: &GemvOperands<V::Element>, gat
             x = gathered;
         }
         let mut row = 0;
-        while row + 4 <= product.m {
-            let sums = dot_some_rows::<V, 4, 2>(product, row, x);
-            for (next, sum) in sums.iter().enumerate() {
-                product.write(row + next, *sum);
-            }
-            row += 4;
+        if Unit::<V>::REGISTERS == 1 {
+            // As many independent sums as hide the latency of one; a row's own sums are those of four rows at a time.
+            row = write_some_rows::<V, 8>(product, row, x);
         }
+        row = write_some_rows::<V, 4>(product, row, x);
         while row < product.m {
-            let [sum] = dot_some_rows::<V, 1, 8>(product, row, x);
+            let [sum] = dot_some_rows::<V, 1, 4>(product, row, x);
             product.write(row, sum);
             row += 1;
         }
     }
 }
 
-/// The dot products of `ROWS` rows with x, each in `CHAINS` independent chains of sums.
+/// Writes the dot products from a row on, while there are `ROWS` more, and gives the first row that is left.
+///
+/// # Safety
+/// As for [`dot_rows`].
+#[inline(always)]
+unsafe fn write_some_rows<V: Vector, const ROWS: usize>(
+    product: &GemvOperands<V::Element>,
+    from: usize,
+    x: *const V::Element,
+) -> usize {
+    let mut row = from;
+    while row + ROWS <= product.m {
+        // SAFETY: the rows are inside A.
+        unsafe {
+            for (next, sum) in dot_some_rows::<V, ROWS, 1>(product, row, x).iter().enumerate() {
+                product.write(row + next, *sum);
+            }
+        }
+        row += ROWS;
+    }
+    row
+}
+
+/// As many lanes as the widest register has, in one register or several: which elements share a running sum, and so every bit of
+/// a dot product, is the same on every instruction set.
+#[derive(Clone, Copy)]
+struct Unit<V>([V; MAX_REGISTERS]);
+
+/// The most registers of a unit: those of four f32.
+const MAX_REGISTERS: usize = 4;
+
+impl<V: Vector> Unit<V> {
+    const LANES: usize = MAX_LANES * size_of::<f32>() / size_of::<V::Element>();
+    const REGISTERS: usize = Self::LANES / V::LANES;
+
+    /// # Safety
+    /// The machine has the vector's set.
+    #[inline(always)]
+    unsafe fn zero() -> Self {
+        // SAFETY: the caller's promise.
+        Unit([unsafe { V::splat(V::Element::ZERO) }; MAX_REGISTERS])
+    }
+
+    /// So many elements, at most all lanes, and zeros behind them.
+    ///
+    /// # Safety
+    /// The machine has the vector's set, and the elements are readable.
+    #[inline(always)]
+    unsafe fn load(from: *const V::Element, count: usize) -> Self {
+        // SAFETY: the caller's promises; registers behind the last element read nothing.
+        unsafe {
+            let mut unit = Self::zero();
+            for (register, lanes) in unit.0.iter_mut().enumerate().take(Self::REGISTERS) {
+                let first = register * V::LANES;
+                *lanes = V::load_lanes(from.wrapping_add(first), count.saturating_sub(first).min(V::LANES));
+            }
+            unit
+        }
+    }
+
+    /// self · factor + addend, lane by lane.
+    ///
+    /// # Safety
+    /// The machine has the vector's set.
+    #[inline(always)]
+    unsafe fn multiply_add(self, factor: Self, addend: Self) -> Self {
+        let mut sum = addend;
+        for (register, sum) in sum.0.iter_mut().enumerate().take(Self::REGISTERS) {
+            // SAFETY: the caller's promise.
+            *sum = unsafe { self.0[register].multiply_add(factor.0[register], *sum) };
+        }
+        sum
+    }
+
+    /// The sum of several units as one register, whose halves are to be added further.
+    ///
+    /// # Safety
+    /// The machine has the vector's set.
+    #[inline(always)]
+    unsafe fn folded(units: &[Self]) -> V {
+        let mut sum = units[0];
+        // SAFETY: the caller's promise.
+        unsafe {
+            for unit in &units[1..] {
+                for (register, sum) in sum.0.iter_mut().enumerate().take(Self::REGISTERS) {
+                    *sum = sum.plus(unit.0[register]);
+                }
+            }
+            let mut registers = Self::REGISTERS;
+            while registers > 1 {
+                registers /= 2;
+                for register in 0..registers {
+                    sum.0[register] = sum.0[register].plus(sum.0[register + registers]);
+                }
+            }
+        }
+        sum.0[0]
+    }
+}
+
+/// The dot products of `ROWS` rows with x, each in `CHAINS` independent chains of sums: one row, or a multiple of four.
 ///
 /// # Safety
 /// As for [`dot_rows`], with `ROWS` rows from `row` inside A.
@@ -85,48 +185,66 @@ unsafe fn dot_some_rows<V: Vector, const ROWS: usize, const CHAINS: usize>(
     row: usize,
     x: *const V::Element,
 ) -> [V::Element; ROWS] {
-    let mut totals = [V::Element::ZERO; ROWS];
-    let mut start = 0;
-    while start < product.k {
-        let end = product.k.min(start + CHUNK);
-        // SAFETY: elements `start..end` of each row and of x are the caller's promise.
-        unsafe {
-            let mut sums = [[V::splat(V::Element::ZERO); CHAINS]; ROWS];
-            let lines: [*const V::Element; ROWS] =
-                std::array::from_fn(|next| product.a.wrapping_offset((row + next) as isize * product.a_stride));
-            let mut step = start;
-            while step + CHAINS * V::LANES <= end {
-                for chain in 0..CHAINS {
-                    let from = step + chain * V::LANES;
-                    let factor = V::load(x.add(from));
-                    for (line, sums) in lines.iter().zip(sums.iter_mut()) {
-                        sums[chain] = V::load(line.add(from)).multiply_add(factor, sums[chain]);
+    // SAFETY: elements below k of each row and of x are the caller's promise.
+    unsafe {
+        let mut totals = [V::Element::ZERO; ROWS];
+        for start in (0..product.k).step_by(CHUNK) {
+            let end = product.k.min(start + CHUNK);
+            let sums = dot_chunk::<V, ROWS, CHAINS>(product, row, x, start..end).map(|sums| Unit::folded(&sums));
+            if ROWS == 1 {
+                totals[0] = totals[0].plus(sums[0].sum());
+            } else {
+                for (totals, sums) in totals.chunks_exact_mut(4).zip(sums.chunks_exact(4)) {
+                    for (total, sum) in totals.iter_mut().zip(V::sums([sums[0], sums[1], sums[2], sums[3]])) {
+                        *total = total.plus(sum);
                     }
                 }
-                step += CHAINS * V::LANES;
-            }
-            while step < end {
-                let lanes = V::LANES.min(end - step);
-                let factor = V::load_lanes(x.add(step), lanes);
-                for (line, sums) in lines.iter().zip(sums.iter_mut()) {
-                    sums[0] = V::load_lanes(line.add(step), lanes).multiply_add(factor, sums[0]);
-                }
-                step += lanes;
-            }
-            let chains: [V; ROWS] = std::array::from_fn(|next| {
-                let mut sum = sums[next][0];
-                for chain in &sums[next][1..] {
-                    sum = sum.plus(*chain);
-                }
-                sum
-            });
-            for (total, sum) in totals.iter_mut().zip(V::sums(chains)) {
-                *total = total.plus(sum);
             }
         }
-        start = end;
+        totals
     }
-    totals
+}
+
+/// The sums over some steps: element i belongs to lane i modulo those of all chains together.
+///
+/// # Safety
+/// As for [`dot_some_rows`], with steps below k.
+#[inline(always)]
+unsafe fn dot_chunk<V: Vector, const ROWS: usize, const CHAINS: usize>(
+    product: &GemvOperands<V::Element>,
+    row: usize,
+    x: *const V::Element,
+    steps: Range<usize>,
+) -> [[Unit<V>; CHAINS]; ROWS] {
+    let lanes = Unit::<V>::LANES;
+    let lines: [*const V::Element; ROWS] =
+        std::array::from_fn(|next| product.a.wrapping_offset((row + next) as isize * product.a_stride));
+    // SAFETY: elements of each row and of x at these steps are the caller's promise.
+    unsafe {
+        let mut sums = [[Unit::<V>::zero(); CHAINS]; ROWS];
+        let mut step = steps.start;
+        while step + CHAINS * lanes <= steps.end {
+            for chain in 0..CHAINS {
+                let from = step + chain * lanes;
+                let factor = Unit::<V>::load(x.add(from), lanes);
+                for (line, sums) in lines.iter().zip(sums.iter_mut()) {
+                    sums[chain] = Unit::<V>::load(line.add(from), lanes).multiply_add(factor, sums[chain]);
+                }
+            }
+            step += CHAINS * lanes;
+        }
+        for chain in 0..CHAINS {
+            let from = step + chain * lanes;
+            if from < steps.end {
+                let count = lanes.min(steps.end - from);
+                let factor = Unit::<V>::load(x.add(from), count);
+                for (line, sums) in lines.iter().zip(sums.iter_mut()) {
+                    sums[chain] = Unit::<V>::load(line.add(from), count).multiply_add(factor, sums[chain]);
+                }
+            }
+        }
+        sums
+    }
 }
 
 /// y = A·x as a sum of contiguous columns, scaled. `sums` has room for COLUMN_BLOCK elements twice, aligned or not.

@@ -58,7 +58,7 @@ pub struct AccuracyRow {
 /// assert!(table.iter().all(|row| row.error <= row.bound));
 /// ```
 pub fn error_table(stride: u32) -> Vec<AccuracyRow> {
-    error_table_of(stride, InstructionSet::detect())
+    error_table_of(stride, InstructionSet::widest())
 }
 
 /// The same for a set that this machine has.
@@ -79,7 +79,7 @@ pub(super) fn error_in_f32(result: f32, truth: f64) -> f64 {
     // Infinity counts as the number that would follow the greatest.
     let difference = f64::from(result).clamp(-BEYOND, BEYOND) - truth.clamp(-BEYOND, BEYOND);
     let exponent = (truth.abs().clamp(f64::from(f32::MIN_POSITIVE), f64::from(f32::MAX)).to_bits() >> 52) as i32 - 1023;
-    difference.abs() / f64::powi(2.0, exponent - 23)
+    difference.abs() / libm::ldexp(1.0, exponent - 23)
 }
 
 impl MeasuredFunction {

@@ -4,7 +4,7 @@
 use std::f64::consts::{FRAC_2_PI, FRAC_PI_2, PI};
 
 use super::{
-    arithmetic::{Arithmetic, fast_two_sum, polynomial, two_sum},
+    arithmetic::{Arithmetic, fast_two_sum, polynomial, product_error, two_sum},
     coefficients,
     exponential::{exp, exp_parts_of_sum, scale},
     float::Float,
@@ -42,7 +42,7 @@ pub(super) fn erfc<A: Arithmetic>(x: f64) -> f64 {
     let magnitude = x.abs();
     let bounded = if magnitude > 27.5 { 27.5 } else { magnitude };
     let square = bounded * bounded;
-    let square_low = A::product_error(bounded, bounded, square);
+    let square_low = product_error::<A, _>(bounded, bounded, square);
     let tail = tail::<A>(bounded, (-square, -square_low), 3.5, &coefficients::ERFC_SCALED);
     let great = if x < 0.0 { 2.0 - tail } else { tail };
     let small = 1.0 - A::fma(x, polynomial::<A, _, _>(x * x, &coefficients::ERF_SMALL), x);
@@ -56,7 +56,7 @@ pub(super) fn normal_cdf<A: Arithmetic>(x: f64) -> f64 {
     let magnitude = x.abs();
     let bounded = if magnitude > 38.9 { 38.9 } else { magnitude };
     let square = bounded * bounded;
-    let square_low = A::product_error(bounded, bounded, square);
+    let square_low = product_error::<A, _>(bounded, bounded, square);
     let tail = tail::<A>(bounded, (-0.5 * square, -0.5 * square_low), 5.0, &coefficients::NORMAL_SCALED);
     let great = if x > 0.0 { 1.0 - tail } else { tail };
 
@@ -64,7 +64,7 @@ pub(super) fn normal_cdf<A: Arithmetic>(x: f64) -> f64 {
     let linear = x * density;
     let (sum, lost) = fast_two_sum(0.5, linear);
     let rest = A::fma(x * x, polynomial::<A, _, _>(x * x, &coefficients::NORMAL_SMALL), density_low);
-    let small = sum + A::fma(x, rest, A::product_error(x, density, linear) + lost);
+    let small = sum + A::fma(x, rest, product_error::<A, _>(x, density, linear) + lost);
     if magnitude < 1.0 { small } else { great }
 }
 
@@ -76,7 +76,7 @@ fn tail<A: Arithmetic>(x: f64, power: (f64, f64), centre: f64, q: &[f64; 22]) ->
     let numerator = polynomial::<A, _, _>((x - centre) / (x + centre), q);
     let (divisor, divisor_lost) = fast_two_sum(2.0 * x, 1.0);
     let quotient = numerator / divisor;
-    let remainder = -A::product_error(quotient, divisor, numerator) - quotient * divisor_lost;
+    let remainder = -product_error::<A, _>(quotient, divisor, numerator) - quotient * divisor_lost;
     let quotient_low = remainder / divisor;
     scale(quotient + A::fma(quotient, one_less, A::fma(quotient_low, one_less, quotient_low)), rounded)
 }
@@ -152,7 +152,7 @@ pub(super) fn pow<A: Arithmetic>(x: f64, y: f64) -> f64 {
     let bounded = if y > 1e20 { 1e20 } else { y };
     let bounded = if bounded < -1e20 { -1e20 } else { bounded };
     let product = bounded * log;
-    let product_low = A::fma(bounded, log_low, A::product_error(bounded, log, product));
+    let product_low = A::fma(bounded, log_low, product_error::<A, _>(bounded, log, product));
     let is_within = product.abs() < 750.0;
     let product_low = if is_within { product_low } else { 0.0 };
     let product = if product > 750.0 { 750.0 } else { product };
@@ -174,18 +174,18 @@ fn two_part_log<A: Arithmetic>(x: f64) -> (f64, f64) {
     let reciprocal = 1.0 / divisor;
     let s = f * reciprocal;
     let product = s * divisor;
-    let remainder = (f - product) - A::product_error(s, divisor, product) - s * divisor_low;
+    let remainder = (f - product) - product_error::<A, _>(s, divisor, product) - s * divisor_low;
     let s_low = remainder * reciprocal;
 
     let z = s * s;
-    let z_low = A::product_error(s, s, z) + 2.0 * s * s_low;
+    let z_low = product_error::<A, _>(s, s, z) + 2.0 * s * s_low;
     let tail = z * polynomial::<A, _, _>(z, &coefficients::ATANH_TAIL);
     let (inner, inner_low) = fast_two_sum(1.0 / 3.0, tail);
     let inner_low = inner_low + THIRD_LOW;
     let outer = z * inner;
-    let outer_low = A::product_error(z, inner, outer) + (z * inner_low + z_low * inner);
+    let outer_low = product_error::<A, _>(z, inner, outer) + (z * inner_low + z_low * inner);
     let correction = s * outer;
-    let correction_low = A::product_error(s, outer, correction) + (s * outer_low + s_low * outer);
+    let correction_low = product_error::<A, _>(s, outer, correction) + (s * outer_low + s_low * outer);
 
     let (half_log, half_log_low) = fast_two_sum(s, correction);
     let half_log_low = half_log_low + (correction_low + s_low);

@@ -5,7 +5,7 @@
 //! for eʳ, and a scaling by 2ⁿ. The constants of the reduction are such that it is exact without fused multiply-add.
 
 use super::{
-    arithmetic::{Arithmetic, fast_two_sum},
+    arithmetic::{Arithmetic, fast_two_sum, product_error},
     float::Float,
 };
 
@@ -135,7 +135,7 @@ pub(super) fn normal_pdf<A: Arithmetic, T: Float>(x: T) -> T {
     let (limit, magnitude) = (T::from_f64(40.0), x.abs());
     let bounded = if magnitude > limit { limit } else { magnitude };
     let square = bounded * bounded;
-    let low = A::product_error(bounded, bounded, square);
+    let low = product_error::<A, _>(bounded, bounded, square);
     let power = -square * T::HALF;
     let power = if power < T::EXP_RANGE.0 { T::EXP_RANGE.0 } else { power };
     let (rounded, one_less) = exp_parts_of_sum::<A, T>(power, -low * T::HALF);

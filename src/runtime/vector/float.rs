@@ -4,14 +4,14 @@
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
 use super::{
-    arithmetic::{Arithmetic, polynomial},
+    arithmetic::{self, Arithmetic, polynomial},
     coefficients, double, single,
 };
 use crate::ops::Number;
 
 /// Floats with what the algorithms of `exponential.rs` and `logarithm.rs` need, and with the functions whose algorithms
 /// differ between the two.
-pub(super) trait Float:
+pub(in crate::runtime) trait Float:
     Number + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self> + Neg<Output = Self>
 {
     const HALF: Self;
@@ -36,14 +36,15 @@ pub(super) trait Float:
     const TINY: Self;
     /// The least normal number.
     const MIN_NORMAL: Self;
-    /// 2^(half of the bits, rounded up) + 1: a product with it splits a number into two of half the bits.
-    const SPLITTER: Self;
     /// 1/√(2π), rounded, and what that lost.
     const NORMAL_DENSITY_AT_0: (Self, Self);
     /// A power of two that makes subnormals normal, and its exponent.
     const LIFT: (Self, Self);
 
+    /// self·b + c in one rounding, by the instruction where the loop is compiled with it.
     fn fused(self, b: Self, c: Self) -> Self;
+    /// The same bits without the instruction.
+    fn emulated_fused(self, b: Self, c: Self) -> Self;
     fn root(self) -> Self;
     fn copysign(self, sign: Self) -> Self;
     /// 2ⁿ for `self` = `ROUNDER` + n, n an exponent of a normal number.
@@ -67,7 +68,7 @@ pub(super) trait Float:
 /// What the two floats share but for their widths. `$bits` is the unsigned integer of the same width, `$fraction` the
 /// bits of the fraction, `$bias` the exponent's bias, `$root_half` the pattern of √½ rounded down.
 macro_rules! float_bits {
-    ($float:ident, $bits:ident, $fraction:literal, $bias:literal, $root_half:literal, $functions:ident) => {
+    ($float:ident, $bits:ident, $fraction:literal, $bias:literal, $root_half:literal, $functions:ident, $emulated:ident) => {
         const HALF: Self = 0.5;
         const TWO: Self = 2.0;
         const INFINITY: Self = $float::INFINITY;
@@ -81,6 +82,10 @@ macro_rules! float_bits {
         #[inline(always)]
         fn fused(self, b: Self, c: Self) -> Self {
             self.mul_add(b, c)
+        }
+        #[inline(always)]
+        fn emulated_fused(self, b: Self, c: Self) -> Self {
+            arithmetic::$emulated(self, b, c)
         }
         #[inline(always)]
         fn root(self) -> Self {
@@ -138,14 +143,13 @@ macro_rules! float_bits {
 }
 
 impl Float for f32 {
-    float_bits!(f32, u32, 23, 127, 0x3f35_04f3, single);
+    float_bits!(f32, u32, 23, 127, 0x3f35_04f3, single, emulated_fused_f32);
 
     const LN2_HIGH: Self = 0.693_145_75;
     const LN2_LOW: Self = 1.428_606_8e-6;
     const EXP_RANGE: (Self, Self) = (-106.0, 89.0);
     const EXPM1_LOW: Self = -20.0;
     const TINY: Self = 1.0 / (1u64 << 25) as f32;
-    const SPLITTER: Self = 4097.0;
     const NORMAL_DENSITY_AT_0: (Self, Self) = (0.398_942_3, -1.133_517e-8);
 
     #[inline(always)]
@@ -159,14 +163,13 @@ impl Float for f32 {
 }
 
 impl Float for f64 {
-    float_bits!(f64, u64, 52, 1023, 0x3fe6_a09e_667f_3bcc, double);
+    float_bits!(f64, u64, 52, 1023, 0x3fe6_a09e_667f_3bcc, double, emulated_fused_f64);
 
     const LN2_HIGH: Self = 6.931_471_803_691_238e-1;
     const LN2_LOW: Self = 1.908_214_929_270_587_7e-10;
     const EXP_RANGE: (Self, Self) = (-748.0, 710.0);
     const EXPM1_LOW: Self = -40.0;
     const TINY: Self = 1.0 / (1u64 << 54) as f64;
-    const SPLITTER: Self = 134_217_729.0;
     const NORMAL_DENSITY_AT_0: (Self, Self) = (0.398_942_280_401_432_7, -2.492_327_202_277_73e-17);
 
     #[inline(always)]

@@ -34,7 +34,7 @@ macro_rules! maps {
 macro_rules! zips {
     ($($(#[$doc:meta])* $name:ident<$bound:ident>($a:ident, $b:ident) -> $out:ty, $length:literal = $value:expr;)*) => {$(
         $(#[$doc])*
-        pub(super) struct $name<T>(PhantomData<T>);
+        pub(in crate::runtime) struct $name<T>(PhantomData<T>);
 
         impl<T: $bound> Zip for $name<T> {
             type In = T;

@@ -35,9 +35,9 @@ macro_rules! for_each_set {
 
             match set {
                 #[cfg(target_arch = "x86_64")]
-                InstructionSet::Avx2 => avx2::<$($parameter),*>,
+                InstructionSet::AVX2 => avx2::<$($parameter),*>,
                 #[cfg(target_arch = "x86_64")]
-                InstructionSet::Avx512 => avx512::<$($parameter),*>,
+                InstructionSet::AVX512 => avx512::<$($parameter),*>,
                 _ => portable::<$($parameter),*>,
             }
         }

@@ -45,7 +45,7 @@ pub(super) trait Map: 'static {
 }
 
 /// A function of two elements.
-pub(super) trait Zip: 'static {
+pub(in crate::runtime) trait Zip: 'static {
     type In: Copy;
     type Out: Copy + Default;
     /// As for [`Map`].
@@ -69,6 +69,12 @@ pub(super) trait MapPair: 'static {
     fn apply_rare(x: Self::Element) -> [Self::Element; 2] {
         Self::apply::<Baseline>(x)
     }
+}
+
+/// Both values of a pair at one element.
+#[inline(always)]
+pub(super) fn values_of_both<F: MapPair, A: Arithmetic>(x: F::Element) -> [F::Element; 2] {
+    if F::is_rare(x) { F::apply_rare(x) } else { F::apply::<A>(x) }
 }
 
 /// How an operand is read: contiguous, or one element for all.

@@ -26,9 +26,15 @@ mod table;
 mod tests;
 
 pub use accuracy::{AccuracyRow, error_table};
+#[cfg(target_arch = "x86_64")]
+pub(super) use arithmetic::Fused;
+pub(super) use arithmetic::{Arithmetic, Baseline};
+pub(super) use float::Float;
+pub(super) use functions::SigmoidOfNegated;
+pub(super) use map::Zip;
 pub(crate) use reduce::{accumulate, row_reduce};
+pub(super) use table::{value_of_one, value_of_two};
 
-use float::Float;
 use functions as f;
 use map::{Map, multiply_add, pair, unary};
 use table::laid_out;
@@ -127,6 +133,16 @@ pub(crate) fn pair_kernel(pair: Pair, dtype: DType, set: InstructionSet) -> Opti
         DType::F32 => Some(float_pair::<f32>(pair.both, set)),
         DType::F64 => Some(float_pair::<f64>(pair.both, set)),
         DType::I64 | DType::Bool => None,
+    }
+}
+
+/// The values of both functions of a pair, with the bits of its kernels.
+#[inline(always)]
+pub(super) fn values_of_both<T: Float + Real, A: Arithmetic>(kind: PairKind, x: T) -> [T; 2] {
+    match kind {
+        PairKind::TanhAndSlope => map::values_of_both::<f::TanhAndSlope<T>, A>(x),
+        PairKind::Sigmoids => map::values_of_both::<f::Sigmoids<T>, A>(x),
+        PairKind::SineAndCosine => map::values_of_both::<f::SineAndCosine<T>, A>(x),
     }
 }
 

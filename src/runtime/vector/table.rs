@@ -36,8 +36,20 @@ struct OfFloats<F, T>(PhantomData<(F, T)>);
 struct OfIntegers<F>(PhantomData<F>);
 
 /// Which elements kernels leave to the reference.
-trait Exceptions: UnaryFunction {
+pub(in crate::runtime) trait Exceptions: UnaryFunction {
     fn is_scalar<T: Float>(x: T) -> bool;
+}
+
+/// The value of a function of one number, with the bits of its kernels.
+#[inline(always)]
+pub(in crate::runtime) fn value_of_one<F: Exceptions, T: Float + Real, A: Arithmetic>(x: T) -> T {
+    if F::is_scalar(x) { F::value(x) } else { F::value(Lane::<T, A>::new(x)).float }
+}
+
+/// The value of a function of two numbers, with the bits of its kernels.
+#[inline(always)]
+pub(in crate::runtime) fn value_of_two<F: BinaryFunction, T: Float, A: Arithmetic>(a: T, b: T) -> T {
+    F::value(Lane::<T, A>::new(a), Lane::new(b)).float
 }
 
 impl<F: Exceptions, T: Float + Real> Map for OfFloat<F, T> {

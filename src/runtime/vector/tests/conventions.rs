@@ -1,6 +1,6 @@
 //! What the short functions give at zeros, infinities, NaN, ties and overflow, against the plainest code for one element.
 
-use super::{Random, run, sets};
+use super::{Random, run};
 use crate::{
     graph::{Binary, Comparison, Connective, DType, Predicate, Unary},
     plan::Function,
@@ -78,7 +78,7 @@ fn short_functions_of_one_float() {
     let wide = floats();
     let thin = narrow(&wide);
     for function in Unary::ALL.iter().copied().filter(|function| plain_unary(*function, 0.0).is_some()) {
-        for set in sets() {
+        for set in InstructionSet::available() {
             let results =
                 run::<f64, f64>(kernel_of(Function::Unary(function), DType::F64, set), [&wide, &wide], wide.len());
             for (x, result) in wide.iter().zip(results) {
@@ -118,7 +118,7 @@ fn short_functions_of_two_floats() {
     let (a, b) = pairs(&floats());
     let (thin_a, thin_b) = (narrow(&a), narrow(&b));
     for function in Binary::ALL.iter().copied().filter(|function| plain_binary(*function, 0.0, 0.0).is_some()) {
-        for set in sets() {
+        for set in InstructionSet::available() {
             let pick = |dtype| kernel_of(Function::Binary(function), dtype, set);
             for (index, result) in run::<f64, f64>(pick(DType::F64), [&a, &b], a.len()).into_iter().enumerate() {
                 let expected = plain_binary(function, a[index], b[index]).unwrap();
@@ -153,7 +153,7 @@ fn functions_of_integers_wrap() {
         (Binary::Maximum, Ord::max),
         (Binary::Minimum, Ord::min),
     ];
-    for set in sets() {
+    for set in InstructionSet::available() {
         for (function, plain) in unary {
             let results = run::<i64, i64>(kernel_of(Function::Unary(function), DType::I64, set), [&a, &a], a.len());
             assert_eq!(results, a.iter().map(|x| plain(*x)).collect::<Vec<_>>(), "{function:?}");
@@ -180,7 +180,7 @@ fn check_comparisons<T: PartialOrd + Copy>(dtype: DType, x: &[T]) {
     let (a, b) = pairs(x);
     for function in Comparison::ALL.iter().copied() {
         let expected: Vec<u8> = a.iter().zip(&b).map(|(a, b)| u8::from(holds(function, *a, *b))).collect();
-        for set in sets() {
+        for set in InstructionSet::available() {
             let results = run::<T, u8>(kernel_of(Function::Comparison(function), dtype, set), [&a, &b], a.len());
             assert_eq!(results, expected, "{function:?} of {dtype} with {set:?}");
         }
@@ -198,7 +198,7 @@ fn comparisons() {
 fn truth_values() {
     let (a, b) = pairs(&[0u8, 1]);
     let table = [(Connective::And, [0, 0, 0, 1]), (Connective::Or, [0, 1, 1, 1]), (Connective::Xor, [0, 1, 1, 0])];
-    for set in sets() {
+    for set in InstructionSet::available() {
         for (function, expected) in table {
             let kernel = kernel_of(Function::Connective(function), DType::Bool, set);
             assert_eq!(run::<u8, u8>(kernel, [&a, &b], 4), expected, "{function:?}");
@@ -212,7 +212,7 @@ fn truth_values() {
 fn questions() {
     let wide = floats();
     let thin = narrow(&wide);
-    for set in sets() {
+    for set in InstructionSet::available() {
         let pick = |predicate, dtype| kernel_of(Function::Predicate(predicate), dtype, set);
         let finite = run::<f64, u8>(pick(Predicate::IsFinite, DType::F64), [&wide, &wide], wide.len());
         assert_eq!(finite, wide.iter().map(|x| u8::from(x.is_finite())).collect::<Vec<_>>());
@@ -230,7 +230,7 @@ fn check_cast<From: Copy, To: Copy + Default + std::fmt::Debug>(
     x: &[From],
     plain: fn(From) -> To,
 ) {
-    for set in sets() {
+    for set in InstructionSet::available() {
         let results = run::<From, To>(kernel_of(Function::Cast(target), source, set), [x, x], x.len());
         for (x, result) in x.iter().zip(results) {
             let expected = plain(*x);
@@ -270,7 +270,7 @@ fn integer_powers() {
     let mut x = floats();
     x.extend((0..70).map(|_| random.between(-3.0, 3.0)));
     for exponent in [-1000, -7, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 31, 1000, i64::from(i32::MIN)] {
-        for set in sets() {
+        for set in InstructionSet::available() {
             let kernel = kernel_of(Function::IntegerPower(exponent), DType::F64, set);
             let mut out = vec![0.0; x.len()];
             let operands = [x.as_ptr().cast(), (&raw const exponent).cast(), x.as_ptr().cast()];
@@ -288,7 +288,7 @@ fn integer_powers() {
 #[test]
 fn integer_powers_beyond_32_bits() {
     for (x, exponent, expected) in [(1.0, 1i64 << 40, 1.0), (-1.0, 1 << 40, 1.0), (2.0, i64::MAX, f64::INFINITY)] {
-        for set in sets() {
+        for set in InstructionSet::available() {
             let kernel = kernel_of(Function::IntegerPower(exponent), DType::F64, set);
             let mut out = 0.0f64;
             let operands = [(&raw const x).cast(), (&raw const exponent).cast(), (&raw const x).cast()];

@@ -1,6 +1,6 @@
 //! The functions of analysis are within 2 units in the last place.
 
-use super::{Random, double_double::Double, recorded::is_recorded, run, sets};
+use super::{InstructionSet, Random, double_double::Double, recorded::is_recorded, run};
 use crate::{
     graph::{Binary, DType, Unary},
     plan::Function,
@@ -13,7 +13,7 @@ use crate::{
 fn f32_functions_are_exact_over_a_scan_of_all_patterns() {
     // The reference is rounded too, to f64.
     const OF_REFERENCE: f64 = 1e-6;
-    for set in sets() {
+    for set in InstructionSet::available() {
         for line in accuracy::error_table_of(16_381, set) {
             assert!(line.error <= line.bound + OF_REFERENCE, "with {set:?}: {line:?}");
         }
@@ -77,7 +77,7 @@ fn f64_functions_of_one_number_are_exact() {
         x.extend((0..3000).map(|_| points(&mut random) * f64::powf(2.0, random.between(-60.0, 0.0))));
         x.extend((0..3000).map(|_| random.finite()).filter(|x| is_tested(*function, *x)));
         let truths: Vec<Truth> = x.iter().map(|x| truth(Double::from(*x))).collect();
-        for set in sets() {
+        for set in InstructionSet::available() {
             let kernel = kernel(Function::Unary(*function), DType::F64, Splats::NONE, set).unwrap();
             let results = run::<f64, f64>(kernel, [&x, &x], x.len());
             let errors = results.iter().zip(&truths).map(|(result, truth)| error_in_f64(*result, *truth));
@@ -133,7 +133,7 @@ fn f64_functions_of_two_numbers_are_exact() {
 fn check_pairs(function: Binary, pairs: &[(f64, f64)], truth: fn(f64, f64) -> Truth) {
     let (a, b): (Vec<f64>, Vec<f64>) = pairs.iter().copied().unzip();
     let truths: Vec<Truth> = pairs.iter().map(|(a, b)| truth(*a, *b)).collect();
-    for set in sets() {
+    for set in InstructionSet::available() {
         let kernel = kernel(Function::Binary(function), DType::F64, Splats::NONE, set).unwrap();
         let results = run::<f64, f64>(kernel, [&a, &b], a.len());
         let (error, argument) =
@@ -299,7 +299,7 @@ fn functions_of_one_number_are_right_at_edges() {
         let bound = function.max_error().max(0.5);
         let wide = edges();
         let narrow: Vec<f32> = wide.iter().map(|x| *x as f32).collect();
-        for set in sets() {
+        for set in InstructionSet::available() {
             let pick = |dtype| kernel(Function::Unary(function), dtype, Splats::NONE, set).unwrap();
             for (x, result) in wide.iter().zip(run::<f64, f64>(pick(DType::F64), [&wide, &wide], wide.len())) {
                 let error = error_at_edge(result, reference(*x));
@@ -321,7 +321,7 @@ fn functions_of_two_numbers_are_right_at_edges() {
         let (a, b): (Vec<f64>, Vec<f64>) = edges().iter().flat_map(|a| edges().into_iter().map(|b| (*a, b))).unzip();
         let narrow = |x: &[f64]| x.iter().map(|x| *x as f32).collect::<Vec<f32>>();
         let (narrow_a, narrow_b) = (narrow(&a), narrow(&b));
-        for set in sets() {
+        for set in InstructionSet::available() {
             let pick = |dtype| kernel(Function::Binary(function), dtype, Splats::NONE, set).unwrap();
             for (index, result) in run::<f64, f64>(pick(DType::F64), [&a, &b], a.len()).into_iter().enumerate() {
                 let error = error_at_edge(result, reference(a[index], b[index]));
@@ -347,7 +347,7 @@ fn huge_angles_are_reduced() {
     let x: Vec<f64> =
         (0..40).map(|index| if index % 3 == 0 { 1e22 * f64::from(index) } else { f64::from(index) }).collect();
     for (function, reference) in [(Unary::Sin, f64::sin as fn(f64) -> f64), (Unary::Cos, f64::cos)] {
-        for set in sets() {
+        for set in InstructionSet::available() {
             let kernel = kernel(Function::Unary(function), DType::F64, Splats::NONE, set).unwrap();
             for (x, result) in x.iter().zip(run::<f64, f64>(kernel, [&x, &x], x.len())) {
                 assert!(error_at_edge(result, reference(*x)) <= EDGE_BOUND, "{function:?} of {x:e} is {result:e}");
@@ -369,7 +369,7 @@ fn error_at_edge(result: f64, expected: f64) -> f64 {
 fn the_sigmoid_of_a_negated_number_is_near() {
     let mut random = Random(7);
     let x: Vec<f32> = (0..20_000).map(|_| random.between(-80.0, 80.0) as f32).chain([0.0, -0.0, 87.0, -1e30]).collect();
-    for set in sets() {
+    for set in InstructionSet::available() {
         let kernel_of = |function| kernel(function, DType::F32, Splats::NONE, set).unwrap();
         let y: Vec<f32> = run(kernel_of(Function::Unary(Unary::Sigmoid)), [&x, &x], x.len());
         let found: Vec<f32> = run(kernel_of(Function::SigmoidOfNegated), [&x, &y], x.len());
@@ -383,7 +383,7 @@ fn the_sigmoid_of_a_negated_number_is_near() {
 #[test]
 fn groups_have_the_bits_of_their_parts() {
     let mut random = Random(11);
-    for set in sets() {
+    for set in InstructionSet::available() {
         let kernel_of = |function| kernel(function, DType::F64, Splats::NONE, set).unwrap();
         for n in [0, 1, 2, 7, 8, 9, 15, 16, 17, 31, 33, 1000] {
             let [a, b]: [Vec<f64>; 2] = std::array::from_fn(|_| (0..n).map(|_| random.finite()).collect());

@@ -1,13 +1,10 @@
 //! Every kernel at every kind of length and layout gives, bit for bit, what it gives one element at a time.
 
-use super::{Random, sets};
+use super::{InstructionSet, Random};
 use crate::{
     graph::{Binary, Comparison, Connective, DType, Predicate, Unary},
     plan::{Function, PAIRS, Pair, PairKind},
-    runtime::{
-        instruction_set::InstructionSet,
-        vector::{Kernel, Splats, kernel, pair_kernel},
-    },
+    runtime::vector::{Kernel, Splats, kernel, pair_kernel},
 };
 
 const LENGTHS: [usize; 14] = [0, 1, 2, 7, 8, 9, 15, 16, 17, 31, 32, 33, 1000, 1024];
@@ -113,7 +110,7 @@ fn every_kernel_gives_the_same_at_every_length_as_alone() {
     for function in functions() {
         for dtype in DType::ALL {
             for splats in layouts(function) {
-                for set in sets() {
+                for set in InstructionSet::available() {
                     let Some(kernel) = kernel(function, dtype, splats, set) else { continue };
                     kernels += 1;
                     for n in LENGTHS {
@@ -129,7 +126,7 @@ fn every_kernel_gives_the_same_at_every_length_as_alone() {
     let binary_of_integers = Binary::ALL.iter().filter(|function| function.is_for_integers()).count();
     let of_one = (unary + 7) * 2 + unary_of_integers + 2 * 2 + 1 + 16;
     let of_two = 3 * (binary * 2 + binary_of_integers + 6 * 3 + 3);
-    assert_eq!(kernels, sets().len() * (of_one + of_two + 8 * 4));
+    assert_eq!(kernels, InstructionSet::available().len() * (of_one + of_two + 8 * 4));
 }
 
 fn check(kernel: Kernel, (function, dtype, splats): (Function, DType, Splats), n: usize) {
@@ -150,12 +147,38 @@ fn check(kernel: Kernel, (function, dtype, splats): (Function, DType, Splats), n
     assert_eq!(together, alone, "{function:?} of {dtype} with {splats:?} at length {n}");
 }
 
+/// What every instruction set makes of numbers of all kinds, to the last bit.
+#[test]
+fn every_set_gives_the_same_bits() {
+    let n = 4000;
+    for function in functions().into_iter().chain([-3, 5, 1 << 40].map(Function::IntegerPower)) {
+        for dtype in DType::ALL {
+            let mut random = Random(n as u64);
+            let target = output(function, dtype);
+            let first = if function == Function::Select { DType::Bool } else { dtype };
+            let mut columns = [first, dtype, dtype].map(|dtype| TestColumn::filled(dtype, n, &mut random));
+            if let Function::IntegerPower(exponent) = function {
+                columns[1].words[0] = exponent as u64;
+            }
+            let computed = InstructionSet::available().into_iter().filter_map(|set| {
+                let kernel = kernel(function, dtype, Splats::NONE, set)?;
+                let mut out = TestColumn::zeroed(target, n);
+                // SAFETY: the columns have n elements of the operands' dtypes and the result n of the target's.
+                unsafe { kernel(out.words.as_mut_ptr().cast(), &[0, 1, 2].map(|x| columns[x].pointer_to(0)), n) };
+                Some(canonical(&out, target))
+            });
+            let computed: Vec<Vec<u8>> = computed.collect();
+            assert!(computed.windows(2).all(|pair| pair[0] == pair[1]), "{function:?} of {dtype}");
+        }
+    }
+}
+
 /// Whoever computes a function beside another gets the numbers that it has alone.
 #[test]
 fn every_pair_gives_at_every_length_what_its_functions_give_alone() {
     for pair in PAIRS {
         for dtype in [DType::F32, DType::F64] {
-            for set in sets() {
+            for set in InstructionSet::available() {
                 LENGTHS.iter().for_each(|n| check_pair(pair, dtype, set, *n));
             }
         }
@@ -210,7 +233,7 @@ fn canonical(column: &TestColumn, dtype: DType) -> Vec<u8> {
 #[test]
 fn functions_without_a_meaning_have_no_kernel() {
     let none = Splats::NONE;
-    for set in sets() {
+    for set in InstructionSet::available() {
         assert!(kernel(Function::Unary(Unary::Exp), DType::I64, none, set).is_none());
         assert!(kernel(Function::Unary(Unary::Negate), DType::Bool, none, set).is_none());
         assert!(kernel(Function::Binary(Binary::Pow), DType::I64, none, set).is_none());

@@ -5,18 +5,12 @@
 mod conventions;
 mod double_double;
 mod exactness;
+mod fused;
 mod lengths;
 mod recorded;
 mod reductions;
 
 use super::{InstructionSet, Kernel};
-
-/// Every instruction set that this machine has.
-fn sets() -> Vec<InstructionSet> {
-    let candidates = [InstructionSet::Portable, InstructionSet::Avx2, InstructionSet::Avx512];
-    let widest = candidates.iter().position(|set| *set == InstructionSet::detect()).unwrap();
-    candidates[..=widest].to_vec()
-}
 
 /// What a kernel makes of two operands of `n` elements each, or of one where the kernel was asked for a splat.
 fn run<In, Out: Copy + Default>(kernel: Kernel, operands: [&[In]; 2], n: usize) -> Vec<Out> {

@@ -1,7 +1,7 @@
 //! The f64 kernels of the functions that are told by no formula in `exactness.rs`, against values recorded by
 //! `tests/recorded/slopes.py` in 2600-bit arithmetic, where they are well conditioned.
 
-use super::{double_double::Double, exactness::error_in_f64, run, sets};
+use super::{InstructionSet, double_double::Double, exactness::error_in_f64, run};
 use crate::{
     graph::{Binary, DType, Unary},
     plan::Function,
@@ -50,7 +50,7 @@ fn f64_functions_are_exact_where_they_were_recorded() {
             (_, Some(function)) => (Function::Binary(function), function.max_error()),
             _ => panic!("no function is called {name}"),
         };
-        for set in sets() {
+        for set in InstructionSet::available() {
             let kernel = kernel(function, DType::F64, Splats::NONE, set).expect("floats have kernels");
             let results = run::<f64, f64>(kernel, [&operands[0], &operands[1]], truths.len());
             for (index, (result, truth)) in results.iter().zip(&truths).enumerate() {

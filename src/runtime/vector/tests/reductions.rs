@@ -1,6 +1,6 @@
 //! Reductions of rows and combination with an accumulator.
 
-use super::{Random, sets};
+use super::{InstructionSet, Random};
 use crate::{
     graph::{DType, Reduction},
     runtime::vector::{accumulate, row_reduce},
@@ -28,7 +28,7 @@ fn elements(kind: Reduction, n: usize) -> Vec<f64> {
 
 fn reduced<T: Copy + Default>((kind, dtype): (Reduction, DType), x: &[T], columns: usize) -> Vec<Vec<T>> {
     let rows = x.len() / columns;
-    let kernels = sets().into_iter().map(|set| row_reduce(kind, dtype, set).unwrap());
+    let kernels = InstructionSet::available().into_iter().map(|set| row_reduce(kind, dtype, set).unwrap());
     kernels
         .map(|kernel| {
             let mut out = vec![T::default(); rows];
@@ -78,7 +78,7 @@ fn extremes_pass_nan_on_wherever_it_is() {
 #[test]
 fn nothing_has_a_sum_and_a_product() {
     for (kind, expected) in [(Reduction::Sum, 0.0), (Reduction::Product, 1.0)] {
-        for set in sets() {
+        for set in InstructionSet::available() {
             let kernel = row_reduce(kind, DType::F32, set).unwrap();
             let (x, mut out) = ([0f32; 0], [9f32; 3]);
             // SAFETY: three rows of no columns have no elements.
@@ -111,7 +111,7 @@ fn accumulators_take_elements_in() {
             let x = elements(kind, n);
             let start: Vec<f64> = elements(kind, n + 1)[1..].to_vec();
             let expected: Vec<f64> = start.iter().zip(&x).map(|(acc, x)| plain(kind, &[*acc, *x])).collect();
-            for set in sets() {
+            for set in InstructionSet::available() {
                 let mut acc = start.clone();
                 // SAFETY: both arrays have n elements.
                 unsafe { accumulate(kind, DType::F64, set).unwrap()(acc.as_mut_ptr().cast(), x.as_ptr().cast(), n) };
@@ -123,8 +123,25 @@ fn accumulators_take_elements_in() {
 
 #[test]
 fn truth_values_have_no_reductions() {
-    for set in sets() {
+    for set in InstructionSet::available() {
         assert!(row_reduce(Reduction::Sum, DType::Bool, set).is_none());
         assert!(accumulate(Reduction::Max, DType::Bool, set).is_none());
+    }
+}
+
+/// Sums and products that are rounded.
+#[test]
+fn every_set_reduces_to_the_same_bits() {
+    let mut random = Random(5);
+    for kind in Reduction::ALL.iter().copied() {
+        for columns in COLUMNS {
+            let x: Vec<f64> = (0..7 * columns).map(|_| random.between(-2.0, 2.0)).collect();
+            let bits = |rows: &Vec<f64>| rows.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+            let wide: Vec<Vec<u64>> = reduced((kind, DType::F64), &x, columns).iter().map(bits).collect();
+            assert!(wide.windows(2).all(|pair| pair[0] == pair[1]), "{kind:?} of {columns} columns");
+            let thin: Vec<f32> = x.iter().map(|x| *x as f32).collect();
+            let thin = reduced((kind, DType::F32), &thin, columns);
+            assert!(thin.windows(2).all(|pair| pair[0] == pair[1]), "{kind:?} of {columns} columns");
+        }
     }
 }

@@ -326,7 +326,8 @@ impl Builder<'_> {
                 (PreparedKind::Nested(Box::new(ready)), vertices.map(|vertex| (vertex, 0)).collect(), scratch)
             }
             StepKind::Primitive(arrays, op) => {
-                let ready = FallbackStep::new(op, arrays, bindings).map_err(|error| PlanError { origin, error })?;
+                let ready =
+                    FallbackStep::new(op, arrays, bindings, set).map_err(|error| PlanError { origin, error })?;
                 let scratch = ready.scratch_bytes();
                 (PreparedKind::Plain(ready), memory_of(arrays), scratch)
             }

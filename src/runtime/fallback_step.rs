@@ -5,7 +5,10 @@
 
 use std::sync::Mutex;
 
-use super::fallback::{Data, DataMut, FallbackKernel, ResolveContext};
+use super::{
+    fallback::{Data, DataMut, FallbackKernel, ResolveContext},
+    instruction_set::InstructionSet,
+};
 use crate::{
     graph::{Bindings, DType, Op},
     ops::OpError,
@@ -28,11 +31,17 @@ impl FallbackStep {
     ///
     /// # Errors
     /// [`OpError`] if the sizes alone say that the primitive has no value.
-    pub(super) fn new(op: &Op, arrays: &WholeArrays, bindings: &Bindings) -> Result<FallbackStep, OpError> {
+    pub(super) fn new(
+        op: &Op,
+        arrays: &WholeArrays,
+        bindings: &Bindings,
+        instruction_set: InstructionSet,
+    ) -> Result<FallbackStep, OpError> {
         let holders: Vec<(DType, Vec<usize>)> =
             arrays.operands.iter().map(|read| (read.dtype, read.layout.sizes().to_vec())).collect();
         let types: Vec<(DType, &[usize])> = holders.iter().map(|(dtype, sizes)| (*dtype, sizes.as_slice())).collect();
-        let place = ResolveContext { operands: &types, output: (arrays.dtype, &arrays.sizes), bindings };
+        let place =
+            ResolveContext { operands: &types, output: (arrays.dtype, &arrays.sizes), bindings, instruction_set };
         let fallback = FallbackKernel::resolve(op, place)?;
         let operands: Vec<(DType, usize)> = holders.iter().map(|(dtype, sizes)| (*dtype, count(sizes))).collect();
         let data = Vec::with_capacity(operands.len());

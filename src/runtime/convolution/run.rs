@@ -304,7 +304,7 @@ unsafe fn multiply_phases<V: Vector>(
             let out = memory.out.wrapping_offset(first);
             for (column, output) in columns.outputs.iter().enumerate() {
                 let (to, sum) = (out.offset(*output), *line.add(column));
-                *to = if rows.output == Accumulation::Add { (*to).plus(sum) } else { sum };
+                *to = rows.output.apply(|| *to, sum);
             }
         }
     }

@@ -1,65 +1,48 @@
 //! Square matrices by elimination with partial pivoting: LU decompositions and systems of equations. In: matrices, one
 //! after another. Out: a packed decomposition or a solution for each.
+#![allow(unsafe_code, reason = "blocks of one matrix lie between each other's rows")]
 
 use std::ops::Range;
 
 use super::{
     FallbackRun, ResolveContext,
-    data::{Data, DataMut, SliceElement, Wide, each_float},
+    blocks::{Block, BlockAlgorithms, BlockElement, TriangularBlock, n_scratch},
+    data::{Data, DataMut, SliceElement, Wide, as_numbers, each_float},
     partition::Partition,
 };
 use crate::{
-    graph::{Orientation, Solve as SolveOp},
-    ops::{OpError, Real},
+    graph::{DType, Orientation, Solve as SolveOp},
+    ops::OpError,
+    runtime::instruction_set::InstructionSet,
 };
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct LuKernel {
     n_matrices: usize,
     n: usize,
+    dtype: DType,
+    instruction_set: InstructionSet,
 }
 
 impl LuKernel {
     pub(super) fn resolve(place: ResolveContext<'_>) -> LuKernel {
         let (outer, matrix) = place.operands[0].1.split_at(place.operands[0].1.len() - 2);
-        LuKernel { n_matrices: outer.iter().product(), n: matrix[0] }
+        let (dtype, instruction_set) = (place.output.0, place.instruction_set);
+        LuKernel { n_matrices: outer.iter().product(), n: matrix[0], dtype, instruction_set }
     }
 
-    fn decompose_all<T: Real>(&self, a: &[T], out: &mut [T]) {
+    fn decompose_all<T: BlockElement>(&self, a: &[T], out: &mut [T], scratch: &mut [u64]) {
         if out.is_empty() {
             return;
         }
         let (n, area) = (self.n, self.n * self.n);
+        let mut algorithms = BlockAlgorithms::new(n, self.instruction_set, scratch);
         for (a, packed) in a.chunks_exact(area).zip(out.chunks_exact_mut(area + n)) {
             let (factors, rows) = packed.split_at_mut(area);
             factors.copy_from_slice(a);
             rows.iter_mut().zip(0..).for_each(|(row, position)| *row = T::from_i64(position));
-            decompose(factors, n, |left, right| rows.swap(left, right));
-        }
-    }
-}
-
-/// Replaces A by L − I + U row by row, and tells which rows change places.
-fn decompose<T: Real>(a: &mut [T], n: usize, mut swapped: impl FnMut(usize, usize)) {
-    for k in 0..n {
-        let better = |best: usize, row: usize| if a[row * n + k].abs() > a[best * n + k].abs() { row } else { best };
-        let pivot = (k + 1..n).fold(k, better);
-        if pivot != k {
-            let (upper, lower) = a.split_at_mut(pivot * n);
-            upper[k * n..][..n].swap_with_slice(&mut lower[..n]);
-            swapped(k, pivot);
-        }
-        let (done, left) = a.split_at_mut((k + 1) * n);
-        let row_of_pivot = &done[k * n..];
-        let divisor = row_of_pivot[k];
-        if divisor == T::ZERO {
-            continue;
-        }
-        for row in left.chunks_exact_mut(n) {
-            let factor = row[k].div(divisor);
-            row[k] = factor;
-            let pairs = row[k + 1..].iter_mut().zip(&row_of_pivot[k + 1..]);
-            pairs.for_each(|(element, above)| *element = element.sub(factor.mul(*above)));
+            // SAFETY: the factors are borrowed here alone.
+            unsafe { algorithms.lu(Block::whole(factors, [n, n]), &mut |left, right| rows.swap(left, right)) };
         }
     }
 }
@@ -70,10 +53,24 @@ impl FallbackRun for LuKernel {
         Partition::new(self.n_matrices, area + self.n, area * (2 + self.n / 3))
     }
 
-    fn run(&self, units: Range<usize>, operands: &[Data<'_>], out: DataMut<'_>, _: &mut [u64]) -> Result<(), OpError> {
+    fn n_scratch(&self) -> usize {
+        match self.dtype {
+            _ if self.n_matrices == 0 => 0,
+            DType::F32 => n_scratch::<f32>(self.n, self.n, self.instruction_set),
+            _ => n_scratch::<f64>(self.n, self.n, self.instruction_set),
+        }
+    }
+
+    fn run(
+        &self,
+        units: Range<usize>,
+        operands: &[Data<'_>],
+        out: DataMut<'_>,
+        scratch: &mut [u64],
+    ) -> Result<(), OpError> {
         let area = self.n * self.n;
         let elements = units.start * area..units.end * area;
-        each_float!(out, out => self.decompose_all(&SliceElement::as_slice(&operands[0])[elements], out));
+        each_float!(out, out => self.decompose_all(&SliceElement::as_slice(&operands[0])[elements], out, scratch));
         Ok(())
     }
 }
@@ -86,13 +83,15 @@ pub(super) struct SolveKernel {
     n: usize,
     n_right: usize,
     orientation: Orientation,
+    instruction_set: InstructionSet,
 }
 
 impl SolveKernel {
     pub(super) fn resolve(op: &SolveOp, place: ResolveContext<'_>) -> SolveKernel {
         let (outer, matrix) = place.operands[1].1.split_at(place.operands[1].1.len() - 2);
         let n_matrices = outer.iter().product();
-        SolveKernel { n_matrices, n: matrix[0], n_right: matrix[1], orientation: op.orientation }
+        let (orientation, instruction_set) = (op.orientation, place.instruction_set);
+        SolveKernel { n_matrices, n: matrix[0], n_right: matrix[1], orientation, instruction_set }
     }
 
     fn solve_all<T: Wide>(&self, a: &[T], b: &[T], out: &mut [T], scratch: &mut [u64]) {
@@ -100,64 +99,36 @@ impl SolveKernel {
             return;
         }
         let (n, n_elements) = (self.n, self.n * self.n_right);
-        let (factors, x) = scratch.split_at_mut(n * n);
+        let (numbers, scratch) = scratch.split_at_mut(n * n + n_elements);
+        let (factors, x) = as_numbers(numbers).split_at_mut(n * n);
+        let mut algorithms = BlockAlgorithms::new(n, self.instruction_set, scratch);
         let systems = a.chunks_exact(n * n).zip(b.chunks_exact(n_elements));
         for ((a, b), out) in systems.zip(out.chunks_exact_mut(n_elements)) {
             for (position, factor) in factors.iter_mut().enumerate() {
                 let (row, column) = (position / n, position % n);
                 let place = if self.orientation == Orientation::Plain { position } else { column * n + row };
-                *factor = a[place].widened().to_bits();
+                *factor = a[place].widened();
             }
-            x.iter_mut().zip(b).for_each(|(x, b)| *x = b.widened().to_bits());
-            self.solve(factors, x);
-            out.iter_mut().zip(&*x).for_each(|(out, x)| *out = T::rounded(f64::from_bits(*x)));
+            x.iter_mut().zip(b).for_each(|(x, b)| *x = b.widened());
+            self.solve(factors, x, &mut algorithms);
+            out.iter_mut().zip(&*x).for_each(|(out, x)| *out = T::rounded(*x));
         }
     }
 
     /// Replaces B by X, and A by its decomposition.
-    fn solve(&self, factors: &mut [u64], x: &mut [u64]) {
+    fn solve(&self, factors: &mut [f64], x: &mut [f64], algorithms: &mut BlockAlgorithms<'_>) {
         let (n, n_right) = (self.n, self.n_right);
-        for k in 0..n {
-            let size = |row: usize| f64::from_bits(factors[row * n + k]).abs();
-            let pivot = (k + 1..n).fold(k, |best, row| if size(row) > size(best) { row } else { best });
-            if pivot != k {
-                swap_rows(factors, n, k, pivot);
-                swap_rows(x, n_right, k, pivot);
-            }
-            let divisor = f64::from_bits(factors[k * n + k]);
-            let (done, left) = factors.split_at_mut((k + 1) * n);
-            let (known, unknown) = x.split_at_mut((k + 1) * n_right);
-            for (row, x) in left.chunks_exact_mut(n).zip(unknown.chunks_exact_mut(n_right)) {
-                // As it is where the column has zeros alone.
-                let element = f64::from_bits(row[k]);
-                let factor = if divisor == 0.0 { element } else { element / divisor };
-                if divisor != 0.0 {
-                    subtract(&mut row[k + 1..], factor, &done[k * n + k + 1..]);
-                }
-                subtract(x, factor, &known[k * n_right..]);
-            }
+        let mut swapped = |upper: usize, lower: usize| {
+            let (above, below) = x.split_at_mut(lower * n_right);
+            above[upper * n_right..][..n_right].swap_with_slice(&mut below[..n_right]);
+        };
+        // SAFETY: the factors are borrowed here alone.
+        unsafe { algorithms.lu(Block::whole(factors, [n, n]), &mut swapped) };
+        for is_lower in [true, false] {
+            let a = TriangularBlock { matrix: Block::read(factors, n, false), is_lower, has_ones: is_lower };
+            // SAFETY: the factors are not written here, and the solution is borrowed here alone.
+            unsafe { algorithms.solve(a, Block::whole(x, [n, n_right])) };
         }
-        for known in (0..n).rev() {
-            let divisor = f64::from_bits(factors[known * n + known]);
-            let (unknown, solved) = x.split_at_mut(known * n_right);
-            let solved = &mut solved[..n_right];
-            solved.iter_mut().for_each(|x| *x = (f64::from_bits(*x) / divisor).to_bits());
-            for (row, x) in unknown.chunks_exact_mut(n_right).enumerate() {
-                subtract(x, f64::from_bits(factors[row * n + known]), solved);
-            }
-        }
-    }
-}
-
-fn swap_rows(rows: &mut [u64], width: usize, upper: usize, lower: usize) {
-    let (above, below) = rows.split_at_mut(lower * width);
-    above[upper * width..][..width].swap_with_slice(&mut below[..width]);
-}
-
-/// row −= factor · other.
-fn subtract(row: &mut [u64], factor: f64, other: &[u64]) {
-    for (element, other) in row.iter_mut().zip(other) {
-        *element = (f64::from_bits(*element) - factor * f64::from_bits(*other)).to_bits();
     }
 }
 
@@ -168,7 +139,10 @@ impl FallbackRun for SolveKernel {
     }
 
     fn n_scratch(&self) -> usize {
-        if self.n_matrices * self.n_right == 0 { 0 } else { self.n * (self.n + self.n_right) }
+        if self.n_matrices * self.n_right == 0 {
+            return 0;
+        }
+        self.n * (self.n + self.n_right) + n_scratch::<f64>(self.n, self.n_right, self.instruction_set)
     }
 
     fn run(

@@ -8,6 +8,7 @@
 //! kernels allocate at each run. The output is cut by shape alone into parts that write disjoint ranges; the caller
 //! decides which thread runs which part.
 
+mod blocks;
 mod contract;
 mod cumulative_sum;
 mod custom;
@@ -35,6 +36,7 @@ mod window;
 
 use std::ops::Range;
 
+use super::instruction_set::InstructionSet;
 use crate::{
     graph::{Bindings, DType, Op},
     ops::{OpError, Spectrum},
@@ -58,6 +60,7 @@ pub(crate) struct ResolveContext<'a> {
     pub(crate) operands: &'a [(DType, &'a [usize])],
     pub(crate) output: (DType, &'a [usize]),
     pub(crate) bindings: &'a Bindings,
+    pub(crate) instruction_set: InstructionSet,
 }
 
 /// What each kernel of this folder provides.

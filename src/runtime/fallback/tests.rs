@@ -36,6 +36,14 @@ fn data_mut(value: &mut Value) -> DataMut<'_> {
     }
 }
 
+fn context<'a>(
+    operands: &'a [(DType, &'a [usize])],
+    output: (DType, &'a [usize]),
+    bindings: &'a Bindings,
+) -> ResolveContext<'a> {
+    ResolveContext { operands, output, bindings, instruction_set: InstructionSet::widest() }
+}
+
 /// An output in which an element that is not written shows.
 fn unwritten(ty: &Type) -> Value {
     let shape = IxDyn(&ty.shape.as_numbers().unwrap());
@@ -71,12 +79,16 @@ impl KernelCase {
     }
 
     fn resolve(&self) -> Result<FallbackKernel, OpError> {
+        self.resolve_for(InstructionSet::widest())
+    }
+
+    fn resolve_for(&self, instruction_set: InstructionSet) -> Result<FallbackKernel, OpError> {
         let operands: Vec<(DType, &[usize])> =
             self.operands.iter().map(|operand| (operand.dtype(), operand.shape())).collect();
         let shape = self.ty.shape.as_numbers().unwrap();
         let bindings = Bindings::new();
-        let place = ResolveContext { operands: &operands, output: (self.ty.dtype, &shape), bindings: &bindings };
-        FallbackKernel::resolve(&self.op, place)
+        let place = context(&operands, (self.ty.dtype, &shape), &bindings);
+        FallbackKernel::resolve(&self.op, ResolveContext { instruction_set, ..place })
     }
 
     /// The output made part by part in the order of `parts`; the error of the first part that has one.
@@ -559,7 +571,7 @@ fn positions_are_checked_even_if_nothing_is_read_there() {
 /// Resolves over sizes that only bound symbols can have: with numbers, inference refuses them.
 fn resolve_bound(op: &Op, x: &[usize], output: &[usize], bindings: &Bindings) -> Result<FallbackKernel, OpError> {
     let operands = [(DType::F64, x)];
-    FallbackKernel::resolve(op, ResolveContext { operands: &operands, output: (DType::F64, output), bindings })
+    FallbackKernel::resolve(op, context(&operands, (DType::F64, output), bindings))
 }
 
 #[test]
@@ -600,7 +612,8 @@ fn symbols_in_paddings_are_bound() {
 fn large_work_has_parts_and_small_work_has_one() {
     let n_parts = |op: Op, operands: &[&[usize]], output: &[usize]| {
         let operands: Vec<(DType, &[usize])> = operands.iter().map(|shape| (DType::F64, *shape)).collect();
-        let place = ResolveContext { operands: &operands, output: (DType::F64, output), bindings: &Bindings::new() };
+        let bindings = Bindings::new();
+        let place = context(&operands, (DType::F64, output), &bindings);
         FallbackKernel::resolve(&op, place).unwrap().n_parts()
     };
     let pool = |n: usize| {
@@ -613,4 +626,89 @@ fn large_work_has_parts_and_small_work_has_one() {
     let gather = Op::from(Gather { axis: 0, batch: 0 });
     assert_eq!(n_parts(gather.clone(), &[&[1000, 64], &[32]], &[32, 64]), 1);
     assert!(n_parts(gather, &[&[1000, 64], &[1 << 20]], &[1 << 20, 64]) > 1);
+}
+
+/// Matrices that are worked on block by block, on every instruction set: the reference within a rounding for each term, and the
+/// same bits.
+#[test]
+fn matrices_of_many_blocks() {
+    let mut numbers = RandomNumbers::new(11);
+    for (n, n_right) in [(41, 1), (48, 3), (57, 70), (130, 1), (131, 17)] {
+        let a = numbers.positive_definite(2, n);
+        let b = numbers.reals(&[2, n, n_right]);
+        let mut cases: Vec<(Op, Vec<Value>)> =
+            vec![(Cholesky {}.into(), vec![a.clone()]), (Lu {}.into(), vec![a.clone()])];
+        for orientation in Orientation::ALL.iter().copied() {
+            cases.push((Solve { orientation }.into(), vec![a.clone(), b.clone()]));
+            let triangles = Triangle::ALL.iter().map(|triangle| TriangularSolve { triangle: *triangle, orientation });
+            cases.extend(triangles.map(|solve| (solve.into(), vec![a.clone(), b.clone()])));
+        }
+        for (op, operands) in cases {
+            let single = operands.iter().map(to_single).collect();
+            check_blocks(&op, operands, 1e-15 * (n * n) as f64);
+            check_blocks(&op, single, 1e-6 * (n * n) as f64);
+        }
+    }
+}
+
+fn to_single(value: &Value) -> Value {
+    Value::F32(value.array::<f64>().expect("the numbers are f64").mapv(|x| x as f32))
+}
+
+#[track_caller]
+fn check_blocks(op: &Op, operands: Vec<Value>, tolerance: f64) {
+    let case = KernelCase::new(op, operands).expect("the sizes fit");
+    let expected = case.reference().unwrap();
+    let computed = InstructionSet::available().into_iter().map(|set| {
+        let kernel = case.resolve_for(set).unwrap();
+        case.run(&kernel, 0..kernel.n_parts()).unwrap()
+    });
+    let computed: Vec<Value> = computed.collect();
+    for found in &computed {
+        assert_same(found, &expected, tolerance, &format!("{op:?}"));
+        assert_same(found, &computed[0], 0.0, &format!("{op:?} by another set"));
+    }
+}
+
+/// Rows change places, for elements of any size and for columns of zeros: P·A = L·U.
+#[test]
+fn eliminations_of_many_blocks_give_the_matrix_back() {
+    let mut numbers = RandomNumbers::new(12);
+    for n in [41, 64, 100, 133] {
+        let a = numbers.reals(&[n, n]);
+        let mut elements = a.array::<f64>().expect("the numbers are f64").clone();
+        elements.index_axis_mut(ndarray::Axis(1), n / 3).fill(0.0);
+        let case = KernelCase::new(&Lu {}.into(), vec![Value::F64(elements.clone())]).expect("the sizes fit");
+        let kernel = case.resolve().unwrap();
+        let Value::F64(packed) = case.run(&kernel, 0..1).unwrap() else { unreachable!("the numbers are f64") };
+        let packed = packed.as_slice().unwrap();
+        let (factors, rows) = packed.split_at(n * n);
+        for row in 0..n {
+            for column in 0..n {
+                let element = |k: usize| if k == row { 1.0 } else { factors[row * n + k] };
+                let product: f64 = (0..=row.min(column)).map(|k| element(k) * factors[k * n + column]).sum();
+                let expected = elements[[rows[row] as usize, column]];
+                assert!(
+                    (product - expected).abs() < 1e-12 * n as f64,
+                    "{n}: {row}, {column}: {product}, not {expected}"
+                );
+            }
+        }
+        assert!(factors.iter().enumerate().all(|(index, x)| index % n >= index / n || x.abs() <= 1.0), "{n}");
+    }
+}
+
+/// A pivot that is not positive, wherever it is, makes the whole factor NaN.
+#[test]
+fn no_factor_of_what_is_not_positive_definite() {
+    let mut numbers = RandomNumbers::new(13);
+    let n = 90;
+    for (row, bad) in [(0, -1.0), (40, f64::NAN), (88, 0.0), (89, f64::NEG_INFINITY)] {
+        let Value::F64(mut a) = numbers.positive_definite(1, n) else { unreachable!("the numbers are f64") };
+        a[[0, row, row]] = bad;
+        let case = KernelCase::new(&Cholesky {}.into(), vec![Value::F64(a)]).expect("the sizes fit");
+        let kernel = case.resolve().unwrap();
+        let Value::F64(factor) = case.run(&kernel, 0..1).unwrap() else { unreachable!("the numbers are f64") };
+        assert!(factor.iter().all(|x| x.is_nan()), "{row}");
+    }
 }

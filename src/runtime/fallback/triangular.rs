@@ -1,23 +1,27 @@
 //! Triangular matrices: the Cholesky decomposition, and systems of equations. In: matrices, one after another. Out: a
-//! factor or a solution for each. Both eliminate an unknown from all that is left at once: the same operations as row
-//! by row, but no number waits for the one just computed.
+//! factor or a solution for each.
+#![allow(unsafe_code, reason = "blocks of one matrix lie between each other's rows")]
 
 use std::ops::Range;
 
 use super::{
     FallbackRun, ResolveContext,
+    blocks::{Block, BlockAlgorithms, BlockElement, TriangularBlock, n_scratch},
     data::{Data, DataMut, SliceElement, each_float},
     partition::Partition,
 };
 use crate::{
-    graph::{Orientation, Triangle, TriangularSolve as Op},
-    ops::{OpError, Real},
+    graph::{DType, Orientation, Triangle, TriangularSolve as Op},
+    ops::OpError,
+    runtime::instruction_set::InstructionSet,
 };
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct CholeskyKernel {
     n_matrices: usize,
     n: usize,
+    dtype: DType,
+    instruction_set: InstructionSet,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -25,26 +29,49 @@ pub(super) struct TriangularSolveKernel {
     n_matrices: usize,
     n: usize,
     n_right: usize,
+    dtype: DType,
+    is_transposed: bool,
     /// Whether the first equation has one unknown, once the matrix is transposed.
     is_lower: bool,
-    /// What to add to reach the next row and the next column of the matrix as it is meant.
-    steps: [usize; 2],
+    instruction_set: InstructionSet,
 }
 
 impl CholeskyKernel {
     pub(super) fn resolve(place: ResolveContext<'_>) -> CholeskyKernel {
         let (outer, [n, _]) = matrices(place.operands[0].1);
-        CholeskyKernel { n_matrices: outer, n }
+        let (dtype, instruction_set) = (place.output.0, place.instruction_set);
+        CholeskyKernel { n_matrices: outer, n, dtype, instruction_set }
     }
 
-    fn decompose_all<T: Real>(&self, a: &[T], out: &mut [T]) {
+    fn decompose_all<T: BlockElement>(&self, a: &[T], out: &mut [T], scratch: &mut [u64]) {
         if out.is_empty() {
             return;
         }
-        let area = self.n * self.n;
+        let (n, area) = (self.n, self.n * self.n);
+        let mut algorithms = BlockAlgorithms::new(n, self.instruction_set, scratch);
         for (a, factor) in a.chunks_exact(area).zip(out.chunks_exact_mut(area)) {
-            if decompose(a, self.n, factor).is_none() {
-                factor.fill(T::from_f64(f64::NAN));
+            symmetrize(a, n, factor);
+            // SAFETY: the factor is borrowed here alone.
+            match unsafe { algorithms.cholesky(Block::whole(factor, [n, n])) } {
+                Some(()) => (0..n).for_each(|row| factor[row * n + row + 1..][..n - row - 1].fill(T::ZERO)),
+                None => factor.fill(T::from_f64(f64::NAN)),
+            }
+        }
+    }
+}
+
+/// Rows and columns that are read together, so that what is read along a column is still in the first-level cache for the next one.
+const TILE: usize = 32;
+
+/// The mean of A and Aᵀ, below the diagonal and on it.
+fn symmetrize<T: BlockElement>(a: &[T], n: usize, mean: &mut [T]) {
+    let half = T::from_f64(0.5);
+    for rows in (0..n).step_by(TILE).map(|first| first..n.min(first + TILE)) {
+        for first in (0..rows.end).step_by(TILE) {
+            for row in rows.clone() {
+                for column in first..(row + 1).min(first + TILE) {
+                    mean[row * n + column] = a[row * n + column].add(a[column * n + row]).mul(half);
+                }
             }
         }
     }
@@ -56,35 +83,8 @@ fn matrices(shape: &[usize]) -> (usize, [usize; 2]) {
     (outer.iter().product(), [matrix[0], matrix[1]])
 }
 
-/// `None` at a pivot that is not positive, NaN among them.
-///
-/// While it runs, column k of the factor is above the diagonal too, as row k, so that the loop over what is left reads
-/// along rows.
-fn decompose<T: Real>(a: &[T], n: usize, factor: &mut [T]) -> Option<()> {
-    let half = T::from_f64(0.5);
-    for row in 0..n {
-        for column in 0..=row {
-            factor[row * n + column] = a[row * n + column].add(a[column * n + row]).mul(half);
-        }
-    }
-    for k in 0..n {
-        let rest = factor[k * n + k];
-        let pivot = (rest > T::ZERO).then(|| rest.sqrt())?;
-        factor[k * n + k] = pivot;
-        let (done, left) = factor.split_at_mut((k + 1) * n);
-        let column = &mut done[k * n..];
-        for (row, left) in (k + 1..n).zip(left.chunks_exact_mut(n)) {
-            let element = left[k].div(pivot);
-            left[k] = element;
-            column[row] = element;
-            let products = column[k + 1..=row].iter().map(|other| element.mul(*other));
-            left[k + 1..=row].iter_mut().zip(products).for_each(|(rest, product)| *rest = rest.sub(product));
-        }
-    }
-    for row in 0..n {
-        factor[row * n + row + 1..][..n - row - 1].fill(T::ZERO);
-    }
-    Some(())
+fn n_scratch_of(dtype: DType, [n, n_right]: [usize; 2], set: InstructionSet) -> usize {
+    if dtype == DType::F32 { n_scratch::<f32>(n, n_right, set) } else { n_scratch::<f64>(n, n_right, set) }
 }
 
 impl FallbackRun for CholeskyKernel {
@@ -92,10 +92,21 @@ impl FallbackRun for CholeskyKernel {
         Partition::new(self.n_matrices, self.n * self.n, self.n * self.n * (2 + self.n / 6))
     }
 
-    fn run(&self, units: Range<usize>, operands: &[Data<'_>], out: DataMut<'_>, _: &mut [u64]) -> Result<(), OpError> {
+    fn n_scratch(&self) -> usize {
+        let n_matrices = self.n_matrices;
+        if n_matrices == 0 { 0 } else { n_scratch_of(self.dtype, [self.n, self.n], self.instruction_set) }
+    }
+
+    fn run(
+        &self,
+        units: Range<usize>,
+        operands: &[Data<'_>],
+        out: DataMut<'_>,
+        scratch: &mut [u64],
+    ) -> Result<(), OpError> {
         let area = self.n * self.n;
         let elements = units.start * area..units.end * area;
-        each_float!(out, out => self.decompose_all(&SliceElement::as_slice(&operands[0])[elements], out));
+        each_float!(out, out => self.decompose_all(&SliceElement::as_slice(&operands[0])[elements], out, scratch));
         Ok(())
     }
 }
@@ -108,40 +119,24 @@ impl TriangularSolveKernel {
             n_matrices,
             n,
             n_right,
+            dtype: place.output.0,
+            is_transposed: !is_plain,
             is_lower: (op.triangle == Triangle::Lower) == is_plain,
-            steps: if is_plain { [n, 1] } else { [1, n] },
+            instruction_set: place.instruction_set,
         }
     }
 
-    fn solve_all<T: Real>(&self, a: &[T], out: &mut [T]) {
+    fn solve_all<T: BlockElement>(&self, a: &[T], out: &mut [T], scratch: &mut [u64]) {
         if out.is_empty() {
             return;
         }
-        for (a, x) in a.chunks_exact(self.n * self.n).zip(out.chunks_exact_mut(self.n * self.n_right)) {
-            for step in 0..self.n {
-                let known = if self.is_lower { step } else { self.n - 1 - step };
-                self.eliminate(known, a, x);
-            }
-        }
-    }
-
-    /// Solves for row `known` of X and takes it out of the equations that are left.
-    fn eliminate<T: Real>(&self, known: usize, a: &[T], x: &mut [T]) {
-        let (n_right, [to_row, to_column]) = (self.n_right, self.steps);
-        let pivot = a[known * (to_row + to_column)];
-        let (before, rest) = x.split_at_mut(known * n_right);
-        let (solved, after) = rest.split_at_mut(n_right);
-        solved.iter_mut().for_each(|x| *x = x.div(pivot));
-        let (first, left) = if self.is_lower { (known + 1, after) } else { (0, before) };
-        if left.is_empty() {
-            return;
-        }
-        let factors = a[first * to_row + known * to_column..].iter().step_by(to_row);
-        if let [solved] = solved {
-            return left.iter_mut().zip(factors).for_each(|(x, factor)| *x = x.sub(factor.mul(*solved)));
-        }
-        for (row, factor) in left.chunks_exact_mut(n_right).zip(factors) {
-            row.iter_mut().zip(&*solved).for_each(|(x, solved)| *x = x.sub(factor.mul(*solved)));
+        let (n, n_right) = (self.n, self.n_right);
+        let mut algorithms = BlockAlgorithms::new(n, self.instruction_set, scratch);
+        for (a, x) in a.chunks_exact(n * n).zip(out.chunks_exact_mut(n * n_right)) {
+            let matrix = Block::read(a, n, self.is_transposed);
+            let a = TriangularBlock { matrix, is_lower: self.is_lower, has_ones: false };
+            // SAFETY: the matrix is an operand, which nobody writes, and the solution is borrowed here alone.
+            unsafe { algorithms.solve(a, Block::whole(x, [n, n_right])) };
         }
     }
 }
@@ -152,11 +147,22 @@ impl FallbackRun for TriangularSolveKernel {
         Partition::new(self.n_matrices, elements, elements * (2 + self.n / 4))
     }
 
-    fn run(&self, units: Range<usize>, operands: &[Data<'_>], out: DataMut<'_>, _: &mut [u64]) -> Result<(), OpError> {
+    fn n_scratch(&self) -> usize {
+        let is_empty = self.n_matrices * self.n_right == 0;
+        if is_empty { 0 } else { n_scratch_of(self.dtype, [self.n, self.n_right], self.instruction_set) }
+    }
+
+    fn run(
+        &self,
+        units: Range<usize>,
+        operands: &[Data<'_>],
+        out: DataMut<'_>,
+        scratch: &mut [u64],
+    ) -> Result<(), OpError> {
         let (area, elements) = (self.n * self.n, self.n * self.n_right);
         each_float!(out, out => {
             out.copy_from_slice(&SliceElement::as_slice(&operands[1])[units.start * elements..units.end * elements]);
-            self.solve_all(&SliceElement::as_slice(&operands[0])[units.start * area..units.end * area], out);
+            self.solve_all(&SliceElement::as_slice(&operands[0])[units.start * area..units.end * area], out, scratch);
         });
         Ok(())
     }

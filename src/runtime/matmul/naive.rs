@@ -1,10 +1,7 @@
 //! The product by a triple loop, for integers, for tiny matrices and for C without a contiguous axis. In: a block
 //! with any strides. Out: that block of C.
 
-use super::{
-    product::{Accumulation, MatmulDescriptor},
-    vector::MatmulElement,
-};
+use super::{product::MatmulDescriptor, vector::MatmulElement};
 
 /// Terms of one running sum; the sums of such blocks are then added up in order, which keeps rounding errors small.
 const STEP_BLOCK: usize = 512;
@@ -44,7 +41,7 @@ pub(super) unsafe fn multiply_plainly<T: MatmulElement>(
                     sum = sum.plus(block);
                 }
                 let c = pointers.c.offset(offset(product.c, row, column));
-                *c = if product.output == Accumulation::Add { (*c).plus(sum) } else { sum };
+                *c = product.output.apply(|| *c, sum);
             }
         }
     }

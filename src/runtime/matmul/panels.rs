@@ -105,7 +105,10 @@ pub(super) unsafe fn multiply<V: Vector>(panels: &Panels, pointers: Pointers<V::
     let block = panels.k.div_ceil(n_blocks).next_multiple_of(STEP_UNIT);
     for from in (0..panels.k).step_by(block.max(1)) {
         let to = panels.k.min(from + block);
-        let output = if from == 0 { panels.output } else { Accumulation::Add };
+        let output = match panels.output {
+            Accumulation::Overwrite if from > 0 => Accumulation::Add,
+            output => output,
+        };
         for column in (0..panels.n).step_by(BLOCK_COLUMNS) {
             let part = Panels { n: BLOCK_COLUMNS.min(panels.n - column), k: to - from, output, ..*panels };
             // SAFETY: the part's steps and columns lie inside the block that the caller vouches for.

@@ -362,7 +362,7 @@ unsafe fn run<V: Vector>(plan: &ProductPlan, task: usize, operands: MatmulOperan
         unsafe {
             let pointers = block_pointers::<V::Element>(plan, &block, batch, operands);
             match plan.algorithm {
-                Algorithm::Fill if plan.product.output == Accumulation::Add => {}
+                Algorithm::Fill if plan.product.output != Accumulation::Overwrite => {}
                 Algorithm::Fill | Algorithm::Plain => multiply_plainly(&plan.product, m, n, pointers),
                 Algorithm::DotRows => dot_rows::<V>(&plan.matrix_vector(m, plan.product.a[0], pointers), scratch),
                 Algorithm::SumColumns => sum_columns::<V>(&plan.matrix_vector(m, plan.product.a[1], pointers), scratch),

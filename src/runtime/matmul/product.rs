@@ -5,13 +5,27 @@ use std::ops::Range;
 
 use smallvec::SmallVec;
 
+use super::vector::MatmulElement;
 use crate::graph::DType;
 
-/// Whether a product replaces what is in C or is added to it.
+/// Whether a product replaces what is in C, is added to it or subtracted from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Accumulation {
     Overwrite,
     Add,
+    Subtract,
+}
+
+impl Accumulation {
+    /// What an element of C becomes. `before` is not looked at where it is replaced.
+    #[inline(always)]
+    pub(in crate::runtime) fn apply<T: MatmulElement>(self, before: impl FnOnce() -> T, sum: T) -> T {
+        match self {
+            Accumulation::Overwrite => sum,
+            Accumulation::Add => before().plus(sum),
+            Accumulation::Subtract => before().minus(sum),
+        }
+    }
 }
 
 /// An axis of independent products. Strides are in elements.

@@ -88,6 +88,8 @@ pub(in crate::runtime) unsafe fn write_vector<V: Vector>(
             (Accumulation::Overwrite, false) => sum.store_first(c, lanes),
             (Accumulation::Add, true) => sum.plus(V::load(c)).store(c),
             (Accumulation::Add, false) => sum.plus(V::load_first(c, lanes)).store_first(c, lanes),
+            (Accumulation::Subtract, true) => V::load(c).minus(sum).store(c),
+            (Accumulation::Subtract, false) => V::load_first(c, lanes).minus(sum).store_first(c, lanes),
         }
     }
 }

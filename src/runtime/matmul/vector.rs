@@ -8,6 +8,7 @@ use crate::runtime::vector::{Arithmetic, Baseline};
 pub(in crate::runtime) trait MatmulElement: Copy + PartialEq + std::fmt::Debug + 'static {
     const ZERO: Self;
     fn plus(self, other: Self) -> Self;
+    fn minus(self, other: Self) -> Self;
     fn times(self, other: Self) -> Self;
     /// self · factor + addend, rounded once.
     fn multiply_add(self, factor: Self, addend: Self) -> Self;
@@ -15,12 +16,16 @@ pub(in crate::runtime) trait MatmulElement: Copy + PartialEq + std::fmt::Debug +
 }
 
 macro_rules! number {
-    ($number:ty, $zero:literal, $plus:expr, $times:expr, $multiply_add:expr) => {
+    ($number:ty, $zero:literal, $plus:expr, $minus:expr, $times:expr, $multiply_add:expr) => {
         impl MatmulElement for $number {
             const ZERO: Self = $zero;
             #[inline(always)]
             fn plus(self, other: Self) -> Self {
                 $plus(self, other)
+            }
+            #[inline(always)]
+            fn minus(self, other: Self) -> Self {
+                $minus(self, other)
             }
             #[inline(always)]
             fn times(self, other: Self) -> Self {
@@ -38,9 +43,11 @@ macro_rules! number {
     };
 }
 
-number!(f32, 0.0, std::ops::Add::add, std::ops::Mul::mul, Baseline::fma);
-number!(f64, 0.0, std::ops::Add::add, std::ops::Mul::mul, Baseline::fma);
-number!(i64, 0, i64::wrapping_add, i64::wrapping_mul, |x: i64, y: i64, z: i64| x.wrapping_mul(y).wrapping_add(z));
+number!(f32, 0.0, std::ops::Add::add, std::ops::Sub::sub, std::ops::Mul::mul, Baseline::fma);
+number!(f64, 0.0, std::ops::Add::add, std::ops::Sub::sub, std::ops::Mul::mul, Baseline::fma);
+number!(i64, 0, i64::wrapping_add, i64::wrapping_sub, i64::wrapping_mul, |x: i64, y: i64, z: i64| x
+    .wrapping_mul(y)
+    .wrapping_add(z));
 
 /// The most lanes that any set has, which sizes the arrays that hold one vector or one square of them.
 pub(in crate::runtime) const MAX_LANES: usize = 16;
@@ -67,6 +74,7 @@ pub(in crate::runtime) trait Vector: Copy {
     /// self · factor + addend, rounded once.
     unsafe fn multiply_add(self, factor: Self, addend: Self) -> Self;
     unsafe fn plus(self, other: Self) -> Self;
+    unsafe fn minus(self, other: Self) -> Self;
     /// The riffle of two vectors: (a₀ b₀ a₁ b₁ …) cut in two.
     unsafe fn interleave(self, other: Self) -> (Self, Self);
 

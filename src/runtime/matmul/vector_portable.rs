@@ -78,6 +78,11 @@ impl<T: MatmulElement> Vector for Portable<T> {
     }
 
     #[inline(always)]
+    unsafe fn minus(self, other: Self) -> Self {
+        Portable([0, 1, 2, 3].map(|lane| self.0[lane].minus(other.0[lane])))
+    }
+
+    #[inline(always)]
     unsafe fn interleave(self, other: Self) -> (Self, Self) {
         let ([a0, a1, a2, a3], [b0, b1, b2, b3]) = (self.0, other.0);
         (Portable([a0, b0, a1, b1]), Portable([a2, b2, a3, b3]))

@@ -48,7 +48,7 @@ macro_rules! vector {
     (
         $register:ident of $lanes:literal $element:ty, $tiles:expr, $mask:expr,
         $splat:ident, $load:ident, $store:ident, $load_first:expr, $load_behind:expr, $store_first:expr,
-        $multiply_add:ident, $add:ident, $interleave:expr
+        $multiply_add:ident, $add:ident, $subtract:ident, $interleave:expr
     ) => {
         impl Vector for $register {
             type Element = $element;
@@ -104,6 +104,12 @@ macro_rules! vector {
             }
 
             #[inline(always)]
+            unsafe fn minus(self, other: Self) -> Self {
+                // SAFETY: the caller promises that the machine has the instruction.
+                unsafe { $subtract(self, other) }
+            }
+
+            #[inline(always)]
             unsafe fn interleave(self, other: Self) -> (Self, Self) {
                 // SAFETY: the caller promises that the machine has the instructions.
                 unsafe { $interleave(self, other) }
@@ -115,22 +121,22 @@ macro_rules! vector {
 vector!(
     __m256 of 8 f32, tiles!(avx2_tile, __m256; 1, 2, 3, 4, 5, 6), words,
     _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_maskload_ps, load_behind_8_singles, _mm256_maskstore_ps,
-    _mm256_fmadd_ps, _mm256_add_ps, interleave_8_singles
+    _mm256_fmadd_ps, _mm256_add_ps, _mm256_sub_ps, interleave_8_singles
 );
 vector!(
     __m256d of 4 f64, tiles!(avx2_tile, __m256d; 1, 2, 3, 4, 5, 6), double_words,
     _mm256_set1_pd, _mm256_loadu_pd, _mm256_storeu_pd, _mm256_maskload_pd, load_behind_4_doubles, _mm256_maskstore_pd,
-    _mm256_fmadd_pd, _mm256_add_pd, interleave_4_doubles
+    _mm256_fmadd_pd, _mm256_add_pd, _mm256_sub_pd, interleave_4_doubles
 );
 vector!(
     __m512 of 16 f32, tiles!(avx512_tile, __m512; 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14), first_of_16,
     _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps, load_16_singles, load_behind_16_singles, _mm512_mask_storeu_ps,
-    _mm512_fmadd_ps, _mm512_add_ps, interleave_16_singles
+    _mm512_fmadd_ps, _mm512_add_ps, _mm512_sub_ps, interleave_16_singles
 );
 vector!(
     __m512d of 8 f64, tiles!(avx512_tile, __m512d; 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14), first_of_8,
     _mm512_set1_pd, _mm512_loadu_pd, _mm512_storeu_pd, load_8_doubles, load_behind_8_doubles, _mm512_mask_storeu_pd,
-    _mm512_fmadd_pd, _mm512_add_pd, interleave_8_doubles
+    _mm512_fmadd_pd, _mm512_add_pd, _mm512_sub_pd, interleave_8_doubles
 );
 
 #[inline(always)]

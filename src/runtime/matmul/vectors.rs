@@ -41,7 +41,7 @@ impl<T: MatmulElement> GemvOperands<T> {
         // SAFETY: the caller's promise.
         unsafe {
             let y = self.y.offset(row as isize * self.y_stride);
-            *y = if self.output == Accumulation::Add { (*y).plus(sum) } else { sum };
+            *y = self.output.apply(|| *y, sum);
         }
     }
 }
@@ -372,6 +372,7 @@ pub(super) unsafe fn outer<V: Vector>(product: &Outer<V::Element>, gathered: *mu
             match product.output {
                 Accumulation::Overwrite => scale_row(factor, b, c, product.n, Accumulation::Overwrite),
                 Accumulation::Add => scale_row(factor, b, c, product.n, Accumulation::Add),
+                Accumulation::Subtract => scale_row(factor, b, c, product.n, Accumulation::Subtract),
             }
         }
     }

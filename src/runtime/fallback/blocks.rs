@@ -321,8 +321,9 @@ impl<T: BlockElement> Loop for CholeskyLoop<'_, '_, T> {
             unsafe {
                 let above = a.row(k);
                 let rest = above[k];
-                if !(rest > T::ZERO) {
-                    *self.is_positive = false;
+                // NaN is not positive either.
+                *self.is_positive = rest > T::ZERO;
+                if !*self.is_positive {
                     return;
                 }
                 let pivot = rest.sqrt();

@@ -18,7 +18,7 @@ fn operands(random: &mut Random, count: usize) -> [f64; 3] {
         2 => (random.between(-64.0, 64.0)).round() * libm::ldexp(1.0, random.between(-60.0, 60.0) as i32),
         _ => special[random.bits() as usize % special.len()],
     });
-    if count % 3 == 0 {
+    if count.is_multiple_of(3) {
         // What cancels the product but for its last bits.
         operands[2] = -operands[0] * operands[1] * (1.0 + random.between(-4.0, 4.0).round() * f64::EPSILON);
     }

@@ -4,6 +4,7 @@
 use criterion::{BatchSize, Criterion, SamplingMode};
 
 use super::workloads::{ALL, Compiler};
+
 /// A step: loss and gradient, with the update where the workload has one.
 pub(crate) fn bench(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("step");

@@ -67,9 +67,9 @@ pub struct Options {
     /// [`while_loop_bounded`](Graph::while_loop_bounded) states no other number: one more is an error of the run, with the line of
     /// the loop. 10⁸ by default.
     pub max_iterations: usize,
-    /// Which vector instructions compute. The results do not depend on it, to the last bit; the widest set of the machine by default,
+    /// Which vector instructions compute. The results do not depend on it, to the last bit; without one the widest set of the machine,
     /// which is not the fastest for every program on every machine.
-    pub instruction_set: InstructionSet,
+    pub instruction_set: Option<InstructionSet>,
 }
 
 /// What computes the numbers of a program.
@@ -95,7 +95,7 @@ impl Default for Options {
             frozen: Vec::new(),
             memory_budget: None,
             max_iterations: MAX_ITERATIONS,
-            instruction_set: InstructionSet::widest(),
+            instruction_set: None,
         }
     }
 }
@@ -368,7 +368,8 @@ impl Graph {
             }
             Evaluation::Compiled => {
                 let Options { memory_budget, max_iterations, .. } = *options;
-                let execution = Execution { n_threads: options.threads, instruction_set: options.instruction_set };
+                let instruction_set = options.instruction_set.unwrap_or_else(InstructionSet::widest);
+                let execution = Execution { n_threads: options.threads, instruction_set };
                 let limits = (execution, max_iterations);
                 let Simplified { graph, results, report } = simplify_with(self, &ids, &options.rewrites, limits);
                 let part = Subgraph { leaves: leaves(&graph), graph, results };

@@ -31,6 +31,6 @@ impl Compiler {
     }
 
     fn options(self) -> Options {
-        Options { threads: self.threads, instruction_set: self.instruction_set, ..Options::default() }
+        Options { threads: self.threads, instruction_set: Some(self.instruction_set), ..Options::default() }
     }
 }

@@ -254,7 +254,8 @@ impl<'c> Schedule<'c> {
         operands.iter().filter_map(|operand| self.makers.get(operand)).all(|maker| is_there(*maker))
     }
 
-    /// What waits for no choice, in order. Stores into memory that is used again, and variables, keep their order.
+    /// What waits for no choice, in order. Stores into memory that is used again, and variables, keep their order; an element of an output
+    /// is stored once.
     fn plain(&mut self) {
         let mut is_held_up = false;
         for position in 0..self.items.len() {
@@ -307,6 +308,7 @@ impl<'c> Schedule<'c> {
     /// Writes one branch.
     fn one_branch(&mut self, condition: ScalarId, repetition: Repetition) {
         let members = self.members(condition);
+        assert!(!members.is_empty(), "invariant: the first choice by a condition waits for nothing but its sides");
         members.iter().for_each(|position| self.is_done[*position] = true);
         let mut blocks: [Vec<Item>; 2] = Default::default();
         let mut reads = Vec::new();

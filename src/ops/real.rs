@@ -392,7 +392,7 @@ fn normal_cdf(x: f64) -> f64 {
         return if x > 0.0 { 1.0 } else { 0.0 };
     }
     let z = -x * FRAC_1_SQRT_2;
-    let lost = (-x).mul_add(FRAC_1_SQRT_2, -z) - x * FRAC_1_SQRT_2_LOW;
+    let lost = libm::fma(-x, FRAC_1_SQRT_2, -z) - x * FRAC_1_SQRT_2_LOW;
     0.5 * (libm::erfc(z) - FRAC_2_SQRT_PI * lost * libm::exp(-z * z))
 }
 
@@ -404,7 +404,7 @@ fn normal_pdf(x: f64) -> f64 {
     }
     let square = x * x;
     let exponential = libm::exp(-0.5 * square);
-    DENSITY_AT_0 * (exponential - exponential * (0.5 * x.mul_add(x, -square)))
+    DENSITY_AT_0 * (exponential - exponential * (0.5 * libm::fma(x, x, -square)))
 }
 
 fn product_in_f64(a: ArrayView2<'_, f32>, b: ArrayView2<'_, f32>) -> Array2<f32> {
@@ -414,10 +414,19 @@ fn product_in_f64(a: ArrayView2<'_, f32>, b: ArrayView2<'_, f32>) -> Array2<f32>
 /// Steps that are summed in order; longer sums are sums of two halves.
 const STEPS: usize = 128;
 
+/// Sums from the first step to the last: the same bits on every machine, as `ndarray`'s product has not.
+fn product_in_order(a: ArrayView2<'_, f64>, b: ArrayView2<'_, f64>) -> Array2<f64> {
+    let mut product = Array2::zeros((a.nrows(), b.ncols()));
+    for (row, mut sums) in a.outer_iter().zip(product.outer_iter_mut()) {
+        row.iter().zip(b.outer_iter()).for_each(|(factor, others)| sums.scaled_add(*factor, &others));
+    }
+    product
+}
+
 fn product_in_blocks(a: ArrayView2<'_, f64>, b: ArrayView2<'_, f64>) -> Array2<f64> {
     let half = a.ncols() / 2;
     if a.ncols() <= STEPS {
-        return a.dot(&b);
+        return product_in_order(a, b);
     }
     let (left, right) = (a.split_at(Axis(1), half), b.split_at(Axis(0), half));
     product_in_blocks(left.0, right.0) + product_in_blocks(left.1, right.1)

@@ -13,12 +13,16 @@ use thiserror::Error;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(into = "String", try_from = "String"))]
-pub struct InstructionSet(Kind);
+pub struct InstructionSet(SetKind);
 
+/// What kernels are compiled for; that a machine has it is known of an [`InstructionSet`] alone.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-enum Kind {
+pub(crate) enum SetKind {
+    /// What every machine of the target has. Where that is without fused multiply-add, which is emulated then, it is slow.
     Portable,
+    /// 256-bit vectors with fused multiply-add (AVX2 and FMA).
     Avx2,
+    /// 512-bit vectors (AVX-512 F, BW, DQ and VL, with AVX2 and FMA).
     Avx512,
 }
 
@@ -31,12 +35,12 @@ pub struct UnknownInstructionSet {
 }
 
 impl InstructionSet {
-    /// What every machine of the target has. Where that is without fused multiply-add, which is emulated then, it is slow.
-    pub(crate) const PORTABLE: InstructionSet = InstructionSet(Kind::Portable);
-    /// 256-bit vectors with fused multiply-add (AVX2 and FMA).
-    pub(crate) const AVX2: InstructionSet = InstructionSet(Kind::Avx2);
-    /// 512-bit vectors (AVX-512 F, BW, DQ and VL, with AVX2 and FMA).
-    pub(crate) const AVX512: InstructionSet = InstructionSet(Kind::Avx512);
+    /// What every machine has.
+    pub(crate) const PORTABLE: InstructionSet = InstructionSet(SetKind::Portable);
+
+    pub(crate) fn kind(self) -> SetKind {
+        self.0
+    }
 
     /// The widest set of this machine.
     ///
@@ -55,10 +59,10 @@ impl InstructionSet {
                 && is_x86_feature_detected!("avx512dq")
                 && is_x86_feature_detected!("avx512vl");
             if has_avx2 && has_avx512 {
-                return InstructionSet::AVX512;
+                return InstructionSet(SetKind::Avx512);
             }
             if has_avx2 {
-                return InstructionSet::AVX2;
+                return InstructionSet(SetKind::Avx2);
             }
         }
         InstructionSet::PORTABLE
@@ -71,23 +75,25 @@ impl InstructionSet {
     /// use pullback::{Graph, InstructionSet, Options};
     /// let g = Graph::new();
     /// let x = g.input("x", (3,));
-    /// for instruction_set in InstructionSet::available() {
-    ///     let mut program = g.compile_with(x.tanh().sum(), &Options { instruction_set, ..Options::default() })?;
-    ///     let y = program.call(("x", [0.5_f32, 1.0, 2.0]))?.scalar("result")?;
-    ///     assert_eq!((y as f32).to_bits(), 2.187_738_7_f32.to_bits()); // on each of them
+    /// let mut found = Vec::new();
+    /// for set in InstructionSet::available() {
+    ///     let options = Options { instruction_set: Some(set), ..Options::default() };
+    ///     let mut program = g.compile_with(x.tanh().sum(), &options)?;
+    ///     found.push(program.call(("x", [0.5_f32, 1.0, 2.0]))?.scalar::<f32>("result")?.to_bits());
     /// }
+    /// assert!(found.iter().all(|bits| *bits == found[0]));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn available() -> Vec<InstructionSet> {
-        let sets = [InstructionSet::PORTABLE, InstructionSet::AVX2, InstructionSet::AVX512];
+        let sets = [SetKind::Portable, SetKind::Avx2, SetKind::Avx512].map(InstructionSet);
         sets.into_iter().filter(|set| *set <= InstructionSet::widest()).collect()
     }
 
     fn name(self) -> &'static str {
         match self.0 {
-            Kind::Portable => "portable",
-            Kind::Avx2 => "avx2",
-            Kind::Avx512 => "avx512",
+            SetKind::Portable => "portable",
+            SetKind::Avx2 => "avx2",
+            SetKind::Avx512 => "avx512",
         }
     }
 }

@@ -6,6 +6,8 @@
 //! else or more than once; its factors and divisors are what is neither. The pair that the most products have becomes one factor of each of them, and so
 //! on until no two have one in common. A pair of k products saves k − 1 operations, so that none of it costs more.
 //!
+//! A shared product may overflow or underflow where none did before, which the class allows, and then 0 times it is NaN.
+//!
 //! Numbers alone, since the elements of arrays are multiplied while they are read, and a shared array would be stored.
 
 use std::{
@@ -159,14 +161,15 @@ impl<'g> Sharing<'g> {
     /// Makes pairs one factor, the one that the most products have first.
     fn share(&mut self) {
         while let Some((n_owners, Reverse(pair))) = self.queue.pop() {
-            let owners = self.owners.get(&pair).cloned().unwrap_or_default();
-            if owners.len() < n_owners {
+            let n_left = self.owners.get(&pair).map_or(0, BTreeSet::len);
+            if n_left < n_owners {
                 // It is asked for again, with as many as there are.
-                if owners.len() > 1 {
-                    self.queue.push((owners.len(), Reverse(pair)));
+                if n_left > 1 {
+                    self.queue.push((n_left, Reverse(pair)));
                 }
                 continue;
             }
+            let owners = self.owners[&pair].clone();
             let number = self.graph.len() + self.pairs.len();
             self.pairs.push(pair);
             let is_divisor = pair.iter().all(|factor| factor.is_divisor);

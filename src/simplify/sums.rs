@@ -2,8 +2,9 @@
 //! terms in whichever order, (x + y) − z, y − (z − x) and (z − y) − x, and products with signs inside, (−x)·y and x·y.
 //!
 //! Nodes are numbered by value and sign, operands first. A sum is seen as a whole, from the operation that is used as something else or
-//! more than once; its terms are what is neither an addition nor a subtraction nor a sign of it alone. One in which a term meets its own negative is
-//! left alone: it is there for its rounding, as that of a compensated sum. Parts of sums are not shared, for the same reason.
+//! more than once; its terms are what is neither an addition nor a subtraction nor a sign of it alone. One in which a term meets its own
+//! negative, inside of terms that are sums too, is left alone: it is there for its rounding, as those of compensated sums. Parts of sums are not
+//! shared, for the same reason.
 
 use std::collections::HashMap;
 
@@ -12,6 +13,9 @@ use crate::graph::{Binary, Constant, DType, Graph, Literal, NodeId, Op, Operands
 
 /// The name under which sums that give way are reported.
 pub(super) const EQUAL_SUMS: &str = "equal-sums";
+
+/// Nodes of a sum at which is looked for terms that cancel.
+const MAX_VISITED: usize = 100;
 
 /// The first node that computes a number, and whether the number is its negative.
 type SignedValue = (NodeId, bool);
@@ -73,6 +77,7 @@ fn replaced(graph: &Graph, needed: &[NodeId], results: &[NodeId]) -> HashMap<Nod
     let mut values: Vec<SignedValue> = graph.ids().map(|id| (id, false)).collect();
     let (mut first, mut replaced) = (HashMap::new(), HashMap::new());
     for id in needed.iter().copied() {
+        let is_difference = sums[id.index()].as_ref().is_some_and(|terms| terms.len() == 2);
         let Some((made, is_negative)) = made(graph, id, sums[id.index()].take(), &values) else { continue };
         let (known, sign) = match made {
             Made::Sum(terms) if terms.len() == 1 => terms[0],
@@ -80,7 +85,9 @@ fn replaced(graph: &Graph, needed: &[NodeId], results: &[NodeId]) -> HashMap<Nod
         };
         values[id.index()] = (known, sign != is_negative);
         let is_negative = values[id.index()].1;
-        if known != id && !has_sign_inside(graph, id, is_negative) {
+        // The negative of a difference is no less work than the other difference.
+        let is_free = has_sign_inside(graph, id, is_negative) || (is_difference && is_negative);
+        if known != id && !is_free {
             replaced.insert(id, values[id.index()]);
         }
     }
@@ -104,10 +111,12 @@ fn made(graph: &Graph, id: NodeId, sum: Option<Vec<SignedValue>>, values: &[Sign
         let signed = |(term, sign): SignedValue| (value(term).0, value(term).1 ^ sign);
         let mut terms: Vec<SignedValue> = sum.into_iter().map(signed).collect();
         terms.sort_unstable();
-        let cancels = terms.windows(2).any(|pair| pair[0].0 == pair[1].0 && pair[0].1 != pair[1].1);
+        if cancels(graph, &terms, values) {
+            return None;
+        }
         let is_negative = terms[0].1;
         terms.iter_mut().for_each(|term| term.1 ^= is_negative);
-        return (!cancels).then_some((Made::Sum(terms), is_negative));
+        return Some((Made::Sum(terms), is_negative));
     }
     let node = graph.node(id);
     if let Op::Constant(Constant { value: Literal::Number(number), .. }) = node.op
@@ -127,6 +136,31 @@ fn made(graph: &Graph, id: NodeId, sum: Option<Vec<SignedValue>>, values: &[Sign
     }
     let made = if is_product { Made::Product([left, right]) } else { Made::Quotient([left, right]) };
     Some((made, one ^ other))
+}
+
+/// Whether a term meets its own negative, in a sum or in the sums that its terms are, or there are too many terms to say.
+fn cancels(graph: &Graph, terms: &[SignedValue], values: &[SignedValue]) -> bool {
+    let mut waiting = terms.to_vec();
+    let mut found = HashMap::new();
+    let mut n_visited = 0;
+    while let Some((id, is_negative)) = waiting.pop() {
+        n_visited += 1;
+        if n_visited > MAX_VISITED {
+            return true;
+        }
+        match signs(graph, id) {
+            Some(signs) => {
+                waiting.extend(graph.operands(id).iter().zip(signs).map(|(term, sign)| (*term, is_negative ^ sign)));
+            }
+            None => {
+                let (known, sign) = values[id.index()];
+                if *found.entry(known).or_insert(sign ^ is_negative) != sign ^ is_negative {
+                    return true;
+                }
+            }
+        }
+    }
+    false
 }
 
 /// The terms of a sum; what it is made of is marked.

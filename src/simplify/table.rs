@@ -42,7 +42,9 @@ pub fn rules() -> Vec<RuleSummary> {
     let factors = RuleSummary {
         name: SHARED_FACTORS,
         class: Ulp,
-        identity: "(x·a)·b, (y·a)·b → x·(a·b), y·(a·b), of numbers".to_owned(),
+        identity: "(x·a)·b, (y·a)·b → x·(a·b), y·(a·b), (x/a)/b, (y/a)/b → x/(a·b), y/(a·b), of numbers; the shared product may \
+                   overflow or underflow where no product did before, so that 0·∞ is NaN"
+            .to_owned(),
         is_for_derivatives: false,
     };
     let sums = RuleSummary {

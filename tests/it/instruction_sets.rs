@@ -15,7 +15,7 @@ use super::{
 };
 
 fn options(instruction_set: InstructionSet) -> Options {
-    Options { instruction_set, threads: 1, ..Options::default() }
+    Options { instruction_set: Some(instruction_set), threads: 1, ..Options::default() }
 }
 
 /// Every element as 64 bits, with every NaN the same: its sign and payload are those of the instruction that made it.

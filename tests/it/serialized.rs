@@ -29,7 +29,7 @@ fn options_are_read_back_and_what_is_left_out_is_the_default() {
         max_iterations: 9,
         mode: Some(Mode::Evaluation),
         frozen: vec!["encoder.*".to_owned()],
-        instruction_set: InstructionSet::available()[0],
+        instruction_set: Some(InstructionSet::available()[0]),
     };
     assert_round_trip(&options);
     assert_round_trip(&Options::default());

@@ -9,7 +9,7 @@ pub(super) const MAX_FACTORIAL: f64 = 170.0;
 /// a·b rounded, and what the rounding lost.
 pub(super) fn product(a: f64, b: f64) -> (f64, f64) {
     let product = a * b;
-    (product, a.mul_add(b, -product))
+    (product, libm::fma(a, b, -product))
 }
 
 /// a + b in two parts, of numbers in two parts.
@@ -24,13 +24,13 @@ pub(super) fn root(x: f64, low: f64) -> (f64, f64) {
     if root == 0.0 {
         return (root, 0.0);
     }
-    (root, ((-root).mul_add(root, x) + low) / (2.0 * root))
+    (root, (libm::fma(-root, root, x) + low) / (2.0 * root))
 }
 
 /// a/b in two parts, of numbers in two parts.
 pub(super) fn quotient(a: (f64, f64), b: (f64, f64)) -> (f64, f64) {
     let quotient = a.0 / b.0;
-    (quotient, ((-quotient).mul_add(b.0, a.0) + (a.1 - quotient * b.1)) / b.0)
+    (quotient, (libm::fma(-quotient, b.0, a.0) + (a.1 - quotient * b.1)) / b.0)
 }
 
 /// n! in two parts.

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     graph::DType,
     runtime::{
-        instruction_set::InstructionSet,
+        instruction_set::{InstructionSet, SetKind},
         matmul::{
             grid::{GridProblem, TaskGrid},
             vector::MAX_LANES,
@@ -218,15 +218,15 @@ fn lay_out(geometry: &Geometry, weights: Weights, rows: usize, kernels: Convolut
 
 fn kernels(dtype: DType, set: InstructionSet) -> ConvolutionKernelInfo {
     let info = |lanes, element_bytes, flops, run| ConvolutionKernelInfo { lanes, element_bytes, flops, run };
-    match (dtype, set) {
+    match (dtype, set.kind()) {
         #[cfg(target_arch = "x86_64")]
-        (DType::F32, InstructionSet::AVX512) => info(16, 4, 200.0, x86::run_avx512::<std::arch::x86_64::__m512>),
+        (DType::F32, SetKind::Avx512) => info(16, 4, 200.0, x86::run_avx512::<std::arch::x86_64::__m512>),
         #[cfg(target_arch = "x86_64")]
-        (DType::F64, InstructionSet::AVX512) => info(8, 8, 100.0, x86::run_avx512::<std::arch::x86_64::__m512d>),
+        (DType::F64, SetKind::Avx512) => info(8, 8, 100.0, x86::run_avx512::<std::arch::x86_64::__m512d>),
         #[cfg(target_arch = "x86_64")]
-        (DType::F32, InstructionSet::AVX2) => info(8, 4, 80.0, x86::run_avx2::<std::arch::x86_64::__m256>),
+        (DType::F32, SetKind::Avx2) => info(8, 4, 80.0, x86::run_avx2::<std::arch::x86_64::__m256>),
         #[cfg(target_arch = "x86_64")]
-        (DType::F64, InstructionSet::AVX2) => info(4, 8, 40.0, x86::run_avx2::<std::arch::x86_64::__m256d>),
+        (DType::F64, SetKind::Avx2) => info(4, 8, 40.0, x86::run_avx2::<std::arch::x86_64::__m256d>),
         (DType::F32, _) => info(4, 4, 15.0, run_task::<Portable<f32>>),
         (DType::F64, _) => info(4, 8, 8.0, run_task::<Portable<f64>>),
         (DType::I64 | DType::Bool, _) => unreachable!("invariant: convolutions are of floats"),

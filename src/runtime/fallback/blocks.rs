@@ -20,13 +20,13 @@ use crate::{
 };
 
 /// A matrix of up to so many rows is one block: a product of smaller ones costs more than it gains.
-const SMALL: usize = 40;
+const MAX_WHOLE_ROWS: usize = 40;
 /// Larger ones are halved down to blocks of this size at most.
-const BASE: usize = 16;
+const MAX_LEAF_COLUMNS: usize = 16;
 /// Rows of a system with the unknowns along rows that are solved together.
-const ROWS: usize = 16;
+const ROWS_AT_ONCE: usize = 16;
 /// The lower half of a product with its own transpose is cut until it has so many rows.
-const WHOLE_SQUARE: usize = 64;
+const MAX_SQUARE_ROWS: usize = 64;
 /// Words in which scratch memory may begin before it is aligned for products.
 const ALIGNMENT_WORDS: usize = 8;
 
@@ -97,7 +97,7 @@ impl<'m, T: BlockElement> Block<'m, T> {
     /// A row, which must be contiguous.
     ///
     /// # Safety
-    /// The row is within the block, and nobody else uses it while the slice lives.
+    /// The row is within the block, whose matrix was made by [`Block::whole`], and nobody else uses it while the slice lives.
     #[inline(always)]
     unsafe fn row(self, row: usize) -> &'m mut [T] {
         debug_assert!(row < self.rows && (self.strides[1] == 1 || self.columns == 1));
@@ -107,7 +107,7 @@ impl<'m, T: BlockElement> Block<'m, T> {
 
     /// Columns before which a block is halved.
     fn half(n: usize) -> usize {
-        (n / 2).next_multiple_of(BASE).min(n - 1)
+        (n / 2).next_multiple_of(MAX_LEAF_COLUMNS).min(n - 1)
     }
 }
 
@@ -122,14 +122,14 @@ pub(super) struct BlockAlgorithms<'s> {
 impl<'s> BlockAlgorithms<'s> {
     /// For a matrix of `n` rows; `scratch` has as many words as [`n_scratch`] says.
     pub(super) fn new(n: usize, set: InstructionSet, scratch: &'s mut [u64]) -> BlockAlgorithms<'s> {
-        BlockAlgorithms { set, leaf: if n <= SMALL { SMALL } else { BASE }, scratch }
+        BlockAlgorithms { set, leaf: if n <= MAX_WHOLE_ROWS { MAX_WHOLE_ROWS } else { MAX_LEAF_COLUMNS }, scratch }
     }
 
     /// C −= A·B.
     ///
     /// # Safety
-    /// The three have sizes that fit, C shares no element with the others and has contiguous rows, and nobody else writes A and B or
-    /// uses C.
+    /// The three have sizes that fit, C is a part of a matrix that was made by [`Block::whole`], shares no element with the others and has
+    /// contiguous rows, and nobody else writes A and B or uses C.
     unsafe fn subtract<T: BlockElement>(&mut self, c: Block<'_, T>, a: Block<'_, T>, b: Block<'_, T>) {
         if c.rows * c.columns * a.columns == 0 {
             return;
@@ -154,7 +154,7 @@ impl<'s> BlockAlgorithms<'s> {
         let (n, k) = (c.rows, a.columns);
         // SAFETY: the caller's promises, for parts of the blocks.
         unsafe {
-            if n <= WHOLE_SQUARE {
+            if n <= MAX_SQUARE_ROWS {
                 return self.subtract(c, a, a.transposed());
             }
             let half = Block::<T>::half(n);
@@ -169,7 +169,7 @@ impl<'s> BlockAlgorithms<'s> {
     /// above the diagonal is used up.
     ///
     /// # Safety
-    /// Nobody else uses the block, whose rows are contiguous.
+    /// Nobody else uses the block, which was made by [`Block::whole`] and whose rows are contiguous.
     pub(super) unsafe fn cholesky<T: BlockElement>(&mut self, a: Block<'_, T>) -> Option<()> {
         let n = a.rows;
         // SAFETY: the caller's promise; the parts that are written share no element with those that are read.
@@ -192,12 +192,12 @@ impl<'s> BlockAlgorithms<'s> {
     /// Replaces B by X with X·Lᵀ = B, for a lower triangular L.
     ///
     /// # Safety
-    /// Nobody else writes L or uses B, which share no element and have contiguous rows.
+    /// Nobody else writes L or uses B, which share no element and have contiguous rows, and B was made by [`Block::whole`].
     unsafe fn solve_from_right<T: BlockElement>(&mut self, l: Block<'_, T>, b: Block<'_, T>) {
         let n = l.rows;
         // SAFETY: the caller's promise, for parts of the blocks.
         unsafe {
-            if n <= BASE {
+            if n <= MAX_LEAF_COLUMNS {
                 return vectorize::run(RightSolveLoop { l, b });
             }
             let half = Block::<T>::half(n);
@@ -211,7 +211,7 @@ impl<'s> BlockAlgorithms<'s> {
     /// Replaces B by X with A·X = B, for a triangular A.
     ///
     /// # Safety
-    /// Nobody else writes A or uses B, which share no element; B has contiguous rows.
+    /// Nobody else writes A or uses B, which share no element; B was made by [`Block::whole`] and has contiguous rows.
     pub(super) unsafe fn solve<T: BlockElement>(&mut self, a: TriangularBlock<'_, T>, b: Block<'_, T>) {
         let (n, matrix) = (a.matrix.rows, a.matrix);
         // SAFETY: the caller's promise, for parts of the blocks.
@@ -238,7 +238,7 @@ impl<'s> BlockAlgorithms<'s> {
     /// Replaces A by L − I + U with rows exchanged so that no factor exceeds 1, and tells which rows change places.
     ///
     /// # Safety
-    /// Nobody else uses A, whose rows are contiguous.
+    /// Nobody else uses A, which was made by [`Block::whole`] and whose rows are contiguous.
     pub(super) unsafe fn lu<T: BlockElement>(&mut self, a: Block<'_, T>, swapped: &mut impl FnMut(usize, usize)) {
         // SAFETY: the caller's promise.
         unsafe { self.lu_of_columns(a, 0..a.columns, swapped) }
@@ -276,11 +276,16 @@ impl<'s> BlockAlgorithms<'s> {
     }
 }
 
-/// Words that algorithms on `n` rows, and systems of so many right sides, need.
-pub(super) fn n_scratch<T: BlockElement>(n: usize, n_right: usize, set: InstructionSet) -> usize {
-    if n <= SMALL {
-        return 0;
+/// Words that algorithms on `n` rows of a float type, and systems of so many right sides, need.
+pub(super) fn n_scratch(dtype: DType, [n, n_right]: [usize; 2], set: InstructionSet) -> usize {
+    match dtype {
+        _ if n <= MAX_WHOLE_ROWS => 0,
+        DType::F32 => n_scratch_of::<f32>(n, n_right, set),
+        _ => n_scratch_of::<f64>(n, n_right, set),
     }
+}
+
+fn n_scratch_of<T: BlockElement>(n: usize, n_right: usize, set: InstructionSet) -> usize {
     // Other strides ask for no more than those for which both operands are packed, or a vector is summed column by column.
     let (scattered, columns, row) = ([3 * n as isize, 3], [1, n as isize], [n as isize, 1]);
     let width = n.max(n_right);
@@ -341,7 +346,7 @@ impl<T: BlockElement> Loop for CholeskyLoop<'_, '_, T> {
     }
 }
 
-/// X·Lᵀ = B of few unknowns, [`ROWS`] rows of X at a time, with each unknown of all of them side by side.
+/// X·Lᵀ = B of few unknowns, [`ROWS_AT_ONCE`] rows of X at a time, with each unknown of all of them side by side.
 struct RightSolveLoop<'m, T> {
     l: Block<'m, T>,
     b: Block<'m, T>,
@@ -351,9 +356,9 @@ impl<T: BlockElement> Loop for RightSolveLoop<'_, T> {
     #[inline(always)]
     fn run(self) {
         let (l, b, n) = (self.l, self.b, self.l.rows);
-        for first in (0..b.rows).step_by(ROWS) {
-            let n_rows = ROWS.min(b.rows - first);
-            let mut unknowns = [[T::ZERO; ROWS]; BASE];
+        for first in (0..b.rows).step_by(ROWS_AT_ONCE) {
+            let n_rows = ROWS_AT_ONCE.min(b.rows - first);
+            let mut unknowns = [[T::ZERO; ROWS_AT_ONCE]; MAX_LEAF_COLUMNS];
             // SAFETY: rows of B and elements of L, which nobody else uses or writes, by the promise of whoever asked for the loop.
             unsafe {
                 for row in 0..n_rows {

@@ -54,11 +54,7 @@ impl FallbackRun for LuKernel {
     }
 
     fn n_scratch(&self) -> usize {
-        match self.dtype {
-            _ if self.n_matrices == 0 => 0,
-            DType::F32 => n_scratch::<f32>(self.n, self.n, self.instruction_set),
-            _ => n_scratch::<f64>(self.n, self.n, self.instruction_set),
-        }
+        if self.n_matrices == 0 { 0 } else { n_scratch(self.dtype, [self.n; 2], self.instruction_set) }
     }
 
     fn run(
@@ -142,7 +138,7 @@ impl FallbackRun for SolveKernel {
         if self.n_matrices * self.n_right == 0 {
             return 0;
         }
-        self.n * (self.n + self.n_right) + n_scratch::<f64>(self.n, self.n_right, self.instruction_set)
+        self.n * (self.n + self.n_right) + n_scratch(DType::F64, [self.n, self.n_right], self.instruction_set)
     }
 
     fn run(

@@ -51,6 +51,8 @@ use partition::Partition;
 pub(crate) struct FallbackKernel {
     kernel: KernelVariant,
     partition: Partition,
+    /// Words of scratch memory that a part needs.
+    n_scratch: usize,
 }
 
 /// The use of a primitive for which a kernel is resolved: numeric types of operands and output, and the values of
@@ -172,7 +174,10 @@ impl FallbackKernel {
             Op::Custom(custom) => custom::CustomKernel::resolve(custom, place).map(|kernel| Box::new(kernel).into()),
             other => Ok(reference::Reference::resolve(other, place).into()),
         };
-        kernel.map(|kernel| FallbackKernel { partition: kernel.as_run().partition(), kernel })
+        kernel.map(|kernel| {
+            let (partition, n_scratch) = (kernel.as_run().partition(), kernel.as_run().n_scratch());
+            FallbackKernel { kernel, partition, n_scratch }
+        })
     }
 
     /// How many parts the work is cut into, at least 1; by shape alone.
@@ -187,7 +192,7 @@ impl FallbackKernel {
 
     /// Words of memory that a part needs while it is computed.
     pub(crate) fn n_scratch(&self) -> usize {
-        self.kernel.as_run().n_scratch()
+        self.n_scratch
     }
 
     /// The operand whose elements `out` must have when a part is computed, and that is left out of its operands.

@@ -112,7 +112,7 @@ impl KernelCase {
         let types: Vec<String> = self.operands.iter().map(|operand| operand.ty().to_string()).collect();
         let name = format!("{:?} of {types:?}", self.op);
         assert_same(&whole, &expected, self.tolerance(), &name);
-        let finest = FallbackKernel { partition: plain.partition.finest(), kernel: plain.kernel.clone() };
+        let finest = FallbackKernel { partition: plain.partition.finest(), ..plain.clone() };
         for plain in [&plain, &finest] {
             let in_parts = self.run(plain, (0..plain.n_parts()).rev()).unwrap();
             assert_same(&in_parts, &whole, 0.0, &format!("{name} in {} parts", plain.n_parts()));
@@ -542,7 +542,7 @@ fn a_position_outside_its_axis_is_the_fault_of_part_0() {
             KernelCase::new(&scatter, vec![x.clone(), index.clone(), read.clone()]).unwrap(),
         ] {
             let plain = case.resolve().unwrap();
-            let finest = FallbackKernel { partition: plain.partition.finest(), kernel: plain.kernel.clone() };
+            let finest = FallbackKernel { partition: plain.partition.finest(), ..plain.clone() };
             let expected = case.reference();
             assert_eq!(expected, Err(OpError::Index { index: bad, axis: 1, size: 3 }));
             assert_eq!(case.run(&plain, 0..1), expected);
@@ -551,7 +551,7 @@ fn a_position_outside_its_axis_is_the_fault_of_part_0() {
         // Whoever reads there finds it too, and does not read beyond the array.
         let case = KernelCase::new(&gather, vec![x, index]).unwrap();
         let plain = case.resolve().unwrap();
-        let finest = FallbackKernel { partition: plain.partition.finest(), kernel: plain.kernel };
+        let finest = FallbackKernel { partition: plain.partition.finest(), ..plain };
         let expected = Err(OpError::Index { index: bad, axis: 1, size: 3 });
         assert_eq!(case.run(&finest, std::iter::once(11)), expected);
         assert!(case.run(&finest, std::iter::once(12)).is_ok());
@@ -633,7 +633,7 @@ fn large_work_has_parts_and_small_work_has_one() {
 #[test]
 fn matrices_of_many_blocks() {
     let mut numbers = RandomNumbers::new(11);
-    for (n, n_right) in [(41, 1), (48, 3), (57, 70), (130, 1), (131, 17)] {
+    for (n, n_right) in [(41, 1), (48, 3), (57, 70), (130, 1), (131, 17), (290, 1), (270, 300)] {
         let a = numbers.positive_definite(2, n);
         let b = numbers.reals(&[2, n, n_right]);
         let mut cases: Vec<(Op, Vec<Value>)> =

@@ -83,10 +83,6 @@ fn matrices(shape: &[usize]) -> (usize, [usize; 2]) {
     (outer.iter().product(), [matrix[0], matrix[1]])
 }
 
-fn n_scratch_of(dtype: DType, [n, n_right]: [usize; 2], set: InstructionSet) -> usize {
-    if dtype == DType::F32 { n_scratch::<f32>(n, n_right, set) } else { n_scratch::<f64>(n, n_right, set) }
-}
-
 impl FallbackRun for CholeskyKernel {
     fn partition(&self) -> Partition {
         Partition::new(self.n_matrices, self.n * self.n, self.n * self.n * (2 + self.n / 6))
@@ -94,7 +90,7 @@ impl FallbackRun for CholeskyKernel {
 
     fn n_scratch(&self) -> usize {
         let n_matrices = self.n_matrices;
-        if n_matrices == 0 { 0 } else { n_scratch_of(self.dtype, [self.n, self.n], self.instruction_set) }
+        if n_matrices == 0 { 0 } else { n_scratch(self.dtype, [self.n; 2], self.instruction_set) }
     }
 
     fn run(
@@ -149,7 +145,7 @@ impl FallbackRun for TriangularSolveKernel {
 
     fn n_scratch(&self) -> usize {
         let is_empty = self.n_matrices * self.n_right == 0;
-        if is_empty { 0 } else { n_scratch_of(self.dtype, [self.n, self.n_right], self.instruction_set) }
+        if is_empty { 0 } else { n_scratch(self.dtype, [self.n, self.n_right], self.instruction_set) }
     }
 
     fn run(

@@ -19,7 +19,10 @@ use super::{
     vector_portable::Portable,
     vectors::{COLUMN_BLOCK, GemvOperands, Outer, dot_rows, outer, sum_columns},
 };
-use crate::{graph::DType, runtime::instruction_set::InstructionSet};
+use crate::{
+    graph::DType,
+    runtime::instruction_set::{InstructionSet, SetKind},
+};
 
 /// A product of floats with m, n and k up to this is computed by a plain loop.
 const MAX_PLAIN: usize = 4;
@@ -282,16 +285,16 @@ fn kernels(dtype: DType, set: InstructionSet) -> MatmulKernels {
         flops_per_nanosecond,
         run,
     };
-    match (dtype, set) {
+    match (dtype, set.kind()) {
         (DType::I64, _) => info(1, 8, 1.0, run_plain::<i64>),
         #[cfg(target_arch = "x86_64")]
-        (DType::F32, InstructionSet::AVX512) => info(16, 4, 200.0, x86::run_avx512::<std::arch::x86_64::__m512>),
+        (DType::F32, SetKind::Avx512) => info(16, 4, 200.0, x86::run_avx512::<std::arch::x86_64::__m512>),
         #[cfg(target_arch = "x86_64")]
-        (DType::F64, InstructionSet::AVX512) => info(8, 8, 100.0, x86::run_avx512::<std::arch::x86_64::__m512d>),
+        (DType::F64, SetKind::Avx512) => info(8, 8, 100.0, x86::run_avx512::<std::arch::x86_64::__m512d>),
         #[cfg(target_arch = "x86_64")]
-        (DType::F32, InstructionSet::AVX2) => info(8, 4, 80.0, x86::run_avx2::<std::arch::x86_64::__m256>),
+        (DType::F32, SetKind::Avx2) => info(8, 4, 80.0, x86::run_avx2::<std::arch::x86_64::__m256>),
         #[cfg(target_arch = "x86_64")]
-        (DType::F64, InstructionSet::AVX2) => info(4, 8, 40.0, x86::run_avx2::<std::arch::x86_64::__m256d>),
+        (DType::F64, SetKind::Avx2) => info(4, 8, 40.0, x86::run_avx2::<std::arch::x86_64::__m256d>),
         (DType::F32, _) => info(4, 4, 15.0, run::<Portable<f32>>),
         (DType::F64, _) => info(4, 8, 8.0, run::<Portable<f64>>),
         (DType::Bool, _) => unreachable!("invariant: there is no product of bools"),

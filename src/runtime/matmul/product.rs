@@ -37,7 +37,7 @@ pub(crate) struct BatchStrides {
     pub(crate) c: isize,
 }
 
-/// `C[i, j] = Σₚ A[i, p]·B[p, j]`, or `+=`, for every index of the batch. Strides are \[row, column\] in elements.
+/// `C[i, j] = Σₚ A[i, p]·B[p, j]`, or `+=` or `−=`, for every index of the batch. Strides are \[row, column\] in elements.
 ///
 /// A and B may have any strides, 0 and negative ones among them. Elements of C must not share memory; one of its
 /// strides should be 1, since C is slow to write otherwise.

@@ -202,7 +202,11 @@ fn check<T: Whole>(case: MatmulCase, set: InstructionSet) {
                 sum.plus(a.elements[a.place(batch, row, step)].times(b.elements[b.place(batch, step, column)]))
             });
             let c = &mut expected[c.place(batch, row, column)];
-            *c = if case.output == Accumulation::Add { c.plus(sum) } else { sum };
+            *c = match case.output {
+                Accumulation::Overwrite => sum,
+                Accumulation::Add => c.plus(sum),
+                Accumulation::Subtract => c.minus(sum),
+            };
         }
     }
     let plan = ProductPlan::new(&product, set);
@@ -252,6 +256,7 @@ fn check_everywhere(case: MatmulCase) {
 
 const ADD: Accumulation = Accumulation::Add;
 const OVERWRITE: Accumulation = Accumulation::Overwrite;
+const SUBTRACT: Accumulation = Accumulation::Subtract;
 const ROWS: [MatrixLayout; 3] = [MatrixLayout::Rows; 3];
 
 #[test]
@@ -289,7 +294,7 @@ fn blocks_of_k_and_of_columns() {
         [MatrixLayout::Rows, MatrixLayout::Columns, MatrixLayout::Rows],
     ] {
         for shape in [[180, 520, 20], [30, 257, 530], [97, 101, 300], [128, 256, 160]] {
-            for output in [ADD, OVERWRITE] {
+            for output in [ADD, OVERWRITE, SUBTRACT] {
                 check_everywhere(MatmulCase { shape, layouts, batches: 1, output });
             }
         }
@@ -300,7 +305,7 @@ fn blocks_of_k_and_of_columns() {
 fn batches() {
     for shape in [[2, 3, 2], [9, 1, 1], [1, 9, 20], [1, 1, 9], [9, 1, 20], [33, 20, 35], [0, 2, 2], [2, 0, 2]] {
         for batches in [0, 2, 7, 300] {
-            for output in [ADD, OVERWRITE] {
+            for output in [ADD, OVERWRITE, SUBTRACT] {
                 check_everywhere(MatmulCase { shape, layouts: ROWS, batches, output });
             }
         }

@@ -1,5 +1,5 @@
-//! Vectors of the portable set: arrays of four, which every target's compiler turns into what registers it has. A multiply-add is
-//! emulated where the target has no instruction for it, to the bits that the others have.
+//! Vectors of the portable set: arrays of four, which every target's compiler turns into what registers it has. A multiply-add has
+//! the bits of the instruction, by which or by emulation.
 
 use super::{
     tile::{MicroTile, TileKernel, multiply_tile, tiles},

@@ -337,7 +337,7 @@ unsafe fn add_some_columns<V: Vector, const COUNT: usize>(
     }
 }
 
-/// `C[i, j] = a[i]·b[j]` (or `+=`), C with contiguous rows.
+/// `C[i, j] = a[i]·b[j]` (or `+=`, `−=`), C with contiguous rows.
 #[derive(Clone, Copy)]
 pub(super) struct Outer<T> {
     pub(super) m: usize,

@@ -1,5 +1,5 @@
 //! How exact the f32 kernels are. In: how many bit patterns to step over, and an instruction set. Out: for each function
-//! the greatest error in units in the last place, and where it is. The reference is the standard library's f64. The
+//! the greatest error in units in the last place, and where it is. The reference is f64 by the crate `libm`. The
 //! kernels of f64 are measured in the tests, against arithmetic with two f64.
 #![allow(unsafe_code, reason = "calls kernels on arrays of its own")]
 

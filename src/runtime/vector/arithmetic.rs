@@ -53,6 +53,7 @@ pub(super) fn product_error<A: Arithmetic, T: Float>(a: T, b: T, product: T) -> 
 /// a·b + c of f32, rounded once: the product is exact in f64, and a sum there that is rounded to odd loses nothing that the
 /// rounding to f32 needs (Boldo and Melquiond, "Emulation of FMA and correctly rounded sums: proved algorithms using rounding to
 /// odd", 2008).
+#[cfg(any(test, not(target_arch = "aarch64")))]
 #[inline(never)]
 pub(super) fn emulated_fused_f32(a: f32, b: f32, c: f32) -> f32 {
     let (sum, lost) = two_sum(f64::from(a) * f64::from(b), f64::from(c));
@@ -60,17 +61,18 @@ pub(super) fn emulated_fused_f32(a: f32, b: f32, c: f32) -> f32 {
 }
 
 /// a·b + c of f64, rounded once: the sum of three numbers of which the least two are added with rounding to odd, as above; by the
-/// standard library where a part of the product might overflow or underflow.
+/// crate `libm` where a part of the product might overflow or underflow.
+#[cfg(any(test, not(target_arch = "aarch64")))]
 #[inline(never)]
 pub(super) fn emulated_fused_f64(a: f64, b: f64, c: f64) -> f64 {
     let product = a * b;
     let is_within = |x: f64, least: f64, most: f64| (x.abs() > least) & (x.abs() < most);
-    let is_safe = is_within(a, 0.0, MOST_SPLIT)
-        & is_within(b, 0.0, MOST_SPLIT)
-        & is_within(product, LEAST_PRODUCT, MOST_SUMMAND)
-        & (c.abs() < MOST_SUMMAND);
+    let is_safe = is_within(a, 0.0, MAX_SPLIT)
+        & is_within(b, 0.0, MAX_SPLIT)
+        & is_within(product, MIN_PRODUCT, MAX_SUMMAND)
+        & (c.abs() < MAX_SUMMAND);
     if !is_safe {
-        return if a == 0.0 || b == 0.0 { product + c } else { a.mul_add(b, c) };
+        return if a == 0.0 || b == 0.0 { product + c } else { libm::fma(a, b, c) };
     }
     let ((a_high, a_low), (b_high, b_low)) = (halves(a), halves(b));
     // Dekker, "A floating-point technique for extending the available precision" (1971).
@@ -82,13 +84,17 @@ pub(super) fn emulated_fused_f64(a: f64, b: f64, c: f64) -> f64 {
 }
 
 /// Below it a number can be split and its halves multiplied.
-const MOST_SPLIT: f64 = f64::from_bits((1023 + 900) << 52);
+#[cfg(any(test, not(target_arch = "aarch64")))]
+const MAX_SPLIT: f64 = f64::from_bits((1023 + 900) << 52);
 /// Above it the parts of a product are normal numbers, and so is what is left if it cancels.
-const LEAST_PRODUCT: f64 = f64::from_bits((1023 - 800) << 52);
+#[cfg(any(test, not(target_arch = "aarch64")))]
+const MIN_PRODUCT: f64 = f64::from_bits((1023 - 800) << 52);
 /// Below it two numbers can be added.
-const MOST_SUMMAND: f64 = f64::from_bits((1023 + 1000) << 52);
+#[cfg(any(test, not(target_arch = "aarch64")))]
+const MAX_SUMMAND: f64 = f64::from_bits((1023 + 1000) << 52);
 
 /// The sum of a rounded sum and what it lost, rounded to the one of its two neighbours whose last bit is 1 where it is between two.
+#[cfg(any(test, not(target_arch = "aarch64")))]
 #[inline(always)]
 fn rounded_to_odd(sum: f64, lost: f64) -> f64 {
     let bits = sum.to_bits();
@@ -100,6 +106,7 @@ fn rounded_to_odd(sum: f64, lost: f64) -> f64 {
 }
 
 /// x as a sum of two numbers of half its bits.
+#[cfg(any(test, not(target_arch = "aarch64")))]
 #[inline(always)]
 fn halves(x: f64) -> (f64, f64) {
     let scaled = x * 134_217_729.0;

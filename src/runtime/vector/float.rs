@@ -42,8 +42,10 @@ pub(in crate::runtime) trait Float:
     const LIFT: (Self, Self);
 
     /// self·b + c in one rounding, by the instruction where the loop is compiled with it.
+    #[cfg(any(test, target_arch = "x86_64", target_arch = "aarch64"))]
     fn fused(self, b: Self, c: Self) -> Self;
     /// The same bits without the instruction.
+    #[cfg(any(test, not(target_arch = "aarch64")))]
     fn emulated_fused(self, b: Self, c: Self) -> Self;
     fn root(self) -> Self;
     fn copysign(self, sign: Self) -> Self;
@@ -79,10 +81,13 @@ macro_rules! float_bits {
         const MIN_NORMAL: Self = $float::MIN_POSITIVE;
         const LIFT: (Self, Self) = (4.0 * Self::INTEGERS, $fraction as $float + 2.0);
 
+        #[cfg(any(test, target_arch = "x86_64", target_arch = "aarch64"))]
         #[inline(always)]
+        #[allow(clippy::disallowed_methods, reason = "it is the instruction where the loop is compiled with it")]
         fn fused(self, b: Self, c: Self) -> Self {
             self.mul_add(b, c)
         }
+        #[cfg(any(test, not(target_arch = "aarch64")))]
         #[inline(always)]
         fn emulated_fused(self, b: Self, c: Self) -> Self {
             arithmetic::$emulated(self, b, c)

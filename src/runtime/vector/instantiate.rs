@@ -33,11 +33,11 @@ macro_rules! for_each_set {
                 unsafe { $body::<$($parameter,)* $crate::runtime::vector::arithmetic::Fused>($($argument),*) }
             }
 
-            match set {
+            match set.kind() {
                 #[cfg(target_arch = "x86_64")]
-                InstructionSet::AVX2 => avx2::<$($parameter),*>,
+                $crate::runtime::instruction_set::SetKind::Avx2 => avx2::<$($parameter),*>,
                 #[cfg(target_arch = "x86_64")]
-                InstructionSet::AVX512 => avx512::<$($parameter),*>,
+                $crate::runtime::instruction_set::SetKind::Avx512 => avx512::<$($parameter),*>,
                 _ => portable::<$($parameter),*>,
             }
         }

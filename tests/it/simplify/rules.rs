@@ -360,10 +360,13 @@ const CASES: &[Case] = &[
             let [x, y, z, a] = four(v);
             (x + y - z * a).sin() * ((-z) * a + (y + x)).cos() + (z * a - y - x).tanh()
         },
-        // The last is there for its rounding.
+        // Sums that are there for their rounding, and differences, whose negative is no less work.
         stays: |v| {
             let [x, y, z, _] = four(v);
-            (x + y - z).sin() * (x + y + z).cos() + (x - (x - (y + z)))
+            // What the addition of two numbers loses: by Dekker for a greater first one, and by Neumaier for either.
+            let sum = x + z;
+            let lost = x.abs().greater_equal(z.abs()).select((x - sum) + z, (z - sum) + x);
+            (x + y - z).sin() * (x + y + z).cos() + (x - (x - (y + z))) + lost * (z - (sum - x)) + (x - z).sin() * (z - x).cos()
         },
     },
     Case { rule: "fold-constants", fires: |v| v.g.iota(DType::F64, (300,), 0).exp().sum() * v.scalar, stays: |v| v.g.constant(ndarray::Array1::linspace(0.0, 1.0, 150)).broadcast_to((150, 150)) * v.scalar },

@@ -4,39 +4,9 @@
 use smallvec::SmallVec;
 
 use super::{ConvolutionDescriptor, ConvolutionOperands, ConvolutionPlan, SpatialAxis};
-use crate::{
-    graph::DType,
-    runtime::{instruction_set::InstructionSet, matmul::vector::MatmulElement},
-};
+use crate::runtime::{instruction_set::InstructionSet, matmul::tests::Whole};
 
 const GUARD: u8 = 0xA5;
-
-trait Whole: MatmulElement {
-    const DTYPE: DType;
-    fn whole(number: i64) -> Self;
-    /// A number of many bits.
-    fn rough(number: i64) -> Self;
-}
-
-impl Whole for f32 {
-    const DTYPE: DType = DType::F32;
-    fn whole(number: i64) -> f32 {
-        number as f32
-    }
-    fn rough(number: i64) -> f32 {
-        ((number * 7919 + 13) % 1000) as f32 / 1000.0 - 0.3
-    }
-}
-
-impl Whole for f64 {
-    const DTYPE: DType = DType::F64;
-    fn whole(number: i64) -> f64 {
-        number as f64
-    }
-    fn rough(number: i64) -> f64 {
-        ((number * 7919 + 13) % 1000) as f64 / 1000.0 - 0.3
-    }
-}
 
 /// In which order the axes of an operand lie in memory: batch (or kernels), channels, then space.
 #[derive(Debug, Clone, Copy, PartialEq)]

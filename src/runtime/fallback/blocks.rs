@@ -46,43 +46,43 @@ impl BlockElement for f64 {
 /// A block of a matrix that is borrowed for as long. It is a place, and not the elements: two blocks may share some, and whoever reads or
 /// writes one promises that nobody else does.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Block<'m, T> {
+struct MatrixBlock<'m, T> {
     first: *mut T,
-    pub(super) rows: usize,
-    pub(super) columns: usize,
+    rows: usize,
+    columns: usize,
     strides: [isize; 2],
     matrix: PhantomData<&'m mut [T]>,
 }
 
-impl<'m, T: BlockElement> Block<'m, T> {
+impl<'m, T: BlockElement> MatrixBlock<'m, T> {
     /// A whole matrix with contiguous rows.
     ///
     /// # Panics
     /// If it has other than `rows · columns` elements.
-    pub(super) fn whole(elements: &'m mut [T], [rows, columns]: [usize; 2]) -> Block<'m, T> {
+    fn whole(elements: &'m mut [T], [rows, columns]: [usize; 2]) -> MatrixBlock<'m, T> {
         assert_eq!(elements.len(), rows * columns, "invariant: matrices have their sizes");
-        Block { first: elements.as_mut_ptr(), rows, columns, strides: [columns as isize, 1], matrix: PhantomData }
+        MatrixBlock { first: elements.as_mut_ptr(), rows, columns, strides: [columns as isize, 1], matrix: PhantomData }
     }
 
     /// A square matrix that is read alone, transposed or not.
     ///
     /// # Panics
     /// If it has other than n² elements.
-    pub(super) fn read(elements: &'m [T], n: usize, is_transposed: bool) -> Block<'m, T> {
+    fn read(elements: &'m [T], n: usize, is_transposed: bool) -> MatrixBlock<'m, T> {
         assert_eq!(elements.len(), n * n, "invariant: matrices have their sizes");
         let strides = if is_transposed { [1, n as isize] } else { [n as isize, 1] };
-        Block { first: elements.as_ptr().cast_mut(), rows: n, columns: n, strides, matrix: PhantomData }
+        MatrixBlock { first: elements.as_ptr().cast_mut(), rows: n, columns: n, strides, matrix: PhantomData }
     }
 
-    fn part(self, rows: Range<usize>, columns: Range<usize>) -> Block<'m, T> {
+    fn part(self, rows: Range<usize>, columns: Range<usize>) -> MatrixBlock<'m, T> {
         assert!(rows.end <= self.rows && columns.end <= self.columns, "invariant: parts lie within their block");
         let offset = rows.start as isize * self.strides[0] + columns.start as isize * self.strides[1];
-        Block { first: self.first.wrapping_offset(offset), rows: rows.len(), columns: columns.len(), ..self }
+        MatrixBlock { first: self.first.wrapping_offset(offset), rows: rows.len(), columns: columns.len(), ..self }
     }
 
-    fn transposed(self) -> Block<'m, T> {
+    fn transposed(self) -> MatrixBlock<'m, T> {
         let [down, right] = self.strides;
-        Block { rows: self.columns, columns: self.rows, strides: [right, down], ..self }
+        MatrixBlock { rows: self.columns, columns: self.rows, strides: [right, down], ..self }
     }
 
     /// # Safety
@@ -97,7 +97,7 @@ impl<'m, T: BlockElement> Block<'m, T> {
     /// A row, which must be contiguous.
     ///
     /// # Safety
-    /// The row is within the block, whose matrix was made by [`Block::whole`], and nobody else uses it while the slice lives.
+    /// The row is within the block, whose matrix was made by [`MatrixBlock::whole`], and nobody else uses it while the slice lives.
     #[inline(always)]
     unsafe fn row(self, row: usize) -> &'m mut [T] {
         debug_assert!(row < self.rows && (self.strides[1] == 1 || self.columns == 1));
@@ -113,6 +113,7 @@ impl<'m, T: BlockElement> Block<'m, T> {
 
 /// Algorithms on a matrix and the parts of it, whose products are computed by the kernels of an instruction set.
 pub(super) struct BlockAlgorithms<'s> {
+    n: usize,
     set: InstructionSet,
     /// Blocks of so many rows are halved no further.
     leaf: usize,
@@ -122,15 +123,47 @@ pub(super) struct BlockAlgorithms<'s> {
 impl<'s> BlockAlgorithms<'s> {
     /// For a matrix of `n` rows; `scratch` has as many words as [`n_scratch`] says.
     pub(super) fn new(n: usize, set: InstructionSet, scratch: &'s mut [u64]) -> BlockAlgorithms<'s> {
-        BlockAlgorithms { set, leaf: if n <= MAX_WHOLE_ROWS { MAX_WHOLE_ROWS } else { MAX_LEAF_COLUMNS }, scratch }
+        BlockAlgorithms { n, set, leaf: if n <= MAX_WHOLE_ROWS { MAX_WHOLE_ROWS } else { MAX_LEAF_COLUMNS }, scratch }
+    }
+
+    /// Replaces the lower half of a symmetric matrix by its Cholesky factor; `None` at a pivot that is not positive, NaN among them. What is
+    /// above the diagonal is used up.
+    ///
+    /// # Panics
+    /// If the matrix has other sizes than was said; so do the others.
+    pub(super) fn cholesky<T: BlockElement>(&mut self, a: &mut [T]) -> Option<()> {
+        // SAFETY: the matrix is borrowed here alone.
+        unsafe { self.cholesky_of(MatrixBlock::whole(a, [self.n; 2])) }
+    }
+
+    /// Replaces A by L − I + U with rows exchanged so that no factor exceeds 1, and tells which rows change places.
+    pub(super) fn lu<T: BlockElement>(&mut self, a: &mut [T], mut swapped: impl FnMut(usize, usize)) {
+        // SAFETY: the matrix is borrowed here alone.
+        unsafe { self.lu_of_columns(MatrixBlock::whole(a, [self.n; 2]), 0..self.n, &mut swapped) }
+    }
+
+    /// Replaces B by X with A·X = B.
+    pub(super) fn solve<T: BlockElement>(&mut self, a: &TriangularMatrix<'_, T>, b: &mut [T]) {
+        let TriangularMatrix { elements, is_transposed, is_lower, has_ones } = *a;
+        let matrix = MatrixBlock::read(elements, self.n, is_transposed);
+        let n_right = b.len() / self.n;
+        // SAFETY: A is borrowed for reading, and B here alone.
+        unsafe {
+            self.solve_block(TriangularBlock { matrix, is_lower, has_ones }, MatrixBlock::whole(b, [self.n, n_right]))
+        }
     }
 
     /// C −= A·B.
     ///
     /// # Safety
-    /// The three have sizes that fit, C is a part of a matrix that was made by [`Block::whole`], shares no element with the others and has
+    /// The three have sizes that fit, C is a part of a matrix that was made by [`MatrixBlock::whole`], shares no element with the others and has
     /// contiguous rows, and nobody else writes A and B or uses C.
-    unsafe fn subtract<T: BlockElement>(&mut self, c: Block<'_, T>, a: Block<'_, T>, b: Block<'_, T>) {
+    unsafe fn subtract<T: BlockElement>(
+        &mut self,
+        c: MatrixBlock<'_, T>,
+        a: MatrixBlock<'_, T>,
+        b: MatrixBlock<'_, T>,
+    ) {
         if c.rows * c.columns * a.columns == 0 {
             return;
         }
@@ -150,14 +183,14 @@ impl<'s> BlockAlgorithms<'s> {
     ///
     /// # Safety
     /// As for [`Self::subtract`].
-    unsafe fn subtract_square<T: BlockElement>(&mut self, c: Block<'_, T>, a: Block<'_, T>) {
+    unsafe fn subtract_square<T: BlockElement>(&mut self, c: MatrixBlock<'_, T>, a: MatrixBlock<'_, T>) {
         let (n, k) = (c.rows, a.columns);
         // SAFETY: the caller's promises, for parts of the blocks.
         unsafe {
             if n <= MAX_SQUARE_ROWS {
                 return self.subtract(c, a, a.transposed());
             }
-            let half = Block::<T>::half(n);
+            let half = MatrixBlock::<T>::half(n);
             let (upper, lower) = (a.part(0..half, 0..k), a.part(half..n, 0..k));
             self.subtract_square(c.part(0..half, 0..half), upper);
             self.subtract(c.part(half..n, 0..half), lower, upper.transposed());
@@ -165,12 +198,11 @@ impl<'s> BlockAlgorithms<'s> {
         }
     }
 
-    /// Replaces the lower half of a symmetric matrix by its Cholesky factor; `None` at a pivot that is not positive, NaN among them. What is
-    /// above the diagonal is used up.
+    /// [`Self::cholesky`] of a block.
     ///
     /// # Safety
-    /// Nobody else uses the block, which was made by [`Block::whole`] and whose rows are contiguous.
-    pub(super) unsafe fn cholesky<T: BlockElement>(&mut self, a: Block<'_, T>) -> Option<()> {
+    /// Nobody else uses the block, which was made by [`MatrixBlock::whole`] and whose rows are contiguous.
+    unsafe fn cholesky_of<T: BlockElement>(&mut self, a: MatrixBlock<'_, T>) -> Option<()> {
         let n = a.rows;
         // SAFETY: the caller's promise; the parts that are written share no element with those that are read.
         unsafe {
@@ -179,28 +211,28 @@ impl<'s> BlockAlgorithms<'s> {
                 vectorize::run(CholeskyLoop { a, is_positive: &mut is_positive });
                 return is_positive.then_some(());
             }
-            let half = Block::<T>::half(n);
+            let half = MatrixBlock::<T>::half(n);
             let (upper, lower) = (a.part(0..half, 0..half), a.part(half..n, half..n));
-            self.cholesky(upper)?;
+            self.cholesky_of(upper)?;
             let left = a.part(half..n, 0..half);
             self.solve_from_right(upper, left);
             self.subtract_square(lower, left);
-            self.cholesky(lower)
+            self.cholesky_of(lower)
         }
     }
 
     /// Replaces B by X with X·Lᵀ = B, for a lower triangular L.
     ///
     /// # Safety
-    /// Nobody else writes L or uses B, which share no element and have contiguous rows, and B was made by [`Block::whole`].
-    unsafe fn solve_from_right<T: BlockElement>(&mut self, l: Block<'_, T>, b: Block<'_, T>) {
+    /// Nobody else writes L or uses B, which share no element and have contiguous rows, and B was made by [`MatrixBlock::whole`].
+    unsafe fn solve_from_right<T: BlockElement>(&mut self, l: MatrixBlock<'_, T>, b: MatrixBlock<'_, T>) {
         let n = l.rows;
         // SAFETY: the caller's promise, for parts of the blocks.
         unsafe {
             if n <= MAX_LEAF_COLUMNS {
                 return vectorize::run(RightSolveLoop { l, b });
             }
-            let half = Block::<T>::half(n);
+            let half = MatrixBlock::<T>::half(n);
             let (known, rest) = (b.part(0..b.rows, 0..half), b.part(0..b.rows, half..n));
             self.solve_from_right(l.part(0..half, 0..half), known);
             self.subtract(rest, known, l.part(half..n, 0..half).transposed());
@@ -211,46 +243,37 @@ impl<'s> BlockAlgorithms<'s> {
     /// Replaces B by X with A·X = B, for a triangular A.
     ///
     /// # Safety
-    /// Nobody else writes A or uses B, which share no element; B was made by [`Block::whole`] and has contiguous rows.
-    pub(super) unsafe fn solve<T: BlockElement>(&mut self, a: TriangularBlock<'_, T>, b: Block<'_, T>) {
+    /// Nobody else writes A or uses B, which share no element; B was made by [`MatrixBlock::whole`] and has contiguous rows.
+    unsafe fn solve_block<T: BlockElement>(&mut self, a: TriangularBlock<'_, T>, b: MatrixBlock<'_, T>) {
         let (n, matrix) = (a.matrix.rows, a.matrix);
         // SAFETY: the caller's promise, for parts of the blocks.
         unsafe {
             if n <= self.leaf {
                 return vectorize::run(SolveLoop { a, b });
             }
-            let half = Block::<T>::half(n);
+            let half = MatrixBlock::<T>::half(n);
             let (first, second) = (b.part(0..half, 0..b.columns), b.part(half..n, 0..b.columns));
             let upper_left = TriangularBlock { matrix: matrix.part(0..half, 0..half), ..a };
             let lower_right = TriangularBlock { matrix: matrix.part(half..n, half..n), ..a };
             if a.is_lower {
-                self.solve(upper_left, first);
+                self.solve_block(upper_left, first);
                 self.subtract(second, matrix.part(half..n, 0..half), first);
-                self.solve(lower_right, second);
+                self.solve_block(lower_right, second);
             } else {
-                self.solve(lower_right, second);
+                self.solve_block(lower_right, second);
                 self.subtract(first, matrix.part(0..half, half..n), second);
-                self.solve(upper_left, first);
+                self.solve_block(upper_left, first);
             }
         }
-    }
-
-    /// Replaces A by L − I + U with rows exchanged so that no factor exceeds 1, and tells which rows change places.
-    ///
-    /// # Safety
-    /// Nobody else uses A, which was made by [`Block::whole`] and whose rows are contiguous.
-    pub(super) unsafe fn lu<T: BlockElement>(&mut self, a: Block<'_, T>, swapped: &mut impl FnMut(usize, usize)) {
-        // SAFETY: the caller's promise.
-        unsafe { self.lu_of_columns(a, 0..a.columns, swapped) }
     }
 
     /// The elimination of some columns, from the row of the first on, after that of the columns before.
     ///
     /// # Safety
-    /// As for [`Self::lu`], with columns of A.
+    /// Nobody else uses A, which was made by [`MatrixBlock::whole`] and whose rows are contiguous; the columns are its own.
     unsafe fn lu_of_columns<T: BlockElement>(
         &mut self,
-        a: Block<'_, T>,
+        a: MatrixBlock<'_, T>,
         columns: Range<usize>,
         swapped: &mut impl FnMut(usize, usize),
     ) {
@@ -264,12 +287,12 @@ impl<'s> BlockAlgorithms<'s> {
                 };
                 return vectorize::run(LuLoop { a, columns, exchange: &mut exchange });
             }
-            let middle = start + Block::<T>::half(end - start);
+            let middle = start + MatrixBlock::<T>::half(end - start);
             self.lu_of_columns(a, start..middle, swapped);
             let factors =
                 TriangularBlock { matrix: a.part(start..middle, start..middle), is_lower: true, has_ones: true };
             let right = a.part(start..middle, middle..end);
-            self.solve(factors, right);
+            self.solve_block(factors, right);
             self.subtract(a.part(middle..n, middle..end), a.part(middle..n, start..middle), right);
             self.lu_of_columns(a, middle..end, swapped);
         }
@@ -301,17 +324,27 @@ fn descriptor<T: BlockElement>([m, n, k]: [usize; 3], [a, b]: [[isize; 2]; 2], c
     MatmulDescriptor { batch: Default::default(), m, n, k, a, b, c, output: Accumulation::Subtract, dtype: T::DTYPE }
 }
 
-/// A triangular matrix; what is on its other side is not read, nor is its diagonal where that has ones.
-#[derive(Clone, Copy)]
-pub(super) struct TriangularBlock<'m, T> {
-    pub(super) matrix: Block<'m, T>,
+/// A triangular matrix by its elements, row by row; what is on its other side is not read, nor is its diagonal where that has ones.
+pub(super) struct TriangularMatrix<'a, T> {
+    pub(super) elements: &'a [T],
+    /// Whether its rows are the columns of what is meant.
+    pub(super) is_transposed: bool,
+    /// Whether the first equation has one unknown, once it is transposed.
     pub(super) is_lower: bool,
     pub(super) has_ones: bool,
 }
 
+/// A block of it.
+#[derive(Clone, Copy)]
+struct TriangularBlock<'m, T> {
+    matrix: MatrixBlock<'m, T>,
+    is_lower: bool,
+    has_ones: bool,
+}
+
 /// A decomposition of a small block.
 struct CholeskyLoop<'a, 'm, T> {
-    a: Block<'m, T>,
+    a: MatrixBlock<'m, T>,
     is_positive: &'a mut bool,
 }
 
@@ -348,8 +381,8 @@ impl<T: BlockElement> Loop for CholeskyLoop<'_, '_, T> {
 
 /// X·Lᵀ = B of few unknowns, [`ROWS_AT_ONCE`] rows of X at a time, with each unknown of all of them side by side.
 struct RightSolveLoop<'m, T> {
-    l: Block<'m, T>,
-    b: Block<'m, T>,
+    l: MatrixBlock<'m, T>,
+    b: MatrixBlock<'m, T>,
 }
 
 impl<T: BlockElement> Loop for RightSolveLoop<'_, T> {
@@ -385,7 +418,7 @@ impl<T: BlockElement> Loop for RightSolveLoop<'_, T> {
 /// A·X = B of few unknowns: eliminates each from all equations that are left, so that no number waits for the one just computed.
 struct SolveLoop<'m, T> {
     a: TriangularBlock<'m, T>,
-    b: Block<'m, T>,
+    b: MatrixBlock<'m, T>,
 }
 
 impl<T: BlockElement> Loop for SolveLoop<'_, T> {
@@ -440,7 +473,7 @@ unsafe fn solve_for_vector<T: BlockElement>(a: TriangularBlock<'_, T>, x: &mut [
 
 /// The elimination of few columns.
 struct LuLoop<'a, 'm, T> {
-    a: Block<'m, T>,
+    a: MatrixBlock<'m, T>,
     columns: Range<usize>,
     exchange: &'a mut dyn FnMut(usize, usize),
 }

@@ -5,8 +5,8 @@
 use std::ops::Range;
 
 use super::{
-    FallbackRun, ResolveContext,
-    data::{Data, DataMut, SliceElement},
+    FallbackRun, KernelPart, ResolveContext,
+    data::{DataMut, SliceElement},
     partition::Partition,
 };
 use crate::{graph::DotGeneral as Op, ops::OpError};
@@ -74,7 +74,7 @@ impl FallbackRun for IntegerDotKernel {
         Partition::new(self.batch[0].len() * self.free[0].len(), n_columns, n_columns * self.contracted[0].len())
     }
 
-    fn run(&self, units: Range<usize>, operands: &[Data<'_>], out: DataMut<'_>, _: &mut [u64]) -> Result<(), OpError> {
+    fn run(&self, KernelPart { units, operands, out, .. }: KernelPart<'_>) -> Result<(), OpError> {
         let DataMut::I64(out) = out else {
             unreachable!("invariant: products of floats are no kernels of this folder")
         };

@@ -1,11 +1,9 @@
 //! Running sums along an axis. In: numbers. Out: their sums from either end, added in that order with more digits than
 //! theirs.
 
-use std::ops::Range;
-
 use super::{
-    FallbackRun, ResolveContext,
-    data::{Data, DataMut, SliceElement, each_number},
+    FallbackRun, KernelPart, ResolveContext,
+    data::{SliceElement, each_number},
     lanes::Lanes,
     partition::Partition,
 };
@@ -106,7 +104,7 @@ impl FallbackRun for CumulativeSumKernel {
         Partition::new(self.lanes.outer, self.lanes.slab(), self.lanes.slab())
     }
 
-    fn run(&self, units: Range<usize>, operands: &[Data<'_>], out: DataMut<'_>, _: &mut [u64]) -> Result<(), OpError> {
+    fn run(&self, KernelPart { units, operands, out, .. }: KernelPart<'_>) -> Result<(), OpError> {
         let elements = units.start * self.lanes.slab()..units.end * self.lanes.slab();
         each_number!(out, out => self.accumulate(&SliceElement::as_slice(&operands[0])[elements], out));
         Ok(())

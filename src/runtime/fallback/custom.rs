@@ -7,7 +7,7 @@ use ndarray::{ArrayViewD, ArrayViewMutD, IxDyn};
 use smallvec::SmallVec;
 
 use super::{
-    FallbackRun, ResolveContext,
+    FallbackRun, KernelPart, ResolveContext,
     data::{Data, DataMut},
     partition::Partition,
 };
@@ -82,13 +82,7 @@ impl FallbackRun for Box<CustomKernel> {
         self.overwritten
     }
 
-    fn run(
-        &self,
-        units: Range<usize>,
-        operands: &[Data<'_>],
-        mut out: DataMut<'_>,
-        _: &mut [u64],
-    ) -> Result<(), OpError> {
+    fn run(&self, KernelPart { units, operands, mut out, .. }: KernelPart<'_>) -> Result<(), OpError> {
         if let (DataMut::Bool(out), None) = (&mut out, self.overwritten) {
             // What lies there need not be truth values, which the user's code may look at.
             out.fill(false);

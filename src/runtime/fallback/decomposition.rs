@@ -1,11 +1,9 @@
 //! Decompositions of matrices, in f64 whatever the dtype. In: matrices, one after another. Out: the packed result of each. A
 //! part has the matrix, its result and what its algorithm needs in scratch memory.
 
-use std::ops::Range;
-
 use super::{
-    FallbackRun, ResolveContext,
-    data::{Data, DataMut, SliceElement, Wide, as_numbers, each_float},
+    FallbackRun, KernelPart, ResolveContext,
+    data::{SliceElement, Wide, as_numbers, each_float},
     partition::Partition,
 };
 use crate::{
@@ -52,9 +50,9 @@ macro_rules! each_algorithm {
 
 impl DecompositionKernel {
     pub(super) fn resolve(kind: Factorization, place: ResolveContext<'_>) -> DecompositionKernel {
-        let (outer, matrix) = place.operands[0].1.split_at(place.operands[0].1.len() - 2);
-        let size = MatrixSize { rows: matrix[0], columns: matrix[1] };
-        DecompositionKernel { n_matrices: outer.iter().product(), size, kind }
+        let (n_matrices, [rows, columns]) = place.matrices(0);
+        let size = MatrixSize { rows, columns };
+        DecompositionKernel { n_matrices, size, kind }
     }
 
     fn n_packed(&self) -> usize {
@@ -95,13 +93,7 @@ impl FallbackRun for DecompositionKernel {
         self.size.n_elements() + self.n_packed() + own
     }
 
-    fn run(
-        &self,
-        units: Range<usize>,
-        operands: &[Data<'_>],
-        out: DataMut<'_>,
-        scratch: &mut [u64],
-    ) -> Result<(), OpError> {
+    fn run(&self, KernelPart { units, operands, out, scratch }: KernelPart<'_>) -> Result<(), OpError> {
         let n_elements = self.size.n_elements();
         let elements = units.start * n_elements..units.end * n_elements;
         each_float!(out, out => self.decompose_all(&SliceElement::as_slice(&operands[0])[elements], out, scratch));

@@ -2,11 +2,11 @@
 //! transforms. A size that is a product of small primes is transformed factor after factor; any other as a convolution, which
 //! is two transforms of a power of two. Roots of unity are computed once, when the executable is made.
 
-use std::{ops::Range, sync::Arc};
+use std::sync::Arc;
 
 use super::{
-    FallbackRun, ResolveContext,
-    data::{Data, DataMut, SliceElement, Wide, as_numbers, each_float},
+    FallbackRun, KernelPart, ResolveContext,
+    data::{SliceElement, Wide, as_numbers, each_float},
     partition::Partition,
 };
 use crate::{
@@ -89,13 +89,7 @@ impl FallbackRun for FourierKernel {
         if self.n_pairs == 0 { 0 } else { 2 * self.n + self.transform.n_scratch() }
     }
 
-    fn run(
-        &self,
-        units: Range<usize>,
-        operands: &[Data<'_>],
-        out: DataMut<'_>,
-        scratch: &mut [u64],
-    ) -> Result<(), OpError> {
+    fn run(&self, KernelPart { units, operands, out, scratch }: KernelPart<'_>) -> Result<(), OpError> {
         let elements = units.start * 2 * self.n..units.end * 2 * self.n;
         each_float!(out, out => self.transform_all(&SliceElement::as_slice(&operands[0])[elements], out, scratch));
         Ok(())

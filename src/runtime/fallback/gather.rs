@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use super::{
-    FallbackRun, ResolveContext,
-    data::{Data, DataMut, SliceElement, each_dtype},
+    FallbackRun, KernelPart, ResolveContext,
+    data::{SliceElement, each_dtype},
     partition::Partition,
 };
 use crate::{graph::Gather as Op, ops::OpError};
@@ -102,7 +102,7 @@ impl FallbackRun for GatherKernel {
         Partition::new(self.n_batch * self.n_outer * self.n_positions, self.row, 2 + self.row / 4)
     }
 
-    fn run(&self, units: Range<usize>, operands: &[Data<'_>], out: DataMut<'_>, _: &mut [u64]) -> Result<(), OpError> {
+    fn run(&self, KernelPart { units, operands, out, .. }: KernelPart<'_>) -> Result<(), OpError> {
         let index = i64::as_slice(&operands[1]);
         if units.start == 0 {
             self.check(index)?;

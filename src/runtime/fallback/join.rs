@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use super::{
-    FallbackRun, ResolveContext,
-    data::{Data, DataMut, SliceElement, each_dtype},
+    FallbackRun, KernelPart, ResolveContext,
+    data::{Data, SliceElement, each_dtype},
     lanes::Lanes,
     partition::Partition,
 };
@@ -43,7 +43,7 @@ impl FallbackRun for ConcatKernel {
         Partition::new(self.n_rows, self.width, self.width / 4)
     }
 
-    fn run(&self, units: Range<usize>, operands: &[Data<'_>], out: DataMut<'_>, _: &mut [u64]) -> Result<(), OpError> {
+    fn run(&self, KernelPart { units, operands, out, .. }: KernelPart<'_>) -> Result<(), OpError> {
         each_dtype!(out, out => self.join(units, operands, out));
         Ok(())
     }

@@ -1,13 +1,6 @@
 //! Iota: counters. In: nothing. Out: 0, 1, 2, … along one axis.
 
-use std::ops::Range;
-
-use super::{
-    FallbackRun, ResolveContext,
-    data::{Data, DataMut, each_number},
-    lanes::Lanes,
-    partition::Partition,
-};
+use super::{FallbackRun, KernelPart, ResolveContext, data::each_number, lanes::Lanes, partition::Partition};
 use crate::{
     graph::Iota as Op,
     ops::{Number, OpError},
@@ -38,7 +31,7 @@ impl FallbackRun for IotaKernel {
         Partition::new(self.lanes.outer, self.lanes.slab(), self.lanes.slab() / 4)
     }
 
-    fn run(&self, _: Range<usize>, _: &[Data<'_>], out: DataMut<'_>, _: &mut [u64]) -> Result<(), OpError> {
+    fn run(&self, KernelPart { out, .. }: KernelPart<'_>) -> Result<(), OpError> {
         each_number!(out, out => self.count(out));
         Ok(())
     }

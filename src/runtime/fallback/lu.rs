@@ -1,13 +1,10 @@
 //! Square matrices by elimination with partial pivoting: LU decompositions and systems of equations. In: matrices, one
 //! after another. Out: a packed decomposition or a solution for each.
-#![allow(unsafe_code, reason = "blocks of one matrix lie between each other's rows")]
-
-use std::ops::Range;
 
 use super::{
-    FallbackRun, ResolveContext,
-    blocks::{Block, BlockAlgorithms, BlockElement, TriangularBlock, n_scratch},
-    data::{Data, DataMut, SliceElement, Wide, as_numbers, each_float},
+    FallbackRun, KernelPart, ResolveContext,
+    blocks::{BlockAlgorithms, BlockElement, TriangularMatrix, n_scratch},
+    data::{SliceElement, Wide, as_numbers, each_float},
     partition::Partition,
 };
 use crate::{
@@ -26,9 +23,8 @@ pub(super) struct LuKernel {
 
 impl LuKernel {
     pub(super) fn resolve(place: ResolveContext<'_>) -> LuKernel {
-        let (outer, matrix) = place.operands[0].1.split_at(place.operands[0].1.len() - 2);
-        let (dtype, instruction_set) = (place.output.0, place.instruction_set);
-        LuKernel { n_matrices: outer.iter().product(), n: matrix[0], dtype, instruction_set }
+        let (n_matrices, [n, _]) = place.matrices(0);
+        LuKernel { n_matrices, n, dtype: place.output.0, instruction_set: place.instruction_set }
     }
 
     fn decompose_all<T: BlockElement>(&self, a: &[T], out: &mut [T], scratch: &mut [u64]) {
@@ -41,8 +37,7 @@ impl LuKernel {
             let (factors, rows) = packed.split_at_mut(area);
             factors.copy_from_slice(a);
             rows.iter_mut().zip(0..).for_each(|(row, position)| *row = T::from_i64(position));
-            // SAFETY: the factors are borrowed here alone.
-            unsafe { algorithms.lu(Block::whole(factors, [n, n]), &mut |left, right| rows.swap(left, right)) };
+            algorithms.lu(factors, |upper, lower| rows.swap(upper, lower));
         }
     }
 }
@@ -57,13 +52,7 @@ impl FallbackRun for LuKernel {
         if self.n_matrices == 0 { 0 } else { n_scratch(self.dtype, [self.n; 2], self.instruction_set) }
     }
 
-    fn run(
-        &self,
-        units: Range<usize>,
-        operands: &[Data<'_>],
-        out: DataMut<'_>,
-        scratch: &mut [u64],
-    ) -> Result<(), OpError> {
+    fn run(&self, KernelPart { units, operands, out, scratch }: KernelPart<'_>) -> Result<(), OpError> {
         let area = self.n * self.n;
         let elements = units.start * area..units.end * area;
         each_float!(out, out => self.decompose_all(&SliceElement::as_slice(&operands[0])[elements], out, scratch));
@@ -84,10 +73,8 @@ pub(super) struct SolveKernel {
 
 impl SolveKernel {
     pub(super) fn resolve(op: &SolveOp, place: ResolveContext<'_>) -> SolveKernel {
-        let (outer, matrix) = place.operands[1].1.split_at(place.operands[1].1.len() - 2);
-        let n_matrices = outer.iter().product();
-        let (orientation, instruction_set) = (op.orientation, place.instruction_set);
-        SolveKernel { n_matrices, n: matrix[0], n_right: matrix[1], orientation, instruction_set }
+        let (n_matrices, [n, n_right]) = place.matrices(1);
+        SolveKernel { n_matrices, n, n_right, orientation: op.orientation, instruction_set: place.instruction_set }
     }
 
     fn solve_all<T: Wide>(&self, a: &[T], b: &[T], out: &mut [T], scratch: &mut [u64]) {
@@ -113,17 +100,14 @@ impl SolveKernel {
 
     /// Replaces B by X, and A by its decomposition.
     fn solve(&self, factors: &mut [f64], x: &mut [f64], algorithms: &mut BlockAlgorithms<'_>) {
-        let (n, n_right) = (self.n, self.n_right);
-        let mut swapped = |upper: usize, lower: usize| {
+        let n_right = self.n_right;
+        algorithms.lu(factors, |upper, lower| {
             let (above, below) = x.split_at_mut(lower * n_right);
             above[upper * n_right..][..n_right].swap_with_slice(&mut below[..n_right]);
-        };
-        // SAFETY: the factors are borrowed here alone.
-        unsafe { algorithms.lu(Block::whole(factors, [n, n]), &mut swapped) };
+        });
         for is_lower in [true, false] {
-            let a = TriangularBlock { matrix: Block::read(factors, n, false), is_lower, has_ones: is_lower };
-            // SAFETY: the factors are not written here, and the solution is borrowed here alone.
-            unsafe { algorithms.solve(a, Block::whole(x, [n, n_right])) };
+            let factor = TriangularMatrix { elements: factors, is_transposed: false, is_lower, has_ones: is_lower };
+            algorithms.solve(&factor, x);
         }
     }
 }
@@ -141,13 +125,7 @@ impl FallbackRun for SolveKernel {
         self.n * (self.n + self.n_right) + n_scratch(DType::F64, [self.n, self.n_right], self.instruction_set)
     }
 
-    fn run(
-        &self,
-        units: Range<usize>,
-        operands: &[Data<'_>],
-        out: DataMut<'_>,
-        scratch: &mut [u64],
-    ) -> Result<(), OpError> {
+    fn run(&self, KernelPart { units, operands, out, scratch }: KernelPart<'_>) -> Result<(), OpError> {
         let (area, elements) = (self.n * self.n, self.n * self.n_right);
         each_float!(out, out => {
             let a = &SliceElement::as_slice(&operands[0])[units.start * area..units.end * area];

@@ -65,6 +65,25 @@ pub(crate) struct ResolveContext<'a> {
     pub(crate) instruction_set: InstructionSet,
 }
 
+impl ResolveContext<'_> {
+    /// How many matrices an operand has, and their rows and columns.
+    fn matrices(&self, operand: usize) -> (usize, [usize; 2]) {
+        let (outer, matrix) = self.operands[operand].1.split_at(self.operands[operand].1.len() - 2);
+        (outer.iter().product(), [matrix[0], matrix[1]])
+    }
+}
+
+/// What a kernel computes at a time.
+struct KernelPart<'p> {
+    /// Which units of the output.
+    units: Range<usize>,
+    operands: &'p [Data<'p>],
+    /// The elements of these units and no others.
+    out: DataMut<'p>,
+    /// As much as the kernel asked for, with any contents.
+    scratch: &'p mut [u64],
+}
+
 /// What each kernel of this folder provides.
 trait FallbackRun {
     /// How the output may be cut into parts.
@@ -80,17 +99,11 @@ trait FallbackRun {
         None
     }
 
-    /// Computes some units of the output; `out` is their elements and no others.
+    /// Computes some units of the output.
     ///
     /// Of errors of several parts that of the first is reported, so an invalid value in operands that every part reads must
     /// be reported by the call for the first part.
-    fn run(
-        &self,
-        units: Range<usize>,
-        operands: &[Data<'_>],
-        out: DataMut<'_>,
-        scratch: &mut [u64],
-    ) -> Result<(), OpError>;
+    fn run(&self, part: KernelPart<'_>) -> Result<(), OpError>;
 }
 
 macro_rules! kernels {
@@ -212,7 +225,8 @@ impl FallbackKernel {
         out: DataMut<'_>,
         scratch: &mut [u64],
     ) -> Result<(), OpError> {
-        self.kernel.as_run().run(self.partition.units(part), operands, out, &mut scratch[..self.n_scratch()])
+        let (units, scratch) = (self.partition.units(part), &mut scratch[..self.n_scratch]);
+        self.kernel.as_run().run(KernelPart { units, operands, out, scratch })
     }
 
     /// Computes the whole output on this thread.

@@ -4,8 +4,8 @@
 use std::ops::Range;
 
 use super::{
-    FallbackRun, ResolveContext,
-    data::{Data, DataMut, SliceElement, each_number},
+    FallbackRun, KernelPart, ResolveContext,
+    data::{SliceElement, each_number},
     partition::Partition,
 };
 use crate::{
@@ -102,7 +102,7 @@ impl FallbackRun for PadKernel {
         }
     }
 
-    fn run(&self, units: Range<usize>, operands: &[Data<'_>], out: DataMut<'_>, _: &mut [u64]) -> Result<(), OpError> {
+    fn run(&self, KernelPart { units, operands, out, .. }: KernelPart<'_>) -> Result<(), OpError> {
         each_number!(out, out => self.surround(units, SliceElement::as_slice(&operands[0]), out));
         Ok(())
     }

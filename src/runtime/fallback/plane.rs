@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use super::{
-    FallbackRun,
+    FallbackRun, KernelPart,
     data::{Data, DataMut, SliceElement, each_number},
     partition::Partition,
     window::{WindowAxis, WindowKernel},
@@ -388,7 +388,7 @@ impl FallbackRun for PlaneWindowKernel {
         Partition::new(self.n_planes * self.rows.n_places, width, width.saturating_mul(n_taps) / 2)
     }
 
-    fn run(&self, units: Range<usize>, operands: &[Data<'_>], out: DataMut<'_>, _: &mut [u64]) -> Result<(), OpError> {
+    fn run(&self, KernelPart { units, operands, out, .. }: KernelPart<'_>) -> Result<(), OpError> {
         match (self.kind, operands[0], out) {
             (WindowReduction::Sum, _, out) => {
                 each_number!(out, out => self.reduce::<_, SumWindow>(units, SliceElement::as_slice(&operands[0]), out));

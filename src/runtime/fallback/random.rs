@@ -1,11 +1,9 @@
 //! Random bits by Philox-4x32-10 (Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC11,
 //! section 3.3). In: a key and a counter. Out: `i64` numbers, of which each depends on key, counter and place alone.
 
-use std::ops::Range;
-
 use super::{
-    FallbackRun, ResolveContext,
-    data::{Data, DataMut, SliceElement},
+    FallbackRun, KernelPart, ResolveContext,
+    data::{DataMut, SliceElement},
     partition::Partition,
 };
 use crate::{
@@ -45,7 +43,7 @@ impl FallbackRun for RandomBitsKernel {
         Partition::new(self.n_elements, 1, 8)
     }
 
-    fn run(&self, units: Range<usize>, operands: &[Data<'_>], out: DataMut<'_>, _: &mut [u64]) -> Result<(), OpError> {
+    fn run(&self, KernelPart { units, operands, out, .. }: KernelPart<'_>) -> Result<(), OpError> {
         let DataMut::I64(mut rest) = out else { unreachable!("invariant: random bits are i64") };
         let (keys, counters) = (i64::as_slice(&operands[0]), i64::as_slice(&operands[1]));
         let mut place = units.start;

@@ -4,7 +4,7 @@
 use std::{cmp::Ordering, ops::Range};
 
 use super::{
-    FallbackRun, ResolveContext,
+    FallbackRun, KernelPart, ResolveContext,
     data::{Data, DataMut},
     lanes::Lanes,
     partition::Partition,
@@ -72,7 +72,7 @@ impl FallbackRun for RankKernel {
         }
     }
 
-    fn run(&self, units: Range<usize>, operands: &[Data<'_>], out: DataMut<'_>, _: &mut [u64]) -> Result<(), OpError> {
+    fn run(&self, KernelPart { units, operands, out, .. }: KernelPart<'_>) -> Result<(), OpError> {
         let DataMut::I64(out) = out else { unreachable!("invariant: positions are i64") };
         let elements = units.start * self.lanes.slab()..units.end * self.lanes.slab();
         match operands[0] {

@@ -1,10 +1,8 @@
 //! Linear recurrences along an axis. In: factors and addends. Out: yᵢ = aᵢ·yᵢ₋₁ + bᵢ from either end, each rounded twice.
 
-use std::ops::Range;
-
 use super::{
-    FallbackRun, ResolveContext,
-    data::{Data, DataMut, SliceElement, each_float},
+    FallbackRun, KernelPart, ResolveContext,
+    data::{SliceElement, each_float},
     lanes::Lanes,
     partition::Partition,
 };
@@ -50,7 +48,7 @@ impl FallbackRun for LinearRecurrenceKernel {
         Partition::new(self.lanes.outer, self.lanes.slab(), 2 * self.lanes.slab())
     }
 
-    fn run(&self, units: Range<usize>, operands: &[Data<'_>], out: DataMut<'_>, _: &mut [u64]) -> Result<(), OpError> {
+    fn run(&self, KernelPart { units, operands, out, .. }: KernelPart<'_>) -> Result<(), OpError> {
         let slab = self.lanes.slab();
         let elements = units.start * slab..units.end * slab;
         each_float!(out, out => {

@@ -1,13 +1,11 @@
 //! The reference kernel of a primitive's rule, for primitives without a kernel of their own. In: arrays. Out: the
 //! output, in one part. It copies the operands and allocates at each run.
 
-use std::ops::Range;
-
 use ndarray::{ArrayD, IxDyn};
 
 use super::{
-    FallbackRun, ResolveContext,
-    data::{Data, DataMut, each_dtype},
+    FallbackRun, KernelPart, ResolveContext,
+    data::{Data, each_dtype},
     partition::Partition,
 };
 use crate::{
@@ -42,7 +40,7 @@ impl FallbackRun for Box<Reference> {
         Partition::new(1, n_elements, n_elements)
     }
 
-    fn run(&self, _: Range<usize>, operands: &[Data<'_>], out: DataMut<'_>, _: &mut [u64]) -> Result<(), OpError> {
+    fn run(&self, KernelPart { operands, out, .. }: KernelPart<'_>) -> Result<(), OpError> {
         let values: Vec<Value> = operands.iter().zip(&self.operands).map(|(data, shape)| value(data, shape)).collect();
         let operands: Vec<&Value> = values.iter().collect();
         let evaluation = EvaluationContext {

@@ -10,8 +10,8 @@
 use std::ops::Range;
 
 use super::{
-    FallbackRun, ResolveContext,
-    data::{Data, DataMut, SliceElement, each_number},
+    FallbackRun, KernelPart, ResolveContext,
+    data::{SliceElement, each_number},
     gather::GatherKernel,
     partition::Partition,
 };
@@ -325,13 +325,7 @@ impl FallbackRun for ScatterAddKernel {
         self.n_scratch
     }
 
-    fn run(
-        &self,
-        units: Range<usize>,
-        operands: &[Data<'_>],
-        out: DataMut<'_>,
-        scratch: &mut [u64],
-    ) -> Result<(), OpError> {
+    fn run(&self, KernelPart { units, operands, out, scratch }: KernelPart<'_>) -> Result<(), OpError> {
         let index = i64::as_slice(&operands[1]);
         if units.start == 0 {
             self.gather.check(index)?;

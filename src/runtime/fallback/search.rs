@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::{
-    FallbackRun, ResolveContext,
+    FallbackRun, KernelPart, ResolveContext,
     data::{Data, DataMut},
     partition::Partition,
 };
@@ -42,7 +42,7 @@ impl FallbackRun for SearchSortedKernel {
         Partition::new(self.n_values, 1, 4 + 2 * self.size.max(1).ilog2() as usize)
     }
 
-    fn run(&self, units: Range<usize>, operands: &[Data<'_>], out: DataMut<'_>, _: &mut [u64]) -> Result<(), OpError> {
+    fn run(&self, KernelPart { units, operands, out, .. }: KernelPart<'_>) -> Result<(), OpError> {
         let DataMut::I64(out) = out else { unreachable!("invariant: positions are i64") };
         match (operands[0], operands[1]) {
             (Data::F32(sorted), Data::F32(values)) => self.search_all(units, sorted, values, out),

@@ -1,13 +1,10 @@
 //! Triangular matrices: the Cholesky decomposition, and systems of equations. In: matrices, one after another. Out: a
 //! factor or a solution for each.
-#![allow(unsafe_code, reason = "blocks of one matrix lie between each other's rows")]
-
-use std::ops::Range;
 
 use super::{
-    FallbackRun, ResolveContext,
-    blocks::{Block, BlockAlgorithms, BlockElement, TriangularBlock, n_scratch},
-    data::{Data, DataMut, SliceElement, each_float},
+    FallbackRun, KernelPart, ResolveContext,
+    blocks::{BlockAlgorithms, BlockElement, TriangularMatrix, n_scratch},
+    data::{SliceElement, each_float},
     partition::Partition,
 };
 use crate::{
@@ -38,9 +35,8 @@ pub(super) struct TriangularSolveKernel {
 
 impl CholeskyKernel {
     pub(super) fn resolve(place: ResolveContext<'_>) -> CholeskyKernel {
-        let (outer, [n, _]) = matrices(place.operands[0].1);
-        let (dtype, instruction_set) = (place.output.0, place.instruction_set);
-        CholeskyKernel { n_matrices: outer, n, dtype, instruction_set }
+        let (n_matrices, [n, _]) = place.matrices(0);
+        CholeskyKernel { n_matrices, n, dtype: place.output.0, instruction_set: place.instruction_set }
     }
 
     fn decompose_all<T: BlockElement>(&self, a: &[T], out: &mut [T], scratch: &mut [u64]) {
@@ -51,8 +47,7 @@ impl CholeskyKernel {
         let mut algorithms = BlockAlgorithms::new(n, self.instruction_set, scratch);
         for (a, factor) in a.chunks_exact(area).zip(out.chunks_exact_mut(area)) {
             symmetrize(a, n, factor);
-            // SAFETY: the factor is borrowed here alone.
-            match unsafe { algorithms.cholesky(Block::whole(factor, [n, n])) } {
+            match algorithms.cholesky(factor) {
                 Some(()) => (0..n).for_each(|row| factor[row * n + row + 1..][..n - row - 1].fill(T::ZERO)),
                 None => factor.fill(T::from_f64(f64::NAN)),
             }
@@ -77,29 +72,16 @@ fn symmetrize<T: BlockElement>(a: &[T], n: usize, mean: &mut [T]) {
     }
 }
 
-/// The number of matrices, and the sizes of each.
-fn matrices(shape: &[usize]) -> (usize, [usize; 2]) {
-    let (outer, matrix) = shape.split_at(shape.len() - 2);
-    (outer.iter().product(), [matrix[0], matrix[1]])
-}
-
 impl FallbackRun for CholeskyKernel {
     fn partition(&self) -> Partition {
         Partition::new(self.n_matrices, self.n * self.n, self.n * self.n * (2 + self.n / 6))
     }
 
     fn n_scratch(&self) -> usize {
-        let n_matrices = self.n_matrices;
-        if n_matrices == 0 { 0 } else { n_scratch(self.dtype, [self.n; 2], self.instruction_set) }
+        if self.n_matrices == 0 { 0 } else { n_scratch(self.dtype, [self.n; 2], self.instruction_set) }
     }
 
-    fn run(
-        &self,
-        units: Range<usize>,
-        operands: &[Data<'_>],
-        out: DataMut<'_>,
-        scratch: &mut [u64],
-    ) -> Result<(), OpError> {
+    fn run(&self, KernelPart { units, operands, out, scratch }: KernelPart<'_>) -> Result<(), OpError> {
         let area = self.n * self.n;
         let elements = units.start * area..units.end * area;
         each_float!(out, out => self.decompose_all(&SliceElement::as_slice(&operands[0])[elements], out, scratch));
@@ -109,7 +91,7 @@ impl FallbackRun for CholeskyKernel {
 
 impl TriangularSolveKernel {
     pub(super) fn resolve(op: &Op, place: ResolveContext<'_>) -> TriangularSolveKernel {
-        let (n_matrices, [n, n_right]) = matrices(place.operands[1].1);
+        let (n_matrices, [n, n_right]) = place.matrices(1);
         let is_plain = op.orientation == Orientation::Plain;
         TriangularSolveKernel {
             n_matrices,
@@ -126,13 +108,10 @@ impl TriangularSolveKernel {
         if out.is_empty() {
             return;
         }
-        let (n, n_right) = (self.n, self.n_right);
+        let (n, is_transposed, is_lower) = (self.n, self.is_transposed, self.is_lower);
         let mut algorithms = BlockAlgorithms::new(n, self.instruction_set, scratch);
-        for (a, x) in a.chunks_exact(n * n).zip(out.chunks_exact_mut(n * n_right)) {
-            let matrix = Block::read(a, n, self.is_transposed);
-            let a = TriangularBlock { matrix, is_lower: self.is_lower, has_ones: false };
-            // SAFETY: the matrix is an operand, which nobody writes, and the solution is borrowed here alone.
-            unsafe { algorithms.solve(a, Block::whole(x, [n, n_right])) };
+        for (elements, x) in a.chunks_exact(n * n).zip(out.chunks_exact_mut(n * self.n_right)) {
+            algorithms.solve(&TriangularMatrix { elements, is_transposed, is_lower, has_ones: false }, x);
         }
     }
 }
@@ -148,13 +127,7 @@ impl FallbackRun for TriangularSolveKernel {
         if is_empty { 0 } else { n_scratch(self.dtype, [self.n, self.n_right], self.instruction_set) }
     }
 
-    fn run(
-        &self,
-        units: Range<usize>,
-        operands: &[Data<'_>],
-        out: DataMut<'_>,
-        scratch: &mut [u64],
-    ) -> Result<(), OpError> {
+    fn run(&self, KernelPart { units, operands, out, scratch }: KernelPart<'_>) -> Result<(), OpError> {
         let (area, elements) = (self.n * self.n, self.n * self.n_right);
         each_float!(out, out => {
             out.copy_from_slice(&SliceElement::as_slice(&operands[1])[units.start * elements..units.end * elements]);

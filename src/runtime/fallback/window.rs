@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::{
-    FallbackRun, ResolveContext,
+    FallbackRun, KernelPart, ResolveContext,
     data::{Data, DataMut, SliceElement, each_number},
     partition::Partition,
 };
@@ -145,7 +145,7 @@ impl FallbackRun for WindowKernel {
         Partition::new(self.n_windows(), 1, n_taps.saturating_mul(4))
     }
 
-    fn run(&self, units: Range<usize>, operands: &[Data<'_>], out: DataMut<'_>, _: &mut [u64]) -> Result<(), OpError> {
+    fn run(&self, KernelPart { units, operands, out, .. }: KernelPart<'_>) -> Result<(), OpError> {
         match (self.kind, operands[0], out) {
             (WindowReduction::Sum, _, out) => {
                 each_number!(out, out => self.sums(units, SliceElement::as_slice(&operands[0]), out))

@@ -9,7 +9,7 @@ pub(in crate::runtime) mod panels;
 mod plan;
 mod product;
 #[cfg(test)]
-mod tests;
+pub(in crate::runtime) mod tests;
 pub(in crate::runtime) mod tile;
 pub(in crate::runtime) mod vector;
 pub(in crate::runtime) mod vector_portable;

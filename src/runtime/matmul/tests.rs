@@ -8,7 +8,8 @@ use crate::{graph::DType, runtime::instruction_set::InstructionSet};
 
 const GUARD: u8 = 0xA5;
 
-trait Whole: MatmulElement {
+/// Elements that tests are made of.
+pub(in crate::runtime) trait Whole: MatmulElement {
     const DTYPE: DType;
     fn whole(number: i64) -> Self;
     /// A number of many bits.

@@ -15,8 +15,8 @@ use std::{
     collections::{BTreeMap, BTreeSet, BinaryHeap},
 };
 
-use super::{Class, Swept, report::SimplifyReport};
-use crate::graph::{Binary, Graph, NodeId, Op, Operands, Type};
+use super::{Class, Swept, Uses, report::SimplifyReport};
+use crate::graph::{Binary, Graph, NodeId, Op, Type};
 
 /// The name under which shared pairs are reported.
 pub(super) const SHARED_FACTORS: &str = "shared-factors";
@@ -26,68 +26,57 @@ const MAX_FACTORS: usize = 16;
 
 /// A factor or divisor: a node, or behind all nodes a pair that is shared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Factor {
+struct ProductFactor {
     number: usize,
     is_divisor: bool,
 }
 
-type Pair = [Factor; 2];
+type FactorPair = [ProductFactor; 2];
 
 /// The factors of products, by the last operation of each.
-type Products = BTreeMap<NodeId, Vec<Factor>>;
+type Products = BTreeMap<NodeId, Vec<ProductFactor>>;
 
 /// The graph with pairs of factors shared, if any two products have one in common. What products were made of before is still there.
 pub(super) fn shared(swept: &Swept, report: &mut SimplifyReport) -> Option<Swept> {
     let graph = &swept.graph;
-    let needed = graph.needed(&swept.results);
-    let mut sharing = Sharing::new(graph, products(graph, &needed, &swept.results));
+    let mut sharing = FactorSharing::new(graph, products(graph, &swept.results));
     sharing.share();
-    if sharing.pairs.is_empty() {
+    let FactorSharing { products, pairs, changed, .. } = sharing;
+    if pairs.is_empty() {
         return None;
     }
-    let image = vec![None; graph.len() + sharing.pairs.len()];
-    let new_graph = Graph::new();
-    let mut copy = Copy { graph: &new_graph, image, n_nodes: graph.len(), pairs: &sharing.pairs };
-    for id in needed {
-        let node = graph.node(id);
-        let frame = new_graph.enter_at("simplify", node.provenance.clone());
-        let new = if sharing.changed.contains(&id) {
-            report.add(SHARED_FACTORS, Class::Ulp, node.provenance.site);
-            copy.product(&sharing.products[&id], &node.ty)
-        } else {
-            let operands: Operands = graph.operands(id).iter().map(|operand| copy.image(operand.index())).collect();
-            new_graph.insert(node.op.clone(), node.ty.clone(), &operands)
-        };
-        drop(frame);
-        copy.image[id.index()] = Some(new);
-    }
-    let results = swept.results.iter().map(|id| copy.image(id.index())).collect();
-    Some(Swept { graph: new_graph, results, has_fired: true })
+    let mut made = vec![None; pairs.len()];
+    Some(swept.copied(|new, id, image| {
+        let node = changed.contains(&id).then(|| graph.node(id))?;
+        report.add(SHARED_FACTORS, Class::Ulp, node.provenance.site);
+        let mut writer =
+            ProductWriter { new, image, n_nodes: graph.len(), pairs: &pairs, made: &mut made, ty: &node.ty };
+        Some(writer.product(&products[&id]))
+    }))
 }
 
 /// The products of a graph, each as a whole.
-fn products(graph: &Graph, needed: &[NodeId], results: &[NodeId]) -> Products {
-    let mut uses = vec![0; graph.len()];
-    let operands = needed.iter().flat_map(|id| graph.operands(*id));
-    operands.chain(results.iter().copied()).for_each(|id| uses[id.index()] += 1);
+fn products(graph: &Graph, results: &[NodeId]) -> Products {
+    let needed = graph.needed(results);
+    let uses = Uses::count(graph, &needed, results);
     let mut is_inside = vec![false; graph.len()];
     let mut found = Products::new();
     for id in needed.iter().rev().filter(|id| product_function(graph, **id).is_some()) {
         if is_inside[id.index()] {
             continue;
         }
-        let (mut factors, mut waiting) = (Vec::new(), vec![Factor { number: id.index(), is_divisor: false }]);
+        let (mut factors, mut waiting) = (Vec::new(), vec![ProductFactor { number: id.index(), is_divisor: false }]);
         while let Some(factor) = waiting.pop() {
             let inner = NodeId::new(factor.number);
-            let is_own = inner == *id || !factor.is_divisor && uses[inner.index()] == 1;
+            let is_own = inner == *id || !factor.is_divisor && uses.of(inner).count == 1;
             match product_function(graph, inner).filter(|_| is_own) {
                 None => factors.push(factor),
                 Some(function) => {
                     is_inside[inner.index()] = true;
                     let operands = graph.operands(inner);
                     let [left, right] = [operands[0], operands[1]].map(NodeId::index);
-                    waiting.push(Factor { number: right, is_divisor: function == Binary::Div });
-                    waiting.push(Factor { number: left, is_divisor: false });
+                    waiting.push(ProductFactor { number: right, is_divisor: function == Binary::Div });
+                    waiting.push(ProductFactor { number: left, is_divisor: false });
                 }
             }
         }
@@ -112,22 +101,22 @@ pub(super) fn is_one_number(ty: &Type) -> bool {
 }
 
 /// Products while pairs of their factors become one.
-struct Sharing<'g> {
+struct FactorSharing<'g> {
     graph: &'g Graph,
     products: Products,
     /// The products that have each pair.
-    owners: BTreeMap<Pair, BTreeSet<NodeId>>,
+    owners: BTreeMap<FactorPair, BTreeSet<NodeId>>,
     /// Pairs by how many products have them; some say more than there are by now.
-    queue: BinaryHeap<(usize, Reverse<Pair>)>,
+    queue: BinaryHeap<(usize, Reverse<FactorPair>)>,
     /// What was shared, in order.
-    pairs: Vec<Pair>,
+    pairs: Vec<FactorPair>,
     changed: BTreeSet<NodeId>,
 }
 
-impl<'g> Sharing<'g> {
-    fn new(graph: &'g Graph, products: Products) -> Sharing<'g> {
+impl<'g> FactorSharing<'g> {
+    fn new(graph: &'g Graph, products: Products) -> FactorSharing<'g> {
         let (owners, queue) = (BTreeMap::new(), BinaryHeap::new());
-        let mut sharing = Sharing { graph, products, owners, queue, pairs: Vec::new(), changed: BTreeSet::new() };
+        let mut sharing = FactorSharing { graph, products, owners, queue, pairs: Vec::new(), changed: BTreeSet::new() };
         let ids: Vec<NodeId> = sharing.products.keys().copied().collect();
         for id in ids {
             sharing.pairs_of(id).into_iter().for_each(|pair| sharing.add(pair, id));
@@ -135,7 +124,7 @@ impl<'g> Sharing<'g> {
         sharing
     }
 
-    fn pairs_of(&self, id: NodeId) -> Vec<Pair> {
+    fn pairs_of(&self, id: NodeId) -> Vec<FactorPair> {
         let factors = &self.products[&id];
         let others = |first: usize| (first + 1..factors.len()).map(move |second| (first, second));
         let pair = |(first, second): (usize, usize)| {
@@ -143,7 +132,7 @@ impl<'g> Sharing<'g> {
             pair.sort_unstable();
             pair
         };
-        let is_worth = |pair: &Pair| !pair.iter().all(|factor| self.is_literal(factor.number));
+        let is_worth = |pair: &FactorPair| !pair.iter().all(|factor| self.is_literal(factor.number));
         (0..factors.len()).flat_map(others).map(pair).filter(is_worth).collect()
     }
 
@@ -151,7 +140,7 @@ impl<'g> Sharing<'g> {
         number < self.graph.len() && matches!(self.graph.node(NodeId::new(number)).op, Op::Constant(_))
     }
 
-    fn add(&mut self, pair: Pair, id: NodeId) {
+    fn add(&mut self, pair: FactorPair, id: NodeId) {
         let owners = self.owners.entry(pair).or_default();
         if owners.insert(id) && owners.len() > 1 {
             self.queue.push((owners.len(), Reverse(pair)));
@@ -174,12 +163,12 @@ impl<'g> Sharing<'g> {
             self.pairs.push(pair);
             let is_divisor = pair.iter().all(|factor| factor.is_divisor);
             for id in owners {
-                self.replace(id, pair, Factor { number, is_divisor });
+                self.replace(id, pair, ProductFactor { number, is_divisor });
             }
         }
     }
 
-    fn replace(&mut self, id: NodeId, pair: Pair, shared: Factor) {
+    fn replace(&mut self, id: NodeId, pair: FactorPair, shared: ProductFactor) {
         for old in self.pairs_of(id) {
             self.owners.get_mut(&old).map(|owners| owners.remove(&id));
         }
@@ -194,48 +183,48 @@ impl<'g> Sharing<'g> {
     }
 }
 
-/// A new graph while it is made.
-struct Copy<'p> {
-    graph: &'p Graph,
-    /// The new nodes of the old ones, and behind these of pairs.
-    image: Vec<Option<NodeId>>,
+/// Writes products into a new graph.
+struct ProductWriter<'w> {
+    new: &'w Graph,
+    image: &'w dyn Fn(NodeId) -> NodeId,
+    /// Nodes of the old graph, behind which numbers are those of pairs.
     n_nodes: usize,
-    pairs: &'p [Pair],
+    pairs: &'w [FactorPair],
+    /// The nodes of pairs that are there already.
+    made: &'w mut [Option<NodeId>],
+    ty: &'w Type,
 }
 
-impl Copy<'_> {
-    fn image(&self, number: usize) -> NodeId {
-        self.image[number].expect("invariant: operands come before their users")
-    }
-
-    fn product(&mut self, factors: &[Factor], ty: &Type) -> NodeId {
-        let [mut factors, divisors] = [false, true].map(|is_divisor| {
-            let side: Vec<Factor> = factors.iter().filter(|factor| factor.is_divisor == is_divisor).copied().collect();
-            side.into_iter().map(|factor| self.factor(factor.number, ty)).collect::<Vec<NodeId>>().into_iter()
+impl ProductWriter<'_> {
+    fn product(&mut self, factors: &[ProductFactor]) -> NodeId {
+        let [factors, divisors] = [false, true].map(|is_divisor| {
+            let side = factors.iter().filter(|factor| factor.is_divisor == is_divisor);
+            side.map(|factor| self.factor(factor.number)).collect::<Vec<NodeId>>()
         });
-        let first = factors.next().expect("invariant: a product begins with a factor");
-        let product = factors.fold(first, |product, factor| self.apply(Binary::Mul, [product, factor], ty));
-        divisors.fold(product, |product, divisor| self.apply(Binary::Div, [product, divisor], ty))
+        let (first, factors) = factors.split_first().expect("invariant: a product begins with a factor");
+        let product = factors.iter().fold(*first, |product, factor| self.apply(Binary::Mul, [product, *factor]));
+        divisors.iter().fold(product, |product, divisor| self.apply(Binary::Div, [product, *divisor]))
     }
 
     /// The node of a factor; a pair is made where it is needed first.
-    fn factor(&mut self, number: usize, ty: &Type) -> NodeId {
-        if number < self.n_nodes || self.image[number].is_some() {
-            return self.image(number);
+    fn factor(&mut self, number: usize) -> NodeId {
+        let Some(pair) = number.checked_sub(self.n_nodes) else { return (self.image)(NodeId::new(number)) };
+        if let Some(made) = self.made[pair] {
+            return made;
         }
-        let [left, right] = self.pairs[number - self.n_nodes];
+        let [left, right] = self.pairs[pair];
         let (function, operands) = match (left.is_divisor, right.is_divisor) {
             (false, true) => (Binary::Div, [left, right]),
             (true, false) => (Binary::Div, [right, left]),
-            _ => (Binary::Mul, [left, right]),
+            (false, false) | (true, true) => (Binary::Mul, [left, right]),
         };
-        let operands = operands.map(|factor| self.factor(factor.number, ty));
-        let pair = self.apply(function, operands, ty);
-        self.image[number] = Some(pair);
-        pair
+        let operands = operands.map(|factor| self.factor(factor.number));
+        let node = self.apply(function, operands);
+        self.made[pair] = Some(node);
+        node
     }
 
-    fn apply(&self, function: Binary, operands: [NodeId; 2], ty: &Type) -> NodeId {
-        self.graph.insert(Op::Binary(function), ty.clone(), &operands)
+    fn apply(&self, function: Binary, operands: [NodeId; 2]) -> NodeId {
+        self.new.insert(Op::Binary(function), self.ty.clone(), &operands)
     }
 }

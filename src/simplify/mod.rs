@@ -305,6 +305,32 @@ struct Uses {
     is_read_by_sum: Vec<bool>,
 }
 
+impl Swept {
+    /// The graph copied for its results, where for some nodes something else takes their place: what `replacement` makes in the new graph of
+    /// the images of what comes before.
+    fn copied(
+        &self,
+        mut replacement: impl FnMut(&Graph, NodeId, &dyn Fn(NodeId) -> NodeId) -> Option<NodeId>,
+    ) -> Swept {
+        let (graph, new) = (&self.graph, Graph::new());
+        let mut images: Vec<Option<NodeId>> = vec![None; graph.len()];
+        for id in graph.needed(&self.results) {
+            let node = graph.node(id);
+            let image = |id: NodeId| images[id.index()].expect("invariant: operands come before their users");
+            let frame = new.enter_at("simplify", node.provenance.clone());
+            let copy = replacement(&new, id, &image).unwrap_or_else(|| {
+                let operands: Operands = graph.operands(id).iter().map(|operand| image(*operand)).collect();
+                new.insert(node.op.clone(), node.ty.clone(), &operands)
+            });
+            drop(frame);
+            images[id.index()] = Some(copy);
+        }
+        let image = |id: &NodeId| images[id.index()].expect("invariant: results are needed");
+        let results = self.results.iter().map(image).collect();
+        Swept { graph: new, results, has_fired: true }
+    }
+}
+
 impl Uses {
     fn count(graph: &Graph, needed: &[NodeId], results: &[NodeId]) -> Uses {
         let n_nodes = needed.last().map_or(0, |id| id.index() + 1);

@@ -8,8 +8,8 @@
 
 use std::collections::HashMap;
 
-use super::{Class, Swept, factors::is_one_number, report::SimplifyReport};
-use crate::graph::{Binary, Constant, DType, Graph, Literal, NodeId, Op, Operands, Unary};
+use super::{Class, Swept, Uses, factors::is_one_number, report::SimplifyReport};
+use crate::graph::{Binary, Constant, DType, Graph, Literal, NodeId, Op, Unary};
 
 /// The name under which sums that give way are reported.
 pub(super) const EQUAL_SUMS: &str = "equal-sums";
@@ -22,7 +22,7 @@ type SignedValue = (NodeId, bool);
 
 /// What a number is made of, without its sign.
 #[derive(PartialEq, Eq, Hash)]
-enum Made {
+enum ValueKey {
     /// Terms, ascending, the first of them added.
     Sum(Vec<SignedValue>),
     Product([NodeId; 2]),
@@ -34,39 +34,23 @@ enum Made {
 /// The graph in which equal sums are one, if there are any. What sums were made of before is still there.
 pub(super) fn merged(swept: &Swept, report: &mut SimplifyReport) -> Option<Swept> {
     let graph = &swept.graph;
-    let needed = graph.needed(&swept.results);
-    let replaced = replaced(graph, &needed, &swept.results);
+    let replaced = replaced(graph, &swept.results);
     if replaced.is_empty() {
         return None;
     }
-    let new = Graph::new();
-    let mut image: Vec<Option<NodeId>> = vec![None; graph.len()];
-    for id in needed {
+    Some(swept.copied(|new, id, image| {
+        let (first, is_negative) = replaced.get(&id)?;
         let node = graph.node(id);
-        let _frame = new.enter_at("simplify", node.provenance.clone());
-        let image_of = |id: NodeId| image[id.index()].expect("invariant: operands come before their users");
-        let copied = match replaced.get(&id) {
-            Some((first, is_negative)) => {
-                report.add(EQUAL_SUMS, Class::Ulp, node.provenance.site);
-                let first = image_of(*first);
-                if *is_negative { new.insert(Op::Unary(Unary::Negate), node.ty.clone(), &[first]) } else { first }
-            }
-            None => {
-                let operands: Operands = graph.operands(id).iter().map(|operand| image_of(*operand)).collect();
-                new.insert(node.op.clone(), node.ty.clone(), &operands)
-            }
-        };
-        image[id.index()] = Some(copied);
-    }
-    let results = swept.results.iter().map(|id| image[id.index()].expect("invariant: results are needed")).collect();
-    Some(Swept { graph: new, results, has_fired: true })
+        report.add(EQUAL_SUMS, Class::Ulp, node.provenance.site);
+        let first = image(*first);
+        Some(if *is_negative { new.insert(Op::Unary(Unary::Negate), node.ty.clone(), &[first]) } else { first })
+    }))
 }
 
 /// For each node that gives way the first that is equal to it, and whether it is the negative of that one.
-fn replaced(graph: &Graph, needed: &[NodeId], results: &[NodeId]) -> HashMap<NodeId, SignedValue> {
-    let mut uses = vec![0; graph.len()];
-    let operands = needed.iter().flat_map(|id| graph.operands(*id));
-    operands.chain(results.iter().copied()).for_each(|id| uses[id.index()] += 1);
+fn replaced(graph: &Graph, results: &[NodeId]) -> HashMap<NodeId, SignedValue> {
+    let needed = graph.needed(results);
+    let uses = Uses::count(graph, &needed, results);
     let mut sums: Vec<Option<Vec<SignedValue>>> = vec![None; graph.len()];
     let mut is_inside = vec![false; graph.len()];
     for id in needed.iter().rev().copied().filter(|id| signs(graph, *id).is_some()) {
@@ -80,7 +64,7 @@ fn replaced(graph: &Graph, needed: &[NodeId], results: &[NodeId]) -> HashMap<Nod
         let is_difference = sums[id.index()].as_ref().is_some_and(|terms| terms.len() == 2);
         let Some((made, is_negative)) = made(graph, id, sums[id.index()].take(), &values) else { continue };
         let (known, sign) = match made {
-            Made::Sum(terms) if terms.len() == 1 => terms[0],
+            ValueKey::Sum(terms) if terms.len() == 1 => terms[0],
             made => *first.entry(made).or_insert((id, is_negative)),
         };
         values[id.index()] = (known, sign != is_negative);
@@ -105,7 +89,7 @@ fn has_sign_inside(graph: &Graph, id: NodeId, is_negative: bool) -> bool {
 }
 
 /// What a node is made of, and whether it is the negative of that.
-fn made(graph: &Graph, id: NodeId, sum: Option<Vec<SignedValue>>, values: &[SignedValue]) -> Option<(Made, bool)> {
+fn made(graph: &Graph, id: NodeId, sum: Option<Vec<SignedValue>>, values: &[SignedValue]) -> Option<(ValueKey, bool)> {
     let value = |id: NodeId| values[id.index()];
     if let Some(sum) = sum {
         let signed = |(term, sign): SignedValue| (value(term).0, value(term).1 ^ sign);
@@ -116,14 +100,14 @@ fn made(graph: &Graph, id: NodeId, sum: Option<Vec<SignedValue>>, values: &[Sign
         }
         let is_negative = terms[0].1;
         terms.iter_mut().for_each(|term| term.1 ^= is_negative);
-        return Some((Made::Sum(terms), is_negative));
+        return Some((ValueKey::Sum(terms), is_negative));
     }
     let node = graph.node(id);
     if let Op::Constant(Constant { value: Literal::Number(number), .. }) = node.op
         && is_one_number(&node.ty)
     {
         let (bits, dtype, rank) = (number.abs().to_bits(), node.ty.dtype, node.ty.shape.rank());
-        return Some((Made::Literal(bits, dtype, rank), number.is_sign_negative()));
+        return Some((ValueKey::Literal(bits, dtype, rank), number.is_sign_negative()));
     }
     let is_product = matches!(node.op, Op::Binary(Binary::Mul));
     if !is_one_number(&node.ty) || !(is_product || matches!(node.op, Op::Binary(Binary::Div))) {
@@ -134,7 +118,7 @@ fn made(graph: &Graph, id: NodeId, sum: Option<Vec<SignedValue>>, values: &[Sign
     if is_product && left > right {
         std::mem::swap(&mut left, &mut right);
     }
-    let made = if is_product { Made::Product([left, right]) } else { Made::Quotient([left, right]) };
+    let made = if is_product { ValueKey::Product([left, right]) } else { ValueKey::Quotient([left, right]) };
     Some((made, one ^ other))
 }
 
@@ -164,10 +148,10 @@ fn cancels(graph: &Graph, terms: &[SignedValue], values: &[SignedValue]) -> bool
 }
 
 /// The terms of a sum; what it is made of is marked.
-fn terms(graph: &Graph, sum: NodeId, uses: &[usize], is_inside: &mut [bool]) -> Vec<SignedValue> {
+fn terms(graph: &Graph, sum: NodeId, uses: &Uses, is_inside: &mut [bool]) -> Vec<SignedValue> {
     let (mut terms, mut waiting) = (Vec::new(), vec![(sum, false)]);
     while let Some((id, is_negative)) = waiting.pop() {
-        let is_own = id == sum || uses[id.index()] == 1;
+        let is_own = id == sum || uses.of(id).count == 1;
         match signs(graph, id).filter(|_| is_own) {
             None => terms.push((id, is_negative)),
             Some(signs) => {

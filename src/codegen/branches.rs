@@ -19,7 +19,7 @@ use crate::plan::{Function, ScalarValue};
 const MIN_WORK: usize = 16;
 
 /// A side of a choice: its condition, and whether it is taken where that is true.
-type Side = (ScalarId, bool);
+type ChoiceSide = (ScalarId, bool);
 
 /// Whether a block is run again and again, so that a compiler may make vectors of its loop, which a branch would forbid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +29,7 @@ enum Repetition {
 }
 
 /// A statement of a run, with what is said of it.
-struct Item {
+struct RunItem {
     comment: Option<String>,
     statement: Statement,
 }
@@ -84,7 +84,7 @@ impl FunctionCode {
             for block in statement.blocks_mut() {
                 *block = self.branched(std::mem::take(block), inside, uses);
             }
-            let item = Item { comment: comment.clone(), statement };
+            let item = RunItem { comment: comment.clone(), statement };
             if self.may_move(&item.statement) {
                 run.push(item);
             } else {
@@ -111,28 +111,29 @@ impl FunctionCode {
         }
     }
 
-    fn branched_run(&mut self, items: Vec<Item>, repetition: Repetition, uses: &[usize]) -> Vec<Item> {
+    fn branched_run(&mut self, items: Vec<RunItem>, repetition: Repetition, uses: &[usize]) -> Vec<RunItem> {
         let sides = self.sides(&items, repetition, uses);
         if sides.conditions.is_empty() {
             return items;
         }
-        Schedule::new(self, items, sides).run(repetition)
+        BranchSchedule::new(self, items, sides).run(repetition)
     }
 }
 
 /// Which scalars of a run are on one side of a condition.
 #[derive(Default)]
-struct Sides {
+struct ChoiceSides {
     /// The conditions that become branches.
     conditions: HashSet<ScalarId>,
-    of: HashMap<ScalarId, Side>,
+    of: HashMap<ScalarId, ChoiceSide>,
 }
 
 impl FunctionCode {
     /// The sides of scalars of a run, by the conditions that are worth a branch.
-    fn sides(&self, items: &[Item], repetition: Repetition, uses: &[usize]) -> Sides {
+    fn sides(&self, items: &[RunItem], repetition: Repetition, uses: &[usize]) -> ChoiceSides {
         let choices = items.iter().filter_map(|item| self.choice(&item.statement));
-        let mut sides = Sides { conditions: choices.map(|(condition, ..)| condition).collect(), of: HashMap::new() };
+        let mut sides =
+            ChoiceSides { conditions: choices.map(|(condition, ..)| condition).collect(), of: HashMap::new() };
         while !sides.conditions.is_empty() {
             sides.of = self.sides_by(items, &sides.conditions, uses);
             let mut work: HashMap<ScalarId, usize> = HashMap::new();
@@ -146,7 +147,7 @@ impl FunctionCode {
                 return sides;
             }
         }
-        Sides::default()
+        ChoiceSides::default()
     }
 
     /// Condition and sides of a choice.
@@ -158,10 +159,15 @@ impl FunctionCode {
         }
     }
 
-    fn sides_by(&self, items: &[Item], conditions: &HashSet<ScalarId>, uses: &[usize]) -> HashMap<ScalarId, Side> {
-        let mut found: HashMap<ScalarId, Side> = HashMap::new();
+    fn sides_by(
+        &self,
+        items: &[RunItem],
+        conditions: &HashSet<ScalarId>,
+        uses: &[usize],
+    ) -> HashMap<ScalarId, ChoiceSide> {
+        let mut found: HashMap<ScalarId, ChoiceSide> = HashMap::new();
         // The side of all uses so far, or none if they differ; and how many uses there were.
-        let mut wanted: HashMap<ScalarId, (Option<Side>, usize)> = HashMap::new();
+        let mut wanted: HashMap<ScalarId, (Option<ChoiceSide>, usize)> = HashMap::new();
         for item in items.iter().rev() {
             let own = match &item.statement {
                 Statement::Let(scalar) => {
@@ -191,7 +197,8 @@ impl FunctionCode {
     /// What a scalar costs that need not be computed, in additions; in a loop only functions that keep a compiler from making vectors.
     fn work(&self, scalar: ScalarId, repetition: Repetition) -> usize {
         let ScalarKind::Apply { function, operands } = &self.scalars[scalar.0].kind else { return 0 };
-        let dtype = self.scalars[operands[operands.len().min(2) - 1].0].dtype;
+        // That of a choice's condition, which is its first operand, says nothing.
+        let dtype = self.scalars[operands.get(1).unwrap_or(&operands[0]).0].dtype;
         match (function.form(dtype), repetition) {
             (FunctionForm::Math("sqrt" | "floor" | "ceil" | "rint"), Repetition::Loop) => 0,
             (FunctionForm::Math(_) | FunctionForm::Helper(_), _) => 16,
@@ -203,30 +210,30 @@ impl FunctionCode {
 }
 
 /// A run while it is put in order.
-struct Schedule<'c> {
+struct BranchSchedule<'c> {
     code: &'c mut FunctionCode,
-    items: Vec<Item>,
-    sides: Sides,
+    items: Vec<RunItem>,
+    sides: ChoiceSides,
     is_done: Vec<bool>,
     /// The item that makes a scalar.
     makers: HashMap<ScalarId, usize>,
     /// Variables in which later branches find values of earlier ones.
     kept: HashMap<ScalarId, ScalarId>,
-    output: Vec<Item>,
+    output: Vec<RunItem>,
 }
 
-impl<'c> Schedule<'c> {
-    fn new(code: &'c mut FunctionCode, items: Vec<Item>, sides: Sides) -> Schedule<'c> {
-        let maker = |(position, item): (usize, &Item)| match item.statement {
+impl<'c> BranchSchedule<'c> {
+    fn new(code: &'c mut FunctionCode, items: Vec<RunItem>, sides: ChoiceSides) -> BranchSchedule<'c> {
+        let maker = |(position, item): (usize, &RunItem)| match item.statement {
             Statement::Let(scalar) => Some((scalar, position)),
             _ => None,
         };
         let makers = items.iter().enumerate().filter_map(maker).collect();
         let is_done = vec![false; items.len()];
-        Schedule { code, items, sides, is_done, makers, kept: HashMap::new(), output: Vec::new() }
+        BranchSchedule { code, items, sides, is_done, makers, kept: HashMap::new(), output: Vec::new() }
     }
 
-    fn run(mut self, repetition: Repetition) -> Vec<Item> {
+    fn run(mut self, repetition: Repetition) -> Vec<RunItem> {
         loop {
             self.plain();
             let Some(condition) = self.next_condition() else { break };
@@ -236,7 +243,7 @@ impl<'c> Schedule<'c> {
     }
 
     /// The side of the scalar that an item makes.
-    fn side(&self, position: usize) -> Option<Side> {
+    fn side(&self, position: usize) -> Option<ChoiceSide> {
         match &self.items[position].statement {
             Statement::Let(scalar) => self.sides.of.get(scalar).copied(),
             _ => None,
@@ -269,8 +276,8 @@ impl<'c> Schedule<'c> {
             };
             if self.is_ready(position, |maker| self.is_done[maker]) && !(keeps_order && is_held_up) {
                 self.is_done[position] = true;
-                let Item { comment, statement } = &self.items[position];
-                self.output.push(Item { comment: comment.clone(), statement: statement.clone() });
+                let RunItem { comment, statement } = &self.items[position];
+                self.output.push(RunItem { comment: comment.clone(), statement: statement.clone() });
             } else {
                 is_held_up |= keeps_order;
             }
@@ -310,12 +317,12 @@ impl<'c> Schedule<'c> {
         let members = self.members(condition);
         assert!(!members.is_empty(), "invariant: the first choice by a condition waits for nothing but its sides");
         members.iter().for_each(|position| self.is_done[*position] = true);
-        let mut blocks: [Vec<Item>; 2] = Default::default();
+        let mut blocks: [Vec<RunItem>; 2] = Default::default();
         let mut reads = Vec::new();
         let comment = members.first().and_then(|position| self.items[*position].comment.clone());
         for position in members {
-            let Item { comment, statement } = &self.items[position];
-            let item = |statement: Statement| Item { comment: comment.clone(), statement };
+            let RunItem { comment, statement } = &self.items[position];
+            let item = |statement: Statement| RunItem { comment: comment.clone(), statement };
             let Statement::Let(scalar) = *statement else { continue };
             let Some((_, is_true)) = self.side(position) else {
                 let (_, yes, no) = self.code.choice(statement).expect("invariant: a member is on a side or a choice");
@@ -323,7 +330,7 @@ impl<'c> Schedule<'c> {
                 for (block, value) in blocks.iter_mut().zip([yes, no]) {
                     block.push(item(Statement::Assign { variable, value }));
                 }
-                let read = ScalarKind::Read { variable, moment: usize::MAX - variable.0 };
+                let read = read_of(variable);
                 self.code.scalars[scalar.0].kind = read;
                 reads.push(item(Statement::Let(scalar)));
                 continue;
@@ -333,7 +340,7 @@ impl<'c> Schedule<'c> {
             if self.is_used_later(scalar) {
                 let variable = self.code.declared(scalar, &mut self.output);
                 blocks[side].push(item(Statement::Assign { variable, value: scalar }));
-                let kind = ScalarKind::Read { variable, moment: usize::MAX - variable.0 };
+                let kind = read_of(variable);
                 let dtype = self.code.scalars[scalar.0].dtype;
                 self.code.scalars.push(Scalar { kind, dtype });
                 let read = ScalarId(self.code.scalars.len() - 1);
@@ -346,7 +353,7 @@ impl<'c> Schedule<'c> {
             let uses = self.code.count_uses(&statements);
             self.code.branched(statements, repetition, &uses)
         });
-        self.output.push(Item { comment, statement: Statement::If { condition, then, otherwise } });
+        self.output.push(RunItem { comment, statement: Statement::If { condition, then, otherwise } });
         self.output.append(&mut reads);
         self.rename();
     }
@@ -373,7 +380,7 @@ impl<'c> Schedule<'c> {
 
 impl FunctionCode {
     /// A variable for a scalar, declared at the end of what is written.
-    fn declared(&mut self, scalar: ScalarId, output: &mut Vec<Item>) -> VariableId {
+    fn declared(&mut self, scalar: ScalarId, output: &mut Vec<RunItem>) -> VariableId {
         let dtype = self.scalars[scalar.0].dtype;
         let zero = ScalarValue::new(dtype, 0.0);
         self.scalars.push(Scalar { kind: ScalarKind::Number(zero.bits), dtype });
@@ -381,17 +388,22 @@ impl FunctionCode {
         self.variables.push(dtype);
         let variable = VariableId(self.variables.len() - 1);
         for statement in [Statement::Let(start), Statement::Declare { variable, start }] {
-            output.push(Item { comment: None, statement });
+            output.push(RunItem { comment: None, statement });
         }
         variable
     }
 }
 
+/// The value of a variable after its branch. Such a read is like no other, whose moments count up from 0.
+fn read_of(variable: VariableId) -> ScalarKind {
+    ScalarKind::Read { variable, moment: usize::MAX - variable.0 }
+}
+
 /// Statements with what is said of them, where it changes.
-fn with_comments(items: Vec<Item>) -> Vec<Statement> {
+fn with_comments(items: Vec<RunItem>) -> Vec<Statement> {
     let mut statements = Vec::with_capacity(items.len());
     let mut last = None;
-    for Item { comment, statement } in items {
+    for RunItem { comment, statement } in items {
         if let Some(text) = &comment
             && last != comment
         {

@@ -101,8 +101,12 @@ impl PlanLowering<'_, '_> {
                 continue;
             }
             for member in &here {
-                if let Role::RowReduction(reduce) = member.role {
-                    self.begin_sum(nest, member.vertex, reduce.kind);
+                match member.role {
+                    Role::RowReduction(reduce) => self.begin_sum(nest, member.vertex, reduce.kind),
+                    Role::Terminal(reduce) if member.channels().is_some() => {
+                        self.begin_sum(nest, member.vertex, reduce.kind);
+                    }
+                    Role::Each | Role::Terminal(_) => {}
                 }
             }
             self.columns(nest, &here, at);
@@ -111,6 +115,11 @@ impl PlanLowering<'_, '_> {
                     let total = self.total(nest.sums[&member.vertex]);
                     nest.of_row.insert(member.vertex, total);
                     self.write(member.vertex, &flat(at), total);
+                }
+                if let Some(n_channels) = member.channels() {
+                    let total = self.total(nest.sums[&member.vertex]);
+                    nest.sums.remove(&member.vertex);
+                    self.add(nest, member, total, (None, &nest.channel(at, n_channels)));
                 }
             }
         }
@@ -369,13 +378,14 @@ impl PlanLowering<'_, '_> {
     /// Makes the accumulators of a reduction whose result is known at the end.
     fn begin_terminal(&mut self, nest: &mut Nest, member: &Member, reduce: ReduceVertex) {
         let dtype = self.plan.network.vertices[member.vertex].dtype;
-        if reduce.along == ReductionAxis::Rows || reduce.columns == 1 {
-            self.begin_sum(nest, member.vertex, reduce.kind);
-            return;
-        }
+        let len = match reduce.along {
+            ReductionAxis::Channels(n) => n,
+            ReductionAxis::Columns if reduce.columns > 1 => reduce.columns,
+            ReductionAxis::Columns | ReductionAxis::Rows => return self.begin_sum(nest, member.vertex, reduce.kind),
+        };
         let view = self.homes[member.vertex].memory.clone().expect("invariant: results of loops lie in memory");
         let value = self.shared.builder.number(identity(reduce.kind, dtype));
-        self.shared.builder.push(Statement::Fill { to: view, len: reduce.columns, value });
+        self.shared.builder.push(Statement::Fill { to: view, len, value });
     }
 
     fn begin_sum(&mut self, nest: &mut Nest, vertex: usize, kind: Reduction) {
@@ -391,7 +401,7 @@ impl PlanLowering<'_, '_> {
         nest.sums.insert(vertex, Sum { total, lanes, kind, dtype });
     }
 
-    /// Takes one more element into a reduction: into its lane, if there are any here, or that of its column.
+    /// Takes one more element into a reduction: into its lane, if there are any here, or that of its column or channel.
     fn add(
         &mut self,
         nest: &Nest,

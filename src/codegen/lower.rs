@@ -311,6 +311,9 @@ impl PlanLowering<'_, '_> {
                         ReductionAxis::Columns => {
                             elements.iter().skip(group).step_by(reduce.columns).copied().collect()
                         }
+                        ReductionAxis::Channels(n) => {
+                            elements.chunks(reduce.columns).skip(group).step_by(n).flatten().copied().collect()
+                        }
                     }
                 };
                 let groups: Vec<Vec<ScalarId>> = (0..count(&def.sizes)).map(group).collect();

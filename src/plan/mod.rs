@@ -24,7 +24,7 @@ pub(crate) use ir::{
     Granularity, Instruction, Keep, Location, LoopMemory, MatrixVector, Nested, NestedArrays, Origin, PadOffset, Pair,
     PairKind, Plan, PlanError, PlanStep, ReadArray, ReadPattern, ReduceVertex, ReductionAxis, Region, Replay,
     ScalarValue, ScanControl, Segments, StepKind, Storage, StridedLayout, TileProgram, Vertex, VertexKind, WholeArrays,
-    WritePattern, ZeroPadding, count, offsets,
+    WritePattern, ZeroPadding, count, is_terminal, offsets,
 };
 pub(crate) use lifetimes::{ArenaRow, Holding};
 pub(crate) use model::MachineModel;

@@ -91,7 +91,7 @@ pub(super) fn groups(network: &Network, groups: &FusionGroups) -> String {
     for (position, group) in groups.groups.iter().enumerate() {
         let over = match group.space {
             Some(IterationSpace::Flat(n)) => format!("over {n}"),
-            Some(IterationSpace::Matrix { rows, columns }) => format!("over {rows} × {columns}"),
+            Some(IterationSpace::Matrix { rows, columns, .. }) => format!("over {rows} × {columns}"),
             None => "alone".to_owned(),
         };
         text += &format!("group {position} {over}\n");

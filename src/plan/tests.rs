@@ -11,6 +11,7 @@ use super::{
 use crate::{
     check::random_graph,
     graph::{Bindings, DType, Expr, Graph, MAX_ITERATIONS, NodeId},
+    nn::Correction,
     ops,
 };
 
@@ -361,6 +362,26 @@ fn every_elementwise_primitive_is_a_function_of_fused_steps() {
         let is_function = Function::from_op(&sample.op).is_some();
         assert_eq!(ops::traits(&sample.op).is_elementwise, is_function, "{}", sample.op.name());
     }
+}
+
+/// Statistics of channels are computed in one pass with what is computed before them: batch norm reads its operand once for the mean,
+/// once for the variance and once for the result, and writes no other array. Its gradient reads each array once a pass.
+#[test]
+fn statistics_of_channels_are_fused_with_what_they_are_of() {
+    let g = Graph::new();
+    let (x, cotangent) = (g.input("x", (32, 16, 32, 32)), g.input("cotangent", (32, 16, 32, 32)));
+    let mean = x.mean_over([0, 2, 3]).reshape((16, 1, 1));
+    let variance = x.variance_over([0, 2, 3], Correction::None).reshape((16, 1, 1));
+    let y = ((x - mean) * (variance + 1e-5).rsqrt()).relu();
+    let bytes_of = |results: &[NodeId]| -> usize {
+        let plan = plan_of(&g, &[Some(x.id()), Some(cotangent.id())], results);
+        plan.steps.iter().map(|step| step.bytes).sum()
+    };
+    let array = 4 * 32 * 16 * 32 * 32;
+    let forward = bytes_of(&[y.id()]);
+    assert!(forward < 4 * array + array / 100, "{} arrays", forward as f64 / array as f64);
+    let backward = bytes_of(&[g.gradient((y * cotangent).sum(), x).id()]);
+    assert!(backward < 10 * array, "{} arrays", backward as f64 / array as f64);
 }
 
 /// The plan of a layer between two products, with the gradient, so that value and slope are read in different steps.

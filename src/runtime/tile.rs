@@ -125,7 +125,8 @@ impl TileStep {
             ResolvedAction::Kernel(_) | ResolvedAction::Pair(_) | ResolvedAction::Fill(_) => 0,
             ResolvedAction::Load(..) | ResolvedAction::LoadPadded(..) => 0,
             ResolvedAction::Store(_) | ResolvedAction::Expand(_) | ResolvedAction::ReduceRows(..) => 0,
-            ResolvedAction::AccumulateColumns(..) | ResolvedAction::AccumulateAll(..) => 0,
+            ResolvedAction::AccumulateColumns(..) | ResolvedAction::AccumulateChannels(..) => 0,
+            ResolvedAction::AccumulateAll(..) => 0,
         });
         let products = products.chain(self.product.iter().map(|product| product.scratch_bytes()));
         self.table_end(n_memory) + products.max().unwrap_or(0)
@@ -295,6 +296,10 @@ impl Interpreter<'_> {
                         accumulate(into, source.add(row * tile.columns * size), tile.columns);
                     }
                 }
+                ResolvedAction::AccumulateChannels(position, reduce, n_channels) => {
+                    let accumulator = &self.step.accumulators[*position];
+                    self.accumulate_channels(accumulator, *reduce, *n_channels, source, tile);
+                }
                 ResolvedAction::DotRows(blocks, stride) => {
                     let (a, b) = (source.offset(stride * start as isize), operand(1));
                     blocks.run(n, MatmulOperands { a, b, c: out }, self.product_scratch());
@@ -309,6 +314,42 @@ impl Interpreter<'_> {
                     reduce(part.as_mut_ptr().cast(), source, 1, n);
                     let accumulator = &self.step.accumulators[*position];
                     (accumulator.accumulate)(self.accumulator(accumulator), part.as_ptr().cast(), 1);
+                }
+            }
+        }
+    }
+}
+
+/// Rows whose sums are held until they are added to their channels.
+const ROWS_AT_ONCE: usize = 64;
+
+impl Interpreter<'_> {
+    /// Reduces the rows of a tile, each into the element of its channel, in the order of the rows.
+    ///
+    /// # Safety
+    /// As for [`TileStep::run`]; `source` is the elements of the tile, and the accumulator has an element for each channel.
+    unsafe fn accumulate_channels(
+        &self,
+        accumulator: &Accumulator,
+        reduce: vector::RowReduce,
+        n_channels: usize,
+        source: *const u8,
+        tile: &TileBounds,
+    ) {
+        let (into, size) = (self.accumulator(accumulator), accumulator.dtype.size());
+        for first in (0..tile.rows).step_by(ROWS_AT_ONCE) {
+            let n_rows = ROWS_AT_ONCE.min(tile.rows - first);
+            let mut parts = [0u64; ROWS_AT_ONCE];
+            let parts = parts.as_mut_ptr().cast::<u8>();
+            // SAFETY: the rows are the tile's, no element is wider than those of the buffer, and channels are below their number.
+            unsafe {
+                reduce(parts, source.add(first * tile.columns * size), n_rows, tile.columns);
+                let mut row = 0;
+                while row < n_rows {
+                    let channel = (tile.row + first + row) % n_channels;
+                    let run = (n_channels - channel).min(n_rows - row);
+                    (accumulator.accumulate)(into.add(channel * size), parts.add(row * size), run);
+                    row += run;
                 }
             }
         }

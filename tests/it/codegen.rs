@@ -480,6 +480,40 @@ fn what_one_side_of_a_choice_needs_is_computed_there() {
     }
 }
 
+/// Sums of channels, unrolled and as loops, of several numbers of channels for the same rows, with what is computed before and after.
+#[test]
+fn channels_are_summed_by_rows() {
+    let mut cases = Vec::new();
+    for (position, shape) in [[3, 4, 5], [2, 6, 40], [4, 15, 17], [2, 1, 70]].into_iter().enumerate() {
+        for max_unrolled in [0, 512] {
+            let g = Graph::new();
+            let x = g.input_of(DType::F64, "x", shape);
+            let y = x * 2.0 + 1.0;
+            let halves =
+                y.reshape((shape[0] / 2 * 2 * shape[1], shape[2])).reshape((2, shape[0] / 2 * shape[1], shape[2]));
+            let mut results = vec![
+                ("sum".to_owned(), y.sum_over([0, 2])),
+                ("max".to_owned(), (x * x).max_over([0, 2])),
+                ("y".to_owned(), y),
+            ];
+            if shape[0] % 2 == 0 {
+                results.push(("halves".to_owned(), (halves - 0.5).sum_over([0, 2])));
+            }
+            let fed = [(
+                "x".to_owned(),
+                ndarray::Array1::linspace(-1.0, 2.0, shape.iter().product())
+                    .to_shape(shape)
+                    .expect("as many")
+                    .to_owned()
+                    .into(),
+            )];
+            let name = format!("channels_{position}_{max_unrolled}");
+            cases.push(case(&name, &results, &fed, (max_unrolled, 1e-12)).expect("it can be written"));
+        }
+    }
+    assert_like_reference("channels", &cases);
+}
+
 /// A choice of what costs little is made without a branch, and one in a loop that a compiler makes vectors of too.
 #[test]
 fn choices_of_little_work_do_not_branch() {

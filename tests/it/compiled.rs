@@ -288,6 +288,23 @@ fn ramp(shape: &[usize]) -> Value {
     }))
 }
 
+/// The same in either float type.
+fn ramp_of(dtype: DType, shape: &[usize]) -> Value {
+    match ramp(shape) {
+        Value::F32(array) if dtype == DType::F64 => Value::F64(array.mapv(f64::from)),
+        ramp => ramp,
+    }
+}
+
+/// Whole numbers from −3 to 3.
+fn whole(shape: &[usize]) -> Value {
+    let mut position = 0;
+    Value::I64(ArrayD::from_shape_simple_fn(IxDyn(shape), || {
+        position = (position * 5 + 3) % 1009;
+        position % 7 - 3
+    }))
+}
+
 /// A matrix–vector product whose result is read as a matrix with a bias: its tiles are shorter than the bias.
 #[test]
 fn products_with_vectors_cut_tiles_that_biases_would_not() {
@@ -398,6 +415,37 @@ fn reductions_over_any_axes() {
         }
         // Some thousand roundings of f32, relative to the largest number.
         assert_like_reference("reductions", &results, &[("x".to_string(), ramp(&shape))], 1e-4);
+    }
+}
+
+/// Reductions that keep axes in the middle, fused with what is computed before and after them: long and short rows of channels, many
+/// channels, several tasks, two numbers of channels for the same rows, and an operand whose channels lie together.
+#[test]
+fn reductions_of_channels() {
+    for shape in [[3, 4, 5], [2, 300, 2], [40, 16, 1024], [2, 3, 20_000], [5, 2, 3], [300, 70, 33]] {
+        for dtype in [DType::F32, DType::F64, DType::I64] {
+            let g = Graph::new();
+            let x = g.input_of(dtype, "x", shape);
+            let mean = x.sum_over([0, 2]).reshape((shape[1], 1));
+            let shifted = x - mean.maximum(1).minimum(2);
+            let mut results = vec![
+                ("sum".to_string(), x.sum_over([0, 2])),
+                ("max".to_string(), (shifted * 3 - 1).max_over([0, 2])),
+                ("min".to_string(), shifted.min_over([0, 2])),
+                ("squares".to_string(), (shifted * shifted).sum_over([0, 2])),
+                ("all".to_string(), shifted.sum()),
+                ("each".to_string(), shifted.maximum(-1)),
+                ("together".to_string(), x.transpose([1, 0, 2]).sum_over([1, 2])),
+            ];
+            if shape[1].is_multiple_of(2) {
+                let pairs = x.reshape((2 * shape[0], shape[1] / 2, shape[2]));
+                results.push(("pairs".to_string(), (pairs * 2).sum_over([0, 2])));
+            }
+            let fed = [("x".to_string(), if dtype == DType::I64 { whole(&shape) } else { ramp_of(dtype, &shape) })];
+            // Thousands of roundings, relative to sums that cancel.
+            let tolerance = if dtype == DType::F32 { 1e-3 } else { 1e-10 };
+            assert_like_reference(&format!("{dtype} {shape:?}"), &results, &fed, tolerance);
+        }
     }
 }
 

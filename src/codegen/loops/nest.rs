@@ -3,13 +3,17 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::super::{
-    ir::{ArrayId, ScalarId, VariableId},
-    lower::PlanLowering,
+use super::{
+    super::{
+        index::{AffineIndex, Coordinate},
+        ir::{ArrayId, ScalarId, VariableId},
+        lower::PlanLowering,
+    },
+    flat,
 };
 use crate::{
     graph::{DType, Reduction},
-    plan::{ReduceVertex, ReductionAxis, StridedLayout, VertexKind, count},
+    plan::{ReduceVertex, ReductionAxis, StridedLayout, VertexKind, count, is_terminal},
 };
 
 /// The most pieces into which a loop is cut at paddings.
@@ -29,7 +33,7 @@ pub(super) enum Role {
     Each,
     /// By adding up a row.
     RowReduction(ReduceVertex),
-    /// By adding up all elements, or those of each column.
+    /// By adding up all elements, or those of each column or channel.
     Terminal(ReduceVertex),
 }
 
@@ -39,6 +43,16 @@ pub(super) struct Member {
     pub(super) extent: Extent,
     pub(super) role: Role,
     pub(super) phase: usize,
+}
+
+impl Member {
+    /// The number of channels, if it adds up each of them.
+    pub(super) fn channels(&self) -> Option<usize> {
+        match self.role {
+            Role::Terminal(ReduceVertex { along: ReductionAxis::Channels(n), .. }) => Some(n),
+            Role::Each | Role::RowReduction(_) | Role::Terminal(_) => None,
+        }
+    }
 }
 
 /// What adds up in a loop.
@@ -63,6 +77,19 @@ pub(super) struct Nest {
     /// Elements that are kept for later phases of the row, by vertex.
     pub(super) kept: HashMap<usize, ArrayId>,
     pub(super) sums: HashMap<usize, Sum>,
+}
+
+impl Nest {
+    /// The channel of a row, of so many: the innermost loops over rows go over them.
+    pub(super) fn channel(&self, at: &[Coordinate], n_channels: usize) -> AffineIndex {
+        let rows = &at[..self.row_sizes.len()];
+        let mut n = 1;
+        let inner = rows.iter().rev().take_while(|coordinate| {
+            n *= coordinate.size;
+            n <= n_channels
+        });
+        flat(&rows[rows.len() - inner.count()..])
+    }
 }
 
 impl PlanLowering<'_, '_> {
@@ -135,7 +162,14 @@ impl PlanLowering<'_, '_> {
         }
         let of_rows = element_cuts.iter().filter(|cut| **cut > columns && *cut % columns == 0).map(|cut| cut / columns);
         row_cuts.extend(of_rows.collect::<Vec<_>>());
-        (chain(rows, &row_cuts), chain(columns, &element_cuts))
+        // Channels have loops of their own.
+        let n_channels = members.iter().find_map(Member::channels).unwrap_or(1);
+        let outer_cuts = row_cuts.iter().filter(|cut| cut.is_multiple_of(n_channels)).map(|cut| cut / n_channels);
+        let mut row_sizes = chain(rows / n_channels, &outer_cuts.collect());
+        if n_channels > 1 {
+            row_sizes.extend(chain(n_channels, &row_cuts));
+        }
+        (row_sizes, chain(columns, &element_cuts))
     }
 
     /// Values of elements that a later phase reads and that are dear are kept for the row.
@@ -199,11 +233,6 @@ impl PlanLowering<'_, '_> {
         }
         cuts.windows(2).map(|pair| (pair[0], pair[1])).collect()
     }
-}
-
-/// Whether a reduction is known at the end of the step only.
-fn is_terminal(reduce: &ReduceVertex) -> bool {
-    reduce.along == ReductionAxis::Columns || reduce.rows == 1
 }
 
 /// The numbers of elements behind each axis.

@@ -24,6 +24,8 @@ pub(crate) enum IterationSpace {
         rows: usize,
         /// Elements of a row.
         columns: usize,
+        /// By how many channels its rows are reduced, if they are: one number for the group, so that loops can go over them.
+        channels: Option<usize>,
     },
 }
 
@@ -36,9 +38,23 @@ pub(crate) struct FusionGroups {
 }
 
 /// Whether the other members of its group cannot read a reduction, since it is known only at the end of the pass: one
-/// number, or one for each column.
+/// number, or one for each column or channel.
 pub(crate) fn is_terminal(reduce: &ReduceVertex) -> bool {
-    reduce.along == ReductionAxis::Columns || reduce.rows == 1
+    match reduce.along {
+        ReductionAxis::Rows => reduce.rows == 1,
+        ReductionAxis::Columns | ReductionAxis::Channels(_) => true,
+    }
+}
+
+impl ReduceVertex {
+    /// The matrix whose elements it reduces.
+    pub(in crate::plan) fn matrix(&self) -> IterationSpace {
+        let channels = match self.along {
+            ReductionAxis::Channels(n) => Some(n),
+            ReductionAxis::Rows | ReductionAxis::Columns => None,
+        };
+        IterationSpace::Matrix { rows: self.rows, columns: self.columns, channels }
+    }
 }
 
 impl IterationSpace {
@@ -46,9 +62,16 @@ impl IterationSpace {
     pub(in crate::plan) fn unified(self, other: IterationSpace) -> Option<IterationSpace> {
         match (self, other) {
             (IterationSpace::Flat(n), IterationSpace::Flat(m)) => (n == m).then_some(self),
-            (IterationSpace::Matrix { .. }, IterationSpace::Matrix { .. }) => (self == other).then_some(self),
-            (IterationSpace::Flat(n), matrix @ IterationSpace::Matrix { rows, columns })
-            | (matrix @ IterationSpace::Matrix { rows, columns }, IterationSpace::Flat(n)) => {
+            (
+                IterationSpace::Matrix { rows, columns, channels },
+                IterationSpace::Matrix { rows: other_rows, columns: other_columns, channels: other_channels },
+            ) => {
+                let agree = channels.zip(other_channels).is_none_or(|(left, right)| left == right);
+                let matrix = IterationSpace::Matrix { rows, columns, channels: channels.or(other_channels) };
+                (agree && (rows, columns) == (other_rows, other_columns)).then_some(matrix)
+            }
+            (IterationSpace::Flat(n), matrix @ IterationSpace::Matrix { rows, columns, .. })
+            | (matrix @ IterationSpace::Matrix { rows, columns, .. }, IterationSpace::Flat(n)) => {
                 (n == rows * columns || n == rows).then_some(matrix)
             }
         }

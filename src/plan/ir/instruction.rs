@@ -55,7 +55,7 @@ pub(crate) enum Action {
     Expand,
     /// Reduces each row to one element.
     ReduceRows(Reduction),
-    /// Adds the tile to one element for each column, or to one for all.
+    /// Adds the tile to one element for each column or channel, or to one for all.
     Accumulate(Reduction, ReductionAxis),
     /// The products of rows of a matrix in memory with a vector there.
     DotRows(MatrixVector),
@@ -165,6 +165,8 @@ pub(crate) enum Width {
     One,
     /// One for each column of the program.
     Columns,
+    /// One for each of so many channels.
+    Channels(usize),
     /// So many.
     Elements(usize),
 }
@@ -197,6 +199,9 @@ impl Action {
             }
             Action::Accumulate(kind, ReductionAxis::Columns) => {
                 row([kind.name(), "_of_columns", ""], EACH, WritePattern::Accumulator(*kind, Width::Columns))
+            }
+            Action::Accumulate(kind, ReductionAxis::Channels(n)) => {
+                row([kind.name(), "_of_channels", ""], EACH, WritePattern::Accumulator(*kind, Width::Channels(*n)))
             }
             Action::Accumulate(kind, ReductionAxis::Rows) => {
                 row([kind.name(), "_of_all", ""], EACH, WritePattern::Accumulator(*kind, Width::One))
@@ -239,6 +244,9 @@ impl Instruction {
         let facts = self.action.facts();
         self.granularity == Granularity::Row
             || facts.reads.contains(&ReadPattern::Rows)
-            || matches!(facts.writes, WritePattern::Rows | WritePattern::Accumulator(_, Width::Columns))
+            || matches!(
+                facts.writes,
+                WritePattern::Rows | WritePattern::Accumulator(_, Width::Columns | Width::Channels(_))
+            )
     }
 }

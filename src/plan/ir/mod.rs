@@ -13,7 +13,8 @@ mod program;
 
 pub(crate) use contraction::{BatchAxis, Contraction, MatrixVector};
 pub(crate) use function::Function;
-pub(super) use groups::{FusionGroup, FusionGroups, IterationSpace, is_terminal};
+pub(crate) use groups::is_terminal;
+pub(super) use groups::{FusionGroup, FusionGroups, IterationSpace};
 pub(crate) use instruction::{
     Action, Granularity, Instruction, Location, MemRef, ReadPattern, WritePattern, ZeroPadding,
 };

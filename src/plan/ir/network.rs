@@ -134,6 +134,8 @@ pub(crate) enum ReductionAxis {
     Rows,
     /// Those of a column.
     Columns,
+    /// Those of every row whose number has the same remainder modulo so many: of each channel in a batch of images.
+    Channels(usize),
 }
 
 /// Why there is no plan for these sizes.

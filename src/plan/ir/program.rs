@@ -76,7 +76,7 @@ impl TileProgram {
             let width = match width {
                 Width::One => 1,
                 Width::Columns => self.columns,
-                Width::Elements(width) => width,
+                Width::Channels(width) | Width::Elements(width) => width,
             };
             accumulators.push(Accumulated { instruction, kind, width, offset });
             offset += (width * instruction.dtype.size()).next_multiple_of(64);

@@ -80,6 +80,22 @@ pub(in crate::plan) fn network(
     Ok(Network { vertices: builder.vertices, results: computed })
 }
 
+/// How many elements of one channel lie side by side, if the axes that are kept are neighbours with reduced ones on both sides;
+/// axes of size 1 do not count.
+fn inner_of_channels(sizes: &[usize], reduced: &[usize]) -> Option<usize> {
+    let is_reduced = |axis: &usize| reduced.contains(axis);
+    let mut axes = (0..sizes.len()).rev().filter(|axis| sizes[*axis] != 1).peekable();
+    let mut product_while = |holds: &dyn Fn(&usize) -> bool| {
+        std::iter::from_fn(|| axes.next_if(|axis| holds(axis)))
+            .map(|axis| sizes[axis])
+            .reduce(|left, right| left * right)
+    };
+    let inner = product_while(&is_reduced)?;
+    product_while(&|axis| !is_reduced(axis))?;
+    product_while(&is_reduced)?;
+    axes.next().is_none().then_some(inner)
+}
+
 fn origin(graph: &Graph, id: NodeId) -> Origin {
     let node = graph.node(id);
     Origin { operation: node.op.name(), call: node.provenance.call, node: id.index(), site: node.provenance.site }
@@ -284,7 +300,8 @@ impl NetworkBuilder<'_> {
         self.push(kind, SmallVec::new(), info)
     }
 
-    /// A reduction over any axes: along columns if the first axes go, else along rows, with the axes that go put last.
+    /// A reduction over any axes: along columns if the first axes go, of channels if one block of axes in the middle is kept, else
+    /// along rows, with the axes that go put last.
     fn reduce(
         &mut self,
         reduce: &crate::graph::Reduce,
@@ -306,13 +323,18 @@ impl NetworkBuilder<'_> {
         let n_kept = count(&info.sizes);
         let n_reduced: usize = reduce.axes.iter().map(|axis| sizes[*axis]).product();
         let goes_first = first_kept.zip(last_reduced).is_some_and(|(kept, reduced)| reduced < kept);
-        let kind = if goes_first {
-            ReduceVertex { kind: reduce.kind, along: ReductionAxis::Columns, rows: n_reduced, columns: n_kept }
+        let order: Sizes = kept.iter().chain(&reduce.axes).copied().collect();
+        let in_order = operand.layout.transposed(&order);
+        let channels = inner_of_channels(&sizes, &reduce.axes).filter(|_| n_kept > 1 && !in_order.is_contiguous());
+        let (along, rows, columns) = if goes_first {
+            (ReductionAxis::Columns, n_reduced, n_kept)
+        } else if let Some(inner) = channels {
+            (ReductionAxis::Channels(n_kept), n_reduced / inner * n_kept, inner)
         } else {
-            let order: Sizes = kept.iter().chain(&reduce.axes).copied().collect();
-            operand.layout = operand.layout.transposed(&order);
-            ReduceVertex { kind: reduce.kind, along: ReductionAxis::Rows, rows: n_kept, columns: n_reduced }
+            operand.layout = in_order;
+            (ReductionAxis::Rows, n_kept, n_reduced)
         };
+        let kind = ReduceVertex { kind: reduce.kind, along, rows, columns };
         Ok(self.push(VertexKind::Reduce(kind), operands, info))
     }
 

@@ -66,7 +66,7 @@ impl<'n> TileProgramBuilder<'n> {
         model: &'n MachineModel,
     ) -> TileProgramBuilder<'n> {
         let (rows, columns) = match space {
-            IterationSpace::Matrix { rows, columns } => (rows, columns),
+            IterationSpace::Matrix { rows, columns, .. } => (rows, columns),
             IterationSpace::Flat(n) => {
                 let columns = period(network, group, n, model).unwrap_or(n);
                 (n.checked_div(columns).unwrap_or(1), columns)
@@ -223,7 +223,7 @@ impl<'n> TileProgramBuilder<'n> {
     /// The granularity of an array of so many elements in this iteration space.
     fn granularity(&self, n_elements: usize) -> Granularity {
         match self.space {
-            IterationSpace::Matrix { rows, columns }
+            IterationSpace::Matrix { rows, columns, .. }
                 if columns != 1 && n_elements == rows && rows * columns != rows =>
             {
                 Granularity::Row

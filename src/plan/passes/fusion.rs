@@ -37,10 +37,7 @@
 use smallvec::SmallVec;
 
 use crate::plan::{
-    ir::{
-        AccessPattern, FusionGroup, FusionGroups, IterationSpace, Network, ReduceVertex, Vertex, VertexKind, count,
-        is_terminal,
-    },
+    ir::{AccessPattern, FusionGroup, FusionGroups, IterationSpace, Network, Vertex, VertexKind, count, is_terminal},
     model::MachineModel,
 };
 
@@ -135,7 +132,7 @@ impl<'n> Sweep<'n> {
                 Some(IterationSpace::Flat(count(&self.network.vertices[vertex].sizes)))
             }
             VertexKind::Reduce(reduce) if reduce.rows == 1 => Some(IterationSpace::Flat(reduce.columns)),
-            VertexKind::Reduce(reduce) => Some(IterationSpace::Matrix { rows: reduce.rows, columns: reduce.columns }),
+            VertexKind::Reduce(reduce) => Some(reduce.matrix()),
         };
         let mut edges: SmallVec<[(usize, usize, usize); 8]> = SmallVec::new();
         let outputs = self.network.outputs_of(vertex);
@@ -229,17 +226,18 @@ impl<'n> Sweep<'n> {
         let size = count(&self.network.vertices[vertex].sizes);
         match (vertex_space, space) {
             // A reduction along rows makes the group iterate over the matrix that it reads.
-            (IterationSpace::Matrix { rows, columns }, _) => {
+            (matrix @ IterationSpace::Matrix { rows, columns, .. }, _) => {
                 let is_held = (2..=self.max_row).contains(&columns);
-                let matrix = IterationSpace::Matrix { rows, columns };
                 let becomes = match space {
-                    IterationSpace::Flat(n) if n == rows => Some(matrix),
-                    other => (other == matrix).then_some(matrix),
+                    IterationSpace::Flat(n) => (n == rows).then_some(matrix),
+                    IterationSpace::Matrix { .. } => space.unified(matrix),
                 };
                 becomes.filter(|_| is_held)
             }
             (_, IterationSpace::Flat(n)) => (size == n).then_some(space),
-            (_, IterationSpace::Matrix { rows, columns }) => (size == rows || size == rows * columns).then_some(space),
+            (_, IterationSpace::Matrix { rows, columns, .. }) => {
+                (size == rows || size == rows * columns).then_some(space)
+            }
         }
     }
 
@@ -259,19 +257,17 @@ impl<'n> Sweep<'n> {
         }
         match (reader.operands[position].layout.access_pattern(n_elements), &reader.kind) {
             (AccessPattern::Elementwise, VertexKind::Reduce(reduce)) if reduce.rows == 1 => match space {
-                IterationSpace::Matrix { rows, columns } if n_elements == rows || n_elements == rows * columns => {
+                IterationSpace::Matrix { rows, columns, .. } if n_elements == rows || n_elements == rows * columns => {
                     Some(space)
                 }
                 IterationSpace::Flat(n) if n == n_elements => Some(space),
                 IterationSpace::Matrix { .. } | IterationSpace::Flat(_) => None,
             },
-            (AccessPattern::Elementwise, VertexKind::Reduce(ReduceVertex { rows, columns, .. })) => {
-                Some(IterationSpace::Matrix { rows: *rows, columns: *columns })
-            }
+            (AccessPattern::Elementwise, VertexKind::Reduce(reduce)) => Some(reduce.matrix()),
             (AccessPattern::Elementwise, _) => Some(space),
             (AccessPattern::RowBroadcast { columns }, VertexKind::Map(_)) => (columns <= self.max_row
                 && n_elements > 1)
-                .then_some(IterationSpace::Matrix { rows: n_elements, columns }),
+                .then_some(IterationSpace::Matrix { rows: n_elements, columns, channels: None }),
             (AccessPattern::RowBroadcast { .. } | AccessPattern::General, _) => None,
         }
     }

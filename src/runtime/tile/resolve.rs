@@ -40,6 +40,8 @@ pub(super) enum ResolvedAction {
     ReduceRows(RowReduce, vector::Accumulate),
     /// By row, into one element for each column: position among the accumulators, bytes of an element.
     AccumulateColumns(usize, usize),
+    /// By row, into one element for each of so many channels: position among the accumulators.
+    AccumulateChannels(usize, RowReduce, usize),
     /// All elements into one.
     AccumulateAll(usize, RowReduce),
     /// Rows of a matrix times a vector: bytes from row to row.
@@ -109,6 +111,10 @@ impl Resolver<'_> {
                 *n_accumulators += 1;
                 match along {
                     ReductionAxis::Columns => ResolvedAction::AccumulateColumns(*n_accumulators - 1, size),
+                    ReductionAxis::Channels(n) => {
+                        let reduce = row_reduce(*kind, instruction.dtype, self.set);
+                        ResolvedAction::AccumulateChannels(*n_accumulators - 1, reduce, *n)
+                    }
                     ReductionAxis::Rows => {
                         let reduce = row_reduce(*kind, instruction.dtype, self.set);
                         ResolvedAction::AccumulateAll(*n_accumulators - 1, reduce)

@@ -3,7 +3,10 @@
 
 #![allow(unsafe_code, reason = "these are the kernels that read and write by address")]
 
-use crate::plan::{StridedLayout, ZeroPadding};
+use crate::{
+    plan::{StridedLayout, ZeroPadding},
+    vectorize::{self, Loop},
+};
 
 /// Elements to move: where to, from where, which of them in row-major order.
 #[derive(Clone, Copy)]
@@ -68,11 +71,27 @@ pub(super) unsafe fn expand(out: *mut u8, source: *const u8, shape: [usize; 2], 
     }
 }
 
+/// From so many elements on, wide vectors save more than it takes to ask for them.
+const LONG_FILL: usize = 64;
+
 /// # Safety
 /// `out` points to `n` elements that nothing else uses.
 unsafe fn fill<T: Copy>(out: *mut T, element: T, n: usize) {
     // SAFETY: by this function's contract.
-    unsafe { std::slice::from_raw_parts_mut(out, n) }.fill(element);
+    let out = unsafe { std::slice::from_raw_parts_mut(out, n) };
+    if n < LONG_FILL { out.fill(element) } else { vectorize::run(Fill { out, element }) }
+}
+
+struct Fill<'o, T> {
+    out: &'o mut [T],
+    element: T,
+}
+
+impl<T: Copy> Loop for Fill<'_, T> {
+    #[inline(always)]
+    fn run(self) {
+        self.out.iter_mut().for_each(|x| *x = self.element);
+    }
 }
 
 /// Elements along one axis.

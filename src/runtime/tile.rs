@@ -298,7 +298,7 @@ impl Interpreter<'_> {
                 }
                 ResolvedAction::AccumulateChannels(position, reduce, n_channels) => {
                     let accumulator = &self.step.accumulators[*position];
-                    self.accumulate_channels(accumulator, *reduce, *n_channels, source, tile);
+                    self.accumulate_channels((accumulator, *n_channels), *reduce, source, tile);
                 }
                 ResolvedAction::DotRows(blocks, stride) => {
                     let (a, b) = (source.offset(stride * start as isize), operand(1));
@@ -330,9 +330,8 @@ impl Interpreter<'_> {
     /// As for [`TileStep::run`]; `source` is the elements of the tile, and the accumulator has an element for each channel.
     unsafe fn accumulate_channels(
         &self,
-        accumulator: &Accumulator,
+        (accumulator, n_channels): (&Accumulator, usize),
         reduce: vector::RowReduce,
-        n_channels: usize,
         source: *const u8,
         tile: &TileBounds,
     ) {

@@ -422,7 +422,7 @@ fn reductions_over_any_axes() {
 /// channels, several tasks, two numbers of channels for the same rows, and an operand whose channels lie together.
 #[test]
 fn reductions_of_channels() {
-    for shape in [[3, 4, 5], [2, 300, 2], [40, 16, 1024], [2, 3, 20_000], [5, 2, 3], [300, 70, 33]] {
+    for shape in [[3usize, 4, 5], [2, 300, 2], [40, 16, 1024], [2, 3, 20_000], [5, 2, 3], [300, 70, 33]] {
         for dtype in [DType::F32, DType::F64, DType::I64] {
             let g = Graph::new();
             let x = g.input_of(dtype, "x", shape);

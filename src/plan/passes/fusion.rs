@@ -16,7 +16,7 @@
 //! *One iteration space.* All members are computed in one pass, so element i of a member may depend on element i of
 //! another member only (or on its row). A vertex joins a group only if each of its users in there reads it elementwise,
 //! or one element for each row, and the spaces agree: [`Sweep::space_of_edge`] is the transfer function of one edge,
-//! and [`IterationSpace::unified`] the meet of two. Reductions to one number, or to one for each column, are known only
+//! and [`IterationSpace::unified`] the meet of two. Reductions to one number, or to one for each column or channel, are known only
 //! at the end of the pass, so nothing in their own group may read them ([`is_terminal`]).
 //!
 //! *No cycles.* A group must not read, through another, what it computes itself. Each group has a *level* that is lower

@@ -15,7 +15,7 @@ use smallvec::SmallVec;
 use crate::{
     graph::DType,
     plan::{
-        ir::{AccessPattern, Function, FusionGroups, Network, StridedOperand, VertexKind, count},
+        ir::{AccessPattern, Function, FusionGroups, Network, StridedOperand, Vertex, VertexKind, count},
         model::MachineModel,
     },
 };
@@ -44,6 +44,7 @@ pub(in crate::plan) fn rematerialize(
         let is_short = network.vertices[vertex].bytes() < model.cheap_bytes;
         is_short || !policy.allows(network, vertex) || network.results.contains(&vertex)
     };
+    let mut n_copies = vec![0; groups.groups.len()];
     for vertex in 0..network.vertices.len() {
         if is_kept(network, vertex) {
             continue;
@@ -52,7 +53,7 @@ pub(in crate::plan) fn rematerialize(
         let remat = RematSubgraph::new(network, groups, vertex, policy, model);
         let saves = !outside.is_empty() && outside.iter().all(|reader| reader.saves(network, groups, vertex, &remat));
         if saves {
-            outside.iter().for_each(|reader| reader.insert(network, groups, vertex, &remat));
+            outside.iter().for_each(|reader| reader.insert(network, (groups, &mut n_copies), vertex, &remat));
         }
     }
     drop_unread(network, groups);
@@ -214,8 +215,15 @@ impl ExternalUse {
             && remat.reads.iter().filter(is_new).count() <= 1
     }
 
-    /// Puts the copies before the members of the group and lets the uses read them.
-    fn insert(&self, network: &mut Network, groups: &mut FusionGroups, vertex: usize, remat: &RematSubgraph) {
+    /// Puts the copies before the members of the group, behind the copies that are there already and may be read, and lets the uses read
+    /// them.
+    fn insert(
+        &self,
+        network: &mut Network,
+        (groups, n_copies): (&mut FusionGroups, &mut [usize]),
+        vertex: usize,
+        remat: &RematSubgraph,
+    ) {
         let mut copy_of: SmallVec<[(usize, usize); 4]> = SmallVec::new();
         for original in &remat.copies {
             let mut copy = network.vertices[*original].clone();
@@ -224,16 +232,30 @@ impl ExternalUse {
                     operand.vertex = *copy_id;
                 }
             }
-            copy_of.push((*original, network.vertices.len()));
-            network.vertices.push(copy);
-            groups.group_of.push(Some(self.group));
+            let members = &mut groups.groups[self.group].members;
+            let copies = &members[..n_copies[self.group]];
+            let known = copies.iter().copied().find(|known| is_same(&network.vertices[*known], &copy));
+            copy_of.push((*original, known.unwrap_or(network.vertices.len())));
+            if known.is_none() {
+                members.insert(n_copies[self.group], network.vertices.len());
+                n_copies[self.group] += 1;
+                network.vertices.push(copy);
+                groups.group_of.push(Some(self.group));
+            }
         }
-        let members = &mut groups.groups[self.group].members;
-        members.splice(0..0, copy_of.iter().map(|(_, copy_id)| *copy_id));
         let (_, copy_id) = copy_of.last().expect("invariant: the subgraph has the vertex itself");
         debug_assert_eq!(remat.copies.last(), Some(&vertex));
         for (user, position) in &self.edges {
             network.vertices[*user].operands[*position].vertex = *copy_id;
         }
     }
+}
+
+/// Whether two elementwise functions have the same value.
+fn is_same(left: &Vertex, right: &Vertex) -> bool {
+    let functions = match (&left.kind, &right.kind) {
+        (VertexKind::Map(left), VertexKind::Map(right)) => left == right,
+        _ => false,
+    };
+    functions && left.dtype == right.dtype && left.sizes == right.sizes && left.operands == right.operands
 }

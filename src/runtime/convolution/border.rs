@@ -85,7 +85,7 @@ pub(super) unsafe fn mend_border<T: MatmulElement>(
     memory: TaskPointers<T>,
 ) {
     let axes = &plan.dense.convolution.axes;
-    for (position, column) in chunk.columns.clone().enumerate() {
+    for column in chunk.columns.clone() {
         let is_inside = |(rest, is_inside): (usize, bool), axis: &SpatialAxis| {
             (rest / axis.output, is_inside && axis.inside().contains(&(rest % axis.output)))
         };
@@ -95,9 +95,9 @@ pub(super) unsafe fn mend_border<T: MatmulElement>(
         for row in work.rows.clone() {
             let [weights, outputs] = plan.dense.row(row);
             let w = memory.w.wrapping_offset(weights - plan.geometry.first_weight);
-            // SAFETY: the tables hold the chunk's outputs, and the row is the task's.
+            // SAFETY: the column is the chunk's, and the row the task's.
             unsafe {
-                let out = memory.out.offset(outputs + *memory.outputs.add(position));
+                let out = memory.out.offset(outputs + plan.dense.convolution.output_offset(column));
                 if (*out).is_nan() {
                     *out = sum_elements(&plan.dense.convolution, [work.first_channel, column], memory.x, w);
                 }

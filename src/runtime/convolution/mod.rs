@@ -2,7 +2,8 @@
 //! outputs, in tasks that may run on any threads. Gradients are convolutions too, so nothing here knows of them.
 //!
 //! A convolution is computed as a product of weights `[o, (c, k)]` and patches `[(c, k), (n, p)]`. Patches are never in
-//! memory as a whole: a panel of them at a time is packed, from a padded copy of a few channels and images. Dilated
+//! memory as a whole: tiles read them from a padded copy of a few channels and images, where rows of outputs fill vectors, and else a
+//! panel of them at a time is packed from there. Dilated
 //! input, as in the gradient of a strided convolution, is decomposed into phases before, so that no zero between its
 //! elements is multiplied.
 #![expect(unsafe_code, reason = "kernels read and write memory that the plan has laid out")]

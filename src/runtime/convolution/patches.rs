@@ -20,6 +20,14 @@ impl Columns<'_> {
     }
 }
 
+/// Outputs side by side that one vector holds: where the first lies in padded input and in out, and how many there are.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PatchVector {
+    pub(super) place: isize,
+    pub(super) output: isize,
+    pub(super) lanes: usize,
+}
+
 /// The end of the run of neighbours that begins at `start`.
 #[inline(always)]
 pub(super) fn run_end(offsets: &[isize], start: usize) -> usize {
@@ -49,12 +57,12 @@ pub(super) unsafe fn pack_patches<V: Vector>(
     to: *mut V::Element,
 ) {
     let row = columns.count().next_multiple_of(V::LANES);
-    // SAFETY: the caller's promises are those of each of the three.
+    // SAFETY: the caller's promises are those of both.
     unsafe {
         match geometry.patches {
             Patches::Copied => copy_patches::<V>(geometry, columns, steps, padded, Packed { to, row }),
             Patches::Transposed => transpose_patches::<V>(geometry, columns, steps, padded, Packed { to, row }),
-            Patches::Gathered => gather_patches(geometry, columns, steps, padded, Packed { to, row }),
+            Patches::InPlace => unreachable!("invariant: what is read in place is not packed"),
         }
     }
 }
@@ -149,7 +157,6 @@ unsafe fn transpose_patches<V: Vector>(
     padded: *const V::Element,
     packed: Packed<V::Element>,
 ) {
-    let tap_row = geometry.axes.last().map_or(1, |padded| padded.axis.kernel);
     for first in (0..packed.row).step_by(V::LANES) {
         let mut step = 0;
         let mut lane_places = [0; MAX_LANES];
@@ -161,7 +168,7 @@ unsafe fn transpose_patches<V: Vector>(
             let from = padded.wrapping_offset(channel as isize * geometry.channel_stride);
             let mut tap = steps.taps.start;
             while tap < steps.taps.end {
-                let count = V::LANES.min(steps.taps.end - tap).min(tap_row - tap % tap_row);
+                let count = V::LANES.min(steps.taps.end - tap).min(geometry.tap_row - tap % geometry.tap_row);
                 let offset = geometry.tap_offsets[tap];
                 // SAFETY: a row of taps and a vector behind it are inside padded input. All rows of the square are
                 // written: those that are no taps are overwritten by the next square, or lie behind the panel.
@@ -180,29 +187,6 @@ unsafe fn transpose_patches<V: Vector>(
                 step += count;
                 tap += count;
             }
-        }
-    }
-}
-
-/// # Safety
-/// As for [`pack_patches`].
-unsafe fn gather_patches<T: MatmulElement>(
-    geometry: &Geometry,
-    columns: &Columns<'_>,
-    steps: &Steps,
-    padded: *const T,
-    packed: Packed<T>,
-) {
-    let mut to = packed.to;
-    for channel in 0..steps.channels {
-        let from = padded.wrapping_offset(channel as isize * geometry.channel_stride);
-        for tap in &geometry.tap_offsets[steps.taps.clone()] {
-            for column in 0..packed.row {
-                let place = columns.places[column.min(columns.count() - 1)];
-                // SAFETY: the patch is inside padded input, the column inside the row.
-                unsafe { *to.wrapping_add(column) = *from.offset(place + tap) };
-            }
-            to = to.wrapping_add(packed.row);
         }
     }
 }

@@ -3,15 +3,18 @@
 
 use super::{
     descriptor::{ConvolutionDescriptor, ConvolutionOperands, Dense},
-    geometry::{Geometry, column_unit},
+    geometry::{Geometry, GeometryLimits, Patches, ROWS_OF_PACKING, column_unit},
+    patches::PatchVector,
     phases::dense_parts,
     run::run_task,
 };
 use crate::{
     graph::DType,
+    plan::MachineModel,
     runtime::{
         instruction_set::{InstructionSet, SetKind},
         matmul::{
+            MatmulOperands, ProductPlan,
             grid::{GridProblem, TaskGrid},
             vector::MAX_LANES,
             vector_portable::Portable,
@@ -22,12 +25,22 @@ use crate::{
 /// Bytes of a column of patches that are summed in one pass: a panel of them fits the first cache.
 const STEP_BYTES: usize = 1280;
 
+/// Bytes that the sums of a chunk may take beside padded input.
+const SUM_BYTES: usize = MachineModel::DEFAULT.resident_bytes;
+
 type ConvolutionTaskFn = unsafe fn(&DensePlan, usize, ConvolutionOperands, *mut u8);
 
 /// A convolution, cut into tasks that may run in any order and on any thread.
 #[derive(Debug, Clone)]
-pub(crate) struct ConvolutionPlan {
-    parts: Vec<DensePlan>,
+pub(crate) struct ConvolutionPlan(Work);
+
+/// How a convolution is computed.
+#[derive(Debug, Clone)]
+enum Work {
+    /// As a product of the weights with each image.
+    Product(Box<ProductPlan>),
+    /// As parts that write outputs of their own.
+    Parts(Vec<DensePlan>),
 }
 
 /// A part of a convolution, with an input that is not dilated.
@@ -40,6 +53,8 @@ pub(super) struct DensePlan {
     pub(super) weights: Weights,
     pub(super) grid: TaskGrid,
     pub(super) scratch: ScratchLayout,
+    /// Whether there is room for the sums of all outputs of a chunk that lie apart.
+    pub(super) keeps_sums: bool,
     run: ConvolutionTaskFn,
 }
 
@@ -59,6 +74,7 @@ pub(super) struct ScratchLayout {
     pub(super) tile: usize,
     pub(super) places: usize,
     pub(super) outputs: usize,
+    pub(super) vectors: usize,
     bytes: usize,
 }
 
@@ -79,40 +95,40 @@ impl ConvolutionPlan {
         assert!(!convolution.axes.is_empty(), "invariant: a convolution has a spatial axis");
         if convolution.is_empty() {
             // Whatever its other sizes are, there is nothing to look up or to make room for.
-            return ConvolutionPlan { parts: Vec::new() };
+            return ConvolutionPlan(Work::Parts(Vec::new()));
+        }
+        if let Some(product) = convolution.as_product() {
+            return ConvolutionPlan(Work::Product(Box::new(ProductPlan::new(&product, set))));
         }
         let kernels = kernels(convolution.dtype, set);
-        let parts = dense_parts(convolution).into_iter().map(|dense| DensePlan::new(dense, kernels));
-        ConvolutionPlan { parts: parts.collect() }
+        let mut parts = dense_parts(&convolution.joined());
+        parts.iter_mut().flat_map(|dense| &mut dense.convolution.axes).for_each(|axis| *axis = axis.thinned());
+        let parts = parts.into_iter().map(|dense| DensePlan::new(dense, kernels));
+        ConvolutionPlan(Work::Parts(parts.collect()))
     }
 
     pub(crate) fn n_tasks(&self) -> usize {
-        self.parts.iter().map(|part| part.grid.n_tasks()).sum()
+        match &self.0 {
+            Work::Product(product) => product.n_tasks(),
+            Work::Parts(parts) => parts.iter().map(|part| part.grid.n_tasks()).sum(),
+        }
     }
 
     /// Bytes of scratch memory, aligned to 64, that each running task needs.
     pub(crate) fn scratch_bytes(&self) -> usize {
-        self.parts.iter().map(|part| part.scratch.bytes).max().unwrap_or(0)
-    }
-
-    /// The part that a task belongs to, and its number there.
-    fn part_of(&self, task: usize) -> (&DensePlan, usize) {
-        let mut rest = task;
-        for part in &self.parts {
-            match rest.checked_sub(part.grid.n_tasks()) {
-                Some(later) => rest = later,
-                None => return (part, rest),
-            }
+        match &self.0 {
+            Work::Product(product) => product.scratch_bytes(),
+            Work::Parts(parts) => parts.iter().map(|part| part.scratch.bytes).max().unwrap_or(0),
         }
-        unreachable!("invariant: tasks are counted by n_tasks")
     }
 
     /// What a task computes: `batches` are groups, `rows` those of the part, and `columns` its outputs, counted image
-    /// after image.
+    /// after image. None of a product.
     #[cfg(test)]
-    pub(super) fn block(&self, task: usize) -> (&Dense, crate::runtime::matmul::MatmulBlock) {
-        let (part, task) = self.part_of(task);
-        (&part.dense, part.grid.block(task))
+    pub(super) fn block(&self, task: usize) -> Option<(&Dense, crate::runtime::matmul::MatmulBlock)> {
+        let Work::Parts(parts) = &self.0 else { return None };
+        let (part, task) = part_of(parts, task);
+        Some((&part.dense, part.grid.block(task)))
     }
 
     /// Computes some channels of some outputs.
@@ -122,22 +138,49 @@ impl ConvolutionPlan {
     /// neither x nor w, and no task runs twice at a time. `scratch` is aligned to 64, valid for [`Self::scratch_bytes`]
     /// and used by no other task meanwhile. The task is below [`Self::n_tasks`]. The machine has the plan's set.
     pub(crate) unsafe fn run_task(&self, task: usize, operands: ConvolutionOperands, scratch: *mut u8) {
-        let (part, task) = self.part_of(task);
         // SAFETY: the caller's promises are those of the kernel that was chosen with the dtype and the set; the parts
         // write outputs of their own, and none needs more scratch memory than the largest.
-        unsafe { (part.run)(part, task, operands, scratch) }
+        unsafe {
+            match &self.0 {
+                Work::Product(product) => {
+                    let ConvolutionOperands { x, w, out } = operands;
+                    product.run_task(task, MatmulOperands { a: w, b: x, c: out }, scratch);
+                }
+                Work::Parts(parts) => {
+                    let (part, task) = part_of(parts, task);
+                    (part.run)(part, task, operands, scratch);
+                }
+            }
+        }
     }
+}
+
+/// The part that a task belongs to, and its number there.
+fn part_of(parts: &[DensePlan], task: usize) -> (&DensePlan, usize) {
+    let mut rest = task;
+    for part in parts {
+        match rest.checked_sub(part.grid.n_tasks()) {
+            Some(later) => rest = later,
+            None => return (part, rest),
+        }
+    }
+    unreachable!("invariant: tasks are counted by n_tasks")
 }
 
 impl DensePlan {
     fn new(dense: Dense, kernels: ConvolutionKernelInfo) -> DensePlan {
         let steps = STEP_BYTES / kernels.element_bytes;
-        let geometry =
-            Geometry::new(&dense.convolution, unit_panel(kernels.element_bytes), steps, kernels.element_bytes);
+        let ConvolutionKernelInfo { lanes, element_bytes, .. } = kernels;
+        let limits = GeometryLimits { panel: unit_panel(element_bytes), steps, element_bytes, lanes };
+        let geometry = Geometry::new(&dense, limits);
         let grid = cut(&dense, kernels);
         let weights = choose_weights(&dense, &geometry);
-        let scratch = lay_out(&geometry, weights, grid.largest()[0], kernels);
-        DensePlan { is_padded: dense.is_padded(), dense, geometry, weights, grid, scratch, run: kernels.run }
+        let columns = geometry.chunk.next_multiple_of(2 * lanes);
+        let keeps_sums = grid.largest()[0] * columns * element_bytes <= SUM_BYTES;
+        let tile_columns = if keeps_sums { columns } else { 2 * lanes };
+        let scratch = lay_out(&geometry, weights, [grid.largest()[0], tile_columns], kernels);
+        let is_padded = dense.is_padded();
+        DensePlan { is_padded, dense, geometry, weights, grid, scratch, keeps_sums, run: kernels.run }
     }
 }
 
@@ -145,11 +188,6 @@ impl DensePlan {
 const WEIGHTS_OF_OUTPUT: usize = 16;
 
 impl DensePlan {
-    /// Whether a panel of sums is written row by row: one phase, with outputs side by side.
-    pub(super) fn has_rows(&self) -> bool {
-        self.dense.phases.len() == 1 && self.dense.convolution.axes.last().is_some_and(|axis| axis.out == 1)
-    }
-
     /// Whether the weights are looked through for infinite ones, for so many outputs of a row.
     pub(super) fn weighs(&self, n_columns: usize) -> bool {
         let convolution = &self.dense.convolution;
@@ -170,15 +208,14 @@ fn cut(dense: &Dense, kernels: ConvolutionKernelInfo) -> TaskGrid {
     let m = dense.n_rows();
     let n = convolution.batch * convolution.places();
     let steps = channels * convolution.taps();
-    // A row of patches costs some six tiles' vectors to pack, whatever the number of rows.
-    let flops = 2.0 * (groups * n * steps) as f64 * (m as f64 + 6.0);
+    let flops = 2.0 * (groups * n * steps) as f64 * (m + ROWS_OF_PACKING) as f64;
     TaskGrid::new(&GridProblem {
         batches: groups,
         m,
         n,
         unit: [1, column_unit(convolution, unit_panel(kernels.element_bytes))],
         nanoseconds: flops / kernels.flops,
-        packing: [1.0, 6.0],
+        packing: [1.0, ROWS_OF_PACKING as f64],
     })
 }
 
@@ -195,7 +232,13 @@ fn choose_weights(dense: &Dense, geometry: &Geometry) -> Weights {
     }
 }
 
-fn lay_out(geometry: &Geometry, weights: Weights, rows: usize, kernels: ConvolutionKernelInfo) -> ScratchLayout {
+/// For so many rows, and so many columns whose sums are kept aside.
+fn lay_out(
+    geometry: &Geometry,
+    weights: Weights,
+    [rows, kept]: [usize; 2],
+    kernels: ConvolutionKernelInfo,
+) -> ScratchLayout {
     let columns = 2 * kernels.lanes;
     let steps = geometry.channel_block * geometry.tap_block;
     let mut end = 0;
@@ -206,14 +249,16 @@ fn lay_out(geometry: &Geometry, weights: Weights, rows: usize, kernels: Convolut
     };
     // Padded input comes first and is followed by a vector that its last row may overhang.
     place(geometry.padded_elements + kernels.lanes, kernels.element_bytes);
+    let is_packed = geometry.patches != Patches::InPlace;
     // Squares that are transposed may overhang the panel by all their rows but one.
-    let panel = place((steps + kernels.lanes) * columns, kernels.element_bytes);
+    let panel = place(if is_packed { (steps + kernels.lanes) * columns } else { 0 }, kernels.element_bytes);
     let packed = if weights == Weights::Packed { rows * steps } else { 0 };
     let weights = place(packed, kernels.element_bytes);
-    let tile = place(rows * columns, kernels.element_bytes);
+    let tile = place(if is_packed { rows * kept } else { 0 }, kernels.element_bytes);
     let places = place(geometry.chunk, size_of::<isize>());
     let outputs = place(geometry.chunk, size_of::<isize>());
-    ScratchLayout { panel, weights, tile, places, outputs, bytes: end }
+    let vectors = place(if is_packed { 0 } else { geometry.chunk }, size_of::<PatchVector>());
+    ScratchLayout { panel, weights, tile, places, outputs, vectors, bytes: end }
 }
 
 fn kernels(dtype: DType, set: InstructionSet) -> ConvolutionKernelInfo {

@@ -6,15 +6,16 @@ use std::ops::Range;
 use super::{
     border::{has_infinite_weights, mend_border},
     descriptor::{ConvolutionDescriptor, ConvolutionOperands},
+    geometry::Patches,
     padded_input::{InputBlock, copy_padded},
-    patches::{Columns, Steps, pack_patches, run_end},
+    patches::{Columns, PatchVector, Steps, pack_patches, run_end},
     plan::{DensePlan, Weights},
 };
 use crate::runtime::matmul::{
     Accumulation,
     pack::{PackSource, pack_rows},
-    panels::{RowBlock, Strips, multiply_strips},
-    tile::write_vector,
+    panels::{FEW_STEPS, RowBlock, Strips, multiply_strips},
+    tile::{PatchTile, write_vector},
     vector::{MatmulElement, Vector},
 };
 
@@ -29,7 +30,9 @@ pub(super) struct TaskPointers<T> {
     pub(super) weights: *mut T,
     tile: *mut T,
     places: *mut isize,
-    pub(super) outputs: *mut isize,
+    outputs: *mut isize,
+    vectors: *mut PatchVector,
+    n_vectors: usize,
 }
 
 /// Columns that share padded input, and what of the input it holds.
@@ -53,17 +56,20 @@ pub(super) unsafe fn run_task<V: Vector>(
     for group in block.batches.clone() {
         let memory = memory::<V::Element>(plan, group, operands, scratch);
         let mut column = block.columns.start;
+        let mut are_weights_packed = false;
         while column < block.columns.end {
             let chunk = next_chunk(plan, column..block.columns.end);
             column = chunk.columns.end;
             // SAFETY: the block lies inside out, as the caller's task does; tables are as long as a chunk.
             unsafe {
-                locate(plan, &chunk, memory);
+                let n_vectors = locate::<V>(plan, &chunk, memory);
+                let memory = TaskPointers { n_vectors, ..memory };
                 let first_channel = group * plan.dense.convolution.channels;
-                let work = GroupWork { first_channel, rows: block.rows.clone() };
+                let work = GroupWork { first_channel, rows: block.rows.clone(), are_weights_packed };
                 // Where there are few outputs to a weight, as in the gradient by a kernel, all outputs are asked
                 // instead.
                 let found = run_chunk::<V>(plan, &chunk, &work, memory);
+                are_weights_packed = plan.geometry.has_one_pass(&plan.dense.convolution);
                 if plan.is_padded && (found == Weighed::Infinite || !plan.weighs(chunk.columns.len())) {
                     mend_border(plan, &chunk, &work, memory);
                 }
@@ -93,6 +99,8 @@ fn memory<T: MatmulElement>(
         tile: part(layout.tile),
         places: scratch.wrapping_add(layout.places).cast(),
         outputs: scratch.wrapping_add(layout.outputs).cast(),
+        vectors: scratch.wrapping_add(layout.vectors).cast(),
+        n_vectors: 0,
     }
 }
 
@@ -110,15 +118,19 @@ fn next_chunk(plan: &DensePlan, columns: Range<usize>) -> Chunk {
     Chunk { columns: columns.start..end, images: image..(end - 1) / places + 1, first_output }
 }
 
-/// Writes the tables of a chunk: where its outputs lie in padded input and in out.
+/// Writes the tables of a chunk: where its outputs lie in padded input and in out, one by one or, if patches are read where they lie, by
+/// vectors, whose number it gives.
 ///
 /// # Safety
 /// The tables have room for the chunk.
 #[inline(always)]
-unsafe fn locate<T>(plan: &DensePlan, chunk: &Chunk, memory: TaskPointers<T>) {
+unsafe fn locate<V: Vector>(plan: &DensePlan, chunk: &Chunk, memory: TaskPointers<V::Element>) -> usize {
     let (axes, places) = (&plan.geometry.axes, plan.dense.convolution.places());
     let last = &axes[axes.len() - 1];
     let row = last.axis.output;
+    // Padded input begins with the first output's patch along the first axis.
+    let first_of = |axis: usize| if axis == 0 { chunk.first_output } else { 0 };
+    let mut n_vectors = 0;
     let mut column = chunk.columns.start;
     while column < chunk.columns.end {
         // A row of outputs is located as a whole.
@@ -126,23 +138,35 @@ unsafe fn locate<T>(plan: &DensePlan, chunk: &Chunk, memory: TaskPointers<T>) {
         let (mut rest, first) = ((column - image * places) / row, column % row);
         let mut place = (image - chunk.images.start) as isize * plan.geometry.image_stride;
         let mut output = image as isize * plan.dense.convolution.out[0];
-        for padded in axes[..axes.len() - 1].iter().rev() {
-            let position = (rest % padded.axis.output) as isize;
+        for (axis, padded) in axes[..axes.len() - 1].iter().enumerate().rev() {
+            let position = rest % padded.axis.output;
             rest /= padded.axis.output;
-            place += position * padded.axis.stride as isize * padded.stride;
-            output += position * padded.axis.out;
+            place += padded.offset((position - first_of(axis)) * padded.axis.stride);
+            output += position as isize * padded.axis.out;
         }
-        place -= (chunk.first_output * axes[0].axis.stride) as isize * axes[0].stride;
-        for position in first..row.min(first + chunk.columns.end - column) {
-            let index = column - chunk.columns.start + position - first;
-            // SAFETY: the index is below the number of the chunk's columns, for which the tables have room.
-            unsafe {
-                *memory.places.add(index) = place + (position * last.axis.stride) as isize;
-                *memory.outputs.add(index) = output + position as isize * last.axis.out;
+        let positions = first..row.min(first + chunk.columns.end - column);
+        let at = |position: usize| {
+            let place = place + last.offset((position - first_of(axes.len() - 1)) * last.axis.stride);
+            (place, output + position as isize * last.axis.out)
+        };
+        if plan.geometry.patches == Patches::InPlace {
+            for position in positions.clone().step_by(V::LANES) {
+                let ((place, output), lanes) = (at(position), V::LANES.min(positions.end - position));
+                // SAFETY: no chunk has more vectors than columns.
+                unsafe { *memory.vectors.add(n_vectors) = PatchVector { place, output, lanes } };
+                n_vectors += 1;
+            }
+        } else {
+            for position in positions {
+                let index = column - chunk.columns.start + position - first;
+                let (place, output) = at(position);
+                // SAFETY: the index is below the number of the chunk's columns, for which the tables have room.
+                unsafe { (*memory.places.add(index), *memory.outputs.add(index)) = (place, output) };
             }
         }
         column += row - first;
     }
+    n_vectors
 }
 
 /// What of a group is computed.
@@ -150,6 +174,8 @@ pub(super) struct GroupWork {
     /// The group's first channel of x.
     pub(super) first_channel: usize,
     pub(super) rows: Range<usize>,
+    /// Whether all weights of these rows are packed already, for the chunk before.
+    are_weights_packed: bool,
 }
 
 /// What weights were found to be. Only infinite ones and NaN make anything of the zeros of padding.
@@ -195,7 +221,14 @@ unsafe fn run_chunk<V: Vector>(
             let output = if channel + tap == 0 { Accumulation::Overwrite } else { Accumulation::Add };
             let w = convolution.w[1] * channel as isize;
             let memory = TaskPointers { w: memory.w.wrapping_offset(w), ..memory };
-            let visit = Visit { steps, rows: work.rows.clone(), columns: chunk.columns.len(), output };
+            let visit = Visit {
+                is_last: channel + channels == convolution.channels && steps.taps.end == n_taps,
+                steps,
+                rows: work.rows.clone(),
+                columns: chunk.columns.len(),
+                output,
+                are_weights_packed: work.are_weights_packed,
+            };
             // SAFETY: the steps are inside the block that has just been copied.
             let found = unsafe { run_visit::<V>(plan, &visit, memory) };
             weighed = if found == Weighed::Infinite { found } else { weighed };
@@ -207,13 +240,22 @@ unsafe fn run_chunk<V: Vector>(
 /// An empty sum.
 ///
 /// # Safety
-/// `out` is valid for the rows and the chunk, which the tables hold.
+/// `out` is valid for the rows and the chunk.
 unsafe fn write_nothing<T: MatmulElement>(plan: &DensePlan, chunk: &Chunk, work: &GroupWork, memory: TaskPointers<T>) {
+    let convolution = &plan.dense.convolution;
+    let last = &convolution.axes[convolution.axes.len() - 1];
     for row in work.rows.clone() {
         let [_, first] = plan.dense.row(row);
-        for column in 0..chunk.columns.len() {
-            // SAFETY: the caller's promise.
-            unsafe { *memory.out.offset(first + *memory.outputs.add(column)) = T::ZERO };
+        let mut column = chunk.columns.start;
+        while column < chunk.columns.end {
+            let end = chunk.columns.end.min(column - column % last.output + last.output);
+            let mut out = memory.out.wrapping_offset(first + convolution.output_offset(column));
+            for _ in column..end {
+                // SAFETY: the caller's promise.
+                unsafe { *out = T::ZERO };
+                out = out.wrapping_offset(last.out);
+            }
+            column = end;
         }
     }
 }
@@ -225,6 +267,9 @@ pub(super) struct Visit {
     pub(super) rows: Range<usize>,
     columns: usize,
     output: Accumulation,
+    /// Whether no other steps follow.
+    is_last: bool,
+    are_weights_packed: bool,
 }
 
 impl Visit {
@@ -241,12 +286,14 @@ unsafe fn run_visit<V: Vector>(plan: &DensePlan, visit: &Visit, memory: TaskPoin
     let strides = [plan.dense.convolution.w[0], plan.geometry.weight_step];
     let [first_weight, first_output] = plan.dense.row(visit.rows.start);
     let a = memory.w.wrapping_offset(plan.geometry.weight_offsets[visit.steps.taps.start] + first_weight);
-    // SAFETY: scratch memory has room for the weights and one panel; the tables for the columns.
+    // SAFETY: scratch memory has room for the weights.
     unsafe {
         let packed = match plan.weights {
             Weights::InPlace => None,
             Weights::Packed => {
-                pack_weights::<V>(plan, visit, memory);
+                if !visit.are_weights_packed {
+                    pack_weights::<V>(plan, visit, memory);
+                }
                 Some(memory.weights.cast_const())
             }
         };
@@ -259,20 +306,9 @@ unsafe fn run_visit<V: Vector>(plan: &DensePlan, visit: &Visit, memory: TaskPoin
             c_row: plan.dense.convolution.out[1],
             output: visit.output,
         };
-        let panel = 2 * V::LANES;
-        for column in (0..visit.columns).step_by(panel) {
-            let count = panel.min(visit.columns - column);
-            let columns = Columns {
-                places: std::slice::from_raw_parts(memory.places.add(column), count),
-                outputs: std::slice::from_raw_parts(memory.outputs.add(column), count),
-            };
-            pack_patches::<V>(&plan.geometry, &columns, &visit.steps, memory.padded, memory.panel);
-            let strips = Strips { k: visit.n_steps(), n: count, packed: memory.panel.cast_const(), in_place: None };
-            if plan.has_rows() {
-                multiply_panel::<V>(&rows, &strips, &columns, memory.tile);
-            } else {
-                multiply_phases::<V>(plan, visit, (&rows, &strips, &columns), memory);
-            }
+        match plan.geometry.patches {
+            Patches::InPlace => multiply_in_place::<V>(plan, &rows, visit, memory),
+            Patches::Copied | Patches::Transposed => multiply_packed::<V>(plan, &rows, visit, memory),
         }
         if plan.is_padded && plan.weighs(visit.columns) {
             has_infinite_weights::<V>(&rows, visit.n_steps())
@@ -280,6 +316,124 @@ unsafe fn run_visit<V: Vector>(plan: &DensePlan, visit: &Visit, memory: TaskPoin
             Weighed::Finite
         }
     }
+}
+
+/// Where the sums of a panel are put in scratch memory, for outputs that lie apart.
+struct Aside<T> {
+    tile: *mut T,
+    /// How sums come there.
+    output: Accumulation,
+    /// How they go to out after this pass, if they do.
+    write: Option<Accumulation>,
+}
+
+impl<T> Aside<T> {
+    /// Sums of all panels are kept until the last pass, if there is room, so that outputs are written once.
+    #[inline(always)]
+    fn new(plan: &DensePlan, visit: &Visit, rows: &RowBlock<T>, tile: *mut T, column: usize) -> Aside<T> {
+        if !plan.keeps_sums {
+            return Aside { tile, output: Accumulation::Overwrite, write: Some(rows.output) };
+        }
+        let write = visit.is_last.then_some(Accumulation::Overwrite);
+        Aside { tile: tile.wrapping_add(column * rows.m), output: rows.output, write }
+    }
+}
+
+/// The tiles of all panels of a chunk, each of which is packed first.
+///
+/// # Safety
+/// As for [`multiply_in_place`].
+#[inline(always)]
+unsafe fn multiply_packed<V: Vector>(
+    plan: &DensePlan,
+    rows: &RowBlock<V::Element>,
+    visit: &Visit,
+    memory: TaskPointers<V::Element>,
+) {
+    let panel = 2 * V::LANES;
+    for column in (0..visit.columns).step_by(panel) {
+        let count = panel.min(visit.columns - column);
+        // SAFETY: scratch memory has room for one panel, the tables for the columns.
+        unsafe {
+            let columns = Columns {
+                places: std::slice::from_raw_parts(memory.places.add(column), count),
+                outputs: std::slice::from_raw_parts(memory.outputs.add(column), count),
+            };
+            pack_patches::<V>(&plan.geometry, &columns, &visit.steps, memory.padded, memory.panel);
+            let strips = Strips { k: visit.n_steps(), n: count, packed: memory.panel.cast_const(), in_place: None };
+            let aside = Aside::new(plan, visit, rows, memory.tile, column);
+            if plan.dense.has_rows() {
+                multiply_panel::<V>(rows, &strips, &columns, &aside);
+            } else {
+                multiply_phases::<V>(plan, visit, (rows, &strips, &columns), (&aside, memory.out));
+            }
+        }
+    }
+}
+
+/// The tiles of all vectors of a chunk, whose patches are read where they lie.
+///
+/// # Safety
+/// As for [`run_visit`], with rows that are packed or readable at their strides, and C at the first of them.
+#[inline(always)]
+unsafe fn multiply_in_place<V: Vector>(
+    plan: &DensePlan,
+    rows: &RowBlock<V::Element>,
+    visit: &Visit,
+    memory: TaskPointers<V::Element>,
+) {
+    // SAFETY: `locate` wrote so many vectors.
+    let vectors = unsafe { std::slice::from_raw_parts(memory.vectors, memory.n_vectors) };
+    let n_panels = rows.m.div_ceil(V::TILES.len());
+    // SAFETY: the caller's promises; panels are below their number.
+    unsafe {
+        if visit.n_steps() <= FEW_STEPS {
+            // Writing outputs takes most of the time, so they are written row after row.
+            for panel in 0..n_panels {
+                vectors.chunks(2).for_each(|pair| multiply_pair::<V>(plan, rows, visit, memory.padded, (pair, panel)));
+            }
+        } else {
+            // Each patch stays in the first-level cache while all panels of weights pass it.
+            for pair in vectors.chunks(2) {
+                (0..n_panels).for_each(|panel| multiply_pair::<V>(plan, rows, visit, memory.padded, (pair, panel)));
+            }
+        }
+    }
+}
+
+/// The tile of one panel of rows and one or two vectors.
+///
+/// # Safety
+/// As for [`multiply_in_place`], with a panel and vectors that exist.
+#[inline(always)]
+unsafe fn multiply_pair<V: Vector>(
+    plan: &DensePlan,
+    rows: &RowBlock<V::Element>,
+    visit: &Visit,
+    padded: *const V::Element,
+    (pair, panel): (&[PatchVector], usize),
+) {
+    let vector = |position: usize| pair[position.min(pair.len() - 1)];
+    let n_panels = rows.m.div_ceil(V::TILES.len());
+    let (first, end) = (rows.m * panel / n_panels, rows.m * (panel + 1) / n_panels);
+    let (a, a_row, a_step) = rows.strip(first..end, visit.n_steps());
+    let c = rows.c.wrapping_offset(first as isize * rows.c_row);
+    let tile = PatchTile {
+        channels: visit.steps.channels,
+        channel_stride: plan.geometry.channel_stride,
+        taps: &plan.geometry.tap_offsets[visit.steps.taps.clone()],
+        b: [0, 1].map(|position| padded.wrapping_offset(vector(position).place)),
+        a,
+        a_row,
+        a_step,
+        c: [0, 1].map(|position| c.wrapping_offset(vector(position).output)),
+        c_row: rows.c_row,
+        lanes: [0, 1].map(|position| vector(position).lanes),
+        output: rows.output,
+    };
+    // SAFETY: under each tap a place and a vector behind it are inside padded input, the outputs of a vector inside out; panels have at
+    // least one row and at most as many as the table.
+    unsafe { V::TILES.get_unchecked(end - first - 1).patches[pair.len() - 1](&tile) };
 }
 
 /// The tiles of one panel whose rows are of several phases, or whose outputs lie apart, by way of the scratch memory.
@@ -291,20 +445,20 @@ unsafe fn multiply_phases<V: Vector>(
     plan: &DensePlan,
     visit: &Visit,
     (rows, strips, columns): (&RowBlock<V::Element>, &Strips<V::Element>, &Columns<'_>),
-    memory: TaskPointers<V::Element>,
+    (aside, out): (&Aside<V::Element>, *mut V::Element),
 ) {
     let c_row = 2 * V::LANES as isize;
-    let aside = RowBlock { c: memory.tile, c_row, output: Accumulation::Overwrite, ..*rows };
     // SAFETY: the tile has room for the rows of a panel, and the outputs of each row are inside out.
     unsafe {
-        multiply_strips::<V>(&aside, strips);
+        multiply_strips::<V>(&RowBlock { c: aside.tile, c_row, output: aside.output, ..*rows }, strips);
+        let Some(write) = aside.write else { return };
         for row in 0..rows.m {
-            let line = memory.tile.offset(row as isize * c_row);
+            let line = aside.tile.offset(row as isize * c_row);
             let [_, first] = plan.dense.row(visit.rows.start + row);
-            let out = memory.out.wrapping_offset(first);
+            let out = out.wrapping_offset(first);
             for (column, output) in columns.outputs.iter().enumerate() {
                 let (to, sum) = (out.offset(*output), *line.add(column));
-                *to = rows.output.apply(|| *to, sum);
+                *to = write.apply(|| *to, sum);
             }
         }
     }
@@ -314,13 +468,13 @@ unsafe fn multiply_phases<V: Vector>(
 /// memory.
 ///
 /// # Safety
-/// As for [`multiply_strips`] with C at the columns' outputs; `tile` has room for the rows of a panel.
+/// As for [`multiply_strips`] with C at the columns' outputs; the tile aside has room for the rows of a panel.
 #[inline(always)]
 unsafe fn multiply_panel<V: Vector>(
     rows: &RowBlock<V::Element>,
     strips: &Strips<V::Element>,
     columns: &Columns<'_>,
-    tile: *mut V::Element,
+    aside: &Aside<V::Element>,
 ) {
     // SAFETY: outputs are offsets inside out for each of the rows, which the caller vouches for.
     unsafe {
@@ -330,15 +484,15 @@ unsafe fn multiply_panel<V: Vector>(
             return;
         }
         let c_row = 2 * V::LANES as isize;
-        let aside = RowBlock { c: tile, c_row, output: Accumulation::Overwrite, ..*rows };
-        multiply_strips::<V>(&aside, strips);
+        multiply_strips::<V>(&RowBlock { c: aside.tile, c_row, output: aside.output, ..*rows }, strips);
+        let Some(write) = aside.write else { return };
         let mut column = 0;
         while column < columns.count() {
             let lanes = (run_end(columns.outputs, column) - column).min(V::LANES);
             for row in 0..rows.m {
-                let line = V::load_lanes(tile.offset(row as isize * c_row).add(column), lanes);
+                let line = V::load_lanes(aside.tile.offset(row as isize * c_row).add(column), lanes);
                 let c = rows.c.offset(row as isize * rows.c_row + columns.outputs[column]);
-                write_vector(line, c, lanes, rows.output);
+                write_vector(line, c, lanes, write);
             }
             column += lanes;
         }

@@ -2,6 +2,8 @@
 //! B packed into panels where it is not read in place, and register tiles over all of it. In: one block of one product,
 //! C with contiguous rows. Out: that block of C. It allocates nothing: packed panels go into scratch memory.
 
+use std::ops::Range;
+
 use super::{
     naive::Pointers,
     pack::{PackSource, pack_columns, pack_rows},
@@ -17,7 +19,7 @@ const BLOCK_K_BYTES: usize = 1024;
 /// The length of a block of k is a multiple of this.
 const STEP_UNIT: usize = 8;
 /// For k up to this, a tile of C takes longer to write than to compute.
-const FEW_STEPS: usize = 64;
+pub(in crate::runtime) const FEW_STEPS: usize = 64;
 /// Rows of A that pass a block of B at a time: BLOCK_M · BLOCK_K_BYTES fit half of a second-level cache of 512 KiB.
 const BLOCK_M: usize = 168;
 /// Bytes of a packed block of B: half of such a cache.
@@ -67,6 +69,17 @@ pub(in crate::runtime) struct RowBlock<T> {
     pub(in crate::runtime) c: *mut T,
     pub(in crate::runtime) c_row: isize,
     pub(in crate::runtime) output: Accumulation,
+}
+
+impl<T> RowBlock<T> {
+    /// The first element of a panel of `k` steps, and how far its rows and its steps are apart.
+    #[inline(always)]
+    pub(in crate::runtime) fn strip(&self, rows: Range<usize>, k: usize) -> (*const T, isize, isize) {
+        match self.packed {
+            Some(packed) => (packed.wrapping_add(rows.start * k), 1, rows.len() as isize),
+            None => (self.a.wrapping_offset(rows.start as isize * self.strides[0]), self.strides[0], self.strides[1]),
+        }
+    }
 }
 
 /// Columns that are packed at once.
@@ -249,14 +262,11 @@ unsafe fn multiply_panels<V: Vector>(
     };
     let last_lanes = width - (vectors - 1) * V::LANES;
     let (first, end) = (rows.m * panel / n_panels, rows.m * (panel + 1) / n_panels);
-    let (a, a_row, a_step) = match rows.packed {
-        Some(packed) => (packed.wrapping_add(first * strips.k), 1, (end - first) as isize),
-        None => (rows.a.wrapping_offset(first as isize * rows.strides[0]), rows.strides[0], rows.strides[1]),
-    };
+    let (a, a_row, a_step) = rows.strip(first..end, strips.k);
     let c = rows.c.wrapping_offset(first as isize * rows.c_row + column as isize);
     let (c_row, output) = (rows.c_row, rows.output);
     let tile = MicroTile { k: strips.k, a, a_row, a_step, b, b_step, c, c_row, last_lanes, output };
     // SAFETY: the panels of A and B and the tile of C are inside what the caller vouches for; panels have at least one
     // row and at most as many as the table.
-    unsafe { V::TILES.get_unchecked(end - first - 1)[vectors - 1](&tile) };
+    unsafe { V::TILES.get_unchecked(end - first - 1).panels[vectors - 1](&tile) };
 }

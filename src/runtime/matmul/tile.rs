@@ -23,16 +23,54 @@ pub(in crate::runtime) struct MicroTile<T> {
     pub(in crate::runtime) output: Accumulation,
 }
 
+/// Where the strips of one tile of a convolution lie: for each channel and tap, vectors are read where they lie in padded input.
+/// Offsets and strides are in elements.
+#[derive(Clone, Copy)]
+pub(in crate::runtime) struct PatchTile<'t, T> {
+    pub(in crate::runtime) channels: usize,
+    pub(in crate::runtime) channel_stride: isize,
+    /// Where each tap lies, relative to the place of an output.
+    pub(in crate::runtime) taps: &'t [isize],
+    /// The places of the first output of each vector, of the first channel.
+    pub(in crate::runtime) b: [*const T; 2],
+    pub(in crate::runtime) a: *const T,
+    pub(in crate::runtime) a_row: isize,
+    pub(in crate::runtime) a_step: isize,
+    /// The first row of each vector.
+    pub(in crate::runtime) c: [*mut T; 2],
+    pub(in crate::runtime) c_row: isize,
+    /// The lanes of each vector that are outputs.
+    pub(in crate::runtime) lanes: [usize; 2],
+    pub(in crate::runtime) output: Accumulation,
+}
+
+/// The kernels for one number of rows, for one and for two vectors.
+#[derive(Clone, Copy)]
+pub(in crate::runtime) struct TileKernels<T> {
+    pub(in crate::runtime) panels: [TileKernel<T>; 2],
+    pub(in crate::runtime) patches: [PatchKernel<T>; 2],
+}
+
+/// A kernel for one number of rows and of vectors of outputs.
+///
+/// # Safety
+/// The machine has the kernel's instruction set, and what the tile points to is as long as it says.
+pub(in crate::runtime) type PatchKernel<T> = unsafe fn(&PatchTile<'_, T>);
+
 /// A kernel for one number of rows and of vectors of columns.
 ///
 /// # Safety
 /// The machine has the kernel's instruction set, and the strips are as long as the tile says.
 pub(in crate::runtime) type TileKernel<T> = unsafe fn(&MicroTile<T>);
 
-/// The table of kernels of one set: `tiles!(wrapper, Vector; 1, 2, …)` with the numbers of rows from 1 upwards.
+/// The table of kernels of one set: `tiles!(panels, patches, Vector; 1, 2, …)` with the functions that have the set's instructions, and
+/// the numbers of rows from 1 upwards.
 macro_rules! tiles {
-    ($wrapper:ident, $vector:ty; $($rows:literal),*) => {
-        &[$([$wrapper::<$vector, $rows, 1>, $wrapper::<$vector, $rows, 2>]),*]
+    ($panels:ident, $patches:ident, $vector:ty; $($rows:literal),*) => {
+        &[$($crate::runtime::matmul::tile::TileKernels {
+            panels: [$panels::<$vector, $rows, 1>, $panels::<$vector, $rows, 2>],
+            patches: [$patches::<$vector, $rows, 1>, $patches::<$vector, $rows, 2>],
+        }),*]
     };
 }
 pub(super) use tiles;
@@ -65,6 +103,41 @@ pub(super) unsafe fn multiply_tile<V: Vector, const ROWS: usize, const VECTORS: 
             for (vector, sum) in sums.iter().enumerate() {
                 let lanes = if vector + 1 == VECTORS { tile.last_lanes } else { V::LANES };
                 write_vector(*sum, c.add(vector * V::LANES), lanes, tile.output);
+            }
+        }
+    }
+}
+
+/// # Safety
+/// As for [`PatchKernel`].
+#[inline(always)]
+pub(super) unsafe fn multiply_patches<V: Vector, const ROWS: usize, const VECTORS: usize>(
+    tile: &PatchTile<'_, V::Element>,
+) {
+    // SAFETY: rows of A and C are counted by ROWS and vectors of outputs by VECTORS, as the caller promises; a whole vector is readable
+    // at each place under each tap of each channel, and only the lanes that are outputs are read from or written to C.
+    unsafe {
+        let mut sums = [[V::splat(V::Element::ZERO); VECTORS]; ROWS];
+        let mut a = tile.a;
+        for channel in 0..tile.channels {
+            let offset = channel as isize * tile.channel_stride;
+            for tap in tile.taps {
+                let mut columns = [sums[0][0]; VECTORS];
+                for (column, place) in columns.iter_mut().zip(tile.b) {
+                    *column = V::load(place.offset(offset + tap));
+                }
+                for (row, sums) in sums.iter_mut().enumerate() {
+                    let factor = V::splat(*a.offset(row as isize * tile.a_row));
+                    for (sum, column) in sums.iter_mut().zip(columns) {
+                        *sum = factor.multiply_add(column, *sum);
+                    }
+                }
+                a = a.wrapping_offset(tile.a_step);
+            }
+        }
+        for (row, sums) in sums.iter().enumerate() {
+            for ((sum, c), lanes) in sums.iter().zip(tile.c).zip(tile.lanes) {
+                write_vector(*sum, c.offset(row as isize * tile.c_row), lanes, tile.output);
             }
         }
     }

@@ -1,7 +1,7 @@
 //! What a kernel needs of a vector of numbers, written once for every width. In: elements behind pointers. Out: vectors
 //! and elements behind pointers. It knows no loop and no shape.
 
-use super::tile::TileKernel;
+use super::tile::TileKernels;
 use crate::runtime::vector::{Arithmetic, Baseline};
 
 /// What a product asks of its elements. Integers wrap.
@@ -60,8 +60,8 @@ pub(in crate::runtime) const MAX_LANES: usize = 16;
 pub(in crate::runtime) trait Vector: Copy {
     type Element: MatmulElement;
     const LANES: usize;
-    /// The kernels of tiles, by rows − 1, then by vectors of columns − 1. Its length is the most rows of a tile.
-    const TILES: &'static [[TileKernel<Self::Element>; 2]];
+    /// The kernels of tiles, by rows − 1, and in there by vectors of columns − 1. Its length is the most rows of a tile.
+    const TILES: &'static [TileKernels<Self::Element>];
 
     unsafe fn splat(element: Self::Element) -> Self;
     unsafe fn load(from: *const Self::Element) -> Self;

@@ -2,7 +2,7 @@
 //! the bits of the instruction, by which or by emulation.
 
 use super::{
-    tile::{MicroTile, TileKernel, multiply_tile, tiles},
+    tile::{MicroTile, PatchTile, TileKernels, multiply_patches, multiply_tile, tiles},
     vector::{MatmulElement, Vector},
 };
 
@@ -11,16 +11,23 @@ use super::{
 pub(in crate::runtime) struct Portable<T>([T; 4]);
 
 /// # Safety
-/// As for [`TileKernel`].
+/// As for [`TileKernel`](super::tile::TileKernel).
 unsafe fn portable_tile<V: Vector, const ROWS: usize, const VECTORS: usize>(tile: &MicroTile<V::Element>) {
     // SAFETY: the caller promises what the kernel asks for.
     unsafe { multiply_tile::<V, ROWS, VECTORS>(tile) }
 }
 
+/// # Safety
+/// As for [`PatchKernel`](super::tile::PatchKernel).
+unsafe fn portable_patches<V: Vector, const ROWS: usize, const VECTORS: usize>(tile: &PatchTile<'_, V::Element>) {
+    // SAFETY: the caller promises what the kernel asks for.
+    unsafe { multiply_patches::<V, ROWS, VECTORS>(tile) }
+}
+
 impl<T: MatmulElement> Vector for Portable<T> {
     type Element = T;
     const LANES: usize = 4;
-    const TILES: &'static [[TileKernel<T>; 2]] = tiles!(portable_tile, Portable<T>; 1, 2, 3, 4);
+    const TILES: &'static [TileKernels<T>] = tiles!(portable_tile, portable_patches, Portable<T>; 1, 2, 3, 4);
 
     #[inline(always)]
     unsafe fn splat(element: T) -> Self {

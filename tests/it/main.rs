@@ -7,6 +7,13 @@ fn after_place(text: &str) -> &str {
     column.trim_start_matches(is_digit)
 }
 
+/// A place for a file that no other test of this or another process has, whatever it is called: tests run at the same time.
+fn temporary_file(name: &str) -> std::path::PathBuf {
+    static NEXT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+    let number = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    std::env::temp_dir().join(format!("pullback-{}-{number}-{name}.safetensors", std::process::id()))
+}
+
 mod accumulation;
 mod allocation;
 mod arrange;

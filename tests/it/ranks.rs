@@ -5,7 +5,6 @@ use std::{
     env, fs,
     ops::ControlFlow,
     path::PathBuf,
-    process,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -392,11 +391,6 @@ impl<F: FnMut() -> ControlFlow<()>> Observer for At<F> {
     }
 }
 
-/// A file of this test alone.
-fn file(name: &str) -> PathBuf {
-    env::temp_dir().join(format!("pullback-ranks-{}-{name}.safetensors", process::id()))
-}
-
 /// A flag or an observer of one rank ends the training on all, in the same step, and it goes on with any other number of ranks.
 #[test]
 fn one_rank_ends_a_training_that_others_go_on_with() {
@@ -405,7 +399,7 @@ fn one_rank_ends_a_training_that_others_go_on_with() {
     let whole = whole.expect("training goes well");
     for (n_ranks, n_later, stopping, step) in [(2, 3, 1, 2), (3, 1, 2, 3), (4, 8, 0, 7), (8, 2, 5, 9), (1, 4, 0, 5)] {
         for expected_stop in [Stop::Flag, Stop::Observer] {
-            let path = file(&format!("stopped-{n_ranks}-{step}-{expected_stop:?}"));
+            let path = crate::temporary_file(&format!("stopped-{n_ranks}-{step}-{expected_stop:?}"));
             let reports = on_ranks(n_ranks, |rank| {
                 let flag = Arc::new(AtomicBool::new(false));
                 let is_stopping = rank.rank == stopping;
@@ -436,12 +430,12 @@ fn one_rank_ends_a_training_that_others_go_on_with() {
 fn rank_0_alone_writes_checkpoints() {
     let fit = |path: PathBuf| Fit::new(2, 4).accumulate(2).checkpoint(Checkpoint::new(path).every_steps(2));
     let files = on_ranks(3, |rank| {
-        let path = file(&format!("of-rank-{}", rank.rank));
+        let path = crate::temporary_file(&format!("of-rank-{}", rank.rank));
         train_on(Some(rank), &fit(path.clone()), &mut Steps::default()).0.expect("training goes well");
         path
     });
     assert_eq!(files.iter().map(|path| path.exists()).collect::<Vec<_>>(), [true, false, false]);
-    let alone = file("alone");
+    let alone = crate::temporary_file("alone");
     train_on(None, &fit(alone.clone()), &mut Steps::default()).0.expect("training goes well");
     assert_eq!(fs::read(&files[0]).expect("it is there"), fs::read(&alone).expect("it is there"));
     for path in [&files[0], &alone] {

@@ -3,7 +3,6 @@
 use std::{
     env, fs,
     ops::ControlFlow,
-    path::PathBuf,
     process::{self, Command},
 };
 
@@ -33,11 +32,6 @@ fn network(options: &Options) -> (Trainer, Parameters) {
 
 fn bits(parameters: &Parameters) -> Vec<u32> {
     parameters.flat::<f32>().expect("there").iter().map(|x| x.to_bits()).collect()
-}
-
-/// A file of this test alone.
-fn file(name: &str) -> PathBuf {
-    env::temp_dir().join(format!("pullback-train-{}-{name}.safetensors", process::id()))
 }
 
 fn adam() -> Adam {
@@ -77,7 +71,7 @@ fn a_process_that_is_killed() {
 
 #[test]
 fn a_killed_run_goes_on_bit_for_bit_as_if_it_had_not_been() {
-    let path = file("killed");
+    let path = crate::temporary_file("killed");
     let mut command = Command::new(env::current_exe().expect("a test has a program"));
     command.args(["--exact", "train::a_process_that_is_killed"]).env(KILLED, &path);
     let status = command.output().expect("the program runs").status;
@@ -117,7 +111,7 @@ fn any_number_of_threads_trains_the_same_parameters() {
 
 #[test]
 fn a_checkpoint_of_another_training_is_an_error_that_changes_nothing() {
-    let (path, split) = (file("other"), small_digits());
+    let (path, split) = (crate::temporary_file("other"), small_digits());
     let train = |fit: &Fit, rule: &mut dyn Optimizer| {
         let (mut trainer, mut parameters) = network(&Options::default());
         let before = bits(&parameters);
@@ -297,7 +291,7 @@ impl Observer for StopAt {
 
 #[test]
 fn an_observer_ends_a_training_which_goes_on_later() {
-    let (path, split) = (file("stopped"), small_digits());
+    let (path, split) = (crate::temporary_file("stopped"), small_digits());
     let train = |fit: &Fit, stop: u64| {
         let ((mut trainer, mut parameters), mut adam) = (network(&Options::default()), adam());
         let mut stop = StopAt(stop);
@@ -387,7 +381,7 @@ fn numbers_that_would_be_missed_after_an_epoch_are_told_before_it() {
 
 /// What a training gives that goes on from a checkpoint whose texts were changed.
 fn resume_from_changed(name: &str, change: impl FnOnce(&mut Arrays)) -> Result<(), TrainError> {
-    let (path, data) = (file(name), digits().first(40));
+    let (path, data) = (crate::temporary_file(name), digits().first(40));
     let train = |start: Checkpoint| {
         let (mut trainer, mut parameters) = network(&Options::default());
         let fit = Fit::new(1, 20).checkpoint(start);

@@ -2,10 +2,8 @@
 //! was stopped in the middle of an epoch goes on to the same bits, whatever its data.
 
 use std::{
-    env, fs,
+    fs,
     ops::ControlFlow,
-    path::PathBuf,
-    process,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -23,10 +21,6 @@ use pullback::{
     optim::{Adam, Sgd},
     train::{Checkpoint, Epoch, Fit, Loss, Metric, Objective, Observer, Report, Step, Stop, TrainError, Trainer},
 };
-
-fn file(name: &str) -> PathBuf {
-    env::temp_dir().join(format!("pullback-train-data-{}-{name}", process::id()))
-}
 
 fn bits(parameters: &Parameters) -> Vec<u32> {
     parameters.flat::<f32>().expect("there").iter().map(|x| x.to_bits()).collect()
@@ -91,7 +85,7 @@ fn with_every_source(mut run: impl FnMut(&str, &dyn Source, Batching)) {
     let tokens = Dataset::new().column("token", (0..300).map(|i| i * i % 11).collect::<Vec<i64>>()).expect("a column");
     let windows = Windows::new(&tokens, "token", 6).expect("tokens");
     run("windows that go on", &windows, Batching::new(4).continued());
-    let path = file("records");
+    let path = crate::temporary_file("records");
     fs::write(&path, (0..45 * 5).map(|i| (i * 31 % 251) as u8).collect::<Vec<_>>()).expect("it can be written");
     let columns = [
         FileColumn::new("x", &path, Stored::I16, (2,)).every(5),
@@ -110,7 +104,7 @@ fn with_every_source(mut run: impl FnMut(&str, &dyn Source, Batching)) {
 #[test]
 fn every_source_goes_on_in_the_middle_of_an_epoch_bit_for_bit() {
     with_every_source(|what, source, batching| {
-        let path = file(&what.replace(' ', "-"));
+        let path = crate::temporary_file(&what.replace(' ', "-"));
         let run = |fit: Fit, stop: u64| -> (Report, Vec<u32>) {
             let ((mut trainer, mut parameters), mut adam) = (trainer_of(source, &Options::default()), Adam::new(0.02));
             let mut stop = StopAt(stop);
@@ -152,7 +146,7 @@ fn every_source_trains_the_same_parameters_on_any_number_of_threads() {
 
 #[test]
 fn a_flag_ends_a_training_with_its_checkpoint_from_which_it_goes_on() {
-    let (path, images) = (file("flag"), images(45));
+    let (path, images) = (crate::temporary_file("flag"), images(45));
     let run = |fit: Fit, set_at: u64, is_set: bool| {
         let ((mut trainer, mut parameters), mut adam) = (trainer_of(&images, &Options::default()), Adam::new(0.02));
         let flag = Arc::new(AtomicBool::new(is_set));

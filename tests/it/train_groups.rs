@@ -1,6 +1,6 @@
 //! Trainings by several optimizers, with averages and rates that fall: from a checkpoint they go on as if they had not stopped.
 
-use std::{env, fs, ops::ControlFlow, path::PathBuf, process};
+use std::{fs, ops::ControlFlow};
 
 use pullback::{
     DType, Graph, Parameters,
@@ -25,11 +25,6 @@ fn network() -> (Trainer, Parameters) {
 
 fn bits(parameters: &Parameters) -> Vec<u32> {
     parameters.flat::<f32>().expect("there").iter().map(|x| x.to_bits()).collect()
-}
-
-/// A file of this test alone.
-fn file(name: &str) -> PathBuf {
-    env::temp_dir().join(format!("pullback-train-groups-{}-{name}.safetensors", process::id()))
 }
 
 /// Groups, one of them of two, and an average over all.
@@ -59,7 +54,7 @@ impl Observer for Watch {
 
 #[test]
 fn a_training_by_groups_with_an_average_goes_on_bit_for_bit() {
-    let (path, split) = (file("groups"), split());
+    let (path, split) = (crate::temporary_file("groups"), split());
     let train = |fit: &Fit, stop: u64| {
         let ((mut trainer, mut parameters), mut rule) = (network(), grouped());
         let mut watch = Watch { stop, ..Watch::default() };
@@ -77,7 +72,7 @@ fn a_training_by_groups_with_an_average_goes_on_bit_for_bit() {
 
 /// What a training gives that goes on from a checkpoint whose texts were changed.
 fn resume_from_changed(change: impl FnOnce(&mut Arrays)) -> Result<(), TrainError> {
-    let (path, data) = (file("states"), digits().first(40));
+    let (path, data) = (crate::temporary_file("states"), digits().first(40));
     let train = |start: Checkpoint| {
         let (mut trainer, mut parameters) = network();
         let fit = Fit::new(1, 20).checkpoint(start);
@@ -118,7 +113,7 @@ fn a_checkpoint_with_states_that_cannot_be_is_refused() {
 /// from its file knows of the epochs before.
 #[test]
 fn a_plateau_lowers_the_rate_and_a_resumed_training_finds_it_again() {
-    let (path, split) = (file("plateau"), split());
+    let (path, split) = (crate::temporary_file("plateau"), split());
     let fit = |epochs| Fit::new(epochs, 32).plateau(Plateau::new(0.0, 1).min_delta(1e3));
     let train = |fit: &Fit| {
         let ((mut trainer, mut parameters), mut rule, mut watch) = (network(), grouped(), Watch::default());

@@ -1,6 +1,6 @@
 //! Watching a training: what steps tell, curves, averages that are measured, statistics anew, and which classes are taken for which.
 
-use std::{env, fs, ops::ControlFlow, path::PathBuf, process};
+use std::{fs, ops::ControlFlow};
 
 use ndarray::{Array1, Array2, Axis, Ix1, Ix2};
 use pullback::{
@@ -30,10 +30,6 @@ fn network() -> (Trainer, Parameters) {
 
 fn bits(parameters: &Parameters) -> Vec<u32> {
     parameters.flat::<f32>().expect("there").iter().map(|x| x.to_bits()).collect()
-}
-
-fn file(name: &str) -> PathBuf {
-    env::temp_dir().join(format!("pullback-watching-{}-{name}.safetensors", process::id()))
 }
 
 /// What each step told.
@@ -111,7 +107,7 @@ fn steps_tell_the_norm_before_clipping_and_the_rates_at_which_they_were_taken() 
 fn observers_change_no_bit_of_parameters_report_and_checkpoint() -> Outcome {
     let split = split();
     let run = |name: &str, is_watched: bool| -> Result<_, Box<dyn std::error::Error>> {
-        let ((mut trainer, mut parameters), mut rule, path) = (network(), grouped(), file(name));
+        let ((mut trainer, mut parameters), mut rule, path) = (network(), grouped(), crate::temporary_file(name));
         let (mut seen, mut curves) = (Seen::default(), Curves::with_points(4));
         let mut training = trainer.training(&mut parameters, &mut rule).validate(&split.test);
         if is_watched {
@@ -327,7 +323,7 @@ fn a_training_by_averages_goes_on_from_its_checkpoint_bit_for_bit() -> Outcome {
             if step.step == self.0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         }
     }
-    let (path, train, test) = (file("averages"), points(40), points(24));
+    let (path, train, test) = (crate::temporary_file("averages"), points(40), points(24));
     let fit = || Fit::new(4, 8).patience(Patience::new(3)).by_averages();
     let run = |fit: &Fit, stop: u64| {
         let ((mut trainer, mut parameters), mut rule) = (normed(), Averaged::swa(Adam::new(0.2), 7, 2));

@@ -366,7 +366,7 @@ fn every_elementwise_primitive_is_a_function_of_fused_steps() {
 
 /// Statistics of channels are computed in one pass with what is computed before them: batch norm reads its operand once for each mean
 /// (the variance has one of its own, before the graph is simplified), once for the squares and once for the result, and writes no
-/// other array. Its gradient writes none but the result either.
+/// other array. Its gradient moves nine arrays in all.
 #[test]
 fn statistics_of_channels_are_fused_with_what_they_are_of() {
     let g = Graph::new();
@@ -382,7 +382,7 @@ fn statistics_of_channels_are_fused_with_what_they_are_of() {
     let forward = bytes_of(&[y.id()]);
     assert!(forward < 5 * array + array / 100, "{} arrays", forward as f64 / array as f64);
     let backward = bytes_of(&[g.gradient((y * cotangent).sum(), x).id()]);
-    assert!(backward < 10 * array, "{} arrays", backward as f64 / array as f64);
+    assert!(backward < 9 * array + array / 100, "{} arrays", backward as f64 / array as f64);
 }
 
 /// The plan of a layer between two products, with the gradient, so that value and slope are read in different steps.

@@ -297,8 +297,7 @@ impl Interpreter<'_> {
                     }
                 }
                 ResolvedAction::AccumulateChannels(position, reduce, n_channels) => {
-                    let accumulator = &self.step.accumulators[*position];
-                    self.accumulate_channels((accumulator, *n_channels), *reduce, source, tile);
+                    self.accumulate_channels([*position, *n_channels], *reduce, source, tile);
                 }
                 ResolvedAction::DotRows(blocks, stride) => {
                     let (a, b) = (source.offset(stride * start as isize), operand(1));
@@ -327,14 +326,15 @@ impl Interpreter<'_> {
     /// Reduces the rows of a tile, each into the element of its channel, in the order of the rows.
     ///
     /// # Safety
-    /// As for [`TileStep::run`]; `source` is the elements of the tile, and the accumulator has an element for each channel.
+    /// As for [`TileStep::run`]; `source` is the elements of the tile, and the accumulator at the position has an element for each channel.
     unsafe fn accumulate_channels(
         &self,
-        (accumulator, n_channels): (&Accumulator, usize),
+        [position, n_channels]: [usize; 2],
         reduce: vector::RowReduce,
         source: *const u8,
         tile: &TileBounds,
     ) {
+        let accumulator = &self.step.accumulators[position];
         let (into, size) = (self.accumulator(accumulator), accumulator.dtype.size());
         for first in (0..tile.rows).step_by(ROWS_AT_ONCE) {
             let n_rows = ROWS_AT_ONCE.min(tile.rows - first);

@@ -1,7 +1,7 @@
 //! States that go on from batch to batch within one pass over data: values as of one long sequence, derivatives as of each window,
 //! passes that begin anew and know nothing of each other, and mistakes that are told.
 
-use std::{env, fs, ops::ControlFlow, process};
+use std::{fs, ops::ControlFlow};
 
 use ndarray::{Array2, Axis, Slice};
 use pullback::{
@@ -182,7 +182,7 @@ impl Observer for StopAt {
 
 #[test]
 fn a_training_with_a_carried_state_that_was_stopped_anywhere_goes_on_to_the_same_bits() {
-    let path = env::temp_dir().join(format!("pullback-carried-{}.safetensors", process::id()));
+    let path = crate::temporary_file("carried");
     let (train, validation) = (windows(6), windows(3));
     for accumulate in [1, 2] {
         let run = |fit: Fit, stop: u64| {

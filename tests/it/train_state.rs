@@ -1,6 +1,6 @@
 //! What a model keeps between steps, in the loop of training: a checkpoint holds it, and a step that fails changes none of it.
 
-use std::{env, fs, ops::ControlFlow, process};
+use std::{fs, ops::ControlFlow};
 
 use pullback::{
     DType, Graph, Initializer, Parameters,
@@ -48,7 +48,7 @@ impl Observer for StopAt {
 
 #[test]
 fn a_checkpoint_holds_the_state_of_a_model_and_that_of_the_best_epoch() {
-    let path = env::temp_dir().join(format!("pullback-state-{}.safetensors", process::id()));
+    let path = crate::temporary_file("state");
     let (train, validation) = (points(40), points(15));
     let run = |fit: Fit, stop: u64| {
         let ((mut trainer, mut parameters), mut rule) = (model(), HeavyBall::new(0.3, 0.9));

@@ -31,7 +31,7 @@ pub(super) const ROWS_OF_PACKING: usize = 6;
 /// Offsets are in elements, of padded input unless said otherwise.
 #[derive(Debug, Clone)]
 pub(super) struct Geometry {
-    /// The axes, with those flipped along which w runs backwards: see [`Tap`].
+    /// The axes, with those flipped along which w runs backwards: see [`TapOffsets`].
     pub(super) axes: Vec<PaddedAxis>,
     /// For each tap, in order, where it lies relative to the place of its output.
     pub(super) tap_offsets: Vec<isize>,

@@ -1,5 +1,5 @@
-//! Computes one task of a convolution: a product of weights and patches, whose patches are packed panel by panel. In: a
-//! plan, operands and scratch memory. Out: some channels of some outputs. It decides nothing and allocates nothing.
+//! Computes one task of a convolution: a product of weights and patches, which are read from padded input where they lie or packed from it
+//! panel by panel. In: a plan, operands and scratch memory. Out: some channels of some outputs. It decides nothing and allocates nothing.
 
 use std::ops::Range;
 
@@ -14,7 +14,7 @@ use super::{
 use crate::runtime::matmul::{
     Accumulation,
     pack::{PackSource, pack_rows},
-    panels::{FEW_STEPS, RowBlock, Strips, multiply_strips},
+    panels::{FEW_STEPS, RowBlock, Strips, multiply_strips, n_panels, panel_rows},
     tile::{PatchTile, write_vector},
     vector::{MatmulElement, Vector},
 };
@@ -384,7 +384,7 @@ unsafe fn multiply_in_place<V: Vector>(
 ) {
     // SAFETY: `locate` wrote so many vectors.
     let vectors = unsafe { std::slice::from_raw_parts(memory.vectors, memory.n_vectors) };
-    let n_panels = rows.m.div_ceil(V::TILES.len());
+    let n_panels = n_panels::<V>(rows.m);
     // SAFETY: the caller's promises; panels are below their number.
     unsafe {
         if visit.n_steps() <= FEW_STEPS {
@@ -414,10 +414,9 @@ unsafe fn multiply_pair<V: Vector>(
     (pair, panel): (&[PatchVector], usize),
 ) {
     let vector = |position: usize| pair[position.min(pair.len() - 1)];
-    let n_panels = rows.m.div_ceil(V::TILES.len());
-    let (first, end) = (rows.m * panel / n_panels, rows.m * (panel + 1) / n_panels);
-    let (a, a_row, a_step) = rows.strip(first..end, visit.n_steps());
-    let c = rows.c.wrapping_offset(first as isize * rows.c_row);
+    let panel = panel_rows::<V>(rows.m, panel);
+    let (a, a_row, a_step) = rows.strip(&panel, visit.n_steps());
+    let c = rows.c.wrapping_offset(panel.start as isize * rows.c_row);
     let tile = PatchTile {
         channels: visit.steps.channels,
         channel_stride: plan.geometry.channel_stride,
@@ -433,7 +432,7 @@ unsafe fn multiply_pair<V: Vector>(
     };
     // SAFETY: under each tap a place and a vector behind it are inside padded input, the outputs of a vector inside out; panels have at
     // least one row and at most as many as the table.
-    unsafe { V::TILES.get_unchecked(end - first - 1).patches[pair.len() - 1](&tile) };
+    unsafe { V::TILES.get_unchecked(panel.len() - 1).patches[pair.len() - 1](&tile) };
 }
 
 /// The tiles of one panel whose rows are of several phases, or whose outputs lie apart, by way of the scratch memory.
@@ -507,15 +506,13 @@ unsafe fn multiply_panel<V: Vector>(
 unsafe fn pack_weights<V: Vector>(plan: &DensePlan, visit: &Visit, memory: TaskPointers<V::Element>) {
     let (geometry, taps) = (&plan.geometry, &visit.steps.taps);
     let n_rows = visit.rows.len();
-    let n_panels = n_rows.div_ceil(V::TILES.len());
-    for panel in 0..n_panels {
-        let (first, end) = (n_rows * panel / n_panels, n_rows * (panel + 1) / n_panels);
-        let mut to = memory.weights.wrapping_add(first * visit.n_steps());
+    for panel in (0..n_panels::<V>(n_rows)).map(|panel| panel_rows::<V>(n_rows, panel)) {
+        let mut to = memory.weights.wrapping_add(panel.start * visit.n_steps());
         let mut lines = [0; MAX_ROWS];
-        for (line, row) in lines.iter_mut().zip(visit.rows.start + first..visit.rows.start + end) {
-            *line = plan.dense.row(row)[0];
+        for (line, row) in lines.iter_mut().zip(panel.clone()) {
+            *line = plan.dense.row(visit.rows.start + row)[0];
         }
-        let lines = &lines[..end - first];
+        let lines = &lines[..panel.len()];
         for channel in 0..visit.steps.channels {
             let mut tap = taps.start;
             while tap < taps.end {

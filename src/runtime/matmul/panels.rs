@@ -71,10 +71,23 @@ pub(in crate::runtime) struct RowBlock<T> {
     pub(in crate::runtime) output: Accumulation,
 }
 
+/// How many panels `m` rows are cut into, none of more rows than a tile has.
+#[inline(always)]
+pub(in crate::runtime) fn n_panels<V: Vector>(m: usize) -> usize {
+    m.div_ceil(V::TILES.len())
+}
+
+/// The rows of one of the panels that `m` rows are cut into: all have about as many.
+#[inline(always)]
+pub(in crate::runtime) fn panel_rows<V: Vector>(m: usize, panel: usize) -> Range<usize> {
+    let n_panels = n_panels::<V>(m);
+    m * panel / n_panels..m * (panel + 1) / n_panels
+}
+
 impl<T> RowBlock<T> {
     /// The first element of a panel of `k` steps, and how far its rows and its steps are apart.
     #[inline(always)]
-    pub(in crate::runtime) fn strip(&self, rows: Range<usize>, k: usize) -> (*const T, isize, isize) {
+    pub(in crate::runtime) fn strip(&self, rows: &Range<usize>, k: usize) -> (*const T, isize, isize) {
         match self.packed {
             Some(packed) => (packed.wrapping_add(rows.start * k), 1, rows.len() as isize),
             None => (self.a.wrapping_offset(rows.start as isize * self.strides[0]), self.strides[0], self.strides[1]),
@@ -197,18 +210,16 @@ unsafe fn pack_strips<V: Vector>(part: &Panels, b: *const V::Element, scratch: *
 /// `a` is valid for `m` rows, and `to` has room for them.
 #[inline(always)]
 unsafe fn pack_block_rows<V: Vector>(part: &Panels, m: usize, a: *const V::Element, to: *mut V::Element) {
-    let n_panels = m.div_ceil(V::TILES.len());
-    for panel in 0..n_panels {
-        let (first, end) = (m * panel / n_panels, m * (panel + 1) / n_panels);
+    for rows in (0..n_panels::<V>(m)).map(|panel| panel_rows::<V>(m, panel)) {
         let source = PackSource {
-            from: a.wrapping_offset(first as isize * part.a[0]),
+            from: a.wrapping_offset(rows.start as isize * part.a[0]),
             length: part.k,
-            width: end - first,
+            width: rows.len(),
             step: part.a[1],
             across: part.a[0],
         };
-        // SAFETY: rows `first..end` are inside the block, and packed panels follow each other without gaps.
-        unsafe { pack_rows::<V>(source, to.add(first * part.k)) };
+        // SAFETY: the rows are inside the block, and packed panels follow each other without gaps.
+        unsafe { pack_rows::<V>(source, to.add(rows.start * part.k)) };
     }
 }
 
@@ -218,7 +229,7 @@ unsafe fn pack_block_rows<V: Vector>(part: &Panels, m: usize, a: *const V::Eleme
 /// The machine has the vector's set; rows and strips are as large as they say; C is valid for `m` rows of `n` elements.
 #[inline(always)]
 pub(in crate::runtime) unsafe fn multiply_strips<V: Vector>(rows: &RowBlock<V::Element>, strips: &Strips<V::Element>) {
-    let n_rows = rows.m.div_ceil(V::TILES.len());
+    let n_rows = n_panels::<V>(rows.m);
     let n_columns = strips.n.div_ceil(2 * V::LANES);
     // SAFETY: panels below these numbers are inside what the caller vouches for.
     unsafe {
@@ -226,21 +237,21 @@ pub(in crate::runtime) unsafe fn multiply_strips<V: Vector>(rows: &RowBlock<V::E
             // Writing C takes most of the time, so it is written row after row.
             for row in 0..n_rows {
                 for column in 0..n_columns {
-                    multiply_panels::<V>(rows, strips, [row, n_rows], column);
+                    multiply_panels::<V>(rows, strips, row, column);
                 }
             }
         } else {
             // Each panel of B stays in the first-level cache while all panels of A pass it.
             for column in 0..n_columns {
                 for row in 0..n_rows {
-                    multiply_panels::<V>(rows, strips, [row, n_rows], column);
+                    multiply_panels::<V>(rows, strips, row, column);
                 }
             }
         }
     }
 }
 
-/// One panel of A, of so many, times one panel of B.
+/// One panel of A times one panel of B.
 ///
 /// # Safety
 /// As for [`multiply_strips`], with panels that exist.
@@ -248,7 +259,7 @@ pub(in crate::runtime) unsafe fn multiply_strips<V: Vector>(rows: &RowBlock<V::E
 unsafe fn multiply_panels<V: Vector>(
     rows: &RowBlock<V::Element>,
     strips: &Strips<V::Element>,
-    [panel, n_panels]: [usize; 2],
+    panel: usize,
     column_panel: usize,
 ) {
     let column = column_panel * 2 * V::LANES;
@@ -261,12 +272,12 @@ unsafe fn multiply_panels<V: Vector>(
         None => (strips.packed.wrapping_add(column * strips.k), (vectors * V::LANES) as isize),
     };
     let last_lanes = width - (vectors - 1) * V::LANES;
-    let (first, end) = (rows.m * panel / n_panels, rows.m * (panel + 1) / n_panels);
-    let (a, a_row, a_step) = rows.strip(first..end, strips.k);
-    let c = rows.c.wrapping_offset(first as isize * rows.c_row + column as isize);
+    let panel = panel_rows::<V>(rows.m, panel);
+    let (a, a_row, a_step) = rows.strip(&panel, strips.k);
+    let c = rows.c.wrapping_offset(panel.start as isize * rows.c_row + column as isize);
     let (c_row, output) = (rows.c_row, rows.output);
     let tile = MicroTile { k: strips.k, a, a_row, a_step, b, b_step, c, c_row, last_lanes, output };
     // SAFETY: the panels of A and B and the tile of C are inside what the caller vouches for; panels have at least one
     // row and at most as many as the table.
-    unsafe { V::TILES.get_unchecked(end - first - 1).panels[vectors - 1](&tile) };
+    unsafe { V::TILES.get_unchecked(panel.len() - 1).panels[vectors - 1](&tile) };
 }

@@ -75,6 +75,35 @@ macro_rules! tiles {
 }
 pub(super) use tiles;
 
+/// Adds the products of one step: of an element of each row with all columns.
+///
+/// # Safety
+/// The machine has the vector's set, and `a` is valid for the rows.
+#[inline(always)]
+unsafe fn add_step<V: Vector, const ROWS: usize, const VECTORS: usize>(
+    sums: &mut [[V; VECTORS]; ROWS],
+    columns: [V; VECTORS],
+    a: *const V::Element,
+    a_row: isize,
+) {
+    for (row, sums) in sums.iter_mut().enumerate() {
+        // SAFETY: the caller's promises.
+        unsafe {
+            let factor = V::splat(*a.offset(row as isize * a_row));
+            for (sum, column) in sums.iter_mut().zip(columns) {
+                *sum = factor.multiply_add(column, *sum);
+            }
+        }
+    }
+}
+
+/// The sums as an array that is indexed by rows in a loop. Without this border the compiler may index the array that it adds to, and
+/// then stores every sum after every step, which takes twice as long.
+#[inline(always)]
+fn to_memory<V: Vector, const ROWS: usize, const VECTORS: usize>(sums: [[V; VECTORS]; ROWS]) -> [[V; VECTORS]; ROWS] {
+    std::hint::black_box(sums)
+}
+
 /// # Safety
 /// As for [`TileKernel`].
 #[inline(always)]
@@ -89,16 +118,11 @@ pub(super) unsafe fn multiply_tile<V: Vector, const ROWS: usize, const VECTORS: 
             for (vector, column) in columns.iter_mut().enumerate() {
                 *column = V::load(b.add(vector * V::LANES));
             }
-            for (row, sums) in sums.iter_mut().enumerate() {
-                let factor = V::splat(*a.offset(row as isize * tile.a_row));
-                for (sum, column) in sums.iter_mut().zip(columns) {
-                    *sum = factor.multiply_add(column, *sum);
-                }
-            }
+            add_step(&mut sums, columns, a, tile.a_row);
             a = a.wrapping_offset(tile.a_step);
             b = b.wrapping_offset(tile.b_step);
         }
-        for (row, sums) in sums.iter().enumerate() {
+        for (row, sums) in to_memory(sums).iter().enumerate() {
             let c = tile.c.offset(row as isize * tile.c_row);
             for (vector, sum) in sums.iter().enumerate() {
                 let lanes = if vector + 1 == VECTORS { tile.last_lanes } else { V::LANES };
@@ -126,16 +150,11 @@ pub(super) unsafe fn multiply_patches<V: Vector, const ROWS: usize, const VECTOR
                 for (column, place) in columns.iter_mut().zip(tile.b) {
                     *column = V::load(place.offset(offset + tap));
                 }
-                for (row, sums) in sums.iter_mut().enumerate() {
-                    let factor = V::splat(*a.offset(row as isize * tile.a_row));
-                    for (sum, column) in sums.iter_mut().zip(columns) {
-                        *sum = factor.multiply_add(column, *sum);
-                    }
-                }
+                add_step(&mut sums, columns, a, tile.a_row);
                 a = a.wrapping_offset(tile.a_step);
             }
         }
-        for (row, sums) in sums.iter().enumerate() {
+        for (row, sums) in to_memory(sums).iter().enumerate() {
             for ((sum, c), lanes) in sums.iter().zip(tile.c).zip(tile.lanes) {
                 write_vector(*sum, c.offset(row as isize * tile.c_row), lanes, tile.output);
             }

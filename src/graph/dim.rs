@@ -179,6 +179,11 @@ impl Dim {
         Some(whole + if is_lost(constant) { constant } else { quotient })
     }
 
+    /// Whether it is 0 or more whatever sizes its symbols are, as far as the signs of its terms tell.
+    pub(crate) fn is_never_negative(&self) -> bool {
+        self.terms().iter().all(|term| term.coefficient >= 0)
+    }
+
     fn terms(&self) -> SmallVec<[PolynomialTerm; 2]> {
         match &self.0 {
             Repr::Number(0) => SmallVec::new(),

@@ -429,3 +429,19 @@ fn functions_of_one_operand_in_one_step_are_one_instruction() {
         assert_eq!(computed(&plan, pair), [1, 0], "{:?}: {plan}", pair.both);
     }
 }
+
+/// Of gates: the parts of one array, whose functions and slopes are asked for apart.
+#[test]
+fn functions_of_parts_of_one_array_are_one_instruction_for_each_part() {
+    let g = Graph::new();
+    let x = g.input_of(DType::F64, "x", (50, 60));
+    let parts = [0, 20, 40].map(|first| x.slice((.., first..first + 20)));
+    let functions: [fn(Expr<'_>) -> Expr<'_>; 3] = [|x| x.tanh(), |x| x.sigmoid(), |x| x.sin()];
+    for (pair, function) in PAIRS.into_iter().zip(functions) {
+        let values = parts.map(function);
+        let slopes = values.iter().zip(parts).map(|(value, part)| g.gradient(value.sum(), part));
+        let results: Vec<NodeId> = slopes.chain(values).map(|result| result.id()).collect();
+        let plan = plan_of(&g, &[Some(x.id())], &results);
+        assert_eq!(computed(&plan, pair), [3, 0], "{:?}: {plan}", pair.both);
+    }
+}

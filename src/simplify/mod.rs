@@ -19,6 +19,7 @@ mod fold;
 mod guard;
 mod joined;
 mod logarithm;
+mod loops;
 mod mode;
 mod moved;
 mod movement;
@@ -143,6 +144,9 @@ const MAX_SWEEPS: usize = 7;
 /// How often common factors and sums are looked for: rules may bring together what was apart.
 const MAX_SHARINGS: usize = 4;
 
+/// How often work is moved between loops: what one loop saves instead another may have saved for it.
+const MAX_MOVES: usize = 8;
+
 /// Computes the results of a graph without leaves; nothing if that fails or needs too much memory.
 pub(crate) type Compute<'c> = &'c dyn Fn(Graph, Vec<NodeId>) -> Option<Vec<Value>>;
 
@@ -188,6 +192,7 @@ fn simplify_within(
         swept = if next.has_fired { sweeps.settle(next) } else { next };
         scope = BodySelection::Open;
     }
+    swept = sweeps.move_between_loops(swept, compute, known);
     swept = sweeps.share(swept);
     report.close(&swept.graph, &swept.results);
     Simplified { graph: swept.graph, results: swept.results, report }
@@ -228,6 +233,16 @@ impl Sweeps<'_> {
             let first = self.sweep(&rewritten.graph, &rewritten.results, UseCounts::Unknown, &Folded::default());
             swept = self.settle(first);
         }
+    }
+
+    /// Moves work between loops and to behind them, and drops what nobody reads there any more, as long as there is anything to move.
+    fn move_between_loops(&mut self, mut swept: Swept, compute: Compute<'_>, known: &mut KnownBodies) -> Swept {
+        for _ in 0..MAX_MOVES {
+            let Some(moved) = self.options.ulp.then(|| loops::moved(&swept, self.report)).flatten() else { break };
+            swept = self.settle(moved);
+            swept = self.bodies(swept, BodySelection::All, compute, known);
+        }
+        swept
     }
 
     /// Shares what products and sums of numbers have in common, and follows what becomes of it, as long as there is anything.

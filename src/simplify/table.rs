@@ -17,7 +17,9 @@ use super::{
         ALWAYS, FIRST_GOES, FIRST_GOES_OF_INTEGERS, Guard, NORMAL_PRODUCT, OF_INTEGERS, ORDINARY, POWER_OF_TWO,
         SAME_SIDE_OF_ONE, SHIFTED_SOFTMAX,
     },
-    joined, logarithm, movement, product, reduction,
+    joined, logarithm,
+    loops::{PRODUCT_AFTER_LOOP, SAVE_WHAT_IS_READ},
+    movement, product, reduction,
     rewriter::{COMMON_SUBEXPRESSION, RuleSet},
     rule::{Body, Rewrite, RewriteRule, Roots, RuleSummary, ready_at},
     shift, sink, stable,
@@ -25,7 +27,8 @@ use super::{
 };
 use Roots::{Any, Elementwise, Movement, Named};
 
-/// Every rule in the order of the table, with common subexpressions before and the folding of large constants, shared factors and equal sums after it.
+/// Every rule in the order of the table, with common subexpressions before and the folding of large constants, what is moved between loops, shared factors
+/// and equal sums after it.
 pub fn rules() -> Vec<RuleSummary> {
     let shared = RuleSummary {
         name: COMMON_SUBEXPRESSION,
@@ -53,7 +56,24 @@ pub fn rules() -> Vec<RuleSummary> {
         identity: "(x + y) − z, y − (z − x), (z − y) − x → one of them, and so (−x)·y, x·y, of numbers".to_owned(),
         is_for_derivatives: false,
     };
-    std::iter::once(shared).chain(RULES.iter().map(RewriteRule::summary)).chain([folded, factors, sums]).collect()
+    let after = RuleSummary {
+        name: PRODUCT_AFTER_LOOP,
+        class: Ulp,
+        identity: "s ← s + dot(a, b) in each iteration of a loop → s + dot of all a and b behind it, where nothing reads s before, and a \
+                   and b are slices or stacked for others and summed over leading axes; added in another order, which may overflow elsewhere"
+            .to_owned(),
+        is_for_derivatives: false,
+    };
+    let saved = RuleSummary {
+        name: SAVE_WHAT_IS_READ,
+        class: Ulp,
+        identity: "f(s) in a loop that reads s, which another loop saves → the other loop saves f(s), where that takes no more memory; and \
+                   (x·f(s))·h(s) → x·(f(s)·h(s)), where the product of both may overflow or underflow"
+            .to_owned(),
+        is_for_derivatives: false,
+    };
+    let behind = [folded, after, saved, factors, sums];
+    std::iter::once(shared).chain(RULES.iter().map(RewriteRule::summary)).chain(behind).collect()
 }
 
 /// All rules, ready to be tried.

@@ -52,6 +52,7 @@ mod loops;
 mod memory;
 mod mixed;
 mod models;
+mod moved_work;
 mod nested_twice;
 mod nn;
 mod npz;

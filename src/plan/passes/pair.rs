@@ -1,6 +1,6 @@
 //! Colocation of pairs: two functions of one operand that share work, such as tanh and its slope, are computed
-//! together. In: a network and its fusion groups. Out: the same, with the later function of a pair moved into the group
-//! of the earlier one where that pays.
+//! together. In: a network and its fusion groups. Out: the same, with one function of a pair moved into the group
+//! of the other where that pays.
 //!
 //! A derivative is often a function of the same exponential as the value. The value is used in the forward pass and the
 //! slope in the backward pass, so they are in different groups. Computed together, the slope costs little, but it has
@@ -29,22 +29,33 @@ pub(in crate::plan) fn gather(network: &Network, groups: &mut FusionGroups, mode
     for half in halves {
         let Some((pair, vertices)) = partner(network, half, &halves_of[&operand(half)]) else { continue };
         if vertices[0] == half && pair.saves() > model.store_cost {
-            colocate(groups, vertices);
+            colocate(network, groups, vertices);
         }
     }
     drop_empty(groups);
 }
 
-/// Puts both functions into the group that runs first, the one of the higher level; nothing if the levels are equal.
-fn colocate(groups: &mut FusionGroups, vertices: [usize; 2]) {
+/// Puts both functions into the group that runs first, the one of the higher level; of two of one level, into that of the value, if nothing
+/// in the other reads the slope.
+fn colocate(network: &Network, groups: &mut FusionGroups, vertices: [usize; 2]) {
     let [Some(left), Some(right)] = vertices.map(|vertex| groups.group_of[vertex]) else { return };
     let [level, other_level] = [left, right].map(|group| groups.groups[group].level);
+    if left == right {
+        return;
+    }
     // A group reads only from groups of higher levels, so the one of the higher level never depends on the other, and
-    // moving a vertex there makes no cycle.
+    // moving a vertex there makes no cycle. Of one level neither depends on the other, and stays so if no reader is left behind.
+    let reads =
+        |member: usize, read: usize| network.vertices[member].operands.iter().any(|operand| operand.vertex == read);
     let (moved, from, to) = match level.cmp(&other_level) {
         std::cmp::Ordering::Greater => (vertices[1], right, left),
         std::cmp::Ordering::Less => (vertices[0], left, right),
-        std::cmp::Ordering::Equal => return,
+        std::cmp::Ordering::Equal => {
+            if groups.groups[right].members.iter().any(|member| reads(*member, vertices[1])) {
+                return;
+            }
+            (vertices[1], right, left)
+        }
     };
     if groups.groups[to].members.len() >= 2 * super::fusion::MAX_MEMBERS {
         return;

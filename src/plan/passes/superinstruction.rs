@@ -6,23 +6,26 @@
 //! | a·b + c | multiply and add, the same bits | a pass over the tile |
 //! | σ(−x) beside y = σ(x) | e^(−x)·y or 1 − y, a rounding or two apart | most of a sigmoid |
 
+use std::collections::HashMap;
+
 use crate::{
     graph::{Binary, Unary},
-    plan::ir::{Function, Network, ScalarValue, StridedOperand, VertexKind, count},
+    plan::ir::{Function, Network, ScalarValue, StridedLayout, StridedOperand, VertexKind, count},
 };
+
+/// The first σ(x) of each x, which may be a part of an array.
+type Sigmoids = HashMap<(usize, StridedLayout), usize>;
 
 /// Replaces every pattern that occurs.
 pub(in crate::plan) fn introduce(network: &mut Network) {
     let mut n_uses = vec![0usize; network.vertices.len()];
     network.vertices.iter().flat_map(|def| &def.operands).for_each(|operand| n_uses[operand.vertex] += 1);
     network.results.iter().for_each(|result| n_uses[*result] += 1);
-    let mut sigmoid_of = vec![None; network.vertices.len()];
+    let mut sigmoid_of = Sigmoids::new();
     for vertex in 0..network.vertices.len() {
         if let VertexKind::Map(Function::Unary(Unary::Sigmoid)) = network.vertices[vertex].kind {
-            let x = &network.vertices[vertex].operands[0];
-            if x.layout.is_contiguous() {
-                sigmoid_of[x.vertex].get_or_insert(vertex);
-            }
+            let StridedOperand { vertex: x, layout } = &network.vertices[vertex].operands[0];
+            sigmoid_of.entry((*x, layout.clone())).or_insert(vertex);
         }
     }
     for vertex in 0..network.vertices.len() {
@@ -64,13 +67,13 @@ fn multiply_add(network: &mut Network, vertex: usize, n_uses: &mut [usize]) {
 }
 
 /// σ(−x) where σ(x) is computed before it.
-fn sigmoid_of_negated(network: &mut Network, vertex: usize, sigmoid_of: &[Option<usize>], n_uses: &mut [usize]) {
+fn sigmoid_of_negated(network: &mut Network, vertex: usize, sigmoid_of: &Sigmoids, n_uses: &mut [usize]) {
     let negated = network.vertices[vertex].operands[0].clone();
     let VertexKind::Map(Function::Unary(Unary::Negate)) = network.vertices[negated.vertex].kind else { return };
     let x = network.vertices[negated.vertex].operands[0].clone();
-    let Some(y) = sigmoid_of[x.vertex].filter(|y| *y < vertex) else { return };
+    let y = sigmoid_of.get(&(x.vertex, x.layout.clone())).copied();
+    let Some(y) = y.filter(|y| *y < vertex) else { return };
     let is_same = negated.layout.is_contiguous()
-        && x.layout == network.vertices[y].operands[0].layout
         && network.vertices[y].sizes == network.vertices[vertex].sizes
         && matches!(network.vertices[y].kind, VertexKind::Map(Function::Unary(Unary::Sigmoid)));
     if is_same {

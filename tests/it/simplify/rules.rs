@@ -122,6 +122,19 @@ fn four<'g>(v: &Inputs<'g>) -> [Expr<'g>; 4] {
     [0, 1, 2, 3].map(|column| v.row.slice(column))
 }
 
+/// What a loop over pairs of small matrices gives of a sum and of both: of squares, since a sum in another order is as exact as its terms
+/// are large.
+fn summed_products<'g>(v: &Inputs<'g>, next: fn(Expr<'g>, Expr<'g>, Expr<'g>) -> Expr<'g>) -> Expr<'g> {
+    let [x, y] = [v.x, v.y].map(|x| x.square().reshape((3, 2, 2)));
+    v.g.scan(v.row.square().reshape((2, 2)), (x, y), |sum, (x, y)| (next(sum, x, y), ())).0
+}
+
+/// What a loop gives of a carry and of what another one stacked.
+fn of_saved<'g>(v: &Inputs<'g>, next: fn(Expr<'g>, Expr<'g>) -> Expr<'g>) -> Expr<'g> {
+    let (_, stack) = v.g.scan(v.row, v.x, |h, x| ((h * x).sin(), h * x));
+    v.g.scan(v.row, stack, |c, s| (next(c, s), ())).0
+}
+
 fn axes(axes: &[usize]) -> Axes {
     Axes::from(axes)
 }
@@ -368,6 +381,23 @@ const CASES: &[Case] = &[
             let lost = x.abs().greater_equal(z.abs()).select((x - sum) + z, (z - sum) + x);
             (x + y - z).sin() * (x + y + z).cos() + (x - (x - (y + z))) + lost * (z - (sum - x)) + (x - z).sin() * (z - x).cos()
         },
+    },
+    Case {
+        rule: "product-after-loop",
+        fires: |v| summed_products(v, |sum, x, y| sum + x.t().dot(y)),
+        // A sum that is scaled on its way or read, a product of what is nowhere else, and one that had to be copied for.
+        stays: |v| {
+            summed_products(v, |sum, x, y| 0.5 * sum + x.t().dot(y))
+                + summed_products(v, |sum, x, y| sum + x.t().dot(y) * sum)
+                + summed_products(v, |sum, x, y| sum + x.tanh().t().dot(y))
+                + summed_products(v, |sum, x, y| sum + x.dot(y))
+        },
+    },
+    Case {
+        rule: "save-what-is-read",
+        fires: |v| of_saved(v, |c, s| (c * s.tanh()) * s.sigmoid()),
+        // Of s and tanh s, both read, one stack more would be saved.
+        stays: |v| of_saved(v, |c, s| c * s.tanh() + c * c * s),
     },
     Case { rule: "fold-constants", fires: |v| v.g.iota(DType::F64, (300,), 0).exp().sum() * v.scalar, stays: |v| v.g.constant(ndarray::Array1::linspace(0.0, 1.0, 150)).broadcast_to((150, 150)) * v.scalar },
 

@@ -35,8 +35,7 @@ pub(in crate::plan) fn gather(network: &Network, groups: &mut FusionGroups, mode
     drop_empty(groups);
 }
 
-/// Puts both functions into the group that runs first, the one of the higher level; of two of one level, into that of the value, if nothing
-/// in the other reads the slope.
+/// Puts both functions into the group that runs first, the one of the higher level; of two of one level both become one.
 fn colocate(network: &Network, groups: &mut FusionGroups, vertices: [usize; 2]) {
     let [Some(left), Some(right)] = vertices.map(|vertex| groups.group_of[vertex]) else { return };
     let [level, other_level] = [left, right].map(|group| groups.groups[group].level);
@@ -44,18 +43,11 @@ fn colocate(network: &Network, groups: &mut FusionGroups, vertices: [usize; 2]) 
         return;
     }
     // A group reads only from groups of higher levels, so the one of the higher level never depends on the other, and
-    // moving a vertex there makes no cycle. Of one level neither depends on the other, and stays so if no reader is left behind.
-    let reads =
-        |member: usize, read: usize| network.vertices[member].operands.iter().any(|operand| operand.vertex == read);
+    // moving a vertex there makes no cycle. Of one level neither depends on the other, nor would one that is both.
     let (moved, from, to) = match level.cmp(&other_level) {
         std::cmp::Ordering::Greater => (vertices[1], right, left),
         std::cmp::Ordering::Less => (vertices[0], left, right),
-        std::cmp::Ordering::Equal => {
-            if groups.groups[right].members.iter().any(|member| reads(*member, vertices[1])) {
-                return;
-            }
-            (vertices[1], right, left)
-        }
+        std::cmp::Ordering::Equal => return join(network, groups, [left, right]),
     };
     if groups.groups[to].members.len() >= 2 * super::fusion::MAX_MEMBERS {
         return;
@@ -65,6 +57,21 @@ fn colocate(network: &Network, groups: &mut FusionGroups, vertices: [usize; 2]) 
     let position = members.partition_point(|member| *member < moved);
     members.insert(position, moved);
     groups.group_of[moved] = Some(to);
+}
+
+/// Two groups of one level as one, where the second only computes functions of elements, over the same elements.
+fn join(network: &Network, groups: &mut FusionGroups, [to, from]: [usize; 2]) {
+    let [one, other] = [to, from].map(|group| &groups.groups[group]);
+    let is_function = |member: &usize| function_of(network, *member).is_some();
+    let fits = one.members.len() + other.members.len() <= 2 * super::fusion::MAX_MEMBERS;
+    if one.space != other.space || !fits || !other.members.iter().all(is_function) {
+        return;
+    }
+    let moved = std::mem::take(&mut groups.groups[from].members);
+    moved.iter().for_each(|member| groups.group_of[*member] = Some(to));
+    let members = &mut groups.groups[to].members;
+    members.extend(moved);
+    members.sort_unstable();
 }
 
 /// Removes the groups without members.

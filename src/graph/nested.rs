@@ -47,6 +47,9 @@ impl ScanOutput {
 
 /// Which carries of a loop are kept for its derivative by reverse mode. The others, and what else the derivative reads, are
 /// computed again from the last one that was kept, segment by segment, to the same bits.
+///
+/// All values of a carry are kept, whatever is chosen, where a product over all iterations reads them and the loop stacks the
+/// next ones anyway, as the hidden states of a recurrent layer (rule `product-after-loop`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Checkpoints {
     /// All, and nothing is computed again. A plan that is over its

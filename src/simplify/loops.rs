@@ -7,6 +7,7 @@
 //! together. Bodies are left with carries and slices that nobody reads, which `bodies.rs` drops.
 
 mod after;
+mod factors;
 mod saved;
 
 pub(super) use after::PRODUCT_AFTER_LOOP;

@@ -4,10 +4,14 @@
 //! it. Nodes that hang together, through each other or through a stack that goes away, move together, and only where what is saved
 //! then takes no more memory than before, whatever the sizes are.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::{
+    cell::OnceCell,
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+};
 
+use super::factors::with_factors_first;
 use crate::{
-    graph::{Binary, Body, Dim, Graph, Node, NodeId, Op, Operands, Scan, ScanOutput, Type},
+    graph::{Body, Dim, Graph, Node, NodeId, Op, Operands, Scan, ScanOutput, Type},
     ops,
     simplify::{Class, Swept, report::SimplifyReport},
 };
@@ -23,7 +27,7 @@ pub(super) fn moved(swept: &Swept, report: &mut SimplifyReport) -> Option<Swept>
     let family_of: HashMap<NodeId, &[NodeId]> =
         families.iter().flat_map(|family| family.iter().map(move |id| (*id, family))).collect();
     let stacks = LoneStacks::new(graph, &needed, &swept.results, &family_of);
-    let mut moves: Vec<Move> = Vec::new();
+    let mut moves: Vec<Relocation> = Vec::new();
     let mut roles: HashMap<NodeId, (usize, LoopRole)> = HashMap::new();
     for reader in families.iter() {
         let savers: BTreeSet<NodeId> =
@@ -168,7 +172,7 @@ impl<'p> LoopPair<'p> {
     }
 
     /// What moves, if anything does.
-    fn planned(&self, stacks: &LoneStacks) -> Option<Move> {
+    fn planned(&self, stacks: &LoneStacks) -> Option<Relocation> {
         let n_arguments = self.read.body.n_arguments();
         let is_inner = |number: usize| number >= n_arguments && self.depends[number];
         let is_freed: Vec<bool> = (0..n_arguments)
@@ -178,7 +182,7 @@ impl<'p> LoopPair<'p> {
                     && self.users[argument].iter().all(|user| is_inner(*user))
             })
             .collect();
-        let mut groups = Groups::new(self.read.body.len());
+        let mut groups = DisjointSets::new(self.read.body.len());
         for number in (n_arguments..self.read.body.len()).filter(|number| is_inner(*number)) {
             for operand in self.read.body.nodes()[number].operands.iter().map(|operand| operand.index()) {
                 if is_inner(operand) || (operand < n_arguments && is_freed[operand]) {
@@ -210,7 +214,7 @@ impl<'p> LoopPair<'p> {
     }
 
     /// Both loops, with these nodes of the reader as slices that the saver stacks, as outputs of this kind.
-    fn moving(&self, read: &[usize], kind: ScanOutput) -> Move {
+    fn moving(&self, read: &[usize], kind: ScanOutput) -> Relocation {
         let workshop = self.save.body.thaw();
         let mut image: Vec<Option<NodeId>> = self.twins.iter().map(|twin| twin.map(NodeId::new)).collect();
         image.resize(self.read.body.len(), None);
@@ -249,7 +253,7 @@ impl<'p> LoopPair<'p> {
         let (body, numbering) =
             Body::freeze_with(&self.read.body.thaw(), &arguments, &results(&self.read.body), &observed);
         let number = |(old, between): (&usize, &usize)| (*old, numbering.number(NodeId::new(*between)));
-        Move {
+        Relocation {
             saver: self.saver[0],
             reader: self.reader[0],
             save,
@@ -257,6 +261,7 @@ impl<'p> LoopPair<'p> {
             saved: saved.iter().map(|id| kind.with_node(saver_numbers.number(*id))).collect(),
             saver_numbers: stacked.iter().map(|old| (*old, saver_numbers.number(NodeId::new(*old)))).collect(),
             reader_numbers: self.stacked.iter().map(number).collect(),
+            stacks: OnceCell::new(),
         }
     }
 }
@@ -284,62 +289,8 @@ fn bytes(ty: &Type) -> Dim {
     ty.shape.size() * ty.dtype.size()
 }
 
-/// A body in which (x·a)·b is x·(a·b) where a and b, but not x·a, are computed of what another loop saves for this one and has
-/// itself; and the numbers there of some nodes.
-///
-/// Fewer arrays are read then: of the derivative of a gated unit one for each gate.
-fn with_factors_first(
-    body: &Body,
-    (twins, of_saver): (&[Option<usize>], &[bool]),
-    wanted: &[usize],
-) -> (Body, BTreeMap<usize, usize>) {
-    let workshop = Graph::new();
-    let _frame = body.enter(&workshop, "simplify");
-    let types: Vec<Type> = body.argument_types().cloned().collect();
-    let arguments = workshop.trace(&types).arguments;
-    let mut is_portable: Vec<bool> = twins.iter().map(Option::is_some).collect();
-    let mut is_known = of_saver.to_vec();
-    let mut n_uses = vec![0; body.len()];
-    let read = body.nodes().iter().flat_map(|node| node.operands.iter().map(|operand| operand.index()));
-    read.chain(body.results().iter().copied()).chain(wanted.iter().copied()).for_each(|number| n_uses[number] += 1);
-    let mut image = arguments.clone();
-    for (number, node) in body.nodes().iter().enumerate().skip(body.n_arguments()) {
-        let operands: Operands = node.operands.iter().map(|operand| image[operand.index()]).collect();
-        let factors = (node.node.op == Op::Binary(Binary::Mul)).then(|| {
-            (0..2).find_map(|inner| {
-                let (product, b) = (operands[inner], operands[1 - inner]);
-                let is_inner = n_uses[node.operands[inner].index()] == 1
-                    && workshop.node(product).op == Op::Binary(Binary::Mul)
-                    && is_known[b.index()]
-                    && !is_known[product.index()];
-                let of_product = workshop.operands(product);
-                let side = (0..2).find(|side| is_inner && is_known[of_product[*side].index()])?;
-                let (x, a) = (of_product[1 - side], of_product[side]);
-                Some([x, a, b])
-            })
-        });
-        let mut insert = |op: &Node, operands: &[NodeId]| {
-            let may_move = is_portable_op(&op.op) && operands.iter().all(|operand| is_portable[operand.index()]);
-            is_known.push(may_move && operands.iter().any(|operand| is_known[operand.index()]));
-            is_portable.push(may_move);
-            workshop.insert_copy(op, operands)
-        };
-        image.push(match factors.flatten() {
-            Some([x, a, b]) => {
-                let factor = insert(&node.node, &[a, b]);
-                insert(&node.node, &[x, factor])
-            }
-            None => insert(&node.node, &operands),
-        });
-        debug_assert_eq!(image.len(), number + 1);
-    }
-    let ids = |numbers: &[usize]| -> Vec<NodeId> { numbers.iter().map(|number| image[*number]).collect() };
-    let (new, numbering) = Body::freeze_with(&workshop, &arguments, &ids(body.results()), &ids(wanted));
-    (new, wanted.iter().map(|number| (*number, numbering.number(image[*number]))).collect())
-}
-
 /// What may be computed elsewhere: functions of elements, views and constants.
-fn is_portable_op(op: &Op) -> bool {
+pub(super) fn is_portable_op(op: &Op) -> bool {
     let traits = ops::traits(op);
     traits.is_elementwise || traits.is_movement || matches!(op, Op::Constant(_))
 }
@@ -354,12 +305,12 @@ fn is_dear(op: &Op) -> bool {
     }
 }
 
-/// Nodes that hang together.
-struct Groups(Vec<usize>);
+/// Numbers in groups, each a tree under one of them.
+struct DisjointSets(Vec<usize>);
 
-impl Groups {
-    fn new(length: usize) -> Groups {
-        Groups((0..length).collect())
+impl DisjointSets {
+    fn new(length: usize) -> DisjointSets {
+        DisjointSets((0..length).collect())
     }
 
     fn root(&mut self, mut number: usize) -> usize {
@@ -377,7 +328,7 @@ impl Groups {
 }
 
 /// Two loops, of which the first computes and stacks what the second computed.
-struct Move {
+struct Relocation {
     saver: NodeId,
     reader: NodeId,
     save: Body,
@@ -387,9 +338,11 @@ struct Move {
     /// What each stacks, by the numbers in its old body.
     saver_numbers: BTreeMap<usize, usize>,
     reader_numbers: BTreeMap<usize, usize>,
+    /// What is read of the saver in the new graph, once the first output of the reader is made.
+    stacks: OnceCell<Vec<NodeId>>,
 }
 
-impl Move {
+impl Relocation {
     /// An output of the saver, with its new body.
     fn saving(&self, op: &Op) -> Op {
         let Op::Scan(scan) = op else { unreachable!("invariant: loops of a known length are moved") };
@@ -397,10 +350,11 @@ impl Move {
         Op::Scan(Scan { body: self.save.clone(), output, ..scan.clone() })
     }
 
-    fn write_reader(&self, graph: &Graph, new: &Graph, node: &Node, image: &dyn Fn(NodeId) -> NodeId) -> NodeId {
-        let Op::Scan(scan) = &node.op else { unreachable!("invariant: loops of a known length are moved") };
-        let saver = graph.node(self.saver);
-        let Op::Scan(save) = self.saving(&saver.op) else { unreachable!("invariant: it is a loop as before") };
+    /// What the saver stacks for the reader.
+    fn write_stacks(&self, graph: &Graph, new: &Graph, image: &dyn Fn(NodeId) -> NodeId) -> Vec<NodeId> {
+        let Op::Scan(save) = self.saving(&graph.node(self.saver).op) else {
+            unreachable!("invariant: it is a loop as before")
+        };
         let given = images(graph, self.saver, image);
         let stack = |output: &ScanOutput| {
             let op = Scan { output: *output, ..save.clone() };
@@ -408,9 +362,16 @@ impl Move {
             let ty = op.stacked(self.save.ty(number));
             new.insert(Op::Scan(op), ty, &given)
         };
+        self.saved.iter().map(stack).collect()
+    }
+
+    /// An output of the reader, which also reads what the saver stacks for it.
+    fn write_reader(&self, graph: &Graph, new: &Graph, node: &Node, image: &dyn Fn(NodeId) -> NodeId) -> NodeId {
+        let Op::Scan(scan) = &node.op else { unreachable!("invariant: loops of a known length are moved") };
         let end = scan.carries + scan.slices;
         let mut operands = images(graph, self.reader, image);
-        operands.splice(end..end, self.saved.iter().map(stack));
+        let stacks = self.stacks.get_or_init(|| self.write_stacks(graph, new, image));
+        operands.splice(end..end, stacks.iter().copied());
         let slices = scan.slices + self.saved.len();
         let output = renumbered(scan.output, &self.reader_numbers);
         let op = Scan { body: self.read.clone(), slices, output, ..scan.clone() };

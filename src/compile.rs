@@ -70,6 +70,10 @@ pub struct Options {
     /// Which vector instructions compute. The results do not depend on it, to the last bit; without one the widest set of the machine,
     /// which is not the fastest for every program on every machine.
     pub instruction_set: Option<InstructionSet>,
+    /// Whether steps of a few numbers, as those of scalar functions and of the bodies of loops over them, become machine code when a
+    /// program meets new sizes, where the library has the feature `jit`. It takes about a millisecond for a hundred operations, and
+    /// the results do not depend on it, to the last bit. [`Program::profile`] tells which steps are machine code.
+    pub machine_code: bool,
 }
 
 /// What computes the numbers of a program.
@@ -85,7 +89,7 @@ pub enum Evaluation {
 
 impl Default for Options {
     /// All threads that the machine runs at once, all rewrites but fast-math, compiled, no budget of memory, 10⁸ iterations, the widest
-    /// instruction set of the machine.
+    /// instruction set of the machine, machine code.
     fn default() -> Options {
         Options {
             threads: available_threads(),
@@ -96,6 +100,7 @@ impl Default for Options {
             memory_budget: None,
             max_iterations: MAX_ITERATIONS,
             instruction_set: None,
+            machine_code: true,
         }
     }
 }
@@ -369,7 +374,8 @@ impl Graph {
             Evaluation::Compiled => {
                 let Options { memory_budget, max_iterations, .. } = *options;
                 let instruction_set = options.instruction_set.unwrap_or_else(InstructionSet::widest);
-                let execution = Execution { n_threads: options.threads, instruction_set };
+                let execution =
+                    Execution { n_threads: options.threads, instruction_set, machine_code: options.machine_code };
                 let limits = (execution, max_iterations);
                 let Simplified { graph, results, report } = simplify_with(self, &ids, &options.rewrites, limits);
                 let part = Subgraph { leaves: leaves(&graph), graph, results };

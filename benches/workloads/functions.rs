@@ -58,6 +58,37 @@ pub(super) const W9: Workload = Workload {
     expected: &[0.9685658, 0.1643273],
 };
 
+/// Runge and Kutta's method of order 4 on Lorenz's system, 200 steps written out, with six derivatives, `f64`.
+pub(super) const W14: Workload = Workload {
+    name: "W14",
+    inputs: lorenz_inputs,
+    graph: GraphOf::Results {
+        results: |g| lorenz(g, |at, next| (0..LORENZ_STEPS).fold(at, |at, _| next(at))),
+        check: Check::Elements,
+    },
+    expected: LORENZ,
+};
+
+/// W14 as a loop.
+pub(super) const W14_SCAN: Workload = Workload {
+    name: "W14_scan",
+    inputs: lorenz_inputs,
+    graph: GraphOf::Results {
+        results: |g| {
+            lorenz(g, |[x, y, z], next| {
+                let (x, y, z) = g.fori(LORENZ_STEPS, (x, y, z), |_, (x, y, z)| next([x, y, z]).into());
+                [x, y, z]
+            })
+        },
+        check: Check::Elements,
+    },
+    expected: LORENZ,
+};
+
+const LORENZ_STEPS: usize = 200;
+
+const LORENZ: &[f64] = &[573.77644, -263.2072, -396.50517, -60.568709, -17.616897, 115.76335, -194.55878];
+
 /// x + 1 of one number: what a call costs that computes nothing.
 pub(crate) fn next(g: &Graph) -> Results<'_> {
     vec![("y", g.input_of(DType::F64, "x", ()) + 1.0)]
@@ -104,4 +135,31 @@ fn logistic(g: &Graph) -> Results<'_> {
 fn logistic_inputs() -> Inputs {
     let sign = uniform(101, &[10_000], 1.0).mapv(|x| if x > 0.0 { 1.0 } else { -1.0 });
     vec![("x", fill_double(100, &[10_000, 100], 1.0)), ("y", Value::from(sign)), ("b", fill_double(1, &[100], 0.5))]
+}
+
+/// x, y, z, σ, ρ and β.
+fn lorenz_inputs() -> Inputs {
+    vec![("s", array![1.0, 1.5, 20.0, 10.0, 28.0, 8.0 / 3.0].into())]
+}
+
+/// The squared distance of the end of a path from a point; `repeat` takes the steps.
+fn lorenz<'g>(
+    g: &'g Graph,
+    repeat: impl FnOnce([Expr<'g>; 3], &dyn Fn([Expr<'g>; 3]) -> [Expr<'g>; 3]) -> [Expr<'g>; 3],
+) -> Results<'g> {
+    let s = g.input_of(DType::F64, "s", (6,));
+    let [x, y, z, sigma, rho, beta] = [0, 1, 2, 3, 4, 5].map(|position| s.slice(position));
+    let slope = |[x, y, z]: [Expr<'g>; 3]| [sigma * (y - x), x * (rho - z) - y, x * y - beta * z];
+    let next = |at: [Expr<'g>; 3]| {
+        let h = 0.01;
+        let moved = |slope: [Expr<'g>; 3], h: f64| [0, 1, 2].map(|axis| at[axis] + h * slope[axis]);
+        let first = slope(at);
+        let second = slope(moved(first, 0.5 * h));
+        let third = slope(moved(second, 0.5 * h));
+        let fourth = slope(moved(third, h));
+        let mean = |axis: usize| first[axis] + 2.0 * second[axis] + 2.0 * third[axis] + fourth[axis];
+        [0, 1, 2].map(|axis| at[axis] + h / 6.0 * mean(axis))
+    };
+    let [x, y, z] = repeat([x, y, z], &next);
+    with_gradient((x - 2.0).square() + (y + 1.0).square() + (z - 25.0).square(), s)
 }

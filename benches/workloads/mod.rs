@@ -1,4 +1,4 @@
-//! The workloads of docs/reference/performance.md, W1 to W13, written once for the benches, the runner and the tests.
+//! The workloads of docs/reference/performance.md, W1 to W14, written once for the benches, the runner and the tests.
 //!
 //! In: nothing. Out: [`ALL`], each compiled by the public interface alone, fed, and taken step by step. The same bits go
 //! into other libraries, so what a workload computes is compared with what they compute. Nothing is timed here.
@@ -38,7 +38,7 @@ pub(crate) struct Workload {
     inputs: fn() -> Inputs,
     graph: GraphOf,
     /// The numbers that [`Task::check`] must give, as other libraries compute them from the same bits: PyTorch 2.15 those
-    /// of W1, W3, W4 and W10 to W13, CasADi 3.8 those of W7 and W8, JAX 0.10 the others.
+    /// of W1, W3, W4 and W10 to W13, CasADi 3.8 those of W7, W8 and W14, JAX 0.10 the others.
     pub(crate) expected: &'static [f64],
 }
 
@@ -55,7 +55,7 @@ enum GraphOf {
 }
 
 /// All workloads in the order of the tables.
-pub(crate) const ALL: [Workload; 16] = [
+pub(crate) const ALL: [Workload; 18] = [
     networks::W1,
     networks::W2,
     networks::W3,
@@ -72,6 +72,8 @@ pub(crate) const ALL: [Workload; 16] = [
     sequences::W10_256,
     residual::W11,
     sequences::W13,
+    functions::W14,
+    functions::W14_SCAN,
 ];
 
 /// The workload of that name.

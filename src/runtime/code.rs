@@ -9,26 +9,36 @@
 
 #![allow(unsafe_code, reason = "steps read and write memory by address")]
 
+mod even_runs;
+#[cfg(feature = "jit")]
+mod native;
+
 use std::{
     ops::Range,
     sync::Arc,
     time::{Duration, Instant},
 };
 
+#[cfg(feature = "jit")]
+use super::native::NativeStep;
 use super::{
     convolve::ConvolutionStep,
     fallback_step::FallbackStep,
-    instruction_set::InstructionSet,
+    machine::Execution,
     nested::NestedStep,
     product::ProductStep,
     scalar::ScalarStep,
     tile::{Task, TileStep},
 };
+pub(super) use even_runs::EvenRuns;
+
 use crate::{
     cancel::CancelToken,
     graph::{Bindings, Op, Value},
     ops::OpError,
-    plan::{Origin, Plan, PlanError, PlanStep, ReadArray, StepKind, Storage, Vertex, VertexKind, WholeArrays},
+    plan::{
+        Origin, Plan, PlanError, PlanStep, ReadArray, StepKind, Storage, TileProgram, Vertex, VertexKind, WholeArrays,
+    },
     pool::Team,
 };
 
@@ -59,6 +69,8 @@ pub(super) struct Code {
     is_parallel: bool,
     /// The time of each step, while a profile is made of what has this code as a body.
     times: Option<Vec<StepTime>>,
+    /// For code that is one step of a few elements.
+    even_runs: Option<EvenRuns>,
 }
 
 /// How often a step ran, and how long in all.
@@ -68,9 +80,12 @@ struct StepTime {
     total: Duration,
 }
 
-/// The time of a step in a body, with those of the steps of its own bodies.
+/// The time of some steps of a plan that run as one, with those of the steps of their own bodies.
 #[derive(Debug)]
 pub(super) struct BodyStepTime {
+    pub(super) plan_steps: Range<usize>,
+    /// Whether it is machine code.
+    pub(super) is_native: bool,
     pub(super) count: usize,
     pub(super) total: Duration,
     pub(super) bodies: Vec<Vec<BodyStepTime>>,
@@ -89,10 +104,11 @@ pub(super) enum OuterArray {
     Result(usize),
 }
 
-/// A step with its range of `addresses`.
+/// One or more steps of the plan that run as one, with their range of `addresses`.
 #[derive(Debug)]
 pub(super) struct PreparedStep {
     work: PreparedKind,
+    plan_steps: Range<usize>,
     first: usize,
     n_addresses: usize,
     partials: usize,
@@ -103,6 +119,8 @@ pub(super) struct PreparedStep {
 enum PreparedKind {
     Tile(TileStep),
     Scalar(ScalarStep),
+    #[cfg(feature = "jit")]
+    Native(NativeStep),
     Product(ProductStep),
     Convolution(Box<ConvolutionStep>),
     Plain(FallbackStep),
@@ -152,7 +170,7 @@ impl Code {
         plan: Arc<Plan>,
         arena: *mut u8,
         bindings: &Bindings,
-        set: InstructionSet,
+        execution: Execution,
     ) -> Result<Code, PlanError> {
         let mut builder = Builder {
             plan: &plan,
@@ -163,7 +181,7 @@ impl Code {
             scratch_bytes: 0,
             is_parallel: false,
         };
-        plan.steps.iter().try_for_each(|step| builder.prepare(step, bindings, set))?;
+        builder.prepare_all(bindings, execution)?;
         let Builder { steps, addresses, mut relocations, scratch_bytes, is_parallel, .. } = builder;
         relocations.sort_by_key(|(array, position, _)| (*array, *position));
         let range = |array: OuterArray| {
@@ -175,7 +193,9 @@ impl Code {
         let leaves = (0..n_leaves.max().unwrap_or(0)).map(|leaf| range(OuterArray::Leaf(leaf))).collect();
         let results = (0..plan.network.results.len()).map(|result| range(OuterArray::Result(result))).collect();
         let relocations = relocations.into_iter().map(|(_, position, offset)| (position, offset)).collect();
+        let is_of_addresses = matches!(&steps[..], [step] if step.work.is_of_addresses());
         Ok(Code {
+            even_runs: is_of_addresses.then(|| EvenRuns::new(addresses.len())),
             plan,
             steps,
             addresses,
@@ -213,6 +233,23 @@ impl Code {
         for (position, offset) in range.map_or(&[][..], |range| &self.relocations[range.clone()]) {
             self.addresses[*position] = address.wrapping_offset(*offset);
         }
+    }
+
+    /// How many steps there are to run: fewer than in the plan where some run as one.
+    pub(super) fn n_steps(&self) -> usize {
+        self.steps.len()
+    }
+
+    /// What a step is, for those who time it.
+    pub(super) fn untimed(&self, step: usize) -> BodyStepTime {
+        let PreparedStep { plan_steps, work, .. } = &self.steps[step];
+        let (plan_steps, is_native) = (plan_steps.clone(), work.is_native());
+        BodyStepTime { plan_steps, is_native, count: 0, total: Duration::ZERO, bodies: Vec::new() }
+    }
+
+    /// Where a step comes from.
+    pub(super) fn origin(&self, step: usize) -> Origin {
+        self.steps[step].origin
     }
 
     /// Runs all steps.
@@ -266,9 +303,13 @@ impl Code {
 
     fn step_times(&self) -> Vec<BodyStepTime> {
         let times = self.times.iter().flatten().enumerate();
-        times
-            .map(|(step, time)| BodyStepTime { count: time.count, total: time.total, bodies: self.body_times(step) })
-            .collect()
+        let time = |(step, time): (usize, &StepTime)| BodyStepTime {
+            count: time.count,
+            total: time.total,
+            bodies: self.body_times(step),
+            ..self.untimed(step)
+        };
+        times.map(time).collect()
     }
 
     /// Runs one step.
@@ -285,7 +326,27 @@ impl Code {
 }
 
 impl Builder<'_> {
-    fn prepare(&mut self, step: &PlanStep, bindings: &Bindings, set: InstructionSet) -> Result<(), PlanError> {
+    /// Prepares the steps of the plan in their order.
+    fn prepare_all(&mut self, bindings: &Bindings, execution: Execution) -> Result<(), PlanError> {
+        #[cfg(feature = "jit")]
+        let last_readers = native::last_readers(self.plan);
+        let mut next = 0;
+        while next < self.plan.steps.len() {
+            #[cfg(feature = "jit")]
+            if execution.machine_code
+                && let Some(end) = self.prepare_native(next, execution.instruction_set, &last_readers)
+            {
+                next = end;
+                continue;
+            }
+            self.prepare(next, bindings, execution)?;
+            next += 1;
+        }
+        Ok(())
+    }
+
+    fn prepare(&mut self, number: usize, bindings: &Bindings, execution: Execution) -> Result<(), PlanError> {
+        let (step, set) = (&self.plan.steps[number], execution.instruction_set);
         let first = self.addresses.len();
         let (origin, partials) = (step.origin, step.partials.0);
         let band = match &step.work {
@@ -294,14 +355,13 @@ impl Builder<'_> {
         };
         let (work, memory, scratch): (PreparedKind, Vec<(usize, isize)>, usize) = match &step.work {
             StepKind::Tile(program) => {
-                let memory = program.memory.iter();
-                let memory = memory.map(|memory| (memory.vertex, memory.offset * memory.dtype.size() as isize));
+                let memory = memory_of_program(program);
                 match ScalarStep::new(program, set) {
-                    Some(ready) => (PreparedKind::Scalar(ready), memory.collect(), 0),
+                    Some(ready) => (PreparedKind::Scalar(ready), memory, 0),
                     None => {
                         let ready = TileStep::new(program, set);
                         let scratch = ready.scratch_bytes(program.memory.len());
-                        (PreparedKind::Tile(ready), memory.collect(), scratch)
+                        (PreparedKind::Tile(ready), memory, scratch)
                     }
                 }
             }
@@ -320,7 +380,7 @@ impl Builder<'_> {
                 let outputs = arrays.outputs.iter().map(|vertex| self.plan.network.vertices[*vertex].bytes()).collect();
                 let region = self.arena.wrapping_add(partials);
                 // SAFETY: the plan gives the step that part of the arena, and was verified.
-                let ready = unsafe { NestedStep::new(nested.clone(), (origin, outputs), region, bindings, set)? };
+                let ready = unsafe { NestedStep::new(nested.clone(), (origin, outputs), region, bindings, execution)? };
                 let scratch = ready.scratch_bytes();
                 let vertices = arrays.operands.iter().map(|read| read.vertex).chain(arrays.outputs.iter().copied());
                 (PreparedKind::Nested(Box::new(ready)), vertices.map(|vertex| (vertex, 0)).collect(), scratch)
@@ -340,7 +400,8 @@ impl Builder<'_> {
         }
         self.scratch_bytes = self.scratch_bytes.max(scratch);
         self.is_parallel |= work.n_tasks() > 1;
-        self.steps.push(PreparedStep { work, first, n_addresses, partials, origin });
+        let plan_steps = number..number + 1;
+        self.steps.push(PreparedStep { work, plan_steps, first, n_addresses, partials, origin });
         Ok(())
     }
 
@@ -388,10 +449,41 @@ impl StepCall<'_> {
 }
 
 impl PreparedKind {
+    fn is_native(&self) -> bool {
+        match self {
+            #[cfg(feature = "jit")]
+            PreparedKind::Native(_) => true,
+            PreparedKind::Tile(_) | PreparedKind::Scalar(_) | PreparedKind::Product(_) => false,
+            PreparedKind::Convolution(_) | PreparedKind::Plain(_) | PreparedKind::Nested(_) => false,
+        }
+    }
+
+    /// Whether it takes nothing but the addresses of its arrays.
+    fn is_of_addresses(&self) -> bool {
+        matches!(self, PreparedKind::Scalar(_)) || self.is_native()
+    }
+
+    /// Runs a step that takes nothing but the addresses of its arrays.
+    ///
+    /// # Safety
+    /// As for [`PreparedStep::run`]; machine code is of this arena.
+    unsafe fn run_on(&mut self, addresses: &[*mut u8], arena: *mut u8) {
+        match self {
+            // SAFETY: by this function's contract.
+            PreparedKind::Scalar(step) => unsafe { step.run(addresses) },
+            #[cfg(feature = "jit")]
+            // SAFETY: by this function's contract.
+            PreparedKind::Native(step) => unsafe { step.run(addresses, arena) },
+            _ => unreachable!("invariant: it was asked whether the step takes addresses alone, at {arena:?}"),
+        }
+    }
+
     fn n_tasks(&self) -> usize {
         match self {
             PreparedKind::Tile(step) => step.n_tasks,
             PreparedKind::Scalar(_) => 1,
+            #[cfg(feature = "jit")]
+            PreparedKind::Native(_) => 1,
             PreparedKind::Product(step) => step.n_tasks(),
             PreparedKind::Convolution(step) => step.n_tasks(),
             PreparedKind::Plain(step) => step.n_tasks(),
@@ -420,6 +512,12 @@ impl PreparedStep {
             PreparedKind::Scalar(step) => {
                 // SAFETY: by this function's contract.
                 unsafe { step.run(call.memory) };
+                Ok(())
+            }
+            #[cfg(feature = "jit")]
+            PreparedKind::Native(step) => {
+                // SAFETY: by this function's contract; machine code has no memory of its own, so that it is said to begin where the arena does.
+                unsafe { step.run(call.memory, call.partials) };
                 Ok(())
             }
             PreparedKind::Product(step) => {
@@ -453,6 +551,10 @@ impl PreparedStep {
 fn memory_of(arrays: &WholeArrays) -> Vec<(usize, isize)> {
     let start = |read: &ReadArray| (read.vertex, read.layout.offset * read.dtype.size() as isize);
     arrays.operands.iter().map(start).chain([(arrays.vertex, 0)]).collect()
+}
+
+fn memory_of_program(program: &TileProgram) -> Vec<(usize, isize)> {
+    program.memory.iter().map(|memory| (memory.vertex, memory.offset * memory.dtype.size() as isize)).collect()
 }
 
 fn constant_address(plan: &Plan, vertex: usize) -> *mut u8 {

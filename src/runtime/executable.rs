@@ -54,17 +54,14 @@ pub(super) struct RunArrays<'a, 'v, 'r> {
 }
 
 impl Executable {
-    pub(super) fn new(
-        plan: Arc<Plan>,
-        bindings: &Bindings,
-        Execution { n_threads, instruction_set }: Execution,
-    ) -> Result<Executable, RunError> {
+    pub(super) fn new(plan: Arc<Plan>, bindings: &Bindings, execution: Execution) -> Result<Executable, RunError> {
         let mut arena = AlignedBytes::new(ALIGNMENT);
         // Touched now, so that no run has page faults.
         grow(&mut arena, plan.arena_bytes, || "values between steps".to_owned())?;
         let staged_outputs = plan.network.results.iter().map(|_| AlignedBytes::new(ALIGNMENT)).collect();
         // SAFETY: the arena is as large as the plan asks for, and the executable keeps both together.
-        let code = unsafe { Code::new(plan, arena.as_mut_ptr(), bindings, instruction_set)? };
+        let code = unsafe { Code::new(plan, arena.as_mut_ptr(), bindings, execution)? };
+        let n_threads = execution.n_threads;
         let scratch_bytes = code.scratch_bytes.next_multiple_of(ALIGNMENT);
         let mut scratch = AlignedBytes::new(ALIGNMENT);
         grow(&mut scratch, scratch_bytes * n_threads, || format!("the scratch memory of {n_threads} threads"))?;
@@ -98,8 +95,8 @@ impl Executable {
     pub(super) fn run_bound(&mut self, n_threads: usize, cancel: &CancelToken) -> Result<(), RunError> {
         let team = Team::gather(if self.is_parallel { n_threads } else { 1 });
         let context = RunContext { scratch: self.scratch(), team: &team, cancel };
-        for step in 0..self.code.plan.steps.len() {
-            context.check(self.code.plan.steps[step].origin)?;
+        for step in 0..self.code.n_steps() {
+            context.check(self.code.origin(step))?;
             // SAFETY: the arrays were bound, and have the types that the plan states; the steps follow one another.
             unsafe { self.code.step(step, context)? };
         }
@@ -122,15 +119,16 @@ impl Executable {
         let bodies = if has_bodies { self.shortest_of_bodies(n_runs, context)? } else { Vec::new() };
         self.deliver(arrays.results);
         let bodies = bodies.into_iter().chain(std::iter::repeat_with(Vec::new));
-        Ok(alone.into_iter().zip(bodies).map(|(total, bodies)| BodyStepTime { count: 1, total, bodies }).collect())
+        let time = |(step, (total, bodies))| BodyStepTime { count: 1, total, bodies, ..self.code.untimed(step) };
+        Ok(alone.into_iter().zip(bodies).enumerate().map(time).collect())
     }
 
     /// The shortest time of each step.
     fn shortest(&mut self, n_runs: usize, context: RunContext<'_>) -> Result<Vec<Duration>, PlanError> {
-        let mut shortest = vec![Duration::MAX; self.plan().steps.len()];
+        let mut shortest = vec![Duration::MAX; self.code.n_steps()];
         for _ in 0..n_runs {
             for (step, shortest) in shortest.iter_mut().enumerate() {
-                context.check(self.code.plan.steps[step].origin)?;
+                context.check(self.code.origin(step))?;
                 let start = Instant::now();
                 // SAFETY: as for a run, and the steps follow one another.
                 unsafe { self.code.step(step, context)? };
@@ -147,7 +145,7 @@ impl Executable {
         context: RunContext<'_>,
     ) -> Result<Vec<Vec<Vec<BodyStepTime>>>, PlanError> {
         let mut shortest: Vec<(Duration, _)> = Vec::new();
-        shortest.resize_with(self.plan().steps.len(), || (Duration::MAX, Vec::new()));
+        shortest.resize_with(self.code.n_steps(), || (Duration::MAX, Vec::new()));
         for _ in 0..n_runs {
             self.code.time_bodies(true);
             for (step, shortest) in shortest.iter_mut().enumerate() {

@@ -17,7 +17,7 @@ use crate::{
     cancel::CancelToken,
     graph::{Bindings, Dim, Expr, Graph, NodeId, Value, ValueView, ValueViewMut},
     ops::NestedError,
-    plan::{ArenaRow, Holding, Origin, Plan, PlanError, PlanInput, PlanStep, Settings, StepKind},
+    plan::{ArenaRow, Holding, Origin, Plan, PlanError, PlanInput, Settings, StepKind},
     pool::{MAX_THREADS, available_threads},
     program::{
         AttachedEngine, BodyProfile, Engine, FiniteChecker, LentGraph, MemoryMap, MemoryRow, Pass, PlanSummary,
@@ -31,17 +31,21 @@ const MAX_EXECUTABLES: usize = 16;
 /// The most plans that all clones keep together, which run with sizes of their own; the plan that was made first is dropped first.
 const MAX_SHARED_PLANS: usize = 4 * MAX_EXECUTABLES;
 
-/// On how many threads at most, and by which instructions. Neither changes a bit of what is computed.
+/// On how many threads at most, by which instructions, and whether steps of a few numbers become machine code (feature `jit`). None
+/// of it changes a bit of what is computed.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Execution {
     pub(crate) n_threads: usize,
     pub(crate) instruction_set: InstructionSet,
+    #[cfg_attr(not(feature = "jit"), expect(dead_code, reason = "nothing makes machine code"))]
+    pub(crate) machine_code: bool,
 }
 
 impl Execution {
-    /// All that the machine has.
+    /// All that the machine has, for what runs once: machine code takes longer to make than that.
     pub(crate) fn widest() -> Execution {
-        Execution { n_threads: available_threads(), instruction_set: InstructionSet::widest() }
+        let (n_threads, instruction_set) = (available_threads(), InstructionSet::widest());
+        Execution { n_threads, instruction_set, machine_code: false }
     }
 }
 
@@ -136,26 +140,37 @@ impl CachingEngine {
     }
 }
 
-/// The steps of a plan with their times.
+/// The steps of a plan with their times; steps that run as one are one.
 fn step_profiles(plan: &Plan, times: Vec<BodyStepTime>) -> Vec<StepProfile> {
-    let profile = |(step, time): (&PlanStep, BodyStepTime)| {
-        let bodies = match &step.work {
+    let profile = |time: BodyStepTime| {
+        let steps = &plan.steps[time.plan_steps.clone()];
+        let [.., last] = steps else { unreachable!("invariant: what was timed is at least one step") };
+        let bodies = match &last.work {
             StepKind::Nested(_, nested) => (time.bodies.into_iter().zip(&nested.bodies).enumerate())
                 .map(|(body, (times, plan))| BodyProfile { role: nested.role(body), steps: step_profiles(plan, times) })
                 .collect(),
             StepKind::Tile(_) | StepKind::Contraction(..) | StepKind::Primitive(..) => Vec::new(),
         };
+        let description = plan.describe(last);
         StepProfile {
-            description: plan.describe(step),
-            site: step.origin.site,
+            description: if time.is_native { native_description(&description, steps.len()) } else { description },
+            site: last.origin.site,
             time: time.total,
             count: time.count,
-            flops: step.flops,
-            bytes: step.bytes,
+            flops: steps.iter().map(|step| step.flops).sum(),
+            bytes: steps.iter().map(|step| step.bytes).sum(),
             bodies,
         }
     };
-    plan.steps.iter().zip(times).map(profile).collect()
+    times.into_iter().map(profile).collect()
+}
+
+/// Machine code of some steps, by the description of the last.
+fn native_description(last: &str, n_steps: usize) -> String {
+    match n_steps {
+        1 => format!("native {last}"),
+        _ => format!("native {last} and {} before it", n_steps - 1),
+    }
 }
 
 /// The arena of a plan.
@@ -294,7 +309,7 @@ mod tests {
         let x = graph.input("x", ("n",));
         let (leaves, results) = (vec![Some(x.id())], vec![x.tanh().id()]);
         let settings = Settings { model: MachineModel::DEFAULT, memory_budget: None, max_iterations: MAX_ITERATIONS };
-        let execution = Execution { n_threads: 1, instruction_set: InstructionSet::widest() };
+        let execution = Execution { n_threads: 1, ..Execution::widest() };
         CachingEngine::new(Subgraph { graph, leaves, results }, execution, settings)
     }
 

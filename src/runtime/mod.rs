@@ -12,6 +12,8 @@ mod fallback_step;
 mod instruction_set;
 mod machine;
 mod matmul;
+#[cfg(feature = "jit")]
+mod native;
 mod nested;
 mod product;
 mod scalar;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::{
     code::{Code, OuterArray, RunContext},
-    instruction_set::InstructionSet,
+    machine::Execution,
     scan::{LoopAddresses, ScanStep},
 };
 use crate::{
@@ -73,11 +73,11 @@ impl NestedStep {
         (origin, outputs): (Origin, Vec<usize>),
         region: *mut u8,
         bindings: &Bindings,
-        set: InstructionSet,
+        execution: Execution,
     ) -> Result<NestedStep, PlanError> {
         let arena = region.wrapping_add(nested.region.arena);
         // SAFETY: by this function's contract: the region holds the arena of any of the bodies, which run one at a time.
-        let code = |body: &Arc<Plan>| unsafe { Code::new(body.clone(), arena, bindings, set) };
+        let code = |body: &Arc<Plan>| unsafe { Code::new(body.clone(), arena, bindings, execution) };
         let codes = nested.bodies.iter().map(code).collect::<Result<Vec<Code>, PlanError>>()?;
         let sizes = nested.bodies.iter().map(|body| BodySizes::new(body)).collect();
         let addresses = match &nested.control {

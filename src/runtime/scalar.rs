@@ -42,10 +42,10 @@ pub(super) enum ScalarStep {
 #[derive(Debug)]
 pub(super) struct ScalarProgram<T> {
     run: ScalarRun<T>,
-    registers: Vec<T>,
-    loads: Vec<Move>,
-    operations: Vec<Operation>,
-    stores: Vec<Move>,
+    pub(super) registers: Vec<T>,
+    pub(super) loads: Vec<Move>,
+    pub(super) operations: Vec<Operation>,
+    pub(super) stores: Vec<Move>,
 }
 
 /// Runs a program with the instructions of one set.
@@ -56,20 +56,20 @@ type ScalarRun<T> = unsafe fn(&mut ScalarProgram<T>, &[*mut u8]);
 
 /// One element of memory and the register that it goes to or comes from; truth values are 0 and 1 in registers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Move {
-    register: u32,
-    memory: u32,
+pub(super) struct Move {
+    pub(super) register: u32,
+    pub(super) memory: u32,
     /// Bytes from the start of the memory.
-    offset: isize,
-    is_bool: bool,
+    pub(super) offset: isize,
+    pub(super) is_bool: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Operation {
-    code: Opcode,
+pub(super) struct Operation {
+    pub(super) code: Opcode,
     /// The register of the result; the one behind it is that of the second function of a pair.
-    out: u16,
-    operands: [u16; 3],
+    pub(super) out: u16,
+    pub(super) operands: [u16; 3],
 }
 
 /// The functions of numbers in one list, those with rows in `functions.rs` one by one, so that one jump finds each.
@@ -87,7 +87,7 @@ macro_rules! scalar_codes {
         )* }
     ) => {
         #[derive(Debug, Clone, Copy)]
-        enum Opcode {
+        pub(super) enum Opcode {
             Move,
             Square,
             Select,
@@ -100,6 +100,21 @@ macro_rules! scalar_codes {
             IntegerPower(i32),
             $($unary,)*
             $($binary,)*
+        }
+
+        impl Opcode {
+            /// How many operands it reads.
+            #[cfg(feature = "jit")]
+            pub(super) fn n_operands(self) -> usize {
+                match self {
+                    Opcode::Move | Opcode::Square | Opcode::Both(_) | Opcode::Predicate(_) => 1,
+                    Opcode::IntegerPower(_) => 1,
+                    Opcode::SigmoidOfNegated | Opcode::Comparison(_) | Opcode::Connective(_) => 2,
+                    Opcode::Select | Opcode::MultiplyAdd => 3,
+                    $(Opcode::$unary => 1,)*
+                    $(Opcode::$binary => 2,)*
+                }
+            }
         }
 
         impl From<Unary> for Opcode {
@@ -161,6 +176,15 @@ impl ScalarStep {
             return Some(ScalarStep::F64(Unroller::new(program).unroll(n_elements, set)));
         }
         is(DType::F32).then(|| ScalarStep::F32(Unroller::new(program).unroll(n_elements, set)))
+    }
+
+    /// How many operations on numbers it is.
+    #[cfg(feature = "jit")]
+    pub(super) fn n_operations(&self) -> usize {
+        match self {
+            ScalarStep::F32(program) => program.operations.len(),
+            ScalarStep::F64(program) => program.operations.len(),
+        }
     }
 
     /// Computes the elements.

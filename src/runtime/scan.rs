@@ -10,10 +10,13 @@
 use std::ops::Range;
 
 use super::{
-    code::{Code, OuterArray, RunContext},
+    code::{Code, EvenRuns, OuterArray, RunContext},
     nested::{BodySizes, RunMemory, copy},
 };
 use crate::plan::{ArgumentSource, CarryHome, LoopMemory, Origin, PlanError, Replay, ScanControl, Segments};
+
+/// Fewer iterations in the middle of a loop are run as all others.
+const MIN_EVEN: usize = 2 * EvenRuns::N_KNOWN;
 
 /// The addresses of the arguments of a loop in segments, and of what it stacks.
 #[derive(Debug)]
@@ -216,7 +219,7 @@ impl ScanRun<'_> {
         iterations: Range<usize>,
         context: RunContext<'_>,
     ) -> Result<(), PlanError> {
-        let (scan, RunMemory { operands, outputs, region }) = (self.scan, self.place);
+        let (scan, region) = (self.scan, self.place.region);
         let n_carries = scan.homes.len();
         for (stack, output) in scan.stacks.iter().enumerate() {
             if output.is_none() {
@@ -224,27 +227,61 @@ impl ScanRun<'_> {
                 code.relocate(OuterArray::Result(n_carries + stack), address);
             }
         }
-        for iteration in iterations {
-            context.check(self.origin)?;
-            for carry in 0..n_carries {
-                code.relocate(OuterArray::Leaf(carry), self.current(carry, iteration));
-                code.relocate(OuterArray::Result(carry), self.next(carry, iteration));
+        let even = self.even(&iterations);
+        let (before, behind) = match code.has_even_runs() && even.len() >= MIN_EVEN {
+            true => (iterations.start..even.start, even.end..iterations.end),
+            false => (iterations.clone(), iterations.end..iterations.end),
+        };
+        // SAFETY: by this function's contract.
+        unsafe {
+            before.clone().try_for_each(|iteration| self.iteration(code, iteration, context))?;
+            if before.end < behind.start {
+                for (turn, iteration) in even.clone().take(EvenRuns::N_KNOWN).enumerate() {
+                    self.fill_in(code, iteration);
+                    code.note_addresses(turn);
+                }
+                code.run_evenly(even.len(), || context.check(self.origin))?;
             }
-            let position = self.position(iteration);
-            for (leaf, start) in operands.iter().enumerate().skip(n_carries).take(scan.n_slices) {
-                let bytes = self.sizes.arguments.get(leaf).copied().unwrap_or(0);
-                code.relocate(OuterArray::Leaf(leaf), start.wrapping_add(position * bytes));
-            }
-            for (result, output) in (n_carries..).zip(&scan.stacks) {
-                let Some(output) = output else { continue };
-                let address =
-                    outputs[*output].wrapping_add((position - self.first_stacked) * self.sizes.results[result]);
-                code.relocate(OuterArray::Result(result), address);
-            }
-            // SAFETY: by this function's contract: all addresses were filled in.
-            unsafe { code.run(context)? };
+            behind.into_iter().try_for_each(|iteration| self.iteration(code, iteration, context))
         }
-        Ok(())
+    }
+
+    /// The iterations whose addresses follow from those of the two before them: neither the first, which reads the first carries where
+    /// they are, nor the last, which writes the last ones where they are asked for.
+    fn even(&self, iterations: &Range<usize>) -> Range<usize> {
+        let start = iterations.start.max(1);
+        start..iterations.end.min(self.positions.len().saturating_sub(1)).max(start)
+    }
+
+    /// Runs one iteration.
+    ///
+    /// # Safety
+    /// As for [`ScanRun::iterate`].
+    unsafe fn iteration(&self, code: &mut Code, iteration: usize, context: RunContext<'_>) -> Result<(), PlanError> {
+        context.check(self.origin)?;
+        self.fill_in(code, iteration);
+        // SAFETY: by this function's contract: all addresses were filled in.
+        unsafe { code.run(context) }
+    }
+
+    /// Puts carries, slices and what is stacked where an iteration has them.
+    fn fill_in(&self, code: &mut Code, iteration: usize) {
+        let (scan, RunMemory { operands, outputs, .. }) = (self.scan, self.place);
+        let n_carries = scan.homes.len();
+        for carry in 0..n_carries {
+            code.relocate(OuterArray::Leaf(carry), self.current(carry, iteration));
+            code.relocate(OuterArray::Result(carry), self.next(carry, iteration));
+        }
+        let position = self.position(iteration);
+        for (leaf, start) in operands.iter().enumerate().skip(n_carries).take(scan.n_slices) {
+            let bytes = self.sizes.arguments.get(leaf).copied().unwrap_or(0);
+            code.relocate(OuterArray::Leaf(leaf), start.wrapping_add(position * bytes));
+        }
+        for (result, output) in (n_carries..).zip(&scan.stacks) {
+            let Some(output) = output else { continue };
+            let address = outputs[*output].wrapping_add((position - self.first_stacked) * self.sizes.results[result]);
+            code.relocate(OuterArray::Result(result), address);
+        }
     }
 
     /// Writes last carries that lie elsewhere, and outputs that are equal to others.

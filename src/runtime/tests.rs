@@ -166,7 +166,7 @@ fn small_graphs_that_are_cut_like_large_ones_give_what_the_reference_gives() {
             let source = PlanInput { graph, leaves, results, bindings: &bindings };
             found.count(&Plan::new(source, &settings).unwrap());
             let part = Subgraph { graph: self::model(seed).graph, leaves: leaves.clone(), results: results.clone() };
-            let execution = Execution { n_threads, instruction_set: InstructionSet::widest() };
+            let execution = Execution { n_threads, ..Execution::widest() };
             let values = run(&mut CachingEngine::new(part, execution, settings.clone()), &model);
             for (position, (want, got)) in truth.iter().zip(&values).enumerate() {
                 check_near(want, got, &format!("result {position} of seed {seed} on {n_threads} threads"));
@@ -174,7 +174,7 @@ fn small_graphs_that_are_cut_like_large_ones_give_what_the_reference_gives() {
             for instruction_set in InstructionSet::available() {
                 let part =
                     Subgraph { graph: self::model(seed).graph, leaves: leaves.clone(), results: results.clone() };
-                let execution = Execution { n_threads, instruction_set };
+                let execution = Execution { n_threads, instruction_set, ..Execution::widest() };
                 let others = run(&mut CachingEngine::new(part, execution, settings.clone()), &model);
                 let is_same = others.iter().zip(&values).all(|(other, value)| bits(other) == bits(value));
                 assert!(is_same, "seed {seed} by {instruction_set}");

@@ -19,7 +19,7 @@ fn options(instruction_set: InstructionSet) -> Options {
 }
 
 /// Every element as 64 bits, with every NaN the same: its sign and payload are those of the instruction that made it.
-fn bits(value: &Value) -> Vec<u64> {
+pub(crate) fn bits(value: &Value) -> Vec<u64> {
     match value {
         Value::F32(array) => array.iter().map(|x| if x.is_nan() { u64::MAX } else { x.to_bits().into() }).collect(),
         Value::F64(array) => array.iter().map(|x| if x.is_nan() { u64::MAX } else { x.to_bits() }).collect(),
@@ -76,7 +76,7 @@ fn a_hundred_thousand_random_graphs_have_the_same_bits_by_every_set() {
 
 #[test]
 fn workloads_have_the_same_bits_by_every_set() {
-    for name in ["W1", "W2", "W3", "W3b", "W6", "W7", "W8a", "W8b", "W9", "W10"] {
+    for name in ["W1", "W2", "W3", "W3b", "W6", "W7", "W8a", "W8b", "W9", "W10", "W14_scan"] {
         let workload = shared::named(name).expect("listed");
         let computed = InstructionSet::available().into_iter().map(|instruction_set| {
             let compiled = workload.compile(&shared::Compiler { threads: 1, instruction_set }).expect("no mistake");

@@ -49,6 +49,7 @@ mod lecture;
 mod limits;
 mod linear_algebra;
 mod loops;
+mod machine_code;
 mod memory;
 mod mixed;
 mod models;

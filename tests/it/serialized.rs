@@ -30,6 +30,7 @@ fn options_are_read_back_and_what_is_left_out_is_the_default() {
         mode: Some(Mode::Evaluation),
         frozen: vec!["encoder.*".to_owned()],
         instruction_set: Some(InstructionSet::available()[0]),
+        machine_code: false,
     };
     assert_round_trip(&options);
     assert_round_trip(&Options::default());

@@ -9,7 +9,7 @@ use shared::Compiler;
 
 #[test]
 fn workloads_compute_what_other_libraries_compute() {
-    for name in ["W1", "W2", "W3", "W3b", "W6", "W7", "W8a", "W8b", "W9", "W10"] {
+    for name in ["W1", "W2", "W3", "W3b", "W6", "W7", "W8a", "W8b", "W9", "W10", "W14", "W14_scan"] {
         let workload = shared::named(name).expect("listed");
         let compiled = workload.compile(&Compiler::new(1)).expect("no mistake");
         let found = workload.feed(compiled).and_then(|mut task| task.check()).expect("the data fits");

@@ -205,13 +205,19 @@ fn orient(product: &MatmulDescriptor) -> (MatmulDescriptor, ComputedOrientation)
     }
 }
 
+impl MatmulDescriptor {
+    /// Whether it is of floats and so small that a plain loop computes it: each product rounded, and added in the order of k.
+    pub(in crate::runtime) fn is_tiny(&self) -> bool {
+        self.dtype.is_float() && self.k > 0 && [self.m, self.n, self.k].iter().all(|size| *size <= MAX_PLAIN)
+    }
+}
+
 /// The algorithm for a product that is oriented. GEMM reads its operands in place, until [`choose_packing`] knows the blocks.
 fn choose_algorithm(product: &MatmulDescriptor) -> Algorithm {
     let MatmulDescriptor { m, n, k, .. } = *product;
-    let is_float = product.dtype.is_float();
     if k == 0 {
         Algorithm::Fill
-    } else if !is_float || (m <= MAX_PLAIN && n <= MAX_PLAIN && k <= MAX_PLAIN) {
+    } else if !product.dtype.is_float() || product.is_tiny() {
         Algorithm::Plain
     } else if n == 1 && (product.a[1] == 1 || k == 1) {
         Algorithm::DotRows

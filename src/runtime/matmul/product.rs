@@ -71,7 +71,7 @@ pub(crate) struct MatmulBlock {
 }
 
 impl MatmulDescriptor {
-    pub(super) fn n_batches(&self) -> usize {
+    pub(in crate::runtime) fn n_batches(&self) -> usize {
         self.batch.iter().map(|batch| batch.size).product()
     }
 

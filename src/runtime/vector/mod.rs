@@ -33,6 +33,8 @@ pub(super) use float::Float;
 pub(super) use functions::SigmoidOfNegated;
 pub(super) use map::Zip;
 pub(crate) use reduce::{accumulate, row_reduce};
+#[cfg(feature = "jit")]
+pub(super) use table::Exceptions;
 pub(super) use table::{value_of_one, value_of_two};
 
 use functions as f;

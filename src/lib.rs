@@ -11,6 +11,7 @@ pub mod check;
 pub mod codegen;
 mod compile;
 pub mod data;
+pub mod densities;
 mod functions;
 pub mod graph;
 #[cfg(any(doc, doctest))]

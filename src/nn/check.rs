@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// A result either way: what was built, or the poison in its place.
-pub(super) fn either<T>(result: Result<T, T>) -> T {
+pub(crate) fn either<T>(result: Result<T, T>) -> T {
     match result {
         Ok(either) | Err(either) => either,
     }
@@ -28,7 +28,7 @@ pub(super) fn check_places(places: &Dim) -> Result<(), GraphError> {
 
 impl<'g> Expr<'g> {
     /// That this is a float; silent on poison.
-    pub(super) fn check_float(self) -> Result<(), Expr<'g>> {
+    pub(crate) fn check_float(self) -> Result<(), Expr<'g>> {
         if self.is_poisoned() {
             return Err(self);
         }
@@ -73,7 +73,7 @@ impl<'g> Expr<'g> {
     }
 
     /// That this is `i64`.
-    pub(super) fn check_integer(self, expected: &'static str) -> Result<(), Expr<'g>> {
+    pub(crate) fn check_integer(self, expected: &'static str) -> Result<(), Expr<'g>> {
         if self.is_poisoned() {
             return Err(self);
         }
@@ -119,7 +119,7 @@ impl<'g> Expr<'g> {
     }
 
     /// The size of the last axis of a float array.
-    pub(super) fn check_last_axis(self) -> Result<Dim, Expr<'g>> {
+    pub(crate) fn check_last_axis(self) -> Result<Dim, Expr<'g>> {
         self.check_float()?;
         let shape = self.shape();
         let none = || GraphError::Rank { expected: "at least 1".into(), found: shape.clone() };
@@ -149,7 +149,7 @@ impl<'g> Expr<'g> {
     }
 
     /// That this is a float array whose last axis has this size.
-    pub(super) fn check_width(self, what: &'static str, width: &Dim) -> Result<(), Expr<'g>> {
+    pub(crate) fn check_width(self, what: &'static str, width: &Dim) -> Result<(), Expr<'g>> {
         if self.check_last_axis()? == *width {
             return Ok(());
         }

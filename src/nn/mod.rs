@@ -6,7 +6,7 @@
 //! on the user's line.
 
 mod activations;
-mod check;
+pub(crate) mod check;
 mod layers;
 mod losses;
 mod masked;

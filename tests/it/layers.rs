@@ -24,6 +24,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("batching", &["graph", "ops"]),
     ("simplify", &["graph", "ops"]),
     ("nn", &["graph", "numbers", "ops"]),
+    ("densities", &["graph", "nn", "ops"]),
     ("parameters", &["graph", "memory", "names", "numbers", "vectorize"]),
     ("optim", &["graph", "names", "numbers", "parameters", "pool", "vectorize"]),
     ("data", &["graph", "names", "numbers", "program"]),

@@ -32,6 +32,7 @@ mod contained_loops;
 mod custom;
 mod data;
 mod decompositions;
+mod densities;
 mod diagnostics;
 mod documents;
 mod epilogue;

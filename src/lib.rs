@@ -18,6 +18,7 @@ pub mod graph;
 pub mod guide;
 pub mod io;
 pub mod landscape;
+pub mod lie;
 mod memory;
 mod names;
 pub mod nn;

@@ -67,7 +67,7 @@ mod verify;
 mod window;
 
 pub use apply::Operand;
-pub(crate) use apply::{MAX_ATTRIBUTE, infer};
+pub(crate) use apply::{MAX_ATTRIBUTE, broadcast_shapes, infer};
 pub use arrange::IntoParts;
 pub(crate) use axes::normalize;
 pub use axes::{AllAxes, IntoAxes};

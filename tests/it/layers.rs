@@ -25,6 +25,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("simplify", &["graph", "ops"]),
     ("nn", &["graph", "numbers", "ops"]),
     ("densities", &["graph", "nn", "ops"]),
+    ("lie", &["graph", "nn", "ops"]),
     ("parameters", &["graph", "memory", "names", "numbers", "vectorize"]),
     ("optim", &["graph", "names", "numbers", "parameters", "pool", "vectorize"]),
     ("data", &["graph", "names", "numbers", "program"]),

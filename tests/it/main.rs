@@ -47,6 +47,7 @@ mod joined;
 mod landscape;
 mod layers;
 mod lecture;
+mod lie;
 mod limits;
 mod linear_algebra;
 mod loops;

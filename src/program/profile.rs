@@ -14,7 +14,8 @@ pub struct Profile {
     pub steps: Vec<StepProfile>,
 }
 
-/// One step of a program, with the shortest time that it took.
+/// One step of a program, with the shortest time that it took. Steps of the plan that run as one, as machine code, are one here: the
+/// description and the line are those of the last.
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct StepProfile {

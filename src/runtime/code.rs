@@ -98,7 +98,7 @@ unsafe impl Send for Code {}
 unsafe impl Sync for Code {}
 
 /// An array that comes from outside of the plan: an input, parameter or argument, or a result.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum OuterArray {
     Leaf(usize),
     Result(usize),
@@ -319,7 +319,8 @@ impl Code {
     pub(super) unsafe fn step(&mut self, step: usize, context: RunContext<'_>) -> Result<(), PlanError> {
         let ready = &mut self.steps[step];
         let memory = &self.addresses[ready.first..ready.first + ready.n_addresses];
-        let call = StepCall { memory, partials: self.arena.wrapping_add(ready.partials), context };
+        let (arena, partials) = (self.arena, self.arena.wrapping_add(ready.partials));
+        let call = StepCall { memory, arena, partials, context };
         // SAFETY: the plan was verified: steps overlap nothing that is live; the addresses are those of this run.
         unsafe { ready.run(&call) }
     }
@@ -329,12 +330,12 @@ impl Builder<'_> {
     /// Prepares the steps of the plan in their order.
     fn prepare_all(&mut self, bindings: &Bindings, execution: Execution) -> Result<(), PlanError> {
         #[cfg(feature = "jit")]
-        let last_readers = native::last_readers(self.plan);
+        let readers = execution.machine_code.then(|| native::Readers::of(self.plan));
         let mut next = 0;
         while next < self.plan.steps.len() {
             #[cfg(feature = "jit")]
-            if execution.machine_code
-                && let Some(end) = self.prepare_native(next, execution.instruction_set, &last_readers)
+            if let Some(readers) = readers.as_ref().filter(|_| super::native::is_available())
+                && let Some(end) = self.prepare_native(next, execution.instruction_set, readers)
             {
                 next = end;
                 continue;
@@ -427,6 +428,8 @@ impl Builder<'_> {
 /// The addresses of one step in one run.
 struct StepCall<'a> {
     memory: &'a [*mut u8],
+    #[cfg_attr(not(feature = "jit"), expect(dead_code, reason = "only machine code asks for it"))]
+    arena: *mut u8,
     partials: *mut u8,
     context: RunContext<'a>,
 }
@@ -468,13 +471,15 @@ impl PreparedKind {
     /// # Safety
     /// As for [`PreparedStep::run`]; machine code is of this arena.
     unsafe fn run_on(&mut self, addresses: &[*mut u8], arena: *mut u8) {
+        // Only machine code asks for it.
+        let _ = arena;
         match self {
             // SAFETY: by this function's contract.
             PreparedKind::Scalar(step) => unsafe { step.run(addresses) },
             #[cfg(feature = "jit")]
             // SAFETY: by this function's contract.
             PreparedKind::Native(step) => unsafe { step.run(addresses, arena) },
-            _ => unreachable!("invariant: it was asked whether the step takes addresses alone, at {arena:?}"),
+            _ => unreachable!("invariant: it was asked whether the step takes addresses alone"),
         }
     }
 
@@ -516,8 +521,8 @@ impl PreparedStep {
             }
             #[cfg(feature = "jit")]
             PreparedKind::Native(step) => {
-                // SAFETY: by this function's contract; machine code has no memory of its own, so that it is said to begin where the arena does.
-                unsafe { step.run(call.memory, call.partials) };
+                // SAFETY: by this function's contract.
+                unsafe { step.run(call.memory, call.arena) };
                 Ok(())
             }
             PreparedKind::Product(step) => {

@@ -13,7 +13,10 @@ mod emit;
 use std::{
     collections::HashMap,
     fmt,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use cranelift_codegen::{
@@ -32,7 +35,7 @@ use crate::{
 use emit::Emitter;
 
 /// Operations of one function at most, unless one step has more: allocating registers takes longer than in proportion.
-const MAX_OPERATIONS: usize = 1_024;
+const MAX_FUNCTION_OPERATIONS: usize = 1_024;
 
 /// Multiplications of a product that is unrolled at most.
 const MAX_MULTIPLICATIONS: usize = 512;
@@ -145,6 +148,7 @@ impl NativeStep {
             Err(_) => {
                 // SAFETY: none of its functions was handed out.
                 unsafe { module.free_memory() };
+                IS_REFUSED.store(true, Ordering::Relaxed);
                 None
             }
         }
@@ -240,7 +244,7 @@ fn parts(steps: &[PlacedStep]) -> Vec<&[PlacedStep]> {
     let (mut parts, mut first, mut n_operations) = (Vec::new(), 0, 0);
     for (position, placed) in steps.iter().enumerate() {
         let more = placed.work.n_operations();
-        if position > first && n_operations + more > MAX_OPERATIONS {
+        if position > first && n_operations + more > MAX_FUNCTION_OPERATIONS {
             parts.push(&steps[first..position]);
             (first, n_operations) = (position, 0);
         }
@@ -250,6 +254,14 @@ fn parts(steps: &[PlacedStep]) -> Vec<&[PlacedStep]> {
     parts
 }
 
+/// Whether code can be made for this machine, as far as is known.
+pub(super) fn is_available() -> bool {
+    isa().is_some() && !IS_REFUSED.load(Ordering::Relaxed)
+}
+
+/// Whether the system has refused memory that may be executed.
+static IS_REFUSED: AtomicBool = AtomicBool::new(false);
+
 /// The machine that code is made for: the one that this runs on. Made once.
 fn isa() -> Option<OwnedTargetIsa> {
     static ISA: OnceLock<Option<Arc<dyn TargetIsa>>> = OnceLock::new();
@@ -257,7 +269,10 @@ fn isa() -> Option<OwnedTargetIsa> {
         let mut flags = settings::builder();
         let values = [
             ("opt_level", "none"),
-            ("enable_verifier", "false"),
+            ("enable_verifier", if cfg!(debug_assertions) { "true" } else { "false" }),
+            // A frame larger than a page must not reach over the page that guards a stack.
+            ("enable_probestack", "true"),
+            ("probestack_strategy", "inline"),
             ("use_colocated_libcalls", "false"),
             ("is_pic", "false"),
         ];

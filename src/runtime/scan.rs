@@ -241,6 +241,8 @@ impl ScanRun<'_> {
                     code.note_addresses(turn);
                 }
                 code.run_evenly(even.len(), || context.check(self.origin))?;
+                self.fill_in(code, even.end - 1);
+                debug_assert!(code.has_run_last(even.len()), "invariant: the last addresses are those that follow");
             }
             behind.into_iter().try_for_each(|iteration| self.iteration(code, iteration, context))
         }

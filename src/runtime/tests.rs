@@ -171,13 +171,15 @@ fn small_graphs_that_are_cut_like_large_ones_give_what_the_reference_gives() {
             for (position, (want, got)) in truth.iter().zip(&values).enumerate() {
                 check_near(want, got, &format!("result {position} of seed {seed} on {n_threads} threads"));
             }
-            for instruction_set in InstructionSet::available() {
+            for (instruction_set, machine_code) in
+                InstructionSet::available().into_iter().flat_map(|set| [(set, false), (set, cfg!(feature = "jit"))])
+            {
                 let part =
                     Subgraph { graph: self::model(seed).graph, leaves: leaves.clone(), results: results.clone() };
-                let execution = Execution { n_threads, instruction_set, ..Execution::widest() };
+                let execution = Execution { n_threads, instruction_set, machine_code };
                 let others = run(&mut CachingEngine::new(part, execution, settings.clone()), &model);
                 let is_same = others.iter().zip(&values).all(|(other, value)| bits(other) == bits(value));
-                assert!(is_same, "seed {seed} by {instruction_set}");
+                assert!(is_same, "seed {seed} by {instruction_set}, machine code {machine_code}");
             }
         }
     }

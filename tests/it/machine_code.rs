@@ -3,13 +3,16 @@
 
 use ndarray::{Array1, ArrayD, IxDyn};
 use pullback::{
-    DType, Expr, Graph, InstructionSet, Options, Program, Value,
+    DType, Evaluation, Expr, Graph, InstructionSet, Options, Program, Value,
     check::{RandomGraph, random_graph},
     graph::{Binary, Checkpoints, Comparison, Connective, IntegerPower, Op, Predicate, ScanDirection, Unary},
     ops::ScanOptions,
 };
 
-use super::{compiled::run, instruction_sets::bits};
+use super::{
+    compiled::{distance, run},
+    instruction_sets::bits,
+};
 
 /// Numbers of all kinds: zeros, small and large ones, those at which kernels change their way, infinities and NaN.
 const NUMBERS: [f64; 24] = [
@@ -58,14 +61,17 @@ fn native_steps(program: &mut Program, fed: &[(String, Value)]) -> (usize, usize
     (steps.iter().filter(|step| step.description.starts_with("native ")).count(), steps.len())
 }
 
-/// That a graph gives the same bits by machine code and without.
+/// That a graph gives the same bits by machine code and without, near what the reference gives.
 #[track_caller]
 fn assert_same(results: &[(String, Expr<'_>)], fed: &[(String, Value)], what: &str) {
-    let [code, plain] = [true, false].map(|machine_code| {
-        let out = run(results, fed, &options(machine_code)).ok()?;
-        Some(results.iter().map(|(name, _)| bits(&out[&**name])).collect::<Vec<_>>())
-    });
-    assert_eq!(code, plain, "{what}");
+    let [code, plain] = [true, false].map(|machine_code| run(results, fed, &options(machine_code)).expect("it runs"));
+    let reference = Options { evaluation: Evaluation::Reference, ..options(false) };
+    let truth = run(results, fed, &reference).expect("it runs");
+    for (name, result) in results {
+        assert_eq!(bits(&code[&**name]), bits(&plain[&**name]), "{what}: {name}");
+        let tolerance = if result.dtype() == DType::F32 { 1e-5 } else { 1e-11 };
+        assert!(distance(&code[&**name], &truth[&**name]) < tolerance, "{what}: {name}");
+    }
 }
 
 fn fed(name: &str, value: impl Into<Value>) -> (String, Value) {
@@ -83,7 +89,8 @@ fn of_dtype(numbers: &[f64], dtype: DType) -> Value {
 /// All functions of numbers, those with a truth value for a result among them.
 fn functions() -> Vec<(Op, usize)> {
     let unary = Unary::ALL.iter().map(|function| (Op::Unary(*function), 1));
-    let powers = [-3, -1, 0, 2, 3, 7].map(|exponent| (Op::IntegerPower(IntegerPower { exponent }), 1));
+    let powers = [-3, -1, 0, 2, 3, 7, i32::MIN.into(), i32::MAX.into()]
+        .map(|exponent| (Op::IntegerPower(IntegerPower { exponent }), 1));
     let predicates = [Predicate::IsFinite, Predicate::IsNan].map(|predicate| (Op::Predicate(predicate), 1));
     let binary = Binary::ALL.iter().map(|function| (Op::Binary(*function), 2));
     let comparisons = Comparison::ALL.iter().map(|comparison| (Op::Comparison(*comparison), 2));
@@ -256,6 +263,49 @@ fn small_products_have_the_bits_of_the_interpreter() {
             assert_same(&results, &fed, &format!("{dtype}, {m}×{k}×{n}"));
         }
     }
+}
+
+/// A step of truth values alone is computed with other floats than the one behind it.
+#[test]
+fn truth_values_go_from_step_to_step_of_any_type() {
+    for dtype in [DType::F32, DType::F64] {
+        let g = Graph::new();
+        let (m, o) = (g.input_of(DType::Bool, "m", (2,)), g.input_of(DType::Bool, "o", (2,)));
+        let (q, x) = (g.input_of(DType::Bool, "q", ()), g.input_of(dtype, "x", ()));
+        let always = m.select(o, g.full(true, (2,)));
+        let chosen = x.greater(0.0).select(q, always.slice(0));
+        let y = chosen.select(x.sin() * x + 1.0, (x.cos() - x).exp()) * x.square();
+        let flags = m.concat([o, always], 0);
+        let results = [("y", y), ("always", always), ("chosen", chosen), ("flags", flags)];
+        let results = results.map(|(name, result)| (name.to_owned(), result));
+        for (x, m, o, q) in [(-0.5, true, true, false), (-0.5, false, true, false), (0.5, true, false, true)] {
+            let fed = [
+                fed("m", Array1::from(vec![m, !m])),
+                fed("o", Array1::from(vec![o, !o])),
+                fed("q", q),
+                fed("x", if dtype == DType::F32 { Value::from(x as f32) } else { Value::from(x) }),
+            ];
+            assert_same(&results, &fed, &format!("{dtype}, {x}"));
+        }
+    }
+}
+
+/// More values at a time than fit into one page of a stack.
+#[test]
+fn large_frames_fit_into_small_stacks() {
+    let g = Graph::new();
+    let xs: Vec<Expr<'_>> = (0..300).map(|number| g.input_of(DType::F64, &format!("x{number}"), ())).collect();
+    let sines: Vec<Expr<'_>> = xs.iter().map(|x| x.sin()).collect();
+    let sum = sines.iter().copied().reduce(|sum, sine| sum + sine).expect("there are some");
+    let product = sines.iter().copied().reduce(|product, sine| product * (sine + 1.0)).expect("there are some");
+    let program = g.compile_with([("sum", sum), ("product", product)], &options(true)).expect("no mistake");
+    let fed: Vec<(String, Value)> =
+        (0..300).map(|number| fed(&format!("x{number}"), f64::from(number) * 0.01)).collect();
+    assert_same(&[("sum".to_owned(), sum), ("product".to_owned(), product)], &fed, "300 sines");
+    let small = std::thread::Builder::new().stack_size(64 << 10);
+    let mut attached = program.attach((), &fed[..]).expect("it runs");
+    let thread = small.spawn(move || attached.run()).expect("a thread");
+    thread.join().expect("no overflow").expect("it runs");
 }
 
 /// Executables come and go with the sizes, programs move to other threads and are copied: machine code lives as long as what calls it.

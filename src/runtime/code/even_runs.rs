@@ -49,6 +49,15 @@ impl Code {
         }
     }
 
+    /// Whether the addresses are those of the last of so many runs.
+    pub(in crate::runtime) fn has_run_last(&self, n_runs: usize) -> bool {
+        let Some(EvenRuns { addresses, advances }) = &self.even_runs else { return false };
+        let behind = addresses[(n_runs - 1) % 2].iter().zip(advances);
+        behind
+            .map(|(address, advance)| address.wrapping_offset(advance.wrapping_neg()))
+            .eq(self.addresses.iter().copied())
+    }
+
     /// Runs the step so many times.
     ///
     /// # Safety

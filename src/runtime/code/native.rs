@@ -1,6 +1,12 @@
 //! Which steps of a plan become machine code. In: the steps from one on. Out: as many as follow each other and can be, as one step.
 
-use super::{Builder, OuterArray, PreparedKind, PreparedStep, constant_address, memory_of, memory_of_program};
+use std::time::Duration;
+
+use indexmap::IndexSet;
+
+use super::{
+    Builder, OuterArray, PreparedKind, PreparedStep, constant_address, estimate, memory_of, memory_of_program,
+};
 use crate::{
     plan::{Plan, PlanStep, StepKind, Storage},
     runtime::{
@@ -10,30 +16,33 @@ use crate::{
 };
 
 /// Fewer operations in a row are interpreted: making a function takes some 100 µs.
-const MIN_NATIVE_OPERATIONS: usize = 8;
+const MIN_OPERATIONS: usize = 8;
+
+/// Nor is it worth it where the operations are less than one part in so many of the time of the plan.
+const MAX_RATIO: u32 = 100;
+
+/// What an operation takes in the interpreter.
+const INTERPRETED: Duration = Duration::from_nanos(2);
 
 impl Builder<'_> {
     /// Prepares the steps of a few elements from this one on as machine code, if they are worth it; gives the step behind them.
-    pub(super) fn prepare_native(
-        &mut self,
-        start: usize,
-        set: InstructionSet,
-        last_readers: &[usize],
-    ) -> Option<usize> {
+    pub(super) fn prepare_native(&mut self, start: usize, set: InstructionSet, readers: &Readers) -> Option<usize> {
         let native = |step: &PlanStep| NativeWork::of(&step.work, set);
         let works: Vec<NativeWork> = self.plan.steps[start..].iter().map_while(native).collect();
-        if works.iter().map(NativeWork::n_operations).sum::<usize>() < MIN_NATIVE_OPERATIONS {
+        let n_operations = works.iter().map(NativeWork::n_operations).sum::<usize>();
+        let saved = INTERPRETED * u32::try_from(n_operations).unwrap_or(u32::MAX);
+        if n_operations < MIN_OPERATIONS || saved * MAX_RATIO < readers.whole {
             return None;
         }
         let end = start + works.len();
-        let mut outer = Vec::new();
+        let mut outer = IndexSet::new();
         let placed = works.into_iter().zip(&self.plan.steps[start..end]).map(|(work, step)| {
             let memory = match &step.work {
                 StepKind::Tile(program) => memory_of_program(program),
                 StepKind::Contraction(arrays, _) | StepKind::Primitive(arrays, _) => memory_of(arrays),
                 StepKind::Nested(..) => unreachable!("invariant: it is no machine code"),
             };
-            let place = |(vertex, offset)| (self.place(vertex, offset, &mut outer), last_readers[vertex] >= end);
+            let place = |(vertex, offset)| (self.place(vertex, offset, &mut outer), readers.is_read_from(vertex, end));
             PlacedStep { work, places: memory.into_iter().map(place).collect() }
         });
         let placed: Vec<PlacedStep> = placed.collect();
@@ -51,14 +60,8 @@ impl Builder<'_> {
     }
 
     /// Where a vertex's memory begins; arrays from outside are numbered in the order in which they come.
-    fn place(&self, vertex: usize, offset: isize, outer: &mut Vec<OuterArray>) -> Place {
-        let mut number_of = |array: OuterArray| {
-            let known = outer.iter().position(|other| *other == array);
-            Base::Outer(known.unwrap_or_else(|| {
-                outer.push(array);
-                outer.len() - 1
-            }))
-        };
+    fn place(&self, vertex: usize, offset: isize, outer: &mut IndexSet<OuterArray>) -> Place {
+        let mut number_of = |array: OuterArray| Base::Outer(outer.insert_full(array).0);
         match self.plan.storage[vertex] {
             Storage::Arena(start) => Place { base: Base::Arena, offset: offset + start as isize },
             Storage::Constant => Place { base: Base::Constant(constant_address(self.plan, vertex)), offset },
@@ -69,18 +72,33 @@ impl Builder<'_> {
     }
 }
 
-/// For each vertex the last step that uses its memory; 0 for none.
-pub(super) fn last_readers(plan: &Plan) -> Vec<usize> {
-    let mut last = vec![0; plan.network.vertices.len()];
-    for (number, step) in plan.steps.iter().enumerate() {
-        let mut used = |vertex: usize| last[vertex] = number;
-        match &step.work {
-            StepKind::Tile(program) => program.memory.iter().for_each(|memory| used(memory.vertex)),
-            StepKind::Contraction(arrays, _) | StepKind::Primitive(arrays, _) => {
-                arrays.operands.iter().for_each(|read| used(read.vertex));
+/// Who reads what the steps of a plan compute.
+pub(super) struct Readers {
+    /// For each vertex the last step that reads it.
+    last: Vec<Option<usize>>,
+    /// About what all steps take together.
+    whole: Duration,
+}
+
+impl Readers {
+    pub(super) fn of(plan: &Plan) -> Readers {
+        let mut last = vec![None; plan.network.vertices.len()];
+        for (number, step) in plan.steps.iter().enumerate() {
+            let mut reads = |vertex: usize| last[vertex] = Some(number);
+            match &step.work {
+                // What it computes is among its memory too, which matters to no step behind it.
+                StepKind::Tile(program) => program.memory.iter().for_each(|memory| reads(memory.vertex)),
+                StepKind::Contraction(arrays, _) | StepKind::Primitive(arrays, _) => {
+                    arrays.operands.iter().for_each(|read| reads(read.vertex));
+                }
+                StepKind::Nested(arrays, _) => arrays.operands.iter().for_each(|read| reads(read.vertex)),
             }
-            StepKind::Nested(arrays, _) => arrays.operands.iter().for_each(|read| used(read.vertex)),
         }
+        Readers { last, whole: plan.steps.iter().map(estimate).sum() }
     }
-    last
+
+    /// Whether a step from this one on reads a vertex.
+    fn is_read_from(&self, vertex: usize, step: usize) -> bool {
+        self.last[vertex].is_some_and(|last| last >= step)
+    }
 }

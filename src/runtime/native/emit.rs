@@ -269,8 +269,8 @@ impl<'f> Emitter<'f> {
             }
             Opcode::Relu => {
                 let zero = T::ZERO.constant(&mut self.builder);
-                let is_negative = self.builder.ins().fcmp(FloatCC::LessThanOrEqual, x, zero);
-                self.builder.ins().select(is_negative, zero, x)
+                let is_off = self.builder.ins().fcmp(FloatCC::LessThanOrEqual, x, zero);
+                self.builder.ins().select(is_off, zero, x)
             }
             Opcode::Add => self.builder.ins().fadd(x, numbers[1]),
             Opcode::Sub => self.builder.ins().fsub(x, numbers[1]),
@@ -403,15 +403,18 @@ impl<'f> Emitter<'f> {
 
     /// Puts a value in a place, and stores it if anything loads it from there.
     fn write<T: MachineFloat>(&mut self, (place, is_read_later): (Place, bool), (held, ty): (Held, Type)) {
+        // In memory a truth value is a byte, whatever the register that it comes from: the next step may be of another float type.
+        let held =
+            if ty == types::I8 { Held::Truth(self.truth::<T>(held)) } else { Held::Number(self.number::<T>(held)) };
         self.forget(place, ty);
         self.known.insert((place, ty), held);
         if place.base != Base::Arena || is_read_later || (self.is_loaded_later)(place.offset) {
-            self.store::<T>(place, held, ty);
+            self.store(place, held);
         }
     }
 
-    fn store<T: MachineFloat>(&mut self, place: Place, held: Held, ty: Type) {
-        let value = if ty == types::I8 { self.truth::<T>(held) } else { self.number::<T>(held) };
+    fn store(&mut self, place: Place, held: Held) {
+        let (Held::Number(value) | Held::Truth(value)) = held;
         let (base, offset) = self.address(place);
         self.builder.ins().store(MemFlagsData::trusted(), value, base, offset);
     }

@@ -6,6 +6,7 @@ mod chain;
 mod convolution;
 mod derivatives;
 mod functions;
+mod jacobians;
 mod loops;
 mod network;
 mod optimizers;
@@ -22,6 +23,7 @@ criterion_group!(
     batching::bench_examples,
     batching::bench_ensemble,
     derivatives::bench,
+    jacobians::bench,
     slices::bench,
     chain::bench,
     functions::bench,

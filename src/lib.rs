@@ -17,6 +17,7 @@ pub mod graph;
 #[cfg(any(doc, doctest))]
 pub mod guide;
 pub mod io;
+mod jacobian;
 pub mod landscape;
 pub mod lie;
 mod memory;

@@ -35,12 +35,12 @@ impl Provenance {
     }
 }
 
-/// The mode of a derivative.
+/// The mode of a derivative: which way products of the chain rule are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum DerivativeMode {
-    /// Reverse mode.
+pub enum DerivativeMode {
+    /// From the results back: a row of the Jacobian at a time.
     Reverse,
-    /// Forward mode.
+    /// From the operands on: a column of the Jacobian at a time.
     Forward,
 }
 

@@ -36,8 +36,8 @@ pub use diagnostic::{Diagnostic, Diagnostics, EinsumError, GraphError, OperandNo
 pub use dim::{Bindings, Dim};
 pub use dtype::DType;
 pub use expr::Expr;
-pub use frame::Scope;
-pub(crate) use frame::{DerivativeMode, FrameGuard, LayerScope, Provenance};
+pub use frame::{DerivativeMode, Scope};
+pub(crate) use frame::{FrameGuard, LayerScope, Provenance};
 pub use initializer::Initializer;
 pub use kinds::*;
 pub use list::{IntoIter, List};

@@ -43,6 +43,7 @@ mod gpt;
 mod gradients;
 mod instruction_sets;
 mod integers;
+mod jacobians;
 mod joined;
 mod landscape;
 mod layers;

@@ -69,7 +69,7 @@ pub(super) fn half_step<'g>(a: Expr<'g>) -> Expr<'g> {
     odd_series(great, &HALF_STEP) + is_great.select(0.0, 0.5 * ratio.log())
 }
 
-/// a·ln(a/y) + y − a, the deviance of y from a count a ≥ 0, for y > 0; 0 where both are equal.
+/// a·ln(a/y) + y − a, the deviance of y from a count a ≥ 0, for y > 0; 0 where both are equal, and infinite with y.
 ///
 /// The derivatives are ln(a/y) and (y − a)/y.
 pub(super) fn deviance<'g>(a: Expr<'g>, y: Expr<'g>) -> Expr<'g> {
@@ -82,20 +82,21 @@ pub(super) fn deviance<'g>(a: Expr<'g>, y: Expr<'g>) -> Expr<'g> {
     let frame = g.frame();
     g.with_derivative((a, y), value, |(a, y), _, (tangent_of_a, tangent_of_y)| {
         let _frame = g.reenter(frame);
-        log_ratio(a, y) * tangent_of_a + (y - a) / positive(y) * tangent_of_y
+        let slope = y.less(f64::INFINITY).select((y - a) / measurable(y), 1.0);
+        log_ratio(a, y) * tangent_of_a + slope * tangent_of_y
     })
 }
 
-/// y, or 1 where it is 0.
-fn positive<'g>(y: Expr<'g>) -> Expr<'g> {
-    y.greater(0.0).select(y, 1.0)
+/// y, or 1 where it is 0 or infinite.
+fn measurable<'g>(y: Expr<'g>) -> Expr<'g> {
+    y.greater(0.0).and(y.less(f64::INFINITY)).select(y, 1.0)
 }
 
-/// ln(a/y), also where the quotient leaves the range of the dtype; a number of either kind for a = 0 or y = 0, which is then
-/// multiplied by 0.
+/// ln(a/y), also where the quotient leaves the range of the dtype; some number for a = 0, which is then multiplied by 0, and for an infinite
+/// y, beside which it is nothing.
 fn log_ratio<'g>(a: Expr<'g>, y: Expr<'g>) -> Expr<'g> {
     const MAX_QUOTIENT: f64 = 1e15;
-    let (a, y) = (positive(a), positive(y));
+    let (a, y) = (measurable(a), measurable(y));
     let quotient = a / y;
     let is_plain = quotient.less(MAX_QUOTIENT).and(quotient.greater(1.0 / MAX_QUOTIENT));
     is_plain.select(is_plain.select(quotient, 1.0).log(), a.log() - y.log())

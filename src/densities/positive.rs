@@ -8,7 +8,10 @@ use super::{
     real::LN_PI,
     support::{Support, elementwise, is_positive},
 };
-use crate::{graph::Expr, ops::Operand};
+use crate::{
+    graph::{DType, Expr},
+    ops::Operand,
+};
 
 /// Whether a value is in [0, ∞).
 fn is_not_negative<'g>(x: Expr<'g>) -> Expr<'g> {
@@ -82,14 +85,32 @@ pub fn gamma_log_density<'g>(x: Expr<'g>, shape: impl Operand<'g>, rate: impl Op
         |operands| {
             let [x, shape, rate] = operands;
             let support = Support { is_valid: is_positive(shape).and(is_positive(rate)), is_inside: is_positive(x) };
-            support.density(operands, [1.0, 1.0, 1.0], |[x, shape, rate]| gamma(shape, rate * x) - x.log())
+            support.density(operands, [1.0, 1.0, 1.0], |[x, shape, rate]| {
+                gamma(shape, [rate, x], |rate, x| rate * x, |rate, x| rate + x) - x.log()
+            })
         },
     )
 }
 
-/// α·ln y − y − ln Γ(α), as −D(α, y) + ln α − G(α) with the deviance D and G(α) = ln Γ(α + 1) − α·ln α + α.
-fn gamma<'g>(shape: Expr<'g>, y: Expr<'g>) -> Expr<'g> {
-    shape.log() - stirling(shape) - deviance(shape, y)
+/// α·ln y − y − ln Γ(α), as −D(α, y) + ln α − G(α) with the deviance D and G(α) = ln Γ(α + 1) − α·ln α + α, for the y that is made of two
+/// operands. Where that is too small for the dtype, y is nothing beside α, and ln y is made of their logarithms.
+fn gamma<'g>(
+    shape: Expr<'g>,
+    operands: [Expr<'g>; 2],
+    y: impl Fn(Expr<'g>, Expr<'g>) -> Expr<'g>,
+    logarithm: impl Fn(Expr<'g>, Expr<'g>) -> Expr<'g>,
+) -> Expr<'g> {
+    let [a, b] = operands;
+    let y = y(a, b);
+    let is_tiny = y.less(least_normal(y.dtype()));
+    let [a, b] = operands.map(|operand| is_tiny.select(operand, 1.0).log());
+    let of_tiny = shape * (shape.log() - logarithm(a, b)) - shape;
+    shape.log() - stirling(shape) - is_tiny.select(of_tiny, deviance(shape, is_tiny.select(1.0, y)))
+}
+
+/// The least number of a dtype that has all its digits.
+fn least_normal(dtype: DType) -> f64 {
+    if dtype == DType::F32 { f32::MIN_POSITIVE.into() } else { f64::MIN_POSITIVE }
 }
 
 /// The inverse gamma distribution with `shape` α and `scale` β: that of 1/x if x has a gamma distribution of rate β;
@@ -123,7 +144,9 @@ pub fn inverse_gamma_log_density<'g>(x: Expr<'g>, shape: impl Operand<'g>, scale
         |operands| {
             let [x, shape, scale] = operands;
             let support = Support { is_valid: is_positive(shape).and(is_positive(scale)), is_inside: is_positive(x) };
-            support.density(operands, [1.0, 1.0, 1.0], |[x, shape, scale]| gamma(shape, scale / x) - x.log())
+            support.density(operands, [1.0, 1.0, 1.0], |[x, shape, scale]| {
+                gamma(shape, [scale, x], |scale, x| scale / x, |scale, x| scale - x) - x.log()
+            })
         },
     )
 }

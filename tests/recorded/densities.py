@@ -135,10 +135,16 @@ CASES = {
     "exponential": (exponential, [(0, 2), (0.3, 0.1), (1e8, 3), (1e-300, 1e5)], ()),
     "gamma": (
         gamma,
-        [(max(a, 1e-3) * f / 2.5, a, 2.5) for a in SHAPES for f in AROUND] + [(1e-300, 0.5, 1), (1e-300, 30, 1), (700, 1e-8, 2)],
+        [(max(a, 1e-3) * f / 2.5, a, 2.5) for a in SHAPES for f in AROUND] + [(1e-300, 0.5, 1), (1e-300, 30, 1), (700, 1e-8, 2)]
+        # The product of value and rate underflows.
+        + [(1e-200, 0.5, 1e-200), (1e-180, 12, 1e-190), (1e-300, 1e-8, 1e-300)],
         (),
     ),
-    "inverse_gamma": (inverse_gamma, [(2.5 / (max(a, 1e-3) * f), a, 2.5) for a in SHAPES for f in AROUND], ()),
+    "inverse_gamma": (
+        inverse_gamma,
+        [(2.5 / (max(a, 1e-3) * f), a, 2.5) for a in SHAPES for f in AROUND] + [(1e200, 0.5, 1e-200), (1e180, 12, 1e-190)],
+        (),
+    ),
     "log_normal": (log_normal, [(1, 0, 1), (0.2, 1.5, 3), (1e-300, 0, 1), (1e300, 5, 2), (1.0001, 0, 1e-4)], ()),
     "half_normal": (half_normal, [(0, 1), (0.3, 2), (1e3, 1), (1e-300, 5)], ()),
     "half_cauchy": (half_cauchy, [(0, 1), (0.3, 2), (1e8, 1), (1e200, 5)], ()),

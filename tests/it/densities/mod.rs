@@ -114,6 +114,19 @@ fn values_and_gradients_are_those_recorded_in_multiprecision() {
     assert!(failures.is_empty(), "{} failures\n{}", failures.len(), failures.join("\n"));
 }
 
+/// Where rate and value together leave the range of the dtype the density does too, and its derivatives do not.
+#[test]
+fn what_is_beyond_the_range_is_infinite_with_finite_derivatives() {
+    let named = |name: &str| DENSITIES.iter().find(|density| density.name == name).expect("listed");
+    for evaluation in ENGINES {
+        let gamma = evaluate(named("gamma"), &[vec![1e200, 2.0, 1e200]], DType::F64, evaluation);
+        assert_eq!((gamma[0][0], gamma[1][0], gamma[3][0]), (f64::NEG_INFINITY, -1e200, -1e200));
+        let inverse = evaluate(named("inverse_gamma"), &[vec![1e-200, 2.0, 1e200]], DType::F64, evaluation);
+        assert_eq!((inverse[0][0], inverse[3][0]), (f64::NEG_INFINITY, -1e200));
+        assert!(inverse.iter().all(|numbers| !numbers[0].is_nan()), "{inverse:?}");
+    }
+}
+
 /// The same in f32, of points whose numbers are in its range: the operands are rounded, which counts once more, and 200 roundings of
 /// 6·10⁻⁸ are 1.2·10⁻⁵.
 #[test]

@@ -59,13 +59,11 @@ impl Graph {
     #[track_caller]
     pub fn jacobians<'g>(&'g self, y: Expr<'g>, xs: &[Expr<'g>]) -> Vec<Expr<'g>> {
         let _frame = self.enter("jacobians", Site::caller());
-        let operands: Vec<Expr<'g>> = std::iter::once(y).chain(xs.iter().copied()).collect();
-        if let Some(poison) = self.refuse(&operands) {
-            return vec![poison; xs.len()];
-        }
-        let n_columns: Dim = xs.iter().map(|x| x.shape().size()).sum();
-        let is_tall = (y.shape().size() - n_columns).is_never_negative();
-        self.jacobians_by(if is_tall { DerivativeMode::Forward } else { DerivativeMode::Reverse }, y, xs)
+        self.whole_jacobians(y, xs, || {
+            let n_columns: Dim = xs.iter().map(|x| x.shape().size()).sum();
+            let is_tall = (y.shape().size() - n_columns).is_never_negative();
+            if is_tall { DerivativeMode::Forward } else { DerivativeMode::Reverse }
+        })
     }
 
     /// [`Graph::jacobians`] by forward or by reverse mode.
@@ -75,22 +73,7 @@ impl Graph {
     #[track_caller]
     pub fn jacobians_by<'g>(&'g self, mode: DerivativeMode, y: Expr<'g>, xs: &[Expr<'g>]) -> Vec<Expr<'g>> {
         let _frame = self.enter("jacobians", Site::caller());
-        let operands: Vec<Expr<'g>> = std::iter::once(y).chain(xs.iter().copied()).collect();
-        if let Some(poison) = self.refuse(&operands) {
-            return vec![poison; xs.len()];
-        }
-        match mode {
-            DerivativeMode::Forward => xs.iter().map(|x| self.columns(&[y], *x)[0]).collect(),
-            DerivativeMode::Reverse => {
-                let frame = self.frame();
-                let rows = self.vmap(basis(y), |cotangent| {
-                    let _frame = self.reenter(frame);
-                    self.vjp(y, cotangent, xs)
-                });
-                let shaped = |(rows, x): (Expr<'g>, &Expr<'g>)| rows.reshape(joined(&y.shape(), &x.shape()));
-                rows.into_iter().zip(xs).map(shaped).collect()
-            }
-        }
+        self.whole_jacobians(y, xs, || mode)
     }
 
     /// The Hessian ∂²f/∂x² of a scalar: forward mode over its gradient, for all columns at once.
@@ -179,6 +162,31 @@ impl Graph {
         self.gradients(f, &xs).into_iter().map(|gradient| self.jvp(gradient, directions)).collect()
     }
 
+    /// The Jacobians of y by each of `xs`, or the poison among them.
+    fn whole_jacobians<'g>(
+        &'g self,
+        y: Expr<'g>,
+        xs: &[Expr<'g>],
+        mode: impl FnOnce() -> DerivativeMode,
+    ) -> Vec<Expr<'g>> {
+        let operands: Vec<Expr<'g>> = std::iter::once(y).chain(xs.iter().copied()).collect();
+        if let Some(poison) = self.refuse(&operands) {
+            return vec![poison; xs.len()];
+        }
+        match mode() {
+            DerivativeMode::Forward => xs.iter().map(|x| self.columns(&[y], *x)[0]).collect(),
+            DerivativeMode::Reverse => {
+                let frame = self.frame();
+                let rows = self.vmap(basis(y), |cotangent| {
+                    let _frame = self.reenter(frame);
+                    self.vjp(y, cotangent, xs)
+                });
+                let shaped = |(rows, x): (Expr<'g>, &Expr<'g>)| rows.reshape(joined(&y.shape(), &x.shape()));
+                rows.into_iter().zip(xs).map(shaped).collect()
+            }
+        }
+    }
+
     /// The Jacobian of each y by x, by forward mode.
     fn columns<'g>(&'g self, ys: &[Expr<'g>], x: Expr<'g>) -> Vec<Expr<'g>> {
         let frame = self.frame();
@@ -186,12 +194,8 @@ impl Graph {
             let _frame = self.reenter(frame);
             ys.iter().map(|y| self.jvp(*y, &[(x, tangent)])).collect::<Vec<_>>()
         };
-        let shaped = |(columns, y): (Expr<'g>, &Expr<'g>)| {
-            if columns.is_poisoned() {
-                return columns;
-            }
-            columns.move_axis(0, -1).reshape(joined(&y.shape(), &x.shape()))
-        };
+        let shaped =
+            |(columns, y): (Expr<'g>, &Expr<'g>)| columns.move_axis(0, -1).reshape(joined(&y.shape(), &x.shape()));
         self.vmap(basis(x), push).into_iter().zip(ys).map(shaped).collect()
     }
 }

@@ -30,6 +30,7 @@ fn row_by_row<'g>(y: Expr<'g>, x: Expr<'g>) -> Expr<'g> {
     rows[0].stack(rows[1..].iter().copied(), 0).reshape(&shape[..])
 }
 
+/// Both are sums of the same terms, in another order.
 #[track_caller]
 fn assert_equal(found: &[Expr<'_>], expected: &[Expr<'_>], fed: &[(String, Value)], what: &str) {
     let results = named(found.iter().chain(expected).copied());
@@ -168,6 +169,17 @@ fn what_does_not_depend_has_zeros_and_nothing_has_nothing() {
         assert_eq!(out["none"].shape(), [2, 0]);
         assert_eq!(out["of none"].shape(), [0, 2]);
     }
+}
+
+/// One tanh and one softplus, whatever is asked of them.
+#[test]
+fn value_gradient_and_hessian_share_what_they_have_in_common() {
+    let g = Graph::new();
+    let (x, w) = (g.input_of(DType::F64, "x", (3,)), g.input_of(DType::F64, "w", (5, 3)));
+    let f = w.dot(x.tanh()).softplus().sum();
+    let results = [("f", f), ("gradient", g.gradient(f, x)), ("H", g.hessian(f, x))];
+    let text = g.simplify(results, &pullback::Rewrites::default()).expect("no mistake").to_text();
+    assert_eq!(["= tanh", "= softplus", "= sigmoid"].map(|name| text.matches(name).count()), [1, 1, 2], "{text}");
 }
 
 /// The same number of nodes for 3 unknowns and for 300.

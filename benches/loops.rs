@@ -4,6 +4,8 @@ use criterion::{BenchmarkId, Criterion};
 use ndarray::ArrayD;
 use pullback::{DType, Evaluation, Expr, Graph, Options, Program, Value};
 
+use super::workloads::runge_kutta;
+
 /// How the steps are said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Form {
@@ -96,11 +98,6 @@ fn lstm_program(form: Form, steps: usize) -> Program {
     compile(&g, (h * h).sum(), &[w, u, b])
 }
 
-/// The slope of the Lorenz system.
-fn slope<'g>([x, y, z]: [Expr<'g>; 3]) -> [Expr<'g>; 3] {
-    [10.0 * (y - x), x * (28.0 - z) - y, x * y - (8.0 / 3.0) * z]
-}
-
 /// The Lorenz system by Runge and Kutta's method of order 4, f64: the sensitivity of its end to its start.
 fn lorenz(form: Form, steps: usize) -> Case {
     let g = Graph::new();
@@ -108,12 +105,8 @@ fn lorenz(form: Form, steps: usize) -> Case {
     let first = names.map(|name| g.input_of(DType::F64, name, ()));
 
     let last = iterate((form, steps), first, None, |at, _| {
-        let h = 0.001;
-        let k1 = slope(at);
-        let k2 = slope(std::array::from_fn(|i| at[i] + 0.5 * h * k1[i]));
-        let k3 = slope(std::array::from_fn(|i| at[i] + 0.5 * h * k2[i]));
-        let k4 = slope(std::array::from_fn(|i| at[i] + h * k3[i]));
-        std::array::from_fn(|i| at[i] + (h / 6.0) * (k1[i] + 2.0 * k2[i] + 2.0 * k3[i] + k4[i]))
+        let parameters = [10.0, 28.0, 8.0 / 3.0].map(|number| at[0].full_like(number));
+        runge_kutta::step(at, |at| runge_kutta::lorenz(at, parameters), 0.001)
     });
     let program = compile(&g, last[0] + last[1] * last[2], &first);
     let inputs = names.into_iter().zip([1.0, 1.5, 20.0]).map(|(name, x)| (name, Value::from(x))).collect();

@@ -6,6 +6,8 @@
 //! ```
 
 mod geometry;
+#[path = "../workloads/runge_kutta.rs"]
+mod runge_kutta;
 
 use std::{error::Error, time::Instant};
 
@@ -71,21 +73,11 @@ fn lorenz(n_steps: usize) -> Result<Program, Box<dyn Error>> {
     let inputs = ["x", "y", "z", "sigma", "rho", "beta"].map(|name| g.input_of(DType::F64, name, ()));
     let [x, y, z, sigma, rho, beta] = inputs;
     let (x, y, z) = g.fori(n_steps, (x, y, z), |_, (x, y, z)| {
-        let [x, y, z] = step([x, y, z], [sigma, rho, beta], 0.01);
+        let slope = |at| runge_kutta::lorenz(at, [sigma, rho, beta]);
+        let [x, y, z] = runge_kutta::step([x, y, z], slope, 0.01);
         (x, y, z)
     });
     with_gradient(&g, (x - 2.0).square() + (y + 1.0).square() + (z - 25.0).square(), &inputs)
-}
-
-fn step<'g>(at: [Expr<'g>; 3], [sigma, rho, beta]: [Expr<'g>; 3], h: f64) -> [Expr<'g>; 3] {
-    let slope = |[x, y, z]: [Expr<'g>; 3]| [sigma * (y - x), x * (rho - z) - y, x * y - beta * z];
-    let moved = |slope: [Expr<'g>; 3], h: f64| [0, 1, 2].map(|axis| at[axis] + h * slope[axis]);
-    let first = slope(at);
-    let second = slope(moved(first, 0.5 * h));
-    let third = slope(moved(second, 0.5 * h));
-    let fourth = slope(moved(third, h));
-    let mean = |axis: usize| first[axis] + 2.0 * second[axis] + 2.0 * third[axis] + fourth[axis];
-    [0, 1, 2].map(|axis| at[axis] + h / 6.0 * mean(axis))
 }
 
 fn with_gradient<'g>(g: &'g Graph, f: Expr<'g>, by: &[Expr<'g>]) -> Result<Program, Box<dyn Error>> {

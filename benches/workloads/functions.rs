@@ -7,6 +7,7 @@ use pullback::{DType, Expr, Graph, Value};
 use super::{
     GraphOf, Inputs, Results, Workload,
     data::{fill, fill_double, uniform},
+    runge_kutta,
     task::Check,
 };
 
@@ -149,17 +150,7 @@ fn lorenz<'g>(
 ) -> Results<'g> {
     let s = g.input_of(DType::F64, "s", (6,));
     let [x, y, z, sigma, rho, beta] = [0, 1, 2, 3, 4, 5].map(|position| s.slice(position));
-    let slope = |[x, y, z]: [Expr<'g>; 3]| [sigma * (y - x), x * (rho - z) - y, x * y - beta * z];
-    let next = |at: [Expr<'g>; 3]| {
-        let h = 0.01;
-        let moved = |slope: [Expr<'g>; 3], h: f64| [0, 1, 2].map(|axis| at[axis] + h * slope[axis]);
-        let first = slope(at);
-        let second = slope(moved(first, 0.5 * h));
-        let third = slope(moved(second, 0.5 * h));
-        let fourth = slope(moved(third, h));
-        let mean = |axis: usize| first[axis] + 2.0 * second[axis] + 2.0 * third[axis] + fourth[axis];
-        [0, 1, 2].map(|axis| at[axis] + h / 6.0 * mean(axis))
-    };
+    let next = |at| runge_kutta::step(at, |at| runge_kutta::lorenz(at, [sigma, rho, beta]), 0.01);
     let [x, y, z] = repeat([x, y, z], &next);
     with_gradient((x - 2.0).square() + (y + 1.0).square() + (z - 25.0).square(), s)
 }

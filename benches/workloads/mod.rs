@@ -8,6 +8,7 @@ mod data;
 pub(crate) mod functions;
 pub(crate) mod networks;
 mod residual;
+pub(crate) mod runge_kutta;
 mod sequences;
 pub(crate) mod task;
 

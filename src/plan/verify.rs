@@ -330,7 +330,7 @@ fn overlap(left: &Range<usize>, right: &Range<usize>) -> bool {
 }
 
 /// The vertices whose memory a step reads, by its instructions.
-fn operands(work: &StepKind) -> Vec<usize> {
+pub(crate) fn operands(work: &StepKind) -> Vec<usize> {
     match work {
         StepKind::Contraction(arrays, _) | StepKind::Primitive(arrays, _) => {
             arrays.operands.iter().map(|operand| operand.vertex).collect()

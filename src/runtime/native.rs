@@ -48,7 +48,7 @@ type MachineFunction = unsafe extern "C" fn(*const *mut u8, *mut u8);
 
 /// Where an array begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Place {
+pub(super) struct ArrayPlace {
     pub(super) base: Base,
     /// Bytes behind the base.
     pub(super) offset: isize,
@@ -106,7 +106,7 @@ impl ElementCopy {
 /// A step with the places of its arrays, and whether steps that are no part of the machine code read there later.
 pub(super) struct PlacedStep {
     pub(super) work: NativeWork,
-    pub(super) places: Vec<(Place, bool)>,
+    pub(super) places: Vec<(ArrayPlace, bool)>,
 }
 
 /// Machine code of some steps.
@@ -169,9 +169,9 @@ impl NativeStep {
 
 impl PlacedStep {
     /// So many bytes behind the beginning of an array, and whether what is no part of the machine code reads it later.
-    fn at(&self, array: usize, offset: isize) -> (Place, bool) {
+    fn at(&self, array: usize, offset: isize) -> (ArrayPlace, bool) {
         let (place, is_read_later) = self.places[array];
-        (Place { offset: place.offset + offset, ..place }, is_read_later)
+        (ArrayPlace { offset: place.offset + offset, ..place }, is_read_later)
     }
 }
 

@@ -228,9 +228,10 @@ impl ScanRun<'_> {
             }
         }
         let even = self.even(&iterations);
-        let (before, behind) = match code.has_even_runs() && even.len() >= MIN_EVEN {
-            true => (iterations.start..even.start, even.end..iterations.end),
-            false => (iterations.clone(), iterations.end..iterations.end),
+        let (before, behind) = if code.has_even_runs() && even.len() >= MIN_EVEN {
+            (iterations.start..even.start, even.end..iterations.end)
+        } else {
+            (iterations.clone(), iterations.end..iterations.end)
         };
         // SAFETY: by this function's contract.
         unsafe {

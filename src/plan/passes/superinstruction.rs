@@ -14,14 +14,14 @@ use crate::{
 };
 
 /// The first σ(x) of each x, which may be a part of an array.
-type Sigmoids = HashMap<(usize, StridedLayout), usize>;
+type SigmoidOf = HashMap<(usize, StridedLayout), usize>;
 
 /// Replaces every pattern that occurs.
 pub(in crate::plan) fn introduce(network: &mut Network) {
     let mut n_uses = vec![0usize; network.vertices.len()];
     network.vertices.iter().flat_map(|def| &def.operands).for_each(|operand| n_uses[operand.vertex] += 1);
     network.results.iter().for_each(|result| n_uses[*result] += 1);
-    let mut sigmoid_of = Sigmoids::new();
+    let mut sigmoid_of = SigmoidOf::new();
     for vertex in 0..network.vertices.len() {
         if let VertexKind::Map(Function::Unary(Unary::Sigmoid)) = network.vertices[vertex].kind {
             let StridedOperand { vertex: x, layout } = &network.vertices[vertex].operands[0];
@@ -67,7 +67,7 @@ fn multiply_add(network: &mut Network, vertex: usize, n_uses: &mut [usize]) {
 }
 
 /// σ(−x) where σ(x) is computed before it.
-fn sigmoid_of_negated(network: &mut Network, vertex: usize, sigmoid_of: &Sigmoids, n_uses: &mut [usize]) {
+fn sigmoid_of_negated(network: &mut Network, vertex: usize, sigmoid_of: &SigmoidOf, n_uses: &mut [usize]) {
     let negated = network.vertices[vertex].operands[0].clone();
     let VertexKind::Map(Function::Unary(Unary::Negate)) = network.vertices[negated.vertex].kind else { return };
     let x = network.vertices[negated.vertex].operands[0].clone();

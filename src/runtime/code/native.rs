@@ -8,10 +8,10 @@ use super::{
     Builder, OuterArray, PreparedKind, PreparedStep, constant_address, estimate, memory_of, memory_of_program,
 };
 use crate::{
-    plan::{Plan, PlanStep, StepKind, Storage},
+    plan::{Plan, PlanStep, StepKind, Storage, verify},
     runtime::{
         instruction_set::InstructionSet,
-        native::{Base, NativeStep, NativeWork, Place, PlacedStep},
+        native::{ArrayPlace, Base, NativeStep, NativeWork, PlacedStep},
     },
 };
 
@@ -60,13 +60,13 @@ impl Builder<'_> {
     }
 
     /// Where a vertex's memory begins; arrays from outside are numbered in the order in which they come.
-    fn place(&self, vertex: usize, offset: isize, outer: &mut IndexSet<OuterArray>) -> Place {
+    fn place(&self, vertex: usize, offset: isize, outer: &mut IndexSet<OuterArray>) -> ArrayPlace {
         let mut number_of = |array: OuterArray| Base::Outer(outer.insert_full(array).0);
         match self.plan.storage[vertex] {
-            Storage::Arena(start) => Place { base: Base::Arena, offset: offset + start as isize },
-            Storage::Constant => Place { base: Base::Constant(constant_address(self.plan, vertex)), offset },
-            Storage::Leaf(leaf) => Place { base: number_of(OuterArray::Leaf(leaf)), offset },
-            Storage::Output(output) => Place { base: number_of(OuterArray::Result(output)), offset },
+            Storage::Arena(start) => ArrayPlace { base: Base::Arena, offset: offset + start as isize },
+            Storage::Constant => ArrayPlace { base: Base::Constant(constant_address(self.plan, vertex)), offset },
+            Storage::Leaf(leaf) => ArrayPlace { base: number_of(OuterArray::Leaf(leaf)), offset },
+            Storage::Output(output) => ArrayPlace { base: number_of(OuterArray::Result(output)), offset },
             Storage::Nowhere => unreachable!("invariant: a step uses only what is kept"),
         }
     }
@@ -84,15 +84,8 @@ impl Readers {
     pub(super) fn of(plan: &Plan) -> Readers {
         let mut last = vec![None; plan.network.vertices.len()];
         for (number, step) in plan.steps.iter().enumerate() {
-            let mut reads = |vertex: usize| last[vertex] = Some(number);
-            match &step.work {
-                // What it computes is among its memory too, which matters to no step behind it.
-                StepKind::Tile(program) => program.memory.iter().for_each(|memory| reads(memory.vertex)),
-                StepKind::Contraction(arrays, _) | StepKind::Primitive(arrays, _) => {
-                    arrays.operands.iter().for_each(|read| reads(read.vertex));
-                }
-                StepKind::Nested(arrays, _) => arrays.operands.iter().for_each(|read| reads(read.vertex)),
-            }
+            // By the list that the memory of the plan was verified with.
+            verify::operands(&step.work).into_iter().for_each(|vertex| last[vertex] = Some(number));
         }
         Readers { last, whole: plan.steps.iter().map(estimate).sum() }
     }

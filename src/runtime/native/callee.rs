@@ -12,7 +12,10 @@ use crate::{
     runtime::{
         instruction_set::InstructionSet,
         scalar::Opcode,
-        vector::{Baseline, Exceptions, Float, SigmoidOfNegated, Zip, value_of_one, value_of_two, values_of_both},
+        vector::{
+            Baseline, Exceptions, Float, MapPair, SigmoidOfNegated, Sigmoids, SineAndCosine, TanhAndSlope, Zip,
+            value_of_one, value_of_two, values_of_pair,
+        },
     },
 };
 
@@ -34,39 +37,18 @@ pub(super) fn callee<T: Float + Real>(code: Opcode, set: InstructionSet) -> Opti
     }
 }
 
-/// A pair of functions as a type.
-trait PairOf {
-    const KIND: PairKind;
-}
-
-struct TanhAndSlope;
-struct Sigmoids;
-struct SineAndCosine;
-
-impl PairOf for TanhAndSlope {
-    const KIND: PairKind = PairKind::TanhAndSlope;
-}
-
-impl PairOf for Sigmoids {
-    const KIND: PairKind = PairKind::Sigmoids;
-}
-
-impl PairOf for SineAndCosine {
-    const KIND: PairKind = PairKind::SineAndCosine;
-}
-
 /// The functions in the arithmetic of a set as code that may be called where the machine has the set.
-trait Calls {
+trait CalleesOf {
     fn one<F: Exceptions, T: Float + Real>() -> Callee;
     fn two<F: BinaryFunction, T: Float + Real>() -> Callee;
-    fn pair<F: PairOf, T: Float + Real>() -> Callee;
+    fn pair<F: MapPair>() -> Callee;
     fn sigmoid_of_negated<T: Float + Real>() -> Callee;
 }
 
-/// `Calls` of an arithmetic, by functions that are compiled with these features.
-macro_rules! calls {
+/// `CalleesOf` an arithmetic, by functions that are compiled with these features.
+macro_rules! callees_of {
     ($arithmetic:ident $(, #[$features:meta])?) => {
-        impl Calls for $arithmetic {
+        impl CalleesOf for $arithmetic {
             fn one<F: Exceptions, T: Float + Real>() -> Callee {
                 /// # Safety
                 /// The machine has the instructions of the arithmetic.
@@ -87,17 +69,17 @@ macro_rules! calls {
                 Callee::OfTwo(two::<F, T> as *const u8)
             }
 
-            fn pair<F: PairOf, T: Float + Real>() -> Callee {
+            fn pair<F: MapPair>() -> Callee {
                 /// # Safety
                 /// The machine has the instructions of the arithmetic, and a number may be written to `second`.
                 $(#[$features])?
-                unsafe extern "C" fn pair<F: PairOf, T: Float + Real>(x: T, second: *mut T) -> T {
-                    let [first, other] = values_of_both::<T, $arithmetic>(F::KIND, x);
+                unsafe extern "C" fn pair<F: MapPair>(x: F::Element, second: *mut F::Element) -> F::Element {
+                    let [first, other] = values_of_pair::<F, $arithmetic>(x);
                     // SAFETY: by this function's contract.
                     unsafe { second.write(other) };
                     first
                 }
-                Callee::Pair(pair::<F, T> as *const u8)
+                Callee::Pair(pair::<F> as *const u8)
             }
 
             fn sigmoid_of_negated<T: Float + Real>() -> Callee {
@@ -112,9 +94,9 @@ macro_rules! calls {
         }
     };
 }
-calls!(Baseline);
+callees_of!(Baseline);
 #[cfg(target_arch = "x86_64")]
-calls!(Fused, #[target_feature(enable = "avx2,fma")]);
+callees_of!(Fused, #[target_feature(enable = "avx2,fma")]);
 
 /// A match on the codes, with an arm for each row of the table.
 macro_rules! callee_of_code {
@@ -130,13 +112,13 @@ macro_rules! callee_of_code {
             }
         )* }
     ) => {
-        fn callee_by<T: Float + Real, C: Calls>(code: Opcode) -> Option<Callee> {
+        fn callee_by<T: Float + Real, C: CalleesOf>(code: Opcode) -> Option<Callee> {
             Some(match code {
                 $(Opcode::$unary => C::one::<unary_functions::$unary, T>(),)*
                 $(Opcode::$binary => C::two::<binary_functions::$binary, T>(),)*
-                Opcode::Both(PairKind::TanhAndSlope) => C::pair::<TanhAndSlope, T>(),
-                Opcode::Both(PairKind::Sigmoids) => C::pair::<Sigmoids, T>(),
-                Opcode::Both(PairKind::SineAndCosine) => C::pair::<SineAndCosine, T>(),
+                Opcode::Both(PairKind::TanhAndSlope) => C::pair::<TanhAndSlope<T>>(),
+                Opcode::Both(PairKind::Sigmoids) => C::pair::<Sigmoids<T>>(),
+                Opcode::Both(PairKind::SineAndCosine) => C::pair::<SineAndCosine<T>>(),
                 Opcode::SigmoidOfNegated => C::sigmoid_of_negated::<T>(),
                 Opcode::Move | Opcode::Square | Opcode::Select | Opcode::MultiplyAdd => return None,
                 Opcode::Comparison(_) | Opcode::Connective(_) | Opcode::Predicate(_) => return None,

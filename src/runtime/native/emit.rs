@@ -18,7 +18,7 @@ use cranelift_module::Module;
 use smallvec::SmallVec;
 
 use super::{
-    Base, ElementCopy, NativeWork, Place, PlacedStep,
+    ArrayPlace, Base, ElementCopy, NativeWork, PlacedStep,
     callee::{Callee, callee},
 };
 use crate::{
@@ -43,7 +43,7 @@ pub(super) fn signature(module: &JITModule) -> Signature {
 /// The offsets in the arena at which a step reads.
 pub(super) fn arena_loads(placed: &PlacedStep) -> Vec<isize> {
     let of_program = |loads: &[Move]| loads.iter().map(|load| placed.at(load.memory as usize, load.offset).0).collect();
-    let places: Vec<Place> = match &placed.work {
+    let places: Vec<ArrayPlace> = match &placed.work {
         NativeWork::Scalar(ScalarStep::F32(program)) => of_program(&program.loads),
         NativeWork::Scalar(ScalarStep::F64(program)) => of_program(&program.loads),
         NativeWork::Product(product) => {
@@ -108,7 +108,7 @@ pub(super) struct Emitter<'f> {
     /// The base addresses that were read from the list.
     bases: HashMap<usize, Value>,
     /// What is in memory, by place and type.
-    known: HashMap<(Place, Type), Held>,
+    known: HashMap<(ArrayPlace, Type), Held>,
     signatures: HashMap<(Type, usize, bool), SigRef>,
 }
 
@@ -191,6 +191,7 @@ impl<'f> Emitter<'f> {
             self.write::<T>(placed.at(store.memory as usize, store.offset), (held, ty));
         }
     }
+
     /// The product as the plain loop computes it, whose sums begin with 0.
     fn product<T: MachineFloat>(&mut self, product: &MatmulDescriptor, placed: &PlacedStep) {
         let size = T::TYPE.bytes() as isize;
@@ -228,29 +229,30 @@ impl<'f> Emitter<'f> {
     /// The value of an operation that is a few instructions.
     fn inline<T: MachineFloat>(&mut self, code: Opcode, read: &[Held]) -> Option<Held> {
         match code {
-            Opcode::Move => return Some(read[0]),
-            Opcode::Select => return Some(self.select::<T>(read)),
+            Opcode::Move => Some(read[0]),
+            Opcode::Select => Some(self.select::<T>(read)),
             Opcode::Comparison(comparison) => {
                 let [a, b] = [self.number::<T>(read[0]), self.number::<T>(read[1])];
-                return Some(Held::Truth(self.builder.ins().fcmp(condition(comparison), a, b)));
+                Some(Held::Truth(self.builder.ins().fcmp(condition(comparison), a, b)))
             }
             Opcode::Connective(connective) => {
                 let [a, b] = [self.truth::<T>(read[0]), self.truth::<T>(read[1])];
                 let ins = self.builder.ins();
-                return Some(Held::Truth(match connective {
+                Some(Held::Truth(match connective {
                     Connective::And => ins.band(a, b),
                     Connective::Or => ins.bor(a, b),
                     Connective::Xor => ins.bxor(a, b),
-                }));
+                }))
             }
-            Opcode::Predicate(predicate) => return Some(Held::Truth(self.predicate::<T>(predicate, read[0]))),
-            _ => {}
+            Opcode::Predicate(predicate) => Some(Held::Truth(self.predicate::<T>(predicate, read[0]))),
+            of_numbers => {
+                let numbers: SmallVec<[Value; 3]> = read.iter().map(|held| self.number::<T>(*held)).collect();
+                self.arithmetic::<T>(of_numbers, &numbers).map(Held::Number)
+            }
         }
-        let numbers: SmallVec<[Value; 3]> = read.iter().map(|held| self.number::<T>(*held)).collect();
-        self.arithmetic::<T>(code, &numbers).map(Held::Number)
     }
 
-    /// What is one instruction, or a few whose order the interpreter has too.
+    /// What is one instruction, or a few whose order the interpreter has too; nothing for what is called.
     fn arithmetic<T: MachineFloat>(&mut self, code: Opcode, numbers: &[Value]) -> Option<Value> {
         let x = numbers[0];
         Some(match code {
@@ -389,7 +391,7 @@ impl<'f> Emitter<'f> {
         }
     }
 
-    fn load<T: MachineFloat>(&mut self, place: Place, is_bool: bool) -> Held {
+    fn load<T: MachineFloat>(&mut self, place: ArrayPlace, is_bool: bool) -> Held {
         let ty = if is_bool { types::I8 } else { T::TYPE };
         if let Some(held) = self.known.get(&(place, ty)) {
             return *held;
@@ -402,7 +404,7 @@ impl<'f> Emitter<'f> {
     }
 
     /// Puts a value in a place, and stores it if anything loads it from there.
-    fn write<T: MachineFloat>(&mut self, (place, is_read_later): (Place, bool), (held, ty): (Held, Type)) {
+    fn write<T: MachineFloat>(&mut self, (place, is_read_later): (ArrayPlace, bool), (held, ty): (Held, Type)) {
         // In memory a truth value is a byte, whatever the register that it comes from: the next step may be of another float type.
         let held =
             if ty == types::I8 { Held::Truth(self.truth::<T>(held)) } else { Held::Number(self.number::<T>(held)) };
@@ -413,19 +415,19 @@ impl<'f> Emitter<'f> {
         }
     }
 
-    fn store(&mut self, place: Place, held: Held) {
+    fn store(&mut self, place: ArrayPlace, held: Held) {
         let (Held::Number(value) | Held::Truth(value)) = held;
         let (base, offset) = self.address(place);
         self.builder.ins().store(MemFlagsData::trusted(), value, base, offset);
     }
 
     /// Forgets what was in memory in which something else is stored now. Everything lies at a multiple of its size.
-    fn forget(&mut self, place: Place, ty: Type) {
+    fn forget(&mut self, place: ArrayPlace, ty: Type) {
         let size = |ty: Type| ty.bytes() as isize;
         for other in [types::I8, types::F32, types::F64] {
             let first = place.offset.div_euclid(size(other)) * size(other);
             for offset in (first..place.offset + size(ty)).step_by(size(other) as usize) {
-                self.known.remove(&(Place { offset, ..place }, other));
+                self.known.remove(&(ArrayPlace { offset, ..place }, other));
             }
         }
     }
@@ -439,7 +441,7 @@ impl<'f> Emitter<'f> {
     }
 
     /// A base and an offset that an instruction can hold.
-    fn address(&mut self, place: Place) -> (Value, i32) {
+    fn address(&mut self, place: ArrayPlace) -> (Value, i32) {
         let base = match place.base {
             Base::Arena => self.arena,
             Base::Outer(number) => self.base(number),
@@ -453,13 +455,13 @@ impl<'f> Emitter<'f> {
 }
 
 /// An element of a product: its offset in c, and the operands and offsets of the factors that are added up. In elements.
-struct Entry {
+struct ProductElement {
     offset: isize,
     terms: Vec<[(usize, isize); 2]>,
 }
 
 /// The elements of a product, in the order in which the plain loop computes them.
-fn entries(product: &MatmulDescriptor) -> Vec<Entry> {
+fn entries(product: &MatmulDescriptor) -> Vec<ProductElement> {
     let at = |strides: [isize; 2], row: usize, column: usize| row as isize * strides[0] + column as isize * strides[1];
     let mut entries = Vec::new();
     for batch in 0..product.n_batches() {
@@ -468,7 +470,7 @@ fn entries(product: &MatmulDescriptor) -> Vec<Entry> {
             for column in 0..product.n {
                 let term = |step| [(0, a + at(product.a, row, step)), (1, b + at(product.b, step, column))];
                 let terms = (0..product.k).map(term).collect();
-                entries.push(Entry { offset: c + at(product.c, row, column), terms });
+                entries.push(ProductElement { offset: c + at(product.c, row, column), terms });
             }
         }
     }

@@ -94,7 +94,7 @@ zips! {
 macro_rules! pairs {
     ($($(#[$doc:meta])* $name:ident($x:ident) = $value:expr $(, rare $is_rare:expr => $apply_rare:expr)?;)*) => {$(
         $(#[$doc])*
-        pub(super) struct $name<T>(PhantomData<T>);
+        pub(in crate::runtime) struct $name<T>(PhantomData<T>);
 
         impl<T: Float + Real> MapPair for $name<T> {
             type Element = T;

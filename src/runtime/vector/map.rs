@@ -55,7 +55,7 @@ pub(in crate::runtime) trait Zip: 'static {
 }
 
 /// Two functions of one element, computed together.
-pub(super) trait MapPair: 'static {
+pub(in crate::runtime) trait MapPair: 'static {
     type Element: Copy + Default;
 
     fn apply<A: Arithmetic>(x: Self::Element) -> [Self::Element; 2];
@@ -73,7 +73,7 @@ pub(super) trait MapPair: 'static {
 
 /// Both values of a pair at one element.
 #[inline(always)]
-pub(super) fn values_of_both<F: MapPair, A: Arithmetic>(x: F::Element) -> [F::Element; 2] {
+pub(in crate::runtime) fn values_of_both<F: MapPair, A: Arithmetic>(x: F::Element) -> [F::Element; 2] {
     if F::is_rare(x) { F::apply_rare(x) } else { F::apply::<A>(x) }
 }
 

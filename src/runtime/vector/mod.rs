@@ -31,7 +31,11 @@ pub(super) use arithmetic::Fused;
 pub(super) use arithmetic::{Arithmetic, Baseline};
 pub(super) use float::Float;
 pub(super) use functions::SigmoidOfNegated;
+#[cfg(feature = "jit")]
+pub(super) use functions::{Sigmoids, SineAndCosine, TanhAndSlope};
 pub(super) use map::Zip;
+#[cfg(feature = "jit")]
+pub(super) use map::{MapPair, values_of_both as values_of_pair};
 pub(crate) use reduce::{accumulate, row_reduce};
 #[cfg(feature = "jit")]
 pub(super) use table::Exceptions;

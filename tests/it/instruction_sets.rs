@@ -50,16 +50,28 @@ fn every_primitive_has_the_same_bits_by_every_set() {
     }
 }
 
-/// A graph and its gradients.
-fn check(seed: u64) {
-    let RandomGraph { graph: g, inputs, values, result } = random_graph(seed, 4 + (seed % 24) as usize);
+/// Pairs of a name and something.
+type Named<T> = Vec<(String, T)>;
+
+/// The result of a random graph with its gradients, and what is fed.
+pub(crate) fn with_gradients(random: &RandomGraph) -> (Named<Expr<'_>>, Named<Value>) {
+    let RandomGraph { graph: g, inputs, values, result } = random;
     let inputs: Vec<Expr<'_>> = inputs.iter().map(|input| g.expr(*input)).collect();
-    let result = g.expr(result);
+    let result = g.expr(*result);
     let gradients = g.gradients(result, &inputs).into_iter().enumerate();
     let gradients = gradients.map(|(position, gradient)| (format!("gradient {position}"), gradient));
-    let results: Vec<(String, Expr<'_>)> = [("result".to_owned(), result)].into_iter().chain(gradients).collect();
-    let fed = inputs.iter().map(|input| input.name().expect("an input has a name").to_owned()).zip(values);
-    assert_same(&results, &fed.collect::<Vec<_>>(), &format!("seed {seed}"));
+    let names = inputs.iter().map(|input| input.name().expect("an input has a name").to_owned());
+    (
+        [("result".to_owned(), result)].into_iter().chain(gradients).collect(),
+        names.zip(values.iter().cloned()).collect(),
+    )
+}
+
+/// A graph and its gradients.
+fn check(seed: u64) {
+    let random = random_graph(seed, 4 + (seed % 24) as usize);
+    let (results, fed) = with_gradients(&random);
+    assert_same(&results, &fed, &format!("seed {seed}"));
 }
 
 #[test]

@@ -382,7 +382,7 @@ pub(super) fn close(
     if is_close { Ok(()) } else { Err(RuleError::Differs { property, position, found, expected }) }
 }
 
-pub(super) fn numbers(value: &Value) -> Vec<f64> {
+pub(in crate::check) fn numbers(value: &Value) -> Vec<f64> {
     match value {
         Value::F32(array) => array.iter().map(|x| f64::from(*x)).collect(),
         Value::F64(array) => array.iter().copied().collect(),

@@ -154,6 +154,29 @@ impl Runner {
         Ok(Attached::new(self.signature, engine))
     }
 
+    /// What a call is given, as values of its own: the names of the leaves, the leaves, and the sizes that they tell.
+    pub(crate) fn point(
+        &self,
+        parameters: &Parameters,
+        inputs: &dyn Inputs,
+    ) -> Result<(Vec<String>, Vec<Value>, Bindings), RunError> {
+        let (mut binder, mut leaves) = (Binder::default(), Vec::new());
+        binder.bind(&self.signature, parameters, inputs, &mut leaves)?;
+        let names = self.signature.fed().map(|leaf| leaf.name.clone()).collect();
+        Ok((names, leaves.iter().map(ValueView::to_value).collect(), binder.bindings))
+    }
+
+    /// All results for leaves such as [`Runner::point`] gives.
+    pub(crate) fn evaluate_at(&mut self, leaves: &[Value], bindings: &Bindings) -> Result<Vec<Value>, RunError> {
+        let leaves: Vec<ValueView<'_>> = leaves.iter().map(Value::view).collect();
+        let outputs = self.signature.outputs.iter();
+        let mut values: Vec<Value> = outputs.map(|output| output.zeros(bindings)).collect::<Result<_, _>>()?;
+        let mut results: Vec<ValueViewMut<'_>> = values.iter_mut().map(Value::view_mut).collect();
+        self.engine.run(&leaves, bindings, &mut results)?;
+        drop(results);
+        Ok(values)
+    }
+
     /// That no operation makes NaN or infinity out of finite numbers.
     pub(super) fn check(&mut self, leaves: &[ValueView<'_>]) -> Result<(), RunError> {
         let checker = self.checker.get_or_insert_with(|| self.engine.reference());

@@ -33,7 +33,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("risk", &["numbers"]),
     ("program", &["cancel", "graph", "memory", "names", "ops", "parameters", "simplify"]),
     ("reference", &["cancel", "graph", "memory", "ops", "program"]),
-    ("check", &["graph", "ops", "program", "reference"]),
+    ("check", &["graph", "names", "ops", "program", "reference"]),
     ("plan", &["graph", "ops"]),
     (
         "runtime",

@@ -40,6 +40,7 @@ mod figures;
 mod files;
 mod fourier;
 mod gpt;
+mod gradient_checks;
 mod gradients;
 mod instruction_sets;
 mod integers;

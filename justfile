@@ -22,6 +22,11 @@ data:
 # Test the command line
 cli:
     cargo test --locked -p pullback-cli
+
+# Test the tool of the benchmark GradBench
+gradbench:
+    cargo test --locked -p pullback-gradbench
+
 # Train by MPI on 1 to 8 processes and compare their bits
 mpi:
     bash crates/pullback-mpi/run

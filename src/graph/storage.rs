@@ -248,6 +248,16 @@ impl Graph {
         self.poison()
     }
 
+    /// Takes over the errors of a graph that was made beside this one, and gives the poison that stands for them.
+    pub(crate) fn take_errors(&self, beside: &Graph) -> Option<Expr<'_>> {
+        let errors = beside.inner.borrow().diagnostics.clone();
+        if errors.is_empty() {
+            return None;
+        }
+        self.inner.borrow_mut().diagnostics.extend(errors);
+        Some(self.poison())
+    }
+
     /// A node that stands for an error reported already.
     pub(crate) fn poison(&self) -> Expr<'_> {
         let ty = Type::new(super::dtype::DType::F32, ());

@@ -103,6 +103,20 @@ fn a_derivative_by_its_own_value_goes_on_to_any_order() {
 }
 
 #[test]
+fn a_mistake_in_the_transpose_of_a_derivative_is_told() {
+    let g = Graph::new();
+    let x = input(&g, "x");
+    let y = g.with_derivative(x, x.sin(), |x, _, tangent| {
+        let first = (tangent, g.full(0i64, ()));
+        g.while_loop(first, |(_, n)| n.less(2i64), |(tangent, n)| (x * tangent, n + 1i64)).0
+    });
+    g.check().unwrap();
+    assert!(g.gradient(y, x).is_poisoned());
+    let told = g.check().unwrap_err().to_string();
+    assert!(told.contains("a loop that has no bound"), "{told}");
+}
+
+#[test]
 fn what_is_not_an_operand_has_no_derivative() {
     let g = Graph::new();
     let (x, w) = (input(&g, "x"), input(&g, "w"));

@@ -39,13 +39,17 @@ pub(super) fn pull_back<'g>(
     let wanted: Vec<usize> = (op.values..first).filter(|operand| is_wanted[*operand]).collect();
     let xs: Vec<_> = wanted.iter().map(|operand| workshop.node(operand + places.n_tangents)).collect();
     let found = workshop.pull_back(&seeds, &xs);
+    let mut pulled = vec![None; is_wanted.len()];
+    if let Some(poison) = graph.take_errors(&workshop.graph) {
+        wanted.into_iter().for_each(|operand| pulled[operand] = Some(poison));
+        return pulled;
+    }
 
     let results: Vec<NodeId> = found.iter().flatten().map(Expr::id).collect();
     let arguments: Vec<NodeId> =
         (0..op.body.n_arguments()).map(|number| workshop.node(number).id()).chain(ids(&directions)).collect();
     let (body, _) = Body::freeze(&workshop.graph, &arguments, &results);
     let is_tangent: Vec<bool> = (0..arguments.len()).map(|argument| tangents.contains(&argument)).collect();
-    let mut pulled = vec![None; is_wanted.len()];
     if body.reached(&is_tangent).contains(&true) {
         let poison = graph.report(GraphError::NotLinear, &[]);
         wanted.into_iter().for_each(|operand| pulled[operand] = Some(poison));

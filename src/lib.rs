@@ -16,6 +16,7 @@ mod functions;
 pub mod graph;
 #[cfg(any(doc, doctest))]
 pub mod guide;
+pub mod implicit;
 pub mod io;
 mod jacobian;
 pub mod landscape;

@@ -22,6 +22,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("text", &["graph", "names", "ops"]),
     ("autodiff", &["graph", "ops", "simplify"]),
     ("batching", &["graph", "ops"]),
+    ("implicit", &["graph", "ops"]),
     ("jacobian", &["autodiff", "batching", "graph", "ops"]),
     ("simplify", &["graph", "ops"]),
     ("nn", &["graph", "numbers", "ops"]),

@@ -42,6 +42,7 @@ mod fourier;
 mod gpt;
 mod gradient_checks;
 mod gradients;
+mod implicit;
 mod instruction_sets;
 mod integers;
 mod jacobians;

@@ -121,4 +121,29 @@ impl<'g, A: Tree<'g>, T: Tree<'g>> Function<'g, A, T> {
         let outputs: Vec<Expr<'g>> = self.numbers.iter().map(output).collect();
         self.results.rebuild(&mut outputs.into_iter())
     }
+
+    /// The body, whose results are the leaves of what a call gives.
+    pub(crate) fn body(&self) -> &Body {
+        &self.body
+    }
+
+    /// What the body takes after its arguments: all that the closure read from outside.
+    pub(crate) fn captures(&self) -> &[Expr<'g>] {
+        &self.captures
+    }
+
+    /// What the closure gave when it was run, of the types that calls give; or the poison.
+    pub(crate) fn results(&self) -> Result<&T, Expr<'g>> {
+        self.poison.map_or(Ok(&self.results), Err)
+    }
+
+    /// The nodes of the body in place of a call, with these expressions in place of what was captured.
+    pub(crate) fn inline(&self, arguments: A, captures: &[Expr<'g>]) -> T {
+        let operands: Vec<Expr<'g>> = leaves(&arguments).into_iter().chain(captures.iter().copied()).collect();
+        if let Some(poison) = self.poison.or_else(|| self.graph.refuse(&operands)) {
+            return poisoned(&self.results, poison);
+        }
+        let image = self.body.inline(self.graph, &ids(&operands));
+        self.results.rebuild(&mut self.numbers.iter().map(|number| self.graph.expr(image[*number])))
+    }
 }

@@ -73,8 +73,8 @@ impl Graph {
     /// computes.
     ///
     /// For what is differentiated better than as it is written: a fixed point by the implicit function theorem instead of
-    /// through its iterations, a rounding as if it were none, a ratio that cancels. By anything that is not among the operands, also
-    /// what the closure reads from outside, the value has no derivative.
+    /// through its iterations (which [`implicit`](mod@crate::implicit) writes for you), a rounding as if it were none, a ratio that
+    /// cancels. By anything that is not among the operands, also what the closure reads from outside, the value has no derivative.
     /// [`check::prove_expression`](crate::check::prove_expression) tells whether the derivative is that of the value.
     ///
     /// # Shapes

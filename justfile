@@ -34,6 +34,10 @@ mpi:
 browser:
     bash tests/browser/report
 
+# Programs as StableHLO under XLA
+xla:
+    bash tests/xla/run
+
 # Run the lecture's claims and draw their figures
 figures:
     cargo run --release --locked --example lecture -- all

@@ -55,6 +55,11 @@ pub mod running {
     #![doc = include_str!("../docs/guide/running.md")]
 }
 
+/// Formats that graphs, programs and arrays are written in and read from, and StableHLO for XLA.
+pub mod exchange {
+    #![doc = include_str!("../docs/guide/exchange.md")]
+}
+
 /// Programs as Rust source that depends on nothing.
 pub mod generated_rust {
     #![doc = include_str!("../docs/guide/generated-rust.md")]

@@ -50,6 +50,7 @@ pub use graph::{
     AsView, AsViewMut, Bindings, DType, Diagnostics, Dim, Element, Expr, Graph, GraphError, Initializer, Orientation,
     Shape, Side, Site, Triangle, Type, Value, ValueView, ValueViewMut,
 };
+pub use io::{StableHloError, StableHloOptions};
 pub use nn::Correction;
 pub use ops::{
     AllAxes, Convolve, ConvolveTranspose, EighParts, Index, LuParts, Padding, PerAxis, Pool, QrParts, SvdParts, range,

@@ -12,6 +12,7 @@ mod npz;
 mod replace;
 mod safetensors;
 mod shard;
+mod stablehlo;
 #[cfg(test)]
 mod tests;
 mod weight_report;
@@ -23,5 +24,6 @@ pub use error::IoError;
 pub use npy::{load_npy, npy_from_bytes, npy_to_bytes, save_npy};
 pub(crate) use replace::replace;
 pub use safetensors::{Arrays, load_parameters, save_parameters, save_parameters_as};
+pub use stablehlo::{StableHloError, StableHloOptions};
 pub use weight_report::WeightReport;
 pub use weights::Weights;

@@ -86,6 +86,7 @@ pub use nested::{Function, ScanOptions, Tree};
 pub(crate) use nested::{leaves, poisoned};
 pub use pool::Pool;
 pub use qr::QrParts;
+pub(crate) use random::{PHILOX_MULTIPLIERS, PHILOX_ROUNDS, PHILOX_WEYL};
 pub(crate) use real::{Number, Real, Total, own_total, power_by_squaring};
 pub use rule::{
     Application, BatchApplication, BatchOperand, JacobianProducts, LinearMap, Linearization, NestedError, OpError,

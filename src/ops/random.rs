@@ -14,24 +14,25 @@ use super::{
 use crate::graph::{DType, Dim, Expr, Graph, GraphError, RandomBits, Shape, Site, Type, Value};
 
 /// The multipliers of a round.
-const MULTIPLIERS: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
+pub(crate) const PHILOX_MULTIPLIERS: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
 
 /// What is added to the key after a round: the golden ratio and √3 − 1.
-const WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
+pub(crate) const PHILOX_WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
 
-const ROUNDS: usize = 10;
+/// How often.
+pub(crate) const PHILOX_ROUNDS: usize = 10;
 
 /// Philox-4x32-10: a bijection of the counter for each key, whose values pass for random.
 ///
 /// # Source
 /// Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC11, section 3.3.
 fn philox(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
-    for _ in 0..ROUNDS {
+    for _ in 0..PHILOX_ROUNDS {
         let [a, b, c, d] = counter;
-        let (left_low, left_high) = words(u64::from(MULTIPLIERS[0]) * u64::from(a));
-        let (right_low, right_high) = words(u64::from(MULTIPLIERS[1]) * u64::from(c));
+        let (left_low, left_high) = words(u64::from(PHILOX_MULTIPLIERS[0]) * u64::from(a));
+        let (right_low, right_high) = words(u64::from(PHILOX_MULTIPLIERS[1]) * u64::from(c));
         counter = [right_high ^ b ^ key[0], right_low, left_high ^ d ^ key[1], left_low];
-        key = [key[0].wrapping_add(WEYL[0]), key[1].wrapping_add(WEYL[1])];
+        key = [key[0].wrapping_add(PHILOX_WEYL[0]), key[1].wrapping_add(PHILOX_WEYL[1])];
     }
     counter
 }

@@ -40,7 +40,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "runtime",
         &["cancel", "functions", "graph", "memory", "ops", "plan", "pool", "program", "reference", "vectorize"],
     ),
-    ("io", &["graph", "names", "parameters"]),
+    ("io", &["graph", "names", "ops", "parameters", "program"]),
     (
         "train",
         &["compile", "data", "graph", "io", "names", "numbers", "optim", "parameters", "program", "risk", "simplify"],

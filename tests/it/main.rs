@@ -80,6 +80,7 @@ mod serialized;
 mod simplify;
 mod sizes;
 mod slopes;
+mod stablehlo;
 mod states;
 mod sweeps;
 mod symbols;

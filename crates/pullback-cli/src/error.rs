@@ -3,8 +3,8 @@
 use std::io;
 
 use pullback::{
-    CodeError, CompileError, DType, Diagnostics, RunError, Shape, Site, Type, io::IoError, parameters::ParameterError,
-    text::ParseErrors, view::FigureError,
+    CodeError, CompileError, DType, Diagnostics, RunError, Shape, Site, StableHloError, Type, io::IoError,
+    parameters::ParameterError, text::ParseErrors, view::FigureError,
 };
 use thiserror::Error;
 
@@ -34,6 +34,8 @@ pub(crate) enum CliError {
     Figure { file: String, source: FigureError },
     #[error(transparent)]
     Code(CodeError),
+    #[error(transparent)]
+    StableHlo(StableHloError),
     #[error("Rust's floats have no `{function}`\n   = help: give `--libm`, and the program the crate libm")]
     NoFunction { function: &'static str },
     #[error("the size `{symbol}` has no number\n   = help: give it, as in `--size {symbol}=32`")]

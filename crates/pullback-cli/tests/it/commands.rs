@@ -304,7 +304,7 @@ fn a_report_is_one_page() {
 }
 
 #[test]
-fn a_graph_is_drawn_and_written_as_rust() {
+fn a_graph_is_drawn_and_written_as_rust_and_stablehlo() {
     let folder = folder();
     let dot = folder.run("export --dot line.graph").done().stdout;
     assert!(dot.starts_with("digraph pullback {"), "{dot}");
@@ -316,6 +316,10 @@ fn a_graph_is_drawn_and_written_as_rust() {
     assert!(rust.contains("pub fn line"), "{rust}");
     folder.run("export line.graph --rust --name 2 --size batch=4").fails("\"2\" is no name of a function");
     folder.run("export line.graph --rust").fails("the size `batch` has no number");
+    let text = folder.run("export line.graph --stablehlo --size batch=4 --shard batch=data").done().stdout;
+    assert!(text.contains("func.func public @main(") && text.contains("@mesh, [{\"data\"}"), "{text}");
+    folder.run("export line.graph --stablehlo").fails("the size `batch` has no number");
+    folder.run("export line.graph --stablehlo --size batch=4 --shard bath=data").fails("the nearest name is `batch`");
     folder.run("export line.graph --svg --name line").fails_as_misuse("cannot be used with");
     folder.run("export line.graph --dot -o nowhere/line.dot").fails("nowhere/line.dot: cannot be written: ");
 }

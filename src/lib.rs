@@ -36,6 +36,7 @@ mod reference;
 pub mod risk;
 mod runtime;
 pub mod simplify;
+pub mod sparsity;
 mod sync;
 pub mod text;
 pub mod train;

@@ -10,6 +10,8 @@ mod reverse;
 mod scale;
 mod stable;
 
+pub(crate) use scale::{add, scale};
+
 use crate::{
     graph::{Expr, Graph, GraphError, Site},
     ops,
@@ -146,7 +148,7 @@ impl Graph {
     }
 
     /// That a derivative of `y` with respect to `xs` makes sense, or the poison in its place.
-    fn differentiable<'g>(&'g self, y: Expr<'g>, xs: &[Expr<'g>]) -> Result<(), Expr<'g>> {
+    pub(crate) fn differentiable<'g>(&'g self, y: Expr<'g>, xs: &[Expr<'g>]) -> Result<(), Expr<'g>> {
         for expr in std::iter::once(&y).chain(xs) {
             if expr.is_poisoned() {
                 return Err(*expr);
@@ -179,6 +181,11 @@ impl Graph {
     }
 }
 
+/// What is differentiated in place of y: an equal value whose derivatives by x are not lost.
+pub(crate) fn stable_form<'g>(y: Expr<'g>, x: Expr<'g>) -> Expr<'g> {
+    stable::values(y, &[x])[0].0
+}
+
 /// x̄ for each x that y moves with, by reverse mode, of what is equal to y and stable.
 fn pull_back<'g>(y: Expr<'g>, cotangent: Expr<'g>, xs: &[Expr<'g>]) -> Vec<Option<Expr<'g>>> {
     let mut found: Vec<Option<Expr<'g>>> = vec![None; xs.len()];
@@ -207,7 +214,7 @@ fn push_forward<'g>(y: Expr<'g>, tangents: &[(Expr<'g>, Expr<'g>)]) -> Expr<'g> 
 
 /// For each node up to `last`, whether its value moves when one of `xs` does: floats only, and not through a primitive
 /// that has no derivative.
-fn dependents(graph: &Graph, xs: &[Expr<'_>], last: usize) -> Vec<bool> {
+pub(crate) fn dependents(graph: &Graph, xs: &[Expr<'_>], last: usize) -> Vec<bool> {
     let mut depends = vec![false; last + 1];
     let first = xs.iter().map(|x| x.id().index()).min().unwrap_or(last + 1);
     for x in xs.iter().filter(|x| x.id().index() <= last) {

@@ -7,7 +7,7 @@ use crate::{
 };
 
 /// `direction · partial`.
-pub(super) fn scale<'g>(direction: Expr<'g>, partial: Partial<'g>) -> Option<Expr<'g>> {
+pub(crate) fn scale<'g>(direction: Expr<'g>, partial: Partial<'g>) -> Option<Expr<'g>> {
     match partial {
         Partial::Zero => None,
         Partial::One => Some(direction),
@@ -23,7 +23,7 @@ pub(super) fn scale<'g>(direction: Expr<'g>, partial: Partial<'g>) -> Option<Exp
 }
 
 /// `a + b`; where both are masked the sum is masked too, so that what neither lets pass stays out of later products.
-pub(super) fn add<'g>(a: Expr<'g>, b: Expr<'g>) -> Expr<'g> {
+pub(crate) fn add<'g>(a: Expr<'g>, b: Expr<'g>) -> Expr<'g> {
     match (as_masked(a), as_masked(b)) {
         (Some((one, a)), Some((other, b))) if one.is_same(other) => one.select(a + b, 0.0),
         (Some((one, _)), Some((other, _))) => one.or(other).select(a + b, 0.0),

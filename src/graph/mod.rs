@@ -37,7 +37,7 @@ pub use dim::{Bindings, Dim};
 pub use dtype::DType;
 pub use expr::Expr;
 pub use frame::{DerivativeMode, Scope};
-pub(crate) use frame::{FrameGuard, LayerScope, Provenance};
+pub(crate) use frame::{Frame, FrameGuard, LayerScope, Provenance};
 pub use initializer::Initializer;
 pub use kinds::*;
 pub use list::{IntoIter, List};

@@ -7,7 +7,7 @@ use super::{
     apply::Operand,
     real::{Number, Real},
     rule::{
-        Application, Batching, Domain, EvaluationContext, Linearization, OpError,
+        Application, Batching, Dependence, Domain, EvaluationContext, Linearization, OpError,
         Partial::{self, Contest, Factor, MinusOne, One, Zero},
         Partials, Rule, Traits, check_number, check_operands, same_type,
     },
@@ -57,6 +57,10 @@ impl Rule for Binary {
 
     fn batching(&self) -> Batching<'_> {
         Batching::Same
+    }
+
+    fn dependence(&self, _: usize, _: &[Type]) -> Dependence {
+        Dependence::SameIndex
     }
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {

@@ -5,8 +5,8 @@ use ndarray::{ArrayD, Axis, IxDyn};
 use super::{
     real::Real,
     rule::{
-        Application, Batching, Domain, EvaluationContext, LinearMap, Linearization, OpError, Rule, Traits,
-        check_ascending, check_operands,
+        Application, Batching, Coefficient, Dependence, Domain, EvaluationContext, LinearMap, Linearization, OpError,
+        Rule, Traits, check_ascending, check_operands,
     },
     sample::{Sample, reals},
 };
@@ -40,6 +40,13 @@ impl Rule for Broadcast {
 
     fn batching(&self) -> Batching<'_> {
         Batching::Shifted(self)
+    }
+
+    fn dependence(&self, _: usize, operands: &[Type]) -> Dependence {
+        let sizes = operands[0].shape.iter().zip(self.axes.iter());
+        let is_stretched = |(_, (size, to)): &(usize, (&Dim, &usize))| **size != self.shape[**to];
+        let ties = sizes.enumerate().filter(|pair| !is_stretched(pair)).map(|(from, (_, to))| (from, *to)).collect();
+        Dependence::Tied { ties, coefficient: Coefficient::One }
     }
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {

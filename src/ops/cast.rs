@@ -5,8 +5,8 @@ use ndarray::ArrayD;
 use super::{
     real::{Number, Real},
     rule::{
-        Application, Batching, Domain, EvaluationContext, LinearMap, Linearization, OpError, Rule, Traits, check_float,
-        check_operands,
+        Application, Batching, Dependence, Domain, EvaluationContext, LinearMap, Linearization, OpError, Rule, Traits,
+        check_float, check_operands,
     },
     sample::{Sample, listed, reals},
 };
@@ -33,6 +33,10 @@ impl Rule for Cast {
 
     fn batching(&self) -> Batching<'_> {
         Batching::Same
+    }
+
+    fn dependence(&self, _: usize, _: &[Type]) -> Dependence {
+        Dependence::SameIndex
     }
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
@@ -98,6 +102,10 @@ impl Rule for StopGradient {
 
     fn batching(&self) -> Batching<'_> {
         Batching::Same
+    }
+
+    fn dependence(&self, _: usize, _: &[Type]) -> Dependence {
+        Dependence::Nothing
     }
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {

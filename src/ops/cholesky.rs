@@ -5,8 +5,8 @@ use ndarray::{ArrayD, ArrayView2, ArrayViewMut2, IxDyn};
 use super::{
     real::Real,
     rule::{
-        Application, Batching, Domain, EvaluationContext, JacobianProducts, Linearization, OpError, Rule, Traits,
-        check_float, check_operands,
+        Application, Batching, Dependence, Domain, EvaluationContext, JacobianProducts, Linearization, OpError, Rule,
+        Traits, check_float, check_operands,
     },
     sample::{Sample, listed, reals},
     triangular_solve::{check_square, matrix_product},
@@ -35,6 +35,10 @@ impl Rule for Cholesky {
 
     fn batching(&self) -> Batching<'_> {
         Batching::Same
+    }
+
+    fn dependence(&self, _: usize, operands: &[Type]) -> Dependence {
+        Dependence::of_matrices(operands[0].rank())
     }
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {

@@ -6,7 +6,7 @@ use super::{
     axes::{IntoAxes, check_axis, normalize},
     real::Real,
     rule::{
-        Application, Batching, Domain, EvaluationContext, LinearMap, Linearization, OpError, Rule, Traits,
+        Application, Batching, Dependence, Domain, EvaluationContext, LinearMap, Linearization, OpError, Rule, Traits,
         check_ascending, check_operands,
     },
     sample::{Sample, reals},
@@ -46,6 +46,10 @@ impl Rule for Concat {
 
     fn batching(&self) -> Batching<'_> {
         Batching::Shifted(self)
+    }
+
+    fn dependence(&self, _: usize, _: &[Type]) -> Dependence {
+        Dependence::Moved
     }
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
@@ -113,6 +117,10 @@ impl Rule for Reverse {
 
     fn batching(&self) -> Batching<'_> {
         Batching::Shifted(self)
+    }
+
+    fn dependence(&self, _: usize, _: &[Type]) -> Dependence {
+        Dependence::Moved
     }
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {

@@ -9,8 +9,8 @@ use super::{
     congruence::{Multiples, greatest_common_divisor, pairs},
     real::{Real, Total},
     rule::{
-        Application, Batching, CheckSizes, Domain, EvaluationContext, LinearMap, Linearization, OpError, Rule, Traits,
-        check_float, check_operands,
+        Application, Batching, CheckSizes, Dependence, Domain, EvaluationContext, LinearMap, Linearization, OpError,
+        Rule, Traits, check_float, check_operands,
     },
     sample::{Sample, reals},
     slice::{check_count, dims},
@@ -67,6 +67,11 @@ impl Rule for Convolution {
 
     fn batching(&self) -> Batching<'_> {
         Batching::Written(self)
+    }
+
+    fn dependence(&self, operand: usize, _: &[Type]) -> Dependence {
+        // An example of the batch is one of the result, and so are a kernel and its channel.
+        Dependence::tied([(0, operand)].into_iter().collect())
     }
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {

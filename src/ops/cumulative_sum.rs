@@ -6,7 +6,7 @@ use super::{
     axes::check_axis,
     real::{Number, Real, Total},
     rule::{
-        Application, Batching, Domain, EvaluationContext, LinearMap, Linearization, OpError, Rule, Traits,
+        Application, Batching, Dependence, Domain, EvaluationContext, LinearMap, Linearization, OpError, Rule, Traits,
         check_number, check_operands,
     },
     sample::{Sample, reals},
@@ -35,6 +35,10 @@ impl Rule for CumulativeSum {
 
     fn batching(&self) -> Batching<'_> {
         Batching::Shifted(self)
+    }
+
+    fn dependence(&self, _: usize, operands: &[Type]) -> Dependence {
+        Dependence::along(self.axis, operands[0].rank())
     }
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {

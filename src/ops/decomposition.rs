@@ -26,6 +26,10 @@ macro_rules! answers_of_decompositions {
             Batching::Same
         }
 
+        fn dependence(&self, _: usize, operands: &[Type]) -> Dependence {
+            Dependence::of_matrices(operands[0].rank())
+        }
+
         fn linearization(&self) -> Linearization<'_> {
             Linearization::Products(self)
         }

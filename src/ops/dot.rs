@@ -6,8 +6,8 @@ use super::{
     axes::{check_axis, inverse_permutation},
     real::{Number, Real},
     rule::{
-        Application, Batching, Domain, EvaluationContext, LinearMap, Linearization, OpError, Rule, Traits,
-        check_number, check_operands,
+        Application, Batching, Coefficient, Dependence, Domain, EvaluationContext, FactorAxis, LinearMap,
+        Linearization, OpError, Rule, Ties, Traits, check_number, check_operands,
     },
     sample::{Sample, listed, reals},
     slice::check_count,
@@ -54,6 +54,29 @@ impl Rule for DotGeneral {
 
     fn batching(&self) -> Batching<'_> {
         Batching::Written(self)
+    }
+
+    /// The derivative by an element of one operand is the element of the other that it is multiplied by.
+    fn dependence(&self, operand: usize, operands: &[Type]) -> Dependence {
+        let n_batch = self.left_batch.len();
+        let (rows, columns) = (self.left_free(operands[0].rank()), self.right_free(operands[1].rank()));
+        let left = (&self.left_batch, &self.left_contract, &rows, n_batch);
+        let right = (&self.right_batch, &self.right_contract, &columns, n_batch + rows.len());
+        let (own, other) = if operand == 0 { (left, right) } else { (right, left) };
+        let in_output = |(batch, _, free, first): (&Axes, &Axes, &Axes, usize)| -> Ties {
+            let outer = batch.iter().enumerate().map(|(to, from)| (*from, to));
+            outer.chain(free.iter().enumerate().map(|(to, from)| (*from, first + to))).collect()
+        };
+        let tied = in_output(other);
+        let source = |axis: usize| match tied.iter().find(|(from, _)| *from == axis) {
+            Some((_, to)) => FactorAxis::Output(*to),
+            None => {
+                let position = other.1.iter().position(|contracted| *contracted == axis);
+                FactorAxis::Operand(own.1[position.expect("invariant: other axes are contracted")])
+            }
+        };
+        let axes = (0..operands[1 - operand].rank()).map(source).collect();
+        Dependence::Tied { ties: in_output(own), coefficient: Coefficient::Factor { operand: 1 - operand, axes } }
     }
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {

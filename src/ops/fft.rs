@@ -6,8 +6,8 @@ use super::{
     decomposition::{below, matrix_dims, rows},
     real::Real,
     rule::{
-        Application, Batching, Domain, EvaluationContext, LinearMap, Linearization, OpError, Rule, Traits, check_float,
-        check_operands, same_type,
+        Application, Batching, Dependence, Domain, EvaluationContext, LinearMap, Linearization, OpError, Rule, Traits,
+        check_float, check_operands, same_type,
     },
     sample::{Sample, reals},
 };
@@ -36,6 +36,10 @@ impl Rule for Fft {
 
     fn batching(&self) -> Batching<'_> {
         Batching::Same
+    }
+
+    fn dependence(&self, _: usize, operands: &[Type]) -> Dependence {
+        Dependence::of_matrices(operands[0].rank())
     }
 
     fn linearization(&self) -> Linearization<'_> {

@@ -7,7 +7,7 @@ use super::{
     axes::{check_axis, inverse_permutation},
     real::{Number, Real, Total},
     rule::{
-        Application, Batching, Domain, EvaluationContext, LinearMap, Linearization, OpError, Rule, Traits,
+        Application, Batching, Dependence, Domain, EvaluationContext, LinearMap, Linearization, OpError, Rule, Traits,
         check_number, check_operands,
     },
     sample::{Sample, listed, reals},
@@ -52,6 +52,10 @@ impl Rule for Gather {
 
     fn batching(&self) -> Batching<'_> {
         Batching::Written(self)
+    }
+
+    fn dependence(&self, operand: usize, _: &[Type]) -> Dependence {
+        if operand == 0 { Dependence::Picked } else { Dependence::Nothing }
     }
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
@@ -181,6 +185,14 @@ impl Rule for ScatterAdd {
 
     fn batching(&self) -> Batching<'_> {
         Batching::Written(self)
+    }
+
+    fn dependence(&self, operand: usize, _: &[Type]) -> Dependence {
+        match operand {
+            0 => Dependence::SameIndex,
+            2 => Dependence::Added,
+            _ => Dependence::Nothing,
+        }
     }
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {

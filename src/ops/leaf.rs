@@ -6,7 +6,10 @@ use ndarray::{ArrayD, IxDyn};
 use super::{
     axes::check_axis,
     real::{Number, Real},
-    rule::{Batching, Domain, EvaluationContext, Linearization, OpError, Rule, Traits, check_number, check_operands},
+    rule::{
+        Batching, Dependence, Domain, EvaluationContext, Linearization, OpError, Rule, Traits, check_number,
+        check_operands,
+    },
     sample::{Sample, listed},
 };
 use crate::graph::{
@@ -40,6 +43,10 @@ macro_rules! fed_leaf {
 
             fn batching(&self) -> Batching<'_> {
                 Batching::Leaf
+            }
+
+            fn dependence(&self, _: usize, _: &[Type]) -> Dependence {
+                Dependence::Nothing
             }
 
             fn evaluate<R: Real>(&self, _: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
@@ -77,6 +84,10 @@ impl Rule for Argument {
 
     fn batching(&self) -> Batching<'_> {
         Batching::Leaf
+    }
+
+    fn dependence(&self, _: usize, _: &[Type]) -> Dependence {
+        Dependence::Nothing
     }
 
     fn linearization(&self) -> Linearization<'_> {
@@ -163,6 +174,10 @@ impl Rule for Poison {
         Batching::Leaf
     }
 
+    fn dependence(&self, _: usize, _: &[Type]) -> Dependence {
+        Dependence::Nothing
+    }
+
     fn evaluate<R: Real>(&self, _: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
         unreachable!("invariant: a graph with a mistake is not compiled")
     }
@@ -217,6 +232,10 @@ impl Rule for Constant {
 
     fn batching(&self) -> Batching<'_> {
         Batching::Leaf
+    }
+
+    fn dependence(&self, _: usize, _: &[Type]) -> Dependence {
+        Dependence::Nothing
     }
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
@@ -284,6 +303,10 @@ impl Rule for Iota {
         Batching::Leaf
     }
 
+    fn dependence(&self, _: usize, _: &[Type]) -> Dependence {
+        Dependence::Nothing
+    }
+
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
         fn count<T: Number>(shape: &[usize], axis: usize) -> ArrayD<T> {
             ArrayD::from_shape_fn(IxDyn(shape), |index| T::from_i64(index[axis] as i64))
@@ -329,6 +352,10 @@ impl Rule for DimSize {
 
     fn batching(&self) -> Batching<'_> {
         Batching::Leaf
+    }
+
+    fn dependence(&self, _: usize, _: &[Type]) -> Dependence {
+        Dependence::Nothing
     }
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {

@@ -6,8 +6,8 @@ use super::{
     apply::Operand,
     real::{Number, Real},
     rule::{
-        Batching, Domain, EvaluationContext, Linearization, OpError, Rule, Traits, check_float, check_number,
-        check_operands, same_type,
+        Batching, Dependence, Domain, EvaluationContext, Linearization, OpError, Rule, Traits, check_float,
+        check_number, check_operands, same_type,
     },
     sample::{Sample, listed},
 };
@@ -35,6 +35,10 @@ impl Rule for Comparison {
 
     fn batching(&self) -> Batching<'_> {
         Batching::Same
+    }
+
+    fn dependence(&self, _: usize, _: &[Type]) -> Dependence {
+        Dependence::Nothing
     }
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
@@ -97,6 +101,10 @@ impl Rule for Connective {
         Batching::Same
     }
 
+    fn dependence(&self, _: usize, _: &[Type]) -> Dependence {
+        Dependence::Nothing
+    }
+
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
         let (Value::Bool(a), Value::Bool(b)) = (context.operands[0], context.operands[1]) else {
             unreachable!("invariant: inference refuses other dtypes")
@@ -152,6 +160,10 @@ impl Rule for Predicate {
 
     fn batching(&self) -> Batching<'_> {
         Batching::Same
+    }
+
+    fn dependence(&self, _: usize, _: &[Type]) -> Dependence {
+        Dependence::Nothing
     }
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {

@@ -5,8 +5,8 @@ use ndarray::{Array2, ArrayD, IxDyn, s};
 use super::{
     real::Real,
     rule::{
-        Application, Batching, Domain, EvaluationContext, JacobianProducts, Linearization, OpError, Rule, Traits,
-        check_float, check_operands,
+        Application, Batching, Dependence, Domain, EvaluationContext, JacobianProducts, Linearization, OpError, Rule,
+        Traits, check_float, check_operands,
     },
     sample::{Sample, listed, reals},
     triangular_solve::{check_square, matrix_product},
@@ -36,6 +36,10 @@ impl Rule for Lu {
 
     fn batching(&self) -> Batching<'_> {
         Batching::Same
+    }
+
+    fn dependence(&self, _: usize, operands: &[Type]) -> Dependence {
+        Dependence::of_matrices(operands[0].rank())
     }
 
     fn linearization(&self) -> Linearization<'_> {

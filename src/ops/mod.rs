@@ -92,7 +92,9 @@ pub use rule::{
     Application, BatchApplication, BatchOperand, JacobianProducts, LinearMap, Linearization, NestedError, OpError,
     Partial, Partials,
 };
-pub(crate) use rule::{CheckSizes, Domain, EvaluationContext, Rule, RunLimits, Traits};
+pub(crate) use rule::{
+    CheckSizes, Coefficient, Dependence, Domain, EvaluationContext, FactorAxis, Rule, RunLimits, Ties, Traits,
+};
 pub(crate) use sample::reals;
 pub use sample::{Sample, Smoothness};
 pub(crate) use search::is_before;
@@ -132,6 +134,11 @@ pub(crate) fn has_checked_sizes(op: &Op) -> bool {
 /// The derivative of a primitive.
 pub(crate) fn linearization(op: &Op) -> Linearization<'_> {
     each_operation!(op, rule => rule.linearization())
+}
+
+/// Which elements of one operand the derivative of an element of the output of a primitive is by.
+pub(crate) fn dependence(op: &Op, operand: usize, operands: &[Type]) -> Dependence {
+    each_operation!(op, rule => rule.dependence(operand, operands))
 }
 
 /// The value of a primitive by its reference kernel.

@@ -3,8 +3,8 @@
 use super::{
     real::Real,
     rule::{
-        Application, Batching, Domain, EvaluationContext, Linearization, OpError, Partial, Partials, Rule, Traits,
-        check_float, check_operands,
+        Application, Batching, Dependence, Domain, EvaluationContext, Linearization, OpError, Partial, Partials, Rule,
+        Traits, check_float, check_operands,
     },
     sample::{Sample, listed, reals},
 };
@@ -31,6 +31,10 @@ impl Rule for IntegerPower {
 
     fn batching(&self) -> Batching<'_> {
         Batching::Same
+    }
+
+    fn dependence(&self, _: usize, _: &[Type]) -> Dependence {
+        Dependence::SameIndex
     }
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {

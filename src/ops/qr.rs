@@ -9,8 +9,8 @@ use super::{
     },
     real::Real,
     rule::{
-        Application, Batching, Domain, EvaluationContext, JacobianProducts, Linearization, OpError, Rule, Traits,
-        check_float, check_operands,
+        Application, Batching, Dependence, Domain, EvaluationContext, JacobianProducts, Linearization, OpError, Rule,
+        Traits, check_float, check_operands,
     },
     sample::{Sample, listed, reals},
     triangular_solve::matrix_product,

@@ -7,7 +7,7 @@ use ndarray::{ArrayD, IxDyn};
 use super::{
     leaf::check_sizes,
     real::Real,
-    rule::{Batching, Domain, EvaluationContext, Linearization, OpError, Rule, Traits, check_operands},
+    rule::{Batching, Dependence, Domain, EvaluationContext, Linearization, OpError, Rule, Traits, check_operands},
     sample::{Sample, listed},
     slice::Index,
 };
@@ -79,6 +79,10 @@ impl Rule for RandomBits {
 
     fn batching(&self) -> Batching<'_> {
         Batching::Shifted(self)
+    }
+
+    fn dependence(&self, _: usize, _: &[Type]) -> Dependence {
+        Dependence::Nothing
     }
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {

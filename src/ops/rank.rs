@@ -5,7 +5,10 @@ use ndarray::{ArrayD, ArrayView1, Axis, Zip};
 use super::{
     axes::check_axis,
     real::{Number, Real},
-    rule::{Batching, Domain, EvaluationContext, Linearization, OpError, Rule, Traits, check_number, check_operands},
+    rule::{
+        Batching, Dependence, Domain, EvaluationContext, Linearization, OpError, Rule, Traits, check_number,
+        check_operands,
+    },
     sample::{Sample, listed, reals},
     slice::Index,
 };
@@ -41,6 +44,10 @@ impl Rule for Rank {
 
     fn batching(&self) -> Batching<'_> {
         Batching::Shifted(self)
+    }
+
+    fn dependence(&self, _: usize, _: &[Type]) -> Dependence {
+        Dependence::Nothing
     }
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {

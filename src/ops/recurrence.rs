@@ -6,8 +6,8 @@ use super::{
     axes::check_axis,
     real::Real,
     rule::{
-        Application, Batching, Domain, EvaluationContext, JacobianProducts, Linearization, OpError, Rule, Traits,
-        check_float, check_operands,
+        Application, Batching, Dependence, Domain, EvaluationContext, JacobianProducts, Linearization, OpError, Rule,
+        Traits, check_float, check_operands,
     },
     sample::{Sample, listed, reals},
 };
@@ -43,6 +43,10 @@ impl Rule for LinearRecurrence {
 
     fn batching(&self) -> Batching<'_> {
         Batching::Shifted(self)
+    }
+
+    fn dependence(&self, _: usize, operands: &[Type]) -> Dependence {
+        Dependence::along(self.axis, operands[0].rank())
     }
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {

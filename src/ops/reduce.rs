@@ -6,8 +6,8 @@ use super::{
     axes::{AllAxes, IntoAxes, inverse_permutation},
     real::{Number, Real},
     rule::{
-        Application, Batching, Domain, EvaluationContext, JacobianProducts, LinearMap, Linearization, OpError, Rule,
-        Traits, check_ascending, check_number, check_operands,
+        Application, Batching, Coefficient, Dependence, Domain, EvaluationContext, JacobianProducts, LinearMap,
+        Linearization, OpError, Rule, Traits, check_ascending, check_number, check_operands,
     },
     sample::{Sample, listed, reals},
 };
@@ -46,6 +46,15 @@ impl Rule for Reduce {
 
     fn batching(&self) -> Batching<'_> {
         Batching::Shifted(self)
+    }
+
+    fn dependence(&self, _: usize, operands: &[Type]) -> Dependence {
+        let kept = (0..operands[0].rank()).filter(|axis| !self.axes.contains(axis));
+        let ties = kept.enumerate().map(|(to, from)| (from, to)).collect();
+        match self.kind {
+            Reduction::Sum => Dependence::Tied { ties, coefficient: Coefficient::One },
+            Reduction::Product | Reduction::Max | Reduction::Min => Dependence::tied(ties),
+        }
     }
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {

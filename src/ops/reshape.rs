@@ -6,8 +6,8 @@ use super::{
     axes::{IntoAxes, inverse_permutation},
     real::Real,
     rule::{
-        Application, Batching, Domain, EvaluationContext, LinearMap, Linearization, OpError, Rule, Traits,
-        check_operands,
+        Application, Batching, Coefficient, Dependence, Domain, EvaluationContext, LinearMap, Linearization, OpError,
+        Rule, Traits, check_operands,
     },
     sample::{Sample, reals},
 };
@@ -41,6 +41,10 @@ impl Rule for Reshape {
 
     fn batching(&self) -> Batching<'_> {
         Batching::Shifted(self)
+    }
+
+    fn dependence(&self, _: usize, _: &[Type]) -> Dependence {
+        Dependence::Moved
     }
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
@@ -100,6 +104,11 @@ impl Rule for Transpose {
 
     fn batching(&self) -> Batching<'_> {
         Batching::Shifted(self)
+    }
+
+    fn dependence(&self, _: usize, _: &[Type]) -> Dependence {
+        let ties = self.permutation.iter().enumerate().map(|(to, from)| (*from, to)).collect();
+        Dependence::Tied { ties, coefficient: Coefficient::One }
     }
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {

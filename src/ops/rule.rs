@@ -29,6 +29,9 @@ pub(crate) trait Rule: Sized {
     /// How it is applied to operands of which some have one more axis, the batch.
     fn batching(&self) -> Batching<'_>;
 
+    /// Which elements of one operand the derivative of an element of the output is by: all that have a part in it for any numbers.
+    fn dependence(&self, operand: usize, operands: &[Type]) -> Dependence;
+
     /// The output's value by the plainest means: the reference that everything faster is compared with.
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError>;
 
@@ -144,6 +147,79 @@ pub trait JacobianProducts {
 
     /// Jᵢẋᵢ, this operand's part of ẏ, of the type of the output.
     fn jvp<'g>(&self, operand: usize, tangent: Expr<'g>, application: &Application<'g>) -> Expr<'g>;
+}
+
+/// Which elements of one operand the derivative of an element of the output is by. It may name more than there are, never fewer.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Dependence {
+    /// None: integers, truth values, steps.
+    Nothing,
+    /// The one at the same index.
+    SameIndex,
+    /// At most one, which it is; and no two elements of the output are the same. Which one, the primitive tells when it is applied to
+    /// positions, and its transpose tells where an element goes.
+    Moved,
+    /// The one that it is, which others may be too. The primitive tells which, applied to positions.
+    Picked,
+    /// Those that are added to it; none is added to two. The transpose of the primitive tells to which, applied to positions.
+    Added,
+    /// All whose index is that of the output along the axes that are tied.
+    Tied {
+        /// An axis of the operand, and the one of the output that has the same index.
+        ties: Ties,
+        /// The derivative by each of these elements.
+        coefficient: Coefficient,
+    },
+}
+
+/// Pairs of an axis of an operand and an axis of the output.
+pub(crate) type Ties = SmallVec<[(usize, usize); 4]>;
+
+/// The derivative of an element of the output by an element of an operand.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Coefficient {
+    /// 1.
+    One,
+    /// An element of another operand.
+    Factor {
+        /// Which.
+        operand: usize,
+        /// Where each of its axes has its index from.
+        axes: SmallVec<[FactorAxis; 4]>,
+    },
+    /// What the linearization says.
+    Other,
+}
+
+/// An axis of a coefficient, in terms of the two elements that it stands between.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FactorAxis {
+    /// The index along an axis of the output.
+    Output(usize),
+    /// The index along an axis of the operand.
+    Operand(usize),
+}
+
+impl Dependence {
+    /// All elements.
+    pub(crate) fn everything() -> Dependence {
+        Dependence::tied(Ties::new())
+    }
+
+    /// All along the axes that are not tied.
+    pub(crate) fn tied(ties: Ties) -> Dependence {
+        Dependence::Tied { ties, coefficient: Coefficient::Other }
+    }
+
+    /// All along one axis.
+    pub(crate) fn along(axis: usize, rank: usize) -> Dependence {
+        Dependence::tied((0..rank).filter(|other| *other != axis).map(|other| (other, other)).collect())
+    }
+
+    /// All of a matrix, which the last two axes are.
+    pub(crate) fn of_matrices(rank: usize) -> Dependence {
+        Dependence::tied((0..rank - 2).map(|axis| (axis, axis)).collect())
+    }
 }
 
 /// How a primitive is applied for each example of a batch at once. Operands that differ from example to example are

@@ -4,7 +4,10 @@ use ndarray::{ArrayD, IxDyn};
 
 use super::{
     real::{Number, Real},
-    rule::{Batching, Domain, EvaluationContext, Linearization, OpError, Rule, Traits, check_number, check_operands},
+    rule::{
+        Batching, Dependence, Domain, EvaluationContext, Linearization, OpError, Rule, Traits, check_number,
+        check_operands,
+    },
     sample::{Sample, listed, reals},
 };
 use crate::graph::{DType, Dim, Expr, GraphError, SearchSorted, Side, Type, Value};
@@ -43,6 +46,10 @@ impl Rule for SearchSorted {
 
     fn batching(&self) -> Batching<'_> {
         Batching::Same
+    }
+
+    fn dependence(&self, _: usize, _: &[Type]) -> Dependence {
+        Dependence::Nothing
     }
 
     fn linearization(&self) -> Linearization<'_> {

@@ -6,8 +6,8 @@ use super::{
     apply::{Operand, broadcast_shapes},
     real::Real,
     rule::{
-        Application, Batching, Domain, EvaluationContext, Linearization, OpError, Partial, Partials, Rule, Traits,
-        check_operands, same_type,
+        Application, Batching, Dependence, Domain, EvaluationContext, Linearization, OpError, Partial, Partials, Rule,
+        Traits, check_operands, same_type,
     },
     sample::{Sample, listed, reals},
 };
@@ -40,6 +40,10 @@ impl Rule for Select {
 
     fn batching(&self) -> Batching<'_> {
         Batching::Same
+    }
+
+    fn dependence(&self, _: usize, _: &[Type]) -> Dependence {
+        Dependence::SameIndex
     }
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {

@@ -10,8 +10,8 @@ use super::{
     axes::normalize,
     real::{Number, Real},
     rule::{
-        Application, Batching, CheckSizes, Domain, EvaluationContext, LinearMap, Linearization, OpError, Rule, Traits,
-        check_number, check_operands,
+        Application, Batching, CheckSizes, Dependence, Domain, EvaluationContext, LinearMap, Linearization, OpError,
+        Rule, Traits, check_number, check_operands,
     },
     sample::{Sample, reals},
 };
@@ -48,6 +48,10 @@ impl Rule for Slice {
 
     fn batching(&self) -> Batching<'_> {
         Batching::Shifted(self)
+    }
+
+    fn dependence(&self, _: usize, _: &[Type]) -> Dependence {
+        Dependence::Moved
     }
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
@@ -219,6 +223,10 @@ impl Rule for Pad {
 
     fn batching(&self) -> Batching<'_> {
         Batching::Shifted(self)
+    }
+
+    fn dependence(&self, _: usize, _: &[Type]) -> Dependence {
+        Dependence::Moved
     }
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {

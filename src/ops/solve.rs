@@ -8,11 +8,11 @@ use super::{
     lu::decompose,
     real::Real,
     rule::{
-        Application, Batching, Domain, EvaluationContext, JacobianProducts, Linearization, OpError, Rule, Traits,
-        check_float,
+        Application, Batching, Dependence, Domain, EvaluationContext, JacobianProducts, Linearization, OpError, Rule,
+        Traits, check_float,
     },
     sample::{Sample, reals},
-    triangular_solve::{check_square, check_system, matrix_product},
+    triangular_solve::{check_square, check_system, matrix_product, system_dependence},
 };
 use crate::graph::{Dim, Expr, GraphError, Orientation, Solve, Type, Value};
 
@@ -31,6 +31,10 @@ impl Rule for Solve {
 
     fn batching(&self) -> Batching<'_> {
         Batching::Written(self)
+    }
+
+    fn dependence(&self, operand: usize, operands: &[Type]) -> Dependence {
+        system_dependence(operand, operands[0].rank())
     }
 
     fn linearization(&self) -> Linearization<'_> {

@@ -5,7 +5,7 @@ use ndarray::arr0;
 
 use super::{
     real::Real,
-    rule::{Batching, Domain, EvaluationContext, Linearization, OpError, Rule, Traits, check_operands},
+    rule::{Batching, Dependence, Domain, EvaluationContext, Linearization, OpError, Rule, Traits, check_operands},
     sample::Sample,
 };
 use crate::graph::{
@@ -50,6 +50,10 @@ impl Rule for IsTraining {
 
     fn batching(&self) -> Batching<'_> {
         Batching::Leaf
+    }
+
+    fn dependence(&self, _: usize, _: &[Type]) -> Dependence {
+        Dependence::Nothing
     }
 
     /// False: what trains has settled it before.

@@ -5,8 +5,8 @@ use ndarray::{ArrayD, ArrayView2, ArrayViewMut2, IxDyn};
 use super::{
     real::Real,
     rule::{
-        Application, Batching, Domain, EvaluationContext, JacobianProducts, Linearization, OpError, Rule, Traits,
-        check_float, check_operands,
+        Application, Batching, Dependence, Domain, EvaluationContext, JacobianProducts, Linearization, OpError, Rule,
+        Traits, check_float, check_operands,
     },
     sample::{Sample, reals},
 };
@@ -33,6 +33,10 @@ impl Rule for TriangularSolve {
 
     fn batching(&self) -> Batching<'_> {
         Batching::Written(self)
+    }
+
+    fn dependence(&self, operand: usize, operands: &[Type]) -> Dependence {
+        system_dependence(operand, operands[0].rank())
     }
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {
@@ -84,6 +88,14 @@ pub(super) fn check_square(shape: &Shape) -> Result<(), GraphError> {
         return Err(GraphError::Rank { expected: "equal last two".into(), found: shape.clone() });
     }
     Ok(())
+}
+
+/// Each column of X is of one column of B, and of all of A.
+pub(super) fn system_dependence(operand: usize, rank: usize) -> Dependence {
+    match operand {
+        0 => Dependence::of_matrices(rank),
+        _ => Dependence::along(rank - 2, rank),
+    }
 }
 
 /// The type of X with A·X = B: matrices A, square, and B of as many rows over the same outer axes.

@@ -7,7 +7,7 @@ use super::{
     binary::slope_of_angle,
     real::{Number, Real},
     rule::{
-        Application, Batching, Domain, EvaluationContext, Linearization, OpError,
+        Application, Batching, Dependence, Domain, EvaluationContext, Linearization, OpError,
         Partial::{self, Factor, MinusOne, Where, Zero},
         Partials, Rule, Traits, check_number, check_operands,
     },
@@ -56,6 +56,10 @@ impl Rule for Unary {
 
     fn batching(&self) -> Batching<'_> {
         Batching::Same
+    }
+
+    fn dependence(&self, _: usize, _: &[Type]) -> Dependence {
+        Dependence::SameIndex
     }
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {

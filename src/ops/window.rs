@@ -7,8 +7,8 @@ use ndarray::{ArrayD, Dimension, IxDyn, indices};
 use super::{
     real::{Number, Real},
     rule::{
-        Application, Batching, CheckSizes, Domain, EvaluationContext, JacobianProducts, LinearMap, Linearization,
-        OpError, Rule, Traits, check_number, check_operands,
+        Application, Batching, CheckSizes, Dependence, Domain, EvaluationContext, JacobianProducts, LinearMap,
+        Linearization, OpError, Rule, Traits, check_number, check_operands,
     },
     sample::{Sample, listed, reals},
     slice::check_count,
@@ -62,6 +62,11 @@ impl Rule for Window {
             WindowReduction::Sum | WindowReduction::Max => Batching::Shifted(self),
             WindowReduction::ArgMax => Batching::Written(self),
         }
+    }
+
+    fn dependence(&self, _: usize, operands: &[Type]) -> Dependence {
+        let is_same = |axis: &usize| self.is_each(*axis) && self.stride[*axis] == 1;
+        Dependence::tied((0..operands[0].rank()).filter(is_same).map(|axis| (axis, axis)).collect())
     }
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {

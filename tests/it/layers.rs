@@ -24,6 +24,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("batching", &["graph", "ops"]),
     ("implicit", &["graph", "ops"]),
     ("jacobian", &["autodiff", "batching", "graph", "ops"]),
+    ("sparsity", &["autodiff", "batching", "compile", "graph", "ops", "parameters", "program", "simplify"]),
     ("simplify", &["graph", "ops"]),
     ("nn", &["graph", "numbers", "ops"]),
     ("densities", &["graph", "nn", "ops"]),

@@ -81,6 +81,7 @@ mod simplify;
 mod sizes;
 mod slopes;
 mod stablehlo;
+mod sparsity;
 mod states;
 mod sweeps;
 mod symbols;

@@ -16,8 +16,8 @@ use crate::{
     ops::{
         BatchOperand, Real, in_front,
         rule::{
-            Application, BatchApplication, BatchRule, Batching, Domain, EvaluationContext, JacobianProducts, LinearMap,
-            Linearization, OpError, Partial, Partials, Rule, Traits,
+            Application, BatchApplication, BatchRule, Batching, Dependence, Domain, EvaluationContext,
+            JacobianProducts, LinearMap, Linearization, OpError, Partial, Partials, Rule, Traits,
         },
         sample::Sample,
     },
@@ -68,6 +68,17 @@ impl Rule for Custom {
 
     fn batching(&self) -> Batching<'_> {
         Batching::Written(self)
+    }
+
+    fn dependence(&self, _: usize, _: &[Type]) -> Dependence {
+        // What else a user's operation depends on is not known.
+        match self.operation().linearization() {
+            Linearization::Constant => Dependence::Nothing,
+            Linearization::Partials(_) => Dependence::SameIndex,
+            Linearization::Linear(_) | Linearization::Multilinear(_) | Linearization::Products(_) => {
+                Dependence::everything()
+            }
+        }
     }
 
     fn evaluate<R: Real>(&self, context: &EvaluationContext<'_, R>) -> Result<Value<R>, OpError> {

@@ -5,7 +5,7 @@ use crate::{
     graph::{Body, Call, DType, Dim, Expr, Graph, GraphError, Invariants, Site, Type, Value},
     ops::{
         real::Real,
-        rule::{Batching, Domain, EvaluationContext, Linearization, OpError, Rule, Traits},
+        rule::{Batching, Dependence, Domain, EvaluationContext, Linearization, OpError, Rule, Traits},
         sample::{Sample, reals},
     },
 };

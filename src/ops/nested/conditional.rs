@@ -7,7 +7,7 @@ use crate::{
     graph::{Conditional, DType, Dim, Expr, Graph, GraphError, Invariants, NodeId, Site, Type, Value},
     ops::{
         real::Real,
-        rule::{Batching, Domain, EvaluationContext, Linearization, OpError, Rule, Traits},
+        rule::{Batching, Dependence, Domain, EvaluationContext, Linearization, OpError, Rule, Traits},
         sample::{Sample, listed, reals},
     },
 };

@@ -23,6 +23,10 @@ macro_rules! answers_of_bodies {
             Batching::Nested
         }
 
+        fn dependence(&self, _: usize, _: &[Type]) -> Dependence {
+            Dependence::everything()
+        }
+
         /// Of a branch those of the one that has more, or of both where sizes are symbols; of a loop without a known
         /// length those of one iteration.
         fn flops(&self, _: &[Type], _: &Type) -> Dim {

@@ -15,7 +15,7 @@ use crate::{
     ops::{
         in_front,
         real::Real,
-        rule::{Batching, Domain, EvaluationContext, Linearization, OpError, Rule, Traits},
+        rule::{Batching, Dependence, Domain, EvaluationContext, Linearization, OpError, Rule, Traits},
         sample::{Sample, reals},
     },
 };

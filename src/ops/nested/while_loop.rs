@@ -10,7 +10,7 @@ use crate::{
     graph::{Bound, DType, Dim, Expr, Graph, GraphError, Invariants, NodeId, Site, Type, Value, While},
     ops::{
         real::Real,
-        rule::{Batching, Domain, EvaluationContext, Linearization, OpError, Rule, Traits},
+        rule::{Batching, Dependence, Domain, EvaluationContext, Linearization, OpError, Rule, Traits},
         sample::{Sample, reals},
     },
 };

@@ -6,7 +6,7 @@ use crate::{
     graph::{DType, Dim, Expr, Graph, GraphError, Invariants, Site, Type, Value, WithDerivative},
     ops::{
         real::Real,
-        rule::{Batching, Domain, EvaluationContext, Linearization, OpError, Rule, Traits, check_float},
+        rule::{Batching, Dependence, Domain, EvaluationContext, Linearization, OpError, Rule, Traits, check_float},
         sample::{Sample, reals},
     },
 };

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use ndarray::Array1;
 use pullback::{
-    DType, Expr, Graph, Options, Value,
+    DType, Expr, Graph, Options, Value, range,
     sparsity::{SparseDerivative, SparsityError, SparsityOptions},
 };
 
@@ -26,7 +26,7 @@ fn lagrangian<'g>(x: Expr<'g>) -> Expr<'g> {
     let g = x.graph();
     let (sigma, lambda) =
         (g.input_of(DType::F64, "sigma", ()), g.input_of(DType::F64, "lambda", (x.shape()[0].clone() - 2,)));
-    let (a, b, c) = (x.slice(..-2), x.slice(1..-1), x.slice(2..));
+    let (a, b, c) = (x.slice(..-2), x.slice(range(1, -1)), x.slice(2..));
     let constraints =
         3.0 * b.powi(3) + 2.0 * c - 5.0 + (b - c).sin() * (b + c).sin() + 4.0 * b - a * (a - b).exp() - 3.0;
     sigma * chain(x) + lambda.dot(constraints)

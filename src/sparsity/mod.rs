@@ -25,7 +25,7 @@ use crate::{
     autodiff,
     compile::Options,
     graph::{AsViewMut, Body, DType, Expr, Frame, Graph, NodeId, Site, ValueViewMut},
-    program::{AsParameters, Inputs},
+    program::{AsParameters, Inputs, Runner},
     simplify::Mode,
 };
 
@@ -117,7 +117,7 @@ impl Graph {
         options: &SparsityOptions,
     ) -> Result<SparseDerivative, SparsityError> {
         let _frame = self.enter("sparse_jacobian", Site::caller());
-        SparseDerivative::new(self, (y, x), Part::All, options)
+        SparseDerivative::new(self, (y, x), Entries::All, options)
     }
 
     /// The Hessian ∂²f/∂x² of a scalar as a sparse matrix, of which only the lower triangle has entries: those with row ≥ column.
@@ -164,13 +164,13 @@ impl Graph {
         options: &SparsityOptions,
     ) -> Result<SparseDerivative, SparsityError> {
         let _frame = self.enter("sparse_hessian", Site::caller());
-        SparseDerivative::new(self, (f, x), Part::LowerOfHessian, options)
+        SparseDerivative::new(self, (f, x), Entries::LowerOfHessian, options)
     }
 }
 
 /// Which entries there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Part {
+enum Entries {
     /// All of a Jacobian.
     All,
     /// The lower triangle of the Jacobian of a gradient.
@@ -196,7 +196,7 @@ struct Recipe {
     /// What the rows are of: y, or the gradient.
     y: NodeId,
     x: NodeId,
-    part: Part,
+    entries: Entries,
     /// Rows, columns and values of each term, if there are such.
     terms: Option<Vec<[NodeId; 3]>>,
     /// That of the user's call.
@@ -208,7 +208,7 @@ impl SparseDerivative {
     fn new(
         graph: &Graph,
         (y, x): (Expr<'_>, Expr<'_>),
-        part: Part,
+        entries: Entries,
         options: &SparsityOptions,
     ) -> Result<SparseDerivative, SparsityError> {
         graph.refuse(&[y, x]);
@@ -220,18 +220,18 @@ impl SparseDerivative {
         };
         let frame = graph.frame();
         let guard = copy.reenter(frame.clone());
-        let y = copy.differentiated(copy.expr(y), copy.expr(x), part).id();
+        let y = copy.differentiated(copy.expr(y), copy.expr(x), entries).id();
         copy.check()?;
         let positions = Positions::new(&copy);
         let found = match options.method {
-            SparseMethod::Automatic => terms::entries(copy.expr(y), copy.expr(x), &positions),
+            SparseMethod::Automatic => terms::flat_terms(copy.expr(y), copy.expr(x), &positions),
             SparseMethod::Coloring => None,
         };
-        let ids = |entries: terms::Entries<'_>| [entries.rows, entries.columns, entries.value].map(|expr| expr.id());
+        let ids = |flat: terms::FlatTerm<'_>| [flat.rows, flat.columns, flat.value].map(|expr| expr.id());
         let terms = found.map(|found| found.into_iter().map(ids).collect());
         drop((positions, guard));
         copy.check()?;
-        let recipe = Recipe { graph: copy, y, x, part, terms, frame, options: options.options.clone() };
+        let recipe = Recipe { graph: copy, y, x, entries, terms, frame, options: options.options.clone() };
         Ok(SparseDerivative { recipe, structure: None })
     }
 
@@ -262,6 +262,12 @@ impl SparseDerivative {
     /// What the values are computed by, once there is a structure.
     pub fn kind(&self) -> Option<SparseKind> {
         self.structure.as_ref().map(Structure::kind)
+    }
+
+    /// The program that computes what values are added up from, once there is a structure, unless all are known
+    /// beforehand: its plan, its cost, what was rewritten.
+    pub fn program(&self) -> Option<&Runner> {
+        self.structure.as_ref().and_then(Structure::program)
     }
 
     /// The dtype of the values.
@@ -300,10 +306,10 @@ impl SparseDerivative {
 
 impl Graph {
     /// What the rows are of, as its derivative is taken: in its stable form. Errors are recorded.
-    fn differentiated<'g>(&'g self, y: Expr<'g>, x: Expr<'g>, part: Part) -> Expr<'g> {
-        let y = match part {
-            Part::All => y,
-            Part::LowerOfHessian => self.gradient(y, x),
+    fn differentiated<'g>(&'g self, y: Expr<'g>, x: Expr<'g>, entries: Entries) -> Expr<'g> {
+        let y = match entries {
+            Entries::All => y,
+            Entries::LowerOfHessian => self.gradient(y, x),
         };
         match self.differentiable(y, &[x]) {
             Ok(()) => autodiff::stable_form(y, x),

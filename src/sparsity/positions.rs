@@ -7,15 +7,18 @@ use std::{cell::RefCell, collections::HashMap};
 use smallvec::SmallVec;
 
 use crate::{
-    graph::{Broadcast, DType, Expr, Gather, Graph, NodeId, Op, Shape},
+    graph::{Broadcast, DType, Expr, Gather, Graph, NodeId, Op, Shape, Transpose},
     ops::{self, Application, Linearization},
 };
 
 /// Positions in one graph, each array of them made once, so that equal ones are one node.
 pub(super) struct Positions<'g> {
     graph: &'g Graph,
-    made: RefCell<HashMap<(String, SmallVec<[NodeId; 3]>), NodeId>>,
+    made: RefCell<HashMap<Key, NodeId>>,
 }
+
+/// What was made of which nodes.
+type Key = (String, SmallVec<[NodeId; 3]>);
 
 impl<'g> Positions<'g> {
     pub(super) fn new(graph: &'g Graph) -> Positions<'g> {
@@ -38,8 +41,8 @@ impl<'g> Positions<'g> {
     /// For each element of the output the position of the element of an operand that it is, or −1.
     pub(super) fn sources(&self, application: &Application<'g>, operand: usize) -> Expr<'g> {
         let op = application.output.op();
-        let (found, operands) = self.stand_ins(application, operand);
-        self.once(format!("sources {op:?} {operand}"), &found, || {
+        let operands = self.stand_ins(application);
+        self.once(format!("sources {op:?} {operand}"), &operands, || {
             // One more, so that the zeros that a pad writes are none.
             let of_operand = |(position, expr): (usize, &Expr<'g>)| match position == operand {
                 true => *expr + 1,
@@ -54,13 +57,13 @@ impl<'g> Positions<'g> {
     /// For each element of an operand the position in the output to which it goes, or −1.
     pub(super) fn targets(&self, application: &Application<'g>, operand: usize) -> Expr<'g> {
         let (op, output) = (application.output.op(), application.output.shape());
-        let (found, operands) = self.stand_ins(application, operand);
-        self.once(format!("targets {op:?} {operand} {output}"), &found, || {
+        let operands = self.stand_ins(application);
+        self.once(format!("targets {op:?} {operand} {output}"), &operands, || {
             let Linearization::Linear(map) = ops::linearization(&op) else {
                 unreachable!("invariant: what only moves or adds elements is linear")
             };
             let output = self.of(&output);
-            map.transpose(operand, output + 1, &Application { operands, output }) - 1
+            map.transpose(operand, output + 1, &Application { operands: operands.clone(), output }) - 1
         })
     }
 
@@ -88,16 +91,10 @@ impl<'g> Positions<'g> {
         self.once("at least zero".into(), &[positions], || positions.maximum(0))
     }
 
-    /// Positions in place of the floats, and what the result depends on.
-    fn stand_ins(
-        &self,
-        application: &Application<'g>,
-        operand: usize,
-    ) -> (SmallVec<[Expr<'g>; 3]>, SmallVec<[Expr<'g>; 3]>) {
+    /// Positions in place of the floats.
+    fn stand_ins(&self, application: &Application<'g>) -> SmallVec<[Expr<'g>; 3]> {
         let stand_in = |expr: &Expr<'g>| if expr.dtype().is_float() { self.of(&expr.shape()) } else { *expr };
-        let operands: SmallVec<[Expr<'g>; 3]> = application.operands.iter().map(stand_in).collect();
-        debug_assert!(application.operands[operand].dtype().is_float());
-        (operands.clone(), operands)
+        application.operands.iter().map(stand_in).collect()
     }
 
     fn once(&self, what: String, operands: &[Expr<'g>], make: impl FnOnce() -> Expr<'g>) -> Expr<'g> {
@@ -118,7 +115,7 @@ pub(super) fn spread_operations(axes: &[usize], shape: &Shape) -> Vec<Op> {
     let sorted: Vec<usize> = order.iter().map(|axis| axes[*axis]).collect();
     let mut operations: Vec<Op> = Vec::new();
     if !order.is_sorted() {
-        operations.push(crate::graph::Transpose { permutation: order.as_slice().into() }.into());
+        operations.push(Transpose { permutation: order.as_slice().into() }.into());
     }
     if sorted.len() < shape.rank() {
         operations.push(Broadcast { axes: sorted.as_slice().into(), shape: shape.clone() }.into());

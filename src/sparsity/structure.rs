@@ -1,23 +1,23 @@
 //! The entries of a sparse derivative for given sizes, and the program that computes them. In: a graph and what is fed. Out: a pattern, a
 //! program, and how its results are added up.
 
-use std::ops::Add;
-
 use ndarray::{ArrayD, ArrayViewMutD, IxDyn};
+use smallvec::SmallVec;
 
 use super::{
-    Part, Recipe, SparseKind,
-    assembly::Assembly,
+    Entries, Recipe, SparseKind,
+    assembly::{Assembly, Number, Part},
     coloring::{Adjacency, Coloring, distance_two, recovery, star},
     error::SparsityError,
     pattern::SparsityPattern,
     positions::Positions,
     sets::{self, Moves},
+    terms::MAX_TERMS,
 };
 use crate::{
-    graph::{Bindings, DType, Dim, Element, Expr, NodeId, Shape, Type, Value},
+    graph::{Bindings, Constant, DType, Dim, Element, Expr, Literal, NodeId, Op, Shape, Type, Value},
     parameters::Parameters,
-    program::{AsParameters, Inputs, Program, RunError},
+    program::{AsParameters, Inputs, Program, RunError, Runner},
 };
 
 /// A term may have so many times more elements than there are entries.
@@ -28,7 +28,8 @@ const MAX_EXCESS: usize = 8;
 pub(super) struct Structure {
     pattern: SparsityPattern,
     kind: SparseKind,
-    program: Program,
+    /// None where all is known beforehand.
+    program: Option<Program>,
     /// The results of the program, by name.
     arrays: Vec<(String, Value)>,
     assembly: Assembly,
@@ -74,6 +75,10 @@ impl Structure {
         self.kind
     }
 
+    pub(super) fn program(&self) -> Option<&Runner> {
+        self.program.as_deref()
+    }
+
     /// By terms, unless they have many times more elements than there are entries.
     fn by_terms(
         recipe: &Recipe,
@@ -95,7 +100,7 @@ impl Structure {
         }
         let tables = known.tables(wanted.len(), parameters, inputs)?;
         let (rows, columns) = tables.split_at(terms.len());
-        let is_wanted = |place: &Place| recipe.part == Part::All || place.0 >= place.1;
+        let is_wanted = |place: &Place| recipe.entries == Entries::All || place.0 >= place.1;
         let place = |(row, column): (&i64, &i64)| -> Option<Place> {
             Some((u32::try_from(*row).ok()?, u32::try_from(*column).ok()?)).filter(is_wanted)
         };
@@ -117,8 +122,7 @@ impl Structure {
             }
         }
         let kind = SparseKind::Terms(values.len());
-        let assembly = Assembly::new(&parts, pattern.n_entries());
-        known.finish(recipe, &values, (pattern, kind, assembly), None).map(Some)
+        known.finish(recipe, (pattern, kind), (&values, &parts), None).map(Some)
     }
 
     /// By products with a direction for each color.
@@ -137,9 +141,9 @@ impl Structure {
             places.extend(sets.get(*set).iter().map(|column| (row as u32, *column)));
         }
         let extent = (known.n_rows, known.n_columns);
-        let colored = match recipe.part {
-            Part::All => Colored::jacobian(extent, places),
-            Part::LowerOfHessian => Colored::hessian(extent, places),
+        let colored = match recipe.entries {
+            Entries::All => Colored::jacobian(extent, places),
+            Entries::LowerOfHessian => Colored::hessian(extent, places),
         };
         let (seeded, n_others) = match colored.side {
             Side::Columns => (x, known.n_rows),
@@ -153,12 +157,11 @@ impl Structure {
         for (entry, (element, color)) in colored.sums.iter().enumerate() {
             entries[*color as usize * n_others + element] = Some(entry as u32);
         }
-        let assembly = Assembly::new(&[&entries], colored.pattern.n_entries());
         let kind = match colored.side {
             Side::Columns => SparseKind::ColumnColors(n_colors),
             Side::Rows => SparseKind::RowColors(n_colors),
         };
-        known.finish(recipe, &[products], (colored.pattern, kind, assembly), Some((name, seeds)))
+        known.finish(recipe, (colored.pattern, kind), (&[products], &[&entries]), Some((name, seeds)))
     }
 
     /// That what is fed is of the sizes, and has the integers, that the structure was made for.
@@ -179,24 +182,25 @@ impl Structure {
     }
 
     pub(super) fn run(&mut self, parameters: impl AsParameters, inputs: &dyn Inputs) -> Result<(), RunError> {
-        match &self.seeds {
-            Some((name, seeds)) => {
-                self.program.run_into(parameters, (inputs, (name.as_str(), seeds)), &mut self.arrays)
+        match (&mut self.program, &self.seeds) {
+            (Some(program), Some((name, seeds))) => {
+                program.run_into(parameters, (inputs, (name.as_str(), seeds)), &mut self.arrays)
             }
-            None => self.program.run_into(parameters, inputs, &mut self.arrays),
+            (Some(program), None) => program.run_into(parameters, inputs, &mut self.arrays),
+            (None, _) => Ok(()),
         }
     }
 
     /// Adds up what the program computed.
-    pub(super) fn add_up<T: Element + Default + Add<Output = T>>(&self, mut values: ArrayViewMutD<'_, T>) {
-        let array = |number: usize| -> &[T] {
-            T::elements(self.arrays[number].1.view()).expect("invariant: results are of the dtype of the derivative")
-        };
+    pub(super) fn add_up<T: Element + Number>(&self, mut values: ArrayViewMutD<'_, T>) {
+        let elements = self.arrays.iter().map(|(_, array)| T::elements(array.view()));
+        let arrays: Option<SmallVec<[&[T]; MAX_TERMS]>> = elements.collect();
+        let arrays = arrays.expect("invariant: results are of the dtype of the derivative");
         match values.as_slice_mut() {
-            Some(values) => self.assembly.add_up(array, values),
+            Some(values) => self.assembly.add_up(&arrays, values),
             None => {
                 let mut sums = vec![T::default(); values.len()];
-                self.assembly.add_up(array, &mut sums);
+                self.assembly.add_up(&arrays, &mut sums);
                 values.iter_mut().zip(sums).for_each(|(value, sum)| *value = sum);
             }
         }
@@ -261,20 +265,43 @@ impl Known {
         Ok((0..n_tables).map(&mut table).collect())
     }
 
-    /// The structure whose values are made of these results.
+    /// The structure whose values are made of these results, whose elements are added to these entries.
     fn finish(
         self,
         recipe: &Recipe,
-        results: &[Expr<'_>],
-        (pattern, kind, assembly): (SparsityPattern, SparseKind, Assembly),
+        (pattern, kind): (SparsityPattern, SparseKind),
+        (results, entries): (&[Expr<'_>], &[&[Option<u32>]]),
         seeds: Option<(String, Value)>,
     ) -> Result<Structure, SparsityError> {
-        let program = recipe.graph.compile_with(named(results), &recipe.options)?;
-        let mut arrays = Vec::with_capacity(results.len());
-        for (name, result) in named(results) {
+        let simplified = recipe.graph.simplify(named(results), &recipe.options.rewrites)?;
+        let (mut parts, mut computed) = (Vec::new(), Vec::new());
+        for ((result, (_, simple)), entries) in results.iter().zip(&simplified.results).zip(entries) {
+            match constant(simplified.graph.expr(*simple)) {
+                Some(number) => parts.push(Part::Constant(entries, number)),
+                None => {
+                    parts.push(Part::Array(entries));
+                    computed.push(*result);
+                }
+            }
+        }
+        let assembly = Assembly::new(&parts, pattern.n_entries());
+        let program = match computed[..] {
+            [] => None,
+            _ => Some(recipe.graph.compile_with(named(&computed), &recipe.options)?),
+        };
+        let mut arrays = Vec::with_capacity(computed.len());
+        for (name, result) in named(&computed) {
             arrays.push((name, Value::zeros(result.dtype(), &sets::sizes(result, &self.bindings)?)));
         }
         Ok(Structure { pattern, kind, program, arrays, assembly, seeds, fed: self.fed })
+    }
+}
+
+/// The number that all elements of an array are, if they are one that is written in the graph.
+fn constant(result: Expr<'_>) -> Option<f64> {
+    match result.op() {
+        Op::Constant(Constant { value: Literal::Number(number), .. }) => Some(number),
+        _ => None,
     }
 }
 

@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// So many terms of one node, and products with a basis take less.
-const MAX_TERMS: usize = 64;
+pub(super) const MAX_TERMS: usize = 64;
 
 /// Derivatives with the elements that they are between, three arrays of one shape.
 #[derive(Debug, Clone)]
@@ -44,19 +44,19 @@ enum Rows<'g> {
 
 /// A term, flat: the derivative of `y[row]` by `x[column]` is `value`.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Entries<'g> {
+pub(super) struct FlatTerm<'g> {
     pub(super) rows: Expr<'g>,
     pub(super) columns: Expr<'g>,
     pub(super) value: Expr<'g>,
 }
 
 /// The Jacobian of y by x as terms, if it is made of them.
-pub(super) fn entries<'g>(y: Expr<'g>, x: Expr<'g>, positions: &Positions<'g>) -> Option<Vec<Entries<'g>>> {
+pub(super) fn flat_terms<'g>(y: Expr<'g>, x: Expr<'g>, positions: &Positions<'g>) -> Option<Vec<FlatTerm<'g>>> {
     let terms = Sweep { x, positions, is_structural: HashMap::new() }.terms(y)?;
     let flat = |expr: Expr<'g>| expr.reshape(&[expr.shape().size()][..]);
     let of_term = |term: Term<'g>| {
         let rows = flat(term.positions(&y.shape(), positions));
-        Entries { rows, columns: flat(term.columns), value: flat(term.value) }
+        FlatTerm { rows, columns: flat(term.columns), value: flat(term.value) }
     };
     Some(terms.into_iter().map(of_term).collect())
 }

@@ -24,6 +24,7 @@ use pullback::{
         AdaGrad, Adam, AdamW, Averaged, Groups, HeavyBall, Lamb, Lars, Muon, Optimizer, PerturbedSgd, Row, Sgd, Uniform,
     },
     parameters::Layout as ParameterLayout,
+    sparsity::{SparseMethod, SparsityOptions},
 };
 
 /// The system's allocator, counted.
@@ -415,4 +416,22 @@ fn no_primitive_allocates_the_second_time() {
         }
     }
     assert!(wasteful.is_empty(), "allocations:\n{}", wasteful.join("\n"));
+}
+
+/// Values of sparse derivatives, by terms and by coloring.
+#[test]
+fn sparse_values_allocate_nothing() {
+    let x: Vec<f64> = (0..300).map(|i| f64::from(i) * 0.01).collect();
+    for method in [SparseMethod::Automatic, SparseMethod::Coloring] {
+        let g = Graph::new();
+        let at = g.input_of(DType::F64, "x", ("n",));
+        let f = (at.slice(1..) - at.slice(..-1).square()).square().sum();
+        let options = SparsityOptions { method, options: options(1) };
+        let mut hessian = g.sparse_hessian_with(f, at, &options).expect("no mistake");
+        let n_entries = hessian.structure((), ("x", &x)).expect("it fits").n_entries();
+        let mut values = vec![0.0; n_entries];
+        hessian.values_into((), ("x", &x), &mut values).expect("it runs");
+        let run = || hessian.values_into((), ("x", &x), &mut values).expect("it runs");
+        assert_eq!(count(run), 0, "{method:?}");
+    }
 }

@@ -6,6 +6,7 @@ use pullback::{
     DType, Expr, Graph, Initializer, Options, Value,
     check::{RandomGraph, random_graph},
     ops::samples,
+    range,
     sparsity::{SparseDerivative, SparseKind, SparseMethod, SparsityError, SparsityOptions, SparsityPattern},
 };
 
@@ -198,7 +199,7 @@ fn lagrangians_have_factors_that_are_fed() {
     let g = Graph::new();
     let x = g.input_of(DType::F64, "x", (n,));
     let (sigma, lambda) = (g.input_of(DType::F64, "sigma", ()), g.input_of(DType::F64, "lambda", (n - 2,)));
-    let (a, b, c) = (x.slice(..-2), x.slice(1..-1), x.slice(2..));
+    let (a, b, c) = (x.slice(..-2), x.slice(range(1, -1)), x.slice(2..));
     let constraints =
         3.0 * b.powi(3) + 2.0 * c - 5.0 + (b - c).sin() * (b + c).sin() + 4.0 * b - a * (a - b).exp() - 3.0;
     let f = sigma * rosenbrock(x) + lambda.dot(constraints);
@@ -209,6 +210,31 @@ fn lagrangians_have_factors_that_are_fed() {
     assert!(matches!(kinds[0].0, SparseKind::Terms(_)), "{kinds:?}");
     let entries = assert_jacobian(constraints, x, &fed, "the constraints");
     assert_eq!(entries, [3 * (n - 2), 3 * (n - 2)]);
+}
+
+/// A membrane over a square: each unknown meets its four neighbors.
+#[test]
+fn meshes_have_the_same_values_by_both_methods() {
+    let (rows, columns) = (40, 33);
+    let g = Graph::new();
+    let x = g.input_of(DType::F64, "x", (rows, columns));
+    let (down, right) = (x.slice(1..) - x.slice(..-1), x.slice((.., 1..)) - x.slice((.., ..-1)));
+    let area = (1.0 + down.slice((.., 1..)).square() + right.slice(1..).square()).sqrt().sum() + x.cos().sum();
+    let fed = vec![(
+        "x".to_owned(),
+        Value::from(ndarray::Array2::from_shape_fn((rows, columns), |(i, j)| ((3 * i + 7 * j) % 11) as f64 * 0.2)),
+    )];
+    let [by_terms, by_colors] = METHODS.map(|method| {
+        let mut hessian = g.sparse_hessian_with(area, x, &by(method)).expect("it can be made");
+        let values = values_at(&mut hessian, &fed).expect("it runs");
+        (hessian.kind(), hessian.pattern().cloned(), values)
+    });
+    assert!(matches!(by_terms.0, Some(SparseKind::Terms(_))), "{:?}", by_terms.0);
+    assert!(matches!(by_colors.0, Some(SparseKind::ColumnColors(3..14))), "{:?}", by_colors.0);
+    assert_eq!(by_terms.1, by_colors.1);
+    for (place, (one, other)) in by_terms.2.iter().zip(&by_colors.2).enumerate() {
+        assert!((one - other).abs() < 1e-12, "{place}: {one} and {other}");
+    }
 }
 
 /// Pairs of nodes by tables, as a mesh or a graph of factors has them: from constants, and fed.
@@ -337,6 +363,12 @@ fn mistakes_have_the_line_of_the_user() {
     assert!(matches!(error, SparsityError::OtherInput { .. }), "{error}");
     jacobian.values_into((), ("x", [1.0; 5]), &mut values).expect("it runs");
     assert_eq!(values, [1.0, 1.0]);
+}
+
+#[test]
+fn derivatives_go_to_other_threads() {
+    fn is_sent<T: Send>() {}
+    is_sent::<SparseDerivative>();
 }
 
 /// A tile of a matrix that is written to in any strides.

@@ -204,6 +204,16 @@ struct Recipe {
     options: Options,
 }
 
+impl Recipe {
+    /// The same with a graph of its own, to which a structure adds nodes.
+    fn copied(&self) -> Recipe {
+        let Recipe { y, x, entries, options, .. } = self;
+        let graph = Body::of_graph(&self.graph, &[*y]).thaw();
+        let (terms, frame) = (self.terms.clone(), self.frame.clone());
+        Recipe { graph, y: *y, x: *x, entries: *entries, terms, frame, options: options.clone() }
+    }
+}
+
 impl SparseDerivative {
     fn new(
         graph: &Graph,
@@ -250,7 +260,7 @@ impl SparseDerivative {
         inputs: impl Inputs,
     ) -> Result<&SparsityPattern, SparsityError> {
         self.structure = None;
-        let structure = Structure::new(&self.recipe, parameters.as_parameters(), &inputs)?;
+        let structure = Structure::new(&self.recipe.copied(), parameters.as_parameters(), &inputs)?;
         Ok(self.structure.insert(structure).pattern())
     }
 

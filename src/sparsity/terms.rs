@@ -184,7 +184,8 @@ impl<'g> Sweep<'_, 'g> {
     fn moved(&self, term: &Term<'g>, operand: usize, application: &Application<'g>) -> Term<'g> {
         let sizes = (application.operands[operand].shape().size(), application.output.shape().size());
         let is_less = (sizes.0 - sizes.1).is_never_negative();
-        let applied = is_less.then(|| self.applied(term, operand, application)).flatten();
+        let is_alone = application.operands.iter().filter(|operand| operand.dtype().is_float()).count() == 1;
+        let applied = (is_less && is_alone).then(|| self.applied(term, operand, application)).flatten();
         applied.unwrap_or_else(|| self.sent(term, operand, application))
     }
 

@@ -295,6 +295,9 @@ fn sums_and_products_of_small_matrices_are_sparse_too() {
     assert_eq!(assert_jacobian(weights.t().square(), x, &fed, "transposed"), [36, 36]);
     assert_eq!(assert_jacobian(x.sum_over(0), x, &fed, "column sums"), [12, 12]);
     let joined = x.slice(0).stack([x.slice(1).square(), x.slice(3)], 0).reshape((9,));
+    let none = x.slice(2..2).reshape((0,));
+    assert_eq!(assert_jacobian(x.reshape((12,)).concat([none], 0), x, &fed, "joined with nothing"), [12, 12]);
+    assert_eq!(assert_jacobian(x, x, &fed, "itself"), [12, 12]);
     assert_eq!(assert_jacobian(joined * joined.reverse(0), x, &fed, "joined"), [17, 17]);
     let largest = x.gather(x.argmax(0), 0);
     assert_jacobian(largest, x, &fed, "positions by floats");

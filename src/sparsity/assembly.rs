@@ -402,7 +402,7 @@ mod tests {
             assembly.add_up(&computed, &mut values);
             assert_eq!(values, expected, "round {round}");
         }
-        assert!(n_woven > 50 && n_scattered > 20, "{n_woven} are woven, {n_scattered} scattered");
+        assert!(n_woven > 50 && n_scattered > 10, "{n_woven} are woven, {n_scattered} scattered");
     }
 
     #[test]
@@ -415,7 +415,8 @@ mod tests {
         let Assembly::Ordered { stretches, runs } = Assembly::new(&parts, 2 * n as usize - 1) else {
             panic!("it has order")
         };
-        assert_eq!((stretches.len(), stretches[0].n_periods, stretches[0].slots.len()), (1, n as usize - 2, 2));
-        assert!(runs.iter().map(|run| run.len).sum::<usize>() <= 4, "{runs:?}");
+        // All three parts reach over the entries 2 to 1995.
+        assert_eq!((stretches.len(), stretches[0].n_periods, stretches[0].slots.len()), (1, n as usize - 3, 2));
+        assert_eq!(runs.iter().map(|run| run.len).sum::<usize>(), 6, "{runs:?}");
     }
 }
